@@ -1,0 +1,168 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{JobId, limits};
+
+/// What the creator of a job says of it.
+///
+/// Everything but the options stays as it was created.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Definition {
+    /// What people call the job; 1 to 256 bytes.
+    pub name: String,
+    /// Who created it; up to 128 bytes.
+    pub created_by: String,
+    /// Up to 32 tags of 1 to 64 bytes, each once.
+    pub tags: Vec<String>,
+    /// Free text for whoever runs the job; up to 64 KiB.
+    pub options: Option<String>,
+    /// Where the job comes from; up to 2048 bytes.
+    pub source_link: Option<String>,
+}
+
+/// A hash of a creation: the same for the same definition under the same parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint(u128);
+
+/// A field whose value cannot be accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct FieldError {
+    /// The field as the wire spells it.
+    pub field: String,
+    /// What is wrong, and what would be right.
+    pub reason: String,
+}
+
+impl FieldError {
+    /// A complaint about a field.
+    pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { field: field.into(), reason: reason.into() }
+    }
+}
+
+impl Definition {
+    /// Checks every field against its limit.
+    ///
+    /// # Errors
+    /// The first field that is past its limit or malformed.
+    pub fn check(&self) -> Result<(), FieldError> {
+        check_text("name", &self.name, 1, limits::NAME)?;
+        if self.name.chars().any(char::is_control) {
+            return Err(FieldError::new("name", "must not contain control characters"));
+        }
+        check_text("createdBy", &self.created_by, 0, limits::CREATED_BY)?;
+        if self.tags.len() > limits::TAGS {
+            let reason = format!("has {} tags; at most {}", self.tags.len(), limits::TAGS);
+            return Err(FieldError::new("tags", reason));
+        }
+        for (index, tag) in self.tags.iter().enumerate() {
+            check_text(&format!("tags[{index}]"), tag, 1, limits::TAG)?;
+            if self.tags[..index].contains(tag) {
+                return Err(FieldError::new(format!("tags[{index}]"), "is there twice"));
+            }
+        }
+        Self::check_options(self.options.as_deref())?;
+        check_text("sourceLink", self.source_link.as_deref().unwrap_or(""), 0, limits::SOURCE_LINK)
+    }
+
+    /// Checks the options of a job against their limit.
+    ///
+    /// # Errors
+    /// They are longer than 64 KiB.
+    pub fn check_options(options: Option<&str>) -> Result<(), FieldError> {
+        check_text("options", options.unwrap_or(""), 0, limits::OPTIONS)
+    }
+
+    /// The fingerprint of this definition under `parent`. It is kept for ever, so it depends on
+    /// nothing but the bytes of the fields: each one with its length before it.
+    #[must_use]
+    pub fn fingerprint(&self, parent: Option<JobId>) -> Fingerprint {
+        let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
+        let mut put = |text: Option<&str>| {
+            let length = text.map_or(u64::MAX, |text| text.len() as u64);
+            hasher.update(&length.to_le_bytes());
+            hasher.update(text.unwrap_or("").as_bytes());
+        };
+        put(Some(&parent.map_or(0, JobId::get).to_string()));
+        put(Some(&self.name));
+        put(Some(&self.created_by));
+        put(self.options.as_deref());
+        put(self.source_link.as_deref());
+        for tag in &self.tags {
+            put(Some(tag));
+        }
+        Fingerprint(hasher.digest128())
+    }
+}
+
+/// Checks the length of a text in bytes.
+pub(crate) fn check_text(
+    field: &str,
+    text: &str,
+    min: usize,
+    max: usize,
+) -> Result<(), FieldError> {
+    if text.len() < min || text.len() > max {
+        let reason = format!("has {} bytes; it must have {min} to {max}", text.len());
+        return Err(FieldError::new(field, reason));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> Definition {
+        Definition { name: name.into(), ..Definition::default() }
+    }
+
+    #[test]
+    fn each_field_is_checked_at_and_past_its_limit() {
+        let full = Definition {
+            name: "n".repeat(limits::NAME),
+            created_by: "c".repeat(limits::CREATED_BY),
+            tags: (0..limits::TAGS).map(|i| format!("{i:0>64}")).collect(),
+            options: Some("o".repeat(limits::OPTIONS)),
+            source_link: Some("s".repeat(limits::SOURCE_LINK)),
+        };
+        assert_eq!(full.check(), Ok(()));
+        type Spoil = fn(&mut Definition);
+        let cases: [(&str, Spoil); 9] = [
+            ("name", |d| d.name.push('n')),
+            ("name", |d| d.name.clear()),
+            ("name", |d| d.name = "a\nb".into()),
+            ("createdBy", |d| d.created_by.push('c')),
+            ("tags", |d| d.tags.push("one more".into())),
+            ("tags[0]", |d| d.tags[0].push('t')),
+            ("tags[31]", |d| d.tags[31] = d.tags[0].clone()),
+            ("options", |d| d.options.as_mut().unwrap().push('o')),
+            ("sourceLink", |d| d.source_link.as_mut().unwrap().push('s')),
+        ];
+        for (field, spoil) in cases {
+            let mut definition = full.clone();
+            spoil(&mut definition);
+            assert_eq!(definition.check().unwrap_err().field, field);
+        }
+    }
+
+    #[test]
+    fn fingerprints_tell_definitions_apart() {
+        let id = JobId::new(7);
+        let print = |definition: &Definition| definition.fingerprint(id);
+        let base = named("a");
+        let cases = [
+            named("b"),
+            Definition { created_by: "a".into(), ..base.clone() },
+            Definition { tags: vec!["a".into()], ..base.clone() },
+            Definition { options: Some(String::new()), ..base.clone() },
+            Definition { source_link: Some(String::new()), ..base.clone() },
+        ];
+        for other in &cases {
+            assert_ne!(print(other), print(&base), "{other:?}");
+        }
+        assert_ne!(base.fingerprint(None), print(&base));
+        // Written down once: it is stored, so it may never change.
+        assert_eq!(print(&base), named("a").fingerprint(id));
+    }
+}

@@ -1,0 +1,185 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{Children, Definition, FieldError, JobId, State, Subtree, Timestamp};
+
+/// A job to create.
+///
+/// With an id, creation is safe to repeat: the same id with the same definition under the same
+/// parent answers the job that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewJob {
+    /// The id; without one the server takes the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<JobId>,
+    /// The parent; without one the job is a root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<JobId>,
+    /// What people call the job; 1 to 256 bytes, no control characters.
+    pub name: String,
+    /// Who creates it; up to 128 bytes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub created_by: String,
+    /// Up to 32 different tags of 1 to 64 bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Free text for whoever runs the job; up to 64 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<String>,
+    /// Where the job comes from; up to 2048 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_link: Option<String>,
+}
+
+impl NewJob {
+    /// A root job with this name.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// With an id chosen by the creator.
+    #[must_use]
+    pub fn id(mut self, id: JobId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// Under a parent.
+    #[must_use]
+    pub fn under(mut self, parent: JobId) -> Self {
+        self.parent = Some(parent);
+        self
+    }
+
+    /// With the creator's name.
+    #[must_use]
+    pub fn created_by(mut self, name: impl Into<String>) -> Self {
+        self.created_by = name.into();
+        self
+    }
+
+    /// With one more tag.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// With options.
+    #[must_use]
+    pub fn options(mut self, options: impl Into<String>) -> Self {
+        self.options = Some(options.into());
+        self
+    }
+
+    /// With a source link.
+    #[must_use]
+    pub fn source_link(mut self, link: impl Into<String>) -> Self {
+        self.source_link = Some(link.into());
+        self
+    }
+
+    /// What the creator says of the job, once every field is inside its limits.
+    ///
+    /// # Errors
+    /// The first field that is not.
+    pub fn into_definition(self) -> Result<Definition, FieldError> {
+        let Self { id: _, parent: _, name, created_by, tags, options, source_link } = self;
+        let definition = Definition { name, created_by, tags, options, source_link };
+        definition.check()?;
+        Ok(definition)
+    }
+}
+
+/// A job as the service shows it: what its creator said, and what follows from its own changes
+/// and its descendants', all at one instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Job {
+    /// The id.
+    pub id: JobId,
+    /// The parent; none for a root.
+    pub parent: Option<JobId>,
+    /// The root of the tree; the job itself for a root.
+    pub root: JobId,
+    /// Steps from the root.
+    pub depth: u32,
+    /// What people call the job.
+    pub name: String,
+    /// Who created it.
+    pub created_by: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Free text for whoever runs the job.
+    pub options: Option<String>,
+    /// Where the job comes from.
+    pub source_link: Option<String>,
+    /// The visible state.
+    pub state: State,
+    /// When it was created.
+    pub create_time: Timestamp,
+    /// When it first reported Running.
+    pub start_time: Option<Timestamp>,
+    /// When its own work ended, if it has.
+    pub end_time: Option<Timestamp>,
+    /// Direct children by category.
+    pub children: Children,
+    /// Descendants by visible state.
+    pub subtree: Subtree,
+    /// How many own state changes it has.
+    pub changes: u32,
+    /// How many lines its log has.
+    pub log_lines: u32,
+    /// How many attachments it has.
+    pub attachments: u32,
+}
+
+/// A time and the job through which it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Mark {
+    /// When.
+    pub time: Timestamp,
+    /// The job itself, or the direct child through which it came.
+    pub source: JobId,
+}
+
+/// When work in the tree below a job began and ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Statistics {
+    /// The job.
+    pub id: JobId,
+    /// Its visible state.
+    pub state: State,
+    /// The first time that the job or one below it reported Running.
+    pub tree_start: Option<Mark>,
+    /// When the job last became finished; absent while it is not.
+    pub tree_end: Option<Mark>,
+    /// From start to end in milliseconds, when both are known.
+    pub execution_time_ms: Option<u64>,
+    /// Direct children by category.
+    pub children: Children,
+    /// Descendants by visible state.
+    pub subtree: Subtree,
+}
+
+/// The answer to a creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Created {
+    /// The job's id.
+    pub id: JobId,
+    /// The root of its tree.
+    pub root: JobId,
+    /// False when a job with this id and definition was there already.
+    pub created: bool,
+    /// Its visible state; WaitingToRun when it is new.
+    pub state: State,
+}

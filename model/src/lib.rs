@@ -1,0 +1,42 @@
+//! The language of job trees: what every other part of jobtracker says and means.
+//!
+//! Reading order: [`JobId`] and [`State`], what a creator says of a job ([`NewJob`]), what the
+//! service answers ([`Job`]), and the rules that turn one into the other ([`rollup`]).
+//!
+//! This crate is pure: no I/O, no async, no clock, no randomness. Time comes in as a
+//! [`Timestamp`]. The server's engine and the buffered context call the same functions.
+
+#![warn(missing_docs)]
+
+mod id;
+mod state;
+mod time;
+
+pub mod limits;
+
+mod problem;
+
+mod change;
+mod definition;
+mod numbers;
+pub mod rollup;
+
+mod job;
+mod wire;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use change::{Change, NewChange, Repeat, Updated};
+pub use definition::{Definition, FieldError, Fingerprint};
+pub use id::{InvalidId, JobId};
+pub use job::{Created, Job, Mark, NewJob, Statistics};
+pub use numbers::{Children, Subtree};
+pub use problem::{Problem, ProblemCode};
+pub use state::{Category, State, StateSet, UnknownState};
+pub use time::{InvalidTimestamp, Timestamp};
+pub use wire::{
+    AttachmentInfo, Attachments, Blocker, CreatedChildren, IdBlock, JobState, JobStates,
+    LogAppended, LogLine, NewChildren, NewLogLines, NewOptions, Page, ReserveIds, RootPage,
+    StateQuery, Waited,
+};

@@ -1,0 +1,61 @@
+//! Every limit of the service that a caller can run into, in bytes unless the name says otherwise.
+//! A text is measured in bytes of UTF-8.
+
+/// Steps from the root to the deepest job; a root has depth 0.
+pub const DEPTH: u32 = 64;
+/// Name of a job; at least one byte.
+pub const NAME: usize = 256;
+/// `createdBy` of a job.
+pub const CREATED_BY: usize = 128;
+/// Tags of one job.
+pub const TAGS: usize = 32;
+/// One tag; at least one byte.
+pub const TAG: usize = 64;
+/// Options of a job.
+pub const OPTIONS: usize = 64 * 1024;
+/// Source link of a job.
+pub const SOURCE_LINK: usize = 2048;
+/// Message of a state change.
+pub const MESSAGE: usize = 4096;
+/// Reason code of a state change.
+pub const REASON_CODE: usize = 64;
+/// Change id or append id; at least one byte.
+pub const REPEAT_ID: usize = 64;
+/// Own state changes of one job that is at work.
+pub const CHANGES: u32 = 100_000;
+/// Further changes that say that its work is over, so that a full job can still end.
+pub const CHANGES_TO_END: u32 = 1_000;
+/// Children created by one request.
+pub const CHILDREN_PER_REQUEST: usize = 10_000;
+/// Ids reserved by one request.
+pub const IDS_PER_RESERVATION: u32 = 1_000_000;
+/// Ids asked for their states by one request.
+pub const STATES_PER_REQUEST: usize = 1_000;
+/// Items on one page.
+pub const PAGE: usize = 1_000;
+/// Items on a page when the caller names no number.
+pub const PAGE_DEFAULT: usize = 200;
+/// A page ends early when its items pass this size.
+pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Rows looked at for one filtered page; past it the page ends early, with a cursor.
+pub const SCAN: usize = 20_000;
+/// Root jobs counted for the total of a filtered list.
+pub const ROOTS_COUNTED: usize = 100_000;
+/// One line of a log.
+pub const LOG_LINE: usize = 8 * 1024;
+/// Lines appended by one request.
+pub const LOG_LINES_PER_REQUEST: usize = 1_000;
+/// Lines of one job's log.
+pub const LOG_LINES: u32 = 1_000_000;
+/// Key of an attachment; at least one byte, of `A-Z a-z 0-9 . _ -`.
+pub const ATTACHMENT_KEY: usize = 128;
+/// Text of an attachment.
+pub const ATTACHMENT: usize = 64 * 1024;
+/// Attachments of one job.
+pub const ATTACHMENTS: u32 = 64;
+/// Expression that filters root jobs.
+pub const EXPRESSION: usize = 1024;
+/// Longest wait for a state, in milliseconds.
+pub const WAIT_MS: u64 = 60_000;
+/// Body of a request, after decompression.
+pub const BODY: usize = 32 * 1024 * 1024;

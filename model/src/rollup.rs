@@ -1,0 +1,199 @@
+//! The rules: how a job's own changes and its children's make its visible state, numbers and times.
+//!
+//! A change at one job is a [`Ripple`]. It starts with [`Status::created`] or [`Status::report`]
+//! and goes up: each ancestor [absorbs](Status::absorb) what came from its child and hands on what
+//! its own parent has to know, until nothing changes any more or the root is reached. So a change
+//! costs one small step per level, whatever the number of children.
+//!
+//! The engine walks the rows of a path, the buffered context walks its buffer; the steps are these.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Category, Children, JobId, Mark, State, Subtree, Timestamp, numbers::Delta};
+
+/// Everything about a job that moves: its visible state and all that it follows from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The visible state.
+    pub state: State,
+    /// The last own state.
+    pub last: State,
+    /// Whether any own change was Faulted.
+    pub ever_faulted: bool,
+    /// The time of the first change.
+    pub create_time: Timestamp,
+    /// The time of the first own Running.
+    pub start_time: Option<Timestamp>,
+    /// The time of the last own change, if it says that the job's own work is over.
+    pub end_time: Option<Timestamp>,
+    /// Direct children by category.
+    pub children: Children,
+    /// Descendants by visible state.
+    pub subtree: Subtree,
+    /// The first Running of the job or below.
+    pub tree_start: Option<Mark>,
+    /// When the job last became finished; none while it is not.
+    pub tree_end: Option<Mark>,
+    /// Own changes, the creation included.
+    pub changes: u32,
+    /// Lines of the log.
+    pub log_lines: u32,
+    /// Attachments.
+    pub attachments: u32,
+}
+
+/// What a step at a job means to its parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ripple {
+    /// The job that it comes from.
+    pub source: JobId,
+    /// Its visible state before; none when it has just been created.
+    pub before: Option<State>,
+    /// Its visible state after.
+    pub after: State,
+    /// The time of the change that caused it all.
+    pub time: Timestamp,
+    /// Differences to the subtree numbers of everything above.
+    delta: Delta,
+    /// A first Running that the parent may not know yet.
+    started: Option<Timestamp>,
+}
+
+impl Ripple {
+    /// The visible state that the job became by this step, if it became another one. This is what
+    /// fires actions; being created fires nothing.
+    #[must_use]
+    pub fn became(&self) -> Option<State> {
+        self.before.filter(|before| *before != self.after).map(|_| self.after)
+    }
+
+    /// Whether the parent has nothing to learn from it.
+    #[must_use]
+    pub fn is_still(&self) -> bool {
+        self.delta.is_zero() && self.before == Some(self.after) && self.started.is_none()
+    }
+}
+
+impl Status {
+    /// A new job, and what its creation means to its parent.
+    #[must_use]
+    pub fn created(id: JobId, time: Timestamp) -> (Self, Ripple) {
+        let state = State::WaitingToRun;
+        let status = Self {
+            state,
+            last: state,
+            ever_faulted: false,
+            create_time: time,
+            start_time: None,
+            end_time: None,
+            children: Children::default(),
+            subtree: Subtree::default(),
+            tree_start: None,
+            tree_end: None,
+            changes: 1,
+            log_lines: 0,
+            attachments: 0,
+        };
+        let mut delta = Delta::default();
+        delta.shift(None, state);
+        let ripple = Ripple { source: id, before: None, after: state, time, delta, started: None };
+        (status, ripple)
+    }
+
+    /// Whether an update to this job is applied, or answered with the state that stands.
+    #[must_use]
+    pub fn accepts_update(&self, block_updates_after_finish: bool) -> bool {
+        !(block_updates_after_finish && self.state.is_finished())
+    }
+
+    /// Appends one of the job's own changes.
+    pub fn report(&mut self, id: JobId, state: State, time: Timestamp) -> Ripple {
+        let before = self.state;
+        self.changes += 1;
+        self.last = state;
+        self.ever_faulted |= state == State::Faulted;
+        if state == State::Running && self.start_time.is_none() {
+            self.start_time = Some(time);
+        }
+        self.end_time = state.says_own_work_is_over().then_some(time);
+        self.state = self.visible();
+        self.mark_end(Mark { time, source: id });
+        let started =
+            (state == State::Running && self.mark_start(Mark { time, source: id })).then_some(time);
+        self.ripple(id, before, Delta::default(), started, time)
+    }
+
+    /// Takes in what happened at a direct child. `None`: nothing changes further up.
+    pub fn absorb(&mut self, id: JobId, child: &Ripple) -> Option<Ripple> {
+        let before = self.state;
+        self.subtree.add(&child.delta);
+        let category = |state: State| state.category();
+        self.children.shift(child.before.and_then(category), category(child.after));
+        self.state = self.visible();
+        self.mark_end(Mark { time: child.time, source: child.source });
+        let started = child
+            .started
+            .filter(|time| self.mark_start(Mark { time: *time, source: child.source }));
+        let ripple = self.ripple(id, before, child.delta, started, child.time);
+        (!ripple.is_still()).then_some(ripple)
+    }
+
+    fn ripple(
+        &self,
+        id: JobId,
+        before: State,
+        mut delta: Delta,
+        started: Option<Timestamp>,
+        time: Timestamp,
+    ) -> Ripple {
+        if before != self.state {
+            delta.shift(Some(before), self.state);
+        }
+        Ripple { source: id, before: Some(before), after: self.state, time, delta, started }
+    }
+
+    /// The visible state, from the last own state and the children.
+    fn visible(&self) -> State {
+        if !self.last.says_own_work_is_over() {
+            self.last
+        } else if self.children.pending > 0 {
+            State::WaitingForChildrenToComplete
+        } else if self.children.failed > 0 || self.ever_faulted {
+            State::Faulted
+        } else {
+            State::RanToCompletion
+        }
+    }
+
+    /// Keeps the earliest start; says whether this one is it.
+    fn mark_start(&mut self, mark: Mark) -> bool {
+        let earlier = self.tree_start.is_none_or(|known| mark.time < known.time);
+        if earlier {
+            self.tree_start = Some(mark);
+        }
+        earlier
+    }
+
+    /// Keeps the moment at which the job became finished. A finished job that goes from successful
+    /// to failed was finished already.
+    fn mark_end(&mut self, mark: Mark) {
+        if !self.state.is_finished() {
+            self.tree_end = None;
+        } else if self.tree_end.is_none() {
+            self.tree_end = Some(mark);
+        }
+    }
+
+    /// From the tree's start to its end in milliseconds, when both are known.
+    #[must_use]
+    pub fn execution_time_ms(&self) -> Option<u64> {
+        let (start, end) = (self.tree_start?.time, self.tree_end?.time);
+        Some(u64::try_from(end.millis() - start.millis()).unwrap_or(0))
+    }
+
+    /// The category in which the parent counts this job.
+    #[must_use]
+    pub fn category(&self) -> Option<Category> {
+        self.state.category()
+    }
+}

@@ -1,0 +1,114 @@
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A moment in milliseconds since 1970-01-01T00:00:00Z, up to the end of the year 9999.
+///
+/// On the wire it is RFC 3339 in UTC with milliseconds, `2026-11-21T09:30:00.125Z`; finer digits
+/// that come in are cut off.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// A text or number that is not a moment which a job can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a time is RFC 3339 from 1970 to 9999, such as 2026-11-21T09:30:00.125Z")]
+pub struct InvalidTimestamp;
+
+impl Timestamp {
+    /// 1970-01-01T00:00:00.000Z.
+    pub const MIN: Self = Self(0);
+    /// 9999-12-30T21:59:59.999Z, a little before the end of what RFC 3339 can say.
+    pub const MAX: Self = Self(253_402_207_199_999);
+
+    /// The moment this many milliseconds after 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Option<Self> {
+        if millis < Self::MIN.0 || millis > Self::MAX.0 { None } else { Some(Self(millis)) }
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moment = jiff::Timestamp::from_millisecond(self.0)
+            .expect("every Timestamp is inside jiff's range");
+        write!(f, "{moment:.3}")
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        let moment: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
+        Self::from_millis(moment.as_millisecond()).ok_or(InvalidTimestamp)
+    }
+}
+
+/// Text in formats for people, milliseconds in formats for machines.
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_i64(self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+            text.parse().map_err(de::Error::custom)
+        } else {
+            Self::from_millis(i64::deserialize(deserializer)?)
+                .ok_or_else(|| de::Error::custom(InvalidTimestamp))
+        }
+    }
+}
+
+#[cfg(feature = "openapi")]
+mod openapi {
+    use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, SchemaFormat, Type, schema::Schema};
+
+    impl utoipa::ToSchema for super::Timestamp {}
+
+    impl utoipa::PartialSchema for super::Timestamp {
+        fn schema() -> RefOr<Schema> {
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+                .description(Some("RFC 3339 in UTC with milliseconds."))
+                .into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_has_milliseconds_and_comes_back() {
+        let time = Timestamp::from_millis(1_795_253_400_120).unwrap();
+        assert_eq!(time.to_string(), "2026-11-21T09:30:00.120Z");
+        assert_eq!(time.to_string().parse(), Ok(time));
+        assert_eq!("2026-11-21T10:30:00.1209+01:00".parse(), Ok(time));
+        assert_eq!(Timestamp::MAX.to_string().parse(), Ok(Timestamp::MAX));
+        for bad in ["", "now", "2026-11-21", "1969-12-31T23:59:59Z", "2026-13-01T00:00:00Z"] {
+            assert!(bad.parse::<Timestamp>().is_err(), "{bad:?}");
+        }
+    }
+}

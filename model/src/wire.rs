@@ -1,0 +1,234 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Change, Created, FieldError, Job, JobId, NewJob, State, Timestamp, definition::check_text,
+    limits,
+};
+
+/// One page of a list. When `next_cursor` is there, there may be more: ask again with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Page<T> {
+    /// The items, in the order of the list. A filtered page may be empty and still have a cursor.
+    pub items: Vec<T>,
+    /// Where the next page begins; absent at the end of the list.
+    pub next_cursor: Option<String>,
+}
+
+/// One page of root jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RootPage {
+    /// The jobs, newest first.
+    pub items: Vec<Job>,
+    /// Where the next page begins; absent at the end of the list.
+    pub next_cursor: Option<String>,
+    /// How many roots match, counted when the first page was asked for.
+    pub total: u64,
+    /// False when there were more roots in the time range than are looked at for a total (100,000):
+    /// `total` then counts the matches among the newest of them.
+    pub total_exact: bool,
+}
+
+/// How many ids to reserve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReserveIds {
+    /// From 1 to 1,000,000.
+    pub count: u32,
+}
+
+/// Ids that belong to whoever reserved them: `first`, `first + 1`, … `count` of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct IdBlock {
+    /// The first of them.
+    pub first: JobId,
+    /// How many.
+    pub count: u32,
+}
+
+/// Children to create under one parent, all or none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewChildren {
+    /// 1 to 10,000 jobs; `parent` may be left out of each.
+    pub jobs: Vec<NewJob>,
+}
+
+/// The answer to the creation of children, in the order in which they were sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CreatedChildren {
+    /// One entry per child.
+    pub items: Vec<Created>,
+}
+
+/// New options of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewOptions {
+    /// Up to 64 KiB; null takes the options away.
+    pub options: Option<String>,
+}
+
+/// A job's visible state and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobState {
+    /// The job.
+    pub id: JobId,
+    /// Its visible state; WaitingForActivation when there is no such job yet.
+    pub state: State,
+}
+
+/// Jobs whose states are asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StateQuery {
+    /// 1 to 1,000 ids.
+    pub ids: Vec<JobId>,
+}
+
+/// States in the order in which they were asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobStates {
+    /// One entry per id.
+    pub items: Vec<JobState>,
+}
+
+/// The answer to a wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Waited {
+    /// The job.
+    pub id: JobId,
+    /// Whether it reached one of the states; false when the time ran out first.
+    pub reached: bool,
+    /// The visible state that was seen: the one reached, or the one at the end of the time.
+    pub state: State,
+}
+
+/// A job that another one waits for, or the first reason why another one failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Blocker {
+    /// The job.
+    pub job: Job,
+    /// Its last own change: what it said last, or why it failed.
+    pub last_change: Change,
+}
+
+/// Lines for a job's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewLogLines {
+    /// 1 to 1,000 lines of up to 8 KiB, without line breaks.
+    pub lines: Vec<String>,
+    /// Chosen by the sender, unique per append, 1 to 64 bytes: the same id on the same job appends
+    /// once, so an append with one can be sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub append_id: Option<String>,
+}
+
+impl NewLogLines {
+    /// Checks the lines and the append id against their limits.
+    ///
+    /// # Errors
+    /// The first of them that is past its limit or malformed.
+    pub fn check(&self) -> Result<(), FieldError> {
+        if self.lines.is_empty() || self.lines.len() > limits::LOG_LINES_PER_REQUEST {
+            let (count, max) = (self.lines.len(), limits::LOG_LINES_PER_REQUEST);
+            return Err(FieldError::new("lines", format!("has {count}; it must have 1 to {max}")));
+        }
+        for (index, line) in self.lines.iter().enumerate() {
+            let field = format!("lines[{index}]");
+            check_text(&field, line, 0, limits::LOG_LINE)?;
+            if line.contains(['\n', '\r']) {
+                return Err(FieldError::new(field, "has a line break; send one line per entry"));
+            }
+        }
+        match &self.append_id {
+            Some(id) => check_text("appendId", id, 1, limits::REPEAT_ID),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Where appended lines stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LogAppended {
+    /// The number of the first one; the first line of a log is line 0.
+    pub first_line: u32,
+    /// How many.
+    pub count: u32,
+    /// True when an append with this append id had been done before: nothing changed now.
+    pub repeated: bool,
+}
+
+/// One line of a job's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LogLine {
+    /// Its number, from 0.
+    pub line: u32,
+    /// When it was appended.
+    pub time: Timestamp,
+    /// What it says.
+    pub text: String,
+}
+
+/// An attachment without its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AttachmentInfo {
+    /// The key.
+    pub key: String,
+    /// The size of the text in bytes.
+    pub size: u32,
+}
+
+impl AttachmentInfo {
+    /// Checks the key and the text of an attachment against their limits.
+    ///
+    /// # Errors
+    /// The one that is past its limit or malformed.
+    pub fn check(key: &str, text: &str) -> Result<(), FieldError> {
+        check_text("key", key, 1, limits::ATTACHMENT_KEY)?;
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if !key.bytes().all(allowed) || key == "." || key == ".." {
+            return Err(FieldError::new(
+                "key",
+                "must be made of A-Z a-z 0-9 . _ - and name a file",
+            ));
+        }
+        check_text("text", text, 0, limits::ATTACHMENT)
+    }
+}
+
+/// The attachments of a job; at most 64, so they come at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Attachments {
+    /// In the order of their keys.
+    pub items: Vec<AttachmentInfo>,
+}
