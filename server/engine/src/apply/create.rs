@@ -1,0 +1,61 @@
+use std::sync::Arc;
+
+use jobtracker_model::{Created, JobId, limits, rollup::Status};
+use jobtracker_store::Origin;
+
+use super::{Became, Rules, climb};
+use crate::{Error, Result, operation::Creation, workspace::Workspace};
+
+/// Creates jobs under one parent, or a root: all of them or none. Those that are there already
+/// with the same definition are left as they are.
+pub(super) fn apply(
+    space: &mut Workspace,
+    parent: Option<JobId>,
+    jobs: &[Creation],
+    rules: Rules,
+    became: &mut Vec<Became>,
+) -> Result<Vec<Created>> {
+    let above = parent.map(|parent| place_below(space, parent)).transpose()?;
+    for job in jobs {
+        check(space, job)?;
+    }
+    let mut created = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let id = id_of(job);
+        if let (Some(origin), Some(status)) = (space.origin(id), space.status(id)) {
+            created.push(Created { id, root: origin.root, created: false, state: status.state });
+            continue;
+        }
+        let (root, depth) = above.unwrap_or((id, 0));
+        let origin = Origin { parent, root, depth, fingerprint: job.fingerprint };
+        let (status, ripple) = Status::created(id, rules.now);
+        created.push(Created { id, root, created: true, state: status.state });
+        space.create(id, origin, Arc::clone(&job.definition), status);
+        climb(space, parent, ripple, became);
+    }
+    Ok(created)
+}
+
+/// The root and the depth of a child of this parent.
+fn place_below(space: &Workspace, parent: JobId) -> Result<(JobId, u32)> {
+    let origin = space.origin(parent).ok_or(Error::ParentNotFound(parent))?;
+    if origin.depth >= limits::DEPTH {
+        return Err(Error::TooDeep(parent));
+    }
+    Ok((origin.root, origin.depth + 1))
+}
+
+/// An id may be free, or name the same creation.
+fn check(space: &Workspace, job: &Creation) -> Result<()> {
+    let id = id_of(job);
+    match space.origin(id) {
+        Some(origin) if job.id_is_ours || origin.fingerprint != job.fingerprint => {
+            Err(Error::IdConflict(id))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn id_of(job: &Creation) -> JobId {
+    job.id.expect("ids are taken before a group is applied")
+}

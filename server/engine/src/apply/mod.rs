@@ -1,0 +1,90 @@
+//! What an operation does to the rows: pure, whole or not at all, by the rules of the model.
+
+mod attachment;
+mod create;
+mod log;
+mod options;
+mod update;
+
+#[cfg(test)]
+mod examples;
+
+use jobtracker_model::{JobId, State, Timestamp, rollup::Ripple};
+
+use crate::{
+    Result,
+    operation::{Operation, Outcome},
+    workspace::Workspace,
+};
+
+/// What applying depends on besides the rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    pub block_updates_after_finish: bool,
+    /// The moment at which the group is applied.
+    pub now: Timestamp,
+}
+
+/// A job's visible state became another one. Follow-ups start from this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Became {
+    pub id: JobId,
+    pub state: State,
+}
+
+/// Applies one operation. After an error the workspace is as it was before.
+pub(crate) fn apply(
+    space: &mut Workspace,
+    operation: &Operation,
+    rules: Rules,
+    became: &mut Vec<Became>,
+) -> Result<Outcome> {
+    match operation {
+        Operation::ReserveIds { .. } => unreachable!("ids are taken before a group is applied"),
+        Operation::Create { parent, jobs } => {
+            create::apply(space, *parent, jobs, rules, became).map(Outcome::Created)
+        }
+        Operation::Update { id, change } => {
+            update::apply(space, *id, change, rules, became).map(Outcome::Updated)
+        }
+        Operation::SetOptions { id, options } => {
+            options::apply(space, *id, options.as_deref()).map(|()| Outcome::Done)
+        }
+        Operation::AppendLog { id, lines } => {
+            log::apply(space, *id, lines, rules).map(Outcome::Appended)
+        }
+        Operation::PutAttachment { id, key, text } => {
+            attachment::put(space, *id, key, text).map(|new| Outcome::Attached { new })
+        }
+        Operation::DeleteAttachment { id, key } => {
+            attachment::delete(space, *id, key).map(|()| Outcome::Done)
+        }
+    }
+}
+
+/// Carries what happened at a job up to the root, as far as anything changes.
+fn climb(space: &mut Workspace, parent: Option<JobId>, ripple: Ripple, became: &mut Vec<Became>) {
+    became.extend(ripple.became().map(|state| Became { id: ripple.source, state }));
+    if ripple.is_still() {
+        return;
+    }
+    let mut up = parent.map(|parent| (parent, ripple));
+    while let Some((id, ripple)) = up {
+        let node = space.change(id).expect("a path is loaded up to its root");
+        let next = node.status.absorb(id, &ripple);
+        let above = node.origin.parent;
+        became.extend(next.and_then(|ripple| ripple.became()).map(|state| Became { id, state }));
+        up = above.zip(next);
+    }
+}
+
+/// A hash of what a repeatable append sent, to tell a repetition from another use of its id.
+fn content_hash<'a>(parts: impl Iterator<Item = Option<&'a str>>) -> u64 {
+    let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
+    for part in parts {
+        let length = part.map_or(u64::MAX, |part| part.len() as u64);
+        hasher.update(&length.to_le_bytes());
+        hasher.update(part.unwrap_or("").as_bytes());
+    }
+    hasher.digest()
+}

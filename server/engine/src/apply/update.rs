@@ -1,0 +1,56 @@
+use jobtracker_model::{Change, JobId, NewChange, Repeat, Updated, limits, rollup::Status};
+use jobtracker_store::RepeatRow;
+
+use super::{Became, Rules, climb, content_hash};
+use crate::{Error, Result, workspace::Workspace};
+
+/// Appends a state change, unless the job is finished and such updates are blocked, or the same
+/// change was applied before.
+pub(super) fn apply(
+    space: &mut Workspace,
+    id: JobId,
+    change: &NewChange,
+    rules: Rules,
+    became: &mut Vec<Became>,
+) -> Result<Updated> {
+    let status = space.status(id).ok_or(Error::JobNotFound(id))?;
+    let (state, number) = (status.state, status.changes);
+    let repeat = change.change_id.clone().map(Repeat::Change);
+    let fingerprint = fingerprint(change);
+    if let Some(done) = repeat.as_ref().and_then(|key| space.repeat(id, key)) {
+        if done.fingerprint != fingerprint {
+            let repeat = change.change_id.clone().unwrap_or_default();
+            return Err(Error::RepeatConflict { id, repeat });
+        }
+        return Ok(Updated { applied: true, repeated: true, state });
+    }
+    if !status.accepts_update(rules.block_updates_after_finish) {
+        return Ok(Updated { applied: false, repeated: false, state });
+    }
+    check_room(id, status, change)?;
+    if let Some(key) = repeat {
+        space.remember(id, key, RepeatRow { first: number, count: 1, fingerprint });
+    }
+    space.append_change(id, number, Change::recorded(change.clone(), rules.now));
+    let node = space.change(id).expect("its status was there");
+    let ripple = node.status.report(id, change.state, rules.now);
+    let parent = node.origin.parent;
+    climb(space, parent, ripple, became);
+    Ok(Updated { applied: true, repeated: false, state: ripple.after })
+}
+
+/// A job at work may not fill the room that is kept for saying that its work is over.
+fn check_room(id: JobId, status: &Status, change: &NewChange) -> Result<()> {
+    let room = if change.state.says_own_work_is_over() {
+        limits::CHANGES + limits::CHANGES_TO_END
+    } else {
+        limits::CHANGES
+    };
+    if status.changes < room { Ok(()) } else { Err(Error::TooManyChanges(id)) }
+}
+
+fn fingerprint(change: &NewChange) -> u64 {
+    let parts =
+        [Some(change.state.name()), change.message.as_deref(), change.reason_code.as_deref()];
+    content_hash(parts.into_iter())
+}

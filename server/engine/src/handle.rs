@@ -1,0 +1,291 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use jobtracker_model::{
+    Created, CreatedChildren, IdBlock, JobId, LogAppended, NewChange, NewJob, NewLogLines, State,
+    StateSet, Timestamp, Updated, Waited,
+};
+use jobtracker_store::Store;
+use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{
+    Error, Result,
+    commit::{Committer, Submitted},
+    metrics::Metrics,
+    operation::{Operation, Outcome},
+    wait::Waiters,
+};
+
+/// Bounds and rules of an engine.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Operations that may wait; past it callers get [`Error::Overloaded`].
+    pub queue_operations: usize,
+    /// Bytes of operations that may wait, about; likewise.
+    pub queue_bytes: usize,
+    /// Operations that go into one commit.
+    pub group_operations: usize,
+    /// Bytes of operations that go into one commit, about; a larger one goes alone.
+    pub group_bytes: usize,
+    /// Whether updates to finished jobs change nothing.
+    pub block_updates_after_finish: bool,
+    /// The clock.
+    pub clock: fn() -> Timestamp,
+}
+
+impl Options {
+    /// The usual bounds, with this clock.
+    #[must_use]
+    pub fn new(clock: fn() -> Timestamp) -> Self {
+        Self {
+            queue_operations: 10_000,
+            queue_bytes: 128 * 1024 * 1024,
+            group_operations: 1_000,
+            group_bytes: 8 * 1024 * 1024,
+            block_updates_after_finish: true,
+            clock,
+        }
+    }
+}
+
+/// The door to the engine; cheap to clone. Every method that changes something answers when it is
+/// durable, or with an error after which nothing has changed, unless the error says otherwise. A
+/// dropped future leaves its operation in the queue: it is done, and nobody is told.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    /// None once the engine takes no more.
+    queue: Mutex<Option<mpsc::Sender<Submitted>>>,
+    queued_bytes: Arc<AtomicUsize>,
+    queue_bytes: usize,
+    /// True when the last commit is done.
+    ended: watch::Receiver<bool>,
+    store: Arc<dyn Store>,
+    waiters: Arc<Waiters>,
+    metrics: Metrics,
+}
+
+/// When a caller that met a full queue may try again.
+const RETRY_AFTER_MS: u64 = 250;
+
+impl Engine {
+    /// Starts the engine on a thread of its own. The thread ends when [`close`](Self::close) is
+    /// called or the last clone is dropped, after everything in the queue is done.
+    ///
+    /// # Panics
+    /// The system has no thread to give.
+    #[must_use]
+    pub fn start(store: Arc<dyn Store>, options: Options) -> Self {
+        let (queue, waiting) = mpsc::channel(options.queue_operations.max(1));
+        let (end, ended) = watch::channel(false);
+        let waiters = Arc::new(Waiters::default());
+        let metrics = Metrics::default();
+        let queued_bytes = Arc::new(AtomicUsize::new(0));
+        let queue_bytes = options.queue_bytes;
+        let committer = Committer::new(
+            Arc::clone(&store),
+            options,
+            waiting,
+            Arc::clone(&queued_bytes),
+            Arc::clone(&waiters),
+            metrics.clone(),
+        );
+        committer.spawn(end);
+        let queue = Mutex::new(Some(queue));
+        Self(Arc::new(Inner { queue, queued_bytes, queue_bytes, ended, store, waiters, metrics }))
+    }
+
+    /// Reserves `count` ids that follow each other. Safe to repeat: ids that are lost leave a gap.
+    ///
+    /// # Errors
+    /// `count` is not 1 to 1,000,000, or no ids are left.
+    pub async fn reserve_ids(&self, count: u32) -> Result<IdBlock> {
+        match self.submit(Operation::reserve_ids(count)?).await? {
+            Outcome::Reserved { first } => Ok(IdBlock { first, count }),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Creates a job. Safe to repeat with an id.
+    ///
+    /// # Errors
+    /// A field past its limit, an unknown or too deep parent, an id that names another job.
+    pub async fn create(&self, job: NewJob) -> Result<Created> {
+        match self.submit(Operation::create(job)?).await? {
+            Outcome::Created(created) if created.len() == 1 => Ok(created[0]),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Creates 1 to 10,000 children of one parent, all or none. Safe to repeat with ids.
+    ///
+    /// # Errors
+    /// As for one; also an id that is there twice.
+    pub async fn create_children(
+        &self,
+        parent: JobId,
+        jobs: Vec<NewJob>,
+    ) -> Result<CreatedChildren> {
+        match self.submit(Operation::create_children(parent, jobs)?).await? {
+            Outcome::Created(items) => Ok(CreatedChildren { items }),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Appends a state change. Safe to repeat with a change id.
+    ///
+    /// # Errors
+    /// An unknown job, a state that cannot be reported, a change id used for something else, a job
+    /// with too many changes.
+    pub async fn update(&self, id: JobId, change: NewChange) -> Result<Updated> {
+        match self.submit(Operation::update(id, change)?).await? {
+            Outcome::Updated(updated) => Ok(updated),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Replaces the options of a job. Safe to repeat.
+    ///
+    /// # Errors
+    /// An unknown job, options past their limit.
+    pub async fn update_options(&self, id: JobId, options: Option<String>) -> Result<()> {
+        match self.submit(Operation::set_options(id, options)?).await? {
+            Outcome::Done => Ok(()),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Appends lines to a job's log. Safe to repeat with an append id.
+    ///
+    /// # Errors
+    /// An unknown job, a line past its limit, a full log, an append id used for something else.
+    pub async fn append_log(&self, id: JobId, lines: NewLogLines) -> Result<LogAppended> {
+        match self.submit(Operation::append_log(id, lines)?).await? {
+            Outcome::Appended(appended) => Ok(appended),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Puts an attachment; says whether it is new. Safe to repeat.
+    ///
+    /// # Errors
+    /// An unknown job, a key or text past its limit, too many attachments.
+    pub async fn put_attachment(&self, id: JobId, key: String, text: String) -> Result<bool> {
+        match self.submit(Operation::put_attachment(id, key, text)?).await? {
+            Outcome::Attached { new } => Ok(new),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Takes an attachment away.
+    ///
+    /// # Errors
+    /// An unknown job or attachment.
+    pub async fn delete_attachment(&self, id: JobId, key: String) -> Result<()> {
+        match self.submit(Operation::delete_attachment(id, key)).await? {
+            Outcome::Done => Ok(()),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Answers when the job's visible state is, or becomes, one of `states`, or when the time is
+    /// over. Nothing polls inside. A dropped future waits no longer.
+    ///
+    /// # Errors
+    /// An unknown job; too many who wait; the engine is shutting down.
+    pub async fn wait(&self, id: JobId, states: StateSet, timeout: Duration) -> Result<Waited> {
+        let place = self.0.waiters.register(id, states);
+        let Some(mut place) = place else {
+            return Err(Error::Overloaded { retry_after_ms: RETRY_AFTER_MS });
+        };
+        if self.0.queue.lock().is_none() {
+            return Err(Error::ShuttingDown);
+        }
+        let state = self.state_of(id).await?;
+        if states.contains(state) {
+            return Ok(Waited { id, reached: true, state });
+        }
+        match tokio::time::timeout(timeout, &mut place.told).await {
+            Ok(Ok(state)) => Ok(Waited { id, reached: true, state }),
+            Ok(Err(_)) => Err(Error::ShuttingDown),
+            Err(_) => {
+                let state = self.state_of(id).await?;
+                Ok(Waited { id, reached: states.contains(state), state })
+            }
+        }
+    }
+
+    /// Adds the engine's own numbers to a registry.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.0.metrics.register(registry);
+    }
+
+    /// Takes no more, finishes what was taken, dismisses those who wait. The store stays open.
+    pub async fn close(&self) {
+        self.0.queue.lock().take();
+        self.0.waiters.dismiss();
+        let mut ended = self.0.ended.clone();
+        // An error means that the thread has gone, and with it everything that it had to do.
+        let _ = ended.wait_for(|ended| *ended).await;
+    }
+
+    async fn state_of(&self, id: JobId) -> Result<State> {
+        let states = self.0.store.get_states(vec![id]).await?;
+        match states.first() {
+            None | Some(State::WaitingForActivation) => Err(Error::JobNotFound(id)),
+            Some(state) => Ok(*state),
+        }
+    }
+
+    async fn submit(&self, operation: Operation) -> Result<Outcome> {
+        let bytes = operation.bytes();
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Submitted { operation, bytes, reply })?;
+        answer.await.unwrap_or(Err(Error::ShuttingDown))
+    }
+
+    fn enqueue(&self, submitted: Submitted) -> Result<()> {
+        let inner = &self.0;
+        let bytes = submitted.bytes;
+        let overloaded = || {
+            inner.metrics.refused.inc();
+            inner.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            Error::Overloaded { retry_after_ms: RETRY_AFTER_MS }
+        };
+        let before = inner.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before > 0 && before + bytes > inner.queue_bytes {
+            return Err(overloaded());
+        }
+        let sent = match &*inner.queue.lock() {
+            Some(queue) => queue.try_send(submitted),
+            None => return Err(Error::ShuttingDown),
+        };
+        match sent {
+            Ok(()) => {
+                inner.metrics.waiting.inc();
+                Ok(())
+            }
+            Err(mpsc::error::TrySendError::Full(_)) => Err(overloaded()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Error::ShuttingDown),
+        }
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("waiting", &self.0.metrics.waiting.get()).finish()
+    }
+}
+
+/// Each operation has one kind of outcome; another one is a mistake in this crate.
+fn unexpected<T>(outcome: &Outcome) -> T {
+    unreachable!("an operation cannot have this outcome: {outcome:?}")
+}

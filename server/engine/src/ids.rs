@@ -1,0 +1,33 @@
+use jobtracker_model::JobId;
+use jobtracker_store::{Error, Result, Store};
+
+/// Ids that the store has given to this engine and that nobody has yet. What is left of them when
+/// the engine ends is never given out; ids may have gaps.
+#[derive(Debug, Default)]
+pub(crate) struct IdLease {
+    next: u64,
+    end: u64,
+}
+
+impl IdLease {
+    /// How many ids are taken from the store beyond those that are needed.
+    const AHEAD: u32 = 1_000;
+
+    /// Takes `count` ids that follow each other; answers the first.
+    pub async fn take(&mut self, store: &dyn Store, count: u32) -> Result<JobId> {
+        if self.end - self.next < u64::from(count) {
+            // A block that is larger than what is left replaces it: ids given out later must not
+            // be smaller.
+            let wanted = count.saturating_add(Self::AHEAD);
+            let first = match store.reserve_ids(wanted).await {
+                Err(Error::IdsExhausted(_)) => store.reserve_ids(count).await.map(|id| (id, count)),
+                other => other.map(|id| (id, wanted)),
+            };
+            let (first, got) = first?;
+            *self = Self { next: first.get(), end: first.get() + u64::from(got) };
+        }
+        let first = JobId::new(self.next).ok_or(Error::IdsExhausted(count))?;
+        self.next += u64::from(count);
+        Ok(first)
+    }
+}

@@ -1,0 +1,25 @@
+//! The tree engine: takes operations, applies them to the rows of their trees, commits them in
+//! groups, and answers when they are durable.
+//!
+//! Reading order: [`Engine`] is the door (a bounded queue), `commit` takes what waits and makes
+//! one durable commit of it, `apply` is pure and knows the rules through the model, `wait` tells
+//! those who wait for a state. Nothing here knows HTTP or a database driver.
+
+#![warn(missing_docs)]
+
+mod error;
+mod operation;
+
+mod handle;
+
+mod commit;
+mod ids;
+mod workspace;
+
+mod apply;
+
+mod metrics;
+mod wait;
+
+pub use error::{Error, Result};
+pub use handle::{Engine, Options};

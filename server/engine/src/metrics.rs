@@ -1,0 +1,48 @@
+use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+/// What the engine measures of itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    pub operations: Counter,
+    pub refused: Counter,
+    pub recomputed: Counter,
+    pub waiting: Gauge,
+    pub group_operations: Histogram,
+    pub commit_seconds: Histogram,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let doubling =
+            |first: f64, count: u16| (0..count).map(move |n| first * 2f64.powi(n.into()));
+        Self {
+            operations: Counter::default(),
+            refused: Counter::default(),
+            recomputed: Counter::default(),
+            waiting: Gauge::default(),
+            group_operations: Histogram::new(doubling(1.0, 12)),
+            commit_seconds: Histogram::new(doubling(0.000_05, 16)),
+        }
+    }
+}
+
+impl Metrics {
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("jobtracker_engine");
+        let name = "operations";
+        registry.register(name, "Operations answered after a commit", self.operations.clone());
+        let help = "Operations refused because the queue was full";
+        registry.register("overloaded", help, self.refused.clone());
+        let help = "Operations computed again because their tree had moved";
+        registry.register("recomputed", help, self.recomputed.clone());
+        registry.register("queue_operations", "Operations in the queue", self.waiting.clone());
+        let help = "Operations in one group commit";
+        registry.register("group_operations", help, self.group_operations.clone());
+        let help = "Time of one group commit in the store";
+        let seconds = self.commit_seconds.clone();
+        registry.register_with_unit("commit", help, Unit::Seconds, seconds);
+    }
+}

@@ -1,0 +1,174 @@
+use std::{collections::HashSet, sync::Arc};
+
+use jobtracker_model::{
+    Created, Definition, FieldError, Fingerprint, JobId, LogAppended, NewChange, NewJob,
+    NewLogLines, State, Updated, limits,
+};
+
+use crate::{Error, Result};
+
+/// Something to do, checked as far as that is possible without looking at the store.
+#[derive(Debug)]
+pub(crate) enum Operation {
+    /// Give out a block of ids.
+    ReserveIds { count: u32 },
+    /// Create jobs under one parent, or one root; all or none.
+    Create { parent: Option<JobId>, jobs: Vec<Creation> },
+    /// Append a state change.
+    Update { id: JobId, change: NewChange },
+    /// Replace the options.
+    SetOptions { id: JobId, options: Option<String> },
+    /// Append lines to the log.
+    AppendLog { id: JobId, lines: NewLogLines },
+    /// Put an attachment.
+    PutAttachment { id: JobId, key: String, text: String },
+    /// Take an attachment away.
+    DeleteAttachment { id: JobId, key: String },
+}
+
+/// One job of a creation.
+#[derive(Debug)]
+pub(crate) struct Creation {
+    /// The id; none until the engine has taken one for it.
+    pub id: Option<JobId>,
+    /// Whether the engine took the id, and may take another.
+    pub id_is_ours: bool,
+    pub definition: Arc<Definition>,
+    pub fingerprint: Fingerprint,
+}
+
+/// What an operation did.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Reserved { first: JobId },
+    Created(Vec<Created>),
+    Updated(Updated),
+    Done,
+    Appended(LogAppended),
+    Attached { new: bool },
+}
+
+impl Operation {
+    pub fn reserve_ids(count: u32) -> Result<Self> {
+        if count == 0 || count > limits::IDS_PER_RESERVATION {
+            let reason = format!("must be 1 to {}", limits::IDS_PER_RESERVATION);
+            return Err(FieldError::new("count", reason).into());
+        }
+        Ok(Self::ReserveIds { count })
+    }
+
+    pub fn create(job: NewJob) -> Result<Self> {
+        let parent = job.parent;
+        Ok(Self::Create { parent, jobs: vec![Creation::new(job, parent)?] })
+    }
+
+    pub fn create_children(parent: JobId, jobs: Vec<NewJob>) -> Result<Self> {
+        if jobs.is_empty() || jobs.len() > limits::CHILDREN_PER_REQUEST {
+            let reason =
+                format!("has {}; it must have 1 to {}", jobs.len(), limits::CHILDREN_PER_REQUEST);
+            return Err(FieldError::new("jobs", reason).into());
+        }
+        let mut seen = HashSet::with_capacity(jobs.len());
+        let mut creations = Vec::with_capacity(jobs.len());
+        for (index, job) in jobs.into_iter().enumerate() {
+            let within = |field: &str| format!("jobs[{index}].{field}");
+            if job.parent.is_some_and(|named| named != parent) {
+                let reason = format!("must be {parent}, the parent in the address, or left out");
+                return Err(FieldError::new(within("parent"), reason).into());
+            }
+            if let Some(id) = job.id.filter(|id| !seen.insert(*id)) {
+                return Err(Error::DuplicateId(id));
+            }
+            let creation = Creation::new(job, Some(parent)).map_err(|error| match error {
+                Error::Field(field) => FieldError::new(within(&field.field), field.reason).into(),
+                other => other,
+            })?;
+            creations.push(creation);
+        }
+        Ok(Self::Create { parent: Some(parent), jobs: creations })
+    }
+
+    pub fn update(id: JobId, change: NewChange) -> Result<Self> {
+        if change.state == State::WaitingForActivation {
+            return Err(Error::StateNotAllowed(change.state));
+        }
+        change.check()?;
+        Ok(Self::Update { id, change })
+    }
+
+    pub fn set_options(id: JobId, options: Option<String>) -> Result<Self> {
+        Definition::check_options(options.as_deref())?;
+        Ok(Self::SetOptions { id, options })
+    }
+
+    pub fn append_log(id: JobId, lines: NewLogLines) -> Result<Self> {
+        lines.check()?;
+        Ok(Self::AppendLog { id, lines })
+    }
+
+    pub fn put_attachment(id: JobId, key: String, text: String) -> Result<Self> {
+        jobtracker_model::AttachmentInfo::check(&key, &text)?;
+        Ok(Self::PutAttachment { id, key, text })
+    }
+
+    pub fn delete_attachment(id: JobId, key: String) -> Self {
+        Self::DeleteAttachment { id, key }
+    }
+
+    /// The job that has to be there; its tree is the one that the operation belongs to.
+    pub fn subject(&self) -> Option<JobId> {
+        match self {
+            Self::ReserveIds { .. } => None,
+            Self::Create { parent: Some(parent), .. } => Some(*parent),
+            Self::Create { parent: None, jobs } => jobs.first().and_then(|job| job.id),
+            Self::Update { id, .. }
+            | Self::SetOptions { id, .. }
+            | Self::AppendLog { id, .. }
+            | Self::PutAttachment { id, .. }
+            | Self::DeleteAttachment { id, .. } => Some(*id),
+        }
+    }
+
+    /// Takes an id away that turned out to be in use, if the engine had chosen it; then the
+    /// operation can be tried again with another one.
+    pub fn give_back(&mut self, id: JobId) -> bool {
+        let Self::Create { jobs, .. } = self else { return false };
+        let ours = |job: &&mut Creation| job.id == Some(id) && job.id_is_ours;
+        jobs.iter_mut().find(ours).map(|job| job.id = None).is_some()
+    }
+
+    /// About how much memory it holds, for the bounds of the queue and of a group.
+    pub fn bytes(&self) -> usize {
+        /// What an operation costs besides its texts.
+        const FIXED: usize = 256;
+        FIXED
+            + match self {
+                Self::ReserveIds { .. } | Self::DeleteAttachment { .. } => 0,
+                Self::Create { jobs, .. } => jobs.iter().map(Creation::bytes).sum(),
+                Self::Update { change, .. } => change.message.as_ref().map_or(0, String::len),
+                Self::SetOptions { options, .. } => options.as_ref().map_or(0, String::len),
+                Self::AppendLog { lines, .. } => {
+                    lines.lines.iter().map(|line| line.len() + 64).sum()
+                }
+                Self::PutAttachment { text, .. } => text.len(),
+            }
+    }
+}
+
+impl Creation {
+    fn new(job: NewJob, parent: Option<JobId>) -> Result<Self> {
+        let id = job.id;
+        if let Some(id) = id.filter(|id| parent == Some(*id)) {
+            return Err(Error::ParentIsSelf(id));
+        }
+        let definition = job.into_definition()?;
+        let fingerprint = definition.fingerprint(parent);
+        let definition = Arc::new(definition);
+        Ok(Self { id, id_is_ours: id.is_none(), definition, fingerprint })
+    }
+
+    fn bytes(&self) -> usize {
+        let definition = &self.definition;
+        256 + definition.name.len() + definition.options.as_ref().map_or(0, String::len)
+    }
+}

@@ -1,0 +1,96 @@
+//! Those who wait for a job's visible state. They are told after the commit that made it so.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use jobtracker_model::{JobId, State, StateSet};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::apply::Became;
+
+/// Waits at once, of all callers; past it a wait is refused as overload.
+const WAITERS: u64 = 50_000;
+
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    by_job: Mutex<HashMap<JobId, Vec<Waiter>>>,
+    /// How many there are, so that a commit with nobody waiting does not take the lock.
+    count: AtomicU64,
+    next: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    number: u64,
+    states: StateSet,
+    tell: oneshot::Sender<State>,
+}
+
+/// A place in the list; leaving it (by drop) takes the waiter out.
+#[derive(Debug)]
+pub(crate) struct Place {
+    waiters: Arc<Waiters>,
+    id: JobId,
+    number: u64,
+    pub told: oneshot::Receiver<State>,
+}
+
+impl Waiters {
+    /// Registers a wait; whoever waits reads the state only after this, so that no step is missed.
+    /// `None`: too many wait already.
+    pub fn register(self: &Arc<Self>, id: JobId, states: StateSet) -> Option<Place> {
+        if self.count.fetch_add(1, Ordering::SeqCst) >= WAITERS {
+            self.count.fetch_sub(1, Ordering::SeqCst);
+            return None;
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let (tell, told) = oneshot::channel();
+        self.by_job.lock().entry(id).or_default().push(Waiter { number, states, tell });
+        Some(Place { waiters: Arc::clone(self), id, number, told })
+    }
+
+    /// Tells those who wait for what has become.
+    pub fn tell(&self, became: &[Became]) {
+        if became.is_empty() || self.count.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let mut by_job = self.by_job.lock();
+        for Became { id, state } in became {
+            let Some(waiters) = by_job.get_mut(id) else { continue };
+            let there = waiters.extract_if(.., |waiter| waiter.states.contains(*state));
+            for waiter in there {
+                // A waiter that has gone meanwhile has no use for it.
+                let _ = waiter.tell.send(*state);
+            }
+        }
+    }
+
+    /// Tells everybody to stop waiting, by ending their channels.
+    pub fn dismiss(&self) {
+        self.by_job.lock().clear();
+    }
+
+    fn leave(&self, id: JobId, number: u64) {
+        let mut by_job = self.by_job.lock();
+        if let Some(waiters) = by_job.get_mut(&id) {
+            waiters.retain(|waiter| waiter.number != number);
+            if waiters.is_empty() {
+                by_job.remove(&id);
+            }
+        }
+        drop(by_job);
+        self.count.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.waiters.leave(self.id, self.number);
+    }
+}

@@ -1,0 +1,150 @@
+//! The rows that a group of operations works on: what the store had, overlaid with what the
+//! operations before have made of it. Operations of one group so see each other.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use jobtracker_model::{Change, Definition, JobId, LogLine, Repeat, State, rollup::Status};
+use jobtracker_store::{Loaded, Node, Origin, RepeatRow, Row, TreeCommit, Version};
+
+pub(crate) struct Workspace {
+    nodes: HashMap<JobId, Node>,
+    versions: HashMap<JobId, Version>,
+    definitions: HashMap<JobId, Arc<Definition>>,
+    repeats: HashMap<(JobId, Repeat), RepeatRow>,
+    attachments: HashSet<(JobId, String)>,
+    changed: HashMap<JobId, TreeChanges>,
+}
+
+/// What the operations changed in one tree.
+#[derive(Default)]
+struct TreeChanges {
+    /// Jobs whose status has changed, with the visible state that the store has.
+    statuses: BTreeMap<JobId, Option<State>>,
+    created: Vec<JobId>,
+    definitions: BTreeMap<JobId, Arc<Definition>>,
+    attachments: BTreeMap<(JobId, String), Option<String>>,
+    /// Rows that are written once and never again.
+    appended: Vec<Row>,
+}
+
+impl Workspace {
+    pub fn new(loaded: Loaded) -> Self {
+        let Loaded { nodes, versions, definitions, repeats, attachments } = loaded;
+        let changed = HashMap::new();
+        Self { nodes, versions, definitions, repeats, attachments, changed }
+    }
+
+    pub fn origin(&self, id: JobId) -> Option<&Origin> {
+        self.nodes.get(&id).map(|node| &node.origin)
+    }
+
+    pub fn status(&self, id: JobId) -> Option<&Status> {
+        self.nodes.get(&id).map(|node| &node.status)
+    }
+
+    /// The node of a job, to be changed.
+    pub fn change(&mut self, id: JobId) -> Option<&mut Node> {
+        let node = self.nodes.get_mut(&id)?;
+        let tree = self.changed.entry(node.origin.root).or_default();
+        tree.statuses.entry(id).or_insert(Some(node.status.state));
+        Some(node)
+    }
+
+    pub fn create(
+        &mut self,
+        id: JobId,
+        origin: Origin,
+        definition: Arc<Definition>,
+        status: Status,
+    ) {
+        let tree = self.changed.entry(origin.root).or_default();
+        tree.statuses.insert(id, None);
+        tree.created.push(id);
+        self.definitions.insert(id, definition);
+        self.nodes.insert(id, Node { origin, status });
+    }
+
+    pub fn definition(&self, id: JobId) -> Option<&Arc<Definition>> {
+        self.definitions.get(&id)
+    }
+
+    pub fn set_definition(&mut self, id: JobId, definition: Definition) {
+        let definition = Arc::new(definition);
+        self.definitions.insert(id, Arc::clone(&definition));
+        self.tree(id).definitions.insert(id, definition);
+    }
+
+    pub fn append_change(&mut self, id: JobId, number: u32, change: Change) {
+        self.tree(id).appended.push(Row::Change { id, number, change });
+    }
+
+    pub fn append_line(&mut self, id: JobId, line: LogLine) {
+        self.tree(id).appended.push(Row::LogLine { id, line });
+    }
+
+    pub fn repeat(&self, id: JobId, key: &Repeat) -> Option<&RepeatRow> {
+        self.repeats.get(&(id, key.clone()))
+    }
+
+    pub fn remember(&mut self, id: JobId, key: Repeat, row: RepeatRow) {
+        self.tree(id).appended.push(Row::Repeat { id, key: key.clone(), row });
+        self.repeats.insert((id, key), row);
+    }
+
+    pub fn has_attachment(&self, id: JobId, key: &str) -> bool {
+        self.attachments.contains(&(id, key.to_owned()))
+    }
+
+    pub fn set_attachment(&mut self, id: JobId, key: &str, text: Option<String>) {
+        let at = (id, key.to_owned());
+        if text.is_some() {
+            self.attachments.insert(at.clone());
+        } else {
+            self.attachments.remove(&at);
+        }
+        self.tree(id).attachments.insert(at, text);
+    }
+
+    /// One commit per tree that has changed.
+    pub fn into_commits(mut self) -> Vec<TreeCommit> {
+        let changed = std::mem::take(&mut self.changed);
+        changed
+            .into_iter()
+            .map(|(root, tree)| {
+                let expected = self.versions.get(&root).copied().unwrap_or(0);
+                TreeCommit { root, expected, rows: self.rows(tree) }
+            })
+            .collect()
+    }
+
+    fn rows(&mut self, tree: TreeChanges) -> Vec<Row> {
+        let TreeChanges { statuses, created, mut definitions, attachments, appended } = tree;
+        let mut rows = appended;
+        rows.reserve(statuses.len() + created.len() + definitions.len() + attachments.len());
+        for id in created {
+            definitions.remove(&id);
+            let origin = self.nodes[&id].origin;
+            let definition = Arc::clone(&self.definitions[&id]);
+            rows.push(Row::Job { id, origin, definition });
+        }
+        for (id, definition) in definitions {
+            let parent = self.nodes[&id].origin.parent;
+            rows.push(Row::Definition { id, parent, definition });
+        }
+        for ((id, key), text) in attachments {
+            rows.push(Row::Attachment { id, key, text });
+        }
+        for (id, before) in statuses {
+            let Some(Node { origin, status }) = self.nodes.remove(&id) else { continue };
+            rows.push(Row::Status { id, parent: origin.parent, before, status });
+        }
+        rows
+    }
+
+    fn tree(&mut self, id: JobId) -> &mut TreeChanges {
+        self.changed.entry(self.nodes[&id].origin.root).or_default()
+    }
+}

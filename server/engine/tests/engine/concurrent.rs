@@ -1,0 +1,139 @@
+//! Small histories of concurrent clients: some serial order explains everything that each client
+//! was told, and leads to the tree that is there at the end.
+
+use std::sync::Arc;
+
+use jobtracker_engine::Engine;
+use jobtracker_model::{JobId, NewChange, State, testing::NaiveTree};
+use jobtracker_store::{Store, memory::MemoryStore};
+use proptest::{prelude::*, sample::Index};
+
+use crate::{
+    harness::{assert_same, changes, id, job, options},
+    sequences::REPORTED,
+};
+
+#[derive(Debug, Clone, Copy)]
+enum Action {
+    Create { id: JobId, parent: JobId },
+    Update { id: JobId, state: State },
+}
+
+/// What a client did, and what it was told: applied, and the visible state.
+type Told = (Action, bool, State);
+
+/// The root, one job below it, and three clients with a few actions each. Each client creates jobs
+/// of its own under jobs that are there from the start.
+fn plans() -> impl Strategy<Value = Vec<Vec<(Index, usize)>>> {
+    let plan = prop::collection::vec((any::<Index>(), 0..8usize), 1..5);
+    prop::collection::vec(plan, 3)
+}
+
+fn actions(client: u64, plan: &[(Index, usize)]) -> Vec<Action> {
+    let known = [id(1), id(2)];
+    let fresh = (100 * (client + 1)..).map(id);
+    plan.iter()
+        .zip(fresh)
+        .map(|((pick, what), fresh)| match REPORTED.get(*what) {
+            Some(state) => Action::Update { id: *pick.get(&known), state: *state },
+            None => Action::Create { id: fresh, parent: *pick.get(&known) },
+        })
+        .collect()
+}
+
+async fn act(engine: Engine, actions: Vec<Action>) -> Vec<Told> {
+    let mut told = Vec::new();
+    for action in actions {
+        let (applied, state) = match action {
+            Action::Create { id, parent } => {
+                let created = engine.create(job(id.get(), Some(parent.get()))).await.unwrap();
+                (created.created, created.state)
+            }
+            Action::Update { id, state } => {
+                let updated = engine.update(id, NewChange::new(state)).await.unwrap();
+                (updated.applied, updated.state)
+            }
+        };
+        told.push((action, applied, state));
+    }
+    told
+}
+
+/// Whether this could be the next thing that happened; then it has.
+fn happens(tree: &mut NaiveTree, (action, applied, state): &Told) -> bool {
+    match *action {
+        Action::Create { id, parent } => {
+            tree.create(id, Some(parent));
+            *applied && *state == State::WaitingToRun
+        }
+        Action::Update { id, state: reported } => {
+            if tree.is_finished(id) == *applied {
+                return false;
+            }
+            if *applied {
+                tree.append(id, reported);
+            }
+            tree.job(id).state == *state
+        }
+    }
+}
+
+/// Looks for a serial order, depth first; gives every tree that one of them leads to.
+fn orders(tree: &NaiveTree, rest: &[&[Told]], found: &mut Vec<NaiveTree>) {
+    if rest.iter().all(|client| client.is_empty()) {
+        found.push(tree.clone());
+        return;
+    }
+    for (client, told) in rest.iter().enumerate() {
+        let Some((next, later)) = told.split_first() else { continue };
+        let mut tree = tree.clone();
+        if happens(&mut tree, next) {
+            let mut rest = rest.to_vec();
+            rest[client] = later;
+            orders(&tree, &rest, found);
+        }
+    }
+}
+
+async fn run(plans: &[Vec<(Index, usize)>]) {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let engine = Engine::start(Arc::clone(&store), options());
+    let mut start = NaiveTree::default();
+    for (number, parent) in [(1, None), (2, Some(1))] {
+        engine.create(job(number, parent)).await.unwrap();
+        start.create(id(number), parent.map(id));
+    }
+    let clients: Vec<_> = (0..)
+        .zip(plans)
+        .map(|(client, plan)| tokio::spawn(act(engine.clone(), actions(client, plan))))
+        .collect();
+    let mut told = Vec::new();
+    for client in clients {
+        told.push(client.await.unwrap());
+    }
+    let mut found = Vec::new();
+    orders(&start, &told.iter().map(Vec::as_slice).collect::<Vec<_>>(), &mut found);
+    let mut lists = Vec::new();
+    for of in start.ids() {
+        let list = changes(&*store, of).await;
+        lists.push((of, list.iter().map(|change| change.state).collect::<Vec<_>>()));
+    }
+    let same = |tree: &&NaiveTree| lists.iter().all(|(of, list)| tree.job(*of).changes == *list);
+    let tree = found.iter().find(same);
+    assert_same(&*store, tree.unwrap_or_else(|| panic!("no order explains {told:?}"))).await;
+    engine.close().await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn some_serial_order_explains_what_everybody_was_told(plans in plans()) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(3)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(run(&plans));
+    }
+}

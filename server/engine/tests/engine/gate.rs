@@ -1,0 +1,108 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jobtracker_model::{AttachmentInfo, Blocker, Change, JobId, LogLine, State};
+use jobtracker_store::{
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, JobRow, Listed, Loaded,
+    LogQuery, Result, RootKey, RootsQuery, Store, TreeCommit, Wanted, memory::MemoryStore,
+};
+use tokio::sync::Semaphore;
+
+/// The memory store with a gate in front of its commits: each one needs a permit, and while
+/// `failing` is set it is refused.
+pub struct Gate {
+    pub store: MemoryStore,
+    pub permits: Semaphore,
+    pub failing: parking_lot::Mutex<Option<Error>>,
+}
+
+impl Gate {
+    pub fn closed() -> Arc<Self> {
+        let permits = Semaphore::new(0);
+        Arc::new(Self {
+            store: MemoryStore::new(),
+            permits,
+            failing: parking_lot::Mutex::default(),
+        })
+    }
+
+    pub fn open(&self) {
+        self.permits.add_permits(1_000_000);
+    }
+}
+
+#[async_trait]
+impl Store for Gate {
+    async fn load(&self, wanted: Wanted) -> Result<Loaded> {
+        self.store.load(wanted).await
+    }
+
+    async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>> {
+        self.permits.acquire().await.unwrap().forget();
+        let failing = self.failing.lock().clone();
+        match failing {
+            Some(error) => commits.iter().map(|_| Err(error.clone())).collect(),
+            None => self.store.commit(commits).await,
+        }
+    }
+
+    async fn reserve_ids(&self, count: u32) -> Result<JobId> {
+        self.store.reserve_ids(count).await
+    }
+
+    async fn get_job(&self, id: JobId) -> Result<Option<JobRow>> {
+        self.store.get_job(id).await
+    }
+
+    async fn get_states(&self, ids: Vec<JobId>) -> Result<Vec<State>> {
+        self.store.get_states(ids).await
+    }
+
+    async fn list_ancestors(&self, id: JobId) -> Result<Vec<JobRow>> {
+        self.store.list_ancestors(id).await
+    }
+
+    async fn list_children(&self, query: ChildrenQuery) -> Result<Listed<JobRow, JobId>> {
+        self.store.list_children(query).await
+    }
+
+    async fn list_descendants(&self, query: DescendantsQuery) -> Result<Listed<JobRow, JobId>> {
+        self.store.list_descendants(query).await
+    }
+
+    async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
+        self.store.list_blockers(query).await
+    }
+
+    async fn list_changes(&self, query: ChangesQuery) -> Result<Listed<Change, u32>> {
+        self.store.list_changes(query).await
+    }
+
+    async fn list_log(&self, query: LogQuery) -> Result<Listed<LogLine, u32>> {
+        self.store.list_log(query).await
+    }
+
+    async fn list_attachments(&self, id: JobId) -> Result<Vec<AttachmentInfo>> {
+        self.store.list_attachments(id).await
+    }
+
+    async fn get_attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
+        self.store.get_attachment(id, key).await
+    }
+
+    async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
+        self.store.list_roots(query).await
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.store.check().await
+    }
+
+    fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
+        self.store.gauges()
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}

@@ -1,0 +1,12 @@
+//! The engine through its door, over real stores.
+
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
+
+mod bounds;
+mod concurrent;
+mod gate;
+mod harness;
+mod operations;
+mod sequences;
+mod servers;
+mod waits;
