@@ -1,0 +1,160 @@
+//! A load generator that costs little itself: keep-alive connections on one thread, requests made
+//! of bytes, replies read as far as their status and length.
+
+use std::{
+    cell::Cell,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// What a run measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured {
+    pub requests: u64,
+    pub seconds: f64,
+    pub p50: Duration,
+    pub p99: Duration,
+}
+
+impl Measured {
+    pub fn rate(&self) -> f64 {
+        self.requests as f64 / self.seconds
+    }
+}
+
+/// When a run ends.
+#[derive(Debug, Clone, Copy)]
+pub enum Until {
+    /// After this time.
+    Elapsed(Duration),
+    /// After this many requests in all.
+    Requests(u64),
+}
+
+/// Writes the request with this number into the buffer, for the connection with this number.
+pub type Requests<'a> = dyn Fn(&mut Vec<u8>, u64) + 'a;
+
+/// Sends requests over `connections` at once, each waiting for its reply. Every reply has to be a
+/// success.
+pub fn run(
+    addr: SocketAddr,
+    connections: usize,
+    until: Until,
+    request: &Requests,
+) -> Result<Measured> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let next = Cell::new(0_u64);
+        let begun = Instant::now();
+        let take = || {
+            let more = match until {
+                Until::Elapsed(time) => begun.elapsed() < time,
+                Until::Requests(count) => next.get() < count,
+            };
+            more.then(|| next.replace(next.get() + 1))
+        };
+        // Each connection is polled only when it has something to do.
+        let mut clients: FuturesUnordered<_> =
+            (0..connections).map(|_| client(addr, &take, request)).collect();
+        let mut latencies = Vec::new();
+        while let Some(client) = clients.next().await {
+            latencies.extend(client?);
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        latencies.sort_unstable();
+        let at = |share: f64| latencies[(latencies.len() as f64 * share) as usize];
+        if latencies.is_empty() {
+            bail!("no request was answered");
+        }
+        let requests = latencies.len() as u64;
+        Ok(Measured { requests, seconds, p50: at(0.50), p99: at(0.99) })
+    })
+}
+
+async fn client(
+    addr: SocketAddr,
+    take: &dyn Fn() -> Option<u64>,
+    request: &Requests<'_>,
+) -> Result<Vec<Duration>> {
+    let mut stream = TcpStream::connect(addr).await?;
+    stream.set_nodelay(true)?;
+    let (mut out, mut reply) = (Vec::new(), Vec::new());
+    let mut latencies = Vec::new();
+    while let Some(number) = take() {
+        out.clear();
+        request(&mut out, number);
+        let begun = Instant::now();
+        stream.write_all(&out).await?;
+        read_reply(&mut stream, &mut reply).await?;
+        latencies.push(begun.elapsed());
+    }
+    Ok(latencies)
+}
+
+/// Reads one reply whole; answers where its body begins.
+async fn read_reply(stream: &mut TcpStream, reply: &mut Vec<u8>) -> Result<usize> {
+    reply.clear();
+    let head = loop {
+        if stream.read_buf(reply).await? == 0 {
+            bail!("the connection was closed");
+        }
+        if let Some(end) = memchr::memmem::find(reply, b"\r\n\r\n") {
+            break end + 4;
+        }
+    };
+    let text = std::str::from_utf8(&reply[..head]).context("a head is text")?;
+    let success = text.starts_with("HTTP/1.1 2");
+    let length = text.lines().find_map(|line| {
+        line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok()
+    });
+    let whole = head + length.unwrap_or(0_usize);
+    while reply.len() < whole {
+        if stream.read_buf(reply).await? == 0 {
+            bail!("the connection was closed in the middle of a reply");
+        }
+    }
+    if !success {
+        bail!("refused: {}", String::from_utf8_lossy(reply));
+    }
+    Ok(head)
+}
+
+/// The body of one GET.
+pub fn fetch(addr: SocketAddr, path: &str) -> Result<Vec<u8>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut stream = TcpStream::connect(addr).await?;
+        let (mut out, mut reply) = (Vec::new(), Vec::new());
+        get(&mut out, format_args!("{path}"));
+        stream.write_all(&out).await?;
+        let head = read_reply(&mut stream, &mut reply).await?;
+        Ok(reply.split_off(head))
+    })
+}
+
+/// A POST of JSON.
+pub fn post(out: &mut Vec<u8>, path: std::fmt::Arguments, body: std::fmt::Arguments) {
+    use std::io::Write;
+    // The length has to be known before the body is written.
+    let body = body.to_string();
+    let length = body.len();
+    write!(
+        out,
+        "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+    .expect("a buffer takes everything");
+}
+
+/// A GET.
+pub fn get(out: &mut Vec<u8>, path: std::fmt::Arguments) {
+    use std::io::Write;
+    write!(out, "GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").expect("a buffer takes everything");
+}

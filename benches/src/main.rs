@@ -1,0 +1,52 @@
+//! Measures the service against floors that are measured in the same run, and prints a table.
+//!
+//! `benches/run` builds and starts it. Every rate is the median of several rounds; in each round
+//! the floors and the shapes take turns, so that a machine that is busy for a while is busy for
+//! both. The service answers a write after fdatasync.
+
+mod floors;
+mod growth;
+mod load;
+mod process;
+mod rounds;
+mod shapes;
+mod table;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Rounds; the median of them is shown.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds for each shape in each round.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Jobs in the growth, memory and restart measurement; 0 leaves it out.
+    #[arg(long, default_value_t = 5_000_000)]
+    growth: u64,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the echo floor (started by the benchmarks themselves).
+    Echo,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(Command::Echo) = arguments.command {
+        return actix_web::rt::System::new().block_on(floors::serve_echo());
+    }
+    let seconds = Duration::from_secs_f64(arguments.seconds);
+    rounds::run(arguments.rounds, seconds)?;
+    if arguments.growth > 0 {
+        growth::run(arguments.growth, seconds)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! Servers as processes of their own, so that their memory and their death can be measured.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+
+pub struct Server {
+    child: Child,
+    pub addr: SocketAddr,
+    /// From the start of the process to the line that says that it listens.
+    pub opened_in: Duration,
+}
+
+impl Server {
+    /// Runs a program and waits until it says where it listens.
+    fn start(program: &Path, arguments: &[&str]) -> Result<Self> {
+        let begun = Instant::now();
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        let output = child.stdout.take().context("a server has an output")?;
+        let mut lines = BufReader::new(output).lines();
+        let line = lines.next().context("the server ended before it listened")??;
+        let addr = line.rsplit("http://").next().unwrap_or_default().parse();
+        let addr = addr.with_context(|| format!("no address in {line:?}"))?;
+        Ok(Self { child, addr, opened_in: begun.elapsed() })
+    }
+
+    /// The service as it is shipped, built into the folder where this program is.
+    pub fn jobtracker(data: &Path) -> Result<Self> {
+        let data = data.to_str().context("the folder has a name in UTF-8")?;
+        let program = std::env::current_exe()?.with_file_name("jobtracker");
+        Self::start(&program, &["serve", "--listen", "127.0.0.1:0", "--data-dir", data])
+    }
+
+    /// The trivial server of this program.
+    pub fn echo() -> Result<Self> {
+        Self::start(&std::env::current_exe()?, &["echo"])
+    }
+
+    /// Resident memory in MB.
+    pub fn resident_mb(&self) -> Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        Ok(kilobytes.context("the kernel tells the memory of a process")?.trim().parse::<f64>()?
+            / 1024.0)
+    }
+
+    /// Kills it as a power cut would.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

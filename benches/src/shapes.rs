@@ -1,0 +1,158 @@
+//! The shapes of load.
+
+use std::{cell::Cell, fmt::Write, net::SocketAddr};
+
+use anyhow::Result;
+
+use crate::load::{Measured, Until, get, post, run};
+
+/// Connections at once, where the shape does not say otherwise.
+pub const CONNECTIONS: usize = 64;
+/// Trees in the roll-up shape.
+const TREES: u64 = 200;
+/// Children created by one request.
+pub const BATCH: u64 = 10_000;
+
+/// A server under load, and the ids that were used on it.
+pub struct Target {
+    pub addr: SocketAddr,
+    next_id: Cell<u64>,
+}
+
+impl Target {
+    pub fn new(addr: SocketAddr) -> Self {
+        Self { addr, next_id: Cell::new(1) }
+    }
+
+    fn id(&self) -> u64 {
+        self.next_id.replace(self.next_id.get() + 1)
+    }
+
+    /// A root of its own for every creation.
+    pub fn create_roots(&self, connections: usize, until: Until) -> Result<Measured> {
+        run(self.addr, connections, until, &|out, _| create(out, self.id(), None))
+    }
+
+    /// All under one root.
+    pub fn create_under_one_root(&self, until: Until) -> Result<Measured> {
+        let root = self.create_one(None)?;
+        run(self.addr, CONNECTIONS, until, &|out, _| create(out, self.id(), Some(root)))
+    }
+
+    /// Updates at depth 5 of 200 trees; each one changes numbers in every ancestor.
+    pub fn update_five_levels(&self, until: Until) -> Result<Measured> {
+        /// Leaves per tree; each is updated twice.
+        const LEAVES: u64 = 500;
+        let mut leaves = Vec::new();
+        let mut parents = Vec::new();
+        for _ in 0..TREES {
+            let mut parent = self.create_one(None)?;
+            for _ in 0..4 {
+                parent = self.create_one(Some(parent))?;
+            }
+            parents.push(parent);
+        }
+        for parent in parents {
+            let first = self.create_children(parent, LEAVES)?;
+            leaves.push(first);
+        }
+        // Trees in turn, so that a group has work in many of them.
+        let order = |number: u64| leaves[(number % TREES) as usize] + number / TREES % LEAVES;
+        run(self.addr, CONNECTIONS, until, &|out, number| {
+            let state = match number / (TREES * LEAVES) {
+                0 => "Running",
+                1 => "RanToCompletion",
+                _ => "Warning",
+            };
+            let id = order(number);
+            post(
+                out,
+                format_args!("/api/v1/jobs/{id}/changes"),
+                format_args!("{{\"state\":\"{state}\",\"changeId\":\"{number}\"}}"),
+            );
+        })
+    }
+
+    /// One job at a time, of those created last.
+    pub fn get_jobs(&self, until: Until) -> Result<Measured> {
+        let newest = self.next_id.get() - 1;
+        let among = newest.min(20_000);
+        run(self.addr, CONNECTIONS, until, &|out, number| {
+            // A step that shares no factor with the number of jobs visits them all, out of order.
+            let id = newest - (number * 7_919) % among;
+            get(out, format_args!("/api/v1/jobs/{id}"));
+        })
+    }
+
+    /// Pages of 200 children of a wide parent, from all over it.
+    pub fn page_children(&self, parent: u64, cursors: &[String], until: Until) -> Result<Measured> {
+        run(self.addr, 16, until, &|out, number| {
+            let cursor = &cursors[(number as usize * 7) % cursors.len()];
+            get(out, format_args!("/api/v1/jobs/{parent}/children?limit=200&cursor={cursor}"));
+        })
+    }
+
+    /// Children in requests of 10,000; answers jobs per second.
+    pub fn create_batches(&self, parent: u64, batches: u64, connections: usize) -> Result<f64> {
+        let until = Until::Requests(batches);
+        let measured = run(self.addr, connections, until, &|out, _| {
+            self.batch(out, parent, BATCH);
+        })?;
+        Ok((batches * BATCH) as f64 / measured.seconds)
+    }
+
+    /// `count` children with ids that follow each other; answers the first.
+    pub fn create_children(&self, parent: u64, count: u64) -> Result<u64> {
+        let first = self.next_id.get();
+        run(self.addr, 1, Until::Requests(1), &|out, _| self.batch(out, parent, count))?;
+        Ok(first)
+    }
+
+    pub fn create_one(&self, parent: Option<u64>) -> Result<u64> {
+        let id = self.id();
+        run(self.addr, 1, Until::Requests(1), &|out, _| create(out, id, parent))?;
+        Ok(id)
+    }
+
+    fn batch(&self, out: &mut Vec<u8>, parent: u64, count: u64) {
+        let mut jobs = String::new();
+        for number in 0..count {
+            let comma = if number > 0 { "," } else { "" };
+            let id = self.id();
+            write!(jobs, "{comma}{{\"id\":{id},\"name\":\"page {id}\",\"createdBy\":\"bench\"}}")
+                .expect("a text takes everything");
+        }
+        let path = format_args!("/api/v1/jobs/{parent}/children").to_string();
+        post(out, format_args!("{path}"), format_args!("{{\"jobs\":[{jobs}]}}"));
+    }
+}
+
+fn create(out: &mut Vec<u8>, id: u64, parent: Option<u64>) {
+    let body = |parent: std::fmt::Arguments, out: &mut Vec<u8>| {
+        post(
+            out,
+            format_args!("/api/v1/jobs"),
+            format_args!("{{\"id\":{id},{parent}\"name\":\"page {id}\",\"createdBy\":\"bench\"}}"),
+        );
+    };
+    match parent {
+        Some(parent) => body(format_args!("\"parent\":{parent},"), out),
+        None => body(format_args!(""), out),
+    }
+}
+
+/// The trivial server: a body like that of a creation there and back.
+pub fn echo_post(addr: SocketAddr, connections: usize, until: Until) -> Result<Measured> {
+    run(addr, connections, until, &|out, number| {
+        post(
+            out,
+            format_args!("/echo"),
+            format_args!("{{\"id\":{number},\"name\":\"page {number}\",\"createdBy\":\"bench\"}}"),
+        );
+    })
+}
+
+/// The trivial server: a GET.
+pub fn echo_get(addr: SocketAddr, until: Until) -> Result<Measured> {
+    run(addr, CONNECTIONS, until, &|out, _| get(out, format_args!("/ping")))
+}

@@ -1,0 +1,126 @@
+use std::time::Duration;
+
+use reqwest::Method;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::{Error, Result};
+
+/// One request as an endpoint describes it; how it is sent is the business of
+/// [`Http`](crate::request::Http).
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// Below the base address, without a slash at the start, encoded where it needs it.
+    pub(crate) path: String,
+    pub(crate) query: Vec<(&'static str, String)>,
+    pub(crate) body: Option<Body>,
+    /// For a long poll: how long the service may take. Each try asks for what is left of it.
+    pub(crate) wait: Option<Duration>,
+    /// When the call ends; without one the client's deadline counts from the sending.
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) once: bool,
+}
+
+/// A body to send.
+pub(crate) struct Body {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) content_type: &'static str,
+    /// Whether it may be compressed when it is large.
+    pub(crate) compressible: bool,
+}
+
+impl Call {
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path.into())
+    }
+
+    pub(crate) fn delete(path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path.into())
+    }
+
+    pub(crate) fn post(path: impl Into<String>, body: &impl Serialize) -> Result<Self> {
+        Self::new(Method::POST, path.into()).json(body)
+    }
+
+    pub(crate) fn put(path: impl Into<String>, body: &impl Serialize) -> Result<Self> {
+        Self::new(Method::PUT, path.into()).json(body)
+    }
+
+    pub(crate) fn put_text(path: impl Into<String>, text: String) -> Self {
+        let mut call = Self::new(Method::PUT, path.into());
+        let content_type = "text/plain; charset=utf-8";
+        call.body = Some(Body { bytes: text.into_bytes(), content_type, compressible: false });
+        call
+    }
+
+    /// With one more path segment, which may hold anything, a slash too.
+    pub(crate) fn key(mut self, key: &str) -> Result<Self> {
+        // An address with one of these is another address, however they are encoded.
+        if matches!(key, "" | "." | "..") {
+            let reason = format!("the key {key:?} cannot stand in an address");
+            return Err(Error::invalid_request(reason));
+        }
+        // Encoded here, not by the URL library: that one leaves out tabs and line breaks.
+        self.path.push('/');
+        for byte in key.bytes() {
+            if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
+                self.path.push(char::from(byte));
+            } else {
+                self.path.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        Ok(self)
+    }
+
+    /// With a query parameter, if there is a value for it.
+    pub(crate) fn query(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
+        self.query.extend(value.map(|value| (name, value.to_string())));
+        self
+    }
+
+    /// Compressed, if the body is large and the client may.
+    pub(crate) fn compressible(mut self) -> Self {
+        if let Some(body) = &mut self.body {
+            body.compressible = true;
+        }
+        self
+    }
+
+    /// As a long poll.
+    pub(crate) fn wait(mut self, wait: Duration) -> Self {
+        self.wait = Some(wait);
+        self
+    }
+
+    /// Done or given up by `deadline`.
+    pub(crate) fn by(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Tried once, whatever the policy says.
+    pub(crate) fn once(mut self) -> Self {
+        self.once = true;
+        self
+    }
+
+    fn new(method: Method, path: String) -> Self {
+        Self {
+            method,
+            path,
+            query: Vec::new(),
+            body: None,
+            wait: None,
+            deadline: None,
+            once: false,
+        }
+    }
+
+    fn json(mut self, body: &impl Serialize) -> Result<Self> {
+        let bytes = serde_json::to_vec(body)
+            .map_err(|error| Error::invalid_request_from("the body is not JSON", error))?;
+        let content_type = "application/json";
+        self.body = Some(Body { bytes, content_type, compressible: false });
+        Ok(self)
+    }
+}

@@ -1,0 +1,69 @@
+//! The direct API of jobtracker for Rust services: trees of jobs over HTTP.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use jobtracker_client::{JobTracker, JobTrackerClient, NewChange, NewJob, State};
+//!
+//! # async fn run() -> jobtracker_client::Result<()> {
+//! let tracker = JobTrackerClient::builder("http://127.0.0.1:8080").bearer_token("…").build()?;
+//! let root = tracker.create(NewJob::new("nightly import").tag("import")).await?.id;
+//! let child = tracker.create(NewJob::new("customers.csv").under(root)).await?.id;
+//! tracker.update(root, NewChange::new(State::RanToCompletion)).await?;
+//! tracker.update(child, NewChange::new(State::Faulted).message("no such file")).await?;
+//! let waited = tracker.wait_finished(root, Duration::from_secs(600)).await?;
+//! assert_eq!(waited.state, State::Faulted); // a job with a failed child has failed
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The tour
+//! - [`JobTracker`] is what can be asked, and what holds for every call: when a write is durable,
+//!   what is repeated, what a dropped future leaves behind.
+//! - [`JobTrackerClient`] is the one that asks over HTTP. [`ClientBuilder`] sets up address,
+//!   token, time-outs, the overall deadline, retries, rate limit.
+//! - [`ListPage`], [`ListJobs`], [`RootsQuery`] and [`LogQuery`] say which part of a list; every
+//!   list also comes as an [`ItemStream`].
+//! - [`Error`] is why a call failed: by [`ProblemCode`] if the service said so.
+//! - The rest are the words of the service, from `jobtracker-model`.
+//!
+//! The way of a call inside: `endpoints` says what to send, `request` sends it, `reply` reads the
+//! answer.
+
+#![warn(missing_docs)]
+
+mod tracker;
+
+mod builder;
+mod client;
+mod endpoints;
+mod error;
+
+mod lists;
+mod logs;
+mod stream;
+
+mod call;
+mod ids;
+mod rate;
+mod reply;
+mod request;
+mod retry;
+mod wait;
+
+pub use builder::ClientBuilder;
+pub use client::JobTrackerClient;
+pub use error::{Error, Result};
+pub use lists::{ListJobs, ListPage, RootsQuery};
+pub use logs::{LogFrom, LogQuery, LogText};
+pub use retry::RetryPolicy;
+pub use stream::ItemStream;
+pub use tracker::JobTracker;
+
+pub use jobtracker_model::{
+    AttachmentInfo, Blocker, Category, Change, Children, Created, FieldError, IdBlock, InvalidId,
+    InvalidTimestamp, Job, JobId, JobState, LogAppended, LogLine, Mark, NewChange, NewJob,
+    NewLogLines, Page, Problem, ProblemCode, RootPage, State, StateSet, Statistics, Subtree,
+    Timestamp, UnknownState, Updated, Waited, limits,
+};
+/// The HTTP library, for [`ClientBuilder::http_client`] and [`Error::Transport`].
+pub use reqwest;

@@ -1,0 +1,145 @@
+use std::time::Duration;
+
+use reqwest::{
+    Request, Url,
+    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
+};
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::{
+    Error, Result, RetryPolicy,
+    call::{Body, Call},
+    rate::RateLimit,
+    reply::{Failure, Reply},
+};
+
+/// Bodies that may be compressed are, from this size.
+const COMPRESS_FROM: usize = 8 * 1024;
+/// Stands for "never" where the clock would overflow.
+const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+
+/// The only place that sends: address, token, rate limit, time-outs, deadline and retries.
+pub(crate) struct Http {
+    pub(crate) client: reqwest::Client,
+    /// Its path ends with a slash.
+    pub(crate) base: Url,
+    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) request_timeout: Duration,
+    pub(crate) deadline: Duration,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) rate_limit: Option<RateLimit>,
+    pub(crate) compress: bool,
+    pub(crate) max_reply: usize,
+}
+
+impl Http {
+    /// When a call that begins now is given up.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline_after(Duration::ZERO)
+    }
+
+    /// Sends a call and takes the value out of its JSON answer.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
+        self.send(call).await?.json()
+    }
+
+    /// Sends a call until it is answered, refused for good, or given up.
+    pub(crate) async fn send(&self, call: Call) -> Result<Reply> {
+        let begin = Instant::now();
+        let wait = call.wait;
+        let deadline =
+            call.deadline.unwrap_or_else(|| self.deadline_after(wait.unwrap_or_default()));
+        let attempts = if call.once { 1 } else { self.retry.attempts };
+        let request = self.request(call)?;
+        let mut last: Option<Error> = None;
+        let mut unknown = false;
+        let mut tries = 0;
+        let given_up = |last: Option<Error>, outcome_unknown| Error::DeadlineExceeded {
+            last: last.map(Box::new),
+            outcome_unknown,
+        };
+        loop {
+            let turn = match &self.rate_limit {
+                Some(rate_limit) => rate_limit.turn(deadline).await,
+                None => true,
+            };
+            if !turn || Instant::now() >= deadline {
+                return Err(given_up(last, unknown));
+            }
+            let mut request = request.try_clone().expect("every body is in memory");
+            let left = wait.map(|wait| wait.saturating_sub(begin.elapsed()));
+            self.limit(&mut request, left);
+            tries += 1;
+            let failure = match timeout_at(deadline, self.try_once(request)).await {
+                Ok(Ok(reply)) => return Ok(reply),
+                Ok(Err(failure)) => failure,
+                Err(_) => return Err(given_up(last, true)),
+            };
+            let error = failure.error.after(unknown);
+            unknown = error.outcome_unknown();
+            if tries >= attempts || !error.is_retryable() {
+                return Err(error);
+            }
+            let pause = self.retry.pause(tries, failure.retry_after, rand::random());
+            if pause >= deadline.saturating_duration_since(Instant::now()) {
+                return Err(given_up(Some(error), unknown));
+            }
+            tracing::debug!(%error, tries, ?pause, "trying again");
+            sleep(pause).await;
+            last = Some(error);
+        }
+    }
+
+    async fn try_once(&self, request: Request) -> Result<Reply, Failure> {
+        let response = self.client.execute(request).await?;
+        Reply::read(response, self.max_reply).await
+    }
+
+    /// The request that every try begins with.
+    fn request(&self, call: Call) -> Result<Request> {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{}", self.base.path(), call.path));
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&call.query);
+        }
+        let mut request = Request::new(call.method, url);
+        if let Some(token) = &self.authorization {
+            request.headers_mut().insert(AUTHORIZATION, token.clone());
+        }
+        if let Some(body) = call.body {
+            self.put_body(&mut request, body)?;
+        }
+        Ok(request)
+    }
+
+    fn put_body(&self, request: &mut Request, body: Body) -> Result<()> {
+        let Body { mut bytes, content_type, compressible } = body;
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if self.compress && compressible && bytes.len() >= COMPRESS_FROM {
+            bytes = zstd::bulk::compress(&bytes, 1).map_err(|error| {
+                Error::invalid_request_from("the body cannot be compressed", error)
+            })?;
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"));
+        }
+        *request.body_mut() = Some(bytes.into());
+        Ok(())
+    }
+
+    /// Sets what differs from try to try.
+    fn limit(&self, request: &mut Request, wait: Option<Duration>) {
+        if let Some(wait) = wait {
+            let millis = wait.as_millis().to_string();
+            request.url_mut().query_pairs_mut().append_pair("timeoutMs", &millis);
+        }
+        let timeout = wait.unwrap_or_default().saturating_add(self.request_timeout);
+        // The network library counts from its own now, which must not overflow either.
+        *request.timeout_mut() = Some(timeout.min(FAR));
+    }
+
+    /// When a call that may take `more` than others is given up.
+    fn deadline_after(&self, more: Duration) -> Instant {
+        Instant::now() + self.deadline.saturating_add(more).min(FAR)
+    }
+}

@@ -1,0 +1,20 @@
+//! The client against servers that misbehave in every way that can be thought of. Against the real
+//! server it is tested there.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod canned;
+mod stub;
+
+mod build;
+mod connections;
+mod deadline;
+mod endpoints;
+mod ids;
+mod lists;
+mod rate;
+mod repeats;
+mod replies;
+mod retry;
+mod tracker;
+mod wait;

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Runs every example, each against a service of its own.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+run() { cargo run --quiet --package jobtracker-examples --example "$@"; }
+
+run walkthrough
+run wait
+run blockers
+run demo -- --once
+
+echo 'curl alone:'
+cargo build --quiet --bin jobtracker
+target=${CARGO_TARGET_DIR:-target}
+log=$(mktemp)
+"$target/debug/jobtracker" serve --store memory --listen 127.0.0.1:0 >"$log" &
+server=$!
+trap 'kill $server; rm -f "$log"' EXIT
+until url=$(grep -o 'http://[0-9.:]*' "$log"); do
+  kill -0 $server
+  sleep 0.1
+done
+examples/curl.sh "$url"
