@@ -12,10 +12,10 @@ mod rounds;
 mod shapes;
 mod table;
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 #[derive(Parser)]
 struct Arguments {
@@ -30,6 +30,23 @@ struct Arguments {
     /// Jobs in the growth, memory and restart measurement; 0 leaves it out.
     #[arg(long, default_value_t = 5_000_000)]
     growth: u64,
+    /// Only this shape, once, against a service that is up at this address; for profiles.
+    #[arg(long, requires = "at")]
+    only: Option<Shape>,
+    /// Where that service listens.
+    #[arg(long)]
+    at: Option<SocketAddr>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Shape {
+    Alone,
+    Roots,
+    OneRoot,
+    RollUp,
+    Get,
+    Page,
+    Batch,
 }
 
 #[derive(Subcommand)]
@@ -44,6 +61,9 @@ fn main() -> Result<()> {
         return actix_web::rt::System::new().block_on(floors::serve_echo());
     }
     let seconds = Duration::from_secs_f64(arguments.seconds);
+    if let (Some(shape), Some(at)) = (arguments.only, arguments.at) {
+        return rounds::run_one(shape, at, seconds);
+    }
     rounds::run(arguments.rounds, seconds)?;
     if arguments.growth > 0 {
         growth::run(arguments.growth, seconds)?;

@@ -1,11 +1,11 @@
 //! The shapes against the floors, in rounds.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result};
 
 use crate::{
-    floors,
+    Shape, floors,
     load::Until,
     process::Server,
     shapes::{self, BATCH, CONNECTIONS, Target},
@@ -56,20 +56,53 @@ fn measure(seen: &mut Seen, service: &Server, echo: &Server, time: Duration) -> 
     seen.roll_up.push(target.update_five_levels(until)?);
     let parent = target.create_one(None)?;
     seen.batch.push(target.create_batches(parent, 20, 2)?);
-    let cursors = cursors(service, parent)?;
+    let cursors = cursors(service.addr, parent)?;
     seen.echo_get.push(shapes::echo_get(echo.addr, until)?);
     seen.get.push(target.get_jobs(until)?);
     seen.page.push(target.page_children(parent, &cursors, until)?);
     Ok(())
 }
 
+/// One shape, once.
+pub fn run_one(shape: Shape, at: SocketAddr, time: Duration) -> Result<()> {
+    let until = Until::Elapsed(time);
+    let target = Target::new(at);
+    let mut series = Series::default();
+    series.push(match shape {
+        Shape::Alone => target.create_roots(1, until)?,
+        Shape::Roots => target.create_roots(CONNECTIONS, until)?,
+        Shape::OneRoot => target.create_under_one_root(until)?,
+        Shape::RollUp => target.update_five_levels(until)?,
+        Shape::Get => {
+            target.create_roots(CONNECTIONS, Until::Requests(20_000))?;
+            target.get_jobs(until)?
+        }
+        Shape::Page => {
+            let parent = target.create_one(None)?;
+            target.create_batches(parent, 20, 2)?;
+            target.page_children(parent, &cursors(at, parent)?, until)?
+        }
+        Shape::Batch => {
+            let parent = target.create_one(None)?;
+            let begun = std::time::Instant::now();
+            while begun.elapsed() < time {
+                let rate = target.create_batches(parent, 10, 2)?;
+                eprintln!("{rate:.0} jobs/s");
+            }
+            return Ok(());
+        }
+    });
+    table::row("one shape", &series, None, "");
+    Ok(())
+}
+
 /// Cursors all over the children of a wide parent.
-fn cursors(service: &Server, parent: u64) -> Result<Vec<String>> {
+fn cursors(addr: SocketAddr, parent: u64) -> Result<Vec<String>> {
     let mut cursors = Vec::new();
     let mut after = String::new();
     while cursors.len() < 20 {
         let path = format!("/api/v1/jobs/{parent}/children?limit=1000{after}");
-        let reply = crate::load::fetch(service.addr, &path)?;
+        let reply = crate::load::fetch(addr, &path)?;
         let page: serde_json::Value = serde_json::from_slice(&reply)?;
         let cursor = page["nextCursor"].as_str().context("a wide parent has many pages")?;
         after = format!("&cursor={cursor}");

@@ -132,6 +132,9 @@ impl ClientBuilder {
             Some(client) => client,
             None => reqwest::Client::builder()
                 .connect_timeout(self.connect_timeout)
+                // Shorter than servers keep idle ones: a write that meets a closing connection
+                // would be in doubt for no reason.
+                .pool_idle_timeout(Duration::from_secs(60))
                 // A redirected POST would arrive as a GET; an address that has moved is for the
                 // caller to mend.
                 .redirect(reqwest::redirect::Policy::none())

@@ -7,8 +7,8 @@ use std::time::Duration;
 /// transient. Other answers are final.
 ///
 /// Before try n + 1 the client waits a random time between nothing and
-/// `base_backoff` × 2^(n − 1), but never more than `max_backoff` ("full jitter"). If the answer said
-/// when to come back (`retryAfterMs`, or else `Retry-After` in seconds), it waits that long
+/// `base_backoff` × 2^(n − 1), but never more than `max_backoff` ("full jitter"). If the answer
+/// said when to come back (`retryAfterMs`, or else `Retry-After` in seconds), it waits that long
 /// first, whatever `max_backoff` says. The overall deadline of the call bounds it all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {

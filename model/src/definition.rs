@@ -11,7 +11,7 @@ pub struct Definition {
     pub name: String,
     /// Who created it; up to 128 bytes.
     pub created_by: String,
-    /// Up to 32 tags of 1 to 64 bytes, each once.
+    /// Up to 32 tags of 1 to 64 bytes, each once; without commas and control characters.
     pub tags: Vec<String>,
     /// Free text for whoever runs the job; up to 64 KiB.
     pub options: Option<String>,
@@ -57,6 +57,10 @@ impl Definition {
         }
         for (index, tag) in self.tags.iter().enumerate() {
             check_text(&format!("tags[{index}]"), tag, 1, limits::TAG)?;
+            if tag.contains(',') || tag.chars().any(char::is_control) {
+                let reason = "must not contain a comma or control characters";
+                return Err(FieldError::new(format!("tags[{index}]"), reason));
+            }
             if self.tags[..index].contains(tag) {
                 return Err(FieldError::new(format!("tags[{index}]"), "is there twice"));
             }
@@ -128,13 +132,14 @@ mod tests {
         };
         assert_eq!(full.check(), Ok(()));
         type Spoil = fn(&mut Definition);
-        let cases: [(&str, Spoil); 9] = [
+        let cases: [(&str, Spoil); 10] = [
             ("name", |d| d.name.push('n')),
             ("name", |d| d.name.clear()),
             ("name", |d| d.name = "a\nb".into()),
             ("createdBy", |d| d.created_by.push('c')),
             ("tags", |d| d.tags.push("one more".into())),
             ("tags[0]", |d| d.tags[0].push('t')),
+            ("tags[0]", |d| d.tags[0] = "a,b".into()),
             ("tags[31]", |d| d.tags[31] = d.tags[0].clone()),
             ("options", |d| d.options.as_mut().unwrap().push('o')),
             ("sourceLink", |d| d.source_link.as_mut().unwrap().push('s')),

@@ -21,7 +21,7 @@ pub struct NewJob {
     /// Who creates it; up to 128 bytes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub created_by: String,
-    /// Up to 32 different tags of 1 to 64 bytes.
+    /// Up to 32 different tags of 1 to 64 bytes, without commas and control characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     /// Free text for whoever runs the job; up to 64 KiB.

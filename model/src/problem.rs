@@ -2,7 +2,11 @@ use serde::{Deserialize, Serialize};
 
 /// Declares the codes and their table at once, so that neither can lack what the other has.
 macro_rules! problems {
-    ($($variant:ident $status:literal $code:literal $retry:ident, $title:literal, $advice:literal;)*) => {
+    ($(
+        $variant:ident $status:literal $code:literal $retry:ident,
+        $title:literal,
+        $advice:literal;
+    )*) => {
         /// What went wrong, as a code that stays the same for ever.
         ///
         /// This is the one table of the service's errors: code, HTTP status, whether the same
@@ -55,38 +59,102 @@ macro_rules! problems {
 }
 
 problems! {
-    InvalidJson 400 "invalid_json" never, "The body is not the JSON that this request takes.", "Mend the body at the place that the detail names.";
-    InvalidField 422 "invalid_field" never, "A field has a value that cannot be accepted.", "Mend the field that is named; its limit is in the detail.";
-    InvalidQuery 400 "invalid_query" never, "A parameter of the query string or the path cannot be understood.", "Mend the parameter that the detail names.";
-    InvalidCursor 400 "invalid_cursor" never, "The cursor is not one that this list has given out.", "Start again without a cursor.";
-    InvalidExpression 400 "invalid_expression" never, "The filter expression is not valid.", "Mend it at the position that the detail names.";
-    Unauthorized 401 "unauthorized" never, "The request has no valid bearer token.", "Send the configured token as 'Authorization: Bearer …'.";
-    RouteNotFound 404 "route_not_found" never, "There is nothing at this address.", "See /openapi.json for the addresses there are.";
-    JobNotFound 404 "job_not_found" never, "There is no job with this id.", "Create the job first, or mend the id.";
-    ParentNotFound 404 "parent_not_found" never, "There is no job with the id given as parent.", "Create the parent first, or mend the id.";
-    AttachmentNotFound 404 "attachment_not_found" never, "The job has no attachment with this key.", "List the job's attachments for the keys there are.";
-    MethodNotAllowed 405 "method_not_allowed" never, "This address does not take this method.", "See the Allow header for the methods that it takes.";
-    RequestTimeout 408 "request_timeout" later, "The request did not arrive in time.", "Send it again, whole.";
-    IdConflict 409 "id_conflict" never, "A job with this id is there, with another definition or parent.", "Choose another id, or send the definition that was sent first.";
-    RepeatConflict 409 "repeat_conflict" never, "The same change id or append id was sent before with other content.", "Use a new id for each change or append.";
-    BodyTooLarge 413 "body_too_large" never, "The body is larger than this request may have.", "Send less at a time; the limit is in the detail.";
-    UnsupportedMediaType 415 "unsupported_media_type" never, "The body has a content type that this request does not take.", "Send the content type that the detail names.";
-    UnsupportedEncoding 415 "unsupported_encoding" never, "The body has a content encoding that is not spoken here, or is not valid in it.", "Send it plain, or as gzip or zstd.";
-    StateNotAllowed 422 "state_not_allowed" never, "A job cannot report this state.", "WaitingForActivation means that there is no job; report one of the others.";
-    ParentIsSelf 422 "parent_is_self" never, "A job cannot be its own parent.", "Leave the parent out for a root, or name another job.";
-    TooDeep 422 "too_deep" never, "The job would stand deeper than a tree may grow.", "Put it under a job with a depth below 64.";
-    DuplicateId 422 "duplicate_id" never, "The same id is in the request twice.", "Give each job its own id.";
-    TooManyChanges 422 "too_many_changes" never, "The job has as many state changes as a job may have.", "Report progress in the log instead.";
-    LogFull 422 "log_full" never, "The job's log has as many lines as a log may have.", "Keep the rest elsewhere and attach a link.";
-    TooManyAttachments 422 "too_many_attachments" never, "The job has as many attachments as a job may have.", "Delete one first.";
-    Overloaded 429 "overloaded" later, "The service has more work waiting than it takes on; nothing was done.", "Send it again after the time in Retry-After.";
-    Internal 500 "internal" never, "The service has failed in a way that it did not expect.", "Report the request id to whoever runs the service.";
-    StoreCorrupt 500 "store_corrupt" never, "The store has damaged data at this place.", "Report the request id to whoever runs the service.";
-    StoreUnavailable 503 "store_unavailable" later, "The store does not answer; nothing is known to have been done.", "Send it again later; a request with its own ids is safe to repeat.";
-    ShuttingDown 503 "shutting_down" later, "The service is shutting down; nothing was done.", "Send it again after the time in Retry-After.";
-    Contention 503 "contention" later, "Too many others changed the same tree at once; nothing was done.", "Send it again after the time in Retry-After.";
-    OutcomeUnknown 503 "outcome_unknown" later, "It is not known whether the request was carried out.", "Send it again with the same ids: it is applied once.";
-    StoreFull 507 "store_full" later, "The store has no space left; nothing was done.", "Free space on the disk that holds the store.";
+    InvalidJson 400 "invalid_json" never,
+        "The body is not the JSON that this request takes.",
+        "Mend the body at the place that the detail names.";
+    InvalidField 422 "invalid_field" never,
+        "A field has a value that cannot be accepted.",
+        "Mend the field that is named; its limit is in the detail.";
+    InvalidQuery 400 "invalid_query" never,
+        "A parameter of the query string or the path cannot be understood.",
+        "Mend the parameter that the detail names.";
+    InvalidCursor 400 "invalid_cursor" never,
+        "The cursor is not one that this list has given out.",
+        "Start again without a cursor.";
+    InvalidExpression 400 "invalid_expression" never,
+        "The filter expression is not valid.",
+        "Mend it at the position that the detail names.";
+    Unauthorized 401 "unauthorized" never,
+        "The request has no valid bearer token.",
+        "Send the configured token as 'Authorization: Bearer …'.";
+    RouteNotFound 404 "route_not_found" never,
+        "There is nothing at this address.",
+        "See /openapi.json for the addresses there are.";
+    JobNotFound 404 "job_not_found" never,
+        "There is no job with this id.",
+        "Create the job first, or mend the id.";
+    ParentNotFound 404 "parent_not_found" never,
+        "There is no job with the id given as parent.",
+        "Create the parent first, or mend the id.";
+    AttachmentNotFound 404 "attachment_not_found" never,
+        "The job has no attachment with this key.",
+        "List the job's attachments for the keys there are.";
+    MethodNotAllowed 405 "method_not_allowed" never,
+        "This address does not take this method.",
+        "See the Allow header for the methods that it takes.";
+    RequestTimeout 408 "request_timeout" later,
+        "The request did not arrive in time.",
+        "Send it again, whole.";
+    IdConflict 409 "id_conflict" never,
+        "A job with this id is there, with another definition or parent.",
+        "Choose another id, or send the definition that was sent first.";
+    RepeatConflict 409 "repeat_conflict" never,
+        "The same change id or append id was sent before with other content.",
+        "Use a new id for each change or append.";
+    BodyTooLarge 413 "body_too_large" never,
+        "The body is larger than this request may have.",
+        "Send less at a time; the limit is in the detail.";
+    UnsupportedMediaType 415 "unsupported_media_type" never,
+        "The body has a content type that this request does not take.",
+        "Send the content type that the detail names.";
+    UnsupportedEncoding 415 "unsupported_encoding" never,
+        "The body has a content encoding that is not spoken here, or is not valid in it.",
+        "Send it plain, or as gzip or zstd.";
+    StateNotAllowed 422 "state_not_allowed" never,
+        "A job cannot report this state.",
+        "WaitingForActivation means that there is no job; report one of the others.";
+    ParentIsSelf 422 "parent_is_self" never,
+        "A job cannot be its own parent.",
+        "Leave the parent out for a root, or name another job.";
+    TooDeep 422 "too_deep" never,
+        "The job would stand deeper than a tree may grow.",
+        "Put it under a job with a depth below 64.";
+    DuplicateId 422 "duplicate_id" never,
+        "The same id is in the request twice.",
+        "Give each job its own id.";
+    TooManyChanges 422 "too_many_changes" never,
+        "The job has as many state changes as a job may have.",
+        "Report progress in the log instead.";
+    LogFull 422 "log_full" never,
+        "The job's log has as many lines as a log may have.",
+        "Keep the rest elsewhere and attach a link.";
+    TooManyAttachments 422 "too_many_attachments" never,
+        "The job has as many attachments as a job may have.",
+        "Delete one first.";
+    Overloaded 429 "overloaded" later,
+        "The service has more work waiting than it takes on; nothing was done.",
+        "Send it again after the time in Retry-After.";
+    Internal 500 "internal" never,
+        "The service has failed in a way that it did not expect.",
+        "Report the request id to whoever runs the service.";
+    StoreCorrupt 500 "store_corrupt" never,
+        "The store has damaged data at this place.",
+        "Report the request id to whoever runs the service.";
+    StoreUnavailable 503 "store_unavailable" later,
+        "The store does not answer; nothing is known to have been done.",
+        "Send it again later; a request with its own ids is safe to repeat.";
+    ShuttingDown 503 "shutting_down" later,
+        "The service is shutting down; nothing was done.",
+        "Send it again after the time in Retry-After.";
+    Contention 503 "contention" later,
+        "Too many others changed the same tree at once; nothing was done.",
+        "Send it again after the time in Retry-After.";
+    OutcomeUnknown 503 "outcome_unknown" later,
+        "It is not known whether the request was carried out.",
+        "Send it again with the same ids: it is applied once.";
+    StoreFull 507 "store_full" later,
+        "The store has no space left; nothing was done.",
+        "Free space on the disk that holds the store.";
 }
 
 impl ProblemCode {

@@ -75,7 +75,9 @@ pub struct CreatedChildren {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewOptions {
-    /// Up to 64 KiB; null takes the options away.
+    /// Up to 64 KiB; null takes the options away. It has to be said: an empty request is no wish.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub options: Option<String>,
 }
 

@@ -1,0 +1,94 @@
+use std::fmt::Display;
+
+use super::{Config, ConfigError};
+
+/// Longest token in bytes.
+const TOKEN_MAX: usize = 512;
+/// Shortest token in bytes; a shorter one can be guessed.
+const TOKEN_MIN: usize = 8;
+
+/// Checks every number against its bounds, and what has to go together.
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    check_server(config)?;
+    check_store(config)?;
+    check_token(config)?;
+    let engine = &config.engine;
+    within("engine.queue_operations", engine.queue_operations, 1, 10_000_000)?;
+    within("engine.queue_bytes", engine.queue_bytes, 1 << 20, 1 << 34)?;
+    within("engine.group_operations", engine.group_operations, 1, 100_000)?;
+    within("engine.group_bytes", engine.group_bytes, 1 << 16, 1 << 30)?;
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log.filter) {
+        return Err(bad("log.filter", format!("is not a filter: {error}")));
+    }
+    Ok(())
+}
+
+fn check_server(config: &Config) -> Result<(), ConfigError> {
+    let server = &config.server;
+    within("server.workers", server.workers, 0, 256)?;
+    within("server.connections_per_worker", server.connections_per_worker, 1, 100_000)?;
+    within("server.body_limit_bytes", server.body_limit_bytes, 1 << 10, 1 << 28)?;
+    within("server.head_timeout_ms", server.head_timeout_ms, 100, 600_000)?;
+    within("server.body_timeout_ms", server.body_timeout_ms, 100, 600_000)?;
+    within("server.keep_alive_ms", server.keep_alive_ms, 100, 3_600_000)?;
+    within("server.shutdown_grace_ms", server.shutdown_grace_ms, 0, 600_000)?;
+    let open = config.auth.token.is_empty() && !server.listen.ip().is_loopback();
+    if open && !server.allow_open {
+        let reason = format!(
+            "{} can be reached by others, and no auth.token is set; set one, listen on a loopback \
+             address, or say --allow-open (server.allow_open = true)",
+            server.listen
+        );
+        return Err(bad("server.listen", reason));
+    }
+    Ok(())
+}
+
+fn check_store(config: &Config) -> Result<(), ConfigError> {
+    let store = &config.store;
+    for (key, bytes) in [
+        ("store.block_cache_bytes", store.block_cache_bytes),
+        ("store.node_cache_bytes", store.node_cache_bytes),
+        ("store.definition_cache_bytes", store.definition_cache_bytes),
+    ] {
+        within(key, bytes, 1 << 20, 1 << 40)?;
+    }
+    within("store.write_buffer_bytes", store.write_buffer_bytes, 1 << 20, 1 << 30)?;
+    within("store.readers", store.readers, 1, 256)?;
+    within("store.read_queue", store.read_queue, 1, 1_000_000)?;
+    within("store.workers", store.workers, 1, 64)?;
+    within("store.min_free_bytes", store.min_free_bytes, 0, 1 << 40)?;
+    if store.data_dir.as_os_str().is_empty() {
+        return Err(bad("store.data_dir", "is empty; name a directory".into()));
+    }
+    Ok(())
+}
+
+fn check_token(config: &Config) -> Result<(), ConfigError> {
+    let token = config.auth.token.expose();
+    if token.is_empty() {
+        return Ok(());
+    }
+    let visible = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if !visible || token.len() < TOKEN_MIN || token.len() > TOKEN_MAX {
+        let reason = format!("must be {TOKEN_MIN} to {TOKEN_MAX} visible ASCII characters");
+        return Err(bad("auth.token", reason));
+    }
+    Ok(())
+}
+
+fn within<T: PartialOrd + Display + Copy>(
+    key: &'static str,
+    value: T,
+    min: T,
+    max: T,
+) -> Result<(), ConfigError> {
+    if value < min || value > max {
+        return Err(bad(key, format!("is {value}; it must be {min} to {max}")));
+    }
+    Ok(())
+}
+
+pub(super) fn bad(key: &'static str, reason: String) -> ConfigError {
+    ConfigError::BadValue { key, reason }
+}

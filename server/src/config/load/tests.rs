@@ -1,0 +1,90 @@
+use super::*;
+
+fn layered(file: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("jobtracker.toml");
+    std::fs::write(&path, file).unwrap();
+    let variables = environment.iter().map(|(key, value)| ((*key).into(), (*value).into()));
+    let source = Environment::with_prefix("JOBTRACKER").source(Some(variables.collect()));
+    Config::layered(Some(path), source, Overrides::default())
+}
+
+fn refusal(file: &str, environment: &[(&str, &str)]) -> String {
+    layered(file, environment).unwrap_err().to_string()
+}
+
+#[test]
+fn the_defaults_are_valid_and_follow_the_limits_of_the_model() {
+    let config = Config::defaults();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8840");
+    assert_eq!(config.server.body_limit_bytes, jobtracker_model::limits::BODY);
+    let engine = jobtracker_engine::Options::new(crate::clock::now);
+    assert_eq!(config.engine.queue_operations, engine.queue_operations);
+    assert_eq!(config.engine.queue_bytes, engine.queue_bytes);
+    assert_eq!(config.engine.group_operations, engine.group_operations);
+    assert_eq!(config.engine.group_bytes, engine.group_bytes);
+}
+
+#[test]
+fn each_layer_wins_over_the_one_below() {
+    let file = "[server]\nlisten = '127.0.0.1:1'\nkeep_alive_ms = 1000\n";
+    let config = layered(file, &[("JOBTRACKER__SERVER__LISTEN", "127.0.0.1:2")]).unwrap();
+    assert_eq!(config.server.listen.port(), 2);
+    assert_eq!(config.server.keep_alive_ms, 1000);
+    assert_eq!(config.server.body_timeout_ms, 60_000);
+    let overrides = Overrides { listen: "127.0.0.1:3".parse().ok(), ..Overrides::default() };
+    let nothing = Environment::default().source(Some(config::Map::new()));
+    let config = Config::layered(None, nothing, overrides).unwrap();
+    assert_eq!(config.server.listen.port(), 3);
+}
+
+#[test]
+fn unknown_keys_are_named_with_where_they_are() {
+    let text = refusal("[server]\nlisten_on = 'x'\n", &[]);
+    assert!(text.contains("server.listen_on") && text.contains("server.listen?"), "{text}");
+    assert!(text.contains("jobtracker.toml"), "{text}");
+    let text = refusal("", &[("JOBTRACKER__STORE__CACHE", "1")]);
+    assert!(text.contains("store.cache") && text.contains("environment"), "{text}");
+    let text = refusal("listen = 'x'\n", &[]);
+    assert!(text.contains("unknown key listen") && text.contains("server.listen?"), "{text}");
+}
+
+#[test]
+fn bad_values_are_refused_with_their_bounds() {
+    for (file, words) in [
+        ("[server]\nlisten = 'here'\n", "server.listen"),
+        ("[server]\nworkers = 257\n", "server.workers is 257; it must be 0 to 256"),
+        ("[server]\nworkers = -1\n", "server.workers"),
+        ("[server]\nbody_limit_bytes = 0\n", "server.body_limit_bytes"),
+        ("[store]\nkind = 'paper'\n", "store.kind"),
+        ("[engine]\nqueue_operations = 0\n", "engine.queue_operations"),
+        ("[log]\nfilter = 'jobtracker=loud'\n", "log.filter"),
+        ("[log]\nformat = 'xml'\n", "log.format"),
+        ("[auth]\ntoken = 'short'\n", "auth.token"),
+        ("[auth]\ntoken = 'with a blank'\n", "auth.token"),
+        ("[auth]\ntoken_file = '/nowhere/token'\n", "auth.token_file"),
+        ("[server\n", "jobtracker.toml"),
+    ] {
+        let text = refusal(file, &[]);
+        assert!(text.contains(words), "{file:?}: {text}");
+    }
+}
+
+#[test]
+fn an_address_that_others_reach_needs_a_token_or_a_flag() {
+    let open = "[server]\nlisten = '0.0.0.0:8840'\n";
+    let text = refusal(open, &[]);
+    assert!(text.contains("0.0.0.0:8840") && text.contains("--allow-open"), "{text}");
+    assert!(layered(open, &[("JOBTRACKER__AUTH__TOKEN", "0123456789")]).is_ok());
+    assert!(layered(open, &[("JOBTRACKER__SERVER__ALLOW_OPEN", "true")]).is_ok());
+    assert!(layered("[server]\nlisten = '[::1]:8840'\n", &[]).is_ok());
+}
+
+#[test]
+fn secrets_do_not_print_and_keep_their_zeros() {
+    let config = layered("", &[("JOBTRACKER__AUTH__TOKEN", "0012345678")]).unwrap();
+    assert_eq!(config.auth.token.expose(), "0012345678");
+    assert!(!format!("{config:?}").contains("0012345678"));
+    let text = refusal("", &[("JOBTRACKER__AUTH__TOKEN", "geheim")]);
+    assert!(!text.contains("geheim"), "{text}");
+}

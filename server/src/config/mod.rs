@@ -1,0 +1,18 @@
+//! What can be set, where it comes from, and what is refused at start.
+//!
+//! `config.default.toml` is compiled in and is the default and the reference at once.
+
+mod error;
+
+mod check;
+mod load;
+mod secret;
+mod sections;
+
+pub use error::ConfigError;
+pub use load::Overrides;
+pub use secret::Secret;
+pub use sections::{
+    AuthConfig, Config, EngineConfig, JobsConfig, LogConfig, LogFormat, ServerConfig, StoreConfig,
+    StoreKind,
+};

@@ -1,0 +1,143 @@
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde::Deserialize;
+
+use super::Secret;
+
+/// Everything that can be set. `config.default.toml` says what each key means.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The socket and its limits.
+    pub server: ServerConfig,
+    /// Who may come in.
+    pub auth: AuthConfig,
+    /// Where the trees are kept.
+    pub store: StoreConfig,
+    /// The bounds of the engine.
+    pub engine: EngineConfig,
+    /// The rules for jobs that can be chosen.
+    pub jobs: JobsConfig,
+    /// What the service says of itself.
+    pub log: LogConfig,
+}
+
+/// Section `server`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Whether an address that others can reach is served without a token.
+    pub allow_open: bool,
+    /// Threads that serve HTTP; 0: one per core.
+    pub workers: usize,
+    /// Open connections per worker.
+    pub connections_per_worker: usize,
+    /// Largest body of a request after decompression.
+    pub body_limit_bytes: usize,
+    /// How long the head of a request may take.
+    pub head_timeout_ms: u64,
+    /// How long the body of a request may take.
+    pub body_timeout_ms: u64,
+    /// How long a connection stays open without a request.
+    pub keep_alive_ms: u64,
+    /// How long requests in flight have to end at a stop.
+    pub shutdown_grace_ms: u64,
+}
+
+impl ServerConfig {
+    /// How long the body of a request may take.
+    #[must_use]
+    pub fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_timeout_ms)
+    }
+}
+
+/// Section `auth`.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthConfig {
+    /// The bearer token; empty: none is asked for. After loading it also has what `token_file` had.
+    pub token: Secret,
+    /// A file with the token; empty: none.
+    pub token_file: PathBuf,
+}
+
+/// A backend by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// Embedded and durable.
+    Fjall,
+    /// Keeps nothing.
+    Memory,
+}
+
+/// Section `store`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreConfig {
+    /// The backend.
+    pub kind: StoreKind,
+    /// The directory of the fjall store.
+    pub data_dir: PathBuf,
+    /// Memory for blocks of table files.
+    pub block_cache_bytes: u64,
+    /// Memory for jobs without their definitions.
+    pub node_cache_bytes: u64,
+    /// Memory for definitions.
+    pub definition_cache_bytes: u64,
+    /// Size at which a write buffer goes to disk.
+    pub write_buffer_bytes: u64,
+    /// Threads that read.
+    pub readers: usize,
+    /// Reads that may wait for a thread.
+    pub read_queue: usize,
+    /// Threads that write table files.
+    pub workers: usize,
+    /// Free space that is left alone.
+    pub min_free_bytes: u64,
+}
+
+/// Section `engine`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineConfig {
+    /// Operations that may wait.
+    pub queue_operations: usize,
+    /// Bytes of operations that may wait.
+    pub queue_bytes: usize,
+    /// Operations in one commit.
+    pub group_operations: usize,
+    /// Bytes of operations in one commit.
+    pub group_bytes: usize,
+}
+
+/// Section `jobs`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobsConfig {
+    /// Whether updates to finished jobs change nothing.
+    pub block_updates_after_finish: bool,
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Section `log`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// Levels, per module if wanted.
+    pub filter: String,
+    /// The form.
+    pub format: LogFormat,
+}

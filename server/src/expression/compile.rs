@@ -1,0 +1,136 @@
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, LazyLock},
+};
+
+use cel::{
+    Context, Env, IdedExpr, Value,
+    common::{ast::SourceInfo, types::CelBool},
+};
+use jobtracker_model::limits;
+use jobtracker_store::JobRow;
+
+use super::{check, row::Row};
+
+/// Brackets, calls and conditionals that may stand inside each other.
+const NESTING_MAX: u16 = 32;
+
+static ENVIRONMENT: LazyLock<Arc<Env>> =
+    LazyLock::new(|| Arc::new(Env::stdlib().with_optional_support(false)));
+
+/// A filter that is ready to be asked about jobs.
+#[derive(Debug)]
+pub(crate) struct Expression {
+    root: IdedExpr,
+    steps: usize,
+}
+
+/// What is wrong with an expression, with the position where that is known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Invalid(String);
+
+impl Invalid {
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+
+    /// `line` and `column` count from 1.
+    pub fn at(line: usize, column: usize, reason: &str) -> Self {
+        Self(format!("line {line}, column {column}: {reason}"))
+    }
+}
+
+impl Expression {
+    pub fn compile(source: &str) -> Result<Self, Invalid> {
+        if source.len() > limits::EXPRESSION {
+            let (length, max) = (source.len(), limits::EXPRESSION);
+            return Err(Invalid(format!("it has {length} bytes; it may have {max}")));
+        }
+        let (root, places) = parse(source)?;
+        let steps = check::steps(&root, &Places { source, info: &places })?;
+        let expression = Self { root, steps };
+        // Whether it says yes or no shows at a job; any will do, and one that cannot be evaluated
+        // here may well be at others.
+        match expression.evaluate(&Row::sample()) {
+            Ok(None) => Err(Invalid::new("it does not say true or false")),
+            _ => Ok(expression),
+        }
+    }
+
+    /// About how many operations one evaluation can take.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Whether the job is one of those that are wanted. A comparison with a time that the job does
+    /// not have yet is not true.
+    pub fn matches(&self, job: &JobRow) -> Result<bool, Invalid> {
+        let row = Row::of(job);
+        match self.evaluate(&row) {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => Err(Invalid(format!("it does not say true or false of job {}", job.id))),
+            Err(_) if self.evaluate(&row.with_all_times()).is_ok() => Ok(false),
+            Err(Invalid(reason)) => Err(Invalid(format!("it fails at job {}: {reason}", job.id))),
+        }
+    }
+
+    /// None: the answer is not a truth value.
+    fn evaluate(&self, row: &Row) -> Result<Option<bool>, Invalid> {
+        let evaluating = AssertUnwindSafe(|| {
+            let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+            context.set_variable_resolver(row);
+            let value = Value::resolve_val(&self.root, &context);
+            value.map(|value| value.downcast_ref::<CelBool>().map(|answer| *answer.inner()))
+        });
+        match catch_unwind(evaluating) {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(Invalid(error.to_string())),
+            Err(_) => Err(Invalid::new("the evaluator could not cope with it")),
+        }
+    }
+}
+
+/// The parser is not ours, so neither are its panics.
+fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), Invalid> {
+    let parsing = AssertUnwindSafe(|| {
+        let parser = ENVIRONMENT.parser().max_recursion_depth(NESTING_MAX);
+        parser.parse_with_source_info(source)
+    });
+    match catch_unwind(parsing) {
+        Ok(Ok(parsed)) => Ok(parsed),
+        Ok(Err(errors)) => Err(errors.errors.first().map_or_else(
+            || Invalid::new("it cannot be parsed"),
+            |first| {
+                let nested = first.msg.contains("Recursion limit");
+                let deep = format!("nested deeper than {NESTING_MAX}");
+                let reason = if nested { &deep } else { &first.msg };
+                let (line, column) = first.pos;
+                Invalid::at(line.max(1) as usize, column.max(1) as usize, reason)
+            },
+        )),
+        Err(_) => Err(Invalid::new("the parser could not cope with it")),
+    }
+}
+
+/// Where the parts of an expression stand in its text.
+pub(super) struct Places<'a> {
+    source: &'a str,
+    info: &'a SourceInfo,
+}
+
+impl Places<'_> {
+    /// A complaint about a part.
+    pub fn invalid(&self, part: &IdedExpr, reason: &str) -> Invalid {
+        let Some((offset, _)) = self.info.offset_for(part.id) else {
+            return Invalid::new(reason);
+        };
+        let before = self.source.get(..offset as usize).unwrap_or(self.source);
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|letter| *letter != '\n').count() + 1;
+        Invalid::at(line, column, reason)
+    }
+}
+
+#[cfg(test)]
+mod tests;

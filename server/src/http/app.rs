@@ -1,0 +1,49 @@
+use std::{future::Future, sync::Arc, time::Duration};
+
+use actix_web::web;
+use jobtracker_engine::Engine;
+use jobtracker_model::ProblemCode;
+use jobtracker_store::Store;
+use tokio::sync::watch;
+
+use super::{auth::Gate, problem::ApiError, request_id::RequestIds};
+use crate::metrics::{Metrics, RouteMetrics};
+
+/// What every handler may use.
+pub(crate) struct App {
+    pub engine: Engine,
+    pub store: Arc<dyn Store>,
+    pub metrics: Arc<Metrics>,
+    /// The numbers of requests for which there is no route.
+    pub unrouted: Arc<RouteMetrics>,
+    pub gate: Gate,
+    pub request_ids: RequestIds,
+    pub body_limit: usize,
+    pub body_timeout: Duration,
+    /// True once the service is stopping.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// How handlers ask for it.
+pub(crate) type State = web::Data<App>;
+
+impl App {
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Lets `work` go on until the service stops: a long wait must not hold that up.
+    pub async fn unless_stopping<T>(
+        &self,
+        work: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            done = work => done,
+            // An error means that the server has gone, which is as good as stopping.
+            _ = stopping.wait_for(|stopping| *stopping) => {
+                Err(ApiError::new(ProblemCode::ShuttingDown, "The wait was ended."))
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use jobtracker_model::ProblemCode;
+use subtle::ConstantTimeEq;
+
+use super::problem::{ApiError, Result};
+use crate::Secret;
+
+/// Addresses that need no token, so that whoever watches over the service needs none.
+const OPEN: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
+
+/// Lets a request in or not.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    /// Empty: everybody may come in.
+    token: Secret,
+}
+
+impl Gate {
+    pub fn new(token: Secret) -> Self {
+        Self { token }
+    }
+
+    pub fn check(&self, path: &str, headers: &HeaderMap) -> Result<()> {
+        if self.token.is_empty() || OPEN.contains(&path) {
+            return Ok(());
+        }
+        let given = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+        match given {
+            Some(given) if self.is_token(given) => Ok(()),
+            Some(_) => Err(refused("The token is another one.")),
+            None => Err(refused("There is no bearer token in the Authorization header.")),
+        }
+    }
+
+    /// Takes as long for a wrong token as for the right one; only its length may show.
+    fn is_token(&self, given: &[u8]) -> bool {
+        self.token.expose().as_bytes().ct_eq(given).into()
+    }
+}
+
+fn refused(detail: &'static str) -> ApiError {
+    ApiError::new(ProblemCode::Unauthorized, detail)
+}
+
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token.trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_the_whole_token_opens() {
+        let gate = Gate::new(Secret::new("0123456789"));
+        let check = |path: &str, value: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = value {
+                headers.insert(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+            }
+            gate.check(path, &headers).is_ok()
+        };
+        assert!(check("/api/v1/jobs/1", Some("Bearer 0123456789")));
+        assert!(check("/api/v1/jobs/1", Some("bearer  0123456789")));
+        for wrong in ["Bearer 012345678", "Bearer 01234567890", "Basic 0123456789", "Bearer", ""] {
+            assert!(!check("/api/v1/jobs/1", Some(wrong)), "{wrong:?}");
+        }
+        assert!(!check("/metrics", None) && !check("/nowhere", None));
+        assert!(check("/healthz", None) && check("/readyz", None) && check("/openapi.json", None));
+    }
+}

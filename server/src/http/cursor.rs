@@ -1,0 +1,158 @@
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jobtracker_model::{JobId, ProblemCode, Timestamp};
+use jobtracker_store::RootKey;
+
+use super::problem::{ApiError, Result};
+
+/// A list that gives out cursors. The number is part of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum List {
+    Changes = 1,
+    Children = 2,
+    Descendants = 3,
+    Blockers = 4,
+    Log = 5,
+    Roots = 6,
+}
+
+/// A place in a list, as bytes of a fixed size.
+pub(crate) trait Position: Sized {
+    fn write(&self, bytes: &mut Vec<u8>);
+    fn read(bytes: &[u8]) -> Option<Self>;
+}
+
+/// Where the page after this one begins. It is bound to its list and to `subject`: the job of the
+/// list, or what it was filtered by.
+pub(crate) fn encode(list: List, subject: u64, position: &impl Position) -> String {
+    let mut bytes = Vec::with_capacity(40);
+    position.write(&mut bytes);
+    let check = check(list, subject, &bytes);
+    bytes.extend_from_slice(&check);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The place that a cursor names, if one is given.
+pub(crate) fn decode<P: Position>(
+    list: List,
+    subject: u64,
+    text: Option<&str>,
+) -> Result<Option<P>> {
+    let Some(text) = text else { return Ok(None) };
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+    let found = bytes.as_deref().and_then(|bytes| {
+        let (position, found) = bytes.split_last_chunk()?;
+        (*found == check(list, subject, position)).then(|| P::read(position)).flatten()
+    });
+    match found {
+        Some(position) => Ok(Some(position)),
+        None => Err(ApiError::new(ProblemCode::InvalidCursor, "")),
+    }
+}
+
+/// Tells a cursor of this list from any other text: FNV-1a of all that it is bound to. It keeps
+/// out mistakes, not forgers, who could learn nothing from another position anyway.
+fn check(list: List, subject: u64, position: &[u8]) -> [u8; 3] {
+    let hash = fnv([list as u8].iter().chain(&subject.to_le_bytes()).chain(position));
+    [hash as u8, (hash >> 16) as u8, (hash >> 40) as u8]
+}
+
+/// FNV-1a with 64 bits.
+pub(crate) fn fnv<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> u64 {
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// Behind this job.
+impl Position for JobId {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.get().to_le_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Self::new(u64::from_le_bytes(bytes.try_into().ok()?))
+    }
+}
+
+/// From this number on.
+impl Position for u32 {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.to_le_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Some(Self::from_le_bytes(bytes.try_into().ok()?))
+    }
+}
+
+/// Behind this root, in a list whose roots were counted for its first page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RootsPosition {
+    pub after: RootKey,
+    pub total: u64,
+    pub total_exact: bool,
+}
+
+impl Position for RootsPosition {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.after.time.millis().to_le_bytes());
+        bytes.extend_from_slice(&self.after.id.get().to_le_bytes());
+        bytes.extend_from_slice(&self.total.to_le_bytes());
+        bytes.push(self.total_exact.into());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (time, rest) = bytes.split_first_chunk()?;
+        let (id, rest) = rest.split_first_chunk()?;
+        let (total, rest) = rest.split_first_chunk()?;
+        let [total_exact @ 0..=1] = *rest else { return None };
+        let time = Timestamp::from_millis(i64::from_le_bytes(*time))?;
+        let id = JobId::new(u64::from_le_bytes(*id))?;
+        let total = u64::from_le_bytes(*total);
+        Some(Self { after: RootKey { time, id }, total, total_exact: total_exact == 1 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_good_for_its_own_list_only() {
+        let id = JobId::new(7).unwrap();
+        let cursor = encode(List::Children, 1, &id);
+        let decode = |list, subject| decode::<JobId>(list, subject, Some(cursor.as_str()));
+        assert_eq!(decode(List::Children, 1).unwrap(), Some(id));
+        for (list, subject) in [(List::Descendants, 1), (List::Children, 2)] {
+            let error = decode(list, subject).unwrap_err();
+            assert_eq!(error.code(), ProblemCode::InvalidCursor);
+        }
+        assert_eq!(super::decode::<JobId>(List::Log, 1, None).unwrap(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn positions_come_back(
+            time in 0..Timestamp::MAX.millis(),
+            id in 1..=JobId::MAX.get(),
+            total: u64,
+            total_exact: bool,
+            subject: u64,
+        ) {
+            let time = Timestamp::from_millis(time).unwrap();
+            let after = RootKey { time, id: JobId::new(id).unwrap() };
+            let position = RootsPosition { after, total, total_exact };
+            let cursor = encode(List::Roots, subject, &position);
+            let back = decode::<RootsPosition>(List::Roots, subject, Some(cursor.as_str()));
+            prop_assert_eq!(back.unwrap(), Some(position));
+        }
+
+        #[test]
+        fn other_texts_are_refused(text in ".{0,60}") {
+            let found = decode::<RootsPosition>(List::Roots, 0, Some(text.as_str()));
+            prop_assert!(found.is_err());
+        }
+    }
+}

@@ -1,0 +1,93 @@
+use std::sync::Arc;
+
+use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, web};
+
+use super::problem::ApiError;
+use crate::metrics::{Metrics, RouteMetrics};
+
+/// One address and what it takes. Methods that it does not take are answered with those it does.
+pub(crate) struct Endpoint {
+    pub path: &'static str,
+    pub methods: Vec<&'static str>,
+    resource: Resource,
+}
+
+/// What the middleware finds at a matched address.
+#[derive(Clone)]
+pub(crate) struct Matched(pub Arc<RouteMetrics>);
+
+impl Endpoint {
+    pub fn at(path: &'static str) -> Self {
+        Self { path, methods: Vec::new(), resource: web::resource(path) }
+    }
+
+    /// GET, and HEAD with it.
+    pub fn get<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args> + Clone,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.route("GET", web::get(), handler.clone()).route("HEAD", web::head(), handler)
+    }
+
+    pub fn post<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.route("POST", web::post(), handler)
+    }
+
+    pub fn put<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.route("PUT", web::put(), handler)
+    }
+
+    pub fn delete<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.route("DELETE", web::delete(), handler)
+    }
+
+    fn route<F, Args>(mut self, method: &'static str, route: Route, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.methods.push(method);
+        Self { resource: self.resource.route(route.to(handler)), ..self }
+    }
+
+    /// The resource for actix, which counts under this address.
+    pub fn into_resource(self, metrics: &Arc<Metrics>) -> Resource {
+        let allow = allow(&self.methods);
+        let matched = Matched(RouteMetrics::new(self.path, Arc::clone(metrics)));
+        let refuse = move |_: HttpRequest| async move {
+            Err::<&'static str, _>(ApiError::method_not_allowed(allow))
+        };
+        self.resource.app_data(matched).default_service(web::route().to(refuse))
+    }
+}
+
+/// The Allow header of an address. The text lives as long as the process, and is the same for
+/// every worker, so there is one for each set of methods.
+fn allow(methods: &[&'static str]) -> &'static str {
+    match methods {
+        ["GET", "HEAD"] => "GET, HEAD",
+        ["GET", "HEAD", "POST"] => "GET, HEAD, POST",
+        ["GET", "HEAD", "PUT", "DELETE"] => "GET, HEAD, PUT, DELETE",
+        ["POST"] => "POST",
+        ["PUT"] => "PUT",
+        other => unreachable!("no text for the methods {other:?}"),
+    }
+}

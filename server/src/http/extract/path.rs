@@ -1,0 +1,46 @@
+use std::future::{Ready, ready};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use jobtracker_model::JobId;
+
+use super::super::problem::{ApiError, Result};
+
+/// The job in the address.
+pub(crate) struct Id(pub JobId);
+
+/// The job and the key of an attachment in the address.
+pub(crate) struct AttachmentPath {
+    pub id: JobId,
+    pub key: String,
+}
+
+impl FromRequest for Id {
+    type Error = ApiError;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(id(request).map(Self))
+    }
+}
+
+impl FromRequest for AttachmentPath {
+    type Error = ApiError;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(id(request).and_then(|id| Ok(Self { id, key: key(request)? })))
+    }
+}
+
+fn id(request: &HttpRequest) -> Result<JobId> {
+    let text = request.match_info().get("id").unwrap_or_default();
+    text.parse().map_err(|error| ApiError::query("id", error))
+}
+
+fn key(request: &HttpRequest) -> Result<String> {
+    let decoded = web::Path::<(String, String)>::from_request(request, &mut Payload::None);
+    match decoded.into_inner() {
+        Ok(path) => Ok(path.into_inner().1),
+        Err(error) => Err(ApiError::query("key", error)),
+    }
+}

@@ -1,0 +1,126 @@
+use actix_web::{
+    HttpResponse,
+    http::header::{HeaderName, HeaderValue},
+};
+use jobtracker_model::{JobId, LogAppended, LogLine, NewLogLines, Page, limits};
+use jobtracker_store::LogQuery;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    app::State,
+    cursor::{self, List},
+    extract::{Id, LogBody, Query, limit, number},
+    problem::{ApiError, Result},
+    reply,
+};
+
+const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
+
+/// How to append.
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AppendQuery {
+    /// For a body of plain text: what `appendId` is in JSON.
+    #[param(min_length = 1, max_length = 64)]
+    append_id: Option<String>,
+}
+
+/// Which lines, and how.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReadQuery {
+    /// `start`, `end` (so that the page ends with the last line), or the number of a line.
+    #[param(example = "start", default = "start")]
+    from: Option<String>,
+    /// Most lines on the page.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 200)]
+    limit: Option<String>,
+    /// The cursor of the page before, instead of `from`.
+    cursor: Option<String>,
+    /// `json` for lines with numbers and times, `text` for the lines alone with a line break
+    /// between them; the cursor is then in the header `x-next-cursor`.
+    #[param(example = "text", default = "json")]
+    format: Option<String>,
+}
+
+/// Append lines to the log of a job
+///
+/// Durable before the reply, all or none. With an append id it is safe to repeat. In plain text
+/// each line of the body is a line of the log.
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/log", operation_id = "appendLog", tag = "log",
+    params(("id" = JobId, Path, description = "The job."), AppendQuery),
+    request_body(content((NewLogLines = "application/json"), (String = "text/plain"))),
+    responses((status = 200, description = "Where the lines stand.", body = LogAppended)))]
+pub(super) async fn append(
+    app: State,
+    id: Id,
+    query: Query<AppendQuery>,
+    body: LogBody,
+) -> Result<HttpResponse> {
+    let lines = match (body, query.0.append_id) {
+        (LogBody::Lines(lines), append_id) => NewLogLines { lines, append_id },
+        (LogBody::Json(lines), None) => lines,
+        (LogBody::Json(_), Some(_)) => {
+            return Err(ApiError::query("appendId", "belongs into the body when that is JSON"));
+        }
+    };
+    reply::ok(&app.engine.append_log(id.0, lines).await?)
+}
+
+/// Read the log of a job
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/log", operation_id = "readLog", tag = "log",
+    params(("id" = JobId, Path, description = "The job."), ReadQuery),
+    responses((status = 200, description = "A page.",
+        content((Page<LogLine> = "application/json"), (String = "text/plain")),
+        headers(("x-next-cursor" = String, description = "Of plain text: the next cursor.")))))]
+pub(super) async fn read(app: State, id: Id, query: Query<ReadQuery>) -> Result<HttpResponse> {
+    let (id, query) = (id.0, query.0);
+    let from = first_line(id, &query)?;
+    let as_text = match query.format.as_deref() {
+        None | Some("json") => false,
+        Some("text") => true,
+        Some(_) => return Err(ApiError::query("format", "must be json or text")),
+    };
+    let limit = limit(query.limit.as_deref())?;
+    let listed = app.store.list_log(LogQuery { id, from, limit }).await?;
+    let next = |last: u32| cursor::encode(List::Log, id.get(), &last.saturating_add(1));
+    let next_cursor = listed.next.map(next);
+    if as_text {
+        text(&listed.items, next_cursor)
+    } else {
+        reply::ok(&Page { items: listed.items, next_cursor })
+    }
+}
+
+/// The line to begin with; none: so that the page ends with the last one.
+fn first_line(id: JobId, query: &ReadQuery) -> Result<Option<u32>> {
+    let behind = cursor::decode(List::Log, id.get(), query.cursor.as_deref())?;
+    match (behind, query.from.as_deref()) {
+        (Some(_), Some(_)) => Err(ApiError::query("from", "does not go with a cursor")),
+        (Some(line), None) => Ok(Some(line)),
+        (None, None | Some("start")) => Ok(Some(0)),
+        (None, Some("end")) => Ok(None),
+        (None, from) => number("from", from, 0, limits::LOG_LINES)
+            .map_err(|_| ApiError::query("from", "must be start, end or the number of a line")),
+    }
+}
+
+fn text(lines: &[LogLine], next_cursor: Option<String>) -> Result<HttpResponse> {
+    let size = lines.iter().map(|line| line.text.len() + 1).sum();
+    let mut body = String::with_capacity(size);
+    for (index, line) in lines.iter().enumerate() {
+        if index > 0 {
+            body.push('\n');
+        }
+        body.push_str(&line.text);
+    }
+    let mut reply = reply::text(body);
+    if let Some(cursor) = next_cursor {
+        let value = HeaderValue::try_from(cursor).map_err(|error| ApiError::internal(&error))?;
+        reply.headers_mut().insert(NEXT_CURSOR, value);
+    }
+    Ok(reply)
+}

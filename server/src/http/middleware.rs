@@ -1,0 +1,131 @@
+use std::time::Instant;
+
+use actix_web::{
+    Error, HttpResponse,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{
+        ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue, RETRY_AFTER, VARY,
+        WWW_AUTHENTICATE,
+    },
+    middleware::Next,
+    web,
+};
+
+use super::{
+    app::{App, State},
+    compress::{COMPRESS_ELSEWHERE_FROM, COMPRESS_FROM, Encoding},
+    endpoint::Matched,
+    problem::ApiError,
+    reply,
+    request_id::REQUEST_ID,
+};
+
+/// The one middleware: request id, token, problem bodies, compression, numbers, log. It stands on
+/// the way of every request, so what it does for a plain one allocates next to nothing.
+pub(crate) async fn around(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, Error> {
+    let Some(app) = request.app_data::<State>().cloned() else {
+        return next.call(request).await;
+    };
+    let started = Instant::now();
+    let _in_flight = app.metrics.enter();
+    let id = app.request_ids.of(request.headers());
+    let encoding = Encoding::accepted(request.headers());
+    let mut response = match app.gate.check(request.path(), request.headers()) {
+        Ok(()) => next.call(request).await?,
+        Err(refused) => request.error_response(refused),
+    };
+    if response.response().error().is_some() || response.status().is_server_error() {
+        response = with_problem(response, &id);
+    }
+    if let Some(encoding) = encoding
+        && is_worth_packing(&response)
+    {
+        response = compressed(response, encoding).await;
+    }
+    response.headers_mut().insert(REQUEST_ID, id);
+    record(&app, &response, started);
+    Ok(response)
+}
+
+fn record(app: &App, response: &ServiceResponse, started: Instant) {
+    let took = started.elapsed();
+    let (request, status) = (response.request(), response.status());
+    match request.app_data::<Matched>() {
+        Some(Matched(route)) => route.count(request.method(), status, took),
+        None => app.unrouted.count(request.method(), status, took),
+    }
+    tracing::debug!(
+        method = request.method().as_str(),
+        path = request.path(),
+        status = status.as_u16(),
+        took_us = took.as_micros() as u64,
+        request_id = response.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok()),
+        "request answered"
+    );
+}
+
+/// The reply for a request that was refused or failed.
+fn with_problem(response: ServiceResponse, id: &HeaderValue) -> ServiceResponse {
+    let id = id.to_str().unwrap_or_default();
+    let ours = response.response().error().and_then(|error| error.as_error::<ApiError>());
+    let other = ours.is_none().then(|| ApiError::from_status(response.status()));
+    let Some(error) = ours.or(other.as_ref()) else { return response };
+    if response.status().is_server_error() {
+        let (code, cause) = (error.code().code(), error.log_text());
+        let request = response.request();
+        let (method, path) = (request.method().as_str(), request.path());
+        tracing::warn!(request_id = id, method, path, code, cause, "request failed");
+    }
+    let mut problem = reply::problem(&error.to_problem(id));
+    if let Some(millis) = error.retry_after_ms() {
+        put(&mut problem, RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000)));
+    }
+    if let Some(allow) = error.allow() {
+        put(&mut problem, ALLOW, HeaderValue::from_static(allow));
+    }
+    if problem.status() == actix_web::http::StatusCode::UNAUTHORIZED {
+        put(&mut problem, WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response.into_response(problem)
+}
+
+fn put(response: &mut HttpResponse, name: HeaderName, value: HeaderValue) {
+    response.headers_mut().insert(name, value);
+}
+
+fn is_worth_packing(response: &ServiceResponse) -> bool {
+    let size = response.response().body().size();
+    matches!(size, BodySize::Sized(size) if size >= COMPRESS_FROM)
+}
+
+/// The same reply compressed; as it was when that fails or when it is compressed already.
+async fn compressed(response: ServiceResponse, encoding: Encoding) -> ServiceResponse {
+    if response.headers().contains_key(CONTENT_ENCODING) {
+        return response;
+    }
+    let (request, response) = response.into_parts();
+    let (response, body) = response.into_parts();
+    let body = match body.try_into_bytes() {
+        Ok(body) => body,
+        Err(body) => return ServiceResponse::new(request, response.set_body(body)),
+    };
+    let plain = body.clone();
+    let packed = if body.len() >= COMPRESS_ELSEWHERE_FROM {
+        web::block(move || encoding.compress(&plain).ok()).await.ok().flatten()
+    } else {
+        encoding.compress(&plain).ok()
+    };
+    let mut response = response.set_body(BoxBody::new(()));
+    let headers = response.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if packed.is_some() {
+        headers.insert(CONTENT_ENCODING, encoding.header());
+        headers.remove(CONTENT_LENGTH);
+    }
+    let body = packed.map_or(body, web::Bytes::from);
+    ServiceResponse::new(request, response.set_body(BoxBody::new(body)))
+}

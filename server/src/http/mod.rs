@@ -1,0 +1,41 @@
+//! HTTP: one file per resource, one middleware around them all.
+//!
+//! A handler takes what it needs out of the request, makes one call of the engine (to change
+//! something) or of the store (to read), and converts the answer. `problem` is the only place that
+//! knows which problem code an error becomes.
+
+mod app;
+mod problem;
+
+mod auth;
+mod compress;
+mod middleware;
+mod request_id;
+
+mod cursor;
+mod extract;
+mod reply;
+
+mod attachments;
+mod changes;
+mod ids;
+mod jobs;
+mod log;
+mod operation;
+mod roots;
+mod roots_filter;
+mod roots_scan;
+mod tree;
+mod wait;
+
+mod endpoint;
+pub(crate) mod openapi;
+mod routes;
+
+pub(crate) use app::App;
+pub(crate) use auth::Gate;
+pub(crate) use middleware::around;
+pub(crate) use request_id::RequestIds;
+#[cfg(test)]
+use routes::endpoints;
+pub(crate) use routes::register;

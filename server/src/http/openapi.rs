@@ -1,0 +1,162 @@
+use std::sync::LazyLock;
+
+use jobtracker_model::{Problem, ProblemCode};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        Ref, RefOr, Response, ResponseBuilder,
+        content::ContentBuilder,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+
+use super::{attachments, changes, ids, jobs, log, operation, roots, tree, wait};
+
+/// The OpenAPI document, with sorted keys and a line break at its end. It is the same text as
+/// `server/openapi.json`.
+///
+/// # Panics
+/// The document cannot be written as JSON; a test sees to it that it can.
+#[must_use]
+pub fn document() -> &'static str {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
+        // By way of a value, whose objects keep their keys sorted.
+        let value = serde_json::to_value(Document::openapi())
+            .expect("the document is made of texts and numbers, as a test shows");
+        format!("{value:#}\n")
+    });
+    &DOCUMENT
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "jobtracker",
+        description = "Keeps trees of jobs: who created them, what state each is in, what a tree \
+            waits for and why it failed. Every write is durable before its reply.",
+    ),
+    paths(
+        ids::reserve,
+        jobs::create, jobs::get_states, jobs::create_children, jobs::get, jobs::get_state,
+        jobs::update_options,
+        changes::report, changes::list,
+        tree::children, tree::descendants, tree::ancestors, tree::blockers, tree::statistics,
+        wait::wait,
+        roots::list,
+        log::append, log::read,
+        attachments::list, attachments::put, attachments::get, attachments::delete,
+        operation::health, operation::ready, operation::metrics, operation::openapi_json,
+    ),
+    components(schemas(Problem)),
+    security(("bearer" = [])),
+    modifiers(&Problems, &Bearer)
+)]
+struct Document;
+
+/// The name of the one problem reply that all operations refer to.
+const PROBLEM: &str = "Problem";
+
+struct Problems;
+
+impl Modify for Problems {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for item in document.paths.paths.values_mut() {
+            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
+            for operation in operations.into_iter().flatten() {
+                let problem = Ref::from_response_name(PROBLEM);
+                let responses = &mut operation.responses.responses;
+                responses.insert("default".to_owned(), RefOr::Ref(problem));
+            }
+        }
+        let components = document.components.get_or_insert_default();
+        components.responses.insert(PROBLEM.to_owned(), problem().into());
+    }
+}
+
+fn problem() -> Response {
+    let mut description = String::from(
+        "A problem (RFC 9457) with a stable code. 429 and 503 carry a Retry-After header.\n\n\
+         | status | code | meaning |\n|---|---|---|\n",
+    );
+    for code in ProblemCode::ALL {
+        let (status, name, title) = (code.status(), code.code(), code.title());
+        description.push_str(&format!("| {status} | `{name}` | {title} |\n"));
+    }
+    let schema = Ref::from_schema_name("Problem");
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new()
+        .description(description)
+        .content("application/problem+json", content)
+        .build()
+}
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The token of the configuration, if one is set."))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_committed_document_is_this_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            committed == document(),
+            "server/openapi.json has drifted from the code; write it anew with \
+             `cargo run -p jobtracker-server -- openapi > server/openapi.json`"
+        );
+    }
+
+    #[test]
+    fn every_route_is_in_the_document_and_nothing_else() {
+        let routes: BTreeSet<_> = crate::http::endpoints()
+            .into_iter()
+            .flat_map(|endpoint| endpoint.methods.into_iter().map(move |m| (endpoint.path, m)))
+            .filter(|(_, method)| *method != "HEAD")
+            .map(|(path, method)| (path.to_owned(), method.to_lowercase()))
+            .collect();
+        let document: serde_json::Value = serde_json::from_str(document()).unwrap();
+        let documented: BTreeSet<_> = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, item)| {
+                let methods = item.as_object().unwrap().keys();
+                methods.map(move |method| (path.clone(), method.clone()))
+            })
+            .collect();
+        assert_eq!(routes, documented);
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let whole: serde_json::Value = serde_json::from_str(document()).unwrap();
+        let mut open = vec![&whole];
+        while let Some(value) = open.pop() {
+            match value {
+                serde_json::Value::Array(items) => open.extend(items),
+                serde_json::Value::Object(fields) => {
+                    if let Some(reference) = fields.get("$ref") {
+                        let pointer = reference.as_str().unwrap().trim_start_matches('#');
+                        assert!(whole.pointer(pointer).is_some(), "{reference}");
+                    }
+                    open.extend(fields.values());
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+use std::time::Duration;
+
+use actix_web::{HttpResponse, http::StatusCode};
+use jobtracker_model::ProblemCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    app::State,
+    openapi,
+    problem::{ApiError, Result},
+    reply,
+};
+
+/// How long the store may take to say whether it takes commits.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How the service is.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Health {
+    /// `ok`, or `ready`.
+    #[schema(value_type = String)]
+    status: &'static str,
+}
+
+/// Whether the process is alive
+#[utoipa::path(get, path = "/healthz", operation_id = "health", tag = "operation", security(()),
+    responses((status = 200, description = "It is.", body = Health)))]
+pub(super) async fn health() -> Result<HttpResponse> {
+    reply::ok(&Health { status: "ok" })
+}
+
+/// Whether the service takes work
+///
+/// Not while it is shutting down, and not while the store takes no commits.
+#[utoipa::path(get, path = "/readyz", operation_id = "ready", tag = "operation", security(()),
+    responses((status = 200, description = "It does.", body = Health)))]
+pub(super) async fn ready(app: State) -> Result<HttpResponse> {
+    if app.is_stopping() {
+        return Err(ApiError::new(ProblemCode::ShuttingDown, ""));
+    }
+    match tokio::time::timeout(CHECK_TIMEOUT, app.store.check()).await {
+        Ok(checked) => checked?,
+        Err(_) => {
+            let detail = "The store did not say in time whether it takes commits.";
+            return Err(ApiError::new(ProblemCode::StoreUnavailable, detail));
+        }
+    }
+    reply::ok(&Health { status: "ready" })
+}
+
+/// Numbers for Prometheus
+#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "operation",
+    responses((status = 200, description = "In the OpenMetrics text format.", body = String,
+        content_type = "application/openmetrics-text")))]
+pub(super) async fn metrics(app: State) -> Result<HttpResponse> {
+    const KIND: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let page = app.metrics.page().map_err(|error| ApiError::internal(&error))?;
+    Ok(reply::with_type(StatusCode::OK, KIND, page.into_bytes()))
+}
+
+/// This document
+#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "operation",
+    security(()),
+    responses((status = 200, description = "It.", body = Object)))]
+pub(super) async fn openapi_json() -> Result<HttpResponse> {
+    let body = openapi::document().as_bytes().to_vec();
+    Ok(reply::with_type(StatusCode::OK, "application/json", body))
+}

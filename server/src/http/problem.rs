@@ -1,0 +1,208 @@
+use std::{borrow::Cow, fmt};
+
+use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+use jobtracker_engine::Error as EngineError;
+use jobtracker_model::{FieldError, JobId, Problem, ProblemCode};
+use jobtracker_store::Error as StoreError;
+
+/// Why a request is not answered with what it asked for. The middleware makes the reply of it,
+/// since only that knows the request id.
+#[derive(Debug)]
+pub(crate) struct ApiError(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    code: ProblemCode,
+    detail: Cow<'static, str>,
+    field: Option<String>,
+    retry_after_ms: Option<u64>,
+    /// For the log only: what a stranger should not read.
+    cause: Option<String>,
+    allow: Option<&'static str>,
+}
+
+pub(crate) type Result<T> = std::result::Result<T, ApiError>;
+
+impl ApiError {
+    pub fn new(code: ProblemCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        let retry_after_ms = retry_after_ms(code);
+        let detail = detail.into();
+        Self(Box::new(Inner {
+            code,
+            detail,
+            field: None,
+            retry_after_ms,
+            cause: None,
+            allow: None,
+        }))
+    }
+
+    /// A parameter of the query string or the path that cannot be understood.
+    pub fn query(parameter: &str, reason: impl fmt::Display) -> Self {
+        Self::new(ProblemCode::InvalidQuery, format!("{parameter}: {reason}.")).field(parameter)
+    }
+
+    pub fn invalid_field(field: &str, reason: impl fmt::Display) -> Self {
+        Self::new(ProblemCode::InvalidField, format!("{field}: {reason}.")).field(field)
+    }
+
+    pub fn job_not_found(id: JobId) -> Self {
+        Self::new(ProblemCode::JobNotFound, format!("There is no job {id}."))
+    }
+
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let mut error = Self::new(ProblemCode::MethodNotAllowed, format!("It takes {allow}."));
+        error.0.allow = Some(allow);
+        error
+    }
+
+    pub fn code(&self) -> ProblemCode {
+        self.0.code
+    }
+
+    /// The methods for the Allow header, if that is what went wrong.
+    pub fn allow(&self) -> Option<&'static str> {
+        self.0.allow
+    }
+
+    /// What the log says of it.
+    pub fn log_text(&self) -> &str {
+        self.0.cause.as_deref().unwrap_or(&self.0.detail)
+    }
+
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        self.0.retry_after_ms
+    }
+
+    pub fn to_problem(&self, request_id: &str) -> Problem {
+        let mut problem = Problem::new(self.0.code, &self.0.detail);
+        problem.field.clone_from(&self.0.field);
+        problem.retry_after_ms = self.0.retry_after_ms;
+        problem.request_id = Some(request_id.to_owned());
+        problem
+    }
+
+    fn field(mut self, name: &str) -> Self {
+        self.0.field = Some(name.to_owned());
+        self
+    }
+
+    fn retry_after(mut self, millis: u64) -> Self {
+        self.0.retry_after_ms = Some(millis);
+        self
+    }
+
+    fn caused_by(mut self, cause: &dyn fmt::Display) -> Self {
+        self.0.cause = Some(cause.to_string());
+        self
+    }
+
+    /// Makes one of whatever else actix refused a request with.
+    pub fn from_status(status: StatusCode) -> Self {
+        let code = match status {
+            StatusCode::NOT_FOUND => ProblemCode::RouteNotFound,
+            StatusCode::REQUEST_TIMEOUT => ProblemCode::RequestTimeout,
+            StatusCode::PAYLOAD_TOO_LARGE => ProblemCode::BodyTooLarge,
+            status if status.is_client_error() => ProblemCode::InvalidQuery,
+            _ => ProblemCode::Internal,
+        };
+        Self::new(code, "")
+    }
+}
+
+/// When it may be worth another try, for the codes with which that makes sense.
+fn retry_after_ms(code: ProblemCode) -> Option<u64> {
+    match code {
+        ProblemCode::Contention => Some(50),
+        ProblemCode::Overloaded | ProblemCode::OutcomeUnknown => Some(250),
+        ProblemCode::StoreUnavailable | ProblemCode::ShuttingDown => Some(1_000),
+        ProblemCode::StoreFull => Some(10_000),
+        _ => None,
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.code, self.0.detail)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status_code())
+    }
+}
+
+impl From<FieldError> for ApiError {
+    fn from(error: FieldError) -> Self {
+        Self::invalid_field(&error.field, &error.reason)
+    }
+}
+
+impl From<EngineError> for ApiError {
+    fn from(error: EngineError) -> Self {
+        use ProblemCode as Code;
+        let code = match &error {
+            EngineError::Overloaded { .. } => Code::Overloaded,
+            EngineError::ShuttingDown => Code::ShuttingDown,
+            EngineError::JobNotFound(_) => Code::JobNotFound,
+            EngineError::ParentNotFound(_) => Code::ParentNotFound,
+            EngineError::AttachmentNotFound { .. } => Code::AttachmentNotFound,
+            EngineError::IdConflict(_) => Code::IdConflict,
+            EngineError::RepeatConflict { .. } => Code::RepeatConflict,
+            EngineError::StateNotAllowed(_) => Code::StateNotAllowed,
+            EngineError::ParentIsSelf(_) => Code::ParentIsSelf,
+            EngineError::TooDeep(_) => Code::TooDeep,
+            EngineError::DuplicateId(_) => Code::DuplicateId,
+            EngineError::TooManyChanges(_) => Code::TooManyChanges,
+            EngineError::LogFull(_) => Code::LogFull,
+            EngineError::TooManyAttachments(_) => Code::TooManyAttachments,
+            EngineError::Contention(_) => Code::Contention,
+            EngineError::Field(field) => return field.clone().into(),
+            EngineError::Store(store) => return store.clone().into(),
+            _ => return Self::internal(&error),
+        };
+        let made = Self::new(code, sentence(&error));
+        match error {
+            EngineError::Overloaded { retry_after_ms } => made.retry_after(retry_after_ms),
+            _ => made,
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        use ProblemCode as Code;
+        // What a store says may name files and hosts: that is for the log, not for the caller.
+        let quiet = |code| Self::new(code, "").caused_by(&error);
+        match &error {
+            StoreError::UnknownJob(id) => Self::job_not_found(*id),
+            StoreError::IdsExhausted(_) => Self::new(Code::StoreFull, sentence(&error)),
+            StoreError::Stale { .. } => quiet(Code::Contention),
+            StoreError::Full(_) => quiet(Code::StoreFull),
+            StoreError::Unavailable(_) => quiet(Code::StoreUnavailable),
+            StoreError::OutcomeUnknown(_) => quiet(Code::OutcomeUnknown),
+            StoreError::Corrupt(_) => quiet(Code::StoreCorrupt),
+            _ => Self::internal(&error),
+        }
+    }
+}
+
+impl ApiError {
+    /// Something that the service did not expect; the cause goes to the log only.
+    pub fn internal(cause: &dyn fmt::Display) -> Self {
+        Self::new(ProblemCode::Internal, "").caused_by(cause)
+    }
+}
+
+/// An error's own words as a sentence.
+fn sentence(error: &dyn fmt::Display) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}

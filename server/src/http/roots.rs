@@ -1,0 +1,113 @@
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use jobtracker_model::{RootPage, Timestamp};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    app::State,
+    cursor::{self, List, fnv},
+    extract::{Query, limit, states, time},
+    problem::Result,
+    reply,
+    roots_filter::{Filter, compile},
+    roots_scan::{Found, Scan},
+};
+
+/// Which root jobs.
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RootsQuery {
+    /// Created at this time or later.
+    #[param(value_type = Option<Timestamp>)]
+    from: Option<String>,
+    /// Created before this time.
+    #[param(value_type = Option<Timestamp>)]
+    to: Option<String>,
+    /// The name begins like this.
+    name_prefix: Option<String>,
+    /// Created by exactly this one.
+    created_by: Option<String>,
+    /// Has all of these tags, separated by commas.
+    #[param(example = "linux,slow")]
+    tags: Option<String>,
+    /// In one of these visible states, separated by commas.
+    #[param(example = "Faulted,Running")]
+    states: Option<String>,
+    /// An expression (CEL, up to 1024 bytes) that is true for the job. It may use `id`, `name`,
+    /// `createdBy`, `tags` (a list), `state` (its name), `depth`, `createTime`, `startTime` and
+    /// `endTime` (timestamps or null), `children.{pending, successful, failed}` and
+    /// `subtree.{total, waiting, running, waitingForChildren, successful, failed}`. A costly
+    /// expression is tried on fewer roots for the total.
+    #[param(example = "subtree.failed > 0 && createTime > timestamp('2026-11-21T00:00:00Z')")]
+    expression: Option<String>,
+    /// Most items on the page.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 200)]
+    limit: Option<String>,
+    /// The `nextCursor` of the page before; absent for the first page. It goes with the same
+    /// filters.
+    cursor: Option<String>,
+}
+
+/// List root jobs
+///
+/// Newest first, by the time of creation. The first page counts the matches. A page of a filtered
+/// list may be empty and still have a cursor.
+#[utoipa::path(get, path = "/api/v1/roots", operation_id = "listRoots", tag = "roots",
+    params(RootsQuery), responses((status = 200, description = "A page.", body = RootPage)))]
+pub(super) async fn list(app: State, query: Query<RootsQuery>) -> Result<HttpResponse> {
+    let query = query.0;
+    let subject = query.subject();
+    let position = cursor::decode(List::Roots, subject, query.cursor.as_deref())?;
+    let limit = limit(query.limit.as_deref())?;
+    let scan = Scan {
+        store: app.store.clone(),
+        from: time("from", query.from.as_deref())?.unwrap_or(Timestamp::MIN),
+        to: time("to", query.to.as_deref())?.unwrap_or(Timestamp::MAX),
+        filter: query.filter().await?,
+        items_max: limit.items,
+    };
+    let found = match position {
+        None => scan.first_page().await?,
+        Some(position) => scan.next_page(position).await?,
+    };
+    let next_cursor = found.next_position().map(|next| cursor::encode(List::Roots, subject, &next));
+    let Found { items, total, total_exact, .. } = found;
+    reply::ok(&RootPage { items, next_cursor, total, total_exact })
+}
+
+impl RootsQuery {
+    /// What a cursor is bound to: everything that chooses roots.
+    fn subject(&self) -> u64 {
+        let Self { from, to, name_prefix, created_by, tags, states, expression, .. } = self;
+        let mut bytes = Vec::new();
+        for part in [from, to, name_prefix, created_by, tags, states, expression] {
+            match part {
+                // No text has this byte, so no two sets of filters look alike.
+                None => bytes.push(0xff),
+                Some(text) => {
+                    bytes.extend_from_slice(text.as_bytes());
+                    bytes.push(0xfe);
+                }
+            }
+        }
+        fnv(&bytes)
+    }
+
+    async fn filter(&self) -> Result<Filter> {
+        let expression = match &self.expression {
+            Some(source) => Some(Arc::new(compile(source.clone()).await?)),
+            None => None,
+        };
+        let tags = self.tags.as_deref().unwrap_or("").split(',').filter(|tag| !tag.is_empty());
+        Ok(Filter {
+            name_prefix: self.name_prefix.clone().unwrap_or_default(),
+            created_by: self.created_by.clone(),
+            tags: tags.map(str::to_owned).collect(),
+            states: states(self.states.as_deref())?,
+            expression,
+        })
+    }
+}

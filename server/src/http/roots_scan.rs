@@ -1,0 +1,124 @@
+use std::sync::Arc;
+
+use jobtracker_model::{Job, Timestamp, limits};
+use jobtracker_store::{JobRow, Listed, PageLimit, RootKey, RootsQuery, Store};
+
+use super::{cursor::RootsPosition, problem::Result, roots_filter::Filter};
+
+/// Rows asked for at once, so that no single read holds up others.
+const CHUNK: usize = 1_000;
+
+/// Operations of an expression that one request may take.
+const STEPS_MAX: usize = 20_000_000;
+
+/// A walk over root jobs, newest first.
+pub(super) struct Scan {
+    pub store: Arc<dyn Store>,
+    pub from: Timestamp,
+    pub to: Timestamp,
+    pub filter: Filter,
+    /// Most items on the page.
+    pub items_max: usize,
+}
+
+/// What a walk has found.
+pub(super) struct Found {
+    pub items: Vec<Job>,
+    /// About how large the items are.
+    bytes: usize,
+    /// The last root that was put on the page.
+    last: Option<RootKey>,
+    /// Behind which root the next page begins, if there may be one.
+    pub next: Option<RootKey>,
+    pub total: u64,
+    pub total_exact: bool,
+}
+
+impl Scan {
+    /// Fills a page and counts what matches, behind the page too.
+    pub async fn first_page(&self) -> Result<Found> {
+        let rows_max = self.filter.rows_max(limits::ROOTS_COUNTED, STEPS_MAX);
+        let mut found = Found::new(0, false);
+        let (mut looked_at, mut after) = (0, None);
+        loop {
+            let chunk = self.chunk(after, CHUNK.min(rows_max - looked_at)).await?;
+            looked_at += chunk.items.len();
+            for row in self.filter.wanted(chunk.items).await? {
+                found.total += 1;
+                found.take(row, self.items_max);
+            }
+            after = chunk.next;
+            found.total_exact = after.is_none();
+            if found.total_exact || looked_at >= rows_max {
+                break;
+            }
+        }
+        found.next = match found.is_full(self.items_max) {
+            true => {
+                found.last.filter(|_| found.total > found.items.len() as u64 || !found.total_exact)
+            }
+            false => after,
+        };
+        Ok(found)
+    }
+
+    /// Fills a page and does not look further; the total is that of the first page.
+    pub async fn next_page(&self, position: RootsPosition) -> Result<Found> {
+        let rows_max = self.filter.rows_max(limits::SCAN, STEPS_MAX);
+        let size = if self.filter.wants_all() { self.items_max } else { CHUNK };
+        let mut found = Found::new(position.total, position.total_exact);
+        let (mut looked_at, mut after) = (0, position.after);
+        loop {
+            let chunk = self.chunk(Some(after), size.min(rows_max - looked_at)).await?;
+            looked_at += chunk.items.len();
+            let mut rows = self.filter.wanted(chunk.items).await?.into_iter();
+            while !found.is_full(self.items_max)
+                && let Some(row) = rows.next()
+            {
+                found.take(row, self.items_max);
+            }
+            if found.is_full(self.items_max) {
+                found.next = found.last.filter(|_| rows.len() > 0 || chunk.next.is_some());
+                return Ok(found);
+            }
+            found.next = chunk.next;
+            match chunk.next {
+                Some(next) if looked_at < rows_max => after = next,
+                _ => return Ok(found),
+            }
+        }
+    }
+
+    async fn chunk(&self, after: Option<RootKey>, items: usize) -> Result<Listed<JobRow, RootKey>> {
+        let Self { from, to, .. } = *self;
+        let limit = PageLimit::items(items);
+        Ok(self.store.list_roots(RootsQuery { from, to, after, limit }).await?)
+    }
+}
+
+impl Found {
+    fn new(total: u64, total_exact: bool) -> Self {
+        Self { items: Vec::new(), bytes: 0, last: None, next: None, total, total_exact }
+    }
+
+    /// Where the next page begins, and what it has to know.
+    pub fn next_position(&self) -> Option<RootsPosition> {
+        let Self { total, total_exact, .. } = *self;
+        self.next.map(|after| RootsPosition { after, total, total_exact })
+    }
+
+    fn is_full(&self, items_max: usize) -> bool {
+        self.items.len() >= items_max || self.bytes >= limits::PAGE_BYTES
+    }
+
+    /// Puts a root on the page while there is room.
+    fn take(&mut self, row: JobRow, items_max: usize) {
+        if self.is_full(items_max) {
+            return;
+        }
+        let definition = &row.definition;
+        self.bytes += definition.name.len() + definition.options.as_ref().map_or(0, String::len);
+        self.last = Some(RootKey { time: row.status.create_time, id: row.id });
+        self.items.push(row.into());
+    }
+}

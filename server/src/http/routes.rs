@@ -1,0 +1,50 @@
+use actix_web::web;
+use jobtracker_model::ProblemCode;
+
+use super::{
+    app::App, attachments, changes, endpoint::Endpoint, ids, jobs, log, operation,
+    problem::ApiError, roots, tree, wait,
+};
+
+/// Every address there is. A fixed part stands before a variable one in its place.
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::at("/api/v1/ids").post(ids::reserve),
+        Endpoint::at("/api/v1/jobs").post(jobs::create),
+        Endpoint::at("/api/v1/jobs/states").post(jobs::get_states),
+        Endpoint::at("/api/v1/jobs/{id}").get(jobs::get),
+        Endpoint::at("/api/v1/jobs/{id}/state").get(jobs::get_state),
+        Endpoint::at("/api/v1/jobs/{id}/changes").get(changes::list).post(changes::report),
+        Endpoint::at("/api/v1/jobs/{id}/options").put(jobs::update_options),
+        Endpoint::at("/api/v1/jobs/{id}/children").get(tree::children).post(jobs::create_children),
+        Endpoint::at("/api/v1/jobs/{id}/descendants").get(tree::descendants),
+        Endpoint::at("/api/v1/jobs/{id}/ancestors").get(tree::ancestors),
+        Endpoint::at("/api/v1/jobs/{id}/blockers").get(tree::blockers),
+        Endpoint::at("/api/v1/jobs/{id}/statistics").get(tree::statistics),
+        Endpoint::at("/api/v1/jobs/{id}/wait").get(wait::wait),
+        Endpoint::at("/api/v1/roots").get(roots::list),
+        Endpoint::at("/api/v1/jobs/{id}/log").get(log::read).post(log::append),
+        Endpoint::at("/api/v1/jobs/{id}/attachments").get(attachments::list),
+        Endpoint::at("/api/v1/jobs/{id}/attachments/{key}")
+            .get(attachments::get)
+            .put(attachments::put)
+            .delete(attachments::delete),
+        Endpoint::at("/healthz").get(operation::health),
+        Endpoint::at("/readyz").get(operation::ready),
+        Endpoint::at("/metrics").get(operation::metrics),
+        Endpoint::at("/openapi.json").get(operation::openapi_json),
+    ]
+}
+
+/// Registers them with a worker.
+pub(crate) fn register(config: &mut web::ServiceConfig, app: &web::Data<App>) {
+    config.app_data(app.clone());
+    for endpoint in endpoints() {
+        config.service(endpoint.into_resource(&app.metrics));
+    }
+    config.default_service(web::route().to(nowhere));
+}
+
+async fn nowhere() -> Result<&'static str, ApiError> {
+    Err(ApiError::new(ProblemCode::RouteNotFound, ""))
+}

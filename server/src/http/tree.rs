@@ -1,0 +1,119 @@
+use actix_web::HttpResponse;
+use jobtracker_model::{Blocker, Job, JobId, Page, Statistics};
+use jobtracker_store::{BlockersQuery, ChildrenQuery, DescendantsQuery, JobRow, Listed};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    app::State,
+    changes::PageQuery,
+    cursor::{self, List},
+    extract::{Id, Query, limit, states},
+    problem::{ApiError, Result},
+    reply,
+};
+
+/// Which page of a list of jobs, and which jobs.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct JobsQuery {
+    /// Only jobs in one of these visible states, separated by commas. A page of a filtered list
+    /// may be empty and still have a cursor.
+    #[param(example = "Faulted,Running")]
+    states: Option<String>,
+    /// Most items on the page.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 200)]
+    limit: Option<String>,
+    /// The `nextCursor` of the page before; absent for the first page.
+    cursor: Option<String>,
+}
+
+/// List the direct children of a job
+///
+/// By id.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/children", operation_id = "listChildren",
+    tag = "tree", params(("id" = JobId, Path, description = "The parent."), JobsQuery),
+    responses((status = 200, description = "A page.", body = Page<Job>)))]
+pub(super) async fn children(app: State, id: Id, query: Query<JobsQuery>) -> Result<HttpResponse> {
+    let (parent, query) = (id.0, query.0);
+    let after = cursor::decode(List::Children, parent.get(), query.cursor.as_deref())?;
+    let (states, limit) = (states(query.states.as_deref())?, limit(query.limit.as_deref())?);
+    let listed = app.store.list_children(ChildrenQuery { parent, states, after, limit }).await?;
+    reply::ok(&page(listed, List::Children, parent))
+}
+
+/// List the descendants of a job
+///
+/// Each before its own children, siblings by id.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/descendants", operation_id = "listDescendants",
+    tag = "tree", params(("id" = JobId, Path, description = "The job at the top."), JobsQuery),
+    responses((status = 200, description = "A page.", body = Page<Job>)))]
+pub(super) async fn descendants(
+    app: State,
+    id: Id,
+    query: Query<JobsQuery>,
+) -> Result<HttpResponse> {
+    let (of, query) = (id.0, query.0);
+    let after = cursor::decode(List::Descendants, of.get(), query.cursor.as_deref())?;
+    let (states, limit) = (states(query.states.as_deref())?, limit(query.limit.as_deref())?);
+    let listed = app.store.list_descendants(DescendantsQuery { of, states, after, limit }).await?;
+    reply::ok(&page(listed, List::Descendants, of))
+}
+
+/// List the ancestors of a job
+///
+/// The parent first, the root last, all at once.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/ancestors", operation_id = "listAncestors",
+    tag = "tree", params(("id" = JobId, Path, description = "The job.")),
+    responses((status = 200, description = "All of them.", body = Page<Job>)))]
+pub(super) async fn ancestors(app: State, id: Id) -> Result<HttpResponse> {
+    let rows = app.store.list_ancestors(id.0).await?;
+    let items = rows.into_iter().map(Job::from).collect();
+    reply::ok(&Page { items, next_cursor: None })
+}
+
+/// List what a job waits for, or why it failed
+///
+/// For a job that is not finished: the deepest unfinished descendants. For a faulted one: the
+/// deepest failed ones. In the order of descendants.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/blockers", operation_id = "listBlockers",
+    tag = "tree", params(("id" = JobId, Path, description = "The job at the top."), PageQuery),
+    responses((status = 200, description = "A page.", body = Page<Blocker>)))]
+pub(super) async fn blockers(app: State, id: Id, query: Query<PageQuery>) -> Result<HttpResponse> {
+    let (of, query) = (id.0, query.0);
+    let after = cursor::decode(List::Blockers, of.get(), query.cursor.as_deref())?;
+    let limit = limit(query.limit.as_deref())?;
+    let listed = app.store.list_blockers(BlockersQuery { of, after, limit }).await?;
+    let next = |last: JobId| cursor::encode(List::Blockers, of.get(), &last);
+    reply::ok(&Page { items: listed.items, next_cursor: listed.next.map(next) })
+}
+
+/// Get the numbers and times of a tree
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/statistics", operation_id = "getStatistics",
+    tag = "tree", params(("id" = JobId, Path, description = "The job at the top.")),
+    responses((status = 200, description = "The numbers and times.", body = Statistics)))]
+pub(super) async fn statistics(app: State, id: Id) -> Result<HttpResponse> {
+    let row = app.store.get_job(id.0).await?;
+    let row = row.ok_or_else(|| ApiError::job_not_found(id.0))?;
+    reply::ok(&of_tree(&row))
+}
+
+fn of_tree(row: &JobRow) -> Statistics {
+    let status = &row.status;
+    Statistics {
+        id: row.id,
+        state: status.state,
+        tree_start: status.tree_start,
+        tree_end: status.tree_end,
+        execution_time_ms: status.execution_time_ms(),
+        children: status.children,
+        subtree: status.subtree,
+    }
+}
+
+fn page(listed: Listed<JobRow, JobId>, list: List, of: JobId) -> Page<Job> {
+    let next = |last: JobId| cursor::encode(list, of.get(), &last);
+    let items = listed.items.into_iter().map(Job::from).collect();
+    Page { items, next_cursor: listed.next.map(next) }
+}

@@ -1,0 +1,26 @@
+//! The jobtracker service: HTTP on top of the engine and a store.
+//!
+//! Reading order: [`Config`] says what can be set, [`Server`] starts and stops everything, `http`
+//! has one file per resource. The binary parses the command line and picks the backend; nothing
+//! here knows which one it is.
+
+#![warn(missing_docs)]
+
+mod clock;
+mod config;
+mod telemetry;
+
+mod expression;
+mod metrics;
+
+#[expect(unused_qualifications, reason = "the macros that write the OpenAPI document use them")]
+mod http;
+mod server;
+
+pub use config::{
+    AuthConfig, Config, ConfigError, EngineConfig, JobsConfig, LogConfig, LogFormat, Overrides,
+    Secret, ServerConfig, StoreConfig, StoreKind,
+};
+pub use http::openapi::document as openapi_document;
+pub use server::{RunningServer, Server, StartError};
+pub use telemetry::init as init_telemetry;

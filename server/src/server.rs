@@ -1,0 +1,141 @@
+use std::{io, net::SocketAddr, net::TcpListener, sync::Arc, time::Duration};
+
+use actix_web::{App as ActixApp, HttpServer, dev::ServerHandle, middleware::from_fn, web};
+use jobtracker_engine::{Engine, Options};
+use jobtracker_store::Store;
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::{
+    Config, EngineConfig, ServerConfig, clock,
+    http::{self, App, Gate, RequestIds},
+    metrics::{Metrics, RouteMetrics},
+};
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Threads per worker for what would hold it up: large bodies and filter expressions. More of
+/// these wait, so that they cannot take the processor from everything else.
+const BLOCKING_THREADS_PER_WORKER: usize = 4;
+
+/// Starts the service.
+#[derive(Debug)]
+pub struct Server;
+
+/// A service that takes requests until it is stopped.
+pub struct RunningServer {
+    address: SocketAddr,
+    http: ServerHandle,
+    serving: JoinHandle<io::Result<()>>,
+    stopping: watch::Sender<bool>,
+    engine: Engine,
+    store: Arc<dyn Store>,
+}
+
+impl Server {
+    /// Starts the engine and listens. `store` becomes the service's own: [`RunningServer::stop`]
+    /// closes it. To be called in a Tokio runtime; requests are served by threads of their own.
+    ///
+    /// # Errors
+    /// The address cannot be listened on; the store is left open then.
+    pub fn start(config: &Config, store: Arc<dyn Store>) -> Result<RunningServer, StartError> {
+        let address = config.server.listen;
+        let failed = |source| StartError::Listen { address, source };
+        let listener = TcpListener::bind(address).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+
+        let engine = Engine::start(Arc::clone(&store), options(config));
+        let metrics = Metrics::new(&engine, Arc::clone(&store));
+        let (stopping, stops) = watch::channel(false);
+        let app = web::Data::new(App {
+            engine: engine.clone(),
+            store: Arc::clone(&store),
+            unrouted: RouteMetrics::new("none", Arc::clone(&metrics)),
+            metrics,
+            gate: Gate::new(config.auth.token.clone()),
+            request_ids: RequestIds::new(),
+            body_limit: config.server.body_limit_bytes,
+            body_timeout: config.server.body_timeout(),
+            stopping: stops,
+        });
+        let server = listen(&config.server, listener, &app).map_err(failed)?;
+        let http = server.handle();
+        let serving = tokio::spawn(server);
+        tracing::info!(%address, "listening");
+        Ok(RunningServer { address, http, serving, stopping, engine, store })
+    }
+}
+
+impl RunningServer {
+    /// Where it listens, with the port that was found for port 0.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops: takes no more connections, lets requests in flight end for as long as is configured
+    /// (waits for a state end at once), finishes what the engine has taken, closes the store.
+    pub async fn stop(self) {
+        tracing::info!("stopping");
+        // The receivers go with the workers; without any there is nothing left to tell.
+        let _ = self.stopping.send(true);
+        self.http.stop(true).await;
+        if let Ok(Err(error)) = self.serving.await {
+            tracing::warn!(%error, "the listener failed");
+        }
+        self.engine.close().await;
+        self.store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+fn listen(
+    config: &ServerConfig,
+    listener: TcpListener,
+    app: &web::Data<App>,
+) -> io::Result<actix_web::dev::Server> {
+    let app = app.clone();
+    let worker = move || {
+        let app = app.clone();
+        ActixApp::new()
+            .wrap(from_fn(http::around))
+            .configure(move |config| http::register(config, &app))
+    };
+    let millis = Duration::from_millis;
+    let server = HttpServer::new(worker)
+        .disable_signals()
+        .max_connections(config.connections_per_worker)
+        .client_request_timeout(millis(config.head_timeout_ms))
+        .keep_alive(millis(config.keep_alive_ms))
+        .tcp_nodelay(true)
+        .worker_max_blocking_threads(BLOCKING_THREADS_PER_WORKER)
+        .shutdown_timeout(config.shutdown_grace_ms.div_ceil(1000));
+    let server = match config.workers {
+        0 => server,
+        workers => server.workers(workers),
+    };
+    Ok(server.listen(listener)?.run())
+}
+
+fn options(config: &Config) -> Options {
+    let EngineConfig { queue_operations, queue_bytes, group_operations, group_bytes } =
+        config.engine;
+    Options {
+        queue_operations,
+        queue_bytes,
+        group_operations,
+        group_bytes,
+        block_updates_after_finish: config.jobs.block_updates_after_finish,
+        ..Options::new(clock::now)
+    }
+}

@@ -1,0 +1,89 @@
+use std::sync::Arc;
+
+use jobtracker_model::{Change, Definition, JobId, LogLine, Repeat, State, rollup::Status};
+
+use crate::{Origin, RepeatRow};
+
+/// How often a tree has been committed to; 0: the tree is not there.
+pub type Version = u64;
+
+/// Changes to one tree that become visible and durable together or not at all.
+#[derive(Debug, Clone)]
+pub struct TreeCommit {
+    /// The tree.
+    pub root: JobId,
+    /// The version that the rows were computed from; the store refuses the commit when the tree
+    /// has another one by now. It has this plus one afterwards.
+    pub expected: Version,
+    /// What is written, each row at most once and in no particular order. Whatever follows from a
+    /// step (callbacks to send, checks to make) is a row of the same commit.
+    pub rows: Vec<Row>,
+}
+
+/// One row of a commit.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Row {
+    /// A new job. Its status is a row of its own.
+    Job {
+        /// The job.
+        id: JobId,
+        /// Where it stands.
+        origin: Origin,
+        /// What its creator says of it.
+        definition: Arc<Definition>,
+    },
+    /// The definition of a job that is there, with other options.
+    Definition {
+        /// The job.
+        id: JobId,
+        /// Its parent.
+        parent: Option<JobId>,
+        /// The whole definition.
+        definition: Arc<Definition>,
+    },
+    /// The status of a job, new or not.
+    Status {
+        /// The job.
+        id: JobId,
+        /// Its parent.
+        parent: Option<JobId>,
+        /// The visible state that the store has for it; none when the job is new.
+        before: Option<State>,
+        /// The whole status.
+        status: Status,
+    },
+    /// An own change after the creation, which the status itself tells.
+    Change {
+        /// The job.
+        id: JobId,
+        /// Its number; the creation is 0.
+        number: u32,
+        /// The change.
+        change: Change,
+    },
+    /// A line of a job's log.
+    LogLine {
+        /// The job.
+        id: JobId,
+        /// The line with its number.
+        line: LogLine,
+    },
+    /// What a repeatable append did.
+    Repeat {
+        /// The job.
+        id: JobId,
+        /// The sender's name for it.
+        key: Repeat,
+        /// What it did.
+        row: RepeatRow,
+    },
+    /// An attachment, new or with a new text.
+    Attachment {
+        /// The job.
+        id: JobId,
+        /// Its key.
+        key: String,
+        /// Its text; none takes it away.
+        text: Option<String>,
+    },
+}

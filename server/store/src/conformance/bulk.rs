@@ -1,0 +1,96 @@
+//! More rows than fit into a small write buffer or on a page.
+
+use jobtracker_model::{JobId, State, StateSet};
+
+use super::{
+    Fixture,
+    forest::{definition, id},
+    pages::WIDE,
+    stage::Stage,
+};
+use crate::{ChildrenQuery, PageLimit};
+
+/// Children of the broad root.
+const CHILDREN: u64 = 24_000;
+/// Lines of its log.
+const LINES: u64 = 20_000;
+/// The ids of its children are behind this.
+const BASE: u64 = 1_000_000;
+
+pub(super) async fn run(fixture: &impl Fixture) {
+    let mut stage = Stage::open("bulk", fixture).await;
+    stage.forest.root(1);
+    grow(&mut stage).await;
+    stage = stage.reopen(fixture).await;
+    finish_some(&mut stage).await;
+    stage.compare().await;
+    filtered(&stage).await;
+    stage = stage.reopen(fixture).await;
+    filtered(&stage).await;
+    stage.finish(fixture).await;
+}
+
+async fn grow(stage: &mut Stage) {
+    // About what a bulk creation brings: 8,000 children in one commit.
+    let numbers: Vec<u64> = (1..=CHILDREN).collect();
+    for block in numbers.chunks(8_000) {
+        for number in block {
+            let mut definition = definition(&format!("file-{number}"));
+            definition.options = Some(format!("{number:0>200}"));
+            stage.forest.create(id(BASE + number), Some(id(1)), definition);
+        }
+        stage.commit().await;
+    }
+    let lines: Vec<String> = (0..LINES).map(|line| format!("line {line:0>90}")).collect();
+    for block in lines.chunks(1_000) {
+        let block: Vec<&str> = block.iter().map(String::as_str).collect();
+        stage.forest.append(id(1), &block);
+        stage.commit().await;
+    }
+}
+
+/// One of three children succeeds, one of a hundred fails, and some of both open again.
+async fn finish_some(stage: &mut Stage) {
+    for number in 1..=CHILDREN {
+        let child = id(BASE + number);
+        if number % 100 == 7 {
+            stage.forest.report(child, State::Faulted, Some("could not be read".to_owned()));
+        } else if number % 3 == 0 {
+            stage.forest.report(child, State::RanToCompletion, None);
+        }
+        if number % 600 == 300 || number % 500 == 7 {
+            stage.forest.report(child, State::Running, None);
+        }
+        if number % 6_000 == 0 {
+            stage.commit().await;
+        }
+    }
+    stage.commit().await;
+}
+
+async fn filtered(stage: &Stage) {
+    for name in ["Faulted", "Running", "Running,Warning", "RanToCompletion,Faulted"] {
+        let states: StateSet = name.parse().expect("the suite's own states are states");
+        let due = stage.forest.children(id(1), states);
+        stage.holds(format_args!("there are children in {name}"), !due.is_empty());
+        let got = stage.children_pages(id(1), states, WIDE).await;
+        stage.same_jobs(format_args!("children in {name}"), &got, &due);
+        let got = stage.descendants_pages(id(1), states, WIDE).await;
+        stage.same_jobs(format_args!("descendants in {name}"), &got, &due);
+    }
+    let failed = StateSet::from_iter([State::Faulted]);
+    let due = stage.forest.children(id(1), failed);
+    let limit = PageLimit { scan: 10, ..WIDE };
+    let query = ChildrenQuery { parent: id(1), states: failed, after: None, limit };
+    let page = stage.store.list_children(query).await;
+    let page = stage.ok("failed children among many", page);
+    // Their siblings are not in the way: each row that is looked at is one of them.
+    stage.same_jobs("the first failed children", &page.items, &due[..10]);
+    stage.same("where they go on", &page.next, &due.get(9).map(|job| job.id));
+
+    let pending = stage.blockers_pages(id(1), PageLimit { items: 700, ..WIDE }).await;
+    let ids: Vec<JobId> = pending.iter().map(|blocker| blocker.job.id).collect();
+    let unfinished = |number: &u64| !stage.forest.state(id(BASE + number)).is_finished();
+    let due: Vec<JobId> = (1..=CHILDREN).filter(unfinished).map(|n| id(BASE + n)).collect();
+    stage.same("unfinished children among many", &ids, &due);
+}

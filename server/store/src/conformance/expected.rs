@@ -1,0 +1,108 @@
+//! What the store should answer, found by looking at everything.
+
+use std::sync::Arc;
+
+use jobtracker_model::{Blocker, JobId, State, StateSet, Timestamp, rollup::Status};
+
+use super::forest::Forest;
+use crate::{JobRow, Loaded, Node, RootKey, Wanted};
+
+impl Forest {
+    pub fn row(&self, id: JobId) -> JobRow {
+        let job = self.job(id);
+        let node = Node { origin: job.origin, status: job.status.clone() };
+        JobRow::new(id, node, Arc::clone(&job.definition))
+    }
+
+    pub fn state(&self, id: JobId) -> State {
+        self.jobs.get(&id).map_or(State::WaitingForActivation, |job| job.status.state)
+    }
+
+    pub fn ancestors(&self, id: JobId) -> Vec<JobRow> {
+        match self.job(id).origin.parent {
+            Some(parent) => [vec![self.row(parent)], self.ancestors(parent)].concat(),
+            None => Vec::new(),
+        }
+    }
+
+    fn is_in(&self, id: JobId, states: StateSet) -> bool {
+        states.is_empty() || states.contains(self.state(id))
+    }
+
+    pub fn children(&self, parent: JobId, states: StateSet) -> Vec<JobRow> {
+        let children = self.job(parent).children.iter();
+        children.filter(|id| self.is_in(**id, states)).map(|id| self.row(*id)).collect()
+    }
+
+    /// Every descendant, each before its own children, siblings by id.
+    pub fn below(&self, of: JobId) -> Vec<JobId> {
+        let mut below = Vec::new();
+        let mut left = vec![of];
+        while let Some(id) = left.pop() {
+            left.extend(self.job(id).children.iter().rev());
+            below.push(id);
+        }
+        below.split_off(1)
+    }
+
+    pub fn descendants(&self, of: JobId, states: StateSet) -> Vec<JobRow> {
+        let below = self.below(of).into_iter();
+        below.filter(|id| self.is_in(*id, states)).map(|id| self.row(id)).collect()
+    }
+
+    pub fn blockers(&self, of: JobId) -> Vec<Blocker> {
+        let is_pending = |status: &Status| !status.state.is_finished();
+        let is_failed = |status: &Status| status.state == State::Faulted;
+        let top = &self.job(of).status;
+        let counts: &dyn Fn(&Status) -> bool = match top.state {
+            State::RanToCompletion => return Vec::new(),
+            State::Faulted => &is_failed,
+            _ => &is_pending,
+        };
+        let blocks = |id: &JobId| {
+            let job = self.job(*id);
+            let below = || job.children.iter().any(|child| counts(&self.job(*child).status));
+            counts(&job.status) && !below()
+        };
+        let blocker = |id: JobId| Blocker {
+            job: self.row(id).into(),
+            last_change: self.job(id).changes.last().expect("the creation is one").clone(),
+        };
+        self.below(of).into_iter().filter(blocks).map(blocker).collect()
+    }
+
+    pub fn roots(&self, from: Timestamp, to: Timestamp) -> Vec<JobRow> {
+        let key = |id: &JobId| RootKey { time: self.job(*id).status.create_time, id: *id };
+        let roots = self.jobs.iter().filter(|(_, job)| job.origin.parent.is_none());
+        let mut keys: Vec<RootKey> = roots.map(|(id, _)| key(id)).collect();
+        keys.retain(|key| from <= key.time && key.time < to);
+        keys.sort();
+        keys.into_iter().rev().map(|key| self.row(key.id)).collect()
+    }
+
+    pub fn loaded(&self, wanted: &Wanted) -> Loaded {
+        let mut loaded = Loaded::default();
+        for id in wanted.paths.iter().filter(|id| self.jobs.contains_key(id)) {
+            for JobRow { id, .. } in [vec![self.row(*id)], self.ancestors(*id)].concat() {
+                let job = self.job(id);
+                let node = Node { origin: job.origin, status: job.status.clone() };
+                loaded.nodes.insert(id, node);
+                loaded.versions.insert(job.origin.root, self.versions[&job.origin.root]);
+            }
+        }
+        for id in &wanted.definitions {
+            let definition = self.jobs.get(id).map(|job| Arc::clone(&job.definition));
+            loaded.definitions.extend(definition.map(|definition| (*id, definition)));
+        }
+        for (id, key) in &wanted.repeats {
+            let row = self.jobs.get(id).and_then(|job| job.repeats.get(key));
+            loaded.repeats.extend(row.map(|row| ((*id, key.clone()), *row)));
+        }
+        for (id, key) in &wanted.attachments {
+            if self.jobs.get(id).is_some_and(|job| job.attachments.contains_key(key)) {
+                loaded.attachments.insert((*id, key.clone()));
+            }
+        }
+        loaded
+    }
+}

@@ -1,0 +1,66 @@
+//! The suite that every backend passes, by one call of [`run`] in its tests.
+//!
+//! Each phase fills a fresh store and compares what can be read with what should be there, before
+//! and after the store was closed and opened again. What should be there is found in two steps,
+//! neither of which shares code with a backend: `forest` keeps all jobs in plain maps and makes
+//! commits with the model's roll-up, as the engine does; `expected` answers every question by
+//! looking at everything.
+
+mod draft;
+mod expected;
+mod forest;
+
+mod compare;
+mod pages;
+mod stage;
+
+mod bulk;
+mod commits;
+mod history;
+mod ids;
+mod indexes;
+mod lists;
+mod random;
+mod readers;
+mod unknown;
+
+pub use random::random_work;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::Store;
+
+/// How the suite gets at a backend.
+#[async_trait]
+pub trait Fixture: Send + Sync {
+    /// Whether what was committed is still there after a store was closed and opened again. When
+    /// it is not, [`reopen`](Self::reopen) gives back the store that it was given.
+    const DURABLE: bool;
+
+    /// A fresh store with nothing in it. Several may be open at a time.
+    async fn open(&self) -> Arc<dyn Store>;
+
+    /// Closes a store that [`open`](Self::open) or this gave, and opens the same data again. The
+    /// suite holds no other handle to it then. The store may have been closed before.
+    async fn reopen(&self, store: Arc<dyn Store>) -> Arc<dyn Store>;
+}
+
+/// Runs every phase.
+///
+/// Wants a runtime with several threads, without which nothing happens at the same time.
+///
+/// # Panics
+/// A phase fails; the message says which one, what was asked, what came and what was due.
+pub async fn run<F: Fixture>(fixture: &F) {
+    unknown::run(fixture).await;
+    commits::run(fixture).await;
+    indexes::run(fixture).await;
+    lists::run(fixture).await;
+    history::run(fixture).await;
+    ids::run(fixture).await;
+    random::run(fixture).await;
+    readers::run(fixture).await;
+    bulk::run(fixture).await;
+}

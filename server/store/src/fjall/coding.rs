@@ -1,0 +1,165 @@
+//! Values of the rows: a byte that tells the format, then postcard.
+//!
+//! The format of a row can change without a new format of the whole store: another byte, another
+//! branch in [`decode`]. What the byte 1 stands for never changes; a test pins it.
+
+use fjall::Slice;
+use jobtracker_model::{LogLine, Timestamp};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{Error, Result};
+
+/// The one format that there is.
+const POSTCARD: u8 = 1;
+
+/// A line of a log without its number, which its key tells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LineRow {
+    time: Timestamp,
+    text: String,
+}
+
+impl LineRow {
+    pub fn numbered(self, line: u32) -> LogLine {
+        LogLine { line, time: self.time, text: self.text }
+    }
+}
+
+impl From<LogLine> for LineRow {
+    fn from(line: LogLine) -> Self {
+        Self { time: line.time, text: line.text }
+    }
+}
+
+/// The value of a row. `buffer` is only there to be used again.
+pub fn encode<T: Serialize>(row: &T, buffer: &mut Vec<u8>) -> Result<Slice> {
+    let mut bytes = std::mem::take(buffer);
+    bytes.clear();
+    bytes.push(POSTCARD);
+    // Every type that is kept can be written, so this fails for none of them.
+    let bytes = postcard::to_extend(row, bytes)
+        .map_err(|error| Error::Unavailable(format!("a row cannot be written: {error}")))?;
+    let value = Slice::from(bytes.as_slice());
+    *buffer = bytes;
+    Ok(value)
+}
+
+/// The row that a value stands for; `what` is for the complaint.
+pub fn decode<T: DeserializeOwned>(what: &str, value: &[u8]) -> Result<T> {
+    let row = payload(what, value)?;
+    match postcard::take_from_bytes(row) {
+        Ok((row, [])) => Ok(row),
+        Ok(_) => Err(Error::Corrupt(format!("a row ({what}) is longer than it should be"))),
+        Err(error) => Err(Error::Corrupt(format!("a row ({what}) cannot be read: {error}"))),
+    }
+}
+
+/// The value for a text that stands by itself.
+pub fn encode_text(text: &str, buffer: &mut Vec<u8>) -> Slice {
+    buffer.clear();
+    buffer.push(POSTCARD);
+    buffer.extend_from_slice(text.as_bytes());
+    Slice::from(buffer.as_slice())
+}
+
+/// The text of such a value.
+pub fn decode_text(what: &str, value: &[u8]) -> Result<String> {
+    let text = std::str::from_utf8(payload(what, value)?);
+    text.map(str::to_owned)
+        .map_err(|error| Error::Corrupt(format!("a text ({what}) cannot be read: {error}")))
+}
+
+/// The size of the text of such a value.
+pub fn text_len(what: &str, value: &[u8]) -> Result<usize> {
+    Ok(payload(what, value)?.len())
+}
+
+fn payload<'a>(what: &str, value: &'a [u8]) -> Result<&'a [u8]> {
+    match value {
+        [POSTCARD, row @ ..] => Ok(row),
+        [] => Err(Error::Corrupt(format!("a row ({what}) is empty"))),
+        [format, ..] => {
+            Err(Error::Corrupt(format!("a row ({what}) has the unknown format {format}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use jobtracker_model::{
+        Change, Children, Definition, Fingerprint, JobId, Mark, State, Subtree, rollup::Status,
+    };
+
+    use super::*;
+    use crate::{Origin, RepeatRow};
+
+    fn time(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).unwrap()
+    }
+
+    /// What is on disks already has to be read for ever: these bytes may not change.
+    fn pinned<T: Serialize + DeserializeOwned + PartialEq + Debug>(row: &T, hex: &str) {
+        let value = encode(row, &mut Vec::new()).unwrap();
+        let found: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(found, hex);
+        assert_eq!(&decode::<T>("test", &value).unwrap(), row);
+        assert!(decode::<T>("test", &value[..value.len() - 1]).is_err());
+        assert!(decode::<T>("test", &[&*value, &[0]].concat()).is_err());
+        assert!(decode::<T>("test", &[&[2], &value[1..]].concat()).is_err());
+    }
+
+    #[test]
+    fn rows_are_pinned() {
+        let id = JobId::new(300).unwrap();
+        let mark = Some(Mark { time: time(7), source: id });
+        let status = Status {
+            state: State::Faulted,
+            last: State::RanToCompletion,
+            ever_faulted: true,
+            create_time: time(1),
+            start_time: Some(time(2)),
+            end_time: None,
+            children: Children { pending: 1, successful: 2, failed: 3 },
+            subtree: Subtree {
+                total: 21,
+                waiting: 1,
+                running: 2,
+                waiting_for_children: 3,
+                successful: 4,
+                failed: 11,
+            },
+            tree_start: mark,
+            tree_end: None,
+            changes: 5,
+            log_lines: 6,
+            attachments: 7,
+        };
+        pinned(&status, "010605010201040001020315010203040b010eac0200050607");
+        let definition = Definition {
+            name: "n".into(),
+            created_by: "c".into(),
+            tags: vec!["t".into()],
+            options: Some("o".into()),
+            source_link: None,
+        };
+        pinned(&definition, "01016e016301017401016f00");
+        let fingerprint: Fingerprint = definition.fingerprint(None);
+        pinned(
+            &Origin { parent: Some(id), root: id, depth: 9, fingerprint },
+            "0101ac02ac020986ceae90c4f38c87d2e6efd1f2a78a94cbf803",
+        );
+        let change = Change {
+            state: State::Warning,
+            time: time(3),
+            message: Some("m".into()),
+            reason_code: None,
+            change_id: Some("i".into()),
+        };
+        pinned(&change, "01030601016d00010169");
+        pinned(&RepeatRow { first: 1, count: 2, fingerprint: 300 }, "010102ac02");
+        pinned(&LineRow { time: time(3), text: "l".into() }, "0106016c");
+        pinned(&State::ALL.to_vec(), "010700010203040506");
+    }
+}

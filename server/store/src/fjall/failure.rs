@@ -1,0 +1,80 @@
+//! What the engine's failures mean to a caller.
+
+use std::{any::Any, io, path::Path};
+
+use fjall::LsmError;
+
+use crate::{Error, Result};
+
+/// What to do when the engine takes no writes any more.
+pub const RESTART: &str = "writing to the disk has failed, and nothing more is written until the \
+                           process is restarted; look at the disk and the log first";
+
+/// A read that failed.
+pub fn reading(error: fjall::Error) -> Error {
+    match error {
+        fjall::Error::Io(error) | fjall::Error::Storage(LsmError::Io(error)) => {
+            match error.kind() {
+                // A file that is gone or shorter than it was will not come back by itself.
+                io::ErrorKind::NotFound
+                | io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::InvalidData
+                | io::ErrorKind::InvalidInput => Error::Corrupt(error.to_string()),
+                _ => Error::Unavailable(format!("reading failed: {error}")),
+            }
+        }
+        fjall::Error::Poisoned => Error::Unavailable(RESTART.into()),
+        error => Error::Corrupt(error.to_string()),
+    }
+}
+
+/// The engine could not be opened.
+pub fn opening(directory: &Path, error: fjall::Error) -> Error {
+    match error {
+        fjall::Error::Locked => locked(directory),
+        fjall::Error::Io(error) | fjall::Error::Storage(LsmError::Io(error)) => {
+            match error.kind() {
+                io::ErrorKind::NotFound
+                | io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::InvalidData
+                | io::ErrorKind::InvalidInput => {
+                    Error::Corrupt(format!("{}: {error}", directory.display()))
+                }
+                io::ErrorKind::StorageFull => Error::Full(error.to_string()),
+                _ => unusable(directory, &error),
+            }
+        }
+        error => Error::Corrupt(format!("{}: {error}", directory.display())),
+    }
+}
+
+/// Another process has the directory.
+pub fn locked(directory: &Path) -> Error {
+    Error::Locked(format!("the data directory {}", directory.display()))
+}
+
+/// The directory, or something in it, cannot be read or written.
+pub fn unusable(place: &Path, error: &io::Error) -> Error {
+    let reason = match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            format!("{error}; this process needs to read and write there")
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            format!("{error}; a directory is needed")
+        }
+        _ => error.to_string(),
+    };
+    Error::Unusable { place: place.display().to_string(), reason }
+}
+
+/// Runs something of the engine, which may panic where it meets bytes that it did not expect.
+pub fn caught<T>(what: &str, work: impl FnOnce() -> T) -> Result<T> {
+    // What the closure touches is either thrown away after a panic or guarded by the engine.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+        .map_err(|panic| Error::Corrupt(format!("{what} stopped: {}", text(&*panic))))
+}
+
+fn text(panic: &(dyn Any + Send)) -> &str {
+    let string = panic.downcast_ref::<String>().map(String::as_str);
+    string.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("for an unknown reason")
+}

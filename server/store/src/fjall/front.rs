@@ -1,0 +1,289 @@
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use fjall::Snapshot;
+use jobtracker_model::{Definition, JobId, Repeat, State, rollup::Status};
+use parking_lot::RwLock;
+use quick_cache::{Weighter, sync::Cache};
+
+use super::FjallOptions;
+use crate::{JobRow, Loaded, Node, Origin, Version, Wanted};
+
+/// What every reader takes for the present, and the hot rows of it.
+///
+/// **The present is what the writer says it is.** It commits a group to the engine and then, under
+/// the write lock, moves the [`Moment`] on and the rows of the group with it. Readers take rows
+/// from here and snapshots from the moment, never a snapshot of their own; so a group becomes
+/// visible at one instant in the caches and behind them, after it is durable. (A snapshot that a
+/// reader opens by itself would not do: while a batch goes in, the engine's own table files move
+/// its visible sequence number past that batch.)
+///
+/// **A row in here is the row of the present.** The writer replaces those that it changes; a reader
+/// puts one in only if the moment that it read at has not passed.
+pub struct Front {
+    moment: RwLock<Moment>,
+    nodes: Cache<JobId, Node, Weights>,
+    definitions: Cache<JobId, Arc<Definition>, Weights>,
+    versions: Cache<JobId, Version>,
+    /// Questions that were answered here, and those that had to go to a reader.
+    pub answered: AtomicU64,
+    pub missed: AtomicU64,
+}
+
+/// One instant of the store.
+#[derive(Clone)]
+pub struct Moment {
+    /// How many groups came before it.
+    pub epoch: u64,
+    pub snapshot: Arc<Snapshot>,
+    /// The largest id that names a job; no id above it does.
+    pub max_id: u64,
+}
+
+/// The rows that a group of commits leaves.
+#[derive(Default)]
+pub struct Changed {
+    pub created: HashMap<JobId, Origin>,
+    pub statuses: Vec<(JobId, Status)>,
+    pub definitions: Vec<(JobId, Arc<Definition>)>,
+    pub versions: HashMap<JobId, Version>,
+}
+
+/// Rows that a reader came by.
+#[derive(Default)]
+pub struct Seen {
+    pub nodes: Vec<(JobId, Node)>,
+    pub definitions: Vec<(JobId, Arc<Definition>)>,
+    pub versions: Vec<(JobId, Version)>,
+}
+
+impl Front {
+    pub fn new(options: &FjallOptions, snapshot: Snapshot, max_id: u64) -> Self {
+        let nodes = options.node_cache_bytes;
+        let definitions = options.definition_cache_bytes;
+        let items = |bytes: u64, each: u64| usize::try_from(bytes / each).unwrap_or(usize::MAX);
+        // One node in sixteen is a root; a version takes about as much room as three numbers.
+        let versions = items(nodes, 16 * NODE).max(64);
+        Self {
+            moment: RwLock::new(Moment { epoch: 0, snapshot: Arc::new(snapshot), max_id }),
+            nodes: Cache::with_weighter(items(nodes, NODE), nodes, Weights),
+            definitions: Cache::with_weighter(items(definitions, 512), definitions, Weights),
+            versions: Cache::new(versions),
+            answered: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+        }
+    }
+
+    /// The present.
+    pub fn now(&self) -> Moment {
+        self.moment.read().clone()
+    }
+
+    /// Memory in use: nodes, definitions.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.nodes.weight(), self.definitions.weight())
+    }
+
+    /// Makes a group of commits the present. Only the writer calls this, after the group is
+    /// durable, with a snapshot that has it.
+    pub fn advance(&self, snapshot: Snapshot, changed: Changed) {
+        let Changed { created, statuses, definitions, versions } = changed;
+        let snapshot = Arc::new(snapshot);
+        let mut new_nodes = Vec::with_capacity(created.len());
+        let mut new_definitions = Vec::with_capacity(created.len());
+        let passed = {
+            let mut moment = self.moment.write();
+            let newest = created.keys().map(|id| id.get()).max().unwrap_or(0);
+            moment.epoch += 1;
+            moment.max_id = moment.max_id.max(newest);
+            for (id, status) in statuses {
+                if let Some(origin) = created.get(&id) {
+                    new_nodes.push((id, Node { origin: *origin, status }));
+                } else if let Some(node) = self.nodes.peek(&id) {
+                    self.nodes.insert(id, Node { origin: node.origin, status });
+                }
+            }
+            for (id, definition) in definitions {
+                if created.contains_key(&id) {
+                    new_definitions.push((id, definition));
+                } else {
+                    self.definitions.insert(id, definition);
+                }
+            }
+            for (root, version) in versions {
+                self.versions.insert(root, version);
+            }
+            std::mem::replace(&mut moment.snapshot, snapshot)
+        };
+        drop(passed);
+        // New jobs have no old rows in here that anyone could mistake for the present, and until
+        // the writer comes back nothing changes them: they need no lock.
+        for (id, node) in new_nodes {
+            self.nodes.insert(id, node);
+        }
+        for (id, definition) in new_definitions {
+            self.definitions.insert(id, definition);
+        }
+    }
+
+    /// Keeps rows that a reader saw at `epoch`, unless that is past.
+    pub fn keep(&self, epoch: u64, seen: Seen) {
+        let moment = self.moment.read();
+        if moment.epoch != epoch {
+            return;
+        }
+        for (id, node) in seen.nodes {
+            self.nodes.insert(id, node);
+        }
+        for (id, definition) in seen.definitions {
+            self.definitions.insert(id, definition);
+        }
+        for (root, version) in seen.versions {
+            self.versions.insert(root, version);
+        }
+    }
+
+    /// A node at `epoch`, if that is the present and the node is here.
+    pub fn node_at(&self, epoch: u64, id: JobId) -> Option<Node> {
+        let moment = self.moment.read();
+        if moment.epoch == epoch { self.nodes.get(&id) } else { None }
+    }
+
+    /// A definition at `epoch`, likewise.
+    pub fn definition_at(&self, epoch: u64, id: JobId) -> Option<Arc<Definition>> {
+        let moment = self.moment.read();
+        if moment.epoch == epoch { self.definitions.get(&id) } else { None }
+    }
+
+    /// The version of a tree at `epoch`, likewise.
+    pub fn version_at(&self, epoch: u64, root: JobId) -> Option<Version> {
+        let moment = self.moment.read();
+        if moment.epoch == epoch { self.versions.get(&root) } else { None }
+    }
+
+    /// A job, if that can be told without reading. The outer `None`: it cannot.
+    pub fn job(&self, id: JobId) -> Option<Option<JobRow>> {
+        let moment = self.moment.read();
+        self.counted(if id.get() > moment.max_id {
+            Some(None)
+        } else {
+            self.nodes
+                .get(&id)
+                .zip(self.definitions.get(&id))
+                .map(|(node, definition)| Some(JobRow::new(id, node, definition)))
+        })
+    }
+
+    /// Visible states, if all of them can be told without reading.
+    pub fn states(&self, ids: &[JobId]) -> Option<Vec<State>> {
+        let moment = self.moment.read();
+        let state = |id: &JobId| match self.nodes.get(id) {
+            Some(node) => Some(node.status.state),
+            None if id.get() > moment.max_id => Some(State::WaitingForActivation),
+            None => None,
+        };
+        self.counted(ids.iter().map(state).collect())
+    }
+
+    /// What a group of operations needs, if all of it can be told without reading.
+    pub fn load(&self, wanted: &Wanted) -> Option<Loaded> {
+        let moment = self.moment.read();
+        self.counted(self.load_at(&moment, wanted))
+    }
+
+    fn load_at(&self, moment: &Moment, wanted: &Wanted) -> Option<Loaded> {
+        let mut loaded = Loaded::default();
+        for id in &wanted.paths {
+            self.load_path(moment, *id, &mut loaded)?;
+        }
+        for id in &wanted.definitions {
+            match self.definitions.get(id) {
+                Some(definition) => drop(loaded.definitions.insert(*id, definition)),
+                None if id.get() > moment.max_id => {}
+                None => return None,
+            }
+        }
+        for (id, repeat) in &wanted.repeats {
+            self.has_none(moment, *id, &loaded, |status| match repeat {
+                // The creation is a change, but not one that could be repeated.
+                Repeat::Change(_) => status.changes <= 1,
+                Repeat::Append(_) => status.log_lines == 0,
+            })?;
+        }
+        for (id, _) in &wanted.attachments {
+            self.has_none(moment, *id, &loaded, |status| status.attachments == 0)?;
+        }
+        Some(loaded)
+    }
+
+    fn load_path(&self, moment: &Moment, id: JobId, loaded: &mut Loaded) -> Option<()> {
+        let mut next = Some(id);
+        while let Some(id) = next {
+            if loaded.nodes.contains_key(&id) {
+                break;
+            }
+            if id.get() > moment.max_id {
+                break;
+            }
+            let node = self.nodes.get(&id)?;
+            next = node.origin.parent;
+            if next.is_none() {
+                loaded.versions.insert(id, self.versions.get(&id)?);
+            }
+            loaded.nodes.insert(id, node);
+        }
+        Some(())
+    }
+
+    /// Whether a job certainly has no row of some kind.
+    fn has_none(
+        &self,
+        moment: &Moment,
+        id: JobId,
+        loaded: &Loaded,
+        none: impl FnOnce(&Status) -> bool,
+    ) -> Option<()> {
+        if id.get() > moment.max_id {
+            return Some(());
+        }
+        let known = match loaded.nodes.get(&id) {
+            Some(node) => none(&node.status),
+            None => none(&self.nodes.get(&id)?.status),
+        };
+        known.then_some(())
+    }
+
+    fn counted<T>(&self, answer: Option<T>) -> Option<T> {
+        let counter = if answer.is_some() { &self.answered } else { &self.missed };
+        counter.fetch_add(1, Relaxed);
+        answer
+    }
+}
+
+/// About what a node takes in memory, with its place in the cache.
+const NODE: u64 = size_of::<Node>() as u64 + 64;
+
+/// How much memory a row takes.
+#[derive(Clone)]
+struct Weights;
+
+impl Weighter<JobId, Node> for Weights {
+    fn weight(&self, _: &JobId, _: &Node) -> u64 {
+        NODE
+    }
+}
+
+impl Weighter<JobId, Arc<Definition>> for Weights {
+    fn weight(&self, _: &JobId, definition: &Arc<Definition>) -> u64 {
+        let Definition { name, created_by, tags, options, source_link } = &**definition;
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let tags: usize = tags.iter().map(|tag| tag.len() + size_of::<String>() + 8).sum();
+        let texts = name.len() + created_by.len() + text(options) + text(source_link);
+        (texts + tags + size_of::<Definition>() + 128) as u64
+    }
+}

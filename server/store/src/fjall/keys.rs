@@ -1,0 +1,285 @@
+//! Keys of the rows. Numbers are big-endian, so that the order of the bytes is their order.
+//!
+//! | keyspace | key | row |
+//! |---|---|---|
+//! | `jobs` | parent or 0, id, 0 | definition |
+//! | `jobs` | parent or 0, id, 1 | status |
+//! | `origins` | id | origin |
+//! | `history` | id, 0, number | change |
+//! | `history` | id, 1, line | line of the log |
+//! | `history` | id, 2, kind, text | repeat |
+//! | `history` | id, 3, key | attachment |
+//! | `index` | 0, root | version |
+//! | `index` | 1, parent, id | child that is not finished |
+//! | `index` | 2, parent, id | child that failed |
+//! | `index` | 3, !time, !id | root, newest first |
+//! | `index` | 255, 0 | the next id to give out |
+
+use jobtracker_model::{JobId, Repeat, Timestamp};
+
+use crate::{Error, Result, RootKey, view::ChildIndex};
+
+/// The part of a job that a row of `jobs` holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Definition = 0,
+    Status = 1,
+}
+
+const CHANGE: u8 = 0;
+const LOG_LINE: u8 = 1;
+const REPEAT: u8 = 2;
+const ATTACHMENT: u8 = 3;
+
+const VERSION: u8 = 0;
+const PENDING: u8 = 1;
+const FAILED: u8 = 2;
+const ROOT: u8 = 3;
+
+/// The row with the next id to give out.
+pub const NEXT_ID: [u8; 2] = [255, 0];
+
+/// Two numbers around or before a byte: what most keys are made of.
+pub type Key = [u8; 17];
+
+pub fn job(parent: Option<JobId>, id: JobId, part: Part) -> Key {
+    let mut key = [0; 17];
+    key[..8].copy_from_slice(&number(parent));
+    key[8..16].copy_from_slice(&id.get().to_be_bytes());
+    key[16] = part as u8;
+    key
+}
+
+/// The first and the last key that the rows of children behind `after` may have.
+pub fn children(parent: JobId, after: Option<JobId>) -> (Key, Key) {
+    let first = number(Some(parent));
+    let mut from = [0; 17];
+    from[..8].copy_from_slice(&first);
+    from[8..16].copy_from_slice(&behind(after));
+    let mut to = [u8::MAX; 17];
+    to[..8].copy_from_slice(&first);
+    (from, to)
+}
+
+/// The child and the part of it that a row of `jobs` is about.
+pub fn child(key: &[u8]) -> Result<(JobId, Part)> {
+    let part = match key.get(16) {
+        Some(0) => Part::Definition,
+        Some(1) => Part::Status,
+        _ => return Err(unreadable("jobs", key)),
+    };
+    Ok((id_at(key, 8).ok_or_else(|| unreadable("jobs", key))?, part))
+}
+
+pub fn origin(id: JobId) -> [u8; 8] {
+    id.get().to_be_bytes()
+}
+
+/// The id of a row of `origins`.
+pub fn origin_id(key: &[u8]) -> Result<JobId> {
+    id_at(key, 0).ok_or_else(|| unreadable("origins", key))
+}
+
+pub fn change(id: JobId, change: u32) -> [u8; 13] {
+    numbered(id, CHANGE, change)
+}
+
+pub fn log_line(id: JobId, line: u32) -> [u8; 13] {
+    numbered(id, LOG_LINE, line)
+}
+
+/// The number of a change or of a line of the log.
+pub fn number_of(key: &[u8]) -> Result<u32> {
+    let bytes = key.get(9..13).and_then(|bytes| bytes.try_into().ok());
+    bytes.map(u32::from_be_bytes).ok_or_else(|| unreadable("history", key))
+}
+
+pub fn repeat(id: JobId, repeat: &Repeat) -> Vec<u8> {
+    let (kind, text) = match repeat {
+        Repeat::Change(text) => (0, text),
+        Repeat::Append(text) => (1, text),
+    };
+    let mut key = Vec::with_capacity(10 + text.len());
+    key.extend_from_slice(&origin(id));
+    key.extend_from_slice(&[REPEAT, kind]);
+    key.extend_from_slice(text.as_bytes());
+    key
+}
+
+pub fn attachment(id: JobId, name: &str) -> Vec<u8> {
+    let mut key = attachments(id).to_vec();
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// What the keys of all attachments of a job begin with.
+pub fn attachments(id: JobId) -> [u8; 9] {
+    let mut key = [0; 9];
+    key[..8].copy_from_slice(&origin(id));
+    key[8] = ATTACHMENT;
+    key
+}
+
+/// The key that people know an attachment by.
+pub fn attachment_name(key: &[u8]) -> Result<String> {
+    let text = key.get(9..).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    text.map(str::to_owned).ok_or_else(|| unreadable("history", key))
+}
+
+pub fn version(root: JobId) -> [u8; 9] {
+    let mut key = [VERSION; 9];
+    key[1..].copy_from_slice(&origin(root));
+    key
+}
+
+pub fn indexed(index: ChildIndex, parent: JobId, id: JobId) -> Key {
+    pair(index_tag(index), parent.get(), id.get())
+}
+
+/// The first and the last key that an index has for children behind `after`.
+pub fn indexed_behind(index: ChildIndex, parent: JobId, after: Option<JobId>) -> (Key, Key) {
+    let from = u64::from_be_bytes(behind(after));
+    let tag = index_tag(index);
+    (pair(tag, parent.get(), from), pair(tag, parent.get(), u64::MAX))
+}
+
+/// The child of a row of an index.
+pub fn indexed_id(key: &[u8]) -> Result<JobId> {
+    id_at(key, 9).ok_or_else(|| unreadable("index", key))
+}
+
+pub fn root(root: RootKey) -> Key {
+    pair(ROOT, !millis(root.time), !root.id.get())
+}
+
+/// The first and the last key that roots created in `from..to` behind `after` may have; none if
+/// there can be no such root.
+pub fn roots(from: Timestamp, to: Timestamp, after: Option<RootKey>) -> Option<(Key, Key)> {
+    let newest = millis(to).checked_sub(1)?;
+    let mut first = pair(ROOT, !newest, 0);
+    if let Some(after) = after {
+        // The ids are inverted: the next older one has the next larger key.
+        first = first.max(pair(ROOT, !millis(after.time), (!after.id.get()).checked_add(1)?));
+    }
+    let last = pair(ROOT, !millis(from), u64::MAX);
+    (first <= last).then_some((first, last))
+}
+
+/// The root of a row of the list of roots.
+pub fn root_key(key: &[u8]) -> Result<RootKey> {
+    let time = u64_at(key, 1).and_then(|time| i64::try_from(!time).ok());
+    let id = u64_at(key, 9).and_then(|id| JobId::new(!id));
+    match (time.and_then(Timestamp::from_millis), id) {
+        (Some(time), Some(id)) => Ok(RootKey { time, id }),
+        _ => Err(unreadable("index", key)),
+    }
+}
+
+fn index_tag(index: ChildIndex) -> u8 {
+    match index {
+        ChildIndex::Pending => PENDING,
+        ChildIndex::Failed => FAILED,
+    }
+}
+
+fn pair(tag: u8, first: u64, second: u64) -> Key {
+    let mut key = [tag; 17];
+    key[1..9].copy_from_slice(&first.to_be_bytes());
+    key[9..].copy_from_slice(&second.to_be_bytes());
+    key
+}
+
+fn numbered(id: JobId, tag: u8, number: u32) -> [u8; 13] {
+    let mut key = [tag; 13];
+    key[..8].copy_from_slice(&origin(id));
+    key[9..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+fn number(id: Option<JobId>) -> [u8; 8] {
+    id.map_or(0, JobId::get).to_be_bytes()
+}
+
+/// The smallest id behind one. Ids have 63 bits, so there is always room for it.
+fn behind(after: Option<JobId>) -> [u8; 8] {
+    after.map_or(0, |id| id.get() + 1).to_be_bytes()
+}
+
+/// Times begin at 0, so the order of the unsigned number is theirs.
+fn millis(time: Timestamp) -> u64 {
+    time.millis().cast_unsigned()
+}
+
+fn u64_at(key: &[u8], at: usize) -> Option<u64> {
+    let bytes = key.get(at..at + 8)?.try_into().ok()?;
+    Some(u64::from_be_bytes(bytes))
+}
+
+fn id_at(key: &[u8], at: usize) -> Option<JobId> {
+    u64_at(key, at).and_then(JobId::new)
+}
+
+fn unreadable(keyspace: &str, key: &[u8]) -> Error {
+    Error::Corrupt(format!("`{keyspace}` has a row with the unreadable key {key:02x?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u64) -> JobId {
+        JobId::new(number).unwrap()
+    }
+
+    #[test]
+    fn a_page_of_children_is_one_range_of_adjacent_pairs() {
+        let (from, to) = children(id(7), Some(id(8)));
+        let inside = |key: Key| from <= key && key <= to;
+        assert!(inside(job(Some(id(7)), id(9), Part::Definition)));
+        assert!(inside(job(Some(id(7)), JobId::MAX, Part::Status)));
+        assert!(!inside(job(Some(id(7)), id(8), Part::Status)));
+        assert!(!inside(job(Some(id(6)), id(9), Part::Status)));
+        assert!(!inside(job(Some(id(8)), id(9), Part::Definition)));
+        let key = job(Some(id(7)), id(9), Part::Status);
+        assert!(matches!(child(&key), Ok((found, Part::Status)) if found == id(9)));
+        assert!(child(&key[..16]).is_err());
+    }
+
+    #[test]
+    fn roots_are_in_the_order_newest_first() {
+        let at = |millis, number| RootKey {
+            time: Timestamp::from_millis(millis).unwrap(),
+            id: id(number),
+        };
+        assert!(root(at(5, 1)) < root(at(4, 1)));
+        assert!(root(at(5, 2)) < root(at(5, 1)));
+        assert!(matches!(root_key(&root(at(5, 2))), Ok(found) if found == at(5, 2)));
+
+        let (first, last) = roots(at(3, 1).time, at(5, 1).time, None).unwrap();
+        let inside = |key| first <= root(key) && root(key) <= last;
+        assert!(inside(at(4, 1)) && inside(at(3, 1)));
+        assert!(!inside(at(5, 1)) && !inside(at(2, 9)));
+
+        let (first, _) = roots(at(3, 1).time, at(9, 1).time, Some(at(4, 6))).unwrap();
+        assert!(first <= root(at(4, 5)) && first > root(at(4, 6)));
+        assert_eq!(roots(at(5, 1).time, at(5, 1).time, None), None);
+        assert_eq!(roots(at(0, 1).time, at(0, 1).time, None), None);
+    }
+
+    #[test]
+    fn what_belongs_to_one_job_stays_together() {
+        let keys = [
+            change(id(4), 1).to_vec(),
+            change(id(4), 256).to_vec(),
+            log_line(id(4), 0).to_vec(),
+            repeat(id(4), &Repeat::Change("b".into())),
+            repeat(id(4), &Repeat::Append("a".into())),
+            attachment(id(4), "a"),
+            attachment(id(4), "b"),
+            change(id(5), 0).to_vec(),
+        ];
+        assert!(keys.is_sorted());
+        assert!(matches!(number_of(&keys[1]), Ok(256)));
+        assert!(matches!(attachment_name(&keys[6]).as_deref(), Ok("b")));
+    }
+}

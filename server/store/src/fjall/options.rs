@@ -1,0 +1,63 @@
+use std::{io, path::Path, path::PathBuf, sync::Arc};
+
+/// Tells how many bytes are free for data in a directory.
+pub type FreeSpace = Arc<dyn Fn(&Path) -> io::Result<u64> + Send + Sync>;
+
+const MIB: u64 = 1024 * 1024;
+
+/// Where the data is, and what the store may use. Every field has a default.
+#[derive(Clone)]
+pub struct FjallOptions {
+    /// The directory; the store's alone. It is created if it is not there.
+    pub directory: PathBuf,
+    /// Memory for blocks of table files.
+    pub block_cache_bytes: u64,
+    /// Memory for jobs without their definitions, ready to be answered at once.
+    pub node_cache_bytes: u64,
+    /// Memory for definitions, ready to be answered at once.
+    pub definition_cache_bytes: u64,
+    /// Size at which each of the four write buffers goes to disk. In the worst case every one of
+    /// them is there four times: one that is being filled and three on their way. A start after a
+    /// crash fills them again from the journal, which takes the longer the larger they are.
+    pub write_buffer_bytes: u64,
+    /// Threads that read.
+    pub readers: usize,
+    /// Reads that may wait for a thread; more are answered "unavailable".
+    pub read_queue: usize,
+    /// Calls that may wait for the writer; more wait in their callers.
+    pub commit_queue: usize,
+    /// Threads that write table files and merge them. One is enough for a small machine: of
+    /// several, the engine keeps the first free for new files, and it spins while the others merge.
+    pub workers: usize,
+    /// Commits are refused when less than this is left on the disk, on top of what the write
+    /// buffers and a merge of tables may need.
+    pub min_free_bytes: u64,
+    /// How the free space is found out.
+    pub free_space: FreeSpace,
+}
+
+impl FjallOptions {
+    /// The defaults, for data in `directory`.
+    #[must_use]
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            block_cache_bytes: 32 * MIB,
+            node_cache_bytes: 32 * MIB,
+            definition_cache_bytes: 32 * MIB,
+            write_buffer_bytes: 8 * MIB,
+            readers: 2,
+            read_queue: 1024,
+            commit_queue: 64,
+            workers: 1,
+            min_free_bytes: 64 * MIB,
+            free_space: Arc::new(free_space),
+        }
+    }
+}
+
+/// What the file system says that an ordinary user may still write.
+fn free_space(directory: &Path) -> io::Result<u64> {
+    let found = rustix::fs::statvfs(directory)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}

@@ -1,0 +1,167 @@
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{FjallOptions, failure, tables::Tables, tail};
+use crate::{Error, Result};
+
+/// Held by the process that has the store open.
+const LOCK: &str = "LOCK";
+/// Says what the directory is, and in which format.
+const FORMAT: &str = "FORMAT";
+const FORMAT_NEW: &str = "FORMAT.new";
+/// The engine's own directory, and what it is called until it is complete.
+const TABLES: &str = "db";
+const TABLES_NEW: &str = "db.new";
+/// What is before the number in the format file.
+const NAME: &str = "jobtracker fjall ";
+/// The format that this program writes, and the newest that it reads.
+const KNOWN: u32 = 1;
+/// What may be in a directory that is to become a store: what a first start left that did not get
+/// to its end, and what file systems put there.
+const UNFINISHED: [&str; 4] = [LOCK, FORMAT_NEW, TABLES_NEW, "lost+found"];
+
+/// A directory that is a store, and this process's alone.
+pub struct Place {
+    directory: PathBuf,
+    /// Unlocks when it is dropped.
+    _lock: File,
+}
+
+impl Place {
+    /// Takes the directory, makes a store of it if it is empty, and looks through what the last
+    /// process left.
+    pub fn take(options: &FjallOptions) -> Result<Self> {
+        let directory = &options.directory;
+        let unusable = |error: io::Error| failure::unusable(directory, &error);
+        create(directory).map_err(unusable)?;
+        if !directory.join(FORMAT).try_exists().map_err(unusable)? {
+            refuse_foreign(directory)?;
+        }
+        let place = Self { directory: directory.clone(), _lock: lock(directory)? };
+        match fs::read(directory.join(FORMAT)) {
+            Ok(format) => check_format(&format)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                place.create_tables(options)?;
+                place.write_format().map_err(unusable)?;
+            }
+            Err(error) => return Err(unusable(error)),
+        }
+        place.settle_tables()?;
+        tail::look_through(directory, &place.tables())?;
+        Ok(place)
+    }
+
+    /// The engine's directory.
+    pub fn tables(&self) -> PathBuf {
+        self.directory.join(TABLES)
+    }
+
+    /// Creates the engine's files under another name, so that half of them never look like a
+    /// store.
+    fn create_tables(&self, options: &FjallOptions) -> Result<()> {
+        let new = self.directory.join(TABLES_NEW);
+        let unusable = |error: io::Error| failure::unusable(&new, &error);
+        if new.try_exists().map_err(unusable)? {
+            fs::remove_dir_all(&new).map_err(unusable)?;
+        }
+        drop(Tables::open(&new, options)?);
+        sync_directory(&self.directory).map_err(unusable)
+    }
+
+    fn write_format(&self) -> io::Result<()> {
+        let new = self.directory.join(FORMAT_NEW);
+        let mut file = File::create(&new)?;
+        file.write_all(format!("{NAME}{KNOWN}\n").as_bytes())?;
+        file.sync_all()?;
+        fs::rename(new, self.directory.join(FORMAT))?;
+        sync_directory(&self.directory)
+    }
+
+    /// Gives the engine's directory its name: the last step of the first start, which a later one
+    /// may have to do.
+    fn settle_tables(&self) -> Result<()> {
+        let (new, tables) = (self.directory.join(TABLES_NEW), self.tables());
+        let unusable = |error: io::Error| failure::unusable(&tables, &error);
+        if tables.try_exists().map_err(unusable)? {
+            // Without this file the engine would take the rest for rubbish and begin anew.
+            let marker = tables.join("version");
+            let complete = marker.try_exists().map_err(unusable)?;
+            let missing = || Error::Corrupt(format!("{} is missing", marker.display()));
+            return if complete { Ok(()) } else { Err(missing()) };
+        }
+        if !new.try_exists().map_err(unusable)? {
+            let directory = self.directory.display();
+            return Err(Error::Corrupt(format!("{directory} has a {FORMAT} but no `{TABLES}`")));
+        }
+        fs::rename(&new, &tables).map_err(unusable)?;
+        sync_directory(&self.directory).map_err(unusable)
+    }
+}
+
+/// Creates a directory so that it is still there after a power cut.
+fn create(directory: &Path) -> io::Result<()> {
+    let mut missing = Vec::new();
+    let mut above = Some(directory);
+    while let Some(path) = above.filter(|path| !path.as_os_str().is_empty() && !path.exists()) {
+        missing.push(path);
+        above = path.parent();
+    }
+    fs::create_dir_all(directory)?;
+    for path in missing {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync_directory(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
+}
+
+/// Complains of a directory that has something in it and is not a store.
+fn refuse_foreign(directory: &Path) -> Result<()> {
+    let unusable = |error: io::Error| failure::unusable(directory, &error);
+    for entry in fs::read_dir(directory).map_err(unusable)? {
+        let name = entry.map_err(unusable)?.file_name();
+        if !UNFINISHED.iter().any(|known| name == *known) {
+            let name = name.to_string_lossy();
+            return Err(Error::Unusable {
+                place: directory.display().to_string(),
+                reason: format!(
+                    "it has `{name}` in it but no {FORMAT}, so it is not a store; give an empty \
+                     directory, or one that this program has made"
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn lock(directory: &Path) -> Result<File> {
+    let path = directory.join(LOCK);
+    let unusable = |error: io::Error| failure::unusable(&path, &error);
+    let options = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = options.map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(failure::locked(directory)),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+fn check_format(bytes: &[u8]) -> Result<()> {
+    let text = std::str::from_utf8(bytes).ok();
+    let number = text.and_then(|text| text.trim_end().strip_prefix(NAME)?.parse::<u32>().ok());
+    match number {
+        Some(found) if found > KNOWN => Err(Error::NewerFormat { found, known: KNOWN }),
+        Some(1..) => Ok(()),
+        Some(0) | None => {
+            let found = String::from_utf8_lossy(&bytes[..bytes.len().min(64)]).into_owned();
+            Err(Error::Corrupt(format!("{FORMAT} says {found:?} instead of \"{NAME}{KNOWN}\"")))
+        }
+    }
+}
+
+/// Makes the names in a directory durable.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}

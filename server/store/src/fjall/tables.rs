@@ -1,0 +1,107 @@
+use std::path::Path;
+
+use fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Slice,
+    Snapshot,
+    compaction::Leveled,
+    config::{BlockSizePolicy, BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry},
+};
+use serde::de::DeserializeOwned;
+
+use super::{FjallOptions, coding, failure};
+use crate::Result;
+
+const MIB: u64 = 1024 * 1024;
+/// The smallest bound that the engine takes: one journal that is written and one whose rows are on
+/// their way to table files. It is what a start after a crash has to read.
+const JOURNALS: u64 = 64 * MIB;
+/// Tables are small, so that a merge is short: reads and flushes wait for nothing long.
+pub const TABLE: u64 = 16 * MIB;
+/// The engine remembers a keyspace's buffer size from when it was created. This one is never
+/// reached: the writer looks after the buffers itself, by the options of today.
+const NEVER: u64 = 1024 * MIB;
+
+/// The engine and its keyspaces.
+pub struct Tables {
+    pub database: Database,
+    pub jobs: Keyspace,
+    pub origins: Keyspace,
+    pub history: Keyspace,
+    pub index: Keyspace,
+}
+
+impl Tables {
+    /// Opens the engine in its own directory, and creates what is not there.
+    pub fn open(directory: &Path, options: &FjallOptions) -> Result<Self> {
+        failure::caught("opening the store", || Self::open_unguarded(directory, options))?
+            .map_err(|error| failure::opening(directory, error))
+    }
+
+    fn open_unguarded(directory: &Path, options: &FjallOptions) -> fjall::Result<Self> {
+        let database = Database::builder(directory)
+            .cache_size(options.block_cache_bytes.max(MIB))
+            .max_journaling_size(JOURNALS)
+            .worker_threads(options.workers.max(1))
+            .manual_journal_persist(true)
+            .open()?;
+        let keyspace = |name, tune: fn(KeyspaceCreateOptions) -> KeyspaceCreateOptions| {
+            database.keyspace(name, || tune(every_keyspace()))
+        };
+        // Jobs are read where they are known to be: no filters for the last level.
+        let jobs = keyspace("jobs", |options| options.expect_point_read_hits(true))?;
+        // An id may be asked for that names no job, above all when one is created: filters, and
+        // good ones, down to the last level.
+        let origins = keyspace("origins", |options| options.filter_policy(filters(12.0)))?;
+        // Logs are long and read in order. The filters are for append ids that are new.
+        let history = keyspace("history", |options| {
+            options.data_block_size_policy(BlockSizePolicy::all(16 * 1024))
+        })?;
+        let index = keyspace("index", |options| options)?;
+        Ok(Self { database, jobs, origins, history, index })
+    }
+
+    /// An empty batch that is durable once it is committed.
+    pub fn batch(&self, capacity: usize) -> OwnedWriteBatch {
+        OwnedWriteBatch::with_capacity(self.database.clone(), capacity)
+            .durability(Some(PersistMode::SyncData))
+    }
+
+    pub fn all(&self) -> [&Keyspace; 4] {
+        [&self.jobs, &self.origins, &self.history, &self.index]
+    }
+
+    /// Whether the engine still takes writes.
+    pub fn is_sound(&self) -> bool {
+        // With nothing to write this only looks at the flag.
+        self.database.persist(PersistMode::Buffer).is_ok()
+    }
+}
+
+/// A row at one instant.
+pub fn get<T: DeserializeOwned>(
+    snapshot: &Snapshot,
+    keyspace: &Keyspace,
+    key: &[u8],
+    what: &str,
+) -> Result<Option<T>> {
+    bytes(snapshot, keyspace, key)?.map(|value| coding::decode(what, &value)).transpose()
+}
+
+/// The value of a row at one instant.
+pub fn bytes(snapshot: &Snapshot, keyspace: &Keyspace, key: &[u8]) -> Result<Option<Slice>> {
+    snapshot.get(keyspace, key).map_err(failure::reading)
+}
+
+fn every_keyspace() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(NEVER)
+        .manual_journal_persist(true)
+        .compaction_strategy(std::sync::Arc::new(Leveled::default().with_table_target_size(TABLE)))
+}
+
+fn filters(bits_per_key: f32) -> FilterPolicy {
+    FilterPolicy::new([
+        FilterPolicyEntry::Bloom(BloomConstructionPolicy::FalsePositiveRate(0.0001)),
+        FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(bits_per_key)),
+    ])
+}

@@ -1,0 +1,34 @@
+//! Where job trees are kept.
+//!
+//! Reading order: [`Origin`] and the other rows say what is kept, [`TreeCommit`] how it changes,
+//! [`Store`] what a backend promises. The embedded backends, [`memory`] and `fjall`, give a
+//! synchronous [`View`] of one instant, and share the lists that [`view`] makes of it.
+
+mod error;
+mod rows;
+
+mod commit;
+mod load;
+mod query;
+mod store;
+
+pub mod view;
+
+pub mod memory;
+
+#[cfg(feature = "fjall")]
+pub mod fjall;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
+pub use commit::{Row, TreeCommit, Version};
+pub use error::{Error, Result};
+pub use load::{Loaded, Wanted};
+pub use query::{
+    After, BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Listed, LogQuery,
+    PageLimit, RootsQuery,
+};
+pub use rows::{JobRow, Node, Origin, RepeatRow, RootKey};
+pub use store::Store;
+pub use view::View;

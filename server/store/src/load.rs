@@ -1,0 +1,36 @@
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use jobtracker_model::{Definition, JobId, Repeat};
+
+use crate::{Node, RepeatRow, Version};
+
+/// What the engine asks for before it applies a group of operations.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Jobs, each with all its ancestors up to the root; unknown ones are left out of the answer.
+    pub paths: HashSet<JobId>,
+    /// Jobs whose definitions are asked for.
+    pub definitions: HashSet<JobId>,
+    /// Appends that may have been done before.
+    pub repeats: HashSet<(JobId, Repeat)>,
+    /// Attachments that may be there.
+    pub attachments: HashSet<(JobId, String)>,
+}
+
+/// The answer to [`Wanted`]: the rows of one instant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Jobs and their ancestors.
+    pub nodes: HashMap<JobId, Node>,
+    /// The version of every tree that one of the nodes belongs to.
+    pub versions: HashMap<JobId, Version>,
+    /// The definitions that are there.
+    pub definitions: HashMap<JobId, Arc<Definition>>,
+    /// The appends that have been done.
+    pub repeats: HashMap<(JobId, Repeat), RepeatRow>,
+    /// Those of the attachments that are there.
+    pub attachments: HashSet<(JobId, String)>,
+}

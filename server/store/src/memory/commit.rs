@@ -1,0 +1,85 @@
+use std::collections::BTreeSet;
+
+use jobtracker_model::{Category, JobId, State, rollup::Status};
+
+use super::rows::{Place, Rows};
+use crate::{Error, Result, RootKey, Row, TreeCommit};
+
+impl Rows {
+    /// Does one commit, or refuses it and does nothing.
+    pub(super) fn commit(&mut self, commit: TreeCommit) -> Result<()> {
+        let TreeCommit { root, expected, rows } = commit;
+        let version = self.versions.get(&root).copied().unwrap_or(0);
+        // A job whose id was taken meanwhile, perhaps in another tree, may not be there twice.
+        let taken = |row: &Row| matches!(row, Row::Job { id, .. } if self.origins.contains_key(id));
+        if version != expected || rows.iter().any(taken) {
+            return Err(Error::Stale { root });
+        }
+        self.versions.insert(root, version + 1);
+        rows.into_iter().for_each(|row| self.put(row));
+        Ok(())
+    }
+
+    fn put(&mut self, row: Row) {
+        match row {
+            Row::Job { id, origin, definition } => {
+                self.origins.insert(id, origin);
+                self.definitions.insert((origin.parent, id), definition);
+            }
+            Row::Definition { id, parent, definition } => {
+                self.definitions.insert((parent, id), definition);
+            }
+            Row::Status { id, parent, before, status } => {
+                self.put_status((parent, id), before, status);
+            }
+            Row::Change { id, number, change } => {
+                self.changes.insert((id, number), change);
+            }
+            Row::LogLine { id, line } => {
+                self.log.insert((id, line.line), line);
+            }
+            Row::Repeat { id, key, row } => {
+                self.repeats.entry(id).or_default().insert(key, row);
+            }
+            Row::Attachment { id, key, text } => self.put_attachment(id, key, text),
+        }
+    }
+
+    /// Puts a status and keeps the indexes in step with it.
+    fn put_status(&mut self, place: Place, before: Option<State>, status: Status) {
+        match place {
+            (Some(_), _) => {
+                let (before, after) = (before.and_then(State::category), status.category());
+                if before != after {
+                    self.index(before).map(|index| index.remove(&place));
+                    self.index(after).map(|index| index.insert(place));
+                }
+            }
+            (None, id) => {
+                self.roots.insert(RootKey { time: status.create_time, id });
+            }
+        }
+        self.statuses.insert(place, status);
+    }
+
+    /// The index in which children of this category are.
+    fn index(&mut self, category: Option<Category>) -> Option<&mut BTreeSet<Place>> {
+        match category? {
+            Category::Pending => Some(&mut self.pending),
+            Category::Failed => Some(&mut self.failed),
+            Category::Successful => None,
+        }
+    }
+
+    fn put_attachment(&mut self, id: JobId, key: String, text: Option<String>) {
+        let texts = self.attachments.entry(id).or_default();
+        match text {
+            Some(text) => {
+                texts.insert(key, text);
+            }
+            None => {
+                texts.remove(&key);
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Range},
+    ops::{Bound, ControlFlow, RangeBounds},
+    sync::Arc,
+};
+
+use jobtracker_model::{Change, Definition, JobId, LogLine, Repeat, Timestamp, rollup::Status};
+
+use crate::{
+    Error, Origin, RepeatRow, Result, RootKey, Version, View,
+    view::{Child, ChildIndex, Visit},
+};
+
+/// A job under its parent, so that children stand beside each other.
+pub(super) type Place = (Option<JobId>, JobId);
+
+/// Every row of the store.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    pub versions: BTreeMap<JobId, Version>,
+    pub origins: BTreeMap<JobId, Origin>,
+    pub statuses: BTreeMap<Place, Status>,
+    pub definitions: BTreeMap<Place, Arc<Definition>>,
+    pub pending: BTreeSet<Place>,
+    pub failed: BTreeSet<Place>,
+    pub roots: BTreeSet<RootKey>,
+    pub changes: BTreeMap<(JobId, u32), Change>,
+    pub log: BTreeMap<(JobId, u32), LogLine>,
+    pub repeats: BTreeMap<JobId, BTreeMap<Repeat, RepeatRow>>,
+    pub attachments: BTreeMap<JobId, BTreeMap<String, String>>,
+}
+
+impl View for Rows {
+    fn version(&self, root: JobId) -> Result<Version> {
+        Ok(self.versions.get(&root).copied().unwrap_or(0))
+    }
+
+    fn origin(&self, id: JobId) -> Result<Option<Origin>> {
+        Ok(self.origins.get(&id).copied())
+    }
+
+    fn status(&self, id: JobId, parent: Option<JobId>) -> Result<Option<Status>> {
+        Ok(self.statuses.get(&(parent, id)).cloned())
+    }
+
+    fn definition(&self, id: JobId, parent: Option<JobId>) -> Result<Option<Arc<Definition>>> {
+        Ok(self.definitions.get(&(parent, id)).cloned())
+    }
+
+    fn children(&self, parent: JobId, after: Option<JobId>, visit: Visit<Child>) -> Result<()> {
+        for (place, status) in self.statuses.range(siblings(parent, after)) {
+            let id = place.1;
+            let definition = self
+                .definitions
+                .get(place)
+                .cloned()
+                .ok_or_else(|| Error::Corrupt(format!("job {id} has no definition")))?;
+            if visit(Child { id, definition, status: status.clone() }).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn indexed(
+        &self,
+        parent: JobId,
+        index: ChildIndex,
+        after: Option<JobId>,
+        visit: Visit<JobId>,
+    ) -> Result<()> {
+        let places = match index {
+            ChildIndex::Pending => &self.pending,
+            ChildIndex::Failed => &self.failed,
+        };
+        until_break(places.range(siblings(parent, after)).map(|place| place.1), visit);
+        Ok(())
+    }
+
+    fn changes(&self, id: JobId, from: u32, visit: Visit<(u32, Change)>) -> Result<()> {
+        let rows = numbered(&self.changes, id, from);
+        until_break(rows.map(|((_, number), change)| (*number, change.clone())), visit);
+        Ok(())
+    }
+
+    fn log(&self, id: JobId, from: u32, visit: Visit<LogLine>) -> Result<()> {
+        until_break(numbered(&self.log, id, from).map(|(_, line)| line.clone()), visit);
+        Ok(())
+    }
+
+    fn repeat(&self, id: JobId, key: &Repeat) -> Result<Option<RepeatRow>> {
+        Ok(self.repeats.get(&id).and_then(|rows| rows.get(key)).copied())
+    }
+
+    fn attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
+        Ok(self.attachments.get(&id).and_then(|texts| texts.get(key)).cloned())
+    }
+
+    fn attachments(&self, id: JobId, visit: Visit<(String, usize)>) -> Result<()> {
+        let texts = self.attachments.get(&id).into_iter().flatten();
+        until_break(texts.map(|(key, text)| (key.clone(), text.len())), visit);
+        Ok(())
+    }
+
+    fn roots(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        after: Option<RootKey>,
+        visit: Visit<RootKey>,
+    ) -> Result<()> {
+        let oldest = RootKey { time: from, id: JobId::MIN };
+        // The first place that is not listed any more, going to newer ones.
+        let end = RootKey { time: to, id: JobId::MIN };
+        let end = after.map_or(end, |after| after.min(end));
+        if oldest < end {
+            until_break(self.roots.range(oldest..end).rev().copied(), visit);
+        }
+        Ok(())
+    }
+}
+
+/// The children of a job behind one of them.
+fn siblings(parent: JobId, after: Option<JobId>) -> impl RangeBounds<Place> {
+    let parent = Some(parent);
+    let start = match after {
+        Some(after) => Bound::Excluded((parent, after)),
+        None => Bound::Included((parent, JobId::MIN)),
+    };
+    (start, Bound::Included((parent, JobId::MAX)))
+}
+
+fn numbered<T>(
+    rows: &BTreeMap<(JobId, u32), T>,
+    id: JobId,
+    from: u32,
+) -> Range<'_, (JobId, u32), T> {
+    rows.range((id, from)..=(id, u32::MAX))
+}
+
+fn until_break<T>(rows: impl Iterator<Item = T>, visit: Visit<T>) {
+    for row in rows {
+        if visit(row) == ControlFlow::Break(()) {
+            break;
+        }
+    }
+}

@@ -1,0 +1,124 @@
+use async_trait::async_trait;
+use jobtracker_model::{AttachmentInfo, Blocker, Change, JobId, LogLine, State};
+use parking_lot::RwLock;
+
+use super::{ids::Ids, rows::Rows};
+use crate::{
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, JobRow, Listed, Loaded,
+    LogQuery, Result, RootKey, RootsQuery, Store, TreeCommit, View, Wanted, view,
+};
+
+/// A store in memory. It keeps nothing: dropping it loses every job.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    held: RwLock<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    rows: Rows,
+    ids: Ids,
+    closed: bool,
+}
+
+impl MemoryStore {
+    /// A store with nothing in it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads the rows of one instant. Reads are short, so they are done on the spot.
+    fn read<T>(&self, read: impl FnOnce(&Rows) -> Result<T>) -> Result<T> {
+        let held = self.held.read();
+        held.open()?;
+        read(&held.rows)
+    }
+}
+
+impl Held {
+    fn open(&self) -> Result<()> {
+        if self.closed { Err(Error::Unavailable("it was closed".into())) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn load(&self, wanted: Wanted) -> Result<Loaded> {
+        self.read(|rows| view::load(rows, &wanted))
+    }
+
+    async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>> {
+        let mut held = self.held.write();
+        let commit = |commit| held.open().and_then(|()| held.rows.commit(commit));
+        commits.into_iter().map(commit).collect()
+    }
+
+    async fn reserve_ids(&self, count: u32) -> Result<JobId> {
+        let mut held = self.held.write();
+        held.open()?;
+        let Held { rows, ids, .. } = &mut *held;
+        ids.reserve(count, rows)
+    }
+
+    async fn get_job(&self, id: JobId) -> Result<Option<JobRow>> {
+        self.read(|rows| view::get_job(rows, id))
+    }
+
+    async fn get_states(&self, ids: Vec<JobId>) -> Result<Vec<State>> {
+        self.read(|rows| view::get_states(rows, &ids))
+    }
+
+    async fn list_ancestors(&self, id: JobId) -> Result<Vec<JobRow>> {
+        self.read(|rows| view::list_ancestors(rows, id))
+    }
+
+    async fn list_children(&self, query: ChildrenQuery) -> Result<Listed<JobRow, JobId>> {
+        self.read(|rows| view::list_children(rows, &query))
+    }
+
+    async fn list_descendants(&self, query: DescendantsQuery) -> Result<Listed<JobRow, JobId>> {
+        self.read(|rows| view::list_descendants(rows, &query))
+    }
+
+    async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
+        self.read(|rows| view::list_blockers(rows, &query))
+    }
+
+    async fn list_changes(&self, query: ChangesQuery) -> Result<Listed<Change, u32>> {
+        self.read(|rows| view::list_changes(rows, &query))
+    }
+
+    async fn list_log(&self, query: LogQuery) -> Result<Listed<LogLine, u32>> {
+        self.read(|rows| view::list_log(rows, &query))
+    }
+
+    async fn list_attachments(&self, id: JobId) -> Result<Vec<AttachmentInfo>> {
+        self.read(|rows| view::list_attachments(rows, id))
+    }
+
+    async fn get_attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
+        self.read(|rows| rows.attachment(id, key))
+    }
+
+    async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
+        self.read(|rows| view::list_roots(rows, &query))
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.held.read().open()
+    }
+
+    fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let rows = &self.held.read().rows;
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        vec![
+            ("store_jobs", "Jobs in the store", count(rows.origins.len())),
+            ("store_trees", "Trees in the store", count(rows.versions.len())),
+        ]
+    }
+
+    async fn close(&self) {
+        self.held.write().closed = true;
+    }
+}

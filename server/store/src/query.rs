@@ -1,0 +1,110 @@
+use jobtracker_model::{JobId, StateSet, Timestamp, limits};
+
+use crate::RootKey;
+
+/// How much one page may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageLimit {
+    /// Items; at least 1.
+    pub items: usize,
+    /// The page ends after the item that passes this size in bytes.
+    pub bytes: usize,
+    /// The page ends after this many rows were looked at, matching or not.
+    pub scan: usize,
+}
+
+impl PageLimit {
+    /// Pages of up to `items`, with the usual bounds for the rest.
+    #[must_use]
+    pub fn items(items: usize) -> Self {
+        Self { items: items.clamp(1, limits::PAGE), bytes: limits::PAGE_BYTES, scan: limits::SCAN }
+    }
+}
+
+/// Some items of a list, and where the list goes on: give `next` as `after` to get there. Without
+/// `next` the list has ended. A filtered page may have no item and still go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed<T, K> {
+    /// The items.
+    pub items: Vec<T>,
+    /// The last place that was looked at, if there may be more behind it.
+    pub next: Option<K>,
+}
+
+/// Where a list of jobs goes on: behind this one.
+pub type After = Option<JobId>;
+
+/// Direct children, by id.
+#[derive(Debug, Clone)]
+pub struct ChildrenQuery {
+    /// The parent.
+    pub parent: JobId,
+    /// Only those in these visible states; empty: all.
+    pub states: StateSet,
+    /// Behind this child, which need not be there any more.
+    pub after: After,
+    /// How much.
+    pub limit: PageLimit,
+}
+
+/// Descendants, each before its own children, siblings by id.
+#[derive(Debug, Clone)]
+pub struct DescendantsQuery {
+    /// The job at the top, itself not listed.
+    pub of: JobId,
+    /// Only those in these visible states; empty: all.
+    pub states: StateSet,
+    /// Behind this descendant, in that order.
+    pub after: After,
+    /// How much.
+    pub limit: PageLimit,
+}
+
+/// For a job that is not finished: the deepest unfinished descendants that it waits for (those
+/// with no unfinished child). For a faulted one: the deepest failed descendants (those that failed
+/// without a failed child). In the order of descendants. A job that waits for nobody but itself, or
+/// failed by itself, has none.
+#[derive(Debug, Clone)]
+pub struct BlockersQuery {
+    /// The job at the top.
+    pub of: JobId,
+    /// Behind this descendant.
+    pub after: After,
+    /// How much.
+    pub limit: PageLimit,
+}
+
+/// Own changes of a job, oldest first.
+#[derive(Debug, Clone)]
+pub struct ChangesQuery {
+    /// The job.
+    pub id: JobId,
+    /// From this number; the creation is 0.
+    pub from: u32,
+    /// How much.
+    pub limit: PageLimit,
+}
+
+/// Lines of a job's log, in order.
+#[derive(Debug, Clone)]
+pub struct LogQuery {
+    /// The job.
+    pub id: JobId,
+    /// From this line; `None`: so that the page ends with the last line.
+    pub from: Option<u32>,
+    /// How much.
+    pub limit: PageLimit,
+}
+
+/// Root jobs, newest first.
+#[derive(Debug, Clone)]
+pub struct RootsQuery {
+    /// Created at this moment or later.
+    pub from: Timestamp,
+    /// Created before this moment.
+    pub to: Timestamp,
+    /// Behind (older than) this one.
+    pub after: Option<RootKey>,
+    /// How much.
+    pub limit: PageLimit,
+}

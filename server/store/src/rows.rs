@@ -1,0 +1,101 @@
+use std::sync::Arc;
+
+use jobtracker_model::{Definition, Fingerprint, Job, JobId, Timestamp, rollup::Status};
+use serde::{Deserialize, Serialize};
+
+/// Where a job stands and what its creation was. Never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The parent; none for a root.
+    pub parent: Option<JobId>,
+    /// The root; the job itself for a root.
+    pub root: JobId,
+    /// Steps from the root.
+    pub depth: u32,
+    /// What the creator said, as a hash: a repeated creation is compared with this, since options
+    /// may have been updated in between.
+    pub fingerprint: Fingerprint,
+}
+
+/// What the roll-up needs of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Where it stands.
+    pub origin: Origin,
+    /// Everything that moves.
+    pub status: Status,
+}
+
+/// A whole job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRow {
+    /// The job.
+    pub id: JobId,
+    /// The parent; none for a root.
+    pub parent: Option<JobId>,
+    /// The root; the job itself for a root.
+    pub root: JobId,
+    /// Steps from the root.
+    pub depth: u32,
+    /// What its creator said, with the options as last updated.
+    pub definition: Arc<Definition>,
+    /// Everything that moves.
+    pub status: Status,
+}
+
+impl JobRow {
+    /// The whole job that belongs to a node.
+    #[must_use]
+    pub fn new(id: JobId, node: Node, definition: Arc<Definition>) -> Self {
+        let Node { origin, status } = node;
+        let Origin { parent, root, depth, fingerprint: _ } = origin;
+        Self { id, parent, root, depth, definition, status }
+    }
+}
+
+impl From<JobRow> for Job {
+    fn from(row: JobRow) -> Self {
+        let JobRow { id, parent, root, depth, definition, status } = row;
+        let definition = Arc::unwrap_or_clone(definition);
+        Self {
+            id,
+            parent,
+            root,
+            depth,
+            name: definition.name,
+            created_by: definition.created_by,
+            tags: definition.tags,
+            options: definition.options,
+            source_link: definition.source_link,
+            state: status.state,
+            create_time: status.create_time,
+            start_time: status.start_time,
+            end_time: status.end_time,
+            children: status.children,
+            subtree: status.subtree,
+            changes: status.changes,
+            log_lines: status.log_lines,
+            attachments: status.attachments,
+        }
+    }
+}
+
+/// What a repeatable append did the first time, so that its repetition gets the same answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepeatRow {
+    /// The number of the change, or of the first line.
+    pub first: u32,
+    /// How many lines; 1 for a change.
+    pub count: u32,
+    /// A hash of what was sent.
+    pub fingerprint: u64,
+}
+
+/// The place of a root in the list of roots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RootKey {
+    /// When it was created.
+    pub time: Timestamp,
+    /// Its id.
+    pub id: JobId,
+}

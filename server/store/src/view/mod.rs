@@ -1,0 +1,96 @@
+//! Lists made of a consistent view of the rows, shared by the backends that can give one.
+
+mod ancestors;
+mod blockers;
+mod children;
+mod descendants;
+mod history;
+mod level;
+mod load;
+mod page;
+mod roots;
+
+pub use ancestors::list_ancestors;
+pub use blockers::list_blockers;
+pub use children::list_children;
+pub use descendants::list_descendants;
+pub use history::{list_attachments, list_changes, list_log};
+pub use load::{get_job, get_states, load};
+pub use roots::list_roots;
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use jobtracker_model::{Change, Definition, JobId, LogLine, Repeat, Timestamp, rollup::Status};
+
+use crate::{Node, Origin, RepeatRow, Result, RootKey, Version};
+
+/// What a visitor says after each row: go on or stop.
+pub type Visit<'a, T> = &'a mut dyn FnMut(T) -> ControlFlow<()>;
+
+/// A child as its parent's list has it.
+#[derive(Debug, Clone)]
+pub struct Child {
+    /// The child.
+    pub id: JobId,
+    /// What its creator said.
+    pub definition: Arc<Definition>,
+    /// Everything that moves.
+    pub status: Status,
+}
+
+/// Children that are found without looking at their siblings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChildIndex {
+    /// Not finished.
+    Pending,
+    /// Faulted.
+    Failed,
+}
+
+/// The rows of a store at one instant. Synchronous: it runs where blocking is allowed.
+pub trait View {
+    /// The version of a tree; 0 when it is not there.
+    fn version(&self, root: JobId) -> Result<Version>;
+    /// Where a job stands.
+    fn origin(&self, id: JobId) -> Result<Option<Origin>>;
+    /// The status of a job that stands there.
+    fn status(&self, id: JobId, parent: Option<JobId>) -> Result<Option<Status>>;
+    /// The definition of a job that stands there.
+    fn definition(&self, id: JobId, parent: Option<JobId>) -> Result<Option<Arc<Definition>>>;
+    /// Children by id, behind `after`.
+    fn children(&self, parent: JobId, after: Option<JobId>, visit: Visit<Child>) -> Result<()>;
+    /// The ids of some children by id, behind `after`.
+    fn indexed(
+        &self,
+        parent: JobId,
+        index: ChildIndex,
+        after: Option<JobId>,
+        visit: Visit<JobId>,
+    ) -> Result<()>;
+    /// Own changes from a number on. The creation (number 0) is not among the rows.
+    fn changes(&self, id: JobId, from: u32, visit: Visit<(u32, Change)>) -> Result<()>;
+    /// Lines of the log from a number on.
+    fn log(&self, id: JobId, from: u32, visit: Visit<LogLine>) -> Result<()>;
+    /// What a repeatable append did.
+    fn repeat(&self, id: JobId, key: &Repeat) -> Result<Option<RepeatRow>>;
+    /// The text of an attachment.
+    fn attachment(&self, id: JobId, key: &str) -> Result<Option<String>>;
+    /// Keys and sizes of the attachments, by key.
+    fn attachments(&self, id: JobId, visit: Visit<(String, usize)>) -> Result<()>;
+    /// Roots created in `from..to`, newest first (by time, then by id, both falling), behind
+    /// `after`.
+    fn roots(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        after: Option<RootKey>,
+        visit: Visit<RootKey>,
+    ) -> Result<()>;
+
+    /// What the roll-up needs of a job.
+    fn node(&self, id: JobId) -> Result<Option<Node>> {
+        let Some(origin) = self.origin(id)? else { return Ok(None) };
+        let status = self.status(id, origin.parent)?;
+        Ok(status.map(|status| Node { origin, status }))
+    }
+}

@@ -1,0 +1,95 @@
+use std::{mem::size_of, ops::ControlFlow};
+
+use jobtracker_model::{Change, Definition, LogLine};
+
+use super::Visit;
+use crate::{JobRow, Listed, PageLimit, Result};
+
+/// A page while it is filled.
+pub(super) struct Page<T, K> {
+    limit: PageLimit,
+    items: Vec<T>,
+    bytes: usize,
+    scanned: usize,
+    last: Option<K>,
+    goes_on: bool,
+}
+
+impl<T, K> Page<T, K> {
+    pub fn new(limit: PageLimit) -> Self {
+        Self { limit, items: Vec::new(), bytes: 0, scanned: 0, last: None, goes_on: false }
+    }
+
+    /// Says that the row at `place` is about to be looked at. When the page is full it stops
+    /// instead, and knows by this row that the list goes on.
+    pub fn look(&mut self, place: K) -> ControlFlow<()> {
+        // A limit of nothing would never get anywhere, so the first row is always looked at.
+        let full = self.items.len() >= self.limit.items
+            || self.bytes > self.limit.bytes
+            || self.scanned >= self.limit.scan;
+        if full && self.scanned > 0 {
+            self.goes_on = true;
+            return ControlFlow::Break(());
+        }
+        self.scanned += 1;
+        self.last = Some(place);
+        ControlFlow::Continue(())
+    }
+
+    /// Puts the row that was looked at on the page.
+    pub fn take(&mut self, item: T, bytes: usize) {
+        self.items.push(item);
+        self.bytes += bytes;
+    }
+
+    /// Whether a row was met that did not fit, so that there is no use in going on.
+    pub fn flow(&self) -> ControlFlow<()> {
+        if self.goes_on { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    pub fn finish(self) -> Listed<T, K> {
+        let next = if self.goes_on { self.last } else { None };
+        Listed { items: self.items, next }
+    }
+}
+
+/// Walks over rows with a visitor that may fail.
+pub(super) fn try_visit<T>(
+    walk: impl FnOnce(Visit<'_, T>) -> Result<()>,
+    mut each: impl FnMut(T) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    let mut failure = None;
+    walk(&mut |row| {
+        each(row).unwrap_or_else(|error| {
+            failure = Some(error);
+            ControlFlow::Break(())
+        })
+    })?;
+    failure.map_or(Ok(()), Err)
+}
+
+/// About the size of a job on a page.
+pub(super) fn job_bytes(job: &JobRow) -> usize {
+    /// Numbers, times and the names of the fields.
+    const FIXED: usize = 300;
+    let Definition { name, created_by, tags, options, source_link } = &*job.definition;
+    let tags: usize = tags.iter().map(|tag| tag.len() + 3).sum();
+    FIXED + name.len() + created_by.len() + tags + text(options) + text(source_link)
+}
+
+/// About the size of a change on a page.
+pub(super) fn change_bytes(change: &Change) -> usize {
+    size_of::<Change>()
+        + text(&change.message)
+        + text(&change.reason_code)
+        + text(&change.change_id)
+}
+
+/// About the size of a line of a log on a page.
+pub(super) fn line_bytes(line: &LogLine) -> usize {
+    size_of::<LogLine>() + line.text.len()
+}
+
+fn text(text: &Option<String>) -> usize {
+    text.as_ref().map_or(0, String::len)
+}

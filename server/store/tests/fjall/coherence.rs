@@ -1,0 +1,84 @@
+//! Whatever is read after something else is at least as new, whether it comes from memory or from
+//! the disk.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use jobtracker_model::State;
+use jobtracker_store::{
+    Store,
+    fjall::{FjallOptions, FjallStore},
+};
+
+use crate::forest::{Tree, id};
+
+const ROOT: u64 = 1;
+const CHILDREN: u64 = 40;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn time_does_not_run_backwards() {
+    // Everything in the caches, some of it, nothing of it.
+    for node_cache_bytes in [1 << 20, 6 * 1024, 1] {
+        watch(node_cache_bytes).await;
+    }
+}
+
+async fn watch(node_cache_bytes: u64) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = FjallOptions::new(directory.path());
+    options.node_cache_bytes = node_cache_bytes;
+    options.write_buffer_bytes = 16 * 1024;
+    let store: Arc<dyn Store> = Arc::new(FjallStore::open(&options).unwrap());
+    let mut tree = Tree::with_children(ROOT, ROOT + 1..=ROOT + CHILDREN);
+    tree.commit_to(&*store).await.unwrap();
+
+    let (over, reads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let mut readers = Vec::new();
+    for number in 0..4 {
+        let (store, over, reads) = (Arc::clone(&store), Arc::clone(&over), Arc::clone(&reads));
+        readers.push(tokio::spawn(async move {
+            let mut child = number;
+            while !over.load(Ordering::Relaxed) {
+                child = child % CHILDREN + 1;
+                look(&*store, ROOT + child, number % 2 == 0).await;
+                reads.fetch_add(1, Ordering::Relaxed);
+            }
+        }));
+    }
+    // Every commit reports something of each child and adds one line to the root's log: the number
+    // of changes of any child is always that of the root's lines and the creation.
+    let mut commits = 0;
+    while (commits < 100 || reads.load(Ordering::Relaxed) < 600)
+        && !readers.iter().any(tokio::task::JoinHandle::is_finished)
+    {
+        let state = [State::Running, State::Warning][commits % 2];
+        for child in 1..=CHILDREN {
+            tree.report(id(ROOT + child), state);
+        }
+        tree.log("");
+        tree.commit_to(&*store).await.unwrap();
+        commits += 1;
+    }
+    over.store(true, Ordering::Relaxed);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    tree.compare(&*store).await.unwrap();
+    store.close().await;
+}
+
+async fn look(store: &dyn Store, child: u64, child_first: bool) {
+    let changes =
+        async || u64::from(store.get_job(id(child)).await.unwrap().unwrap().status.changes);
+    let lines =
+        async || u64::from(store.get_job(id(ROOT)).await.unwrap().unwrap().status.log_lines);
+    if child_first {
+        let (child, root) = (changes().await, lines().await + 1);
+        assert!(child <= root, "the child was at {child}, then its parent at {root}");
+    } else {
+        let (root, child) = (lines().await + 1, changes().await);
+        assert!(root <= child, "the parent was at {root}, then its child at {child}");
+    }
+}

@@ -1,0 +1,16 @@
+//! The embedded store: the suite that every backend passes, and what only a store on a disk can
+//! get wrong.
+
+#![cfg(feature = "fjall")]
+#![allow(clippy::unwrap_used, reason = "what a test builds on has to be there")]
+
+mod disk;
+mod forest;
+
+mod coherence;
+mod crash;
+mod damage;
+mod full;
+mod opening;
+mod suite;
+mod tails;

@@ -1,0 +1,124 @@
+//! Journals that end in the middle of a batch, as a power cut leaves them.
+
+use std::{fs, path::Path};
+
+use jobtracker_model::State;
+
+use crate::{
+    disk::{copy, files, garbage, journal, open, overwrite, used},
+    forest::{Tree, id},
+};
+
+/// Files with some commits in the journal, and what they are.
+struct Written {
+    directory: tempfile::TempDir,
+    /// The tree without the last commit, and with it.
+    before: Tree,
+    after: Tree,
+    /// Where the last commit is in the journal.
+    begin: u64,
+    end: u64,
+}
+
+async fn written() -> Written {
+    let directory = tempfile::tempdir().unwrap();
+    let image = directory.path().join("image");
+    let origin = directory.path().join("origin");
+    let store = open(&origin).unwrap();
+    let mut tree = Tree::with_children(1, 2..6);
+    tree.commit_to(&store).await.unwrap();
+    for child in 2..6 {
+        tree.report(id(child), State::Running);
+        tree.commit_to(&store).await.unwrap();
+    }
+    let (before, begin) = (tree.clone(), used(&journal(&origin)));
+    for child in 6..9 {
+        tree.create(id(child));
+    }
+    tree.log(&"some text ".repeat(100));
+    tree.commit_to(&store).await.unwrap();
+    copy(&origin, &image);
+    Written { directory, before, after: tree, begin, end: used(&journal(&origin)) }
+}
+
+impl Written {
+    /// Opens a copy whose journal has been spoilt. The last commit may be missing, as a whole;
+    /// everything else is there, and the store goes on from it.
+    async fn survives(&self, what: &str, spoil: impl FnOnce(&Path)) -> bool {
+        let copied = tempfile::tempdir_in(self.directory.path()).unwrap();
+        copy(&self.directory.path().join("image"), copied.path());
+        let journal = journal(copied.path());
+        spoil(&journal);
+        let spoilt = fs::read(&journal).unwrap();
+        let store = open(copied.path()).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let whole = self.after.compare(&store).await.is_ok();
+        let mut tree = if whole { self.after.clone() } else { self.before.clone() };
+        tree.compare(&store).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        if !whole {
+            self.is_set_aside(what, copied.path(), &spoilt);
+        }
+        tree.report(id(2), State::RanToCompletion);
+        tree.commit_to(&store).await.unwrap();
+        drop(store);
+        let store = open(copied.path()).unwrap();
+        tree.compare(&store).await.unwrap_or_else(|error| panic!("{what}, later: {error}"));
+        whole
+    }
+
+    /// What was taken out of the journal is kept, if it was anything.
+    fn is_set_aside(&self, what: &str, directory: &Path, spoilt: &[u8]) {
+        let mut tail = &spoilt[self.begin as usize..];
+        while let [rest @ .., 0] = tail {
+            tail = rest;
+        }
+        let aside = files(directory, |path| path.extension().is_some_and(|name| name == "bin"));
+        match &aside[..] {
+            [] => assert!(tail.is_empty(), "{what}: nothing is set aside"),
+            [file] => assert_eq!(fs::read(file).unwrap(), tail, "{what}"),
+            more => panic!("{what}: {more:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_journal_that_is_cut_off_anywhere_in_the_last_batch() {
+    let written = written().await;
+    assert!(written.survives("nothing", |_| {}).await);
+    for end in (written.begin..written.end).step_by(97).chain([written.end - 1]) {
+        let cut = |journal: &Path| {
+            let file = fs::File::options().write(true).open(journal).unwrap();
+            file.set_len(end).unwrap();
+        };
+        assert!(!written.survives(&format!("cut at {end}"), cut).await);
+        let zeros = |journal: &Path| {
+            overwrite(journal, end, &vec![0; (written.end - end) as usize]);
+        };
+        assert!(!written.survives(&format!("zeros from {end}"), zeros).await);
+    }
+}
+
+#[tokio::test]
+async fn sectors_of_the_last_batch_that_were_not_written() {
+    let written = written().await;
+    let mut sector = written.begin / 512 * 512;
+    while sector < written.end {
+        let begin = sector.max(written.begin);
+        let len = (sector + 512).min(written.end) - begin;
+        for bytes in [vec![0; len as usize], garbage(len as usize)] {
+            let spoil = |journal: &Path| overwrite(journal, begin, &bytes);
+            assert!(!written.survives(&format!("sector at {sector}"), spoil).await);
+        }
+        sector += 512;
+    }
+}
+
+#[tokio::test]
+async fn bytes_behind_the_last_batch() {
+    let written = written().await;
+    for len in [1, 13, 600, 70_000] {
+        for gap in [0, 1, 3000] {
+            let spoil = |journal: &Path| overwrite(journal, written.end + gap, &garbage(len));
+            assert!(written.survives(&format!("{len} bytes {gap} behind"), spoil).await);
+        }
+    }
+}

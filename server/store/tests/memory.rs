@@ -1,0 +1,41 @@
+//! The memory store passes the suite, and does whatever work a machine can think of.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jobtracker_store::{
+    Store,
+    conformance::{self, Fixture},
+    memory::MemoryStore,
+};
+use proptest::prelude::*;
+
+struct InMemory;
+
+#[async_trait]
+impl Fixture for InMemory {
+    const DURABLE: bool = false;
+
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(MemoryStore::new())
+    }
+
+    async fn reopen(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+        store
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn memory_passes_the_suite() {
+    conformance::run(&InMemory).await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn random_work_is_what_it_should_be(choices in prop::collection::vec(any::<u32>(), 0..160)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(conformance::random_work(Arc::new(MemoryStore::new()), &choices));
+    }
+}

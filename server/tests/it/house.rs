@@ -1,0 +1,210 @@
+//! The rules of the house: which part may know which, how long files and functions may be, and
+//! that the README names only files that exist.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Which package of the workspace may depend on which. An arrow that is not here is a mistake.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("jobtracker-model", &[]),
+    ("jobtracker-client", &["jobtracker-model"]),
+    ("jobtracker-store", &["jobtracker-model"]),
+    ("jobtracker-engine", &["jobtracker-model", "jobtracker-store"]),
+    ("jobtracker-server", &["jobtracker-model", "jobtracker-store", "jobtracker-engine"]),
+    ("jobtracker-benches", &[]),
+    ("jobtracker-examples", &["jobtracker-client", "jobtracker-server", "jobtracker-store"]),
+];
+
+/// Crates that only some packages may know: HTTP belongs to the ends of the wire, a driver to the
+/// store.
+const DOORS: &[(&str, &[&str])] = &[
+    ("actix-web", &["jobtracker-server", "jobtracker-benches"]),
+    ("reqwest", &["jobtracker-client"]),
+    ("fjall", &["jobtracker-store"]),
+    ("prometheus-client", &["jobtracker-engine", "jobtracker-server"]),
+];
+
+/// Files and functions that are longer than they should be. The list may only shrink.
+const TOO_LONG: &[&str] = &[];
+
+const FILE_LINES: usize = 400;
+const FUNCTION_LINES: usize = 70;
+const LINE_CHARS: usize = 100;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// Licences that a program under MIT OR Apache-2.0 can be shipped with.
+const LICENCES: &[&str] = &[
+    "0BSD",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "CDLA-Permissive-2.0",
+    "ISC",
+    "MIT",
+    "MIT-0",
+    "OpenSSL",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
+];
+
+/// Package and dependency, for every dependency that is not only for tests.
+fn dependencies() -> Vec<(String, String)> {
+    let metadata = metadata(&["--no-deps"]);
+    let mut arrows = Vec::new();
+    for package in metadata["packages"].as_array().unwrap() {
+        for dependency in package["dependencies"].as_array().unwrap() {
+            if dependency["kind"].is_null() {
+                let name = |value: &serde_json::Value| value["name"].as_str().unwrap().to_owned();
+                arrows.push((name(package), name(dependency)));
+            }
+        }
+    }
+    assert!(!arrows.is_empty());
+    arrows
+}
+
+fn metadata(arguments: &[&str]) -> serde_json::Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--offline"])
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Whether one of the alternatives of a licence is wholly on the list.
+fn is_licence_fine(expression: &str) -> bool {
+    let flat = expression.replace(['(', ')'], "").replace('/', " OR ");
+    flat.split(" OR ")
+        .any(|choice| choice.split(" AND ").all(|licence| LICENCES.contains(&licence.trim())))
+}
+
+#[test]
+fn licences_can_be_shipped() {
+    let metadata = metadata(&["--filter-platform", "x86_64-unknown-linux-gnu"]);
+    let packages = metadata["packages"].as_array().unwrap();
+    assert!(packages.len() > 100);
+    for package in packages {
+        let licence = package["license"].as_str().unwrap_or("none");
+        assert!(is_licence_fine(licence), "{} has the licence {licence}", package["name"]);
+    }
+}
+
+#[test]
+fn arrows_point_one_way() {
+    for (from, to) in dependencies() {
+        if to.starts_with("jobtracker-") {
+            let allowed =
+                ARROWS.iter().any(|(package, may)| *package == from && may.contains(&to.as_str()));
+            assert!(allowed, "a new arrow: {from} -> {to}");
+        }
+        if let Some((_, may)) = DOORS.iter().find(|(door, _)| *door == to) {
+            assert!(may.contains(&from.as_str()), "{from} may not know {to}");
+        }
+    }
+}
+
+/// Every source file of the project with its text.
+fn sources() -> Vec<(String, String)> {
+    let mut sources = Vec::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && name != "target" && !name.starts_with('.') {
+                folders.push(path);
+            } else if name.ends_with(".rs") {
+                let relative = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+                sources.push((relative, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(sources.len() > 50, "only {} files were found", sources.len());
+    sources
+}
+
+/// The functions of a formatted file, by name, with their lines: each ends with the first brace
+/// that stands as far left as it does.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let words: Vec<&str> = code.split_whitespace().collect();
+        let modifiers = ["pub", "async", "const", "unsafe", "pub(crate)", "pub(super)"];
+        let Some(at) = words.iter().position(|word| !modifiers.contains(word)) else { continue };
+        if words[at] != "fn" || code.ends_with(';') {
+            continue;
+        }
+        let end = format!("{}}}", &line[..line.len() - code.len()]);
+        let length = lines[start..].iter().position(|line| *line == end);
+        let name = words.get(at + 1).copied().unwrap_or_default();
+        let name = name.split(['(', '<']).next().unwrap_or_default();
+        found.extend(length.map(|length| (name.to_owned(), length + 1)));
+    }
+    found
+}
+
+#[test]
+fn files_functions_and_lines_are_short() {
+    let mut seen = BTreeSet::new();
+    let mut complaints = Vec::new();
+    for (path, text) in sources() {
+        let mut complain = |what: String, why: String| {
+            if TOO_LONG.contains(&what.as_str()) {
+                seen.insert(what);
+            } else {
+                complaints.push(format!("{what}: {why}"));
+            }
+        };
+        let lines = text.lines().count();
+        if lines > FILE_LINES {
+            complain(path.clone(), format!("{lines} lines"));
+        }
+        for (name, lines) in functions(&text) {
+            if lines > FUNCTION_LINES {
+                complain(format!("{path}: fn {name}"), format!("{lines} lines"));
+            }
+        }
+        for (number, line) in text.lines().enumerate() {
+            if line.chars().count() > LINE_CHARS {
+                complain(format!("{path}:{}", number + 1), "a long line".into());
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    let gone: Vec<_> = TOO_LONG.iter().filter(|entry| !seen.contains(**entry)).collect();
+    assert!(gone.is_empty(), "these are short now, take them off the list: {gone:?}");
+}
+
+#[test]
+fn the_readme_names_only_files_that_exist() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let is_path = |word: &&str| {
+        word.contains('/')
+            && !word.contains("//")
+            && [".rs", ".toml", ".md", ".json", ".sh"].iter().any(|end| word.ends_with(end))
+            && !word.starts_with(['/', '~', '.'])
+    };
+    let words = readme.split(|char: char| char.is_whitespace() || "`()[],;|'\"".contains(char));
+    let mut named = 0;
+    for path in words.filter(is_path) {
+        named += 1;
+        assert!(root().join(path).exists(), "the README names {path}, which is not there");
+    }
+    assert!(named > 5, "the README names {named} files; the walk through them is gone");
+}

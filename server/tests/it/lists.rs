@@ -1,0 +1,135 @@
+//! Lists come in pages that fit together.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Harness, STORES};
+
+/// All pages of a list, and how many there were.
+async fn pages(harness: &Harness, list: &str, limit: usize) -> (Vec<Value>, usize) {
+    let (mut items, mut count, mut cursor) = (Vec::new(), 0, None::<String>);
+    loop {
+        let joint = if list.contains('?') { '&' } else { '?' };
+        let mut path = format!("{list}{joint}limit={limit}");
+        if let Some(cursor) = &cursor {
+            path.push_str(&format!("&cursor={cursor}"));
+        }
+        let reply = harness.get(&path).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+        let page = reply.json();
+        let found = page["items"].as_array().unwrap();
+        assert!(found.len() <= limit);
+        items.extend_from_slice(found);
+        count += 1;
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => return (items, count),
+        }
+    }
+}
+
+/// 100 with the children 101 to 105; each of these with two children; every third job failed.
+async fn plant(harness: &Harness) {
+    harness.create(100, None).await;
+    for child in 101..=105 {
+        harness.create(child, Some(100)).await;
+        for grandchild in [child * 10, child * 10 + 1] {
+            harness.create(grandchild, Some(child)).await;
+            let failed = grandchild % 3 == 0;
+            harness.report(grandchild, if failed { "Faulted" } else { "Running" }).await;
+        }
+    }
+}
+
+fn ids(items: &[Value]) -> Vec<u64> {
+    items.iter().map(|item| item["id"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn pages_of_any_size_make_the_same_list() {
+    for kind in STORES {
+        let harness = Harness::start(kind, |_| {}).await;
+        plant(&harness).await;
+        for list in [
+            "/api/v1/jobs/100/children",
+            "/api/v1/jobs/100/descendants",
+            "/api/v1/jobs/100/descendants?states=Faulted",
+            "/api/v1/jobs/100/blockers",
+            "/api/v1/jobs/1010/changes",
+            "/api/v1/roots",
+        ] {
+            let (whole, one) = pages(&harness, list, 1000).await;
+            assert_eq!(one, 1, "{list}");
+            for limit in [1, 2, 3, 7] {
+                let (items, _) = pages(&harness, list, limit).await;
+                assert_eq!(items, whole, "{list} in pages of {limit}");
+            }
+        }
+        harness.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn lists_have_their_order_and_filter() {
+    for kind in STORES {
+        let harness = Harness::start(kind, |_| {}).await;
+        plant(&harness).await;
+        let children = pages(&harness, "/api/v1/jobs/100/children", 2).await.0;
+        assert_eq!(ids(&children), [101, 102, 103, 104, 105]);
+        let descendants = pages(&harness, "/api/v1/jobs/100/descendants", 4).await.0;
+        let expected = (101..=105).flat_map(|child| [child, child * 10, child * 10 + 1]);
+        assert_eq!(ids(&descendants), expected.collect::<Vec<_>>());
+        let failed = pages(&harness, "/api/v1/jobs/100/descendants?states=Faulted", 2).await.0;
+        assert_eq!(ids(&failed), [1011, 1020, 1041, 1050]);
+        let both = "/api/v1/jobs/100/descendants?states=Faulted,Running";
+        assert_eq!(pages(&harness, both, 3).await.0.len(), 10);
+        let none = pages(&harness, "/api/v1/jobs/100/children?states=Faulted", 3).await;
+        assert!(none.0.is_empty());
+        let blockers = pages(&harness, "/api/v1/jobs/100/blockers", 2).await.0;
+        let waits = blockers.iter().map(|blocker| blocker["job"]["id"].as_u64().unwrap());
+        assert_eq!(waits.collect::<Vec<_>>(), [1010, 1021, 1030, 1031, 1040, 1051]);
+        let ancestors = harness.get("/api/v1/jobs/1010/ancestors").await.json();
+        assert_eq!(ids(ancestors["items"].as_array().unwrap()), [101, 100]);
+        assert_eq!(ancestors["nextCursor"], Value::Null);
+        harness.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_belongs_to_its_list() {
+    let harness = Harness::start(STORES[0], |_| {}).await;
+    plant(&harness).await;
+    let first = harness.get("/api/v1/jobs/100/children?limit=1").await.json();
+    let cursor = first["nextCursor"].as_str().unwrap();
+    assert_eq!(
+        harness.get(&format!("/api/v1/jobs/100/children?cursor={cursor}")).await.status,
+        200
+    );
+    for list in [
+        "/api/v1/jobs/101/children",
+        "/api/v1/jobs/100/descendants",
+        "/api/v1/jobs/100/blockers",
+        "/api/v1/jobs/100/changes",
+        "/api/v1/jobs/100/log",
+        "/api/v1/roots",
+    ] {
+        let reply = harness.get(&format!("{list}?cursor={cursor}")).await;
+        reply.assert_problem("invalid_cursor");
+    }
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_added_behind_a_cursor_is_found() {
+    let harness = Harness::start(STORES[1], |_| {}).await;
+    harness.create(100, None).await;
+    for child in 101..=104 {
+        harness.create(child, Some(100)).await;
+    }
+    let first = harness.get("/api/v1/jobs/100/children?limit=2").await.json();
+    let cursor = first["nextCursor"].as_str().unwrap();
+    let more = json!({"jobs": [{"id": 105, "name": "late"}]});
+    assert_eq!(harness.post("/api/v1/jobs/100/children", &more).await.status, 201);
+    let rest = harness.get(&format!("/api/v1/jobs/100/children?cursor={cursor}")).await.json();
+    assert_eq!(ids(rest["items"].as_array().unwrap()), [103, 104, 105]);
+    harness.stop().await;
+}

@@ -1,0 +1,18 @@
+//! The service as a whole: started in this process on a free port, spoken to over HTTP.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bad_input;
+mod command_line;
+mod crowd;
+mod examples;
+mod harness;
+mod house;
+mod http;
+mod kill;
+mod lists;
+mod process;
+mod roots;
+mod stopping;
+mod texts;
+mod writes;
