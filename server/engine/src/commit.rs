@@ -1,4 +1,5 @@
-//! Group commit: take what waits, apply it, commit it once, answer everybody.
+//! Group commit: take what waits, apply it, commit it once, answer everybody. While a commit is
+//! under way, the operations of its trees gather for the next one, and other trees go on.
 
 use std::{
     collections::HashMap,
@@ -9,27 +10,36 @@ use std::{
     time::Instant,
 };
 
-use jobtracker_model::{JobId, Repeat};
-use jobtracker_store::{Error as StoreError, Store, TreeCommit, Wanted};
+use futures_util::{
+    StreamExt,
+    future::{BoxFuture, FutureExt},
+    stream::FuturesUnordered,
+};
+use jobtracker_model::JobId;
+use jobtracker_store::{Error as StoreError, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     Error, Options, Result,
-    apply::{Became, Rules, apply},
+    apply::Rules,
+    flight::{Applied, Flight, wanted},
     ids::IdLease,
+    line::Line,
     metrics::Metrics,
     operation::{Creation, Operation, Outcome},
     wait::Waiters,
     workspace::Workspace,
 };
 
-/// How often a group is computed before its callers hear of contention.
+/// How often an operation is computed before its caller hears of contention.
 const ATTEMPTS: u32 = 10;
 
 /// An operation in the queue, and whom to answer.
 pub(crate) struct Submitted {
     pub operation: Operation,
     pub bytes: usize,
+    /// How often it has been computed in vain.
+    pub attempts: u32,
     pub reply: oneshot::Sender<Result<Outcome>>,
 }
 
@@ -39,21 +49,18 @@ pub(crate) struct Committer {
     options: Options,
     queue: mpsc::Receiver<Submitted>,
     queued_bytes: Arc<AtomicUsize>,
+    line: Line,
+    flights: FuturesUnordered<BoxFuture<'static, Landed>>,
+    ids: IdLease,
     waiters: Arc<Waiters>,
     metrics: Metrics,
-    ids: IdLease,
-    /// Taken from the queue, but too large for the group that was being made.
-    held_back: Option<Submitted>,
 }
 
-/// An operation that has been applied but not committed.
-struct Applied {
-    submitted: Submitted,
-    /// The tree that it belongs to, if there is one.
-    root: Option<JobId>,
-    outcome: Result<Outcome>,
-    /// Whose visible states it changed; told when it is committed.
-    became: Vec<Became>,
+/// A commit that has ended.
+struct Landed {
+    flight: Flight,
+    failed: HashMap<JobId, StoreError>,
+    seconds: f64,
 }
 
 impl Committer {
@@ -65,8 +72,8 @@ impl Committer {
         waiters: Arc<Waiters>,
         metrics: Metrics,
     ) -> Self {
-        let (ids, held_back) = (IdLease::default(), None);
-        Self { store, options, queue, queued_bytes, waiters, metrics, ids, held_back }
+        let (line, flights, ids) = (Line::default(), FuturesUnordered::new(), IdLease::default());
+        Self { store, options, queue, queued_bytes, line, flights, ids, waiters, metrics }
     }
 
     /// Runs on a thread of its own, so that a busy web worker cannot hold a commit up.
@@ -84,62 +91,87 @@ impl Committer {
             .expect("the system has a thread to give");
     }
 
+    /// Works until the queue is closed and everything that was in it is answered.
     async fn run(&mut self) {
-        while let Some(group) = self.next_group().await {
-            let count = u32::try_from(group.len()).unwrap_or(u32::MAX);
-            self.metrics.group_operations.observe(f64::from(count));
-            self.run_group(group).await;
+        let mut open = true;
+        loop {
+            let room = self.flights.len() < self.options.commits_at_once;
+            if room && !self.line.is_empty() {
+                let group = self.gather();
+                self.depart(group).await;
+                continue;
+            }
+            tokio::select! {
+                biased;
+                Some(landed) = self.flights.next() => self.land(landed),
+                next = self.queue.recv(), if room && open => match next {
+                    Some(submitted) => self.receive(submitted),
+                    None => open = false,
+                },
+                else => break,
+            }
         }
     }
 
-    /// The first operation that waits, and more as long as the bounds allow. `None`: the queue is
-    /// closed and empty.
-    async fn next_group(&mut self) -> Option<Vec<Submitted>> {
-        let first = match self.held_back.take() {
-            Some(first) => first,
-            None => self.queue.recv().await?,
-        };
-        let mut bytes = first.bytes;
-        let mut group = vec![first];
-        while group.len() < self.options.group_operations {
-            let Ok(next) = self.queue.try_recv() else { break };
-            if bytes + next.bytes > self.options.group_bytes {
-                self.held_back = Some(next);
+    /// Takes an operation out of the queue, to stand in line.
+    fn receive(&mut self, submitted: Submitted) {
+        self.queued_bytes.fetch_sub(submitted.bytes, Ordering::Relaxed);
+        self.metrics.waiting.dec();
+        self.line.push(submitted);
+    }
+
+    /// The first operation in line, and more as long as the bounds allow.
+    fn gather(&mut self) -> Vec<Submitted> {
+        let mut group = Vec::new();
+        let mut bytes = 0;
+        while group.len() < self.options.group_operations.max(1) {
+            if self.line.is_empty()
+                && let Ok(next) = self.queue.try_recv()
+            {
+                self.receive(next);
+            }
+            let Some(next) = self.line.pop() else { break };
+            bytes += next.bytes;
+            if bytes > self.options.group_bytes && !group.is_empty() {
+                self.line.push_front(next);
                 break;
             }
-            bytes += next.bytes;
             group.push(next);
         }
-        self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.metrics.waiting.dec_by(i64::try_from(group.len()).unwrap_or(i64::MAX));
-        Some(group)
+        group
     }
 
-    /// Computes and commits until every operation is answered.
-    async fn run_group(&mut self, mut group: Vec<Submitted>) {
-        for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                self.metrics.recomputed.inc_by(group.len() as u64);
-            }
-            group = self.take_ids(group).await;
-            if group.is_empty() {
-                return;
-            }
-            let loaded = match self.store.load(wanted(&group)).await {
-                Ok(loaded) => loaded,
-                Err(error) => return answer_all(group, &error.into()),
-            };
-            let (applied, commits) = self.apply_group(Workspace::new(loaded), group);
-            let failed = self.commit(commits).await;
-            group = self.answer(applied, &failed);
-            if group.is_empty() {
-                return;
-            }
+    /// Applies a group, as far as its trees are free, and sends it on its way.
+    async fn depart(&mut self, group: Vec<Submitted>) {
+        let group = self.take_ids(group).await;
+        if group.is_empty() {
+            return;
         }
-        for submitted in group {
-            let root = submitted.operation.subject().unwrap_or(JobId::MIN);
-            answer(submitted.reply, Err(Error::Contention(root)));
+        let loaded = match self.store.load(wanted(&group)).await {
+            Ok(loaded) => loaded,
+            Err(error) => return answer_all(group, &error.into()),
+        };
+        let space = Workspace::new(loaded);
+        let group = self.park_busy(&space, group);
+        if group.is_empty() {
+            return;
         }
+        self.metrics.group_operations.observe(group.len() as f64);
+        let rules = Rules {
+            block_updates_after_finish: self.options.block_updates_after_finish,
+            now: (self.options.clock)(),
+        };
+        let (flight, commits) = Flight::plan(space, group, rules);
+        self.line.occupy(&flight.roots, &flight.created);
+        let store = Arc::clone(&self.store);
+        #[expect(clippy::disallowed_methods, reason = "measures, decides nothing")]
+        let begun = Instant::now();
+        let flying = flight.fly(store, commits).map(move |(flight, failed)| Landed {
+            flight,
+            failed,
+            seconds: begun.elapsed().as_secs_f64(),
+        });
+        self.flights.push(flying.boxed());
     }
 
     /// Answers the reservations, and gives ids to the jobs that have none. What is left is for the
@@ -165,63 +197,55 @@ impl Committer {
         rest
     }
 
-    /// Applies each operation in the order of arrival.
-    fn apply_group(
-        &self,
-        mut space: Workspace,
-        group: Vec<Submitted>,
-    ) -> (Vec<Applied>, Vec<TreeCommit>) {
-        let rules = Rules {
-            block_updates_after_finish: self.options.block_updates_after_finish,
-            now: (self.options.clock)(),
-        };
-        let applied = group
-            .into_iter()
-            .map(|submitted| {
-                let mut became = Vec::new();
-                let outcome = apply(&mut space, &submitted.operation, rules, &mut became);
-                let subject = submitted.operation.subject();
-                let root = subject.and_then(|id| space.origin(id)).map(|origin| origin.root);
-                Applied { submitted, root, outcome, became }
-            })
-            .collect();
-        (applied, space.into_commits())
-    }
-
-    /// Commits; answers the trees for which it failed.
-    async fn commit(&self, commits: Vec<TreeCommit>) -> HashMap<JobId, StoreError> {
-        if commits.is_empty() {
-            return HashMap::new();
+    /// Lets those wait whose tree is in a commit under way: they have to see what it does.
+    fn park_busy(&mut self, space: &Workspace, group: Vec<Submitted>) -> Vec<Submitted> {
+        let mut free = Vec::with_capacity(group.len());
+        for submitted in group {
+            let subject = submitted.operation.subject();
+            let root = subject.and_then(|id| match space.origin(id) {
+                Some(origin) => Some(origin.root),
+                None => self.line.unborn(id),
+            });
+            free.extend(match root {
+                Some(root) => self.line.park(root, submitted),
+                None => Some(submitted),
+            });
         }
-        let roots: Vec<JobId> = commits.iter().map(|commit| commit.root).collect();
-        #[expect(clippy::disallowed_methods, reason = "measures, decides nothing")]
-        let begun = Instant::now();
-        let results = self.store.commit(commits).await;
-        self.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
-        let failed = roots.into_iter().zip(results);
-        failed.filter_map(|(root, result)| result.err().map(|error| (root, error))).collect()
+        free
     }
 
-    /// Answers every operation that is decided; gives back those to compute again.
-    fn answer(&self, applied: Vec<Applied>, failed: &HashMap<JobId, StoreError>) -> Vec<Submitted> {
+    /// Answers every operation of a commit that has ended; those whose tree had moved stand in
+    /// line again.
+    fn land(&mut self, landed: Landed) {
+        let Landed { flight, failed, seconds } = landed;
+        self.metrics.commit_seconds.observe(seconds);
         let mut again = Vec::new();
-        for Applied { mut submitted, root, outcome, became } in applied {
-            match root.and_then(|root| failed.get(&root)) {
-                Some(StoreError::Stale { .. }) => again.push(submitted),
-                Some(error) => answer(submitted.reply, Err(error.clone().into())),
+        for Applied { mut submitted, root, outcome, became } in flight.applied {
+            let moved = match root.and_then(|root| failed.get(&root)) {
+                Some(StoreError::Stale { .. }) => true,
+                Some(error) => {
+                    answer(submitted.reply, Err(error.clone().into()));
+                    continue;
+                }
                 None => match outcome {
-                    Err(Error::IdConflict(id)) if submitted.operation.give_back(id) => {
-                        again.push(submitted);
-                    }
-                    outcome => {
-                        self.waiters.tell(&became);
-                        self.metrics.operations.inc();
-                        answer(submitted.reply, outcome);
-                    }
+                    Err(Error::IdConflict(id)) => submitted.operation.give_back(id),
+                    _ => false,
                 },
+            };
+            submitted.attempts += u32::from(moved);
+            if moved && submitted.attempts < ATTEMPTS {
+                again.push(submitted);
+            } else if moved {
+                let root = root.unwrap_or(JobId::MIN);
+                answer(submitted.reply, Err(Error::Contention(root)));
+            } else {
+                self.waiters.tell(&became);
+                self.metrics.operations.inc();
+                answer(submitted.reply, outcome);
             }
         }
-        again
+        self.metrics.recomputed.inc_by(again.len() as u64);
+        self.line.release(&flight.roots, &flight.created, again);
     }
 }
 
@@ -242,35 +266,6 @@ async fn name_jobs(
         job.id = Some(id);
     }
     Ok(())
-}
-
-/// Everything that applying the group may look at.
-fn wanted(group: &[Submitted]) -> Wanted {
-    let mut wanted = Wanted::default();
-    for submitted in group {
-        wanted.paths.extend(submitted.operation.subject());
-        match &submitted.operation {
-            Operation::ReserveIds { .. } => {}
-            Operation::Create { jobs, .. } => {
-                wanted.paths.extend(jobs.iter().filter_map(|job| job.id));
-            }
-            Operation::Update { id, change } => {
-                let repeat = change.change_id.clone().map(Repeat::Change);
-                wanted.repeats.extend(repeat.map(|key| (*id, key)));
-            }
-            Operation::SetOptions { id, .. } => {
-                wanted.definitions.insert(*id);
-            }
-            Operation::AppendLog { id, lines } => {
-                let repeat = lines.append_id.clone().map(Repeat::Append);
-                wanted.repeats.extend(repeat.map(|key| (*id, key)));
-            }
-            Operation::PutAttachment { id, key, .. } | Operation::DeleteAttachment { id, key } => {
-                wanted.attachments.insert((*id, key.clone()));
-            }
-        }
-    }
-    wanted
 }
 
 fn answer_all(group: Vec<Submitted>, error: &Error) {

@@ -34,6 +34,8 @@ pub struct Options {
     pub group_operations: usize,
     /// Bytes of operations that go into one commit, about; a larger one goes alone.
     pub group_bytes: usize,
+    /// Commits that may be under way at once, each of other trees; at least 1.
+    pub commits_at_once: usize,
     /// Whether updates to finished jobs change nothing.
     pub block_updates_after_finish: bool,
     /// The clock.
@@ -49,6 +51,7 @@ impl Options {
             queue_bytes: 128 * 1024 * 1024,
             group_operations: 1_000,
             group_bytes: 8 * 1024 * 1024,
+            commits_at_once: 2,
             block_updates_after_finish: true,
             clock,
         }
@@ -84,6 +87,7 @@ impl Engine {
     /// The system has no thread to give.
     #[must_use]
     pub fn start(store: Arc<dyn Store>, options: Options) -> Self {
+        let options = Options { commits_at_once: options.commits_at_once.max(1), ..options };
         let (queue, waiting) = mpsc::channel(options.queue_operations.max(1));
         let (end, ended) = watch::channel(false);
         let waiters = Arc::new(Waiters::default());
@@ -248,7 +252,7 @@ impl Engine {
     async fn submit(&self, operation: Operation) -> Result<Outcome> {
         let bytes = operation.bytes();
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Submitted { operation, bytes, reply })?;
+        self.enqueue(Submitted { operation, bytes, attempts: 0, reply })?;
         answer.await.unwrap_or(Err(Error::ShuttingDown))
     }
 

@@ -2,7 +2,7 @@
 //! groups, and answers when they are durable.
 //!
 //! Reading order: [`Engine`] is the door (a bounded queue), `commit` takes what waits and makes
-//! one durable commit of it, `apply` is pure and knows the rules through the model, `wait` tells
+//! one durable commit of it (a `flight`; who has to wait for one stands in `line`), `apply` is pure and knows the rules through the model, `wait` tells
 //! those who wait for a state. Nothing here knows HTTP or a database driver.
 
 #![warn(missing_docs)]
@@ -13,7 +13,9 @@ mod operation;
 mod handle;
 
 mod commit;
+mod flight;
 mod ids;
+mod line;
 mod workspace;
 
 mod apply;

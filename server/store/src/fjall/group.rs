@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     coding::{self, LineRow},
     failure,
-    front::{Changed, Moment},
+    front::{Changed, Front, Moment},
     keys::{self, Part},
     tables::{self, Tables},
 };
@@ -16,6 +16,7 @@ use crate::{Error, Origin, Result, RootKey, Row, TreeCommit, Version, view::Chil
 /// Everything that one durable batch will write, and the present that it is based on.
 pub struct Group<'a> {
     tables: &'a Tables,
+    front: &'a Front,
     moment: &'a Moment,
     writes: Vec<Write<'a>>,
     next_id: Option<u64>,
@@ -33,9 +34,10 @@ struct Write<'a> {
 }
 
 impl<'a> Group<'a> {
-    pub fn new(tables: &'a Tables, moment: &'a Moment) -> Self {
+    pub fn new(tables: &'a Tables, front: &'a Front, moment: &'a Moment) -> Self {
         Self {
             tables,
+            front,
             moment,
             writes: Vec::new(),
             next_id: None,
@@ -56,6 +58,11 @@ impl<'a> Group<'a> {
 
     /// Writes the group and waits until it is durable.
     pub fn commit(&mut self) -> fjall::Result<()> {
+        // Rows that are neighbours go into the write buffer one after the other, while the way to
+        // them is still in the processor's cache.
+        self.writes.sort_unstable_by(|one, other| {
+            (one.keyspace.id(), &one.key).cmp(&(other.keyspace.id(), &other.key))
+        });
         let mut batch = self.tables.batch(self.writes.len());
         for Write { keyspace, key, value } in self.writes.drain(..) {
             match value {
@@ -104,6 +111,9 @@ impl<'a> Group<'a> {
         // A tree without a root is not there, so its version need not be looked for.
         if root.get() > self.moment.max_id {
             return Ok(Some(0));
+        }
+        if let Some(version) = self.front.version_at(self.moment.epoch, root) {
+            return Ok(Some(version));
         }
         let key = keys::version(root);
         let version = tables::get(&self.moment.snapshot, &self.tables.index, &key, "version")?;

@@ -4,8 +4,8 @@
 //! the file there, wherever it stands. So the journals are looked at before it may open them.
 //!
 //! A batch is `1, items: u32, seqno: u64`, then the items, then `3, checksum: u64, "FJL", 3`. An
-//! item is `2, kind, compression, keyspace: u64, key: u16, value: u32, stored: u32`, the key and the
-//! value; or `4, keyspace: u64`. Numbers are little-endian. The checksum is xxh3 of the items.
+//! item is `2, kind, compression, keyspace: u64, key: u16, value: u32, stored: u32`, the key and
+//! the value; or `4, keyspace: u64`. Numbers are little-endian. The checksum is xxh3 of the items.
 
 use std::io::{self, ErrorKind, Read};
 

@@ -46,7 +46,7 @@ impl SpaceGuard {
             return Ok(());
         }
         Err(Error::Full(format!(
-            "{} has {} MiB left and {} MiB are kept free; make room or give the store a larger disk",
+            "{} has {} MiB left, {} MiB are kept free; make room or give the store a larger disk",
             self.directory.display(),
             self.free >> 20,
             floor >> 20,

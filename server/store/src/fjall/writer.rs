@@ -83,7 +83,7 @@ impl Writer {
         let front = Arc::clone(&self.front);
         let tables = Arc::clone(&self.tables);
         let moment = front.now();
-        let mut plan = Group::new(&tables, &moment);
+        let mut plan = Group::new(&tables, &front, &moment);
         let mut commits = Vec::new();
         let mut reservations = Vec::new();
         for work in group {

@@ -8,7 +8,7 @@ use std::sync::{
 
 use jobtracker_model::State;
 use jobtracker_store::{
-    Store,
+    Store, Wanted,
     fjall::{FjallOptions, FjallStore},
 };
 
@@ -42,7 +42,11 @@ async fn watch(node_cache_bytes: u64) {
             let mut child = number;
             while !over.load(Ordering::Relaxed) {
                 child = child % CHILDREN + 1;
-                look(&*store, ROOT + child, number % 2 == 0).await;
+                match number {
+                    0 => child_then_root(&*store, ROOT + child).await,
+                    1 => root_then_child(&*store, ROOT + child).await,
+                    _ => together(&*store, ROOT + child).await,
+                }
                 reads.fetch_add(1, Ordering::Relaxed);
             }
         }));
@@ -50,7 +54,7 @@ async fn watch(node_cache_bytes: u64) {
     // Every commit reports something of each child and adds one line to the root's log: the number
     // of changes of any child is always that of the root's lines and the creation.
     let mut commits = 0;
-    while (commits < 100 || reads.load(Ordering::Relaxed) < 600)
+    while (commits < 60 || reads.load(Ordering::Relaxed) < 300)
         && !readers.iter().any(tokio::task::JoinHandle::is_finished)
     {
         let state = [State::Running, State::Warning][commits % 2];
@@ -69,16 +73,34 @@ async fn watch(node_cache_bytes: u64) {
     store.close().await;
 }
 
-async fn look(store: &dyn Store, child: u64, child_first: bool) {
-    let changes =
-        async || u64::from(store.get_job(id(child)).await.unwrap().unwrap().status.changes);
-    let lines =
-        async || u64::from(store.get_job(id(ROOT)).await.unwrap().unwrap().status.log_lines);
-    if child_first {
-        let (child, root) = (changes().await, lines().await + 1);
-        assert!(child <= root, "the child was at {child}, then its parent at {root}");
-    } else {
-        let (root, child) = (lines().await + 1, changes().await);
-        assert!(root <= child, "the parent was at {root}, then its child at {child}");
+async fn changes(store: &dyn Store, child: u64) -> u32 {
+    store.get_job(id(child)).await.unwrap().unwrap().status.changes
+}
+
+async fn lines(store: &dyn Store) -> u32 {
+    store.get_job(id(ROOT)).await.unwrap().unwrap().status.log_lines
+}
+
+async fn child_then_root(store: &dyn Store, child: u64) {
+    let (child, root) = (changes(store, child).await, lines(store).await + 1);
+    assert!(child <= root, "the child was at {child}, then its parent at {root}");
+}
+
+async fn root_then_child(store: &dyn Store, child: u64) {
+    let (root, child) = (lines(store).await + 1, changes(store, child).await);
+    assert!(root <= child, "the parent was at {root}, then its child at {child}");
+}
+
+/// Rows of one answer, of which some come from memory and others from the disk.
+async fn together(store: &dyn Store, child: u64) {
+    let behind = (child..child + 10).map(|child| id(ROOT + child % CHILDREN + 1));
+    let wanted = Wanted { paths: behind.collect(), ..Wanted::default() };
+    let loaded = store.load(wanted).await.unwrap();
+    let root = loaded.nodes[&id(ROOT)].status.log_lines + 1;
+    assert_eq!(loaded.versions[&id(ROOT)], u64::from(root), "the version of the root");
+    for (child, node) in loaded.nodes {
+        if child != id(ROOT) {
+            assert_eq!(node.status.changes, root, "{child} and its parent in one answer");
+        }
     }
 }

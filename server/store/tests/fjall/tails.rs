@@ -3,9 +3,10 @@
 use std::{fs, path::Path};
 
 use jobtracker_model::State;
+use jobtracker_store::Error;
 
 use crate::{
-    disk::{copy, files, garbage, journal, open, overwrite, used},
+    disk::{copy, files, garbage, journal, open, overwrite, refused, used},
     forest::{Tree, id},
 };
 
@@ -121,4 +122,36 @@ async fn bytes_behind_the_last_batch() {
             assert!(written.survives(&format!("{len} bytes {gap} behind"), spoil).await);
         }
     }
+}
+
+/// The last batch is that of the last journal with any batch; before it nothing may be missing.
+#[tokio::test]
+async fn a_torn_batch_in_one_of_two_journals() {
+    let written = written().await;
+    let split = |behind: &'static [u8], cut: u64, moved: bool| {
+        move |journal: &Path| {
+            let bytes = fs::read(journal).unwrap();
+            let (first, second) = bytes.split_at(written.begin as usize);
+            let next = journal.with_file_name("1.jnl");
+            if moved {
+                fs::write(journal, &first[..first.len() - cut as usize]).unwrap();
+                fs::write(next, second).unwrap();
+            } else {
+                fs::write(journal, &bytes[..(written.end - cut) as usize]).unwrap();
+                fs::write(next, behind).unwrap();
+            }
+        }
+    };
+    let written = &written;
+    assert!(written.survives("two journals", split(b"", 0, true)).await);
+    assert!(written.survives("an empty second one", split(b"", 0, false)).await);
+    assert!(written.survives("a second one of zeros", split(&[0; 5000], 0, false)).await);
+    assert!(!written.survives("torn before an empty one", split(b"", 5, false)).await);
+    assert!(!written.survives("torn before zeros", split(&[0; 5000], 5, false)).await);
+
+    let copied = tempfile::tempdir().unwrap();
+    copy(&written.directory.path().join("image"), copied.path());
+    split(b"", 5, true)(&journal(copied.path()));
+    let error = refused(copied.path());
+    assert!(matches!(&error, Error::Corrupt(what) if what.contains("0.jnl")), "{error}");
 }

@@ -1,0 +1,108 @@
+//! A group of operations that has been applied and is being committed.
+
+use std::{collections::HashMap, sync::Arc};
+
+use jobtracker_model::{JobId, Repeat};
+use jobtracker_store::{
+    Error as StoreError, Result as StoreResult, Row, Store, TreeCommit, Wanted,
+};
+
+use crate::{
+    Result,
+    apply::{Became, Rules, apply},
+    commit::Submitted,
+    operation::{Operation, Outcome},
+    workspace::Workspace,
+};
+
+/// Operations on their way to the store, and what is to be told when they are there.
+pub(crate) struct Flight {
+    pub applied: Vec<Applied>,
+    /// The trees that change.
+    pub roots: Vec<JobId>,
+    /// The jobs that are created, each with its tree.
+    pub created: Vec<(JobId, JobId)>,
+}
+
+/// An operation that has been applied but not committed.
+pub(crate) struct Applied {
+    pub submitted: Submitted,
+    /// The tree that it belongs to, if there is one.
+    pub root: Option<JobId>,
+    pub outcome: Result<Outcome>,
+    /// Whose visible states it changed; told when it is committed.
+    pub became: Vec<Became>,
+}
+
+impl Flight {
+    /// Applies each operation in the order of arrival.
+    pub fn plan(
+        mut space: Workspace,
+        group: Vec<Submitted>,
+        rules: Rules,
+    ) -> (Self, Vec<TreeCommit>) {
+        let applied = group
+            .into_iter()
+            .map(|submitted| {
+                let mut became = Vec::new();
+                let outcome = apply(&mut space, &submitted.operation, rules, &mut became);
+                let subject = submitted.operation.subject();
+                let root = subject.and_then(|id| space.origin(id)).map(|origin| origin.root);
+                Applied { submitted, root, outcome, became }
+            })
+            .collect();
+        let commits = space.into_commits();
+        let roots = commits.iter().map(|commit| commit.root).collect();
+        let created = commits.iter().flat_map(created).collect();
+        (Self { applied, roots, created }, commits)
+    }
+
+    /// Commits, and comes back with the trees for which that failed.
+    pub async fn fly(
+        self,
+        store: Arc<dyn Store>,
+        commits: Vec<TreeCommit>,
+    ) -> (Self, HashMap<JobId, StoreError>) {
+        let results: Vec<StoreResult<()>> =
+            if commits.is_empty() { Vec::new() } else { store.commit(commits).await };
+        let answered = self.roots.iter().zip(results);
+        let failed = answered.filter_map(|(root, result)| Some((*root, result.err()?))).collect();
+        (self, failed)
+    }
+}
+
+fn created(commit: &TreeCommit) -> impl Iterator<Item = (JobId, JobId)> {
+    commit.rows.iter().filter_map(|row| match row {
+        Row::Job { id, .. } => Some((*id, commit.root)),
+        _ => None,
+    })
+}
+
+/// Everything that applying the group may look at.
+pub(crate) fn wanted(group: &[Submitted]) -> Wanted {
+    let mut wanted = Wanted::default();
+    for submitted in group {
+        wanted.paths.extend(submitted.operation.subject());
+        match &submitted.operation {
+            Operation::ReserveIds { .. } => {}
+            Operation::Create { jobs, .. } => {
+                wanted.paths.extend(jobs.iter().filter_map(|job| job.id));
+            }
+            Operation::Update { id, change } => {
+                let repeat = change.change_id.clone().map(Repeat::Change);
+                wanted.repeats.extend(repeat.map(|key| (*id, key)));
+            }
+            Operation::SetOptions { id, .. } => {
+                wanted.definitions.insert(*id);
+            }
+            Operation::AppendLog { id, lines } => {
+                let repeat = lines.append_id.clone().map(Repeat::Append);
+                wanted.repeats.extend(repeat.map(|key| (*id, key)));
+            }
+            Operation::PutAttachment { id, key, .. } | Operation::DeleteAttachment { id, key } => {
+                wanted.attachments.insert((*id, key.clone()));
+            }
+        }
+    }
+    wanted
+}
