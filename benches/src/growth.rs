@@ -21,7 +21,7 @@ const REPEATS: usize = 5;
 pub fn run(jobs: u64, time: Duration) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let service = Server::jobtracker(folder.path())?;
-    let target = Target::new(service.addr);
+    let target = Target::new(service.addr, 1);
     let idle = service.resident_mb()?;
     let mut there = 0;
     let mut grow = |size: u64| -> Result<()> {

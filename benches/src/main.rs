@@ -21,7 +21,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Rounds; the median of them is shown.
+    /// Rounds; the median of them is shown. 0 leaves them out.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Seconds for each shape in each round.
@@ -36,6 +36,9 @@ struct Arguments {
     /// Where that service listens.
     #[arg(long)]
     at: Option<SocketAddr>,
+    /// The first id that it uses there.
+    #[arg(long, default_value_t = 1)]
+    first_id: u64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -62,9 +65,11 @@ fn main() -> Result<()> {
     }
     let seconds = Duration::from_secs_f64(arguments.seconds);
     if let (Some(shape), Some(at)) = (arguments.only, arguments.at) {
-        return rounds::run_one(shape, at, seconds);
+        return rounds::run_one(shape, at, arguments.first_id, seconds);
     }
-    rounds::run(arguments.rounds, seconds)?;
+    if arguments.rounds > 0 {
+        rounds::run(arguments.rounds, seconds)?;
+    }
     if arguments.growth > 0 {
         growth::run(arguments.growth, seconds)?;
     }

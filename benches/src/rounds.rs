@@ -47,7 +47,7 @@ pub fn run(rounds: usize, time: Duration) -> Result<()> {
 
 fn measure(seen: &mut Seen, service: &Server, echo: &Server, time: Duration) -> Result<()> {
     let until = Until::Elapsed(time);
-    let target = Target::new(service.addr);
+    let target = Target::new(service.addr, 1);
     seen.echo_alone.push(shapes::echo_post(echo.addr, 1, until)?);
     seen.alone.push(target.create_roots(1, until)?);
     seen.echo_post.push(shapes::echo_post(echo.addr, CONNECTIONS, until)?);
@@ -64,9 +64,9 @@ fn measure(seen: &mut Seen, service: &Server, echo: &Server, time: Duration) -> 
 }
 
 /// One shape, once.
-pub fn run_one(shape: Shape, at: SocketAddr, time: Duration) -> Result<()> {
+pub fn run_one(shape: Shape, at: SocketAddr, first_id: u64, time: Duration) -> Result<()> {
     let until = Until::Elapsed(time);
-    let target = Target::new(at);
+    let target = Target::new(at, first_id);
     let mut series = Series::default();
     series.push(match shape {
         Shape::Alone => target.create_roots(1, until)?,

@@ -20,8 +20,8 @@ pub struct Target {
 }
 
 impl Target {
-    pub fn new(addr: SocketAddr) -> Self {
-        Self { addr, next_id: Cell::new(1) }
+    pub fn new(addr: SocketAddr, first_id: u64) -> Self {
+        Self { addr, next_id: Cell::new(first_id) }
     }
 
     fn id(&self) -> u64 {

@@ -128,13 +128,19 @@ fn listen(
 }
 
 fn options(config: &Config) -> Options {
-    let EngineConfig { queue_operations, queue_bytes, group_operations, group_bytes } =
-        config.engine;
+    let EngineConfig {
+        queue_operations,
+        queue_bytes,
+        group_operations,
+        group_bytes,
+        commits_at_once,
+    } = config.engine;
     Options {
         queue_operations,
         queue_bytes,
         group_operations,
         group_bytes,
+        commits_at_once,
         block_updates_after_finish: config.jobs.block_updates_after_finish,
         ..Options::new(clock::now)
     }

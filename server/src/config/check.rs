@@ -17,6 +17,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     within("engine.queue_bytes", engine.queue_bytes, 1 << 20, 1 << 34)?;
     within("engine.group_operations", engine.group_operations, 1, 100_000)?;
     within("engine.group_bytes", engine.group_bytes, 1 << 16, 1 << 30)?;
+    within("engine.commits_at_once", engine.commits_at_once, 1, 64)?;
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log.filter) {
         return Err(bad("log.filter", format!("is not a filter: {error}")));
     }

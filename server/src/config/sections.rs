@@ -112,6 +112,8 @@ pub struct EngineConfig {
     pub group_operations: usize,
     /// Bytes of operations in one commit.
     pub group_bytes: usize,
+    /// Commits under way at once, each of other trees.
+    pub commits_at_once: usize,
 }
 
 /// Section `jobs`.

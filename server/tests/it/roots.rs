@@ -155,7 +155,7 @@ async fn a_bad_expression_is_told_where() {
     assert!(detail("tags[0] > 'a'").await.contains("job 7"));
     // A time that a job does not have yet is no mistake.
     let page = roots(&harness, &[("expression", "endTime >= createTime")]).await;
-    assert_eq!((page.status.as_u16(), page.json()["total"].as_u64()), (200, Some(0)));
+    assert_eq!((page.status, page.json()["total"].as_u64()), (200, Some(0)));
     harness.stop().await;
 }
 

@@ -23,6 +23,7 @@ fn the_defaults_are_valid_and_follow_the_limits_of_the_model() {
     assert_eq!(config.engine.queue_bytes, engine.queue_bytes);
     assert_eq!(config.engine.group_operations, engine.group_operations);
     assert_eq!(config.engine.group_bytes, engine.group_bytes);
+    assert_eq!(config.engine.commits_at_once, engine.commits_at_once);
 }
 
 #[test]
