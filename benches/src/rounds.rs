@@ -12,6 +12,8 @@ use crate::{
     table::{self, Series, median},
 };
 
+/// Requests to each server before anything is measured: caches grow and connections are made.
+const WARM_UP: u64 = 100_000;
 /// Items on the pages that are read.
 const PAGE: f64 = 200.0;
 
@@ -48,6 +50,8 @@ pub fn run(rounds: usize, time: Duration) -> Result<()> {
 fn measure(seen: &mut Seen, service: &Server, echo: &Server, time: Duration) -> Result<()> {
     let until = Until::Elapsed(time);
     let target = Target::new(service.addr, 1);
+    target.create_roots(CONNECTIONS, Until::Requests(WARM_UP))?;
+    shapes::echo_post(echo.addr, CONNECTIONS, Until::Requests(WARM_UP))?;
     seen.echo_alone.push(shapes::echo_post(echo.addr, 1, until)?);
     seen.alone.push(target.create_roots(1, until)?);
     seen.echo_post.push(shapes::echo_post(echo.addr, CONNECTIONS, until)?);

@@ -51,7 +51,7 @@ impl Options {
             queue_bytes: 128 * 1024 * 1024,
             group_operations: 1_000,
             group_bytes: 8 * 1024 * 1024,
-            commits_at_once: 2,
+            commits_at_once: 4,
             block_updates_after_finish: true,
             clock,
         }
