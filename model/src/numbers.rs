@@ -18,11 +18,11 @@ pub struct Children {
 impl Children {
     /// Moves one child from one category to another; `None` is a child that is new.
     pub(crate) fn shift(&mut self, before: Option<Category>, after: Option<Category>) {
-        if let Some(before) = before {
-            *self.of(before) -= 1;
+        if let Some(number) = before.map(|before| self.of(before)) {
+            *number = number.checked_sub(1).expect("numbers of children are exact");
         }
-        if let Some(after) = after {
-            *self.of(after) += 1;
+        if let Some(number) = after.map(|after| self.of(after)) {
+            *number += 1;
         }
     }
 

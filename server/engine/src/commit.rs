@@ -1,14 +1,7 @@
 //! Group commit: take what waits, apply it, commit it once, answer everybody. While a commit is
 //! under way, the operations of its trees gather for the next one, and other trees go on.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Instant,
-};
+use std::{collections::HashMap, pin::pin, sync::Arc, time::Instant};
 
 use futures_util::{
     StreamExt,
@@ -16,8 +9,8 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use jobtracker_model::JobId;
-use jobtracker_store::{Error as StoreError, Store};
-use tokio::sync::{mpsc, oneshot, watch};
+use jobtracker_store::{Error as StoreError, Loaded, Result as StoreResult, Store};
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     Error, Options, Result,
@@ -26,35 +19,32 @@ use crate::{
     ids::IdLease,
     line::Line,
     metrics::Metrics,
-    operation::{Creation, Operation, Outcome},
+    operation::{Operation, Outcome, Submitted},
     wait::Waiters,
     workspace::Workspace,
 };
 
+/// Ids that are taken from the store at once for all operations of a group, about.
+const IDS_AT_ONCE: u32 = 10_000_000;
 /// How often an operation is computed before its caller hears of contention.
 const ATTEMPTS: u32 = 10;
-
-/// An operation in the queue, and whom to answer.
-pub(crate) struct Submitted {
-    pub operation: Operation,
-    pub bytes: usize,
-    /// How often it has been computed in vain.
-    pub attempts: u32,
-    pub reply: oneshot::Sender<Result<Outcome>>,
-}
 
 /// The one who commits.
 pub(crate) struct Committer {
     store: Arc<dyn Store>,
     options: Options,
     queue: mpsc::Receiver<Submitted>,
-    queued_bytes: Arc<AtomicUsize>,
     line: Line,
     flights: FuturesUnordered<BoxFuture<'static, Landed>>,
+    /// Commits that have ended and whose trees are still held busy.
+    landed: Vec<Released>,
     ids: IdLease,
     waiters: Arc<Waiters>,
     metrics: Metrics,
 }
+
+/// The trees that a commit held, the jobs that it created, and what has to be computed again.
+type Released = (Vec<JobId>, Vec<(JobId, JobId)>, Vec<Submitted>);
 
 /// A commit that has ended.
 struct Landed {
@@ -68,12 +58,12 @@ impl Committer {
         store: Arc<dyn Store>,
         options: Options,
         queue: mpsc::Receiver<Submitted>,
-        queued_bytes: Arc<AtomicUsize>,
         waiters: Arc<Waiters>,
         metrics: Metrics,
     ) -> Self {
-        let (line, flights, ids) = (Line::default(), FuturesUnordered::new(), IdLease::default());
-        Self { store, options, queue, queued_bytes, line, flights, ids, waiters, metrics }
+        let (line, ids) = (Line::default(), IdLease::default());
+        let (flights, landed) = (FuturesUnordered::new(), Vec::new());
+        Self { store, options, queue, line, flights, landed, ids, waiters, metrics }
     }
 
     /// Runs on a thread of its own, so that a busy web worker cannot hold a commit up.
@@ -103,21 +93,17 @@ impl Committer {
             }
             tokio::select! {
                 biased;
-                Some(landed) = self.flights.next() => self.land(landed),
+                Some(landed) = self.flights.next() => {
+                    self.land(landed);
+                    self.release_landed();
+                }
                 next = self.queue.recv(), if room && open => match next {
-                    Some(submitted) => self.receive(submitted),
+                    Some(submitted) => self.line.push(submitted),
                     None => open = false,
                 },
                 else => break,
             }
         }
-    }
-
-    /// Takes an operation out of the queue, to stand in line.
-    fn receive(&mut self, submitted: Submitted) {
-        self.queued_bytes.fetch_sub(submitted.bytes, Ordering::Relaxed);
-        self.metrics.waiting.dec();
-        self.line.push(submitted);
     }
 
     /// The first operation in line, and more as long as the bounds allow.
@@ -128,10 +114,10 @@ impl Committer {
             if self.line.is_empty()
                 && let Ok(next) = self.queue.try_recv()
             {
-                self.receive(next);
+                self.line.push(next);
             }
             let Some(next) = self.line.pop() else { break };
-            bytes += next.bytes;
+            bytes += next.share.bytes;
             if bytes > self.options.group_bytes && !group.is_empty() {
                 self.line.push_front(next);
                 break;
@@ -144,15 +130,9 @@ impl Committer {
     /// Applies a group, as far as its trees are free, and sends it on its way.
     async fn depart(&mut self, group: Vec<Submitted>) {
         let group = self.take_ids(group).await;
-        if group.is_empty() {
-            return;
-        }
-        let loaded = match self.store.load(wanted(&group)).await {
-            Ok(loaded) => loaded,
-            Err(error) => return answer_all(group, &error.into()),
-        };
-        let space = Workspace::new(loaded);
+        let (group, space) = self.load(group).await;
         let group = self.park_busy(&space, group);
+        self.release_landed();
         if group.is_empty() {
             return;
         }
@@ -174,24 +154,80 @@ impl Committer {
         self.flights.push(flying.boxed());
     }
 
+    /// Loads what the group needs. An operation whose rows cannot be read is answered so, and does
+    /// not drag the others down.
+    async fn load(&mut self, mut group: Vec<Submitted>) -> (Vec<Submitted>, Workspace) {
+        loop {
+            if group.is_empty() {
+                return (group, Workspace::new(Loaded::default()));
+            }
+            let error = match self.ask(&group).await {
+                Ok(loaded) => return (group, Workspace::new(loaded)),
+                Err(error) => error,
+            };
+            if group.len() == 1 || !matches!(error, StoreError::Corrupt(_)) {
+                answer_all(std::mem::take(&mut group), &error.into());
+                continue;
+            }
+            let mut sound = Vec::with_capacity(group.len());
+            for submitted in group {
+                match self.ask(std::slice::from_ref(&submitted)).await {
+                    Ok(_) => sound.push(submitted),
+                    Err(error) => answer(submitted, Err(error.into())),
+                }
+            }
+            group = sound;
+        }
+    }
+
+    async fn ask(&mut self, group: &[Submitted]) -> StoreResult<Loaded> {
+        let store = Arc::clone(&self.store);
+        let wanted = wanted(group);
+        self.meanwhile(async move { store.load(wanted).await }).await
+    }
+
+    /// Waits for something while the commits under way go on and are answered. Their trees stay
+    /// busy until [`release_landed`](Self::release_landed): what is being loaded may be from before
+    /// they ended.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                Some(landed) = self.flights.next() => self.land(landed),
+                done = &mut work => return done,
+            }
+        }
+    }
+
     /// Answers the reservations, and gives ids to the jobs that have none. What is left is for the
     /// trees.
     async fn take_ids(&mut self, group: Vec<Submitted>) -> Vec<Submitted> {
+        for id in group.iter().flat_map(|submitted| submitted.operation.created()) {
+            self.ids.avoid(id);
+        }
+        let needed = |submitted: &Submitted| submitted.operation.ids_needed();
+        let mut more = group.iter().map(needed).fold(0, u32::saturating_add).min(IDS_AT_ONCE);
         let mut rest = Vec::with_capacity(group.len());
         for mut submitted in group {
-            let done = match &mut submitted.operation {
-                Operation::ReserveIds { count } => {
-                    let first = self.ids.take(&*self.store, *count).await;
-                    Some(first.map(|first| Outcome::Reserved { first }))
+            let count = submitted.operation.ids_needed();
+            if count == 0 {
+                rest.push(submitted);
+                continue;
+            }
+            more = more.saturating_sub(count);
+            let (store, mut ids) = (Arc::clone(&self.store), std::mem::take(&mut self.ids));
+            let first = self.meanwhile(ids.take(&*store, count, more)).await;
+            self.ids = ids;
+            match (first, &submitted.operation) {
+                (Err(error), _) => answer(submitted, Err(error.into())),
+                (Ok(first), Operation::ReserveIds { .. }) => {
+                    answer(submitted, Ok(Outcome::Reserved { first }));
                 }
-                Operation::Create { jobs, .. } => {
-                    name_jobs(&mut self.ids, &*self.store, jobs).await.err().map(Err)
+                (Ok(first), _) => {
+                    submitted.operation.name_jobs(first);
+                    rest.push(submitted);
                 }
-                _ => None,
-            };
-            match done {
-                Some(outcome) => answer(submitted.reply, outcome.map_err(Error::from)),
-                None => rest.push(submitted),
             }
         }
         rest
@@ -214,8 +250,15 @@ impl Committer {
         free
     }
 
-    /// Answers every operation of a commit that has ended; those whose tree had moved stand in
-    /// line again.
+    /// Lets the trees of ended commits go on.
+    fn release_landed(&mut self) {
+        for (roots, created, again) in self.landed.drain(..) {
+            self.line.release(&roots, &created, again);
+        }
+    }
+
+    /// Answers every operation of a commit that has ended; those whose tree had moved will stand
+    /// in line again.
     fn land(&mut self, landed: Landed) {
         let Landed { flight, failed, seconds } = landed;
         self.metrics.commit_seconds.observe(seconds);
@@ -224,11 +267,14 @@ impl Committer {
             let moved = match root.and_then(|root| failed.get(&root)) {
                 Some(StoreError::Stale { .. }) => true,
                 Some(error) => {
-                    answer(submitted.reply, Err(error.clone().into()));
+                    answer(submitted, Err(error.clone().into()));
                     continue;
                 }
                 None => match outcome {
-                    Err(Error::IdConflict(id)) => submitted.operation.give_back(id),
+                    // The job that is in the way may be one of a tree that failed.
+                    Err(Error::IdConflict(id)) => {
+                        submitted.operation.give_back(id) || !failed.is_empty()
+                    }
                     _ => false,
                 },
             };
@@ -237,44 +283,28 @@ impl Committer {
                 again.push(submitted);
             } else if moved {
                 let root = root.unwrap_or(JobId::MIN);
-                answer(submitted.reply, Err(Error::Contention(root)));
+                answer(submitted, Err(Error::Contention(root)));
             } else {
                 self.waiters.tell(&became);
                 self.metrics.operations.inc();
-                answer(submitted.reply, outcome);
+                answer(submitted, outcome);
             }
         }
         self.metrics.recomputed.inc_by(again.len() as u64);
-        self.line.release(&flight.roots, &flight.created, again);
+        self.landed.push((flight.roots, flight.created, again));
     }
-}
-
-/// Gives ids that follow each other to the jobs that have none.
-async fn name_jobs(
-    ids: &mut IdLease,
-    store: &dyn Store,
-    jobs: &mut [Creation],
-) -> std::result::Result<(), StoreError> {
-    let nameless = jobs.iter().filter(|job| job.id.is_none()).count();
-    if nameless == 0 {
-        return Ok(());
-    }
-    let count = u32::try_from(nameless).expect("jobs of a request are counted");
-    let first = ids.take(store, count).await?.get();
-    let fresh = (first..).map_while(JobId::new);
-    for (job, id) in jobs.iter_mut().filter(|job| job.id.is_none()).zip(fresh) {
-        job.id = Some(id);
-    }
-    Ok(())
 }
 
 fn answer_all(group: Vec<Submitted>, error: &Error) {
     for submitted in group {
-        answer(submitted.reply, Err(error.clone()));
+        answer(submitted, Err(error.clone()));
     }
 }
 
-fn answer(reply: oneshot::Sender<Result<Outcome>>, outcome: Result<Outcome>) {
+fn answer(submitted: Submitted, outcome: Result<Outcome>) {
+    let Submitted { share, reply, .. } = submitted;
+    // Whoever is answered may ask for more at once: there has to be room for it.
+    drop(share);
     // Whoever asked may have gone; what was done stays done.
     let _ = reply.send(outcome);
 }

@@ -10,8 +10,7 @@ use jobtracker_store::{
 use crate::{
     Result,
     apply::{Became, Rules, apply},
-    commit::Submitted,
-    operation::{Operation, Outcome},
+    operation::{Operation, Outcome, Submitted},
     workspace::Workspace,
 };
 

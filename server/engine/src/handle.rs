@@ -1,34 +1,29 @@
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use jobtracker_model::{
     Created, CreatedChildren, IdBlock, JobId, LogAppended, NewChange, NewJob, NewLogLines, State,
     StateSet, Timestamp, Updated, Waited,
 };
-use jobtracker_store::Store;
+use jobtracker_store::{Error as StoreError, Store};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     Error, Result,
-    commit::{Committer, Submitted},
+    bounds::Bounds,
+    commit::Committer,
     metrics::Metrics,
-    operation::{Operation, Outcome},
+    operation::{Operation, Outcome, Submitted},
     wait::Waiters,
 };
 
 /// Bounds and rules of an engine.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Operations that may wait; past it callers get [`Error::Overloaded`].
+    /// Operations that may be taken and not answered; past it callers get [`Error::Overloaded`].
     pub queue_operations: usize,
-    /// Bytes of operations that may wait, about; likewise.
+    /// Bytes of such operations, about; likewise.
     pub queue_bytes: usize,
     /// Operations that go into one commit.
     pub group_operations: usize,
@@ -67,8 +62,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     /// None once the engine takes no more.
     queue: Mutex<Option<mpsc::Sender<Submitted>>>,
-    queued_bytes: Arc<AtomicUsize>,
-    queue_bytes: usize,
+    bounds: Arc<Bounds>,
     /// True when the last commit is done.
     ended: watch::Receiver<bool>,
     store: Arc<dyn Store>,
@@ -92,19 +86,18 @@ impl Engine {
         let (end, ended) = watch::channel(false);
         let waiters = Arc::new(Waiters::default());
         let metrics = Metrics::default();
-        let queued_bytes = Arc::new(AtomicUsize::new(0));
-        let queue_bytes = options.queue_bytes;
+        let bounds =
+            Bounds::new(options.queue_operations.max(1), options.queue_bytes, metrics.clone());
         let committer = Committer::new(
             Arc::clone(&store),
             options,
             waiting,
-            Arc::clone(&queued_bytes),
             Arc::clone(&waiters),
             metrics.clone(),
         );
         committer.spawn(end);
         let queue = Mutex::new(Some(queue));
-        Self(Arc::new(Inner { queue, queued_bytes, queue_bytes, ended, store, waiters, metrics }))
+        Self(Arc::new(Inner { queue, bounds, ended, store, waiters, metrics }))
     }
 
     /// Reserves `count` ids that follow each other. Safe to repeat: ids that are lost leave a gap.
@@ -227,6 +220,17 @@ impl Engine {
         }
     }
 
+    /// Whether the engine takes operations.
+    ///
+    /// # Errors
+    /// It is shutting down, or its thread has died.
+    pub fn check(&self) -> Result<()> {
+        match &*self.0.queue.lock() {
+            Some(queue) if !queue.is_closed() => Ok(()),
+            _ => Err(Error::ShuttingDown),
+        }
+    }
+
     /// Adds the engine's own numbers to a registry.
     pub fn register_metrics(&self, registry: &mut Registry) {
         self.0.metrics.register(registry);
@@ -250,36 +254,32 @@ impl Engine {
     }
 
     async fn submit(&self, operation: Operation) -> Result<Outcome> {
-        let bytes = operation.bytes();
+        let inner = &self.0;
+        let Some(share) = inner.bounds.take(operation.bytes()) else {
+            inner.metrics.refused.inc();
+            return Err(Error::Overloaded { retry_after_ms: RETRY_AFTER_MS });
+        };
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Submitted { operation, bytes, attempts: 0, reply })?;
-        answer.await.unwrap_or(Err(Error::ShuttingDown))
+        self.enqueue(Submitted { operation, attempts: 0, reply, share })?;
+        // Whatever has been taken is answered, unless the engine's thread has died.
+        answer.await.unwrap_or_else(|_| {
+            Err(StoreError::OutcomeUnknown("the engine has stopped; restart it".into()).into())
+        })
     }
 
     fn enqueue(&self, submitted: Submitted) -> Result<()> {
         let inner = &self.0;
-        let bytes = submitted.bytes;
-        let overloaded = || {
-            inner.metrics.refused.inc();
-            inner.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            Error::Overloaded { retry_after_ms: RETRY_AFTER_MS }
-        };
-        let before = inner.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before > 0 && before + bytes > inner.queue_bytes {
-            return Err(overloaded());
-        }
         let sent = match &*inner.queue.lock() {
             Some(queue) => queue.try_send(submitted),
             None => return Err(Error::ShuttingDown),
         };
-        match sent {
-            Ok(()) => {
-                inner.metrics.waiting.inc();
-                Ok(())
+        sent.map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                inner.metrics.refused.inc();
+                Error::Overloaded { retry_after_ms: RETRY_AFTER_MS }
             }
-            Err(mpsc::error::TrySendError::Full(_)) => Err(overloaded()),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(Error::ShuttingDown),
-        }
+            mpsc::error::TrySendError::Closed(_) => Error::ShuttingDown,
+        })
     }
 }
 

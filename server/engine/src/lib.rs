@@ -1,14 +1,17 @@
 //! The tree engine: takes operations, applies them to the rows of their trees, commits them in
 //! groups, and answers when they are durable.
 //!
-//! Reading order: [`Engine`] is the door (a bounded queue), `commit` takes what waits and makes
-//! one durable commit of it (a `flight`; who has to wait for one stands in `line`), `apply` is pure and knows the rules through the model, `wait` tells
-//! those who wait for a state. Nothing here knows HTTP or a database driver.
+//! Reading order: [`Engine`] is the door (a queue within `bounds`), `commit` takes what waits and
+//! makes one durable commit of it (a `flight`; whoever has to wait for one stands in `line`),
+//! `apply` is pure and knows the rules through the model, `wait` tells those who wait for a state.
+//! Nothing here knows HTTP or a database driver.
 
 #![warn(missing_docs)]
 
 mod error;
 mod operation;
+
+mod bounds;
 
 mod handle;
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use jobtracker_model::JobId;
 
-use crate::commit::Submitted;
+use crate::operation::Submitted;
 
 /// The line between the queue and the commits.
 #[derive(Default)]
@@ -14,7 +14,8 @@ pub(crate) struct Line {
     ready: VecDeque<Submitted>,
     /// Trees that are in a commit under way, each with the operations that wait for its end.
     busy: HashMap<JobId, Vec<Submitted>>,
-    /// Jobs that a commit under way creates, by tree: nobody can load them yet.
+    /// Jobs that are created by a commit under way, or by an operation that waits for one, with
+    /// their trees: nobody can load them yet.
     unborn: HashMap<JobId, JobId>,
 }
 
@@ -45,6 +46,8 @@ impl Line {
     pub fn park(&mut self, root: JobId, submitted: Submitted) -> Option<Submitted> {
         match self.busy.get_mut(&root) {
             Some(waiting) => {
+                let created = submitted.operation.created();
+                self.unborn.extend(created.map(|id| (id, root)));
                 waiting.push(submitted);
                 None
             }
@@ -66,6 +69,9 @@ impl Line {
         }
         let waited = roots.iter().filter_map(|root| self.busy.remove(root)).flatten();
         let mut ready: VecDeque<Submitted> = again.into_iter().chain(waited).collect();
+        for id in ready.iter().flat_map(|submitted| submitted.operation.created()) {
+            self.unborn.remove(&id);
+        }
         ready.append(&mut self.ready);
         self.ready = ready;
     }

@@ -38,7 +38,8 @@ impl Metrics {
         registry.register("overloaded", help, self.refused.clone());
         let help = "Operations computed again because their tree had moved";
         registry.register("recomputed", help, self.recomputed.clone());
-        registry.register("queue_operations", "Operations in the queue", self.waiting.clone());
+        let help = "Operations that have been taken and not answered";
+        registry.register("queue_operations", help, self.waiting.clone());
         let help = "Operations in one group commit";
         registry.register("group_operations", help, self.group_operations.clone());
         let help = "Time of one group commit in the store";

@@ -5,7 +5,9 @@ use jobtracker_model::{
     NewLogLines, State, Updated, limits,
 };
 
-use crate::{Error, Result};
+use tokio::sync::oneshot;
+
+use crate::{Error, Result, bounds::Share};
 
 /// Something to do, checked as far as that is possible without looking at the store.
 #[derive(Debug)]
@@ -35,6 +37,16 @@ pub(crate) struct Creation {
     pub id_is_ours: bool,
     pub definition: Arc<Definition>,
     pub fingerprint: Fingerprint,
+}
+
+/// An operation that has been taken, and whom to answer.
+pub(crate) struct Submitted {
+    pub operation: Operation,
+    /// How often it has been computed in vain.
+    pub attempts: u32,
+    pub reply: oneshot::Sender<Result<Outcome>>,
+    /// What it takes of the engine's bounds, until it is answered.
+    pub share: Share,
 }
 
 /// What an operation did.
@@ -129,6 +141,36 @@ impl Operation {
         }
     }
 
+    /// The jobs that it creates, as far as they have ids.
+    pub fn created(&self) -> impl Iterator<Item = JobId> {
+        let jobs = match self {
+            Self::Create { jobs, .. } => jobs.as_slice(),
+            _ => &[],
+        };
+        jobs.iter().filter_map(|job| job.id)
+    }
+
+    /// How many ids have to be taken for it.
+    pub fn ids_needed(&self) -> u32 {
+        match self {
+            Self::ReserveIds { count } => *count,
+            Self::Create { jobs, .. } => {
+                let nameless = jobs.iter().filter(|job| job.id.is_none()).count();
+                u32::try_from(nameless).expect("jobs of a request are counted")
+            }
+            _ => 0,
+        }
+    }
+
+    /// Gives ids that follow each other, from `first` on, to the jobs that have none.
+    pub fn name_jobs(&mut self, first: JobId) {
+        let Self::Create { jobs, .. } = self else { return };
+        let fresh = (first.get()..).map_while(JobId::new);
+        for (job, id) in jobs.iter_mut().filter(|job| job.id.is_none()).zip(fresh) {
+            job.id = Some(id);
+        }
+    }
+
     /// Takes an id away that turned out to be in use, if the engine had chosen it; then the
     /// operation can be tried again with another one.
     pub fn give_back(&mut self, id: JobId) -> bool {
@@ -168,7 +210,9 @@ impl Creation {
     }
 
     fn bytes(&self) -> usize {
-        let definition = &self.definition;
-        256 + definition.name.len() + definition.options.as_ref().map_or(0, String::len)
+        let Definition { name, created_by, tags, options, source_link } = &*self.definition;
+        let optional = [options, source_link].map(|text| text.as_ref().map_or(0, String::len));
+        let tags: usize = tags.iter().map(|tag| tag.len() + 24).sum();
+        256 + name.len() + created_by.len() + tags + optional.iter().sum::<usize>()
     }
 }

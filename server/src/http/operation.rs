@@ -39,6 +39,7 @@ pub(super) async fn ready(app: State) -> Result<HttpResponse> {
     if app.is_stopping() {
         return Err(ApiError::new(ProblemCode::ShuttingDown, ""));
     }
+    app.engine.check()?;
     match tokio::time::timeout(CHECK_TIMEOUT, app.store.check()).await {
         Ok(checked) => checked?,
         Err(_) => {

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use jobtracker_model::{Created, JobId, limits, rollup::Status};
 use jobtracker_store::Origin;
@@ -16,8 +16,13 @@ pub(super) fn apply(
     became: &mut Vec<Became>,
 ) -> Result<Vec<Created>> {
     let above = parent.map(|parent| place_below(space, parent)).transpose()?;
+    // An id that the engine chose may be one that the caller chose for a sibling.
+    let mut ids = HashSet::with_capacity(jobs.len());
     for job in jobs {
         check(space, job)?;
+        if !ids.insert(id_of(job)) {
+            return Err(Error::IdConflict(id_of(job)));
+        }
     }
     let mut created = Vec::with_capacity(jobs.len());
     for job in jobs {

@@ -3,18 +3,20 @@ use std::sync::Arc;
 use jobtracker_engine::{Engine, Error, Options};
 use jobtracker_model::{NewJob, State, limits};
 use jobtracker_store::{Error as StoreError, Store};
+use tokio::task::JoinHandle;
 
 use crate::{
     gate::Gate,
     harness::{LONG, id, job, memory, options},
 };
 
-/// Fills the queue of an engine whose store stands still; answers how many were taken.
-async fn fill(engine: &Engine) -> (Vec<tokio::task::JoinHandle<bool>>, u64) {
+/// Fills an engine whose store stands still with creations under a parent; answers those that were
+/// taken, and the first that was not.
+async fn fill(engine: &Engine, parent: Option<u64>) -> (Vec<JoinHandle<bool>>, u64) {
     let mut taken = Vec::new();
-    for number in 1.. {
+    for number in 2.. {
         let engine = engine.clone();
-        let mut create = Box::pin(async move { engine.create(job(number, None)).await });
+        let mut create = Box::pin(async move { engine.create(job(number, parent)).await });
         // Polled once, an operation is in the queue or refused.
         match futures_poll_once(&mut create).await {
             Some(Err(Error::Overloaded { retry_after_ms })) => {
@@ -22,7 +24,10 @@ async fn fill(engine: &Engine) -> (Vec<tokio::task::JoinHandle<bool>>, u64) {
                 return (taken, number);
             }
             Some(other) => panic!("answered while the store stands still: {other:?}"),
-            None => taken.push(tokio::spawn(async move { create.await.unwrap().created })),
+            None => {
+                taken.push(tokio::spawn(async move { create.await.unwrap().created }));
+                tokio::task::yield_now().await;
+            }
         }
     }
     unreachable!("a queue has an end")
@@ -39,19 +44,24 @@ async fn futures_poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Outpu
     .await
 }
 
+/// A root of their own for all, or one for all: then they wait for each other inside.
 async fn full_queue_refuses_and_drops_nothing(options: Options) {
-    let gate = Gate::closed();
-    let store: Arc<dyn Store> = Arc::clone(&gate) as Arc<dyn Store>;
-    let engine = Engine::start(Arc::clone(&store), options);
-    let (taken, refused) = fill(&engine).await;
-    assert!(taken.len() >= 8, "{} were taken", taken.len());
-    gate.open();
-    for create in taken {
-        assert!(create.await.unwrap());
+    for parent in [None, Some(1)] {
+        let gate = Gate::closed();
+        let store: Arc<dyn Store> = Arc::clone(&gate) as Arc<dyn Store>;
+        let engine = Engine::start(Arc::clone(&store), options);
+        gate.permits.add_permits(1);
+        engine.create(job(1, None)).await.unwrap();
+        let (taken, refused) = fill(&engine, parent).await;
+        assert!((8..=10).contains(&taken.len()), "{} were taken", taken.len());
+        gate.open();
+        for create in taken {
+            assert!(create.await.unwrap());
+        }
+        assert!(store.get_job(id(refused)).await.unwrap().is_none());
+        assert!(engine.create(job(refused, parent)).await.unwrap().created);
+        engine.close().await;
     }
-    assert!(store.get_job(id(refused)).await.unwrap().is_none());
-    assert!(engine.create(job(refused, None)).await.unwrap().created);
-    engine.close().await;
 }
 
 #[tokio::test]
@@ -65,12 +75,15 @@ async fn a_full_queue_refuses_by_bytes() {
 }
 
 #[tokio::test]
-async fn small_groups_do_all_the_work_in_order() {
-    for options in
-        [Options { group_operations: 1, ..options() }, Options { group_bytes: 1, ..options() }]
-    {
+async fn operations_behind_a_commit_of_their_tree_keep_their_order() {
+    for options in [
+        Options { group_operations: 1, ..options() },
+        Options { group_bytes: 1, ..options() },
+        options(),
+    ] {
         let gate = Gate::closed();
         let engine = Engine::start(Arc::clone(&gate) as Arc<dyn Store>, options);
+        engine.reserve_ids(1).await.unwrap();
         let mut running = Vec::new();
         for number in 1..=20 {
             let parent = (number > 1).then_some(number - 1);
@@ -79,10 +92,15 @@ async fn small_groups_do_all_the_work_in_order() {
             assert!(futures_poll_once(&mut create).await.is_none());
             running.push(create);
         }
+        // A reservation needs no commit of a tree: when it is answered, all before it stand in
+        // line behind the first, which cannot go on.
+        engine.reserve_ids(1).await.unwrap();
         gate.open();
         for create in running {
             assert!(create.await.unwrap().created);
         }
+        let deepest = gate.store.get_job(id(20)).await.unwrap().unwrap();
+        assert_eq!(deepest.depth, 19);
     }
 }
 
@@ -150,15 +168,35 @@ async fn ids_are_given_once_and_skip_those_in_use() {
             !(block.first.get()..=last).contains(&3) && !(block.first.get()..=last).contains(&1500)
         );
     }
-    // A stranger takes ids out of the range that the engine holds.
+    // Strangers take ids out of the range that the engine holds: it lets go of the range.
     let next = engine.create(NewJob::new("any")).await.unwrap().id.get();
-    for taken in next + 1..=next + 3 {
+    for taken in (next + 1..=next + 20).chain([next + 500]) {
         engine.create(job(taken, None)).await.unwrap();
     }
     let created = engine.create(NewJob::new("any")).await.unwrap();
-    assert!(created.created && created.id.get() > next + 3, "{created:?}");
+    assert!(created.created && created.id.get() > next + 500, "{created:?}");
+    let block = engine.reserve_ids(900).await.unwrap();
+    assert!(block.first > created.id, "{block:?} after {created:?}");
     for count in [0, limits::IDS_PER_RESERVATION + 1] {
         assert!(matches!(engine.reserve_ids(count).await, Err(Error::Field(_))));
     }
     assert!(store.get_job(created.id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn an_id_of_ones_own_and_one_of_the_engine_are_never_the_same() {
+    let (_, engine) = memory();
+    let root = engine.create(NewJob::new("root")).await.unwrap().id;
+    let own = root.get() + 1;
+    for order in [[false, true], [true, false]] {
+        let own = own + u64::from(order[0]) * 2000;
+        let jobs = order.map(|chosen| match chosen {
+            true => NewJob::new("own").id(id(own)),
+            false => NewJob::new("any"),
+        });
+        let items = engine.create_children(root, jobs.to_vec()).await.unwrap().items;
+        assert!(items.iter().all(|item| item.created), "{items:?}");
+        assert_ne!(items[0].id, items[1].id);
+        assert!(items.iter().any(|item| item.id == id(own)));
+    }
 }

@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use jobtracker_engine::Engine;
 use jobtracker_model::{JobId, NewChange, State, testing::NaiveTree};
-use jobtracker_store::{Store, memory::MemoryStore};
+use jobtracker_store::{
+    Store,
+    fjall::{FjallOptions, FjallStore},
+};
 use proptest::{prelude::*, sample::Index};
 
 use crate::{
+    gate::Gate,
     harness::{assert_same, changes, id, job, options},
     sequences::REPORTED,
 };
@@ -95,8 +99,7 @@ fn orders(tree: &NaiveTree, rest: &[&[Told]], found: &mut Vec<NaiveTree>) {
     }
 }
 
-async fn run(plans: &[Vec<(Index, usize)>]) {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+async fn run(store: Arc<dyn Store>, plans: &[Vec<(Index, usize)>]) {
     let engine = Engine::start(Arc::clone(&store), options());
     let mut start = NaiveTree::default();
     for (number, parent) in [(1, None), (2, Some(1))] {
@@ -124,16 +127,31 @@ async fn run(plans: &[Vec<(Index, usize)>]) {
     engine.close().await;
 }
 
+fn block_on(future: impl Future<Output = ()>) {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(3).enable_all().build().unwrap().block_on(future);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
+    /// The slower a commit is, the more operations wait for each other.
     #[test]
-    fn some_serial_order_explains_what_everybody_was_told(plans in plans()) {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(3)
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(run(&plans));
+    fn some_serial_order_explains_what_everybody_was_told(
+        plans in plans(),
+        patience in 0..60usize,
+    ) {
+        block_on(run(Gate::slow(patience), &plans));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10))]
+
+    #[test]
+    fn on_the_embedded_store(plans in plans()) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FjallStore::open(&FjallOptions::new(folder.path())).unwrap();
+        block_on(run(Arc::new(store), &plans));
     }
 }

@@ -14,16 +14,23 @@ pub struct Gate {
     pub store: MemoryStore,
     pub permits: Semaphore,
     pub failing: parking_lot::Mutex<Option<Error>>,
+    /// How often a commit lets others go first, so that several are under way at once.
+    pub patience: usize,
 }
 
 impl Gate {
     pub fn closed() -> Arc<Self> {
-        let permits = Semaphore::new(0);
-        Arc::new(Self {
-            store: MemoryStore::new(),
-            permits,
-            failing: parking_lot::Mutex::default(),
-        })
+        Self::new(0, 0)
+    }
+
+    /// A gate that is open and takes its time.
+    pub fn slow(patience: usize) -> Arc<Self> {
+        Self::new(1_000_000, patience)
+    }
+
+    fn new(permits: usize, patience: usize) -> Arc<Self> {
+        let (store, failing) = (MemoryStore::new(), parking_lot::Mutex::default());
+        Arc::new(Self { store, permits: Semaphore::new(permits), failing, patience })
     }
 
     pub fn open(&self) {
@@ -39,6 +46,9 @@ impl Store for Gate {
 
     async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>> {
         self.permits.acquire().await.unwrap().forget();
+        for _ in 0..self.patience {
+            tokio::task::yield_now().await;
+        }
         let failing = self.failing.lock().clone();
         match failing {
             Some(error) => commits.iter().map(|_| Err(error.clone())).collect(),
