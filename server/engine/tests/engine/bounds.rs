@@ -185,18 +185,18 @@ async fn ids_are_given_once_and_skip_those_in_use() {
 
 #[tokio::test]
 async fn an_id_of_ones_own_and_one_of_the_engine_are_never_the_same() {
-    let (_, engine) = memory();
-    let root = engine.create(NewJob::new("root")).await.unwrap().id;
-    let own = root.get() + 1;
     for order in [[false, true], [true, false]] {
-        let own = own + u64::from(order[0]) * 2000;
+        let (_, engine) = memory();
+        engine.create(job(5_000, None)).await.unwrap();
+        // The first id that the engine will think of.
+        let own = id(1);
         let jobs = order.map(|chosen| match chosen {
-            true => NewJob::new("own").id(id(own)),
+            true => NewJob::new("own").id(own),
             false => NewJob::new("any"),
         });
-        let items = engine.create_children(root, jobs.to_vec()).await.unwrap().items;
+        let items = engine.create_children(id(5_000), jobs.to_vec()).await.unwrap().items;
         assert!(items.iter().all(|item| item.created), "{items:?}");
         assert_ne!(items[0].id, items[1].id);
-        assert!(items.iter().any(|item| item.id == id(own)));
+        assert_eq!(items[usize::from(order[1])].id, own);
     }
 }
