@@ -37,7 +37,8 @@ async fn main() -> Result<()> {
     println!("The service listens on {}\n", service.url());
 
     let folder = arguments.folder.canonicalize()?;
-    let name = format!("check {}", folder.file_name().unwrap_or(folder.as_os_str()).display());
+    let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
+    let name = format!("check {}", presentable(&name));
     let new = NewJob::new(name).created_by("demo").tag("demo");
     let root = tracker.create(new).await?.id;
 
@@ -46,7 +47,7 @@ async fn main() -> Result<()> {
     check_folders(&work, folder, root).await?;
     watcher.await??;
 
-    println!("\nThe tree:");
+    println!("\nThe tree, folders down to three levels:");
     print_tree(&tracker, root, 1).await?;
     print_failures(&tracker, root).await?;
     if !arguments.once {
@@ -68,14 +69,23 @@ async fn check_folders(work: &Work, top: PathBuf, root: JobId) -> Result<()> {
     let mut folders = vec![(top, root)];
     while let Some((folder, id)) = folders.pop() {
         work.tracker.update(id, NewChange::new(State::Running)).await?;
-        let mut entries: Vec<_> = std::fs::read_dir(&folder)?.collect::<Result<_, _>>()?;
+        let mut entries = match read_folder(&folder) {
+            Ok(entries) => entries,
+            Err(error) => {
+                let failure = NewChange::new(State::Faulted).message(error.to_string());
+                work.tracker.update(id, failure).await?;
+                continue;
+            }
+        };
         entries.sort_by_key(std::fs::DirEntry::file_name);
         for entry in entries {
             let name = entry.file_name().to_string_lossy().into_owned();
             let kind = entry.file_type()?;
-            if name.starts_with('.') || SKIPPED.contains(&name.as_str()) || kind.is_symlink() {
+            let plain = kind.is_dir() || kind.is_file();
+            if name.starts_with('.') || SKIPPED.contains(&name.as_str()) || !plain {
                 continue;
             }
+            let name = presentable(&name);
             let child = work.tracker.create(NewJob::new(name).under(id)).await?.id;
             if kind.is_dir() {
                 folders.push((entry.path(), child));
@@ -95,6 +105,15 @@ async fn check_folders(work: &Work, top: PathBuf, root: JobId) -> Result<()> {
         check??;
     }
     Ok(())
+}
+
+fn read_folder(folder: &Path) -> std::io::Result<Vec<std::fs::DirEntry>> {
+    std::fs::read_dir(folder)?.collect()
+}
+
+/// A file name may hold anything; the name of a job is short and has no control characters.
+fn presentable(name: &str) -> String {
+    name.chars().filter(|letter| !letter.is_control()).take(60).collect()
 }
 
 async fn check_file(tracker: &JobTrackerClient, path: PathBuf, id: JobId) -> Result<()> {

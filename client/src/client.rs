@@ -22,7 +22,7 @@ impl JobTrackerClient {
         Self::builder(base_url).build()
     }
 
-    /// A client of the service at this address, such as `http://127.0.0.1:8080`, to be set up. A
+    /// A client of the service at this address, such as `http://127.0.0.1:8840`, to be set up. A
     /// path in it is kept before the paths of the API.
     pub fn builder(base_url: impl AsRef<str>) -> ClientBuilder {
         ClientBuilder::new(base_url.as_ref())

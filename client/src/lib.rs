@@ -5,7 +5,7 @@
 //! use jobtracker_client::{JobTracker, JobTrackerClient, NewChange, NewJob, State};
 //!
 //! # async fn run() -> jobtracker_client::Result<()> {
-//! let tracker = JobTrackerClient::builder("http://127.0.0.1:8080").bearer_token("…").build()?;
+//! let tracker = JobTrackerClient::builder("http://127.0.0.1:8840").bearer_token("…").build()?;
 //! let root = tracker.create(NewJob::new("nightly import").tag("import")).await?.id;
 //! let child = tracker.create(NewJob::new("customers.csv").under(root)).await?.id;
 //! tracker.update(root, NewChange::new(State::RanToCompletion)).await?;

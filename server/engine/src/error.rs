@@ -32,7 +32,7 @@ pub enum Error {
     #[error("job {0} is there with another definition or parent")]
     IdConflict(JobId),
     /// The change id or append id was used for something else.
-    #[error("job {id} has an append with the id {repeat:?} and other content")]
+    #[error("job {id} has used the id {repeat:?} for other content")]
     RepeatConflict {
         /// The job.
         id: JobId,

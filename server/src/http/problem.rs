@@ -182,6 +182,7 @@ impl From<StoreError> for ApiError {
         match &error {
             StoreError::UnknownJob(id) => Self::job_not_found(*id),
             StoreError::IdsExhausted(_) => Self::new(Code::StoreFull, sentence(&error)),
+            StoreError::BadCursor { .. } => Self::new(Code::InvalidCursor, ""),
             StoreError::Stale { .. } => quiet(Code::Contention),
             StoreError::Full(_) => quiet(Code::StoreFull),
             StoreError::Unavailable(_) => quiet(Code::StoreUnavailable),

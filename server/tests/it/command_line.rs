@@ -81,7 +81,10 @@ fn the_configuration_is_checked() {
     std::fs::write(&file, "[server]\nlisen = '127.0.0.1:1'\n").unwrap();
     for command in ["check-config", "serve"] {
         let message = refusal(&[command, "--config", path]);
-        assert!(message.contains("server.lisen") && message.contains("jobtracker.toml"), "{message}");
+        assert!(
+            message.contains("server.lisen") && message.contains("jobtracker.toml"),
+            "{message}"
+        );
     }
     assert!(refusal(&["check-config", "--config", "/nowhere.toml"]).contains("/nowhere.toml"));
     let open = refusal(&["serve", "--listen", "0.0.0.0:0", "--store", "memory"]);

@@ -145,10 +145,14 @@ impl Found {
                 let named = |change: &&Change| change.change_id.as_ref() == Some(change_id);
                 self.changes.get(id).map_or(0, |list| list.iter().filter(named).count())
             }
-            Write::Log { id, append_id } => self
-                .logs
-                .get(id)
-                .map_or(0, |lines| lines.iter().filter(|line| *line == append_id).count()),
+            // An append is there whole or not at all.
+            Write::Log { id, append_id } => {
+                let lines = self.logs.get(id).map_or(&[][..], Vec::as_slice);
+                let whole = lines.windows(2).filter(|two| two[0] == *append_id);
+                let whole = whole.inspect(|two| assert_eq!(two[1], "second line")).count();
+                assert_eq!(whole, lines.iter().filter(|line| *line == append_id).count());
+                whole
+            }
         }
     }
 }
@@ -179,6 +183,8 @@ async fn killed_at_random_nothing_acknowledged_is_lost() {
             .collect();
         let enough = random.random_range(50..400);
         while done.load(Ordering::SeqCst) < enough {
+            let gone = clients.iter().all(tokio::task::JoinHandle::is_finished);
+            assert!(!gone, "the service has gone before it was killed");
             tokio::task::yield_now().await;
         }
         service.kill();

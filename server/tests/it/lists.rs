@@ -133,3 +133,20 @@ async fn what_is_added_behind_a_cursor_is_found() {
     assert_eq!(ids(rest["items"].as_array().unwrap()), [103, 104, 105]);
     harness.stop().await;
 }
+
+#[tokio::test]
+async fn a_cursor_of_another_tree_is_told_so() {
+    let grown = Harness::start(STORES[0], |_| {}).await;
+    grown.create(1, None).await;
+    for child in 2..6 {
+        grown.create(child, Some(1)).await;
+    }
+    let page = grown.get("/api/v1/jobs/1/descendants?limit=2").await.json();
+    let cursor = page["nextCursor"].as_str().unwrap();
+    let bare = Harness::start(STORES[0], |_| {}).await;
+    bare.create(1, None).await;
+    let path = format!("/api/v1/jobs/1/descendants?limit=2&cursor={cursor}");
+    bare.get(&path).await.assert_problem("invalid_cursor");
+    grown.stop().await;
+    bare.stop().await;
+}

@@ -8,6 +8,8 @@ mod update;
 
 #[cfg(test)]
 mod examples;
+#[cfg(test)]
+mod full;
 
 use jobtracker_model::{JobId, State, Timestamp, rollup::Ripple};
 

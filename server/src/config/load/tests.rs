@@ -88,4 +88,8 @@ fn secrets_do_not_print_and_keep_their_zeros() {
     assert!(!format!("{config:?}").contains("0012345678"));
     let text = refusal("", &[("JOBTRACKER__AUTH__TOKEN", "geheim")]);
     assert!(!text.contains("geheim"), "{text}");
+    for broken in ["[auth]\ntoken = geheim-token", "[auth]\ntoken = 'geheim-token"] {
+        let text = refusal(broken, &[]);
+        assert!(!text.contains("geheim") && text.contains("line 2"), "{text}");
+    }
 }
