@@ -16,8 +16,20 @@ const ITEM: u8 = 2;
 const END: u8 = 3;
 const CLEAR: u8 = 4;
 const MAGIC: [u8; 4] = *b"FJL\x03";
+/// The begin of a batch: tag, items, seqno.
+const START_LEN: usize = 13;
+/// An item without its key and its value.
+const ITEM_LEN: usize = 21;
+const CLEAR_LEN: usize = 9;
 /// The end of a batch: tag, checksum, magic.
-const END_LEN: u64 = 13;
+const END_LEN: usize = 13;
+/// No batch is shorter.
+const SHORTEST: usize = START_LEN + CLEAR_LEN + END_LEN;
+/// Numbers that may be missing between batches. The engine takes one for each batch and one for
+/// each write buffer that becomes a table and each merge of tables. Those need full buffers, and
+/// so many bytes in the journal, that they are few compared to the batches that would fit; this is
+/// for what goes on while no batch comes.
+const MISSING: u64 = 1024;
 
 /// A whole batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,17 +55,79 @@ pub fn read_batch(
     }
 }
 
-/// Looks for a whole batch anywhere in some bytes. Answers its place.
-pub fn find_batch(bytes: &[u8]) -> io::Result<Option<usize>> {
+/// Looks for a whole batch in the bytes behind the batch `last`. Answers its place.
+///
+/// Rows have texts that anybody may have written, and a text can look like a batch. Only where the
+/// bytes begin there has to be one; anywhere else a batch has to have a number that it can have at
+/// this place, and lengths that lead to its end, before any more of it is looked at.
+pub fn find_batch(bytes: &[u8], last: Option<u64>) -> io::Result<Option<usize>> {
+    // With no batch before it, the damaged one may still tell its number. If that is gone too, any
+    // number may be right: a store that stays closed is better than one that loses batches.
+    let last = last.or_else(|| Some(Head::read(bytes)?.seqno));
     let mut scratch = Vec::new();
     for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == START) {
         let mut rest = &bytes[at..];
+        let may_be = |head: Head| (at == 0 || head.may_follow(last, at)) && head.leads_to_end(rest);
+        if !Head::read(rest).is_some_and(may_be) {
+            continue;
+        }
         let left = rest.len() as u64;
         if read_batch(&mut rest, left, &mut scratch)?.is_some() {
             return Ok(Some(at));
         }
     }
     Ok(None)
+}
+
+/// What a batch begins with.
+struct Head {
+    items: u64,
+    seqno: u64,
+}
+
+impl Head {
+    /// Reads the head where an item follows it.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (head, rest) = bytes.split_first_chunk::<START_LEN>()?;
+        let is_head = head[0] == START && matches!(rest.first(), Some(&(ITEM | CLEAR)));
+        is_head.then(|| Self { items: number(&head[1..5]), seqno: number(&head[5..]) })
+    }
+
+    /// Whether its number is possible `distance` bytes behind the batch `last`.
+    fn may_follow(&self, last: Option<u64>, distance: usize) -> bool {
+        let Some(last) = last else { return true };
+        let highest = last.saturating_add((distance / SHORTEST) as u64).saturating_add(MISSING);
+        last < self.seqno && self.seqno <= highest
+    }
+
+    /// Whether the lengths of its items lead to the end of a batch. Looks at nothing else, so that
+    /// a length costs no time either.
+    fn leads_to_end(&self, batch: &[u8]) -> bool {
+        let mut rest = &batch[START_LEN..];
+        if self.items > (rest.len() / CLEAR_LEN) as u64 {
+            return false;
+        }
+        for _ in 0..self.items {
+            let len = match rest {
+                [CLEAR, ..] => CLEAR_LEN as u64,
+                [ITEM, ..] if rest.len() >= ITEM_LEN => ITEM_LEN as u64 + payload_len(rest),
+                _ => return false,
+            };
+            let behind = usize::try_from(len).ok().and_then(|len| rest.get(len..));
+            let Some(behind) = behind else { return false };
+            rest = behind;
+        }
+        rest.len() >= END_LEN && rest[0] == END && rest[9..END_LEN] == MAGIC
+    }
+}
+
+/// How long an item's key and value are.
+fn payload_len(item: &[u8]) -> u64 {
+    number(&item[11..13]) + number(&item[17..ITEM_LEN])
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 struct Parser<'a, R> {
@@ -77,7 +151,7 @@ impl<R: Read> Parser<'_, R> {
             }
             checksum.update(self.scratch);
         }
-        let end: [u8; END_LEN as usize] = self.array()?;
+        let end: [u8; END_LEN] = self.array()?;
         let whole =
             end[0] == END && end[1..9] == checksum.digest().to_le_bytes() && end[9..] == MAGIC;
         Ok(whole.then_some(Batch { seqno, bytes: before - self.left }))
@@ -90,17 +164,12 @@ impl<R: Read> Parser<'_, R> {
         self.scratch.push(tag);
         match tag {
             CLEAR => {
-                self.more(8)?;
+                self.more(CLEAR_LEN as u64 - 1)?;
                 Ok(true)
             }
             ITEM => {
-                self.more(20)?;
-                let number = |at: usize, len: usize| {
-                    let bytes = &self.scratch[at..at + len];
-                    bytes.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
-                };
-                let (key, stored) = (number(11, 2), number(17, 4));
-                self.more(key + stored)?;
+                self.more(ITEM_LEN as u64 - 1)?;
+                self.more(payload_len(self.scratch))?;
                 Ok(true)
             }
             _ => Ok(false),
@@ -184,7 +253,49 @@ mod tests {
     fn a_batch_is_found_behind_damage() {
         let (first, second) = (batch(9, &[b"\x01\x01\x01"]), batch(10, &[b"two"]));
         let bytes = [&first[3..], &second, &[0; 9]].concat();
-        assert_eq!(find_batch(&bytes).unwrap(), Some(first.len() - 3));
-        assert_eq!(find_batch(&first[3..]).unwrap(), None);
+        assert_eq!(find_batch(&bytes, Some(8)).unwrap(), Some(first.len() - 3));
+        assert_eq!(find_batch(&first[3..], Some(8)).unwrap(), None);
+    }
+
+    #[test]
+    fn a_batch_is_found_behind_damage_to_many() {
+        let mut damaged: Vec<u8> = (9..5009).flat_map(|seqno| batch(seqno, &[b"one"])).collect();
+        damaged.iter_mut().step_by(7).for_each(|byte| *byte = 0xff);
+        let bytes = [&*damaged, &batch(5009 + MISSING, &[b"two"])].concat();
+        assert_eq!(find_batch(&bytes, Some(8)).unwrap(), Some(damaged.len()));
+    }
+
+    /// Where the bytes begin, no text can be.
+    #[test]
+    fn a_batch_with_a_wrong_number_is_found_where_one_has_to_be() {
+        for seqno in [0, 8, u64::MAX] {
+            assert_eq!(find_batch(&batch(seqno, &[b"one"]), Some(8)).unwrap(), Some(0));
+        }
+    }
+
+    #[test]
+    fn a_text_that_looks_like_a_batch_is_none() {
+        for seqno in [0, 5, 8, 9 + 2 * MISSING, u64::MAX] {
+            let whole = batch(9, &[b"before", &batch(seqno, &[b"text"]), b"behind"]);
+            let torn = &whole[..whole.len() - 1];
+            assert_eq!(find_batch(torn, Some(8)).unwrap(), None, "{seqno}");
+            // The first batch of all tells its number itself, if it still can.
+            assert_eq!(find_batch(torn, None).unwrap(), None, "{seqno}");
+            let beheaded = [&[0; START_LEN], &torn[START_LEN..]].concat();
+            assert_eq!(find_batch(&beheaded, Some(8)).unwrap(), None, "{seqno}");
+            assert!(find_batch(&beheaded, None).unwrap().is_some(), "{seqno}");
+        }
+    }
+
+    /// Each of them promises an item that takes half of the bytes; to read them all would take
+    /// hours.
+    #[test]
+    fn begins_of_long_batches_are_not_read_to_their_ends() {
+        let (count, value) = (500_000_usize, 8_000_000_u32.to_le_bytes());
+        let mut begin = batch(9, &[b""]);
+        begin.truncate(START_LEN + ITEM_LEN);
+        begin[START_LEN + 13..][..4].copy_from_slice(&value);
+        begin[START_LEN + 17..][..4].copy_from_slice(&value);
+        assert_eq!(find_batch(&begin.repeat(count), Some(8)).unwrap(), None);
     }
 }

@@ -22,7 +22,8 @@ pub struct FjallOptions {
     pub write_buffer_bytes: u64,
     /// Threads that read.
     pub readers: usize,
-    /// Reads that may wait for a thread; more are answered "unavailable".
+    /// Reads that may wait for a thread; more are answered "unavailable". The engine's own do not
+    /// count: they go first.
     pub read_queue: usize,
     /// Calls that may wait for the writer; more wait in their callers.
     pub commit_queue: usize,

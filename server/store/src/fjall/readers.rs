@@ -18,7 +18,8 @@ use crate::{Error, Result};
 
 type Job = Box<dyn FnOnce(&Tables, &Front) + Send>;
 
-/// A few threads that answer from the tables, and a bounded queue before them.
+/// A few threads that answer from the tables, and a bounded queue before them; what writing waits
+/// for goes past that queue.
 pub struct Readers {
     queue: Arc<Queue>,
     closed: AtomicBool,
@@ -33,6 +34,8 @@ struct Queue {
 
 #[derive(Default)]
 struct State {
+    /// Those that writing waits for; their number has a bound where they come from.
+    first: VecDeque<Job>,
     jobs: VecDeque<Job>,
     closed: bool,
 }
@@ -72,7 +75,8 @@ impl Readers {
 
     /// How many reads wait for a thread.
     pub fn waiting(&self) -> usize {
-        self.queue.state.lock().jobs.len()
+        let state = self.queue.state.lock();
+        state.first.len() + state.jobs.len()
     }
 
     /// Answers a question from the rows of one moment, on one of the threads.
@@ -80,36 +84,62 @@ impl Readers {
         &self,
         question: impl FnOnce(&MomentView) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (reply, answer) = oneshot::channel();
-        self.push(Box::new(move |tables, front| {
-            if reply.is_closed() {
-                return;
+        let (job, answer) = asked(question);
+        self.push(|state| {
+            if state.jobs.len() >= self.limit {
+                return Err(Error::Unavailable("too many reads are waiting".into()));
             }
-            let found = failure::caught("reading", || {
-                let view = MomentView::new(tables, front);
-                let found = question(&view);
-                view.finish();
-                found
-            });
-            // Nobody has to wait for the answer.
-            reply.send(found.flatten()).ok();
-        }))?;
+            state.jobs.push_back(job);
+            Ok(())
+        })?;
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    fn push(&self, job: Job) -> Result<()> {
+    /// Answers a question before all those that wait, however many they are: one whose asker
+    /// everybody who writes waits for, and who has a bound of his own.
+    pub async fn ask_first<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&MomentView) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (job, answer) = asked(question);
+        self.push(|state| {
+            state.first.push_back(job);
+            Ok(())
+        })?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    fn push(&self, push: impl FnOnce(&mut State) -> Result<()>) -> Result<()> {
         let mut state = self.queue.state.lock();
         if state.closed {
             return Err(closed());
         }
-        if state.jobs.len() >= self.limit {
-            return Err(Error::Unavailable("too many reads are waiting".into()));
-        }
-        state.jobs.push_back(job);
+        push(&mut state)?;
         drop(state);
         self.queue.arrived.notify_one();
         Ok(())
     }
+}
+
+/// A question as work for a thread, and where its answer will be.
+fn asked<T: Send + 'static>(
+    question: impl FnOnce(&MomentView) -> Result<T> + Send + 'static,
+) -> (Job, oneshot::Receiver<Result<T>>) {
+    let (reply, answer) = oneshot::channel();
+    let job = move |tables: &Tables, front: &Front| {
+        if reply.is_closed() {
+            return;
+        }
+        let found = failure::caught("reading", || {
+            let view = MomentView::new(tables, front);
+            let found = question(&view);
+            view.finish();
+            found
+        });
+        // Nobody has to wait for the answer.
+        reply.send(found.flatten()).ok();
+    };
+    (Box::new(job), answer)
 }
 
 impl Queue {
@@ -117,7 +147,7 @@ impl Queue {
         loop {
             let mut state = self.state.lock();
             let job = loop {
-                match state.jobs.pop_front() {
+                match state.first.pop_front().or_else(|| state.jobs.pop_front()) {
                     Some(job) => break job,
                     None if state.closed => return,
                     None => self.arrived.wait(&mut state),
@@ -132,4 +162,57 @@ impl Queue {
 /// What a store that has been closed answers.
 pub fn closed() -> Error {
     Error::Unavailable("it has been closed".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::fjall::FjallOptions;
+
+    #[test]
+    fn what_comes_first_is_neither_refused_nor_kept_waiting() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = FjallOptions::new(directory.path());
+        let tables = Arc::new(Tables::open(directory.path(), &options).unwrap());
+        let front = Arc::new(Front::new(&options, tables.database.snapshot(), 0));
+        let (readers, threads) = Readers::start(&tables, &front, 1, 1).unwrap();
+        let (answered, answers) = mpsc::channel();
+        let question = |name: &'static str| {
+            let answered = answered.clone();
+            move |_: &MomentView| {
+                answered.send(name).unwrap();
+                Ok(())
+            }
+        };
+        // The one thread has begun an answer, and will not end it before the queue is full.
+        let (begun, begins) = mpsc::channel();
+        let (end, ends) = mpsc::channel();
+        let busy = move |_: &MomentView| {
+            begun.send(()).unwrap();
+            ends.recv().unwrap();
+            Ok(())
+        };
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut busy = Box::pin(readers.ask(busy));
+        assert!(busy.as_mut().poll(&mut context).is_pending());
+        begins.recv().unwrap();
+        let mut list = Box::pin(readers.ask(question("list")));
+        assert!(list.as_mut().poll(&mut context).is_pending());
+        let mut refused = Box::pin(readers.ask(question("refused")));
+        assert!(refused.as_mut().poll(&mut context).is_ready());
+        let mut first = Box::pin(readers.ask_first(question("first")));
+        assert!(first.as_mut().poll(&mut context).is_pending());
+        let mut second = Box::pin(readers.ask_first(question("second")));
+        assert!(second.as_mut().poll(&mut context).is_pending());
+        assert_eq!(readers.waiting(), 3);
+        end.send(()).unwrap();
+        let order: Vec<_> = (0..3).map(|_| answers.recv().unwrap()).collect();
+        assert_eq!(order, ["first", "second", "list"]);
+        readers.close();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    }
 }

@@ -129,7 +129,8 @@ impl Store for FjallStore {
     async fn load(&self, wanted: Wanted) -> Result<Loaded> {
         match self.hot().and_then(|front| front.load(&wanted)) {
             Some(loaded) => Ok(loaded),
-            None => self.ask(move |rows| view::load(rows, &wanted)).await,
+            // The engine asks for this, and all that is to be written waits behind it.
+            None => self.readers.ask_first(move |rows| view::load(rows, &wanted)).await,
         }
     }
 

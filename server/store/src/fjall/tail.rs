@@ -32,7 +32,7 @@ pub fn look_through(directory: &Path, tables: &Path) -> Result<()> {
         let Some(at) = found.damage else { continue };
         let here = Torn { journal, at, seqno };
         let tail = here.read().map_err(damaged)?;
-        if let Some(behind) = journal::find_batch(&tail).map_err(damaged)? {
+        if let Some(behind) = journal::find_batch(&tail, seqno).map_err(damaged)? {
             return Err(here.lost(&here.journal.path, at + behind as u64));
         }
         if let Some(torn) = torn.replace(here) {

@@ -104,6 +104,7 @@ impl View for MomentView<'_> {
         let key = keys::job(parent, id, Part::Status);
         let status: Option<Status> = self.get(&self.tables.jobs, &key, "status")?;
         if let Some(status) = &status
+            && self.seen.borrow().nodes.len() < SEEN
             && let Some(origin) = self.origins.borrow_mut().remove(&id)
         {
             let node = Node { origin, status: status.clone() };
@@ -213,4 +214,38 @@ impl View for MomentView<'_> {
 
 fn half_a_job(id: JobId) -> Error {
     Error::Corrupt(format!("job {id} has a definition without a status, or a status without one"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fjall::FjallOptions;
+
+    #[test]
+    fn a_long_read_remembers_only_so_much() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = FjallOptions::new(directory.path());
+        let tables = Tables::open(directory.path(), &options).unwrap();
+        let ids = (1..=SEEN as u64 + 100).map(|id| JobId::new(id).unwrap());
+        let mut batch = tables.batch(0);
+        let mut buffer = Vec::new();
+        for id in ids.clone() {
+            let fingerprint = Definition::default().fingerprint(None);
+            let origin = Origin { parent: None, root: id, depth: 0, fingerprint };
+            let (status, _) = Status::created(id, Timestamp::from_millis(0).unwrap());
+            let origin = coding::encode(&origin, &mut buffer).unwrap();
+            batch.insert(&tables.origins, keys::origin(id), origin);
+            let status = coding::encode(&status, &mut buffer).unwrap();
+            batch.insert(&tables.jobs, &keys::job(None, id, Part::Status)[..], status);
+        }
+        batch.commit().unwrap();
+        let front = Front::new(&options, tables.database.snapshot(), u64::MAX);
+        let view = MomentView::new(&tables, &front);
+        for id in ids {
+            assert!(view.origin(id).unwrap().is_some());
+            assert!(view.status(id, None).unwrap().is_some());
+        }
+        assert_eq!(view.seen.borrow().nodes.len(), SEEN);
+        assert!(view.origins.borrow().len() <= SEEN);
+    }
 }

@@ -166,9 +166,12 @@ impl Writer {
         for keyspace in self.tables.all() {
             let buffer = keyspace.tree.active_memtable();
             if buffer.size() > self.write_buffer_bytes {
-                self.retired.hold(buffer);
-                if let Err(error) = keyspace.rotate_memtable() {
-                    tracing::error!(%error, "a write buffer cannot be written to disk");
+                match keyspace.rotate_memtable() {
+                    Ok(true) => self.retired.hold(buffer),
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::error!(%error, "a write buffer cannot be written to disk");
+                    }
                 }
             }
         }

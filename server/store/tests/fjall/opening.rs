@@ -1,8 +1,8 @@
 //! Directories that can be opened, and the errors of those that cannot.
 
-use std::{fs, path::Path};
+use std::{collections::HashSet, fs, path::Path};
 
-use jobtracker_store::{Error, Store};
+use jobtracker_store::{Error, Store, Wanted};
 
 use crate::{
     disk::{open, refused},
@@ -143,6 +143,33 @@ async fn more_reads_than_may_wait_are_refused() {
         }
     }
     assert!(store.list_attachments(id(1)).await.is_ok());
+}
+
+/// What the engine has to load, it loads past all the lists that wait: writing waits for it.
+#[tokio::test]
+async fn what_the_engine_loads_is_never_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = jobtracker_store::fjall::FjallOptions::new(directory.path());
+    options.readers = 1;
+    options.read_queue = 1;
+    options.node_cache_bytes = 1;
+    let store = jobtracker_store::fjall::FjallStore::open(&options).unwrap();
+    Tree::new(1).commit_to(&store).await.unwrap();
+    let (mut rounds, mut refused) = (0, 0);
+    while rounds < 100 || refused == 0 {
+        rounds += 1;
+        let list = async || store.list_attachments(id(1)).await.is_err();
+        let load = async || {
+            let wanted = Wanted { paths: HashSet::from([id(1)]), ..Wanted::default() };
+            assert!(store.load(wanted).await.unwrap().nodes.contains_key(&id(1)));
+            false
+        };
+        let all = futures((0..100).map(async |read| match read {
+            99 => load().await,
+            _ => list().await,
+        }));
+        refused += all.await.into_iter().filter(|refused| *refused).count();
+    }
 }
 
 /// Polls all of them before it waits for any.

@@ -22,6 +22,11 @@ struct Written {
 }
 
 async fn written() -> Written {
+    written_with(&"some text ".repeat(100)).await
+}
+
+/// With a text in the last commit.
+async fn written_with(text: &str) -> Written {
     let directory = tempfile::tempdir().unwrap();
     let image = directory.path().join("image");
     let origin = directory.path().join("origin");
@@ -36,7 +41,7 @@ async fn written() -> Written {
     for child in 6..9 {
         tree.create(id(child));
     }
-    tree.log(&"some text ".repeat(100));
+    tree.log(text);
     tree.commit_to(&store).await.unwrap();
     copy(&origin, &image);
     Written { directory, before, after: tree, begin, end: used(&journal(&origin)) }
@@ -154,4 +159,53 @@ async fn a_torn_batch_in_one_of_two_journals() {
     split(b"", 5, true)(&journal(copied.path()));
     let error = refused(copied.path());
     assert!(matches!(&error, Error::Corrupt(what) if what.contains("0.jnl")), "{error}");
+}
+
+/// The begin of a batch with one item, which has a value of that many bytes.
+fn begin(seqno: u64, value: u32) -> Vec<u8> {
+    let numbers = [&1_u32.to_le_bytes()[..], &seqno.to_le_bytes()].concat();
+    let lens = [&0_u16.to_le_bytes()[..], &value.to_le_bytes(), &value.to_le_bytes()].concat();
+    [&[1], &*numbers, &[2, 0, 0], &[7; 8], &*lens].concat()
+}
+
+/// A whole batch that is text, as anybody may append it to a log.
+fn batch_as_text(seqno: u64) -> String {
+    let values = (0..10_000).map(|number| format!("{number:07}"));
+    let batches = values.map(|value| {
+        let mut batch = [&*begin(seqno, 7), value.as_bytes()].concat();
+        let checksum = xxhash_rust::xxh3::xxh3_64(&batch[13..]);
+        batch.push(3);
+        batch.extend_from_slice(&checksum.to_le_bytes());
+        batch.extend_from_slice(b"FJL\x03");
+        batch
+    });
+    batches.map(String::from_utf8).find_map(Result::ok).unwrap()
+}
+
+impl Written {
+    async fn survives_without_its_end(&self, what: &str) {
+        let cut = |journal: &Path| {
+            let file = fs::File::options().write(true).open(journal).unwrap();
+            file.set_len(self.end - 1).unwrap();
+        };
+        assert!(!self.survives(&format!("{what}, cut"), cut).await);
+        let behead = |journal: &Path| overwrite(journal, self.begin, &[0; 30]);
+        assert!(!self.survives(&format!("{what}, beheaded"), behead).await);
+    }
+}
+
+#[tokio::test]
+async fn a_torn_batch_with_texts_that_look_like_batches() {
+    for seqno in [0, 1, u64::from_le_bytes([0x7f; 8])] {
+        let written = written_with(&batch_as_text(seqno)).await;
+        written.survives_without_its_end(&format!("number {seqno}")).await;
+    }
+}
+
+/// To read each of them to its end would take hours.
+#[tokio::test]
+async fn a_torn_batch_with_many_begins_of_long_batches() {
+    let begin = String::from_utf8(begin(0x7f7f, 0x20_0000)).unwrap();
+    let written = written_with(&begin.repeat(200_000)).await;
+    written.survives_without_its_end("begins").await;
 }
