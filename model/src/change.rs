@@ -54,17 +54,25 @@ impl NewChange {
     /// # Errors
     /// The first field that is past its limit.
     pub fn check(&self) -> Result<(), FieldError> {
-        check_text("message", self.message.as_deref().unwrap_or(""), 0, limits::MESSAGE)?;
-        for (field, text, limit) in [
-            ("reasonCode", &self.reason_code, limits::REASON_CODE),
-            ("changeId", &self.change_id, limits::REPEAT_ID),
-        ] {
-            if let Some(text) = text {
-                check_text(field, text, 1, limit)?;
-            }
-        }
-        Ok(())
+        check_texts(&self.message, &self.reason_code, &self.change_id)
     }
+}
+
+fn check_texts(
+    message: &Option<String>,
+    reason_code: &Option<String>,
+    change_id: &Option<String>,
+) -> Result<(), FieldError> {
+    check_text("message", message.as_deref().unwrap_or(""), 0, limits::MESSAGE)?;
+    for (field, text, limit) in [
+        ("reasonCode", reason_code, limits::REASON_CODE),
+        ("changeId", change_id, limits::REPEAT_ID),
+    ] {
+        if let Some(text) = text {
+            check_text(field, text, 1, limit)?;
+        }
+    }
+    Ok(())
 }
 
 /// One of a job's own state changes.
@@ -97,6 +105,14 @@ impl Change {
     pub fn recorded(change: NewChange, time: Timestamp) -> Self {
         let NewChange { state, message, reason_code, change_id } = change;
         Self { state, time, message, reason_code, change_id }
+    }
+
+    /// Checks every text against its limit, as [`NewChange::check`] does.
+    ///
+    /// # Errors
+    /// The first field that is past its limit.
+    pub fn check(&self) -> Result<(), FieldError> {
+        check_texts(&self.message, &self.reason_code, &self.change_id)
     }
 }
 

@@ -24,6 +24,8 @@ pub mod rollup;
 mod job;
 mod wire;
 
+pub mod commit;
+
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -36,7 +38,7 @@ pub use problem::{Problem, ProblemCode};
 pub use state::{Category, State, StateSet, UnknownState};
 pub use time::{InvalidTimestamp, Timestamp};
 pub use wire::{
-    AttachmentInfo, Attachments, Blocker, CreatedChildren, IdBlock, JobState, JobStates,
-    LogAppended, LogLine, NewChildren, NewLogLines, NewOptions, Page, ReserveIds, RootPage,
-    StateQuery, Waited,
+    AttachmentInfo, Attachments, Blocker, CreatedChildren, IdBlock, JobNode, JobPath, JobState,
+    JobStates, LogAppended, LogLine, NewChildren, NewLogLines, NewOptions, Page, ReserveIds,
+    RootPage, StateQuery, Waited,
 };

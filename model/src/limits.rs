@@ -59,3 +59,17 @@ pub const EXPRESSION: usize = 1024;
 pub const WAIT_MS: u64 = 60_000;
 /// Body of a request, after decompression.
 pub const BODY: usize = 32 * 1024 * 1024;
+/// New jobs in one commit, unless the service is set up otherwise.
+pub const COMMIT_JOBS: u64 = 2_000_000;
+/// A commit's stream after decompression, unless the service is set up otherwise.
+pub const COMMIT_BYTES: u64 = 1024 * 1024 * 1024;
+/// Trees in one commit.
+pub const COMMIT_TREES: u64 = 100_000;
+/// Jobs of one tree that a commit changes or puts children under, and that the service has already.
+pub const COMMIT_EXISTING: usize = 100_000;
+/// Changes and lines for such jobs of one tree in a commit, in bytes.
+pub const COMMIT_EXISTING_BYTES: usize = 32 * 1024 * 1024;
+/// One record of a commit's stream.
+pub const COMMIT_RECORD: usize = 128 * 1024;
+/// Verdicts, or blocked changes of a verdict, that are shown at once.
+pub const VERDICTS_SHOWN: usize = 100;

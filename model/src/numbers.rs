@@ -102,6 +102,20 @@ pub(crate) struct Delta {
 }
 
 impl Delta {
+    /// Everything that is below a new job.
+    pub(crate) fn of_all(numbers: &Subtree) -> Self {
+        let Subtree { total, waiting, running, waiting_for_children, successful, failed } =
+            *numbers;
+        Self {
+            total: total.cast_signed(),
+            waiting: waiting.cast_signed(),
+            running: running.cast_signed(),
+            waiting_for_children: waiting_for_children.cast_signed(),
+            successful: successful.cast_signed(),
+            failed: failed.cast_signed(),
+        }
+    }
+
     /// Takes a descendant out of one state and puts it into another; `None` is one that is new.
     pub(crate) fn shift(&mut self, before: Option<State>, after: State) {
         match before {

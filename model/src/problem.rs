@@ -71,6 +71,9 @@ problems! {
     InvalidCursor 400 "invalid_cursor" never,
         "The cursor is not one that this list has given out.",
         "Start again without a cursor.";
+    InvalidCommit 400 "invalid_commit" never,
+        "The body is not a commit as its format says.",
+        "Mend the stream at the record that the detail names.";
     InvalidExpression 400 "invalid_expression" never,
         "The filter expression is not valid.",
         "Mend it at the position that the detail names.";
@@ -89,6 +92,9 @@ problems! {
     AttachmentNotFound 404 "attachment_not_found" never,
         "The job has no attachment with this key.",
         "List the job's attachments for the keys there are.";
+    CommitNotFound 404 "commit_not_found" never,
+        "No commit with this id is remembered.",
+        "Nothing of it was applied, or it was longer ago than commits are remembered.";
     MethodNotAllowed 405 "method_not_allowed" never,
         "This address does not take this method.",
         "See the Allow header for the methods that it takes.";
@@ -101,9 +107,18 @@ problems! {
     RepeatConflict 409 "repeat_conflict" never,
         "The same change id or append id was sent before with other content.",
         "Use a new id for each change or append.";
+    CommitConflict 409 "commit_conflict" never,
+        "The same commit id was sent before with other content.",
+        "Use a new id for each commit.";
+    CommitInProgress 409 "commit_in_progress" later,
+        "This commit is coming in on another connection.",
+        "Send it again after the time in Retry-After.";
     BodyTooLarge 413 "body_too_large" never,
         "The body is larger than this request may have.",
         "Send less at a time; the limit is in the detail.";
+    CommitTooLarge 413 "commit_too_large" never,
+        "The commit has more than a commit may have.",
+        "Send several commits; the limit is in the detail.";
     UnsupportedMediaType 415 "unsupported_media_type" never,
         "The body has a content type that this request does not take.",
         "Send the content type that the detail names.";
@@ -119,6 +134,18 @@ problems! {
     TooDeep 422 "too_deep" never,
         "The job would stand deeper than a tree may grow.",
         "Put it under a job with a depth below 64.";
+    OtherRules 422 "other_rules" never,
+        "The commit was recorded under another rule for updates to finished jobs.",
+        "Set the recording side up as the service is.";
+    ParentAfterChild 422 "parent_after_child" never,
+        "A job of the commit does not stand below its parent in the stream.",
+        "Send each job before its children, and its whole subtree before any other job.";
+    OutOfOrder 422 "out_of_order" never,
+        "A record of the commit is not in the order in which it was recorded.",
+        "Number creations and changes of a tree as they come, each number once.";
+    OtherTree 422 "other_tree" never,
+        "A job of the commit belongs to another tree than the one it stands in.",
+        "Send each job within its own tree.";
     DuplicateId 422 "duplicate_id" never,
         "The same id is in the request twice.",
         "Give each job its own id.";

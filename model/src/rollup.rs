@@ -6,6 +6,11 @@
 //! costs one small step per level, whatever the number of children.
 //!
 //! The engine walks the rows of a path, the buffered context walks its buffer; the steps are these.
+//! A job whose whole history is there at once is a [`Branch`]: one look instead of many steps.
+
+mod branch;
+
+pub use branch::{Branch, Grown, Recorded};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +18,8 @@ use crate::{Category, Children, JobId, Mark, State, Subtree, Timestamp, numbers:
 
 /// Everything about a job that moves: its visible state and all that it follows from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Status {
     /// The visible state.
     pub state: State,

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Change, Created, FieldError, Job, JobId, NewJob, State, Timestamp, definition::check_text,
-    limits,
+    limits, rollup::Status,
 };
 
 /// One page of a list. When `next_cursor` is there, there may be more: ask again with it.
@@ -30,6 +30,32 @@ pub struct RootPage {
     /// False when there were more roots in the time range than are looked at for a total (100,000):
     /// `total` then counts the matches among the newest of them.
     pub total_exact: bool,
+}
+
+/// A job as the roll-up sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobNode {
+    /// The job.
+    pub id: JobId,
+    /// The parent; none for a root.
+    pub parent: Option<JobId>,
+    /// The root of the tree; the job itself for a root.
+    pub root: JobId,
+    /// Steps from the root.
+    pub depth: u32,
+    /// Everything about it that moves.
+    pub status: Status,
+}
+
+/// A job and all that are above it, the job first and the root last, at one instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobPath {
+    /// The jobs; at most 65, so they come at once.
+    pub items: Vec<JobNode>,
 }
 
 /// How many ids to reserve.
@@ -159,10 +185,7 @@ impl NewLogLines {
         }
         for (index, line) in self.lines.iter().enumerate() {
             let field = format!("lines[{index}]");
-            check_text(&field, line, 0, limits::LOG_LINE)?;
-            if line.contains(['\n', '\r']) {
-                return Err(FieldError::new(field, "has a line break; send one line per entry"));
-            }
+            LogLine::check(&field, line)?;
         }
         match &self.append_id {
             Some(id) => check_text("appendId", id, 1, limits::REPEAT_ID),
@@ -195,6 +218,20 @@ pub struct LogLine {
     pub time: Timestamp,
     /// What it says.
     pub text: String,
+}
+
+impl LogLine {
+    /// Checks a line against its limit; `field` is for the complaint.
+    ///
+    /// # Errors
+    /// It is too long, or has a line break.
+    pub fn check(field: &str, line: &str) -> Result<(), FieldError> {
+        check_text(field, line, 0, limits::LOG_LINE)?;
+        if line.contains(['\n', '\r']) {
+            return Err(FieldError::new(field, "has a line break; send one line per entry"));
+        }
+        Ok(())
+    }
 }
 
 /// An attachment without its text.

@@ -1,0 +1,67 @@
+//! A commit: what a buffered context sends, jobs and changes for any number of trees, as a stream
+//! of records.
+//!
+//! # The stream, version 1
+//! The stream begins with the eight bytes `JOBTREES` and one byte, the version: 1. Then come
+//! records: a length, and so many bytes, at most [`limits::COMMIT_RECORD`]. The bytes are a kind
+//! and the fields of that kind, in order. Its media type is [`MEDIA_TYPE`].
+//!
+//! Lengths, kinds, and all other whole numbers without a sign are LEB128: seven bits a byte, the
+//! lowest first, the highest bit set on all bytes but the last. Signed numbers (times, in
+//! milliseconds since 1970) are zigzag-coded first: 0, −1, 1, −2 become 0, 1, 2, 3. A checksum is
+//! such a number too. A text is its length in bytes and its UTF-8; an optional value is a byte 0,
+//! or a byte 1 and the value; a list is its length and its items; a truth value is a byte, 0 or 1.
+//! (This is the format "postcard"; see its specification for more.)
+//!
+//! | kind | record | fields |
+//! |---|---|---|
+//! | 0 | header | the rule for updates to finished jobs: truth value |
+//! | 1 | tree | root |
+//! | 2 | job | id, optional parent, order, time, name, created by, list of tags, optional options, optional source link |
+//! | 3 | existing job | id |
+//! | 4 | change | order, state, time, optional message, optional reason code, optional change id |
+//! | 5 | options | optional text |
+//! | 6 | line of the log | time, text |
+//! | 7 | end of a tree | number of jobs, number of changes, checksum |
+//! | 8 | end | number of trees |
+//!
+//! The header comes first and once. Then one tree after the other, each with its end, each root
+//! once. Within a tree, *job* creates a job and *existing job* speaks of one that the service has;
+//! changes, options and lines that follow belong to it. A job comes before its children, and its
+//! whole subtree before any job that is not below it, as in a walk down the tree: so a job's parent
+//! is the job before it, or one above that, or a job that the service has. *End* comes last.
+//!
+//! **order** is the place of a creation or change among all of its tree, in the order in which they
+//! were recorded: larger for what came later, each number once. The changes of a job follow in that
+//! order, and a child has a larger one than its parent. The creation of a job counts as its first
+//! change and is not told again. The **checksum** is XXH3 (64 bits) over all bytes from the length
+//! of the tree record up to the length of the end-of-tree record.
+//!
+//! A new job's changes are taken as they were recorded; whoever records them keeps the rules, and
+//! says in the header whether updates to finished jobs were blocked. A change to an existing job is
+//! subject to the rules at the moment of the commit.
+
+mod id;
+mod outcome;
+mod reader;
+mod record;
+mod writer;
+
+pub use id::{CommitId, InvalidCommitId};
+pub use outcome::{BlockedChange, CommitOutcome, Refusal, TreeVerdict};
+pub use reader::{Item, Reader, StreamError};
+pub use record::Record;
+pub use writer::Writer;
+
+use crate::limits;
+
+/// The content type of a commit.
+pub const MEDIA_TYPE: &str = "application/vnd.jobtracker.commit";
+
+/// What a stream begins with: a name and a version.
+const PREAMBLE: [u8; 9] = *b"JOBTREES\x01";
+
+/// The longest length of a record, as it stands before it.
+const LENGTH_BYTES: usize = 4;
+
+const _: () = assert!(limits::COMMIT_RECORD < 1 << (7 * LENGTH_BYTES));

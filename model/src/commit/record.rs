@@ -1,0 +1,71 @@
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Change, Definition, JobId, Timestamp};
+
+/// One record of a stream; see the [module](super) for the order in which they come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record<'a> {
+    /// The begin.
+    Header {
+        /// The rule by which the sender recorded: whether updates to finished jobs change nothing.
+        block_updates_after_finish: bool,
+    },
+    /// A tree begins.
+    Tree {
+        /// Its root, new or not.
+        root: JobId,
+    },
+    /// A new job. The next records are about it.
+    Job {
+        /// Its id.
+        id: JobId,
+        /// Its parent; none for a new root.
+        parent: Option<JobId>,
+        /// The place of its creation among what was recorded in the tree.
+        order: u64,
+        /// When it was created.
+        time: Timestamp,
+        /// What its creator says of it.
+        definition: Cow<'a, Definition>,
+    },
+    /// A job that the service has. The next records are about it.
+    Existing {
+        /// Its id.
+        id: JobId,
+    },
+    /// A state that the job reported.
+    Change {
+        /// The place among what was recorded in the tree.
+        order: u64,
+        /// The change with its time.
+        change: Cow<'a, Change>,
+    },
+    /// Other options for the job; the last ones count.
+    Options {
+        /// The options; none takes them away.
+        options: Option<Cow<'a, str>>,
+    },
+    /// A line for the job's log.
+    LogLine {
+        /// When it was recorded.
+        time: Timestamp,
+        /// What it says.
+        text: Cow<'a, str>,
+    },
+    /// The tree is complete.
+    TreeEnd {
+        /// How many [`Job`](Self::Job) records it had.
+        jobs: u64,
+        /// How many [`Change`](Self::Change) records it had.
+        changes: u64,
+        /// XXH3 of all its bytes before this record.
+        checksum: u64,
+    },
+    /// The stream is complete.
+    End {
+        /// How many trees it had.
+        trees: u64,
+    },
+}
