@@ -16,17 +16,38 @@ pub struct Children {
 }
 
 impl Children {
+    /// Adds differences that come from below.
+    pub(crate) fn add(&mut self, delta: &ChildrenDelta) {
+        for (number, difference) in [
+            (&mut self.pending, delta.pending),
+            (&mut self.successful, delta.successful),
+            (&mut self.failed, delta.failed),
+        ] {
+            *number = number.checked_add_signed(difference).expect("numbers of children are exact");
+        }
+    }
+}
+
+/// Differences to the numbers of children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct ChildrenDelta {
+    pending: i64,
+    successful: i64,
+    failed: i64,
+}
+
+impl ChildrenDelta {
     /// Moves one child from one category to another; `None` is a child that is new.
     pub(crate) fn shift(&mut self, before: Option<Category>, after: Option<Category>) {
-        if let Some(number) = before.map(|before| self.of(before)) {
-            *number = number.checked_sub(1).expect("numbers of children are exact");
+        if let Some(before) = before {
+            *self.of(before) -= 1;
         }
-        if let Some(number) = after.map(|after| self.of(after)) {
-            *number += 1;
+        if let Some(after) = after {
+            *self.of(after) += 1;
         }
     }
 
-    fn of(&mut self, category: Category) -> &mut u64 {
+    fn of(&mut self, category: Category) -> &mut i64 {
         match category {
             Category::Pending => &mut self.pending,
             Category::Successful => &mut self.successful,
@@ -91,7 +112,7 @@ impl Subtree {
 }
 
 /// Differences to subtree numbers on their way up to the root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Delta {
     total: i64,
     waiting: i64,
@@ -123,6 +144,16 @@ impl Delta {
             None => self.total += 1,
         }
         *self.of(after) += 1;
+    }
+
+    /// Adds other differences.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.total += other.total;
+        self.waiting += other.waiting;
+        self.running += other.running;
+        self.waiting_for_children += other.waiting_for_children;
+        self.successful += other.successful;
+        self.failed += other.failed;
     }
 
     pub(crate) fn is_zero(&self) -> bool {

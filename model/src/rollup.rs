@@ -9,12 +9,17 @@
 //! A job whose whole history is there at once is a [`Branch`]: one look instead of many steps.
 
 mod branch;
+mod growth;
 
 pub use branch::{Branch, Grown, Recorded};
+pub use growth::{Growth, GrowthStep};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Category, Children, JobId, Mark, State, Subtree, Timestamp, numbers::Delta};
+use crate::{
+    Category, Children, JobId, Mark, State, Subtree, Timestamp,
+    numbers::{ChildrenDelta, Delta},
+};
 
 /// Everything about a job that moves: its visible state and all that it follows from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +69,23 @@ pub struct Ripple {
     delta: Delta,
     /// A first Running that the parent may not know yet.
     started: Option<Timestamp>,
+}
+
+/// What a step below means to a job, whether it comes from one child or from many.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Rise {
+    children: ChildrenDelta,
+    delta: Delta,
+    /// The first Running of it, that the job may not know yet.
+    started: Option<Mark>,
+    /// What finishes the job, if it is finished by this.
+    mark: Mark,
+}
+
+impl Rise {
+    fn new(mark: Mark) -> Self {
+        Self { children: ChildrenDelta::default(), delta: Delta::default(), started: None, mark }
+    }
 }
 
 impl Ripple {
@@ -132,16 +154,24 @@ impl Status {
 
     /// Takes in what happened at a direct child. `None`: nothing changes further up.
     pub fn absorb(&mut self, id: JobId, child: &Ripple) -> Option<Ripple> {
-        let before = self.state;
-        self.subtree.add(&child.delta);
+        let source = |time: Timestamp| Mark { time, source: child.source };
+        let mut rise = Rise::new(source(child.time));
         let category = |state: State| state.category();
-        self.children.shift(child.before.and_then(category), category(child.after));
+        rise.children.shift(child.before.and_then(category), category(child.after));
+        rise.delta = child.delta;
+        rise.started = child.started.map(source);
+        self.rise(id, &rise)
+    }
+
+    /// Takes in what comes from below. `None`: nothing changes further up.
+    fn rise(&mut self, id: JobId, rise: &Rise) -> Option<Ripple> {
+        let before = self.state;
+        self.subtree.add(&rise.delta);
+        self.children.add(&rise.children);
         self.state = self.visible();
-        self.mark_end(Mark { time: child.time, source: child.source });
-        let started = child
-            .started
-            .filter(|time| self.mark_start(Mark { time: *time, source: child.source }));
-        let ripple = self.ripple(id, before, child.delta, started, child.time);
+        self.mark_end(rise.mark);
+        let started = rise.started.filter(|mark| self.mark_start(*mark)).map(|mark| mark.time);
+        let ripple = self.ripple(id, before, rise.delta, started, rise.mark.time);
         (!ripple.is_still()).then_some(ripple)
     }
 

@@ -47,6 +47,7 @@ enum Place {
     Header,
     BetweenTrees,
     Tree,
+    Existing,
     Job,
     End,
 }
@@ -171,17 +172,23 @@ impl Reader {
                 self.hasher.reset();
                 Place::Tree
             }
-            (Place::Tree | Place::Job, Record::Job { .. }) => {
+            (Place::Tree | Place::Existing | Place::Job, Record::Job { .. }) => {
                 self.jobs += 1;
                 Place::Job
             }
-            (Place::Tree | Place::Job, Record::Existing { .. }) => Place::Job,
-            (Place::Job, Record::Change { .. }) => {
+            (Place::Tree | Place::Existing, Record::Existing { .. }) => Place::Existing,
+            (place @ (Place::Existing | Place::Job), Record::Change { .. }) => {
                 self.changes += 1;
-                Place::Job
+                place
             }
-            (Place::Job, Record::Options { .. } | Record::LogLine { .. }) => Place::Job,
-            (Place::Tree | Place::Job, Record::TreeEnd { jobs, changes, checksum }) => {
+            (
+                place @ (Place::Existing | Place::Job),
+                Record::Options { .. } | Record::LogLine { .. },
+            ) => place,
+            (
+                Place::Tree | Place::Existing | Place::Job,
+                Record::TreeEnd { jobs, changes, checksum },
+            ) => {
                 if (*jobs, *changes) != (self.jobs, self.changes) {
                     let (jobs, changes) = (self.jobs, self.changes);
                     let found = format!("{jobs} jobs and {changes} changes have come");

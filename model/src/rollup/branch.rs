@@ -6,8 +6,11 @@
 //! the last of these: the first of its own changes since which its own work was over, and for
 //! each child the moment since which that one was finished.
 
-use super::{Ripple, Status};
-use crate::{JobId, Mark, State, Timestamp, numbers::Delta};
+use super::Status;
+use crate::{
+    JobId, Mark, State, Timestamp,
+    numbers::{ChildrenDelta, Delta},
+};
 
 /// When a change was recorded: its place among all changes of its tree, and its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +42,10 @@ pub struct Grown {
     pub id: JobId,
     /// Its status.
     pub status: Status,
-    born: Recorded,
-    last: Recorded,
-    started: Option<Recorded>,
-    ended: Option<Recorded>,
+    pub(super) born: Recorded,
+    pub(super) last: Recorded,
+    pub(super) started: Option<Recorded>,
+    pub(super) ended: Option<Recorded>,
 }
 
 impl Branch {
@@ -99,16 +102,18 @@ impl Branch {
         self.over = if is_over { self.over.or(Some(at)) } else { None };
         if state == State::Running {
             self.status.start_time.get_or_insert(at.time);
-            self.start(at, self.id);
+            keep_first(&mut self.started, at, self.id);
         }
     }
 
     /// Takes in a child with everything below it.
     pub fn absorb(&mut self, child: &Grown) {
-        self.status.children.shift(None, child.status.category());
+        let mut one = ChildrenDelta::default();
+        one.shift(None, child.status.category());
+        self.status.children.add(&one);
         self.status.subtree.add(&child.delta(None));
         if let Some(at) = child.started {
-            self.start(at, child.id);
+            keep_first(&mut self.started, at, child.id);
         }
         if let Some(at) = child.ended
             && self.ended.is_none_or(|(known, _)| known.order < at.order)
@@ -122,7 +127,6 @@ impl Branch {
     pub fn grown(self) -> Grown {
         let Self { id, born, last, mut status, over, started, ended } = self;
         status.state = status.visible();
-        let mark = |(at, source): (Recorded, JobId)| Mark { time: at.time, source };
         status.tree_start = started.map(mark);
         let own = over.map(|at| (at, id));
         let ended = own.into_iter().chain(ended).max_by_key(|(at, _)| at.order);
@@ -131,38 +135,23 @@ impl Branch {
         let at = |found: Option<(Recorded, JobId)>| found.map(|(at, _)| at);
         Grown { id, status, born, last, started: at(started), ended: at(ended) }
     }
+}
 
-    /// Keeps the earliest start; of two at the same time, the one that was recorded first.
-    fn start(&mut self, at: Recorded, source: JobId) {
-        let rank = |at: Recorded| (at.time, at.order);
-        if self.started.is_none_or(|(known, _)| rank(at) < rank(known)) {
-            self.started = Some((at, source));
-        }
+pub(super) fn mark((at, source): (Recorded, JobId)) -> Mark {
+    Mark { time: at.time, source }
+}
+
+/// Keeps the earliest start; of two at the same time, the one that was recorded first.
+pub(super) fn keep_first(first: &mut Option<(Recorded, JobId)>, at: Recorded, source: JobId) {
+    let rank = |at: Recorded| (at.time, at.order);
+    if first.is_none_or(|(known, _)| rank(at) < rank(known)) {
+        *first = Some((at, source));
     }
 }
 
 impl Grown {
-    /// What it means to a parent that was there before: it appears, it starts, and it gets to where
-    /// it stands in the end; each with its place among what else happened to the parent. States
-    /// that it went through in between leave no trace above, so they are not told.
-    pub fn ripples(&self) -> impl Iterator<Item = (u64, Ripple)> + use<> {
-        let first = State::WaitingToRun;
-        let tell = |at: Recorded, before, after, delta, started| {
-            (at.order, Ripple { source: self.id, before, after, time: at.time, delta, started })
-        };
-        let mut new = Delta::default();
-        new.shift(None, first);
-        let born = tell(self.born, None, first, new, None);
-        let still = |at: Recorded| tell(at, Some(first), first, Delta::default(), Some(at.time));
-        let started = self.started.map(still);
-        let end = self.ended.unwrap_or(self.last);
-        let delta = self.delta(Some(first));
-        let ended = tell(end, Some(first), self.status.state, delta, None);
-        [Some(born), started, Some(ended)].into_iter().flatten()
-    }
-
     /// What it adds to the numbers above it, of which it is counted in `before` already.
-    fn delta(&self, before: Option<State>) -> Delta {
+    pub(super) fn delta(&self, before: Option<State>) -> Delta {
         let mut delta = Delta::of_all(&self.status.subtree);
         if before != Some(self.status.state) {
             delta.shift(before, self.status.state);

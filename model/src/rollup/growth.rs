@@ -1,0 +1,115 @@
+use super::{
+    Ripple, Rise, Status,
+    branch::{Grown, Recorded, keep_first, mark},
+};
+use crate::{
+    JobId, State,
+    numbers::{ChildrenDelta, Delta},
+};
+
+/// What new branches mean to a parent that was there before.
+///
+/// Branches go in one by one, and only sums are kept, whatever their number. Each counts as pending
+/// from its creation until it last finished; what it went through in between leaves no trace above.
+/// The sums hold between two moments at which something else happens to the jobs above, so
+/// whoever adds up has one of these for each such span.
+#[derive(Debug, Clone, Default)]
+pub struct Growth {
+    births: Option<(Rise, u64)>,
+    started: Option<(Recorded, JobId)>,
+    ends: Option<Ends>,
+}
+
+#[derive(Debug, Clone)]
+struct Ends {
+    children: ChildrenDelta,
+    delta: Delta,
+    last: (Recorded, JobId),
+}
+
+/// A part of what new branches mean. Within a span they take effect in this order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GrowthStep {
+    /// Branches appear, then they start, then they end.
+    phase: Phase,
+    /// When the decisive one of them did.
+    order: u64,
+    rise: Rise,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Births,
+    Start,
+    Ends,
+}
+
+/// The state in which a branch is born, and counted until it ends.
+const BORN: State = State::WaitingToRun;
+
+impl Grown {
+    /// When it was born, when it first started, and when it got to where it stands: the places of
+    /// those changes in the order of recording.
+    #[must_use]
+    pub fn milestones(&self) -> (u64, Option<u64>, u64) {
+        (self.born.order, self.started.map(|at| at.order), self.end().order)
+    }
+
+    fn end(&self) -> Recorded {
+        self.ended.unwrap_or(self.last)
+    }
+}
+
+impl Growth {
+    /// A branch appears in this span.
+    pub fn birth(&mut self, child: &Grown) {
+        let source = mark((child.born, child.id));
+        let (rise, order) = self.births.get_or_insert_with(|| (Rise::new(source), 0));
+        rise.children.shift(None, BORN.category());
+        rise.delta.shift(None, BORN);
+        if child.born.order >= *order {
+            (rise.mark, *order) = (source, child.born.order);
+        }
+    }
+
+    /// A branch starts in this span.
+    pub fn start(&mut self, child: &Grown) {
+        if let Some(at) = child.started {
+            keep_first(&mut self.started, at, child.id);
+        }
+    }
+
+    /// A branch gets to where it stands in this span.
+    pub fn end(&mut self, child: &Grown) {
+        let last = (child.end(), child.id);
+        let (children, delta) = Default::default();
+        let ends = self.ends.get_or_insert(Ends { children, delta, last });
+        ends.children.shift(BORN.category(), child.status.category());
+        ends.delta.add(&child.delta(Some(BORN)));
+        if last.0.order > ends.last.0.order {
+            ends.last = last;
+        }
+    }
+
+    /// The steps, to be sorted among those of other parents in the same span.
+    pub fn steps(self) -> impl Iterator<Item = GrowthStep> {
+        let births =
+            self.births.map(|(rise, order)| GrowthStep { phase: Phase::Births, order, rise });
+        let start = self.started.map(|first| {
+            let rise = Rise { started: Some(mark(first)), ..Rise::new(mark(first)) };
+            GrowthStep { phase: Phase::Start, order: first.0.order, rise }
+        });
+        let ends = self.ends.map(|Ends { children, delta, last }| {
+            let rise = Rise { children, delta, ..Rise::new(mark(last)) };
+            GrowthStep { phase: Phase::Ends, order: last.0.order, rise }
+        });
+        [births, start, ends].into_iter().flatten()
+    }
+}
+
+impl Status {
+    /// Takes in a step of the growth below. `None`: nothing changes further up.
+    pub fn grow(&mut self, id: JobId, step: &GrowthStep) -> Option<Ripple> {
+        self.rise(id, &step.rise)
+    }
+}
