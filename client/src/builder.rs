@@ -15,6 +15,7 @@ pub struct ClientBuilder {
     token: Option<String>,
     connect_timeout: Duration,
     request_timeout: Duration,
+    commit_timeout: Duration,
     deadline: Duration,
     retry: RetryPolicy,
     rate_limit: Option<(u32, u32)>,
@@ -31,6 +32,7 @@ impl ClientBuilder {
             token: None,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(10),
+            commit_timeout: Duration::from_secs(600),
             deadline: Duration::from_secs(30),
             retry: RetryPolicy::default(),
             rate_limit: None,
@@ -62,9 +64,16 @@ impl ClientBuilder {
         self
     }
 
+    /// How long one try of a commit may take, from connecting to the last byte of the answer; 10
+    /// minutes by default.
+    pub fn commit_timeout(mut self, timeout: Duration) -> Self {
+        self.commit_timeout = timeout;
+        self
+    }
+
     /// How long a call may take with all its tries, the waits between them, the rate limit and the
     /// reservation of ids; 30 seconds by default. A wait may take this much more than the time
-    /// that it asks for.
+    /// that it asks for, and a commit this much more than the time-out of one try.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -99,8 +108,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Whether batches of children and of log lines are sent compressed (zstd) from 8 KiB on. Yes
-    /// by default; not worth it on the same machine.
+    /// Whether commits are sent compressed (zstd), and batches of children and of log lines from
+    /// 8 KiB on. Yes by default; not worth it on the same machine.
     pub fn compress_requests(mut self, compress: bool) -> Self {
         self.compress = compress;
         self
@@ -149,6 +158,7 @@ impl ClientBuilder {
             base,
             authorization,
             request_timeout: self.request_timeout,
+            commit_timeout: self.commit_timeout,
             deadline: self.deadline,
             retry: self.retry,
             rate_limit,
@@ -167,6 +177,7 @@ impl fmt::Debug for ClientBuilder {
             .field("token", &self.token.as_ref().map(|_| "(redacted)"))
             .field("connect_timeout", &self.connect_timeout)
             .field("request_timeout", &self.request_timeout)
+            .field("commit_timeout", &self.commit_timeout)
             .field("deadline", &self.deadline)
             .field("retry", &self.retry)
             .field("rate_limit", &self.rate_limit)

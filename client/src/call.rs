@@ -104,7 +104,7 @@ impl Call {
         self
     }
 
-    fn new(method: Method, path: String) -> Self {
+    pub(crate) fn new(method: Method, path: String) -> Self {
         Self {
             method,
             path,

@@ -1,17 +1,18 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jobtracker_model::{
     AttachmentInfo, Attachments, Blocker, Change, Created, CreatedChildren, IdBlock, Job, JobId,
-    JobState, JobStates, LogAppended, LogLine, NewChange, NewChildren, NewJob, NewLogLines,
-    NewOptions, Page, ProblemCode, RootPage, State, StateQuery, StateSet, Statistics, Updated,
-    Waited,
+    JobNode, JobPath, JobState, JobStates, LogAppended, LogLine, NewChange, NewChildren, NewJob,
+    NewLogLines, NewOptions, Page, ProblemCode, RootPage, State, StateQuery, StateSet, Statistics,
+    Updated, Waited,
+    commit::{CommitId, CommitOutcome, TreeVerdict},
 };
 use reqwest::header::HeaderName;
 
 use crate::{
-    Error, JobTracker, JobTrackerClient, ListJobs, ListPage, LogQuery, LogText, Result, RootsQuery,
-    call::Call, ids, wait,
+    CommitSource, Error, JobTracker, JobTrackerClient, ListJobs, ListPage, LogQuery, LogText,
+    Result, RootsQuery, call::Call, ids, wait,
 };
 
 const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
@@ -87,6 +88,11 @@ impl JobTracker for JobTrackerClient {
         Ok(page.items)
     }
 
+    async fn path(&self, id: JobId) -> Result<Vec<JobNode>> {
+        let path: JobPath = self.http.json(Call::get(job(id, "path"))).await?;
+        Ok(path.items)
+    }
+
     async fn blockers(&self, id: JobId, page: ListPage) -> Result<Page<Blocker>> {
         self.http.json(Call::get(job(id, "blockers")).page(page)).await
     }
@@ -138,6 +144,18 @@ impl JobTracker for JobTrackerClient {
             }) => Ok(()),
             sent => sent.map(drop),
         }
+    }
+
+    async fn commit(&self, id: &CommitId, source: Arc<dyn CommitSource>) -> Result<CommitOutcome> {
+        self.http.commit(id, &*source).await
+    }
+
+    async fn commit_outcome(&self, id: &CommitId) -> Result<Option<CommitOutcome>> {
+        self.http.commit_outcome(id, self.http.deadline()).await
+    }
+
+    async fn commit_trees(&self, id: &CommitId, page: ListPage) -> Result<Page<TreeVerdict>> {
+        self.http.commit_trees(id, page, self.http.deadline()).await
     }
 }
 

@@ -85,17 +85,20 @@ impl Error {
         }
     }
 
-    /// Whether the service says that the job, the parent or the attachment is not there.
+    /// Whether the service says that the job, the parent, the attachment or the commit is not
+    /// there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        use ProblemCode::{AttachmentNotFound, JobNotFound, ParentNotFound};
-        matches!(self.code(), Some(JobNotFound | ParentNotFound | AttachmentNotFound))
+        use ProblemCode::{AttachmentNotFound, CommitNotFound, JobNotFound, ParentNotFound};
+        let not_found = [JobNotFound, ParentNotFound, AttachmentNotFound, CommitNotFound];
+        self.code().is_some_and(|code| not_found.contains(&code))
     }
 
     /// Whether the service says that the same id was used before for something else.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self.code(), Some(ProblemCode::IdConflict | ProblemCode::RepeatConflict))
+        use ProblemCode::{CommitConflict, IdConflict, RepeatConflict};
+        matches!(self.code(), Some(IdConflict | RepeatConflict | CommitConflict))
     }
 
     /// Whether the same call may succeed later. The client has tried as often as its policy

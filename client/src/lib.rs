@@ -23,6 +23,8 @@
 //!   token, time-outs, the overall deadline, retries, rate limit.
 //! - [`ListPage`], [`ListJobs`], [`RootsQuery`] and [`LogQuery`] say which part of a list; every
 //!   list also comes as an [`ItemStream`].
+//! - [`JobTracker::commit`] sends whole trees at once, from a [`CommitSource`]; the buffered context
+//!   of `jobtracker-context` is one.
 //! - [`Error`] is why a call failed: by [`ProblemCode`] if the service said so.
 //! - The rest are the words of the service, from `jobtracker-model`.
 //!
@@ -43,15 +45,18 @@ mod logs;
 mod stream;
 
 mod call;
+mod commit;
 mod ids;
 mod rate;
 mod reply;
 mod request;
 mod retry;
+mod tries;
 mod wait;
 
 pub use builder::ClientBuilder;
 pub use client::JobTrackerClient;
+pub use commit::CommitSource;
 pub use error::{Error, Result};
 pub use lists::{ListJobs, ListPage, RootsQuery};
 pub use logs::{LogFrom, LogQuery, LogText};
@@ -60,10 +65,15 @@ pub use stream::ItemStream;
 pub use tracker::JobTracker;
 
 pub use jobtracker_model::{
-    AttachmentInfo, Blocker, Category, Change, Children, Created, FieldError, IdBlock, InvalidId,
-    InvalidTimestamp, Job, JobId, JobState, LogAppended, LogLine, Mark, NewChange, NewJob,
-    NewLogLines, Page, Problem, ProblemCode, RootPage, State, StateSet, Statistics, Subtree,
-    Timestamp, UnknownState, Updated, Waited, limits,
+    AttachmentInfo, Blocker, Category, Change, Children, Created, Definition, FieldError, IdBlock,
+    InvalidId, InvalidTimestamp, Job, JobId, JobNode, JobState, LogAppended, LogLine, Mark,
+    NewChange, NewJob, NewLogLines, Page, Problem, ProblemCode, RootPage, State, StateSet,
+    Statistics, Subtree, Timestamp, UnknownState, Updated, Waited,
+    commit::{
+        BlockedChange, CommitId, CommitOutcome, InvalidCommitId, MEDIA_TYPE, Refusal, TreeVerdict,
+    },
+    limits,
+    rollup::Status,
 };
 /// The HTTP library, for [`ClientBuilder::http_client`] and [`Error::Transport`].
 pub use reqwest;

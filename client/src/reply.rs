@@ -28,6 +28,13 @@ impl From<reqwest::Error> for Failure {
     }
 }
 
+/// A request that could not be made.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, retry_after: None }
+    }
+}
+
 impl Reply {
     /// Reads an answer to its end, up to `limit` bytes after decompression.
     pub(crate) async fn read(mut response: Response, limit: usize) -> Result<Self, Failure> {

@@ -5,27 +5,29 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
 };
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::Instant;
 
 use crate::{
     Error, Result, RetryPolicy,
     call::{Body, Call},
     rate::RateLimit,
     reply::{Failure, Reply},
+    tries::Tries,
 };
 
 /// Bodies that may be compressed are, from this size.
 const COMPRESS_FROM: usize = 8 * 1024;
 /// Stands for "never" where the clock would overflow.
-const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+pub(crate) const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 
-/// The only place that sends: address, token, rate limit, time-outs, deadline and retries.
+/// The only place that sends: address, token, rate limit, time-outs and deadline.
 pub(crate) struct Http {
     pub(crate) client: reqwest::Client,
     /// Its path ends with a slash.
     pub(crate) base: Url,
     pub(crate) authorization: Option<HeaderValue>,
     pub(crate) request_timeout: Duration,
+    pub(crate) commit_timeout: Duration,
     pub(crate) deadline: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) rate_limit: Option<RateLimit>,
@@ -52,52 +54,27 @@ impl Http {
             call.deadline.unwrap_or_else(|| self.deadline_after(wait.unwrap_or_default()));
         let attempts = if call.once { 1 } else { self.retry.attempts };
         let request = self.request(call)?;
-        let mut last: Option<Error> = None;
-        let mut unknown = false;
-        let mut tries = 0;
-        let given_up = |last: Option<Error>, outcome_unknown| Error::DeadlineExceeded {
-            last: last.map(Box::new),
-            outcome_unknown,
-        };
+        let mut tries = Tries::new(self, attempts, deadline);
         loop {
-            let turn = match &self.rate_limit {
-                Some(rate_limit) => rate_limit.turn(deadline).await,
-                None => true,
+            let this = async {
+                let mut request = request.try_clone().expect("every body is in memory");
+                let left = wait.map(|wait| wait.saturating_sub(begin.elapsed()));
+                self.limit(&mut request, left);
+                self.try_once(request).await
             };
-            if !turn || Instant::now() >= deadline {
-                return Err(given_up(last, unknown));
+            if let Some(reply) = tries.make(this).await? {
+                return Ok(reply);
             }
-            let mut request = request.try_clone().expect("every body is in memory");
-            let left = wait.map(|wait| wait.saturating_sub(begin.elapsed()));
-            self.limit(&mut request, left);
-            tries += 1;
-            let failure = match timeout_at(deadline, self.try_once(request)).await {
-                Ok(Ok(reply)) => return Ok(reply),
-                Ok(Err(failure)) => failure,
-                Err(_) => return Err(given_up(last, true)),
-            };
-            let error = failure.error.after(unknown);
-            unknown = error.outcome_unknown();
-            if tries >= attempts || !error.is_retryable() {
-                return Err(error);
-            }
-            let pause = self.retry.pause(tries, failure.retry_after, rand::random());
-            if pause >= deadline.saturating_duration_since(Instant::now()) {
-                return Err(given_up(Some(error), unknown));
-            }
-            tracing::debug!(%error, tries, ?pause, "trying again");
-            sleep(pause).await;
-            last = Some(error);
         }
     }
 
-    async fn try_once(&self, request: Request) -> Result<Reply, Failure> {
+    pub(crate) async fn try_once(&self, request: Request) -> Result<Reply, Failure> {
         let response = self.client.execute(request).await?;
         Reply::read(response, self.max_reply).await
     }
 
     /// The request that every try begins with.
-    fn request(&self, call: Call) -> Result<Request> {
+    pub(crate) fn request(&self, call: Call) -> Result<Request> {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{}", self.base.path(), call.path));
         if !call.query.is_empty() {
@@ -139,7 +116,7 @@ impl Http {
     }
 
     /// When a call that may take `more` than others is given up.
-    fn deadline_after(&self, more: Duration) -> Instant {
+    pub(crate) fn deadline_after(&self, more: Duration) -> Instant {
         Instant::now() + self.deadline.saturating_add(more).min(FAR)
     }
 }

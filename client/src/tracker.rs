@@ -1,12 +1,17 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jobtracker_model::{
-    AttachmentInfo, Blocker, Change, Created, IdBlock, Job, JobId, JobState, LogAppended, LogLine,
-    NewChange, NewJob, NewLogLines, Page, RootPage, State, StateSet, Statistics, Updated, Waited,
+    AttachmentInfo, Blocker, Change, Created, IdBlock, Job, JobId, JobNode, JobState, LogAppended,
+    LogLine, NewChange, NewJob, NewLogLines, Page, RootPage, State, StateSet, Statistics, Updated,
+    Waited,
+    commit::{CommitId, CommitOutcome, TreeVerdict},
 };
 
-use crate::{ItemStream, ListJobs, ListPage, LogQuery, LogText, Result, RootsQuery, stream, wait};
+use crate::{
+    CommitSource, ItemStream, ListJobs, ListPage, LogQuery, LogText, Result, RootsQuery, stream,
+    wait,
+};
 
 /// Everything that can be asked of a service that keeps trees of jobs.
 ///
@@ -135,6 +140,13 @@ pub trait JobTracker: Send + Sync {
     /// The jobs above a job: its parent first, the root last. At most 64, so they come at once.
     async fn ancestors(&self, id: JobId) -> Result<Vec<Job>>;
 
+    /// A job and all above it as the roll-up sees them, at one instant: the job first, the root
+    /// last. At most 65, so they come at once.
+    ///
+    /// # Errors
+    /// `job_not_found`.
+    async fn path(&self, id: JobId) -> Result<Vec<JobNode>>;
+
     /// A page of what a job waits for: for one that is not finished, the deepest unfinished jobs
     /// below it; for a faulted one, the first failures.
     async fn blockers(&self, id: JobId, page: ListPage) -> Result<Page<Blocker>>;
@@ -185,6 +197,32 @@ pub trait JobTracker: Send + Sync {
     /// `attachment_not_found`, unless an earlier try of this call may have taken it away.
     async fn delete_attachment(&self, id: JobId, key: &str) -> Result<()>;
 
+    /// Sends a commit: new jobs and changes for any number of trees, of each of which all becomes
+    /// visible at one instant, or nothing.
+    ///
+    /// A commit has up to 2,000,000 new jobs, 100,000 trees and 1 GiB, unless the service is set up
+    /// otherwise. `Ok` says what became of it; trees may have been refused. What was applied is
+    /// durable then. The client sends what has not arrived again, after asking what has; and the
+    /// whole call is safe to repeat with the same id and source, for as long as the service
+    /// remembers commits (a day at least): a tree that was applied is not applied again. A call
+    /// that is dropped leaves each tree applied or not; [`commit_outcome`](Self::commit_outcome)
+    /// tells, and so does sending it again.
+    ///
+    /// # Errors
+    /// `invalid_commit` with the record, `commit_conflict` if the id was used for something else,
+    /// `commit_too_large`, `other_rules`. Trees before the mistake may have been applied.
+    async fn commit(&self, id: &CommitId, source: Arc<dyn CommitSource>) -> Result<CommitOutcome>;
+
+    /// What has become of a commit, if the service remembers it. While it is still coming in, or
+    /// when it has broken off, it is not `complete`.
+    async fn commit_outcome(&self, id: &CommitId) -> Result<Option<CommitOutcome>>;
+
+    /// A page of the verdicts on the trees of a commit, in the order of their roots.
+    ///
+    /// # Errors
+    /// `commit_not_found`, `invalid_cursor`.
+    async fn commit_trees(&self, id: &CommitId, page: ListPage) -> Result<Page<TreeVerdict>>;
+
     /// [`changes`](Self::changes) one by one; pages are fetched as they are needed.
     fn changes_stream(&self, id: JobId, page: ListPage) -> ItemStream<'_, Change> {
         stream::items(page.cursor, move |cursor| {
@@ -229,5 +267,14 @@ pub trait JobTracker: Send + Sync {
     fn log_stream(&self, id: JobId, query: LogQuery) -> ItemStream<'_, LogLine> {
         let LogQuery { from, limit, cursor } = query;
         stream::items(cursor, move |cursor| self.log(id, LogQuery { from, limit, cursor }))
+    }
+
+    /// [`commit_trees`](Self::commit_trees) one by one; pages are fetched as they are needed.
+    fn commit_trees_stream(&self, id: &CommitId, page: ListPage) -> ItemStream<'_, TreeVerdict> {
+        let id = id.clone();
+        stream::items(page.cursor, move |cursor| {
+            let (id, limit) = (id.clone(), page.limit);
+            async move { self.commit_trees(&id, ListPage { limit, cursor }).await }
+        })
     }
 }

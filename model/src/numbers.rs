@@ -26,6 +26,16 @@ impl Children {
             *number = number.checked_add_signed(difference).expect("numbers of children are exact");
         }
     }
+
+    /// Whether no number would fall below nothing.
+    pub(crate) fn can_add(&self, delta: &ChildrenDelta) -> bool {
+        let pairs = [
+            (self.pending, delta.pending),
+            (self.successful, delta.successful),
+            (self.failed, delta.failed),
+        ];
+        pairs.iter().all(|(number, difference)| number.checked_add_signed(*difference).is_some())
+    }
 }
 
 /// Differences to the numbers of children.
@@ -108,6 +118,19 @@ impl Subtree {
             *number =
                 number.checked_add_signed(difference).expect("numbers of a subtree are exact");
         }
+    }
+
+    /// Whether no number would fall below nothing.
+    pub(crate) fn can_add(&self, delta: &Delta) -> bool {
+        let pairs = [
+            (self.total, delta.total),
+            (self.waiting, delta.waiting),
+            (self.running, delta.running),
+            (self.waiting_for_children, delta.waiting_for_children),
+            (self.successful, delta.successful),
+            (self.failed, delta.failed),
+        ];
+        pairs.iter().all(|(number, difference)| number.checked_add_signed(*difference).is_some())
     }
 }
 

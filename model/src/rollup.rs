@@ -101,6 +101,13 @@ impl Ripple {
     pub fn is_still(&self) -> bool {
         self.delta.is_zero() && self.before == Some(self.after) && self.started.is_none()
     }
+
+    /// How the job moves among its parent's children.
+    fn shift(&self) -> ChildrenDelta {
+        let mut children = ChildrenDelta::default();
+        children.shift(self.before.and_then(State::category), self.after.category());
+        children
+    }
 }
 
 impl Status {
@@ -152,12 +159,18 @@ impl Status {
         self.ripple(id, before, Delta::default(), started, time)
     }
 
+    /// Whether what happened at a direct child fits the numbers here. It always does when both
+    /// were seen at the same moment; a buffer may have seen one earlier than the other.
+    #[must_use]
+    pub fn can_absorb(&self, child: &Ripple) -> bool {
+        self.children.can_add(&child.shift()) && self.subtree.can_add(&child.delta)
+    }
+
     /// Takes in what happened at a direct child. `None`: nothing changes further up.
     pub fn absorb(&mut self, id: JobId, child: &Ripple) -> Option<Ripple> {
         let source = |time: Timestamp| Mark { time, source: child.source };
         let mut rise = Rise::new(source(child.time));
-        let category = |state: State| state.category();
-        rise.children.shift(child.before.and_then(category), category(child.after));
+        rise.children = child.shift();
         rise.delta = child.delta;
         rise.started = child.started.map(source);
         self.rise(id, &rise)

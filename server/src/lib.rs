@@ -16,10 +16,11 @@ mod metrics;
 #[expect(unused_qualifications, reason = "the macros that write the OpenAPI document use them")]
 mod http;
 mod server;
+mod sweep;
 
 pub use config::{
-    AuthConfig, Config, ConfigError, EngineConfig, JobsConfig, LogConfig, LogFormat, Overrides,
-    Secret, ServerConfig, StoreConfig, StoreKind,
+    AuthConfig, CommitsConfig, Config, ConfigError, EngineConfig, JobsConfig, LogConfig, LogFormat,
+    Overrides, Secret, ServerConfig, StoreConfig, StoreKind,
 };
 pub use http::openapi::document as openapi_document;
 pub use server::{RunningServer, Server, StartError};

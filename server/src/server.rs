@@ -3,12 +3,16 @@ use std::{io, net::SocketAddr, net::TcpListener, sync::Arc, time::Duration};
 use actix_web::{App as ActixApp, HttpServer, dev::ServerHandle, middleware::from_fn, web};
 use jobtracker_engine::{Engine, Options};
 use jobtracker_store::Store;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
 
 use crate::{
     Config, EngineConfig, ServerConfig, clock,
     http::{self, App, Gate, RequestIds},
     metrics::{Metrics, RouteMetrics},
+    sweep::Sweep,
 };
 
 /// Why the service did not start.
@@ -37,6 +41,7 @@ pub struct RunningServer {
     address: SocketAddr,
     http: ServerHandle,
     serving: JoinHandle<io::Result<()>>,
+    sweeping: JoinHandle<()>,
     stopping: watch::Sender<bool>,
     engine: Engine,
     store: Arc<dyn Store>,
@@ -57,6 +62,8 @@ impl Server {
         let engine = Engine::start(Arc::clone(&store), options(config));
         let metrics = Metrics::new(&engine, Arc::clone(&store));
         let (stopping, stops) = watch::channel(false);
+        let sweep = Sweep::new(Arc::clone(&store), &config.commits);
+        let sweep = sweep.run(stops.clone());
         let app = web::Data::new(App {
             engine: engine.clone(),
             store: Arc::clone(&store),
@@ -66,13 +73,16 @@ impl Server {
             request_ids: RequestIds::new(),
             body_limit: config.server.body_limit_bytes,
             body_timeout: config.server.body_timeout(),
+            commit_places: Semaphore::new(config.commits.at_once),
+            commits: config.commits.clone(),
             stopping: stops,
         });
         let server = listen(&config.server, listener, &app).map_err(failed)?;
         let http = server.handle();
         let serving = tokio::spawn(server);
+        let sweeping = tokio::spawn(sweep);
         tracing::info!(%address, "listening");
-        Ok(RunningServer { address, http, serving, stopping, engine, store })
+        Ok(RunningServer { address, http, serving, sweeping, stopping, engine, store })
     }
 }
 
@@ -92,6 +102,9 @@ impl RunningServer {
         self.http.stop(true).await;
         if let Ok(Err(error)) = self.serving.await {
             tracing::warn!(%error, "the listener failed");
+        }
+        if let Err(error) = self.sweeping.await {
+            tracing::warn!(%error, "the sweep failed");
         }
         self.engine.close().await;
         self.store.close().await;
@@ -141,6 +154,7 @@ fn options(config: &Config) -> Options {
         group_operations,
         group_bytes,
         commits_at_once,
+        commit_jobs: config.commits.limit_jobs,
         block_updates_after_finish: config.jobs.block_updates_after_finish,
         ..Options::new(clock::now)
     }

@@ -1,6 +1,6 @@
 use jobtracker_client::{
-    Change, Children, Created, Job, JobId, NewChange, Page, Problem, ProblemCode, State,
-    Statistics, Subtree, Timestamp, Updated,
+    Change, Children, Created, Job, JobId, JobNode, NewChange, Page, Problem, ProblemCode, State,
+    Statistics, Status, Subtree, Timestamp, Updated,
 };
 use serde::Serialize;
 use wiremock::ResponseTemplate;
@@ -55,6 +55,11 @@ pub fn job(number: u64) -> Job {
         log_lines: 0,
         attachments: 0,
     }
+}
+
+pub fn node(number: u64) -> JobNode {
+    let (status, _) = Status::created(id(number), time());
+    JobNode { id: id(number), parent: None, root: id(number), depth: 0, status }
 }
 
 pub fn created(number: u64) -> Created {

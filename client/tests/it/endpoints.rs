@@ -9,7 +9,7 @@ use serde_json::json as value;
 use wiremock::{MockServer, ResponseTemplate};
 
 use crate::{
-    canned::{change, id, job, json, page, problem, statistics, text, time},
+    canned::{change, id, job, json, node, page, problem, statistics, text, time},
     stub,
 };
 
@@ -72,6 +72,11 @@ async fn lists() {
     let (server, client) = serving(json(page(vec![job(2), job(1)], None))).await;
     assert_eq!(client.ancestors(id(7)).await.unwrap(), [job(2), job(1)]);
     assert_eq!(asked(&server).await, "GET /api/v1/jobs/7/ancestors");
+
+    let path = [node(7), node(1)];
+    let (server, client) = serving(json(value!({ "items": path }))).await;
+    assert_eq!(client.path(id(7)).await.unwrap(), path);
+    assert_eq!(asked(&server).await, "GET /api/v1/jobs/7/path");
 
     let changes = page(vec![change()], None);
     let (server, client) = serving(json(&changes)).await;

@@ -7,6 +7,7 @@ mod canned;
 mod stub;
 
 mod build;
+mod commits;
 mod connections;
 mod deadline;
 mod endpoints;
@@ -17,4 +18,5 @@ mod repeats;
 mod replies;
 mod retry;
 mod tracker;
+mod uploads;
 mod wait;

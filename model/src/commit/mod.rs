@@ -30,7 +30,8 @@
 //! changes, options and lines that follow belong to it. The existing jobs come first, each once, as
 //! far as there is anything to say of them. A new job comes before its children, and its whole
 //! subtree before any job that is not below it, as in a walk down the tree: so a job's parent is the
-//! job before it, or one above that, or a job that the service has. *End* comes last.
+//! job before it, or one above that, or a job that the service has. Other options of a new job
+//! directly follow its creation. *End* comes last.
 //!
 //! **order** is the place of a creation or change among all of its tree, in the order in which they
 //! were recorded: larger for what came later, each number once. The changes of a job follow in that

@@ -275,6 +275,8 @@ impl Committer {
                     Err(Error::IdConflict(id)) => {
                         submitted.operation.give_back(id) || !failed.is_empty()
                     }
+                    // Another operation of the group had what it takes only one at a time.
+                    Err(Error::Contention(_)) => true,
                     _ => false,
                 },
             };

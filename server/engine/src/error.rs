@@ -1,4 +1,5 @@
-use jobtracker_model::{FieldError, JobId, State};
+use jobtracker_model::{FieldError, JobId, ProblemCode, State, commit::CommitId};
+use jobtracker_store::Error as StoreError;
 
 /// Why an operation was not done, by what the caller can do about it. Unless it says otherwise,
 /// nothing has changed.
@@ -66,9 +67,125 @@ pub enum Error {
     /// Other servers kept changing the tree.
     #[error("tree {0} kept changing while this was computed")]
     Contention(JobId),
+    /// A job of a commit whose parent has been passed already.
+    #[error("job {0} does not stand below its parent in the stream")]
+    ParentAfterChild(JobId),
+    /// A creation or change of a commit with a number that is not larger than the one before.
+    #[error("job {0} has a record that is not in the order of recording")]
+    OutOfOrder(JobId),
+    /// A job of a commit that stands in another tree.
+    #[error("job {0} belongs to another tree")]
+    OtherTree(JobId),
+    /// A commit with more than a commit may have.
+    #[error("{0}")]
+    CommitTooLarge(String),
+    /// The same commit is coming in already.
+    #[error("commit {0} is coming in on another connection")]
+    CommitInProgress(CommitId),
+    /// The same commit was sent with other content.
+    #[error("commit {0} was sent before with other content for this tree")]
+    CommitConflict(CommitId),
+    /// A commit that was recorded under another rule for updates to finished jobs.
+    #[error("the commit was recorded under another rule for updates to finished jobs")]
+    OtherRules,
+    /// What is wrong with a record of a commit.
+    #[error("record {position}: {error}")]
+    AtRecord {
+        /// The number of the record in the stream.
+        position: u64,
+        /// What is wrong.
+        #[source]
+        error: Box<Error>,
+    },
     /// The store could not do it.
     #[error(transparent)]
-    Store(#[from] jobtracker_store::Error),
+    Store(#[from] StoreError),
+}
+
+impl Error {
+    /// The stable code under which callers know it.
+    #[must_use]
+    pub fn code(&self) -> ProblemCode {
+        use ProblemCode as Code;
+        match self {
+            Self::Overloaded { .. } => Code::Overloaded,
+            Self::ShuttingDown => Code::ShuttingDown,
+            Self::JobNotFound(_) => Code::JobNotFound,
+            Self::ParentNotFound(_) => Code::ParentNotFound,
+            Self::AttachmentNotFound { .. } => Code::AttachmentNotFound,
+            Self::IdConflict(_) => Code::IdConflict,
+            Self::RepeatConflict { .. } => Code::RepeatConflict,
+            Self::StateNotAllowed(_) => Code::StateNotAllowed,
+            Self::ParentIsSelf(_) => Code::ParentIsSelf,
+            Self::TooDeep(_) => Code::TooDeep,
+            Self::DuplicateId(_) => Code::DuplicateId,
+            Self::TooManyChanges(_) => Code::TooManyChanges,
+            Self::LogFull(_) => Code::LogFull,
+            Self::TooManyAttachments(_) => Code::TooManyAttachments,
+            Self::Field(_) => Code::InvalidField,
+            Self::Contention(_) => Code::Contention,
+            Self::ParentAfterChild(_) => Code::ParentAfterChild,
+            Self::OutOfOrder(_) => Code::OutOfOrder,
+            Self::OtherTree(_) => Code::OtherTree,
+            Self::CommitTooLarge(_) => Code::CommitTooLarge,
+            Self::CommitInProgress(_) => Code::CommitInProgress,
+            Self::CommitConflict(_) => Code::CommitConflict,
+            Self::OtherRules => Code::OtherRules,
+            Self::AtRecord { error, .. } => error.code(),
+            Self::Store(error) => store_code(error),
+        }
+    }
+
+    /// Whether it is for good, and the caller's to mend.
+    pub(crate) fn is_refusal(&self) -> bool {
+        !self.code().is_transient() && self.code().status() < 500
+    }
+
+    /// Whether the store has said it, in words that may name files and hosts.
+    #[must_use]
+    pub fn is_of_the_store(&self) -> bool {
+        matches!(self, Self::Store(_))
+    }
+
+    /// The number of the record of a commit that it is about.
+    #[must_use]
+    pub fn position(&self) -> Option<u64> {
+        match self {
+            Self::AtRecord { position, .. } => Some(*position),
+            _ => None,
+        }
+    }
+
+    /// The same about a record of a commit, unless it says already about which.
+    pub(crate) fn at(self, position: u64) -> Self {
+        match self {
+            Self::AtRecord { .. } => self,
+            error => Self::AtRecord { position, error: Box::new(error) },
+        }
+    }
+
+    /// It in words, as a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let text = self.to_string();
+        let mut letters = text.chars();
+        let first = letters.next().map(|first| first.to_uppercase().to_string());
+        format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+    }
+}
+
+fn store_code(error: &StoreError) -> ProblemCode {
+    use ProblemCode as Code;
+    match error {
+        StoreError::UnknownJob(_) => Code::JobNotFound,
+        StoreError::BadCursor { .. } => Code::InvalidCursor,
+        StoreError::Stale { .. } => Code::Contention,
+        StoreError::Full(_) | StoreError::IdsExhausted(_) => Code::StoreFull,
+        StoreError::Unavailable(_) => Code::StoreUnavailable,
+        StoreError::OutcomeUnknown(_) => Code::OutcomeUnknown,
+        StoreError::Corrupt(_) => Code::StoreCorrupt,
+        _ => Code::Internal,
+    }
 }
 
 /// The result of an operation.

@@ -10,6 +10,7 @@ use jobtracker_store::{
 use crate::{
     Result,
     apply::{Became, Rules, apply},
+    flush::{Step, TreeFlush, What},
     operation::{Operation, Outcome, Submitted},
     workspace::Workspace,
 };
@@ -101,7 +102,24 @@ pub(crate) fn wanted(group: &[Submitted]) -> Wanted {
             Operation::PutAttachment { id, key, .. } | Operation::DeleteAttachment { id, key } => {
                 wanted.attachments.insert((*id, key.clone()));
             }
+            Operation::Flush(tree) => want_tree(&mut wanted, tree),
         }
     }
     wanted
+}
+
+fn want_tree(wanted: &mut Wanted, tree: &TreeFlush) {
+    wanted.verdicts.insert((tree.commit.clone(), tree.root));
+    wanted.paths.extend(tree.created());
+    for Step { id, what, .. } in &tree.steps {
+        wanted.paths.insert(*id);
+        match what {
+            What::Report { change, .. } => {
+                let repeat = change.change_id.clone().map(Repeat::Change);
+                wanted.repeats.extend(repeat.map(|key| (*id, key)));
+            }
+            What::Options(_) => drop(wanted.definitions.insert(*id)),
+            What::Growth(_) | What::Line { .. } => {}
+        }
+    }
 }

@@ -1,8 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use jobtracker_model::{
     Created, CreatedChildren, IdBlock, JobId, LogAppended, NewChange, NewJob, NewLogLines, State,
-    StateSet, Timestamp, Updated, Waited,
+    StateSet, Timestamp, Updated, Waited, limits,
 };
 use jobtracker_store::{Error as StoreError, Store};
 use parking_lot::Mutex;
@@ -11,8 +12,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     Error, Result,
-    bounds::Bounds,
+    bounds::{Bounds, Share},
     commit::Committer,
+    flush::CommitsUnderWay,
     metrics::Metrics,
     operation::{Operation, Outcome, Submitted},
     wait::Waiters,
@@ -31,6 +33,8 @@ pub struct Options {
     pub group_bytes: usize,
     /// Commits that may be under way at once, each of other trees; at least 1.
     pub commits_at_once: usize,
+    /// New jobs that one commit of a context may have.
+    pub commit_jobs: u64,
     /// Whether updates to finished jobs change nothing.
     pub block_updates_after_finish: bool,
     /// The clock.
@@ -47,6 +51,7 @@ impl Options {
             group_operations: 1_000,
             group_bytes: 8 * 1024 * 1024,
             commits_at_once: 4,
+            commit_jobs: limits::COMMIT_JOBS,
             block_updates_after_finish: true,
             clock,
         }
@@ -67,6 +72,8 @@ struct Inner {
     ended: watch::Receiver<bool>,
     store: Arc<dyn Store>,
     waiters: Arc<Waiters>,
+    commits: CommitsUnderWay,
+    options: Options,
     metrics: Metrics,
 }
 
@@ -97,7 +104,8 @@ impl Engine {
         );
         committer.spawn(end);
         let queue = Mutex::new(Some(queue));
-        Self(Arc::new(Inner { queue, bounds, ended, store, waiters, metrics }))
+        let commits = CommitsUnderWay::default();
+        Self(Arc::new(Inner { queue, bounds, ended, store, waiters, commits, options, metrics }))
     }
 
     /// Reserves `count` ids that follow each other. Safe to repeat: ids that are lost leave a gap.
@@ -245,6 +253,18 @@ impl Engine {
         let _ = ended.wait_for(|ended| *ended).await;
     }
 
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.0.store)
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        self.0.options
+    }
+
+    pub(crate) fn commits_under_way(&self) -> CommitsUnderWay {
+        Arc::clone(&self.0.commits)
+    }
+
     async fn state_of(&self, id: JobId) -> Result<State> {
         let states = self.0.store.get_states(vec![id]).await?;
         match states.first() {
@@ -254,17 +274,30 @@ impl Engine {
     }
 
     async fn submit(&self, operation: Operation) -> Result<Outcome> {
-        let inner = &self.0;
-        let Some(share) = inner.bounds.take(operation.bytes()) else {
-            inner.metrics.refused.inc();
-            return Err(Error::Overloaded { retry_after_ms: RETRY_AFTER_MS });
-        };
+        let share = self.room_for(&operation)?;
+        self.submit_with(operation, share)?.await
+    }
+
+    /// Room for an operation within the bounds.
+    pub(crate) fn room_for(&self, operation: &Operation) -> Result<Share> {
+        self.0.bounds.take(operation.bytes()).ok_or_else(|| {
+            self.0.metrics.refused.inc();
+            Error::Overloaded { retry_after_ms: RETRY_AFTER_MS }
+        })
+    }
+
+    /// Submits an operation for which there is room, and gives what waits for its answer: the
+    /// operation is done whether or not anybody waits.
+    pub(crate) fn submit_with(
+        &self,
+        operation: Operation,
+        share: Share,
+    ) -> Result<impl Future<Output = Result<Outcome>> + Send + use<>> {
         let (reply, answer) = oneshot::channel();
         self.enqueue(Submitted { operation, attempts: 0, reply, share })?;
         // Whatever has been taken is answered, unless the engine's thread has died.
-        answer.await.unwrap_or_else(|_| {
-            Err(StoreError::OutcomeUnknown("the engine has stopped; restart it".into()).into())
-        })
+        let died = || StoreError::OutcomeUnknown("the engine has stopped; restart it".into());
+        Ok(answer.map(move |answer| answer.unwrap_or_else(|_| Err(died().into()))))
     }
 
     fn enqueue(&self, submitted: Submitted) -> Result<()> {

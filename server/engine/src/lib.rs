@@ -4,6 +4,8 @@
 //! Reading order: [`Engine`] is the door (a queue within `bounds`), `commit` takes what waits and
 //! makes one durable commit of it (a `flight`; whoever has to wait for one stands in `line`),
 //! `apply` is pure and knows the rules through the model, `wait` tells those who wait for a state.
+//! A commit of a buffered context comes in through a [`CommitSession`] (`flush`), which makes one
+//! operation of each of its trees.
 //! Nothing here knows HTTP or a database driver.
 
 #![warn(missing_docs)]
@@ -23,8 +25,11 @@ mod workspace;
 
 mod apply;
 
+mod flush;
+
 mod metrics;
 mod wait;
 
 pub use error::{Error, Result};
+pub use flush::{Begun, CommitSession};
 pub use handle::{Engine, Options};

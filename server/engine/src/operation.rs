@@ -2,12 +2,12 @@ use std::{collections::HashSet, sync::Arc};
 
 use jobtracker_model::{
     Created, Definition, FieldError, Fingerprint, JobId, LogAppended, NewChange, NewJob,
-    NewLogLines, State, Updated, limits,
+    NewLogLines, State, Updated, commit::TreeVerdict, limits,
 };
 
 use tokio::sync::oneshot;
 
-use crate::{Error, Result, bounds::Share};
+use crate::{Error, Result, bounds::Share, flush::TreeFlush};
 
 /// Something to do, checked as far as that is possible without looking at the store.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(crate) enum Operation {
     PutAttachment { id: JobId, key: String, text: String },
     /// Take an attachment away.
     DeleteAttachment { id: JobId, key: String },
+    /// Apply a tree of a commit, whole or not at all.
+    Flush(Box<TreeFlush>),
 }
 
 /// One job of a creation.
@@ -58,6 +60,17 @@ pub(crate) enum Outcome {
     Done,
     Appended(LogAppended),
     Attached { new: bool },
+    Flushed(Box<TreeVerdict>),
+}
+
+impl Outcome {
+    /// What became of a tree of a commit.
+    pub fn into_verdict(self) -> TreeVerdict {
+        match self {
+            Self::Flushed(verdict) => *verdict,
+            other => unreachable!("a flush cannot have this outcome: {other:?}"),
+        }
+    }
 }
 
 impl Operation {
@@ -131,6 +144,7 @@ impl Operation {
     pub fn subject(&self) -> Option<JobId> {
         match self {
             Self::ReserveIds { .. } => None,
+            Self::Flush(tree) => Some(tree.root),
             Self::Create { parent: Some(parent), .. } => Some(*parent),
             Self::Create { parent: None, jobs } => jobs.first().and_then(|job| job.id),
             Self::Update { id, .. }
@@ -143,11 +157,12 @@ impl Operation {
 
     /// The jobs that it creates, as far as they have ids.
     pub fn created(&self) -> impl Iterator<Item = JobId> {
-        let jobs = match self {
-            Self::Create { jobs, .. } => jobs.as_slice(),
-            _ => &[],
+        let (jobs, tree) = match self {
+            Self::Create { jobs, .. } => (jobs.as_slice(), None),
+            Self::Flush(tree) => (&[][..], Some(tree.created())),
+            _ => (&[][..], None),
         };
-        jobs.iter().filter_map(|job| job.id)
+        jobs.iter().filter_map(|job| job.id).chain(tree.into_iter().flatten())
     }
 
     /// How many ids have to be taken for it.
@@ -193,6 +208,7 @@ impl Operation {
                     lines.lines.iter().map(|line| line.len() + 64).sum()
                 }
                 Self::PutAttachment { text, .. } => text.len(),
+                Self::Flush(tree) => tree.bytes,
             }
     }
 }

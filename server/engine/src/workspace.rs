@@ -1,13 +1,19 @@
 //! The rows that a group of operations works on: what the store had, overlaid with what the
 //! operations before have made of it. Operations of one group so see each other.
 
+mod flush;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
-use jobtracker_model::{Change, Definition, JobId, LogLine, Repeat, State, rollup::Status};
-use jobtracker_store::{Loaded, Node, Origin, RepeatRow, Row, TreeCommit, Version};
+use jobtracker_model::{
+    Change, Definition, JobId, LogLine, Repeat, State, commit::CommitId, rollup::Status,
+};
+use jobtracker_store::{
+    Loaded, Node, Origin, RepeatRow, Row, StageId, TreeCommit, VerdictRow, Version,
+};
 
 pub(crate) struct Workspace {
     nodes: HashMap<JobId, Node>,
@@ -15,6 +21,7 @@ pub(crate) struct Workspace {
     definitions: HashMap<JobId, Arc<Definition>>,
     repeats: HashMap<(JobId, Repeat), RepeatRow>,
     attachments: HashSet<(JobId, String)>,
+    verdicts: HashMap<(CommitId, JobId), VerdictRow>,
     changed: HashMap<JobId, TreeChanges>,
 }
 
@@ -28,13 +35,14 @@ struct TreeChanges {
     attachments: BTreeMap<(JobId, String), Option<String>>,
     /// Rows that are written once and never again.
     appended: Vec<Row>,
+    adopts: Option<StageId>,
 }
 
 impl Workspace {
     pub fn new(loaded: Loaded) -> Self {
-        let Loaded { nodes, versions, definitions, repeats, attachments } = loaded;
+        let Loaded { nodes, versions, definitions, repeats, attachments, verdicts } = loaded;
         let changed = HashMap::new();
-        Self { nodes, versions, definitions, repeats, attachments, changed }
+        Self { nodes, versions, definitions, repeats, attachments, verdicts, changed }
     }
 
     pub fn origin(&self, id: JobId) -> Option<&Origin> {
@@ -115,13 +123,14 @@ impl Workspace {
             .into_iter()
             .map(|(root, tree)| {
                 let expected = self.versions.get(&root).copied().unwrap_or(0);
-                TreeCommit { root, expected, rows: self.rows(tree) }
+                let adopts = tree.adopts;
+                TreeCommit { root, expected, rows: self.rows(tree), adopts }
             })
             .collect()
     }
 
     fn rows(&mut self, tree: TreeChanges) -> Vec<Row> {
-        let TreeChanges { statuses, created, mut definitions, attachments, appended } = tree;
+        let TreeChanges { statuses, created, mut definitions, attachments, appended, .. } = tree;
         let mut rows = appended;
         rows.reserve(statuses.len() + created.len() + definitions.len() + attachments.len());
         for id in created {

@@ -18,6 +18,12 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     within("engine.group_operations", engine.group_operations, 1, 100_000)?;
     within("engine.group_bytes", engine.group_bytes, 1 << 16, 1 << 30)?;
     within("engine.commits_at_once", engine.commits_at_once, 1, 64)?;
+    let commits = &config.commits;
+    within("commits.limit_jobs", commits.limit_jobs, 1, 100_000_000)?;
+    within("commits.limit_bytes", commits.limit_bytes, 1 << 16, 1 << 40)?;
+    within("commits.at_once", commits.at_once, 1, 1_000)?;
+    within("commits.silence_timeout_ms", commits.silence_timeout_ms, 100, 600_000)?;
+    within("commits.keep_hours", commits.keep_hours, 24, 24 * 366)?;
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log.filter) {
         return Err(bad("log.filter", format!("is not a filter: {error}")));
     }

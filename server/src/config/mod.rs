@@ -13,6 +13,6 @@ pub use error::ConfigError;
 pub use load::Overrides;
 pub use secret::Secret;
 pub use sections::{
-    AuthConfig, Config, EngineConfig, JobsConfig, LogConfig, LogFormat, ServerConfig, StoreConfig,
-    StoreKind,
+    AuthConfig, CommitsConfig, Config, EngineConfig, JobsConfig, LogConfig, LogFormat,
+    ServerConfig, StoreConfig, StoreKind,
 };

@@ -16,6 +16,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The bounds of the engine.
     pub engine: EngineConfig,
+    /// The bounds of commits of buffered contexts.
+    pub commits: CommitsConfig,
     /// The rules for jobs that can be chosen.
     pub jobs: JobsConfig,
     /// What the service says of itself.
@@ -114,6 +116,30 @@ pub struct EngineConfig {
     pub group_bytes: usize,
     /// Commits under way at once, each of other trees.
     pub commits_at_once: usize,
+}
+
+/// Section `commits`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommitsConfig {
+    /// New jobs that one may have.
+    pub limit_jobs: u64,
+    /// Bytes that one may have, after decompression.
+    pub limit_bytes: u64,
+    /// Commits that may come in at once.
+    pub at_once: usize,
+    /// How long one may be silent while it comes in.
+    pub silence_timeout_ms: u64,
+    /// How long the outcome of one is remembered.
+    pub keep_hours: u32,
+}
+
+impl CommitsConfig {
+    /// How long a commit may be silent while it comes in.
+    #[must_use]
+    pub fn silence_timeout(&self) -> Duration {
+        Duration::from_millis(self.silence_timeout_ms)
+    }
 }
 
 /// Section `jobs`.

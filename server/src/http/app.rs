@@ -4,10 +4,13 @@ use actix_web::web;
 use jobtracker_engine::Engine;
 use jobtracker_model::ProblemCode;
 use jobtracker_store::Store;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::{auth::Gate, problem::ApiError, request_id::RequestIds};
-use crate::metrics::{Metrics, RouteMetrics};
+use crate::{
+    CommitsConfig,
+    metrics::{Metrics, RouteMetrics},
+};
 
 /// What every handler may use.
 pub(crate) struct App {
@@ -20,6 +23,9 @@ pub(crate) struct App {
     pub request_ids: RequestIds,
     pub body_limit: usize,
     pub body_timeout: Duration,
+    pub commits: CommitsConfig,
+    /// Room for commits that come in at once.
+    pub commit_places: Semaphore,
     /// True once the service is stopping.
     pub stopping: watch::Receiver<bool>,
 }

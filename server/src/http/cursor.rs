@@ -13,6 +13,7 @@ pub(crate) enum List {
     Blockers = 4,
     Log = 5,
     Roots = 6,
+    CommitTrees = 7,
 }
 
 /// A place in a list, as bytes of a fixed size.

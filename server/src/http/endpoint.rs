@@ -85,6 +85,7 @@ fn allow(methods: &[&'static str]) -> &'static str {
     match methods {
         ["GET", "HEAD"] => "GET, HEAD",
         ["GET", "HEAD", "POST"] => "GET, HEAD, POST",
+        ["GET", "HEAD", "PUT"] => "GET, HEAD, PUT",
         ["GET", "HEAD", "PUT", "DELETE"] => "GET, HEAD, PUT, DELETE",
         ["POST"] => "POST",
         ["PUT"] => "PUT",

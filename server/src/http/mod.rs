@@ -18,6 +18,7 @@ mod reply;
 
 mod attachments;
 mod changes;
+mod commits;
 mod ids;
 mod jobs;
 mod log;

@@ -10,7 +10,7 @@ use utoipa::{
     },
 };
 
-use super::{attachments, changes, ids, jobs, log, operation, roots, tree, wait};
+use super::{attachments, changes, commits, ids, jobs, log, operation, roots, tree, wait};
 
 /// The OpenAPI document, with sorted keys and a line break at its end. It is the same text as
 /// `server/openapi.json`.
@@ -40,11 +40,12 @@ pub fn document() -> &'static str {
         jobs::create, jobs::get_states, jobs::create_children, jobs::get, jobs::get_state,
         jobs::update_options,
         changes::report, changes::list,
-        tree::children, tree::descendants, tree::ancestors, tree::blockers, tree::statistics,
+        tree::children, tree::descendants, tree::ancestors, tree::path, tree::blockers, tree::statistics,
         wait::wait,
         roots::list,
         log::append, log::read,
         attachments::list, attachments::put, attachments::get, attachments::delete,
+        commits::send, commits::get, commits::trees,
         operation::health, operation::ready, operation::metrics, operation::openapi_json,
     ),
     components(schemas(Problem)),

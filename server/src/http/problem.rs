@@ -2,7 +2,7 @@ use std::{borrow::Cow, fmt};
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use jobtracker_engine::Error as EngineError;
-use jobtracker_model::{FieldError, JobId, Problem, ProblemCode};
+use jobtracker_model::{FieldError, JobId, Problem, ProblemCode, commit::StreamError};
 use jobtracker_store::Error as StoreError;
 
 /// Why a request is not answered with what it asked for. The middleware makes the reply of it,
@@ -115,7 +115,9 @@ fn retry_after_ms(code: ProblemCode) -> Option<u64> {
     match code {
         ProblemCode::Contention => Some(50),
         ProblemCode::Overloaded | ProblemCode::OutcomeUnknown => Some(250),
-        ProblemCode::StoreUnavailable | ProblemCode::ShuttingDown => Some(1_000),
+        ProblemCode::StoreUnavailable
+        | ProblemCode::ShuttingDown
+        | ProblemCode::CommitInProgress => Some(1_000),
         ProblemCode::StoreFull => Some(10_000),
         _ => None,
     }
@@ -145,32 +147,30 @@ impl From<FieldError> for ApiError {
 
 impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
-        use ProblemCode as Code;
-        let code = match &error {
-            EngineError::Overloaded { .. } => Code::Overloaded,
-            EngineError::ShuttingDown => Code::ShuttingDown,
-            EngineError::JobNotFound(_) => Code::JobNotFound,
-            EngineError::ParentNotFound(_) => Code::ParentNotFound,
-            EngineError::AttachmentNotFound { .. } => Code::AttachmentNotFound,
-            EngineError::IdConflict(_) => Code::IdConflict,
-            EngineError::RepeatConflict { .. } => Code::RepeatConflict,
-            EngineError::StateNotAllowed(_) => Code::StateNotAllowed,
-            EngineError::ParentIsSelf(_) => Code::ParentIsSelf,
-            EngineError::TooDeep(_) => Code::TooDeep,
-            EngineError::DuplicateId(_) => Code::DuplicateId,
-            EngineError::TooManyChanges(_) => Code::TooManyChanges,
-            EngineError::LogFull(_) => Code::LogFull,
-            EngineError::TooManyAttachments(_) => Code::TooManyAttachments,
-            EngineError::Contention(_) => Code::Contention,
+        match &error {
             EngineError::Field(field) => return field.clone().into(),
             EngineError::Store(store) => return store.clone().into(),
-            _ => return Self::internal(&error),
-        };
-        let made = Self::new(code, sentence(&error));
+            EngineError::AtRecord { error: inner, .. } if inner.is_of_the_store() => {
+                return Self::from(EngineError::clone(inner));
+            }
+            _ => {}
+        }
+        let code = error.code();
+        if code == ProblemCode::Internal {
+            return Self::internal(&error);
+        }
+        let made = Self::new(code, error.sentence());
         match error {
             EngineError::Overloaded { retry_after_ms } => made.retry_after(retry_after_ms),
             _ => made,
         }
+    }
+}
+
+impl From<StreamError> for ApiError {
+    fn from(error: StreamError) -> Self {
+        let StreamError { position, reason } = error;
+        Self::new(ProblemCode::InvalidCommit, format!("Record {position} {reason}."))
     }
 }
 

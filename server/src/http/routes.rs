@@ -2,7 +2,7 @@ use actix_web::web;
 use jobtracker_model::ProblemCode;
 
 use super::{
-    app::App, attachments, changes, endpoint::Endpoint, ids, jobs, log, operation,
+    app::App, attachments, changes, commits, endpoint::Endpoint, ids, jobs, log, operation,
     problem::ApiError, roots, tree, wait,
 };
 
@@ -19,6 +19,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::at("/api/v1/jobs/{id}/children").get(tree::children).post(jobs::create_children),
         Endpoint::at("/api/v1/jobs/{id}/descendants").get(tree::descendants),
         Endpoint::at("/api/v1/jobs/{id}/ancestors").get(tree::ancestors),
+        Endpoint::at("/api/v1/jobs/{id}/path").get(tree::path),
         Endpoint::at("/api/v1/jobs/{id}/blockers").get(tree::blockers),
         Endpoint::at("/api/v1/jobs/{id}/statistics").get(tree::statistics),
         Endpoint::at("/api/v1/jobs/{id}/wait").get(wait::wait),
@@ -29,6 +30,8 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             .get(attachments::get)
             .put(attachments::put)
             .delete(attachments::delete),
+        Endpoint::at("/api/v1/commits/{commit}").get(commits::get).put(commits::send),
+        Endpoint::at("/api/v1/commits/{commit}/trees").get(commits::trees),
         Endpoint::at("/healthz").get(operation::health),
         Endpoint::at("/readyz").get(operation::ready),
         Endpoint::at("/metrics").get(operation::metrics),

@@ -1,6 +1,10 @@
+use std::collections::HashSet;
+
 use actix_web::HttpResponse;
-use jobtracker_model::{Blocker, Job, JobId, Page, Statistics};
-use jobtracker_store::{BlockersQuery, ChildrenQuery, DescendantsQuery, JobRow, Listed};
+use jobtracker_model::{Blocker, Job, JobId, JobNode, JobPath, Page, Statistics};
+use jobtracker_store::{
+    BlockersQuery, ChildrenQuery, DescendantsQuery, JobRow, Listed, Node, Origin, Wanted,
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -71,6 +75,30 @@ pub(super) async fn ancestors(app: State, id: Id) -> Result<HttpResponse> {
     let rows = app.store.list_ancestors(id.0).await?;
     let items = rows.into_iter().map(Job::from).collect();
     reply::ok(&Page { items, next_cursor: None })
+}
+
+/// Get a job and all jobs above it as the roll-up sees them
+///
+/// The job first and the root last, at one instant: what a buffered context needs in order to go on
+/// with a tree that the service has.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/path", operation_id = "getPath",
+    tag = "tree", params(("id" = JobId, Path, description = "The job.")),
+    responses((status = 200, description = "The jobs.", body = JobPath)))]
+pub(super) async fn path(app: State, id: Id) -> Result<HttpResponse> {
+    let paths = HashSet::from([id.0]);
+    let mut nodes = app.store.load(Wanted { paths, ..Wanted::default() }).await?.nodes;
+    let mut items = Vec::new();
+    let mut next = Some(id.0);
+    while let Some((id, node)) = next.and_then(|id| Some((id, nodes.remove(&id)?))) {
+        let Node { origin: Origin { parent, root, depth, .. }, status } = node;
+        items.push(JobNode { id, parent, root, depth, status });
+        next = parent;
+    }
+    if items.is_empty() {
+        Err(ApiError::job_not_found(id.0))
+    } else {
+        reply::ok(&JobPath { items })
+    }
 }
 
 /// List what a job waits for, or why it failed

@@ -1,8 +1,10 @@
 use std::sync::Arc;
 
-use jobtracker_model::{Change, Definition, JobId, LogLine, Repeat, State, rollup::Status};
+use jobtracker_model::{
+    Change, Definition, JobId, LogLine, Repeat, State, commit::CommitId, rollup::Status,
+};
 
-use crate::{Origin, RepeatRow};
+use crate::{Origin, RepeatRow, StageId, VerdictRow};
 
 /// How often a tree has been committed to; 0: the tree is not there.
 pub type Version = u64;
@@ -18,6 +20,8 @@ pub struct TreeCommit {
     /// What is written, each row at most once and in no particular order. Whatever follows from a
     /// step (callbacks to send, checks to make) is a row of the same commit.
     pub rows: Vec<Row>,
+    /// What has been put aside for this tree, and becomes visible with the rows.
+    pub adopts: Option<StageId>,
 }
 
 /// One row of a commit.
@@ -86,4 +90,29 @@ pub enum Row {
         /// Its text; none takes it away.
         text: Option<String>,
     },
+    /// The verdict on this tree of a sent commit: that it was applied, which is what the other rows
+    /// do. It takes the place of a refusal.
+    Verdict {
+        /// The sent commit.
+        commit: CommitId,
+        /// The verdict; no refusal.
+        row: VerdictRow,
+    },
+}
+
+impl Row {
+    /// The job that it belongs to; none for a verdict.
+    #[must_use]
+    pub fn job(&self) -> Option<JobId> {
+        match self {
+            Self::Job { id, .. }
+            | Self::Definition { id, .. }
+            | Self::Status { id, .. }
+            | Self::Change { id, .. }
+            | Self::LogLine { id, .. }
+            | Self::Repeat { id, .. }
+            | Self::Attachment { id, .. } => Some(*id),
+            Self::Verdict { .. } => None,
+        }
+    }
 }

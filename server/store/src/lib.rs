@@ -27,8 +27,8 @@ pub use error::{Error, Result};
 pub use load::{Loaded, Wanted};
 pub use query::{
     After, BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Listed, LogQuery,
-    PageLimit, RootsQuery,
+    PageLimit, RootsQuery, VerdictsQuery,
 };
-pub use rows::{JobRow, Node, Origin, RepeatRow, RootKey};
+pub use rows::{CommitRow, JobRow, Node, Origin, RepeatRow, RootKey, StageId, VerdictRow};
 pub use store::Store;
 pub use view::View;

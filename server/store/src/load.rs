@@ -3,9 +3,9 @@ use std::{
     sync::Arc,
 };
 
-use jobtracker_model::{Definition, JobId, Repeat};
+use jobtracker_model::{Definition, JobId, Repeat, commit::CommitId};
 
-use crate::{Node, RepeatRow, Version};
+use crate::{Node, RepeatRow, VerdictRow, Version};
 
 /// What the engine asks for before it applies a group of operations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Wanted {
     pub repeats: HashSet<(JobId, Repeat)>,
     /// Attachments that may be there.
     pub attachments: HashSet<(JobId, String)>,
+    /// Sent commits and roots of trees that they may have been applied to.
+    pub verdicts: HashSet<(CommitId, JobId)>,
 }
 
 /// The answer to [`Wanted`]: the rows of one instant.
@@ -33,4 +35,6 @@ pub struct Loaded {
     pub repeats: HashMap<(JobId, Repeat), RepeatRow>,
     /// Those of the attachments that are there.
     pub attachments: HashSet<(JobId, String)>,
+    /// The verdicts on those that have been applied; refused ones are left out.
+    pub verdicts: HashMap<(CommitId, JobId), VerdictRow>,
 }

@@ -1,4 +1,4 @@
-use jobtracker_model::{JobId, StateSet, Timestamp, limits};
+use jobtracker_model::{JobId, StateSet, Timestamp, commit::CommitId, limits};
 
 use crate::RootKey;
 
@@ -105,6 +105,17 @@ pub struct RootsQuery {
     pub to: Timestamp,
     /// Behind (older than) this one.
     pub after: Option<RootKey>,
+    /// How much.
+    pub limit: PageLimit,
+}
+
+/// Verdicts on the trees of a sent commit, by root.
+#[derive(Debug, Clone)]
+pub struct VerdictsQuery {
+    /// The commit.
+    pub commit: CommitId,
+    /// Behind this root.
+    pub after: After,
     /// How much.
     pub limit: PageLimit,
 }

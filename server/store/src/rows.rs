@@ -1,6 +1,10 @@
 use std::sync::Arc;
 
-use jobtracker_model::{Definition, Fingerprint, Job, JobId, Timestamp, rollup::Status};
+use jobtracker_model::{
+    Definition, Fingerprint, Job, JobId, Timestamp,
+    commit::{CommitOutcome, TreeVerdict},
+    rollup::Status,
+};
 use serde::{Deserialize, Serialize};
 
 /// Where a job stands and what its creation was. Never changes.
@@ -89,6 +93,31 @@ pub struct RepeatRow {
     pub count: u32,
     /// A hash of what was sent.
     pub fingerprint: u64,
+}
+
+/// Rows that have been put aside, until a commit adopts them. Chosen by whoever puts them there, at
+/// random: it may never have been used before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StageId(pub u64);
+
+/// What has become of one tree of a sent commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerdictRow {
+    /// The verdict, with the root.
+    pub verdict: TreeVerdict,
+    /// The checksum that was sent with the tree.
+    pub checksum: u64,
+    /// When it was sent; the same for all trees of one sending.
+    pub time: Timestamp,
+}
+
+/// What has become of a sent commit whose every tree has a verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitRow {
+    /// The sum, with the name of the commit.
+    pub outcome: CommitOutcome,
+    /// When it was sent.
+    pub time: Timestamp,
 }
 
 /// The place of a root in the list of roots.

@@ -1,9 +1,12 @@
 use async_trait::async_trait;
-use jobtracker_model::{AttachmentInfo, Blocker, Change, JobId, LogLine, State};
+use jobtracker_model::{
+    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
+};
 
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, JobRow, Listed, Loaded, LogQuery,
-    Result, RootKey, RootsQuery, TreeCommit, Wanted,
+    BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, JobRow, Listed,
+    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, StageId, TreeCommit, VerdictRow,
+    VerdictsQuery, Wanted,
 };
 
 /// A place where job trees are kept.
@@ -21,7 +24,24 @@ use crate::{
 /// which a commit may have been done; sending the same commit again is then refused as stale or
 /// done once, never twice.
 ///
-/// A dropped future may or may not have done its work; it is never done by half.
+/// A dropped future may or may not have done its work; it is never done by half. (Putting rows
+/// aside is: a stage whose call was dropped can only be discarded.)
+///
+/// **Put aside**: rows of a tree that is too large for one commit are put aside call by call, as a
+/// *stage*. Nobody sees them, in no method, until a commit of that tree adopts the stage; then all
+/// of them are there at one instant, with the rows of that commit. The ids of jobs in a stage are
+/// taken: they are not given out, and who creates one of them is refused as stale. What has not
+/// been adopted when the process ends is not seen after the next start either, and is removed in
+/// the background.
+///
+/// A store of many machines (a CQL database, say) needs no conditional write per job for that. It
+/// writes the rows plainly into their own places, each with the id of its stage, and where a job
+/// has to be new, claims its id by a plain insert of a row of its own that names the stage, and
+/// reads it back. The adopting commit is the one conditional write that every commit of a tree is,
+/// on the version in the tree's partition, and sets a mark for the stage in the same partition.
+/// Whoever meets a row with the id of a stage asks for that mark (and may remember it: it never
+/// goes away) and passes the row by when there is none. What was discarded is found by a list of
+/// open stages with the time of their last call, and removed with the ids they claimed.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Loads what a group of operations needs.
@@ -29,7 +49,37 @@ pub trait Store: Send + Sync + 'static {
 
     /// Commits trees, each on its own: one may be refused and another done. The answers are in the
     /// order of the commits. A tree appears once in a call.
+    ///
+    /// A commit that [adopts](TreeCommit::adopts) a stage and is refused as stale leaves it as it
+    /// is: another one may adopt it. It is refused as
+    /// [unavailable](crate::Error::Unavailable) when the stage is not there, is not of this tree,
+    /// or is not whole because one of its calls failed or is not answered yet.
     async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>>;
+
+    /// Puts rows of new jobs aside. More calls add more.
+    ///
+    /// A job comes with its [`Row::Job`], in this call or one that was answered before, and may
+    /// have no row that is there already. It is durable at the latest when the commit is that
+    /// adopts it.
+    ///
+    /// # Errors
+    /// [`Error::Stale`](crate::Error::Stale): one of the jobs is there already, or has been put
+    /// aside, or a row belongs to a job that has not. After this and any other error, the stage can
+    /// only be discarded.
+    async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()>;
+
+    /// Throws away what was put aside, in the background; the ids are free again when that is done.
+    /// Does nothing when the stage has been adopted or is not known.
+    fn discard(&self, stage: StageId);
+
+    /// Writes verdicts on trees of a sent commit that were refused, and that every tree of it has
+    /// its verdict now. A tree that was applied keeps that verdict. Durable, and may be repeated;
+    /// after an error some of it may be there, but not the conclusion.
+    async fn conclude(&self, row: CommitRow, refused: Vec<VerdictRow>) -> Result<()>;
+
+    /// Forgets what was sent before that time: verdicts and conclusions, of up to `limit` sendings,
+    /// oldest first. Answers of how many; a commit that was sent twice counts twice.
+    async fn forget_commits(&self, before: Timestamp, limit: usize) -> Result<usize>;
 
     /// Gives out `count` ids that follow each other, larger than any given before, never given
     /// twice, and none of which names a job yet. Answers the first.
@@ -67,6 +117,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Root jobs.
     async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>>;
+
+    /// A sent commit, if it has been concluded.
+    async fn get_commit(&self, commit: &CommitId) -> Result<Option<CommitRow>>;
+
+    /// Verdicts on the trees of a sent commit, applied and refused.
+    async fn list_verdicts(&self, query: VerdictsQuery) -> Result<Listed<VerdictRow, JobId>>;
 
     /// Whether the store takes commits now.
     async fn check(&self) -> Result<()>;

@@ -12,6 +12,7 @@ use std::{
 const ARROWS: &[(&str, &[&str])] = &[
     ("jobtracker-model", &[]),
     ("jobtracker-client", &["jobtracker-model"]),
+    ("jobtracker-context", &["jobtracker-client", "jobtracker-model"]),
     ("jobtracker-store", &["jobtracker-model"]),
     ("jobtracker-engine", &["jobtracker-model", "jobtracker-store"]),
     ("jobtracker-server", &["jobtracker-model", "jobtracker-store", "jobtracker-engine"]),

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod command_line;
+mod commits;
 mod crowd;
 mod examples;
 mod harness;

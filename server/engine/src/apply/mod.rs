@@ -2,6 +2,7 @@
 
 mod attachment;
 mod create;
+mod flush;
 mod log;
 mod options;
 mod update;
@@ -10,6 +11,8 @@ mod update;
 mod examples;
 #[cfg(test)]
 mod full;
+
+pub(crate) use update::{change_fingerprint, has_room};
 
 use jobtracker_model::{JobId, State, Timestamp, rollup::Ripple};
 
@@ -61,15 +64,22 @@ pub(crate) fn apply(
         Operation::DeleteAttachment { id, key } => {
             attachment::delete(space, *id, key).map(|()| Outcome::Done)
         }
+        Operation::Flush(tree) => {
+            flush::apply(space, tree, rules, became).map(|verdict| Outcome::Flushed(verdict.into()))
+        }
     }
 }
 
 /// Carries what happened at a job up to the root, as far as anything changes.
 fn climb(space: &mut Workspace, parent: Option<JobId>, ripple: Ripple, became: &mut Vec<Became>) {
     became.extend(ripple.became().map(|state| Became { id: ripple.source, state }));
-    if ripple.is_still() {
-        return;
+    if !ripple.is_still() {
+        lift(space, parent, ripple, became);
     }
+}
+
+/// Carries what changed at a job's child, or below it, on to the root.
+fn lift(space: &mut Workspace, parent: Option<JobId>, ripple: Ripple, became: &mut Vec<Became>) {
     let mut up = parent.map(|parent| (parent, ripple));
     while let Some((id, ripple)) = up {
         let node = space.change(id).expect("a path is loaded up to its root");

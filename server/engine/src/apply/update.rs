@@ -1,4 +1,4 @@
-use jobtracker_model::{Change, JobId, NewChange, Repeat, Updated, limits, rollup::Status};
+use jobtracker_model::{Change, JobId, NewChange, Repeat, State, Updated, limits, rollup::Status};
 use jobtracker_store::RepeatRow;
 
 use super::{Became, Rules, climb, content_hash};
@@ -39,18 +39,24 @@ pub(super) fn apply(
     Ok(Updated { applied: true, repeated: false, state: ripple.after })
 }
 
-/// A job at work may not fill the room that is kept for saying that its work is over.
 fn check_room(id: JobId, status: &Status, change: &NewChange) -> Result<()> {
-    let room = if change.state.says_own_work_is_over() {
-        limits::CHANGES + limits::CHANGES_TO_END
-    } else {
-        limits::CHANGES
-    };
-    if status.changes < room { Ok(()) } else { Err(Error::TooManyChanges(id)) }
+    if has_room(status.changes, change.state) { Ok(()) } else { Err(Error::TooManyChanges(id)) }
+}
+
+/// Whether a job with so many changes may have this one. A job at work may not fill the room that
+/// is kept for saying that its work is over.
+pub(crate) fn has_room(changes: u32, state: State) -> bool {
+    let room = if state.says_own_work_is_over() { limits::CHANGES_TO_END } else { 0 };
+    changes < limits::CHANGES + room
 }
 
 fn fingerprint(change: &NewChange) -> u64 {
-    let parts =
-        [Some(change.state.name()), change.message.as_deref(), change.reason_code.as_deref()];
-    content_hash(parts.into_iter())
+    let NewChange { state, message, reason_code, .. } = change;
+    content_hash([Some(state.name()), message.as_deref(), reason_code.as_deref()].into_iter())
+}
+
+/// The fingerprint of a change that has been recorded already.
+pub(crate) fn change_fingerprint(change: &Change) -> u64 {
+    let Change { state, message, reason_code, .. } = change;
+    content_hash([Some(state.name()), message.as_deref(), reason_code.as_deref()].into_iter())
 }

@@ -1,10 +1,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jobtracker_model::{AttachmentInfo, Blocker, Change, JobId, LogLine, State};
+use jobtracker_model::{
+    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
+};
 use jobtracker_store::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, JobRow, Listed, Loaded,
-    LogQuery, Result, RootKey, RootsQuery, Store, TreeCommit, Wanted, memory::MemoryStore,
+    BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, Error, JobRow, Listed,
+    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, StageId, Store, TreeCommit, VerdictRow,
+    VerdictsQuery, Wanted, memory::MemoryStore,
 };
 use tokio::sync::Semaphore;
 
@@ -56,6 +59,22 @@ impl Store for Gate {
         }
     }
 
+    async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
+        self.store.stage(stage, root, rows).await
+    }
+
+    fn discard(&self, stage: StageId) {
+        self.store.discard(stage);
+    }
+
+    async fn conclude(&self, row: CommitRow, refused: Vec<VerdictRow>) -> Result<()> {
+        self.store.conclude(row, refused).await
+    }
+
+    async fn forget_commits(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        self.store.forget_commits(before, limit).await
+    }
+
     async fn reserve_ids(&self, count: u32) -> Result<JobId> {
         self.store.reserve_ids(count).await
     }
@@ -102,6 +121,14 @@ impl Store for Gate {
 
     async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
         self.store.list_roots(query).await
+    }
+
+    async fn get_commit(&self, commit: &CommitId) -> Result<Option<CommitRow>> {
+        self.store.get_commit(commit).await
+    }
+
+    async fn list_verdicts(&self, query: VerdictsQuery) -> Result<Listed<VerdictRow, JobId>> {
+        self.store.list_verdicts(query).await
     }
 
     async fn check(&self) -> Result<()> {

@@ -4,6 +4,7 @@
 
 mod bounds;
 mod concurrent;
+mod flush;
 mod gate;
 mod harness;
 mod operations;

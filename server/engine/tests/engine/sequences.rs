@@ -57,7 +57,7 @@ async fn run(store: Arc<dyn Store>, block: bool, steps: &[Step]) {
     store.close().await;
 }
 
-fn block_on(future: impl Future<Output = ()>) {
+pub fn block_on(future: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future);
 }
 

@@ -20,7 +20,7 @@ use crate::http::compress::Encoding;
 pub(super) const ELSEWHERE_FROM: usize = 256 * 1024;
 
 /// The window of a zstd body may take this much memory, 2^25 bytes; the usual levels need less.
-const ZSTD_WINDOW_LOG_MAX: u32 = 25;
+pub(crate) const ZSTD_WINDOW_LOG_MAX: u32 = 25;
 
 /// What the head of a request says of its body, before any of it is read.
 pub(super) struct BodyHead {
@@ -42,10 +42,15 @@ pub(super) fn kind(request: &HttpRequest, taken: &[Kind]) -> Result<Kind> {
     let found = value.and_then(parse_kind).filter(|kind| taken.contains(kind));
     found.ok_or_else(|| {
         let names: Vec<_> = taken.iter().map(|kind| kind.name()).collect();
-        let given = value.map_or_else(|| "no content type".into(), |value| format!("{value:?}"));
-        let detail = format!("It takes {} and the body has {given}.", names.join(" or "));
-        ApiError::new(Code::UnsupportedMediaType, detail)
+        other_type(&names.join(" or "), value)
     })
+}
+
+/// A request takes one content type, and the body has another.
+pub(super) fn other_type(taken: &str, given: Option<&str>) -> ApiError {
+    let given = given.map_or_else(|| "no content type".into(), |given| format!("{given:?}"));
+    let detail = format!("It takes {taken} and the body has {given}.");
+    ApiError::new(Code::UnsupportedMediaType, detail)
 }
 
 impl Kind {
@@ -126,7 +131,7 @@ impl BodyHead {
     }
 }
 
-fn encoding(request: &HttpRequest) -> Result<Option<Encoding>> {
+pub(super) fn encoding(request: &HttpRequest) -> Result<Option<Encoding>> {
     let mut values = request.headers().get_all(CONTENT_ENCODING);
     let Some(value) = values.next() else { return Ok(None) };
     let name = value.to_str().unwrap_or("").trim();

@@ -1,12 +1,15 @@
 //! What handlers take out of a request. Each refuses with the problem code that fits.
 
 mod body;
+mod commit;
 mod json;
 mod path;
 mod query;
 mod text;
 
+pub(crate) use body::ZSTD_WINDOW_LOG_MAX;
+pub(crate) use commit::CommitBody;
 pub(crate) use json::Json;
-pub(crate) use path::{AttachmentPath, Id};
+pub(crate) use path::{AttachmentPath, Commit, Id};
 pub(crate) use query::{Query, limit, number, states, time, wait_time};
 pub(crate) use text::{LogBody, Text};

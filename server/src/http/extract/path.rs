@@ -1,12 +1,15 @@
 use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
-use jobtracker_model::JobId;
+use jobtracker_model::{JobId, commit::CommitId};
 
 use super::super::problem::{ApiError, Result};
 
 /// The job in the address.
 pub(crate) struct Id(pub JobId);
+
+/// The commit in the address.
+pub(crate) struct Commit(pub CommitId);
 
 /// The job and the key of an attachment in the address.
 pub(crate) struct AttachmentPath {
@@ -20,6 +23,16 @@ impl FromRequest for Id {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(id(request).map(Self))
+    }
+}
+
+impl FromRequest for Commit {
+    type Error = ApiError;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let text = request.match_info().get("commit").unwrap_or_default();
+        ready(text.parse().map(Self).map_err(|error| ApiError::query("commit", error)))
     }
 }
 

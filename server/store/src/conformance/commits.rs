@@ -6,10 +6,11 @@ use jobtracker_model::{JobId, State};
 
 use super::{
     Fixture,
+    aside::is_stale,
     forest::{Forest, definition, id},
     stage::Stage,
 };
-use crate::{Error, Result, TreeCommit};
+use crate::{Result, TreeCommit};
 
 pub(super) async fn run(fixture: &impl Fixture) {
     versions(fixture).await;
@@ -18,10 +19,6 @@ pub(super) async fn run(fixture: &impl Fixture) {
     rivals(fixture).await;
     dropped(fixture).await;
     options(fixture).await;
-}
-
-fn is_stale(root: u64) -> impl Fn(&Error) -> bool {
-    move |error| matches!(error, Error::Stale { root: stale } if *stale == id(root))
 }
 
 impl Stage {

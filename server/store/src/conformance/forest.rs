@@ -212,6 +212,6 @@ impl Forest {
         if expected % 2 == 1 {
             rows.reverse();
         }
-        TreeCommit { root, expected, rows }
+        TreeCommit { root, expected, rows, adopts: None }
     }
 }

@@ -10,19 +10,23 @@ mod draft;
 mod expected;
 mod forest;
 
+mod aside;
 mod compare;
 mod pages;
 mod stage;
 
 mod bulk;
 mod commits;
+mod hiding;
 mod history;
 mod ids;
 mod indexes;
 mod lists;
 mod random;
 mod readers;
+mod staging;
 mod unknown;
+mod verdicts;
 
 pub use random::random_work;
 
@@ -60,6 +64,9 @@ pub async fn run<F: Fixture>(fixture: &F) {
     lists::run(fixture).await;
     history::run(fixture).await;
     ids::run(fixture).await;
+    hiding::run(fixture).await;
+    staging::run(fixture).await;
+    verdicts::run(fixture).await;
     random::run(fixture).await;
     readers::run(fixture).await;
     bulk::run(fixture).await;

@@ -6,6 +6,7 @@ use jobtracker_model::{JobId, State, StateSet, Timestamp, limits};
 
 use super::{
     Fixture,
+    aside::Aside,
     forest::{Forest, definition, id},
     pages::{NARROW, WIDE, filters},
     stage::Stage,
@@ -77,13 +78,15 @@ impl Iterator for Numbers {
 impl Stage {
     async fn work(&mut self, choices: &mut Choices) {
         while !choices.0.is_empty() {
-            match choices.below(12) {
+            match choices.below(13) {
                 0..8 => change(&mut self.forest, choices),
-                8..10 => self.commit().await,
+                8 => self.commit().await,
+                9 => self.commit_in_parts(choices).await,
                 10 => {
                     self.commit().await;
                     self.look(choices).await;
                 }
+                11 => self.put_in_vain(choices).await,
                 _ => {
                     self.commit().await;
                     self.try_stale(choices).await;
@@ -91,6 +94,43 @@ impl Stage {
             }
         }
         self.commit().await;
+    }
+
+    /// Commits what there is to commit, new jobs put aside before. Any number of calls for each.
+    async fn commit_in_parts(&mut self, choices: &mut Choices) {
+        let before = self.forest.clone();
+        let commits = self.forest.commits();
+        let after = std::mem::replace(&mut self.forest, before);
+        let jobs = choices.below(9) + 1;
+        let part = |commit| Aside::new(self.next_stage(), commit, jobs);
+        let parts: Vec<Aside> = commits.into_iter().map(part).collect();
+        for aside in &parts {
+            self.put_aside(aside).await;
+        }
+        for aside in &parts {
+            let answer = self.adopt(aside).await;
+            self.ok("a commit of two parts", answer);
+        }
+        self.forest = after;
+    }
+
+    /// Puts aside what will not be adopted.
+    async fn put_in_vain(&mut self, choices: &mut Choices) {
+        self.commit().await;
+        let mut forest = self.forest.clone();
+        // Ids that no other work takes.
+        let first = (1 << 50) + self.next_stage() * 1_000;
+        for number in first..first + 1 + choices.below(20) as u64 {
+            let parent = choices.job(&self.forest).filter(|_| choices.below(4) > 0);
+            forest.create(id(number), parent, definition("in vain"));
+        }
+        for commit in forest.commits() {
+            let aside = Aside::new(self.next_stage(), commit, choices.below(9) + 1);
+            self.put_aside(&aside).await;
+            if choices.below(2) == 0 {
+                self.store.discard(aside.id);
+            }
+        }
     }
 
     /// Compares one list of one job, with any filter and any bounds.

@@ -11,6 +11,8 @@ pub(super) struct Stage {
     phase: &'static str,
     pub store: Arc<dyn Store>,
     pub forest: Forest,
+    /// How many stages of rows put aside have got a number.
+    stages: u64,
 }
 
 impl Stage {
@@ -19,13 +21,13 @@ impl Stage {
     }
 
     pub fn with(phase: &'static str, store: Arc<dyn Store>) -> Self {
-        Self { phase, store, forest: Forest::default() }
+        Self { phase, store, forest: Forest::default(), stages: 0 }
     }
 
     /// The same data in a store that was closed and opened again.
     pub async fn reopen(self, fixture: &impl Fixture) -> Self {
-        let Self { phase, store, forest } = self;
-        Self { phase, store: fixture.reopen(store).await, forest }
+        let Self { phase, store, forest, stages } = self;
+        Self { phase, store: fixture.reopen(store).await, forest, stages }
     }
 
     /// The end of a phase: everything is there, and is there after opening again.
@@ -43,6 +45,12 @@ impl Stage {
         for answer in answers {
             self.ok("a commit", answer);
         }
+    }
+
+    /// A number for another stage of rows put aside.
+    pub fn next_stage(&mut self) -> u64 {
+        self.stages += 1;
+        self.stages
     }
 
     #[track_caller]

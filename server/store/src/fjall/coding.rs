@@ -89,11 +89,13 @@ mod tests {
     use std::fmt::Debug;
 
     use jobtracker_model::{
-        Change, Children, Definition, Fingerprint, JobId, Mark, State, Subtree, rollup::Status,
+        Change, Children, Definition, Fingerprint, JobId, Mark, State, Subtree,
+        commit::{BlockedChange, CommitOutcome, Refusal, TreeVerdict},
+        rollup::Status,
     };
 
     use super::*;
-    use crate::{Origin, RepeatRow};
+    use crate::{CommitRow, Origin, RepeatRow, VerdictRow, fjall::ids::RunsRow};
 
     fn time(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis).unwrap()
@@ -161,5 +163,29 @@ mod tests {
         pinned(&RepeatRow { first: 1, count: 2, fingerprint: 300 }, "010102ac02");
         pinned(&LineRow { time: time(3), text: "l".into() }, "0106016c");
         pinned(&State::ALL.to_vec(), "010700010203040506");
+    }
+
+    #[test]
+    fn rows_about_commits_are_pinned() {
+        let id = |number| JobId::new(number).unwrap();
+        let blocked = BlockedChange { position: 300, job: id(8), state: State::Faulted };
+        let refusal = Refusal { position: 4, code: "c".into(), detail: "d".into() };
+        let verdict = TreeVerdict {
+            root: id(300),
+            jobs: 1,
+            changes: 2,
+            repeated: 3,
+            blocked: 1,
+            blocked_changes: vec![blocked],
+            refusal: Some(refusal),
+        };
+        let row = VerdictRow { verdict: verdict.clone(), checksum: 300, time: time(3) };
+        pinned(&row, "01ac020102030101ac020806010401630164ac0206");
+        let mut outcome = CommitOutcome::new("a".parse().unwrap());
+        outcome.add(&verdict);
+        outcome.complete = true;
+        let row = CommitRow { outcome, time: time(3) };
+        pinned(&row, "0101610101000100000101ac020102030101ac02080601040163016406");
+        pinned(&RunsRow::new(&[id(5), id(6), id(300)]), "01020502a50201");
     }
 }

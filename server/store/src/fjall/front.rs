@@ -11,8 +11,12 @@ use jobtracker_model::{Definition, JobId, Repeat, State, rollup::Status};
 use parking_lot::RwLock;
 use quick_cache::{Weighter, sync::Cache};
 
-use super::FjallOptions;
-use crate::{JobRow, Loaded, Node, Origin, Version, Wanted};
+use super::{
+    FjallOptions, keys,
+    stages::{Hidden, Stage},
+    tables::{self, Tables},
+};
+use crate::{JobRow, Loaded, Node, Origin, Result, Version, Wanted};
 
 /// What every reader takes for the present, and the hot rows of it.
 ///
@@ -25,6 +29,10 @@ use crate::{JobRow, Loaded, Node, Origin, Version, Wanted};
 ///
 /// **A row in here is the row of the present.** The writer replaces those that it changes; a reader
 /// puts one in only if the moment that it read at has not passed.
+///
+/// **Nothing that is put aside is in here**, and the moment says which jobs those are. Work on
+/// stages goes on between the groups and does not end the moment, since what it changes is not
+/// seen.
 pub struct Front {
     moment: RwLock<Moment>,
     nodes: Cache<JobId, Node, Weights>,
@@ -41,8 +49,21 @@ pub struct Moment {
     /// How many groups came before it.
     pub epoch: u64,
     pub snapshot: Arc<Snapshot>,
-    /// The largest id that names a job; no id above it does.
+    /// The largest id that names a job; no id above it does, but for hidden ones.
     pub max_id: u64,
+    /// Jobs that are not to be seen, though the snapshot may have rows of them.
+    pub hidden: Hidden,
+}
+
+impl Moment {
+    /// Whether an id names a job, be it one that is not to be seen.
+    pub fn is_taken(&self, tables: &Tables, id: JobId) -> Result<bool> {
+        if self.hidden.has(id) {
+            return Ok(true);
+        }
+        let stored = || tables::bytes(&self.snapshot, &tables.origins, &keys::origin(id));
+        Ok(id.get() <= self.max_id && stored()?.is_some())
+    }
 }
 
 /// The rows that a group of commits leaves.
@@ -52,6 +73,7 @@ pub struct Changed {
     pub statuses: Vec<(JobId, Status)>,
     pub definitions: Vec<(JobId, Arc<Definition>)>,
     pub versions: HashMap<JobId, Version>,
+    pub adopted: Vec<Arc<Stage>>,
 }
 
 /// Rows that a reader came by.
@@ -63,14 +85,14 @@ pub struct Seen {
 }
 
 impl Front {
-    pub fn new(options: &FjallOptions, snapshot: Snapshot, max_id: u64) -> Self {
+    pub fn new(options: &FjallOptions, snapshot: Snapshot, max_id: u64, hidden: Hidden) -> Self {
         let nodes = options.node_cache_bytes;
         let definitions = options.definition_cache_bytes;
         let items = |bytes: u64, each: u64| usize::try_from(bytes / each).unwrap_or(usize::MAX);
         // One node in sixteen is a root; a version takes about as much room as three numbers.
         let versions = items(nodes, 16 * NODE).max(64);
         Self {
-            moment: RwLock::new(Moment { epoch: 0, snapshot: Arc::new(snapshot), max_id }),
+            moment: RwLock::new(Moment { epoch: 0, snapshot: Arc::new(snapshot), max_id, hidden }),
             nodes: Cache::with_weighter(items(nodes, NODE), nodes, Weights),
             definitions: Cache::with_weighter(items(definitions, 512), definitions, Weights),
             versions: Cache::new(versions),
@@ -92,7 +114,7 @@ impl Front {
     /// Makes a group of commits the present. Only the writer calls this, after the group is
     /// durable, with a snapshot that has it.
     pub fn advance(&self, snapshot: Snapshot, changed: Changed) {
-        let Changed { created, statuses, definitions, versions } = changed;
+        let Changed { created, statuses, definitions, versions, adopted } = changed;
         let snapshot = Arc::new(snapshot);
         let mut new_nodes = Vec::with_capacity(created.len());
         let mut new_definitions = Vec::with_capacity(created.len());
@@ -101,6 +123,11 @@ impl Front {
             let newest = created.keys().map(|id| id.get()).max().unwrap_or(0);
             moment.epoch += 1;
             moment.max_id = moment.max_id.max(newest);
+            if !adopted.is_empty() {
+                let newest = adopted.iter().map(|stage| stage.newest()).max().unwrap_or(0);
+                moment.max_id = moment.max_id.max(newest);
+                moment.hidden = moment.hidden.without(&adopted);
+            }
             for (id, status) in statuses {
                 if let Some(origin) = created.get(&id) {
                     new_nodes.push((id, Node { origin: *origin, status }));
@@ -129,6 +156,26 @@ impl Front {
         for (id, definition) in new_definitions {
             self.definitions.insert(id, definition);
         }
+    }
+
+    /// Moves the snapshot on behind a batch that changed nothing anyone sees. A snapshot that stays
+    /// keeps the engine from letting go of write buffers and tables.
+    pub fn refresh(&self, snapshot: Snapshot) {
+        let snapshot = Arc::new(snapshot);
+        let passed = std::mem::replace(&mut self.moment.write().snapshot, snapshot);
+        drop(passed);
+    }
+
+    /// Hides the jobs of a stage, those that it has and those that it will have.
+    pub fn hide(&self, stage: &Arc<Stage>) {
+        let mut moment = self.moment.write();
+        moment.hidden = moment.hidden.with(stage);
+    }
+
+    /// Hides them no longer; no row of them is left.
+    pub fn uncover(&self, stage: &Arc<Stage>) {
+        let mut moment = self.moment.write();
+        moment.hidden = moment.hidden.without(std::slice::from_ref(stage));
     }
 
     /// Keeps rows that a reader saw at `epoch`, unless that is past.
@@ -217,6 +264,10 @@ impl Front {
         }
         for (id, _) in &wanted.attachments {
             self.has_none(moment, *id, &loaded, |status| status.attachments == 0)?;
+        }
+        // A tree that is not there has not been applied.
+        if wanted.verdicts.iter().any(|(_, root)| root.get() <= moment.max_id) {
+            return None;
         }
         Some(loaded)
     }

@@ -1,94 +1,57 @@
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, sync::Arc};
 
-use fjall::{Keyspace, Readable, Slice};
-use jobtracker_model::{Category, JobId, State};
-use serde::Serialize;
+use fjall::Readable;
+use jobtracker_model::JobId;
 
 use super::{
-    coding::{self, LineRow},
     failure,
     front::{Changed, Front, Moment},
-    keys::{self, Part},
+    keys,
+    stages::{Stage, Stages},
     tables::{self, Tables},
+    writes::Writes,
 };
-use crate::{Error, Origin, Result, RootKey, Row, TreeCommit, Version, view::ChildIndex};
+use crate::{Error, Origin, Result, Row, TreeCommit, Version};
 
 /// Everything that one durable batch will write, and the present that it is based on.
 pub struct Group<'a> {
     tables: &'a Tables,
     front: &'a Front,
+    stages: &'a Stages,
     moment: &'a Moment,
-    writes: Vec<Write<'a>>,
+    pub writes: Writes<'a>,
     next_id: Option<u64>,
-    bytes: u64,
-    buffer: Vec<u8>,
     /// What the rows will be once the batch is there.
     pub changed: Changed,
 }
 
-/// A row with its value; without one it goes away.
-struct Write<'a> {
-    keyspace: &'a Keyspace,
-    key: Slice,
-    value: Option<Slice>,
-}
-
 impl<'a> Group<'a> {
-    pub fn new(tables: &'a Tables, front: &'a Front, moment: &'a Moment) -> Self {
-        Self {
-            tables,
-            front,
-            moment,
-            writes: Vec::new(),
-            next_id: None,
-            bytes: 0,
-            buffer: Vec::new(),
-            changed: Changed::default(),
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.next_id.is_none()
-    }
-
-    /// About how much will be written.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Writes the group and waits until it is durable.
-    pub fn commit(&mut self) -> fjall::Result<()> {
-        // Rows that are neighbours go into the write buffer one after the other, while the way to
-        // them is still in the processor's cache.
-        self.writes.sort_unstable_by(|one, other| {
-            (one.keyspace.id(), &one.key).cmp(&(other.keyspace.id(), &other.key))
-        });
-        let mut batch = self.tables.batch(self.writes.len());
-        for Write { keyspace, key, value } in self.writes.drain(..) {
-            match value {
-                Some(value) => batch.insert(keyspace, key, value),
-                None => batch.remove(keyspace, key),
-            }
-        }
-        batch.commit()
+    pub fn new(
+        tables: &'a Tables,
+        front: &'a Front,
+        stages: &'a Stages,
+        moment: &'a Moment,
+    ) -> Self {
+        let (writes, changed) = (Writes::new(tables), Changed::default());
+        Self { tables, front, stages, moment, writes, next_id: None, changed }
     }
 
     /// Takes in the changes to a tree, all of them or, on an error, none.
     pub fn add_tree(&mut self, commit: TreeCommit) -> Result<()> {
-        let TreeCommit { root, expected, rows } = commit;
+        let TreeCommit { root, expected, rows, adopts } = commit;
         if self.version(root)? != Some(expected) {
             return Err(Error::Stale { root });
         }
         let new_jobs = self.new_jobs(root, &rows)?;
         let before = self.writes.len();
-        let staged = self.stage(root, expected + 1, &rows);
-        if let Err(error) = staged {
-            self.writes.truncate(before);
-            return Err(error);
+        let adopted = self.plan(root, expected + 1, &rows).and_then(|()| {
+            // Last, since it cannot be taken back.
+            adopts.map(|stage| self.stages.adopt(stage, root)).transpose()
+        });
+        let adopted = adopted.inspect_err(|_| self.writes.truncate(before))?;
+        if let Some(stage) = adopted {
+            self.adopt(stage);
         }
-        let size = |write: &Write| write.key.len() + write.value.as_ref().map_or(0, |v| v.len());
-        self.bytes +=
-            self.writes[before..].iter().map(|write| size(write) as u64 + 20).sum::<u64>();
         self.changed.versions.insert(root, expected + 1);
         self.changed.created.extend(new_jobs);
         for row in rows {
@@ -126,10 +89,7 @@ impl<'a> Group<'a> {
         let mut new: Vec<(JobId, Origin)> = Vec::new();
         for row in rows {
             let Row::Job { id, origin, .. } = row else { continue };
-            let stored = id.get() <= self.moment.max_id
-                && tables::bytes(&self.moment.snapshot, &self.tables.origins, &keys::origin(*id))?
-                    .is_some();
-            if stored || self.changed.created.contains_key(id) {
+            if self.moment.is_taken(self.tables, *id)? || self.changed.created.contains_key(id) {
                 return Err(Error::Stale { root });
             }
             new.push((*id, *origin));
@@ -141,79 +101,17 @@ impl<'a> Group<'a> {
         Ok(new)
     }
 
-    fn stage(&mut self, root: JobId, version: Version, rows: &[Row]) -> Result<()> {
-        let tables = self.tables;
-        self.put(&tables.index, &keys::version(root), &version)?;
-        for row in rows {
-            match row {
-                Row::Job { id, origin, definition } => {
-                    self.put(&tables.origins, &keys::origin(*id), origin)?;
-                    let key = keys::job(origin.parent, *id, Part::Definition);
-                    self.put(&tables.jobs, &key, &**definition)?;
-                }
-                Row::Definition { id, parent, definition } => {
-                    let key = keys::job(*parent, *id, Part::Definition);
-                    self.put(&tables.jobs, &key, &**definition)?;
-                }
-                Row::Status { id, parent, before, status } => {
-                    self.put(&tables.jobs, &keys::job(*parent, *id, Part::Status), status)?;
-                    match parent {
-                        Some(parent) => self.index_child(*parent, *id, *before, status.state),
-                        None if before.is_none() => {
-                            let root = RootKey { time: status.create_time, id: *id };
-                            self.push(&tables.index, &keys::root(root), Some(Slice::from([])));
-                        }
-                        None => {}
-                    }
-                }
-                Row::Change { id, number, change } => {
-                    self.put(&tables.history, &keys::change(*id, *number), change)?;
-                }
-                Row::LogLine { id, line } => {
-                    let key = keys::log_line(*id, line.line);
-                    self.put(&tables.history, &key, &LineRow::from(line.clone()))?;
-                }
-                Row::Repeat { id, key, row } => {
-                    self.put(&tables.history, &keys::repeat(*id, key), row)?;
-                }
-                Row::Attachment { id, key, text } => {
-                    let text =
-                        text.as_ref().map(|text| coding::encode_text(text, &mut self.buffer));
-                    self.push(&tables.history, &keys::attachment(*id, key), text);
-                }
-            }
-        }
-        Ok(())
+    fn plan(&mut self, root: JobId, version: Version, rows: &[Row]) -> Result<()> {
+        self.writes.put(&self.tables.index, &keys::version(root), &version)?;
+        rows.iter().try_for_each(|row| self.writes.row(row))
     }
 
-    /// Keeps the lists of unfinished and of failed children in step with a child's state.
-    fn index_child(&mut self, parent: JobId, id: JobId, before: Option<State>, after: State) {
-        let index = |state: State| match state.category() {
-            Some(Category::Pending) => Some(ChildIndex::Pending),
-            Some(Category::Failed) => Some(ChildIndex::Failed),
-            Some(Category::Successful) | None => None,
-        };
-        let (before, after) = (before.and_then(index), index(after));
-        if before == after {
-            return;
+    /// Its rows are where they belong; without the records of their ids they are like all others.
+    fn adopt(&mut self, stage: Arc<Stage>) {
+        for record in 0..stage.records() {
+            self.writes.remove(&self.tables.index, &keys::staged(stage.id(), record));
         }
-        let keyspace = &self.tables.index;
-        if let Some(before) = before {
-            self.push(keyspace, &keys::indexed(before, parent, id), None);
-        }
-        if let Some(after) = after {
-            self.push(keyspace, &keys::indexed(after, parent, id), Some(Slice::from([])));
-        }
-    }
-
-    fn put<T: Serialize>(&mut self, keyspace: &'a Keyspace, key: &[u8], row: &T) -> Result<()> {
-        let value = coding::encode(row, &mut self.buffer)?;
-        self.push(keyspace, key, Some(value));
-        Ok(())
-    }
-
-    fn push(&mut self, keyspace: &'a Keyspace, key: &[u8], value: Option<Slice>) {
-        self.writes.push(Write { keyspace, key: Slice::from(key), value });
+        self.changed.adopted.push(stage);
     }
 
     /// Reserves ids behind all that were given out, where no job has taken them, not even one of
@@ -226,7 +124,8 @@ impl<'a> Group<'a> {
         let mut first = self.next_id.map_or_else(stored, Ok)?;
         let count_of = u64::from(count.max(1));
         loop {
-            let free = self.gap_in_group(self.gap_in_tables(first, count_of)?, count_of);
+            let free = self.moment.hidden.gap(first, count_of);
+            let free = self.gap_in_group(self.gap_in_tables(free, count_of)?, count_of);
             if free == first {
                 break;
             }
@@ -236,13 +135,15 @@ impl<'a> Group<'a> {
         let exhausted = next - 1 > JobId::MAX.get();
         let id = JobId::new(first).filter(|_| !exhausted);
         let id = id.ok_or(Error::IdsExhausted(count))?;
-        let key = keys::NEXT_ID;
-        let keyspace = &self.tables.index;
-        // A later reservation of the group takes the place of an earlier one.
-        self.writes.retain(|write| *write.key != key);
-        self.put(keyspace, &key, &next)?;
         self.next_id = Some(next);
         Ok(id)
+    }
+
+    /// Puts the ids that were given out among the rows. Comes after all reservations.
+    pub fn finish(&mut self) -> Result<()> {
+        let next = self.next_id.take();
+        let put = |next| self.writes.put(&self.tables.index, &keys::NEXT_ID, &next);
+        next.map_or(Ok(()), put)
     }
 
     /// The first number from `first` on with `count` numbers that name no job.

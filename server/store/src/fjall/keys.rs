@@ -13,11 +13,18 @@
 //! | `index` | 1, parent, id | child that is not finished |
 //! | `index` | 2, parent, id | child that failed |
 //! | `index` | 3, !time, !id | root, newest first |
+//! | `index` | 4, stage, number | ids of jobs that are put aside |
+//! | `index` | 5, commit, 0, root | verdict on a tree of a sent commit |
+//! | `index` | 6, commit | a sent commit that was concluded |
+//! | `index` | 7, time, commit | when something of a commit was sent |
 //! | `index` | 255, 0 | the next id to give out |
+//!
+//! Rows that are put aside stand where they will belong, and are nobody's to see as long as a row
+//! with tag 4 has the id of their job.
 
-use jobtracker_model::{JobId, Repeat, Timestamp};
+use jobtracker_model::{JobId, Repeat, Timestamp, commit::CommitId};
 
-use crate::{Error, Result, RootKey, view::ChildIndex};
+use crate::{Error, Result, RootKey, StageId, view::ChildIndex};
 
 /// The part of a job that a row of `jobs` holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +42,10 @@ const VERSION: u8 = 0;
 const PENDING: u8 = 1;
 const FAILED: u8 = 2;
 const ROOT: u8 = 3;
+const STAGED: u8 = 4;
+const VERDICT: u8 = 5;
+const CONCLUDED: u8 = 6;
+const SENDING: u8 = 7;
 
 /// The row with the next id to give out.
 pub const NEXT_ID: [u8; 2] = [255, 0];
@@ -175,6 +186,65 @@ pub fn root_key(key: &[u8]) -> Result<RootKey> {
     }
 }
 
+/// A record of ids that are put aside.
+pub fn staged(stage: StageId, record: u64) -> Key {
+    pair(STAGED, stage.0, record)
+}
+
+/// The first and the last key that such records may have.
+pub fn all_staged() -> (Key, Key) {
+    (pair(STAGED, 0, 0), pair(STAGED, u64::MAX, u64::MAX))
+}
+
+/// The stage of such a record, and its number.
+pub fn staged_record(key: &[u8]) -> Result<(StageId, u64)> {
+    let numbers = u64_at(key, 1).zip(u64_at(key, 9));
+    let (stage, record) = numbers.ok_or_else(|| unreadable("index", key))?;
+    Ok((StageId(stage), record))
+}
+
+pub fn verdict(commit: &CommitId, root: JobId) -> Vec<u8> {
+    verdict_at(commit, origin(root))
+}
+
+/// The first and the last key that verdicts on trees behind `after` may have.
+pub fn verdicts(commit: &CommitId, after: Option<JobId>) -> (Vec<u8>, Vec<u8>) {
+    (verdict_at(commit, behind(after)), verdict_at(commit, [u8::MAX; 8]))
+}
+
+fn verdict_at(commit: &CommitId, root: [u8; 8]) -> Vec<u8> {
+    // No id has a 0 in it, so no id begins like another one with its 0.
+    [&[VERDICT], commit.as_str().as_bytes(), &[0], &root].concat()
+}
+
+pub fn concluded(commit: &CommitId) -> Vec<u8> {
+    [&[CONCLUDED], commit.as_str().as_bytes()].concat()
+}
+
+pub fn sending(time: Timestamp, commit: &CommitId) -> Vec<u8> {
+    [&sendings_end(time)[..], commit.as_str().as_bytes()].concat()
+}
+
+/// A key before all sendings.
+pub fn first_sending() -> [u8; 1] {
+    [SENDING]
+}
+
+/// The key behind those of all sendings before a time.
+pub fn sendings_end(before: Timestamp) -> [u8; 9] {
+    let mut key = [SENDING; 9];
+    key[1..].copy_from_slice(&millis(before).to_be_bytes());
+    key
+}
+
+/// What was sent, and when.
+pub fn sending_of(key: &[u8]) -> Result<(Timestamp, CommitId)> {
+    let time = u64_at(key, 1).and_then(|time| Timestamp::from_millis(i64::try_from(time).ok()?));
+    let text = key.get(9..).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let commit = text.and_then(|text| text.parse().ok());
+    time.zip(commit).ok_or_else(|| unreadable("index", key))
+}
+
 fn index_tag(index: ChildIndex) -> u8 {
     match index {
         ChildIndex::Pending => PENDING,
@@ -264,6 +334,27 @@ mod tests {
         assert!(first <= root(at(4, 5)) && first > root(at(4, 6)));
         assert_eq!(roots(at(5, 1).time, at(5, 1).time, None), None);
         assert_eq!(roots(at(0, 1).time, at(0, 1).time, None), None);
+    }
+
+    #[test]
+    fn verdicts_of_one_commit_are_one_range() {
+        let commit = |text: &str| text.parse::<CommitId>().unwrap();
+        let (first, last) = verdicts(&commit("a"), Some(id(7)));
+        let inside = |key: Vec<u8>| first <= key && key <= last;
+        assert!(inside(verdict(&commit("a"), id(8))) && inside(verdict(&commit("a"), JobId::MAX)));
+        assert!(!inside(verdict(&commit("a"), id(7))));
+        assert!(!inside(verdict(&commit("a-"), id(8))) && !inside(verdict(&commit("aa"), id(8))));
+    }
+
+    #[test]
+    fn sendings_are_in_the_order_of_time() {
+        let at = |millis| Timestamp::from_millis(millis).unwrap();
+        let key = sending(at(300), &"x.y".parse().unwrap());
+        assert!(first_sending()[..] < key[..]);
+        assert!(sendings_end(at(300))[..] < key[..] && key[..] < sendings_end(at(301))[..]);
+        let (time, commit) = sending_of(&key).unwrap();
+        assert_eq!((time, commit.as_str()), (at(300), "x.y"));
+        assert!(sending_of(&key[..9]).is_err());
     }
 
     #[test]

@@ -17,8 +17,9 @@ const TABLES: &str = "db";
 const TABLES_NEW: &str = "db.new";
 /// What is before the number in the format file.
 const NAME: &str = "jobtracker fjall ";
-/// The format that this program writes, and the newest that it reads.
-const KNOWN: u32 = 1;
+/// The format that this program writes, and the newest that it reads. Format 2 has rows that are put
+/// aside, which a program that knows format 1 would take for rows like any others; it reads 1 too.
+const KNOWN: u32 = 2;
 /// What may be in a directory that is to become a store: what a first start left that did not get
 /// to its end, and what file systems put there.
 const UNFINISHED: [&str; 4] = [LOCK, FORMAT_NEW, TABLES_NEW, "lost+found"];
@@ -41,16 +42,20 @@ impl Place {
             refuse_foreign(directory)?;
         }
         let place = Self { directory: directory.clone(), _lock: lock(directory)? };
-        match fs::read(directory.join(FORMAT)) {
+        let format = match fs::read(directory.join(FORMAT)) {
             Ok(format) => check_format(&format)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 place.create_tables(options)?;
                 place.write_format().map_err(unusable)?;
+                KNOWN
             }
             Err(error) => return Err(unusable(error)),
-        }
+        };
         place.settle_tables()?;
         tail::look_through(directory, &place.tables())?;
+        if format < KNOWN {
+            place.write_format().map_err(unusable)?;
+        }
         Ok(place)
     }
 
@@ -148,12 +153,13 @@ fn lock(directory: &Path) -> Result<File> {
     }
 }
 
-fn check_format(bytes: &[u8]) -> Result<()> {
+/// The format of the data, if this program can read it.
+fn check_format(bytes: &[u8]) -> Result<u32> {
     let text = std::str::from_utf8(bytes).ok();
     let number = text.and_then(|text| text.trim_end().strip_prefix(NAME)?.parse::<u32>().ok());
     match number {
         Some(found) if found > KNOWN => Err(Error::NewerFormat { found, known: KNOWN }),
-        Some(1..) => Ok(()),
+        Some(found @ 1..) => Ok(found),
         Some(0) | None => {
             let found = String::from_utf8_lossy(&bytes[..bytes.len().min(64)]).into_owned();
             Err(Error::Corrupt(format!("{FORMAT} says {found:?} instead of \"{NAME}{KNOWN}\"")))

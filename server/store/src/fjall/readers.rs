@@ -169,14 +169,15 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::fjall::FjallOptions;
+    use crate::fjall::{FjallOptions, stages::Hidden};
 
     #[test]
     fn what_comes_first_is_neither_refused_nor_kept_waiting() {
         let directory = tempfile::tempdir().unwrap();
         let options = FjallOptions::new(directory.path());
         let tables = Arc::new(Tables::open(directory.path(), &options).unwrap());
-        let front = Arc::new(Front::new(&options, tables.database.snapshot(), 0));
+        let front =
+            Arc::new(Front::new(&options, tables.database.snapshot(), 0, Hidden::default()));
         let (readers, threads) = Readers::start(&tables, &front, 1, 1).unwrap();
         let (answered, answers) = mpsc::channel();
         let question = |name: &'static str| {

@@ -16,6 +16,8 @@ pub struct SpaceGuard {
     directory: PathBuf,
     free_space: FreeSpace,
     floor: u64,
+    /// What work may use up that makes room in the end.
+    reserve: u64,
     asked: Option<Instant>,
     written: u64,
     free: u64,
@@ -28,6 +30,7 @@ impl SpaceGuard {
             free_space: options.free_space.clone(),
             // A merge writes its new tables before the old ones go.
             floor: options.min_free_bytes + 4 * tables::TABLE,
+            reserve: options.min_free_bytes / 2,
             asked: None,
             written: 0,
             free: u64::MAX,
@@ -51,6 +54,11 @@ impl SpaceGuard {
             self.free >> 20,
             floor >> 20,
         )))
+    }
+
+    /// Whether there is space for work that makes room in the end: it may go on with less.
+    pub fn check_reserve(&mut self, buffered: u64) -> bool {
+        self.check(buffered).is_ok() || self.free + self.reserve >= self.floor + 2 * buffered
     }
 
     /// Tells how much a group has written.

@@ -2,24 +2,33 @@ use std::{sync::Arc, thread::JoinHandle};
 
 use async_trait::async_trait;
 use fjall::Readable;
-use jobtracker_model::{AttachmentInfo, Blocker, Change, JobId, LogLine, State};
+use jobtracker_model::{
+    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
+};
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
-    FjallOptions, failure,
+    FjallOptions,
+    chores::Chore,
+    conclude::Conclude,
+    failure,
+    forget::Forget,
     front::Front,
     gauges::{self, Meters},
     keys,
     place::Place,
+    put_aside::PutAside,
     readers::{Readers, closed},
     retired::Retired,
+    stages::{Hidden, Stages},
     tables::Tables,
     writer::{Work, Writer},
 };
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, JobRow, Listed, Loaded,
-    LogQuery, Result, RootKey, RootsQuery, Store, TreeCommit, View, Wanted, view,
+    BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, Error, JobRow, Listed,
+    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, StageId, Store, TreeCommit, VerdictRow,
+    VerdictsQuery, View, Wanted, view,
 };
 
 /// The store in a directory of this machine; one process may have it open.
@@ -29,6 +38,9 @@ use crate::{
 /// on threads of the store.
 pub struct FjallStore {
     front: Arc<Front>,
+    stages: Arc<Stages>,
+    /// Places for chores, as many as for calls in the queue; a chore leaves the queue at once.
+    chores: Arc<Semaphore>,
     meters: Arc<Meters>,
     readers: Readers,
     writer: Mutex<Option<mpsc::Sender<Work>>>,
@@ -73,7 +85,10 @@ impl FjallStore {
             let last = snapshot.last_key_value(&tables.origins);
             last.map(|row| keys::origin_id(&row.key().map_err(failure::reading)?)).transpose()
         })??;
-        let front = Arc::new(Front::new(options, snapshot, max_id.map_or(0, JobId::get)));
+        let stages = failure::caught("opening the store", || Stages::left(&tables, &snapshot))??;
+        let (hidden, stages) = (Hidden::new(stages.all()), Arc::new(stages));
+        let max_id = max_id.map_or(0, JobId::get);
+        let front = Arc::new(Front::new(options, snapshot, max_id, hidden));
         let meters = Arc::new(Meters::default());
         let no_thread = |error| Error::Unavailable(format!("cannot start a thread: {error}"));
         let (readers, mut threads) =
@@ -83,12 +98,14 @@ impl FjallStore {
         let (retired, thread) =
             Retired::start().inspect_err(|_| readers.close()).map_err(no_thread)?;
         threads.push(thread);
-        let writer = Writer::new(&tables, &front, &meters, retired, options);
+        let writer = Writer::new(&tables, &front, &stages, &meters, retired, options);
         let thread = std::thread::Builder::new().name("store-write".into());
         let spawned = thread.spawn(move || writer.run(queue));
         threads.push(spawned.inspect_err(|_| readers.close()).map_err(no_thread)?);
         Ok(Self {
             front,
+            stages,
+            chores: Arc::new(Semaphore::new(options.commit_queue.max(1))),
             meters,
             readers,
             writer: Mutex::new(Some(sender)),
@@ -116,6 +133,15 @@ impl FjallStore {
         answer.await.unwrap_or_else(|_| Err(unanswered()))
     }
 
+    /// Hands over work of many steps, once there is a place for it.
+    async fn ask_for<T, C: Chore + 'static>(
+        &self,
+        chore: impl FnOnce(OwnedSemaphorePermit, oneshot::Sender<Result<T>>) -> C,
+    ) -> Result<T> {
+        let permit = Arc::clone(&self.chores).acquire_owned().await.map_err(|_| closed())?;
+        self.ask_writer(|reply| Work::Chore(Box::new(chore(permit, reply)))).await
+    }
+
     async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&dyn View) -> Result<T> + Send + 'static,
@@ -141,6 +167,28 @@ impl Store for FjallStore {
             return vec![Err(error); trees];
         }
         answers.await.unwrap_or_else(|_| vec![Err(unanswered()); trees])
+    }
+
+    async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
+        let call = self.stages.call(stage, root)?;
+        self.ask_for(|permit, reply| PutAside::new(call, rows, permit, reply)).await
+    }
+
+    fn discard(&self, stage: StageId) {
+        if self.stages.discard(stage)
+            && let Some(writer) = &*self.writer.lock()
+        {
+            // A full queue has something to wake the writer too.
+            writer.try_send(Work::Discarded).ok();
+        }
+    }
+
+    async fn conclude(&self, row: CommitRow, refused: Vec<VerdictRow>) -> Result<()> {
+        self.ask_for(|permit, reply| Conclude::new(row, refused, permit, reply)).await
+    }
+
+    async fn forget_commits(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        self.ask_for(|permit, reply| Forget::new(before, limit, permit, reply)).await
     }
 
     async fn reserve_ids(&self, count: u32) -> Result<JobId> {
@@ -198,6 +246,15 @@ impl Store for FjallStore {
         self.ask(move |rows| view::list_roots(rows, &query)).await
     }
 
+    async fn get_commit(&self, commit: &CommitId) -> Result<Option<CommitRow>> {
+        let commit = commit.clone();
+        self.ask(move |rows| rows.concluded(&commit)).await
+    }
+
+    async fn list_verdicts(&self, query: VerdictsQuery) -> Result<Listed<VerdictRow, JobId>> {
+        self.ask(move |rows| view::list_verdicts(rows, &query)).await
+    }
+
     async fn check(&self) -> Result<()> {
         self.ask_writer(|reply| Work::Check { reply }).await
     }
@@ -205,7 +262,8 @@ impl Store for FjallStore {
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
         let running = self.running.lock();
         let read = |running: &Running| {
-            gauges::read(&self.meters, &self.front, &running.tables, self.readers.waiting())
+            let waiting = self.readers.waiting();
+            gauges::read(&self.meters, &self.front, &self.stages, &running.tables, waiting)
         };
         running.as_ref().map(read).unwrap_or_default()
     }

@@ -1,22 +1,27 @@
 use std::{cell::RefCell, collections::HashMap, ops::ControlFlow, sync::Arc};
 
 use fjall::{Keyspace, Readable, Slice};
-use jobtracker_model::{Change, Definition, JobId, LogLine, Repeat, Timestamp, rollup::Status};
+use jobtracker_model::{
+    Change, Definition, JobId, LogLine, Repeat, Timestamp, commit::CommitId, rollup::Status,
+};
 
 use super::{
     coding::{self, LineRow},
     failure,
     front::{Front, Moment, Seen},
-    keys::{self, Part},
+    keys::{self, Key, Part},
     tables::{self, Tables},
 };
 use crate::{
-    Error, Node, Origin, RepeatRow, Result, RootKey, Version, View,
+    CommitRow, Error, Node, Origin, RepeatRow, Result, RootKey, VerdictRow, Version, View,
     view::{Child, ChildIndex, Visit},
 };
 
 /// Rows that one read may bring into the caches; more are not worth their time.
 const SEEN: usize = 4096;
+
+/// Hidden ids in a row that are left behind by a new search, rather than one by one.
+const WORTH_A_SEEK: u64 = 64;
 
 /// The rows of one moment: from the front where it has them, from the tables otherwise.
 pub struct MomentView<'a> {
@@ -64,6 +69,47 @@ impl<'a> MomentView<'a> {
         }
         Ok(())
     }
+
+    /// Gives the rows of those children that may be seen to a visitor. `range` tells the first and
+    /// the last key behind a child, `child` the child of a key.
+    fn scan_children(
+        &self,
+        keyspace: &Keyspace,
+        after: Option<JobId>,
+        range: impl Fn(Option<JobId>) -> (Key, Key),
+        child: impl Fn(&[u8]) -> Result<JobId>,
+        mut visit: impl FnMut(JobId, &[u8], &Slice) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let mut next = Some(after);
+        while let Some(after) = next.take() {
+            let (first, last) = range(after);
+            // The end of the run of hidden ids that the scan is in.
+            let mut run = None;
+            self.scan(keyspace, &first, &last, |key, value| {
+                let id = child(key)?;
+                if run.is_some_and(|end| id <= end) {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                run = self.moment.hidden.run_end(id);
+                match run {
+                    None => visit(id, key, value),
+                    Some(end) if end.get() - id.get() < WORTH_A_SEEK => {
+                        Ok(ControlFlow::Continue(()))
+                    }
+                    Some(end) => {
+                        next = Some(Some(end));
+                        Ok(ControlFlow::Break(()))
+                    }
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether a job is not to be seen.
+    fn hides(&self, id: JobId) -> bool {
+        self.moment.hidden.has(id)
+    }
 }
 
 impl View for MomentView<'_> {
@@ -85,6 +131,10 @@ impl View for MomentView<'_> {
         }
         if let Some(node) = self.front.node_at(self.moment.epoch, id) {
             return Ok(Some(node.origin));
+        }
+        // Without it, nobody comes to anything else of the job.
+        if self.hides(id) {
+            return Ok(None);
         }
         let origin = self.get(&self.tables.origins, &keys::origin(id), "origin")?;
         if let Some(origin) = origin
@@ -129,10 +179,11 @@ impl View for MomentView<'_> {
     }
 
     fn children(&self, parent: JobId, after: Option<JobId>, visit: Visit<Child>) -> Result<()> {
-        let (first, last) = keys::children(parent, after);
+        let range = |after| keys::children(parent, after);
         let mut half: Option<(JobId, Arc<Definition>)> = None;
-        self.scan(&self.tables.jobs, &first, &last, |key, value| {
-            let (id, part) = keys::child(key)?;
+        let child = |key: &[u8]| Ok(keys::child(key)?.0);
+        self.scan_children(&self.tables.jobs, after, range, child, |id, key, value| {
+            let (_, part) = keys::child(key)?;
             match (part, half.take()) {
                 (Part::Definition, None) => {
                     half = Some((id, Arc::new(coding::decode("definition", value)?)));
@@ -155,8 +206,9 @@ impl View for MomentView<'_> {
         after: Option<JobId>,
         visit: Visit<JobId>,
     ) -> Result<()> {
-        let (first, last) = keys::indexed_behind(index, parent, after);
-        self.scan(&self.tables.index, &first, &last, |key, _| Ok(visit(keys::indexed_id(key)?)))
+        let range = |after| keys::indexed_behind(index, parent, after);
+        let rows = &self.tables.index;
+        self.scan_children(rows, after, range, keys::indexed_id, |id, _, _| Ok(visit(id)))
     }
 
     fn changes(&self, id: JobId, from: u32, visit: Visit<(u32, Change)>) -> Result<()> {
@@ -175,12 +227,15 @@ impl View for MomentView<'_> {
     }
 
     fn repeat(&self, id: JobId, key: &Repeat) -> Result<Option<RepeatRow>> {
+        if self.hides(id) {
+            return Ok(None);
+        }
         self.get(&self.tables.history, &keys::repeat(id, key), "repeat")
     }
 
     fn attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
         // Nothing is kept under such keys, and the engine has a limit of its own for them.
-        if key.len() > jobtracker_model::limits::ATTACHMENT_KEY {
+        if key.len() > jobtracker_model::limits::ATTACHMENT_KEY || self.hides(id) {
             return Ok(None);
         }
         let key = keys::attachment(id, key);
@@ -208,7 +263,31 @@ impl View for MomentView<'_> {
         visit: Visit<RootKey>,
     ) -> Result<()> {
         let Some((first, last)) = keys::roots(from, to, after) else { return Ok(()) };
-        self.scan(&self.tables.index, &first, &last, |key, _| Ok(visit(keys::root_key(key)?)))
+        self.scan(&self.tables.index, &first, &last, |key, _| {
+            let root = keys::root_key(key)?;
+            // A stage has one root at most, so there is no run of them to be left behind.
+            if self.hides(root.id) { Ok(ControlFlow::Continue(())) } else { Ok(visit(root)) }
+        })
+    }
+
+    fn verdict(&self, commit: &CommitId, root: JobId) -> Result<Option<VerdictRow>> {
+        self.get(&self.tables.index, &keys::verdict(commit, root), "verdict")
+    }
+
+    fn verdicts(
+        &self,
+        commit: &CommitId,
+        after: Option<JobId>,
+        visit: Visit<VerdictRow>,
+    ) -> Result<()> {
+        let (first, last) = keys::verdicts(commit, after);
+        self.scan(&self.tables.index, &first, &last, |_, value| {
+            Ok(visit(coding::decode("verdict", value)?))
+        })
+    }
+
+    fn concluded(&self, commit: &CommitId) -> Result<Option<CommitRow>> {
+        self.get(&self.tables.index, &keys::concluded(commit), "concluded commit")
     }
 }
 
@@ -219,7 +298,7 @@ fn half_a_job(id: JobId) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fjall::FjallOptions;
+    use crate::fjall::{FjallOptions, stages::Hidden};
 
     #[test]
     fn a_long_read_remembers_only_so_much() {
@@ -239,7 +318,7 @@ mod tests {
             batch.insert(&tables.jobs, &keys::job(None, id, Part::Status)[..], status);
         }
         batch.commit().unwrap();
-        let front = Front::new(&options, tables.database.snapshot(), u64::MAX);
+        let front = Front::new(&options, tables.database.snapshot(), u64::MAX, Hidden::default());
         let view = MomentView::new(&tables, &front);
         for id in ids {
             assert!(view.origin(id).unwrap().is_some());

@@ -1,6 +1,7 @@
 use std::{
     collections::HashSet,
     sync::{Arc, atomic::Ordering::Relaxed},
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -9,8 +10,19 @@ use jobtracker_model::JobId;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    FjallOptions, failure, front::Front, gauges::Meters, group::Group, retired::Retired,
-    space::SpaceGuard, tables::Tables,
+    FjallOptions,
+    chores::{Chore, Chores, Desk, Step},
+    clean::Clean,
+    failure,
+    front::Front,
+    gauges::Meters,
+    group::Group,
+    intake::Intake,
+    retired::Retired,
+    space::SpaceGuard,
+    stages::Stages,
+    tables::Tables,
+    writes::Writes,
 };
 use crate::{Error, Result, TreeCommit};
 
@@ -20,22 +32,46 @@ const GROUP_ROWS: usize = 50_000;
 /// tables, and does not notice then that its own threads have died. So writing pauses before that.
 const SEALED_BUFFERS: usize = 3;
 const SMALL_TABLES: usize = 28;
+/// Chores stop sooner, so that commits never have to.
+const CHORE_SEALED_BUFFERS: usize = 2;
+const CHORE_SMALL_TABLES: usize = 12;
 const PAUSE: Duration = Duration::from_millis(1);
+/// While commits keep coming, a chore gets a step in this time.
+const CHORE_EVERY: Duration = Duration::from_millis(20);
+/// How long a chore waits that lacks space on the disk.
+const NO_SPACE: Duration = Duration::from_millis(200);
 /// How often numbers that cost a lock are taken.
 const METER: Duration = Duration::from_secs(1);
 
 /// What the writer is asked for.
 pub enum Work {
-    Commit { commits: Vec<TreeCommit>, reply: oneshot::Sender<Vec<Result<()>>> },
-    Reserve { count: u32, reply: oneshot::Sender<Result<JobId>> },
-    Check { reply: oneshot::Sender<Result<()>> },
+    Commit {
+        commits: Vec<TreeCommit>,
+        reply: oneshot::Sender<Vec<Result<()>>>,
+    },
+    Reserve {
+        count: u32,
+        reply: oneshot::Sender<Result<JobId>>,
+    },
+    Check {
+        reply: oneshot::Sender<Result<()>>,
+    },
+    Chore(Box<dyn Chore>),
+    /// A stage has been discarded.
+    Discarded,
     Close,
 }
 
-/// The one thread that writes. It takes all that waits, and makes it one durable batch.
+/// The one thread that writes. It takes all that waits, and makes it one durable batch. In between
+/// it does a step of a chore.
 pub struct Writer {
     tables: Arc<Tables>,
     front: Arc<Front>,
+    stages: Arc<Stages>,
+    chores: Chores,
+    /// When there was a step, and until when there is to be none.
+    stepped: Instant,
+    postponed: Option<Instant>,
     meters: Arc<Meters>,
     space: SpaceGuard,
     retired: Retired,
@@ -49,6 +85,7 @@ impl Writer {
     pub fn new(
         tables: &Arc<Tables>,
         front: &Arc<Front>,
+        stages: &Arc<Stages>,
         meters: &Arc<Meters>,
         retired: Retired,
         options: &FjallOptions,
@@ -56,6 +93,10 @@ impl Writer {
         Self {
             tables: Arc::clone(tables),
             front: Arc::clone(front),
+            stages: Arc::clone(stages),
+            chores: Chores::new(),
+            stepped: Instant::now(),
+            postponed: None,
             meters: Arc::clone(meters),
             space: SpaceGuard::new(options),
             retired,
@@ -65,16 +106,44 @@ impl Writer {
         }
     }
 
-    /// Works until it is told to close and everything that was taken is done.
-    pub fn run(mut self, mut queue: mpsc::Receiver<Work>) {
+    /// Works until it is told to close and all commits that were taken are done. Chores are left
+    /// where they are.
+    pub fn run(mut self, queue: mpsc::Receiver<Work>) {
+        let mut intake = Intake::new(queue);
         let mut held = None;
-        while let Some(first) = held.take().or_else(|| queue.blocking_recv()) {
-            let group = gather(first, &mut queue, &mut held);
-            let done = failure::caught("the writer", || self.serve(group));
-            if let Err(error) = done {
-                tracing::error!(%error, "the store takes no more commits");
-                self.failed = true;
+        loop {
+            let discarded = self.stages.take_discarded().into_iter();
+            let cleans = discarded.map(|stage| Box::new(Clean::new(&self.stages, stage)) as _);
+            self.chores.extend(cleans);
+            let next = match held.take() {
+                Some(work) => Poll::Ready(Some(work)),
+                None => self.next(&mut intake),
+            };
+            let Poll::Ready(first) = next else {
+                self.guarded(Self::step);
+                continue;
+            };
+            let Some(first) = first else { break };
+            let group = gather(first, &mut intake, &mut held);
+            self.guarded(|writer| writer.serve(group));
+            if self.stepped.elapsed() > CHORE_EVERY {
+                self.guarded(Self::step);
             }
+        }
+    }
+
+    /// What comes next; waits for it unless there is a chore to be done meanwhile.
+    fn next(&self, intake: &mut Intake<Work>) -> Poll<Option<Work>> {
+        if self.chores.is_empty() {
+            return Poll::Ready(intake.receive());
+        }
+        intake.wait(if self.may_step() { Duration::ZERO } else { PAUSE })
+    }
+
+    fn guarded(&mut self, work: impl FnOnce(&mut Self)) {
+        if let Err(error) = failure::caught("the writer", || work(self)) {
+            tracing::error!(%error, "the store takes no more commits");
+            self.failed = true;
         }
     }
 
@@ -83,7 +152,8 @@ impl Writer {
         let front = Arc::clone(&self.front);
         let tables = Arc::clone(&self.tables);
         let moment = front.now();
-        let mut plan = Group::new(&tables, &front, &moment);
+        let stages = Arc::clone(&self.stages);
+        let mut plan = Group::new(&tables, &front, &stages, &moment);
         let mut commits = Vec::new();
         let mut reservations = Vec::new();
         for work in group {
@@ -95,7 +165,8 @@ impl Writer {
                 Work::Reserve { count, reply } => reservations.push((reply, count)),
                 // Nobody may be there to hear it.
                 Work::Check { reply } => drop(reply.send(ready.clone())),
-                Work::Close => {}
+                Work::Chore(chore) => self.chores.push_back(chore),
+                Work::Discarded | Work::Close => {}
             }
         }
         let reserve = |(reply, count)| {
@@ -131,23 +202,34 @@ impl Writer {
     }
 
     fn is_behind(&self) -> bool {
+        self.has_behind(SEALED_BUFFERS, SMALL_TABLES)
+    }
+
+    /// Whether so many buffers or small tables of a keyspace wait for the engine.
+    fn has_behind(&self, buffers: usize, tables: usize) -> bool {
         self.tables.all().into_iter().any(|keyspace| {
-            keyspace.sealed_memtable_count() >= SEALED_BUFFERS
-                || keyspace.tree.l0_run_count() >= SMALL_TABLES
+            keyspace.sealed_memtable_count() >= buffers || keyspace.tree.l0_run_count() >= tables
         })
     }
 
     /// Makes the group durable, then visible.
     fn write(&mut self, mut group: Group) -> Result<()> {
-        if group.is_empty() {
+        group.finish()?;
+        if group.writes.is_empty() {
             return Ok(());
         }
+        self.make_durable(&mut group.writes)?;
+        self.front.advance(self.tables.database.snapshot(), group.changed);
+        Ok(())
+    }
+
+    fn make_durable(&mut self, writes: &mut Writes) -> Result<()> {
         let unknown = |error: String| {
             tracing::error!(error, "a commit failed; the store takes no more commits");
             Error::OutcomeUnknown(format!("{error}; {}", failure::RESTART))
         };
         let begun = Instant::now();
-        let written = match failure::caught("a commit", || group.commit()) {
+        let written = match failure::caught("a commit", || writes.commit()) {
             Ok(Ok(())) => Ok(()),
             // The engine says this before it writes anything.
             Ok(Err(fjall::Error::Poisoned)) => Err(Error::Unavailable(failure::RESTART.into())),
@@ -155,11 +237,56 @@ impl Writer {
             Err(panic) => Err(unknown(panic.to_string())),
         };
         self.failed |= written.is_err();
-        self.space.wrote(group.bytes());
+        self.space.wrote(writes.bytes());
         written?;
-        self.meters.wrote(group.bytes(), begun.elapsed());
-        self.front.advance(self.tables.database.snapshot(), group.changed);
+        self.meters.wrote(writes.bytes(), begun.elapsed());
         Ok(())
+    }
+
+    /// Whether there is a chore and the engine can take a step of it.
+    fn may_step(&self) -> bool {
+        let postponed = self.postponed.is_some_and(|until| Instant::now() < until);
+        let behind = || self.has_behind(CHORE_SEALED_BUFFERS, CHORE_SMALL_TABLES);
+        !self.chores.is_empty() && !postponed && (self.failed || !behind())
+    }
+
+    /// Does a step of the chore whose turn it is, if the engine can take it.
+    fn step(&mut self) {
+        if !self.may_step() {
+            return;
+        }
+        let Some(mut chore) = self.chores.pop_front() else { return };
+        self.stepped = Instant::now();
+        let ready = self.make_ready();
+        let buffered = self.tables.database.write_buffer_size();
+        let scarce = matches!(ready, Err(Error::Full(_)));
+        let reserve = scarce && chore.makes_room() && self.space.check_reserve(buffered);
+        if scarce && chore.makes_room() && !reserve {
+            self.postponed = Some(Instant::now() + NO_SPACE);
+            self.chores.push_back(chore);
+            return;
+        }
+        let done = if reserve { Ok(()) } else { ready }.and_then(|()| self.advance(&mut *chore));
+        match done {
+            Ok(Step::More) => self.chores.push_back(chore),
+            Ok(Step::Last) => chore.end(&self.front, Ok(())),
+            Err(error) => chore.end(&self.front, Err(error)),
+        }
+        self.flush_full_buffers();
+    }
+
+    /// Plans a step and makes it durable.
+    fn advance(&mut self, chore: &mut dyn Chore) -> Result<Step> {
+        let (tables, front) = (Arc::clone(&self.tables), Arc::clone(&self.front));
+        let moment = front.now();
+        let mut writes = Writes::new(&tables);
+        let desk = Desk { tables: &tables, front: &front, moment: &moment };
+        let step = chore.plan(&desk, &mut writes)?;
+        if !writes.is_empty() {
+            self.make_durable(&mut writes)?;
+            front.refresh(tables.database.snapshot());
+        }
+        Ok(step)
     }
 
     fn flush_full_buffers(&mut self) {
@@ -186,7 +313,7 @@ impl Writer {
 
 /// Takes what waits behind `first`, as far as it fits into one batch. A tree can be in a batch
 /// once; a call that has it again is held for the next batch.
-fn gather(first: Work, queue: &mut mpsc::Receiver<Work>, held: &mut Option<Work>) -> Vec<Work> {
+fn gather(first: Work, intake: &mut Intake<Work>, held: &mut Option<Work>) -> Vec<Work> {
     let mut roots = HashSet::new();
     let mut rows = 0;
     let mut group = Vec::new();
@@ -201,11 +328,11 @@ fn gather(first: Work, queue: &mut mpsc::Receiver<Work>, held: &mut Option<Work>
                 roots.extend(commits.iter().map(|commit| commit.root));
                 rows += commits.iter().map(|commit| commit.rows.len()).sum::<usize>();
             }
-            Work::Close => queue.close(),
-            Work::Reserve { .. } | Work::Check { .. } => {}
+            Work::Close => intake.close(),
+            Work::Reserve { .. } | Work::Check { .. } | Work::Chore(_) | Work::Discarded => {}
         }
         group.push(work);
-        next = if rows < GROUP_ROWS { queue.try_recv().ok() } else { None };
+        next = if rows < GROUP_ROWS { intake.try_receive() } else { None };
     }
     group
 }

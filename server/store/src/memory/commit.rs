@@ -8,15 +8,17 @@ use crate::{Error, Result, RootKey, Row, TreeCommit};
 impl Rows {
     /// Does one commit, or refuses it and does nothing.
     pub(super) fn commit(&mut self, commit: TreeCommit) -> Result<()> {
-        let TreeCommit { root, expected, rows } = commit;
+        let TreeCommit { root, expected, rows, adopts } = commit;
         let version = self.versions.get(&root).copied().unwrap_or(0);
         // A job whose id was taken meanwhile, perhaps in another tree, may not be there twice.
-        let taken = |row: &Row| matches!(row, Row::Job { id, .. } if self.origins.contains_key(id));
+        let taken = |row: &Row| matches!(row, Row::Job { id, .. } if self.is_taken(*id));
         if version != expected || rows.iter().any(taken) {
             return Err(Error::Stale { root });
         }
+        let adopted = adopts.map(|stage| self.adopt(stage, root)).transpose()?;
         self.versions.insert(root, version + 1);
-        rows.into_iter().for_each(|row| self.put(row));
+        let adopted = adopted.unwrap_or_default();
+        adopted.into_iter().chain(rows).for_each(|row| self.put(row));
         Ok(())
     }
 
@@ -42,6 +44,7 @@ impl Rows {
                 self.repeats.entry(id).or_default().insert(key, row);
             }
             Row::Attachment { id, key, text } => self.put_attachment(id, key, text),
+            Row::Verdict { commit, row } => self.put_verdict(commit, row),
         }
     }
 

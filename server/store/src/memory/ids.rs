@@ -26,8 +26,8 @@ impl Ids {
         loop {
             let block = JobId::new(first).zip(JobId::new(first.saturating_add(more)));
             let Some((start, end)) = block else { return Err(exhausted) };
-            match rows.origins.range(start..=end).next_back() {
-                Some((taken, _)) => first = taken.get() + 1,
+            match rows.last_taken(start, end) {
+                Some(taken) => first = taken.get() + 1,
                 None => {
                     self.next = end.get() + 1;
                     return Ok(start);

@@ -4,10 +4,13 @@ use std::{
     sync::Arc,
 };
 
-use jobtracker_model::{Change, Definition, JobId, LogLine, Repeat, Timestamp, rollup::Status};
+use jobtracker_model::{
+    Change, Definition, JobId, LogLine, Repeat, Timestamp, commit::CommitId, rollup::Status,
+};
 
+use super::aside::Stage;
 use crate::{
-    Error, Origin, RepeatRow, Result, RootKey, Version, View,
+    CommitRow, Error, Origin, RepeatRow, Result, RootKey, StageId, VerdictRow, Version, View,
     view::{Child, ChildIndex, Visit},
 };
 
@@ -28,6 +31,11 @@ pub(super) struct Rows {
     pub log: BTreeMap<(JobId, u32), LogLine>,
     pub repeats: BTreeMap<JobId, BTreeMap<Repeat, RepeatRow>>,
     pub attachments: BTreeMap<JobId, BTreeMap<String, String>>,
+    pub verdicts: BTreeMap<(CommitId, JobId), VerdictRow>,
+    pub commits: BTreeMap<CommitId, CommitRow>,
+    pub sendings: BTreeSet<(Timestamp, CommitId)>,
+    /// What nobody sees yet.
+    pub stages: BTreeMap<StageId, Stage>,
 }
 
 impl View for Rows {
@@ -117,6 +125,30 @@ impl View for Rows {
             until_break(self.roots.range(oldest..end).rev().copied(), visit);
         }
         Ok(())
+    }
+
+    fn verdict(&self, commit: &CommitId, root: JobId) -> Result<Option<VerdictRow>> {
+        Ok(self.verdicts.get(&(commit.clone(), root)).cloned())
+    }
+
+    fn verdicts(
+        &self,
+        commit: &CommitId,
+        after: Option<JobId>,
+        visit: Visit<VerdictRow>,
+    ) -> Result<()> {
+        let of = |root| (commit.clone(), root);
+        let start = match after {
+            Some(after) => Bound::Excluded(of(after)),
+            None => Bound::Included(of(JobId::MIN)),
+        };
+        let rows = self.verdicts.range((start, Bound::Included(of(JobId::MAX))));
+        until_break(rows.map(|(_, row)| row.clone()), visit);
+        Ok(())
+    }
+
+    fn concluded(&self, commit: &CommitId) -> Result<Option<CommitRow>> {
+        Ok(self.commits.get(commit).cloned())
     }
 }
 

@@ -1,11 +1,14 @@
 use async_trait::async_trait;
-use jobtracker_model::{AttachmentInfo, Blocker, Change, JobId, LogLine, State};
+use jobtracker_model::{
+    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
+};
 use parking_lot::RwLock;
 
 use super::{ids::Ids, rows::Rows};
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, JobRow, Listed, Loaded,
-    LogQuery, Result, RootKey, RootsQuery, Store, TreeCommit, View, Wanted, view,
+    BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, Error, JobRow, Listed,
+    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, StageId, Store, TreeCommit, VerdictRow,
+    VerdictsQuery, View, Wanted, view,
 };
 
 /// A store in memory. It keeps nothing: dropping it loses every job.
@@ -52,6 +55,29 @@ impl Store for MemoryStore {
         let mut held = self.held.write();
         let commit = |commit| held.open().and_then(|()| held.rows.commit(commit));
         commits.into_iter().map(commit).collect()
+    }
+
+    async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
+        let mut held = self.held.write();
+        held.open()?;
+        held.rows.put_aside(stage, root, rows)
+    }
+
+    fn discard(&self, stage: StageId) {
+        self.held.write().rows.stages.remove(&stage);
+    }
+
+    async fn conclude(&self, row: CommitRow, refused: Vec<VerdictRow>) -> Result<()> {
+        let mut held = self.held.write();
+        held.open()?;
+        held.rows.conclude(row, refused);
+        Ok(())
+    }
+
+    async fn forget_commits(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        let mut held = self.held.write();
+        held.open()?;
+        Ok(held.rows.forget(before, limit))
     }
 
     async fn reserve_ids(&self, count: u32) -> Result<JobId> {
@@ -105,6 +131,14 @@ impl Store for MemoryStore {
         self.read(|rows| view::list_roots(rows, &query))
     }
 
+    async fn get_commit(&self, commit: &CommitId) -> Result<Option<CommitRow>> {
+        self.read(|rows| rows.concluded(commit))
+    }
+
+    async fn list_verdicts(&self, query: VerdictsQuery) -> Result<Listed<VerdictRow, JobId>> {
+        self.read(|rows| view::list_verdicts(rows, &query))
+    }
+
     async fn check(&self) -> Result<()> {
         self.held.read().open()
     }
@@ -115,6 +149,7 @@ impl Store for MemoryStore {
         vec![
             ("store_jobs", "Jobs in the store", count(rows.origins.len())),
             ("store_trees", "Trees in the store", count(rows.versions.len())),
+            ("store_stages", "Trees put aside", count(rows.stages.len())),
         ]
     }
 

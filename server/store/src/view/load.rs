@@ -34,6 +34,13 @@ pub fn load(view: &dyn View, wanted: &Wanted) -> Result<Loaded> {
             loaded.attachments.insert((*id, key.clone()));
         }
     }
+    for (commit, root) in &wanted.verdicts {
+        if let Some(row) = view.verdict(commit, *root)?
+            && row.verdict.is_applied()
+        {
+            loaded.verdicts.insert((commit.clone(), *root), row);
+        }
+    }
     Ok(loaded)
 }
 

@@ -9,6 +9,7 @@ mod level;
 mod load;
 mod page;
 mod roots;
+mod verdicts;
 
 pub use ancestors::list_ancestors;
 pub use blockers::list_blockers;
@@ -17,12 +18,15 @@ pub use descendants::list_descendants;
 pub use history::{list_attachments, list_changes, list_log};
 pub use load::{get_job, get_states, load};
 pub use roots::list_roots;
+pub use verdicts::list_verdicts;
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use jobtracker_model::{Change, Definition, JobId, LogLine, Repeat, Timestamp, rollup::Status};
+use jobtracker_model::{
+    Change, Definition, JobId, LogLine, Repeat, Timestamp, commit::CommitId, rollup::Status,
+};
 
-use crate::{Node, Origin, RepeatRow, Result, RootKey, Version};
+use crate::{CommitRow, Node, Origin, RepeatRow, Result, RootKey, VerdictRow, Version};
 
 /// What a visitor says after each row: go on or stop.
 pub type Visit<'a, T> = &'a mut dyn FnMut(T) -> ControlFlow<()>;
@@ -48,6 +52,8 @@ pub enum ChildIndex {
 }
 
 /// The rows of a store at one instant. Synchronous: it runs where blocking is allowed.
+///
+/// What has been put aside is in none of the answers.
 pub trait View {
     /// The version of a tree; 0 when it is not there.
     fn version(&self, root: JobId) -> Result<Version>;
@@ -86,6 +92,18 @@ pub trait View {
         after: Option<RootKey>,
         visit: Visit<RootKey>,
     ) -> Result<()>;
+
+    /// The verdict on a tree of a sent commit.
+    fn verdict(&self, commit: &CommitId, root: JobId) -> Result<Option<VerdictRow>>;
+    /// The verdicts on its trees by root, behind `after`.
+    fn verdicts(
+        &self,
+        commit: &CommitId,
+        after: Option<JobId>,
+        visit: Visit<VerdictRow>,
+    ) -> Result<()>;
+    /// A sent commit that has been concluded.
+    fn concluded(&self, commit: &CommitId) -> Result<Option<CommitRow>>;
 
     /// What the roll-up needs of a job.
     fn node(&self, id: JobId) -> Result<Option<Node>> {

@@ -1,9 +1,9 @@
 use std::{mem::size_of, ops::ControlFlow};
 
-use jobtracker_model::{Change, Definition, LogLine};
+use jobtracker_model::{Change, Definition, LogLine, commit::BlockedChange};
 
 use super::Visit;
-use crate::{JobRow, Listed, PageLimit, Result};
+use crate::{JobRow, Listed, PageLimit, Result, VerdictRow};
 
 /// A page while it is filled.
 pub(super) struct Page<T, K> {
@@ -88,6 +88,14 @@ pub(super) fn change_bytes(change: &Change) -> usize {
 /// About the size of a line of a log on a page.
 pub(super) fn line_bytes(line: &LogLine) -> usize {
     size_of::<LogLine>() + line.text.len()
+}
+
+/// About the size of a verdict on a page.
+pub(super) fn verdict_bytes(row: &VerdictRow) -> usize {
+    let refusal = row.verdict.refusal.as_ref();
+    let refusal = refusal.map_or(0, |refusal| refusal.code.len() + refusal.detail.len());
+    let blocked = row.verdict.blocked_changes.len() * size_of::<BlockedChange>();
+    size_of::<VerdictRow>() + refusal + blocked
 }
 
 fn text(text: &Option<String>) -> usize {

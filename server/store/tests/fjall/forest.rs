@@ -108,7 +108,7 @@ impl Tree {
             rows.push(Row::Status { id, parent: self.parent(id), before, status });
         }
         self.version += 1;
-        TreeCommit { root: self.root, expected: self.version - 1, rows }
+        TreeCommit { root: self.root, expected: self.version - 1, rows, adopts: None }
     }
 
     pub async fn commit_to(&mut self, store: &dyn Store) -> jobtracker_store::Result<()> {

@@ -12,5 +12,6 @@ mod crash;
 mod damage;
 mod full;
 mod opening;
+mod staging;
 mod suite;
 mod tails;

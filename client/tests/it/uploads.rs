@@ -1,0 +1,105 @@
+//! Commits over connections that break, and to services that do not wait for the end.
+
+use std::{collections::HashSet, net::SocketAddr, sync::Arc};
+
+use futures_util::{StreamExt, stream, stream::BoxStream};
+use jobtracker_client::{
+    CommitOutcome, CommitSource, JobId, JobTracker, Problem, ProblemCode, RetryPolicy,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::stub;
+
+/// So many chunks of noise, which does not shrink when it is compressed.
+struct Noise(u64);
+
+impl CommitSource for Noise {
+    fn open(&self, _: &HashSet<JobId>) -> BoxStream<'static, Vec<u8>> {
+        let chunk = |seed: u64| {
+            let mut word = seed.wrapping_mul(2).wrapping_add(1);
+            let mut bytes = Vec::with_capacity(64 * 1024);
+            for _ in 0..8 * 1024 {
+                word ^= word << 13;
+                word ^= word >> 7;
+                word ^= word << 17;
+                bytes.extend_from_slice(&word.to_le_bytes());
+            }
+            bytes
+        };
+        stream::iter(0..self.0).map(chunk).boxed()
+    }
+}
+
+async fn listening() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+fn answer(status: &str, kind: &str, body: &impl serde::Serialize) -> Vec<u8> {
+    let body = serde_json::to_string(body).unwrap();
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: {kind}");
+    format!("{head}\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+/// Reads a request up to these bytes, or so many.
+async fn read_until(socket: &mut TcpStream, end: &[u8], most: usize) -> Vec<u8> {
+    let (mut seen, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
+    while seen.len() < most && !seen.ends_with(end) {
+        let count = socket.read(&mut buffer).await.unwrap();
+        assert!(count > 0, "the request broke off");
+        seen.extend_from_slice(&buffer[..count]);
+    }
+    seen
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_is_sent_again() {
+    let (listener, address) = listening().await;
+    let id = "c".parse().unwrap();
+    let outcome = CommitOutcome { complete: true, ..CommitOutcome::new("c".parse().unwrap()) };
+    let server = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        read_until(&mut socket, b"never", 100_000).await;
+        drop(socket);
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let asked = read_until(&mut socket, b"\r\n\r\n", usize::MAX).await;
+        assert!(asked.starts_with(b"GET /api/v1/commits/c HTTP"));
+        let unknown = Problem::new(ProblemCode::CommitNotFound, "");
+        let answered = answer("404 Not Found", "application/problem+json", &unknown);
+        socket.write_all(&answered).await.unwrap();
+        drop(socket);
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let sent = read_until(&mut socket, b"\r\n0\r\n\r\n", usize::MAX).await;
+        socket.write_all(&answer("200 OK", "application/json", &outcome)).await.unwrap();
+        sent.len()
+    };
+    let client = stub::builder(&format!("http://{address}")).build().unwrap();
+    let sent = client.commit(&id, Arc::new(Noise(10)));
+    let (length, answered) = tokio::join!(server, sent);
+    assert!(length > 10 * 64 * 1024);
+    assert_eq!(answered.unwrap(), outcome);
+}
+
+#[tokio::test]
+async fn an_answer_before_the_end_of_the_stream_counts() {
+    let (listener, address) = listening().await;
+    let server = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        read_until(&mut socket, b"never", 100_000).await;
+        let problem = Problem::new(ProblemCode::InvalidCommit, "Record 3 is missing.");
+        let answered = answer("400 Bad Request", "application/problem+json", &problem);
+        socket.write_all(&answered).await.unwrap();
+        socket
+    };
+    let client =
+        stub::builder(&format!("http://{address}")).retry(RetryPolicy::never()).build().unwrap();
+    let id = "c".parse().unwrap();
+    let sent = client.commit(&id, Arc::new(Noise(u64::MAX)));
+    let (_socket, answered) = tokio::join!(server, sent);
+    assert_eq!(answered.unwrap_err().code(), Some(ProblemCode::InvalidCommit));
+}

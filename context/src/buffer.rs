@@ -1,0 +1,200 @@
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
+
+use dashmap::{DashMap, Entry};
+use jobtracker_model::{JobId, JobNode};
+use parking_lot::Mutex;
+
+use crate::{
+    ContextJob, Error, Result,
+    journal::Journal,
+    tree::{Creation, NONE, Planted, Recording, Tree, TreeState},
+};
+
+/// The trees in memory, and where each job is.
+///
+/// Locks are taken in one order: a tree, then a place in the map, then the list or the journal. So
+/// a place is copied out of the map before its tree is locked, and looked up again if the job has
+/// left meanwhile.
+pub(crate) struct Buffer {
+    jobs: DashMap<JobId, Place>,
+    /// The trees that the next flush has to look at.
+    listed: Mutex<Vec<Arc<Tree>>>,
+    is_closed: AtomicBool,
+    pub block_updates_after_finish: bool,
+    /// Set at once, or when it has been read to its end.
+    journal: OnceLock<Journal>,
+}
+
+/// Where a job is.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub tree: Arc<Tree>,
+    pub slot: u32,
+}
+
+impl Buffer {
+    pub fn new(block_updates_after_finish: bool) -> Self {
+        Self {
+            jobs: DashMap::new(),
+            listed: Mutex::default(),
+            is_closed: AtomicBool::new(false),
+            block_updates_after_finish,
+            journal: OnceLock::new(),
+        }
+    }
+
+    /// From now on this journal is written.
+    pub fn set_journal(&self, journal: Journal) {
+        let set = self.journal.set(journal);
+        debug_assert!(set.is_ok(), "a buffer has one journal");
+    }
+
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.get()
+    }
+
+    /// Records something about a job in the buffer. If it is not there, `op` comes back.
+    pub fn at<T, F>(&self, id: JobId, op: F) -> Result<Result<T>, F>
+    where
+        F: FnOnce(&mut Recording<'_>) -> Result<T>,
+    {
+        while let Some(Place { tree, slot }) = self.find(id) {
+            let mut state = tree.lock();
+            if state.nodes.holds(slot, id) {
+                return Ok(self.record(&tree, &mut state, slot, None, op));
+            }
+        }
+        Err(op)
+    }
+
+    /// Records something about a job that the service has, at the lower end of this path.
+    pub fn at_path<T, F>(&self, path: &[JobNode], op: F) -> Result<T>
+    where
+        F: FnOnce(&mut Recording<'_>) -> Result<T>,
+    {
+        let root = path.last().expect("a path has a root").id;
+        loop {
+            let there = self.find(root).map(|place| place.tree);
+            let tree = there.unwrap_or_else(|| Arc::new(Tree::new(root)));
+            let mut state = tree.lock();
+            if state.is_gone {
+                continue;
+            }
+            let Some(slot) = state.load_path(self, &tree, path)? else { continue };
+            let recorded = self.record(&tree, &mut state, slot, Some(path), op);
+            // It may have come to nothing, or be about another job.
+            if state.nodes.get(slot).is_idle() {
+                state.release(self, slot);
+                self.unlist_if_gone(&tree, &mut state);
+            }
+            return recorded;
+        }
+    }
+
+    /// Creates a root.
+    pub fn plant(&self, creation: Creation) -> Result<Planted> {
+        let tree = Arc::new(Tree::new(creation.id));
+        let mut state = tree.lock();
+        let create = |recording: &mut Recording<'_>| Ok(recording.create(creation, NONE, 0));
+        let planted = self.record(&tree, &mut state, NONE, None, create);
+        if state.nodes.len() == 0 {
+            state.is_gone = true;
+            self.unlist_if_gone(&tree, &mut state);
+        }
+        planted
+    }
+
+    /// Looks at a job in the buffer.
+    pub fn look<T>(&self, id: JobId, look: impl Fn(&TreeState, u32) -> T) -> Option<T> {
+        while let Some(Place { tree, slot }) = self.find(id) {
+            let state = tree.lock();
+            if state.nodes.holds(slot, id) {
+                return Some(look(&state, slot));
+            }
+        }
+        None
+    }
+
+    /// A job in the buffer as it is now.
+    pub fn get(&self, id: JobId) -> Option<ContextJob> {
+        self.look(id, TreeState::job)
+    }
+
+    pub fn entry(&self, id: JobId) -> Entry<'_, JobId, Place> {
+        self.jobs.entry(id)
+    }
+
+    pub fn forget(&self, id: JobId) {
+        self.jobs.remove(&id);
+    }
+
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// From now on nothing is recorded. What is being recorded at this moment will be found in a
+    /// listed tree. False: it was closed before.
+    pub fn close(&self) -> bool {
+        !self.is_closed.swap(true, SeqCst)
+    }
+
+    pub fn open_again(&self) {
+        self.is_closed.store(false, SeqCst);
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.load(SeqCst)
+    }
+
+    /// The trees in which something may have been recorded since the last time.
+    pub fn take_listed(&self) -> Vec<Arc<Tree>> {
+        std::mem::take(&mut self.listed.lock())
+    }
+
+    /// The tree of a root.
+    pub fn tree(&self, root: JobId) -> Option<Arc<Tree>> {
+        self.find(root).map(|place| place.tree)
+    }
+
+    pub fn clear(&self) {
+        self.jobs.clear();
+        self.take_listed();
+    }
+
+    fn find(&self, id: JobId) -> Option<Place> {
+        self.jobs.get(&id).map(|place| place.clone())
+    }
+
+    fn record<T>(
+        &self,
+        tree: &Arc<Tree>,
+        state: &mut TreeState,
+        slot: u32,
+        base: Option<&[JobNode]>,
+        op: impl FnOnce(&mut Recording<'_>) -> Result<T>,
+    ) -> Result<T> {
+        // Listed first and then looked whether it is closed: whoever closes it and takes the list
+        // afterwards finds every tree in which something was recorded.
+        if !state.is_listed {
+            state.is_listed = true;
+            self.listed.lock().push(Arc::clone(tree));
+        }
+        if self.is_closed() {
+            return Err(Error::Closed);
+        }
+        op(&mut Recording { buffer: self, tree, state, slot, base })
+    }
+
+    /// Nothing has come of a tree; it need not wait for a flush.
+    fn unlist_if_gone(&self, tree: &Arc<Tree>, state: &mut TreeState) {
+        if state.is_gone && std::mem::take(&mut state.is_listed) {
+            let mut listed = self.listed.lock();
+            if let Some(at) = listed.iter().rposition(|other| Arc::ptr_eq(other, tree)) {
+                listed.swap_remove(at);
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+};
+
+use jobtracker_model::{commit::CommitId, limits};
+use parking_lot::MutexGuard;
+
+use crate::{
+    budget::Cost,
+    buffer::Buffer,
+    journal::Entry,
+    tree::{FrozenJob, Noted, Tree, TreeState},
+};
+
+/// What one commit sends. It does not change any more.
+pub(crate) struct Batch {
+    pub id: CommitId,
+    pub block_updates_after_finish: bool,
+    pub trees: Vec<BatchTree>,
+    pub cost: Cost,
+    new_jobs: u64,
+    /// Whether it may have arrived.
+    pub in_doubt: AtomicBool,
+}
+
+/// What a commit says of one tree.
+pub(crate) struct BatchTree {
+    pub tree: Arc<Tree>,
+    /// As in a walk down the tree.
+    pub jobs: Vec<FrozenJob>,
+    pub log: Vec<Noted>,
+}
+
+/// Jobs that leave the buffer at once; in between, others get at the tree.
+const LEAVING: usize = 4096;
+
+impl Batch {
+    pub fn new(id: CommitId, block_updates_after_finish: bool) -> Self {
+        Self {
+            id,
+            block_updates_after_finish,
+            trees: Vec::new(),
+            cost: Cost::default(),
+            new_jobs: 0,
+            in_doubt: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes what a tree has into this batch.
+    fn freeze(&mut self, buffer: &Buffer, tree: &Arc<Tree>, mut state: MutexGuard<'_, TreeState>) {
+        state.is_listed = false;
+        let Some(frozen) = state.freeze() else { return };
+        if let Some(journal) = buffer.journal() {
+            let commit = Cow::Borrowed(&self.id);
+            journal.append(&Entry::Sealed { commit, root: tree.root }, 0);
+        }
+        drop(state);
+        self.cost.add(frozen.cost);
+        self.new_jobs += frozen.new_jobs;
+        let (jobs, log) = frozen.into_walk();
+        self.trees.push(BatchTree { tree: Arc::clone(tree), jobs, log });
+    }
+
+    /// Takes what a tree has into this batch, whatever its size.
+    pub fn take(&mut self, buffer: &Buffer, tree: &Arc<Tree>) {
+        self.freeze(buffer, tree, tree.lock());
+    }
+
+    /// Whether this much more still goes into one commit. What it takes in memory is more than
+    /// what it takes on the way.
+    fn has_room_for(&self, new_jobs: u64, cost: Cost) -> bool {
+        self.trees.is_empty()
+            || (self.new_jobs + new_jobs <= limits::COMMIT_JOBS
+                && self.cost.bytes + cost.bytes <= limits::COMMIT_BYTES
+                && (self.trees.len() as u64) < limits::COMMIT_TREES)
+    }
+
+    /// It has an outcome: its jobs leave the buffer, as far as nothing newer is known of them.
+    pub fn settle(&self, buffer: &Buffer) {
+        for BatchTree { tree, jobs, .. } in &self.trees {
+            // Children leave before their parents, which wait for them.
+            for jobs in jobs.rchunks(LEAVING) {
+                tree.lock().settle(buffer, jobs.iter().rev());
+            }
+        }
+        if let Some(journal) = buffer.journal() {
+            journal.acknowledge(&self.id, self.cost.operations);
+        }
+    }
+
+    pub fn is_in_doubt(&self) -> bool {
+        self.in_doubt.load(SeqCst)
+    }
+}
+
+/// Batches that are being put together, none larger than a commit may be.
+pub(crate) struct Batches<'a> {
+    buffer: &'a Buffer,
+    done: Vec<Batch>,
+}
+
+impl<'a> Batches<'a> {
+    pub fn new(buffer: &'a Buffer) -> Self {
+        Self { buffer, done: Vec::new() }
+    }
+
+    /// Takes what a tree has.
+    pub fn take(&mut self, tree: &Arc<Tree>) {
+        let state = tree.lock();
+        let (new_jobs, cost) = state.waiting();
+        if !self.done.last().is_some_and(|batch| batch.has_room_for(new_jobs, cost)) {
+            self.done.push(Batch::new(new_id(), self.buffer.block_updates_after_finish));
+        }
+        if let Some(batch) = self.done.last_mut() {
+            batch.freeze(self.buffer, tree, state);
+        }
+    }
+
+    pub fn finish(mut self) -> Vec<Batch> {
+        self.done.retain(|batch| !batch.trees.is_empty());
+        self.done
+    }
+}
+
+/// A name that no other commit has: 128 random bits do not meet twice.
+fn new_id() -> CommitId {
+    let id = format!("{:032x}", rand::random::<u128>());
+    id.parse().expect("hexadecimal digits can name a commit")
+}

@@ -1,0 +1,154 @@
+use std::{io, path::PathBuf, sync::Arc};
+
+use jobtracker_client::Error as ClientError;
+use jobtracker_model::{FieldError, JobId, ProblemCode, State};
+
+use crate::Flushed;
+
+/// The result of asking a context for something.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a context did not do something, by what the caller can do about it.
+///
+/// Unless it says otherwise, nothing has been recorded then, and nothing is lost.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such job, neither in the buffer nor on the service.
+    #[error("there is no job {0}")]
+    JobNotFound(JobId),
+    /// There is no such parent, neither in the buffer nor on the service.
+    #[error("there is no job {0} to be the parent")]
+    ParentNotFound(JobId),
+    /// The job is its own parent.
+    #[error("job {0} cannot be its own parent")]
+    ParentIsSelf(JobId),
+    /// The parent stands as deep as a tree may grow.
+    #[error("job {0} stands at the greatest depth and can have no children")]
+    TooDeep(JobId),
+    /// The id names another job.
+    #[error("job {0} is there with another definition or parent")]
+    IdConflict(JobId),
+    /// The change id was used for something else.
+    #[error("job {id} has used the id {repeat:?} for other content")]
+    RepeatConflict {
+        /// The job.
+        id: JobId,
+        /// The change id.
+        repeat: String,
+    },
+    /// Not a state that a job can report.
+    #[error("a job cannot report {0}")]
+    StateNotAllowed(State),
+    /// The job has as many changes as a job may have.
+    #[error("job {0} has as many state changes as a job may have")]
+    TooManyChanges(JobId),
+    /// The job's log is full.
+    #[error("the log of job {0} has no room for these lines")]
+    LogFull(JobId),
+    /// A field is past its limit.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// The cursor is not one of this list, or the job where the last page ended has left the
+    /// buffer. Start again without one.
+    #[error("the cursor is not one that leads on in the children of job {0}")]
+    InvalidCursor(JobId),
+    /// The buffer is full, and this context was told to refuse then; or what is to be recorded is
+    /// larger than the whole buffer. Flush, and record it again.
+    #[error("the buffer is full: it has {operations} operations in {bytes} bytes")]
+    Full {
+        /// What is in it.
+        operations: u64,
+        /// Likewise.
+        bytes: u64,
+    },
+    /// The context has been committed or closed.
+    #[error("the context is closed")]
+    Closed,
+    /// No id could be had for the new job.
+    #[error("no ids could be reserved for new jobs")]
+    NoIds(#[source] Arc<ClientError>),
+    /// The range of ids that the context was given has come to its end.
+    #[error("the context has no ids left of those it was given")]
+    IdsUsedUp,
+    /// The service could not be asked for a job that is not in the buffer.
+    #[error("job {id} could not be loaded")]
+    Load {
+        /// The job.
+        id: JobId,
+        /// Why not.
+        source: Arc<ClientError>,
+    },
+    /// What was recorded could not be sent. It is still here, under the commit id that it had, and
+    /// the next flush begins with it; if it did arrive, it is not applied twice.
+    #[error("what was recorded could not be sent; it is kept")]
+    Flush(#[source] Arc<ClientError>),
+    /// Trees were refused; the rest was applied. What was refused has left the context; what was
+    /// recorded since is still here, and will be judged by itself.
+    #[error("{} of {} trees were refused", flushed.refused, flushed.trees)]
+    Refused {
+        /// What became of everything that was sent.
+        flushed: Box<Flushed>,
+    },
+    /// The journal cannot be read or written. What it does not have will not survive a crash;
+    /// what is in memory can still be flushed.
+    #[error("the journal {} failed", path.display())]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Arc<io::Error>,
+    },
+    /// Another context has this journal open, here or in another process.
+    #[error("the journal {} is in use", path.display())]
+    JournalInUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The journal holds what another context has recorded and not sent. Recover it first.
+    #[error("the journal {} has something in it; recover it first", path.display())]
+    JournalNotEmpty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The context cannot be built as asked.
+    #[error("{0}")]
+    Setup(&'static str),
+}
+
+impl Error {
+    /// The code that the service has for the same mistake, if it is a mistake that the service
+    /// knows.
+    #[must_use]
+    pub fn code(&self) -> Option<ProblemCode> {
+        Some(match self {
+            Self::JobNotFound(_) => ProblemCode::JobNotFound,
+            Self::ParentNotFound(_) => ProblemCode::ParentNotFound,
+            Self::ParentIsSelf(_) => ProblemCode::ParentIsSelf,
+            Self::TooDeep(_) => ProblemCode::TooDeep,
+            Self::IdConflict(_) => ProblemCode::IdConflict,
+            Self::RepeatConflict { .. } => ProblemCode::RepeatConflict,
+            Self::StateNotAllowed(_) => ProblemCode::StateNotAllowed,
+            Self::TooManyChanges(_) => ProblemCode::TooManyChanges,
+            Self::LogFull(_) => ProblemCode::LogFull,
+            Self::Field(_) => ProblemCode::InvalidField,
+            Self::InvalidCursor(_) => ProblemCode::InvalidCursor,
+            Self::NoIds(source) | Self::Load { source, .. } | Self::Flush(source) => {
+                return source.code();
+            }
+            _ => return None,
+        })
+    }
+
+    /// Whether the same call may succeed later without any other change.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Full { .. } | Self::JournalInUse { .. } => true,
+            Self::NoIds(source) | Self::Load { source, .. } | Self::Flush(source) => {
+                source.is_retryable()
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+use std::borrow::Cow;
+
+use jobtracker_model::{Change, Definition, JobId, JobNode, Timestamp, commit::CommitId};
+use serde::{Deserialize, Serialize};
+
+/// What a journal says, one after another, in the order in which it happened to each tree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Entry<'a> {
+    /// Jobs that the service has, the lowest first, as they were loaded.
+    Base { path: Cow<'a, [JobNode]> },
+    /// A job was created.
+    Created {
+        id: JobId,
+        parent: Option<JobId>,
+        order: u64,
+        time: Timestamp,
+        definition: Cow<'a, Definition>,
+    },
+    /// A job's state was reported.
+    Changed { id: JobId, order: u64, change: Cow<'a, Change> },
+    /// A job's options were replaced.
+    Options { id: JobId, options: Option<Cow<'a, str>> },
+    /// Lines were appended to a job's log.
+    Lines { id: JobId, time: Timestamp, lines: Cow<'a, [String]> },
+    /// What has been said of a tree so far, and is in no other commit, is in this one.
+    Sealed { commit: Cow<'a, CommitId>, root: JobId },
+    /// The commit has an outcome.
+    Acknowledged { commit: Cow<'a, CommitId> },
+}
+
+/// Before each entry: its length and its checksum.
+pub(crate) const FRAME: usize = size_of::<u32>() + size_of::<u64>();
+/// Longer than every entry: the longest has a thousand lines of a log.
+const LONGEST: usize = 64 * 1024 * 1024;
+
+impl Entry<'_> {
+    /// Writes the entry behind what is there.
+    pub fn write(&self, bytes: Vec<u8>) -> Vec<u8> {
+        let begin = bytes.len();
+        let mut bytes = bytes;
+        bytes.resize(begin + FRAME, 0);
+        let mut bytes = postcard::to_extend(self, bytes).expect("a Vec takes everything");
+        let (head, body) = bytes[begin..].split_at_mut(FRAME);
+        let length = u32::try_from(body.len()).expect("entries are short");
+        head[..4].copy_from_slice(&length.to_le_bytes());
+        head[4..].copy_from_slice(&xxhash_rust::xxh3::xxh3_64(body).to_le_bytes());
+        bytes
+    }
+}
+
+/// The length and the checksum in a frame, if they can be right.
+pub(crate) fn frame(head: [u8; FRAME]) -> Option<(usize, u64)> {
+    let [a, b, c, d, sum @ ..] = head;
+    let length = u32::from_le_bytes([a, b, c, d]) as usize;
+    (1..=LONGEST).contains(&length).then_some((length, u64::from_le_bytes(sum)))
+}

@@ -1,0 +1,142 @@
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::entry::{Entry, FRAME, frame};
+use crate::{Error, Result};
+
+/// What a journal begins with: a name, a version, and the rule for updates to finished jobs.
+const NAME: [u8; 8] = *b"JOBTRKJ\x01";
+pub(crate) const HEADER: u64 = NAME.len() as u64 + 1;
+
+/// The file of a journal. It is locked as long as it is open.
+pub(crate) struct JournalFile {
+    pub path: PathBuf,
+    pub file: File,
+}
+
+/// What was found in a journal.
+pub(crate) struct Found {
+    pub block_updates_after_finish: bool,
+    /// Where the last whole entry ends.
+    pub end: u64,
+    /// How much stands behind that.
+    pub torn: u64,
+}
+
+impl JournalFile {
+    /// Opens a journal for a new context, which must have nothing in it.
+    pub fn create(path: &Path, block_updates_after_finish: bool) -> Result<Self> {
+        let mut journal = Self::lock(path, true)?;
+        let failed = |error| failure(path, error);
+        if journal.file.metadata().map_err(failed)?.len() > HEADER {
+            return Err(Error::JournalNotEmpty { path: path.into() });
+        }
+        journal.begin(block_updates_after_finish).map_err(failed)?;
+        Ok(journal)
+    }
+
+    /// Opens the journal that another context has left. None: it has left none.
+    pub fn open(path: &Path) -> Result<Option<Self>> {
+        match Self::lock(path, false) {
+            Err(Error::Journal { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
+    fn lock(path: &Path, create: bool) -> Result<Self> {
+        let failed = |error| failure(path, error);
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(create).open(path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { path: path.into(), file }),
+            Err(TryLockError::WouldBlock) => Err(Error::JournalInUse { path: path.into() }),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
+    /// Reads it from its begin, up to its end or to where the writing broke off, and leaves it
+    /// ready to be written on there.
+    ///
+    /// # Errors
+    /// It is not a journal, or cannot be read.
+    pub fn read(&mut self, mut take: impl FnMut(Entry<'static>)) -> io::Result<Found> {
+        let length = self.file.metadata()?.len();
+        self.file.seek(SeekFrom::Start(0))?;
+        let mut reader = BufReader::with_capacity(256 * 1024, &self.file);
+        let mut header = [0; HEADER as usize];
+        if length < HEADER {
+            // It died before it had written even that.
+            return Ok(Found { block_updates_after_finish: true, end: 0, torn: length });
+        }
+        reader.read_exact(&mut header)?;
+        let (name, rule) = header.split_at(NAME.len());
+        if name != NAME || rule[0] > 1 {
+            let reason = "it is not a journal of a context, or one of another version";
+            return Err(io::Error::new(ErrorKind::InvalidData, reason));
+        }
+        let (mut end, mut body) = (HEADER, Vec::new());
+        while let Some(entry) = next(&mut reader, &mut body)? {
+            end += (FRAME + body.len()) as u64;
+            take(entry);
+        }
+        let block_updates_after_finish = rule[0] == 1;
+        self.file.set_len(end)?;
+        self.file.seek(SeekFrom::Start(end))?;
+        Ok(Found { block_updates_after_finish, end, torn: length - end })
+    }
+
+    /// Writes the header of an empty journal.
+    pub fn begin(&mut self, block_updates_after_finish: bool) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(&NAME)?;
+        self.file.write_all(&[u8::from(block_updates_after_finish)])?;
+        self.file.sync_all()?;
+        // The name of the file is in its folder, which has a memory of its own.
+        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// Throws away everything behind the header, for good: what is written next must not be
+    /// followed by something old.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.file.set_len(HEADER)?;
+        self.file.seek(SeekFrom::Start(HEADER))?;
+        self.file.sync_all()
+    }
+}
+
+/// The next entry, whose bytes go into `body`. None: there is no more, or it is not whole.
+fn next(reader: &mut impl Read, body: &mut Vec<u8>) -> io::Result<Option<Entry<'static>>> {
+    let mut head = [0; FRAME];
+    if !fill(reader, &mut head)? {
+        return Ok(None);
+    }
+    let Some((length, checksum)) = frame(head) else { return Ok(None) };
+    body.resize(length, 0);
+    if !fill(reader, body)? || xxhash_rust::xxh3::xxh3_64(body) != checksum {
+        return Ok(None);
+    }
+    // What has the right checksum and cannot be read was written by another version.
+    let (entry, _) = postcard::take_from_bytes(body)
+        .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+    Ok(Some(entry))
+}
+
+/// Reads so many bytes. False: there are not so many.
+fn fill(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
+    match reader.read_exact(bytes) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| true),
+    }
+}
+
+pub(crate) fn failure(path: &Path, error: io::Error) -> Error {
+    Error::Journal { path: path.into(), source: Arc::new(error) }
+}

@@ -1,0 +1,94 @@
+use jobtracker_model::{
+    commit::{CommitId, CommitOutcome, TreeVerdict},
+    limits,
+};
+
+/// What has become of what was sent, in sum.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Flushed {
+    /// Commits that were sent. One, if there is not more than a commit may have, and none was left
+    /// from before.
+    pub commits: u64,
+    /// Trees in them.
+    pub trees: u64,
+    /// Trees that were applied.
+    pub applied: u64,
+    /// Trees that were refused; nothing of them was applied.
+    pub refused: u64,
+    /// Jobs created in the trees that were applied.
+    pub jobs: u64,
+    /// Changes applied in them, the creations not counted.
+    pub changes: u64,
+    /// Changes that were not applied because somebody else had finished the job.
+    pub blocked: u64,
+    /// The verdicts of the first 100 trees that were refused or had changes blocked.
+    pub attention: Vec<TreeVerdict>,
+    /// The first 100 commits that have such trees; the service lists the verdicts of each.
+    pub attention_commits: Vec<CommitId>,
+}
+
+/// What a context has thrown away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Discarded {
+    /// Creations, changes, options and lines.
+    pub operations: u64,
+    /// Those of them that were on their way when it was closed, or had been sent without an answer:
+    /// they may have arrived.
+    pub in_doubt: u64,
+}
+
+/// What is in a context now, and what it has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Creations, changes, options and lines that have no outcome yet.
+    pub operations: u64,
+    /// What they take in memory, roughly.
+    pub bytes: u64,
+    /// Those of the operations that are on their way, or were sent without an answer.
+    pub in_flight: u64,
+    /// Jobs in the buffer, those of the service included.
+    pub jobs: u64,
+    /// Commits that have an outcome.
+    pub commits: u64,
+    /// Flushes that failed.
+    pub failed_flushes: u64,
+    /// The size of the journal in bytes.
+    pub journal_bytes: u64,
+}
+
+/// What was found in a journal, and what has become of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[must_use]
+pub struct RecoverReport {
+    /// Creations, changes, options and lines that had no outcome.
+    pub operations: u64,
+    /// Bytes at the end of the journal that were not written to their end when the process died.
+    pub torn_bytes: u64,
+    /// What has become of the operations. Look whether trees were refused.
+    pub flushed: Flushed,
+}
+
+impl Flushed {
+    /// Whether nothing was refused, and nothing blocked.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.refused == 0 && self.blocked == 0
+    }
+
+    pub(crate) fn add(&mut self, outcome: &CommitOutcome) {
+        let CommitOutcome { id, trees, applied, refused, jobs, changes, blocked, .. } = outcome;
+        self.commits += 1;
+        self.trees += trees;
+        self.applied += applied;
+        self.refused += refused;
+        self.jobs += jobs;
+        self.changes += changes;
+        self.blocked += blocked;
+        let room = limits::VERDICTS_SHOWN - self.attention.len();
+        self.attention.extend(outcome.attention.iter().take(room).cloned());
+        let attention = *refused > 0 || *blocked > 0;
+        if attention && self.attention_commits.len() < limits::VERDICTS_SHOWN {
+            self.attention_commits.push(id.clone());
+        }
+    }
+}

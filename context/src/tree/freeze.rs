@@ -1,0 +1,146 @@
+use std::sync::Arc;
+
+use jobtracker_model::{Definition, JobId, Timestamp};
+
+use super::{Chain, NONE, Noted, Options, TreeState};
+use crate::budget::Cost;
+
+/// What a tree has for a batch, taken out of it.
+pub(crate) struct Frozen {
+    /// The jobs that it is about, in the order in which they first had something; behind them the
+    /// jobs that connect them with the root.
+    links: Vec<Link>,
+    pub log: Vec<Noted>,
+    pub cost: Cost,
+    pub new_jobs: u64,
+}
+
+/// A job's place below another one of the same list.
+struct Link {
+    parent: u32,
+    job: Option<FrozenJob>,
+}
+
+/// What a batch says of a job.
+pub(crate) struct FrozenJob {
+    pub slot: u32,
+    pub id: JobId,
+    pub creation: Option<FrozenCreation>,
+    pub options: Option<Box<Options>>,
+    pub notes: Chain,
+}
+
+pub(crate) struct FrozenCreation {
+    pub parent: Option<JobId>,
+    pub order: u64,
+    pub time: Timestamp,
+    pub definition: Arc<Definition>,
+}
+
+impl TreeState {
+    /// How many new jobs there are for a batch, and what they and all the rest take.
+    pub fn waiting(&self) -> (u64, Cost) {
+        (self.new_jobs, self.unsent)
+    }
+
+    /// Takes out what has been recorded since the last time. One step per job, and per job above
+    /// it that has nothing itself.
+    pub fn freeze(&mut self) -> Option<Frozen> {
+        let dirty = std::mem::take(&mut self.dirty);
+        if dirty.is_empty() {
+            return None;
+        }
+        let mut links = Vec::with_capacity(dirty.len());
+        for slot in &dirty {
+            self.mark(*slot, &mut links);
+            let job = self.freeze_job(*slot);
+            links.push(Link { parent: NONE, job: Some(job) });
+        }
+        let mut connecting = Vec::new();
+        for slot in &dirty {
+            self.connect(*slot, &mut links, &mut connecting);
+        }
+        for slot in dirty.into_iter().chain(connecting) {
+            self.nodes.get_mut(slot).mark = NONE;
+        }
+        Some(Frozen {
+            links,
+            log: std::mem::take(&mut self.log),
+            cost: std::mem::take(&mut self.unsent),
+            new_jobs: std::mem::take(&mut self.new_jobs),
+        })
+    }
+
+    fn mark(&mut self, slot: u32, links: &mut [Link]) {
+        let mark = u32::try_from(links.len()).expect("a buffer has fewer jobs");
+        self.nodes.get_mut(slot).mark = mark;
+    }
+
+    fn freeze_job(&mut self, slot: u32) -> FrozenJob {
+        let parent = self.nodes.get(slot).parent;
+        let parent = (parent != NONE).then(|| self.nodes.get(parent).id);
+        let node = self.nodes.get_mut(slot);
+        node.is_dirty = false;
+        node.in_flight += 1;
+        let definition = node.definition.as_ref();
+        let creation = node.born.take().zip(definition).map(|(order, definition)| {
+            let time = node.status.create_time;
+            FrozenCreation { parent, order, time, definition: Arc::clone(definition) }
+        });
+        let options = node.extras.as_mut().and_then(|extras| {
+            let unsent = std::mem::take(&mut extras.options_unsent);
+            unsent.then(|| extras.options.clone().map(Box::new)).flatten()
+        });
+        let notes = std::mem::take(&mut node.notes);
+        FrozenJob { slot, id: node.id, creation, options, notes }
+    }
+
+    /// Links a job with its parent, and that one further up, as far as nobody has done it yet.
+    fn connect(&mut self, slot: u32, links: &mut Vec<Link>, connecting: &mut Vec<u32>) {
+        let mut slot = slot;
+        loop {
+            let node = self.nodes.get(slot);
+            let (mark, parent) = (node.mark as usize, node.parent);
+            if parent == NONE {
+                return;
+            }
+            let known = self.nodes.get(parent).mark;
+            if known != NONE {
+                links[mark].parent = known;
+                return;
+            }
+            self.mark(parent, links);
+            links[mark].parent = self.nodes.get(parent).mark;
+            links.push(Link { parent: NONE, job: None });
+            connecting.push(parent);
+            slot = parent;
+        }
+    }
+}
+
+impl Frozen {
+    /// The jobs as in a walk down the tree, with what was recorded of them, and what it all takes.
+    pub fn into_walk(self) -> (Vec<FrozenJob>, Vec<Noted>) {
+        let Self { mut links, log, .. } = self;
+        let count = links.len();
+        let (mut first, mut next) = (vec![NONE; count], vec![NONE; count]);
+        let mut root = NONE;
+        // Backwards, so that the lists of children run forwards.
+        for (index, link) in links.iter().enumerate().rev() {
+            let index32 = index as u32;
+            match link.parent {
+                NONE => root = index32,
+                parent => next[index] = std::mem::replace(&mut first[parent as usize], index32),
+            }
+        }
+        let mut jobs = Vec::with_capacity(count);
+        let mut stack = vec![root];
+        while let Some(index) = stack.pop() {
+            let index = index as usize;
+            jobs.extend(links[index].job.take());
+            // The sibling waits below the child.
+            stack.extend([next[index], first[index]].into_iter().filter(|link| *link != NONE));
+        }
+        (jobs, log)
+    }
+}

@@ -1,0 +1,136 @@
+use std::{collections::HashMap, sync::Arc};
+
+use jobtracker_model::{Change, Definition, JobId, JobNode, Repeat, Timestamp, rollup::Status};
+
+use super::NONE;
+
+/// A job in the buffer. The numbers of other jobs are slots of the arena.
+pub(crate) struct Node {
+    pub id: JobId,
+    pub status: Status,
+    pub depth: u32,
+    pub parent: u32,
+    /// Its children in the buffer, in the order in which they came into it.
+    pub first_child: u32,
+    pub last_child: u32,
+    pub next: u32,
+    pub previous: u32,
+    /// As it was created; unknown for a job that was loaded from the service.
+    pub definition: Option<Arc<Definition>>,
+    /// The place of its creation in the order of recording, while that has not been sent.
+    pub born: Option<u64>,
+    /// What was recorded of it since the last flush.
+    pub notes: Chain,
+    pub extras: Option<Box<Extras>>,
+    /// Batches that it is part of, and that have no outcome yet.
+    pub in_flight: u32,
+    /// Whether it has something for the next flush.
+    pub is_dirty: bool,
+    /// Its place in the batch that is being put together.
+    pub mark: u32,
+}
+
+/// What few jobs have.
+#[derive(Default)]
+pub(crate) struct Extras {
+    /// The options, once they were replaced.
+    pub options: Option<Options>,
+    /// Whether that is still to be sent.
+    pub options_unsent: bool,
+    /// Hashes of what was recorded under each change id.
+    pub repeats: HashMap<Repeat, u64>,
+}
+
+/// Options of a job; none: they were taken away.
+pub(crate) type Options = Option<Arc<str>>;
+
+/// Notes of one job in the log of its tree.
+#[derive(Clone, Copy)]
+pub(crate) struct Chain {
+    pub first: u32,
+    pub last: u32,
+}
+
+/// Something that was recorded of a job, and where the next note of that job stands.
+pub(crate) struct Noted {
+    pub next: u32,
+    pub note: Note,
+}
+
+pub(crate) enum Note {
+    /// A change without texts, as most are.
+    Bare {
+        order: u64,
+        time: Timestamp,
+        state: jobtracker_model::State,
+    },
+    Change {
+        order: u64,
+        change: Box<Change>,
+    },
+    Line {
+        time: Timestamp,
+        text: Box<str>,
+    },
+}
+
+impl Node {
+    pub fn new(id: JobId, parent: u32, depth: u32, status: Status) -> Self {
+        Self {
+            id,
+            status,
+            depth,
+            parent,
+            first_child: NONE,
+            last_child: NONE,
+            next: NONE,
+            previous: NONE,
+            definition: None,
+            born: None,
+            notes: Chain::default(),
+            extras: None,
+            in_flight: 0,
+            is_dirty: false,
+            mark: NONE,
+        }
+    }
+
+    /// A job that the service has.
+    pub fn existing(node: &JobNode, parent: u32) -> Self {
+        Self::new(node.id, parent, node.depth, node.status.clone())
+    }
+
+    /// Whether nothing keeps it in the buffer.
+    pub fn is_idle(&self) -> bool {
+        !self.is_dirty && self.in_flight == 0 && self.first_child == NONE
+    }
+
+    pub fn extras(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
+
+    /// What is known of its definition, with the options that it has now.
+    pub fn definition_now(&self) -> Option<Definition> {
+        let mut definition = Definition::clone(self.definition.as_ref()?);
+        if let Some(options) = self.extras.as_ref().and_then(|extras| extras.options.as_ref()) {
+            definition.options = options.as_deref().map(str::to_owned);
+        }
+        Some(definition)
+    }
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self { first: NONE, last: NONE }
+    }
+}
+
+impl Note {
+    pub fn change(order: u64, change: Change) -> Self {
+        let Change { state, time, message, reason_code, change_id } = &change;
+        if message.is_none() && reason_code.is_none() && change_id.is_none() {
+            return Self::Bare { order, time: *time, state: *state };
+        }
+        Self::Change { order, change: Box::new(change) }
+    }
+}

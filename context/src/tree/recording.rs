@@ -1,0 +1,234 @@
+use std::{borrow::Cow, sync::Arc};
+
+use dashmap::Entry as Slot;
+use jobtracker_model::{
+    Change, Definition, JobId, JobNode, NewChange, Repeat, State, Timestamp, Updated, limits,
+    rollup::{Ripple, Status},
+};
+use xxhash_rust::xxh3::Xxh3Default;
+
+use super::{NONE, Node, Note, Noted, Tree, TreeState};
+use crate::{
+    Error, Result,
+    budget::Cost,
+    buffer::{Buffer, Place},
+    journal::Entry,
+};
+
+/// A job of a locked tree, about which something is to be recorded.
+pub(crate) struct Recording<'a> {
+    pub buffer: &'a Buffer,
+    pub tree: &'a Arc<Tree>,
+    pub state: &'a mut TreeState,
+    pub slot: u32,
+    /// The path that was loaded for it, until the journal has it.
+    pub base: Option<&'a [JobNode]>,
+}
+
+/// A job to create.
+pub(crate) struct Creation {
+    pub id: JobId,
+    pub parent: Option<JobId>,
+    pub definition: Arc<Definition>,
+    pub time: Timestamp,
+    pub cost: Cost,
+}
+
+/// What has become of a creation.
+pub(crate) enum Planted {
+    New,
+    /// Somebody has this id. The creation comes back.
+    Taken(Creation),
+}
+
+impl Recording<'_> {
+    /// Creates a child of the job.
+    pub fn create_child(&mut self, creation: Creation) -> Result<Planted> {
+        let parent = self.state.nodes.get(self.slot);
+        if parent.depth >= limits::DEPTH {
+            return Err(Error::TooDeep(parent.id));
+        }
+        let (above, depth) = (self.slot, parent.depth + 1);
+        Ok(self.create(creation, above, depth))
+    }
+
+    /// Creates a job below a slot, or the root if there is none.
+    pub fn create(&mut self, creation: Creation, above: u32, depth: u32) -> Planted {
+        let Slot::Vacant(vacant) = self.buffer.entry(creation.id) else {
+            return Planted::Taken(creation);
+        };
+        let slot = self.state.nodes.next_slot();
+        drop(vacant.insert(Place { tree: Arc::clone(self.tree), slot }));
+        let order = self.next_order();
+        let Creation { id, parent, definition, time, cost } = creation;
+        self.journal(cost.operations, || {
+            let definition = Cow::Borrowed(&*definition);
+            Entry::Created { id, parent, order, time, definition }
+        });
+        let (status, ripple) = Status::created(id, time);
+        let mut node = Node::new(id, above, depth, status);
+        node.definition = Some(definition);
+        node.born = Some(order);
+        let slot = self.state.link(node);
+        self.state.new_jobs += 1;
+        self.touch(slot, cost);
+        self.climb(above, ripple);
+        Planted::New
+    }
+
+    /// Appends a state change, unless the job is finished and such updates are blocked, or the
+    /// same change was recorded before.
+    pub fn update(
+        &mut self,
+        change: NewChange,
+        time: Timestamp,
+        cost: Cost,
+    ) -> Result<Updated> {
+        let node = self.state.nodes.get_mut(self.slot);
+        let state = node.status.state;
+        let hash = change.change_id.is_some().then(|| content_hash(&change));
+        if let (Some(id), Some(hash), Some(extras)) = (&change.change_id, hash, &node.extras)
+            && let Some(known) = extras.repeats.get(&Repeat::Change(id.clone()))
+        {
+            if *known != hash {
+                return Err(Error::RepeatConflict { id: node.id, repeat: id.clone() });
+            }
+            return Ok(Updated { applied: true, repeated: true, state });
+        }
+        if !node.status.accepts_update(self.buffer.block_updates_after_finish) {
+            return Ok(Updated { applied: false, repeated: false, state });
+        }
+        if !has_room(&node.status, change.state) {
+            return Err(Error::TooManyChanges(node.id));
+        }
+        if let Some((id, hash)) = change.change_id.clone().zip(hash) {
+            node.extras().repeats.insert(Repeat::Change(id), hash);
+        }
+        let state = self.report(Change::recorded(change, time), cost);
+        Ok(Updated { applied: true, repeated: false, state })
+    }
+
+    /// Appends a state change; says what the job's state is then.
+    pub fn report(&mut self, change: Change, cost: Cost) -> State {
+        let (slot, order) = (self.slot, self.next_order());
+        let id = self.state.nodes.get(slot).id;
+        self.journal(cost.operations, || {
+            Entry::Changed { id, order, change: Cow::Borrowed(&change) }
+        });
+        let node = self.state.nodes.get_mut(slot);
+        let ripple = node.status.report(id, change.state, change.time);
+        let parent = node.parent;
+        self.note(Note::change(order, change));
+        self.touch(slot, cost);
+        if !ripple.is_still() {
+            self.climb(parent, ripple);
+        }
+        ripple.after
+    }
+
+    /// Replaces the options.
+    pub fn set_options(&mut self, options: Option<String>, cost: Cost) {
+        let slot = self.slot;
+        let id = self.state.nodes.get(slot).id;
+        self.journal(cost.operations, || {
+            Entry::Options { id, options: options.as_deref().map(Into::into) }
+        });
+        let extras = self.state.nodes.get_mut(slot).extras();
+        extras.options = Some(options.map(Arc::from));
+        extras.options_unsent = true;
+        self.touch(slot, cost);
+    }
+
+    /// Appends lines to the log.
+    pub fn append(&mut self, lines: Vec<String>, time: Timestamp, cost: Cost) -> Result<()> {
+        let slot = self.slot;
+        let node = self.state.nodes.get_mut(slot);
+        let (id, there) = (node.id, node.status.log_lines);
+        let count = u32::try_from(lines.len()).unwrap_or(u32::MAX);
+        if limits::LOG_LINES.saturating_sub(there) < count {
+            return Err(Error::LogFull(id));
+        }
+        node.status.log_lines += count;
+        self.journal(cost.operations, || {
+            Entry::Lines { id, time, lines: Cow::Borrowed(&lines) }
+        });
+        for text in lines {
+            self.note(Note::Line { time, text: text.into_boxed_str() });
+        }
+        self.touch(slot, cost);
+        Ok(())
+    }
+
+    /// The place of the next creation or change.
+    fn next_order(&mut self) -> u64 {
+        self.state.order += 1;
+        self.state.order
+    }
+
+    /// Writes down what is about to be recorded, behind the path that it stands on.
+    fn journal<'a>(&mut self, operations: u64, entry: impl FnOnce() -> Entry<'a>) {
+        let Some(journal) = self.buffer.journal() else { return };
+        if let Some(path) = self.base.take() {
+            journal.append(&Entry::Base { path: Cow::Borrowed(path) }, 0);
+        }
+        journal.append(&entry(), operations);
+    }
+
+    /// Puts a note about the job at the end of the log.
+    fn note(&mut self, note: Note) {
+        let log = &mut self.state.log;
+        let at = u32::try_from(log.len()).expect("a buffer has fewer operations");
+        log.push(Noted { next: NONE, note });
+        let chain = &mut self.state.nodes.get_mut(self.slot).notes;
+        let before = std::mem::replace(&mut chain.last, at);
+        match before {
+            NONE => chain.first = at,
+            before => log[before as usize].next = at,
+        }
+    }
+
+    /// The job has something for the next flush.
+    fn touch(&mut self, slot: u32, cost: Cost) {
+        self.state.unsent.add(cost);
+        let node = self.state.nodes.get_mut(slot);
+        if !node.is_dirty {
+            node.is_dirty = true;
+            self.state.dirty.push(slot);
+        }
+    }
+
+    /// Carries what happened at a job up to the root, as far as anything changes.
+    fn climb(&mut self, parent: u32, ripple: Ripple) {
+        let (mut slot, mut ripple) = (parent, ripple);
+        while slot != NONE {
+            let node = self.state.nodes.get_mut(slot);
+            if !node.status.can_absorb(&ripple) {
+                // Both come from the service, but from different moments: somebody else has changed
+                // the tree in between. What it comes to is decided there.
+                tracing::debug!(job = %node.id, "the tree was changed by somebody else");
+                return;
+            }
+            let Some(next) = node.status.absorb(node.id, &ripple) else { return };
+            (slot, ripple) = (node.parent, next);
+        }
+    }
+}
+
+/// A job at work may not fill the room that is kept for saying that its work is over.
+fn has_room(status: &Status, state: State) -> bool {
+    let more = if state.says_own_work_is_over() { limits::CHANGES_TO_END } else { 0 };
+    status.changes < limits::CHANGES + more
+}
+
+/// A hash of what a change says, to tell a repetition from another use of its id.
+fn content_hash(change: &NewChange) -> u64 {
+    let mut hasher = Xxh3Default::new();
+    let parts =
+        [Some(change.state.name()), change.message.as_deref(), change.reason_code.as_deref()];
+    for part in parts {
+        let length = part.map_or(u64::MAX, |part| part.len() as u64);
+        hasher.update(&length.to_le_bytes());
+        hasher.update(part.unwrap_or("").as_bytes());
+    }
+    hasher.digest()
+}

@@ -1,0 +1,97 @@
+use jobtracker_model::{
+    JobId, NewLogLines, State, Timestamp,
+    commit::{BlockedChange, TreeVerdict},
+    limits,
+};
+use jobtracker_store::VerdictRow;
+
+use super::{Became, Rules, lift, log, options, update};
+use crate::{
+    Error, Result,
+    flush::{Step, TreeFlush, What},
+    workspace::Workspace,
+};
+
+/// Applies a tree of a commit, whole or not at all, unless that was done before.
+pub(super) fn apply(
+    space: &mut Workspace,
+    tree: &TreeFlush,
+    rules: Rules,
+    became: &mut Vec<Became>,
+) -> Result<TreeVerdict> {
+    if let Some(done) = space.verdict(&tree.commit, tree.root) {
+        let same = done.checksum == tree.checksum;
+        let verdict = || done.verdict.clone();
+        return same.then(verdict).ok_or_else(|| Error::CommitConflict(tree.commit.clone()));
+    }
+    if tree.stage.is_some() && space.adopts(tree.root) {
+        return Err(Error::Contention(tree.root));
+    }
+    if let Some(id) = tree.created().find(|id| space.origin(*id).is_some()) {
+        return Err(Error::IdConflict(id));
+    }
+    let mut verdict = TreeVerdict {
+        root: tree.root,
+        jobs: tree.jobs,
+        changes: tree.changes,
+        repeated: 0,
+        blocked: 0,
+        blocked_changes: Vec::new(),
+        refusal: None,
+    };
+    // What is there already changes on the side, so that an error leaves nothing behind.
+    let mut aside = space.fork(&tree.steps);
+    for step in &tree.steps {
+        take_step(&mut aside, step, rules, &mut verdict)
+            .map_err(|error| error.at(step.position))?;
+    }
+    let changed = aside.changed_states();
+    became.extend(changed.map(|(id, state)| Became { id, state }));
+    space.merge(aside);
+    space.graft(tree);
+    let (checksum, time) = (tree.checksum, tree.received);
+    space.decide(&tree.commit, VerdictRow { verdict: verdict.clone(), checksum, time });
+    Ok(verdict)
+}
+
+/// What happens to a job that is there. States that it goes through on the way are never visible,
+/// so nobody is told of them.
+fn take_step(
+    space: &mut Workspace,
+    step: &Step,
+    rules: Rules,
+    verdict: &mut TreeVerdict,
+) -> Result<()> {
+    let id = step.id;
+    let at = |time: Timestamp| Rules { now: time, ..rules };
+    match &step.what {
+        What::Report { change, time } => {
+            let updated = update::apply(space, id, change, at(*time), &mut Vec::new())?;
+            match (updated.applied, updated.repeated) {
+                (_, true) => verdict.repeated += 1,
+                (true, false) => verdict.changes += 1,
+                (false, false) => block(verdict, step.position, id, updated.state),
+            }
+        }
+        What::Growth(growth) => {
+            let node = space.change(id).ok_or(Error::JobNotFound(id))?;
+            let parent = node.origin.parent;
+            if let Some(ripple) = node.status.grow(id, growth) {
+                lift(space, parent, ripple, &mut Vec::new());
+            }
+        }
+        What::Options(text) => options::apply(space, id, text.as_deref())?,
+        What::Line { time, text } => {
+            let lines = NewLogLines { lines: vec![text.clone()], append_id: None };
+            log::apply(space, id, &lines, at(*time))?;
+        }
+    }
+    Ok(())
+}
+
+fn block(verdict: &mut TreeVerdict, position: u64, job: JobId, state: State) {
+    verdict.blocked += 1;
+    if verdict.blocked_changes.len() < limits::VERDICTS_SHOWN {
+        verdict.blocked_changes.push(BlockedChange { position, job, state });
+    }
+}

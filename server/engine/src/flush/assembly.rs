@@ -1,0 +1,315 @@
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use jobtracker_model::{
+    Change, Definition, JobId, LogLine, Repeat, State, Timestamp,
+    commit::{Item, Record},
+    limits,
+    rollup::{Branch, Recorded},
+};
+use jobtracker_store::{Origin, RepeatRow, Row};
+use roaring::RoaringTreemap;
+
+use super::{Step, existing::Existing};
+use crate::{
+    Error, Result,
+    apply::{change_fingerprint, has_room},
+};
+
+/// Where jobs of a batch of records stand that the store has already.
+pub(super) type There = HashMap<JobId, Origin>;
+
+/// One tree of a commit while its records come in: rows come out as soon as they are known, and
+/// what stays is the path of jobs whose children are still coming.
+pub(super) struct Assembly {
+    pub root: JobId,
+    /// The number of the record with which the tree began.
+    pub begin: u64,
+    pub jobs: u64,
+    pub changes: u64,
+    path: Vec<Open>,
+    /// The creation that came last, until it is clear that no other options follow it.
+    opened: Option<(JobId, Origin, Definition)>,
+    about: About,
+    /// Change ids of the new job that the records are about.
+    change_ids: HashSet<String>,
+    existing: Existing,
+    rows: Vec<Row>,
+    bytes: usize,
+}
+
+/// A new job whose children are still coming.
+struct Open {
+    branch: Branch,
+    origin: Origin,
+}
+
+/// Which job the records are about.
+#[derive(Clone, Copy)]
+enum About {
+    Nobody,
+    /// The last one of the path.
+    New,
+    Existing(JobId),
+    /// A creation of a job that is there already, just so.
+    Repeated(JobId),
+}
+
+/// About what a row takes in memory besides its texts.
+const ROW: usize = 250;
+
+impl Assembly {
+    pub fn new(root: JobId, begin: u64) -> Self {
+        Self {
+            root,
+            begin,
+            jobs: 0,
+            changes: 0,
+            path: Vec::new(),
+            opened: None,
+            about: About::Nobody,
+            change_ids: HashSet::new(),
+            existing: Existing::default(),
+            rows: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// About how much memory the rows take that have come out.
+    pub fn row_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// About how much memory it takes in all.
+    pub fn bytes(&self) -> usize {
+        self.bytes + self.existing.bytes()
+    }
+
+    /// The rows that have come out since the last time.
+    pub fn take_rows(&mut self) -> Vec<Row> {
+        self.bytes = 0;
+        std::mem::take(&mut self.rows)
+    }
+
+    /// Takes a record of the tree. `seen` are the new jobs of the whole commit.
+    pub fn take(&mut self, item: Item, seen: &mut RoaringTreemap, there: &There) -> Result<()> {
+        let position = item.position;
+        if !matches!(item.record, Record::Options { .. }) {
+            self.settle();
+        }
+        let taken = match item.record {
+            Record::Job { id, parent, order, time, definition } => {
+                let at = Recorded { order, time };
+                self.job(id, parent, at, definition.into_owned(), seen, there)
+            }
+            Record::Existing { id } => self.existing_job(id, there),
+            Record::Change { order, change } => self.change(position, order, change.into_owned()),
+            Record::Options { options } => {
+                self.options(position, options.map(std::borrow::Cow::into_owned))
+            }
+            Record::LogLine { time, text } => self.line(position, time, text.into_owned()),
+            Record::Header { .. }
+            | Record::Tree { .. }
+            | Record::TreeEnd { .. }
+            | Record::End { .. } => Ok(()),
+        };
+        taken.map_err(|error| error.at(position))
+    }
+
+    /// The tree is complete: the last rows come out, and what happens to jobs that are there.
+    pub fn finish(mut self) -> Result<(Vec<Row>, Vec<Step>)> {
+        self.settle();
+        while !self.path.is_empty() {
+            self.close()?;
+        }
+        if self.jobs == 0 && self.existing.is_empty() {
+            return Err(Error::JobNotFound(self.root).at(self.begin));
+        }
+        Ok((self.rows, self.existing.into_steps(self.begin)?))
+    }
+
+    fn job(
+        &mut self,
+        id: JobId,
+        parent: Option<JobId>,
+        born: Recorded,
+        definition: Definition,
+        seen: &mut RoaringTreemap,
+        there: &There,
+    ) -> Result<()> {
+        definition.check()?;
+        if parent == Some(id) {
+            return Err(Error::ParentIsSelf(id));
+        }
+        let fingerprint = definition.fingerprint(parent);
+        if let Some(origin) = there.get(&id) {
+            if origin.fingerprint != fingerprint || seen.contains(id.get()) {
+                return Err(Error::IdConflict(id));
+            }
+            self.about = About::Repeated(id);
+            return self.belongs(id, origin);
+        }
+        let (root, depth) = self.place(id, parent, born, seen, there)?;
+        if !seen.insert(id.get()) {
+            return Err(Error::DuplicateId(id));
+        }
+        self.jobs += 1;
+        self.about = About::New;
+        self.change_ids.clear();
+        let origin = Origin { parent, root, depth, fingerprint };
+        self.path.push(Open { branch: Branch::created(id, born), origin });
+        self.opened = Some((id, origin, definition));
+        Ok(())
+    }
+
+    /// Nothing more can be said of the creation that came last.
+    fn settle(&mut self) {
+        let Some((id, origin, definition)) = self.opened.take() else { return };
+        let texts = definition.name.len() + definition.options.as_ref().map_or(0, String::len);
+        let definition = Arc::new(definition);
+        self.push(Row::Job { id, origin, definition }, texts);
+    }
+
+    /// Where a new job stands: its root and depth. Jobs that it is not below are complete by now.
+    fn place(
+        &mut self,
+        id: JobId,
+        parent: Option<JobId>,
+        born: Recorded,
+        seen: &RoaringTreemap,
+        there: &There,
+    ) -> Result<(JobId, u32)> {
+        let Some(parent) = parent else {
+            let first = self.jobs == 0 && self.existing.is_empty();
+            return if id == self.root && first { Ok((id, 0)) } else { Err(Error::OtherTree(id)) };
+        };
+        let depth = match self.path.iter().rposition(|open| open.branch.id() == parent) {
+            Some(above) => {
+                if born.order <= self.path[above].branch.born() {
+                    return Err(Error::OutOfOrder(id));
+                }
+                while self.path.len() > above + 1 {
+                    self.close()?;
+                }
+                self.path[above].origin.depth
+            }
+            None => {
+                let origin = match there.get(&parent) {
+                    Some(origin) => origin,
+                    None if seen.contains(parent.get()) => {
+                        return Err(Error::ParentAfterChild(id));
+                    }
+                    None => return Err(Error::ParentNotFound(parent)),
+                };
+                self.belongs(parent, origin)?;
+                while !self.path.is_empty() {
+                    self.close()?;
+                }
+                origin.depth
+            }
+        };
+        if depth >= limits::DEPTH {
+            return Err(Error::TooDeep(parent));
+        }
+        Ok((self.root, depth + 1))
+    }
+
+    fn existing_job(&mut self, id: JobId, there: &There) -> Result<()> {
+        let origin = there.get(&id).ok_or(Error::JobNotFound(id))?;
+        self.belongs(id, origin)?;
+        self.about = About::Existing(id);
+        self.existing.job(id)
+    }
+
+    fn change(&mut self, position: u64, order: u64, change: Change) -> Result<()> {
+        let id = match self.about {
+            About::Nobody => return Err(Error::JobNotFound(self.root)),
+            About::Existing(id) => return self.existing.report(position, id, order, change),
+            About::Repeated(id) => return Err(Error::IdConflict(id)),
+            About::New => self.path.last().map_or(self.root, |open| open.branch.id()),
+        };
+        if change.state == State::WaitingForActivation {
+            return Err(Error::StateNotAllowed(change.state));
+        }
+        change.check()?;
+        let Some(Open { branch, .. }) = self.path.last_mut() else { return Ok(()) };
+        if order <= branch.last() {
+            return Err(Error::OutOfOrder(id));
+        }
+        let number = branch.changes();
+        if !has_room(number, change.state) {
+            return Err(Error::TooManyChanges(id));
+        }
+        branch.report(change.state, Recorded { order, time: change.time });
+        self.changes += 1;
+        if let Some(name) = change.change_id.clone() {
+            if !self.change_ids.insert(name.clone()) {
+                return Err(Error::RepeatConflict { id, repeat: name });
+            }
+            let fingerprint = change_fingerprint(&change);
+            let row = RepeatRow { first: number, count: 1, fingerprint };
+            self.push(Row::Repeat { id, key: Repeat::Change(name), row }, 0);
+        }
+        let texts = change.message.as_ref().map_or(0, String::len);
+        self.push(Row::Change { id, number, change }, texts);
+        Ok(())
+    }
+
+    fn options(&mut self, position: u64, options: Option<String>) -> Result<()> {
+        Definition::check_options(options.as_deref())?;
+        match self.about {
+            About::Existing(id) => self.existing.options(position, id, options),
+            About::Repeated(id) => Err(Error::IdConflict(id)),
+            About::Nobody | About::New => match &mut self.opened {
+                Some((_, _, definition)) => {
+                    definition.options = options;
+                    Ok(())
+                }
+                None => Err(Error::OutOfOrder(self.root)),
+            },
+        }
+    }
+
+    fn line(&mut self, position: u64, time: Timestamp, text: String) -> Result<()> {
+        LogLine::check("text", &text)?;
+        match self.about {
+            About::Existing(id) => return self.existing.line(position, id, time, text),
+            About::Repeated(id) => return Err(Error::IdConflict(id)),
+            About::Nobody | About::New => {}
+        }
+        let Some(Open { branch, .. }) = self.path.last_mut() else { return Ok(()) };
+        let (id, line) = (branch.id(), branch.log_lines());
+        if line >= limits::LOG_LINES {
+            return Err(Error::LogFull(id));
+        }
+        branch.append_line();
+        let bytes = text.len();
+        self.push(Row::LogLine { id, line: LogLine { line, time, text } }, bytes);
+        Ok(())
+    }
+
+    /// The last job of the path has all its children.
+    fn close(&mut self) -> Result<()> {
+        let Some(Open { branch, origin }) = self.path.pop() else { return Ok(()) };
+        let grown = branch.grown();
+        match (self.path.last_mut(), origin.parent) {
+            (Some(above), _) => above.branch.absorb(&grown),
+            (None, Some(parent)) => self.existing.grow(parent, &grown)?,
+            (None, None) => {}
+        }
+        let (id, parent) = (grown.id, origin.parent);
+        self.push(Row::Status { id, parent, before: None, status: grown.status }, 0);
+        Ok(())
+    }
+
+    fn belongs(&self, id: JobId, origin: &Origin) -> Result<()> {
+        if origin.root == self.root { Ok(()) } else { Err(Error::OtherTree(id)) }
+    }
+
+    fn push(&mut self, row: Row, texts: usize) {
+        self.bytes += ROW + texts;
+        self.rows.push(row);
+    }
+}

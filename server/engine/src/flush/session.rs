@@ -1,0 +1,378 @@
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use jobtracker_model::{
+    JobId, Problem, Timestamp,
+    commit::{CommitId, CommitOutcome, Item, Record, Refusal, TreeVerdict},
+    limits,
+};
+use jobtracker_store::{
+    CommitRow, Error as StoreError, PageLimit, Store, VerdictRow, VerdictsQuery, Wanted,
+};
+use parking_lot::Mutex;
+use roaring::RoaringTreemap;
+
+use super::{
+    Stage, TreeFlush,
+    assembly::{Assembly, There},
+};
+use crate::{
+    Engine, Error, Result,
+    operation::{Operation, Outcome},
+};
+
+/// Rows of a tree from this size on are put aside, in parts of this size; a smaller tree is one
+/// operation. In bytes, about.
+const SMALL_TREE: usize = 1024 * 1024;
+/// Records whose jobs are looked up at once.
+const LOOKED_UP: usize = 512;
+/// Trees of one commit that are on their way to the store at once, and their bytes, about.
+const TREES_AT_ONCE: usize = 256;
+const BYTES_AT_ONCE: usize = 8 * 1024 * 1024;
+
+/// What begins when a commit comes in.
+#[derive(Debug)]
+pub enum Begun {
+    /// It was complete already: this is what became of it.
+    Concluded(CommitOutcome),
+    /// It may come in.
+    Session(Box<CommitSession>),
+}
+
+/// The commits that come in at this moment.
+pub(crate) type CommitsUnderWay = Arc<Mutex<HashSet<CommitId>>>;
+
+/// A commit that comes in, record by record.
+///
+/// Trees are committed as they come; each is visible whole once it is, and stays so if the rest of
+/// the commit never comes. Dropping the session throws away what has come of a tree that is not
+/// complete.
+pub struct CommitSession {
+    engine: Engine,
+    store: Arc<dyn Store>,
+    place: Place,
+    block_updates_after_finish: bool,
+    received: Timestamp,
+    most_jobs: u64,
+    /// Trees that were applied when the commit was sent before.
+    applied: HashMap<JobId, VerdictRow>,
+    roots: HashSet<JobId>,
+    seen: RoaringTreemap,
+    tree: Option<Tree>,
+    flying: FuturesUnordered<BoxFuture<'static, Landed>>,
+    flying_bytes: usize,
+    outcome: CommitOutcome,
+    refused: Vec<VerdictRow>,
+}
+
+/// The tree that is coming in.
+enum Tree {
+    Receiving {
+        assembly: Box<Assembly>,
+        stage: Option<Stage>,
+    },
+    /// It was applied when the commit was sent before.
+    Applied {
+        begin: u64,
+        row: Box<VerdictRow>,
+    },
+    /// Nothing of it is applied; the rest of it is only read.
+    Refused {
+        root: JobId,
+        begin: u64,
+        error: Error,
+    },
+}
+
+/// A tree that the engine has answered for.
+struct Landed {
+    root: JobId,
+    begin: u64,
+    checksum: u64,
+    bytes: usize,
+    done: Result<TreeVerdict>,
+}
+
+/// A commit's place among those under way.
+struct Place {
+    id: CommitId,
+    all: CommitsUnderWay,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.id);
+    }
+}
+
+impl Engine {
+    /// Begins to take in a commit, unless it is complete already.
+    ///
+    /// # Errors
+    /// The same commit is coming in on another connection; the store cannot be asked.
+    pub async fn begin_commit(&self, id: CommitId) -> Result<Begun> {
+        let all = self.commits_under_way();
+        if !all.lock().insert(id.clone()) {
+            return Err(Error::CommitInProgress(id));
+        }
+        let place = Place { id: id.clone(), all };
+        let store = self.store();
+        if let Some(row) = store.get_commit(&id).await? {
+            return Ok(Begun::Concluded(row.outcome));
+        }
+        let options = self.options();
+        let session = CommitSession {
+            applied: applied(&*store, &id).await?,
+            engine: self.clone(),
+            store,
+            place,
+            block_updates_after_finish: options.block_updates_after_finish,
+            received: (options.clock)(),
+            most_jobs: options.commit_jobs,
+            roots: HashSet::new(),
+            seen: RoaringTreemap::new(),
+            tree: None,
+            flying: FuturesUnordered::new(),
+            flying_bytes: 0,
+            outcome: CommitOutcome::new(id),
+            refused: Vec::new(),
+        };
+        Ok(Begun::Session(Box::new(session)))
+    }
+
+    /// Whether a commit is coming in at this moment.
+    #[must_use]
+    pub fn is_taking_in(&self, id: &CommitId) -> bool {
+        self.commits_under_way().lock().contains(id)
+    }
+}
+
+/// The trees of a commit that were applied when it was sent before.
+async fn applied(store: &dyn Store, id: &CommitId) -> Result<HashMap<JobId, VerdictRow>> {
+    let mut applied = HashMap::new();
+    let mut after = None;
+    loop {
+        let limit = PageLimit::items(limits::PAGE);
+        let query = VerdictsQuery { commit: id.clone(), after, limit };
+        let page = store.list_verdicts(query).await?;
+        let rows = page.items.into_iter().filter(|row| row.verdict.is_applied());
+        applied.extend(rows.map(|row| (row.verdict.root, row)));
+        if page.next.is_none() {
+            return Ok(applied);
+        }
+        after = page.next;
+    }
+}
+
+impl CommitSession {
+    /// Takes records that follow those before.
+    ///
+    /// # Errors
+    /// The commit cannot go on: it is too large, was recorded under other rules, or the store does
+    /// not answer. Trees that were complete before may have been applied. What is wrong with one
+    /// tree is no error; that tree is refused.
+    pub async fn take(&mut self, items: Vec<Item>) -> Result<()> {
+        let mut items = items.into_iter().peekable();
+        while items.peek().is_some() {
+            let batch: Vec<Item> = items.by_ref().take(LOOKED_UP).collect();
+            let there = self.look_up(&batch).await?;
+            for item in batch {
+                let position = item.position;
+                self.take_one(item, &there).await.map_err(|error| error.at(position))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The stream has come to its end: waits for the trees that are on their way.
+    ///
+    /// # Errors
+    /// The store does not answer; the commit may be sent again.
+    pub async fn finish(mut self) -> Result<CommitOutcome> {
+        while !self.flying.is_empty() {
+            self.land_one().await?;
+        }
+        self.outcome.complete = true;
+        let row = CommitRow { outcome: self.outcome.clone(), time: self.received };
+        self.store.conclude(row, std::mem::take(&mut self.refused)).await?;
+        Ok(self.outcome)
+    }
+
+    /// Finds out where the jobs that a batch speaks of stand, as far as the store has them.
+    async fn look_up(&self, batch: &[Item]) -> Result<There> {
+        let mut wanted = Wanted::default();
+        for item in batch {
+            match &item.record {
+                Record::Job { id, parent, .. } => {
+                    wanted.paths.insert(*id);
+                    wanted.paths.extend(parent.filter(|id| !self.seen.contains(id.get())));
+                }
+                Record::Existing { id } => drop(wanted.paths.insert(*id)),
+                _ => {}
+            }
+        }
+        if wanted.paths.is_empty() {
+            return Ok(There::new());
+        }
+        let loaded = self.store.load(wanted).await?;
+        Ok(loaded.nodes.into_iter().map(|(id, node)| (id, node.origin)).collect())
+    }
+
+    async fn take_one(&mut self, item: Item, there: &There) -> Result<()> {
+        match &item.record {
+            Record::Header { block_updates_after_finish } => {
+                let same = *block_updates_after_finish == self.block_updates_after_finish;
+                if same { Ok(()) } else { Err(Error::OtherRules) }
+            }
+            Record::Tree { root } => self.begin_tree(*root, item.position),
+            Record::TreeEnd { checksum, .. } => self.end_tree(*checksum).await,
+            Record::End { .. } => Ok(()),
+            _ => self.take_within_tree(item, there).await,
+        }
+    }
+
+    fn begin_tree(&mut self, root: JobId, begin: u64) -> Result<()> {
+        if self.roots.len() as u64 >= limits::COMMIT_TREES {
+            let most = limits::COMMIT_TREES;
+            return Err(Error::CommitTooLarge(format!("a commit may have {most} trees")));
+        }
+        if !self.roots.insert(root) {
+            return Err(Error::DuplicateId(root));
+        }
+        self.tree = Some(match self.applied.remove(&root) {
+            Some(row) => Tree::Applied { begin, row: Box::new(row) },
+            None => {
+                let assembly = Box::new(Assembly::new(root, begin));
+                Tree::Receiving { assembly, stage: None }
+            }
+        });
+        Ok(())
+    }
+
+    async fn take_within_tree(&mut self, item: Item, there: &There) -> Result<()> {
+        let Some(Tree::Receiving { assembly, stage }) = &mut self.tree else { return Ok(()) };
+        if let Err(error) = assembly.take(item, &mut self.seen, there) {
+            let (root, begin) = (assembly.root, assembly.begin);
+            self.tree = Some(Tree::Refused { root, begin, error });
+            return Ok(());
+        }
+        if self.seen.len() > self.most_jobs {
+            let most = self.most_jobs;
+            return Err(Error::CommitTooLarge(format!("a commit may have {most} new jobs")));
+        }
+        if assembly.row_bytes() >= SMALL_TREE {
+            let root = assembly.root;
+            let stage = stage.get_or_insert_with(|| Stage::open(&self.store, root));
+            stage.put(assembly.take_rows()).await.map_err(|error| match error {
+                // Nobody sees the jobs that are in the way: another commit is bringing them, or what
+                // is left of one that broke off is still there.
+                StoreError::Stale { root } => Error::Contention(root),
+                other => other.into(),
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn end_tree(&mut self, checksum: u64) -> Result<()> {
+        match self.tree.take() {
+            None => {}
+            Some(Tree::Applied { begin, row }) if row.checksum != checksum => {
+                let error = Error::CommitConflict(self.place.id.clone());
+                self.refuse(row.verdict.root, begin, checksum, &error);
+            }
+            Some(Tree::Applied { row, .. }) => self.outcome.add(&row.verdict),
+            Some(Tree::Refused { root, begin, error }) => {
+                self.refuse(root, begin, checksum, &error);
+            }
+            Some(Tree::Receiving { assembly, stage }) => {
+                let (root, begin) = (assembly.root, assembly.begin);
+                let (jobs, changes, bytes) = (assembly.jobs, assembly.changes, assembly.bytes());
+                let (rows, steps) = match assembly.finish() {
+                    Ok(finished) => finished,
+                    Err(error) => {
+                        self.refuse(root, begin, checksum, &error);
+                        return Ok(());
+                    }
+                };
+                let (commit, received) = (self.place.id.clone(), self.received);
+                let tree = TreeFlush {
+                    commit,
+                    root,
+                    checksum,
+                    received,
+                    jobs,
+                    changes,
+                    rows,
+                    stage,
+                    steps,
+                    bytes,
+                };
+                self.launch(begin, tree).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a tree on its way, once there is room for it.
+    async fn launch(&mut self, begin: u64, tree: TreeFlush) -> Result<()> {
+        let (root, checksum, bytes) = (tree.root, tree.checksum, tree.bytes);
+        let operation = Operation::Flush(Box::new(tree));
+        let full = |session: &Self| {
+            session.flying.len() >= TREES_AT_ONCE || session.flying_bytes + bytes > BYTES_AT_ONCE
+        };
+        while !self.flying.is_empty() && full(self) {
+            self.land_one().await?;
+        }
+        let share = loop {
+            match self.engine.room_for(&operation) {
+                Ok(share) => break share,
+                Err(error) if self.flying.is_empty() => return Err(error),
+                Err(_) => self.land_one().await?,
+            }
+        };
+        self.flying_bytes += bytes;
+        let answer = self.engine.submit_with(operation, share)?;
+        self.flying.push(Box::pin(async move {
+            let done = answer.await.map(Outcome::into_verdict);
+            Landed { root, begin, checksum, bytes, done }
+        }));
+        Ok(())
+    }
+
+    async fn land_one(&mut self) -> Result<()> {
+        let Some(landed) = self.flying.next().await else { return Ok(()) };
+        let Landed { root, begin, checksum, bytes, done } = landed;
+        self.flying_bytes -= bytes;
+        match done {
+            Ok(verdict) => self.outcome.add(&verdict),
+            Err(error) if error.is_refusal() => self.refuse(root, begin, checksum, &error),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, root: JobId, begin: u64, checksum: u64, error: &Error) {
+        let Problem { code, detail, .. } = Problem::new(error.code(), error.sentence());
+        let position = error.position().unwrap_or(begin);
+        let verdict = TreeVerdict {
+            root,
+            jobs: 0,
+            changes: 0,
+            repeated: 0,
+            blocked: 0,
+            blocked_changes: Vec::new(),
+            refusal: Some(Refusal { position, code, detail }),
+        };
+        self.outcome.add(&verdict);
+        self.refused.push(VerdictRow { verdict, checksum, time: self.received });
+    }
+}
+
+impl std::fmt::Debug for CommitSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CommitSession").field("id", &self.place.id).finish_non_exhaustive()
+    }
+}

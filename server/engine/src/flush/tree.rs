@@ -1,0 +1,57 @@
+use jobtracker_model::{JobId, NewChange, Timestamp, commit::CommitId, rollup::GrowthStep};
+use jobtracker_store::Row;
+
+use super::Stage;
+
+/// A tree of a commit, ready to be applied.
+#[derive(Debug)]
+pub(crate) struct TreeFlush {
+    pub commit: CommitId,
+    pub root: JobId,
+    /// Of the tree's records, so that another tree under the same name is noticed.
+    pub checksum: u64,
+    /// When the commit began to come in.
+    pub received: Timestamp,
+    /// New jobs, and their changes without the creations.
+    pub jobs: u64,
+    pub changes: u64,
+    /// Rows of new jobs that have not been put aside.
+    pub rows: Vec<Row>,
+    /// What has been put aside.
+    pub stage: Option<Stage>,
+    /// What happens to jobs that are there, in order.
+    pub steps: Vec<Step>,
+    /// About how much memory it holds.
+    pub bytes: usize,
+}
+
+/// Something that happens to a job that is there already.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// The number of the record that it comes from; of the tree's begin for a growth.
+    pub position: u64,
+    pub id: JobId,
+    pub what: What,
+}
+
+#[derive(Debug)]
+pub(crate) enum What {
+    /// It reported a state.
+    Report { change: NewChange, time: Timestamp },
+    /// New branches below it.
+    Growth(GrowthStep),
+    /// Other options.
+    Options(Option<String>),
+    /// A line for its log.
+    Line { time: Timestamp, text: String },
+}
+
+impl TreeFlush {
+    /// The new jobs whose rows have not been put aside.
+    pub fn created(&self) -> impl Iterator<Item = JobId> {
+        self.rows.iter().filter_map(|row| match row {
+            Row::Job { id, .. } => Some(*id),
+            _ => None,
+        })
+    }
+}

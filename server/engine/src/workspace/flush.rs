@@ -1,0 +1,115 @@
+//! What a tree of a commit needs of the rows besides single steps.
+
+use std::{collections::HashMap, sync::Arc};
+
+use jobtracker_model::{JobId, Repeat, State, commit::CommitId};
+use jobtracker_store::{Loaded, Node, Row, VerdictRow};
+
+use super::{TreeChanges, Workspace};
+use crate::flush::{Step, TreeFlush, What};
+
+impl Workspace {
+    /// The verdict on a tree of a commit, if it has been applied.
+    pub fn verdict(&self, commit: &CommitId, root: JobId) -> Option<&VerdictRow> {
+        self.verdicts.get(&(commit.clone(), root))
+    }
+
+    /// Whether a commit of this tree adopts something already.
+    pub fn adopts(&self, root: JobId) -> bool {
+        self.changed.get(&root).is_some_and(|tree| tree.adopts.is_some())
+    }
+
+    /// A workspace with what these steps are about and what is above that, as it is here.
+    pub fn fork(&self, steps: &[Step]) -> Self {
+        let mut loaded = Loaded::default();
+        for Step { id, what, .. } in steps {
+            match what {
+                What::Report { change, .. } => {
+                    let key = change.change_id.clone().map(|name| (*id, Repeat::Change(name)));
+                    let known = key.and_then(|key| Some((key.clone(), *self.repeats.get(&key)?)));
+                    loaded.repeats.extend(known);
+                }
+                What::Options(_) => {
+                    let known = self.definitions.get(id).map(|known| (*id, Arc::clone(known)));
+                    loaded.definitions.extend(known);
+                }
+                What::Growth(_) | What::Line { .. } => {}
+            }
+            let mut next = Some(*id);
+            while let Some((id, node)) = next.and_then(|id| Some((id, self.nodes.get(&id)?))) {
+                if loaded.nodes.contains_key(&id) {
+                    break;
+                }
+                next = node.origin.parent;
+                loaded.nodes.insert(id, node.clone());
+            }
+        }
+        Self::new(loaded)
+    }
+
+    /// Jobs that were there and have another visible state now.
+    pub fn changed_states(&self) -> impl Iterator<Item = (JobId, State)> {
+        let statuses = self.changed.values().flat_map(|tree| &tree.statuses);
+        statuses.filter_map(|(id, before)| {
+            let state = self.nodes[id].status.state;
+            before.filter(|before| *before != state).map(|_| (*id, state))
+        })
+    }
+
+    /// Takes in what a fork has made of its jobs.
+    pub fn merge(&mut self, mut fork: Self) {
+        for (root, tree) in std::mem::take(&mut fork.changed) {
+            let TreeChanges { statuses, definitions, appended, .. } = tree;
+            let own = self.changed.entry(root).or_default();
+            for (id, before) in statuses {
+                own.statuses.entry(id).or_insert(before);
+                self.nodes.extend(fork.nodes.remove(&id).map(|node| (id, node)));
+            }
+            for (id, definition) in definitions {
+                self.definitions.insert(id, definition.clone());
+                own.definitions.insert(id, definition);
+            }
+            own.appended.extend(appended);
+        }
+        self.repeats.extend(fork.repeats);
+    }
+
+    /// Adds the new jobs of a tree of a commit. If some of them have been put aside, those that
+    /// have not are as invisible to the rest of the group as they are.
+    pub fn graft(&mut self, flush: &TreeFlush) {
+        let tree = self.changed.entry(flush.root).or_default();
+        if let Some(stage) = &flush.stage {
+            tree.adopts = Some(stage.id);
+            tree.appended.extend(flush.rows.iter().cloned());
+            return;
+        }
+        let mut born = HashMap::new();
+        for row in &flush.rows {
+            match row {
+                Row::Job { id, origin, definition } => {
+                    born.insert(*id, *origin);
+                    tree.created.push(*id);
+                    self.definitions.insert(*id, definition.clone());
+                }
+                Row::Status { id, status, .. } => {
+                    let Some(origin) = born.remove(id) else { continue };
+                    tree.statuses.insert(*id, None);
+                    self.nodes.insert(*id, Node { origin, status: status.clone() });
+                }
+                Row::Repeat { id, key, row } => {
+                    self.repeats.insert((*id, key.clone()), *row);
+                    tree.appended.push(Row::Repeat { id: *id, key: key.clone(), row: *row });
+                }
+                other => tree.appended.push(other.clone()),
+            }
+        }
+    }
+
+    /// Notes the verdict on a tree of a commit.
+    pub fn decide(&mut self, commit: &CommitId, row: VerdictRow) {
+        let root = row.verdict.root;
+        let tree = self.changed.entry(root).or_default();
+        tree.appended.push(Row::Verdict { commit: commit.clone(), row: row.clone() });
+        self.verdicts.insert((commit.clone(), root), row);
+    }
+}

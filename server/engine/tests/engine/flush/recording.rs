@@ -1,0 +1,105 @@
+//! What a context records, as the records of a stream, made by hand.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use jobtracker_engine::{Begun, Engine, Result};
+use jobtracker_model::{
+    Change, Definition, JobId, NewChange, State, Timestamp,
+    commit::{CommitId, CommitOutcome, Item, Record},
+};
+
+/// Creations and changes in the order in which they were recorded.
+#[derive(Default)]
+pub struct Recording {
+    order: u64,
+    new: BTreeMap<JobId, (Option<JobId>, u64, Timestamp)>,
+    children: BTreeMap<JobId, Vec<JobId>>,
+    changes: BTreeMap<JobId, Vec<(u64, Change)>>,
+    /// Trees by root, with the jobs of each that are spoken of.
+    trees: BTreeMap<JobId, BTreeSet<JobId>>,
+}
+
+pub fn named(id: JobId) -> Definition {
+    Definition { name: format!("job {id}"), ..Definition::default() }
+}
+
+impl Recording {
+    pub fn create(&mut self, id: JobId, parent: Option<JobId>, root: JobId, time: Timestamp) {
+        self.order += 1;
+        self.new.insert(id, (parent, self.order, time));
+        if let Some(parent) = parent {
+            self.children.entry(parent).or_default().push(id);
+        }
+        self.trees.entry(root).or_default().insert(id);
+    }
+
+    pub fn update(&mut self, id: JobId, root: JobId, state: State, time: Timestamp) {
+        self.order += 1;
+        let change = Change::recorded(NewChange::new(state), time);
+        self.changes.entry(id).or_default().push((self.order, change));
+        self.trees.entry(root).or_default().insert(id);
+    }
+
+    /// The whole stream, without its header and end.
+    pub fn records(&self) -> Vec<Record<'static>> {
+        let mut records = Vec::new();
+        for (root, jobs) in &self.trees {
+            let begin = records.len();
+            records.push(Record::Tree { root: *root });
+            let is_new = |id: &&JobId| self.new.contains_key(id);
+            for id in jobs.iter().filter(|id| !is_new(id)) {
+                records.push(Record::Existing { id: *id });
+                self.changes_of(*id, &mut records);
+            }
+            let is_top = |id: &&JobId| {
+                is_new(id) && self.new[id].0.is_none_or(|parent| !self.new.contains_key(&parent))
+            };
+            for id in jobs.iter().filter(is_top) {
+                self.job(*id, &mut records);
+            }
+            let tree = &records[begin..];
+            let count = |what: fn(&Record<'_>) -> bool| {
+                tree.iter().filter(|record| what(record)).count() as u64
+            };
+            let new = count(|record| matches!(record, Record::Job { .. }));
+            let changes = count(|record| matches!(record, Record::Change { .. }));
+            records.push(Record::TreeEnd { jobs: new, changes, checksum: new + 7 * changes });
+        }
+        records
+    }
+
+    fn job(&self, id: JobId, records: &mut Vec<Record<'static>>) {
+        let (parent, order, time) = self.new[&id];
+        let definition = Cow::Owned(named(id));
+        records.push(Record::Job { id, parent, order, time, definition });
+        self.changes_of(id, records);
+        for child in self.children.get(&id).into_iter().flatten() {
+            self.job(*child, records);
+        }
+    }
+
+    fn changes_of(&self, id: JobId, records: &mut Vec<Record<'static>>) {
+        for (order, change) in self.changes.get(&id).into_iter().flatten() {
+            records.push(Record::Change { order: *order, change: Cow::Owned(change.clone()) });
+        }
+    }
+}
+
+/// Sends records as one commit.
+pub async fn send(
+    engine: &Engine,
+    name: &str,
+    records: Vec<Record<'static>>,
+) -> Result<CommitOutcome> {
+    let id: CommitId = name.parse().unwrap();
+    let mut session = match engine.begin_commit(id).await? {
+        Begun::Session(session) => session,
+        Begun::Concluded(outcome) => return Ok(outcome),
+    };
+    let items = records.into_iter().zip(0..).map(|(record, position)| Item { position, record });
+    session.take(items.collect()).await?;
+    session.finish().await
+}

@@ -1,0 +1,133 @@
+//! Commits of buffered contexts: sent as a stream, answered in sum, listed by tree.
+//!
+//! The handler passes the bytes on as they come in; `receive` unpacks (`unpack`) and reads them on a
+//! thread of its own and hands the records to the engine's session.
+
+mod receive;
+mod unpack;
+
+use actix_web::HttpResponse;
+use jobtracker_engine::Begun;
+use jobtracker_model::{
+    Page, ProblemCode as Code,
+    commit::{CommitId, CommitOutcome, TreeVerdict},
+    limits,
+};
+use jobtracker_store::{PageLimit, VerdictsQuery};
+use tokio::sync::mpsc;
+
+use self::receive::Receiver;
+use super::{
+    app::{App, State},
+    changes::PageQuery,
+    cursor::{self, List},
+    extract::{Commit, CommitBody, Query, limit},
+    problem::{ApiError, Result},
+    reply,
+};
+
+/// Parts of a body that wait for the thread; the sender waits then.
+const PARTS: usize = 8;
+
+/// Send a commit
+///
+/// Jobs and changes for any number of trees, as a stream of records whose format is part of the
+/// `jobtracker-model` crate's documentation (`commit`). Each tree becomes visible whole, at one
+/// instant, and durable, or not at all; the reply sums up what became of them, also when trees were
+/// refused. Safe to repeat under the same id, from the begin or without the trees that were applied:
+/// each is applied once.
+#[utoipa::path(put, path = "/api/v1/commits/{commit}", operation_id = "sendCommit",
+    tag = "commits",
+    params(("commit" = CommitId, Path, description = "Chosen by the sender: 1 to 64 of \
+        A-Z a-z 0-9 . _ -")),
+    request_body(content = Vec<u8>, content_type = "application/vnd.jobtracker.commit"),
+    responses((status = 200, description = "What became of it.", body = CommitOutcome)))]
+pub(super) async fn send(app: State, id: Commit, mut body: CommitBody) -> Result<HttpResponse> {
+    let taken = take_in(&app, id.0, &mut body).await;
+    if taken.is_err() {
+        body.drain(app.commits.silence_timeout()).await;
+    }
+    reply::ok(&taken?)
+}
+
+async fn take_in(app: &App, id: CommitId, body: &mut CommitBody) -> Result<CommitOutcome> {
+    let silence = app.commits.silence_timeout();
+    let full = |_| ApiError::new(Code::Overloaded, "As many commits as may come in at once do.");
+    let _place = app.commit_places.try_acquire().map_err(full)?;
+    let session = match app.engine.begin_commit(id).await? {
+        Begun::Session(session) => *session,
+        Begun::Concluded(outcome) => {
+            // What is sent again is read to its end, so that the sender reads the answer.
+            while body.next(silence).await?.is_some() {}
+            return Ok(outcome);
+        }
+    };
+    let (parts, received) = mpsc::channel(PARTS);
+    let receiver = Receiver::new(session, body.encoding, app.commits.limit_bytes)?;
+    let mut outcome = receiver.start(received)?;
+    let lost = |_| ApiError::internal(&"the thread that took the commit in has stopped");
+    loop {
+        tokio::select! {
+            biased;
+            // It ends before the stream does when the stream cannot go on.
+            outcome = &mut outcome => return outcome.map_err(lost)?,
+            next = body.next(silence) => match next? {
+                Some(part) => {
+                    // It fails when the thread has ended, and then there is an outcome.
+                    let _ = parts.send(part).await;
+                }
+                None => break,
+            },
+        }
+    }
+    drop(parts);
+    outcome.await.map_err(lost)?
+}
+
+/// Ask what became of a commit
+///
+/// Remembered for at least 24 hours. While it is not complete, what is known so far.
+#[utoipa::path(get, path = "/api/v1/commits/{commit}", operation_id = "getCommit",
+    tag = "commits", params(("commit" = CommitId, Path, description = "The commit.")),
+    responses((status = 200, description = "What became of it.", body = CommitOutcome)))]
+pub(super) async fn get(app: State, id: Commit) -> Result<HttpResponse> {
+    if let Some(row) = app.store.get_commit(&id.0).await? {
+        return reply::ok(&row.outcome);
+    }
+    let mut outcome = CommitOutcome::new(id.0.clone());
+    let mut after = None;
+    loop {
+        let limit = PageLimit::items(limits::PAGE);
+        let query = VerdictsQuery { commit: id.0.clone(), after, limit };
+        let listed = app.store.list_verdicts(query).await?;
+        listed.items.iter().for_each(|row| outcome.add(&row.verdict));
+        after = listed.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    if outcome.trees == 0 && !app.engine.is_taking_in(&id.0) {
+        let detail = format!("There is no commit {}.", id.0);
+        return Err(ApiError::new(Code::CommitNotFound, detail));
+    }
+    reply::ok(&outcome)
+}
+
+/// List what became of the trees of a commit
+///
+/// By root; those that have been decided so far.
+#[utoipa::path(get, path = "/api/v1/commits/{commit}/trees", operation_id = "listCommitTrees",
+    tag = "commits",
+    params(("commit" = CommitId, Path, description = "The commit."), PageQuery),
+    responses((status = 200, description = "A page.", body = Page<TreeVerdict>)))]
+pub(super) async fn trees(app: State, id: Commit, query: Query<PageQuery>) -> Result<HttpResponse> {
+    let PageQuery { limit: items, cursor } = query.0;
+    let subject = cursor::fnv(id.0.as_str().as_bytes());
+    let after = cursor::decode(List::CommitTrees, subject, cursor.as_deref())?;
+    let limit = limit(items.as_deref())?;
+    let query = VerdictsQuery { commit: id.0, after, limit };
+    let listed = app.store.list_verdicts(query).await?;
+    let items = listed.items.into_iter().map(|row| row.verdict).collect::<Vec<_>>();
+    let next = |last| cursor::encode(List::CommitTrees, subject, &last);
+    reply::ok(&Page { items, next_cursor: listed.next.map(next) })
+}

@@ -1,0 +1,98 @@
+use actix_web::web::Bytes;
+use jobtracker_engine::CommitSession;
+use jobtracker_model::{
+    ProblemCode as Code,
+    commit::{CommitOutcome, Item, Reader},
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::unpack::Unpacker;
+use crate::http::{
+    compress::Encoding,
+    problem::{ApiError, Result},
+};
+
+/// Records that are handed to the session at once.
+const ITEMS: usize = 1024;
+
+/// Takes a commit in on a thread of its own, since unpacking and adding up a million jobs takes
+/// seconds of a processor, and nobody else's request is to wait for them.
+pub(super) struct Receiver {
+    session: CommitSession,
+    unpacker: Unpacker,
+    reader: Reader,
+    unpacked: u64,
+    limit: u64,
+}
+
+impl Receiver {
+    pub fn new(session: CommitSession, encoding: Option<Encoding>, limit: u64) -> Result<Self> {
+        let unpacker = Unpacker::new(encoding).map_err(|error| ApiError::internal(&error))?;
+        Ok(Self { session, unpacker, reader: Reader::default(), unpacked: 0, limit })
+    }
+
+    /// Starts the thread: bytes go in, the outcome comes out. If the channel closes before the
+    /// stream has ended, what has come of a tree is thrown away.
+    pub fn start(
+        self,
+        bytes: mpsc::Receiver<Bytes>,
+    ) -> Result<oneshot::Receiver<Result<CommitOutcome>>> {
+        let (done, outcome) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.map_err(|error| ApiError::internal(&error))?;
+        let thread = std::thread::Builder::new().name("commit".into());
+        let work = move || {
+            // Whoever sent it may have gone; what was applied stays applied.
+            let _ = done.send(runtime.block_on(self.receive(bytes)));
+        };
+        thread.spawn(work).map_err(|error| ApiError::internal(&error))?;
+        Ok(outcome)
+    }
+
+    async fn receive(mut self, mut bytes: mpsc::Receiver<Bytes>) -> Result<CommitOutcome> {
+        while let Some(packed) = bytes.recv().await {
+            self.take(&packed).await?;
+        }
+        self.reader.finish()?;
+        Ok(self.session.finish().await?)
+    }
+
+    async fn take(&mut self, mut packed: &[u8]) -> Result<()> {
+        let mut unpacked = Vec::new();
+        loop {
+            let broken = |error| {
+                let detail = format!("It cannot be unpacked: {error}.");
+                ApiError::new(Code::UnsupportedEncoding, detail)
+            };
+            let (taken, more) = self.unpacker.step(packed, &mut unpacked).map_err(broken)?;
+            packed = &packed[taken..];
+            self.unpacked += unpacked.len() as u64;
+            if self.unpacked > self.limit {
+                let limit = self.limit;
+                let detail = format!("A commit may have {limit} bytes after unpacking.");
+                return Err(ApiError::new(Code::CommitTooLarge, detail));
+            }
+            self.reader.push(&unpacked);
+            self.hand_over().await?;
+            if packed.is_empty() && !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Hands all whole records to the session; those before a broken one too.
+    async fn hand_over(&mut self) -> Result<()> {
+        let mut items: Vec<Item> = Vec::with_capacity(ITEMS);
+        loop {
+            let next = self.reader.next_item();
+            let all = !matches!(next, Ok(Some(_)));
+            if all || items.len() == ITEMS {
+                self.session.take(std::mem::take(&mut items)).await?;
+            }
+            match next? {
+                Some(item) => items.push(item),
+                None => return Ok(()),
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+use std::{sync::Arc, time::Duration};
+
+use jobtracker_model::Timestamp;
+use jobtracker_store::{Result, Store};
+use tokio::sync::watch;
+
+use crate::{CommitsConfig, clock};
+
+/// How often the store is swept.
+const EVERY: Duration = Duration::from_secs(600);
+/// Sendings that are forgotten at once.
+const AT_ONCE: usize = 100;
+
+/// Forgets the outcomes of commits that are old enough. Any number of servers may do it at once.
+pub(crate) struct Sweep {
+    store: Arc<dyn Store>,
+    keep_ms: i64,
+}
+
+impl Sweep {
+    pub fn new(store: Arc<dyn Store>, config: &CommitsConfig) -> Self {
+        Self { store, keep_ms: i64::from(config.keep_hours) * 3_600_000 }
+    }
+
+    /// Sweeps now and then, until the service stops.
+    pub async fn run(self, mut stopping: watch::Receiver<bool>) {
+        loop {
+            if let Err(error) = self.tick(clock::now()).await {
+                tracing::warn!(%error, "old commits cannot be forgotten now");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                // An error means that the server has gone, which is as good as stopping.
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            }
+        }
+    }
+
+    /// Sweeps once.
+    pub async fn tick(&self, now: Timestamp) -> Result<()> {
+        let before = Timestamp::from_millis(now.millis() - self.keep_ms);
+        let before = before.unwrap_or(Timestamp::MIN);
+        while self.store.forget_commits(before, AT_ONCE).await? == AT_ONCE {}
+        Ok(())
+    }
+}

@@ -1,0 +1,51 @@
+//! Work that takes many batches, and goes on between the commits.
+
+use std::collections::VecDeque;
+
+use super::{
+    front::{Front, Moment},
+    tables::Tables,
+    writes::Writes,
+};
+use crate::Result;
+
+/// Rows of one step: a batch of so many holds the writer up for a few milliseconds.
+pub const STEP_ROWS: usize = 4_000;
+/// Bytes after which a step ends sooner.
+pub const STEP_BYTES: u64 = 1024 * 1024;
+
+/// Work that is done step by step, each of them one durable batch.
+pub trait Chore: Send {
+    /// Says what the next step writes, and whether it is the last one.
+    fn plan<'a>(&mut self, desk: &Desk<'a>, writes: &mut Writes<'a>) -> Result<Step>;
+
+    /// Hears that the last step is durable and seen, or what went wrong.
+    fn end(self: Box<Self>, front: &Front, done: Result<()>);
+
+    /// Whether it makes room on the disk in the end, so that it may go on when that is rare.
+    fn makes_room(&self) -> bool {
+        false
+    }
+}
+
+/// What a step is planned from: the present, with all earlier steps in it.
+pub struct Desk<'a> {
+    pub tables: &'a Tables,
+    pub front: &'a Front,
+    pub moment: &'a Moment,
+}
+
+/// Where a chore is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    More,
+    Last,
+}
+
+/// Whether a step has enough.
+pub fn is_full(writes: &Writes) -> bool {
+    writes.len() >= STEP_ROWS || writes.bytes() >= STEP_BYTES
+}
+
+/// The chores, each of which gets a step in turn.
+pub type Chores = VecDeque<Box<dyn Chore>>;

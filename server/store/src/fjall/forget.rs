@@ -1,0 +1,124 @@
+use std::ops::Bound;
+
+use fjall::Readable;
+use jobtracker_model::{JobId, Timestamp, commit::CommitId};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::{
+    chores::{Chore, Desk, STEP_ROWS, Step, is_full},
+    coding, failure,
+    front::Front,
+    keys, tables,
+    writes::Writes,
+};
+use crate::{CommitRow, Result, VerdictRow};
+
+/// Forgets commits that were sent before some time, oldest first.
+///
+/// A sending takes the rows of its own time, and older ones, with it: what was sent again later
+/// stays.
+pub struct Forget {
+    before: Timestamp,
+    limit: usize,
+    forgotten: usize,
+    /// The key of the sending that is being forgotten, or was last, and how far that has got.
+    sending: Vec<u8>,
+    of: Option<Sending>,
+    reply: oneshot::Sender<Result<usize>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+struct Sending {
+    time: Timestamp,
+    commit: CommitId,
+    /// The last root whose verdict was looked at.
+    after: Option<JobId>,
+}
+
+impl Forget {
+    pub fn new(
+        before: Timestamp,
+        limit: usize,
+        permit: OwnedSemaphorePermit,
+        reply: oneshot::Sender<Result<usize>>,
+    ) -> Self {
+        let (sending, of) = (keys::first_sending().to_vec(), None);
+        Self { before, limit, forgotten: 0, sending, of, reply, _permit: permit }
+    }
+
+    /// The next sending that is old enough.
+    fn next(&mut self, desk: &Desk) -> Result<Option<Sending>> {
+        let end = keys::sendings_end(self.before);
+        let behind = (Bound::Excluded(self.sending.as_slice()), Bound::Excluded(&end[..]));
+        if self.forgotten >= self.limit {
+            return Ok(None);
+        }
+        let mut rows = desk.moment.snapshot.range::<&[u8], _>(&desk.tables.index, behind);
+        let Some(row) = rows.next() else { return Ok(None) };
+        let key = row.key().map_err(failure::reading)?;
+        let (time, commit) = keys::sending_of(&key)?;
+        self.sending = key.to_vec();
+        Ok(Some(Sending { time, commit, after: None }))
+    }
+}
+
+impl Sending {
+    /// Removes verdicts, as many as fit into a step; true when that were all.
+    fn remove_verdicts<'a>(&mut self, desk: &Desk<'a>, writes: &mut Writes<'a>) -> Result<bool> {
+        let index = &desk.tables.index;
+        let (first, last) = keys::verdicts(&self.commit, self.after);
+        let rows = desk.moment.snapshot.range(index, first..=last);
+        for (looked, row) in rows.enumerate() {
+            if is_full(writes) || looked == STEP_ROWS {
+                return Ok(false);
+            }
+            let (key, value) = row.into_inner().map_err(failure::reading)?;
+            let row: VerdictRow = coding::decode("verdict", &value)?;
+            if row.time <= self.time {
+                writes.remove(index, &key);
+            }
+            self.after = Some(row.verdict.root);
+        }
+        Ok(true)
+    }
+
+    fn remove_conclusion<'a>(&self, desk: &Desk<'a>, writes: &mut Writes<'a>) -> Result<()> {
+        let index = &desk.tables.index;
+        let key = keys::concluded(&self.commit);
+        let row: Option<CommitRow> =
+            tables::get(&desk.moment.snapshot, index, &key, "concluded commit")?;
+        if row.is_some_and(|row| row.time <= self.time) {
+            writes.remove(index, &key);
+        }
+        Ok(())
+    }
+}
+
+impl Chore for Forget {
+    fn plan<'a>(&mut self, desk: &Desk<'a>, writes: &mut Writes<'a>) -> Result<Step> {
+        loop {
+            let mut sending = match self.of.take() {
+                Some(sending) => sending,
+                None => match self.next(desk)? {
+                    Some(sending) => sending,
+                    None => return Ok(Step::Last),
+                },
+            };
+            if !sending.remove_verdicts(desk, writes)? || is_full(writes) {
+                self.of = Some(sending);
+                return Ok(Step::More);
+            }
+            sending.remove_conclusion(desk, writes)?;
+            writes.remove(&desk.tables.index, &self.sending);
+            self.forgotten += 1;
+        }
+    }
+
+    fn end(self: Box<Self>, _: &Front, done: Result<()>) {
+        self.reply.send(done.map(|()| self.forgotten)).ok();
+    }
+
+    fn makes_room(&self) -> bool {
+        true
+    }
+}

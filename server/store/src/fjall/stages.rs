@@ -1,0 +1,286 @@
+use std::{collections::HashMap, sync::Arc};
+
+use fjall::Readable;
+use jobtracker_model::JobId;
+use parking_lot::{Mutex, RwLock};
+use roaring::RoaringTreemap;
+
+use super::{
+    coding, failure,
+    ids::{RunsRow, run_end},
+    keys,
+    tables::Tables,
+};
+use crate::{Error, Result, StageId};
+
+/// The stages that are there: those that calls add to, and those whose rows are being removed.
+#[derive(Default)]
+pub struct Stages {
+    known: Mutex<HashMap<StageId, Arc<Stage>>>,
+    /// Those that the writer has not begun to remove.
+    discarded: Mutex<Vec<Arc<Stage>>>,
+}
+
+/// Rows of one tree that have been put aside.
+///
+/// They stand where they belong. What makes them invisible is that the ids of their jobs are in
+/// here, and this is in the [`Hidden`] of the moment that is read at: an id comes here before the
+/// first of its rows is written.
+pub struct Stage {
+    id: StageId,
+    root: JobId,
+    ids: RwLock<RoaringTreemap>,
+    progress: Mutex<Progress>,
+}
+
+struct Progress {
+    fate: Fate,
+    /// Calls that are under way.
+    calls: usize,
+    /// Rows of `index` that tell the ids to the next process.
+    records: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Open,
+    /// A call was not done to its end: it can only be discarded.
+    Broken,
+    Adopted,
+    Discarded,
+}
+
+impl Stages {
+    /// The stages that the last process has left, all of them to be removed.
+    pub fn left(tables: &Tables, snapshot: &fjall::Snapshot) -> Result<Self> {
+        let mut known: HashMap<StageId, Arc<Stage>> = HashMap::new();
+        let (first, last) = keys::all_staged();
+        for row in snapshot.range(&tables.index, first..=last) {
+            let (key, value) = row.into_inner().map_err(failure::reading)?;
+            let (id, record) = keys::staged_record(&key)?;
+            let stage = known.entry(id).or_insert_with(|| Arc::new(Stage::left(id)));
+            coding::decode::<RunsRow>("ids put aside", &value)?.add_to(&mut stage.ids.write());
+            let mut progress = stage.progress.lock();
+            progress.records = progress.records.max(record + 1);
+        }
+        let discarded = known.values().cloned().collect();
+        Ok(Self { known: Mutex::new(known), discarded: Mutex::new(discarded) })
+    }
+
+    /// Begins a call that adds to a stage, which the first one opens.
+    pub fn call(&self, id: StageId, root: JobId) -> Result<Call> {
+        let mut known = self.known.lock();
+        let stage = known.entry(id).or_insert_with(|| Arc::new(Stage::new(id, root)));
+        let mut progress = stage.progress.lock();
+        if progress.fate != Fate::Open || stage.root != root {
+            return Err(not_whole(root));
+        }
+        progress.calls += 1;
+        drop(progress);
+        Ok(Call { stage: Arc::clone(stage), done: false })
+    }
+
+    /// Gives a stage to the commit that adopts it. From here on it cannot be discarded.
+    pub fn adopt(&self, id: StageId, root: JobId) -> Result<Arc<Stage>> {
+        let mut known = self.known.lock();
+        let whole = |stage: &&Arc<Stage>| {
+            let progress = stage.progress.lock();
+            progress.fate == Fate::Open && progress.calls == 0 && stage.root == root
+        };
+        let stage = known.get(&id).filter(whole).cloned().ok_or_else(|| not_whole(root))?;
+        stage.progress.lock().fate = Fate::Adopted;
+        known.remove(&id);
+        Ok(stage)
+    }
+
+    /// Has a stage removed, if it is there; tells whether it was.
+    pub fn discard(&self, id: StageId) -> bool {
+        let Some(stage) = self.known.lock().get(&id).cloned() else { return false };
+        let mut progress = stage.progress.lock();
+        if progress.fate == Fate::Discarded || progress.fate == Fate::Adopted {
+            return false;
+        }
+        progress.fate = Fate::Discarded;
+        drop(progress);
+        self.discarded.lock().push(stage);
+        true
+    }
+
+    /// Those that have been discarded since this was last asked.
+    pub fn take_discarded(&self) -> Vec<Arc<Stage>> {
+        std::mem::take(&mut self.discarded.lock())
+    }
+
+    /// All that are there.
+    pub fn all(&self) -> Vec<Arc<Stage>> {
+        self.known.lock().values().cloned().collect()
+    }
+
+    /// A stage has been removed.
+    pub fn removed(&self, stage: &Stage) {
+        self.known.lock().remove(&stage.id);
+    }
+
+    /// How many there are, and how many jobs are in them.
+    pub fn count(&self) -> (u64, u64) {
+        let all = self.all();
+        (all.len() as u64, all.iter().map(|stage| stage.ids.read().len()).sum())
+    }
+}
+
+impl Stage {
+    fn new(id: StageId, root: JobId) -> Self {
+        let progress = Progress { fate: Fate::Open, calls: 0, records: 0 };
+        Self { id, root, ids: RwLock::default(), progress: Mutex::new(progress) }
+    }
+
+    fn left(id: StageId) -> Self {
+        let progress = Progress { fate: Fate::Discarded, calls: 0, records: 0 };
+        // Whose it was is of no interest any more.
+        Self { id, root: JobId::MIN, ids: RwLock::default(), progress: Mutex::new(progress) }
+    }
+
+    pub fn id(&self) -> StageId {
+        self.id
+    }
+
+    pub fn root(&self) -> JobId {
+        self.root
+    }
+
+    /// Whether calls may add to it.
+    pub fn is_open(&self) -> bool {
+        self.progress.lock().fate == Fate::Open
+    }
+
+    pub fn has(&self, id: JobId) -> bool {
+        self.ids.read().contains(id.get())
+    }
+
+    /// Whether every one of some ids is in it, given those that are about to be.
+    pub fn has_all(&self, mut ids: impl Iterator<Item = JobId>, new: &[JobId]) -> bool {
+        let held = self.ids.read();
+        ids.all(|id| new.binary_search(&id).is_ok() || held.contains(id.get()))
+    }
+
+    /// Takes ids in, which hides their rows once it is in the present's [`Hidden`].
+    pub fn add(&self, ids: &[JobId]) {
+        let mut held = self.ids.write();
+        for id in ids {
+            held.insert(id.get());
+        }
+    }
+
+    /// The largest id.
+    pub fn newest(&self) -> u64 {
+        self.ids.read().max().unwrap_or(0)
+    }
+
+    /// Some ids from a number on, in order.
+    pub fn from(&self, first: u64, count: usize) -> Vec<JobId> {
+        let held = self.ids.read();
+        let mut ids = held.iter();
+        ids.advance_to(first);
+        ids.take(count).filter_map(JobId::new).collect()
+    }
+
+    /// The last of the ids that follow each other from this one on; none if it is not in here.
+    fn run_end(&self, id: u64) -> Option<u64> {
+        let held = self.ids.read();
+        held.contains(id).then(|| run_end(&held, id))
+    }
+
+    /// The number of the next record.
+    pub fn next_record(&self) -> u64 {
+        let mut progress = self.progress.lock();
+        progress.records += 1;
+        progress.records - 1
+    }
+
+    /// How many records there are.
+    pub fn records(&self) -> u64 {
+        self.progress.lock().records
+    }
+}
+
+/// A call that adds to a stage. Unless it is done to its end, the stage is not whole.
+pub struct Call {
+    stage: Arc<Stage>,
+    done: bool,
+}
+
+impl Call {
+    pub fn stage(&self) -> &Arc<Stage> {
+        &self.stage
+    }
+
+    /// Everything of it has been written.
+    pub fn done(mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let mut progress = self.stage.progress.lock();
+        progress.calls -= 1;
+        if !self.done && progress.fate == Fate::Open {
+            progress.fate = Fate::Broken;
+        }
+    }
+}
+
+/// The stages whose jobs are not to be seen.
+#[derive(Clone, Default)]
+pub struct Hidden(Option<Arc<[Arc<Stage>]>>);
+
+impl Hidden {
+    pub fn new(stages: Vec<Arc<Stage>>) -> Self {
+        Self((!stages.is_empty()).then(|| stages.into()))
+    }
+
+    fn stages(&self) -> &[Arc<Stage>] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    pub fn has(&self, id: JobId) -> bool {
+        self.stages().iter().any(|stage| stage.has(id))
+    }
+
+    /// When an id is hidden: one that is not smaller, so that all between are hidden as well.
+    pub fn run_end(&self, id: JobId) -> Option<JobId> {
+        let ends = self.stages().iter().filter_map(|stage| stage.run_end(id.get()));
+        ends.max().and_then(JobId::new)
+    }
+
+    /// The first number from `first` on with `count` numbers that are not hidden.
+    pub fn gap(&self, first: u64, count: u64) -> u64 {
+        let mut free = first;
+        loop {
+            let taken = self.stages().iter().filter_map(|stage| stage.from(free, 1).pop());
+            let Some(taken) = taken.min().filter(|id| id.get() < free.saturating_add(count)) else {
+                return free;
+            };
+            free = self.run_end(taken).unwrap_or(taken).get() + 1;
+        }
+    }
+
+    /// With one more.
+    pub fn with(&self, stage: &Arc<Stage>) -> Self {
+        if self.stages().iter().any(|held| Arc::ptr_eq(held, stage)) {
+            return self.clone();
+        }
+        Self::new(self.stages().iter().chain([stage]).cloned().collect())
+    }
+
+    /// Without some.
+    pub fn without(&self, stages: &[Arc<Stage>]) -> Self {
+        let stays = |held: &&Arc<Stage>| !stages.iter().any(|stage| Arc::ptr_eq(held, stage));
+        Self::new(self.stages().iter().filter(stays).cloned().collect())
+    }
+}
+
+fn not_whole(root: JobId) -> Error {
+    let what = "what was put aside for tree";
+    Error::Unavailable(format!("{what} {root} is not there, or not whole; put it aside again"))
+}

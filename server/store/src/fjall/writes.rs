@@ -1,0 +1,164 @@
+use fjall::{Keyspace, Slice};
+use jobtracker_model::{Category, JobId, State, commit::CommitId};
+use serde::Serialize;
+
+use super::{
+    coding::{self, LineRow},
+    keys::{self, Part},
+    tables::Tables,
+};
+use crate::{Result, RootKey, Row, VerdictRow, view::ChildIndex};
+
+/// What one batch will write.
+pub struct Writes<'a> {
+    tables: &'a Tables,
+    writes: Vec<Write<'a>>,
+    bytes: u64,
+    buffer: Vec<u8>,
+}
+
+/// A row with its value; without one it goes away.
+struct Write<'a> {
+    keyspace: &'a Keyspace,
+    key: Slice,
+    value: Option<Slice>,
+}
+
+impl Write<'_> {
+    /// About how much it takes in the journal.
+    fn bytes(&self) -> u64 {
+        (self.key.len() + self.value.as_ref().map_or(0, |value| value.len()) + 20) as u64
+    }
+}
+
+impl<'a> Writes<'a> {
+    pub fn new(tables: &'a Tables) -> Self {
+        Self { tables, writes: Vec::new(), bytes: 0, buffer: Vec::new() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.writes.len()
+    }
+
+    /// About how much will be, or was, written.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Takes back all but the first `len` rows.
+    pub fn truncate(&mut self, len: usize) {
+        self.bytes -= self.writes.drain(len..).map(|write| write.bytes()).sum::<u64>();
+    }
+
+    /// Writes them and waits until they are durable.
+    pub fn commit(&mut self) -> fjall::Result<()> {
+        // Rows that are neighbours go into the write buffer one after the other, while the way to
+        // them is still in the processor's cache.
+        self.writes.sort_unstable_by(|one, other| {
+            (one.keyspace.id(), &one.key).cmp(&(other.keyspace.id(), &other.key))
+        });
+        let mut batch = self.tables.batch(self.writes.len());
+        for Write { keyspace, key, value } in self.writes.drain(..) {
+            match value {
+                Some(value) => batch.insert(keyspace, key, value),
+                None => batch.remove(keyspace, key),
+            }
+        }
+        batch.commit()
+    }
+
+    pub fn row(&mut self, row: &Row) -> Result<()> {
+        let tables = self.tables;
+        match row {
+            Row::Job { id, origin, definition } => {
+                self.put(&tables.origins, &keys::origin(*id), origin)?;
+                let key = keys::job(origin.parent, *id, Part::Definition);
+                self.put(&tables.jobs, &key, &**definition)
+            }
+            Row::Definition { id, parent, definition } => {
+                let key = keys::job(*parent, *id, Part::Definition);
+                self.put(&tables.jobs, &key, &**definition)
+            }
+            Row::Status { id, parent, before, status } => {
+                self.put(&tables.jobs, &keys::job(*parent, *id, Part::Status), status)?;
+                match parent {
+                    Some(parent) => self.index_child(*parent, *id, *before, status.state),
+                    None if before.is_none() => {
+                        let root = RootKey { time: status.create_time, id: *id };
+                        self.mark(&keys::root(root));
+                    }
+                    None => {}
+                }
+                Ok(())
+            }
+            Row::Change { id, number, change } => {
+                self.put(&tables.history, &keys::change(*id, *number), change)
+            }
+            Row::LogLine { id, line } => {
+                let key = keys::log_line(*id, line.line);
+                self.put(&tables.history, &key, &LineRow::from(line.clone()))
+            }
+            Row::Repeat { id, key, row } => self.put(&tables.history, &keys::repeat(*id, key), row),
+            Row::Attachment { id, key, text } => {
+                let text = text.as_ref().map(|text| coding::encode_text(text, &mut self.buffer));
+                self.push(&tables.history, &keys::attachment(*id, key), text);
+                Ok(())
+            }
+            Row::Verdict { commit, row } => self.verdict(commit, row),
+        }
+    }
+
+    /// A verdict, and where it is found when it is old.
+    pub fn verdict(&mut self, commit: &CommitId, row: &VerdictRow) -> Result<()> {
+        self.mark(&keys::sending(row.time, commit));
+        self.put(&self.tables.index, &keys::verdict(commit, row.verdict.root), row)
+    }
+
+    /// Keeps the lists of unfinished and of failed children in step with a child's state.
+    fn index_child(&mut self, parent: JobId, id: JobId, before: Option<State>, after: State) {
+        let (before, after) = (before.and_then(index_of), index_of(after));
+        if before == after {
+            return;
+        }
+        if let Some(before) = before {
+            self.remove(&self.tables.index, &keys::indexed(before, parent, id));
+        }
+        if let Some(after) = after {
+            self.mark(&keys::indexed(after, parent, id));
+        }
+    }
+
+    pub fn put<T: Serialize>(&mut self, keyspace: &'a Keyspace, key: &[u8], row: &T) -> Result<()> {
+        let value = coding::encode(row, &mut self.buffer)?;
+        self.push(keyspace, key, Some(value));
+        Ok(())
+    }
+
+    /// Puts a row of `index` that has nothing but its key.
+    pub fn mark(&mut self, key: &[u8]) {
+        self.push(&self.tables.index, key, Some(Slice::from([])));
+    }
+
+    pub fn remove(&mut self, keyspace: &'a Keyspace, key: &[u8]) {
+        self.push(keyspace, key, None);
+    }
+
+    fn push(&mut self, keyspace: &'a Keyspace, key: &[u8], value: Option<Slice>) {
+        let write = Write { keyspace, key: Slice::from(key), value };
+        self.bytes += write.bytes();
+        self.writes.push(write);
+    }
+}
+
+/// The index that a child in this state is in.
+pub fn index_of(state: State) -> Option<ChildIndex> {
+    match state.category() {
+        Some(Category::Pending) => Some(ChildIndex::Pending),
+        Some(Category::Failed) => Some(ChildIndex::Failed),
+        Some(Category::Successful) | None => None,
+    }
+}

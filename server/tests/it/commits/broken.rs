@@ -1,0 +1,172 @@
+//! Streams that are none, that break off, or that are too much: a clear problem, and nothing changes.
+
+use futures_util::StreamExt;
+use jobtracker_model::commit::MEDIA_TYPE;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+use super::stream::{stream, tree};
+use crate::harness::{Harness, Reply, STORES};
+
+/// Enough that a part of it is put aside before it ends.
+const MANY: u64 = 20_000;
+
+#[tokio::test]
+async fn a_connection_that_is_cut_leaves_nothing() {
+    for kind in STORES {
+        let harness = Harness::start(kind, |_| {}).await;
+        let bytes = stream(&[(1_000_000, MANY)]);
+        for tenth in 0..10 {
+            let part = &bytes[..bytes.len() * tenth / 10];
+            let mut socket = connect(&harness).await;
+            let head = format!(
+                "PUT /api/v1/commits/cut HTTP/1.1\r\nhost: test\r\ncontent-type: {MEDIA_TYPE}\r\n\
+                 content-length: {}\r\n\r\n",
+                bytes.len()
+            );
+            socket.write_all(head.as_bytes()).await.unwrap();
+            socket.write_all(part).await.unwrap();
+            drop(socket);
+            assert_eq!(harness.below(1_000_000).await, None);
+            assert_eq!(harness.get("/api/v1/jobs/1000001").await.status, 404);
+        }
+        // Sent again under the same name it is applied once; until what was cut is out of the way
+        // the service says so.
+        loop {
+            let reply = harness.send_commit("cut", bytes.clone()).await;
+            if reply.status == 200 {
+                assert_eq!(reply.json()["jobs"], MANY + 1);
+                break;
+            }
+            let code = reply.json()["code"].as_str().unwrap().to_owned();
+            assert!(["commit_in_progress", "contention"].contains(&&*code), "{code}");
+        }
+        assert_eq!(harness.below(1_000_000).await, Some([MANY, MANY * 9 / 10, MANY / 10]));
+        harness.stop().await;
+    }
+}
+
+async fn connect(harness: &Harness) -> TcpStream {
+    let address = harness.url().strip_prefix("http://").unwrap();
+    TcpStream::connect(address).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_not_a_commit_is_refused_with_its_position() {
+    let good = stream(&[(100, 5)]);
+    let mut newer = good.clone();
+    newer[8] = 2;
+    let mut altered = good.clone();
+    let middle = altered.len() / 2;
+    altered[middle] ^= 1;
+    // The tree was whole before the end went missing, so it was applied.
+    let (whole, part) = (Some([5, 5, 0]), None);
+    for (bytes, words, left) in [
+        (b"{}".to_vec(), "Record 0 the stream does not begin with JOBTREES", part),
+        (newer, "version 2", part),
+        (altered, "Record ", part),
+        (Vec::new(), "Record 0", part),
+        (good[..40].to_vec(), "broke off", part),
+        (good[..good.len() - 3].to_vec(), "broke off", whole),
+        ([&good[..], &[1]].concat(), "broke off", whole),
+    ] {
+        let harness = Harness::start(STORES[0], |_| {}).await;
+        let reply = harness.send_commit("bad", bytes).await;
+        reply.assert_problem("invalid_commit");
+        let detail = reply.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(words), "{detail}");
+        assert_eq!(harness.below(100).await, left, "{detail}");
+        harness.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_request_says_has_to_fit() {
+    let harness = Harness::start(STORES[0], |_| {}).await;
+    let good = stream(&[(100, 5)]);
+    let request = harness.request(reqwest::Method::PUT, "/api/v1/commits/c").body(good.clone());
+    let json = request.try_clone().unwrap().header("content-type", "application/json");
+    Reply::of(json).await.assert_problem("unsupported_media_type");
+    Reply::of(request).await.assert_problem("unsupported_media_type");
+    let packed = |encoding| harness.commit("c", good.clone()).header("content-encoding", encoding);
+    Reply::of(packed("br")).await.assert_problem("unsupported_encoding");
+    Reply::of(packed("zstd")).await.assert_problem("unsupported_encoding");
+    Reply::of(packed("gzip")).await.assert_problem("unsupported_encoding");
+    for name in ["..", "a%20b", &"x".repeat(65)] {
+        let reply = harness.send_commit(name, good.clone()).await;
+        assert!([400, 404].contains(&reply.status), "{name}: {}", reply.text());
+    }
+    harness.send_commit("a,b", good.clone()).await.assert_problem("invalid_query");
+    let other_rules = {
+        let mut writer = jobtracker_model::commit::Writer::new(false);
+        tree(&mut writer, 100, 1, true);
+        writer.end();
+        writer.take()
+    };
+    harness.send_commit("c", other_rules).await.assert_problem("other_rules");
+    assert_eq!(harness.below(100).await, None);
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_too_much_is_refused() {
+    let harness = Harness::start(STORES[0], |config| {
+        config.commits.limit_jobs = 100;
+        config.commits.limit_bytes = 1 << 20;
+    })
+    .await;
+    let reply = harness.send_commit("jobs", stream(&[(1000, 100)])).await;
+    reply.assert_problem("commit_too_large");
+    assert!(reply.json()["detail"].as_str().unwrap().contains("100 new jobs"));
+    // A record that repeats for ever, as far as the eye can see: a gigabyte in a few kilobytes.
+    let bomb = zstd::encode_all(std::io::Read::take(std::io::repeat(0), 1 << 30), 1).unwrap();
+    assert!(bomb.len() < 1 << 17);
+    let request = harness.commit("bomb", bomb).header("content-encoding", "zstd");
+    Reply::of(request).await.assert_problem("invalid_commit");
+    let mut long = jobtracker_model::commit::Writer::new(true);
+    tree(&mut long, 2000, 1, true);
+    let mut long = long.take();
+    let line = jobtracker_model::commit::Record::Existing { id: super::stream::id(1) };
+    let mut filler = jobtracker_model::commit::Writer::new(true);
+    filler.write(&line).unwrap();
+    let filler = filler.take().split_off(12).repeat(1 << 19);
+    long.extend(filler);
+    let packed = zstd::encode_all(&*long, 1).unwrap();
+    let request = harness.commit("long", packed).header("content-encoding", "zstd");
+    let reply = Reply::of(request).await;
+    assert!([400, 413].contains(&reply.status), "{}", reply.text());
+    assert_eq!(harness.below(1000).await, None);
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn a_commit_that_falls_silent_is_given_up_and_another_may_come() {
+    let harness = Harness::start(STORES[0], |config| {
+        config.commits.silence_timeout_ms = 200;
+        config.commits.at_once = 1;
+    })
+    .await;
+    let bytes = stream(&[(100, 5)]);
+    let (half, rest) = bytes.split_at(bytes.len() / 2);
+    let (go, gone) = tokio::sync::oneshot::channel::<()>();
+    let half = half.to_vec();
+    let body = futures_util::stream::once(async move { Ok::<_, std::io::Error>(half) }).chain(
+        futures_util::stream::once(async move {
+            // Never comes: the sender is kept until the test has seen the answer.
+            let _ = gone.await;
+            Ok(Vec::new())
+        }),
+    );
+    let request = harness.commit("slow", reqwest::Body::wrap_stream(body));
+    let slow = tokio::spawn(Reply::of(request));
+    // While it is coming in there is no room for another, and it cannot come a second time.
+    while harness.get("/api/v1/commits/slow").await.status == 404 {
+        tokio::task::yield_now().await;
+    }
+    harness.send_commit("other", bytes.clone()).await.assert_problem("overloaded");
+    slow.await.unwrap().assert_problem("request_timeout");
+    drop(go);
+    assert!(!rest.is_empty());
+    let reply = harness.send_commit("slow", bytes.clone()).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    harness.stop().await;
+}

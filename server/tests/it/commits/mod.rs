@@ -1,0 +1,5 @@
+//! Commits of buffered contexts over HTTP: by streams made by hand, and by the real context.
+
+mod broken;
+mod sending;
+mod stream;
