@@ -9,6 +9,7 @@ run walkthrough
 run wait
 run blockers
 run demo -- --once
+run bulk_context -- --jobs 20000
 
 echo 'curl alone:'
 cargo build --quiet --bin jobtracker

@@ -24,12 +24,8 @@ impl Cost {
         Self::one(bytes + text(&definition.options) + text(&definition.source_link))
     }
 
-    pub fn change(
-        message: &Option<String>,
-        reason_code: &Option<String>,
-        change_id: &Option<String>,
-    ) -> Self {
-        let texts = [message, reason_code, change_id];
+    /// A change with these texts.
+    pub fn change(texts: [&Option<String>; 3]) -> Self {
         let length: usize = texts.iter().map(|text| text.as_ref().map_or(0, String::len)).sum();
         let boxed = if texts.iter().any(|text| text.is_some()) { size_of::<Change>() } else { 0 };
         Self::one(size_of::<Noted>() + boxed + length)
@@ -88,7 +84,8 @@ impl Budget {
 
     /// A share, if there is room for it.
     pub fn take(&self, cost: Cost) -> Option<Share<'_>> {
-        let fits = |most: u64, more: u64| move |now: u64| (now + more <= most).then_some(now + more);
+        let fits =
+            |most: u64, more: u64| move |now: u64| (now + more <= most).then_some(now + more);
         let operations = fits(self.most.operations, cost.operations);
         self.operations.fetch_update(SeqCst, SeqCst, operations).ok()?;
         let bytes = fits(self.most.bytes, cost.bytes);

@@ -94,6 +94,17 @@ impl Buffer {
         }
     }
 
+    /// Puts a path of jobs that the service has into the buffer, for what follows in a journal.
+    ///
+    /// # Errors
+    /// See [`TreeState::load_path`].
+    pub fn load_path(&self, path: &[JobNode]) -> Result<()> {
+        let Some(root) = path.last() else { return Ok(()) };
+        let tree = self.tree(root.id).unwrap_or_else(|| Arc::new(Tree::new(root.id)));
+        let mut state = tree.lock();
+        state.load_path(self, &tree, path).map(drop)
+    }
+
     /// Creates a root.
     pub fn plant(&self, creation: Creation) -> Result<Planted> {
         let tree = Arc::new(Tree::new(creation.id));

@@ -55,8 +55,6 @@ impl Ids {
         let mut has_waited = false;
         loop {
             let refilled = self.refilled.notified();
-            tokio::pin!(refilled);
-            refilled.as_mut().enable();
             if let Some(id) = self.take(has_waited)? {
                 return Ok(id);
             }
@@ -84,7 +82,8 @@ impl Ids {
             }
             state.failure = None;
             state.is_refilling = true;
-            let refill = refill(Arc::downgrade(self), Arc::clone(&source.tracker), source.block_size);
+            let refill =
+                refill(Arc::downgrade(self), Arc::clone(&source.tracker), source.block_size);
             tokio::spawn(refill);
         }
         Ok(id)

@@ -21,16 +21,14 @@ pub struct ContextJob {
 impl TreeState {
     pub fn job(&self, slot: u32) -> ContextJob {
         let node = self.nodes.get(slot);
-        let above = |slot: u32| (slot != NONE).then(|| self.nodes.get(slot));
-        let parent = above(node.parent);
         let mut root = node;
-        while let Some(next) = above(root.parent) {
-            root = next;
+        while root.parent != NONE {
+            root = self.nodes.get(root.parent);
         }
         ContextJob {
             node: JobNode {
                 id: node.id,
-                parent: parent.map(|parent| parent.id),
+                parent: self.parent_id(slot),
                 root: root.id,
                 depth: node.depth,
                 status: node.status.clone(),
@@ -62,8 +60,7 @@ impl TreeState {
             last = next;
             next = self.nodes.get(next).next;
         }
-        let next_cursor =
-            (next != NONE).then(|| format!("{last}.{}", slot_id(self, last)));
+        let next_cursor = (next != NONE).then(|| format!("{last}.{}", slot_id(self, last)));
         Ok(Page { items, next_cursor })
     }
 }

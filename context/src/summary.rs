@@ -62,6 +62,9 @@ pub struct Stats {
 pub struct RecoverReport {
     /// Creations, changes, options and lines that had no outcome.
     pub operations: u64,
+    /// Operations that could not be placed because the journal does not have their jobs, as it
+    /// cannot be unless it was damaged. They are lost.
+    pub misplaced: u64,
     /// Bytes at the end of the journal that were not written to their end when the process died.
     pub torn_bytes: u64,
     /// What has become of the operations. Look whether trees were refused.
@@ -75,20 +78,34 @@ impl Flushed {
         self.refused == 0 && self.blocked == 0
     }
 
-    pub(crate) fn add(&mut self, outcome: &CommitOutcome) {
+    pub(crate) fn add_outcome(&mut self, outcome: CommitOutcome) {
         let CommitOutcome { id, trees, applied, refused, jobs, changes, blocked, .. } = outcome;
-        self.commits += 1;
-        self.trees += trees;
-        self.applied += applied;
-        self.refused += refused;
-        self.jobs += jobs;
-        self.changes += changes;
-        self.blocked += blocked;
-        let room = limits::VERDICTS_SHOWN - self.attention.len();
-        self.attention.extend(outcome.attention.iter().take(room).cloned());
-        let attention = *refused > 0 || *blocked > 0;
-        if attention && self.attention_commits.len() < limits::VERDICTS_SHOWN {
-            self.attention_commits.push(id.clone());
-        }
+        let attention = outcome.attention;
+        let attention_commits = if refused > 0 || blocked > 0 { vec![id] } else { Vec::new() };
+        self.add(Self {
+            commits: 1,
+            trees,
+            applied,
+            refused,
+            jobs,
+            changes,
+            blocked,
+            attention,
+            attention_commits,
+        });
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.commits += other.commits;
+        self.trees += other.trees;
+        self.applied += other.applied;
+        self.refused += other.refused;
+        self.jobs += other.jobs;
+        self.changes += other.changes;
+        self.blocked += other.blocked;
+        self.attention.extend(other.attention);
+        self.attention.truncate(limits::VERDICTS_SHOWN);
+        self.attention_commits.extend(other.attention_commits);
+        self.attention_commits.truncate(limits::VERDICTS_SHOWN);
     }
 }

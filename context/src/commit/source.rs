@@ -71,7 +71,9 @@ impl Out {
 fn write(batch: &Batch, applied: &HashSet<JobId>, out: &mut Out) -> Result<(), Stop> {
     for tree in batch.trees.iter().filter(|tree| !applied.contains(&tree.tree.root)) {
         out.write(&Record::Tree { root: tree.tree.root })?;
-        for job in &tree.jobs {
+        // The format wants the jobs that the service has before the new ones.
+        let (old, new): (Vec<_>, Vec<_>) = tree.jobs.iter().partition(|job| job.creation.is_none());
+        for job in old.into_iter().chain(new) {
             write_job(tree, job, out)?;
         }
         out.writer.tree_end();

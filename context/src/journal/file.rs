@@ -18,12 +18,11 @@ pub(crate) struct JournalFile {
     pub file: File,
 }
 
-/// What was found in a journal.
+/// How far a journal could be read.
 pub(crate) struct Found {
-    pub block_updates_after_finish: bool,
     /// Where the last whole entry ends.
     pub end: u64,
-    /// How much stands behind that.
+    /// How much stood behind that.
     pub torn: u64,
 }
 
@@ -58,35 +57,44 @@ impl JournalFile {
         }
     }
 
-    /// Reads it from its begin, up to its end or to where the writing broke off, and leaves it
-    /// ready to be written on there.
+    /// The rule for updates to finished jobs. None: the process died before it had written even
+    /// that.
     ///
     /// # Errors
     /// It is not a journal, or cannot be read.
-    pub fn read(&mut self, mut take: impl FnMut(Entry<'static>)) -> io::Result<Found> {
-        let length = self.file.metadata()?.len();
-        self.file.seek(SeekFrom::Start(0))?;
-        let mut reader = BufReader::with_capacity(256 * 1024, &self.file);
+    pub fn rule(&mut self) -> io::Result<Option<bool>> {
         let mut header = [0; HEADER as usize];
-        if length < HEADER {
-            // It died before it had written even that.
-            return Ok(Found { block_updates_after_finish: true, end: 0, torn: length });
+        self.file.seek(SeekFrom::Start(0))?;
+        if !fill(&mut self.file, &mut header)? {
+            return Ok(None);
         }
-        reader.read_exact(&mut header)?;
-        let (name, rule) = header.split_at(NAME.len());
-        if name != NAME || rule[0] > 1 {
-            let reason = "it is not a journal of a context, or one of another version";
-            return Err(io::Error::new(ErrorKind::InvalidData, reason));
+        match (header.strip_prefix(&NAME), header[NAME.len()]) {
+            (Some(_), 0) => Ok(Some(false)),
+            (Some(_), 1) => Ok(Some(true)),
+            _ => {
+                let reason = "it is not a journal of a context, or one of another version";
+                Err(io::Error::new(ErrorKind::InvalidData, reason))
+            }
         }
+    }
+
+    /// Reads what follows the header, up to the end or to where the writing broke off. That is
+    /// cut off, so that it can be written on.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn entries(&mut self, mut take: impl FnMut(Entry<'static>)) -> io::Result<Found> {
+        self.file.seek(SeekFrom::Start(HEADER))?;
+        let mut reader = BufReader::with_capacity(256 * 1024, &self.file);
         let (mut end, mut body) = (HEADER, Vec::new());
         while let Some(entry) = next(&mut reader, &mut body)? {
             end += (FRAME + body.len()) as u64;
             take(entry);
         }
-        let block_updates_after_finish = rule[0] == 1;
+        let torn = self.file.metadata()?.len() - end;
         self.file.set_len(end)?;
         self.file.seek(SeekFrom::Start(end))?;
-        Ok(Found { block_updates_after_finish, end, torn: length - end })
+        Ok(Found { end, torn })
     }
 
     /// Writes the header of an empty journal.

@@ -158,11 +158,16 @@ impl Journal {
     pub async fn keep_pace(&self) {
         loop {
             let written = self.shared.written.notified();
-            if self.shared.state.lock().bytes.len() < WAITING || self.check().is_err() {
+            if !self.is_behind() || self.check().is_err() {
                 return;
             }
             written.await;
         }
+    }
+
+    /// Whether more waits for the file than should.
+    pub fn is_behind(&self) -> bool {
+        self.shared.state.lock().bytes.len() >= WAITING
     }
 
     /// Whether it has to be emptied before it may grow further.

@@ -77,8 +77,7 @@ impl TreeState {
     }
 
     fn freeze_job(&mut self, slot: u32) -> FrozenJob {
-        let parent = self.nodes.get(slot).parent;
-        let parent = (parent != NONE).then(|| self.nodes.get(parent).id);
+        let parent = self.parent_id(slot);
         let node = self.nodes.get_mut(slot);
         node.is_dirty = false;
         node.in_flight += 1;

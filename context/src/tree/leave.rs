@@ -3,11 +3,7 @@ use crate::buffer::Buffer;
 
 impl TreeState {
     /// A batch with these jobs has an outcome: those that have nothing newer leave the buffer.
-    pub fn settle<'a>(
-        &mut self,
-        buffer: &Buffer,
-        jobs: impl Iterator<Item = &'a FrozenJob>,
-    ) {
+    pub fn settle<'a>(&mut self, buffer: &Buffer, jobs: impl Iterator<Item = &'a FrozenJob>) {
         for job in jobs {
             self.nodes.get_mut(job.slot).in_flight -= 1;
             self.release(buffer, job.slot);

@@ -11,9 +11,9 @@ mod node;
 mod recording;
 
 pub(crate) use arena::{Arena, NONE};
-pub(crate) use freeze::{Frozen, FrozenJob};
+pub(crate) use freeze::{FrozenCreation, FrozenJob};
 pub(crate) use node::{Chain, Node, Note, Noted, Options};
-pub(crate) use recording::{Creation, Recording};
+pub(crate) use recording::{Creation, Planted, Recording};
 
 use jobtracker_model::JobId;
 use parking_lot::{Mutex, MutexGuard};
@@ -71,6 +71,12 @@ impl TreeState {
             self.nodes.get_mut(slot).previous = previous;
         }
         slot
+    }
+
+    /// The parent of a job; none for the root.
+    pub fn parent_id(&self, slot: u32) -> Option<JobId> {
+        let parent = self.nodes.get(slot).parent;
+        (parent != NONE).then(|| self.nodes.get(parent).id)
     }
 
     /// Takes a job out from among its siblings.

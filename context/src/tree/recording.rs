@@ -78,12 +78,7 @@ impl Recording<'_> {
 
     /// Appends a state change, unless the job is finished and such updates are blocked, or the
     /// same change was recorded before.
-    pub fn update(
-        &mut self,
-        change: NewChange,
-        time: Timestamp,
-        cost: Cost,
-    ) -> Result<Updated> {
+    pub fn update(&mut self, change: NewChange, time: Timestamp, cost: Cost) -> Result<Updated> {
         let node = self.state.nodes.get_mut(self.slot);
         let state = node.status.state;
         let hash = change.change_id.is_some().then(|| content_hash(&change));
@@ -112,8 +107,10 @@ impl Recording<'_> {
     pub fn report(&mut self, change: Change, cost: Cost) -> State {
         let (slot, order) = (self.slot, self.next_order());
         let id = self.state.nodes.get(slot).id;
-        self.journal(cost.operations, || {
-            Entry::Changed { id, order, change: Cow::Borrowed(&change) }
+        self.journal(cost.operations, || Entry::Changed {
+            id,
+            order,
+            change: Cow::Borrowed(&change),
         });
         let node = self.state.nodes.get_mut(slot);
         let ripple = node.status.report(id, change.state, change.time);
@@ -130,8 +127,9 @@ impl Recording<'_> {
     pub fn set_options(&mut self, options: Option<String>, cost: Cost) {
         let slot = self.slot;
         let id = self.state.nodes.get(slot).id;
-        self.journal(cost.operations, || {
-            Entry::Options { id, options: options.as_deref().map(Into::into) }
+        self.journal(cost.operations, || Entry::Options {
+            id,
+            options: options.as_deref().map(Into::into),
         });
         let extras = self.state.nodes.get_mut(slot).extras();
         extras.options = Some(options.map(Arc::from));
@@ -149,14 +147,17 @@ impl Recording<'_> {
             return Err(Error::LogFull(id));
         }
         node.status.log_lines += count;
-        self.journal(cost.operations, || {
-            Entry::Lines { id, time, lines: Cow::Borrowed(&lines) }
-        });
+        self.journal(cost.operations, || Entry::Lines { id, time, lines: Cow::Borrowed(&lines) });
         for text in lines {
             self.note(Note::Line { time, text: text.into_boxed_str() });
         }
         self.touch(slot, cost);
         Ok(())
+    }
+
+    /// What comes next has this place, as when it was recorded first.
+    pub fn resume_at(&mut self, order: u64) {
+        self.state.order = order.saturating_sub(1);
     }
 
     /// The place of the next creation or change.

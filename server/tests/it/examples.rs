@@ -22,7 +22,7 @@ async fn run(client: &JobTrackerClient, vector: &Vector) {
 }
 
 /// Compares everything but what fired, which nobody hears of over HTTP.
-async fn check(client: &JobTrackerClient, vector: &Vector) {
+pub async fn check(client: &JobTrackerClient, vector: &Vector) {
     for expected in &vector.expect {
         let id = expected.id;
         let job = client.load(id).await.unwrap();

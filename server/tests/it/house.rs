@@ -16,8 +16,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("jobtracker-store", &["jobtracker-model"]),
     ("jobtracker-engine", &["jobtracker-model", "jobtracker-store"]),
     ("jobtracker-server", &["jobtracker-model", "jobtracker-store", "jobtracker-engine"]),
-    ("jobtracker-benches", &[]),
-    ("jobtracker-examples", &["jobtracker-client", "jobtracker-server", "jobtracker-store"]),
+    ("jobtracker-benches", &["jobtracker-client", "jobtracker-context"]),
+    (
+        "jobtracker-examples",
+        &["jobtracker-client", "jobtracker-context", "jobtracker-server", "jobtracker-store"],
+    ),
 ];
 
 /// Crates that only some packages may know: HTTP belongs to the ends of the wire, a driver to the
@@ -25,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const DOORS: &[(&str, &[&str])] = &[
     ("actix-web", &["jobtracker-server", "jobtracker-benches"]),
     ("reqwest", &["jobtracker-client"]),
-    ("fjall", &["jobtracker-store"]),
+    ("fjall", &["jobtracker-store", "jobtracker-benches"]),
     ("prometheus-client", &["jobtracker-engine", "jobtracker-server"]),
 ];
 

@@ -5,6 +5,7 @@
 mod bad_input;
 mod command_line;
 mod commits;
+mod context;
 mod crowd;
 mod examples;
 mod harness;

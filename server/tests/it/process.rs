@@ -16,8 +16,13 @@ pub struct Process {
 impl Process {
     /// Starts the binary on this data and waits until it listens.
     pub fn start(data: &Path) -> Self {
+        Self::start_at("127.0.0.1:0", data)
+    }
+
+    /// Starts it at an address, so that it can be found again after a restart.
+    pub fn start_at(listen: &str, data: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_jobtracker"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .args(["serve", "--listen", listen, "--data-dir"])
             .arg(data)
             .stdout(Stdio::piped())
             .spawn()
@@ -26,6 +31,11 @@ impl Process {
         let line = lines.next().expect("the service ended before it listened").unwrap();
         let address = line.split("http://").nth(1).unwrap_or_else(|| panic!("{line:?}"));
         Self { child, url: format!("http://{address}") }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap_or(&self.url)
     }
 
     /// A client that tries everything once, so that each answer is known for what it is.

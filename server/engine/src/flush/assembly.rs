@@ -90,7 +90,8 @@ impl Assembly {
     /// The rows that have come out since the last time.
     pub fn take_rows(&mut self) -> Vec<Row> {
         self.bytes = 0;
-        std::mem::take(&mut self.rows)
+        let room = Vec::with_capacity(self.rows.len());
+        std::mem::replace(&mut self.rows, room)
     }
 
     /// Takes a record of the tree. `seen` are the new jobs of the whole commit.

@@ -266,12 +266,7 @@ impl CommitSession {
         if assembly.row_bytes() >= SMALL_TREE {
             let root = assembly.root;
             let stage = stage.get_or_insert_with(|| Stage::open(&self.store, root));
-            stage.put(assembly.take_rows()).await.map_err(|error| match error {
-                // Nobody sees the jobs that are in the way: another commit is bringing them, or what
-                // is left of one that broke off is still there.
-                StoreError::Stale { root } => Error::Contention(root),
-                other => other.into(),
-            })?;
+            stage.put(assembly.take_rows()).await.map_err(in_the_way)?;
         }
         Ok(())
     }
@@ -287,7 +282,10 @@ impl CommitSession {
             Some(Tree::Refused { root, begin, error }) => {
                 self.refuse(root, begin, checksum, &error);
             }
-            Some(Tree::Receiving { assembly, stage }) => {
+            Some(Tree::Receiving { assembly, mut stage }) => {
+                if let Some(stage) = &mut stage {
+                    stage.settle().await.map_err(in_the_way)?;
+                }
                 let (root, begin) = (assembly.root, assembly.begin);
                 let (jobs, changes, bytes) = (assembly.jobs, assembly.changes, assembly.bytes());
                 let (rows, steps) = match assembly.finish() {
@@ -368,6 +366,15 @@ impl CommitSession {
         };
         self.outcome.add(&verdict);
         self.refused.push(VerdictRow { verdict, checksum, time: self.received });
+    }
+}
+
+/// Nobody sees the jobs that are in the way of what is put aside: another commit is bringing them,
+/// or what is left of one that broke off is still there.
+fn in_the_way(error: StoreError) -> Error {
+    match error {
+        StoreError::Stale { root } => Error::Contention(root),
+        other => other.into(),
     }
 }
 

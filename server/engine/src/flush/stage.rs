@@ -1,25 +1,49 @@
-use std::sync::Arc;
+use std::{future::poll_fn, sync::Arc, task::Poll};
 
+use futures_util::future::BoxFuture;
 use jobtracker_model::JobId;
 use jobtracker_store::{Result, Row, StageId, Store};
 
 /// Rows that are put aside in the store. Whoever lets go of it has them thrown away, unless a commit
 /// has adopted them.
+///
+/// The store puts one part aside while the next one is being made.
 pub(crate) struct Stage {
     store: Arc<dyn Store>,
     root: JobId,
     pub id: StageId,
+    under_way: Option<BoxFuture<'static, Result<()>>>,
 }
 
 impl Stage {
     /// Opens one for a tree, under a name that no other stage has.
     pub fn open(store: &Arc<dyn Store>, root: JobId) -> Self {
-        Self { store: Arc::clone(store), root, id: StageId(rand::random()) }
+        let id = StageId(rand::random());
+        Self { store: Arc::clone(store), root, id, under_way: None }
     }
 
-    /// Puts more rows aside.
-    pub async fn put(&self, rows: Vec<Row>) -> Result<()> {
-        self.store.stage(self.id, self.root, rows).await
+    /// Puts more rows aside, once those before are. They are on their way then, no more.
+    pub async fn put(&mut self, rows: Vec<Row>) -> Result<()> {
+        self.settle().await?;
+        let (store, id, root) = (Arc::clone(&self.store), self.id, self.root);
+        let mut putting: BoxFuture<'static, Result<()>> =
+            Box::pin(async move { store.stage(id, root, rows).await });
+        let begun = poll_fn(|context| Poll::Ready(putting.as_mut().poll(context))).await;
+        match begun {
+            Poll::Ready(done) => done,
+            Poll::Pending => {
+                self.under_way = Some(putting);
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until all rows are where they are to be.
+    pub async fn settle(&mut self) -> Result<()> {
+        match self.under_way.take() {
+            Some(putting) => putting.await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) async fn run(fixture: &impl Fixture) {
 
 impl Stage {
     /// Reserves a block, which has to be behind all that were given before.
-    async fn reserve(&self, count: u32, last: &mut u64) -> u64 {
+    pub async fn reserve(&self, count: u32, last: &mut u64) -> u64 {
         let first = self.store.reserve_ids(count).await;
         let first = self.ok(format_args!("{count} ids"), first).get();
         self.holds(format_args!("{first}, given after {last}, is larger"), first > *last);

@@ -83,12 +83,13 @@ impl Stages {
     /// Gives a stage to the commit that adopts it. From here on it cannot be discarded.
     pub fn adopt(&self, id: StageId, root: JobId) -> Result<Arc<Stage>> {
         let mut known = self.known.lock();
-        let whole = |stage: &&Arc<Stage>| {
-            let progress = stage.progress.lock();
-            progress.fate == Fate::Open && progress.calls == 0 && stage.root == root
-        };
-        let stage = known.get(&id).filter(whole).cloned().ok_or_else(|| not_whole(root))?;
-        stage.progress.lock().fate = Fate::Adopted;
+        let stage = known.get(&id).cloned().ok_or_else(|| not_whole(root))?;
+        let mut progress = stage.progress.lock();
+        if progress.fate != Fate::Open || progress.calls > 0 || stage.root != root {
+            return Err(not_whole(root));
+        }
+        progress.fate = Fate::Adopted;
+        drop(progress);
         known.remove(&id);
         Ok(stage)
     }

@@ -126,7 +126,7 @@ impl Writer {
             let Some(first) = first else { break };
             let group = gather(first, &mut intake, &mut held);
             self.guarded(|writer| writer.serve(group));
-            if self.stepped.elapsed() > CHORE_EVERY {
+            if !self.chores.is_empty() && self.stepped.elapsed() > CHORE_EVERY {
                 self.guarded(Self::step);
             }
         }
@@ -253,6 +253,8 @@ impl Writer {
     /// Does a step of the chore whose turn it is, if the engine can take it.
     fn step(&mut self) {
         if !self.may_step() {
+            // It may be behind because its threads have died.
+            self.failed |= !self.tables.is_sound();
             return;
         }
         let Some(mut chore) = self.chores.pop_front() else { return };

@@ -221,6 +221,27 @@ async fn a_full_disk_refuses_what_would_be_put_aside() {
     tree.compare(&store).await.unwrap();
 }
 
+/// The engine's own threads cannot write their files any more.
+#[tokio::test]
+async fn a_disk_that_is_gone_refuses_what_would_be_put_aside() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = disk::open_small(directory.path()).unwrap();
+    std::fs::rename(directory.path().join("db"), directory.path().join("gone")).unwrap();
+    let aside = Aside::new(1000, 9_000);
+    let mut refused = None;
+    for rows in &aside.calls {
+        if let Err(error) = store.stage(STAGE, aside.tree.root, rows.clone()).await {
+            refused = Some(error);
+            break;
+        }
+    }
+    let ends = |error: &Error| matches!(error, Error::Unavailable(_) | Error::OutcomeUnknown(_));
+    assert!(refused.as_ref().is_some_and(ends), "{refused:?}");
+    store.discard(STAGE);
+    assert!(matches!(store.check().await, Err(Error::Unavailable(_))));
+    store.close().await;
+}
+
 /// Puts aside a lot while others commit, with buffers so small that tables are written all the
 /// time; then a part of all that was put aside is adopted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,0 +1,289 @@
+use std::sync::Arc;
+
+use jobtracker_client::{JobTracker, ListPage};
+use jobtracker_model::{Definition, JobId, NewChange, NewJob, NewLogLines, Page, State, Updated};
+
+use crate::{
+    BatchOperation, ContextBuilder, ContextJob, Discarded, Error, Flushed, Result, Stats,
+    budget::{Cost, Share},
+    flush::detached,
+    inner::Inner,
+    tree::{Creation, Planted, Recording},
+};
+
+/// Records jobs and their changes in memory and sends them at once.
+///
+/// A clone is a handle of the same context, and cheap. All of them may be used at the same time,
+/// by any number of tasks. It must be used inside a tokio runtime with time enabled.
+///
+/// # What holds for every method that records
+/// - **Rules**: what can be recorded, and what follows from it, is what the service would say if
+///   everything in the context were committed; also the limits are the same. A job that is not in
+///   the buffer is loaded from the service, with all above it, and stays in the buffer until what
+///   was recorded of it has been sent. If somebody else changes it meanwhile, the service decides
+///   by the rules when the commit arrives, and says so in [`Flushed`].
+/// - **Durable**: with the next successful [`flush`](Self::flush) or
+///   [`commit_and_close`](Self::commit_and_close). With a journal it survives the process before
+///   that: see [`Fsync`](crate::Fsync).
+/// - **Errors**: nothing has been recorded then.
+/// - **Dropped**: a future that is dropped before it is ready has recorded nothing.
+#[derive(Clone)]
+pub struct JobTrackerContext {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl JobTrackerContext {
+    /// A context with the default settings.
+    ///
+    /// # Errors
+    /// See [`ContextBuilder::build`].
+    pub fn new(tracker: Arc<dyn JobTracker>) -> Result<Self> {
+        Self::builder(tracker).build()
+    }
+
+    /// A context to be set up, that sends what it records to this service.
+    pub fn builder(tracker: Arc<dyn JobTracker>) -> ContextBuilder {
+        ContextBuilder::new(tracker)
+    }
+
+    /// Creates a job: a root, or a child of `job.parent`. Its id is final at once.
+    ///
+    /// A job without an id gets one that is reserved for it; that waits for the service only if
+    /// they are used faster than they are reserved. With an id of the caller's, the same job again
+    /// is the job that is there.
+    ///
+    /// # Errors
+    /// As the service would answer: [`Field`](Error::Field),
+    /// [`ParentNotFound`](Error::ParentNotFound), [`ParentIsSelf`](Error::ParentIsSelf),
+    /// [`TooDeep`](Error::TooDeep), [`IdConflict`](Error::IdConflict). Whether the service has
+    /// another job with an id of the caller's turns out only when it is sent.
+    /// [`NoIds`](Error::NoIds), [`IdsUsedUp`](Error::IdsUsedUp), [`Full`](Error::Full),
+    /// [`Load`](Error::Load), [`Closed`](Error::Closed), [`Journal`](Error::Journal).
+    pub async fn create(&self, job: NewJob) -> Result<JobId> {
+        let (id, parent) = (job.id, job.parent);
+        if let Some(id) = id.filter(|id| parent == Some(*id)) {
+            return Err(Error::ParentIsSelf(id));
+        }
+        let definition = Arc::new(job.into_definition()?);
+        let cost = Cost::creation(&definition);
+        let share = self.room(cost).await?;
+        let id = match id {
+            Some(id) => id,
+            None => self.inner.ids.next().await?,
+        };
+        let creation = Creation { id, parent, definition, time: self.inner.now(), cost };
+        let planted = match parent {
+            None => self.inner.buffer.plant(creation)?,
+            Some(parent) => {
+                let create = |at: &mut Recording<'_>| at.create_child(creation);
+                self.at(parent, Error::ParentNotFound(parent), create).await?
+            }
+        };
+        match planted {
+            Planted::New => self.recorded(share),
+            Planted::Taken(creation) => self.compare(creation).await?,
+        }
+        Ok(id)
+    }
+
+    /// Reports a state of a job.
+    ///
+    /// A finished job answers `applied: false` and stays as it is, unless the context is set up
+    /// otherwise. With a change id of the caller's, the same change again changes nothing.
+    ///
+    /// # Errors
+    /// As the service would answer: [`Field`](Error::Field),
+    /// [`StateNotAllowed`](Error::StateNotAllowed), [`JobNotFound`](Error::JobNotFound),
+    /// [`RepeatConflict`](Error::RepeatConflict), [`TooManyChanges`](Error::TooManyChanges).
+    /// [`Full`](Error::Full), [`Load`](Error::Load), [`Closed`](Error::Closed),
+    /// [`Journal`](Error::Journal).
+    pub async fn update(&self, id: JobId, change: NewChange) -> Result<Updated> {
+        change.check()?;
+        if change.state == State::WaitingForActivation {
+            return Err(Error::StateNotAllowed(change.state));
+        }
+        let cost = Cost::change([&change.message, &change.reason_code, &change.change_id]);
+        let share = self.room(cost).await?;
+        let clock = &self.inner.clock;
+        let update = |at: &mut Recording<'_>| at.update(change, clock(), cost);
+        let updated = self.at(id, Error::JobNotFound(id), update).await?;
+        if updated.applied && !updated.repeated {
+            self.recorded(share);
+        }
+        Ok(updated)
+    }
+
+    /// Replaces the options of a job, up to 64 KiB, or takes them away.
+    ///
+    /// # Errors
+    /// [`Field`](Error::Field), [`JobNotFound`](Error::JobNotFound), and those of
+    /// [`update`](Self::update) that have nothing to do with its state.
+    pub async fn update_options(&self, id: JobId, options: Option<String>) -> Result<()> {
+        Definition::check_options(options.as_deref())?;
+        let cost = Cost::options(options.as_deref());
+        let share = self.room(cost).await?;
+        let set = |at: &mut Recording<'_>| {
+            at.set_options(options, cost);
+            Ok(())
+        };
+        self.at(id, Error::JobNotFound(id), set).await?;
+        self.recorded(share);
+        Ok(())
+    }
+
+    /// Appends 1 to 1,000 lines of up to 8 KiB to the log of a job.
+    ///
+    /// # Errors
+    /// [`Field`](Error::Field), [`JobNotFound`](Error::JobNotFound), [`LogFull`](Error::LogFull),
+    /// and those of [`update`](Self::update) that have nothing to do with its state.
+    pub async fn append_log(&self, id: JobId, lines: Vec<String>) -> Result<()> {
+        let lines = NewLogLines { lines, append_id: None };
+        lines.check()?;
+        let lines = lines.lines;
+        let cost = Cost::lines(&lines);
+        let share = self.room(cost).await?;
+        let clock = &self.inner.clock;
+        let append = |at: &mut Recording<'_>| at.append(lines, clock(), cost);
+        self.at(id, Error::JobNotFound(id), append).await?;
+        self.recorded(share);
+        Ok(())
+    }
+
+    /// A job as it is with everything in the buffer: visible state, numbers, times. If nothing in
+    /// the buffer is about it or below it, the service is asked.
+    ///
+    /// # Errors
+    /// [`Load`](Error::Load) if the service could not be asked.
+    pub async fn get(&self, id: JobId) -> Result<Option<ContextJob>> {
+        if let Some(job) = self.inner.buffer.get(id) {
+            return Ok(Some(job));
+        }
+        let path = self.inner.paths.get(id).await?;
+        let node = path.and_then(|path| path.first().cloned());
+        Ok(node.map(|node| ContextJob { node, definition: None, is_buffered: false }))
+    }
+
+    /// A page of the children of a job that are in the buffer, in the order in which they came into
+    /// it: 200 of them, or as many as the page asks for, up to 1,000. Those that only the service
+    /// has are not among them: [`JobTracker::children`] lists these.
+    ///
+    /// # Errors
+    /// [`InvalidCursor`](Error::InvalidCursor), also when the job where the page before ended has
+    /// been sent meanwhile.
+    pub fn children(&self, id: JobId, page: &ListPage) -> Result<Page<ContextJob>> {
+        let children = self.inner.buffer.look(id, |tree, slot| tree.children(slot, page));
+        children.unwrap_or(Ok(Page { items: Vec::new(), next_cursor: None }))
+    }
+
+    /// Sends what is there and goes on. What is recorded meanwhile waits for the next flush.
+    ///
+    /// Everything goes in one commit, unless it is more than a commit may have: then in several, but
+    /// no tree in two of them. For each tree all becomes visible at one instant, or nothing. Jobs
+    /// of which everything has been sent leave the buffer. Several flushes at once wait for each
+    /// other. A flush whose future is dropped goes on.
+    ///
+    /// # Errors
+    /// [`Flush`](Error::Flush) if it could not be sent, or the answer was lost. It is kept then,
+    /// and safe to flush again: nothing is applied twice. [`Refused`](Error::Refused) if all was
+    /// sent and trees were refused, now or by a flush in the background.
+    pub async fn flush(&self) -> Result<Flushed> {
+        detached(Arc::clone(&self.inner).flush()).await
+    }
+
+    /// Sends everything and closes the context: nothing can be recorded any more, by no handle.
+    ///
+    /// It does what [`flush`](Self::flush) does. If it cannot be sent, the context stays open with
+    /// everything in it, so that this can be called again.
+    ///
+    /// # Errors
+    /// Those of [`flush`](Self::flush); after [`Refused`](Error::Refused) the context is closed.
+    pub async fn commit_and_close(&self) -> Result<Flushed> {
+        detached(Arc::clone(&self.inner).commit_and_close()).await
+    }
+
+    /// Throws away what has not been sent and closes the context, the journal included; says how
+    /// much it was. Waits for a flush that is under way.
+    ///
+    /// # Errors
+    /// [`Closed`](Error::Closed) if it was closed before; [`Journal`](Error::Journal).
+    pub async fn close(&self) -> Result<Discarded> {
+        detached(Arc::clone(&self.inner).close()).await
+    }
+
+    /// Makes durable in the journal what has been recorded so far. Without a journal it does
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`Journal`](Error::Journal).
+    pub async fn sync(&self) -> Result<()> {
+        match self.inner.buffer.journal() {
+            Some(journal) => journal.sync().await,
+            None => Ok(()),
+        }
+    }
+
+    /// What is in the context now, and what it has done.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.inner.stats()
+    }
+
+    /// A batch of async work on this context.
+    #[must_use]
+    pub fn batch<T, E>(&self) -> BatchOperation<T, E> {
+        BatchOperation::new(self.clone())
+    }
+
+    /// Records something about a job, which is loaded if it is not in the buffer.
+    async fn at<T>(
+        &self,
+        id: JobId,
+        absent: Error,
+        op: impl FnOnce(&mut Recording<'_>) -> Result<T>,
+    ) -> Result<T> {
+        match self.inner.buffer.at(id, op) {
+            Ok(recorded) => recorded,
+            Err(op) => match self.inner.paths.get(id).await? {
+                Some(path) => self.inner.buffer.at_path(&path, op),
+                None => Err(absent),
+            },
+        }
+    }
+
+    /// Somebody has the id of a new job: it must be the same job.
+    async fn compare(&self, creation: Creation) -> Result<()> {
+        let id = creation.id;
+        let known = self.inner.buffer.look(id, |tree, slot| {
+            let job = tree.nodes.get(slot);
+            let parent = tree.parent_id(slot);
+            job.definition
+                .as_ref()
+                .map(|definition| parent == creation.parent && **definition == *creation.definition)
+        });
+        match known {
+            Some(Some(true)) => Ok(()),
+            Some(Some(false)) => Err(Error::IdConflict(id)),
+            // The service has it, and knows as what it was created. It creates nothing.
+            Some(None) | None => self.inner.compare_there(creation).await,
+        }
+    }
+
+    /// Room for something, when there is some.
+    async fn room(&self, cost: Cost) -> Result<Share<'_>> {
+        match self.inner.try_room(cost)? {
+            Some(share) => Ok(share),
+            None => self.inner.wait_for_room(cost).await,
+        }
+    }
+
+    fn recorded(&self, share: Share<'_>) {
+        share.keep();
+        self.inner.recorded();
+    }
+}
+
+impl std::fmt::Debug for JobTrackerContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JobTrackerContext").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,181 @@
+use std::{
+    future::Future,
+    panic,
+    sync::{
+        Arc,
+        atomic::Ordering::{Relaxed, SeqCst},
+    },
+};
+
+use jobtracker_client::Error as ClientError;
+use jobtracker_model::commit::CommitOutcome;
+use tokio::task::spawn_blocking;
+
+use crate::{
+    Discarded, Error, Flushed, Result,
+    commit::{Batch, Batches, Sending},
+    inner::Inner,
+};
+
+impl Inner {
+    /// Sends what is there, after what earlier flushes have left. Each flush waits for its turn.
+    pub async fn flush(self: Arc<Self>) -> Result<Flushed> {
+        let _turn = self.turn.acquire().await.expect("it is never closed");
+        let mut flushed = std::mem::take(&mut *self.unreported.lock());
+        let sent = self.send_all(&mut flushed).await;
+        match sent {
+            Ok(()) if flushed.refused > 0 => Err(Error::Refused { flushed: Box::new(flushed) }),
+            Ok(()) => Ok(flushed),
+            Err(error) => {
+                self.failed_flushes.fetch_add(1, Relaxed);
+                self.unreported.lock().add(flushed);
+                Err(error)
+            }
+        }
+    }
+
+    /// A flush for which nobody waits: what has become of it is told to whoever asks next.
+    pub async fn flush_unasked(self: Arc<Self>) -> Result<()> {
+        let flushed = match Arc::clone(&self).flush().await {
+            Ok(flushed) => flushed,
+            Err(Error::Refused { flushed }) => {
+                tracing::warn!(refused = flushed.refused, "trees of a context were refused");
+                *flushed
+            }
+            Err(error) => return Err(error),
+        };
+        self.unreported.lock().add(flushed);
+        Ok(())
+    }
+
+    /// Sends everything and lets nothing more in. If it cannot be sent, the context stays open.
+    pub async fn commit_and_close(self: Arc<Self>) -> Result<Flushed> {
+        if !self.buffer.close() {
+            return Err(Error::Closed);
+        }
+        let flushed = Arc::clone(&self).flush().await;
+        if !matches!(flushed, Ok(_) | Err(Error::Refused { .. })) {
+            self.buffer.open_again();
+        }
+        self.budget.room.notify_waiters();
+        flushed
+    }
+
+    /// Throws everything away and lets nothing more in.
+    pub async fn close(self: Arc<Self>) -> Result<Discarded> {
+        if !self.buffer.close() {
+            return Err(Error::Closed);
+        }
+        let turn = self.turn.acquire().await.expect("it is never closed");
+        // What is being recorded at this moment is complete when its tree could be taken.
+        self.seal().await;
+        let mut discarded = Discarded::default();
+        for batch in std::mem::take(&mut *self.queue.lock()) {
+            discarded.operations += batch.cost.operations;
+            if batch.is_in_doubt() {
+                discarded.in_doubt += batch.cost.operations;
+            }
+            self.budget.settle(batch.cost);
+        }
+        self.buffer.clear();
+        if let Some(journal) = self.buffer.journal() {
+            journal.clear();
+            journal.sync().await?;
+        }
+        drop(turn);
+        self.budget.room.notify_waiters();
+        Ok(discarded)
+    }
+
+    async fn send_all(self: &Arc<Self>, flushed: &mut Flushed) -> Result<()> {
+        self.send_queue(flushed).await?;
+        self.seal().await;
+        self.send_queue(flushed).await
+    }
+
+    /// Takes what has been recorded out of the trees.
+    async fn seal(self: &Arc<Self>) {
+        let inner = Arc::clone(self);
+        blocking(move || {
+            let mut batches = Batches::new(&inner.buffer);
+            for tree in inner.buffer.take_listed() {
+                batches.take(&tree);
+            }
+            for batch in batches.finish() {
+                inner.budget.freeze(batch.cost);
+                inner.queue.lock().push_back(Arc::new(batch));
+            }
+        })
+        .await;
+        self.sync_journal().await;
+    }
+
+    /// A commit is sent when the journal knows what is in it: after a crash it must not be sent
+    /// under another name.
+    async fn sync_journal(&self) {
+        if let Some(journal) = self.buffer.journal()
+            && let Err(error) = journal.sync().await
+        {
+            // What is in memory can be sent all the same.
+            tracing::error!(%error, "sending without a journal");
+        }
+    }
+
+    /// Sends what has been taken out, the oldest first. What has no outcome stays.
+    async fn send_queue(self: &Arc<Self>, flushed: &mut Flushed) -> Result<()> {
+        loop {
+            let Some(batch) = self.queue.lock().front().cloned() else { return Ok(()) };
+            let outcome = self.deliver(&batch).await;
+            let outcome = outcome.map_err(|error| Error::Flush(Arc::new(error)))?;
+            flushed.add_outcome(outcome);
+            self.commits.fetch_add(1, Relaxed);
+            let inner = Arc::clone(self);
+            blocking(move || {
+                inner.queue.lock().pop_front();
+                batch.settle(&inner.buffer);
+                inner.budget.settle(batch.cost);
+            })
+            .await;
+        }
+    }
+
+    /// Sends a batch. If it may have arrived before, the service is asked first.
+    async fn deliver(&self, batch: &Arc<Batch>) -> Result<CommitOutcome, ClientError> {
+        let was_in_doubt = batch.in_doubt.swap(true, SeqCst);
+        if was_in_doubt
+            && let Some(outcome) = self.tracker.commit_outcome(&batch.id).await?
+            && outcome.complete
+        {
+            return Ok(outcome);
+        }
+        let source = Arc::new(Sending(Arc::clone(batch)));
+        let sent = self.tracker.commit(&batch.id, source).await;
+        if let Err(error) = &sent {
+            batch.in_doubt.store(was_in_doubt || error.outcome_unknown(), SeqCst);
+        }
+        sent
+    }
+}
+
+/// Runs to its end even if nobody waits for it any more.
+pub(crate) async fn detached<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    match tokio::spawn(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => panic::resume_unwind(panic),
+            // The runtime is being shut down.
+            Err(_) => Err(Error::Closed),
+        },
+    }
+}
+
+/// Does what takes long with many jobs where it holds nobody up.
+async fn blocking(work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = spawn_blocking(work).await
+        && let Ok(panic) = error.try_into_panic()
+    {
+        panic::resume_unwind(panic);
+    }
+}

@@ -1,0 +1,307 @@
+//! A service in memory that takes commits and applies them step by step, in the order in which
+//! they were recorded. Against the real one the context is tested there.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use futures_util::StreamExt;
+use jobtracker_client::{CommitSource, Error, Problem, Result};
+use jobtracker_model::{
+    Change, Definition, IdBlock, JobId, JobNode, ProblemCode, State, Timestamp,
+    commit::{CommitId, CommitOutcome, Item, Reader, Record, Refusal, TreeVerdict},
+    rollup::{Ripple, Status},
+};
+use tokio::sync::Semaphore;
+
+/// What happens to a commit instead of nothing special.
+pub enum Fault {
+    /// It does not arrive.
+    Unreachable,
+    /// It is applied, and the answer is lost.
+    LostReply,
+    /// It is refused as a whole, for good.
+    Invalid,
+}
+
+#[derive(Default)]
+pub struct Service {
+    state: Mutex<Kept>,
+    pub faults: Mutex<VecDeque<Fault>>,
+    /// When it is there, each commit takes a permit before it is answered.
+    pub gate: Option<Semaphore>,
+    pub block: bool,
+}
+
+#[derive(Default)]
+pub struct Kept {
+    pub jobs: BTreeMap<JobId, Job>,
+    pub outcomes: HashMap<CommitId, (Vec<Item>, CommitOutcome)>,
+    /// The commits in the order in which they came, repeated ones too.
+    pub sent: Vec<CommitId>,
+    /// The bytes of each commit as they came last.
+    pub streams: HashMap<CommitId, Vec<u8>>,
+    pub reserved: Vec<u32>,
+    pub paths: Vec<JobId>,
+    pub refuse: HashSet<JobId>,
+    next_id: u64,
+    now: i64,
+}
+
+#[derive(Clone)]
+pub struct Job {
+    pub node: JobNode,
+    pub definition: Definition,
+    pub changes: Vec<State>,
+    pub lines: Vec<String>,
+}
+
+pub fn problem(code: ProblemCode, outcome_unknown: bool) -> Error {
+    let problem = Box::new(Problem::new(code, "It happened."));
+    Error::Problem { code: Some(code), problem, outcome_unknown }
+}
+
+impl Service {
+    pub fn new(block: bool) -> Arc<Self> {
+        Arc::new(Self { block, ..Self::default() })
+    }
+
+    pub fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.state.lock().unwrap()
+    }
+
+    pub fn fail(&self, fault: Fault) {
+        self.faults.lock().unwrap().push_back(fault);
+    }
+
+    pub fn reserve(&self, count: u32) -> IdBlock {
+        let mut kept = self.kept();
+        kept.reserved.push(count);
+        let first = kept.next_id + 1;
+        kept.next_id += u64::from(count);
+        IdBlock { first: JobId::new(first).unwrap(), count }
+    }
+
+    pub fn path_of(&self, id: JobId) -> Result<Vec<JobNode>> {
+        let mut kept = self.kept();
+        kept.paths.push(id);
+        let mut path = Vec::new();
+        let mut next = Some(id);
+        while let Some(id) = next {
+            let job = kept.jobs.get(&id).ok_or(problem(ProblemCode::JobNotFound, false))?;
+            path.push(job.node.clone());
+            next = job.node.parent;
+        }
+        Ok(path)
+    }
+
+    pub async fn take(
+        &self,
+        id: &CommitId,
+        source: Arc<dyn CommitSource>,
+    ) -> Result<CommitOutcome> {
+        if let Some(gate) = &self.gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        let fault = self.faults.lock().unwrap().pop_front();
+        match fault {
+            Some(Fault::Unreachable) => return Err(problem(ProblemCode::Overloaded, false)),
+            Some(Fault::Invalid) => return Err(problem(ProblemCode::InvalidCommit, false)),
+            Some(Fault::LostReply) | None => {}
+        }
+        let chunks: Vec<_> = source.open(&HashSet::new()).collect().await;
+        let stream = chunks.concat();
+        let items = read(&stream);
+        let mut kept = self.kept();
+        kept.sent.push(id.clone());
+        kept.streams.insert(id.clone(), stream);
+        let outcome = match kept.outcomes.get(id) {
+            Some((known, outcome)) => {
+                assert!(*known == items, "the same commit with another content");
+                outcome.clone()
+            }
+            None => kept.apply(id, &items, self.block),
+        };
+        kept.outcomes.insert(id.clone(), (items, outcome.clone()));
+        match fault {
+            Some(Fault::LostReply) => Err(problem(ProblemCode::OutcomeUnknown, true)),
+            _ => Ok(outcome),
+        }
+    }
+}
+
+/// The records of a stream, which must be whole.
+pub fn read(stream: &[u8]) -> Vec<Item> {
+    let mut reader = Reader::default();
+    reader.push(stream);
+    let mut items = Vec::new();
+    while let Some(item) = reader.next_item().unwrap() {
+        items.push(item);
+    }
+    reader.finish().unwrap();
+    items
+}
+
+impl Kept {
+    fn apply(&mut self, id: &CommitId, items: &[Item], block: bool) -> CommitOutcome {
+        let mut outcome = CommitOutcome::new(id.clone());
+        let mut tree: Vec<&Record<'_>> = Vec::new();
+        for item in items {
+            match &item.record {
+                Record::Header { block_updates_after_finish } => {
+                    assert_eq!(*block_updates_after_finish, block);
+                }
+                Record::Tree { .. } => tree = vec![&item.record],
+                Record::TreeEnd { .. } => outcome.add(&self.apply_tree(&tree, block)),
+                Record::End { .. } => outcome.complete = true,
+                other => tree.push(other),
+            }
+        }
+        outcome
+    }
+
+    /// All of a tree, or nothing.
+    fn apply_tree(&mut self, records: &[&Record<'_>], block: bool) -> TreeVerdict {
+        let Record::Tree { root } = records[0] else { panic!("a tree begins with its root") };
+        let mut verdict = TreeVerdict {
+            root: *root,
+            jobs: 0,
+            changes: 0,
+            repeated: 0,
+            blocked: 0,
+            blocked_changes: Vec::new(),
+            refusal: None,
+        };
+        let before = self.jobs.clone();
+        if let Err(code) = self.try_tree(records, block, &mut verdict) {
+            self.jobs = before;
+            let refusal = Refusal { position: 0, code: code.code().into(), detail: String::new() };
+            verdict = TreeVerdict { jobs: 0, changes: 0, refusal: Some(refusal), ..verdict };
+        }
+        verdict
+    }
+
+    fn try_tree(
+        &mut self,
+        records: &[&Record<'_>],
+        block: bool,
+        verdict: &mut TreeVerdict,
+    ) -> Result<(), ProblemCode> {
+        if self.refuse.contains(&verdict.root) {
+            return Err(ProblemCode::TooDeep);
+        }
+        let mut about = verdict.root;
+        let mut steps = Vec::new();
+        for record in records {
+            match record {
+                Record::Job { id, order, .. } => {
+                    about = *id;
+                    steps.push((*order, about, *record));
+                }
+                Record::Existing { id } => about = *id,
+                Record::Change { order, .. } => steps.push((*order, about, *record)),
+                // These have no place in the order; behind everything they do no harm.
+                Record::Options { .. } | Record::LogLine { .. } => {
+                    steps.push((u64::MAX, about, *record));
+                }
+                _ => {}
+            }
+        }
+        steps.sort_by_key(|(order, ..)| *order);
+        for (_, id, record) in steps {
+            self.step(id, record, block, verdict)?;
+        }
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        id: JobId,
+        record: &Record<'_>,
+        block: bool,
+        verdict: &mut TreeVerdict,
+    ) -> Result<(), ProblemCode> {
+        match record {
+            Record::Job { parent, time, definition, .. } => {
+                verdict.jobs += 1;
+                self.create(id, *parent, *time, Definition::clone(definition))
+            }
+            Record::Change { change, .. } => {
+                if self.report(id, change, block)? {
+                    verdict.changes += 1;
+                } else {
+                    verdict.blocked += 1;
+                }
+                Ok(())
+            }
+            Record::Options { options } => {
+                let job = self.jobs.get_mut(&id).ok_or(ProblemCode::JobNotFound)?;
+                job.definition.options = options.as_deref().map(str::to_owned);
+                Ok(())
+            }
+            Record::LogLine { text, .. } => {
+                let job = self.jobs.get_mut(&id).ok_or(ProblemCode::JobNotFound)?;
+                job.lines.push(text.to_string());
+                job.node.status.log_lines += 1;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn create(
+        &mut self,
+        id: JobId,
+        parent: Option<JobId>,
+        time: Timestamp,
+        definition: Definition,
+    ) -> Result<(), ProblemCode> {
+        if self.jobs.contains_key(&id) {
+            return Err(ProblemCode::IdConflict);
+        }
+        let (root, depth) = match parent {
+            None => (id, 0),
+            Some(parent) => {
+                let parent = self.jobs.get(&parent).ok_or(ProblemCode::ParentNotFound)?;
+                (parent.node.root, parent.node.depth + 1)
+            }
+        };
+        let (status, ripple) = Status::created(id, time);
+        let node = JobNode { id, parent, root, depth, status };
+        let changes = vec![State::WaitingToRun];
+        self.jobs.insert(id, Job { node, definition, changes, lines: Vec::new() });
+        self.climb(parent, ripple);
+        Ok(())
+    }
+
+    fn report(&mut self, id: JobId, change: &Change, block: bool) -> Result<bool, ProblemCode> {
+        let job = self.jobs.get_mut(&id).ok_or(ProblemCode::JobNotFound)?;
+        if !job.node.status.accepts_update(block) {
+            return Ok(false);
+        }
+        job.changes.push(change.state);
+        let ripple = job.node.status.report(id, change.state, change.time);
+        let parent = job.node.parent;
+        if !ripple.is_still() {
+            self.climb(parent, ripple);
+        }
+        Ok(true)
+    }
+
+    /// A direct update, as another service sends it. Says whether it was applied.
+    pub fn update(&mut self, id: JobId, state: State, block: bool) -> bool {
+        self.now += 1;
+        let time = Timestamp::from_millis(self.now).unwrap();
+        let change = Change::recorded(jobtracker_model::NewChange::new(state), time);
+        self.report(id, &change, block).unwrap()
+    }
+
+    fn climb(&mut self, parent: Option<JobId>, ripple: Ripple) {
+        let mut up = parent.map(|parent| (parent, ripple));
+        while let Some((id, ripple)) = up {
+            let node = &mut self.jobs.get_mut(&id).unwrap().node;
+            up = node.parent.zip(node.status.absorb(id, &ripple));
+        }
+    }
+}

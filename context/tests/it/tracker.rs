@@ -1,0 +1,108 @@
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jobtracker_client::{
+    AttachmentInfo, Blocker, Change, CommitId, CommitOutcome, CommitSource, Created, IdBlock, Job,
+    JobId, JobNode, JobState, JobTracker, ListJobs, ListPage, LogAppended, LogLine, LogQuery,
+    LogText, NewChange, NewJob, NewLogLines, Page, ProblemCode, Result, RootPage, RootsQuery,
+    State, StateSet, Statistics, TreeVerdict, Updated, Waited,
+};
+
+use crate::service::{Service, problem};
+
+/// What a context asks of a service; nothing else is asked.
+#[async_trait]
+impl JobTracker for Service {
+    async fn reserve_ids(&self, count: u32) -> Result<IdBlock> {
+        Ok(self.reserve(count))
+    }
+    async fn path(&self, id: JobId) -> Result<Vec<JobNode>> {
+        // Whoever else wants it comes meanwhile.
+        tokio::task::yield_now().await;
+        self.path_of(id)
+    }
+    async fn commit(&self, id: &CommitId, source: Arc<dyn CommitSource>) -> Result<CommitOutcome> {
+        self.take(id, source).await
+    }
+    async fn commit_outcome(&self, id: &CommitId) -> Result<Option<CommitOutcome>> {
+        Ok(self.kept().outcomes.get(id).map(|(_, outcome)| outcome.clone()))
+    }
+    async fn create(&self, job: NewJob) -> Result<Created> {
+        let (id, parent) = (job.id.unwrap(), job.parent);
+        let definition = job.into_definition().unwrap();
+        let kept = self.kept();
+        let there = &kept.jobs[&id];
+        if there.definition != definition || there.node.parent != parent {
+            return Err(problem(ProblemCode::IdConflict, false));
+        }
+        let JobNode { root, status, .. } = &there.node;
+        Ok(Created { id, root: *root, created: false, state: status.state })
+    }
+
+    async fn commit_trees(&self, _: &CommitId, _: ListPage) -> Result<Page<TreeVerdict>> {
+        unimplemented!()
+    }
+    async fn create_children(&self, _: JobId, _: Vec<NewJob>) -> Result<Vec<Created>> {
+        unimplemented!()
+    }
+    async fn load(&self, _: JobId) -> Result<Job> {
+        unimplemented!()
+    }
+    async fn state(&self, _: JobId) -> Result<State> {
+        unimplemented!()
+    }
+    async fn states(&self, _: Vec<JobId>) -> Result<Vec<JobState>> {
+        unimplemented!()
+    }
+    async fn update(&self, _: JobId, _: NewChange) -> Result<Updated> {
+        unimplemented!()
+    }
+    async fn update_options(&self, _: JobId, _: Option<String>) -> Result<Job> {
+        unimplemented!()
+    }
+    async fn statistics(&self, _: JobId) -> Result<Statistics> {
+        unimplemented!()
+    }
+    async fn wait(&self, _: JobId, _: StateSet, _: Duration) -> Result<Waited> {
+        unimplemented!()
+    }
+    async fn changes(&self, _: JobId, _: ListPage) -> Result<Page<Change>> {
+        unimplemented!()
+    }
+    async fn children(&self, _: JobId, _: ListJobs) -> Result<Page<Job>> {
+        unimplemented!()
+    }
+    async fn descendants(&self, _: JobId, _: ListJobs) -> Result<Page<Job>> {
+        unimplemented!()
+    }
+    async fn ancestors(&self, _: JobId) -> Result<Vec<Job>> {
+        unimplemented!()
+    }
+    async fn blockers(&self, _: JobId, _: ListPage) -> Result<Page<Blocker>> {
+        unimplemented!()
+    }
+    async fn roots(&self, _: RootsQuery) -> Result<RootPage> {
+        unimplemented!()
+    }
+    async fn append_log(&self, _: JobId, _: NewLogLines) -> Result<LogAppended> {
+        unimplemented!()
+    }
+    async fn log(&self, _: JobId, _: LogQuery) -> Result<Page<LogLine>> {
+        unimplemented!()
+    }
+    async fn log_text(&self, _: JobId, _: LogQuery) -> Result<LogText> {
+        unimplemented!()
+    }
+    async fn attachments(&self, _: JobId) -> Result<Vec<AttachmentInfo>> {
+        unimplemented!()
+    }
+    async fn attachment(&self, _: JobId, _: &str) -> Result<String> {
+        unimplemented!()
+    }
+    async fn put_attachment(&self, _: JobId, _: &str, _: String) -> Result<()> {
+        unimplemented!()
+    }
+    async fn delete_attachment(&self, _: JobId, _: &str) -> Result<()> {
+        unimplemented!()
+    }
+}

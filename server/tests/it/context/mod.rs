@@ -1,0 +1,7 @@
+//! The buffered context against the real service.
+
+mod examples;
+mod faults;
+mod killed;
+mod proxy;
+mod splits;
