@@ -22,7 +22,7 @@ pub fn run(jobs: u64, time: Duration) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let service = Server::jobtracker(folder.path())?;
     let target = Target::new(service.addr, 1);
-    let idle = service.resident_mb()?;
+    let idle = service.memory()?.resident_mb;
     let mut there = 0;
     let mut grow = |size: u64| -> Result<()> {
         while there < size {
@@ -38,10 +38,10 @@ pub fn run(jobs: u64, time: Duration) -> Result<()> {
     grow(SMALL)?;
     let small = creations(&target, time)?;
     grow(MIDDLE)?;
-    let middle_mb = service.resident_mb()?;
+    let middle_mb = service.memory()?.resident_mb;
     grow(jobs)?;
     let large = creations(&target, time)?;
-    let large_mb = service.resident_mb()?;
+    let large_mb = service.memory()?.resident_mb;
     service.kill()?;
     let again = Server::jobtracker(folder.path())?;
     let opened = again.opened_in;

@@ -4,6 +4,7 @@
 use std::{
     cell::Cell,
     net::SocketAddr,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -31,11 +32,13 @@ impl Measured {
 
 /// When a run ends.
 #[derive(Debug, Clone, Copy)]
-pub enum Until {
+pub enum Until<'a> {
     /// After this time.
     Elapsed(Duration),
     /// After this many requests in all.
     Requests(u64),
+    /// When somebody else says so.
+    Told(&'a AtomicBool),
 }
 
 /// Writes the request with this number into the buffer, for the connection with this number.
@@ -46,7 +49,7 @@ pub type Requests<'a> = dyn Fn(&mut Vec<u8>, u64) + 'a;
 pub fn run(
     addr: SocketAddr,
     connections: usize,
-    until: Until,
+    until: Until<'_>,
     request: &Requests,
 ) -> Result<Measured> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -57,6 +60,7 @@ pub fn run(
             let more = match until {
                 Until::Elapsed(time) => begun.elapsed() < time,
                 Until::Requests(count) => next.get() < count,
+                Until::Told(over) => !over.load(Ordering::SeqCst),
             };
             more.then(|| next.replace(next.get() + 1))
         };

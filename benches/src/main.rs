@@ -5,9 +5,12 @@
 //! both. The service answers a write after fdatasync.
 
 mod floors;
+mod flush;
+mod forwarder;
 mod growth;
 mod load;
 mod process;
+mod raw;
 mod rounds;
 mod shapes;
 mod table;
@@ -30,6 +33,9 @@ struct Arguments {
     /// Jobs in the growth, memory and restart measurement; 0 leaves it out.
     #[arg(long, default_value_t = 5_000_000)]
     growth: u64,
+    /// Jobs in the large flush of the buffered context; 0 leaves the context out.
+    #[arg(long, default_value_t = 1_000_000)]
+    flush: u64,
     /// Only this shape, once, against a service that is up at this address; for profiles.
     #[arg(long, requires = "at")]
     only: Option<Shape>,
@@ -69,6 +75,9 @@ fn main() -> Result<()> {
     }
     if arguments.rounds > 0 {
         rounds::run(arguments.rounds, seconds)?;
+    }
+    if arguments.flush > 0 {
+        flush::run(arguments.rounds.max(1), arguments.flush)?;
     }
     if arguments.growth > 0 {
         growth::run(arguments.growth, seconds)?;

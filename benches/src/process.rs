@@ -46,13 +46,9 @@ impl Server {
         Self::start(&std::env::current_exe()?, &["echo"])
     }
 
-    /// Resident memory in MB.
-    pub fn resident_mb(&self) -> Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        Ok(kilobytes.context("the kernel tells the memory of a process")?.trim().parse::<f64>()?
-            / 1024.0)
+    /// What it takes.
+    pub fn memory(&self) -> Result<Memory> {
+        memory_of(self.child.id())
     }
 
     /// Kills it as a power cut would.
@@ -61,6 +57,27 @@ impl Server {
         self.child.wait()?;
         Ok(())
     }
+}
+
+/// The memory of a process.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// Resident now.
+    pub resident_mb: f64,
+    /// The most that ever was.
+    pub peak_mb: f64,
+}
+
+/// What a process takes, as the kernel tells it.
+pub fn memory_of(process: u32) -> Result<Memory> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let megabytes = |name: &str| -> Result<f64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kilobytes = kilobytes.context("the kernel tells the memory of a process")?;
+        Ok(kilobytes.trim().parse::<f64>()? / 1024.0)
+    };
+    Ok(Memory { resident_mb: megabytes("VmRSS:")?, peak_mb: megabytes("VmHWM:")? })
 }
 
 impl Drop for Server {

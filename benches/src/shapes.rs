@@ -29,18 +29,18 @@ impl Target {
     }
 
     /// A root of its own for every creation.
-    pub fn create_roots(&self, connections: usize, until: Until) -> Result<Measured> {
+    pub fn create_roots(&self, connections: usize, until: Until<'_>) -> Result<Measured> {
         run(self.addr, connections, until, &|out, _| create(out, self.id(), None))
     }
 
     /// All under one root.
-    pub fn create_under_one_root(&self, until: Until) -> Result<Measured> {
+    pub fn create_under_one_root(&self, until: Until<'_>) -> Result<Measured> {
         let root = self.create_one(None)?;
         run(self.addr, CONNECTIONS, until, &|out, _| create(out, self.id(), Some(root)))
     }
 
     /// Updates at depth 5 of 200 trees; each one changes numbers in every ancestor.
-    pub fn update_five_levels(&self, until: Until) -> Result<Measured> {
+    pub fn update_five_levels(&self, until: Until<'_>) -> Result<Measured> {
         /// Leaves per tree; each is updated twice.
         const LEAVES: u64 = 500;
         let mut leaves = Vec::new();
@@ -74,7 +74,7 @@ impl Target {
     }
 
     /// One job at a time, of those created last.
-    pub fn get_jobs(&self, until: Until) -> Result<Measured> {
+    pub fn get_jobs(&self, until: Until<'_>) -> Result<Measured> {
         let newest = self.next_id.get() - 1;
         let among = newest.min(20_000);
         run(self.addr, CONNECTIONS, until, &|out, number| {
@@ -85,7 +85,12 @@ impl Target {
     }
 
     /// Pages of 200 children of a wide parent, from all over it.
-    pub fn page_children(&self, parent: u64, cursors: &[String], until: Until) -> Result<Measured> {
+    pub fn page_children(
+        &self,
+        parent: u64,
+        cursors: &[String],
+        until: Until<'_>,
+    ) -> Result<Measured> {
         run(self.addr, 16, until, &|out, number| {
             let cursor = &cursors[(number as usize * 7) % cursors.len()];
             get(out, format_args!("/api/v1/jobs/{parent}/children?limit=200&cursor={cursor}"));
@@ -142,7 +147,7 @@ fn create(out: &mut Vec<u8>, id: u64, parent: Option<u64>) {
 }
 
 /// The trivial server: a body like that of a creation there and back.
-pub fn echo_post(addr: SocketAddr, connections: usize, until: Until) -> Result<Measured> {
+pub fn echo_post(addr: SocketAddr, connections: usize, until: Until<'_>) -> Result<Measured> {
     run(addr, connections, until, &|out, number| {
         post(
             out,
@@ -153,6 +158,6 @@ pub fn echo_post(addr: SocketAddr, connections: usize, until: Until) -> Result<M
 }
 
 /// The trivial server: a GET.
-pub fn echo_get(addr: SocketAddr, until: Until) -> Result<Measured> {
+pub fn echo_get(addr: SocketAddr, until: Until<'_>) -> Result<Measured> {
     run(addr, CONNECTIONS, until, &|out, _| get(out, format_args!("/ping")))
 }

@@ -37,6 +37,7 @@ pub(crate) async fn run(inner: Weak<Inner>, wake: Arc<Notify>, every: Option<Dur
         if let Err(error) = flushed {
             tracing::warn!(%error, "a flush in the background failed; it will be tried again");
             sleep(AFTER_FAILURE).await;
+            wake.notify_one();
         }
     }
 }

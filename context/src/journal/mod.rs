@@ -61,7 +61,7 @@ struct Shared {
 struct State {
     /// What waits for the file.
     bytes: Vec<u8>,
-    /// How much has been appended since the journal was opened.
+    /// How much has been appended since the journal was opened, in bytes and new begins.
     appended: u64,
     /// How much of that has to be durable.
     wanted: u64,
@@ -194,6 +194,8 @@ impl Journal {
     fn begin_anew(&self, state: &mut State) {
         state.bytes.clear();
         state.size = HEADER;
+        // It has to become durable like everything else.
+        state.appended += 1;
         state.restart = true;
         self.shared.work.notify_one();
     }

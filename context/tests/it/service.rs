@@ -27,7 +27,7 @@ pub enum Fault {
 
 #[derive(Default)]
 pub struct Service {
-    state: Mutex<Kept>,
+    pub state: Mutex<Kept>,
     pub faults: Mutex<VecDeque<Fault>>,
     /// When it is there, each commit takes a permit before it is answered.
     pub gate: Option<Semaphore>,
