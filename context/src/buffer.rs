@@ -1,10 +1,10 @@
 use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicBool, Ordering::SeqCst},
+    atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
 };
 
 use dashmap::{DashMap, Entry};
-use jobtracker_model::{JobId, JobNode};
+use jobtracker_model::{JobId, JobNode, Timestamp};
 use parking_lot::Mutex;
 
 use crate::{
@@ -23,10 +23,14 @@ pub(crate) struct Buffer {
     /// The trees that the next flush has to look at.
     listed: Mutex<Vec<Arc<Tree>>>,
     is_closed: AtomicBool,
+    departures: AtomicU64,
     pub block_updates_after_finish: bool,
     /// Set at once, or when it has been read to its end.
     journal: OnceLock<Journal>,
 }
+
+/// Parts of the map, each with a lock; a part is copied when it grows, so they should be small.
+const SHARDS: usize = 64;
 
 /// Where a job is.
 #[derive(Clone)]
@@ -38,9 +42,10 @@ pub(crate) struct Place {
 impl Buffer {
     pub fn new(block_updates_after_finish: bool) -> Self {
         Self {
-            jobs: DashMap::new(),
+            jobs: DashMap::with_shard_amount(SHARDS),
             listed: Mutex::default(),
             is_closed: AtomicBool::new(false),
+            departures: AtomicU64::new(0),
             block_updates_after_finish,
             journal: OnceLock::new(),
         }
@@ -70,8 +75,9 @@ impl Buffer {
         Err(op)
     }
 
-    /// Records something about a job that the service has, at the lower end of this path.
-    pub fn at_path<T, F>(&self, path: &[JobNode], op: F) -> Result<T>
+    /// Records something about a job that the service has, at the lower end of this path. If jobs
+    /// have left the buffer since the path was `begun`, it may be too old, and `op` comes back.
+    pub fn at_path<T, F>(&self, path: &[JobNode], begun: Option<u64>, op: F) -> Result<Result<T>, F>
     where
         F: FnOnce(&mut Recording<'_>) -> Result<T>,
     {
@@ -83,14 +89,21 @@ impl Buffer {
             if state.is_gone {
                 continue;
             }
-            let Some(slot) = state.load_path(self, &tree, path)? else { continue };
+            if begun.is_some_and(|begun| begun != self.departures()) {
+                return Err(op);
+            }
+            let slot = match state.load_path(self, &tree, path) {
+                Ok(Some(slot)) => slot,
+                Ok(None) => continue,
+                Err(error) => return Ok(Err(error)),
+            };
             let recorded = self.record(&tree, &mut state, slot, Some(path), op);
             // It may have come to nothing, or be about another job.
             if state.nodes.get(slot).is_idle() {
                 state.release(self, slot);
                 self.unlist_if_gone(&tree, &mut state);
             }
-            return recorded;
+            return Ok(recorded);
         }
     }
 
@@ -106,10 +119,10 @@ impl Buffer {
     }
 
     /// Creates a root.
-    pub fn plant(&self, creation: Creation) -> Result<Planted> {
+    pub fn plant(&self, creation: Creation, time: Timestamp) -> Result<Planted> {
         let tree = Arc::new(Tree::new(creation.id));
         let mut state = tree.lock();
-        let create = |recording: &mut Recording<'_>| Ok(recording.create(creation, NONE, 0));
+        let create = |recording: &mut Recording<'_>| Ok(recording.create(creation, time, NONE, 0));
         let planted = self.record(&tree, &mut state, NONE, None, create);
         if state.nodes.len() == 0 {
             state.is_gone = true;
@@ -140,6 +153,17 @@ impl Buffer {
 
     pub fn forget(&self, id: JobId) {
         self.jobs.remove(&id);
+    }
+
+    /// How often jobs have left the buffer. What was asked of the service before they did does not
+    /// know what they took with them.
+    pub fn departures(&self) -> u64 {
+        self.departures.load(SeqCst)
+    }
+
+    /// Jobs are about to leave: the service has what was recorded of them.
+    pub fn begin_departure(&self) {
+        self.departures.fetch_add(1, SeqCst);
     }
 
     pub fn len(&self) -> usize {

@@ -32,6 +32,9 @@ pub struct JobTrackerContext {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// How often a path is loaded when jobs leave the buffer meanwhile.
+const RELOADS: u32 = 8;
+
 impl JobTrackerContext {
     /// A context with the default settings.
     ///
@@ -60,30 +63,31 @@ impl JobTrackerContext {
     /// [`NoIds`](Error::NoIds), [`IdsUsedUp`](Error::IdsUsedUp), [`Full`](Error::Full),
     /// [`Load`](Error::Load), [`Closed`](Error::Closed), [`Journal`](Error::Journal).
     pub async fn create(&self, job: NewJob) -> Result<JobId> {
-        let (id, parent) = (job.id, job.parent);
-        if let Some(id) = id.filter(|id| parent == Some(*id)) {
+        let (chosen, parent) = (job.id, job.parent);
+        if let Some(id) = chosen.filter(|id| parent == Some(*id)) {
             return Err(Error::ParentIsSelf(id));
         }
-        let definition = Arc::new(job.into_definition()?);
+        let mut definition = Arc::new(job.into_definition()?);
         let cost = Cost::creation(&definition);
         let share = self.room(cost).await?;
-        let id = match id {
-            Some(id) => id,
-            None => self.inner.ids.next().await?,
-        };
-        let creation = Creation { id, parent, definition, time: self.inner.now(), cost };
-        let planted = match parent {
-            None => self.inner.buffer.plant(creation)?,
-            Some(parent) => {
-                let create = |at: &mut Recording<'_>| at.create_child(creation);
-                self.at(parent, Error::ParentNotFound(parent), create).await?
+        loop {
+            let id = match chosen {
+                Some(id) => id,
+                None => self.inner.ids.next().await?,
+            };
+            match self.plant(Creation { id, parent, definition, cost }).await? {
+                Planted::New => {
+                    self.recorded(share);
+                    return Ok(id);
+                }
+                Planted::Taken(creation) if chosen.is_some() => {
+                    self.compare(creation).await?;
+                    return Ok(id);
+                }
+                // Somebody has chosen an id that was not his.
+                Planted::Taken(creation) => definition = creation.definition,
             }
-        };
-        match planted {
-            Planted::New => self.recorded(share),
-            Planted::Taken(creation) => self.compare(creation).await?,
         }
-        Ok(id)
     }
 
     /// Reports a state of a job.
@@ -158,7 +162,8 @@ impl JobTrackerContext {
         if let Some(job) = self.inner.buffer.get(id) {
             return Ok(Some(job));
         }
-        let path = self.inner.paths.get(id).await?;
+        let since = self.inner.buffer.departures();
+        let path = self.inner.paths.get(id, since).await?;
         let node = path.and_then(|path| path.first().cloned());
         Ok(node.map(|node| ContextJob { node, definition: None, is_buffered: false }))
     }
@@ -229,9 +234,15 @@ impl JobTrackerContext {
     }
 
     /// A batch of async work on this context.
-    #[must_use]
     pub fn batch<T, E>(&self) -> BatchOperation<T, E> {
         BatchOperation::new(self.clone())
+    }
+
+    async fn plant(&self, creation: Creation) -> Result<Planted> {
+        let Inner { buffer, clock, .. } = &*self.inner;
+        let Some(parent) = creation.parent else { return buffer.plant(creation, clock()) };
+        let create = |at: &mut Recording<'_>| at.create_child(creation, clock());
+        self.at(parent, Error::ParentNotFound(parent), create).await
     }
 
     /// Records something about a job, which is loaded if it is not in the buffer.
@@ -241,13 +252,21 @@ impl JobTrackerContext {
         absent: Error,
         op: impl FnOnce(&mut Recording<'_>) -> Result<T>,
     ) -> Result<T> {
-        match self.inner.buffer.at(id, op) {
-            Ok(recorded) => recorded,
-            Err(op) => match self.inner.paths.get(id).await? {
-                Some(path) => self.inner.buffer.at_path(&path, op),
-                None => Err(absent),
-            },
+        let Inner { buffer, paths, .. } = &*self.inner;
+        let mut op = match buffer.at(id, op) {
+            Ok(recorded) => return recorded,
+            Err(op) => op,
+        };
+        for reloads in (0..RELOADS).rev() {
+            let begun = buffer.departures();
+            let Some(path) = paths.get(id, begun).await? else { return Err(absent) };
+            let begun = (reloads > 0).then_some(begun);
+            op = match buffer.at_path(&path, begun, op) {
+                Ok(recorded) => return recorded,
+                Err(op) => op,
+            };
         }
+        unreachable!("the last path is taken as it is")
     }
 
     /// Somebody has the id of a new job: it must be the same job.

@@ -79,6 +79,9 @@ pub enum Error {
         /// Why not.
         source: Arc<ClientError>,
     },
+    /// What the service answered about a job that is not in the buffer makes no sense.
+    #[error("the service's answer is not the path from job {0} to its root")]
+    NotAPath(JobId),
     /// What was recorded could not be sent. It is still here, under the commit id that it had, and
     /// the next flush begins with it; if it did arrive, it is not applied twice.
     #[error("what was recorded could not be sent; it is kept")]

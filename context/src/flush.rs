@@ -9,10 +9,11 @@ use std::{
 
 use jobtracker_client::Error as ClientError;
 use jobtracker_model::commit::CommitOutcome;
-use tokio::task::spawn_blocking;
+use tokio::{sync::SemaphorePermit, task::spawn_blocking};
 
 use crate::{
     Discarded, Error, Flushed, Result,
+    budget::Cost,
     commit::{Batch, Batches, Sending},
     inner::Inner,
 };
@@ -20,7 +21,31 @@ use crate::{
 impl Inner {
     /// Sends what is there, after what earlier flushes have left. Each flush waits for its turn.
     pub async fn flush(self: Arc<Self>) -> Result<Flushed> {
-        let _turn = self.turn.acquire().await.expect("it is never closed");
+        let _turn = self.turn().await;
+        self.flush_in_turn().await
+    }
+
+    /// A flush for which nobody waits: what has become of it is told to whoever asks next.
+    pub async fn flush_unasked(self: Arc<Self>) -> Result<()> {
+        let _turn = self.turn().await;
+        self.flush_in_background().await
+    }
+
+    /// A flush that makes room for this much, unless another one has done so by the time that it
+    /// is its turn.
+    pub async fn flush_for_room(self: Arc<Self>, cost: Cost) -> Result<()> {
+        let _turn = self.turn().await;
+        if self.try_room(cost)?.is_some() {
+            return Ok(());
+        }
+        self.flush_in_background().await
+    }
+
+    async fn turn(&self) -> SemaphorePermit<'_> {
+        self.turn.acquire().await.expect("it is never closed")
+    }
+
+    async fn flush_in_turn(self: &Arc<Self>) -> Result<Flushed> {
         let mut flushed = std::mem::take(&mut *self.unreported.lock());
         let sent = self.send_all(&mut flushed).await;
         match sent {
@@ -34,9 +59,8 @@ impl Inner {
         }
     }
 
-    /// A flush for which nobody waits: what has become of it is told to whoever asks next.
-    pub async fn flush_unasked(self: Arc<Self>) -> Result<()> {
-        let flushed = match Arc::clone(&self).flush().await {
+    async fn flush_in_background(self: &Arc<Self>) -> Result<()> {
+        let flushed = match self.flush_in_turn().await {
             Ok(flushed) => flushed,
             Err(Error::Refused { flushed }) => {
                 tracing::warn!(refused = flushed.refused, "trees of a context were refused");
@@ -66,7 +90,7 @@ impl Inner {
         if !self.buffer.close() {
             return Err(Error::Closed);
         }
-        let turn = self.turn.acquire().await.expect("it is never closed");
+        let turn = self.turn().await;
         // What is being recorded at this moment is complete when its tree could be taken.
         self.seal().await;
         let mut discarded = Discarded::default();

@@ -62,10 +62,6 @@ pub fn unsent_drops() -> u64 {
 }
 
 impl Inner {
-    pub fn now(&self) -> Timestamp {
-        (self.clock)()
-    }
-
     /// Something was recorded; it may be enough for a flush.
     pub fn recorded(&self) {
         if self.auto.at != NEVER {

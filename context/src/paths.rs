@@ -14,8 +14,11 @@ use crate::{Error, Result};
 /// time share the answer.
 pub(crate) struct Paths {
     tracker: Arc<dyn JobTracker>,
-    loads: Arc<Mutex<HashMap<JobId, WeakShared<Load>>>>,
+    loads: Arc<Mutex<Loads>>,
 }
+
+/// The loads under way, by the job and by when they were begun at the earliest.
+type Loads = HashMap<(JobId, u64), WeakShared<Load>>;
 
 type Load = BoxFuture<'static, Result<Arc<[JobNode]>, Arc<ClientError>>>;
 
@@ -24,32 +27,33 @@ impl Paths {
         Self { tracker, loads: Arc::default() }
     }
 
-    /// A job and all above it, if it is there.
-    pub async fn get(&self, id: JobId) -> Result<Option<Arc<[JobNode]>>> {
+    /// A job and all above it, if it is there; not older than `since`, a number of
+    /// [departures](crate::buffer::Buffer::departures).
+    pub async fn get(&self, id: JobId, since: u64) -> Result<Option<Arc<[JobNode]>>> {
         let load = {
             let mut loads = self.loads.lock();
-            let running = loads.get(&id).and_then(WeakShared::upgrade);
+            let running = loads.get(&(id, since)).and_then(WeakShared::upgrade);
             running.unwrap_or_else(|| {
                 // Loads that nobody waited for to their end have not taken themselves out.
                 loads.retain(|_, load| load.upgrade().is_some());
-                let load = self.load(id).shared();
-                loads.extend(load.downgrade().map(|load| (id, load)));
+                let load = self.load(id, since).shared();
+                loads.extend(load.downgrade().map(|load| ((id, since), load)));
                 load
             })
         };
         match load.await {
             Ok(path) if is_path(&path, id) => Ok(Some(path)),
-            Ok(_) => Err(Error::Setup("the tracker's answer is not the path of a job")),
+            Ok(_) => Err(Error::NotAPath(id)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(source) => Err(Error::Load { id, source }),
         }
     }
 
-    fn load(&self, id: JobId) -> Load {
+    fn load(&self, id: JobId, since: u64) -> Load {
         let (tracker, loads) = (Arc::clone(&self.tracker), Arc::clone(&self.loads));
         async move {
             let path = tracker.path(id).await;
-            loads.lock().remove(&id);
+            loads.lock().remove(&(id, since));
             path.map(Arc::from).map_err(Arc::new)
         }
         .boxed()

@@ -5,7 +5,7 @@ use std::{
 };
 
 use jobtracker_client::JobTracker;
-use jobtracker_model::{Change, JobId, commit::CommitId};
+use jobtracker_model::{Change, JobId, Timestamp, commit::CommitId};
 use tokio::task::spawn_blocking;
 
 use crate::{
@@ -107,7 +107,7 @@ impl Replay<'_> {
             Entry::Created { id, parent, order, time, definition } => {
                 let definition = Arc::new(definition.into_owned());
                 let cost = Cost::creation(&definition);
-                self.create(Creation { id, parent, definition, time, cost }, order);
+                self.create(Creation { id, parent, definition, cost }, time, order);
             }
             Entry::Changed { id, order, change } => self.change(id, order, change.into_owned()),
             Entry::Options { id, options } => {
@@ -126,15 +126,15 @@ impl Replay<'_> {
         }
     }
 
-    fn create(&mut self, creation: Creation, order: u64) {
+    fn create(&mut self, creation: Creation, time: Timestamp, order: u64) {
         let (id, cost) = (creation.id, creation.cost);
         let share = self.inner.budget.take_anyway(cost);
         let planted = match creation.parent {
-            None => self.inner.buffer.plant(creation).ok(),
+            None => self.inner.buffer.plant(creation, time).ok(),
             Some(parent) => {
                 let create = |at: &mut Recording<'_>| {
                     at.resume_at(order);
-                    at.create_child(creation)
+                    at.create_child(creation, time)
                 };
                 self.inner.buffer.at(parent, create).ok().and_then(Result::ok)
             }

@@ -7,6 +7,7 @@ use crate::{
     budget::{Cost, Share},
     flush::detached,
     inner::Inner,
+    journal::Journal,
     tree::Creation,
 };
 
@@ -41,7 +42,7 @@ impl Inner {
                 _ if never => return Err(self.full()),
                 WhenFull::Refuse => return Err(self.full()),
                 WhenFull::Wait => room.await,
-                WhenFull::Flush => detached(Arc::clone(self).flush_unasked()).await?,
+                WhenFull::Flush => detached(Arc::clone(self).flush_for_room(cost)).await?,
             }
         }
     }
@@ -81,7 +82,7 @@ impl Inner {
             jobs: self.buffer.len() as u64,
             commits: self.commits.load(Relaxed),
             failed_flushes: self.failed_flushes.load(Relaxed),
-            journal_bytes: self.buffer.journal().map_or(0, |journal| journal.size()),
+            journal_bytes: self.buffer.journal().map_or(0, Journal::size),
         }
     }
 }

@@ -81,6 +81,7 @@ impl Batch {
 
     /// It has an outcome: its jobs leave the buffer, as far as nothing newer is known of them.
     pub fn settle(&self, buffer: &Buffer) {
+        buffer.begin_departure();
         for BatchTree { tree, jobs, .. } in &self.trees {
             // Children leave before their parents, which wait for them.
             for jobs in jobs.rchunks(LEAVING) {

@@ -30,7 +30,6 @@ pub(crate) struct Creation {
     pub id: JobId,
     pub parent: Option<JobId>,
     pub definition: Arc<Definition>,
-    pub time: Timestamp,
     pub cost: Cost,
 }
 
@@ -43,24 +42,30 @@ pub(crate) enum Planted {
 
 impl Recording<'_> {
     /// Creates a child of the job.
-    pub fn create_child(&mut self, creation: Creation) -> Result<Planted> {
+    pub fn create_child(&mut self, creation: Creation, time: Timestamp) -> Result<Planted> {
         let parent = self.state.nodes.get(self.slot);
         if parent.depth >= limits::DEPTH {
             return Err(Error::TooDeep(parent.id));
         }
         let (above, depth) = (self.slot, parent.depth + 1);
-        Ok(self.create(creation, above, depth))
+        Ok(self.create(creation, time, above, depth))
     }
 
     /// Creates a job below a slot, or the root if there is none.
-    pub fn create(&mut self, creation: Creation, above: u32, depth: u32) -> Planted {
+    pub fn create(
+        &mut self,
+        creation: Creation,
+        time: Timestamp,
+        above: u32,
+        depth: u32,
+    ) -> Planted {
         let Slot::Vacant(vacant) = self.buffer.entry(creation.id) else {
             return Planted::Taken(creation);
         };
         let slot = self.state.nodes.next_slot();
         drop(vacant.insert(Place { tree: Arc::clone(self.tree), slot }));
         let order = self.next_order();
-        let Creation { id, parent, definition, time, cost } = creation;
+        let Creation { id, parent, definition, cost } = creation;
         self.journal(cost.operations, || {
             let definition = Cow::Borrowed(&*definition);
             Entry::Created { id, parent, order, time, definition }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use jobtracker_context::Error;
 use jobtracker_model::{Definition, NewChange, ProblemCode, State};
+use tokio::sync::Semaphore;
 
 use crate::{
     recorded::{self, id, job, report, seen, status, time},
@@ -110,6 +111,33 @@ async fn an_id_of_another_tree_is_found_out() {
     let Err(Error::Refused { flushed }) = context.commit_and_close().await else { panic!() };
     assert_eq!((flushed.refused, flushed.applied), (1, 1));
     assert_eq!(service.kept().jobs[&id(3)].changes.len(), 2);
+}
+
+/// A job comes into the buffer, changes and leaves again, while another task waits for the service
+/// to tell of it: what it tells then is too old.
+#[tokio::test]
+async fn an_answer_that_was_overtaken_is_asked_for_again() {
+    let mut service = Arc::into_inner(serving(true)).unwrap();
+    service.slow_path = Some((id(2), Semaphore::new(0)));
+    let service = Arc::new(service);
+    let definition = Definition { name: "below".into(), ..Definition::default() };
+    service.kept().create(id(20), Some(id(2)), time(1), definition).unwrap();
+    let context = recorded::context(&service);
+    let slow = tokio::spawn({
+        let context = context.clone();
+        async move { report(&context, 2, State::Running).await }
+    });
+    while service.kept().paths.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    report(&context, 20, State::RanToCompletion).await;
+    report(&context, 2, State::RanToCompletion).await;
+    context.flush().await.unwrap();
+    service.slow_path.as_ref().unwrap().1.add_permits(2);
+    // The job is finished, as this very context has reported.
+    assert!(!slow.await.unwrap());
+    assert_eq!(service.kept().paths, [id(2), id(20), id(2)]);
+    assert_eq!(context.stats().jobs, 0);
 }
 
 /// Somebody else changes the tree between two loads: the numbers of the buffer do not fit together

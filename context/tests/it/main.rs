@@ -13,6 +13,7 @@ mod existing;
 mod flushes;
 mod ids;
 mod journal;
+mod kills;
 mod limits;
 mod operation;
 mod rules;

@@ -31,6 +31,10 @@ pub struct Service {
     pub faults: Mutex<VecDeque<Fault>>,
     /// When it is there, each commit takes a permit before it is answered.
     pub gate: Option<Semaphore>,
+    /// When it is there, each answer about this job takes a permit before it is given.
+    pub slow_path: Option<(JobId, Semaphore)>,
+    /// Whether it does not tell outcomes, so that a commit has to be sent again.
+    pub is_mute: bool,
     pub block: bool,
 }
 

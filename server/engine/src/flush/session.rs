@@ -6,18 +6,16 @@ use std::{
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jobtracker_model::{
     JobId, Problem, Timestamp,
-    commit::{CommitId, CommitOutcome, Item, Record, Refusal, TreeVerdict},
+    commit::{CommitOutcome, Item, Record, Refusal, TreeVerdict},
     limits,
 };
-use jobtracker_store::{
-    CommitRow, Error as StoreError, PageLimit, Store, VerdictRow, VerdictsQuery, Wanted,
-};
-use parking_lot::Mutex;
+use jobtracker_store::{CommitRow, Error as StoreError, Store, VerdictRow, Wanted};
 use roaring::RoaringTreemap;
 
 use super::{
     Stage, TreeFlush,
     assembly::{Assembly, There},
+    begin::Place,
 };
 use crate::{
     Engine, Error, Result,
@@ -32,18 +30,6 @@ const LOOKED_UP: usize = 512;
 /// Trees of one commit that are on their way to the store at once, and their bytes, about.
 const TREES_AT_ONCE: usize = 256;
 const BYTES_AT_ONCE: usize = 8 * 1024 * 1024;
-
-/// What begins when a commit comes in.
-#[derive(Debug)]
-pub enum Begun {
-    /// It was complete already: this is what became of it.
-    Concluded(CommitOutcome),
-    /// It may come in.
-    Session(Box<CommitSession>),
-}
-
-/// The commits that come in at this moment.
-pub(crate) type CommitsUnderWay = Arc<Mutex<HashSet<CommitId>>>;
 
 /// A commit that comes in, record by record.
 ///
@@ -96,78 +82,27 @@ struct Landed {
     done: Result<TreeVerdict>,
 }
 
-/// A commit's place among those under way.
-struct Place {
-    id: CommitId,
-    all: CommitsUnderWay,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.all.lock().remove(&self.id);
-    }
-}
-
-impl Engine {
-    /// Begins to take in a commit, unless it is complete already.
-    ///
-    /// # Errors
-    /// The same commit is coming in on another connection; the store cannot be asked.
-    pub async fn begin_commit(&self, id: CommitId) -> Result<Begun> {
-        let all = self.commits_under_way();
-        if !all.lock().insert(id.clone()) {
-            return Err(Error::CommitInProgress(id));
-        }
-        let place = Place { id: id.clone(), all };
-        let store = self.store();
-        if let Some(row) = store.get_commit(&id).await? {
-            return Ok(Begun::Concluded(row.outcome));
-        }
-        let options = self.options();
-        let session = CommitSession {
-            applied: applied(&*store, &id).await?,
-            engine: self.clone(),
-            store,
+impl CommitSession {
+    pub(super) fn new(engine: Engine, place: Place, applied: HashMap<JobId, VerdictRow>) -> Self {
+        let options = engine.options();
+        Self {
+            store: engine.store(),
+            outcome: CommitOutcome::new(place.id.clone()),
+            engine,
             place,
             block_updates_after_finish: options.block_updates_after_finish,
             received: (options.clock)(),
             most_jobs: options.commit_jobs,
+            applied,
             roots: HashSet::new(),
             seen: RoaringTreemap::new(),
             tree: None,
             flying: FuturesUnordered::new(),
             flying_bytes: 0,
-            outcome: CommitOutcome::new(id),
             refused: Vec::new(),
-        };
-        Ok(Begun::Session(Box::new(session)))
-    }
-
-    /// Whether a commit is coming in at this moment.
-    #[must_use]
-    pub fn is_taking_in(&self, id: &CommitId) -> bool {
-        self.commits_under_way().lock().contains(id)
-    }
-}
-
-/// The trees of a commit that were applied when it was sent before.
-async fn applied(store: &dyn Store, id: &CommitId) -> Result<HashMap<JobId, VerdictRow>> {
-    let mut applied = HashMap::new();
-    let mut after = None;
-    loop {
-        let limit = PageLimit::items(limits::PAGE);
-        let query = VerdictsQuery { commit: id.clone(), after, limit };
-        let page = store.list_verdicts(query).await?;
-        let rows = page.items.into_iter().filter(|row| row.verdict.is_applied());
-        applied.extend(rows.map(|row| (row.verdict.root, row)));
-        if page.next.is_none() {
-            return Ok(applied);
         }
-        after = page.next;
     }
-}
 
-impl CommitSession {
     /// Takes records that follow those before.
     ///
     /// # Errors

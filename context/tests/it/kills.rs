@@ -1,0 +1,93 @@
+use std::{fs, sync::Arc};
+
+use jobtracker_context::{Fsync, JobTrackerContext};
+use jobtracker_model::{NewChange, testing::NaiveTree};
+use proptest::prelude::*;
+use tokio::{sync::Semaphore, task::yield_now};
+
+use crate::{
+    recorded::{self, id, job},
+    service::{Fault, Service},
+    streams::REPORTED,
+};
+
+type Steps = Vec<(prop::sample::Index, usize)>;
+
+/// Records, flushes with every luck, and is killed; what its journal has is sent then, and
+/// everything is there once.
+async fn check(block: bool, is_mute: bool, steps: Steps) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let gate = Some(Semaphore::new(0));
+    let service = Arc::new(Service { block, is_mute, gate, ..Service::default() });
+    let gate = || service.gate.as_ref().unwrap();
+    let builder = recorded::builder(&service).journal(&path).fsync(Fsync::OnCall);
+    let context = builder.build().unwrap();
+    let mut naive = NaiveTree::default();
+    let mut count = 0;
+    for (pick, what) in steps {
+        let pick = (count > 0).then(|| pick.index(count as usize) as u64 + 1);
+        match (pick, REPORTED.get(what)) {
+            (Some(pick), Some(state)) => {
+                let change = NewChange::new(*state);
+                if context.update(id(pick), change).await.unwrap().applied {
+                    naive.append(id(pick), *state);
+                }
+            }
+            (Some(_), None) if what <= 9 => {
+                service.faults.lock().unwrap().extend(match what {
+                    6 => Some(Fault::LostReply),
+                    7 => Some(Fault::Unreachable),
+                    _ => None,
+                });
+                gate().add_permits(1);
+                let flushed = context.flush().await;
+                // Nobody has taken the permit if there was nothing to send.
+                assert!(flushed.is_ok() || what <= 7);
+            }
+            // A flush that does not come to its end while the next things are recorded.
+            (Some(_), None) if what == 10 && context.stats().in_flight == 0 => {
+                let flush = tokio::spawn({
+                    let context = context.clone();
+                    async move { context.flush().await }
+                });
+                yield_now().await;
+                drop(flush);
+            }
+            (pick, _) => {
+                let parent = pick.filter(|_| what != 11);
+                count += 1;
+                context.create(job(count, parent)).await.unwrap();
+                naive.create(id(count), parent.map(id));
+            }
+        }
+    }
+    context.sync().await.unwrap();
+    let copy = folder.path().join("copy");
+    fs::copy(&path, &copy).unwrap();
+    service.faults.lock().unwrap().clear();
+    gate().add_permits(1000);
+    let report = JobTrackerContext::recover(Arc::clone(&service) as _, &copy).await.unwrap();
+    assert_eq!((report.misplaced, report.torn_bytes, report.flushed.refused), (0, 0, 0));
+    assert_eq!(report.flushed.blocked, 0);
+    let kept = service.kept();
+    assert_eq!(kept.jobs.len(), naive.ids().count());
+    for (id, job) in &kept.jobs {
+        let truth = naive.job(*id);
+        assert_eq!((&job.changes, job.node.status.state), (&truth.changes, truth.state), "{id}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn what_was_recorded_arrives_once(
+        block: bool,
+        is_mute: bool,
+        steps in prop::collection::vec((any::<prop::sample::Index>(), 0..14usize), 1..50),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(check(block, is_mute, steps));
+    }
+}

@@ -1,0 +1,82 @@
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use jobtracker_model::{
+    JobId,
+    commit::{CommitId, CommitOutcome},
+    limits,
+};
+use jobtracker_store::{PageLimit, Store, VerdictRow, VerdictsQuery};
+use parking_lot::Mutex;
+
+use super::CommitSession;
+use crate::{Engine, Error, Result};
+
+/// What begins when a commit comes in.
+#[derive(Debug)]
+pub enum Begun {
+    /// It was complete already: this is what became of it.
+    Concluded(CommitOutcome),
+    /// It may come in.
+    Session(Box<CommitSession>),
+}
+
+/// The commits that come in at this moment.
+pub(crate) type CommitsUnderWay = Arc<Mutex<HashSet<CommitId>>>;
+
+/// A commit's place among those under way.
+pub(super) struct Place {
+    pub id: CommitId,
+    all: CommitsUnderWay,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.id);
+    }
+}
+
+impl Engine {
+    /// Begins to take in a commit, unless it is complete already.
+    ///
+    /// # Errors
+    /// The same commit is coming in on another connection; the store cannot be asked.
+    pub async fn begin_commit(&self, id: CommitId) -> Result<Begun> {
+        let all = self.commits_under_way();
+        if !all.lock().insert(id.clone()) {
+            return Err(Error::CommitInProgress(id));
+        }
+        let place = Place { id: id.clone(), all };
+        let store = self.store();
+        if let Some(row) = store.get_commit(&id).await? {
+            return Ok(Begun::Concluded(row.outcome));
+        }
+        let applied = applied(&*store, &id).await?;
+        Ok(Begun::Session(Box::new(CommitSession::new(self.clone(), place, applied))))
+    }
+
+    /// Whether a commit is coming in at this moment.
+    #[must_use]
+    pub fn is_taking_in(&self, id: &CommitId) -> bool {
+        self.commits_under_way().lock().contains(id)
+    }
+}
+
+/// The trees of a commit that were applied when it was sent before.
+async fn applied(store: &dyn Store, id: &CommitId) -> Result<HashMap<JobId, VerdictRow>> {
+    let mut applied = HashMap::new();
+    let mut after = None;
+    loop {
+        let limit = PageLimit::items(limits::PAGE);
+        let query = VerdictsQuery { commit: id.clone(), after, limit };
+        let page = store.list_verdicts(query).await?;
+        let rows = page.items.into_iter().filter(|row| row.verdict.is_applied());
+        applied.extend(rows.map(|row| (row.verdict.root, row)));
+        if page.next.is_none() {
+            return Ok(applied);
+        }
+        after = page.next;
+    }
+}
