@@ -59,7 +59,8 @@ pub trait Store: Send + Sync + 'static {
     /// Puts rows of new jobs aside. More calls add more.
     ///
     /// A job comes with its [`Row::Job`], in this call or one that was answered before, and may
-    /// have no row that is there already. It is durable at the latest when the commit is that
+    /// have no row that is there already. While its id is still held by a stage that was discarded,
+    /// the call waits. It is durable at the latest when the commit is that
     /// adopts it.
     ///
     /// # Errors

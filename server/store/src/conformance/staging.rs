@@ -20,6 +20,7 @@ pub(super) async fn run<F: Fixture>(fixture: &F) {
     refused(fixture).await;
     adoptions(fixture).await;
     discarded(fixture).await;
+    put_aside_again(fixture).await;
     left_open(fixture).await;
     dropped(fixture).await;
     at_one_instant(fixture).await;
@@ -142,6 +143,26 @@ async fn discarded(fixture: &impl Fixture) {
     stage.compare().await;
     stage.commit_once_free(|forest| (60..80).for_each(|child| forest.child(child, 51))).await;
     stage.compare_pages().await;
+    stage.finish(fixture).await;
+}
+
+/// What was discarded may be put aside again at once: that waits until the ids are free.
+async fn put_aside_again(fixture: &impl Fixture) {
+    let mut stage = planted("what is put aside again", fixture).await;
+    let several = |forest: &mut Forest| {
+        forest.root(50);
+        (51..600).for_each(|child| forest.child(child, 50));
+        forest.reports(State::Running, &[51, 599]);
+    };
+    let (first, _) = stage.parted(1, 4, several);
+    stage.put_aside(&first).await;
+    stage.store.discard(first.id);
+    let (second, forest) = stage.parted(2, 3, several);
+    stage.put_aside(&second).await;
+    stage.unseen(&second.ids()).await;
+    stage.ok("an adoption", stage.adopt(&second).await);
+    stage.forest = forest;
+    stage.compare().await;
     stage.finish(fixture).await;
 }
 

@@ -4,7 +4,7 @@
 //! caller's thread and decides what "now" is; `readers` answer the rest from a snapshot (`view`);
 //! one `writer` turns all waiting commits into one `group`, which is one durable batch (`writes`).
 //! Between groups it goes on with the `chores`, long work that is done in steps: `stages` are rows
-//! that are there and hidden, `put_aside` writes them and `clean` removes those that were discarded;
+//! that are there and hidden, `put_aside` writes them and `clean` removes the discarded ones;
 //! `conclude` and `forget` look after commits that were sent. `keys` and `coding` are the format of
 //! the rows, `ids` that of sets of ids, `tables` the tuning of the engine. `place`, `journal` and
 //! `tail` look after the directory before the engine may touch it; `space` keeps the disk from

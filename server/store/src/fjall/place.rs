@@ -17,8 +17,8 @@ const TABLES: &str = "db";
 const TABLES_NEW: &str = "db.new";
 /// What is before the number in the format file.
 const NAME: &str = "jobtracker fjall ";
-/// The format that this program writes, and the newest that it reads. Format 2 has rows that are put
-/// aside, which a program that knows format 1 would take for rows like any others; it reads 1 too.
+/// The format that this program writes, and the newest that it reads. Format 2 has rows that are
+/// put aside, which a program that knows only format 1 would take for rows like any others.
 const KNOWN: u32 = 2;
 /// What may be in a directory that is to become a store: what a first start left that did not get
 /// to its end, and what file systems put there.

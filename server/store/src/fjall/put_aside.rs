@@ -35,8 +35,9 @@ impl PutAside {
         Self { call, rows, at: None, reply, _permit: permit }
     }
 
-    /// Takes the ids, unless one of them is taken or a row belongs to another job.
-    fn hide(&self, desk: &Desk) -> Result<()> {
+    /// Takes the ids, unless one of them is taken or a row belongs to another job. False: one of them
+    /// is about to be free.
+    fn hide(&self, desk: &Desk) -> Result<bool> {
         let stage = self.call.stage();
         let stale = || Error::Stale { root: stage.root() };
         let mut new: Vec<JobId> = self.rows.iter().filter_map(created).collect();
@@ -45,6 +46,9 @@ impl PutAside {
             return Err(stale());
         }
         for id in &new {
+            if desk.moment.hidden.is_leaving(*id) {
+                return Ok(false);
+            }
             if desk.moment.is_taken(desk.tables, *id)? {
                 return Err(stale());
             }
@@ -56,7 +60,7 @@ impl PutAside {
         }
         stage.add(&new);
         desk.front.hide(stage);
-        Ok(())
+        Ok(true)
     }
 
     /// The next jobs, and the record of them.
@@ -96,7 +100,9 @@ impl Chore for PutAside {
         }
         let (mut jobs, mut others) = match self.at {
             Some(at) => at,
-            None => self.hide(desk).map(|()| (0, 0))?,
+            None if self.hide(desk)? => (0, 0),
+            // What removes them gets its turn before this does again.
+            None => return Ok(Step::More),
         };
         jobs = self.jobs(jobs, desk, writes)?;
         if jobs == self.rows.len() {

@@ -154,6 +154,10 @@ impl Stage {
         self.progress.lock().fate == Fate::Open
     }
 
+    fn is_discarded(&self) -> bool {
+        self.progress.lock().fate == Fate::Discarded
+    }
+
     pub fn has(&self, id: JobId) -> bool {
         self.ids.read().contains(id.get())
     }
@@ -246,6 +250,11 @@ impl Hidden {
 
     pub fn has(&self, id: JobId) -> bool {
         self.stages().iter().any(|stage| stage.has(id))
+    }
+
+    /// Whether an id is hidden only until a stage that was discarded is gone.
+    pub fn is_leaving(&self, id: JobId) -> bool {
+        self.stages().iter().any(|stage| stage.is_discarded() && stage.has(id))
     }
 
     /// When an id is hidden: one that is not smaller, so that all between are hidden as well.

@@ -60,7 +60,8 @@ impl Tables {
         Ok(Self { database, jobs, origins, history, index })
     }
 
-    /// An empty batch that is durable once it is committed.
+    /// An empty batch that is durable once it is committed. Every batch is, even where nobody waits
+    /// for it: a power cut may tear the last batch of the journal and no earlier one.
     pub fn batch(&self, capacity: usize) -> OwnedWriteBatch {
         OwnedWriteBatch::with_capacity(self.database.clone(), capacity)
             .durability(Some(PersistMode::SyncData))
