@@ -23,8 +23,8 @@
 //!   token, time-outs, the overall deadline, retries, rate limit.
 //! - [`ListPage`], [`ListJobs`], [`RootsQuery`] and [`LogQuery`] say which part of a list; every
 //!   list also comes as an [`ItemStream`].
-//! - [`JobTracker::commit`] sends whole trees at once, from a [`CommitSource`]; the buffered context
-//!   of `jobtracker-context` is one.
+//! - [`JobTracker::commit`] sends whole trees at once, from a [`CommitSource`]; the buffered
+//!   context of `jobtracker-context` has one.
 //! - [`Error`] is why a call failed: by [`ProblemCode`] if the service said so.
 //! - The rest are the words of the service, from `jobtracker-model`.
 //!

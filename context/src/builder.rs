@@ -144,8 +144,8 @@ impl ContextBuilder {
     }
 
     /// Writes what is recorded to this file too, so that it can be
-    /// [recovered](JobTrackerContext::recover) when the process is killed. The file is created if it
-    /// is not there. It is emptied whenever everything that was recorded has an outcome, and is
+    /// [recovered](JobTrackerContext::recover) when the process is killed. The file is created if
+    /// it is not there. It is emptied whenever everything that was recorded has an outcome, and is
     /// never deleted.
     pub fn journal(mut self, path: impl AsRef<Path>) -> Self {
         self.journal = Some(path.as_ref().to_owned());
@@ -158,8 +158,8 @@ impl ContextBuilder {
         self
     }
 
-    /// How large the journal may grow, in bytes, before it has to be emptied; 4 GiB by default. Past
-    /// it the buffer counts as full until everything in it has been sent.
+    /// How large the journal may grow, in bytes, before it has to be emptied; 4 GiB by default.
+    /// Past it the buffer counts as full until everything in it has been sent.
     pub fn max_journal_bytes(mut self, bytes: u64) -> Self {
         self.journal_bytes = bytes;
         self

@@ -182,10 +182,10 @@ impl JobTrackerContext {
 
     /// Sends what is there and goes on. What is recorded meanwhile waits for the next flush.
     ///
-    /// Everything goes in one commit, unless it is more than a commit may have: then in several, but
-    /// no tree in two of them. For each tree all becomes visible at one instant, or nothing. Jobs
-    /// of which everything has been sent leave the buffer. Several flushes at once wait for each
-    /// other. A flush whose future is dropped goes on.
+    /// Everything goes in one commit, unless it is more than a commit may have: then in several,
+    /// but no tree in two of them. For each tree all becomes visible at one instant, or nothing.
+    /// Jobs of which everything has been sent leave the buffer. Several flushes at once wait for
+    /// each other. A flush whose future is dropped goes on.
     ///
     /// # Errors
     /// [`Flush`](Error::Flush) if it could not be sent, or the answer was lost. It is kept then,
