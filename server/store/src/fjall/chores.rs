@@ -22,6 +22,11 @@ pub trait Chore: Send {
     /// Hears that the last step is durable and seen, or what went wrong.
     fn end(self: Box<Self>, front: &Front, done: Result<()>);
 
+    /// Whether it is done in one step that costs no more than a commit, so that it may go with one.
+    fn is_short(&self) -> bool {
+        false
+    }
+
     /// Whether it makes room on the disk in the end, so that it may go on when that is rare.
     fn makes_room(&self) -> bool {
         false

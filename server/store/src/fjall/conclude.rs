@@ -12,6 +12,9 @@ use super::{
 };
 use crate::{CommitRow, Result, VerdictRow};
 
+/// Refused trees of a conclusion that goes with a commit.
+const SHORT: usize = 16;
+
 /// Writes verdicts on refused trees, then that the commit is complete.
 pub struct Conclude {
     row: CommitRow,
@@ -45,6 +48,10 @@ impl Chore for Conclude {
             }
         }
         Ok(Step::More)
+    }
+
+    fn is_short(&self) -> bool {
+        self.refused.len() <= SHORT
     }
 
     fn end(self: Box<Self>, _: &Front, done: Result<()>) {

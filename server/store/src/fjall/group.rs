@@ -4,6 +4,7 @@ use fjall::Readable;
 use jobtracker_model::JobId;
 
 use super::{
+    chores::{Chore, Desk},
     failure,
     front::{Changed, Front, Moment},
     keys,
@@ -64,6 +65,13 @@ impl<'a> Group<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Takes in the one step of a short chore.
+    pub fn add_step(&mut self, desk: &Desk<'a>, chore: &mut dyn Chore) -> Result<()> {
+        let before = self.writes.len();
+        let planned = chore.plan(desk, &mut self.writes);
+        planned.map(drop).inspect_err(|_| self.writes.truncate(before))
     }
 
     /// The version that a tree has; none when this group changes it already.

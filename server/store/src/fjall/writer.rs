@@ -154,8 +154,10 @@ impl Writer {
         let moment = front.now();
         let stages = Arc::clone(&self.stages);
         let mut plan = Group::new(&tables, &front, &stages, &moment);
+        let desk = Desk { tables: &tables, front: &front, moment: &moment };
         let mut commits = Vec::new();
         let mut reservations = Vec::new();
+        let mut short: Vec<(Box<dyn Chore>, Result<()>)> = Vec::new();
         for work in group {
             match work {
                 Work::Commit { commits: trees, reply } => {
@@ -165,6 +167,10 @@ impl Writer {
                 Work::Reserve { count, reply } => reservations.push((reply, count)),
                 // Nobody may be there to hear it.
                 Work::Check { reply } => drop(reply.send(ready.clone())),
+                Work::Chore(mut chore) if chore.is_short() => {
+                    let planned = ready.clone().and_then(|()| plan.add_step(&desk, &mut *chore));
+                    short.push((chore, planned));
+                }
                 Work::Chore(chore) => self.chores.push_back(chore),
                 Work::Discarded | Work::Close => {}
             }
@@ -179,6 +185,9 @@ impl Writer {
             self.meters.count(&answers, &written);
             let answers = answers.into_iter().map(|answer| answer.and(written.clone())).collect();
             reply.send(answers).ok();
+        }
+        for (chore, planned) in short {
+            chore.end(&front, planned.and(written.clone()));
         }
         for (reply, first) in reservations {
             reply.send(first.and_then(|first| written.clone().map(|()| first))).ok();
