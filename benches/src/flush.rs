@@ -1,6 +1,7 @@
 //! The buffered context: how fast it records, and how fast a flush becomes visible.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -65,7 +66,7 @@ pub fn run(rounds: usize, jobs: u64) -> Result<()> {
     Ok(())
 }
 
-fn context(addr: std::net::SocketAddr) -> Result<JobTrackerContext> {
+fn context(addr: SocketAddr) -> Result<JobTrackerContext> {
     let tracker = JobTrackerClient::new(format!("http://{addr}"))?;
     Ok(JobTrackerContext::new(Arc::new(tracker))?)
 }
@@ -119,7 +120,7 @@ async fn large(seen: &mut Seen, jobs: u64, raw: f64) -> Result<()> {
     Ok(())
 }
 
-async fn flush(addr: std::net::SocketAddr, jobs: u64) -> Result<(Duration, JobId)> {
+async fn flush(addr: SocketAddr, jobs: u64) -> Result<(Duration, JobId)> {
     let context = context(addr)?;
     let root = context.create(NewJob::new("crawl")).await?;
     children(&context, root, jobs).await?;
@@ -129,11 +130,22 @@ async fn flush(addr: std::net::SocketAddr, jobs: u64) -> Result<(Duration, JobId
     Ok((begun.elapsed(), root))
 }
 
-/// Many small trees from many contexts at once: jobs per second.
+/// Many small trees from many contexts at once.
 async fn small(seen: &mut Seen) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let service = Server::jobtracker(folder.path())?;
-    let tracker = Arc::new(JobTrackerClient::new(format!("http://{}", service.addr))?);
+    // Once to warm up, as the other shapes do.
+    small_trees(service.addr).await?;
+    let rate = small_trees(service.addr).await?;
+    seen.small.push(rate);
+    let large = 1e6 / seen.large.last().copied().unwrap_or(f64::NAN);
+    seen.small_ratio.push(rate / large);
+    Ok(())
+}
+
+/// Jobs per second.
+async fn small_trees(addr: SocketAddr) -> Result<f64> {
+    let tracker = Arc::new(JobTrackerClient::new(format!("http://{addr}"))?);
     let mut contexts = Vec::new();
     for _ in 0..CONTEXTS {
         let context = JobTrackerContext::new(tracker.clone())?;
@@ -153,9 +165,20 @@ async fn small(seen: &mut Seen) -> Result<()> {
     }
     let rate = jobs as f64 / begun.elapsed().as_secs_f64();
     ensure!(jobs == CONTEXTS * TREES * JOBS_OF_TREE, "everything was applied");
-    seen.small.push(rate);
-    let large = 1e6 / seen.large.last().copied().unwrap_or(f64::NAN);
-    seen.small_ratio.push(rate / large);
+    Ok(rate)
+}
+
+/// One of the two flushes, again and again, against a service that is up; for profiles.
+pub fn run_one(jobs: u64, addr: SocketAddr, time: Duration) -> Result<()> {
+    let runtime = Runtime::new()?;
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        let rate = match jobs {
+            0 => runtime.block_on(small_trees(addr))?,
+            _ => jobs as f64 / runtime.block_on(flush(addr, jobs))?.0.as_secs_f64(),
+        };
+        eprintln!("{rate:.0} jobs/s");
+    }
     Ok(())
 }
 

@@ -56,6 +56,8 @@ enum Shape {
     Get,
     Page,
     Batch,
+    SmallFlush,
+    LargeFlush,
 }
 
 #[derive(Subcommand)]
@@ -71,7 +73,11 @@ fn main() -> Result<()> {
     }
     let seconds = Duration::from_secs_f64(arguments.seconds);
     if let (Some(shape), Some(at)) = (arguments.only, arguments.at) {
-        return rounds::run_one(shape, at, arguments.first_id, seconds);
+        return match shape {
+            Shape::SmallFlush => flush::run_one(0, at, seconds),
+            Shape::LargeFlush => flush::run_one(arguments.flush, at, seconds),
+            _ => rounds::run_one(shape, at, arguments.first_id, seconds),
+        };
     }
     if arguments.rounds > 0 {
         rounds::run(arguments.rounds, seconds)?;

@@ -102,15 +102,19 @@ pub(crate) fn wanted(group: &[Submitted]) -> Wanted {
             Operation::PutAttachment { id, key, .. } | Operation::DeleteAttachment { id, key } => {
                 wanted.attachments.insert((*id, key.clone()));
             }
-            Operation::Flush(tree) => want_tree(&mut wanted, tree),
+            Operation::Flush(tree) => want_tree(&mut wanted, tree, submitted.attempts),
         }
     }
     wanted
 }
 
-fn want_tree(wanted: &mut Wanted, tree: &TreeFlush) {
+fn want_tree(wanted: &mut Wanted, tree: &TreeFlush, attempts: u32) {
     wanted.verdicts.insert((tree.commit.clone(), tree.root));
-    wanted.paths.extend(tree.created());
+    if attempts > 0 {
+        // That the new jobs were not there was seen when the tree came in. If one of them is by now,
+        // the store has refused the first attempt, and this one finds out which.
+        wanted.paths.extend(tree.created());
+    }
     for Step { id, what, .. } in &tree.steps {
         wanted.paths.insert(*id);
         match what {

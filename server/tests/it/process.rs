@@ -38,6 +38,13 @@ impl Process {
         self.url.strip_prefix("http://").unwrap_or(&self.url)
     }
 
+    /// The most memory that it ever had, as the kernel tells it.
+    pub fn peak_memory(&self) -> String {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).unwrap_or_default();
+        status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("unknown").to_owned()
+    }
+
     /// A client that tries everything once, so that each answer is known for what it is.
     pub fn client(&self) -> JobTrackerClient {
         JobTrackerClient::builder(&self.url).retry(RetryPolicy::never()).build().unwrap()

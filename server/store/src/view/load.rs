@@ -35,6 +35,10 @@ pub fn load(view: &dyn View, wanted: &Wanted) -> Result<Loaded> {
         }
     }
     for (commit, root) in &wanted.verdicts {
+        // Nothing has been applied to a tree that is not there.
+        if wanted.paths.contains(root) && !loaded.nodes.contains_key(root) {
+            continue;
+        }
         if let Some(row) = view.verdict(commit, *root)?
             && row.verdict.is_applied()
         {

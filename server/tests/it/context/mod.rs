@@ -3,5 +3,6 @@
 mod examples;
 mod faults;
 mod killed;
+mod million;
 mod proxy;
 mod splits;
