@@ -121,9 +121,28 @@ fn the_format_is_pinned() {
     assert_eq!(part(0), "020001");
     assert_eq!(part(1), "0301ac02");
     assert_eq!(part(2), "1b02ac0200ac020a016e07637261776c6572020161016201027b7d00");
-    assert_eq!(part(3), "1904ad02060e010e736f2066617220736f20676f6f6400010163");
-    assert_eq!(part(4), "0c070101fe9da8a0d68ad09a07");
+    assert_eq!(part(3), "1904ad02020e010e736f2066617220736f20676f6f6400010163");
+    assert_eq!(part(4), "0d070101e8ced5b490d89399b001");
     assert_eq!(part(5), "020801");
+}
+
+/// The example in the description of the format.
+#[test]
+fn the_example_is_a_stream() {
+    let definition = Cow::Owned(Definition { name: "n".into(), ..Definition::default() });
+    let job = Record::Job { id: id(300), parent: None, order: 1, time: time(5), definition };
+    let change = Change::recorded(NewChange::new(State::Faulted), time(7));
+    let change = Record::Change { order: 2, change: Cow::Owned(change) };
+    let (bytes, begins) = written(&[Record::Tree { root: id(300) }, job, change]);
+    let text = include_str!("../src/commit/mod.rs");
+    let lines = text.lines().skip_while(|line| !line.contains("4a4f")).take(5);
+    let hex: String = lines
+        .flat_map(|line| line.trim_start_matches("//! ").split("  ").next())
+        .flat_map(str::chars)
+        .filter(|letter| !letter.is_whitespace())
+        .collect();
+    let begin: String = bytes[..begins[4]].iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, begin);
 }
 
 #[test]

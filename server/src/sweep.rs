@@ -25,11 +25,14 @@ impl Sweep {
     /// Sweeps now and then, until the service stops.
     pub async fn run(self, mut stopping: watch::Receiver<bool>) {
         loop {
-            if let Err(error) = self.tick(clock::now()).await {
-                tracing::warn!(%error, "old commits cannot be forgotten now");
-            }
+            let round = async {
+                if let Err(error) = self.tick(clock::now()).await {
+                    tracing::warn!(%error, "old commits cannot be forgotten now");
+                }
+                tokio::time::sleep(EVERY).await;
+            };
             tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
+                () = round => {}
                 // An error means that the server has gone, which is as good as stopping.
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             }

@@ -11,7 +11,9 @@
 //! milliseconds since 1970) are zigzag-coded first: 0, −1, 1, −2 become 0, 1, 2, 3. A checksum is
 //! such a number too. A text is its length in bytes and its UTF-8; an optional value is a byte 0,
 //! or a byte 1 and the value; a list is its length and its items; a truth value is a byte, 0 or 1.
-//! (This is the format "postcard"; see its specification for more.)
+//! (This is the format "postcard"; see its specification for more.) A state is its number: 1
+//! WaitingToRun, 2 Faulted, 3 RanToCompletion, 4 Running, 5 WaitingForChildrenToComplete, 7 Warning;
+//! WaitingForActivation cannot be reported.
 //!
 //! | kind | record | fields |
 //! |---|---|---|
@@ -36,12 +38,31 @@
 //! **order** is the place of a creation or change among all of its tree, in the order in which they
 //! were recorded: larger for what came later, each number once. The changes of a job follow in that
 //! order, and a child has a larger one than its parent. The creation of a job counts as its first
-//! change and is not told again. The **checksum** is XXH3 (64 bits) over all bytes from the length
-//! of the tree record up to the length of the end-of-tree record.
+//! change and is not told again. The **checksum** is XXH3 (64 bits, seed 0) over all bytes from the
+//! length of the tree record, that included, up to the length of the end-of-tree record, that not
+//! included.
 //!
 //! A new job's changes are taken as they were recorded; whoever records them keeps the rules, and
-//! says in the header whether updates to finished jobs were blocked. A change to an existing job is
-//! subject to the rules at the moment of the commit.
+//! says in the header whether updates to finished jobs were blocked. A change id may stand once on a
+//! job. A change to an existing job is subject to the rules at the moment of the commit. The creation
+//! of a job that the service has, just so, is passed over; nothing may be said of it then, but it may
+//! get children.
+//!
+//! The body may be compressed (`Content-Encoding: zstd` or `gzip`). The limits are in [`limits`]: of
+//! texts and depth as everywhere, and those whose names begin with `COMMIT_`.
+//!
+//! # An example
+//! A tree with the root 300, named "n", that failed at its first change:
+//!
+//! ```text
+//! 4a4f425452454553 01                    JOBTREES, version 1
+//! 02 00 01                               header: updates to finished jobs are blocked
+//! 03 01 ac02                             tree 300
+//! 0c 02 ac02 00 01 0a 01 6e 00 00 00 00  job 300, no parent, order 1, time 5, "n", nothing else
+//! 07 04 02 02 0e 00 00 00                change: order 2, Faulted, time 7, nothing else
+//! ```
+//!
+//! and then the end of the tree with the checksum of its three records, and the end (`02 08 01`).
 
 mod id;
 mod outcome;

@@ -78,6 +78,20 @@ pub struct Refusal {
 }
 
 impl TreeVerdict {
+    /// A tree that was applied, with nothing in it so far.
+    #[must_use]
+    pub fn new(root: JobId) -> Self {
+        Self {
+            root,
+            jobs: 0,
+            changes: 0,
+            repeated: 0,
+            blocked: 0,
+            blocked_changes: Vec::new(),
+            refusal: None,
+        }
+    }
+
     /// Whether the tree was applied.
     #[must_use]
     pub fn is_applied(&self) -> bool {

@@ -40,6 +40,7 @@ pub enum Record<'a> {
         /// The place among what was recorded in the tree.
         order: u64,
         /// The change with its time.
+        #[serde(with = "numbered")]
         change: Cow<'a, Change>,
     },
     /// Other options for the job; the last ones count.
@@ -68,4 +69,32 @@ pub enum Record<'a> {
         /// How many trees it had.
         trees: u64,
     },
+}
+
+/// A change with the number of its state, which is what other languages know it by.
+mod numbered {
+    use std::borrow::Cow;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    use crate::{Change, State, Timestamp};
+
+    type Fields<T> = (u8, Timestamp, Option<T>, Option<T>, Option<T>);
+
+    pub fn serialize<S: Serializer>(change: &Change, serializer: S) -> Result<S::Ok, S::Error> {
+        let Change { state, time, message, reason_code, change_id } = change;
+        let fields: Fields<&String> =
+            (state.number(), *time, message.as_ref(), reason_code.as_ref(), change_id.as_ref());
+        fields.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Cow<'static, Change>, D::Error> {
+        let (number, time, message, reason_code, change_id): Fields<String> =
+            Deserialize::deserialize(deserializer)?;
+        let state = State::from_number(number);
+        let state = state.ok_or_else(|| de::Error::custom("there is no state with this number"))?;
+        Ok(Cow::Owned(Change { state, time, message, reason_code, change_id }))
+    }
 }

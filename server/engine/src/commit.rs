@@ -240,7 +240,7 @@ impl Committer {
             let subject = submitted.operation.subject();
             let root = subject.and_then(|id| match space.origin(id) {
                 Some(origin) => Some(origin.root),
-                None => self.line.unborn(id),
+                None => self.line.unborn(id).or_else(|| submitted.operation.own_root()),
             });
             free.extend(match root {
                 Some(root) => self.line.park(root, submitted),
@@ -265,7 +265,14 @@ impl Committer {
         let mut again = Vec::new();
         for Applied { mut submitted, root, outcome, became } in flight.applied {
             let moved = match root.and_then(|root| failed.get(&root)) {
-                Some(StoreError::Stale { .. }) => true,
+                Some(StoreError::Stale { .. }) => {
+                    // An id that the engine chose may be one that has been put aside, and so may those
+                    // behind it.
+                    if submitted.operation.renew_ids() && submitted.attempts > 0 {
+                        self.ids = IdLease::default();
+                    }
+                    true
+                }
                 Some(error) => {
                     answer(submitted, Err(error.clone().into()));
                     continue;

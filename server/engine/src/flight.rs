@@ -47,7 +47,9 @@ impl Flight {
                 let mut became = Vec::new();
                 let outcome = apply(&mut space, &submitted.operation, rules, &mut became);
                 let subject = submitted.operation.subject();
-                let root = subject.and_then(|id| space.origin(id)).map(|origin| origin.root);
+                let found = subject.and_then(|id| space.origin(id)).map(|origin| origin.root);
+                // What has been put aside is not in the workspace, and its tree is known all the same.
+                let root = found.or_else(|| submitted.operation.own_root());
                 Applied { submitted, root, outcome, became }
             })
             .collect();
@@ -109,7 +111,7 @@ pub(crate) fn wanted(group: &[Submitted]) -> Wanted {
 }
 
 fn want_tree(wanted: &mut Wanted, tree: &TreeFlush, attempts: u32) {
-    wanted.verdicts.insert((tree.commit.clone(), tree.root));
+    wanted.verdicts.insert((tree.commit().clone(), tree.root));
     if attempts > 0 {
         // That the new jobs were not there was seen when the tree came in. If one of them is by now,
         // the store has refused the first attempt, and this one finds out which.

@@ -57,7 +57,9 @@ impl Line {
 
     /// Notes that these trees are in a commit now, which creates these jobs.
     pub fn occupy(&mut self, roots: &[JobId], created: &[(JobId, JobId)]) {
-        self.busy.extend(roots.iter().map(|root| (*root, Vec::new())));
+        for root in roots {
+            self.busy.entry(*root).or_default();
+        }
         self.unborn.extend(created.iter().copied());
     }
 

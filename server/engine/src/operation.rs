@@ -155,6 +155,16 @@ impl Operation {
         }
     }
 
+    /// The tree that it belongs to, if that can be told without looking: its job need not be one
+    /// that anybody sees yet.
+    pub fn own_root(&self) -> Option<JobId> {
+        match self {
+            Self::Flush(tree) => Some(tree.root),
+            Self::Create { parent: None, jobs } => jobs.first().and_then(|job| job.id),
+            _ => None,
+        }
+    }
+
     /// The jobs that it creates, as far as they have ids.
     pub fn created(&self) -> impl Iterator<Item = JobId> {
         let (jobs, tree) = match self {
@@ -194,6 +204,14 @@ impl Operation {
         jobs.iter_mut().find(ours).map(|job| job.id = None).is_some()
     }
 
+    /// Takes away all ids that the engine had chosen, so that it is tried again with others; says
+    /// whether there were any.
+    pub fn renew_ids(&mut self) -> bool {
+        let Self::Create { jobs, .. } = self else { return false };
+        let ours = jobs.iter_mut().filter(|job| job.id_is_ours);
+        ours.map(|job| job.id = None).count() > 0
+    }
+
     /// About how much memory it holds, for the bounds of the queue and of a group.
     pub fn bytes(&self) -> usize {
         /// What an operation costs besides its texts.
@@ -226,9 +244,14 @@ impl Creation {
     }
 
     fn bytes(&self) -> usize {
-        let Definition { name, created_by, tags, options, source_link } = &*self.definition;
-        let optional = [options, source_link].map(|text| text.as_ref().map_or(0, String::len));
-        let tags: usize = tags.iter().map(|tag| tag.len() + 24).sum();
-        256 + name.len() + created_by.len() + tags + optional.iter().sum::<usize>()
+        256 + definition_bytes(&self.definition)
     }
+}
+
+/// About how much memory the texts of a definition take.
+pub(crate) fn definition_bytes(definition: &Definition) -> usize {
+    let Definition { name, created_by, tags, options, source_link } = definition;
+    let optional = [options, source_link].map(|text| text.as_ref().map_or(0, String::len));
+    let tags: usize = tags.iter().map(|tag| tag.len() + 24).sum();
+    name.len() + created_by.len() + tags + optional.iter().sum::<usize>()
 }

@@ -23,7 +23,8 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     within("commits.limit_bytes", commits.limit_bytes, 1 << 16, 1 << 40)?;
     within("commits.at_once", commits.at_once, 1, 1_000)?;
     within("commits.silence_timeout_ms", commits.silence_timeout_ms, 100, 600_000)?;
-    within("commits.keep_hours", commits.keep_hours, 24, 24 * 366)?;
+    within("commits.receive_timeout_ms", commits.receive_timeout_ms, 1_000, 86_400_000)?;
+    within("commits.keep_hours", commits.keep_hours, 25, 24 * 366)?;
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log.filter) {
         return Err(bad("log.filter", format!("is not a filter: {error}")));
     }

@@ -130,11 +130,19 @@ pub struct CommitsConfig {
     pub at_once: usize,
     /// How long one may be silent while it comes in.
     pub silence_timeout_ms: u64,
+    /// How long one may take to come in.
+    pub receive_timeout_ms: u64,
     /// How long the outcome of one is remembered.
     pub keep_hours: u32,
 }
 
 impl CommitsConfig {
+    /// How long a commit may take to come in.
+    #[must_use]
+    pub fn receive_timeout(&self) -> Duration {
+        Duration::from_millis(self.receive_timeout_ms)
+    }
+
     /// How long a commit may be silent while it comes in.
     #[must_use]
     pub fn silence_timeout(&self) -> Duration {

@@ -181,7 +181,9 @@ impl From<StoreError> for ApiError {
         let quiet = |code| Self::new(code, "").caused_by(&error);
         match &error {
             StoreError::UnknownJob(id) => Self::job_not_found(*id),
-            StoreError::IdsExhausted(_) => Self::new(Code::StoreFull, sentence(&error)),
+            StoreError::IdsExhausted(_) => {
+                Self::new(Code::StoreFull, EngineError::from(error).sentence())
+            }
             StoreError::BadCursor { .. } => Self::new(Code::InvalidCursor, ""),
             StoreError::Stale { .. } => quiet(Code::Contention),
             StoreError::Full(_) => quiet(Code::StoreFull),
@@ -198,12 +200,4 @@ impl ApiError {
     pub fn internal(cause: &dyn fmt::Display) -> Self {
         Self::new(ProblemCode::Internal, "").caused_by(cause)
     }
-}
-
-/// An error's own words as a sentence.
-fn sentence(error: &dyn fmt::Display) -> String {
-    let text = error.to_string();
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
 }

@@ -19,10 +19,10 @@ pub(super) fn apply(
     rules: Rules,
     became: &mut Vec<Became>,
 ) -> Result<TreeVerdict> {
-    if let Some(done) = space.verdict(&tree.commit, tree.root) {
+    if let Some(done) = space.verdict(tree.commit(), tree.root) {
         let same = done.checksum == tree.checksum;
         let verdict = || done.verdict.clone();
-        return same.then(verdict).ok_or_else(|| Error::CommitConflict(tree.commit.clone()));
+        return same.then(verdict).ok_or_else(|| Error::CommitConflict(tree.commit().clone()));
     }
     if tree.stage.is_some() && space.adopts(tree.root) {
         return Err(Error::Contention(tree.root));
@@ -30,15 +30,8 @@ pub(super) fn apply(
     if let Some(id) = tree.created().find(|id| space.origin(*id).is_some()) {
         return Err(Error::IdConflict(id));
     }
-    let mut verdict = TreeVerdict {
-        root: tree.root,
-        jobs: tree.jobs,
-        changes: tree.changes,
-        repeated: 0,
-        blocked: 0,
-        blocked_changes: Vec::new(),
-        refusal: None,
-    };
+    let (jobs, changes) = (tree.jobs, tree.changes);
+    let mut verdict = TreeVerdict { jobs, changes, ..TreeVerdict::new(tree.root) };
     // What is there already changes on the side, so that an error leaves nothing behind.
     let mut aside = space.fork(&tree.steps);
     for step in &tree.steps {
@@ -50,7 +43,7 @@ pub(super) fn apply(
     space.merge(aside);
     space.graft(tree);
     let (checksum, time) = (tree.checksum, tree.received);
-    space.decide(&tree.commit, VerdictRow { verdict: verdict.clone(), checksum, time });
+    space.decide(tree.commit(), VerdictRow { verdict: verdict.clone(), checksum, time });
     Ok(verdict)
 }
 

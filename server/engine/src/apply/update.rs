@@ -16,7 +16,8 @@ pub(super) fn apply(
     let status = space.status(id).ok_or(Error::JobNotFound(id))?;
     let (state, number) = (status.state, status.changes);
     let repeat = change.change_id.clone().map(Repeat::Change);
-    let fingerprint = fingerprint(change);
+    let NewChange { message, reason_code, .. } = change;
+    let fingerprint = fingerprint(change.state, message.as_deref(), reason_code.as_deref());
     if let Some(done) = repeat.as_ref().and_then(|key| space.repeat(id, key)) {
         if done.fingerprint != fingerprint {
             let repeat = change.change_id.clone().unwrap_or_default();
@@ -50,13 +51,7 @@ pub(crate) fn has_room(changes: u32, state: State) -> bool {
     changes < limits::CHANGES + room
 }
 
-fn fingerprint(change: &NewChange) -> u64 {
-    let NewChange { state, message, reason_code, .. } = change;
-    content_hash([Some(state.name()), message.as_deref(), reason_code.as_deref()].into_iter())
-}
-
-/// The fingerprint of a change that has been recorded already.
-pub(crate) fn change_fingerprint(change: &Change) -> u64 {
-    let Change { state, message, reason_code, .. } = change;
-    content_hash([Some(state.name()), message.as_deref(), reason_code.as_deref()].into_iter())
+/// A hash of a change, to tell its repetition from another one with its change id.
+pub(crate) fn fingerprint(state: State, message: Option<&str>, reason_code: Option<&str>) -> u64 {
+    content_hash([Some(state.name()), message, reason_code].into_iter())
 }

@@ -16,6 +16,7 @@ use super::{Step, existing::Existing};
 use crate::{
     Error, Result,
     apply::{change_fingerprint, has_room},
+    operation::definition_bytes,
 };
 
 /// Where jobs of a batch of records stand that the store has already.
@@ -33,6 +34,8 @@ pub(super) struct Assembly {
     /// The creation that came last, until it is clear that no other options follow it.
     opened: Option<(JobId, Origin, Definition)>,
     about: About,
+    /// Whether a creation was there already.
+    has_repeated: bool,
     /// Change ids of the new job that the records are about.
     change_ids: HashSet<String>,
     existing: Existing,
@@ -70,6 +73,7 @@ impl Assembly {
             path: Vec::new(),
             opened: None,
             about: About::Nobody,
+            has_repeated: false,
             change_ids: HashSet::new(),
             existing: Existing::default(),
             rows: Vec::new(),
@@ -125,7 +129,7 @@ impl Assembly {
         while !self.path.is_empty() {
             self.close()?;
         }
-        if self.jobs == 0 && self.existing.is_empty() {
+        if self.jobs == 0 && self.existing.is_empty() && !self.has_repeated {
             return Err(Error::JobNotFound(self.root).at(self.begin));
         }
         Ok((self.rows, self.existing.into_steps(self.begin)?))
@@ -150,6 +154,7 @@ impl Assembly {
                 return Err(Error::IdConflict(id));
             }
             self.about = About::Repeated(id);
+            self.has_repeated = true;
             return self.belongs(id, origin);
         }
         let (root, depth) = self.place(id, parent, born, seen, there)?;
@@ -168,7 +173,7 @@ impl Assembly {
     /// Nothing more can be said of the creation that came last.
     fn settle(&mut self) {
         let Some((id, origin, definition)) = self.opened.take() else { return };
-        let texts = definition.name.len() + definition.options.as_ref().map_or(0, String::len);
+        let texts = definition_bytes(&definition);
         let definition = Arc::new(definition);
         self.push(Row::Job { id, origin, definition }, texts);
     }
@@ -249,7 +254,8 @@ impl Assembly {
             if !self.change_ids.insert(name.clone()) {
                 return Err(Error::RepeatConflict { id, repeat: name });
             }
-            let fingerprint = change_fingerprint(&change);
+            let (message, code) = (change.message.as_deref(), change.reason_code.as_deref());
+            let fingerprint = change_fingerprint(change.state, message, code);
             let row = RepeatRow { first: number, count: 1, fingerprint };
             self.push(Row::Repeat { id, key: Repeat::Change(name), row }, 0);
         }
@@ -268,7 +274,10 @@ impl Assembly {
                     definition.options = options;
                     Ok(())
                 }
-                None => Err(Error::OutOfOrder(self.root)),
+                None => {
+                    let job = self.path.last().map_or(self.root, |open| open.branch.id());
+                    Err(Error::OutOfOrder(job))
+                }
             },
         }
     }

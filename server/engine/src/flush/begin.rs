@@ -27,9 +27,15 @@ pub enum Begun {
 pub(crate) type CommitsUnderWay = Arc<Mutex<HashSet<CommitId>>>;
 
 /// A commit's place among those under way.
-pub(super) struct Place {
+pub(crate) struct Place {
     pub id: CommitId,
     all: CommitsUnderWay,
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Place").field(&self.id).finish()
+    }
 }
 
 impl Drop for Place {
@@ -48,7 +54,7 @@ impl Engine {
         if !all.lock().insert(id.clone()) {
             return Err(Error::CommitInProgress(id));
         }
-        let place = Place { id: id.clone(), all };
+        let place = Arc::new(Place { id: id.clone(), all });
         let store = self.store();
         if let Some(row) = store.get_commit(&id).await? {
             return Ok(Begun::Concluded(row.outcome));
@@ -67,13 +73,19 @@ impl Engine {
 /// The trees of a commit that were applied when it was sent before.
 async fn applied(store: &dyn Store, id: &CommitId) -> Result<HashMap<JobId, VerdictRow>> {
     let mut applied = HashMap::new();
-    let mut after = None;
+    let (mut after, mut detailed) = (None, 0);
     loop {
         let limit = PageLimit::items(limits::PAGE);
         let query = VerdictsQuery { commit: id.clone(), after, limit };
         let page = store.list_verdicts(query).await?;
-        let rows = page.items.into_iter().filter(|row| row.verdict.is_applied());
-        applied.extend(rows.map(|row| (row.verdict.root, row)));
+        for mut row in page.items.into_iter().filter(|row| row.verdict.is_applied()) {
+            detailed += usize::from(row.verdict.blocked > 0);
+            if detailed > limits::VERDICTS_SHOWN {
+                // More are never shown, and there may be very many.
+                row.verdict.blocked_changes = Vec::new();
+            }
+            applied.insert(row.verdict.root, row);
+        }
         if page.next.is_none() {
             return Ok(applied);
         }

@@ -1,6 +1,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -30,6 +31,11 @@ const LOOKED_UP: usize = 512;
 /// Trees of one commit that are on their way to the store at once, and their bytes, about.
 const TREES_AT_ONCE: usize = 256;
 const BYTES_AT_ONCE: usize = 8 * 1024 * 1024;
+/// A range of ids has so many bits.
+const ID_RANGE_BITS: u32 = 16;
+/// How long a tree waits for room in the engine's queue, and how often it looks.
+const ROOM_WAITED_FOR: Duration = Duration::from_secs(30);
+const ROOM_LOOKED_FOR: Duration = Duration::from_millis(50);
 
 /// A commit that comes in, record by record.
 ///
@@ -39,14 +45,18 @@ const BYTES_AT_ONCE: usize = 8 * 1024 * 1024;
 pub struct CommitSession {
     engine: Engine,
     store: Arc<dyn Store>,
-    place: Place,
+    place: Arc<Place>,
     block_updates_after_finish: bool,
     received: Timestamp,
     most_jobs: u64,
     /// Trees that were applied when the commit was sent before.
     applied: HashMap<JobId, VerdictRow>,
     roots: HashSet<JobId>,
+    /// The new jobs, and how many they are.
     seen: RoaringTreemap,
+    jobs: u64,
+    /// The ranges of ids that the new jobs are from.
+    ranges: RoaringTreemap,
     tree: Option<Tree>,
     flying: FuturesUnordered<BoxFuture<'static, Landed>>,
     flying_bytes: usize,
@@ -83,7 +93,11 @@ struct Landed {
 }
 
 impl CommitSession {
-    pub(super) fn new(engine: Engine, place: Place, applied: HashMap<JobId, VerdictRow>) -> Self {
+    pub(super) fn new(
+        engine: Engine,
+        place: Arc<Place>,
+        applied: HashMap<JobId, VerdictRow>,
+    ) -> Self {
         let options = engine.options();
         Self {
             store: engine.store(),
@@ -96,6 +110,8 @@ impl CommitSession {
             applied,
             roots: HashSet::new(),
             seen: RoaringTreemap::new(),
+            jobs: 0,
+            ranges: RoaringTreemap::new(),
             tree: None,
             flying: FuturesUnordered::new(),
             flying_bytes: 0,
@@ -129,6 +145,10 @@ impl CommitSession {
     pub async fn finish(mut self) -> Result<CommitOutcome> {
         while !self.flying.is_empty() {
             self.land_one().await?;
+        }
+        // What was applied before and has not been sent again is part of the commit all the same.
+        for row in std::mem::take(&mut self.applied).into_values() {
+            self.outcome.add(&row.verdict);
         }
         self.outcome.complete = true;
         let row = CommitRow { outcome: self.outcome.clone(), time: self.received };
@@ -188,15 +208,14 @@ impl CommitSession {
     }
 
     async fn take_within_tree(&mut self, item: Item, there: &There) -> Result<()> {
+        if let (Record::Job { id, .. }, Some(Tree::Receiving { .. })) = (&item.record, &self.tree) {
+            self.count(*id)?;
+        }
         let Some(Tree::Receiving { assembly, stage }) = &mut self.tree else { return Ok(()) };
         if let Err(error) = assembly.take(item, &mut self.seen, there) {
             let (root, begin) = (assembly.root, assembly.begin);
             self.tree = Some(Tree::Refused { root, begin, error });
             return Ok(());
-        }
-        if self.seen.len() > self.most_jobs {
-            let most = self.most_jobs;
-            return Err(Error::CommitTooLarge(format!("a commit may have {most} new jobs")));
         }
         if assembly.row_bytes() >= SMALL_TREE {
             let root = assembly.root;
@@ -206,16 +225,37 @@ impl CommitSession {
         Ok(())
     }
 
+    /// Counts a new job. Ids that lie far apart take more memory than those that follow each other,
+    /// so their ranges are bounded too.
+    fn count(&mut self, id: JobId) -> Result<()> {
+        self.jobs += 1;
+        if self.jobs > self.most_jobs {
+            let most = self.most_jobs;
+            return Err(Error::CommitTooLarge(format!("a commit may have {most} new jobs")));
+        }
+        let new = self.ranges.insert(id.get() >> ID_RANGE_BITS);
+        if new
+            && self.jobs > limits::COMMIT_ID_RANGES
+            && self.ranges.len() > limits::COMMIT_ID_RANGES
+        {
+            let most = limits::COMMIT_ID_RANGES;
+            return Err(Error::CommitTooLarge(format!(
+                "the new jobs of a commit may have ids from {most} ranges of 65,536 numbers"
+            )));
+        }
+        Ok(())
+    }
+
     async fn end_tree(&mut self, checksum: u64) -> Result<()> {
         match self.tree.take() {
             None => {}
             Some(Tree::Applied { begin, row }) if row.checksum != checksum => {
                 let error = Error::CommitConflict(self.place.id.clone());
-                self.refuse(row.verdict.root, begin, checksum, &error);
+                self.refuse(row.verdict.root, begin, checksum, &error).await?;
             }
             Some(Tree::Applied { row, .. }) => self.outcome.add(&row.verdict),
             Some(Tree::Refused { root, begin, error }) => {
-                self.refuse(root, begin, checksum, &error);
+                self.refuse(root, begin, checksum, &error).await?;
             }
             Some(Tree::Receiving { assembly, mut stage }) => {
                 if let Some(stage) = &mut stage {
@@ -226,13 +266,13 @@ impl CommitSession {
                 let (rows, steps) = match assembly.finish() {
                     Ok(finished) => finished,
                     Err(error) => {
-                        self.refuse(root, begin, checksum, &error);
+                        self.refuse(root, begin, checksum, &error).await?;
                         return Ok(());
                     }
                 };
-                let (commit, received) = (self.place.id.clone(), self.received);
+                let received = self.received;
                 let tree = TreeFlush {
-                    commit,
+                    place: Arc::clone(&self.place),
                     root,
                     checksum,
                     received,
@@ -259,11 +299,17 @@ impl CommitSession {
         while !self.flying.is_empty() && full(self) {
             self.land_one().await?;
         }
+        let mut patience = ROOM_WAITED_FOR;
         let share = loop {
             match self.engine.room_for(&operation) {
                 Ok(share) => break share,
-                Err(error) if self.flying.is_empty() => return Err(error),
-                Err(_) => self.land_one().await?,
+                Err(_) if !self.flying.is_empty() => self.land_one().await?,
+                Err(error) if patience.is_zero() => return Err(error),
+                Err(_) => {
+                    // Others have filled the queue. All of this would have to be sent again.
+                    patience = patience.saturating_sub(ROOM_LOOKED_FOR);
+                    tokio::time::sleep(ROOM_LOOKED_FOR).await;
+                }
             }
         };
         self.flying_bytes += bytes;
@@ -281,26 +327,36 @@ impl CommitSession {
         self.flying_bytes -= bytes;
         match done {
             Ok(verdict) => self.outcome.add(&verdict),
-            Err(error) if error.is_refusal() => self.refuse(root, begin, checksum, &error),
+            Err(error) if error.is_refusal() => {
+                self.refuse(root, begin, checksum, &error).await?;
+            }
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    fn refuse(&mut self, root: JobId, begin: u64, checksum: u64, error: &Error) {
+    /// Notes that a tree is refused, unless another server has applied it under the same name.
+    async fn refuse(
+        &mut self,
+        root: JobId,
+        begin: u64,
+        checksum: u64,
+        error: &Error,
+    ) -> Result<()> {
+        let verdicts = HashSet::from([(self.place.id.clone(), root)]);
+        let loaded = self.store.load(Wanted { verdicts, ..Wanted::default() }).await?;
+        let applied = loaded.verdicts.into_values().find(|row| row.checksum == checksum);
+        if let Some(row) = applied {
+            self.outcome.add(&row.verdict);
+            return Ok(());
+        }
         let Problem { code, detail, .. } = Problem::new(error.code(), error.sentence());
         let position = error.position().unwrap_or(begin);
-        let verdict = TreeVerdict {
-            root,
-            jobs: 0,
-            changes: 0,
-            repeated: 0,
-            blocked: 0,
-            blocked_changes: Vec::new(),
-            refusal: Some(Refusal { position, code, detail }),
-        };
+        let refusal = Some(Refusal { position, code, detail });
+        let verdict = TreeVerdict { refusal, ..TreeVerdict::new(root) };
         self.outcome.add(&verdict);
         self.refused.push(VerdictRow { verdict, checksum, time: self.received });
+        Ok(())
     }
 }
 

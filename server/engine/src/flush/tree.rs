@@ -1,12 +1,15 @@
+use std::sync::Arc;
+
 use jobtracker_model::{JobId, NewChange, Timestamp, commit::CommitId, rollup::GrowthStep};
 use jobtracker_store::Row;
 
-use super::Stage;
+use super::{Stage, begin::Place};
 
 /// A tree of a commit, ready to be applied.
 #[derive(Debug)]
 pub(crate) struct TreeFlush {
-    pub commit: CommitId,
+    /// Held until the tree is decided: until then its commit cannot begin to come in again.
+    pub place: Arc<Place>,
     pub root: JobId,
     /// Of the tree's records, so that another tree under the same name is noticed.
     pub checksum: u64,
@@ -47,6 +50,11 @@ pub(crate) enum What {
 }
 
 impl TreeFlush {
+    /// The commit that it is a part of.
+    pub fn commit(&self) -> &CommitId {
+        &self.place.id
+    }
+
     /// The new jobs whose rows have not been put aside.
     pub fn created(&self) -> impl Iterator<Item = JobId> {
         self.rows.iter().filter_map(|row| match row {

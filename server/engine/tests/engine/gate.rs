@@ -16,6 +16,8 @@ use tokio::sync::Semaphore;
 pub struct Gate {
     pub store: MemoryStore,
     pub permits: Semaphore,
+    /// Has a permit for each commit that has come to the gate.
+    pub came: Semaphore,
     pub failing: parking_lot::Mutex<Option<Error>>,
     /// How often a commit lets others go first, so that several are under way at once.
     pub patience: usize,
@@ -33,7 +35,8 @@ impl Gate {
 
     fn new(permits: usize, patience: usize) -> Arc<Self> {
         let (store, failing) = (MemoryStore::new(), parking_lot::Mutex::default());
-        Arc::new(Self { store, permits: Semaphore::new(permits), failing, patience })
+        let came = Semaphore::new(0);
+        Arc::new(Self { store, permits: Semaphore::new(permits), came, failing, patience })
     }
 
     pub fn open(&self) {
@@ -48,6 +51,7 @@ impl Store for Gate {
     }
 
     async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>> {
+        self.came.add_permits(1);
         self.permits.acquire().await.unwrap().forget();
         for _ in 0..self.patience {
             tokio::task::yield_now().await;

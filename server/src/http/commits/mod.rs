@@ -43,11 +43,12 @@ const PARTS: usize = 8;
     request_body(content = Vec<u8>, content_type = "application/vnd.jobtracker.commit"),
     responses((status = 200, description = "What became of it.", body = CommitOutcome)))]
 pub(super) async fn send(app: State, id: Commit, mut body: CommitBody) -> Result<HttpResponse> {
-    let taken = take_in(&app, id.0, &mut body).await;
-    if taken.is_err() {
-        body.drain(app.commits.silence_timeout()).await;
-    }
-    reply::ok(&taken?)
+    let slow = |_| ApiError::new(Code::RequestTimeout, "The commit took too long to come in.");
+    let most = app.commits.receive_timeout();
+    let taken = tokio::time::timeout(most, take_in(&app, id.0, &mut body)).await;
+    // An answer may come before the end of what is sent.
+    body.drain().await;
+    reply::ok(&taken.map_err(slow)??)
 }
 
 async fn take_in(app: &App, id: CommitId, body: &mut CommitBody) -> Result<CommitOutcome> {
@@ -56,11 +57,7 @@ async fn take_in(app: &App, id: CommitId, body: &mut CommitBody) -> Result<Commi
     let _place = app.commit_places.try_acquire().map_err(full)?;
     let session = match app.engine.begin_commit(id).await? {
         Begun::Session(session) => *session,
-        Begun::Concluded(outcome) => {
-            // What is sent again is read to its end, so that the sender reads the answer.
-            while body.next(silence).await?.is_some() {}
-            return Ok(outcome);
-        }
+        Begun::Concluded(outcome) => return Ok(outcome),
     };
     let (parts, received) = mpsc::channel(PARTS);
     let receiver = Receiver::new(session, body.encoding, app.commits.limit_bytes)?;

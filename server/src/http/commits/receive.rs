@@ -21,6 +21,7 @@ pub(super) struct Receiver {
     session: CommitSession,
     unpacker: Unpacker,
     reader: Reader,
+    packed: u64,
     unpacked: u64,
     limit: u64,
 }
@@ -28,7 +29,7 @@ pub(super) struct Receiver {
 impl Receiver {
     pub fn new(session: CommitSession, encoding: Option<Encoding>, limit: u64) -> Result<Self> {
         let unpacker = Unpacker::new(encoding).map_err(|error| ApiError::internal(&error))?;
-        Ok(Self { session, unpacker, reader: Reader::default(), unpacked: 0, limit })
+        Ok(Self { session, unpacker, reader: Reader::default(), packed: 0, unpacked: 0, limit })
     }
 
     /// Starts the thread: bytes go in, the outcome comes out. If the channel closes before the
@@ -38,7 +39,7 @@ impl Receiver {
         bytes: mpsc::Receiver<Bytes>,
     ) -> Result<oneshot::Receiver<Result<CommitOutcome>>> {
         let (done, outcome) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(|error| ApiError::internal(&error))?;
         let thread = std::thread::Builder::new().name("commit".into());
         let work = move || {
@@ -58,26 +59,33 @@ impl Receiver {
     }
 
     async fn take(&mut self, mut packed: &[u8]) -> Result<()> {
+        self.packed += packed.len() as u64;
+        self.check_size(self.packed)?;
         let mut unpacked = Vec::new();
         loop {
             let broken = |error| {
-                let detail = format!("It cannot be unpacked: {error}.");
-                ApiError::new(Code::UnsupportedEncoding, detail)
+                ApiError::new(Code::InvalidCommit, format!("It cannot be unpacked: {error}."))
             };
             let (taken, more) = self.unpacker.step(packed, &mut unpacked).map_err(broken)?;
             packed = &packed[taken..];
             self.unpacked += unpacked.len() as u64;
-            if self.unpacked > self.limit {
-                let limit = self.limit;
-                let detail = format!("A commit may have {limit} bytes after unpacking.");
-                return Err(ApiError::new(Code::CommitTooLarge, detail));
-            }
+            self.check_size(self.unpacked)?;
             self.reader.push(&unpacked);
             self.hand_over().await?;
             if packed.is_empty() && !more {
                 return Ok(());
             }
         }
+    }
+
+    /// The limit is for what is unpacked; and what is packed may unpack to nothing for ever.
+    fn check_size(&self, bytes: u64) -> Result<()> {
+        let limit = self.limit;
+        if bytes <= limit {
+            return Ok(());
+        }
+        let detail = format!("A commit may have {limit} bytes, packed and unpacked.");
+        Err(ApiError::new(Code::CommitTooLarge, detail))
     }
 
     /// Hands all whole records to the session; those before a broken one too.

@@ -45,6 +45,8 @@ impl Unpacker {
                 if taken == 0 && !packed.is_empty() {
                     return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not gzip"));
                 }
+                // It keeps the last part back otherwise.
+                decoder.flush()?;
                 std::mem::swap(decoder.get_mut(), unpacked);
                 Ok((taken, false))
             }

@@ -18,6 +18,7 @@ pub(crate) struct CommitBody {
     /// How it is compressed.
     pub encoding: Option<Encoding>,
     payload: Payload,
+    has_ended: bool,
 }
 
 impl FromRequest for CommitBody {
@@ -27,7 +28,7 @@ impl FromRequest for CommitBody {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let head = check_type(request).and_then(|()| encoding(request));
         let payload = payload.take();
-        ready(head.map(|encoding| Self { encoding, payload }))
+        ready(head.map(|encoding| Self { encoding, payload, has_ended: false }))
     }
 }
 
@@ -36,22 +37,28 @@ impl CommitBody {
     pub async fn next(&mut self, silence: Duration) -> Result<Option<Bytes>> {
         let slow = |_| ApiError::new(Code::RequestTimeout, "The commit was silent for too long.");
         let next = tokio::time::timeout(silence, self.payload.next()).await.map_err(slow)?;
+        self.has_ended = !matches!(next, Some(Ok(_)));
         let broken = |error| ApiError::new(Code::InvalidCommit, format!("It broke off: {error}."));
         next.transpose().map_err(broken)
     }
 
     /// Reads the rest of it and forgets it, so that the sender gets to hear an answer that was
     /// given before the end. A sender that goes on for long does not.
-    pub async fn drain(mut self, silence: Duration) {
-        /// What is read of a commit that is refused.
+    pub async fn drain(mut self) {
+        /// How long, and how much.
+        const TIME: Duration = Duration::from_secs(10);
         const MOST: usize = 256 * 1024 * 1024;
-        let mut read = 0;
-        while read < MOST {
-            match self.next(silence).await {
-                Ok(Some(bytes)) => read += bytes.len(),
-                Ok(None) | Err(_) => break,
+        let reading = async {
+            let mut read = 0;
+            while !self.has_ended && read < MOST {
+                match self.next(TIME).await {
+                    Ok(Some(bytes)) => read += bytes.len(),
+                    Ok(None) | Err(_) => break,
+                }
             }
-        }
+        };
+        // What is left is closed with the connection.
+        let _ = tokio::time::timeout(TIME, reading).await;
     }
 }
 

@@ -63,7 +63,10 @@ impl Chore for Clean {
                 self.stages.removed(&self.stage);
             }
             // It stays hidden, and the next process tries again.
-            Err(error) => tracing::error!(%error, "what was put aside cannot be removed"),
+            Err(error) => {
+                tracing::error!(%error, "what was put aside cannot be removed");
+                self.stage.give_up();
+            }
         }
     }
 

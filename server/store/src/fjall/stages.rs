@@ -48,6 +48,8 @@ enum Fate {
     Broken,
     Adopted,
     Discarded,
+    /// It was discarded, and its rows cannot be removed.
+    Stuck,
 }
 
 impl Stages {
@@ -98,7 +100,7 @@ impl Stages {
     pub fn discard(&self, id: StageId) -> bool {
         let Some(stage) = self.known.lock().get(&id).cloned() else { return false };
         let mut progress = stage.progress.lock();
-        if progress.fate == Fate::Discarded || progress.fate == Fate::Adopted {
+        if matches!(progress.fate, Fate::Discarded | Fate::Adopted | Fate::Stuck) {
             return false;
         }
         progress.fate = Fate::Discarded;
@@ -152,6 +154,11 @@ impl Stage {
     /// Whether calls may add to it.
     pub fn is_open(&self) -> bool {
         self.progress.lock().fate == Fate::Open
+    }
+
+    /// Its rows cannot be removed: nobody is to wait for that.
+    pub fn give_up(&self) {
+        self.progress.lock().fate = Fate::Stuck;
     }
 
     fn is_discarded(&self) -> bool {

@@ -1,10 +1,13 @@
 //! Streams that are none, that break off, or that are too much: a clear problem, and nothing changes.
 
 use futures_util::StreamExt;
-use jobtracker_model::commit::MEDIA_TYPE;
+use jobtracker_model::{
+    Timestamp,
+    commit::{MEDIA_TYPE, Record},
+};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-use super::stream::{stream, tree};
+use super::stream::{stream, tree, tree_begin};
 use crate::harness::{Harness, Reply, STORES};
 
 /// Enough that a part of it is put aside before it ends.
@@ -89,8 +92,8 @@ async fn what_the_request_says_has_to_fit() {
     Reply::of(request).await.assert_problem("unsupported_media_type");
     let packed = |encoding| harness.commit("c", good.clone()).header("content-encoding", encoding);
     Reply::of(packed("br")).await.assert_problem("unsupported_encoding");
-    Reply::of(packed("zstd")).await.assert_problem("unsupported_encoding");
-    Reply::of(packed("gzip")).await.assert_problem("unsupported_encoding");
+    Reply::of(packed("zstd")).await.assert_problem("invalid_commit");
+    Reply::of(packed("gzip")).await.assert_problem("invalid_commit");
     for name in ["..", "a%20b", &"x".repeat(65)] {
         let reply = harness.send_commit(name, good.clone()).await;
         assert!([400, 404].contains(&reply.status), "{name}: {}", reply.text());
@@ -122,18 +125,23 @@ async fn what_is_too_much_is_refused() {
     assert!(bomb.len() < 1 << 17);
     let request = harness.commit("bomb", bomb).header("content-encoding", "zstd");
     Reply::of(request).await.assert_problem("invalid_commit");
+    // A good tree, and then lines for its log without end.
     let mut long = jobtracker_model::commit::Writer::new(true);
-    tree(&mut long, 2000, 1, true);
-    let mut long = long.take();
-    let line = jobtracker_model::commit::Record::Existing { id: super::stream::id(1) };
-    let mut filler = jobtracker_model::commit::Writer::new(true);
-    filler.write(&line).unwrap();
-    let filler = filler.take().split_off(12).repeat(1 << 19);
-    long.extend(filler);
+    tree_begin(&mut long, 2000);
+    for _ in 0..(1 << 20) / 100 {
+        let line = Record::LogLine { time: Timestamp::MIN, text: "x".repeat(100).into() };
+        long.write(&line).unwrap();
+    }
+    let long = long.take();
     let packed = zstd::encode_all(&*long, 1).unwrap();
     let request = harness.commit("long", packed).header("content-encoding", "zstd");
     let reply = Reply::of(request).await;
-    assert!([400, 413].contains(&reply.status), "{}", reply.text());
+    reply.assert_problem("commit_too_large");
+    // What unpacks to nothing may not go on for ever either.
+    let empty = zstd::encode_all(&b""[..], 1).unwrap();
+    let nothing = empty.repeat((1 << 20) / empty.len() + 1);
+    let request = harness.commit("nothing", nothing).header("content-encoding", "zstd");
+    Reply::of(request).await.assert_problem("commit_too_large");
     assert_eq!(harness.below(1000).await, None);
     harness.stop().await;
 }

@@ -29,7 +29,7 @@ pub fn tree(writer: &mut Writer, root: u64, children: u64, new_root: bool) {
         order += 10;
         let time = at(order);
         writer.write(&Record::Job { id, parent, order, time, definition }).unwrap();
-        let last = if number % 10 == 0 { State::Faulted } else { State::RanToCompletion };
+        let last = if number.is_multiple_of(10) { State::Faulted } else { State::RanToCompletion };
         for (state, place) in [(State::Running, 1), (last, 2)] {
             if parent.is_some() {
                 let change = Change::recorded(NewChange::new(state), at(order + place));
@@ -45,6 +45,14 @@ pub fn tree(writer: &mut Writer, root: u64, children: u64, new_root: bool) {
         job(writer, child, Some(id(root)));
     }
     writer.tree_end();
+}
+
+/// The begin of a tree, with its root.
+pub fn tree_begin(writer: &mut Writer, root: u64) {
+    writer.write(&Record::Tree { root: id(root) }).unwrap();
+    let definition = Cow::Owned(Definition { name: "root".into(), ..Definition::default() });
+    let job = Record::Job { id: id(root), parent: None, order: 1, time: at(1), definition };
+    writer.write(&job).unwrap();
 }
 
 /// A whole stream of new trees.

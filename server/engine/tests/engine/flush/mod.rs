@@ -1,5 +1,6 @@
 //! Commits of contexts, record by record, over the memory store and the embedded one.
 
+mod again;
 mod faults;
 mod recording;
 mod splits;

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use jobtracker_engine::{Begun, Engine, Result};
+use jobtracker_engine::{Begun, CommitSession, Engine, Error, Result};
 use jobtracker_model::{
     Change, Definition, JobId, NewChange, State, Timestamp,
     commit::{CommitId, CommitOutcome, Item, Record},
@@ -94,12 +94,27 @@ pub async fn send(
     name: &str,
     records: Vec<Record<'static>>,
 ) -> Result<CommitOutcome> {
-    let id: CommitId = name.parse().unwrap();
-    let mut session = match engine.begin_commit(id).await? {
-        Begun::Session(session) => session,
-        Begun::Concluded(outcome) => return Ok(outcome),
+    let Some(mut session) = session(engine, name).await? else {
+        let id = name.parse().unwrap();
+        let Begun::Concluded(outcome) = engine.begin_commit(id).await? else {
+            panic!("it was concluded");
+        };
+        return Ok(outcome);
     };
     let items = records.into_iter().zip(0..).map(|(record, position)| Item { position, record });
     session.take(items.collect()).await?;
     session.finish().await
+}
+
+/// Begins a commit, as soon as what was sent of it before has landed; none if it is concluded.
+pub async fn session(engine: &Engine, name: &str) -> Result<Option<Box<CommitSession>>> {
+    let id: CommitId = name.parse().unwrap();
+    loop {
+        match engine.begin_commit(id.clone()).await {
+            Ok(Begun::Session(session)) => return Ok(Some(session)),
+            Ok(Begun::Concluded(_)) => return Ok(None),
+            Err(Error::CommitInProgress(_)) => tokio::task::yield_now().await,
+            Err(error) => return Err(error),
+        }
+    }
 }

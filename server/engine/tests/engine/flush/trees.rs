@@ -19,7 +19,7 @@ use crate::harness::{LONG, id, job, memory, options};
 const T: Timestamp = Timestamp::MIN;
 
 /// A root with so many children, each of which has run and ended well.
-fn wide(root: u64, children: u64, new_root: bool) -> Recording {
+pub fn wide(root: u64, children: u64, new_root: bool) -> Recording {
     let mut recording = Recording::default();
     if new_root {
         recording.create(id(root), None, id(root), T);
