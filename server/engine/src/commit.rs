@@ -266,8 +266,8 @@ impl Committer {
         for Applied { mut submitted, root, outcome, became } in flight.applied {
             let moved = match root.and_then(|root| failed.get(&root)) {
                 Some(StoreError::Stale { .. }) => {
-                    // An id that the engine chose may be one that has been put aside, and so may those
-                    // behind it.
+                    // An id that the engine chose may be one that has been put aside, and so may
+                    // those behind it.
                     if submitted.operation.renew_ids() && submitted.attempts > 0 {
                         self.ids = IdLease::default();
                     }

@@ -48,7 +48,7 @@ impl Flight {
                 let outcome = apply(&mut space, &submitted.operation, rules, &mut became);
                 let subject = submitted.operation.subject();
                 let found = subject.and_then(|id| space.origin(id)).map(|origin| origin.root);
-                // What has been put aside is not in the workspace, and its tree is known all the same.
+                // What has been put aside is not in the workspace; its tree is known all the same.
                 let root = found.or_else(|| submitted.operation.own_root());
                 Applied { submitted, root, outcome, became }
             })
@@ -113,8 +113,8 @@ pub(crate) fn wanted(group: &[Submitted]) -> Wanted {
 fn want_tree(wanted: &mut Wanted, tree: &TreeFlush, attempts: u32) {
     wanted.verdicts.insert((tree.commit().clone(), tree.root));
     if attempts > 0 {
-        // That the new jobs were not there was seen when the tree came in. If one of them is by now,
-        // the store has refused the first attempt, and this one finds out which.
+        // That the new jobs were not there was seen when the tree came in. If one of them is by
+        // now, the store has refused the first attempt, and this one finds out which.
         wanted.paths.extend(tree.created());
     }
     for Step { id, what, .. } in &tree.steps {

@@ -35,8 +35,8 @@ impl PutAside {
         Self { call, rows, at: None, reply, _permit: permit }
     }
 
-    /// Takes the ids, unless one of them is taken or a row belongs to another job. False: one of them
-    /// is about to be free.
+    /// Takes the ids, unless one of them is taken or a row belongs to another job. False: one of
+    /// them is about to be free.
     fn hide(&self, desk: &Desk) -> Result<bool> {
         let stage = self.call.stage();
         let stale = || Error::Stale { root: stage.root() };

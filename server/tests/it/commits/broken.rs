@@ -1,4 +1,5 @@
-//! Streams that are none, that break off, or that are too much: a clear problem, and nothing changes.
+//! Streams that are none, that break off, or that are too much: a clear problem, and nothing
+//! changes.
 
 use futures_util::StreamExt;
 use jobtracker_model::{

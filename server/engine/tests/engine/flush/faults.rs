@@ -1,4 +1,5 @@
-//! Streams that are records and still make no sense: refused with the position, and nothing changes.
+//! Streams that are records and still make no sense: refused with the position, and nothing
+//! changes.
 
 use std::borrow::Cow;
 
