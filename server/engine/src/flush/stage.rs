@@ -6,7 +6,6 @@ use jobtracker_store::{Result, Row, StageId, Store};
 
 /// Rows that are put aside in the store. Whoever lets go of it has them thrown away, unless a
 /// commit has adopted them.
-/// has adopted them.
 ///
 /// The store puts one part aside while the next one is being made.
 pub(crate) struct Stage {
