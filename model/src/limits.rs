@@ -67,8 +67,8 @@ pub const COMMIT_BYTES: u64 = 1024 * 1024 * 1024;
 pub const COMMIT_TREES: u64 = 100_000;
 /// Jobs of one tree that a commit changes or puts children under, and that the service has already.
 pub const COMMIT_EXISTING: usize = 50_000;
-/// Changes and lines for such jobs of one tree in a commit, about, in bytes: some 40,000 changes with
-/// short messages. They are applied at once, and nobody else's work is done meanwhile.
+/// Changes and lines for such jobs of one tree in a commit, about, in bytes: some 40,000 changes
+/// with short messages. They are applied at once, and nobody else's work is done meanwhile.
 pub const COMMIT_EXISTING_BYTES: usize = 8 * 1024 * 1024;
 /// Ranges of 65,536 numbers that the ids of new jobs of one commit may be from.
 pub const COMMIT_ID_RANGES: u64 = 100_000;

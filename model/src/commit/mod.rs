@@ -12,27 +12,29 @@
 //! such a number too. A text is its length in bytes and its UTF-8; an optional value is a byte 0,
 //! or a byte 1 and the value; a list is its length and its items; a truth value is a byte, 0 or 1.
 //! (This is the format "postcard"; see its specification for more.) A state is its number: 1
-//! WaitingToRun, 2 Faulted, 3 RanToCompletion, 4 Running, 5 WaitingForChildrenToComplete, 7 Warning;
-//! WaitingForActivation cannot be reported.
+//! WaitingToRun, 2 Faulted, 3 RanToCompletion, 4 Running, 5 WaitingForChildrenToComplete, 7
+//! Warning; WaitingForActivation cannot be reported.
 //!
 //! | kind | record | fields |
 //! |---|---|---|
 //! | 0 | header | the rule for updates to finished jobs: truth value |
 //! | 1 | tree | root |
-//! | 2 | job | id, optional parent, order, time, name, created by, list of tags, optional options, optional source link |
+//! | 2 | job | id, parent*, order, time, name, created by, list of tags, options*, source link* |
 //! | 3 | existing job | id |
-//! | 4 | change | order, state, time, optional message, optional reason code, optional change id |
-//! | 5 | options | optional text |
+//! | 4 | change | order, state, time, message*, reason code*, change id* |
+//! | 5 | options | text* |
 //! | 6 | line of the log | time, text |
 //! | 7 | end of a tree | number of jobs, number of changes, checksum |
 //! | 8 | end | number of trees |
+//!
+//! \* optional
 //!
 //! The header comes first and once. Then one tree after the other, each with its end, each root
 //! once. Within a tree, *job* creates a job and *existing job* speaks of one that the service has;
 //! changes, options and lines that follow belong to it. The existing jobs come first, each once, as
 //! far as there is anything to say of them. A new job comes before its children, and its whole
-//! subtree before any job that is not below it, as in a walk down the tree: so a job's parent is the
-//! job before it, or one above that, or a job that the service has. Other options of a new job
+//! subtree before any job that is not below it, as in a walk down the tree: so a job's parent is
+//! the job before it, or one above that, or a job that the service has. Other options of a new job
 //! directly follow its creation. *End* comes last.
 //!
 //! **order** is the place of a creation or change among all of its tree, in the order in which they
@@ -43,13 +45,13 @@
 //! included.
 //!
 //! A new job's changes are taken as they were recorded; whoever records them keeps the rules, and
-//! says in the header whether updates to finished jobs were blocked. A change id may stand once on a
-//! job. A change to an existing job is subject to the rules at the moment of the commit. The creation
-//! of a job that the service has, just so, is passed over; nothing may be said of it then, but it may
-//! get children.
+//! says in the header whether updates to finished jobs were blocked. A change id may stand once on
+//! a job. A change to an existing job is subject to the rules at the moment of the commit. The
+//! creation of a job that the service has, just so, is passed over; nothing may be said of it then,
+//! but it may get children.
 //!
-//! The body may be compressed (`Content-Encoding: zstd` or `gzip`). The limits are in [`limits`]: of
-//! texts and depth as everywhere, and those whose names begin with `COMMIT_`.
+//! The body may be compressed (`Content-Encoding: zstd` or `gzip`). The limits are in [`limits`]:
+//! of texts and depth as everywhere, and those whose names begin with `COMMIT_`.
 //!
 //! # An example
 //! A tree with the root 300, named "n", that failed at its first change:

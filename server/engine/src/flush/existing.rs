@@ -10,9 +10,9 @@ use crate::{Error, Result};
 
 /// What a tree of a commit does to jobs that are there already.
 ///
-/// Their own reports come first in the stream. They divide what was recorded in the tree into spans,
-/// and the new branches below these jobs are summed up by span: so a million of them under one old
-/// job take no more room than one.
+/// Their own reports come first in the stream. They divide what was recorded in the tree into
+/// spans, and the new branches below these jobs are summed up by span: so a million of them under
+/// one old job take no more room than one.
 #[derive(Default)]
 pub(super) struct Existing {
     ids: HashSet<JobId>,

@@ -1,7 +1,7 @@
 //! Commits of buffered contexts: sent as a stream, answered in sum, listed by tree.
 //!
-//! The handler passes the bytes on as they come in; `receive` unpacks (`unpack`) and reads them on a
-//! thread of its own and hands the records to the engine's session.
+//! The handler passes the bytes on as they come in; `receive` unpacks (`unpack`) and reads them on
+//! a thread of its own and hands the records to the engine's session.
 
 mod receive;
 mod unpack;
@@ -34,8 +34,8 @@ const PARTS: usize = 8;
 /// Jobs and changes for any number of trees, as a stream of records whose format is part of the
 /// `jobtracker-model` crate's documentation (`commit`). Each tree becomes visible whole, at one
 /// instant, and durable, or not at all; the reply sums up what became of them, also when trees were
-/// refused. Safe to repeat under the same id, from the begin or without the trees that were applied:
-/// each is applied once.
+/// refused. Safe to repeat under the same id, from the begin or without the trees that were
+/// applied: each is applied once.
 #[utoipa::path(put, path = "/api/v1/commits/{commit}", operation_id = "sendCommit",
     tag = "commits",
     params(("commit" = CommitId, Path, description = "Chosen by the sender: 1 to 64 of \
