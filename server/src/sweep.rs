@@ -47,3 +47,35 @@ impl Sweep {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jobtracker_model::commit::{CommitId, CommitOutcome};
+    use jobtracker_store::{CommitRow, memory::MemoryStore};
+
+    use super::*;
+    use crate::Config;
+
+    #[tokio::test]
+    async fn a_commit_is_remembered_as_long_as_is_configured() {
+        const HOUR: i64 = 3_600_000;
+        let at = |hours: i64| Timestamp::from_millis(1_000 + hours * HOUR).unwrap();
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let sweep = Sweep::new(Arc::clone(&store), &Config::defaults().commits);
+        let id = |number: usize| format!("commit-{number}").parse::<CommitId>().unwrap();
+        // More than are forgotten at once.
+        for number in 0..=AT_ONCE {
+            let row = CommitRow { outcome: CommitOutcome::new(id(number)), time: at(0) };
+            store.conclude(row, Vec::new()).await.unwrap();
+        }
+        for (hours, remembered) in [(24, true), (48, true), (49, false)] {
+            sweep.tick(at(hours)).await.unwrap();
+            for number in [0, AT_ONCE] {
+                let row = store.get_commit(&id(number)).await.unwrap();
+                assert_eq!(row.is_some(), remembered, "{number} after {hours} hours");
+            }
+        }
+        // The first hours of all time are no reason to fail.
+        sweep.tick(Timestamp::MIN).await.unwrap();
+    }
+}
