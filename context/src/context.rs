@@ -93,7 +93,8 @@ impl JobTrackerContext {
     /// Reports a state of a job.
     ///
     /// A finished job answers `applied: false` and stays as it is, unless the context is set up
-    /// otherwise. With a change id of the caller's, the same change again changes nothing.
+    /// otherwise. With a change id of the caller's, the same change again changes nothing; once the
+    /// job has left the buffer, it is the service that notices.
     ///
     /// # Errors
     /// As the service would answer: [`Field`](Error::Field),
@@ -126,10 +127,7 @@ impl JobTrackerContext {
         Definition::check_options(options.as_deref())?;
         let cost = Cost::options(options.as_deref());
         let share = self.room(cost).await?;
-        let set = |at: &mut Recording<'_>| {
-            at.set_options(options, cost);
-            Ok(())
-        };
+        let set = |at: &mut Recording<'_>| at.set_options(options, cost);
         self.at(id, Error::JobNotFound(id), set).await?;
         self.recorded(share);
         Ok(())

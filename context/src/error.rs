@@ -46,6 +46,11 @@ pub enum Error {
     /// The job's log is full.
     #[error("the log of job {0} has no room for these lines")]
     LogFull(JobId),
+    /// The tree has as much as one commit may have: 2,000,000 new jobs, or as much about jobs that
+    /// the service has as it takes at once (some 30,000 changes, of some 37,000 jobs). Flush, and
+    /// record it again.
+    #[error("tree {0} has as much as one commit may have; flush first")]
+    TreeFull(JobId),
     /// A field is past its limit.
     #[error(transparent)]
     Field(#[from] FieldError),
@@ -83,7 +88,11 @@ pub enum Error {
     #[error("the service's answer is not the path from job {0} to its root")]
     NotAPath(JobId),
     /// What was recorded could not be sent. It is still here, under the commit id that it had, and
-    /// the next flush begins with it; if it did arrive, it is not applied twice.
+    /// the next flush begins with it; if it did arrive, it is not applied twice (as long as the
+    /// service remembers commits: 24 hours at least). If the service refuses the commit as a whole
+    /// ([`is_retryable`](Self::is_retryable) is false, as for `other_rules` or `commit_too_large`),
+    /// nothing behind it is sent either, and only [`close`](crate::JobTrackerContext::close) ends
+    /// that.
     #[error("what was recorded could not be sent; it is kept")]
     Flush(#[source] Arc<ClientError>),
     /// Trees were refused; the rest was applied. What was refused has left the context; what was
@@ -147,7 +156,7 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Full { .. } | Self::JournalInUse { .. } => true,
+            Self::Full { .. } | Self::TreeFull(_) | Self::JournalInUse { .. } => true,
             Self::NoIds(source) | Self::Load { source, .. } | Self::Flush(source) => {
                 source.is_retryable()
             }

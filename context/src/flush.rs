@@ -16,6 +16,7 @@ use crate::{
     budget::Cost,
     commit::{Batch, Batches, Sending},
     inner::Inner,
+    journal::Journal,
 };
 
 impl Inner {
@@ -104,7 +105,7 @@ impl Inner {
         self.buffer.clear();
         if let Some(journal) = self.buffer.journal() {
             journal.clear();
-            journal.sync().await?;
+            self.sync_or_erase(journal).await?;
         }
         drop(turn);
         self.budget.room.notify_waiters();
@@ -114,6 +115,11 @@ impl Inner {
     async fn send_all(self: &Arc<Self>, flushed: &mut Flushed) -> Result<()> {
         self.send_queue(flushed).await?;
         self.seal().await;
+        // A commit is sent when the journal knows what is in it, or nothing any more: after a crash
+        // it must not be sent under another name.
+        if let Some(journal) = self.buffer.journal() {
+            self.sync_or_erase(journal).await?;
+        }
         self.send_queue(flushed).await
     }
 
@@ -131,18 +137,14 @@ impl Inner {
             }
         })
         .await;
-        self.sync_journal().await;
     }
 
-    /// A commit is sent when the journal knows what is in it: after a crash it must not be sent
-    /// under another name.
-    async fn sync_journal(&self) {
-        if let Some(journal) = self.buffer.journal()
-            && let Err(error) = journal.sync().await
-        {
-            // What is in memory can be sent all the same.
-            tracing::error!(%error, "sending without a journal");
-        }
+    /// Makes the journal durable. If it has failed, what it has is in memory too, so it may be
+    /// emptied.
+    async fn sync_or_erase(&self, journal: &Journal) -> Result<()> {
+        let Err(error) = journal.sync().await else { return Ok(()) };
+        tracing::error!(%error, "a journal failed, and is emptied");
+        journal.erase()
     }
 
     /// Sends what has been taken out, the oldest first. What has no outcome stays.

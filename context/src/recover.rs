@@ -113,8 +113,7 @@ impl Replay<'_> {
             Entry::Options { id, options } => {
                 let cost = Cost::options(options.as_deref());
                 self.record(id, cost, |at| {
-                    at.set_options(options.map(std::borrow::Cow::into_owned), cost);
-                    Ok(())
+                    at.set_options(options.map(std::borrow::Cow::into_owned), cost)
                 });
             }
             Entry::Lines { id, time, lines } => {
@@ -139,13 +138,31 @@ impl Replay<'_> {
                 self.inner.buffer.at(parent, create).ok().and_then(Result::ok)
             }
         };
-        match planted {
-            Some(Planted::New) => share.keep(),
-            Some(Planted::Taken(_)) | None => {
-                drop(share);
-                self.misplace(id, cost);
-            }
+        let is_placed = match planted {
+            Some(Planted::New) => true,
+            Some(Planted::Taken(creation)) => self.create_again(creation, order),
+            None => false,
+        };
+        if is_placed {
+            share.keep();
+        } else {
+            drop(share);
+            self.misplace(id, cost);
         }
+    }
+
+    /// A job that had been sent and had left the buffer was created once more, before the journal
+    /// knew that it was sent. False: it is another case.
+    fn create_again(&self, creation: Creation, order: u64) -> bool {
+        let id = creation.id;
+        let again = |at: &mut Recording<'_>| {
+            let is_sent = at.is_sent();
+            if is_sent {
+                at.create_again(creation, order);
+            }
+            Ok(is_sent)
+        };
+        matches!(self.inner.buffer.at(id, again), Ok(Ok(true)))
     }
 
     fn change(&mut self, id: JobId, order: u64, change: Change) {

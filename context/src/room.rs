@@ -36,6 +36,10 @@ impl Inner {
             if let Some(share) = self.try_room(cost)? {
                 return Ok(share);
             }
+            if self.buffer.journal().is_some_and(Journal::is_behind) {
+                // It is not full; its thread has to write first.
+                continue;
+            }
             let most = self.budget.most;
             let never = cost.operations > most.operations || cost.bytes > most.bytes;
             match self.when_full {

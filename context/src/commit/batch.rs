@@ -56,7 +56,7 @@ impl Batch {
         let Some(frozen) = state.freeze() else { return };
         if let Some(journal) = buffer.journal() {
             let commit = Cow::Borrowed(&self.id);
-            journal.append(&Entry::Sealed { commit, root: tree.root }, 0);
+            journal.append(&[Entry::Sealed { commit, root: tree.root }], 0);
         }
         drop(state);
         self.cost.add(frozen.cost);

@@ -12,6 +12,7 @@ pub(crate) use file::{Found, HEADER, JournalFile, failure};
 
 use std::{
     borrow::Cow,
+    fs::OpenOptions,
     io,
     path::PathBuf,
     sync::Arc,
@@ -103,11 +104,14 @@ impl Journal {
         Ok(Self { path, most, shared, synced, thread: Some(thread) })
     }
 
-    /// Appends an entry that stands for so many operations.
-    pub fn append(&self, entry: &Entry<'_>, operations: u64) {
+    /// Appends entries that stand for so many operations, all at one moment: what comes to its end
+    /// meanwhile clears all of them or none.
+    pub fn append(&self, entries: &[Entry<'_>], operations: u64) {
         let mut state = self.shared.state.lock();
         state.open_operations += operations;
-        self.push(&mut state, entry);
+        for entry in entries {
+            self.push(&mut state, entry);
+        }
     }
 
     /// A commit with so many operations has an outcome. When that was the last one, the journal
@@ -126,6 +130,20 @@ impl Journal {
         let mut state = self.shared.state.lock();
         state.open_operations = 0;
         self.begin_anew(&mut state);
+    }
+
+    /// Empties the file of a journal that has failed, so that nobody recovers what is about to be
+    /// sent from memory.
+    ///
+    /// # Errors
+    /// That cannot be done either.
+    pub fn erase(&self) -> Result<()> {
+        let erase = || {
+            let file = OpenOptions::new().write(true).open(&self.path)?;
+            file.set_len(HEADER)?;
+            file.sync_all()
+        };
+        erase().map_err(|error| failure(&self.path, error))
     }
 
     /// Makes everything durable that has been appended.

@@ -33,13 +33,14 @@ impl Writer {
         loop {
             let work = self.next(since);
             let is_written = work.restart || !work.bytes.is_empty();
-            let done = self.write(&work);
-            self.shared.written.notify_waiters();
-            if let Err(error) = done {
+            if let Err(error) = self.write(&work) {
                 tracing::error!(path = %self.file.path.display(), %error, "a journal failed");
                 self.synced.send_modify(|synced| synced.failure = Some(Arc::new(error)));
+                // Whoever waits finds the failure.
+                self.shared.written.notify_waiters();
                 return;
             }
+            self.shared.written.notify_waiters();
             since = match since {
                 _ if work.sync => None,
                 None if is_written => Some(Instant::now()),

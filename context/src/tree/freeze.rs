@@ -50,6 +50,7 @@ impl TreeState {
         if dirty.is_empty() {
             return None;
         }
+        (self.old_jobs, self.old_bytes) = (0, 0);
         let mut links = Vec::with_capacity(dirty.len());
         for slot in &dirty {
             self.mark(*slot, &mut links);

@@ -40,6 +40,9 @@ pub(crate) struct TreeState {
     unsent: Cost,
     /// How many those are.
     new_jobs: u64,
+    /// Jobs that are not to be created and have something, and what that takes in a commit.
+    old_jobs: usize,
+    old_bytes: usize,
     /// Whether the next flush knows of this tree.
     pub is_listed: bool,
     /// Its last job has left; whoever comes now has come too late.

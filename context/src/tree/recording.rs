@@ -48,6 +48,9 @@ impl Recording<'_> {
             return Err(Error::TooDeep(parent.id));
         }
         let (above, depth) = (self.slot, parent.depth + 1);
+        if self.state.new_jobs >= limits::COMMIT_JOBS {
+            return Err(Error::TreeFull(self.tree.root));
+        }
         Ok(self.create(creation, time, above, depth))
     }
 
@@ -101,6 +104,8 @@ impl Recording<'_> {
         if !has_room(&node.status, change.state) {
             return Err(Error::TooManyChanges(node.id));
         }
+        self.check_commit(cost)?;
+        let node = self.state.nodes.get_mut(self.slot);
         if let Some((id, hash)) = change.change_id.clone().zip(hash) {
             node.extras().repeats.insert(Repeat::Change(id), hash);
         }
@@ -129,7 +134,8 @@ impl Recording<'_> {
     }
 
     /// Replaces the options.
-    pub fn set_options(&mut self, options: Option<String>, cost: Cost) {
+    pub fn set_options(&mut self, options: Option<String>, cost: Cost) -> Result<()> {
+        self.check_commit(cost)?;
         let slot = self.slot;
         let id = self.state.nodes.get(slot).id;
         self.journal(cost.operations, || Entry::Options {
@@ -140,6 +146,7 @@ impl Recording<'_> {
         extras.options = Some(options.map(Arc::from));
         extras.options_unsent = true;
         self.touch(slot, cost);
+        Ok(())
     }
 
     /// Appends lines to the log.
@@ -151,7 +158,8 @@ impl Recording<'_> {
         if limits::LOG_LINES.saturating_sub(there) < count {
             return Err(Error::LogFull(id));
         }
-        node.status.log_lines += count;
+        self.check_commit(cost)?;
+        self.state.nodes.get_mut(slot).status.log_lines += count;
         self.journal(cost.operations, || Entry::Lines { id, time, lines: Cow::Borrowed(&lines) });
         for text in lines {
             self.note(Note::Line { time, text: text.into_boxed_str() });
@@ -174,10 +182,13 @@ impl Recording<'_> {
     /// Writes down what is about to be recorded, behind the path that it stands on.
     fn journal<'a>(&mut self, operations: u64, entry: impl FnOnce() -> Entry<'a>) {
         let Some(journal) = self.buffer.journal() else { return };
-        if let Some(path) = self.base.take() {
-            journal.append(&Entry::Base { path: Cow::Borrowed(path) }, 0);
+        match self.base.take() {
+            Some(path) => {
+                let base = Entry::Base { path: Cow::Borrowed(path) };
+                journal.append(&[base, entry()], operations);
+            }
+            None => journal.append(&[entry()], operations),
         }
-        journal.append(&entry(), operations);
     }
 
     /// Puts a note about the job at the end of the log.
@@ -193,10 +204,39 @@ impl Recording<'_> {
         }
     }
 
+    /// Creates a job of a journal again that has been sent meanwhile, and had left the buffer then.
+    pub fn create_again(&mut self, creation: Creation, order: u64) {
+        self.resume_at(order + 1);
+        let node = self.state.nodes.get_mut(self.slot);
+        node.born = Some(order);
+        node.definition = Some(creation.definition);
+        self.state.new_jobs += 1;
+        self.touch(self.slot, creation.cost);
+    }
+
+    /// Whether the job is on its way to the service and has nothing newer.
+    pub fn is_sent(&self) -> bool {
+        let node = self.state.nodes.get(self.slot);
+        node.born.is_none() && !node.is_dirty && node.in_flight > 0
+    }
+
+    /// The service takes only so much at once about the jobs of a tree that it has.
+    fn check_commit(&self, cost: Cost) -> Result<()> {
+        let (node, state) = (self.state.nodes.get(self.slot), &*self.state);
+        let bytes = state.old_bytes + in_commit(cost);
+        let full = bytes > limits::COMMIT_EXISTING_BYTES / 4 * 3
+            || (!node.is_dirty && state.old_jobs >= limits::COMMIT_EXISTING / 4 * 3);
+        if node.born.is_none() && full { Err(Error::TreeFull(self.tree.root)) } else { Ok(()) }
+    }
+
     /// The job has something for the next flush.
     fn touch(&mut self, slot: u32, cost: Cost) {
         self.state.unsent.add(cost);
         let node = self.state.nodes.get_mut(slot);
+        if node.born.is_none() {
+            self.state.old_jobs += usize::from(!node.is_dirty);
+            self.state.old_bytes += in_commit(cost);
+        }
         if !node.is_dirty {
             node.is_dirty = true;
             self.state.dirty.push(slot);
@@ -218,6 +258,12 @@ impl Recording<'_> {
             (slot, ripple) = (node.parent, next);
         }
     }
+}
+
+/// About what the service holds for operations while it takes them in.
+fn in_commit(cost: Cost) -> usize {
+    const EACH: u64 = 200;
+    usize::try_from(cost.bytes + EACH * cost.operations).unwrap_or(usize::MAX)
 }
 
 /// A job at work may not fill the room that is kept for saying that its work is over.

@@ -3,10 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod recorded;
-mod service;
-mod tracker;
-
+mod bounds;
 mod children;
 mod drops;
 mod existing;
@@ -16,7 +13,10 @@ mod journal;
 mod kills;
 mod limits;
 mod operation;
+mod recorded;
 mod rules;
 mod sequences;
+mod service;
 mod streams;
+mod tracker;
 mod vectors;

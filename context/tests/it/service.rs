@@ -261,8 +261,9 @@ impl Kept {
         time: Timestamp,
         definition: Definition,
     ) -> Result<(), ProblemCode> {
-        if self.jobs.contains_key(&id) {
-            return Err(ProblemCode::IdConflict);
+        if let Some(job) = self.jobs.get(&id) {
+            let same = job.definition == definition && job.node.parent == parent;
+            return if same { Ok(()) } else { Err(ProblemCode::IdConflict) };
         }
         let (root, depth) = match parent {
             None => (id, 0),

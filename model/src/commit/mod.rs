@@ -47,8 +47,8 @@
 //! A new job's changes are taken as they were recorded; whoever records them keeps the rules, and
 //! says in the header whether updates to finished jobs were blocked. A change id may stand once on
 //! a job. A change to an existing job is subject to the rules at the moment of the commit. The
-//! creation of a job that the service has, just so, is passed over; nothing may be said of it then,
-//! but it may get children.
+//! creation of a job that the service has, just so, is passed over, and what follows is about the
+//! job that is there; changes only until a new branch below a job that is there is complete.
 //!
 //! The body may be compressed (`Content-Encoding: zstd` or `gzip`). The limits are in [`limits`]:
 //! of texts and depth as everywhere, and those whose names begin with `COMMIT_`.

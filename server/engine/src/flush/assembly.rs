@@ -34,8 +34,6 @@ pub(super) struct Assembly {
     /// The creation that came last, until it is clear that no other options follow it.
     opened: Option<(JobId, Origin, Definition)>,
     about: About,
-    /// Whether a creation was there already.
-    has_repeated: bool,
     /// Change ids of the new job that the records are about.
     change_ids: HashSet<String>,
     existing: Existing,
@@ -73,7 +71,6 @@ impl Assembly {
             path: Vec::new(),
             opened: None,
             about: About::Nobody,
-            has_repeated: false,
             change_ids: HashSet::new(),
             existing: Existing::default(),
             rows: Vec::new(),
@@ -129,7 +126,7 @@ impl Assembly {
         while !self.path.is_empty() {
             self.close()?;
         }
-        if self.jobs == 0 && self.existing.is_empty() && !self.has_repeated {
+        if self.jobs == 0 && self.existing.is_empty() {
             return Err(Error::JobNotFound(self.root).at(self.begin));
         }
         Ok((self.rows, self.existing.into_steps(self.begin)?))
@@ -154,8 +151,8 @@ impl Assembly {
                 return Err(Error::IdConflict(id));
             }
             self.about = About::Repeated(id);
-            self.has_repeated = true;
-            return self.belongs(id, origin);
+            self.belongs(id, origin)?;
+            return self.existing.repeated(id);
         }
         let (root, depth) = self.place(id, parent, born, seen, there)?;
         if !seen.insert(id.get()) {
@@ -232,8 +229,13 @@ impl Assembly {
     fn change(&mut self, position: u64, order: u64, change: Change) -> Result<()> {
         let id = match self.about {
             About::Nobody => return Err(Error::JobNotFound(self.root)),
-            About::Existing(id) => return self.existing.report(position, id, order, change),
-            About::Repeated(id) => return Err(Error::IdConflict(id)),
+            // What new branches mean to jobs that are there has been summed up between reports.
+            About::Repeated(id) if !self.existing.takes_reports() => {
+                return Err(Error::IdConflict(id));
+            }
+            About::Existing(id) | About::Repeated(id) => {
+                return self.existing.report(position, id, order, change);
+            }
             About::New => self.path.last().map_or(self.root, |open| open.branch.id()),
         };
         if change.state == State::WaitingForActivation {
@@ -267,8 +269,9 @@ impl Assembly {
     fn options(&mut self, position: u64, options: Option<String>) -> Result<()> {
         Definition::check_options(options.as_deref())?;
         match self.about {
-            About::Existing(id) => self.existing.options(position, id, options),
-            About::Repeated(id) => Err(Error::IdConflict(id)),
+            About::Existing(id) | About::Repeated(id) => {
+                self.existing.options(position, id, options)
+            }
             About::Nobody | About::New => match &mut self.opened {
                 Some((_, _, definition)) => {
                     definition.options = options;
@@ -285,8 +288,9 @@ impl Assembly {
     fn line(&mut self, position: u64, time: Timestamp, text: String) -> Result<()> {
         LogLine::check("text", &text)?;
         match self.about {
-            About::Existing(id) => return self.existing.line(position, id, time, text),
-            About::Repeated(id) => return Err(Error::IdConflict(id)),
+            About::Existing(id) | About::Repeated(id) => {
+                return self.existing.line(position, id, time, text);
+            }
             About::Nobody | About::New => {}
         }
         let Some(Open { branch, .. }) = self.path.last_mut() else { return Ok(()) };

@@ -37,6 +37,17 @@ impl Existing {
         self.check()
     }
 
+    /// Speaks of a job that was to be created and is there, just so.
+    pub fn repeated(&mut self, id: JobId) -> Result<()> {
+        self.ids.insert(id);
+        self.check()
+    }
+
+    /// Whether reports may still come: the spans between them are not fixed yet.
+    pub fn takes_reports(&self) -> bool {
+        self.ends.is_none()
+    }
+
     /// The job reported a state.
     pub fn report(&mut self, position: u64, id: JobId, order: u64, change: Change) -> Result<()> {
         if change.state == State::WaitingForActivation {

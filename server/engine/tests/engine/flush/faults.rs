@@ -75,7 +75,17 @@ async fn a_tree_that_makes_no_sense_is_refused_whole() {
         ("parent_not_found", 1, vec![tree(1), new(11, Some(10), 2), new(10, Some(1), 1)]),
         ("duplicate_id", 2, vec![tree(1), new(10, Some(1), 1), new(10, Some(1), 2)]),
         ("id_conflict", 1, vec![tree(1), new(2, None, 1)]),
-        ("id_conflict", 2, vec![tree(1), new(2, Some(1), 1), change(run, 2)]),
+        (
+            "id_conflict",
+            4,
+            vec![
+                tree(1),
+                new(10, Some(1), 1),
+                new(11, Some(1), 2),
+                new(2, Some(1), 3),
+                change(run, 4),
+            ],
+        ),
         ("job_not_found", 1, vec![tree(1), old(99)]),
         ("duplicate_id", 2, vec![tree(1), old(1), old(1)]),
         ("job_not_found", 0, vec![tree(99)]),
@@ -197,4 +207,9 @@ async fn a_creation_that_was_done_before_is_passed_over() {
     assert_eq!((outcome.applied, outcome.jobs), (1, 1));
     let depth = store.get_job(id(10)).await.unwrap().unwrap().depth;
     assert_eq!(depth, 2);
+    // What is said of it is about the job that is there.
+    let records = vec![tree(1), new(1, None, 1), change(State::Running, 2), end()];
+    let outcome = send(&engine, "again", records).await.unwrap();
+    assert_eq!((outcome.applied, outcome.jobs, outcome.changes), (1, 0, 1));
+    assert_eq!(store.get_states(vec![id(1)]).await.unwrap(), [State::Running]);
 }
