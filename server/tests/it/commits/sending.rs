@@ -138,3 +138,33 @@ async fn a_refused_tree_is_told_and_the_others_are_applied() {
     assert_eq!(listed["items"].as_array().unwrap().len(), 2);
     harness.stop().await;
 }
+
+/// The same commit from two senders at once: one of them is told to come back, or both are told the
+/// same.
+#[tokio::test]
+async fn two_senders_of_one_commit() {
+    for kind in STORES {
+        let harness = Harness::start(kind, |_| {}).await;
+        let bytes = stream(&[(1_000_000, 10_000), (2_000_000, 10)]);
+        let (one, other) = tokio::join!(
+            harness.send_commit("c", bytes.clone()),
+            harness.send_commit("c", bytes.clone())
+        );
+        let mut applied = 0;
+        for reply in [&one, &other] {
+            if reply.status == 200 {
+                assert_eq!(
+                    (&reply.json()["applied"], &reply.json()["jobs"]),
+                    (&2.into(), &10_012.into())
+                );
+                applied += 1;
+            } else {
+                reply.assert_problem("commit_in_progress");
+            }
+        }
+        assert!(applied > 0);
+        assert_eq!(harness.below(1_000_000).await, Some([10_000, 9_000, 1_000]));
+        assert_eq!(harness.send_commit("c", bytes).await.json()["jobs"], 10_012);
+        harness.stop().await;
+    }
+}

@@ -51,20 +51,13 @@ async fn prepare(engine: &Engine) {
     engine.update(id(2), change).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_tree_that_makes_no_sense_is_refused_whole() {
-    let long = Definition { name: "n".repeat(limits::NAME + 1), ..Definition::default() };
-    let long = Record::Job {
-        id: id(10),
-        parent: Some(id(1)),
-        order: 1,
-        time: T,
-        definition: Cow::Owned(long),
-    };
-    let line = |text: &str| Record::LogLine { time: T, text: Cow::Owned(text.to_owned()) };
-    let waiting = State::WaitingForActivation;
+/// The code, the position, and the records.
+type Case = (&'static str, u64, Vec<Record<'static>>);
+
+/// Jobs that cannot stand where they do.
+fn jobs_out_of_place() -> Vec<Case> {
     let run = State::Running;
-    let cases: Vec<(&str, u64, Vec<Record<'static>>)> = vec![
+    vec![
         ("parent_not_found", 1, vec![tree(1), new(10, Some(99), 1)]),
         ("parent_is_self", 1, vec![tree(1), new(10, Some(10), 1)]),
         (
@@ -94,6 +87,23 @@ async fn a_tree_that_makes_no_sense_is_refused_whole() {
         ("other_tree", 1, vec![tree(1), old(50)]),
         ("other_tree", 1, vec![tree(1), new(10, Some(50), 1)]),
         ("other_tree", 1, vec![tree(10), new(2, Some(1), 1)]),
+    ]
+}
+
+/// What cannot be said of a job.
+fn records_out_of_place() -> Vec<Case> {
+    let long = Definition { name: "n".repeat(limits::NAME + 1), ..Definition::default() };
+    let long = Record::Job {
+        id: id(10),
+        parent: Some(id(1)),
+        order: 1,
+        time: T,
+        definition: Cow::Owned(long),
+    };
+    let line = |text: &str| Record::LogLine { time: T, text: Cow::Owned(text.to_owned()) };
+    let waiting = State::WaitingForActivation;
+    let run = State::Running;
+    vec![
         ("out_of_order", 2, vec![tree(1), new(10, Some(1), 5), new(11, Some(10), 5)]),
         ("out_of_order", 2, vec![tree(1), new(10, Some(1), 5), change(run, 5)]),
         (
@@ -118,11 +128,16 @@ async fn a_tree_that_makes_no_sense_is_refused_whole() {
             3,
             vec![tree(1), new(10, Some(1), 1), with_id(2, "same"), with_id(3, "same")],
         ),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn a_tree_that_makes_no_sense_is_refused_whole() {
+    let cases = jobs_out_of_place().into_iter().chain(records_out_of_place());
     let (store, engine) = memory();
     prepare(&engine).await;
     let before = seen(&*store).await;
-    for (index, (code, position, mut records)) in cases.into_iter().enumerate() {
+    for (index, (code, position, mut records)) in cases.enumerate() {
         records.push(end());
         let outcome = send(&engine, &format!("case-{index}"), records).await.unwrap();
         let verdict = &outcome.attention[0];
