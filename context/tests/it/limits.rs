@@ -123,7 +123,7 @@ async fn a_full_buffer_flushes_by_itself() {
 async fn arrived(service: &Arc<Service>, jobs: usize) {
     let all = async {
         while service.kept().jobs.len() < jobs {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            yield_now().await;
         }
     };
     timeout(Duration::from_secs(60), all).await.expect("a flush in the background");
