@@ -2,6 +2,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits;
+
 /// What a job is doing. The numbers are part of the API; the order here is the one in which a
 /// job usually passes through them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -65,6 +67,14 @@ impl State {
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.number() == number)
+    }
+
+    /// Whether a job that has so many own changes may report this state. One that is at work may
+    /// not fill the room that is kept for saying that its work is over.
+    #[must_use]
+    pub const fn has_room_after(self, changes: u32) -> bool {
+        let more = if self.says_own_work_is_over() { limits::CHANGES_TO_END } else { 0 };
+        changes < limits::CHANGES + more
     }
 
     /// The name, as the API spells it.

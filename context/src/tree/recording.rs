@@ -101,7 +101,7 @@ impl Recording<'_> {
         if !node.status.accepts_update(self.buffer.block_updates_after_finish) {
             return Ok(Updated { applied: false, repeated: false, state });
         }
-        if !has_room(&node.status, change.state) {
+        if !change.state.has_room_after(node.status.changes) {
             return Err(Error::TooManyChanges(node.id));
         }
         self.check_commit(cost)?;
@@ -264,12 +264,6 @@ impl Recording<'_> {
 fn in_commit(cost: Cost) -> usize {
     const EACH: u64 = 200;
     usize::try_from(cost.bytes + EACH * cost.operations).unwrap_or(usize::MAX)
-}
-
-/// A job at work may not fill the room that is kept for saying that its work is over.
-fn has_room(status: &Status, state: State) -> bool {
-    let more = if state.says_own_work_is_over() { limits::CHANGES_TO_END } else { 0 };
-    status.changes < limits::CHANGES + more
 }
 
 /// A hash of what a change says, to tell a repetition from another use of its id.

@@ -12,7 +12,7 @@ mod examples;
 #[cfg(test)]
 mod full;
 
-pub(crate) use update::{fingerprint as change_fingerprint, has_room};
+pub(crate) use update::fingerprint as change_fingerprint;
 
 use jobtracker_model::{JobId, State, Timestamp, rollup::Ripple};
 

@@ -1,4 +1,4 @@
-use jobtracker_model::{Change, JobId, NewChange, Repeat, State, Updated, limits, rollup::Status};
+use jobtracker_model::{Change, JobId, NewChange, Repeat, State, Updated, rollup::Status};
 use jobtracker_store::RepeatRow;
 
 use super::{Became, Rules, climb, content_hash};
@@ -41,14 +41,8 @@ pub(super) fn apply(
 }
 
 fn check_room(id: JobId, status: &Status, change: &NewChange) -> Result<()> {
-    if has_room(status.changes, change.state) { Ok(()) } else { Err(Error::TooManyChanges(id)) }
-}
-
-/// Whether a job with so many changes may have this one. A job at work may not fill the room that
-/// is kept for saying that its work is over.
-pub(crate) fn has_room(changes: u32, state: State) -> bool {
-    let room = if state.says_own_work_is_over() { limits::CHANGES_TO_END } else { 0 };
-    changes < limits::CHANGES + room
+    let has_room = change.state.has_room_after(status.changes);
+    has_room.then_some(()).ok_or(Error::TooManyChanges(id))
 }
 
 /// A hash of a change, to tell its repetition from another one with its change id.

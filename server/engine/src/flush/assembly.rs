@@ -13,11 +13,7 @@ use jobtracker_store::{Origin, RepeatRow, Row};
 use roaring::RoaringTreemap;
 
 use super::{Step, existing::Existing};
-use crate::{
-    Error, Result,
-    apply::{change_fingerprint, has_room},
-    operation::definition_bytes,
-};
+use crate::{Error, Result, apply::change_fingerprint, operation::definition_bytes};
 
 /// Where jobs of a batch of records stand that the store has already.
 pub(super) type There = HashMap<JobId, Origin>;
@@ -247,7 +243,7 @@ impl Assembly {
             return Err(Error::OutOfOrder(id));
         }
         let number = branch.changes();
-        if !has_room(number, change.state) {
+        if !change.state.has_room_after(number) {
             return Err(Error::TooManyChanges(id));
         }
         branch.report(change.state, Recorded { order, time: change.time });

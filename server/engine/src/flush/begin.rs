@@ -51,11 +51,14 @@ impl Engine {
     /// The same commit is coming in on another connection; the store cannot be asked.
     pub async fn begin_commit(&self, id: CommitId) -> Result<Begun> {
         let all = self.commits_under_way();
+        let store = self.store();
         if !all.lock().insert(id.clone()) {
-            return Err(Error::CommitInProgress(id));
+            // The place may be held a little longer than it takes to conclude the commit.
+            let concluded = store.get_commit(&id).await?;
+            let concluded = concluded.map(|row| Begun::Concluded(row.outcome));
+            return concluded.ok_or(Error::CommitInProgress(id));
         }
         let place = Arc::new(Place { id: id.clone(), all });
-        let store = self.store();
         if let Some(row) = store.get_commit(&id).await? {
             return Ok(Begun::Concluded(row.outcome));
         }

@@ -45,10 +45,10 @@ const PARTS: usize = 8;
 pub(super) async fn send(app: State, id: Commit, mut body: CommitBody) -> Result<HttpResponse> {
     let slow = |_| ApiError::new(Code::RequestTimeout, "The commit took too long to come in.");
     let most = app.commits.receive_timeout();
-    let taken = tokio::time::timeout(most, take_in(&app, id.0, &mut body)).await;
+    let taken = tokio::time::timeout(most, take_in(&app, id.0, &mut body)).await.map_err(slow)?;
     // An answer may come before the end of what is sent.
     body.drain().await;
-    reply::ok(&taken.map_err(slow)??)
+    reply::ok(&taken?)
 }
 
 async fn take_in(app: &App, id: CommitId, body: &mut CommitBody) -> Result<CommitOutcome> {

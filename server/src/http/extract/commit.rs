@@ -18,7 +18,8 @@ pub(crate) struct CommitBody {
     /// How it is compressed.
     pub encoding: Option<Encoding>,
     payload: Payload,
-    has_ended: bool,
+    /// Nothing more is to be waited for: it has come to its end, or has been too slow.
+    is_over: bool,
 }
 
 impl FromRequest for CommitBody {
@@ -28,7 +29,7 @@ impl FromRequest for CommitBody {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let head = check_type(request).and_then(|()| encoding(request));
         let payload = payload.take();
-        ready(head.map(|encoding| Self { encoding, payload, has_ended: false }))
+        ready(head.map(|encoding| Self { encoding, payload, is_over: false }))
     }
 }
 
@@ -36,8 +37,9 @@ impl CommitBody {
     /// The next bytes; none at the end.
     pub async fn next(&mut self, silence: Duration) -> Result<Option<Bytes>> {
         let slow = |_| ApiError::new(Code::RequestTimeout, "The commit was silent for too long.");
-        let next = tokio::time::timeout(silence, self.payload.next()).await.map_err(slow)?;
-        self.has_ended = !matches!(next, Some(Ok(_)));
+        let next = tokio::time::timeout(silence, self.payload.next()).await;
+        self.is_over = !matches!(next, Ok(Some(Ok(_))));
+        let next = next.map_err(slow)?;
         let broken = |error| ApiError::new(Code::InvalidCommit, format!("It broke off: {error}."));
         next.transpose().map_err(broken)
     }
@@ -50,7 +52,7 @@ impl CommitBody {
         const MOST: usize = 256 * 1024 * 1024;
         let reading = async {
             let mut read = 0;
-            while !self.has_ended && read < MOST {
+            while !self.is_over && read < MOST {
                 match self.next(TIME).await {
                     Ok(Some(bytes)) => read += bytes.len(),
                     Ok(None) | Err(_) => break,
