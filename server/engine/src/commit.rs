@@ -26,8 +26,8 @@ use crate::{
 
 /// Ids that are taken from the store at once for all operations of a group, about.
 const IDS_AT_ONCE: u32 = 10_000_000;
-/// How often an operation is computed before its caller hears of contention. On a fast store another
-/// server can be ahead many times in a row while this one is not even running.
+/// How often an operation is computed before its caller hears of contention. On a fast store
+/// another server can be ahead many times in a row while this one is not even running.
 const ATTEMPTS: u32 = 100;
 
 /// The one who commits.
