@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jobtracker_model::{
     AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
@@ -124,6 +126,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// Verdicts on the trees of a sent commit, applied and refused.
     async fn list_verdicts(&self, query: VerdictsQuery) -> Result<Listed<VerdictRow, JobId>>;
+
+    /// Whether other servers may commit to the same trees, so that what is known here may be old.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Whether this server may run a background part of that name for so long; asking again in
+    /// time keeps it. Of several servers on one store one may, and another when it has gone. A
+    /// lease saves work and promises nothing: two may believe that they have it.
+    async fn lease(&self, part: &str, time: Duration) -> Result<bool> {
+        let _ = (part, time);
+        Ok(true)
+    }
 
     /// Whether the store takes commits now.
     async fn check(&self) -> Result<()>;
