@@ -30,6 +30,8 @@ const TREES: u64 = 100;
 const JOBS_OF_TREE: u64 = 10;
 /// Operations of a job: its creation and two changes.
 const OPERATIONS: f64 = 3.0;
+/// What becomes of a job.
+pub const LIFE: [State; 2] = [State::Running, State::RanToCompletion];
 
 #[derive(Default)]
 struct Seen {
@@ -71,13 +73,19 @@ fn context(addr: SocketAddr) -> Result<JobTrackerContext> {
     Ok(JobTrackerContext::new(Arc::new(tracker))?)
 }
 
-/// Jobs under a root; each one runs and ends.
-async fn children(context: &JobTrackerContext, root: JobId, count: u64) -> Result<()> {
+/// Jobs under a root; each one gets these states one after another.
+async fn children(
+    context: &JobTrackerContext,
+    root: JobId,
+    count: u64,
+    states: &[State],
+) -> Result<()> {
     for number in 0..count {
         let job = NewJob::new(format!("page {number}")).under(root).created_by("bench");
         let job = context.create(job).await?;
-        context.update(job, NewChange::new(State::Running)).await?;
-        context.update(job, NewChange::new(State::RanToCompletion)).await?;
+        for state in states {
+            context.update(job, NewChange::new(*state)).await?;
+        }
     }
     Ok(())
 }
@@ -91,7 +99,7 @@ async fn record(jobs: u64, tasks: u64) -> Result<f64> {
     let begun = Instant::now();
     let recording = (0..tasks).map(|_| {
         let context = context.clone();
-        tokio::spawn(async move { children(&context, root, jobs / tasks).await })
+        tokio::spawn(async move { children(&context, root, jobs / tasks, &LIFE).await })
     });
     for task in try_join_all(recording).await? {
         task?;
@@ -107,7 +115,7 @@ async fn large(seen: &mut Seen, jobs: u64, raw: f64) -> Result<()> {
     let service = Server::jobtracker(folder.path())?;
     let idle = service.memory()?.resident_mb;
     let own = process::memory_of(std::process::id())?.resident_mb;
-    let (took, root) = flush(service.addr, jobs).await?;
+    let (took, root) = flush(service.addr, jobs, &LIFE).await?;
     let tracker = JobTrackerClient::new(format!("http://{}", service.addr))?;
     ensure!(tracker.load(root).await?.subtree.successful == jobs, "the numbers are exact");
     seen.server_mb.push(service.memory()?.peak_mb - idle);
@@ -120,10 +128,11 @@ async fn large(seen: &mut Seen, jobs: u64, raw: f64) -> Result<()> {
     Ok(())
 }
 
-async fn flush(addr: SocketAddr, jobs: u64) -> Result<(Duration, JobId)> {
+/// One tree of many jobs with these states; answers how long it took to be visible, and its root.
+pub async fn flush(addr: SocketAddr, jobs: u64, states: &[State]) -> Result<(Duration, JobId)> {
     let context = context(addr)?;
     let root = context.create(NewJob::new("crawl")).await?;
-    children(&context, root, jobs).await?;
+    children(&context, root, jobs, states).await?;
     let begun = Instant::now();
     let flushed = context.commit_and_close().await?;
     ensure!(flushed.jobs == jobs + 1, "everything was applied");
@@ -151,7 +160,7 @@ async fn small_trees(addr: SocketAddr) -> Result<f64> {
         let context = JobTrackerContext::new(tracker.clone())?;
         for tree in 0..TREES {
             let root = context.create(NewJob::new(format!("tree {tree}"))).await?;
-            children(&context, root, JOBS_OF_TREE - 1).await?;
+            children(&context, root, JOBS_OF_TREE - 1, &LIFE).await?;
         }
         contexts.push(context);
     }
@@ -175,7 +184,7 @@ pub fn run_one(jobs: u64, addr: SocketAddr, time: Duration) -> Result<()> {
     while begun.elapsed() < time {
         let rate = match jobs {
             0 => runtime.block_on(small_trees(addr))?,
-            _ => jobs as f64 / runtime.block_on(flush(addr, jobs))?.0.as_secs_f64(),
+            _ => jobs as f64 / runtime.block_on(flush(addr, jobs, &LIFE))?.0.as_secs_f64(),
         };
         eprintln!("{rate:.0} jobs/s");
     }
@@ -194,7 +203,7 @@ fn beside(seen: &mut Seen, runtime: &Runtime, jobs: u64) -> Result<()> {
     let context = runtime.block_on(async {
         let context = context(addr)?;
         let root = context.create(NewJob::new("crawl")).await?;
-        children(&context, root, jobs).await?;
+        children(&context, root, jobs, &LIFE).await?;
         anyhow::Ok(context)
     })?;
     let flushing = runtime.spawn(async move {
@@ -218,7 +227,7 @@ async fn wire(compress: bool) -> Result<f64> {
     let tracker = builder.compress_requests(compress).build()?;
     let context = JobTrackerContext::new(Arc::new(tracker))?;
     let root = context.create(NewJob::new("crawl")).await?;
-    children(&context, root, JOBS).await?;
+    children(&context, root, JOBS, &LIFE).await?;
     let before = forwarder.sent();
     context.commit_and_close().await?;
     Ok((forwarder.sent() - before) as f64 / JOBS as f64)

@@ -25,8 +25,28 @@ pub struct Measured {
 }
 
 impl Measured {
+    fn of(mut latencies: Vec<Duration>, seconds: f64) -> Result<Self> {
+        latencies.sort_unstable();
+        let at = |share: f64| latencies[(latencies.len() as f64 * share) as usize];
+        if latencies.is_empty() {
+            bail!("no request was answered");
+        }
+        let requests = latencies.len() as u64;
+        Ok(Self { requests, seconds, p50: at(0.50), p99: at(0.99) })
+    }
+
     pub fn rate(&self) -> f64 {
         self.requests as f64 / self.seconds
+    }
+
+    /// Two runs at the same time as one, with the latencies of the slower.
+    pub fn beside(&self, other: &Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            seconds: self.seconds.max(other.seconds),
+            p50: self.p50.max(other.p50),
+            p99: self.p99.max(other.p99),
+        }
     }
 }
 
@@ -39,6 +59,58 @@ pub enum Until<'a> {
     Requests(u64),
     /// When somebody else says so.
     Told(&'a AtomicBool),
+}
+
+/// The numbers of the requests of a run, which its clients take.
+pub struct Numbers<'a> {
+    until: Until<'a>,
+    begun: Instant,
+    next: Cell<u64>,
+}
+
+impl<'a> Numbers<'a> {
+    /// The run begins now.
+    pub fn new(until: Until<'a>) -> Self {
+        Self { until, begun: Instant::now(), next: Cell::new(0) }
+    }
+
+    /// The next one; none when the run is over.
+    fn take(&self) -> Option<u64> {
+        let more = match self.until {
+            Until::Elapsed(time) => self.begun.elapsed() < time,
+            Until::Requests(count) => self.next.get() < count,
+            Until::Told(over) => !over.load(Ordering::SeqCst),
+        };
+        more.then(|| self.next.replace(self.next.get() + 1))
+    }
+
+    /// Makes calls one after another until the run is over; answers how long each took.
+    pub async fn call(
+        &self,
+        mut call: impl AsyncFnMut(u64) -> Result<()>,
+    ) -> Result<Vec<Duration>> {
+        let mut latencies = Vec::new();
+        while let Some(number) = self.take() {
+            let begun = Instant::now();
+            call(number).await?;
+            latencies.push(begun.elapsed());
+        }
+        Ok(latencies)
+    }
+
+    /// Runs clients side by side, until all are done.
+    pub async fn run<F: Future<Output = Result<Vec<Duration>>>>(
+        &self,
+        clients: impl Iterator<Item = F>,
+    ) -> Result<Measured> {
+        // Each one is polled only when it has something to do.
+        let mut clients: FuturesUnordered<F> = clients.collect();
+        let mut latencies = Vec::new();
+        while let Some(client) = clients.next().await {
+            latencies.extend(client?);
+        }
+        Measured::of(latencies, self.begun.elapsed().as_secs_f64())
+    }
 }
 
 /// Writes the request with this number into the buffer, for the connection with this number.
@@ -54,52 +126,27 @@ pub fn run(
 ) -> Result<Measured> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let next = Cell::new(0_u64);
-        let begun = Instant::now();
-        let take = || {
-            let more = match until {
-                Until::Elapsed(time) => begun.elapsed() < time,
-                Until::Requests(count) => next.get() < count,
-                Until::Told(over) => !over.load(Ordering::SeqCst),
-            };
-            more.then(|| next.replace(next.get() + 1))
-        };
-        // Each connection is polled only when it has something to do.
-        let mut clients: FuturesUnordered<_> =
-            (0..connections).map(|_| client(addr, &take, request)).collect();
-        let mut latencies = Vec::new();
-        while let Some(client) = clients.next().await {
-            latencies.extend(client?);
-        }
-        let seconds = begun.elapsed().as_secs_f64();
-        latencies.sort_unstable();
-        let at = |share: f64| latencies[(latencies.len() as f64 * share) as usize];
-        if latencies.is_empty() {
-            bail!("no request was answered");
-        }
-        let requests = latencies.len() as u64;
-        Ok(Measured { requests, seconds, p50: at(0.50), p99: at(0.99) })
+        let numbers = Numbers::new(until);
+        numbers.run((0..connections).map(|_| client(addr, &numbers, request))).await
     })
 }
 
 async fn client(
     addr: SocketAddr,
-    take: &dyn Fn() -> Option<u64>,
+    numbers: &Numbers<'_>,
     request: &Requests<'_>,
 ) -> Result<Vec<Duration>> {
     let mut stream = TcpStream::connect(addr).await?;
     stream.set_nodelay(true)?;
     let (mut out, mut reply) = (Vec::new(), Vec::new());
-    let mut latencies = Vec::new();
-    while let Some(number) = take() {
+    let call = async |number| {
         out.clear();
         request(&mut out, number);
-        let begun = Instant::now();
         stream.write_all(&out).await?;
         read_reply(&mut stream, &mut reply).await?;
-        latencies.push(begun.elapsed());
-    }
-    Ok(latencies)
+        Ok(())
+    };
+    numbers.call(call).await
 }
 
 /// Reads one reply whole; answers where its body begins.

@@ -2,8 +2,9 @@
 //!
 //! `benches/run` builds and starts it. Every rate is the median of several rounds; in each round
 //! the floors and the shapes take turns, so that a machine that is busy for a while is busy for
-//! both. The service answers a write after fdatasync.
+//! both. The embedded store answers a write after fdatasync, a cluster when a quorum has it.
 
+mod cluster;
 mod floors;
 mod flush;
 mod forwarder;
@@ -36,6 +37,8 @@ struct Arguments {
     /// Jobs in the large flush of the buffered context; 0 leaves the context out.
     #[arg(long, default_value_t = 1_000_000)]
     flush: u64,
+    #[command(flatten)]
+    cluster: cluster::Arguments,
     /// Only this shape, once, against a service that is up at this address; for profiles.
     #[arg(long, requires = "at")]
     only: Option<Shape>,
@@ -78,6 +81,9 @@ fn main() -> Result<()> {
             Shape::LargeFlush => flush::run_one(arguments.flush, at, seconds),
             _ => rounds::run_one(shape, at, arguments.first_id, seconds),
         };
+    }
+    if let Some(place) = arguments.cluster.place() {
+        return cluster::run(&arguments.cluster, &place, arguments.rounds, seconds);
     }
     if arguments.rounds > 0 {
         rounds::run(arguments.rounds, seconds)?;

@@ -10,6 +10,8 @@ use std::{
 
 use anyhow::{Context, Result};
 
+use crate::cluster::Place;
+
 pub struct Server {
     child: Child,
     pub addr: SocketAddr,
@@ -19,13 +21,12 @@ pub struct Server {
 
 impl Server {
     /// Runs a program and waits until it says where it listens.
-    fn start(program: &Path, arguments: &[&str]) -> Result<Self> {
+    fn start(command: &mut Command) -> Result<Self> {
         let begun = Instant::now();
-        let mut child = Command::new(program)
-            .args(arguments)
+        let mut child = command
             .stdout(Stdio::piped())
             .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
+            .with_context(|| format!("cannot start {:?}", command.get_program()))?;
         let output = child.stdout.take().context("a server has an output")?;
         let mut lines = BufReader::new(output).lines();
         let line = lines.next().context("the server ended before it listened")??;
@@ -34,16 +35,27 @@ impl Server {
         Ok(Self { child, addr, opened_in: begun.elapsed() })
     }
 
-    /// The service as it is shipped, built into the folder where this program is.
+    /// The service as it is shipped.
     pub fn jobtracker(data: &Path) -> Result<Self> {
         let data = data.to_str().context("the folder has a name in UTF-8")?;
-        let program = std::env::current_exe()?.with_file_name("jobtracker");
-        Self::start(&program, &["serve", "--listen", "127.0.0.1:0", "--data-dir", data])
+        Self::start(serve()?.args(["--data-dir", data]))
+    }
+
+    /// The service on a cluster, as it is set up for itself.
+    pub fn on_cluster(place: &Place, keyspace: &str) -> Result<Self> {
+        let copies = place.copies().to_string();
+        Self::start(serve()?.envs([
+            ("JOBTRACKER__STORE__KIND", "scylla"),
+            ("JOBTRACKER__STORE__SCYLLA__NODES", &place.nodes.join(",")),
+            ("JOBTRACKER__STORE__SCYLLA__DATACENTER", &place.datacenter),
+            ("JOBTRACKER__STORE__SCYLLA__REPLICATION_FACTOR", &copies),
+            ("JOBTRACKER__STORE__SCYLLA__KEYSPACE", keyspace),
+        ]))
     }
 
     /// The trivial server of this program.
     pub fn echo() -> Result<Self> {
-        Self::start(&std::env::current_exe()?, &["echo"])
+        Self::start(Command::new(std::env::current_exe()?).arg("echo"))
     }
 
     /// What it takes.
@@ -57,6 +69,13 @@ impl Server {
         self.child.wait()?;
         Ok(())
     }
+}
+
+/// The service, built into the folder where this program is.
+fn serve() -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?.with_file_name("jobtracker"));
+    command.args(["serve", "--listen", "127.0.0.1:0"]);
+    Ok(command)
 }
 
 /// The memory of a process.

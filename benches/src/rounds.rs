@@ -8,7 +8,7 @@ use crate::{
     Shape, floors,
     load::Until,
     process::Server,
-    shapes::{self, BATCH, CONNECTIONS, Target},
+    shapes::{self, BATCH, CONNECTIONS, READ_AMONG, Target},
     table::{self, Series, median},
 };
 
@@ -62,7 +62,7 @@ fn measure(seen: &mut Seen, service: &Server, echo: &Server, time: Duration) -> 
     seen.batch.push(target.create_batches(parent, 20, 2)?);
     let cursors = cursors(service.addr, parent)?;
     seen.echo_get.push(shapes::echo_get(echo.addr, until)?);
-    seen.get.push(target.get_jobs(until)?);
+    seen.get.push(target.get_jobs(READ_AMONG, until)?);
     seen.page.push(target.page_children(parent, &cursors, until)?);
     Ok(())
 }
@@ -78,8 +78,8 @@ pub fn run_one(shape: Shape, at: SocketAddr, first_id: u64, time: Duration) -> R
         Shape::OneRoot => target.create_under_one_root(until)?,
         Shape::RollUp => target.update_five_levels(until)?,
         Shape::Get => {
-            target.create_roots(CONNECTIONS, Until::Requests(20_000))?;
-            target.get_jobs(until)?
+            target.create_roots(CONNECTIONS, Until::Requests(READ_AMONG))?;
+            target.get_jobs(READ_AMONG, until)?
         }
         Shape::Page => {
             let parent = target.create_one(None)?;

@@ -8,10 +8,14 @@ use crate::load::{Measured, Until, get, post, run};
 
 /// Connections at once, where the shape does not say otherwise.
 pub const CONNECTIONS: usize = 64;
+/// Jobs among which one is read, of those created last.
+pub const READ_AMONG: u64 = 20_000;
 /// Trees in the roll-up shape.
 const TREES: u64 = 200;
 /// Children created by one request.
 pub const BATCH: u64 = 10_000;
+/// What becomes of a job that is updated again and again.
+pub const LIFE: [&str; 3] = ["Running", "RanToCompletion", "Warning"];
 
 /// A server under load, and the ids that were used on it.
 pub struct Target {
@@ -58,13 +62,22 @@ impl Target {
         }
         // Trees in turn, so that a group has work in many of them.
         let order = |number: u64| leaves[(number % TREES) as usize] + number / TREES % LEAVES;
-        run(self.addr, CONNECTIONS, until, &|out, number| {
-            let state = match number / (TREES * LEAVES) {
-                0 => "Running",
-                1 => "RanToCompletion",
-                _ => "Warning",
-            };
-            let id = order(number);
+        self.update(TREES * LEAVES, &order, &LIFE, CONNECTIONS, until)
+    }
+
+    /// Updates so many jobs in an order, each to the first of the states, then each to the second,
+    /// and so on; to the last one as often as there is time for.
+    pub fn update(
+        &self,
+        jobs: u64,
+        order: &dyn Fn(u64) -> u64,
+        states: &[&str],
+        connections: usize,
+        until: Until<'_>,
+    ) -> Result<Measured> {
+        run(self.addr, connections, until, &|out, number| {
+            let state = states[((number / jobs) as usize).min(states.len() - 1)];
+            let id = order(number % jobs);
             post(
                 out,
                 format_args!("/api/v1/jobs/{id}/changes"),
@@ -73,10 +86,10 @@ impl Target {
         })
     }
 
-    /// One job at a time, of those created last.
-    pub fn get_jobs(&self, until: Until<'_>) -> Result<Measured> {
+    /// One job at a time, of so many that were created last.
+    pub fn get_jobs(&self, among: u64, until: Until<'_>) -> Result<Measured> {
         let newest = self.next_id.get() - 1;
-        let among = newest.min(20_000);
+        let among = newest.min(among);
         run(self.addr, CONNECTIONS, until, &|out, number| {
             // A step that shares no factor with the number of jobs visits them all, out of order.
             let id = newest - (number * 7_919) % among;
@@ -111,6 +124,18 @@ impl Target {
         let first = self.next_id.get();
         run(self.addr, 1, Until::Requests(1), &|out, _| self.batch(out, parent, count))?;
         Ok(first)
+    }
+
+    /// A tree of so many children with ids that follow each other; answers the root and the first
+    /// of them.
+    pub fn create_tree(&self, children: u64) -> Result<(u64, u64)> {
+        let root = self.create_one(None)?;
+        let first = self.next_id.get();
+        while self.next_id.get() < first + children {
+            let left = first + children - self.next_id.get();
+            self.create_children(root, left.min(BATCH))?;
+        }
+        Ok((root, first))
     }
 
     pub fn create_one(&self, parent: Option<u64>) -> Result<u64> {

@@ -14,7 +14,15 @@ impl Series {
     }
 
     pub fn rate(&self) -> f64 {
-        median(self.0.iter().map(Measured::rate))
+        median(self.rates())
+    }
+
+    pub fn rates(&self) -> impl Iterator<Item = f64> {
+        self.0.iter().map(Measured::rate)
+    }
+
+    pub fn seconds(&self) -> impl Iterator<Item = f64> {
+        self.0.iter().map(|measured| measured.seconds)
     }
 
     pub fn p50(&self) -> Duration {
@@ -27,7 +35,7 @@ impl Series {
 
     /// The median of the ratios of rates, round by round: both ran at about the same time.
     pub fn ratio_to(&self, floor: &Self) -> f64 {
-        median(self.0.iter().zip(&floor.0).map(|(this, floor)| this.rate() / floor.rate()))
+        median(self.rates().zip(floor.rates()).map(|(this, floor)| this / floor))
     }
 
     fn latency(&self, of: fn(&Measured) -> Duration) -> Duration {

@@ -130,7 +130,7 @@ pub struct Updated {
 }
 
 /// What makes an append to a job repeatable: the sender's name for it, kept with what it did.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Repeat {
     /// The id of a state change.
     Change(String),

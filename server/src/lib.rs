@@ -18,9 +18,11 @@ mod http;
 mod server;
 mod sweep;
 
+pub mod moving;
+
 pub use config::{
     AuthConfig, CommitsConfig, Config, ConfigError, EngineConfig, JobsConfig, LogConfig, LogFormat,
-    Overrides, Secret, ServerConfig, StoreConfig, StoreKind,
+    Overrides, ScyllaConfig, Secret, ServerConfig, StoreConfig, StoreKind, TabletsChoice,
 };
 pub use http::openapi::document as openapi_document;
 pub use server::{RunningServer, Server, StartError};

@@ -1,10 +1,14 @@
 //! The `jobtracker` command: reads the configuration, picks the store, runs the service.
 
+mod moving_commands;
+
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jobtracker_server::{Config, Overrides, Server, StoreConfig, StoreKind};
+#[cfg(feature = "scylla")]
+use jobtracker_server::{ScyllaConfig, TabletsChoice};
 use jobtracker_store::{Store, memory::MemoryStore};
 
 #[global_allocator]
@@ -24,6 +28,12 @@ enum Command {
     Serve(Serve),
     /// Read the configuration as `serve` would, and say what is wrong with it
     CheckConfig(CheckConfig),
+    /// Make the tables of a cluster, or bring them to the newest version
+    Migrate(Migrate),
+    /// Write trees of a store into a file
+    Export(moving_commands::ExportArguments),
+    /// Put the trees of a file into a store
+    Import(moving_commands::ImportArguments),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -54,18 +64,46 @@ struct CheckConfig {
     config: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct Migrate {
+    /// A TOML file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The store
+    #[arg(long)]
+    store: Option<StoreName>,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum StoreName {
     /// Embedded and durable
     Fjall,
+    /// A cluster of ScyllaDB or Apache Cassandra, as [store.scylla] says
+    Scylla,
     /// Keeps nothing when the process ends
     Memory,
 }
+
+impl From<StoreName> for StoreKind {
+    fn from(name: StoreName) -> Self {
+        match name {
+            StoreName::Fjall => Self::Fjall,
+            StoreName::Scylla => Self::Scylla,
+            StoreName::Memory => Self::Memory,
+        }
+    }
+}
+
+/// The fewest and the most threads for the connections to a cluster.
+const DRIVER_THREADS: (usize, usize) = (2, 8);
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(arguments) => serve(arguments),
         Command::CheckConfig(arguments) => check_config(arguments),
+        Command::Migrate(arguments) => migrate(arguments),
+        Command::Export(arguments) => moving_commands::export(arguments),
+        Command::Import(arguments) => moving_commands::import(arguments),
         Command::Openapi => {
             print!("{}", jobtracker_server::openapi_document());
             Ok(())
@@ -88,20 +126,44 @@ fn check_config(arguments: CheckConfig) -> anyhow::Result<()> {
 
 fn serve(arguments: Serve) -> anyhow::Result<()> {
     let Serve { config, data_dir, listen, store, allow_open } = arguments;
-    let store = store.map(|name| match name {
-        StoreName::Fjall => StoreKind::Fjall,
-        StoreName::Memory => StoreKind::Memory,
-    });
+    let store = store.map(StoreKind::from);
     let config = Config::load(config, Overrides { listen, data_dir, store, allow_open })?;
     jobtracker_server::init_telemetry(&config.log);
-    // Workers, engine and store have threads of their own; this one only waits for the end.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(run(&config))
+    runtime(config.store.kind)?.block_on(run(&config))
+}
+
+fn migrate(arguments: Migrate) -> anyhow::Result<()> {
+    let Migrate { config, store } = arguments;
+    let store = store.map(StoreKind::from);
+    let config = Config::load(config, Overrides { store, ..Overrides::default() })?;
+    jobtracker_server::init_telemetry(&config.log);
+    anyhow::ensure!(
+        config.store.kind == StoreKind::Scylla,
+        "there is nothing to migrate: store.kind is not \"scylla\", and only a cluster has tables \
+         that are made beforehand"
+    );
+    runtime(config.store.kind)?.block_on(migrate_scylla(&config.store))
+}
+
+/// Workers, engine and the embedded store have threads of their own; with those, this runtime only
+/// waits for the end. The connections to a cluster are tasks of the runtime in which they were
+/// opened: one thread for all of them would be where every request meets.
+fn runtime(kind: StoreKind) -> std::io::Result<tokio::runtime::Runtime> {
+    if kind != StoreKind::Scylla {
+        return tokio::runtime::Builder::new_current_thread().enable_all().build();
+    }
+    let (fewest, most) = DRIVER_THREADS;
+    let cores = std::thread::available_parallelism().map_or(fewest, usize::from);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.clamp(fewest, most))
+        .thread_name("driver")
+        .enable_all()
+        .build()
 }
 
 async fn run(config: &Config) -> anyhow::Result<()> {
     let end = end_signal()?;
-    let store = open(&config.store)?;
+    let store = open(&config.store).await?;
     let server = match Server::start(config, Arc::clone(&store)) {
         Ok(server) => server,
         Err(error) => {
@@ -116,13 +178,14 @@ async fn run(config: &Config) -> anyhow::Result<()> {
 }
 
 /// The only place that knows the backends.
-fn open(config: &StoreConfig) -> anyhow::Result<Arc<dyn Store>> {
+async fn open(config: &StoreConfig) -> anyhow::Result<Arc<dyn Store>> {
     match config.kind {
         StoreKind::Memory => Ok(Arc::new(MemoryStore::new())),
         #[cfg(feature = "fjall")]
         StoreKind::Fjall => open_fjall(config),
         #[cfg(not(feature = "fjall"))]
         StoreKind::Fjall => anyhow::bail!("this jobtracker was built without the fjall store"),
+        StoreKind::Scylla => open_scylla(config).await,
     }
 }
 
@@ -142,6 +205,68 @@ fn open_fjall(config: &StoreConfig) -> anyhow::Result<Arc<dyn Store>> {
         ..FjallOptions::new(&config.data_dir)
     };
     Ok(Arc::new(FjallStore::open(&options)?))
+}
+
+#[cfg(feature = "scylla")]
+fn scylla_options(config: &ScyllaConfig) -> jobtracker_store::scylla::ScyllaOptions {
+    use jobtracker_store::scylla::{ScyllaOptions, Tablets, Tls};
+
+    let identity = (config.tls_cert_file.clone(), config.tls_key_file.clone());
+    let identity = Some(identity).filter(|(certificate, _)| !certificate.as_os_str().is_empty());
+    let ca_file = config.tls_ca_file.clone();
+    ScyllaOptions {
+        nodes: config.nodes.clone(),
+        keyspace: config.keyspace.clone(),
+        datacenter: config.datacenter.clone(),
+        replication_factor: config.replication_factor,
+        tablets: match config.tablets {
+            TabletsChoice::Auto => Tablets::Auto,
+            TabletsChoice::On => Tablets::On,
+            TabletsChoice::Off => Tablets::Off,
+        },
+        user: config.user.clone(),
+        password: config.password.expose().to_owned(),
+        tls: config.tls.then_some(Tls { ca_file, identity }),
+        migrate: config.migrate,
+        request_timeout: config.request_timeout(),
+        connect_timeout: config.connect_timeout(),
+        resolve_timeout: config.resolve_timeout(),
+        connections_per_node: config.connections_per_node,
+        commits_in_flight: config.commits_in_flight,
+        writes_in_flight: config.writes_in_flight,
+        max_clock_skew: config.max_clock_skew(),
+        tree_cache_bytes: config.tree_cache_bytes,
+        ..ScyllaOptions::default()
+    }
+}
+
+#[cfg(feature = "scylla")]
+async fn open_scylla(config: &StoreConfig) -> anyhow::Result<Arc<dyn Store>> {
+    use jobtracker_store::scylla::ScyllaStore;
+
+    Ok(Arc::new(ScyllaStore::open(&scylla_options(&config.scylla)).await?))
+}
+
+#[cfg(feature = "scylla")]
+async fn migrate_scylla(config: &StoreConfig) -> anyhow::Result<()> {
+    let keyspace = &config.scylla.keyspace;
+    let done = jobtracker_store::scylla::migrate(&scylla_options(&config.scylla)).await?;
+    match (done.from, done.to) {
+        (from, to) if from == to => println!("keyspace {keyspace} has version {to} already"),
+        (0, to) => println!("keyspace {keyspace}: tables made, version {to}"),
+        (from, to) => println!("keyspace {keyspace}: brought from version {from} to {to}"),
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "scylla"))]
+async fn open_scylla(_: &StoreConfig) -> anyhow::Result<Arc<dyn Store>> {
+    anyhow::bail!("this jobtracker was built without the scylla store")
+}
+
+#[cfg(not(feature = "scylla"))]
+async fn migrate_scylla(_: &StoreConfig) -> anyhow::Result<()> {
+    anyhow::bail!("this jobtracker was built without the scylla store")
 }
 
 /// Ends at SIGINT or SIGTERM. Both are caught from this call on, so that neither is missed.

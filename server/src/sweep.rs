@@ -8,10 +8,16 @@ use crate::{CommitsConfig, clock};
 
 /// How often the store is swept.
 const EVERY: Duration = Duration::from_secs(600);
+/// How long a server keeps the sweep to itself: it asks again before that is over, and when it has
+/// gone, another one takes its place.
+const LEASED: Duration = Duration::from_secs(2 * 600);
+/// The lease on it.
+const PART: &str = "sweep";
 /// Sendings that are forgotten at once.
 const AT_ONCE: usize = 100;
 
-/// Forgets the outcomes of commits that are old enough. Any number of servers may do it at once.
+/// Forgets the outcomes of commits that are old enough. Any number of servers may do it at once;
+/// so that they do not, it is leased.
 pub(crate) struct Sweep {
     store: Arc<dyn Store>,
     keep_ms: i64,
@@ -39,8 +45,11 @@ impl Sweep {
         }
     }
 
-    /// Sweeps once.
+    /// Sweeps once, unless another server does.
     pub async fn tick(&self, now: Timestamp) -> Result<()> {
+        if !self.store.lease(PART, LEASED).await? {
+            return Ok(());
+        }
         let before = Timestamp::from_millis(now.millis() - self.keep_ms);
         let before = before.unwrap_or(Timestamp::MIN);
         while self.store.forget_commits(before, AT_ONCE).await? == AT_ONCE {}

@@ -1,7 +1,12 @@
 //! Group commit: take what waits, apply it, commit it once, answer everybody. While a commit is
 //! under way, the operations of its trees gather for the next one, and other trees go on.
 
-use std::{collections::HashMap, pin::pin, sync::Arc, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::{
     StreamExt,
@@ -20,14 +25,16 @@ use crate::{
     line::Line,
     metrics::Metrics,
     operation::{Operation, Outcome, Submitted},
+    turns::{Ended, Turns},
     wait::Waiters,
+    watch::watch,
     workspace::Workspace,
 };
 
 /// Ids that are taken from the store at once for all operations of a group, about.
 const IDS_AT_ONCE: u32 = 10_000_000;
-/// How often an operation is computed before its caller hears of contention. On a fast store
-/// another server can be ahead many times in a row while this one is not even running.
+/// How often an operation is computed before its caller hears of contention. Another server can be
+/// ahead many times in a row until it notices this one ([`Turns`]).
 const ATTEMPTS: u32 = 100;
 
 /// The one who commits.
@@ -39,12 +46,14 @@ pub(crate) struct Committer {
     flights: FuturesUnordered<BoxFuture<'static, Landed>>,
     /// Commits that have ended and whose trees are still held busy.
     landed: Vec<Released>,
+    turns: Turns,
     ids: IdLease,
     waiters: Arc<Waiters>,
     metrics: Metrics,
 }
 
-/// The trees that a commit held, the jobs that it created, and what has to be computed again.
+/// The trees that may go on after a commit, the jobs that it created, and what has to be computed
+/// again.
 type Released = (Vec<JobId>, Vec<(JobId, JobId)>, Vec<Submitted>);
 
 /// A commit that has ended.
@@ -64,7 +73,8 @@ impl Committer {
     ) -> Self {
         let (line, ids) = (Line::default(), IdLease::default());
         let (flights, landed) = (FuturesUnordered::new(), Vec::new());
-        Self { store, options, queue, line, flights, landed, ids, waiters, metrics }
+        let turns = Turns::new(store.is_shared(), options.group_operations);
+        Self { store, options, queue, line, flights, landed, turns, ids, waiters, metrics }
     }
 
     /// Runs on a thread of its own, so that a busy web worker cannot hold a commit up.
@@ -72,9 +82,15 @@ impl Committer {
         std::thread::Builder::new()
             .name("engine".into())
             .spawn(move || {
+                // Time is for pauses, and for what a store wants to end in time.
                 let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_time()
                     .build()
-                    .expect("a runtime without drivers asks nothing of the system");
+                    .expect("a runtime without sockets asks nothing of the system");
+                if self.store.is_shared() {
+                    // Ends with the runtime, thus with this thread.
+                    runtime.spawn(watch(Arc::clone(&self.store), Arc::clone(&self.waiters)));
+                }
                 runtime.block_on(self.run());
                 // Nobody may be left who asks.
                 let _ = end.send(true);
@@ -86,6 +102,10 @@ impl Committer {
     async fn run(&mut self) {
         let mut open = true;
         loop {
+            // Also when there is always something else to do.
+            while let Some(Some(over)) = self.turns.next().now_or_never() {
+                self.turns.end(&over, &mut self.line);
+            }
             let room = self.flights.len() < self.options.commits_at_once;
             if room && !self.line.is_empty() {
                 let group = self.gather();
@@ -98,6 +118,7 @@ impl Committer {
                     self.land(landed);
                     self.release_landed();
                 }
+                Some(over) = self.turns.next() => self.turns.end(&over, &mut self.line),
                 next = self.queue.recv(), if room && open => match next {
                     Some(submitted) => self.line.push(submitted),
                     None => open = false,
@@ -107,10 +128,13 @@ impl Committer {
         }
     }
 
-    /// The first operation in line, and more as long as the bounds allow.
+    /// The first operation in line, and more as long as the bounds allow, without those that are
+    /// known to have to wait for their tree.
     fn gather(&mut self) -> Vec<Submitted> {
         let mut group = Vec::new();
         let mut bytes = 0;
+        // One whose tree is not known may have to wait for it before those behind it do.
+        let mut known = true;
         while group.len() < self.options.group_operations.max(1) {
             if self.line.is_empty()
                 && let Ok(next) = self.queue.try_recv()
@@ -118,6 +142,16 @@ impl Committer {
                 self.line.push(next);
             }
             let Some(next) = self.line.pop() else { break };
+            let root = self.line.root_of(&next);
+            known &= root.is_some() || next.operation.subject().is_none();
+            let next = match root.filter(|_| known) {
+                Some(root) => self.line.park(root, next),
+                None => Some(next),
+            };
+            let Some(next) = next else {
+                self.line.release_complete();
+                continue;
+            };
             bytes += next.share.bytes;
             if bytes > self.options.group_bytes && !group.is_empty() {
                 self.line.push_front(next);
@@ -143,7 +177,7 @@ impl Committer {
             now: (self.options.clock)(),
         };
         let (flight, commits) = Flight::plan(space, group, rules);
-        self.line.occupy(&flight.roots, &flight.created);
+        self.line.occupy(flight.trees.iter().map(|(root, _)| *root), &flight.created);
         let store = Arc::clone(&self.store);
         #[expect(clippy::disallowed_methods, reason = "measures, decides nothing")]
         let begun = Instant::now();
@@ -240,7 +274,10 @@ impl Committer {
         for submitted in group {
             let subject = submitted.operation.subject();
             let root = subject.and_then(|id| match space.origin(id) {
-                Some(origin) => Some(origin.root),
+                Some(origin) => {
+                    self.line.learn(id, origin.root);
+                    Some(origin.root)
+                }
                 None => self.line.unborn(id).or_else(|| submitted.operation.own_root()),
             });
             free.extend(match root {
@@ -256,6 +293,7 @@ impl Committer {
         for (roots, created, again) in self.landed.drain(..) {
             self.line.release(&roots, &created, again);
         }
+        self.line.release_complete();
     }
 
     /// Answers every operation of a commit that has ended; those whose tree had moved will stand
@@ -263,7 +301,8 @@ impl Committer {
     fn land(&mut self, landed: Landed) {
         let Landed { flight, failed, seconds } = landed;
         self.metrics.commit_seconds.observe(seconds);
-        let mut again = Vec::new();
+        let (mut again, mut again_in) = (Vec::new(), HashSet::new());
+        let mut answered: HashMap<JobId, usize> = HashMap::new();
         for Applied { mut submitted, root, outcome, became } in flight.applied {
             let moved = match root.and_then(|root| failed.get(&root)) {
                 Some(StoreError::Stale { .. }) => {
@@ -290,6 +329,7 @@ impl Committer {
             };
             submitted.attempts += u32::from(moved);
             if moved && submitted.attempts < ATTEMPTS {
+                again_in.extend(root);
                 again.push(submitted);
             } else if moved {
                 let root = root.unwrap_or(JobId::MIN);
@@ -297,11 +337,22 @@ impl Committer {
             } else {
                 self.waiters.tell(&became);
                 self.metrics.operations.inc();
+                if let Some(root) = root {
+                    *answered.entry(root).or_default() += 1;
+                }
                 answer(submitted, outcome);
             }
         }
         self.metrics.recomputed.inc_by(again.len() as u64);
-        self.landed.push((flight.roots, flight.created, again));
+        let ended = Ended {
+            trees: &flight.trees,
+            failed: &failed,
+            again: &again_in,
+            answered: &answered,
+            took: Duration::from_secs_f64(seconds),
+        };
+        let roots = self.turns.may_go_on(&ended, &mut self.line);
+        self.landed.push((roots, flight.created, again));
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use jobtracker_model::{JobId, Repeat};
 use jobtracker_store::{
-    Error as StoreError, Result as StoreResult, Row, Store, TreeCommit, Wanted,
+    Error as StoreError, Result as StoreResult, Row, Store, TreeCommit, Version, Wanted,
 };
 
 use crate::{
@@ -18,8 +18,8 @@ use crate::{
 /// Operations on their way to the store, and what is to be told when they are there.
 pub(crate) struct Flight {
     pub applied: Vec<Applied>,
-    /// The trees that change.
-    pub roots: Vec<JobId>,
+    /// The trees that change, each with the version that the change was computed from.
+    pub trees: Vec<(JobId, Version)>,
     /// The jobs that are created, each with its tree.
     pub created: Vec<(JobId, JobId)>,
 }
@@ -54,9 +54,9 @@ impl Flight {
             })
             .collect();
         let commits = space.into_commits();
-        let roots = commits.iter().map(|commit| commit.root).collect();
+        let trees = commits.iter().map(|commit| (commit.root, commit.expected)).collect();
         let created = commits.iter().flat_map(created).collect();
-        (Self { applied, roots, created }, commits)
+        (Self { applied, trees, created }, commits)
     }
 
     /// Commits, and comes back with the trees for which that failed.
@@ -67,8 +67,9 @@ impl Flight {
     ) -> (Self, HashMap<JobId, StoreError>) {
         let results: Vec<StoreResult<()>> =
             if commits.is_empty() { Vec::new() } else { store.commit(commits).await };
-        let answered = self.roots.iter().zip(results);
-        let failed = answered.filter_map(|(root, result)| Some((*root, result.err()?))).collect();
+        let answered = self.trees.iter().zip(results);
+        let failed = answered.filter_map(|((root, _), result)| Some((*root, result.err()?)));
+        let failed = failed.collect();
         (self, failed)
     }
 }

@@ -31,7 +31,7 @@ pub struct Options {
     pub group_operations: usize,
     /// Bytes of operations that go into one commit, about; a larger one goes alone.
     pub group_bytes: usize,
-    /// Commits that may be under way at once, each of other trees; at least 1.
+    /// Commits that may be under way at once, each of other trees; 0: as many as suit the store.
     pub commits_at_once: usize,
     /// New jobs that one commit of a context may have.
     pub commit_jobs: u64,
@@ -50,7 +50,7 @@ impl Options {
             queue_bytes: 128 * 1024 * 1024,
             group_operations: 1_000,
             group_bytes: 8 * 1024 * 1024,
-            commits_at_once: 4,
+            commits_at_once: 0,
             commit_jobs: limits::COMMIT_JOBS,
             block_updates_after_finish: true,
             clock,
@@ -77,6 +77,11 @@ struct Inner {
     metrics: Metrics,
 }
 
+/// Commits under way at once on a store of this machine: one is written while the others are
+/// computed.
+const COMMITS_AT_ONCE: usize = 4;
+/// The same on a store that servers share: each waits for the network most of the time.
+const COMMITS_AT_ONCE_SHARED: usize = 32;
 /// When a caller that met a full queue may try again.
 const RETRY_AFTER_MS: u64 = 250;
 
@@ -88,7 +93,12 @@ impl Engine {
     /// The system has no thread to give.
     #[must_use]
     pub fn start(store: Arc<dyn Store>, options: Options) -> Self {
-        let options = Options { commits_at_once: options.commits_at_once.max(1), ..options };
+        let commits_at_once = match options.commits_at_once {
+            0 if store.is_shared() => COMMITS_AT_ONCE_SHARED,
+            0 => COMMITS_AT_ONCE,
+            commits => commits,
+        };
+        let options = Options { commits_at_once, ..options };
         let (queue, waiting) = mpsc::channel(options.queue_operations.max(1));
         let (end, ended) = watch::channel(false);
         let waiters = Arc::new(Waiters::default());
@@ -202,7 +212,11 @@ impl Engine {
     }
 
     /// Answers when the job's visible state is, or becomes, one of `states`, or when the time is
-    /// over. Nothing polls inside. A dropped future waits no longer.
+    /// over. A dropped future waits no longer.
+    ///
+    /// What this engine commits is told at once. What another server commits is seen by a look at
+    /// the store, ten times a second and less often when very many wait; a state that a job was in
+    /// for less time than that may go unseen.
     ///
     /// # Errors
     /// An unknown job; too many who wait; the engine is shutting down.

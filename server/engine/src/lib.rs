@@ -4,6 +4,8 @@
 //! Reading order: [`Engine`] is the door (a queue within `bounds`), `commit` takes what waits and
 //! makes one durable commit of it (a `flight`; whoever has to wait for one stands in `line`),
 //! `apply` is pure and knows the rules through the model, `wait` tells those who wait for a state.
+//! On a store that other servers share, `turns` keeps the race for a tree fair, and `watch` sees
+//! what others have committed.
 //! A commit of a buffered context comes in through a [`CommitSession`] (`flush`), which makes one
 //! operation of each of its trees.
 //! Nothing here knows HTTP or a database driver.
@@ -20,8 +22,13 @@ mod handle;
 mod commit;
 mod flight;
 mod ids;
-mod line;
 mod workspace;
+
+mod homes;
+mod line;
+
+mod contest;
+mod turns;
 
 mod apply;
 
@@ -29,6 +36,7 @@ mod flush;
 
 mod metrics;
 mod wait;
+mod watch;
 
 pub use error::{Error, Result};
 pub use flush::{Begun, CommitSession};

@@ -1,4 +1,5 @@
-//! Those who wait for a job's visible state. They are told after the commit that made it so.
+//! Those who wait for a job's visible state. They are told after the commit that made it so, or
+//! when a look at the store (`watch`) shows it.
 
 use std::{
     collections::HashMap,
@@ -69,6 +70,16 @@ impl Waiters {
                 let _ = waiter.tell.send(*state);
             }
         }
+    }
+
+    /// The jobs that somebody waits for.
+    pub fn awaited(&self) -> Vec<JobId> {
+        if self.count.load(Ordering::SeqCst) == 0 {
+            return Vec::new();
+        }
+        let by_job = self.by_job.lock();
+        let awaited = by_job.iter().filter(|(_, waiters)| !waiters.is_empty());
+        awaited.map(|(id, _)| *id).collect()
     }
 
     /// Tells everybody to stop waiting, by ending their channels.

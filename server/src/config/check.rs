@@ -17,7 +17,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     within("engine.queue_bytes", engine.queue_bytes, 1 << 20, 1 << 34)?;
     within("engine.group_operations", engine.group_operations, 1, 100_000)?;
     within("engine.group_bytes", engine.group_bytes, 1 << 16, 1 << 30)?;
-    within("engine.commits_at_once", engine.commits_at_once, 1, 64)?;
+    within("engine.commits_at_once", engine.commits_at_once, 0, 256)?;
     let commits = &config.commits;
     within("commits.limit_jobs", commits.limit_jobs, 1, 100_000_000)?;
     within("commits.limit_bytes", commits.limit_bytes, 1 << 16, 1 << 40)?;
@@ -69,7 +69,7 @@ fn check_store(config: &Config) -> Result<(), ConfigError> {
     if store.data_dir.as_os_str().is_empty() {
         return Err(bad("store.data_dir", "is empty; name a directory".into()));
     }
-    Ok(())
+    store.scylla.check()
 }
 
 fn check_token(config: &Config) -> Result<(), ConfigError> {
@@ -85,7 +85,7 @@ fn check_token(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn within<T: PartialOrd + Display + Copy>(
+pub(super) fn within<T: PartialOrd + Display + Copy>(
     key: &'static str,
     value: T,
     min: T,

@@ -1,8 +1,12 @@
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use config::{Environment, File, FileFormat, Source, Value, ValueKind};
 
-use super::{AuthConfig, Config, ConfigError, Secret, StoreKind, check};
+use super::{Config, ConfigError, Secret, StoreKind, check};
 
 const DEFAULTS: &str = include_str!("../../config.default.toml");
 
@@ -60,7 +64,7 @@ impl Config {
 
         let mut config: Self = merged.try_deserialize()?;
         overrides.apply(&mut config);
-        config.auth.read_file()?;
+        config.read_secrets()?;
         check::check(&config)?;
         Ok(config)
     }
@@ -78,25 +82,43 @@ impl Overrides {
     }
 }
 
-impl AuthConfig {
-    fn read_file(&mut self) -> Result<(), ConfigError> {
-        if self.token_file.as_os_str().is_empty() {
-            return Ok(());
+impl Config {
+    /// Puts what stands in files in the place of the secrets themselves.
+    fn read_secrets(&mut self) -> Result<(), ConfigError> {
+        let Self { auth, store, .. } = self;
+        if let Some(token) = read_secret(&auth.token_file, "auth.token_file")? {
+            unset(&auth.token, "auth.token_file", "auth.token")?;
+            auth.token = token;
         }
-        if !self.token.is_empty() {
-            let reason = "and auth.token are both set; set one".to_owned();
-            return Err(check::bad("auth.token_file", reason));
+        let scylla = &mut store.scylla;
+        let key = "store.scylla.password_file";
+        if let Some(password) = read_secret(&scylla.password_file, key)? {
+            unset(&scylla.password, key, "store.scylla.password")?;
+            scylla.password = password;
         }
-        let place = self.token_file.display();
-        let text = std::fs::read_to_string(&self.token_file)
-            .map_err(|error| check::bad("auth.token_file", format!("{place}: {error}")))?;
-        let token = text.trim();
-        if token.is_empty() {
-            return Err(check::bad("auth.token_file", format!("{place} is empty")));
-        }
-        self.token = Secret::new(token);
         Ok(())
     }
+}
+
+/// The text of a file without what surrounds it; nothing when no file is named.
+fn read_secret(file: &Path, key: &'static str) -> Result<Option<Secret>, ConfigError> {
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let place = file.display();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| check::bad(key, format!("{place}: {error}")))?;
+    match text.trim() {
+        "" => Err(check::bad(key, format!("{place} is empty"))),
+        text => Ok(Some(Secret::new(text))),
+    }
+}
+
+fn unset(secret: &Secret, key: &'static str, other: &str) -> Result<(), ConfigError> {
+    if secret.is_empty() {
+        return Ok(());
+    }
+    Err(check::bad(key, format!("and {other} are both set; set one")))
 }
 
 fn table(source: &dyn Source) -> Result<Value, ConfigError> {

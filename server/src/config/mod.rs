@@ -6,11 +6,13 @@ mod error;
 
 mod check;
 mod load;
+mod scylla;
 mod secret;
 mod sections;
 
 pub use error::ConfigError;
 pub use load::Overrides;
+pub use scylla::{ScyllaConfig, TabletsChoice};
 pub use secret::Secret;
 pub use sections::{
     AuthConfig, CommitsConfig, Config, EngineConfig, JobsConfig, LogConfig, LogFormat,

@@ -2,7 +2,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use super::Secret;
+use super::{ScyllaConfig, Secret};
 
 /// Everything that can be set. `config.default.toml` says what each key means.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -74,6 +74,8 @@ pub enum StoreKind {
     Fjall,
     /// Keeps nothing.
     Memory,
+    /// A cluster of ScyllaDB or Apache Cassandra.
+    Scylla,
 }
 
 /// Section `store`.
@@ -100,6 +102,8 @@ pub struct StoreConfig {
     pub workers: usize,
     /// Free space that is left alone.
     pub min_free_bytes: u64,
+    /// The cluster.
+    pub scylla: ScyllaConfig,
 }
 
 /// Section `engine`.
@@ -114,7 +118,7 @@ pub struct EngineConfig {
     pub group_operations: usize,
     /// Bytes of operations in one commit.
     pub group_bytes: usize,
-    /// Commits under way at once, each of other trees.
+    /// Commits under way at once, each of other trees; 0: as many as suit the store.
     pub commits_at_once: usize,
 }
 

@@ -201,3 +201,47 @@ impl ApiError {
         Self::new(ProblemCode::Internal, "").caused_by(cause)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a store could not do, with the code under which callers hear of it.
+    fn failures() -> Vec<(StoreError, ProblemCode)> {
+        use ProblemCode as Code;
+        let text = || "10.0.0.1:9042 said no".to_owned();
+        let root = JobId::MIN;
+        vec![
+            (StoreError::Stale { root }, Code::Contention),
+            (StoreError::Unavailable(text()), Code::StoreUnavailable),
+            (StoreError::OutcomeUnknown(text()), Code::OutcomeUnknown),
+            (StoreError::Full(text()), Code::StoreFull),
+            (StoreError::Corrupt(text()), Code::StoreCorrupt),
+            (StoreError::Locked(text()), Code::Internal),
+            (StoreError::Unusable { place: text(), reason: text() }, Code::Internal),
+        ]
+    }
+
+    #[test]
+    fn a_failing_store_is_told_by_its_code_and_by_no_name_of_a_host() {
+        for (error, code) in failures() {
+            for told in [ApiError::from(error.clone()), EngineError::from(error.clone()).into()] {
+                assert_eq!(told.code(), code, "{error}");
+                let problem = serde_json::to_string(&told.to_problem("r-1")).unwrap();
+                assert!(!problem.contains("10.0.0.1"), "{problem}");
+                assert!(problem.contains(code.code()), "{problem}");
+                assert_eq!(told.log_text(), error.to_string());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_worth_another_try_says_when() {
+        let told = failures().into_iter().map(|(error, _)| ApiError::from(error));
+        let contention = ApiError::from(EngineError::Contention(JobId::MIN));
+        for error in told.chain([contention]) {
+            let code = error.code();
+            assert_eq!(error.retry_after_ms().is_some(), code.is_transient(), "{code}");
+        }
+    }
+}

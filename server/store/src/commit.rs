@@ -3,6 +3,7 @@ use std::sync::Arc;
 use jobtracker_model::{
     Change, Definition, JobId, LogLine, Repeat, State, commit::CommitId, rollup::Status,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{Origin, RepeatRow, StageId, VerdictRow};
 
@@ -25,7 +26,10 @@ pub struct TreeCommit {
 }
 
 /// One row of a commit.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// Logs of trees keep it as it is here: the order of variants and fields never changes, and new
+/// ones come last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Row {
     /// A new job. Its status is a row of its own.
     Job {

@@ -16,8 +16,14 @@ pub mod view;
 
 pub mod memory;
 
+#[cfg(any(feature = "fjall", feature = "scylla"))]
+mod coding;
+
 #[cfg(feature = "fjall")]
 pub mod fjall;
+
+#[cfg(feature = "scylla")]
+pub mod scylla;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -27,7 +33,7 @@ pub use error::{Error, Result};
 pub use load::{Loaded, Wanted};
 pub use query::{
     After, BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Listed, LogQuery,
-    PageLimit, RootsQuery, VerdictsQuery,
+    PageLimit, RootsQuery, RowsQuery, VerdictsQuery,
 };
 pub use rows::{CommitRow, JobRow, Node, Origin, RepeatRow, RootKey, StageId, VerdictRow};
 pub use store::Store;

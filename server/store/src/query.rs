@@ -109,6 +109,18 @@ pub struct RootsQuery {
     pub limit: PageLimit,
 }
 
+/// All rows of a tree, job by job: the root first, then the descendants in their order.
+#[derive(Debug, Clone)]
+pub struct RowsQuery {
+    /// The root of the tree.
+    pub root: JobId,
+    /// Behind this job of the tree.
+    pub after: After,
+    /// How much, with rows as items; a page has whole jobs only, so it ends after the job that
+    /// reaches the limit. `scan` counts jobs.
+    pub limit: PageLimit,
+}
+
 /// Verdicts on the trees of a sent commit, by root.
 #[derive(Debug, Clone)]
 pub struct VerdictsQuery {

@@ -7,8 +7,8 @@ use jobtracker_model::{
 
 use crate::{
     BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, JobRow, Listed,
-    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, StageId, TreeCommit, VerdictRow,
-    VerdictsQuery, Wanted,
+    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, TreeCommit,
+    VerdictRow, VerdictsQuery, Wanted,
 };
 
 /// A place where job trees are kept.
@@ -120,6 +120,22 @@ pub trait Store: Send + Sync + 'static {
 
     /// Root jobs.
     async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>>;
+
+    /// Everything that a tree consists of, as the rows by which it could be created elsewhere:
+    /// [put aside](Self::stage) and adopted, or in one commit of a tree that is not there yet.
+    ///
+    /// Of each job in turn: [`Row::Job`], [`Row::Status`] as of a new job, and then, each in its
+    /// own order, [`Row::Change`] but for the creation, [`Row::LogLine`], [`Row::Attachment`] and
+    /// [`Row::Repeat`]. A page shows one instant, and two pages may show two; the tree's version
+    /// tells whether it has changed in between.
+    ///
+    /// A page has whole jobs, so beyond its limit it may hold one job with all that it may have:
+    /// the changes, lines and attachments that the [limits](jobtracker_model::limits) allow.
+    ///
+    /// # Errors
+    /// [`Error::UnknownJob`](crate::Error::UnknownJob): there is no such root.
+    /// [`Error::BadCursor`](crate::Error::BadCursor): it is to go on behind a job of another tree.
+    async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>>;
 
     /// A sent commit, if it has been concluded.
     async fn get_commit(&self, commit: &CommitId) -> Result<Option<CommitRow>>;

@@ -4,7 +4,10 @@ use jobtracker_client::{JobTracker, JobTrackerClient, ListPage, NewChange, NewJo
 use jobtracker_model::testing::{Expected, Step, Vector};
 use jobtracker_server::StoreKind;
 
-use crate::{harness::Harness, process::Process};
+use crate::{
+    harness::Harness,
+    process::{ANY_PORT, Process, embedded},
+};
 
 async fn run(client: &JobTrackerClient, vector: &Vector) {
     for step in &vector.ops {
@@ -73,10 +76,10 @@ async fn over_http_after_a_crash() {
     let vectors = Vector::all().into_iter().filter(|vector| vector.block_updates_after_finish);
     for vector in vectors.step_by(4) {
         let data = tempfile::tempdir().unwrap();
-        let service = Process::start(data.path());
+        let service = Process::start(ANY_PORT, &embedded(data.path()));
         run(&service.client(), &vector).await;
         service.kill();
-        let service = Process::start(data.path());
+        let service = Process::start(ANY_PORT, &embedded(data.path()));
         check(&service.client(), &vector).await;
     }
 }

@@ -6,13 +6,14 @@ use jobtracker_store::{
     Store,
     fjall::{FjallOptions, FjallStore},
     memory::MemoryStore,
+    scylla::{ScyllaStore, testing::Lent},
 };
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::HeaderMap};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// The stores that every theme runs on.
-pub const STORES: [StoreKind; 2] = [StoreKind::Memory, StoreKind::Fjall];
+pub const STORES: [StoreKind; 3] = [StoreKind::Memory, StoreKind::Fjall, StoreKind::Scylla];
 
 /// A service of this process, with a store of its own.
 pub struct Harness {
@@ -21,6 +22,8 @@ pub struct Harness {
     url: String,
     http: reqwest::Client,
     directory: Option<TempDir>,
+    /// Where its trees are, if they are in a cluster; lent to somebody else after it has stopped.
+    keyspace: Option<Lent>,
 }
 
 impl Harness {
@@ -29,6 +32,11 @@ impl Harness {
         match kind {
             StoreKind::Memory => Self::on(Arc::new(MemoryStore::new()), None, change),
             StoreKind::Fjall => Self::restart(tempfile::tempdir().unwrap(), change).await,
+            StoreKind::Scylla => {
+                let lent = Lent::new().await;
+                let store = ScyllaStore::open(&lent.options).await.unwrap();
+                Self { keyspace: Some(lent), ..Self::on(Arc::new(store), None, change) }
+            }
         }
     }
 
@@ -51,7 +59,7 @@ impl Harness {
         let server = Server::start(&config, Arc::clone(&store)).unwrap();
         let url = format!("http://{}", server.addr());
         let http = reqwest::Client::builder().no_gzip().no_zstd().build().unwrap();
-        Self { server, store, url, http, directory }
+        Self { server, store, url, http, directory, keyspace: None }
     }
 
     pub fn url(&self) -> &str {

@@ -12,12 +12,14 @@ use std::{
 };
 
 use jobtracker_client::{
-    Change, JobId, JobTracker, JobTrackerClient, ListPage, NewChange, NewJob, NewLogLines, State,
+    JobId, JobTracker, JobTrackerClient, NewChange, NewJob, NewLogLines, State,
 };
-use jobtracker_model::testing::{NaiveJob, NaiveTree};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-use crate::process::Process;
+use crate::{
+    inventory::Inventory,
+    process::{ANY_PORT, Process, embedded},
+};
 
 const CLIENTS: u64 = 16;
 /// All trees are shared by all clients.
@@ -99,52 +101,30 @@ async fn write(client: JobTrackerClient, first: u64, seed: u64, done: Arc<Atomic
     journal
 }
 
-/// Everything that the service has, as the naive model of it, with the ids of changes and the logs.
+/// Everything that the service has.
 struct Found {
-    tree: NaiveTree,
-    changes: BTreeMap<JobId, Vec<Change>>,
+    inventory: Inventory,
     logs: BTreeMap<JobId, Vec<String>>,
 }
 
 async fn read_everything(client: &JobTrackerClient) -> Found {
-    let mut found =
-        Found { tree: NaiveTree::default(), changes: BTreeMap::new(), logs: BTreeMap::new() };
-    let mut jobs = Vec::new();
-    for root in ROOTS.map(id) {
-        jobs.push(client.load(root).await.unwrap());
-        let below = client.descendants_stream(root, Default::default());
-        jobs.extend(futures_util::TryStreamExt::try_collect::<Vec<_>>(below).await.unwrap());
-    }
-    for job in &jobs {
-        found.tree.create(job.id, job.parent);
-        let changes = client.changes_stream(job.id, ListPage::default());
-        let changes: Vec<Change> = futures_util::TryStreamExt::try_collect(changes).await.unwrap();
-        for change in &changes[1..] {
-            found.tree.append(job.id, change.state);
-        }
-        assert_eq!(job.changes as usize, changes.len());
-        found.changes.insert(job.id, changes);
+    let inventory = Inventory::read(client, &ROOTS.map(id)).await;
+    let mut logs = BTreeMap::new();
+    for job in &inventory.jobs {
         let log = client.log_stream(job.id, Default::default());
         let log: Vec<_> = futures_util::TryStreamExt::try_collect(log).await.unwrap();
         assert_eq!(job.log_lines as usize, log.len());
-        found.logs.insert(job.id, log.into_iter().map(|line| line.text).collect());
+        logs.insert(job.id, log.into_iter().map(|line| line.text).collect());
     }
-    for job in &jobs {
-        let truth = NaiveJob { changes: Vec::new(), ..found.tree.job(job.id) };
-        assert_eq!(NaiveJob::from(job), truth, "the numbers of {}", job.id);
-    }
-    found
+    Found { inventory, logs }
 }
 
 impl Found {
     /// How often a write is there.
     fn count(&self, write: &Write) -> usize {
         match write {
-            Write::Create { id, .. } => usize::from(self.changes.contains_key(id)),
-            Write::Update { id, change_id, .. } => {
-                let named = |change: &&Change| change.change_id.as_ref() == Some(change_id);
-                self.changes.get(id).map_or(0, |list| list.iter().filter(named).count())
-            }
+            Write::Create { id, .. } => usize::from(self.inventory.changes.contains_key(id)),
+            Write::Update { id, change_id, .. } => self.inventory.places(*id, change_id).len(),
             // An append is there whole or not at all.
             Write::Log { id, append_id } => {
                 let lines = self.logs.get(id).map_or(&[][..], Vec::as_slice);
@@ -169,7 +149,7 @@ async fn killed_at_random_nothing_acknowledged_is_lost() {
     let mut expected: Vec<(Write, bool)> = Vec::new();
     let mut acknowledged = 0;
     for round in 0..rounds {
-        let service = Process::start(data.path());
+        let service = Process::start(ANY_PORT, &embedded(data.path()));
         for root in ROOTS {
             service.client().create(NewJob::new("root").id(id(root))).await.unwrap();
         }
@@ -195,7 +175,7 @@ async fn killed_at_random_nothing_acknowledged_is_lost() {
             expected.extend(journal.acknowledged);
             in_doubt.extend(journal.in_doubt);
         }
-        let service = Process::start(data.path());
+        let service = Process::start(ANY_PORT, &embedded(data.path()));
         let client = service.client();
         check(&read_everything(&client).await, &expected, &in_doubt);
         // What was in doubt is sent again, twice: it is applied once.
@@ -214,7 +194,7 @@ fn check(found: &Found, expected: &[(Write, bool)], in_doubt: &[Write]) {
         assert_eq!(found.count(write), usize::from(*applied), "{write:?}");
     }
     assert!(in_doubt.iter().all(|write| found.count(write) <= 1));
-    let there: usize = found.changes.len() - ROOTS.len();
+    let there: usize = found.inventory.jobs.len() - ROOTS.len();
     let created = |writes: &mut dyn Iterator<Item = &Write>| {
         writes.filter(|write| matches!(write, Write::Create { .. })).count()
     };

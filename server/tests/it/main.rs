@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad_input;
+#[path = "../support/broad_tree.rs"]
+mod broad_tree;
 mod command_line;
 mod commits;
 mod context;
@@ -11,8 +13,12 @@ mod examples;
 mod harness;
 mod house;
 mod http;
+#[path = "../support/inventory.rs"]
+mod inventory;
 mod kill;
 mod lists;
+mod moving;
+#[path = "../support/process.rs"]
 mod process;
 mod roots;
 mod stopping;

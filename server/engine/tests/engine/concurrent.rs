@@ -1,13 +1,14 @@
 //! Small histories of concurrent clients: some serial order explains everything that each client
 //! was told, and leads to the tree that is there at the end.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jobtracker_engine::Engine;
 use jobtracker_model::{JobId, NewChange, State, testing::NaiveTree};
 use jobtracker_store::{
     Store,
     fjall::{FjallOptions, FjallStore},
+    memory::MemoryStore,
 };
 use proptest::{prelude::*, sample::Index};
 
@@ -99,8 +100,12 @@ fn orders(tree: &NaiveTree, rest: &[&[Told]], found: &mut Vec<NaiveTree>) {
     }
 }
 
-async fn run(store: Arc<dyn Store>, plans: &[Vec<(Index, usize)>]) {
-    let engine = Engine::start(Arc::clone(&store), options());
+/// Runs the plans, each at one of the servers by turns, which reach one store over ways of their
+/// own.
+async fn run(ways: &[Arc<dyn Store>], plans: &[Vec<(Index, usize)>]) {
+    let engines: Vec<_> =
+        ways.iter().map(|way| Engine::start(Arc::clone(way), options())).collect();
+    let (engine, store) = (&engines[0], &ways[0]);
     let mut start = NaiveTree::default();
     for (number, parent) in [(1, None), (2, Some(1))] {
         engine.create(job(number, parent)).await.unwrap();
@@ -108,7 +113,8 @@ async fn run(store: Arc<dyn Store>, plans: &[Vec<(Index, usize)>]) {
     }
     let clients: Vec<_> = (0..)
         .zip(plans)
-        .map(|(client, plan)| tokio::spawn(act(engine.clone(), actions(client, plan))))
+        .zip(engines.iter().cycle())
+        .map(|((client, plan), engine)| tokio::spawn(act(engine.clone(), actions(client, plan))))
         .collect();
     let mut told = Vec::new();
     for client in clients {
@@ -118,13 +124,15 @@ async fn run(store: Arc<dyn Store>, plans: &[Vec<(Index, usize)>]) {
     orders(&start, &told.iter().map(Vec::as_slice).collect::<Vec<_>>(), &mut found);
     let mut lists = Vec::new();
     for of in start.ids() {
-        let list = changes(&*store, of).await;
+        let list = changes(&**store, of).await;
         lists.push((of, list.iter().map(|change| change.state).collect::<Vec<_>>()));
     }
     let same = |tree: &&NaiveTree| lists.iter().all(|(of, list)| tree.job(*of).changes == *list);
     let tree = found.iter().find(same);
-    assert_same(&*store, tree.unwrap_or_else(|| panic!("no order explains {told:?}"))).await;
-    engine.close().await;
+    assert_same(&**store, tree.unwrap_or_else(|| panic!("no order explains {told:?}"))).await;
+    for engine in engines {
+        engine.close().await;
+    }
 }
 
 fn block_on(future: impl Future<Output = ()>) {
@@ -141,7 +149,7 @@ proptest! {
         plans in plans(),
         patience in 0..60usize,
     ) {
-        block_on(run(Gate::slow(patience), &plans));
+        block_on(run(&[Gate::slow(patience)], &plans));
     }
 }
 
@@ -152,6 +160,13 @@ proptest! {
     fn on_the_embedded_store(plans in plans()) {
         let folder = tempfile::tempdir().unwrap();
         let store = FjallStore::open(&FjallOptions::new(folder.path())).unwrap();
-        block_on(run(Arc::new(store), &plans));
+        block_on(run(&[Arc::new(store)], &plans));
+    }
+
+    #[test]
+    fn at_two_servers(plans in plans(), ways in prop::array::uniform2(0..4u64)) {
+        let store = Arc::new(MemoryStore::new());
+        let far = |way| -> Arc<dyn Store> { Gate::far(&store, Duration::from_millis(way)) };
+        block_on(run(&ways.map(far), &plans));
     }
 }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jobtracker_model::{
@@ -6,21 +6,23 @@ use jobtracker_model::{
 };
 use jobtracker_store::{
     BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, Error, JobRow, Listed,
-    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, StageId, Store, TreeCommit, VerdictRow,
-    VerdictsQuery, Wanted, memory::MemoryStore,
+    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit,
+    VerdictRow, VerdictsQuery, Wanted, memory::MemoryStore,
 };
 use tokio::sync::Semaphore;
 
 /// The memory store with a gate in front of its commits: each one needs a permit, and while
 /// `failing` is set it is refused.
 pub struct Gate {
-    pub store: MemoryStore,
+    pub store: Arc<MemoryStore>,
     pub permits: Semaphore,
     /// Has a permit for each commit that has come to the gate.
     pub came: Semaphore,
     pub failing: parking_lot::Mutex<Option<Error>>,
     /// How often a commit lets others go first, so that several are under way at once.
     pub patience: usize,
+    /// How long a commit is on its way to the store; with one, other servers use the store too.
+    pub way: Option<Duration>,
 }
 
 impl Gate {
@@ -33,10 +35,21 @@ impl Gate {
         Self::new(1_000_000, patience)
     }
 
+    /// A way of so much time to a store that other servers use as well.
+    pub fn far(store: &Arc<MemoryStore>, way: Duration) -> Arc<Self> {
+        let gate = Self { way: Some(way), ..Self::over(Arc::clone(store), 1_000_000) };
+        Arc::new(gate)
+    }
+
     fn new(permits: usize, patience: usize) -> Arc<Self> {
-        let (store, failing) = (MemoryStore::new(), parking_lot::Mutex::default());
-        let came = Semaphore::new(0);
-        Arc::new(Self { store, permits: Semaphore::new(permits), came, failing, patience })
+        let store = Arc::new(MemoryStore::new());
+        Arc::new(Self { patience, ..Self::over(store, permits) })
+    }
+
+    fn over(store: Arc<MemoryStore>, permits: usize) -> Self {
+        let (permits, came) = (Semaphore::new(permits), Semaphore::new(0));
+        let failing = parking_lot::Mutex::default();
+        Self { store, permits, came, failing, patience: 0, way: None }
     }
 
     pub fn open(&self) {
@@ -55,6 +68,9 @@ impl Store for Gate {
         self.permits.acquire().await.unwrap().forget();
         for _ in 0..self.patience {
             tokio::task::yield_now().await;
+        }
+        if let Some(way) = self.way {
+            tokio::time::sleep(way).await;
         }
         let failing = self.failing.lock().clone();
         match failing {
@@ -127,12 +143,20 @@ impl Store for Gate {
         self.store.list_roots(query).await
     }
 
+    async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
+        self.store.list_rows(query).await
+    }
+
     async fn get_commit(&self, commit: &CommitId) -> Result<Option<CommitRow>> {
         self.store.get_commit(commit).await
     }
 
     async fn list_verdicts(&self, query: VerdictsQuery) -> Result<Listed<VerdictRow, JobId>> {
         self.store.list_verdicts(query).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.way.is_some()
     }
 
     async fn check(&self) -> Result<()> {

@@ -1,13 +1,22 @@
 //! Two engines on one store, as two servers on one cluster: each finds the tree moved by the other,
 //! and nothing is lost or doubled.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use jobtracker_engine::Engine;
-use jobtracker_model::{NewChange, State};
+use jobtracker_model::{NewChange, State, StateSet};
 use jobtracker_store::{Store, memory::MemoryStore};
 
-use crate::harness::{id, job, options};
+use crate::{
+    gate::Gate,
+    harness::{LONG, id, job, options},
+};
 
 const CLIENTS: u64 = 8;
 const CHILDREN: u64 = 50;
@@ -38,4 +47,69 @@ async fn two_servers_on_one_tree() {
     assert_eq!((root.children.successful, root.children.failed), (all * 4 / 5, all / 5));
     assert_eq!((root.subtree.total, root.subtree.failed), (all, all / 5));
     assert_eq!(root.children.pending, 0);
+}
+
+/// Engines that reach one store over ways of so many milliseconds.
+fn far<const N: usize>(store: &Arc<MemoryStore>, ways: [u64; N]) -> [Engine; N] {
+    ways.map(|way| Engine::start(Gate::far(store, Duration::from_millis(way)), options()))
+}
+
+/// Callers of one server add children to one job until there are enough, all servers together.
+async fn add_children(engine: Engine, ids: Arc<AtomicU64>, enough: u64) -> u64 {
+    let callers: Vec<_> = (0..64)
+        .map(|_| {
+            let (engine, ids) = (engine.clone(), Arc::clone(&ids));
+            tokio::spawn(async move {
+                let mut added = 0;
+                loop {
+                    let id = ids.fetch_add(1, Ordering::Relaxed);
+                    if id > enough {
+                        return added;
+                    }
+                    assert!(engine.create(job(id, Some(1))).await.unwrap().created);
+                    added += 1;
+                }
+            })
+        })
+        .collect();
+    let mut added = 0;
+    for caller in callers {
+        added += caller.await.unwrap();
+    }
+    added
+}
+
+/// Whoever has the shorter way to the store wins every race, unless it leaves the other a turn. That
+/// nobody is told of contention shows that no operation was computed too often.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_server_starves_on_a_tree_that_both_want() {
+    const ENOUGH: u64 = 20_000;
+    for (ways, least) in [([1, 1], ENOUGH / 4), ([1, 4], ENOUGH / 20)] {
+        let store = Arc::new(MemoryStore::new());
+        let engines = far(&store, ways);
+        engines[0].create(job(1, None)).await.unwrap();
+        let ids = Arc::new(AtomicU64::new(2));
+        let [one, other] =
+            engines.map(|engine| tokio::spawn(add_children(engine, Arc::clone(&ids), ENOUGH + 1)));
+        let added = [one.await.unwrap(), other.await.unwrap()];
+        assert_eq!(added.iter().sum::<u64>(), ENOUGH);
+        assert!(added.iter().all(|added| *added >= least), "{ways:?}: {added:?}");
+        let root = store.get_job(id(1)).await.unwrap().unwrap().status;
+        assert_eq!(root.subtree.total, ENOUGH);
+    }
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_a_step_that_came_by_another_server() {
+    let store = Arc::new(MemoryStore::new());
+    let [here, there] = far(&store, [0, 0]);
+    here.create(job(1, None)).await.unwrap();
+    let wait = here.wait(id(1), StateSet::FINISHED, LONG);
+    // At the end of its own time a wait looks once more.
+    let wait = tokio::time::timeout(LONG / 2, wait);
+    let update = there.update(id(1), NewChange::new(State::RanToCompletion));
+    let (waited, updated) = tokio::join!(wait, update);
+    assert!(updated.unwrap().applied);
+    let waited = waited.unwrap().unwrap();
+    assert_eq!((waited.reached, waited.state), (true, State::RanToCompletion));
 }

@@ -72,6 +72,70 @@ fn bad_values_are_refused_with_their_bounds() {
 }
 
 #[test]
+fn what_is_set_for_a_cluster_is_checked() {
+    for (line, words) in [
+        ("nodes = []", "store.scylla.nodes is empty"),
+        ("nodes = ['127.0.0.1']", "127.0.0.1\"; a node is named as host:port"),
+        ("nodes = ['http://a:9042']", "host:port"),
+        ("nodes = ['a:0']", "host:port"),
+        ("nodes = ['a:9042', '::1:9042']", "::1:9042"),
+        ("keyspace = '1st'", "store.scylla.keyspace is \"1st\""),
+        ("keyspace = 'a-b'", "store.scylla.keyspace"),
+        ("keyspace = ''", "store.scylla.keyspace"),
+        ("datacenter = \"a'b\"", "store.scylla.datacenter"),
+        ("replication_factor = 0", "it must be 1 to 16"),
+        ("tablets = 'maybe'", "tablets"),
+        ("tls = true", "store.scylla.tls_ca_file is not set"),
+        ("tls_ca_file = 'ca.pem'", "store.scylla.tls is not true"),
+        ("tls = true\ntls_ca_file = '/nowhere.pem'", "/nowhere.pem, which is not a file"),
+        ("tls = true\ntls_ca_file = 'a'\ntls_cert_file = 'b'", "set both or none"),
+        ("user = 'a'", "password_file too"),
+        ("password = 'geheim'", "store.scylla.password is set and no user is"),
+        ("user = 'a'\npassword_file = '/nowhere'", "store.scylla.password_file /nowhere"),
+        ("request_timeout_ms = 1", "store.scylla.request_timeout_ms"),
+        ("commits_in_flight = 0", "store.scylla.commits_in_flight"),
+        ("tree_cache_bytes = 1", "store.scylla.tree_cache_bytes"),
+        ("keyspaces = 'a'", "is it store.scylla.keyspace?"),
+    ] {
+        let text = refusal(&format!("[store.scylla]\n{line}\n"), &[]);
+        assert!(text.contains(words) && !text.contains("geheim"), "{line:?}: {text}");
+    }
+}
+
+#[test]
+fn a_cluster_can_be_named_by_the_environment() {
+    let variables = [
+        ("JOBTRACKER__STORE__KIND", "scylla"),
+        ("JOBTRACKER__STORE__SCYLLA__NODES", "a.example:9042, [::1]:9043"),
+        ("JOBTRACKER__STORE__SCYLLA__USER", "jobtracker"),
+        ("JOBTRACKER__STORE__SCYLLA__PASSWORD", "0123 geheim"),
+        ("JOBTRACKER__STORE__SCYLLA__TLS", "false"),
+        ("JOBTRACKER__STORE__SCYLLA__COMMITS_IN_FLIGHT", "64"),
+    ];
+    let config = layered("", &variables).unwrap();
+    let scylla = &config.store.scylla;
+    assert_eq!(config.store.kind, StoreKind::Scylla);
+    assert_eq!(scylla.nodes, ["a.example:9042", "[::1]:9043"]);
+    assert_eq!((scylla.commits_in_flight, scylla.tls), (64, false));
+    assert_eq!(scylla.password.expose(), "0123 geheim");
+    assert!(!format!("{config:?}").contains("geheim"));
+}
+
+#[test]
+fn a_password_is_read_from_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("password");
+    std::fs::write(&path, "geheim\n").unwrap();
+    let file = format!("[store.scylla]\nuser = 'a'\npassword_file = '{}'\n", path.display());
+    let config = layered(&file, &[]).unwrap();
+    assert_eq!(config.store.scylla.password.expose(), "geheim");
+    let text = refusal(&file, &[("JOBTRACKER__STORE__SCYLLA__PASSWORD", "other")]);
+    assert!(text.contains("password_file and store.scylla.password are both set"), "{text}");
+    std::fs::write(&path, "\n").unwrap();
+    assert!(refusal(&file, &[]).contains("is empty"));
+}
+
+#[test]
 fn an_address_that_others_reach_needs_a_token_or_a_flag() {
     let open = "[server]\nlisten = '0.0.0.0:8840'\n";
     let text = refusal(open, &[]);

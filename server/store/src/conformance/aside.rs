@@ -12,9 +12,12 @@ use crate::{
 
 /// What is put aside for one tree, and the commit that adopts it.
 #[derive(Clone)]
-pub(super) struct Aside {
+pub struct Aside {
+    /// The stage.
     pub id: StageId,
+    /// What each call puts aside, in this order.
     pub calls: Vec<Vec<Row>>,
+    /// What adopts it.
     pub commit: TreeCommit,
 }
 

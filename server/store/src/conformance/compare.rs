@@ -1,17 +1,45 @@
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use jobtracker_model::{AttachmentInfo, JobId, Repeat, State, StateSet};
 
 use super::{
+    forest::Forest,
     pages::{ALWAYS, NARROW, WIDE, filters},
     stage::Stage,
 };
-use crate::Wanted;
+use crate::{Store, Wanted};
+
+/// Compares everything that can be read of these trees, beside which others may be there.
+///
+/// # Panics
+/// Something is not as it should be.
+pub async fn compare_trees(store: Arc<dyn Store>, forest: &Forest) {
+    let mut stage = Stage::with("trees of a test", store);
+    stage.forest = forest.clone();
+    stage.compare_trees().await;
+}
+
+/// Compares the list of all roots.
+///
+/// # Panics
+/// It is not as it should be.
+pub async fn compare_roots(store: Arc<dyn Store>, forest: &Forest) {
+    let mut stage = Stage::with("roots of a test", store);
+    stage.forest = forest.clone();
+    stage.compare_roots(ALWAYS, WIDE).await;
+}
 
 impl Stage {
     /// Compares everything that can be read, in wide pages. Of very many jobs a part is looked at
     /// one by one; the lists of their ancestors show the others.
     pub async fn compare(&self) {
+        self.compare_trees().await;
+        self.compare_roots(ALWAYS, WIDE).await;
+        let check = self.store.check().await;
+        self.ok("check", check);
+    }
+
+    async fn compare_trees(&self) {
         const ONE_BY_ONE: usize = 500;
         let ids: Vec<JobId> = self.forest.jobs.keys().copied().collect();
         let some: Vec<JobId> = ids.iter().copied().step_by(ids.len() / ONE_BY_ONE + 1).collect();
@@ -21,12 +49,10 @@ impl Stage {
         }
         for (id, _) in self.forest.jobs.iter().filter(|(_, job)| job.origin.parent.is_none()) {
             self.compare_lists(*id, &[StateSet::EMPTY], WIDE).await;
+            self.compare_rows(*id, WIDE).await;
         }
         self.compare_states(&ids).await;
         self.compare_loads(&some).await;
-        self.compare_roots(ALWAYS, WIDE).await;
-        let check = self.store.check().await;
-        self.ok("check", check);
     }
 
     /// Compares every list of every job, with every filter and every kind of pages.
@@ -35,6 +61,9 @@ impl Stage {
         for limit in NARROW.into_iter().chain([WIDE]) {
             for id in self.forest.jobs.keys() {
                 self.compare_lists(*id, &filters, limit).await;
+            }
+            for (id, _) in self.forest.jobs.iter().filter(|(_, job)| job.origin.parent.is_none()) {
+                self.compare_rows(*id, limit).await;
             }
             self.compare_roots(ALWAYS, limit).await;
         }

@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use jobtracker_model::{Blocker, JobId, State, StateSet, Timestamp, rollup::Status};
 
-use super::forest::Forest;
-use crate::{JobRow, Loaded, Node, RootKey, Wanted};
+use super::forest::{Forest, Kept};
+use crate::{JobRow, Loaded, Node, RootKey, Row, Wanted};
 
 impl Forest {
-    pub fn row(&self, id: JobId) -> JobRow {
+    pub(super) fn row(&self, id: JobId) -> JobRow {
         let job = self.job(id);
         let node = Node { origin: job.origin, status: job.status.clone() };
         JobRow::new(id, node, Arc::clone(&job.definition))
     }
 
-    pub fn state(&self, id: JobId) -> State {
+    pub(super) fn state(&self, id: JobId) -> State {
         self.jobs.get(&id).map_or(State::WaitingForActivation, |job| job.status.state)
     }
 
-    pub fn ancestors(&self, id: JobId) -> Vec<JobRow> {
+    pub(super) fn ancestors(&self, id: JobId) -> Vec<JobRow> {
         match self.job(id).origin.parent {
             Some(parent) => [vec![self.row(parent)], self.ancestors(parent)].concat(),
             None => Vec::new(),
@@ -29,13 +29,13 @@ impl Forest {
         states.is_empty() || states.contains(self.state(id))
     }
 
-    pub fn children(&self, parent: JobId, states: StateSet) -> Vec<JobRow> {
+    pub(super) fn children(&self, parent: JobId, states: StateSet) -> Vec<JobRow> {
         let children = self.job(parent).children.iter();
         children.filter(|id| self.is_in(**id, states)).map(|id| self.row(*id)).collect()
     }
 
     /// Every descendant, each before its own children, siblings by id.
-    pub fn below(&self, of: JobId) -> Vec<JobId> {
+    pub(super) fn below(&self, of: JobId) -> Vec<JobId> {
         let mut below = Vec::new();
         let mut left = vec![of];
         while let Some(id) = left.pop() {
@@ -45,12 +45,12 @@ impl Forest {
         below.split_off(1)
     }
 
-    pub fn descendants(&self, of: JobId, states: StateSet) -> Vec<JobRow> {
+    pub(super) fn descendants(&self, of: JobId, states: StateSet) -> Vec<JobRow> {
         let below = self.below(of).into_iter();
         below.filter(|id| self.is_in(*id, states)).map(|id| self.row(id)).collect()
     }
 
-    pub fn blockers(&self, of: JobId) -> Vec<Blocker> {
+    pub(super) fn blockers(&self, of: JobId) -> Vec<Blocker> {
         let is_pending = |status: &Status| !status.state.is_finished();
         let is_failed = |status: &Status| status.state == State::Faulted;
         let top = &self.job(of).status;
@@ -71,7 +71,7 @@ impl Forest {
         self.below(of).into_iter().filter(blocks).map(blocker).collect()
     }
 
-    pub fn roots(&self, from: Timestamp, to: Timestamp) -> Vec<JobRow> {
+    pub(super) fn roots(&self, from: Timestamp, to: Timestamp) -> Vec<JobRow> {
         let key = |id: &JobId| RootKey { time: self.job(*id).status.create_time, id: *id };
         let roots = self.jobs.iter().filter(|(_, job)| job.origin.parent.is_none());
         let mut keys: Vec<RootKey> = roots.map(|(id, _)| key(id)).collect();
@@ -80,7 +80,31 @@ impl Forest {
         keys.into_iter().rev().map(|key| self.row(key.id)).collect()
     }
 
-    pub fn loaded(&self, wanted: &Wanted) -> Loaded {
+    /// All rows of a tree, as of a new one.
+    pub(super) fn rows(&self, root: JobId) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for id in [vec![root], self.below(root)].concat() {
+            let Kept { origin, definition, status, .. } = self.job(id);
+            let Kept { changes, log, attachments, repeats, .. } = self.job(id);
+            rows.push(Row::Job { id, origin: *origin, definition: Arc::clone(definition) });
+            let (parent, before, status) = (origin.parent, None, status.clone());
+            rows.push(Row::Status { id, parent, before, status });
+            let changes = (0..).zip(changes.iter().cloned()).skip(1);
+            rows.extend(changes.map(|(number, change)| Row::Change { id, number, change }));
+            rows.extend(log.iter().cloned().map(|line| Row::LogLine { id, line }));
+            let attachments = attachments.iter().map(|(key, text)| (key.clone(), text.clone()));
+            rows.extend(attachments.map(|(key, text)| Row::Attachment {
+                id,
+                key,
+                text: Some(text),
+            }));
+            let repeats = repeats.iter().map(|(key, row)| (key.clone(), *row));
+            rows.extend(repeats.map(|(key, row)| Row::Repeat { id, key, row }));
+        }
+        rows
+    }
+
+    pub(super) fn loaded(&self, wanted: &Wanted) -> Loaded {
         let mut loaded = Loaded::default();
         for id in wanted.paths.iter().filter(|id| self.jobs.contains_key(id)) {
             for JobRow { id, .. } in [vec![self.row(*id)], self.ancestors(*id)].concat() {

@@ -13,9 +13,9 @@ use crate::{Origin, RepeatRow, TreeCommit, Version};
 
 /// What should be in the store, kept the plain way, and what is still to be committed.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Forest {
-    pub jobs: BTreeMap<JobId, Kept>,
-    pub versions: BTreeMap<JobId, Version>,
+pub struct Forest {
+    pub(super) jobs: BTreeMap<JobId, Kept>,
+    pub(super) versions: BTreeMap<JobId, Version>,
     drafts: BTreeMap<JobId, Draft>,
     ticks: i64,
 }
@@ -60,8 +60,24 @@ impl Forest {
         Timestamp::from_millis(START + self.ticks / 2).expect("the suite does not run for ages")
     }
 
-    pub fn job(&self, id: JobId) -> &Kept {
+    pub(super) fn job(&self, id: JobId) -> &Kept {
         self.jobs.get(&id).expect("the suite speaks of its own jobs")
+    }
+
+    /// Every job that is there.
+    pub fn ids(&self) -> impl Iterator<Item = JobId> {
+        self.jobs.keys().copied()
+    }
+
+    /// Every tree with the version that it should have.
+    pub fn versions(&self) -> impl Iterator<Item = (JobId, Version)> {
+        self.versions.iter().map(|(root, version)| (*root, *version))
+    }
+
+    /// Takes over what it has not.
+    pub fn join(&mut self, other: Self) {
+        self.jobs.extend(other.jobs);
+        self.versions.extend(other.versions);
     }
 
     fn job_mut(&mut self, id: JobId) -> &mut Kept {

@@ -24,10 +24,14 @@ mod indexes;
 mod lists;
 mod random;
 mod readers;
+mod rows;
 mod staging;
 mod unknown;
 mod verdicts;
 
+pub use aside::Aside;
+pub use compare::{compare_roots, compare_trees};
+pub use forest::Forest;
 pub use random::random_work;
 
 use std::sync::Arc;
@@ -63,6 +67,7 @@ pub async fn run<F: Fixture>(fixture: &F) {
     indexes::run(fixture).await;
     lists::run(fixture).await;
     history::run(fixture).await;
+    rows::run(fixture).await;
     ids::run(fixture).await;
     hiding::run(fixture).await;
     staging::run(fixture).await;

@@ -6,12 +6,12 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
     chores::{Chore, Desk, STEP_ROWS, Step, is_full},
-    coding, failure,
+    failure,
     front::Front,
     keys, tables,
     writes::Writes,
 };
-use crate::{CommitRow, Result, VerdictRow};
+use crate::{CommitRow, Result, VerdictRow, coding};
 
 /// Forgets commits that were sent before some time, oldest first.
 ///

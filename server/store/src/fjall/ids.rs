@@ -71,6 +71,12 @@ mod tests {
     }
 
     #[test]
+    fn what_is_on_disks_is_pinned() {
+        let row = RunsRow::new(&ids([5, 6, 300]));
+        crate::coding::tests::pinned(&row, "01020502a50201");
+    }
+
+    #[test]
     fn a_run_ends_before_the_first_gap() {
         for len in [1, 2, 3, 4, 5, 100, 65_535, 65_536, 1_000_003] {
             for first in [1, 7, 65_530, (1 << 32) - 3] {

@@ -111,10 +111,25 @@ pub fn repeat(id: JobId, repeat: &Repeat) -> Vec<u8> {
         Repeat::Append(text) => (1, text),
     };
     let mut key = Vec::with_capacity(10 + text.len());
-    key.extend_from_slice(&origin(id));
-    key.extend_from_slice(&[REPEAT, kind]);
+    key.extend_from_slice(&repeats(id));
+    key.push(kind);
     key.extend_from_slice(text.as_bytes());
     key
+}
+
+/// What the keys of all repeats of a job begin with.
+pub fn repeats(id: JobId) -> [u8; 9] {
+    of_job(id, REPEAT)
+}
+
+/// The sender's name for an append.
+pub fn repeat_name(key: &[u8]) -> Result<Repeat> {
+    let text = key.get(10..).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    match (key.get(9), text) {
+        (Some(0), Some(text)) => Ok(Repeat::Change(text.to_owned())),
+        (Some(1), Some(text)) => Ok(Repeat::Append(text.to_owned())),
+        _ => Err(unreadable("history", key)),
+    }
 }
 
 pub fn attachment(id: JobId, name: &str) -> Vec<u8> {
@@ -125,10 +140,7 @@ pub fn attachment(id: JobId, name: &str) -> Vec<u8> {
 
 /// What the keys of all attachments of a job begin with.
 pub fn attachments(id: JobId) -> [u8; 9] {
-    let mut key = [0; 9];
-    key[..8].copy_from_slice(&origin(id));
-    key[8] = ATTACHMENT;
-    key
+    of_job(id, ATTACHMENT)
 }
 
 /// The key that people know an attachment by.
@@ -266,6 +278,13 @@ fn numbered(id: JobId, tag: u8, number: u32) -> [u8; 13] {
     key
 }
 
+/// What the keys of one kind of rows of a job begin with.
+fn of_job(id: JobId, tag: u8) -> [u8; 9] {
+    let mut key = [tag; 9];
+    key[..8].copy_from_slice(&origin(id));
+    key
+}
+
 fn number(id: Option<JobId>) -> [u8; 8] {
     id.map_or(0, JobId::get).to_be_bytes()
 }
@@ -372,5 +391,8 @@ mod tests {
         assert!(keys.is_sorted());
         assert!(matches!(number_of(&keys[1]), Ok(256)));
         assert!(matches!(attachment_name(&keys[6]).as_deref(), Ok("b")));
+        assert!(matches!(repeat_name(&keys[3]), Ok(Repeat::Change(name)) if name == "b"));
+        assert!(matches!(repeat_name(&keys[4]), Ok(Repeat::Append(name)) if name == "a"));
+        assert!(repeat_name(&keys[4][..9]).is_err());
     }
 }

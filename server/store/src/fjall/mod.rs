@@ -30,7 +30,6 @@ mod forget;
 mod put_aside;
 mod stages;
 
-mod coding;
 mod ids;
 mod keys;
 mod tables;

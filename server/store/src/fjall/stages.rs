@@ -6,12 +6,12 @@ use parking_lot::{Mutex, RwLock};
 use roaring::RoaringTreemap;
 
 use super::{
-    coding, failure,
+    failure,
     ids::{RunsRow, run_end},
     keys,
     tables::Tables,
 };
-use crate::{Error, Result, StageId};
+use crate::{Error, Result, StageId, coding};
 
 /// The stages that are there: those that calls add to, and those whose rows are being removed.
 #[derive(Default)]

@@ -27,8 +27,8 @@ use super::{
 };
 use crate::{
     BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, Error, JobRow, Listed,
-    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, StageId, Store, TreeCommit, VerdictRow,
-    VerdictsQuery, View, Wanted, view,
+    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit,
+    VerdictRow, VerdictsQuery, View, Wanted, view,
 };
 
 /// The store in a directory of this machine; one process may have it open.
@@ -244,6 +244,10 @@ impl Store for FjallStore {
 
     async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
         self.ask(move |rows| view::list_roots(rows, &query)).await
+    }
+
+    async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
+        self.ask(move |rows| view::list_rows(rows, &query)).await
     }
 
     async fn get_commit(&self, commit: &CommitId) -> Result<Option<CommitRow>> {

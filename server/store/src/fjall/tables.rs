@@ -8,8 +8,8 @@ use fjall::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{FjallOptions, coding, failure};
-use crate::Result;
+use super::{FjallOptions, failure};
+use crate::{Result, coding};
 
 const MIB: u64 = 1024 * 1024;
 /// The smallest bound that the engine takes: one journal that is written and one whose rows are on

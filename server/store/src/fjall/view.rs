@@ -6,7 +6,6 @@ use jobtracker_model::{
 };
 
 use super::{
-    coding::{self, LineRow},
     failure,
     front::{Front, Moment, Seen},
     keys::{self, Key, Part},
@@ -14,6 +13,7 @@ use super::{
 };
 use crate::{
     CommitRow, Error, Node, Origin, RepeatRow, Result, RootKey, VerdictRow, Version, View,
+    coding::{self, LineRow},
     view::{Child, ChildIndex, Visit},
 };
 
@@ -233,6 +233,16 @@ impl View for MomentView<'_> {
         self.get(&self.tables.history, &keys::repeat(id, key), "repeat")
     }
 
+    fn repeats(&self, id: JobId, visit: Visit<(Repeat, RepeatRow)>) -> Result<()> {
+        for row in self.moment.snapshot.prefix(&self.tables.history, keys::repeats(id)) {
+            let (key, value) = row.into_inner().map_err(failure::reading)?;
+            if visit((keys::repeat_name(&key)?, coding::decode("repeat", &value)?)).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
         // Nothing is kept under such keys, and the engine has a limit of its own for them.
         if key.len() > jobtracker_model::limits::ATTACHMENT_KEY || self.hides(id) {
@@ -312,9 +322,9 @@ mod tests {
             let fingerprint = Definition::default().fingerprint(None);
             let origin = Origin { parent: None, root: id, depth: 0, fingerprint };
             let (status, _) = Status::created(id, Timestamp::from_millis(0).unwrap());
-            let origin = coding::encode(&origin, &mut buffer).unwrap();
+            let origin = Slice::from(coding::encode(&origin, &mut buffer).unwrap());
             batch.insert(&tables.origins, keys::origin(id), origin);
-            let status = coding::encode(&status, &mut buffer).unwrap();
+            let status = Slice::from(coding::encode(&status, &mut buffer).unwrap());
             batch.insert(&tables.jobs, &keys::job(None, id, Part::Status)[..], status);
         }
         batch.commit().unwrap();

@@ -3,11 +3,14 @@ use jobtracker_model::{Category, JobId, State, commit::CommitId};
 use serde::Serialize;
 
 use super::{
-    coding::{self, LineRow},
     keys::{self, Part},
     tables::Tables,
 };
-use crate::{Result, RootKey, Row, VerdictRow, view::ChildIndex};
+use crate::{
+    Result, RootKey, Row, VerdictRow,
+    coding::{self, LineRow},
+    view::ChildIndex,
+};
 
 /// What one batch will write.
 pub struct Writes<'a> {
@@ -104,7 +107,7 @@ impl<'a> Writes<'a> {
             }
             Row::Repeat { id, key, row } => self.put(&tables.history, &keys::repeat(*id, key), row),
             Row::Attachment { id, key, text } => {
-                let text = text.as_ref().map(|text| coding::encode_text(text, &mut self.buffer));
+                let text = text.as_ref().map(|text| Slice::from(coding::encode_text(text, &mut self.buffer)));
                 self.push(&tables.history, &keys::attachment(*id, key), text);
                 Ok(())
             }
@@ -133,7 +136,7 @@ impl<'a> Writes<'a> {
     }
 
     pub fn put<T: Serialize>(&mut self, keyspace: &'a Keyspace, key: &[u8], row: &T) -> Result<()> {
-        let value = coding::encode(row, &mut self.buffer)?;
+        let value = Slice::from(coding::encode(row, &mut self.buffer)?);
         self.push(keyspace, key, Some(value));
         Ok(())
     }

@@ -100,6 +100,12 @@ impl View for Rows {
         Ok(self.repeats.get(&id).and_then(|rows| rows.get(key)).copied())
     }
 
+    fn repeats(&self, id: JobId, visit: Visit<(Repeat, RepeatRow)>) -> Result<()> {
+        let rows = self.repeats.get(&id).into_iter().flatten();
+        until_break(rows.map(|(key, row)| (key.clone(), *row)), visit);
+        Ok(())
+    }
+
     fn attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
         Ok(self.attachments.get(&id).and_then(|texts| texts.get(key)).cloned())
     }

@@ -7,8 +7,8 @@ use parking_lot::RwLock;
 use super::{ids::Ids, rows::Rows};
 use crate::{
     BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, Error, JobRow, Listed,
-    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, StageId, Store, TreeCommit, VerdictRow,
-    VerdictsQuery, View, Wanted, view,
+    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit,
+    VerdictRow, VerdictsQuery, View, Wanted, view,
 };
 
 /// A store in memory. It keeps nothing: dropping it loses every job.
@@ -129,6 +129,10 @@ impl Store for MemoryStore {
 
     async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
         self.read(|rows| view::list_roots(rows, &query))
+    }
+
+    async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
+        self.read(|rows| view::list_rows(rows, &query))
     }
 
     async fn get_commit(&self, commit: &CommitId) -> Result<Option<CommitRow>> {

@@ -7,8 +7,9 @@ mod descendants;
 mod history;
 mod level;
 mod load;
-mod page;
+pub(crate) mod page;
 mod roots;
+mod rows;
 mod verdicts;
 
 pub use ancestors::list_ancestors;
@@ -18,6 +19,7 @@ pub use descendants::list_descendants;
 pub use history::{list_attachments, list_changes, list_log};
 pub use load::{get_job, get_states, load};
 pub use roots::list_roots;
+pub use rows::list_rows;
 pub use verdicts::list_verdicts;
 
 use std::{ops::ControlFlow, sync::Arc};
@@ -79,6 +81,8 @@ pub trait View {
     fn log(&self, id: JobId, from: u32, visit: Visit<LogLine>) -> Result<()>;
     /// What a repeatable append did.
     fn repeat(&self, id: JobId, key: &Repeat) -> Result<Option<RepeatRow>>;
+    /// What repeatable appends did, by name: those of changes, then those of lines.
+    fn repeats(&self, id: JobId, visit: Visit<(Repeat, RepeatRow)>) -> Result<()>;
     /// The text of an attachment.
     fn attachment(&self, id: JobId, key: &str) -> Result<Option<String>>;
     /// Keys and sizes of the attachments, by key.

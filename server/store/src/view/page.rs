@@ -1,12 +1,12 @@
 use std::{mem::size_of, ops::ControlFlow};
 
-use jobtracker_model::{Change, Definition, LogLine, commit::BlockedChange};
+use jobtracker_model::{Change, Definition, LogLine, Repeat, commit::BlockedChange};
 
 use super::Visit;
-use crate::{JobRow, Listed, PageLimit, Result, VerdictRow};
+use crate::{JobRow, Listed, PageLimit, Result, Row, VerdictRow};
 
 /// A page while it is filled.
-pub(super) struct Page<T, K> {
+pub(crate) struct Page<T, K> {
     limit: PageLimit,
     items: Vec<T>,
     bytes: usize,
@@ -69,12 +69,32 @@ pub(super) fn try_visit<T>(
 }
 
 /// About the size of a job on a page.
-pub(super) fn job_bytes(job: &JobRow) -> usize {
+pub(crate) fn job_bytes(job: &JobRow) -> usize {
     /// Numbers, times and the names of the fields.
     const FIXED: usize = 300;
-    let Definition { name, created_by, tags, options, source_link } = &*job.definition;
+    FIXED + definition_bytes(&job.definition)
+}
+
+fn definition_bytes(definition: &Definition) -> usize {
+    let Definition { name, created_by, tags, options, source_link } = definition;
     let tags: usize = tags.iter().map(|tag| tag.len() + 3).sum();
-    FIXED + name.len() + created_by.len() + tags + text(options) + text(source_link)
+    name.len() + created_by.len() + tags + text(options) + text(source_link)
+}
+
+/// About the size of a row on a page.
+pub(super) fn row_bytes(row: &Row) -> usize {
+    let texts = match row {
+        Row::Job { definition, .. } | Row::Definition { definition, .. } => {
+            definition_bytes(definition)
+        }
+        Row::Status { .. } => 0,
+        Row::Change { change, .. } => change_bytes(change),
+        Row::LogLine { line, .. } => line_bytes(line),
+        Row::Attachment { key, text: content, .. } => key.len() + text(content),
+        Row::Repeat { key: Repeat::Change(name) | Repeat::Append(name), .. } => name.len(),
+        Row::Verdict { row, .. } => verdict_bytes(row),
+    };
+    size_of::<Row>() + texts
 }
 
 /// About the size of a change on a page.
@@ -91,7 +111,7 @@ pub(super) fn line_bytes(line: &LogLine) -> usize {
 }
 
 /// About the size of a verdict on a page.
-pub(super) fn verdict_bytes(row: &VerdictRow) -> usize {
+pub(crate) fn verdict_bytes(row: &VerdictRow) -> usize {
     let refusal = row.verdict.refusal.as_ref();
     let refusal = refusal.map_or(0, |refusal| refusal.code.len() + refusal.detail.len());
     let blocked = row.verdict.blocked_changes.len() * size_of::<BlockedChange>();

@@ -6,49 +6,19 @@ use std::{
     time::Duration,
 };
 
-use jobtracker_client::{
-    JobId, JobTracker, JobTrackerClient, NewChange, NewJob, RetryPolicy, State,
-};
+use jobtracker_client::{JobId, JobTracker, JobTrackerClient, RetryPolicy};
 use jobtracker_context::{Error, JobTrackerContext};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{examples::context, proxy::Proxy};
 use crate::{
+    broad_tree::{is_whole, record},
     harness::{Harness, STORES},
-    process::Process,
+    process::{ANY_PORT, Process, embedded},
 };
 
 fn id(number: u64) -> JobId {
     JobId::new(number).unwrap()
-}
-
-/// A root with so many children, of which every tenth failed.
-async fn record(context: &JobTrackerContext, root: u64, children: u64) {
-    context.create(NewJob::new("root").id(id(root))).await.unwrap();
-    for child in root + 1..=root + children {
-        let job = NewJob::new("child").id(id(child)).under(id(root));
-        context.create(job).await.unwrap();
-        context.update(id(child), NewChange::new(State::Running)).await.unwrap();
-        let failed = child % 10 == 0;
-        let last = if failed { State::Faulted } else { State::RanToCompletion };
-        context.update(id(child), NewChange::new(last)).await.unwrap();
-    }
-    context.update(id(root), NewChange::new(State::RanToCompletion)).await.unwrap();
-}
-
-/// Whether the tree is there; if it is, it is whole and exact.
-async fn is_whole(client: &JobTrackerClient, root: u64, children: u64) -> bool {
-    let states = client.states((root..=root + 500.min(children)).map(id).collect()).await.unwrap();
-    let Some(job) = client.get(id(root)).await.unwrap() else {
-        assert!(states.iter().all(|job| job.state == State::WaitingForActivation));
-        return false;
-    };
-    assert!(states.iter().all(|job| job.state.is_finished()));
-    assert_eq!((job.state, job.subtree.total), (State::Faulted, children));
-    assert_eq!((job.subtree.failed, job.children.failed), (children / 10, children / 10));
-    assert_eq!(job.children.successful, children - children / 10);
-    assert_eq!((job.children.pending, job.changes), (0, 2));
-    true
 }
 
 #[tokio::test]
@@ -122,7 +92,7 @@ async fn a_service_that_is_killed_while_a_commit_comes_in() {
     let mut random = StdRng::seed_from_u64(7);
     let mut cut = 0;
     for round in 0..rounds.unwrap_or(4) {
-        let service = Process::start(data.path());
+        let service = Process::start(ANY_PORT, &embedded(data.path()));
         let address = service.address().to_owned();
         let tracker = JobTrackerClient::new(format!("http://{address}")).unwrap();
         let context = JobTrackerContext::new(Arc::new(tracker)).unwrap();
@@ -150,7 +120,7 @@ async fn a_service_that_is_killed_while_a_commit_comes_in() {
         };
         cut += u64::from(!acknowledged);
 
-        let service = Process::start_at(&address, data.path());
+        let service = Process::start(&address, &embedded(data.path()));
         let client = service.client();
         for (root, children) in trees {
             assert!(is_whole(&client, root, children).await || !acknowledged);

@@ -8,22 +8,30 @@ use std::{
 
 use jobtracker_client::{JobTrackerClient, RetryPolicy};
 
+/// Where the service listens when nobody has to find it again.
+pub const ANY_PORT: &str = "127.0.0.1:0";
+
+/// Keys of the configuration, such as `store.kind`, with their values.
+pub type Settings = Vec<(&'static str, String)>;
+
 pub struct Process {
     child: Child,
     url: String,
 }
 
-impl Process {
-    /// Starts the binary on this data and waits until it listens.
-    pub fn start(data: &Path) -> Self {
-        Self::start_at("127.0.0.1:0", data)
-    }
+/// The embedded store in this directory.
+pub fn embedded(data: &Path) -> Settings {
+    let data = data.to_str().expect("paths of tests are text").to_owned();
+    vec![("store.kind", "fjall".to_owned()), ("store.data_dir", data)]
+}
 
-    /// Starts it at an address, so that it can be found again after a restart.
-    pub fn start_at(listen: &str, data: &Path) -> Self {
+impl Process {
+    /// Starts the binary with these settings and waits until it listens.
+    pub fn start(listen: &str, settings: &Settings) -> Self {
+        let variable = |key: &str| format!("JOBTRACKER__{}", key.replace('.', "__").to_uppercase());
         let mut child = Command::new(env!("CARGO_BIN_EXE_jobtracker"))
-            .args(["serve", "--listen", listen, "--data-dir"])
-            .arg(data)
+            .args(["serve", "--listen", listen])
+            .envs(settings.iter().map(|(key, value)| (variable(key), value)))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -38,11 +46,9 @@ impl Process {
         self.url.strip_prefix("http://").unwrap_or(&self.url)
     }
 
-    /// The most memory that it ever had, as the kernel tells it.
-    pub fn peak_memory(&self) -> String {
-        let status = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(status).unwrap_or_default();
-        status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("unknown").to_owned()
+    /// Its number among all processes.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// A client that tries everything once, so that each answer is known for what it is.

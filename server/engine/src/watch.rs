@@ -1,0 +1,39 @@
+//! Looking after those who wait, on a store that other servers commit to as well: nobody tells of
+//! what they commit, so the states of all jobs that are waited for are read again and again.
+
+use std::{sync::Arc, time::Duration};
+
+use jobtracker_model::State;
+use jobtracker_store::Store;
+use tokio::time::Instant;
+
+use crate::{apply::Became, wait::Waiters};
+
+/// The time from the end of one look to the next. A look that took longer than that is followed by
+/// as long a time without one, so that at most half of the time goes into looking.
+const EVERY: Duration = Duration::from_millis(100);
+/// Jobs that are asked for at once.
+const AT_ONCE: usize = 1_000;
+
+/// Looks after those who wait, for as long as it is polled.
+pub(crate) async fn watch(store: Arc<dyn Store>, waiters: Arc<Waiters>) {
+    let mut pause = EVERY;
+    loop {
+        tokio::time::sleep(pause).await;
+        let begun = Instant::now();
+        look(&*store, &waiters).await;
+        pause = EVERY.max(begun.elapsed());
+    }
+}
+
+async fn look(store: &dyn Store, waiters: &Waiters) {
+    for ids in waiters.awaited().chunks(AT_ONCE) {
+        // A store that does not answer now may do so at the next look; whoever waits for longer
+        // than that asks it once more, and hears what it says.
+        let Ok(states) = store.get_states(ids.to_vec()).await else { return };
+        let states = ids.iter().zip(states);
+        let there = states.filter(|(_, state)| *state != State::WaitingForActivation);
+        let became: Vec<_> = there.map(|(id, state)| Became { id: *id, state }).collect();
+        waiters.tell(&became);
+    }
+}

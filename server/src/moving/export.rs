@@ -1,0 +1,295 @@
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+use jobtracker_model::{JobId, Timestamp, limits};
+use jobtracker_store::{Error as StoreError, Listed, PageLimit, RootKey, RootsQuery, Row, Store};
+
+use super::{
+    MovingError, Result, Selection, TREES_AT_ONCE, Target,
+    frames::FrameWriter,
+    record::{End, FORMAT, Header, Record, TreeEnd, TreeRecord, VERSION},
+    rows::{self, patiently},
+    tally::{Counts, Tally},
+    target::Sink,
+};
+
+/// How often a tree is read that changes while it is.
+const TRIES: usize = 5;
+
+/// Trees of a store that go to a file, newest root first.
+///
+/// The store may be in use: each tree is written as it is at one instant, but not all at the same
+/// one, and trees with newer roots than the first are left out. One that is read in several pages
+/// is read again when it has changed meanwhile, a few times.
+///
+/// Memory is bounded by some pages of rows; a page may hold one job that is larger.
+pub struct Export {
+    /// The source.
+    pub store: Arc<dyn Store>,
+    /// What the source is called in the file.
+    pub kind: String,
+    /// Which trees; none: all, or those with which the file was begun.
+    pub selection: Option<Selection>,
+    /// The time now.
+    pub now: Timestamp,
+}
+
+/// How far an export is, or what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Exported {
+    /// Trees that are in the file.
+    pub trees: u64,
+    /// Those of them that were there before the export went on.
+    pub kept: u64,
+    /// What they amount to.
+    pub counts: Counts,
+    /// The size of the file.
+    pub bytes: u64,
+    /// Roots were created meanwhile that are not in it; another export can begin with the
+    /// creation time of the newest that is.
+    pub has_newer: bool,
+}
+
+impl Export {
+    /// Writes the file, and `tell`s how far it is after each page of rows.
+    ///
+    /// # Errors
+    /// What is whole of the file stays good, and the export can be resumed.
+    pub async fn run(self, target: Target, tell: &mut dyn FnMut(&Exported)) -> Result<Exported> {
+        let mut selection = self.selection.clone();
+        if let Some(Selection::Roots(roots)) = &mut selection {
+            roots.sort_unstable();
+            roots.dedup();
+            self.check(roots).await?;
+        }
+        let (sink, found) = Sink::open(target)?;
+        let mut writing = Writing {
+            frames: FrameWriter::new().map_err(|error| sink.failed(error))?,
+            sink,
+            done: Exported::default(),
+            store: Arc::clone(&self.store),
+            line: Vec::new(),
+            tell,
+        };
+        let (mut first, mut last) = (None, None);
+        if let Some(found) = found {
+            if selection.is_some_and(|selection| selection != found.header.selection) {
+                return Err(MovingError::OtherSelection);
+            }
+            writing.done.counts = found.counts;
+            (writing.done.trees, writing.done.kept) = (found.trees, found.trees);
+            writing.done.bytes = writing.sink.position();
+            if found.complete {
+                return Ok(writing.done);
+            }
+            (first, last) = (found.first.map(root_key), found.last.map(root_key));
+            selection = Some(found.header.selection);
+        } else {
+            let selection = selection.get_or_insert(Selection::ALL);
+            writing.header(&self, selection.clone()).await?;
+        }
+        match selection.unwrap_or(Selection::ALL) {
+            Selection::Roots(roots) => writing.chosen(roots, last).await?,
+            Selection::Created { from, until } => {
+                let span = (from.unwrap_or(Timestamp::MIN), until.unwrap_or(Timestamp::MAX));
+                writing.created(span, first, last).await?;
+            }
+        }
+        writing.end().await
+    }
+
+    /// Checks that the roots are there that were asked for.
+    async fn check(&self, roots: &[JobId]) -> Result<()> {
+        for id in roots {
+            let found = rows::root(&self.store, *id).await?;
+            if found.is_none_or(|(node, _)| node.origin.parent.is_some()) {
+                return Err(MovingError::UnknownRoot(*id));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn root_key(tree: TreeRecord) -> RootKey {
+    RootKey { time: tree.create_time, id: tree.root }
+}
+
+/// A file while it is written.
+struct Writing<'a> {
+    store: Arc<dyn Store>,
+    sink: Sink,
+    frames: FrameWriter,
+    done: Exported,
+    line: Vec<u8>,
+    tell: &'a mut dyn FnMut(&Exported),
+}
+
+impl Writing<'_> {
+    async fn header(&mut self, export: &Export, selection: Selection) -> Result<()> {
+        let header = Header {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            time: export.now,
+            store: export.kind.clone(),
+            id_mark: rows::id_mark(&self.store).await?,
+            selection,
+        };
+        self.line(&Record::Header(header))?;
+        self.end_frame()
+    }
+
+    async fn end(mut self) -> Result<Exported> {
+        let Exported { trees, counts, .. } = self.done;
+        let id_mark = rows::id_mark(&self.store).await?;
+        self.line(&Record::End(End { trees, counts, id_mark }))?;
+        self.end_frame()?;
+        self.sink.sync()?;
+        Ok(self.done)
+    }
+
+    /// The trees whose roots were chosen, behind the last one that is there.
+    async fn chosen(&mut self, mut roots: Vec<JobId>, last: Option<RootKey>) -> Result<()> {
+        roots.retain(|id| last.is_none_or(|last| *id > last.id));
+        self.trees(roots).await
+    }
+
+    /// The trees whose roots were created in a span of time, behind (older than) the last one
+    /// that is there.
+    async fn created(
+        &mut self,
+        (from, to): (Timestamp, Timestamp),
+        mut first: Option<RootKey>,
+        last: Option<RootKey>,
+    ) -> Result<()> {
+        let store = Arc::clone(&self.store);
+        let list = async |after, items| {
+            let limit = PageLimit::items(items);
+            let query = RootsQuery { from, to, after, limit };
+            patiently(async || store.list_roots(query.clone()).await).await
+        };
+        let key =
+            |row: &jobtracker_store::JobRow| RootKey { time: row.status.create_time, id: row.id };
+        let mut after = last;
+        loop {
+            let Listed { items, next } = list(after, limits::PAGE).await?;
+            first = first.or(items.first().map(key));
+            self.trees(items.iter().map(|root| root.id).collect()).await?;
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        self.done.has_newer = list(None, 1).await?.items.first().map(key) > first;
+        Ok(())
+    }
+
+    /// Writes trees in this order. Small ones are read some at a time.
+    async fn trees(&mut self, roots: Vec<JobId>) -> Result<()> {
+        let store = Arc::clone(&self.store);
+        let read = |root| {
+            let store = Arc::clone(&store);
+            async move { rows::page(&store, root, None).await.map(|page| (root, page)) }
+        };
+        let mut pages = stream::iter(roots).map(read).buffered(TREES_AT_ONCE);
+        while let Some(page) = pages.next().await {
+            let (root, page) = page?;
+            match page.next {
+                // One page is of one instant.
+                None => {
+                    let mut tally = Tally::default();
+                    let tree = self.begin(root, &page.items)?;
+                    self.rows(page.items, &mut tally)?;
+                    self.end_tree(tree, &tally)?;
+                }
+                Some(_) => self.large(root).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a tree of several pages, if need be more than once.
+    async fn large(&mut self, root: JobId) -> Result<()> {
+        let store = Arc::clone(&self.store);
+        let version = async || {
+            let found = rows::root(&store, root).await?;
+            Ok::<_, MovingError>(found.map(|(_, version)| version))
+        };
+        for _ in 0..TRIES {
+            let begin = self.sink.position();
+            let before = version().await?;
+            let mut tally = Tally::default();
+            let mut page = rows::page(&self.store, root, None).await?;
+            let tree = self.begin(root, &page.items)?;
+            loop {
+                self.rows(page.items, &mut tally)?;
+                if page.next.is_none() {
+                    break;
+                }
+                page = rows::page(&self.store, root, page.next).await?;
+            }
+            if version().await? == before {
+                return self.end_tree(tree, &tally);
+            }
+            self.frames.abandon().map_err(|error| self.sink.failed(error))?;
+            if !self.sink.cut(begin)? {
+                return Err(MovingError::ChangedInPipe(root));
+            }
+        }
+        Err(MovingError::KeepsChanging(root))
+    }
+
+    /// Begins a tree, given its first rows.
+    fn begin(&mut self, root: JobId, rows: &[Row]) -> Result<TreeRecord> {
+        let [Row::Job { .. }, Row::Status { status, .. }, ..] = rows else {
+            let source = StoreError::Corrupt("its rows do not begin with its root".into());
+            return Err(MovingError::Tree { root, source });
+        };
+        let (create_time, jobs) = (status.create_time, status.subtree.total.saturating_add(1));
+        let tree = TreeRecord { root, create_time, jobs };
+        self.line(&Record::Tree(tree))?;
+        Ok(tree)
+    }
+
+    fn rows(&mut self, rows: Vec<Row>, tally: &mut Tally) -> Result<()> {
+        for row in rows {
+            let root = row.job().unwrap_or(JobId::MIN);
+            let record = Record::of(row).map_err(MovingError::tree(root))?;
+            let line = tally.add(&record);
+            let written = self.frames.write(line, &mut self.sink);
+            written.map_err(|error| self.sink.failed(error))?;
+        }
+        self.done.bytes = self.sink.position();
+        (self.tell)(&self.done);
+        Ok(())
+    }
+
+    fn end_tree(&mut self, tree: TreeRecord, tally: &Tally) -> Result<()> {
+        let TreeRecord { root, jobs, .. } = tree;
+        let sum = tally.sum();
+        if sum.counts.jobs != jobs {
+            let what = format!("it has {} jobs, and its root says {jobs}", sum.counts.jobs);
+            return Err(MovingError::Tree { root, source: StoreError::Corrupt(what) });
+        }
+        let end = TreeEnd { root, counts: sum.counts, checksum: sum.checksum };
+        self.line(&Record::TreeEnd(end))?;
+        self.end_frame()?;
+        self.done.trees += 1;
+        self.done.counts += sum.counts;
+        (self.tell)(&self.done);
+        Ok(())
+    }
+
+    fn line(&mut self, record: &Record) -> Result<()> {
+        record.write(&mut self.line);
+        let written = self.frames.write(&self.line, &mut self.sink);
+        written.map_err(|error| self.sink.failed(error))
+    }
+
+    fn end_frame(&mut self) -> Result<()> {
+        let ended = self.frames.end(&mut self.sink);
+        ended.map_err(|error| self.sink.failed(error))?;
+        self.done.bytes = self.sink.position();
+        Ok(())
+    }
+}

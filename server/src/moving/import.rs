@@ -1,0 +1,210 @@
+use std::{io::Read, sync::Arc};
+
+use futures_util::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
+use jobtracker_model::JobId;
+use jobtracker_store::{Row, Store};
+
+use super::{
+    BYTES_AT_ONCE, Counts, ROWS_AT_ONCE, Result, TREES_AT_ONCE,
+    landing::{Aside, Landed, land, not_aside, there},
+    reader::{ExportReader, Item},
+    rows,
+    tally::Sum,
+};
+
+/// How far an import is, or what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Imported {
+    /// Trees that are in the store now and were not.
+    pub new: u64,
+    /// Trees that were there, just as they are in the file.
+    pub there: u64,
+    /// Trees that are not there as they are in the file.
+    pub failed: u64,
+    /// What all these amount to.
+    pub counts: Counts,
+    /// Rows that were read.
+    pub rows: u64,
+}
+
+/// What an import tells while it goes on.
+#[derive(Debug)]
+pub enum Step<'a> {
+    /// It is so far.
+    Done(&'a Imported),
+    /// A tree could not be put in; the import goes on.
+    Failed {
+        /// The tree.
+        root: JobId,
+        /// Why.
+        reason: &'a str,
+    },
+}
+
+/// Puts the trees of a file into a store. Each is there whole or not at all, and is read back and
+/// compared after it was put there.
+///
+/// It may be repeated, and finishes what was broken off: a tree that is there is compared with the
+/// file and passed by. One that differs, or whose ids are taken, is told and counted, and the
+/// others are put in. Nobody has to stop using the store meanwhile; but a tree that others change
+/// before it is read back is told as one that differs.
+///
+/// Memory is bounded by some [thousand rows](super) and small trees.
+///
+/// # Errors
+/// The file is not whole or not in order, or the store cannot be used. The trees before that
+/// place are there.
+pub async fn import(
+    store: &Arc<dyn Store>,
+    file: impl Read,
+    name: &str,
+    tell: &mut dyn FnMut(Step<'_>),
+) -> Result<Imported> {
+    let reader = ExportReader::new(file, name)?;
+    let flying = FuturesUnordered::new();
+    let done = Imported::default();
+    let mut importer = Importer { store: Arc::clone(store), reader, flying, done, tell };
+    let read = importer.read().await;
+    // What is on its way lands in any case.
+    importer.land_until(0).await?;
+    read.map(|()| importer.done)
+}
+
+struct Importer<'a, R> {
+    store: Arc<dyn Store>,
+    reader: ExportReader<R>,
+    /// Small trees on their way to the store.
+    flying: FuturesUnordered<LocalBoxFuture<'static, Result<(JobId, Sum, Landed)>>>,
+    done: Imported,
+    tell: &'a mut dyn FnMut(Step<'_>),
+}
+
+/// The tree that is being read.
+struct Coming {
+    root: JobId,
+    rows: Vec<Row>,
+    bytes: usize,
+    way: Way,
+}
+
+enum Way {
+    /// All that came of it is in memory.
+    Whole,
+    /// Some of it has been put aside.
+    Aside(Aside),
+    /// There is such a tree already; the rest is only read.
+    There,
+    /// It cannot be put in; the rest is only read.
+    Failed(String),
+}
+
+impl<R: Read> Importer<'_, R> {
+    async fn read(&mut self) -> Result<()> {
+        let mut coming = None;
+        loop {
+            match self.reader.next()? {
+                Item::Header(header) => rows::pass_ids(&self.store, header.id_mark).await?,
+                Item::Tree(tree) => coming = Some(Coming::new(tree.root)),
+                Item::Row { row, bytes } => {
+                    let Some(tree) = &mut coming else { continue };
+                    self.done.rows += 1;
+                    tree.rows.push(row);
+                    tree.bytes += bytes;
+                    if tree.is_full() {
+                        self.put_aside(tree).await?;
+                    }
+                }
+                Item::TreeEnd(sum) => {
+                    let Some(tree) = coming.take() else { continue };
+                    self.whole(tree, sum).await?;
+                }
+                Item::End(end) => {
+                    self.reader.finish()?;
+                    return rows::pass_ids(&self.store, end.id_mark).await;
+                }
+            }
+        }
+    }
+
+    /// Puts what came of a tree where it does not take memory.
+    async fn put_aside(&mut self, tree: &mut Coming) -> Result<()> {
+        let (root, rows) = (tree.root, tree.take());
+        if matches!(tree.way, Way::Whole) {
+            self.land_until(0).await?;
+            tree.way = match rows::root(&self.store, root).await? {
+                Some(_) => Way::There,
+                None => Way::Aside(Aside::open(&self.store, root)),
+            };
+        }
+        if let Way::Aside(aside) = &tree.way
+            && let Err(error) = aside.put(rows).await
+        {
+            tree.way = Way::Failed(not_aside(root, error)?);
+        }
+        (self.tell)(Step::Done(&self.done));
+        Ok(())
+    }
+
+    /// All of a tree has been read.
+    async fn whole(&mut self, mut tree: Coming, sum: Sum) -> Result<()> {
+        let (root, rows) = (tree.root, tree.take());
+        let landed = match tree.way {
+            Way::Whole => {
+                let store = Arc::clone(&self.store);
+                self.flying.push(Box::pin(async move {
+                    land(&store, root, rows, None, sum).await.map(|landed| (root, sum, landed))
+                }));
+                return self.land_until(TREES_AT_ONCE - 1).await;
+            }
+            Way::Aside(aside) => match aside.put(rows).await {
+                Ok(()) => land(&self.store, root, Vec::new(), Some(aside.id), sum).await?,
+                Err(error) => Landed::Failed(not_aside(root, error)?),
+            },
+            Way::There => {
+                let found = there(&self.store, root, sum).await?;
+                found.unwrap_or_else(|| Landed::Failed("it has gone meanwhile".into()))
+            }
+            Way::Failed(reason) => Landed::Failed(reason),
+        };
+        self.note(root, sum, &landed);
+        Ok(())
+    }
+
+    /// Waits until no more than so many small trees are on their way.
+    async fn land_until(&mut self, most: usize) -> Result<()> {
+        while self.flying.len() > most {
+            let Some(landed) = self.flying.next().await else { break };
+            let (root, sum, landed) = landed?;
+            self.note(root, sum, &landed);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, root: JobId, sum: Sum, landed: &Landed) {
+        match landed {
+            Landed::New => self.done.new += 1,
+            Landed::There => self.done.there += 1,
+            Landed::Failed(reason) => {
+                self.done.failed += 1;
+                (self.tell)(Step::Failed { root, reason });
+            }
+        }
+        self.done.counts += sum.counts;
+        (self.tell)(Step::Done(&self.done));
+    }
+}
+
+impl Coming {
+    fn new(root: JobId) -> Self {
+        Self { root, rows: Vec::new(), bytes: 0, way: Way::Whole }
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.len() >= ROWS_AT_ONCE || self.bytes >= BYTES_AT_ONCE
+    }
+
+    fn take(&mut self) -> Vec<Row> {
+        self.bytes = 0;
+        std::mem::take(&mut self.rows)
+    }
+}

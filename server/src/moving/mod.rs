@@ -1,0 +1,92 @@
+//! Moving house: trees go from one store into a file, and from there into another store, of the
+//! same kind or another, without losing history.
+//!
+//! [`Export`] reads trees out, [`import`] puts them in; `jobtracker export` and `jobtracker import`
+//! are these two.
+//!
+//! # What moves
+//! Everything of a tree: each job with its definition (and the fingerprint by which a repeated
+//! creation is known), its status, changes, log and attachments, and the names of repeatable
+//! appends, so that a change that is sent again after the move is known to have been applied. The
+//! place up to which ids were given out moves too: no id is given out twice.
+//!
+//! What does not move: **the outcomes of sent commits** of buffered contexts (a commit that is sent
+//! again after the move is applied again, but for the creations: let contexts flush before), what
+//! has been put aside and not been adopted, and the versions of trees, which begin again at 1.
+//!
+//! # The file, version 1
+//! Frames of zstd, one after the other; unpacked, lines of JSON in UTF-8, one object each, ended by
+//! one line feed. An object has one member, whose name tells what the line is (`zstd -dc FILE | jq`
+//! shows them). The first frame has the header, then come the trees with a frame each, and the last
+//! frame has the end; so a file that breaks off is good up to its last whole frame. A reader need
+//! not look at where frames begin.
+//!
+//! - `header`: `format`, which is "jobtracker-export"; `version`: 1; `program`: the version of the
+//!   writer; `time`: when it began; `store`: the kind of the source; `idMark`: every id below it may
+//!   have been given out; `selection`: `{"created": {"from": …, "until": …}}` (times or null: from
+//!   this one on, and before that one) or `{"roots": [ids]}`
+//! - `tree`: `root`, `createTime`, `jobs`: how many it has
+//! - `job`: `id`, `parent` (null for the root), `fingerprint`: 32 hex digits, `name`, `createdBy`,
+//!   `tags`, `options`\*, `sourceLink`\*
+//! - `status`: `id` and what moves: the visible `state`, the `last` own one, `everFaulted`,
+//!   `createTime`, `startTime`\*, `endTime`\*, `children`, `subtree`, `treeStart`\*, `treeEnd`\*,
+//!   `changes` (the creation included), `logLines`, `attachments`
+//! - `change`: `id`, `number`, `state`, `time`, `message`\*, `reasonCode`\*, `changeId`\*
+//! - `logLine`: `id`, `line`, `time`, `text`
+//! - `attachment`: `id`, `key`, `text`
+//! - `repeat`: `id`, `of`: "change" or "append", `name`, `first`: the number of the change or of the
+//!   first line, `count`, `fingerprint`: 16 hex digits
+//! - `treeEnd`: `root`, how many lines of each kind there were (`jobs`, `changes`, `logLines`,
+//!   `attachments`, `repeats`), `checksum`: 16 hex digits
+//! - `end`: `trees`, the sums of these five numbers, `idMark` as of the end
+//!
+//! \* may be null. Times, states, `children` and `subtree` are spelt as in the API; ids are
+//! numbers up to 2^63 − 1.
+//!
+//! Trees come newest root first, by creation time and id (or, chosen by root, by id). Within a
+//! tree, each job stands before its children, and siblings by id; a job's lines stand together, in
+//! this order, each kind in its own order: changes from number 1 (the creation, number
+//! 0, is what the status tells), lines from 0, attachments by key. The **checksum** is XXH3 (64
+//! bits, seed 0) over the bytes of all lines between `tree` and `treeEnd`, line feeds included.
+//!
+//! A line has at most 1 MiB. A reader refuses a version that it does not know; whatever is added to
+//! a line gets a new version.
+//!
+//! # How it is read
+//! `frames` packs and unpacks lines, `record` says what a line is, `shape` checks that lines make
+//! up a tree, `tally` counts them and sums them up; `reader` has all of that for a file. `rows` reads
+//! trees out of a store.
+
+mod error;
+
+mod frames;
+mod record;
+mod shape;
+mod tally;
+
+mod reader;
+mod rows;
+
+mod export;
+mod resume;
+mod target;
+
+mod import;
+mod landing;
+
+pub use crate::clock::now;
+pub use error::{MovingError, Place};
+pub use export::{Export, Exported};
+pub use import::{Imported, Step, import};
+pub use record::Selection;
+pub use tally::Counts;
+pub use target::Target;
+
+/// The result of a step of a move.
+pub type Result<T> = std::result::Result<T, MovingError>;
+
+/// Rows and bytes, about, that are read from a store or put into it at once.
+const ROWS_AT_ONCE: usize = 4_000;
+const BYTES_AT_ONCE: usize = 1024 * 1024;
+/// Small trees under way to or from a store at once.
+const TREES_AT_ONCE: usize = 32;

@@ -1,0 +1,239 @@
+use std::io::{self, Read};
+
+use jobtracker_model::JobId;
+use jobtracker_store::Row;
+use serde::Deserialize;
+use xxhash_rust::xxh3::Xxh3Default;
+
+use super::{
+    MovingError, Place, Result,
+    frames::{FrameReader, Piece},
+    record::{End, FORMAT, Header, Record, TreeEnd, TreeRecord, VERSION},
+    shape::{Shape, check_texts},
+    tally::{Counts, Sum, Tally},
+};
+
+/// Reads an export, and checks everything that can be checked.
+pub(super) struct ExportReader<R> {
+    frames: FrameReader<R>,
+    /// What stands for the file in complaints.
+    name: String,
+    line: Vec<u8>,
+    /// Lines of the frame that were read.
+    lines: u64,
+    stand: Stand,
+    /// What the trees amount to that were read whole.
+    trees: u64,
+    counts: Counts,
+    whole: u64,
+}
+
+/// What comes out of a file.
+pub(super) enum Item {
+    Header(Header),
+    Tree(TreeRecord),
+    Row {
+        row: Row,
+        /// The length of its line.
+        bytes: usize,
+    },
+    /// The tree is whole, and is this.
+    TreeEnd(Sum),
+    /// All trees are there; nothing comes behind it.
+    End(End),
+}
+
+/// How far the file has been read.
+enum Stand {
+    Begin,
+    Between,
+    Inside(Box<Tree>),
+    End,
+}
+
+struct Tree {
+    root: JobId,
+    shape: Shape,
+    tally: Tally,
+    /// Over the lines as they are in the file.
+    hasher: Xxh3Default,
+}
+
+impl<R: Read> ExportReader<R> {
+    pub fn new(file: R, name: impl Into<String>) -> Result<Self> {
+        let name = name.into();
+        let frames = FrameReader::new(file);
+        let frames = frames.map_err(|source| MovingError::File { place: name.clone(), source })?;
+        Ok(Self {
+            frames,
+            name,
+            line: Vec::new(),
+            lines: 0,
+            stand: Stand::Begin,
+            trees: 0,
+            counts: Counts::default(),
+            whole: 0,
+        })
+    }
+
+    /// How many trees were read whole, and what they amount to.
+    pub fn totals(&self) -> (u64, Counts) {
+        (self.trees, self.counts)
+    }
+
+    /// How many bytes of the file hold nothing but whole trees and their header.
+    pub fn whole(&self) -> u64 {
+        self.whole
+    }
+
+    /// The next thing. After [`Item::End`] or an error there is no more to be had.
+    pub fn next(&mut self) -> Result<Item> {
+        loop {
+            let begins = matches!(self.stand, Stand::Begin) && self.lines == 0;
+            match self.frames.next(&mut self.line) {
+                Ok(Piece::Line) => {
+                    self.lines += 1;
+                    return self.item();
+                }
+                Ok(Piece::FrameEnd) => {
+                    self.lines = 0;
+                    if matches!(self.stand, Stand::Between | Stand::End) {
+                        self.whole = self.frames.frame;
+                    }
+                }
+                Ok(Piece::FileEnd) => return Err(MovingError::Truncated(self.place())),
+                Err(error) => return Err(self.unreadable(error, begins)),
+            }
+        }
+    }
+
+    /// Checks that nothing comes behind the end.
+    pub fn finish(&mut self) -> Result<()> {
+        match self.frames.next(&mut self.line) {
+            Ok(Piece::FrameEnd) => {}
+            Ok(_) => return Err(self.damaged("there is more behind its end")),
+            Err(error) => return Err(self.unreadable(error, false)),
+        }
+        match self.frames.next(&mut self.line) {
+            Ok(Piece::FileEnd) => Ok(()),
+            Ok(_) => Err(self.damaged("there is more behind its end")),
+            Err(error) => Err(self.unreadable(error, false)),
+        }
+    }
+
+    fn item(&mut self) -> Result<Item> {
+        if matches!(self.stand, Stand::Begin) {
+            let header = self.header()?;
+            self.stand = Stand::Between;
+            return Ok(Item::Header(header));
+        }
+        let record: Record = serde_json::from_slice(&self.line)
+            .map_err(|error| self.damaged(format!("a line cannot be read: {error}")))?;
+        match (&self.stand, record) {
+            (Stand::Between, Record::Tree(tree)) => {
+                self.stand = Stand::Inside(Box::new(Tree::new(tree)));
+                Ok(Item::Tree(tree))
+            }
+            (Stand::Inside(_), Record::TreeEnd(end)) => self.tree_end(end),
+            (Stand::Inside(_), record) if record.job().is_some() => self.row(record),
+            (Stand::Between, Record::End(end)) => {
+                if (end.trees, end.counts) != (self.trees, self.counts) {
+                    return Err(self.damaged("its end tells of other trees than came"));
+                }
+                self.stand = Stand::End;
+                Ok(Item::End(end))
+            }
+            _ => Err(self.damaged("a line stands where it may not")),
+        }
+    }
+
+    fn header(&self) -> Result<Header> {
+        /// As much of it as every version has.
+        #[derive(Deserialize)]
+        struct Any {
+            header: AnyHeader,
+        }
+        #[derive(Deserialize)]
+        struct AnyHeader {
+            format: String,
+            version: u64,
+        }
+        let other = |error: serde_json::Error| MovingError::NotAnExport(error.to_string());
+        let any: Any = serde_json::from_slice(&self.line).map_err(other)?;
+        let AnyHeader { format, version } = any.header;
+        if format != FORMAT {
+            return Err(MovingError::NotAnExport(format!("its format is {format:?}")));
+        }
+        if version != u64::from(VERSION) {
+            return Err(MovingError::NewerVersion { found: version, known: VERSION });
+        }
+        match serde_json::from_slice(&self.line) {
+            Ok(Record::Header(header)) => Ok(header),
+            Ok(_) => Err(self.damaged("it does not begin with a header")),
+            Err(error) => Err(self.damaged(format!("the header cannot be read: {error}"))),
+        }
+    }
+
+    fn row(&mut self, record: Record) -> Result<Item> {
+        let Stand::Inside(tree) = &mut self.stand else { return Err(self.damaged("no tree")) };
+        tree.hasher.update(&self.line);
+        tree.tally.add(&record);
+        let row = tree.shape.take(&record).and_then(|origin| {
+            let row = record.into_row(&origin).ok_or("a line is no row")?;
+            check_texts(&row).map(|()| row)
+        });
+        let bytes = self.line.len();
+        row.map(|row| Item::Row { row, bytes }).map_err(|what| self.damaged(what))
+    }
+
+    fn tree_end(&mut self, end: TreeEnd) -> Result<Item> {
+        let Stand::Inside(tree) = &mut self.stand else { return Err(self.damaged("no tree")) };
+        let sum = tree.tally.sum();
+        let shaped = tree.shape.finish();
+        let checksum = tree.hasher.digest();
+        let wrong = if end.root != tree.root {
+            Some("it ends as another tree".to_owned())
+        } else if end.counts != sum.counts {
+            Some(format!("{:?} came, and its end tells of {:?}", sum.counts, end.counts))
+        } else if end.checksum != checksum {
+            Some("its checksum is another one".to_owned())
+        } else {
+            shaped.err()
+        };
+        if let Some(wrong) = wrong {
+            return Err(self.damaged(wrong));
+        }
+        self.trees += 1;
+        self.counts += sum.counts;
+        self.stand = Stand::Between;
+        Ok(Item::TreeEnd(sum))
+    }
+
+    fn place(&self) -> Place {
+        let tree = match &self.stand {
+            Stand::Inside(tree) => Some(tree.root),
+            _ => None,
+        };
+        Place { byte: self.frames.frame, line: self.lines.max(1), tree }
+    }
+
+    fn damaged(&self, what: impl Into<String>) -> MovingError {
+        MovingError::Damaged { place: self.place(), what: what.into() }
+    }
+
+    fn unreadable(&self, error: io::Error, begins: bool) -> MovingError {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => MovingError::Truncated(self.place()),
+            io::ErrorKind::InvalidData if begins => MovingError::NotAnExport(error.to_string()),
+            io::ErrorKind::InvalidData => self.damaged(error.to_string()),
+            _ => MovingError::File { place: self.name.clone(), source: error },
+        }
+    }
+}
+
+impl Tree {
+    fn new(tree: TreeRecord) -> Self {
+        let (shape, tally) = (Shape::new(tree), Tally::default());
+        Self { root: tree.root, shape, tally, hasher: Xxh3Default::new() }
+    }
+}

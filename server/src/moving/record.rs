@@ -1,0 +1,290 @@
+use std::sync::Arc;
+
+use jobtracker_model::{
+    Change, Definition, Fingerprint, JobId, LogLine, Repeat, Timestamp, rollup::Status,
+};
+use jobtracker_store::{Error as StoreError, Origin, RepeatRow, Row};
+use serde::{Deserialize, Serialize};
+
+use super::tally::Counts;
+
+/// What the header calls the format.
+pub(super) const FORMAT: &str = "jobtracker-export";
+/// The newest version of the format that this program knows, and the one that it writes.
+pub(super) const VERSION: u32 = 1;
+
+/// One line of an export; see the [module](super) for the order in which they come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Record {
+    Header(Header),
+    Tree(TreeRecord),
+    Job(JobRecord),
+    Status(StatusRecord),
+    Change(ChangeRecord),
+    LogLine(LogLineRecord),
+    Attachment(AttachmentRecord),
+    Repeat(RepeatRecord),
+    TreeEnd(TreeEnd),
+    End(End),
+}
+
+/// The begin of a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Header {
+    pub format: String,
+    pub version: u32,
+    pub program: String,
+    pub time: Timestamp,
+    pub store: String,
+    pub id_mark: JobId,
+    pub selection: Selection,
+}
+
+/// Which trees are exported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Selection {
+    /// Those whose roots were created in a span of time.
+    Created {
+        /// At this moment or later; none: from the first on.
+        from: Option<Timestamp>,
+        /// Before this moment; none: up to the last.
+        until: Option<Timestamp>,
+    },
+    /// Those with these roots.
+    Roots(Vec<JobId>),
+}
+
+impl Selection {
+    /// All of them.
+    pub const ALL: Self = Self::Created { from: None, until: None };
+}
+
+/// The begin of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TreeRecord {
+    pub root: JobId,
+    pub create_time: Timestamp,
+    pub jobs: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct JobRecord {
+    pub id: JobId,
+    pub parent: Option<JobId>,
+    #[serde(with = "fingerprint")]
+    pub fingerprint: Fingerprint,
+    pub name: String,
+    pub created_by: String,
+    pub tags: Vec<String>,
+    pub options: Option<String>,
+    pub source_link: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct StatusRecord {
+    pub id: JobId,
+    #[serde(flatten)]
+    pub status: Status,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ChangeRecord {
+    pub id: JobId,
+    pub number: u32,
+    #[serde(flatten)]
+    pub change: Change,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct LogLineRecord {
+    pub id: JobId,
+    #[serde(flatten)]
+    pub line: LogLine,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct AttachmentRecord {
+    pub id: JobId,
+    pub key: String,
+    pub text: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct RepeatRecord {
+    pub id: JobId,
+    pub of: RepeatOf,
+    pub name: String,
+    pub first: u32,
+    pub count: u32,
+    #[serde(with = "hex")]
+    pub fingerprint: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum RepeatOf {
+    Change,
+    Append,
+}
+
+/// The end of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TreeEnd {
+    pub root: JobId,
+    #[serde(flatten)]
+    pub counts: Counts,
+    #[serde(with = "hex")]
+    pub checksum: u64,
+}
+
+/// The end of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct End {
+    pub trees: u64,
+    #[serde(flatten)]
+    pub counts: Counts,
+    pub id_mark: JobId,
+}
+
+impl Record {
+    /// Puts the line, with its line feed, in the place of what `line` had.
+    pub fn write(&self, line: &mut Vec<u8>) {
+        line.clear();
+        serde_json::to_writer(&mut *line, self)
+            .expect("every record can be written, and memory takes it");
+        line.push(b'\n');
+    }
+
+    /// The job that it belongs to, if it is a row of a tree.
+    pub fn job(&self) -> Option<JobId> {
+        match self {
+            Self::Job(JobRecord { id, .. })
+            | Self::Status(StatusRecord { id, .. })
+            | Self::Change(ChangeRecord { id, .. })
+            | Self::LogLine(LogLineRecord { id, .. })
+            | Self::Attachment(AttachmentRecord { id, .. })
+            | Self::Repeat(RepeatRecord { id, .. }) => Some(*id),
+            Self::Header(_) | Self::Tree(_) | Self::TreeEnd(_) | Self::End(_) => None,
+        }
+    }
+
+    /// The line for a row of a new tree.
+    ///
+    /// # Errors
+    /// There are no such rows in a new tree.
+    pub fn of(row: Row) -> Result<Self, StoreError> {
+        let strange = |id: JobId| StoreError::Corrupt(format!("a strange row of job {id}"));
+        Ok(match row {
+            Row::Job { id, origin: Origin { parent, fingerprint, .. }, definition } => {
+                let definition = Arc::unwrap_or_clone(definition);
+                let Definition { name, created_by, tags, options, source_link } = definition;
+                Self::Job(JobRecord {
+                    id,
+                    parent,
+                    fingerprint,
+                    name,
+                    created_by,
+                    tags,
+                    options,
+                    source_link,
+                })
+            }
+            Row::Status { id, before: None, status, .. } => {
+                Self::Status(StatusRecord { id, status })
+            }
+            Row::Change { id, number, change } => Self::Change(ChangeRecord { id, number, change }),
+            Row::LogLine { id, line } => Self::LogLine(LogLineRecord { id, line }),
+            Row::Attachment { id, key, text: Some(text) } => {
+                Self::Attachment(AttachmentRecord { id, key, text })
+            }
+            Row::Repeat { id, key, row: RepeatRow { first, count, fingerprint } } => {
+                let (of, name) = match key {
+                    Repeat::Change(name) => (RepeatOf::Change, name),
+                    Repeat::Append(name) => (RepeatOf::Append, name),
+                };
+                Self::Repeat(RepeatRecord { id, of, name, first, count, fingerprint })
+            }
+            Row::Status { id, .. } | Row::Attachment { id, .. } | Row::Definition { id, .. } => {
+                return Err(strange(id));
+            }
+            Row::Verdict { row, .. } => return Err(strange(row.verdict.root)),
+        })
+    }
+
+    /// The row for a line of a tree, given where its job stands; none for other lines.
+    pub fn into_row(self, origin: &Origin) -> Option<Row> {
+        Some(match self {
+            Self::Job(record) => {
+                let JobRecord { id, name, created_by, tags, options, source_link, .. } = record;
+                let definition = Definition { name, created_by, tags, options, source_link };
+                Row::Job { id, origin: *origin, definition: Arc::new(definition) }
+            }
+            Self::Status(StatusRecord { id, status }) => {
+                Row::Status { id, parent: origin.parent, before: None, status }
+            }
+            Self::Change(ChangeRecord { id, number, change }) => Row::Change { id, number, change },
+            Self::LogLine(LogLineRecord { id, line }) => Row::LogLine { id, line },
+            Self::Attachment(AttachmentRecord { id, key, text }) => {
+                Row::Attachment { id, key, text: Some(text) }
+            }
+            Self::Repeat(RepeatRecord { id, of, name, first, count, fingerprint }) => {
+                let key = match of {
+                    RepeatOf::Change => Repeat::Change(name),
+                    RepeatOf::Append => Repeat::Append(name),
+                };
+                Row::Repeat { id, key, row: RepeatRow { first, count, fingerprint } }
+            }
+            Self::Header(_) | Self::Tree(_) | Self::TreeEnd(_) | Self::End(_) => return None,
+        })
+    }
+}
+
+/// 64 bits as hex digits, since not every language has such numbers.
+mod hex {
+    use std::borrow::Cow;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub fn serialize<S: Serializer>(bits: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{bits:016x}"))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        u64::from_str_radix(&text, 16).map_err(de::Error::custom)
+    }
+}
+
+/// A fingerprint as hex digits. Its number is what its own JSON is.
+mod fingerprint {
+    use std::borrow::Cow;
+
+    use jobtracker_model::Fingerprint;
+    use serde::{Deserialize, Deserializer, Serializer, de, ser};
+
+    pub fn serialize<S: Serializer>(
+        fingerprint: &Fingerprint,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let number = serde_json::to_string(fingerprint).map_err(ser::Error::custom)?;
+        let number: u128 = number.parse().map_err(ser::Error::custom)?;
+        serializer.collect_str(&format_args!("{number:032x}"))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Fingerprint, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        let number = u128::from_str_radix(&text, 16).map_err(de::Error::custom)?;
+        serde_json::from_str(&number.to_string()).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+use jobtracker_model::{Children, Mark, State, Subtree};
+
+use super::*;
+
+fn id(number: u64) -> JobId {
+    JobId::new(number).unwrap()
+}
+
+fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis).unwrap()
+}
+
+/// Files are kept and read by others: version 1 of a line may not change.
+#[track_caller]
+fn pinned(record: &Record, line: &str) {
+    let mut written = Vec::new();
+    record.write(&mut written);
+    assert_eq!(String::from_utf8(written).unwrap(), format!("{line}\n"));
+    assert_eq!(&serde_json::from_str::<Record>(line).unwrap(), record);
+}
+
+fn definition() -> Definition {
+    Definition {
+        name: "n \"ä\"".into(),
+        created_by: "c".into(),
+        tags: vec!["t".into()],
+        options: Some("o".into()),
+        source_link: None,
+    }
+}
+
+fn status() -> Status {
+    Status {
+        state: State::Faulted,
+        last: State::RanToCompletion,
+        ever_faulted: true,
+        create_time: time(1),
+        start_time: Some(time(2)),
+        end_time: None,
+        children: Children { pending: 1, successful: 2, failed: 3 },
+        subtree: Subtree {
+            total: 21,
+            waiting: 1,
+            running: 2,
+            waiting_for_children: 3,
+            successful: 4,
+            failed: 11,
+        },
+        tree_start: Some(Mark { time: time(7), source: id(300) }),
+        tree_end: None,
+        changes: 5,
+        log_lines: 6,
+        attachments: 7,
+    }
+}
+
+fn change() -> Change {
+    Change {
+        state: State::Warning,
+        time: time(3),
+        message: Some("m".into()),
+        reason_code: None,
+        change_id: Some("i".into()),
+    }
+}
+
+#[test]
+fn lines_of_a_file_are_pinned() {
+    let counts = Counts { jobs: 1, changes: 2, log_lines: 3, attachments: 4, repeats: 5 };
+    let header = |selection| {
+        Record::Header(Header {
+            format: FORMAT.into(),
+            version: 1,
+            program: "0.1.0".into(),
+            time: time(9),
+            store: "fjall".into(),
+            id_mark: id(77),
+            selection,
+        })
+    };
+    let head = r#"{"header":{"format":"jobtracker-export","version":1,"program":"0.1.0","#;
+    let rest = r#""time":"1970-01-01T00:00:00.009Z","store":"fjall","idMark":77,"selection":"#;
+    let created = r#"{"created":{"from":null,"until":"1970-01-01T00:00:00.005Z"}}}}"#;
+    let until = Selection::Created { from: None, until: Some(time(5)) };
+    pinned(&header(until), &format!("{head}{rest}{created}"));
+    let roots = Selection::Roots(vec![id(1), id(7)]);
+    pinned(&header(roots), &format!("{head}{rest}{}", r#"{"roots":[1,7]}}}"#));
+    pinned(
+        &Record::Tree(TreeRecord { root: id(7), create_time: time(1), jobs: 22 }),
+        r#"{"tree":{"root":7,"createTime":"1970-01-01T00:00:00.001Z","jobs":22}}"#,
+    );
+    pinned(
+        &Record::TreeEnd(TreeEnd { root: id(7), counts, checksum: u64::MAX }),
+        concat!(
+            r#"{"treeEnd":{"root":7,"jobs":1,"changes":2,"logLines":3,"attachments":4,"#,
+            r#""repeats":5,"checksum":"ffffffffffffffff"}}"#
+        ),
+    );
+    pinned(
+        &Record::End(End { trees: 9, counts, id_mark: JobId::MAX }),
+        concat!(
+            r#"{"end":{"trees":9,"jobs":1,"changes":2,"logLines":3,"attachments":4,"#,
+            r#""repeats":5,"idMark":9223372036854775807}}"#
+        ),
+    );
+}
+
+#[test]
+fn lines_of_a_tree_are_pinned_and_are_rows() {
+    let definition = definition();
+    let fingerprint = definition.fingerprint(None);
+    let origin = Origin { parent: Some(id(3)), root: id(1), depth: 2, fingerprint };
+    let line = LogLine { line: 0, time: time(3), text: "l".into() };
+    let (id, row) = (id(300), RepeatRow { first: 1, count: 2, fingerprint: 300 });
+    let lines = [
+        concat!(
+            r#"{"job":{"id":300,"parent":3,"fingerprint":"bab53dc01144570a10b42bd65c2aa0e9","#,
+            r#""name":"n \"ä\"","createdBy":"c","tags":["t"],"options":"o","sourceLink":null}}"#
+        ),
+        concat!(
+            r#"{"status":{"id":300,"state":"Faulted","last":"RanToCompletion","everFaulted":true,"#,
+            r#""createTime":"1970-01-01T00:00:00.001Z","startTime":"1970-01-01T00:00:00.002Z","#,
+            r#""endTime":null,"children":{"pending":1,"successful":2,"failed":3},"#,
+            r#""subtree":{"total":21,"waiting":1,"running":2,"waitingForChildren":3,"#,
+            r#""successful":4,"failed":11},"#,
+            r#""treeStart":{"time":"1970-01-01T00:00:00.007Z","source":300},"treeEnd":null,"#,
+            r#""changes":5,"logLines":6,"attachments":7}}"#
+        ),
+        concat!(
+            r#"{"change":{"id":300,"number":1,"state":"Warning","#,
+            r#""time":"1970-01-01T00:00:00.003Z","#,
+            r#""message":"m","reasonCode":null,"changeId":"i"}}"#
+        ),
+        r#"{"logLine":{"id":300,"line":0,"time":"1970-01-01T00:00:00.003Z","text":"l"}}"#,
+        r#"{"attachment":{"id":300,"key":"k","text":"t"}}"#,
+        concat!(
+            r#"{"repeat":{"id":300,"of":"change","name":"i","#,
+            r#""first":1,"count":2,"fingerprint":"000000000000012c"}}"#
+        ),
+        concat!(
+            r#"{"repeat":{"id":300,"of":"append","name":"i","#,
+            r#""first":1,"count":2,"fingerprint":"000000000000012c"}}"#
+        ),
+    ];
+    let rows = [
+        Row::Job { id, origin, definition: Arc::new(definition) },
+        Row::Status { id, parent: origin.parent, before: None, status: status() },
+        Row::Change { id, number: 1, change: change() },
+        Row::LogLine { id, line },
+        Row::Attachment { id, key: "k".into(), text: Some("t".into()) },
+        Row::Repeat { id, key: Repeat::Change("i".into()), row },
+        Row::Repeat { id, key: Repeat::Append("i".into()), row },
+    ];
+    for (row, line) in rows.into_iter().zip(lines) {
+        let record = Record::of(row.clone()).unwrap();
+        assert_eq!(record.job(), Some(id));
+        pinned(&record, line);
+        assert_eq!(record.into_row(&origin), Some(row));
+    }
+    let gone = Row::Attachment { id, key: "k".into(), text: None };
+    assert!(Record::of(gone).is_err());
+}

@@ -1,0 +1,76 @@
+use std::fs::File;
+
+use super::{
+    MovingError, Result,
+    reader::{ExportReader, Item},
+    record::{Header, TreeRecord},
+    tally::Counts,
+};
+
+/// A file that breaks off before the end of its header has fewer bytes than this.
+const HEADER: u64 = 64 * 1024;
+
+/// What a file has of an export that was begun.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub header: Header,
+    /// The trees that are whole.
+    pub trees: u64,
+    pub counts: Counts,
+    /// The first and the last of them.
+    pub first: Option<TreeRecord>,
+    pub last: Option<TreeRecord>,
+    /// Where they end.
+    pub end: u64,
+    /// Nothing is missing.
+    pub complete: bool,
+}
+
+/// Looks how far an export got; none: not so far that anything of it is worth keeping.
+///
+/// # Errors
+/// The file is no export, or one of a newer version, or cannot be read.
+pub(super) fn look(file: &File, length: u64, place: &str) -> Result<Option<Found>> {
+    let mut reader = ExportReader::new(file, place)?;
+    let mut came: Option<Found> = None;
+    let mut whole: Option<Found> = None;
+    let mut coming = None;
+    loop {
+        let item = reader.next();
+        // What came before this is whole if its frame is.
+        if reader.whole() > whole.as_ref().map_or(0, |found| found.end) {
+            whole = came.clone().map(|found| Found { end: reader.whole(), ..found });
+        }
+        match item {
+            Ok(Item::Header(header)) => came = Some(Found::new(header)),
+            Ok(Item::Tree(tree)) => coming = Some(tree),
+            Ok(Item::Row { .. }) => {}
+            Ok(Item::TreeEnd(_)) => {
+                if let Some(found) = &mut came {
+                    found.first = found.first.or(coming);
+                    found.last = coming;
+                    (found.trees, found.counts) = reader.totals();
+                }
+            }
+            Ok(Item::End(_)) => {
+                let complete = reader.finish().is_ok();
+                return Ok(whole.map(|found| Found { complete, ..found }));
+            }
+            Err(MovingError::Truncated(_) | MovingError::Damaged { .. }) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    // Whatever it is, it is not thrown away for the sake of a header.
+    let worthless = whole.is_some() || came.as_ref().is_none_or(|found| found.trees == 0);
+    if worthless && (whole.is_some() || length < HEADER) {
+        return Ok(whole);
+    }
+    Err(MovingError::NotAnExport("it is not in the frames in which an export can go on".into()))
+}
+
+impl Found {
+    fn new(header: Header) -> Self {
+        let (trees, counts) = (0, Counts::default());
+        Self { header, trees, counts, first: None, last: None, end: 0, complete: false }
+    }
+}

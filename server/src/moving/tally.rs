@@ -1,0 +1,80 @@
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3Default;
+
+use super::record::Record;
+
+/// How much of each kind there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Jobs.
+    pub jobs: u64,
+    /// Changes but for the creations.
+    pub changes: u64,
+    /// Lines of logs.
+    pub log_lines: u64,
+    /// Attachments.
+    pub attachments: u64,
+    /// Names of repeatable appends.
+    pub repeats: u64,
+}
+
+impl Counts {
+    /// Rows in all: a job has two.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        let Self { jobs, changes, log_lines, attachments, repeats } = self;
+        2 * jobs + changes + log_lines + attachments + repeats
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        let Self { jobs, changes, log_lines, attachments, repeats } = other;
+        self.jobs += jobs;
+        self.changes += changes;
+        self.log_lines += log_lines;
+        self.attachments += attachments;
+        self.repeats += repeats;
+    }
+}
+
+/// What a tree amounts to: two with the same sum are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sum {
+    pub counts: Counts,
+    /// Of the lines as this version of the program writes them.
+    pub checksum: u64,
+}
+
+/// Sums up the lines of a tree.
+#[derive(Default)]
+pub(super) struct Tally {
+    counts: Counts,
+    hasher: Xxh3Default,
+    line: Vec<u8>,
+}
+
+impl Tally {
+    /// Counts a record, and answers its line.
+    pub fn add(&mut self, record: &Record) -> &[u8] {
+        let Counts { jobs, changes, log_lines, attachments, repeats } = &mut self.counts;
+        match record {
+            Record::Job(_) => *jobs += 1,
+            Record::Change(_) => *changes += 1,
+            Record::LogLine(_) => *log_lines += 1,
+            Record::Attachment(_) => *attachments += 1,
+            Record::Repeat(_) => *repeats += 1,
+            _ => {}
+        }
+        record.write(&mut self.line);
+        self.hasher.update(&self.line);
+        &self.line
+    }
+
+    pub fn sum(&self) -> Sum {
+        Sum { counts: self.counts, checksum: self.hasher.digest() }
+    }
+}

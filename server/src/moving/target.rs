@@ -1,0 +1,122 @@
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    MovingError, Result,
+    resume::{self, Found},
+};
+
+/// Where an export goes.
+pub enum Target {
+    /// A file that is not there yet.
+    New(PathBuf),
+    /// A file that an export has begun; one that is not there, or is empty, is begun.
+    Resume(PathBuf),
+    /// Where nothing can be taken back.
+    Pipe(Box<dyn Write>),
+}
+
+/// Takes the bytes of an export.
+pub(super) struct Sink {
+    out: Out,
+    position: u64,
+    /// What stands for it in complaints.
+    place: String,
+}
+
+enum Out {
+    File(File),
+    Pipe(Box<dyn Write>),
+}
+
+impl Sink {
+    /// Opens a target; answers what of an export it has already.
+    pub fn open(target: Target) -> Result<(Self, Option<Found>)> {
+        match target {
+            Target::New(path) => Ok((Self::create(&path)?, None)),
+            Target::Resume(path) => Self::resume(&path),
+            Target::Pipe(pipe) => {
+                let place = "the pipe".to_owned();
+                Ok((Self { out: Out::Pipe(pipe), position: 0, place }, None))
+            }
+        }
+    }
+
+    fn create(path: &Path) -> Result<Self> {
+        let place = path.display().to_string();
+        match OpenOptions::new().write(true).create_new(true).open(path) {
+            Ok(file) => Ok(Self { out: Out::File(file), position: 0, place }),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(MovingError::Exists(path.to_owned()))
+            }
+            Err(source) => Err(MovingError::File { place, source }),
+        }
+    }
+
+    fn resume(path: &Path) -> Result<(Self, Option<Found>)> {
+        let place = path.display().to_string();
+        let failed = |source| MovingError::File { place: place.clone(), source };
+        let file = match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok((Self::create(path)?, None));
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let length = file.metadata().map_err(failed)?.len();
+        let found = resume::look(&file, length, &place)?;
+        let complete = found.as_ref().is_some_and(|found| found.complete);
+        let end = if complete { length } else { found.as_ref().map_or(0, |found| found.end) };
+        let mut sink = Self { out: Out::File(file), position: length, place };
+        sink.cut(end)?;
+        Ok((sink, found))
+    }
+
+    /// How much it has.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Takes back what is behind a position; false when that cannot be.
+    pub fn cut(&mut self, position: u64) -> Result<bool> {
+        let Out::File(file) = &mut self.out else { return Ok(false) };
+        let done = file.set_len(position).and_then(|()| file.seek(SeekFrom::Start(position)));
+        done.map_err(|source| self.failed(source))?;
+        self.position = position;
+        Ok(true)
+    }
+
+    /// Returns when all of it is where it is to be.
+    pub fn sync(&mut self) -> Result<()> {
+        let done = match &mut self.out {
+            Out::File(file) => file.sync_all(),
+            Out::Pipe(pipe) => pipe.flush(),
+        };
+        done.map_err(|source| self.failed(source))
+    }
+
+    pub fn failed(&self, source: io::Error) -> MovingError {
+        MovingError::File { place: self.place.clone(), source }
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = match &mut self.out {
+            Out::File(file) => file.write(bytes)?,
+            Out::Pipe(pipe) => pipe.write(bytes)?,
+        };
+        self.position += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.out {
+            Out::File(file) => file.flush(),
+            Out::Pipe(pipe) => pipe.flush(),
+        }
+    }
+}

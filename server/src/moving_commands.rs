@@ -1,0 +1,199 @@
+//! `jobtracker export` and `jobtracker import`: a part of the command line, as `main.rs` is.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::Context;
+use clap::Args;
+use jobtracker_model::{JobId, Timestamp};
+use jobtracker_server::{
+    Config, Overrides, StoreKind,
+    moving::{self, Counts, Export, Exported, Imported, MovingError, Selection, Step, Target},
+};
+
+use crate::{StoreName, open, runtime};
+
+/// The store that a command is about.
+#[derive(Args)]
+struct StoreArguments {
+    /// A TOML file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The store
+    #[arg(long)]
+    store: Option<StoreName>,
+    /// The directory of the fjall store
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct ExportArguments {
+    #[command(flatten)]
+    store: StoreArguments,
+    /// The file that is written; -: standard output
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+    /// The tree with this root, instead of all; may be given more than once
+    #[arg(long, value_name = "ID", conflicts_with_all = ["from", "until"])]
+    root: Vec<JobId>,
+    /// Trees whose roots were created at this time (RFC 3339) or later
+    #[arg(long, value_name = "TIME")]
+    from: Option<Timestamp>,
+    /// Trees whose roots were created before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<Timestamp>,
+    /// Go on with a file that was broken off
+    #[arg(long)]
+    resume: bool,
+}
+
+#[derive(Args)]
+pub struct ImportArguments {
+    #[command(flatten)]
+    store: StoreArguments,
+    /// The file that is read; -: standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// Something is told each time that one of these has grown by so much.
+const TREES_BETWEEN: u64 = 1_000;
+const BYTES_BETWEEN: u64 = 64 * 1024 * 1024;
+const ROWS_BETWEEN: u64 = 1_000_000;
+
+pub fn export(arguments: ExportArguments) -> anyhow::Result<()> {
+    let ExportArguments { store, to, root, from, until, resume } = arguments;
+    let config = load(store)?;
+    let selection = match (root.is_empty(), from, until) {
+        (false, _, _) => Some(Selection::Roots(root)),
+        (true, None, None) => None,
+        (true, from, until) => Some(Selection::Created { from, until }),
+    };
+    let target = match (is_pipe(&to), resume) {
+        (true, true) => anyhow::bail!("a pipe cannot be resumed; name a file by --to"),
+        (true, false) => Target::Pipe(Box::new(io::stdout())),
+        (false, true) => Target::Resume(to),
+        (false, false) => Target::New(to),
+    };
+    let kind = config.store.kind;
+    if kind == StoreKind::Fjall && !config.store.data_dir.is_dir() {
+        anyhow::bail!("there is no store in {}", config.store.data_dir.display());
+    }
+    let done = runtime(kind)?.block_on(async {
+        let store = open(&config.store).await?;
+        let kind = format!("{kind:?}").to_lowercase();
+        let export = Export { store: Arc::clone(&store), kind, selection, now: moving::now() };
+        let (mut trees, mut bytes) = (0, 0);
+        let tell = &mut |done: &Exported| {
+            if done.trees >= trees + TREES_BETWEEN || done.bytes >= bytes + BYTES_BETWEEN {
+                (trees, bytes) = (done.trees, done.bytes);
+                eprintln!("{trees} trees, {bytes} bytes");
+            }
+        };
+        let done = export.run(target, tell).await;
+        store.close().await;
+        anyhow::Ok(done?)
+    })?;
+    let Exported { trees, kept, counts, bytes, has_newer } = done;
+    eprintln!("exported {} in {bytes} bytes", amount(trees, &counts));
+    if kept > 0 {
+        eprintln!("{kept} of the trees were in the file already");
+    }
+    if has_newer {
+        eprintln!("trees were created meanwhile that are not in it; export them by --from");
+    }
+    Ok(())
+}
+
+pub fn import(arguments: ImportArguments) -> anyhow::Result<()> {
+    let ImportArguments { store, file } = arguments;
+    let config = load(store)?;
+    let name = file.display().to_string();
+    let file: Box<dyn Read> = if is_pipe(&file) {
+        Box::new(io::stdin())
+    } else {
+        Box::new(File::open(&file).with_context(|| format!("cannot read {name}"))?)
+    };
+    let mut so_far = Imported::default();
+    let done = runtime(config.store.kind)?.block_on(async {
+        let store = open(&config.store).await?;
+        let tell = &mut |step: Step<'_>| match step {
+            Step::Failed { root, reason } => eprintln!("tree {root}: {reason}"),
+            Step::Done(done) => {
+                let trees = |done: &Imported| done.new + done.there + done.failed;
+                if trees(done) >= trees(&so_far) + TREES_BETWEEN
+                    || done.rows >= so_far.rows + ROWS_BETWEEN
+                {
+                    so_far = *done;
+                    eprintln!("{} trees, {} rows", trees(done), done.rows);
+                }
+            }
+        };
+        let done = moving::import(&store, file, &name, tell).await;
+        store.close().await;
+        anyhow::Ok(done)
+    })?;
+    let Imported { new, there, failed, counts, .. } = done.map_err(explain)?;
+    eprintln!("read {}", amount(new + there + failed, &counts));
+    eprintln!("imported {}, {there} were there already", plural(new, "tree"));
+    match failed {
+        0 => Ok(()),
+        failed => anyhow::bail!("{} could not be put in", plural(failed, "tree")),
+    }
+}
+
+fn load(arguments: StoreArguments) -> anyhow::Result<Config> {
+    let StoreArguments { config, store, data_dir } = arguments;
+    let store = store.map(StoreKind::from);
+    // Nothing is served, so it does not matter whom it would be open to.
+    let overrides = Overrides { store, data_dir, allow_open: true, ..Overrides::default() };
+    let config = Config::load(config, overrides)?;
+    jobtracker_server::init_telemetry(&config.log);
+    anyhow::ensure!(
+        config.store.kind != StoreKind::Memory,
+        "the store \"memory\" keeps nothing, so that there is nothing to move from or to it"
+    );
+    Ok(config)
+}
+
+fn explain(error: MovingError) -> anyhow::Error {
+    let advice = match &error {
+        MovingError::Truncated(_) => {
+            "the trees before that are imported; go on with the export (jobtracker export \
+             --resume) and import the file again"
+        }
+        MovingError::Damaged { .. } => {
+            "the trees before that are imported; export again, and import that"
+        }
+        MovingError::Store(_) | MovingError::Tree { .. } => {
+            "the trees before that are imported; import the file again to go on"
+        }
+        _ => return error.into(),
+    };
+    anyhow::anyhow!("{error}; {advice}")
+}
+
+fn is_pipe(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn amount(trees: u64, counts: &Counts) -> String {
+    let Counts { jobs, changes, log_lines, attachments, .. } = *counts;
+    format!(
+        "{} with {}, {}, {}, {}",
+        plural(trees, "tree"),
+        plural(jobs, "job"),
+        plural(changes, "change"),
+        plural(log_lines, "line"),
+        plural(attachments, "attachment")
+    )
+}
+
+fn plural(count: u64, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+}

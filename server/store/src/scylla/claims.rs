@@ -1,0 +1,97 @@
+//! Claims: of two trees that create a job of one id, one does.
+//!
+//! A claim is a row of its own, written plainly and on a quorum before the list of all claims of
+//! that id is read from a quorum. Of two that claim at once, the later to finish writing sees the
+//! other, and both may. Whoever sees another claim gives way when that job is visible or may still
+//! become so, or else makes sure that it cannot: it fences that tree or revokes that stage. Only
+//! then does it commit.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use futures_util::{StreamExt, TryStreamExt};
+use jobtracker_model::JobId;
+
+use super::{
+    cluster::Cluster,
+    fence::fence,
+    ids::Ids,
+    keys::{self, NO_STAGE},
+    places::Claim,
+    stages::{Fate, Stages},
+    trees::Trees,
+};
+use crate::{Result, StageId};
+
+/// Buckets that one call writes at once.
+const AT_ONCE: usize = 32;
+/// What a claim takes, about.
+const CLAIM_BYTES: usize = 60;
+
+pub struct Claims {
+    pub cluster: Arc<Cluster>,
+    pub trees: Arc<Trees>,
+    pub stages: Arc<Stages>,
+    pub ids: Arc<Ids>,
+}
+
+impl Claims {
+    /// Claims ids; answers those that somebody else has. When that is nobody, the caller may go on
+    /// to commit at the version that it knew before this call, and at no other.
+    pub async fn claim(&self, claims: &[Claim]) -> Result<HashSet<JobId>> {
+        if claims.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let ids: Vec<JobId> = claims.iter().map(|claim| claim.id).collect();
+        // Those of the same tree cannot be told from one's own claims afterwards.
+        let mut taken: HashSet<JobId> = self.trees.find(&ids).await?.into_keys().collect();
+        self.ids.note(ids.iter().copied()).await?;
+        self.write(claims).await?;
+        let mine: HashMap<JobId, &Claim> = claims.iter().map(|claim| (claim.id, claim)).collect();
+        let is_other = |claim: &Claim| {
+            let mine = mine.get(&claim.id);
+            mine.is_some_and(|mine| (mine.root, mine.stage) != (claim.root, claim.stage))
+        };
+        let found = self.trees.claims(&ids).await?;
+        for other in found.into_iter().filter(is_other) {
+            if !taken.contains(&other.id) && self.is_in_the_way(&other).await? {
+                taken.insert(other.id);
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn write(&self, claims: &[Claim]) -> Result<()> {
+        let mut buckets: BTreeMap<i64, Vec<_>> = BTreeMap::new();
+        for Claim { id, root, stage, parent } in claims {
+            let bucket = keys::bucket(*id);
+            let row = (bucket, keys::number(*id), keys::number(*root), *stage, *parent);
+            buckets.entry(bucket).or_default().push((CLAIM_BYTES, row));
+        }
+        let put = &self.cluster.statements.put_origin;
+        let writes = buckets.into_values().map(|rows| self.cluster.write_rows(put, rows));
+        futures_util::stream::iter(writes).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    /// Whether another claim may come true; it cannot any more if not.
+    async fn is_in_the_way(&self, other: &Claim) -> Result<bool> {
+        if self.trees.visible(other).await?.is_some() {
+            return Ok(true);
+        }
+        if other.stage == NO_STAGE {
+            fence(&self.cluster, &self.trees, other.root, None).await?;
+            return Ok(self.trees.visible(other).await?.is_some());
+        }
+        let stage = StageId(other.stage as u64);
+        match self.stages.fate(stage, other.root).await? {
+            Fate::Alive => Ok(true),
+            Fate::Dead => Ok(false),
+            Fate::Left => {
+                fence(&self.cluster, &self.trees, other.root, Some(stage)).await?;
+                Ok(self.trees.visible(other).await?.is_some())
+            }
+        }
+    }
+}

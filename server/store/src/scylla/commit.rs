@@ -1,0 +1,423 @@
+//! One commit of one tree: what has to be there before, one conditional batch, and the end of every
+//! doubt about it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use jobtracker_model::JobId;
+use roaring::RoaringTreemap;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    attempt::{Attempt, Seen},
+    checkpoint::Checkpoints,
+    claims::Claims,
+    cluster::Cluster,
+    connect,
+    keys::{self, NO_STAGE},
+    open::{Open, Work, stage_key},
+    places::Claim,
+    redo::{Name, Redo},
+    roots::Roots,
+    stages::Stages,
+    tail::Tail,
+    tree::Tree,
+    trees::{Place, REVOKED, Trees},
+    verdicts::Verdicts,
+};
+use crate::{Error, Origin, Result, Row, StageId, TreeCommit, Version};
+
+/// The largest body that goes into the conditional batch itself: a condition's row is written three
+/// times by each copy.
+const INLINE_BYTES: usize = 64 * 1024;
+/// A part of a larger body.
+const PART_BYTES: usize = 256 * 1024;
+/// The wait before a commit in doubt is sent again, at first and at most; it doubles.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
+
+/// Commits trees.
+pub struct Commits {
+    pub cluster: Arc<Cluster>,
+    pub trees: Arc<Trees>,
+    pub claims: Claims,
+    pub stages: Arc<Stages>,
+    pub open: Arc<Open>,
+    pub checkpoints: Arc<Checkpoints>,
+    pub roots: Arc<Roots>,
+    pub verdicts: Arc<Verdicts>,
+    pub patience: Duration,
+}
+
+/// What a commit follows.
+#[derive(Clone, Copy)]
+struct Base {
+    /// The name of the commit that stands; none when there is no tree.
+    cid: Option<Uuid>,
+    version: Version,
+}
+
+/// A commit that is ready to be sent.
+struct Prepared {
+    tree: Arc<Tree>,
+    base: Base,
+    before: Option<Arc<Tail>>,
+    created: Vec<(JobId, Origin)>,
+    adopts: Option<(StageId, RoaringTreemap)>,
+    rows: Vec<Row>,
+}
+
+impl Commits {
+    /// Commits trees side by side, each on its own.
+    pub async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>> {
+        let prepared = commits.into_iter().map(|commit| self.prepare(commit));
+        let prepared = futures_util::future::join_all(prepared).await;
+        let prepared = self.one_tree_for_each_id(prepared);
+        let (taken, noted) =
+            tokio::join!(self.claim(&prepared), self.note_roots(&prepared));
+        let sent = prepared.into_iter().map(|prepared| async {
+            let prepared = prepared?;
+            let root = prepared.tree.root;
+            let stage = prepared.adopts.as_ref().map(|(stage, _)| *stage);
+            let done = match (&taken, &noted) {
+                (Err(error), _) | (_, Err(error)) => Err(error.clone()),
+                (Ok(taken), _) if prepared.created.iter().any(|(id, _)| taken.contains(id)) => {
+                    Err(Error::Stale { root })
+                }
+                _ => self.send(prepared).await,
+            };
+            self.settle_stage(stage, &done);
+            done
+        });
+        futures_util::future::join_all(sent).await
+    }
+
+    /// Looks at what the commit follows. This comes before anything is claimed: whoever fences the
+    /// tree because of a claim has to be noticed.
+    async fn prepare(&self, commit: TreeCommit) -> Result<Prepared> {
+        let TreeCommit { root, expected, rows, adopts } = commit;
+        let tree = self.trees.tree(root);
+        let stale = || Error::Stale { root };
+        let before = match tree.tail() {
+            Some(tail) if tail.version >= expected => Some(tail),
+            None if expected == 0 => None,
+            _ => self.trees.look(&tree).await?,
+        };
+        let base = match &before {
+            Some(tail) if tail.version == expected => Base { cid: Some(tail.cid), version: expected },
+            None if expected == 0 => Base { cid: self.trees.empty(root), version: 0 },
+            _ => return Err(stale()),
+        };
+        let adopts = match adopts {
+            Some(stage) => Some((stage, self.stages.adopt(stage, root)?)),
+            None => None,
+        };
+        if let Some((stage, _)) = &adopts {
+            let mark = self.trees.mark(root, *stage).await;
+            if !matches!(mark, Ok(None)) {
+                self.stages.not_adopted(*stage);
+            }
+            if mark? == Some(REVOKED) {
+                let what = "another server has taken the ids of what was put aside";
+                return Err(Error::Unavailable(format!("{what} for tree {root}; put it aside again")));
+            }
+        }
+        let created = rows.iter().filter_map(|row| match row {
+            Row::Job { id, origin, .. } => Some((*id, *origin)),
+            _ => None,
+        });
+        let created = created.collect();
+        Ok(Prepared { tree, base, before, created, adopts, rows })
+    }
+
+    /// Of two trees of one call that create a job of one id, the first goes on.
+    fn one_tree_for_each_id(&self, prepared: Vec<Result<Prepared>>) -> Vec<Result<Prepared>> {
+        let mut seen = HashSet::new();
+        let first = |prepared: Result<Prepared>| {
+            let prepared = prepared?;
+            let created = || prepared.created.iter().map(|(id, _)| *id);
+            if created().any(|id| seen.contains(&id)) {
+                if let Some((stage, _)) = &prepared.adopts {
+                    self.stages.not_adopted(*stage);
+                }
+                return Err(Error::Stale { root: prepared.tree.root });
+            }
+            seen.extend(created());
+            Ok(prepared)
+        };
+        prepared.into_iter().map(first).collect()
+    }
+
+    async fn claim(&self, prepared: &[Result<Prepared>]) -> Result<HashSet<JobId>> {
+        let claims: Vec<Claim> = prepared
+            .iter()
+            .flatten()
+            .flat_map(|prepared| {
+                let root = prepared.tree.root;
+                prepared.created.iter().map(move |(id, origin)| Claim {
+                    id: *id,
+                    root,
+                    stage: NO_STAGE,
+                    parent: keys::parent(origin.parent),
+                })
+            })
+            .collect();
+        self.claims.claim(&claims).await
+    }
+
+    /// Lists new roots by time. One whose commit fails is passed by when the list is read.
+    async fn note_roots(&self, prepared: &[Result<Prepared>]) -> Result<()> {
+        let rows = prepared.iter().flatten().flat_map(|prepared| &prepared.rows);
+        let roots: Vec<_> = rows.filter_map(new_root).collect();
+        if roots.is_empty() { Ok(()) } else { self.roots.note_roots(&roots).await }
+    }
+
+    /// A stage of which a commit has not come true may be adopted by another one. Of one in doubt
+    /// nobody knows.
+    fn settle_stage(&self, stage: Option<StageId>, done: &Result<()>) {
+        match (stage, done) {
+            (Some(stage), Ok(())) => self.stages.adopted(stage),
+            (None, _) | (_, Err(Error::OutcomeUnknown(_))) => {}
+            (Some(stage), Err(_)) => self.stages.not_adopted(stage),
+        }
+    }
+
+    async fn send(&self, prepared: Prepared) -> Result<()> {
+        let Prepared { tree, base, before, created, adopts, rows } = prepared;
+        let rows = self.with_stages(&tree, rows, &created, adopts.as_ref()).await?;
+        self.note_verdicts(&rows).await?;
+        let (cid, stamp) = (Uuid::new_v4(), connect::now_millis() * 1_000);
+        let name = Name { version: base.version + 1, cid, stamp, parted: false };
+        let stage = adopts.map(|(stage, _)| stage);
+        let (mut redo, body) = Redo::new(name, stage, rows)?;
+        let mut parts = 0;
+        if body.len() > INLINE_BYTES {
+            parts = self.write_parts(tree.root, cid, &body).await?;
+            redo = redo.parted();
+        }
+        let sending = Sending {
+            root: tree.root,
+            base,
+            cid,
+            stamp,
+            stage,
+            body: if parts == 0 { Some(body) } else { None },
+            parts: (parts > 0).then_some(parts),
+        };
+        let done = self.resolve(&sending).await;
+        if parts > 0 {
+            self.end_parts(cid, &done);
+        }
+        done?;
+        self.landed(&tree, before, redo, created).await;
+        Ok(())
+    }
+
+    /// What was committed is what the next look would find.
+    async fn landed(
+        &self,
+        tree: &Arc<Tree>,
+        before: Option<Arc<Tail>>,
+        redo: Redo,
+        created: Vec<(JobId, Origin)>,
+    ) {
+        let root = tree.root;
+        let tail = match before {
+            Some(before) => before.followed_by(redo),
+            None => {
+                let redos = Vec::new();
+                Tail { root, version: 0, cid: redo.cid, applied: 0, redos }.followed_by(redo)
+            }
+        };
+        // A checkpoint may have moved its beginning meanwhile.
+        let applied = tree.tail().map_or(0, |now| now.applied);
+        tree.advance(if applied > tail.applied { tail.applied(applied) } else { tail });
+        for (id, origin) in created {
+            self.trees.remember_place(id, Place { origin, stage: NO_STAGE });
+        }
+        self.trees.weigh(tree);
+        self.checkpoints.after_commit(tree).await;
+    }
+
+    /// Gives each row the stage of its job, which is part of its key.
+    async fn with_stages(
+        &self,
+        tree: &Tree,
+        rows: Vec<Row>,
+        created: &[(JobId, Origin)],
+        adopts: Option<&(StageId, RoaringTreemap)>,
+    ) -> Result<Vec<(i64, Row)>> {
+        let created: HashSet<JobId> = created.iter().map(|(id, _)| *id).collect();
+        let mut known: HashMap<JobId, i64> = HashMap::new();
+        let mut unknown = Vec::new();
+        for id in rows.iter().filter_map(Row::job) {
+            if known.contains_key(&id) {
+                continue;
+            }
+            match adopts {
+                _ if created.contains(&id) => drop(known.insert(id, NO_STAGE)),
+                Some((stage, ids)) if ids.contains(id.get()) => {
+                    known.insert(id, stage_key(stage.0));
+                }
+                _ => unknown.push(id),
+            }
+        }
+        let found = self.trees.find(&unknown).await?;
+        for id in unknown {
+            let place = found.get(&id).filter(|place| place.origin.root == tree.root);
+            let Some(place) = place else { return Err(Error::Stale { root: tree.root }) };
+            known.insert(id, place.stage);
+        }
+        let stage = |row: &Row| row.job().and_then(|id| known.get(&id).copied());
+        Ok(rows.into_iter().map(|row| (stage(&row).unwrap_or(NO_STAGE), row)).collect())
+    }
+
+    /// Lists the verdicts by the commit that was sent. One that does not come true has no body.
+    async fn note_verdicts(&self, rows: &[(i64, Row)]) -> Result<()> {
+        for (_, row) in rows {
+            if let Row::Verdict { commit, row } = row {
+                self.verdicts.note_sending(commit, row.time).await?;
+                self.verdicts.note_applied(commit, row.verdict.root).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_parts(&self, root: JobId, cid: Uuid, body: &[u8]) -> Result<i32> {
+        self.open.begin(Work::Parts(cid), root).await?;
+        let put = &self.cluster.statements.put_part;
+        let mut parts = 0;
+        for part in body.chunks(PART_BYTES) {
+            self.cluster.write(put, (cid, parts, part)).await?;
+            parts += 1;
+        }
+        Ok(parts)
+    }
+
+    /// The parts of a body are the log's from now on, or nobody's. In doubt they stay listed.
+    fn end_parts(&self, cid: Uuid, done: &Result<()>) {
+        if matches!(done, Err(Error::OutcomeUnknown(_))) {
+            return;
+        }
+        let (open, cluster, dead) = (Arc::clone(&self.open), Arc::clone(&self.cluster), done.is_err());
+        self.cluster.runtime().spawn(async move {
+            let removed = match dead {
+                true => cluster.write(&cluster.statements.drop_parts, (cid,)).await,
+                false => Ok(()),
+            };
+            let ended = removed.and(open.end(Work::Parts(cid)).await);
+            if let Err(error) = ended {
+                tracing::debug!(%error, "parts of a log stay listed");
+            }
+        });
+    }
+
+    /// Sends a commit until it is known what became of it, or until it has taken too long.
+    ///
+    /// All sendings have one name, so that at most one of them comes true: what they follow is gone
+    /// then.
+    async fn resolve(&self, sending: &Sending) -> Result<()> {
+        let end = Instant::now() + self.patience;
+        let mut doubt: Option<String> = None;
+        let mut pause = PAUSE.0;
+        loop {
+            match self.attempt(sending).await? {
+                Attempt::Applied => return Ok(()),
+                Attempt::Lost(seen) if seen.cid == Some(sending.cid) => return Ok(()),
+                Attempt::Lost(seen) if doubt.is_none() || !sending.is_followed(seen) => {
+                    if let (Some(0), Some(cid)) = (seen.version, seen.cid) {
+                        // What the next attempt to create this tree has to follow.
+                        self.trees.remember_empty(sending.root, cid);
+                    }
+                    return Err(Error::Stale { root: sending.root });
+                }
+                Attempt::Lost(seen) => {
+                    if let Some(outcome) = self.followed(sending, seen).await {
+                        return outcome;
+                    }
+                }
+                Attempt::NotSent(error) if doubt.is_none() => return Err(Error::Unavailable(error)),
+                Attempt::NotSent(error) | Attempt::Unknown(error) => doubt = Some(error),
+            }
+            if Instant::now() + pause > end {
+                let why = doubt.unwrap_or_else(|| "it was overtaken".into());
+                return Err(Error::OutcomeUnknown(why));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+        }
+    }
+
+    /// An earlier sending may have come true and been followed by others: the log tells, as long as
+    /// it has that entry.
+    async fn followed(&self, sending: &Sending, seen: Seen) -> Option<Result<()>> {
+        let Sending { root, base, cid, .. } = sending;
+        let key = (keys::number(*root), base.version as i64 + 1);
+        let statement = &self.cluster.statements.redo;
+        let found: Result<Option<(Option<Uuid>,)>> = self.cluster.row(statement, key).await;
+        match found {
+            Ok(Some((Some(found),))) if found == *cid => Some(Ok(())),
+            Ok(Some(_)) => Some(Err(Error::Stale { root: *root })),
+            Ok(None) => {
+                let why = format!("the log of tree {root} has gone on to {:?}", seen.version);
+                Some(Err(Error::OutcomeUnknown(why)))
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn attempt(&self, sending: &Sending) -> Result<Attempt> {
+        let (attempts, session) = (&self.cluster.attempts, self.cluster.session());
+        let Sending { root, base, cid, stamp, stage, body, parts } = sending;
+        let (root, next) = (keys::number(*root), base.version as i64 + 1);
+        let redo = (root, next, *cid, *stamp, body.as_deref(), *parts);
+        let mark = stage.map(|stage| (root, stage_key(stage.0), next));
+        match (base.cid, mark) {
+            (None, None) => {
+                let head = (root, next, *cid);
+                attempts.batch(session, &attempts.first[0], (head, redo)).await
+            }
+            (None, Some(mark)) => {
+                let head = (root, next, *cid);
+                attempts.batch(session, &attempts.first[1], (head, redo, mark)).await
+            }
+            (Some(before), None) => {
+                let head = (next, *cid, root, base.version as i64, before);
+                attempts.batch(session, &attempts.next[0], (head, redo)).await
+            }
+            (Some(before), Some(mark)) => {
+                let head = (next, *cid, root, base.version as i64, before);
+                attempts.batch(session, &attempts.next[1], (head, redo, mark)).await
+            }
+        }
+    }
+}
+
+/// What goes into the conditional batch.
+struct Sending {
+    root: JobId,
+    base: Base,
+    cid: Uuid,
+    stamp: i64,
+    stage: Option<StageId>,
+    body: Option<Vec<u8>>,
+    parts: Option<i32>,
+}
+
+impl Sending {
+    /// Whether the tree has gone on from what this follows: it may then have been by this.
+    fn is_followed(&self, seen: Seen) -> bool {
+        seen.version != Some(self.base.version)
+    }
+}
+
+/// The root that a row creates, with its time.
+pub fn new_root(row: &Row) -> Option<(JobId, jobtracker_model::Timestamp)> {
+    match row {
+        Row::Status { id, parent: None, before: None, status } => Some((*id, status.create_time)),
+        _ => None,
+    }
+}

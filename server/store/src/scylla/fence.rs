@@ -1,0 +1,68 @@
+//! Fences: whoever meant to follow the commit that stands can no longer do so, however late its
+//! request arrives.
+
+use jobtracker_model::JobId;
+use uuid::Uuid;
+
+use super::{
+    attempt::Attempt,
+    cluster::Cluster,
+    keys,
+    open::stage_key,
+    tail::Tail,
+    trees::{REVOKED, Trees},
+};
+use crate::{Error, Result, StageId};
+
+/// Times that a fence may be overtaken by commits.
+const RACES: usize = 100;
+
+/// Gives the commit that a tree is at another name, and revokes a stage with it if one is named. A
+/// tree that is not there gets a head without jobs.
+pub async fn fence(
+    cluster: &Cluster,
+    trees: &Trees,
+    root: JobId,
+    revoke: Option<StageId>,
+) -> Result<()> {
+    let tree = trees.tree(root);
+    let (attempts, session) = (&cluster.attempts, cluster.session());
+    let key = keys::number(root);
+    let mark = revoke.map(|stage| (key, stage_key(stage.0), REVOKED));
+    for _ in 0..RACES {
+        let tail = trees.look(&tree).await?;
+        if let Some(stage) = revoke
+            && trees.mark(root, stage).await?.is_some()
+        {
+            return Ok(());
+        }
+        let cid = Uuid::new_v4();
+        let attempt = match (&tail, mark) {
+            (None, None) => attempts.one(session, &attempts.fence_absent, (key, 0_i64, cid)).await,
+            (None, Some(mark)) => {
+                let values = ((key, 0_i64, cid), mark);
+                attempts.batch(session, &attempts.revoke_absent, values).await
+            }
+            (Some(tail), mark) => {
+                let version = tail.version as i64;
+                let head = (version, cid, key, version, tail.cid);
+                match mark {
+                    None => attempts.one(session, &attempts.fence, head).await,
+                    Some(mark) => attempts.batch(session, &attempts.revoke, (head, mark)).await,
+                }
+            }
+        };
+        match attempt? {
+            Attempt::Applied => {
+                if let Some(tail) = tail {
+                    tree.advance(Tail { cid, ..Tail::clone(&tail) });
+                }
+                return Ok(());
+            }
+            Attempt::NotSent(error) => return Err(Error::Unavailable(error)),
+            // Somebody was faster, or it is not known: one more fence does no harm.
+            Attempt::Lost(_) | Attempt::Unknown(_) => {}
+        }
+    }
+    Err(Error::Unavailable(format!("tree {root} moves on too fast; try again")))
+}

@@ -1,0 +1,143 @@
+//! Numbers that make the keys of the tables.
+
+use jobtracker_model::{JobId, Timestamp};
+
+/// Jobs of neighbouring ids that share a partition, as a power of two: 256 jobs of some 300 bytes
+/// are 75 KB.
+const BUCKET: u32 = 8;
+/// Changes, or lines of a log, of one job that share a partition with those of its neighbours, as a
+/// power of two.
+const PART: u32 = 5;
+
+/// The page of a parent that lists the pages it has.
+pub const DIRECTORY: i64 = -1;
+/// The parent of roots, which have none.
+pub const NO_PARENT: i64 = 0;
+/// The stage of jobs that were never put aside.
+pub const NO_STAGE: i64 = 0;
+
+/// Kinds of rows in the partition of a tree, in this order.
+pub mod tree {
+    pub const MARK: i8 = 0;
+    pub const REDO: i8 = 1;
+    pub const HEAD: i8 = 2;
+    pub const APPLIED: i8 = 3;
+}
+
+/// Kinds of rows in the history of a job.
+pub mod history {
+    pub const CHANGE: i8 = 0;
+    pub const LINE: i8 = 1;
+}
+
+/// Kinds of rows with details of a job.
+pub mod detail {
+    pub const ATTACHMENT: i8 = 0;
+    pub const REPEATED_CHANGE: i8 = 1;
+    pub const REPEATED_APPEND: i8 = 2;
+}
+
+/// Kinds of rows about a tree of a sent commit.
+pub mod verdict {
+    pub const APPLIED: i8 = 0;
+    pub const REFUSED: i8 = 1;
+    /// The conclusion, which stands at tree 0.
+    pub const CONCLUDED: i8 = 2;
+}
+
+/// Lists by time or number.
+pub mod listing {
+    /// Roots by the minute of their creation.
+    pub const ROOTS: i8 = 0;
+    /// Minutes that have roots, by day.
+    pub const ROOT_MINUTES: i8 = 1;
+    /// Days that have roots, all in one slot.
+    pub const ROOT_DAYS: i8 = 2;
+    /// Sent commits by hour.
+    pub const SENDINGS: i8 = 3;
+    /// Hours that have sent commits, all in one slot.
+    pub const SENDING_HOURS: i8 = 4;
+    /// Work that was begun and must be tidied up if its server has gone, all in one slot.
+    pub const OPEN: i8 = 5;
+    /// What a stage consists of.
+    pub const STAGED: i8 = 6;
+    /// Servers that have something open, all in one slot.
+    pub const SERVERS: i8 = 7;
+    /// Ids of jobs that nobody had reserved, 65,536 numbers to a slot.
+    pub const CHOSEN: i8 = 8;
+}
+
+/// The number of a job in a key.
+pub fn number(id: JobId) -> i64 {
+    // Ids end at the largest number of this type.
+    id.get() as i64
+}
+
+/// The job of a number in a key.
+pub fn id(number: i64) -> Option<JobId> {
+    u64::try_from(number).ok().and_then(JobId::new)
+}
+
+/// The parent in a key.
+pub fn parent(parent: Option<JobId>) -> i64 {
+    parent.map_or(NO_PARENT, number)
+}
+
+/// The bucket of a job among all jobs, which is also its page among its siblings.
+pub fn bucket(id: JobId) -> i64 {
+    number(id) >> BUCKET
+}
+
+/// The last id of a bucket.
+pub fn bucket_end(bucket: i64) -> i64 {
+    (bucket << BUCKET) | ((1 << BUCKET) - 1)
+}
+
+/// The part of a history in which an entry is.
+pub fn part(entry: u32) -> i32 {
+    (entry >> PART) as i32
+}
+
+/// The slot of an id that nobody had reserved.
+pub fn chosen_slot(id: u64) -> i64 {
+    (id >> 16) as i64
+}
+
+/// The minute of a root in the lists of roots.
+pub fn minute(time: Timestamp) -> i64 {
+    time.millis().div_euclid(60_000)
+}
+
+/// The day of a minute.
+pub fn day(minute: i64) -> i64 {
+    minute.div_euclid(24 * 60)
+}
+
+/// The hour of a sent commit.
+pub fn hour(time: Timestamp) -> i64 {
+    time.millis().div_euclid(3_600_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_ends_before_the_next() {
+        for number in [1, 255, 256, 257, i64::MAX - 1, i64::MAX] {
+            let bucket = bucket(id(number).unwrap());
+            assert!(bucket_end(bucket) >= number && bucket_end(bucket) - 255 <= number);
+        }
+        assert_eq!(id(0), None);
+        assert_eq!(id(-1), None);
+    }
+
+    #[test]
+    fn times_before_1970_have_their_minutes_too() {
+        let time = |millis| Timestamp::from_millis(millis).unwrap();
+        assert_eq!(minute(time(-1)), -1);
+        assert_eq!(day(minute(time(-1))), -1);
+        assert_eq!(hour(time(-1)), -1);
+        assert_eq!((minute(time(60_000)), hour(time(3_600_000))), (1, 1));
+    }
+}

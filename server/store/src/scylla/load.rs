@@ -1,0 +1,289 @@
+//! Single jobs, and what the engine asks for before it applies a group of operations.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jobtracker_model::{Definition, JobId, Repeat, State, commit::CommitId};
+
+use super::{
+    places::{READS_AT_ONCE, Several},
+    snapshot::{Known, Moment, steadily},
+    tail::Tail,
+    trees::{Place, Trees},
+    verdicts::Verdicts,
+};
+use crate::{Error, JobRow, Loaded, Node, Result, Wanted};
+
+/// Reads that need no list.
+pub struct Reads {
+    trees: Arc<Trees>,
+    verdicts: Arc<Verdicts>,
+}
+
+/// What is wanted of one tree.
+#[derive(Default)]
+struct Part {
+    places: HashMap<JobId, Place>,
+    paths: HashSet<JobId>,
+    definitions: HashSet<JobId>,
+    repeats: Vec<(JobId, Repeat)>,
+    attachments: Vec<(JobId, String)>,
+    verdicts: Vec<CommitId>,
+    /// Whether its root is wanted too, so that there is no verdict on the tree when it is missing.
+    is_wanted: bool,
+    /// A look at it that was begun meanwhile.
+    tail: Option<Arc<Tail>>,
+}
+
+impl Reads {
+    pub fn new(trees: Arc<Trees>, verdicts: Arc<Verdicts>) -> Self {
+        Self { trees, verdicts }
+    }
+
+    /// Loads what a group of operations needs, each tree as it is at one moment.
+    pub async fn load(&self, wanted: Wanted) -> Result<Loaded> {
+        let parts = self.parts(wanted).await?;
+        let mut reads: Several<'_, Option<Loaded>> = Vec::new();
+        for (root, mut part) in parts {
+            reads.push(Box::pin(async move {
+                let first = part.tail.take();
+                let (verdicts, part) = (&self.verdicts, &part);
+                let load = |moment: Arc<Moment>| async move { part.load(&moment, verdicts).await };
+                steadily(&self.trees, root, first, load).await
+            }));
+        }
+        let mut reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
+        let mut loaded = Loaded::default();
+        while let Some(part) = reads.try_next().await? {
+            let Some(part) = part else { continue };
+            let Loaded { nodes, versions, definitions, repeats, attachments, verdicts } = part;
+            loaded.nodes.extend(nodes);
+            loaded.versions.extend(versions);
+            loaded.definitions.extend(definitions);
+            loaded.repeats.extend(repeats);
+            loaded.attachments.extend(attachments);
+            loaded.verdicts.extend(verdicts);
+        }
+        Ok(loaded)
+    }
+
+    /// What is wanted, by tree. What is known to be of some tree is not waited for while the others
+    /// are searched: that tree is looked at meanwhile.
+    async fn parts(&self, wanted: Wanted) -> Result<BTreeMap<JobId, Part>> {
+        let Wanted { paths, definitions, repeats, attachments, verdicts } = wanted;
+        let mut ids: HashSet<JobId> = paths.union(&definitions).copied().collect();
+        ids.extend(repeats.iter().map(|(id, _)| *id));
+        ids.extend(attachments.iter().map(|(id, _)| *id));
+        let ids: Vec<JobId> = ids.into_iter().collect();
+        let known = ids.iter().filter_map(|id| self.trees.place(*id));
+        let known: HashSet<JobId> = known.map(|place| place.origin.root).collect();
+        let (places, mut tails) =
+            futures_util::try_join!(self.trees.find(&ids), self.looks(known))?;
+        let mut parts: BTreeMap<JobId, Part> = BTreeMap::new();
+        let root_of = |id: &JobId| places.get(id).map(|place| place.origin.root);
+        for (id, place) in &places {
+            let root = place.origin.root;
+            let part = parts.entry(root).or_default();
+            part.places.insert(*id, *place);
+            part.tail = part.tail.take().or_else(|| tails.remove(&root));
+            if paths.contains(id) {
+                part.paths.insert(*id);
+            }
+            if definitions.contains(id) {
+                part.definitions.insert(*id);
+            }
+        }
+        for (id, key) in repeats {
+            if let Some(part) = root_of(&id).and_then(|root| parts.get_mut(&root)) {
+                part.repeats.push((id, key));
+            }
+        }
+        for (id, key) in attachments {
+            if let Some(part) = root_of(&id).and_then(|root| parts.get_mut(&root)) {
+                part.attachments.push((id, key));
+            }
+        }
+        for (commit, root) in verdicts {
+            let is_wanted = paths.contains(&root);
+            // Nothing has been applied to a tree that is not there.
+            if is_wanted && !places.contains_key(&root) {
+                continue;
+            }
+            let part = parts.entry(root).or_default();
+            part.is_wanted = is_wanted;
+            part.verdicts.push(commit);
+        }
+        Ok(parts)
+    }
+
+    async fn looks(&self, roots: HashSet<JobId>) -> Result<HashMap<JobId, Arc<Tail>>> {
+        let mut looks: Several<'_, Option<Arc<Tail>>> = Vec::new();
+        for root in roots {
+            looks.push(Box::pin(async move { self.trees.look(&self.trees.tree(root)).await }));
+        }
+        let mut looks = stream::iter(looks).buffer_unordered(READS_AT_ONCE);
+        let mut tails = HashMap::new();
+        while let Some(tail) = looks.try_next().await? {
+            tails.extend(tail.map(|tail| (tail.root, tail)));
+        }
+        Ok(tails)
+    }
+
+    /// One job.
+    pub async fn get_job(&self, id: JobId) -> Result<Option<JobRow>> {
+        Ok(self.job(id).await?.map(|(node, definition)| JobRow::new(id, node, definition)))
+    }
+
+    /// What is known of one job.
+    pub async fn job(&self, id: JobId) -> Result<Option<(Node, Arc<Definition>)>> {
+        let Some(place) = self.trees.find(&[id]).await?.remove(&id) else { return Ok(None) };
+        let origin = place.origin;
+        let read = |moment: Arc<Moment>| async move {
+            Ok(moment.read(&[(id, place, true)]).await?.remove(&id))
+        };
+        let known = steadily(&self.trees, origin.root, None, read).await?.flatten();
+        let Some(Known { status, definition }) = known else { return Ok(None) };
+        let missing = || Error::Corrupt(format!("job {id} has no definition"));
+        Ok(Some((Node { origin, status }, definition.ok_or_else(missing)?)))
+    }
+
+    /// Visible states, in the order of the ids; those of one tree as they are at one moment.
+    pub async fn get_states(&self, ids: Vec<JobId>) -> Result<Vec<State>> {
+        let mut trees: BTreeMap<JobId, Vec<(JobId, Place, bool)>> = BTreeMap::new();
+        for (id, place) in self.trees.find(&ids).await? {
+            trees.entry(place.origin.root).or_default().push((id, place, false));
+        }
+        let mut reads: Several<'_, Option<HashMap<JobId, Known>>> = Vec::new();
+        for (root, asked) in trees {
+            reads.push(Box::pin(async move {
+                let asked = &asked;
+                let read = |moment: Arc<Moment>| async move { moment.read(asked).await };
+                steadily(&self.trees, root, None, read).await
+            }));
+        }
+        let mut reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
+        let mut states = HashMap::new();
+        while let Some(known) = reads.try_next().await? {
+            let known = known.into_iter().flatten();
+            states.extend(known.map(|(id, known)| (id, known.status.state)));
+        }
+        let state = |id| states.get(id).copied().unwrap_or(State::WaitingForActivation);
+        Ok(ids.iter().map(state).collect())
+    }
+
+    /// The text of an attachment.
+    pub async fn get_attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
+        let Some(place) = self.trees.find(&[id]).await?.remove(&id) else { return Ok(None) };
+        let read = |moment: Arc<Moment>| async move { moment.attachment(id, place, key).await };
+        Ok(steadily(&self.trees, place.origin.root, None, read).await?.flatten())
+    }
+}
+
+impl Part {
+    async fn load(&self, moment: &Moment, verdicts: &Verdicts) -> Result<Loaded> {
+        let places = self.with_ancestors(moment).await?;
+        let wants = |id: &JobId| self.definitions.contains(id);
+        let asked: Vec<_> = places.iter().map(|(id, place)| (*id, *place, wants(id))).collect();
+        let known = moment.read(&asked).await?;
+        let mut loaded = Loaded::default();
+        for id in &self.paths {
+            self.load_path(*id, &places, &known, &mut loaded)?;
+        }
+        if !loaded.nodes.is_empty() {
+            loaded.versions.insert(moment.tail.root, moment.tail.version);
+        }
+        for id in &self.definitions {
+            let definition = known.get(id).and_then(|known| known.definition.clone());
+            loaded.definitions.extend(definition.map(|definition| (*id, definition)));
+        }
+        self.load_appends(moment, &known, &mut loaded).await?;
+        if !self.is_wanted || loaded.nodes.contains_key(&moment.tail.root) {
+            let root = moment.tail.root;
+            for commit in &self.verdicts {
+                let row = verdicts.applied(moment, commit).await?;
+                loaded.verdicts.extend(row.map(|row| ((commit.clone(), root), row)));
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// The places of everything that is wanted, and of what is above the paths.
+    async fn with_ancestors(&self, moment: &Moment) -> Result<HashMap<JobId, Place>> {
+        let mut places = self.places.clone();
+        let mut level: HashSet<JobId> = self.paths.clone();
+        loop {
+            let parents = level.iter().filter_map(|id| places.get(id)?.origin.parent);
+            let parents: HashSet<JobId> = parents.collect();
+            let next: Vec<JobId> =
+                parents.iter().copied().filter(|id| !places.contains_key(id)).collect();
+            // A parent that was wanted itself is a path, or its own ancestors are still to come.
+            level = parents.into_iter().filter(|id| !self.paths.contains(id)).collect();
+            if level.is_empty() {
+                return Ok(places);
+            }
+            places.extend(moment.find(&next).await?);
+        }
+    }
+
+    /// Puts a job and what is above it into the answer, if it is there at this moment.
+    fn load_path(
+        &self,
+        id: JobId,
+        places: &HashMap<JobId, Place>,
+        known: &HashMap<JobId, Known>,
+        loaded: &mut Loaded,
+    ) -> Result<()> {
+        let mut next = known.contains_key(&id).then_some(id);
+        while let Some(id) = next {
+            let (Some(place), Some(known)) = (places.get(&id), known.get(&id)) else {
+                return Err(Error::Corrupt(format!("job {id} is spoken of and not there")));
+            };
+            let node = Node { origin: place.origin, status: known.status.clone() };
+            if loaded.nodes.insert(id, node).is_some() {
+                break;
+            }
+            next = place.origin.parent;
+        }
+        Ok(())
+    }
+
+    /// Appends that were done before, and attachments.
+    async fn load_appends(
+        &self,
+        moment: &Moment,
+        known: &HashMap<JobId, Known>,
+        loaded: &mut Loaded,
+    ) -> Result<()> {
+        let of = |id: &JobId| Some((*self.places.get(id)?, &known.get(id)?.status));
+        let mut reads: Several<'_, _> = Vec::new();
+        for (id, key) in &self.repeats {
+            let Some((place, status)) = of(id) else { continue };
+            reads.push(Box::pin(async move {
+                let row = moment.repeat(*id, place, status, key).await?;
+                Ok(row.map(|row| ((*id, key.clone()), row)))
+            }));
+        }
+        let mut reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
+        while let Some(row) = reads.try_next().await? {
+            loaded.repeats.extend(row);
+        }
+        let mut reads: Several<'_, _> = Vec::new();
+        for (id, key) in &self.attachments {
+            let Some((place, status)) = of(id) else { continue };
+            if status.attachments > 0 {
+                reads.push(Box::pin(async move {
+                    let text = moment.attachment(*id, place, key).await?;
+                    Ok(text.map(|_| (*id, key.clone())))
+                }));
+            }
+        }
+        let mut reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
+        while let Some(attachment) = reads.try_next().await? {
+            loaded.attachments.extend(attachment);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! Creates the keyspace and the tables, or brings them to the newest version.
+
+use scylla::client::session::Session;
+use uuid::Uuid;
+
+use super::{
+    ScyllaOptions,
+    connect::{Engine, connect, engine},
+    failure,
+    options::Tablets,
+    schema::{MIGRATIONS, VERSION},
+};
+use crate::{Error, Result};
+
+/// What [`migrate`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migrated {
+    /// The version that was found; 0: there were no tables.
+    pub from: i64,
+    /// The version that is there now.
+    pub to: i64,
+}
+
+/// Creates the keyspace and the tables, or brings them to the newest version. May be repeated, and
+/// does nothing when nothing is to be done.
+///
+/// # Errors
+/// The cluster cannot be reached or refuses, or the tables are of a newer program.
+pub async fn migrate(options: &ScyllaOptions) -> Result<Migrated> {
+    let session = connect(options).await?;
+    create_keyspace(&session, options).await?;
+    run(&session, options).await
+}
+
+async fn create_keyspace(session: &Session, options: &ScyllaOptions) -> Result<()> {
+    if uses_keyspace(session, options).await {
+        return Ok(());
+    }
+    let ScyllaOptions { keyspace, datacenter, replication_factor, .. } = options;
+    let tablets = match (options.tablets, engine(session).await) {
+        (_, Engine::Cassandra) => "",
+        (Tablets::On, _) => " AND tablets = {'enabled': true}",
+        (Tablets::Off, _) => " AND tablets = {'enabled': false}",
+        // Before tablets, and since conditional writes work with them.
+        (Tablets::Auto, Engine::Scylla(..6, _) | Engine::Scylla(2025, 4..) | Engine::Scylla(2026.., _)) => "",
+        (Tablets::Auto, _) => " AND tablets = {'enabled': false}",
+    };
+    let datacenter = datacenter.replace('\'', "''");
+    let cql = format!(
+        "CREATE KEYSPACE IF NOT EXISTS \"{keyspace}\" WITH replication = \
+         {{'class': 'NetworkTopologyStrategy', '{datacenter}': {replication_factor}}}{tablets}"
+    );
+    change(session, options, &cql).await
+}
+
+/// Enters the keyspace, if it is there.
+pub async fn uses_keyspace(session: &Session, options: &ScyllaOptions) -> bool {
+    session.use_keyspace(&options.keyspace, true).await.is_ok()
+}
+
+async fn run(session: &Session, options: &ScyllaOptions) -> Result<Migrated> {
+    if !uses_keyspace(session, options).await {
+        return Err(refused(options, "the keyspace that was created cannot be used"));
+    }
+    let from = version(session).await?.unwrap_or(0);
+    if from > VERSION {
+        return Err(newer(from));
+    }
+    for migration in MIGRATIONS.iter().filter(|migration| migration.to > from) {
+        for statement in migration.statements {
+            change(session, options, statement).await?;
+        }
+        set_version(session, migration.to).await?;
+    }
+    Ok(Migrated { from, to: VERSION })
+}
+
+async fn change(session: &Session, options: &ScyllaOptions, cql: &str) -> Result<()> {
+    session.query_unpaged(cql, ()).await.map_err(|error| refused(options, error))?;
+    session.await_schema_agreement().await.map_err(|error| refused(options, error))?;
+    Ok(())
+}
+
+fn refused(options: &ScyllaOptions, reason: impl std::fmt::Display) -> Error {
+    let reason = format!("its tables cannot be made: {reason}");
+    Error::Unusable { place: format!("keyspace {}", options.keyspace), reason }
+}
+
+fn newer(found: i64) -> Error {
+    let found = u32::try_from(found).unwrap_or(u32::MAX);
+    Error::NewerFormat { found, known: VERSION as u32 }
+}
+
+/// The version of the tables; none when there are none.
+async fn version(session: &Session) -> Result<Option<i64>> {
+    let keyspace = session.get_keyspace();
+    let keyspace = keyspace.as_ref().map_or("", |keyspace| keyspace.as_str());
+    let tables = "SELECT table_name FROM system_schema.tables \
+                  WHERE keyspace_name = ? AND table_name = 'register'";
+    let found = session.query_unpaged(tables, (keyspace,)).await.map_err(failure::asking)?;
+    let found = found.into_rows_result().map_err(failure::reading)?;
+    if found.rows_num() == 0 {
+        return Ok(None);
+    }
+    let cql = "SELECT value FROM register WHERE name = 'schema'";
+    let answer = session.query_unpaged(cql, ()).await.map_err(failure::asking)?;
+    let rows = answer.into_rows_result().map_err(failure::reading)?;
+    let row = rows.maybe_first_row::<(Option<i64>,)>().map_err(failure::reading)?;
+    Ok(row.and_then(|(version,)| version))
+}
+
+/// Also makes the first conditional write after the tables were created, which takes longer.
+async fn set_version(session: &Session, version: i64) -> Result<()> {
+    let owner = Uuid::new_v4();
+    let insert = "INSERT INTO register (name, value, owner) VALUES ('schema', ?, ?) IF NOT EXISTS";
+    session.query_unpaged(insert, (version, owner)).await.map_err(failure::asking)?;
+    let update = "UPDATE register SET value = ? WHERE name = 'schema' IF value < ?";
+    session.query_unpaged(update, (version, version)).await.map_err(failure::asking)?;
+    Ok(())
+}
+
+/// Enters the keyspace and checks that its tables are those that this program knows.
+pub async fn enter(session: &Session, options: &ScyllaOptions) -> Result<()> {
+    if options.migrate {
+        create_keyspace(session, options).await?;
+        run(session, options).await?;
+        return Ok(());
+    }
+    let missing = |what: &str| Error::Unusable {
+        place: format!("keyspace {}", options.keyspace),
+        reason: format!("{what}; run `jobtracker migrate`, or set store.scylla.migrate"),
+    };
+    if !uses_keyspace(session, options).await {
+        return Err(missing("it is not there"));
+    }
+    match version(session).await? {
+        Some(VERSION) => Ok(()),
+        Some(found) if found > VERSION => Err(newer(found)),
+        Some(found) => Err(missing(&format!("its tables have version {found}, not {VERSION}"))),
+        None => Err(missing("it has no tables")),
+    }
+}

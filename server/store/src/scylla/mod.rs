@@ -1,0 +1,120 @@
+//! ScyllaDB, or Apache Cassandra, which speaks the same protocol: for more than one machine, and
+//! for more than one server.
+//!
+//! # A tree is a log with checkpoints
+//!
+//! One small partition decides everything about a tree: its *head* (version, and the name of the
+//! commit that made it), and behind it the log. A commit is **one conditional batch in that
+//! partition** — the head moves on if it is what the commit was computed from, and the rows of the
+//! commit go into the log as one entry — so it is there whole or not at all, for every server, and
+//! it costs the same however many rows and operations it has. Two servers that commit at once
+//! cannot both follow the same head: one of them loads again and computes again.
+//!
+//! What is older in the log is brought to the other tables by a *checkpoint*: plain writes, each
+//! with the version as its timestamp, so that they may be made again, by several servers, in any
+//! order. Then a plain row says up to where the log has been applied, and the entries go. A small
+//! tree lives in its log; a checkpoint is made when the tail is past 128 entries or 256 KiB, of its
+//! older half.
+//!
+//! A reader looks at the tail first, which is one slice of one partition, and then at the tables,
+//! with the tail's image in the place of theirs. A row of a table that is newer than the tail was
+//! brought there meanwhile: the reader begins again. So every answer is of one instant. A server
+//! remembers the tails and what it has read; a look fetches only what is new.
+//!
+//! # Why so
+//!
+//! The simplest thing would be to keep a whole tree in one partition and to write its rows in the
+//! conditional batch. A million jobs would be a partition of some 300 MB and a million rows
+//! (ScyllaDB warns at 1,000 MB or 100,000 rows; for Cassandra 100 MB is the advice), every job of a
+//! group would be a statement of the condition's round, and a condition costs about ten plain
+//! writes. Here a condition carries one value of some kilobytes, and no partition grows with the
+//! tree: the log is bounded by its checkpoints, and jobs are kept 256 neighbours to a partition.
+//!
+//! # Partitions, with a million children under one root
+//!
+//! | table | partition | rows in it | size, about |
+//! |---|---|---|---|
+//! | `tree` | a tree | the tail: up to 128 entries, eight times that while a checkpoint lags | 0.3–2 MB |
+//! | `job` | 256 neighbouring ids of one parent | 256 | 75 KB; 17 MB if all had 64 KiB of options |
+//! | `job`, page −1 | the pages of one parent | 3,907 | 0.1 MB; a million if every id stood alone: 30 MB |
+//! | `origin` | 256 neighbouring ids | 256 | 10 KB |
+//! | `history` | 32 changes of 256 neighbours | up to 8,192 | 0.1 MB; 33 MB with the longest messages |
+//! | `detail` | a job | its attachments and names of repeatable appends | up to 4 MB; 10 MB for a full job |
+//!
+//! # Ids
+//!
+//! A job's tree is found by a *claim* in the table `origin` (`claims`). It is a plain write; see
+//! there how two trees that claim one id are kept apart without a conditional write per job.
+//!
+//! # Stages
+//!
+//! What is put aside is written plainly into the tables under the stage's number, which is part of
+//! the keys. The commit that adopts it is the same conditional batch as always, with a mark for the
+//! stage in the tree's partition. Whoever meets a row of a stage asks for that mark.
+//!
+//! # When an answer is lost
+//!
+//! A conditional batch is sent by nobody but `commit`, and again only with the same name: if an
+//! earlier sending came true, the head bears that name, or the log has it. What cannot be found out
+//! in time is [`OutcomeUnknown`](crate::Error::OutcomeUnknown); sent again, it is refused as stale
+//! or done once.
+//!
+//! # Durability
+//!
+//! An answered commit is on a quorum of the copies in the data centre. Whether it survives a power
+//! cut of all of them at once is for the cluster to say: with `commitlog_sync: batch` (or `group`
+//! on Cassandra) it does. With `periodic`, the default of both, a node answers plain writes before
+//! they are on its disk, and Cassandra conditional ones too; ScyllaDB syncs those, but a log whose
+//! parts, claims or checkpoints are lost is of little use.
+//!
+//! Reading order: [`ScyllaStore`] is the door. `commit` sends what `claims` has made sure of, by
+//! `attempt`; `redo` is an entry of a log, `tail` what of it is not in the tables, `tree` and
+//! `trees` what a server remembers; `checkpoint` and `writes` bring entries to the tables. `places`
+//! finds jobs, `load` answers for the engine, `snapshot` is a tree at one instant for the `lists`;
+//! `roots` and `verdicts` are kept by time. `stages` puts aside, `open` and `tidy` look after what
+//! a server that died has left, `fence` stops its late writes. `schema`, `statements` and `keys`
+//! are the tables.
+
+mod options;
+mod store;
+
+mod attempt;
+mod claims;
+mod commit;
+mod fence;
+mod ids;
+mod lease;
+
+mod checkpoint;
+mod redo;
+mod tail;
+mod tree;
+mod trees;
+mod writes;
+
+mod lists;
+mod load;
+mod places;
+mod roots;
+mod snapshot;
+mod verdicts;
+
+mod open;
+mod stages;
+mod tidy;
+
+mod cluster;
+mod connect;
+mod failure;
+mod keys;
+mod migrate;
+mod routing;
+mod schema;
+mod statements;
+
+#[cfg(feature = "conformance")]
+pub mod testing;
+
+pub use migrate::{Migrated, migrate};
+pub use options::{ScyllaOptions, Tablets, Tls};
+pub use store::ScyllaStore;

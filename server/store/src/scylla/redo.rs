@@ -1,0 +1,196 @@
+//! One entry of a tree's log: the rows of one commit.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use jobtracker_model::{
+    Change, Definition, JobId, LogLine, Repeat, commit::CommitId, rollup::Status,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Origin, RepeatRow, Result, Row, StageId, VerdictRow, Version, coding};
+
+/// What is kept of a commit, as it is written. The format is that of `coding`, and never changes.
+#[derive(Debug, Serialize, Deserialize)]
+struct Body {
+    adopts: Option<u64>,
+    /// The rows, each with the stage of its job.
+    rows: Vec<(i64, Row)>,
+}
+
+/// One entry of a tree's log.
+#[derive(Debug)]
+pub struct Redo {
+    /// The version that it makes.
+    pub version: Version,
+    /// Its name.
+    pub cid: Uuid,
+    /// When it was made, in microseconds, by the clock of the server.
+    pub stamp: i64,
+    /// Whether its body is in the table of parts.
+    pub parted: bool,
+    /// The size of its body.
+    pub bytes: usize,
+    /// What it adopts.
+    pub adopts: Option<StageId>,
+    /// Its rows, each with the stage of its job.
+    pub rows: Vec<(i64, Row)>,
+    by_job: HashMap<JobId, Vec<u32>>,
+    children: BTreeSet<(JobId, JobId)>,
+}
+
+/// A job that an entry creates.
+#[derive(Debug, Clone)]
+pub struct Born {
+    pub origin: Origin,
+    pub definition: Arc<Definition>,
+    pub stage: i64,
+}
+
+/// Everything but the rows that an entry is known by.
+#[derive(Debug, Clone, Copy)]
+pub struct Name {
+    pub version: Version,
+    pub cid: Uuid,
+    pub stamp: i64,
+    pub parted: bool,
+}
+
+impl Redo {
+    /// The entry for these rows, and how they are written.
+    pub fn new(name: Name, adopts: Option<StageId>, rows: Vec<(i64, Row)>) -> Result<(Self, Vec<u8>)> {
+        let body = Body { adopts: adopts.map(|stage| stage.0), rows };
+        let mut bytes = Vec::new();
+        coding::encode(&body, &mut bytes)?;
+        Ok((Self::of(name, body, bytes.len()), bytes))
+    }
+
+    /// The entry that was written so.
+    pub fn read(name: Name, bytes: &[u8]) -> Result<Self> {
+        Ok(Self::of(name, coding::decode("log of a tree", bytes)?, bytes.len()))
+    }
+
+    fn of(name: Name, body: Body, bytes: usize) -> Self {
+        let Name { version, cid, stamp, parted } = name;
+        let Body { adopts, rows } = body;
+        let adopts = adopts.map(StageId);
+        let mut by_job: HashMap<JobId, Vec<u32>> = HashMap::new();
+        let mut children = BTreeSet::new();
+        for (index, (_, row)) in rows.iter().enumerate() {
+            if let Some(id) = row.job() {
+                by_job.entry(id).or_default().push(index as u32);
+            }
+            if let Row::Job { id, origin, .. } = row
+                && let Some(parent) = origin.parent
+            {
+                children.insert((parent, *id));
+            }
+        }
+        Self { version, cid, stamp, parted, bytes, adopts, rows, by_job, children }
+    }
+
+    /// The same entry with its body elsewhere.
+    pub fn parted(self) -> Self {
+        Self { parted: true, ..self }
+    }
+
+    fn of_job(&self, id: JobId) -> impl Iterator<Item = &(i64, Row)> {
+        self.by_job.get(&id).into_iter().flatten().map(|index| &self.rows[*index as usize])
+    }
+
+    /// The job, if this creates it.
+    pub fn born(&self, id: JobId) -> Option<Born> {
+        self.of_job(id).find_map(|(stage, row)| match row {
+            Row::Job { origin, definition, .. } => {
+                let definition = Arc::clone(definition);
+                Some(Born { origin: *origin, definition, stage: *stage })
+            }
+            _ => None,
+        })
+    }
+
+    /// The new children of a job behind one of them, by id.
+    pub fn children(&self, parent: JobId, after: Option<JobId>) -> impl Iterator<Item = JobId> {
+        use std::ops::Bound::{Excluded, Included};
+
+        let first = after.map_or(Included((parent, JobId::MIN)), |after| Excluded((parent, after)));
+        self.children.range((first, Included((parent, JobId::MAX)))).map(|(_, id)| *id)
+    }
+
+    /// The status that it gives to a job.
+    pub fn status(&self, id: JobId) -> Option<&Status> {
+        self.of_job(id).find_map(|(_, row)| match row {
+            Row::Status { status, .. } => Some(status),
+            _ => None,
+        })
+    }
+
+    /// The definition that it gives to a job.
+    pub fn definition(&self, id: JobId) -> Option<&Arc<Definition>> {
+        self.of_job(id).find_map(|(_, row)| match row {
+            Row::Job { definition, .. } | Row::Definition { definition, .. } => Some(definition),
+            _ => None,
+        })
+    }
+
+    /// The changes that it adds to a job, in order.
+    pub fn changes(&self, id: JobId) -> Vec<(u32, &Change)> {
+        let mut found: Vec<_> = self
+            .of_job(id)
+            .filter_map(|(_, row)| match row {
+                Row::Change { number, change, .. } => Some((*number, change)),
+                _ => None,
+            })
+            .collect();
+        found.sort_unstable_by_key(|(number, _)| *number);
+        found
+    }
+
+    /// The lines that it adds to a job's log, in order.
+    pub fn lines(&self, id: JobId) -> Vec<&LogLine> {
+        let mut found: Vec<_> = self
+            .of_job(id)
+            .filter_map(|(_, row)| match row {
+                Row::LogLine { line, .. } => Some(line),
+                _ => None,
+            })
+            .collect();
+        found.sort_unstable_by_key(|line| line.line);
+        found
+    }
+
+    /// What a repeatable append of it did.
+    pub fn repeat(&self, id: JobId, key: &Repeat) -> Option<RepeatRow> {
+        self.of_job(id).find_map(|(_, row)| match row {
+            Row::Repeat { key: found, row, .. } if found == key => Some(*row),
+            _ => None,
+        })
+    }
+
+    /// The repeatable appends to a job.
+    pub fn repeats(&self, id: JobId) -> impl Iterator<Item = (&Repeat, RepeatRow)> {
+        self.of_job(id).filter_map(|(_, row)| match row {
+            Row::Repeat { key, row, .. } => Some((key, *row)),
+            _ => None,
+        })
+    }
+
+    /// What it does to the attachments of a job: key and text, none where one is taken away.
+    pub fn attachments(&self, id: JobId) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.of_job(id).filter_map(|(_, row)| match row {
+            Row::Attachment { key, text, .. } => Some((key.as_str(), text.as_deref())),
+            _ => None,
+        })
+    }
+
+    /// The verdict that it gives on its tree in a sent commit.
+    pub fn verdict(&self, commit: &CommitId) -> Option<&VerdictRow> {
+        self.rows.iter().find_map(|(_, row)| match row {
+            Row::Verdict { commit: found, row } if found == commit => Some(row),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,58 @@
+//! The tables, and how they are brought to the newest version.
+
+/// The version of the tables that this program reads and writes.
+pub const VERSION: i64 = 1;
+
+/// One step from a version of the tables to the next. Each statement may be run again.
+pub struct Migration {
+    /// The version after it.
+    pub to: i64,
+    /// What it does.
+    pub statements: &'static [&'static str],
+}
+
+/// All steps, in order. What was released is never changed, only added to.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    to: 1,
+    statements: &[
+        // The log of a tree: its head decides. Written by conditional batches alone, but for the
+        // row that says how far it was applied, and the removal of what was.
+        "CREATE TABLE IF NOT EXISTS tree (root bigint, kind tinyint, id bigint, \
+         version bigint, cid uuid, stamp bigint, body blob, parts int, \
+         PRIMARY KEY ((root), kind, id)) \
+         WITH compaction = {'class': 'LeveledCompactionStrategy'}",
+        // Bodies of the log that are too large for a conditional batch.
+        "CREATE TABLE IF NOT EXISTS part (cid uuid, part int, body blob, \
+         PRIMARY KEY ((cid), part))",
+        // Claims: which tree has a job, if that job is visible there.
+        "CREATE TABLE IF NOT EXISTS origin (bucket bigint, id bigint, root bigint, stage bigint, \
+         parent bigint, PRIMARY KEY ((bucket), id, root, stage, parent)) \
+         WITH compaction = {'class': 'LeveledCompactionStrategy'}",
+        // Jobs by parent, 256 neighbours to a partition; page -1 is the list of the pages.
+        "CREATE TABLE IF NOT EXISTS job (parent bigint, page bigint, id bigint, stage bigint, \
+         ver bigint, origin blob, definition blob, status blob, \
+         PRIMARY KEY ((parent, page), id, stage)) \
+         WITH compaction = {'class': 'LeveledCompactionStrategy'}",
+        // Changes and lines of logs.
+        "CREATE TABLE IF NOT EXISTS history (bucket bigint, kind tinyint, part int, id bigint, \
+         stage bigint, number int, ver bigint, body blob, \
+         PRIMARY KEY ((bucket, kind, part), id, stage, number))",
+        // Attachments, and what repeatable appends did. An attachment that was taken away stays as
+        // a row without a text.
+        "CREATE TABLE IF NOT EXISTS detail (id bigint, stage bigint, kind tinyint, key text, \
+         ver bigint, size int, body blob, PRIMARY KEY ((id), stage, kind, key))",
+        // Lists by time or number.
+        "CREATE TABLE IF NOT EXISTS listing (list tinyint, slot bigint, place bigint, key text, \
+         body blob, PRIMARY KEY ((list, slot), place, key))",
+        // Sent commits and the verdicts on their trees.
+        "CREATE TABLE IF NOT EXISTS verdict (sent text, root bigint, kind tinyint, ver bigint, \
+         body blob, PRIMARY KEY ((sent), root, kind))",
+        // Single values that servers agree on. Written by conditions alone.
+        "CREATE TABLE IF NOT EXISTS register (name text PRIMARY KEY, value bigint, owner uuid)",
+    ],
+}];
+
+/// The tables, for whoever empties them.
+#[cfg(feature = "conformance")]
+pub const TABLES: [&str; 9] =
+    ["tree", "part", "origin", "job", "history", "detail", "listing", "verdict", "register"];

@@ -1,0 +1,319 @@
+//! Stages: rows that are put aside under a number of their own, until a commit of their tree adopts
+//! them by a mark.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use jobtracker_model::JobId;
+use parking_lot::Mutex;
+use roaring::RoaringTreemap;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    cluster::Cluster,
+    keys,
+    open::{Open, Work, stage_key},
+    trees::{REVOKED, Trees},
+};
+use crate::{Error, Result, Row, StageId};
+
+/// The stages of this server.
+pub struct Stages {
+    cluster: Arc<Cluster>,
+    trees: Arc<Trees>,
+    pub open: Arc<Open>,
+    mine: Mutex<HashMap<i64, Stage>>,
+}
+
+struct Stage {
+    root: JobId,
+    ids: RoaringTreemap,
+    calls: u64,
+    under_way: usize,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Whole,
+    /// Something is missing in it, or may be.
+    Broken,
+    /// A commit that adopts it has been sent, and how it ended is not known.
+    Doubtful,
+    /// It was discarded, and no commit has ever tried to adopt it.
+    Discarded,
+}
+
+/// What is to be thought of a stage that has an id.
+pub enum Fate {
+    /// It may be adopted, or has been.
+    Alive,
+    /// It never will be.
+    Dead,
+    /// Its server has gone: it may be revoked.
+    Left,
+}
+
+/// A job of a call, with what is needed to find its rows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Staged {
+    pub id: JobId,
+    pub parent: Option<JobId>,
+    /// Parts of its changes and of its log, one behind the last.
+    pub parts: [i32; 2],
+    /// Whether it has attachments or repeatable appends.
+    pub details: bool,
+}
+
+/// A call to put rows aside. Dropped before its end, it leaves the stage broken.
+pub struct Call {
+    stages: Arc<Stages>,
+    pub stage: StageId,
+    pub root: JobId,
+    /// Its number among the calls of the stage.
+    pub number: u64,
+    whole: bool,
+}
+
+impl Stages {
+    pub fn new(cluster: Arc<Cluster>, trees: Arc<Trees>, open: Arc<Open>) -> Self {
+        Self { cluster, trees, open, mine: Mutex::default() }
+    }
+
+    /// Begins a call; it creates these jobs, and has rows of these.
+    pub fn call(
+        self: &Arc<Self>,
+        stage: StageId,
+        root: JobId,
+        new: &[JobId],
+        of: &HashSet<JobId>,
+    ) -> Result<Call> {
+        let mut mine = self.mine.lock();
+        let entry = mine.entry(stage_key(stage.0)).or_insert_with(|| Stage {
+            root,
+            ids: RoaringTreemap::new(),
+            calls: 0,
+            under_way: 0,
+            state: State::Whole,
+        });
+        if entry.state != State::Whole || entry.root != root {
+            return Err(not_whole(root));
+        }
+        let known = |id: &JobId| entry.ids.contains(id.get());
+        let unique: HashSet<&JobId> = new.iter().collect();
+        let all_new = unique.len() == new.len() && !new.iter().any(known);
+        if !all_new || !of.iter().all(|id| unique.contains(id) || known(id)) {
+            entry.state = State::Broken;
+            return Err(Error::Stale { root });
+        }
+        entry.ids.extend(new.iter().map(|id| id.get()));
+        entry.under_way += 1;
+        entry.calls += 1;
+        let number = entry.calls;
+        Ok(Call { stages: Arc::clone(self), stage, root, number, whole: false })
+    }
+
+    /// The ids of a stage that a commit is about to adopt.
+    pub fn adopt(&self, stage: StageId, root: JobId) -> Result<RoaringTreemap> {
+        let mut mine = self.mine.lock();
+        match mine.get_mut(&stage_key(stage.0)) {
+            Some(entry)
+                if entry.root == root && entry.under_way == 0 && entry.state == State::Whole =>
+            {
+                entry.state = State::Doubtful;
+                Ok(entry.ids.clone())
+            }
+            _ => Err(not_whole(root)),
+        }
+    }
+
+    /// A commit that would have adopted it has done nothing: another one may.
+    pub fn not_adopted(&self, stage: StageId) {
+        if let Some(entry) = self.mine.lock().get_mut(&stage_key(stage.0)) {
+            entry.state = State::Whole;
+        }
+    }
+
+    /// A commit has adopted it: what was listed of it is of no more use.
+    pub fn adopted(self: &Arc<Self>, stage: StageId) {
+        if self.mine.lock().remove(&stage_key(stage.0)).is_some() {
+            let this = Arc::clone(self);
+            self.cluster.runtime().spawn(async move {
+                if let Err(error) = this.forget(stage).await {
+                    tracing::debug!(%error, "the list of an adopted stage is left");
+                }
+            });
+        }
+    }
+
+    /// Removes what was put aside, unless it was adopted after all.
+    pub fn discard(self: &Arc<Self>, stage: StageId) {
+        let attempted = {
+            let mut mine = self.mine.lock();
+            let Some(entry) = mine.get_mut(&stage_key(stage.0)) else { return };
+            let attempted = entry.state == State::Doubtful;
+            if !attempted {
+                entry.state = State::Discarded;
+            }
+            attempted.then_some(entry.root)
+        };
+        let this = Arc::clone(self);
+        self.cluster.runtime().spawn(async move {
+            match this.remove(stage, attempted).await {
+                Ok(()) => drop(this.mine.lock().remove(&stage_key(stage.0))),
+                // What this server does not remove another one will when it has gone.
+                Err(error) => tracing::warn!(%error, "a discarded stage cannot be removed now"),
+            }
+        });
+    }
+
+    /// What is to be thought of a stage that has an id.
+    pub async fn fate(&self, stage: StageId, root: JobId) -> Result<Fate> {
+        let state = self.mine.lock().get(&stage_key(stage.0)).map(|entry| entry.state);
+        match state {
+            Some(State::Discarded) => return Ok(Fate::Dead),
+            Some(_) => return Ok(Fate::Alive),
+            None => {}
+        }
+        match self.trees.mark(root, stage).await? {
+            Some(REVOKED) => Ok(Fate::Dead),
+            Some(_) => Ok(Fate::Alive),
+            None if self.open.is_alive(Work::Stage(stage.0)).await? => Ok(Fate::Alive),
+            None => Ok(Fate::Left),
+        }
+    }
+
+    /// Discards what is left when the server closes, and waits until that is done.
+    pub async fn close(&self) {
+        let mine: Vec<(i64, bool, JobId)> = {
+            let mine = self.mine.lock();
+            let entry = |(key, stage): (&i64, &Stage)| {
+                (*key, stage.state == State::Doubtful, stage.root)
+            };
+            mine.iter().map(entry).collect()
+        };
+        for (key, attempted, root) in mine {
+            let stage = StageId(key as u64);
+            if let Err(error) = self.remove(stage, attempted.then_some(root)).await {
+                tracing::debug!(%error, "another server will remove a stage");
+            }
+        }
+    }
+
+    /// Removes the rows of a stage. `attempted`: the tree to which a commit may have tried to bring
+    /// it; it is revoked first, and stays if that is too late.
+    pub async fn remove(&self, stage: StageId, attempted: Option<JobId>) -> Result<()> {
+        if let Some(root) = attempted {
+            super::fence::fence(&self.cluster, &self.trees, root, Some(stage)).await?;
+            if self.trees.mark(root, stage).await? != Some(REVOKED) {
+                return self.forget(stage).await;
+            }
+        }
+        let mut behind = (i64::MIN, String::new());
+        let (list, slot) = super::open::staged_slot(stage.0);
+        loop {
+            let statement = &self.cluster.statements.listed;
+            let rows: Vec<(i64, String, Option<Vec<u8>>)> =
+                self.cluster.rows(statement, (list, slot, behind.0, &behind.1)).await?;
+            let Some((place, key, _)) = rows.last() else { break };
+            behind = (*place, key.clone());
+            for (_, key, body) in rows {
+                let jobs: Vec<Staged> =
+                    crate::coding::decode("list of a stage", &body.unwrap_or_default())?;
+                let root = key.parse().ok().and_then(JobId::new);
+                for job in jobs {
+                    self.remove_job(stage, root, &job).await?;
+                }
+            }
+        }
+        self.forget(stage).await
+    }
+
+    async fn remove_job(&self, stage: StageId, root: Option<JobId>, job: &Staged) -> Result<()> {
+        let statements = &self.cluster.statements;
+        let (id, stage) = (keys::number(job.id), stage_key(stage.0));
+        let (bucket, parent) = (keys::bucket(job.id), keys::parent(job.parent));
+        for (kind, parts) in [keys::history::CHANGE, keys::history::LINE].iter().zip(job.parts) {
+            for part in 0..parts {
+                let key = (bucket, *kind, part, id, stage);
+                self.cluster.write(&statements.drop_history, key).await?;
+            }
+        }
+        if job.details {
+            self.cluster.write(&statements.drop_details, (id, stage)).await?;
+        }
+        self.cluster.write(&statements.drop_job, (parent, bucket, id, stage)).await?;
+        let root = root.map_or(0, keys::number);
+        self.cluster.write(&statements.drop_origin, (bucket, id, root, stage, parent)).await
+    }
+
+    async fn forget(&self, stage: StageId) -> Result<()> {
+        let slot = super::open::staged_slot(stage.0);
+        self.cluster.write(&self.cluster.statements.drop_slot, slot).await?;
+        self.open.end(Work::Stage(stage.0)).await
+    }
+}
+
+impl Call {
+    /// The call has done all of it.
+    pub fn done(mut self) {
+        self.whole = true;
+    }
+
+    /// What it puts aside, listed before anything of it is written.
+    pub async fn list(&self, rows: &[Row]) -> Result<()> {
+        if self.number == 1 {
+            self.stages.open.begin(Work::Stage(self.stage.0), self.root).await?;
+        } else {
+            self.stages.open.beat().await?;
+        }
+        let mut body = Vec::new();
+        crate::coding::encode(&staged(rows), &mut body)?;
+        let (list, slot) = super::open::staged_slot(self.stage.0);
+        let key = self.root.to_string();
+        let row = (list, slot, self.number as i64, key, Some(body));
+        let cluster = &self.stages.cluster;
+        cluster.write(&cluster.statements.put_listing, row).await
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Some(entry) = self.stages.mine.lock().get_mut(&stage_key(self.stage.0)) {
+            entry.under_way -= 1;
+            if !self.whole && entry.state == State::Whole {
+                entry.state = State::Broken;
+            }
+        }
+    }
+}
+
+/// The jobs that have rows here.
+fn staged(rows: &[Row]) -> Vec<Staged> {
+    let mut jobs: std::collections::BTreeMap<JobId, Staged> = std::collections::BTreeMap::new();
+    for row in rows {
+        let Some(id) = row.job() else { continue };
+        let new = || Staged { id, parent: None, parts: [0, 0], details: false };
+        let job = jobs.entry(id).or_insert_with(new);
+        match row {
+            Row::Job { origin, .. } => job.parent = origin.parent,
+            Row::Status { parent, .. } | Row::Definition { parent, .. } => job.parent = *parent,
+            Row::Change { number, .. } => {
+                job.parts[0] = job.parts[0].max(keys::part(*number) + 1);
+            }
+            Row::LogLine { line, .. } => {
+                job.parts[1] = job.parts[1].max(keys::part(line.line) + 1);
+            }
+            Row::Repeat { .. } | Row::Attachment { .. } => job.details = true,
+            Row::Verdict { .. } => {}
+        }
+    }
+    jobs.into_values().collect()
+}
+
+fn not_whole(root: JobId) -> Error {
+    let what = "what was put aside for tree";
+    Error::Unavailable(format!("{what} {root} is not there, or not whole; put it aside again"))
+}

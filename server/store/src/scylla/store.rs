@@ -1,0 +1,304 @@
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jobtracker_model::{
+    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
+};
+use tokio::sync::watch;
+
+use super::{
+    ScyllaOptions,
+    checkpoint::Checkpoints,
+    claims::Claims,
+    cluster::Cluster,
+    commit::Commits,
+    ids::Ids,
+    keys,
+    lease::Leases,
+    lists::Lists,
+    load::Reads,
+    open::{Open, stage_key},
+    places::Claim,
+    roots::Roots,
+    stages::Stages,
+    tidy::Tidy,
+    trees::Trees,
+    verdicts::Verdicts,
+    writes::Writes,
+};
+use crate::{
+    BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, Error, JobRow, Listed,
+    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit,
+    VerdictRow, VerdictsQuery, Wanted,
+};
+
+/// A store in a ScyllaDB or Cassandra cluster, which other servers may share.
+pub struct ScyllaStore {
+    cluster: Arc<Cluster>,
+    commits: Commits,
+    ids: Arc<Ids>,
+    leases: Arc<Leases>,
+    lists: Lists,
+    reads: Arc<Reads>,
+    roots: Arc<Roots>,
+    stages: Arc<Stages>,
+    tidy: Arc<Tidy>,
+    verdicts: Arc<Verdicts>,
+    closing: watch::Sender<bool>,
+}
+
+impl ScyllaStore {
+    /// Connects to the cluster, and makes or checks the tables.
+    ///
+    /// # Errors
+    /// The cluster cannot be reached, its clock is too far off, or the tables are not there, or of
+    /// another version.
+    pub async fn open(options: &ScyllaOptions) -> Result<Self> {
+        let cluster = Arc::new(Cluster::open(options).await?);
+        let trees = Arc::new(Trees::new(Arc::clone(&cluster), options.tree_cache_bytes));
+        let open = Arc::new(Open::new(Arc::clone(&cluster)));
+        let stages =
+            Arc::new(Stages::new(Arc::clone(&cluster), Arc::clone(&trees), Arc::clone(&open)));
+        let checkpoints =
+            Arc::new(Checkpoints::new(Arc::clone(&cluster), Arc::clone(&trees), options));
+        let ids = Arc::new(Ids::new(Arc::clone(&cluster)));
+        let leases = Arc::new(Leases::new(Arc::clone(&cluster), open.server));
+        let verdicts = Arc::new(Verdicts::new(
+            Arc::clone(&cluster),
+            Arc::clone(&trees),
+            Arc::clone(&checkpoints),
+        ));
+        let reads =
+            Arc::new(Reads::new(Arc::clone(&trees), Arc::clone(&verdicts)));
+        let roots = Arc::new(Roots::new(Arc::clone(&cluster), Arc::clone(&reads)));
+        let lists = Lists::new(Arc::clone(&trees));
+        let tidy = Arc::new(Tidy {
+            cluster: Arc::clone(&cluster),
+            trees: Arc::clone(&trees),
+            open: Arc::clone(&open),
+            stages: Arc::clone(&stages),
+            checkpoints: Arc::clone(&checkpoints),
+            leases: Arc::clone(&leases),
+        });
+        let claims = Claims {
+            cluster: Arc::clone(&cluster),
+            trees: Arc::clone(&trees),
+            stages: Arc::clone(&stages),
+            ids: Arc::clone(&ids),
+        };
+        let commits = Commits {
+            cluster: Arc::clone(&cluster),
+            trees,
+            claims,
+            stages: Arc::clone(&stages),
+            open,
+            checkpoints,
+            roots: Arc::clone(&roots),
+            verdicts: Arc::clone(&verdicts),
+            patience: options.resolve_timeout,
+        };
+        let (closing, closed) = watch::channel(false);
+        tokio::spawn(Arc::clone(&tidy).run(closed));
+        Ok(Self {
+            cluster,
+            commits,
+            ids,
+            leases,
+            lists,
+            reads,
+            roots,
+            stages,
+            tidy,
+            verdicts,
+            closing,
+        })
+    }
+
+    /// Tidies up after servers that have gone, as one of the servers does every few seconds;
+    /// answers how much there was.
+    ///
+    /// # Errors
+    /// The cluster does not answer.
+    pub async fn tidy(&self) -> Result<usize> {
+        self.opened()?;
+        self.tidy.tick().await
+    }
+
+    fn opened(&self) -> Result<()> {
+        match *self.closing.borrow() {
+            true => Err(Error::Unavailable("it was closed".into())),
+            false => Ok(()),
+        }
+    }
+
+    async fn put_aside(&self, stage: StageId, root: JobId, rows: &[Row]) -> Result<()> {
+        let created = rows.iter().filter_map(|row| match row {
+            Row::Job { id, origin, .. } => Some((*id, origin.parent)),
+            _ => None,
+        });
+        let new: Vec<JobId> = created.clone().map(|(id, _)| id).collect();
+        let of: Option<_> = rows.iter().map(Row::job).collect();
+        let key = stage_key(stage.0);
+        // A verdict belongs to no job.
+        let of = of.unwrap_or_else(|| [JobId::MAX, root].into());
+        let call = self.stages.call(stage, root, &new, &of)?;
+        call.list(rows).await?;
+        let claims: Vec<Claim> = created
+            .map(|(id, parent)| Claim { id, root, stage: key, parent: keys::parent(parent) })
+            .collect();
+        if !self.commits.claims.claim(&claims).await?.is_empty() {
+            return Err(Error::Stale { root });
+        }
+        let roots: Vec<_> = rows.iter().filter_map(super::commit::new_root).collect();
+        if !roots.is_empty() {
+            self.roots.note_roots(&roots).await?;
+        }
+        let mut writes = Writes::default();
+        for row in rows {
+            writes.add(key, row, 0, 0)?;
+        }
+        writes.flush(&self.cluster).await?;
+        call.done();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for ScyllaStore {
+    async fn load(&self, wanted: Wanted) -> Result<Loaded> {
+        self.opened()?;
+        self.reads.load(wanted).await
+    }
+
+    async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>> {
+        match self.opened() {
+            Ok(()) => self.commits.commit(commits).await,
+            Err(error) => commits.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
+        self.opened()?;
+        self.put_aside(stage, root, &rows).await
+    }
+
+    fn discard(&self, stage: StageId) {
+        self.stages.discard(stage);
+    }
+
+    async fn conclude(&self, row: CommitRow, refused: Vec<VerdictRow>) -> Result<()> {
+        self.opened()?;
+        self.verdicts.conclude(row, refused).await
+    }
+
+    async fn forget_commits(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        self.opened()?;
+        self.verdicts.forget_commits(before, limit).await
+    }
+
+    async fn reserve_ids(&self, count: u32) -> Result<JobId> {
+        self.opened()?;
+        self.ids.reserve(count).await
+    }
+
+    async fn get_job(&self, id: JobId) -> Result<Option<JobRow>> {
+        self.opened()?;
+        self.reads.get_job(id).await
+    }
+
+    async fn get_states(&self, ids: Vec<JobId>) -> Result<Vec<State>> {
+        self.opened()?;
+        self.reads.get_states(ids).await
+    }
+
+    async fn list_ancestors(&self, id: JobId) -> Result<Vec<JobRow>> {
+        self.opened()?;
+        self.lists.list_ancestors(id).await
+    }
+
+    async fn list_children(&self, query: ChildrenQuery) -> Result<Listed<JobRow, JobId>> {
+        self.opened()?;
+        self.lists.list_children(query).await
+    }
+
+    async fn list_descendants(&self, query: DescendantsQuery) -> Result<Listed<JobRow, JobId>> {
+        self.opened()?;
+        self.lists.list_descendants(query).await
+    }
+
+    async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
+        self.opened()?;
+        self.lists.list_blockers(query).await
+    }
+
+    async fn list_changes(&self, query: ChangesQuery) -> Result<Listed<Change, u32>> {
+        self.opened()?;
+        self.lists.list_changes(query).await
+    }
+
+    async fn list_log(&self, query: LogQuery) -> Result<Listed<LogLine, u32>> {
+        self.opened()?;
+        self.lists.list_log(query).await
+    }
+
+    async fn list_attachments(&self, id: JobId) -> Result<Vec<AttachmentInfo>> {
+        self.opened()?;
+        self.lists.list_attachments(id).await
+    }
+
+    async fn get_attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
+        self.opened()?;
+        self.reads.get_attachment(id, key).await
+    }
+
+    async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
+        self.opened()?;
+        self.roots.list_roots(query).await
+    }
+
+    async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
+        self.opened()?;
+        self.lists.list_rows(query).await
+    }
+
+    async fn get_commit(&self, commit: &CommitId) -> Result<Option<CommitRow>> {
+        self.opened()?;
+        self.verdicts.get_commit(commit).await
+    }
+
+    async fn list_verdicts(&self, query: VerdictsQuery) -> Result<Listed<VerdictRow, JobId>> {
+        self.opened()?;
+        self.verdicts.list_verdicts(query).await
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn lease(&self, part: &str, time: Duration) -> Result<bool> {
+        self.opened()?;
+        self.leases.take(part, time).await
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.opened()?;
+        let statement = &self.cluster.statements.register;
+        let _: Option<(Option<i64>,)> = self.cluster.row(statement, ("schema",)).await?;
+        Ok(())
+    }
+
+    fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
+        self.commits.trees.gauges()
+    }
+
+    async fn close(&self) {
+        if self.closing.send_replace(true) {
+            return;
+        }
+        self.stages.close().await;
+        if let Err(error) = self.commits.open.leave().await {
+            tracing::debug!(%error, "the others will find out that this server has gone");
+        }
+        self.cluster.close();
+    }
+}

@@ -1,0 +1,95 @@
+//! The tail of a tree's log: what no checkpoint has brought to the other tables yet.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use jobtracker_model::{Definition, JobId, Repeat, commit::CommitId, rollup::Status};
+use uuid::Uuid;
+
+use super::redo::{Born, Redo};
+use crate::{RepeatRow, VerdictRow, Version};
+
+/// A tree at one version: the head and the tail of its log. Rows of the other tables that have a
+/// version up to this one, with the tail's in their places, are the tree at that instant.
+#[derive(Debug, Clone)]
+pub struct Tail {
+    /// The tree.
+    pub root: JobId,
+    /// Its version.
+    pub version: Version,
+    /// The name of the commit, or of the fence, that made it so.
+    pub cid: Uuid,
+    /// Everything up to this version is in the other tables.
+    pub applied: Version,
+    /// What is not, oldest first, without a gap up to the version. It may begin earlier.
+    pub redos: Vec<Arc<Redo>>,
+}
+
+impl Tail {
+    /// The version behind which the tail knows every commit.
+    pub fn begin(&self) -> Version {
+        self.redos.first().map_or(self.version, |redo| redo.version - 1)
+    }
+
+    fn newest<'a, T>(&'a self, find: impl FnMut(&'a Arc<Redo>) -> Option<T>) -> Option<T> {
+        self.redos.iter().rev().find_map(find)
+    }
+
+    /// The job, if it was created within the tail.
+    pub fn born(&self, id: JobId) -> Option<Born> {
+        self.newest(|redo| redo.born(id))
+    }
+
+    /// Children that were created within the tail, behind one of them.
+    pub fn children(&self, parent: JobId, after: Option<JobId>) -> BTreeSet<JobId> {
+        self.redos.iter().flat_map(|redo| redo.children(parent, after)).collect()
+    }
+
+    /// The status of a job, if it changed within the tail.
+    pub fn status(&self, id: JobId) -> Option<&Status> {
+        self.newest(|redo| redo.status(id))
+    }
+
+    /// The definition of a job, if it changed within the tail.
+    pub fn definition(&self, id: JobId) -> Option<&Arc<Definition>> {
+        self.newest(|redo| redo.definition(id))
+    }
+
+    /// What a repeatable append within the tail did.
+    pub fn repeat(&self, id: JobId, key: &Repeat) -> Option<RepeatRow> {
+        self.newest(|redo| redo.repeat(id, key))
+    }
+
+    /// The text of an attachment, if it changed within the tail; none inside where it was taken
+    /// away.
+    pub fn attachment(&self, id: JobId, key: &str) -> Option<Option<&str>> {
+        self.newest(|redo| {
+            redo.attachments(id).find_map(|(found, text)| (found == key).then_some(text))
+        })
+    }
+
+    /// The verdict on this tree that the tail gives.
+    pub fn verdict(&self, commit: &CommitId) -> Option<&VerdictRow> {
+        self.newest(|redo| redo.verdict(commit))
+    }
+
+    /// The size of the tail.
+    pub fn bytes(&self) -> usize {
+        self.redos.iter().map(|redo| redo.bytes).sum()
+    }
+
+    /// The tail after the next commit.
+    pub fn followed_by(&self, redo: Redo) -> Self {
+        let mut redos = Vec::with_capacity(self.redos.len() + 1);
+        redos.extend(self.redos.iter().cloned());
+        let (version, cid) = (redo.version, redo.cid);
+        redos.push(Arc::new(redo));
+        Self { version, cid, redos, ..*self }
+    }
+
+    /// The tail without what has been applied.
+    pub fn applied(&self, applied: Version) -> Self {
+        let applied = applied.max(self.applied);
+        let kept = self.redos.iter().filter(|redo| redo.version > applied).cloned();
+        Self { applied, redos: kept.collect(), ..*self }
+    }
+}

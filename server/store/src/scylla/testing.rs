@@ -1,0 +1,70 @@
+//! Keyspaces for tests, which need a real cluster.
+
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use parking_lot::Mutex;
+
+use super::{ScyllaOptions, connect::connect, migrate, schema::TABLES};
+
+/// Names the nodes of the cluster that tests may use, as `host:port` with commas between.
+pub const NODES: &str = "JOBTRACKER_TEST_CQL";
+
+/// Keyspaces of this process that nobody uses. Making one takes seconds, emptying one less.
+static FREE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// A keyspace with empty tables, for one test at a time.
+#[derive(Debug)]
+pub struct Lent {
+    /// How it is opened.
+    pub options: ScyllaOptions,
+}
+
+impl Lent {
+    /// A keyspace that nobody else uses.
+    ///
+    /// # Panics
+    /// There is no cluster for tests, or it does not do what it is asked.
+    pub async fn new() -> Self {
+        let nodes = std::env::var(NODES).unwrap_or_else(|_| {
+            panic!("these tests need a cluster: run `dev/test`, or set {NODES} to its nodes")
+        });
+        let free = FREE.lock().pop_first();
+        let is_new = free.is_none();
+        let name = || {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            format!("jobtracker_test_{}_{number}", std::process::id())
+        };
+        let options = ScyllaOptions {
+            nodes: nodes.split(',').map(str::to_owned).collect(),
+            keyspace: free.unwrap_or_else(name),
+            replication_factor: 1,
+            ..ScyllaOptions::default()
+        };
+        if is_new {
+            migrate::migrate(&options).await.expect("the cluster takes new tables");
+        } else {
+            empty(&options).await;
+        }
+        Self { options }
+    }
+}
+
+async fn empty(options: &ScyllaOptions) {
+    let session = connect(options).await.expect("the cluster is there");
+    for table in TABLES.iter().filter(|table| **table != "register") {
+        let cql = format!("TRUNCATE {}.{table}", options.keyspace);
+        session.query_unpaged(cql, ()).await.expect("a table can be emptied");
+    }
+    let cql = format!("DELETE FROM {}.register WHERE name = 'ids' IF EXISTS", options.keyspace);
+    session.query_unpaged(cql, ()).await.expect("a register can be removed");
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        FREE.lock().insert(self.options.keyspace.clone());
+    }
+}

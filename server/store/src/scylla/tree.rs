@@ -1,0 +1,130 @@
+//! What a server remembers of a tree.
+
+use std::{collections::HashMap, sync::Arc};
+
+use jobtracker_model::{JobId, rollup::Status};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use super::{redo::Redo, tail::Tail};
+use crate::{Row, StageId, Version};
+
+/// Statuses remembered of one tree; past it they are forgotten.
+const STATUSES: usize = 50_000;
+
+/// A tree as this server last saw it. What is remembered may be old; a look at the tail of the log
+/// brings all of it up to date, and says when it cannot.
+#[derive(Debug)]
+pub struct Tree {
+    pub root: JobId,
+    /// Held by whoever makes a checkpoint of it.
+    pub checkpoint: Arc<Semaphore>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    tail: Option<Arc<Tail>>,
+    /// Statuses from the other tables, and those that have gone there out of the tail: of every job
+    /// that is here, the newest up to the tail's beginning.
+    statuses: HashMap<JobId, (Version, Status)>,
+    /// Stages with the versions that adopted them.
+    adopted: HashMap<StageId, Version>,
+}
+
+impl Known {
+    /// Keeps the statuses of what leaves the tail.
+    fn keep<'a>(&mut self, redos: impl Iterator<Item = &'a Arc<Redo>>) {
+        for redo in redos {
+            for (_, row) in &redo.rows {
+                if let Row::Status { id, status, .. } = row
+                    && self.statuses.get(id).is_none_or(|(version, _)| *version < redo.version)
+                {
+                    self.statuses.insert(*id, (redo.version, status.clone()));
+                }
+            }
+        }
+    }
+}
+
+impl Tree {
+    pub fn new(root: JobId) -> Self {
+        Self { root, checkpoint: Arc::new(Semaphore::new(1)), known: Mutex::default() }
+    }
+
+    /// The tail as it was last seen.
+    pub fn tail(&self) -> Option<Arc<Tail>> {
+        self.known.lock().tail.clone()
+    }
+
+    /// Takes a newer tail in, and answers the newest.
+    pub fn advance(&self, tail: Tail) -> Arc<Tail> {
+        let mut known = self.known.lock();
+        if let Some(before) = &known.tail
+            && (before.version, before.applied) >= (tail.version, tail.applied)
+            && (before.version > tail.version || before.cid == tail.cid)
+        {
+            return Arc::clone(before);
+        }
+        let before = known.tail.take();
+        let goes_on = before.as_ref().is_some_and(|before| tail.begin() <= before.version);
+        if !goes_on || known.statuses.len() > STATUSES {
+            known.statuses.clear();
+        }
+        if let Some(before) = before
+            && goes_on
+        {
+            known.keep(before.redos.iter().filter(|redo| redo.version <= tail.begin()));
+        }
+        for redo in &tail.redos {
+            if let Some(stage) = redo.adopts {
+                known.adopted.insert(stage, redo.version);
+            }
+        }
+        let tail = Arc::new(tail);
+        known.tail = Some(Arc::clone(&tail));
+        tail
+    }
+
+    /// Statuses that are remembered of jobs that did not change within this tail.
+    pub fn statuses(&self, tail: &Tail, ids: &[JobId]) -> HashMap<JobId, Status> {
+        let known = self.known.lock();
+        let found = ids.iter().filter_map(|id| {
+            let (version, status) = known.statuses.get(id)?;
+            (*version <= tail.version).then(|| (*id, status.clone()))
+        });
+        found.collect()
+    }
+
+    /// Remembers statuses that were read beside this tail.
+    pub fn remember(&self, tail: &Tail, read: impl IntoIterator<Item = (JobId, Version, Status)>) {
+        let mut known = self.known.lock();
+        // What has left the tail since may be newer.
+        if known.tail.as_ref().is_none_or(|now| now.begin() != tail.begin()) {
+            return;
+        }
+        let room = STATUSES.saturating_sub(known.statuses.len());
+        known.statuses.extend(
+            read.into_iter().take(room).map(|(id, version, status)| (id, (version, status))),
+        );
+    }
+
+    /// The version that adopted a stage, if this server knows it.
+    pub fn adopted(&self, stage: StageId) -> Option<Version> {
+        self.known.lock().adopted.get(&stage).copied()
+    }
+
+    /// Remembers that a version adopted a stage.
+    pub fn remember_adopted(&self, stage: StageId, version: Version) {
+        self.known.lock().adopted.insert(stage, version);
+    }
+
+    /// About how much memory it takes.
+    pub fn bytes(&self) -> u64 {
+        const FIXED: usize = 500;
+        const STATUS: usize = 250;
+        let known = self.known.lock();
+        let tail = known.tail.as_ref().map_or(0, |tail| tail.bytes() * 4);
+        (FIXED + tail + known.statuses.len() * STATUS) as u64
+    }
+}

@@ -1,0 +1,261 @@
+//! The trees that a server remembers, and how it looks at them again.
+
+use std::{hash::RandomState, sync::Arc};
+
+use jobtracker_model::JobId;
+use quick_cache::{
+    OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use super::{
+    cluster::Cluster,
+    failure, keys,
+    open::stage_key,
+    redo::{Name, Redo},
+    tail::Tail,
+    tree::Tree,
+};
+use crate::{Origin, Result, StageId, Version};
+
+/// Looks at a log that moves on while it is being looked at; each time it has.
+const LOOKS: usize = 100;
+/// Trees without jobs that are remembered.
+const EMPTY: usize = 1_000;
+/// Memory that the place of one job takes, about.
+const PLACE_BYTES: u64 = 200;
+
+/// Where a job is kept. Never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub origin: Origin,
+    pub stage: i64,
+}
+
+/// A tree with what it weighed when that was last asked.
+#[derive(Clone)]
+struct Weighed {
+    tree: Arc<Tree>,
+    bytes: u64,
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<JobId, Weighed> for Weight {
+    fn weight(&self, _: &JobId, tree: &Weighed) -> u64 {
+        tree.bytes
+    }
+}
+
+/// The trees that a server remembers.
+pub struct Trees {
+    pub cluster: Arc<Cluster>,
+    trees: Cache<JobId, Weighed, Weight, RandomState>,
+    places: Cache<JobId, Place>,
+    /// Trees that have a head and no jobs, because somebody had to stop one that was to be created;
+    /// with the names of what stands.
+    empty: Cache<JobId, Uuid>,
+}
+
+type TailRow = (
+    i8,
+    i64,
+    Option<i64>,
+    Option<Uuid>,
+    Option<i64>,
+    Option<Vec<u8>>,
+    Option<i32>,
+);
+
+impl Trees {
+    pub fn new(cluster: Arc<Cluster>, bytes: u64) -> Self {
+        // One shard: a tree may take a good part of the whole.
+        let options = OptionsBuilder::new()
+            .shards(1)
+            .estimated_items_capacity((bytes / 2_000).max(1) as usize)
+            .weight_capacity(bytes.max(1))
+            .build()
+            .expect("all that has to be said is said");
+        let (hasher, cycle) = (RandomState::new(), DefaultLifecycle::default());
+        let trees = Cache::with_options(options, Weight, hasher, cycle);
+        let places = Cache::new((bytes / 4 / PLACE_BYTES).max(1_000) as usize);
+        Self { cluster, trees, places, empty: Cache::new(EMPTY) }
+    }
+
+    /// What is remembered of a tree.
+    pub fn tree(&self, root: JobId) -> Arc<Tree> {
+        let new = || -> std::result::Result<_, std::convert::Infallible> {
+            Ok(self.weighed(&Arc::new(Tree::new(root))))
+        };
+        match self.trees.get_or_insert_with(&root, new) {
+            Ok(weighed) => weighed.tree,
+            Err(never) => match never {},
+        }
+    }
+
+    /// Takes notice of how large a tree has become.
+    pub fn weigh(&self, tree: &Arc<Tree>) {
+        // Replaced only if it is still there: another one may have taken its place.
+        let _ = self.trees.replace(tree.root, self.weighed(tree), false);
+    }
+
+    /// The largest of all is kept, too, for it is the one that is worked on: none counts for more
+    /// than a quarter.
+    fn weighed(&self, tree: &Arc<Tree>) -> Weighed {
+        let bytes = tree.bytes().min(self.trees.capacity() / 4);
+        Weighed { tree: Arc::clone(tree), bytes }
+    }
+
+    /// The runtime on which the store was opened.
+    pub fn runtime(&self) -> &Handle {
+        self.cluster.runtime()
+    }
+
+    /// Numbers for the metrics page.
+    pub fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let trees = "Trees whose logs are remembered";
+        let bytes = "Memory of remembered trees in bytes, about";
+        vec![
+            ("store_trees", trees, self.trees.len() as u64),
+            ("store_tree_bytes", bytes, self.trees.weight()),
+        ]
+    }
+
+    /// Where a job is, if this server remembers it.
+    pub fn place(&self, id: JobId) -> Option<Place> {
+        self.places.get(&id)
+    }
+
+    /// Remembers where a job that is visible is kept.
+    pub fn remember_place(&self, id: JobId, place: Place) {
+        self.places.insert(id, place);
+    }
+
+    /// The name of what stands in a tree without jobs, if this server knows of one.
+    pub fn empty(&self, root: JobId) -> Option<Uuid> {
+        self.empty.get(&root)
+    }
+
+    /// Remembers what stands in a tree without jobs.
+    pub fn remember_empty(&self, root: JobId, cid: Uuid) {
+        self.empty.insert(root, cid);
+    }
+
+    /// The tail of a tree's log as it is now; none when there is no such tree.
+    ///
+    /// What was acknowledged before this call is in it.
+    pub async fn look(&self, tree: &Arc<Tree>) -> Result<Option<Arc<Tail>>> {
+        let root = keys::number(tree.root);
+        for _ in 0..LOOKS {
+            let known = tree.tail();
+            let from = match &known {
+                Some(tail) => tail.version,
+                None => match self.applied(root).await? {
+                    Some(applied) => applied,
+                    None => return Ok(None),
+                },
+            };
+            let statement = &self.cluster.statements.tail;
+            let rows: Vec<TailRow> = self.cluster.rows(statement, (root, from as i64)).await?;
+            if let Some(seen) = self.assemble(tree, known.as_deref(), from, rows).await? {
+                if known.is_none() {
+                    self.weigh(tree);
+                }
+                return Ok(Some(seen));
+            }
+        }
+        Err(failure::asking("the log of a tree moves on too fast to be read"))
+    }
+
+    /// Up to where a tree is in the other tables; none when there is no such tree.
+    async fn applied(&self, root: i64) -> Result<Option<Version>> {
+        let statements = &self.cluster.statements;
+        let row: Option<(Option<i64>,)> = self.cluster.row(&statements.applied, (root,)).await?;
+        if let Some((Some(applied),)) = row {
+            return Ok(Some(applied as Version));
+        }
+        let head: Option<(Option<i64>, Option<Uuid>)> =
+            self.cluster.row(&statements.head, (root,)).await?;
+        Ok(head.map(|_| 0))
+    }
+
+    /// Puts what was read behind what is known. None when something is missing between them: it was
+    /// applied meanwhile, and has gone.
+    async fn assemble(
+        &self,
+        tree: &Arc<Tree>,
+        known: Option<&Tail>,
+        from: Version,
+        rows: Vec<TailRow>,
+    ) -> Result<Option<Arc<Tail>>> {
+        let (mut head, mut applied, mut redos) = (None, 0, Vec::new());
+        for (kind, id, version, cid, stamp, body, parts) in rows {
+            let version = version.unwrap_or(0) as Version;
+            match (kind, cid) {
+                (keys::tree::HEAD, Some(cid)) => head = Some((version, cid)),
+                (keys::tree::APPLIED, _) => applied = version,
+                (keys::tree::REDO, Some(cid)) => {
+                    let (version, stamp) = (id as Version, stamp.unwrap_or(0));
+                    let name = Name { version, cid, stamp, parted: parts.is_some() };
+                    redos.push((name, body.unwrap_or_default(), parts.unwrap_or(0)));
+                }
+                _ => return Err(failure::reading("a row of a log is of no known kind")),
+            }
+        }
+        let Some((version, cid)) = head else {
+            return Err(failure::reading("a log has no head"));
+        };
+        let begins = redos.first().map_or(version, |(name, ..)| name.version - 1);
+        let follows = begins == from;
+        if !follows && begins > applied {
+            return Ok(None);
+        }
+        let mut all: Vec<Arc<Redo>> = Vec::new();
+        if follows && let Some(known) = known {
+            all.extend(known.redos.iter().filter(|redo| redo.version > applied).cloned());
+        }
+        for (name, body, parts) in redos {
+            let Some(body) = self.whole(name, body, parts).await? else { return Ok(None) };
+            all.push(Arc::new(Redo::read(name, &body)?));
+        }
+        let tail = Tail { root: tree.root, version, cid, applied, redos: all };
+        Ok(Some(tree.advance(tail)))
+    }
+
+    /// The body of an entry, put together from its parts if it has some. None when they have gone.
+    async fn whole(&self, name: Name, body: Vec<u8>, parts: i32) -> Result<Option<Vec<u8>>> {
+        let mut body = body;
+        for part in 0..parts {
+            let statement = &self.cluster.statements.part;
+            let row: Option<(Vec<u8>,)> = self.cluster.row(statement, (name.cid, part)).await?;
+            let Some((bytes,)) = row else { return Ok(None) };
+            body.extend_from_slice(&bytes);
+        }
+        Ok(Some(body))
+    }
+
+    /// The version that adopted a stage of a tree, if one has; asked for once.
+    pub async fn adopted(&self, tree: &Tree, stage: StageId) -> Result<Option<Version>> {
+        if let Some(version) = tree.adopted(stage) {
+            return Ok(Some(version));
+        }
+        let mark = self.mark(tree.root, stage).await?;
+        let Some(version) = mark.and_then(|mark| u64::try_from(mark).ok()) else { return Ok(None) };
+        tree.remember_adopted(stage, version);
+        Ok(Some(version))
+    }
+
+    /// The mark of a stage of a tree: the version that adopted it, or [`REVOKED`].
+    pub async fn mark(&self, root: JobId, stage: StageId) -> Result<Option<i64>> {
+        let statement = &self.cluster.statements.mark;
+        let key = (keys::number(root), stage_key(stage.0));
+        let row: Option<(Option<i64>,)> = self.cluster.row(statement, key).await?;
+        Ok(row.and_then(|(mark,)| mark))
+    }
+}
+
+/// The mark of a stage that may not be adopted any more.
+pub const REVOKED: i64 = -1;

@@ -1,0 +1,158 @@
+//! Sent commits and the verdicts on their trees.
+//!
+//! That a tree was applied is a row of its commit, so it is in the log of the tree first. A claim
+//! in the table of verdicts, written before, says in which logs to look. Refusals are plain rows
+//! beside them, and count only where the tree was not applied.
+
+mod forget;
+mod standing;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use jobtracker_model::{JobId, Timestamp, commit::CommitId};
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{
+    checkpoint::Checkpoints,
+    cluster::Cluster,
+    connect,
+    keys::{self, listing, verdict},
+    snapshot::Moment,
+    trees::Trees,
+};
+use crate::{CommitRow, Result, VerdictRow, coding};
+
+/// How long it is taken for granted that an hour is listed. When it is forgotten it is taken off
+/// the list, by any server.
+const NOTED: Duration = Duration::from_secs(60);
+/// Hours that are remembered.
+const HOURS: usize = 1_000;
+/// Where the conclusion stands.
+const NO_ROOT: i64 = 0;
+/// What a row takes beyond its body, about.
+const ROW_BYTES: usize = 120;
+
+/// Sent commits.
+pub struct Verdicts {
+    cluster: Arc<Cluster>,
+    trees: Arc<Trees>,
+    checkpoints: Arc<Checkpoints>,
+    /// Hours of sendings, and when they were listed.
+    noted: Mutex<HashMap<i64, Instant>>,
+    /// The timestamp of the last row that was written here.
+    stamp: AtomicI64,
+}
+
+/// Kind, version and body.
+type KindRow = (i8, Option<i64>, Option<Vec<u8>>);
+
+impl Verdicts {
+    pub fn new(cluster: Arc<Cluster>, trees: Arc<Trees>, checkpoints: Arc<Checkpoints>) -> Self {
+        let (noted, stamp) = (Mutex::default(), AtomicI64::new(0));
+        Self { cluster, trees, checkpoints, noted, stamp }
+    }
+
+    /// Lists a sending, by the time of which it is forgotten.
+    pub async fn note_sending(&self, commit: &CommitId, time: Timestamp) -> Result<()> {
+        let (put, hour) = (&self.cluster.statements.put_entry, keys::hour(time));
+        let is_noted = self.noted.lock().get(&hour).is_some_and(|at| at.elapsed() < NOTED);
+        if !is_noted {
+            let now = Instant::now();
+            self.cluster.write(put, (listing::SENDING_HOURS, 0_i64, hour, "")).await?;
+            let mut noted = self.noted.lock();
+            if noted.len() >= HOURS {
+                noted.clear();
+            }
+            noted.insert(hour, now);
+        }
+        let entry = (listing::SENDINGS, hour, time.millis(), commit.as_str());
+        self.cluster.write(put, entry).await
+    }
+
+    /// Says that a tree may be about to be applied, so that its log has the verdict.
+    pub async fn note_applied(&self, commit: &CommitId, root: JobId) -> Result<()> {
+        // Not above the stamp of the log's entry: the row that a checkpoint makes of it stays.
+        let stamp = connect::now_millis() * 1_000;
+        let row = (commit.as_str(), keys::number(root), stamp);
+        self.cluster.write(&self.cluster.statements.claim_verdict, row).await
+    }
+
+    /// The next timestamp, so that of two rows of this server the later stays.
+    fn stamp(&self) -> i64 {
+        let now = connect::now_millis() * 1_000;
+        let last = self
+            .stamp
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last + 1)));
+        now.max(last.unwrap_or_else(|last| last) + 1)
+    }
+
+    /// Writes verdicts on refused trees, then that the commit is complete.
+    pub async fn conclude(&self, row: CommitRow, refused: Vec<VerdictRow>) -> Result<()> {
+        let commit = &row.outcome.id;
+        let times: BTreeSet<Timestamp> =
+            refused.iter().map(|row| row.time).chain([row.time]).collect();
+        for time in times {
+            self.note_sending(commit, time).await?;
+        }
+        let (put, sent) = (&self.cluster.statements.put_verdict, commit.as_str());
+        let stamp = self.stamp();
+        let mut rows = Vec::with_capacity(refused.len());
+        for row in &refused {
+            let (root, body) = (keys::number(row.verdict.root), encoded(row)?);
+            rows.push((body.len() + ROW_BYTES, (sent, root, verdict::REFUSED, 0_i64, body, stamp)));
+        }
+        self.cluster.write_rows(put, rows).await?;
+        let body = encoded(&row)?;
+        let stamp = self.stamp();
+        self.cluster.write(put, (sent, NO_ROOT, verdict::CONCLUDED, 0_i64, body, stamp)).await
+    }
+
+    /// A sent commit, if it has been concluded.
+    pub async fn get_commit(&self, commit: &CommitId) -> Result<Option<CommitRow>> {
+        let rows = self.rows(commit, NO_ROOT).await?;
+        let body = rows.into_iter().find_map(|(kind, _, body)| match kind {
+            verdict::CONCLUDED => body,
+            _ => None,
+        });
+        body.map(|body| coding::decode("concluded commit", &body)).transpose()
+    }
+
+    async fn rows(&self, commit: &CommitId, root: i64) -> Result<Vec<KindRow>> {
+        self.cluster.rows(&self.cluster.statements.verdict, (commit.as_str(), root)).await
+    }
+
+    /// The verdict at that moment that a tree was applied, if it was.
+    pub async fn applied(&self, moment: &Moment, commit: &CommitId) -> Result<Option<VerdictRow>> {
+        if let Some(row) = moment.tail.verdict(commit) {
+            return Ok(Some(row.clone()));
+        }
+        if moment.is_in_tail() {
+            return Ok(None);
+        }
+        let rows = self.rows(commit, keys::number(moment.tail.root)).await?;
+        for (kind, version, body) in rows {
+            if let (verdict::APPLIED, Some(body)) = (kind, body) {
+                if !moment.is_past(version) {
+                    return Err(moment.stale());
+                }
+                return coding::decode("verdict", &body).map(Some);
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn encoded<T: Serialize>(row: &T) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    coding::encode(row, &mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,184 @@
+//! Forgetting what was sent long ago.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jobtracker_model::{JobId, Timestamp, commit::CommitId};
+
+use super::{NO_ROOT, Verdicts, standing::Row};
+use crate::{
+    Result, VerdictRow,
+    scylla::{
+        connect,
+        keys::{self, listing, verdict},
+        places::{READS_AT_ONCE, Several},
+    },
+};
+
+/// Sendings that are forgotten together.
+const SENDINGS: usize = 100;
+/// A claim that is older than this and has no verdict is of a commit that never came true. How long
+/// a commit may take is a matter of seconds.
+const VAIN: Duration = Duration::from_secs(3600);
+/// What the key of a verdict takes, about.
+const KEY_BYTES: usize = 40;
+
+type ListedRow = (i64, String, Option<Vec<u8>>);
+
+/// A sending and its place in the list.
+struct Sending {
+    time: Timestamp,
+    commit: CommitId,
+}
+
+impl Verdicts {
+    /// Forgets what was sent before that time, oldest first, up to `limit` sendings.
+    pub async fn forget_commits(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        let mut forgotten = 0;
+        let mut behind = i64::MIN;
+        while forgotten < limit {
+            let key = (listing::SENDING_HOURS, 0_i64, behind, "~");
+            let hours: Vec<ListedRow> =
+                self.cluster.rows(&self.cluster.statements.listed, key).await?;
+            let Some((last, ..)) = hours.last() else { break };
+            behind = *last;
+            for (hour, ..) in hours {
+                if hour > keys::hour(before) || forgotten >= limit {
+                    return Ok(forgotten);
+                }
+                forgotten += self.forget_hour(hour, before, limit - forgotten).await?;
+            }
+        }
+        Ok(forgotten)
+    }
+
+    async fn forget_hour(&self, hour: i64, before: Timestamp, limit: usize) -> Result<usize> {
+        let mut forgotten = 0;
+        while forgotten < limit {
+            let due = self.due(hour, before, (limit - forgotten).min(SENDINGS)).await?;
+            let Some(last) = due.last() else {
+                if hour < keys::hour(before) {
+                    self.end_hour(hour).await?;
+                }
+                break;
+            };
+            let last = last.time.millis();
+            for sending in &due {
+                self.forget_sending(sending).await?;
+            }
+            self.unlist(hour, &due, last).await?;
+            forgotten += due.len();
+        }
+        Ok(forgotten)
+    }
+
+    /// The oldest sendings of an hour that are old enough.
+    async fn due(&self, hour: i64, before: Timestamp, most: usize) -> Result<Vec<Sending>> {
+        let key = (listing::SENDINGS, hour, i64::MIN, "");
+        let rows: Vec<ListedRow> = self.cluster.rows(&self.cluster.statements.listed, key).await?;
+        let sending = |(time, commit, _): ListedRow| {
+            let (time, commit) = (Timestamp::from_millis(time)?, commit.parse().ok()?);
+            Some(Sending { time, commit })
+        };
+        let rows = rows.into_iter().filter_map(sending);
+        Ok(rows.take_while(|sending| sending.time < before).take(most).collect())
+    }
+
+    /// Takes sendings off their list. Most of them by one range, which leaves less behind than so
+    /// many rows; nobody lists anything that old any more.
+    async fn unlist(&self, hour: i64, sendings: &[Sending], last: i64) -> Result<()> {
+        let statements = &self.cluster.statements;
+        let range = (listing::SENDINGS, hour, last);
+        self.cluster.write(&statements.drop_listed_before, range).await?;
+        let latest = sendings.iter().filter(|sending| sending.time.millis() == last);
+        let entry = |sending: &Sending| {
+            (KEY_BYTES, (listing::SENDINGS, hour, last, sending.commit.to_string()))
+        };
+        self.cluster.write_rows(&statements.drop_listing, latest.map(entry).collect()).await
+    }
+
+    /// Takes an hour that has nothing in it any more off the list.
+    async fn end_hour(&self, hour: i64) -> Result<()> {
+        let statements = &self.cluster.statements;
+        let entry = (listing::SENDING_HOURS, 0_i64, hour, "");
+        self.noted.lock().remove(&hour);
+        self.cluster.write(&statements.drop_listing, entry).await?;
+        // Somebody may have listed something there meanwhile.
+        let key = (listing::SENDINGS, hour, i64::MIN, "");
+        let rows: Vec<ListedRow> = self.cluster.rows(&statements.listed, key).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.cluster.write(&statements.put_entry, entry).await
+    }
+
+    /// Removes verdicts and the conclusion of that time and older ones: what was sent again later
+    /// stays.
+    async fn forget_sending(&self, sending: &Sending) -> Result<()> {
+        let Sending { time, commit } = sending;
+        let mut after = None;
+        loop {
+            let (rows, goes_on) = self.page(commit, after).await?;
+            after = rows.last_key_value().map(|(root, _)| *root);
+            let mut reads: Several<'_, Vec<(JobId, i8)>> = Vec::new();
+            for (root, row) in rows {
+                reads.push(Box::pin(self.old(commit, root, row, *time)));
+            }
+            let old = stream::iter(reads).buffered(READS_AT_ONCE);
+            let old: Vec<Vec<(JobId, i8)>> = old.try_collect().await?;
+            let key = |(root, kind)| (KEY_BYTES, (commit.as_str(), keys::number(root), kind));
+            let rows = old.into_iter().flatten().map(key).collect();
+            self.cluster.write_rows(&self.cluster.statements.drop_verdict, rows).await?;
+            if !goes_on {
+                break;
+            }
+        }
+        if self.get_commit(commit).await?.is_some_and(|row| row.time <= *time) {
+            let key = (commit.as_str(), NO_ROOT, verdict::CONCLUDED);
+            self.cluster.write(&self.cluster.statements.drop_verdict, key).await?;
+        }
+        Ok(())
+    }
+
+    /// Which rows on a tree go with a sending of that time.
+    async fn old(
+        &self,
+        commit: &CommitId,
+        root: JobId,
+        row: Row,
+        time: Timestamp,
+    ) -> Result<Vec<(JobId, i8)>> {
+        let is_old = |row: &VerdictRow| row.time <= time;
+        // What is to stay is left in the log too.
+        if row.applied.as_ref().is_some_and(|row| !is_old(row)) {
+            return Ok(refused_if(root, row.refused.as_ref().is_some_and(is_old)));
+        }
+        let row = self.settled(commit, root, row).await?;
+        match &row.applied {
+            // A refusal that came too late never counted.
+            Some(applied) if is_old(applied) => {
+                Ok(vec![(root, verdict::APPLIED), (root, verdict::REFUSED)])
+            }
+            None if row.is_claimed && self.is_vain(commit, root).await? => {
+                let mut old = refused_if(root, row.refused.as_ref().is_some_and(is_old));
+                old.push((root, verdict::APPLIED));
+                Ok(old)
+            }
+            _ => Ok(refused_if(root, row.refused.as_ref().is_some_and(is_old))),
+        }
+    }
+
+    /// Whether a claim without a verdict is too old for the verdict to come.
+    async fn is_vain(&self, commit: &CommitId, root: JobId) -> Result<bool> {
+        let statement = &self.cluster.statements.verdict_claimed;
+        let row: Option<(Option<i64>,)> =
+            self.cluster.row(statement, (commit.as_str(), keys::number(root))).await?;
+        let written = row.and_then(|(written,)| written);
+        let now = connect::now_millis() * 1_000;
+        Ok(written.is_some_and(|written| now - written > VAIN.as_micros() as i64))
+    }
+}
+
+fn refused_if(root: JobId, is_old: bool) -> Vec<(JobId, i8)> {
+    if is_old { vec![(root, verdict::REFUSED)] } else { Vec::new() }
+}

@@ -1,0 +1,143 @@
+//! Which verdicts stand.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jobtracker_model::{JobId, commit::CommitId};
+
+use super::{KindRow, Verdicts};
+use crate::{
+    Listed, Result, VerdictRow, VerdictsQuery, coding,
+    scylla::{
+        keys::{self, verdict},
+        places::{READS_AT_ONCE, Several},
+        snapshot::Moment,
+    },
+    view::page::{Page, verdict_bytes},
+};
+
+/// Rows in one answer.
+const LISTED: usize = 500;
+
+/// What the table has on one tree of a commit.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(super) struct Row {
+    /// Whether its log may have a verdict.
+    pub is_claimed: bool,
+    /// That it was applied, as a checkpoint wrote it.
+    pub applied: Option<VerdictRow>,
+    pub refused: Option<VerdictRow>,
+}
+
+type RootRow = (i64, i8, Option<i64>, Option<Vec<u8>>);
+
+impl Row {
+    fn add(&mut self, kind: i8, body: Option<Vec<u8>>) -> Result<()> {
+        let row = body.map(|body| coding::decode("verdict", &body)).transpose()?;
+        match kind {
+            verdict::APPLIED => (self.is_claimed, self.applied) = (true, row),
+            verdict::REFUSED => self.refused = row,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn of(rows: Vec<KindRow>) -> Result<Self> {
+        let mut all = Self::default();
+        for (kind, _, body) in rows {
+            all.add(kind, body)?;
+        }
+        Ok(all)
+    }
+}
+
+impl Verdicts {
+    /// Verdicts on the trees of a sent commit, by root.
+    pub async fn list_verdicts(&self, query: VerdictsQuery) -> Result<Listed<VerdictRow, JobId>> {
+        let VerdictsQuery { commit, mut after, limit } = query;
+        let mut page = Page::new(limit);
+        loop {
+            let (rows, goes_on) = self.page(&commit, after).await?;
+            after = rows.last_key_value().map(|(root, _)| *root);
+            let mut reads: Several<'_, Option<VerdictRow>> = Vec::new();
+            for (root, row) in rows {
+                reads.push(Box::pin(self.standing(&commit, root, row)));
+            }
+            let mut standing = stream::iter(reads).buffered(READS_AT_ONCE);
+            while let Some(row) = standing.try_next().await? {
+                let Some(row) = row else { continue };
+                if page.look(row.verdict.root).is_break() {
+                    return Ok(page.finish());
+                }
+                let bytes = verdict_bytes(&row);
+                page.take(row, bytes);
+            }
+            if !goes_on {
+                return Ok(page.finish());
+            }
+        }
+    }
+
+    /// What the table has on trees of a commit behind one of them, and whether it may have more.
+    pub(super) async fn page(
+        &self,
+        commit: &CommitId,
+        after: Option<JobId>,
+    ) -> Result<(BTreeMap<JobId, Row>, bool)> {
+        let key = (commit.as_str(), after.map_or(0, keys::number));
+        let rows: Vec<RootRow> = self.cluster.rows(&self.cluster.statements.verdicts, key).await?;
+        let goes_on = rows.len() >= LISTED;
+        let mut all: BTreeMap<JobId, Row> = BTreeMap::new();
+        for (root, kind, _, body) in rows {
+            let Some(root) = keys::id(root) else { continue };
+            all.entry(root).or_default().add(kind, body)?;
+        }
+        if goes_on && all.len() > 1 {
+            // The next page may have more on the last one.
+            all.pop_last();
+        }
+        Ok((all, goes_on))
+    }
+
+    async fn standing(
+        &self,
+        commit: &CommitId,
+        root: JobId,
+        row: Row,
+    ) -> Result<Option<VerdictRow>> {
+        if !row.is_claimed || row.applied.is_some() {
+            return Ok(row.applied.or(row.refused));
+        }
+        let Some(moment) = Moment::now(&self.trees, root).await? else { return Ok(row.refused) };
+        if let Some(applied) = moment.tail.verdict(commit) {
+            return Ok(Some(applied.clone()));
+        }
+        // A checkpoint may have written it since.
+        let row = Row::of(self.rows(commit, keys::number(root)).await?)?;
+        Ok(row.applied.or(row.refused))
+    }
+
+    /// That a tree was applied, brought out of its log if it is still there.
+    pub(super) async fn settled(&self, commit: &CommitId, root: JobId, row: Row) -> Result<Row> {
+        if !row.is_claimed {
+            return Ok(row);
+        }
+        let tree = self.trees.tree(root);
+        let tail = self.trees.look(&tree).await?;
+        if tail.is_some_and(|tail| tail.verdict(commit).is_some()) {
+            self.checkpoints.whole(&tree).await?;
+        }
+        Row::of(self.rows(commit, keys::number(root)).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_is_no_verdict() {
+        let row = Row::of(vec![(verdict::APPLIED, Some(0), None)]).unwrap();
+        assert_eq!(row, Row { is_claimed: true, ..Row::default() });
+    }
+}

@@ -1,0 +1,220 @@
+//! Jobs of one id that two trees create at once.
+
+use std::{sync::Arc, time::Duration};
+
+use jobtracker_model::JobId;
+use jobtracker_store::{
+    Error, Result, StageId, Store, TreeCommit,
+    conformance::{Aside, Forest},
+    scylla::ScyllaStore,
+};
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    faulty::put_aside,
+    proxy::Fault,
+    space::{COMMIT, Space, commit, commit_soon, compare, id, only, versions},
+};
+
+/// A store with a tree of its own, and what should be in that tree.
+struct Side {
+    store: Arc<ScyllaStore>,
+    root: u64,
+    forest: Forest,
+    stages: u64,
+}
+
+/// How a side creates a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Commit,
+    /// It puts the job aside before.
+    Stage,
+    /// It creates the job as the first of a tree, with the job that both want as its child.
+    NewTree,
+}
+
+impl Side {
+    async fn new(space: &Space, root: u64) -> Self {
+        let mut forest = Forest::default();
+        forest.root(root);
+        let store = space.open().await;
+        commit(&store, only(&mut forest)).await.unwrap();
+        Self { store, root, forest, stages: root << 32 }
+    }
+
+    /// What it wants to commit, and the forest after it.
+    fn wish(&self, wanted: JobId, way: Way) -> (TreeCommit, Forest) {
+        let mut forest = self.forest.clone();
+        let mut parent = self.root;
+        if way == Way::NewTree {
+            parent = self.root * 1_000_000 + wanted.get();
+            forest.root(parent);
+        }
+        forest.child(wanted.get(), parent);
+        (only(&mut forest), forest)
+    }
+
+    async fn try_once(&mut self, due: TreeCommit, way: Way) -> Result<()> {
+        if way != Way::Stage {
+            return commit(&self.store, due).await;
+        }
+        self.stages += 1;
+        let aside = Aside::new(self.stages, due, 1);
+        let done = match put_aside(&self.store, &aside).await {
+            Ok(()) => commit(&self.store, aside.commit).await,
+            refused => refused,
+        };
+        if done.is_err() {
+            self.store.discard(StageId(self.stages));
+        }
+        done
+    }
+
+    /// Tries until it has the job, or sees that somebody else has. Answers whether it has.
+    async fn create(&mut self, wanted: JobId, way: Way) -> bool {
+        for round in 0..60_u64 {
+            let (due, after) = self.wish(wanted, way);
+            match self.try_once(due, way).await {
+                Ok(()) => {
+                    self.forest = after;
+                    return true;
+                }
+                Err(Error::Stale { .. } | Error::Unavailable(_)) => {}
+                Err(error) => panic!("{way:?} of {wanted} in tree {}: {error}", self.root),
+            }
+            if self.store.get_job(wanted).await.unwrap().is_some() {
+                return false;
+            }
+            versions(&self.store, [id(self.root)]).await;
+            // Two that hinder each other may not go on in step.
+            sleep(Duration::from_millis(round * (3 + self.root * 4))).await;
+        }
+        panic!("{wanted} cannot be created in tree {} by {way:?}", self.root);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_two_trees_gets_the_job() {
+    let space = Space::new().await;
+    let (mut one, mut two) = (Side::new(&space, 1).await, Side::new(&space, 2).await);
+    let ways = [
+        (Way::Commit, Way::Commit),
+        (Way::Stage, Way::Commit),
+        (Way::Stage, Way::Stage),
+        (Way::NewTree, Way::Commit),
+        (Way::NewTree, Way::Stage),
+        (Way::NewTree, Way::NewTree),
+    ];
+    let mut wanted = 1_000;
+    let mut won = [0, 0];
+    for round in 0..4 {
+        for (mine, theirs) in ways {
+            wanted += 1;
+            let (mine, theirs) = if round % 2 == 0 { (mine, theirs) } else { (theirs, mine) };
+            let (first, second) =
+                tokio::join!(one.create(id(wanted), mine), two.create(id(wanted), theirs));
+            assert!(first != second, "{wanted} by {mine:?}, {theirs:?}: {first}, {second}");
+            won[usize::from(second)] += 1;
+        }
+    }
+    println!("won by one and by the other: {won:?}");
+    let mut all = one.forest.clone();
+    all.join(two.forest.clone());
+    let fresh = space.open().await;
+    compare(&[&one.store, &two.store, &fresh], &all).await;
+    for store in [one.store, two.store, fresh] {
+        store.close().await;
+    }
+}
+
+/// A commit is cut off between its claims and its condition, and arrives when its ids are taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_of_a_commit_that_is_cut_off_is_no_obstacle() {
+    let space = Space::new().await;
+    let proxy = space.proxy().await;
+    let dying = space.behind(&proxy, |options| options.resolve_timeout = Duration::ZERO).await;
+    let other = space.open().await;
+    let mut theirs = Forest::default();
+    theirs.root(1);
+    theirs.root(2);
+    for due in theirs.commits() {
+        commit(&other, due).await.unwrap();
+    }
+    // In a tree that is there, and in one that was to be created.
+    for number in [10, 20] {
+        let mut mine = theirs.clone();
+        if number == 20 {
+            mine.root(number);
+        }
+        mine.child(number + 1, if number == 20 { number } else { 1 });
+        proxy.inject(COMMIT, Fault::Hold, 1);
+        let answer = commit(&dying, only(&mut mine)).await;
+        assert!(matches!(answer, Err(Error::OutcomeUnknown(_))), "{answer:?}");
+        // Two others want it: neither has to wait for long, and one gets it.
+        theirs.child(number + 1, 2);
+        let due = only(&mut theirs);
+        timeout(Duration::from_secs(10), commit_soon(&other, due)).await.expect("it is blocked");
+        proxy.clear();
+        proxy.quiet().await;
+        compare(&[&other], &theirs).await;
+        let roots = [id(1), id(2)];
+        let found = versions(&other, roots.into_iter().chain([id(20)])).await;
+        assert_eq!(found, theirs.versions().collect(), "the late commit has come true");
+    }
+    // The tree that was not created may still be.
+    theirs.root(20);
+    commit_soon(&other, only(&mut theirs)).await;
+    let fresh = space.open().await;
+    compare(&[&fresh, &other], &theirs).await;
+    for store in [dying, other, fresh] {
+        store.close().await;
+    }
+}
+
+/// A server dies with a stage that was about to be adopted: nobody waits longer for its jobs than
+/// it may have been away, and the adoption that comes late does nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stage_of_a_dead_server_is_revoked() {
+    let space = Space::new().await;
+    let proxy = space.proxy().await;
+    let dying = space.behind(&proxy, |options| options.resolve_timeout = Duration::ZERO).await;
+    let other = space.open().await;
+    let mut theirs = Forest::default();
+    theirs.root(1);
+    theirs.root(2);
+    for due in theirs.commits() {
+        commit(&other, due).await.unwrap();
+    }
+    let mut mine = theirs.clone();
+    for child in 10..16 {
+        mine.child(child, 1);
+    }
+    let aside = Aside::new(7, only(&mut mine), 2);
+    put_aside(&dying, &aside).await.unwrap();
+    proxy.inject(COMMIT, Fault::Hold, 1);
+    let answer = commit(&dying, aside.commit).await;
+    assert!(matches!(answer, Err(Error::OutcomeUnknown(_))), "{answer:?}");
+
+    theirs.child(15, 2);
+    let due = only(&mut theirs);
+    let early = commit(&other, due.clone()).await;
+    assert!(matches!(early, Err(Error::Stale { .. })), "its server is still there: {early:?}");
+    assert_eq!(other.tidy().await.unwrap(), 0, "its server is still there");
+    space.forget_servers(&space.session().await).await;
+    commit_soon(&other, due).await;
+    proxy.clear();
+    proxy.quiet().await;
+    compare(&[&other], &theirs).await;
+    // One job of the stage was taken; the others can be had when somebody has tidied up.
+    assert_eq!(other.tidy().await.unwrap(), 1, "what was left");
+    for child in 10..15 {
+        theirs.child(child, 2);
+    }
+    commit_soon(&other, only(&mut theirs)).await;
+    let fresh = space.open().await;
+    compare(&[&fresh, &other], &theirs).await;
+    for store in [dying, other, fresh] {
+        store.close().await;
+    }
+}

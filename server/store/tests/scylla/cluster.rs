@@ -1,0 +1,57 @@
+//! Stores in keyspaces of their own.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use jobtracker_store::{
+    Store,
+    conformance::Fixture,
+    scylla::{ScyllaOptions, ScyllaStore, testing::Lent},
+};
+
+/// Opens each store in a keyspace of its own.
+pub struct Keyspaces {
+    tune: fn(&mut ScyllaOptions),
+    of: Mutex<HashMap<usize, (Arc<dyn Store>, Lent)>>,
+}
+
+impl Keyspaces {
+    pub fn new(tune: fn(&mut ScyllaOptions)) -> Self {
+        Self { tune, of: Mutex::default() }
+    }
+
+    async fn open_in(&self, lent: Lent) -> Arc<dyn Store> {
+        let mut options = lent.options.clone();
+        (self.tune)(&mut options);
+        let store: Arc<dyn Store> = Arc::new(ScyllaStore::open(&options).await.unwrap());
+        let mut of = self.of.lock().unwrap();
+        // A keyspace may be lent again when the test has let its store go.
+        of.retain(|_, (store, _)| Arc::strong_count(store) > 1);
+        of.insert(address(&store), (Arc::clone(&store), lent));
+        store
+    }
+}
+
+fn address(store: &Arc<dyn Store>) -> usize {
+    Arc::as_ptr(store).cast::<()>().addr()
+}
+
+#[async_trait]
+impl Fixture for Keyspaces {
+    const DURABLE: bool = true;
+
+    async fn open(&self) -> Arc<dyn Store> {
+        let lent = Lent::new().await;
+        self.open_in(lent).await
+    }
+
+    async fn reopen(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+        let (_, lent) = self.of.lock().unwrap().remove(&address(&store)).unwrap();
+        store.close().await;
+        drop(store);
+        self.open_in(lent).await
+    }
+}

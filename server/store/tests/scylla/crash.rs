@@ -1,0 +1,289 @@
+//! Servers that die between any two of their requests.
+//!
+//! A server does the same work again and again, in trees of its own each time, and each time it
+//! dies one request later. What it was told that it had done is there, and of what it was at either
+//! all or nothing; nothing of what it left is in the way of the others.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use jobtracker_model::{
+    State, Timestamp,
+    commit::{CommitId, CommitOutcome, Refusal, TreeVerdict},
+};
+use jobtracker_store::{
+    CommitRow, PageLimit, Result, Row, StageId, Store, VerdictRow, VerdictsQuery,
+    conformance::{Aside, Forest, compare_roots},
+    scylla::ScyllaStore,
+};
+
+use crate::{
+    faulty::put_aside,
+    leftovers,
+    proxy::Proxy,
+    space::{Space, commit, commit_soon, compare, id, only, versions},
+};
+
+/// After how many more requests the next server dies, as long as nobody has time for each number.
+const EVERY: usize = 11;
+
+/// What a server does until it dies.
+struct Work {
+    store: Arc<ScyllaStore>,
+    proxy: Proxy,
+    /// All its ids come behind this one.
+    base: u64,
+    /// What was acknowledged.
+    done: Forest,
+    /// What will be there if the commit comes true that it is at.
+    under_way: Option<Forest>,
+    /// Whether it has begun to conclude a commit that was sent, and whether it has done so.
+    concluding: (bool, bool),
+}
+
+impl Work {
+    async fn commit(&mut self, change: impl FnOnce(&mut Forest)) -> Result<()> {
+        self.commit_with(change, |_| {}).await
+    }
+
+    async fn commit_with(
+        &mut self,
+        change: impl FnOnce(&mut Forest),
+        add: impl FnOnce(&mut Vec<Row>),
+    ) -> Result<()> {
+        let mut after = self.done.clone();
+        change(&mut after);
+        let mut due = only(&mut after);
+        add(&mut due.rows);
+        self.under_way = Some(after);
+        commit(&self.store, due).await?;
+        self.proxy.quiet().await;
+        self.done = self.under_way.take().unwrap();
+        Ok(())
+    }
+
+    /// Puts jobs aside, and adopts them or throws them away.
+    async fn stage(&mut self, adopts: bool, change: impl FnOnce(&mut Forest)) -> Result<()> {
+        let mut after = self.done.clone();
+        change(&mut after);
+        let due = only(&mut after);
+        let aside = Aside::new(self.base * 100 + due.root.get() + u64::from(adopts), due, 2);
+        put_aside(&self.store, &aside).await?;
+        self.proxy.quiet().await;
+        if adopts {
+            self.under_way = Some(after);
+            commit(&self.store, aside.commit).await?;
+        } else {
+            self.store.discard(StageId(aside.id.0));
+        }
+        self.proxy.quiet().await;
+        self.done = self.under_way.take().unwrap_or_else(|| self.done.clone());
+        Ok(())
+    }
+
+    async fn run(&mut self) -> Result<()> {
+        let base = self.base;
+        self.commit(|forest| {
+            forest.root(base + 1);
+            forest.append(id(base + 1), &["the first line"]);
+            forest.attach(id(base + 1), "a", Some("text"));
+        })
+        .await?;
+        self.commit(|forest| (base + 2..base + 5).for_each(|child| forest.child(child, base + 1)))
+            .await?;
+        self.commit(|forest| {
+            forest.report(id(base + 2), State::Running, Some("on its way".into()));
+            forest.set_options(id(base + 1), Some("others".into()));
+        })
+        .await?;
+        // Too large for the conditional batch, and for the tail.
+        let line = "x".repeat(24_000);
+        self.commit(|forest| forest.append(id(base + 3), &[&*line; 3])).await?;
+        self.stage(true, |forest| {
+            for child in base + 10..base + 13 {
+                forest.child(child, base + 2);
+                forest.append(id(child), &["put aside"]);
+                forest.report(id(child), State::Faulted, None);
+            }
+        })
+        .await?;
+        self.commit(|forest| {
+            forest.report(id(base + 10), State::Running, None);
+            forest.attach(id(base + 1), "a", None);
+        })
+        .await?;
+        let in_vain = |forest: &mut Forest| {
+            for child in base + 20..base + 23 {
+                forest.child(child, base + 1);
+                forest.append(id(child), &["in vain"]);
+            }
+        };
+        self.stage(false, in_vain).await?;
+        self.commit(|forest| forest.append(id(base + 1), &["one more"])).await?;
+        self.stage(true, |forest| {
+            forest.root(base + 30);
+            (base + 31..base + 34).for_each(|child| forest.child(child, base + 30));
+        })
+        .await?;
+        self.sent().await
+    }
+
+    async fn sent(&mut self) -> Result<()> {
+        let root = self.base + 40;
+        let row = Row::Verdict { commit: name(self.base), row: verdict(root, false) };
+        self.commit_with(|forest| forest.root(root), |rows| rows.push(row)).await?;
+        self.concluding.0 = true;
+        let refused = vec![verdict(root + 1, true)];
+        self.store.conclude(conclusion(self.base), refused).await?;
+        self.proxy.quiet().await;
+        self.concluding.1 = true;
+        Ok(())
+    }
+}
+
+fn name(base: u64) -> CommitId {
+    format!("commit-{base}").parse().unwrap()
+}
+
+fn verdict(root: u64, refused: bool) -> VerdictRow {
+    let refusal = Refusal { position: 1, code: "cycle".into(), detail: "a cycle".into() };
+    let verdict = TreeVerdict {
+        root: id(root),
+        jobs: 1,
+        changes: 0,
+        repeated: 0,
+        blocked: 0,
+        blocked_changes: Vec::new(),
+        refusal: refused.then_some(refusal),
+    };
+    let time = Timestamp::from_millis(1_700_000_000_000).unwrap();
+    VerdictRow { verdict, checksum: root, time }
+}
+
+fn conclusion(base: u64) -> CommitRow {
+    let mut outcome = CommitOutcome::new(name(base));
+    let (applied, refused) = (verdict(base + 40, false), verdict(base + 41, true));
+    outcome.add(&applied.verdict);
+    outcome.add(&refused.verdict);
+    outcome.complete = true;
+    CommitRow { outcome, time: applied.time }
+}
+
+/// The others, and what they see.
+struct Others {
+    space: Space,
+    session: scylla::client::session::Session,
+    store: Arc<ScyllaStore>,
+    /// Everything that should be there.
+    all: Forest,
+}
+
+impl Others {
+    /// One server that dies after so many requests. Answers whether it dies at all.
+    async fn one(&mut self, requests: usize) -> bool {
+        let proxy = self.space.proxy().await;
+        let tune = |options: &mut jobtracker_store::scylla::ScyllaOptions| {
+            options.tail_versions = 4;
+            options.tail_bytes = 70_000;
+            options.request_timeout = Duration::from_secs(5);
+        };
+        let store = self.space.behind(&proxy, tune).await;
+        proxy.quiet().await;
+        proxy.die_after(requests);
+        let base = 1_000 * (requests as u64 + 1);
+        let (done, concluding) = (Forest::default(), (false, false));
+        let mut work =
+            Work { store, proxy: proxy.clone(), base, done, under_way: None, concluding };
+        let ended = tokio::select! {
+            biased;
+            () = proxy.died() => None,
+            ended = work.run() => Some(ended),
+        };
+        match ended {
+            Some(Ok(())) => {}
+            None | Some(Err(_)) if proxy.is_dead() => proxy.died().await,
+            other => panic!("after {requests} requests, nothing was in the way: {other:?}"),
+        }
+        let found = self.found(&work).await;
+        compare(&[&self.store], &found).await;
+        self.compare_verdicts(&work, &found).await;
+        self.go_on(&work, found).await;
+        proxy.is_dead()
+    }
+
+    /// What is there of a server's work: what was acknowledged, perhaps with one commit more.
+    async fn found(&self, work: &Work) -> Forest {
+        let roots = [1, 30, 40].map(|number| id(work.base + number));
+        let there = versions(&self.store, roots).await;
+        match &work.under_way {
+            Some(after) if after.versions().collect::<Vec<_>>() == Vec::from_iter(there) => {
+                after.clone()
+            }
+            _ => work.done.clone(),
+        }
+    }
+
+    async fn compare_verdicts(&self, work: &Work, found: &Forest) {
+        let (base, commit) = (work.base, name(work.base));
+        let query =
+            VerdictsQuery { commit: commit.clone(), after: None, limit: PageLimit::items(9) };
+        let mut verdicts = self.store.list_verdicts(query).await.unwrap().items;
+        let concluded = self.store.get_commit(&commit).await.unwrap();
+        let (begun, done) = work.concluding;
+        assert!(concluded.is_some() || !done, "a conclusion that was acknowledged");
+        assert!(concluded.is_none() || begun, "a conclusion before its time");
+        assert!(concluded.is_none_or(|concluded| concluded == conclusion(base)));
+        let refused = verdicts.pop_if(|row| !row.verdict.is_applied());
+        assert!(refused.is_some() || !done, "a refusal that was acknowledged");
+        assert!(refused.is_none_or(|row| begun && row == verdict(base + 41, true)));
+        let is_there = found.ids().any(|job| job == id(base + 40));
+        let due: Vec<_> = is_there.then(|| verdict(base + 40, false)).into_iter().collect();
+        assert_eq!(verdicts, due, "verdicts of tree {}", base + 40);
+    }
+
+    /// The others tidy up, take every id that was not used, and go on where it died.
+    async fn go_on(&mut self, work: &Work, found: Forest) {
+        self.space.forget_servers(&self.session).await;
+        self.store.tidy().await.unwrap();
+        assert_eq!(self.store.tidy().await.unwrap(), 0, "something is left to be tidied up");
+        let mut forest = found;
+        let there: BTreeSet<_> = forest.ids().collect();
+        for (root, _) in forest.versions().collect::<Vec<_>>() {
+            forest.append(root, &["by another"]);
+        }
+        let new_root = work.base + 90;
+        forest.root(new_root);
+        let numbers = [1..5, 10..13, 20..23, 30..34, 40..41].into_iter().flatten();
+        for number in numbers.map(|number| work.base + number) {
+            if !there.contains(&id(number)) {
+                forest.child(number, new_root);
+            }
+        }
+        for due in forest.commits() {
+            commit_soon(&self.store, due).await;
+        }
+        let refused = vec![verdict(work.base + 41, true)];
+        self.store.conclude(conclusion(work.base), refused).await.unwrap();
+        compare(&[&self.store], &forest).await;
+        self.all.join(forest);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_may_die_at_any_moment() {
+    let space = Space::new().await;
+    let (session, store) = (space.session().await, space.open().await);
+    let mut others = Others { space, session, store, all: Forest::default() };
+    let every = if std::env::var_os("JOBTRACKER_LONG").is_some() { 1 } else { EVERY };
+    let mut requests = 0;
+    while others.one(requests).await {
+        requests += every;
+    }
+    assert!(requests > 80, "{requests} requests are less than that work takes");
+    println!("the whole work takes up to {requests} requests");
+    // Without anything in memory.
+    let fresh = others.space.open().await;
+    compare_roots(Arc::clone(&fresh) as Arc<dyn Store>, &others.all).await;
+    leftovers::check(&others.session).await;
+    fresh.close().await;
+    others.store.close().await;
+}

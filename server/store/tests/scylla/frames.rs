@@ -1,0 +1,148 @@
+//! As much of version 4 of the protocol of Cassandra as the proxy has to know.
+
+use tokio::{io::AsyncReadExt, net::tcp::OwnedReadHalf};
+
+/// Version, flags, two bytes of the stream, what it is, and four of the length of the rest.
+const HEADER: usize = 9;
+
+const ERROR: u8 = 0x00;
+const RESULT: u8 = 0x08;
+const PREPARE: u8 = 0x09;
+const EXECUTE: u8 = 0x0a;
+const BATCH: u8 = 0x0d;
+
+/// The kind of result that names a prepared statement.
+const PREPARED: i32 = 4;
+
+/// A request or a reply.
+pub struct Frame {
+    pub bytes: Vec<u8>,
+}
+
+impl Frame {
+    /// The next frame; none when the connection has ended.
+    pub async fn read(from: &mut OwnedReadHalf) -> Option<Self> {
+        let mut bytes = vec![0; HEADER];
+        from.read_exact(&mut bytes).await.ok()?;
+        let length = u32::from_be_bytes(bytes[5..].try_into().unwrap()) as usize;
+        bytes.resize(HEADER + length, 0);
+        from.read_exact(&mut bytes[HEADER..]).await.ok()?;
+        Some(Self { bytes })
+    }
+
+    pub fn stream(&self) -> i16 {
+        i16::from_be_bytes([self.bytes[2], self.bytes[3]])
+    }
+
+    fn kind(&self) -> u8 {
+        self.bytes[4]
+    }
+
+    fn body(&self) -> Reader<'_> {
+        Reader(&self.bytes[HEADER..])
+    }
+
+    /// Whether it is a request that executes prepared statements.
+    pub fn executes(&self) -> bool {
+        matches!(self.kind(), EXECUTE | BATCH)
+    }
+
+    /// The names of the prepared statements that a request executes.
+    pub fn statements(&self) -> Vec<Vec<u8>> {
+        self.try_statements().expect("requests of the driver can be read")
+    }
+
+    fn try_statements(&self) -> Option<Vec<Vec<u8>>> {
+        let mut body = self.body();
+        match self.kind() {
+            EXECUTE => Some(vec![body.short_bytes()?]),
+            BATCH => {
+                body.take(1)?;
+                let mut found = Vec::new();
+                for _ in 0..body.short()? {
+                    match body.take(1)? {
+                        [0] => drop(body.long_bytes()?),
+                        _ => found.push(body.short_bytes()?),
+                    }
+                    for _ in 0..body.short()? {
+                        body.long_bytes()?;
+                    }
+                }
+                Some(found)
+            }
+            _ => Some(Vec::new()),
+        }
+    }
+
+    /// The statement that a request wants to be prepared.
+    pub fn prepares(&self) -> Option<String> {
+        let mut body = self.body();
+        if self.kind() != PREPARE {
+            return None;
+        }
+        String::from_utf8(body.long_bytes()?).ok()
+    }
+
+    /// The name that a reply gives to a statement that was prepared.
+    pub fn prepared(&self) -> Option<Vec<u8>> {
+        let mut body = self.body();
+        if self.kind() != RESULT || body.int()? != PREPARED {
+            return None;
+        }
+        body.short_bytes()
+    }
+
+    /// An error in the place of this reply: of a conditional write it is not known what became of
+    /// it.
+    pub fn no_quorum(self) -> Self {
+        const WRITE_TIMEOUT: i32 = 0x1100;
+        const LOCAL_SERIAL: u16 = 0x0009;
+        let message = b"no quorum has answered in time";
+        let mut body = Vec::new();
+        body.extend(WRITE_TIMEOUT.to_be_bytes());
+        body.extend((message.len() as u16).to_be_bytes());
+        body.extend(message);
+        body.extend(LOCAL_SERIAL.to_be_bytes());
+        // Of two copies that are needed one has answered.
+        body.extend(1_i32.to_be_bytes());
+        body.extend(2_i32.to_be_bytes());
+        body.extend(3_u16.to_be_bytes());
+        body.extend(b"CAS");
+        let mut bytes = self.bytes[..HEADER].to_vec();
+        bytes[1] = 0;
+        bytes[4] = ERROR;
+        bytes[5..].copy_from_slice(&(body.len() as u32).to_be_bytes());
+        bytes.extend(body);
+        Self { bytes }
+    }
+}
+
+/// Takes a body apart; none where it ends too early.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn short(&mut self) -> Option<u16> {
+        Some(u16::from_be_bytes(self.take(2)?.try_into().ok()?))
+    }
+
+    fn int(&mut self) -> Option<i32> {
+        Some(i32::from_be_bytes(self.take(4)?.try_into().ok()?))
+    }
+
+    fn short_bytes(&mut self) -> Option<Vec<u8>> {
+        let length = self.short()?;
+        Some(self.take(length.into())?.to_vec())
+    }
+
+    /// A negative length stands for nothing.
+    fn long_bytes(&mut self) -> Option<Vec<u8>> {
+        let length = usize::try_from(self.int()?).unwrap_or(0);
+        Some(self.take(length)?.to_vec())
+    }
+}

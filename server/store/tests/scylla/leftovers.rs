@@ -1,0 +1,44 @@
+//! What nobody needs any more, found by looking at whole tables.
+
+use std::collections::BTreeSet;
+
+use scylla::{client::session::Session, deserialize::row::DeserializeRow};
+use uuid::Uuid;
+
+async fn rows<R>(session: &Session, cql: &str) -> Vec<R>
+where
+    R: for<'row> DeserializeRow<'row, 'row>,
+{
+    let answer = session.query_unpaged(cql, ()).await.unwrap().into_rows_result().unwrap();
+    answer.rows::<R>().unwrap().map(Result::unwrap).collect()
+}
+
+/// Nothing is left of what has not come true.
+pub async fn check(session: &Session) {
+    let open: Vec<(String,)> =
+        rows(session, "SELECT key FROM listing WHERE list = 5 AND slot = 0").await;
+    assert!(open.is_empty(), "work that is still listed: {open:?}");
+    let cql = "SELECT slot, body FROM listing WHERE list = 6 ALLOW FILTERING";
+    let staged: Vec<(i64, Option<Vec<u8>>)> = rows(session, cql).await;
+    assert!(staged.is_empty(), "stages that are still listed: {staged:?}");
+
+    let cql = "SELECT cid, parts FROM tree WHERE kind = 1 ALLOW FILTERING";
+    let logged: Vec<(Uuid, Option<i32>)> = rows(session, cql).await;
+    let needed: BTreeSet<Uuid> = logged.into_iter().map(|(cid, _)| cid).collect();
+    let parts: Vec<(Uuid,)> = rows(session, "SELECT DISTINCT cid FROM part").await;
+    let parts: Vec<_> = parts.iter().filter(|(cid,)| !needed.contains(cid)).collect();
+    assert!(parts.is_empty(), "parts of what is in no log: {parts:?}");
+
+    let cql = "SELECT id, version FROM tree WHERE kind = 0 ALLOW FILTERING";
+    let marks: Vec<(i64, i64)> = rows(session, cql).await;
+    let adopted: BTreeSet<i64> =
+        marks.into_iter().filter(|(_, version)| *version >= 0).map(|(stage, _)| stage).collect();
+    assert!(!adopted.is_empty(), "no stage was adopted at all");
+    for table in ["job", "origin", "history", "detail"] {
+        let cql = format!("SELECT id, stage FROM {table}");
+        let mut found: Vec<(i64, i64)> = rows(session, &cql).await;
+        assert!(found.iter().any(|(_, stage)| adopted.contains(stage)), "no stage in {table}");
+        found.retain(|(_, stage)| *stage != 0 && !adopted.contains(stage));
+        assert!(found.is_empty(), "table {table} has rows of dead stages: {found:?}");
+    }
+}

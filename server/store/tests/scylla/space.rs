@@ -1,0 +1,117 @@
+//! One keyspace for several stores, some of them behind proxies.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use jobtracker_model::JobId;
+use jobtracker_store::{
+    Error, Result, Store, TreeCommit, Version, Wanted,
+    conformance::{Forest, compare_trees},
+    scylla::{ScyllaOptions, ScyllaStore, testing::Lent},
+};
+use scylla::client::{session::Session, session_builder::SessionBuilder};
+use tokio::time::sleep;
+
+use crate::proxy::Proxy;
+
+/// What every commit of a tree writes in its conditional batch, and nothing else does.
+pub const COMMIT: &str = "INSERT INTO tree (root, kind, id, cid, stamp, body, parts)";
+
+pub fn id(number: u64) -> JobId {
+    JobId::new(number).unwrap()
+}
+
+/// A keyspace with the stores that a test opens.
+pub struct Space {
+    lent: Lent,
+}
+
+impl Space {
+    pub async fn new() -> Self {
+        Self { lent: Lent::new().await }
+    }
+
+    /// A store that sees the cluster as it is.
+    pub async fn open(&self) -> Arc<ScyllaStore> {
+        self.open_with(|_| {}).await
+    }
+
+    pub async fn open_with(&self, tune: impl FnOnce(&mut ScyllaOptions)) -> Arc<ScyllaStore> {
+        let mut options = ScyllaOptions { migrate: false, ..self.lent.options.clone() };
+        tune(&mut options);
+        Arc::new(ScyllaStore::open(&options).await.unwrap())
+    }
+
+    pub async fn proxy(&self) -> Proxy {
+        Proxy::to(&self.lent.options.nodes[0]).await
+    }
+
+    /// A store that sees the cluster through a proxy, and does not wait long.
+    pub async fn behind(
+        &self,
+        proxy: &Proxy,
+        tune: impl FnOnce(&mut ScyllaOptions),
+    ) -> Arc<ScyllaStore> {
+        let quick = |options: &mut ScyllaOptions| {
+            options.nodes = vec![proxy.address.clone()];
+            options.connections_per_node = 1;
+            options.request_timeout = Duration::from_millis(700);
+            options.resolve_timeout = Duration::from_secs(6);
+            tune(options);
+        };
+        self.open_with(quick).await
+    }
+
+    pub async fn session(&self) -> Session {
+        let ScyllaOptions { nodes, keyspace, .. } = &self.lent.options;
+        SessionBuilder::new().known_nodes(nodes).use_keyspace(keyspace, true).build().await.unwrap()
+    }
+
+    /// Lets every server count as gone that has said that it is there, without the wait.
+    pub async fn forget_servers(&self, session: &Session) {
+        let cql = "DELETE FROM listing WHERE list = 7 AND slot = 0";
+        session.query_unpaged(cql, ()).await.unwrap();
+    }
+}
+
+/// Commits one tree.
+pub async fn commit(store: &ScyllaStore, commit: TreeCommit) -> Result<()> {
+    store.commit(vec![commit]).await.remove(0)
+}
+
+/// Commits one tree, whatever has become of claims on its jobs. Load and try again: that is what
+/// whoever hears of a stale tree does.
+pub async fn commit_soon(store: &ScyllaStore, due: TreeCommit) {
+    const TRIES: usize = 40;
+    for _ in 0..TRIES {
+        match commit(store, due.clone()).await {
+            Ok(()) => return,
+            Err(Error::Stale { .. }) => drop(versions(store, [due.root]).await),
+            Err(error) => panic!("a commit that was due: {error}"),
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    panic!("tree {} stays stale", due.root);
+}
+
+/// The only commit that a forest has to make.
+pub fn only(forest: &mut Forest) -> TreeCommit {
+    let mut commits = forest.commits();
+    assert_eq!(commits.len(), 1, "trees that were changed");
+    commits.remove(0)
+}
+
+/// The versions of these trees; of those that are not there none.
+pub async fn versions(
+    store: &ScyllaStore,
+    roots: impl IntoIterator<Item = JobId>,
+) -> BTreeMap<JobId, Version> {
+    let wanted = Wanted { paths: roots.into_iter().collect(), ..Wanted::default() };
+    store.load(wanted).await.unwrap().versions.into_iter().collect()
+}
+
+/// Everything is as it should be, whichever store is asked; how often a tree was committed to, too.
+pub async fn compare(stores: &[&Arc<ScyllaStore>], forest: &Forest) {
+    for store in stores {
+        compare_trees(Arc::clone(store) as Arc<dyn Store>, forest).await;
+    }
+}

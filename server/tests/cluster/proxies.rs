@@ -1,0 +1,104 @@
+//! Something between the servers and the nodes that loses, cuts off and holds up what they say.
+
+use std::{net::SocketAddr, time::Duration};
+
+use scylla_proxy::{
+    Condition, Node, Proxy, Reaction, RequestOpcode, RequestReaction, RequestRule, ResponseOpcode,
+    ResponseReaction, ResponseRule, RunningProxy, ShardAwareness,
+};
+use tokio::sync::mpsc;
+
+use crate::cassandra::Nodes;
+
+/// What happens to a commit on its way, now and then.
+#[derive(Debug, Clone, Copy)]
+pub enum Fault {
+    /// It is carried out, and the answer is lost.
+    ReplyLost,
+    /// It never arrives.
+    RequestLost,
+    /// It is on its way when the connection breaks, as when the node that coordinates it dies.
+    Cut,
+    /// It arrives when its sender has long given up waiting.
+    Late(Duration),
+}
+
+pub struct Proxies {
+    running: RunningProxy,
+    /// Where servers find the nodes behind them.
+    pub addresses: Vec<String>,
+}
+
+impl Proxies {
+    /// One before each node: at its own address, since nodes name each other by these, and all at
+    /// one port, since a driver looks for every node at the port at which it found the first.
+    pub async fn before(nodes: &Nodes) -> Self {
+        let real: Vec<SocketAddr> =
+            nodes.addresses.iter().map(|address| address.parse().unwrap()).collect();
+        let free = std::net::TcpListener::bind((real[0].ip(), 0)).unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let before = |real: &SocketAddr| SocketAddr::new(real.ip(), port);
+        let proxies = real.iter().map(|real| {
+            Node::builder()
+                .real_address(*real)
+                .proxy_address(before(real))
+                .shard_awareness(ShardAwareness::Unaware)
+                .build()
+        });
+        let running = Proxy::new(proxies).run().await.unwrap();
+        Self { running, addresses: real.iter().map(|real| before(real).to_string()).collect() }
+    }
+
+    /// Lets this happen to so many of a hundred commits. What comes through the channel has been
+    /// hit.
+    pub fn let_happen(&mut self, fault: Fault, of_a_hundred: u32) -> mpsc::UnboundedReceiver<()> {
+        let (hit, hits) = mpsc::unbounded_channel();
+        let now_and_then = Condition::RandomWithProbability(f64::from(of_a_hundred) / 100.0);
+        let (mut requests, mut responses) = (None, None);
+        if let Fault::ReplyLost = fault {
+            // The answers to conditional writes have a column of this name.
+            let applied = Condition::BodyContainsCaseSensitive((*b"[applied]").into());
+            let result = Condition::ResponseOpcode(ResponseOpcode::Result);
+            let reaction = ResponseReaction::drop_frame().with_feedback_when_performed(count(hit));
+            responses = Some(vec![ResponseRule(result.and(applied).and(now_and_then), reaction)]);
+        } else {
+            let reaction = match fault {
+                Fault::Late(time) => RequestReaction::delay(time),
+                Fault::Cut => RequestReaction { drop_connection: Some(None), ..Reaction::noop() },
+                _ => RequestReaction::drop_frame(),
+            };
+            let batch = Condition::RequestOpcode(RequestOpcode::Batch);
+            let reaction = reaction.with_feedback_when_performed(count(hit));
+            requests = Some(vec![RequestRule(batch.and(now_and_then), reaction)]);
+        }
+        for node in &mut self.running.running_nodes {
+            node.change_request_rules(requests.clone());
+            node.change_response_rules(responses.clone());
+        }
+        hits
+    }
+
+    /// Lets everything through.
+    pub fn calm_down(&mut self) {
+        self.running.turn_off_rules();
+    }
+
+    /// Ends them, when the servers have ended.
+    pub async fn finish(self) {
+        // It reports the connections that were cut.
+        let _ = self.running.finish().await;
+    }
+}
+
+/// A channel for anything, of which only the number is passed on.
+fn count<T: Send + 'static>(hit: mpsc::UnboundedSender<()>) -> mpsc::UnboundedSender<T> {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while receiver.recv().await.is_some() {
+            // Nobody may want to know any more.
+            let _ = hit.send(());
+        }
+    });
+    sender
+}

@@ -1,0 +1,112 @@
+use std::sync::Arc;
+
+use jobtracker_server::moving::{MovingError, Selection};
+use jobtracker_store::{Store, memory::MemoryStore};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+use super::{
+    STORES, Target, everything, export, export_to, id, import_all, lines,
+    trees::{broad_tree, plant, random_trees},
+    write,
+};
+use crate::harness::Harness;
+
+/// A file that was cut anywhere goes on to what it would have been.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_was_cut_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trees.export");
+    let mut random = StdRng::seed_from_u64(8);
+    for kind in STORES {
+        let source = Harness::start(kind, |_| {}).await;
+        random_trees(source.store(), 30).await;
+        plant(source.store(), (1..9).map(|number| broad_tree(90_000_000 + 100 * number, 3, 2)))
+            .await;
+        let chosen = [3, 1, 7, 5].map(|number| id(90_000_000 + 100 * number)).to_vec();
+        for selection in [Selection::ALL, Selection::Roots(chosen)] {
+            let (whole, file) = export(source.store(), selection.clone()).await;
+            let random_cuts = (0..25).map(|_| random.random_range(0..file.len()));
+            let cuts: Vec<usize> =
+                [0, 1, 20, file.len() - 1].into_iter().chain(random_cuts).collect();
+            for cut in cuts {
+                write(&path, &file[..cut]);
+                // Before the end of its header it knows nothing of what was chosen.
+                let again = (cut < 250).then(|| selection.clone());
+                let target = Target::Resume(path.clone());
+                let done = export_to(source.store(), again, target).await.unwrap();
+                assert_eq!((done.trees, done.counts), (whole.trees, whole.counts), "{cut}");
+                assert!(done.kept < whole.trees || cut > file.len() / 2);
+                let resumed = std::fs::read(&path).unwrap();
+                assert_eq!(done.bytes, resumed.len() as u64);
+                assert_eq!(lines(&resumed), lines(&file), "{cut}");
+                let target: Arc<dyn Store> = Arc::new(MemoryStore::new());
+                assert_eq!(import_all(&target, &resumed).await.new, whole.trees);
+            }
+        }
+        source.stop().await;
+    }
+}
+
+/// What a crash leaves at the end of a file is cut off too.
+#[tokio::test]
+async fn a_damaged_end_is_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trees.export");
+    let source: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    plant(&source, (1..5).map(|number| broad_tree(100 * number, 3, 2))).await;
+    let (_, file) = export(&source, Selection::ALL).await;
+    for from in [file.len() / 3, file.len() / 2, file.len() - 30] {
+        let mut file = file.clone();
+        file[from..].fill(0);
+        write(&path, &file);
+        let done = export_to(&source, None, Target::Resume(path.clone())).await.unwrap();
+        assert_eq!(done.trees, 4);
+        let target: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        import_all(&target, &std::fs::read(&path).unwrap()).await;
+        assert_eq!(everything(&target).await, everything(&source).await);
+    }
+}
+
+#[tokio::test]
+async fn what_is_there_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trees.export");
+    let source: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    plant(&source, (1..5).map(|number| broad_tree(100 * number, 3, 2))).await;
+    // A file that is not there is begun.
+    let done = export_to(&source, None, Target::Resume(path.clone())).await.unwrap();
+    assert_eq!((done.trees, done.kept), (4, 0));
+    let file = std::fs::read(&path).unwrap();
+    let error = export_to(&source, None, Target::New(path.clone())).await.unwrap_err();
+    assert!(matches!(&error, MovingError::Exists(there) if *there == path), "{error}");
+    assert!(error.to_string().contains("--resume"), "{error}");
+    // One that is complete is left alone.
+    let done = export_to(&source, None, Target::Resume(path.clone())).await.unwrap();
+    assert_eq!((done.trees, done.kept, done.bytes), (4, 4, file.len() as u64));
+    assert_eq!(std::fs::read(&path).unwrap(), file);
+    // One that was begun with other trees, too.
+    write(&path, &file[..file.len() / 2]);
+    let other = Some(Selection::Roots(vec![id(100)]));
+    let error = export_to(&source, other, Target::Resume(path.clone())).await.unwrap_err();
+    assert!(matches!(error, MovingError::OtherSelection), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), file[..file.len() / 2]);
+
+    // Whatever else it is, it is not touched.
+    let text = zstd::decode_all(&*file).unwrap();
+    let one_frame = zstd::encode_all(&*text, 3).unwrap();
+    let newer = String::from_utf8(text).unwrap().replacen("\"version\":1", "\"version\":2", 1);
+    let newer = zstd::encode_all(newer.as_bytes(), 3).unwrap();
+    let noise: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+    let long = zstd::encode_all(&*noise, 3).unwrap();
+    for other in [
+        b"my only notes".to_vec(),
+        b"my".to_vec(),
+        one_frame[..one_frame.len() - 20].to_vec(),
+        newer,
+        long[..long.len() - 5].to_vec(),
+    ] {
+        write(&path, &other);
+        let error = export_to(&source, None, Target::Resume(path.clone())).await.unwrap_err();
+        assert_eq!(std::fs::read(&path).unwrap(), other, "{error}");
+    }
+}

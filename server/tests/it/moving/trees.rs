@@ -1,0 +1,101 @@
+use std::sync::Arc;
+
+use jobtracker_model::{
+    Change, Definition, JobId, LogLine, Repeat, State, Timestamp,
+    rollup::{Ripple, Status},
+};
+use jobtracker_store::{Origin, RepeatRow, Row, Store, TreeCommit, conformance};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+use super::id;
+
+/// Trees with everything that a job can have, as a machine can think of them.
+pub async fn random_trees(store: &Arc<dyn Store>, seed: u64) {
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let choices: Vec<u32> = (0..220).map(|_| random.random()).collect();
+    conformance::random_work(Arc::clone(store), &choices).await;
+}
+
+/// The rows of a tree that is made by hand, two levels deep: a root, `width` children, and of each
+/// child so many of its own. Every job has run, and said so.
+pub fn broad_tree(root: u64, width: u64, each: u64) -> TreeCommit {
+    let begin = Timestamp::from_millis(1_700_000_000_000 + i64::try_from(root).unwrap()).unwrap();
+    let mut rows = Vec::new();
+    let (mut top, _) = Status::created(id(root), begin);
+    for child in 0..width {
+        let number = root + 1 + child * (each + 1);
+        let (mut middle, born) = Status::created(id(number), begin);
+        absorb(&mut top, id(root), &born);
+        for leaf in 1..=each {
+            let (status, born) = Status::created(id(number + leaf), begin);
+            if let Some(ripple) = middle.absorb(id(number), &born) {
+                absorb(&mut top, id(root), &ripple);
+            }
+            rows.extend(job(number + leaf, Some(number), root, 2));
+            rows.push(status_row(number + leaf, Some(number), status));
+        }
+        rows.extend(job(number, Some(root), root, 1));
+        rows.extend(run(number, &mut middle, Some((&mut top, root)), begin));
+        rows.push(status_row(number, Some(root), middle));
+    }
+    rows.extend(job(root, None, root, 0));
+    rows.extend(run(root, &mut top, None, begin));
+    rows.push(status_row(root, None, top));
+    TreeCommit { root: id(root), expected: 0, rows, adopts: None }
+}
+
+fn absorb(status: &mut Status, id: JobId, ripple: &Ripple) {
+    status.absorb(id, ripple);
+}
+
+fn job(number: u64, parent: Option<u64>, root: u64, depth: u32) -> [Row; 1] {
+    let definition = Definition { name: format!("job {number}"), ..Definition::default() };
+    let parent = parent.map(id);
+    let fingerprint = definition.fingerprint(parent);
+    let origin = Origin { parent, root: id(root), depth, fingerprint };
+    [Row::Job { id: id(number), origin, definition: Arc::new(definition) }]
+}
+
+fn status_row(number: u64, parent: Option<u64>, status: Status) -> Row {
+    Row::Status { id: id(number), parent: parent.map(id), before: None, status }
+}
+
+/// A job runs, writes a line, and leaves a text.
+fn run(
+    number: u64,
+    status: &mut Status,
+    above: Option<(&mut Status, u64)>,
+    time: Timestamp,
+) -> Vec<Row> {
+    let id = id(number);
+    let ripple = status.report(id, State::Running, time);
+    if let Some((above, above_id)) = above {
+        above.absorb(super::id(above_id), &ripple);
+    }
+    status.log_lines += 1;
+    status.attachments += 1;
+    let name = format!("change of {number}");
+    let change = Change {
+        state: State::Running,
+        time,
+        message: Some("off it goes".into()),
+        reason_code: None,
+        change_id: Some(name.clone()),
+    };
+    let text = format!("line of {number}");
+    let row = RepeatRow { first: 1, count: 1, fingerprint: number << 33 };
+    vec![
+        Row::Change { id, number: 1, change },
+        Row::LogLine { id, line: LogLine { line: 0, time, text } },
+        Row::Attachment { id, key: "a".into(), text: Some("text".into()) },
+        Row::Repeat { id, key: Repeat::Change(name), row },
+    ]
+}
+
+/// Puts trees into a store.
+pub async fn plant(store: &Arc<dyn Store>, trees: impl IntoIterator<Item = TreeCommit>) {
+    for tree in trees {
+        store.commit(vec![tree]).await.remove(0).unwrap();
+    }
+}

@@ -1,0 +1,236 @@
+use std::{collections::VecDeque, sync::Arc, sync::Mutex, time::Duration};
+
+use async_trait::async_trait;
+use jobtracker_model::{
+    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
+};
+use jobtracker_store::{
+    BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, Error, JobRow, Listed,
+    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit,
+    VerdictRow, VerdictsQuery, Wanted,
+};
+
+use super::now;
+
+/// A store that is watched, and meddled with.
+pub struct Watched {
+    store: Arc<dyn Store>,
+    /// What is done after each page of rows.
+    meddling: Mutex<VecDeque<Meddle>>,
+    /// How often, from the next on, calls that change something answer that they did not, or that
+    /// they do not know, though they did.
+    pub failing: Mutex<VecDeque<Fail>>,
+    pub most: Mutex<Most>,
+}
+
+/// What others do to the store meanwhile.
+pub enum Meddle {
+    /// They create a tree.
+    Plant(TreeCommit),
+    /// They append a line to the log of a root.
+    Append(JobId),
+}
+
+/// What a commit or a stage answers.
+pub enum Fail {
+    Not,
+    Unavailable,
+    Unknown,
+}
+
+/// The largest of each kind.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Most {
+    pub listed: usize,
+    pub staged: usize,
+    pub committed: usize,
+    pub stages: usize,
+}
+
+impl Watched {
+    pub fn new(store: &Arc<dyn Store>, meddling: impl IntoIterator<Item = Meddle>) -> Arc<Self> {
+        Arc::new(Self {
+            store: Arc::clone(store),
+            meddling: Mutex::new(meddling.into_iter().collect()),
+            failing: Mutex::default(),
+            most: Mutex::default(),
+        })
+    }
+
+    pub fn store(self: &Arc<Self>) -> Arc<dyn Store> {
+        Arc::clone(self) as Arc<dyn Store>
+    }
+
+    /// How much of the meddling is left.
+    pub fn left(&self) -> usize {
+        self.meddling.lock().unwrap().len()
+    }
+
+    async fn meddle(&self) {
+        let next = self.meddling.lock().unwrap().pop_front();
+        let commit = match next {
+            None => return,
+            Some(Meddle::Plant(tree)) => tree,
+            Some(Meddle::Append(root)) => self.append(root).await,
+        };
+        self.store.commit(vec![commit]).await.remove(0).unwrap();
+    }
+
+    async fn append(&self, root: JobId) -> TreeCommit {
+        let wanted = Wanted { paths: [root].into(), ..Wanted::default() };
+        let loaded = self.store.load(wanted).await.unwrap();
+        let mut status = loaded.nodes[&root].status.clone();
+        let line = LogLine { line: status.log_lines, time: now(), text: "meanwhile".into() };
+        let before = Some(status.state);
+        status.log_lines += 1;
+        let rows = vec![
+            Row::LogLine { id: root, line },
+            Row::Status { id: root, parent: None, before, status },
+        ];
+        TreeCommit { root, expected: loaded.versions[&root], rows, adopts: None }
+    }
+
+    fn next_failure(&self) -> Fail {
+        self.failing.lock().unwrap().pop_front().unwrap_or(Fail::Not)
+    }
+}
+
+#[async_trait]
+impl Store for Watched {
+    async fn load(&self, wanted: Wanted) -> Result<Loaded> {
+        self.store.load(wanted).await
+    }
+
+    async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>> {
+        let rows = commits.iter().map(|commit| commit.rows.len()).sum();
+        self.most.lock().unwrap().committed.max_with(rows);
+        let trees = commits.len();
+        match self.next_failure() {
+            Fail::Not => self.store.commit(commits).await,
+            Fail::Unavailable => vec![Err(Error::Unavailable("a test".into())); trees],
+            Fail::Unknown => {
+                self.store.commit(commits).await;
+                vec![Err(Error::OutcomeUnknown("a test".into())); trees]
+            }
+        }
+    }
+
+    async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
+        {
+            let mut most = self.most.lock().unwrap();
+            most.staged.max_with(rows.len());
+            most.stages += 1;
+        }
+        match self.next_failure() {
+            Fail::Not => self.store.stage(stage, root, rows).await,
+            Fail::Unavailable | Fail::Unknown => Err(Error::Unavailable("a test".into())),
+        }
+    }
+
+    fn discard(&self, stage: StageId) {
+        self.store.discard(stage);
+    }
+
+    async fn conclude(&self, row: CommitRow, refused: Vec<VerdictRow>) -> Result<()> {
+        self.store.conclude(row, refused).await
+    }
+
+    async fn forget_commits(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        self.store.forget_commits(before, limit).await
+    }
+
+    async fn reserve_ids(&self, count: u32) -> Result<JobId> {
+        self.store.reserve_ids(count).await
+    }
+
+    async fn get_job(&self, id: JobId) -> Result<Option<JobRow>> {
+        self.store.get_job(id).await
+    }
+
+    async fn get_states(&self, ids: Vec<JobId>) -> Result<Vec<State>> {
+        self.store.get_states(ids).await
+    }
+
+    async fn list_ancestors(&self, id: JobId) -> Result<Vec<JobRow>> {
+        self.store.list_ancestors(id).await
+    }
+
+    async fn list_children(&self, query: ChildrenQuery) -> Result<Listed<JobRow, JobId>> {
+        self.store.list_children(query).await
+    }
+
+    async fn list_descendants(&self, query: DescendantsQuery) -> Result<Listed<JobRow, JobId>> {
+        self.store.list_descendants(query).await
+    }
+
+    async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
+        self.store.list_blockers(query).await
+    }
+
+    async fn list_changes(&self, query: ChangesQuery) -> Result<Listed<Change, u32>> {
+        self.store.list_changes(query).await
+    }
+
+    async fn list_log(&self, query: LogQuery) -> Result<Listed<LogLine, u32>> {
+        self.store.list_log(query).await
+    }
+
+    async fn list_attachments(&self, id: JobId) -> Result<Vec<AttachmentInfo>> {
+        self.store.list_attachments(id).await
+    }
+
+    async fn get_attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
+        self.store.get_attachment(id, key).await
+    }
+
+    async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
+        self.store.list_roots(query).await
+    }
+
+    async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
+        let page = self.store.list_rows(query).await;
+        if let Ok(page) = &page {
+            self.most.lock().unwrap().listed.max_with(page.items.len());
+        }
+        self.meddle().await;
+        page
+    }
+
+    async fn get_commit(&self, commit: &CommitId) -> Result<Option<CommitRow>> {
+        self.store.get_commit(commit).await
+    }
+
+    async fn list_verdicts(&self, query: VerdictsQuery) -> Result<Listed<VerdictRow, JobId>> {
+        self.store.list_verdicts(query).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
+
+    async fn lease(&self, part: &str, time: Duration) -> Result<bool> {
+        self.store.lease(part, time).await
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.store.check().await
+    }
+
+    fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
+        self.store.gauges()
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+trait MaxWith {
+    fn max_with(&mut self, other: Self);
+}
+
+impl MaxWith for usize {
+    fn max_with(&mut self, other: Self) {
+        *self = other.max(*self);
+    }
+}
