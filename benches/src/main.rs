@@ -38,7 +38,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1_000_000)]
     flush: u64,
     #[command(flatten)]
-    cluster: cluster::Arguments,
+    cluster: cluster::Options,
     /// Only this shape, once, against a service that is up at this address; for profiles.
     #[arg(long, requires = "at")]
     only: Option<Shape>,

@@ -282,3 +282,34 @@ fn end_signal() -> anyhow::Result<impl Future<Output = ()>> {
         }
     })
 }
+
+#[cfg(all(test, feature = "scylla"))]
+mod tests {
+    use jobtracker_server::Config;
+    use jobtracker_store::scylla::ScyllaOptions;
+
+    use super::scylla_options;
+
+    #[test]
+    fn the_defaults_are_those_of_the_store() {
+        let ours = scylla_options(&Config::defaults().store.scylla);
+        let theirs = ScyllaOptions::default();
+        let names = |options: &ScyllaOptions| {
+            let ScyllaOptions { nodes, keyspace, datacenter, user, password, .. } = options.clone();
+            (nodes, [keyspace, datacenter, user, password], options.replication_factor)
+        };
+        assert_eq!(names(&ours), names(&theirs));
+        let bounds = |options: &ScyllaOptions| {
+            let ScyllaOptions { connections_per_node, commits_in_flight, .. } = *options;
+            let flags = (options.tls.is_some(), options.migrate, options.tablets);
+            let numbers = [connections_per_node, commits_in_flight, options.writes_in_flight];
+            (flags, numbers, options.tree_cache_bytes)
+        };
+        assert_eq!(bounds(&ours), bounds(&theirs));
+        let times = |options: &ScyllaOptions| {
+            let answers = [options.request_timeout, options.connect_timeout];
+            (answers, options.resolve_timeout, options.max_clock_skew)
+        };
+        assert_eq!(times(&ours), times(&theirs));
+    }
+}

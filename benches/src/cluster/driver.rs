@@ -1,7 +1,7 @@
 //! What a cluster gives to anybody who uses the driver well: prepared statements, one row each, of
 //! about the size that ours have.
 
-use std::{cell::Cell, num::NonZeroUsize};
+use std::{cell::Cell, collections::BTreeMap, num::NonZeroUsize};
 
 use anyhow::{Context, Result, ensure};
 use scylla::{
@@ -31,6 +31,9 @@ const BODY: [u8; 150] = [7; 150];
 pub const READ_AMONG: u64 = 10_000;
 /// No number of a statement that ran before comes near.
 const STRIDE: i64 = 1 << 40;
+
+/// Reads by table.
+pub type Reads = BTreeMap<String, f64>;
 
 pub struct Driver {
     pub session: Session,
@@ -121,17 +124,18 @@ impl Driver {
         Ok(about)
     }
 
-    /// Reads of a keyspace so far, where a single node counts them.
-    pub fn reads_of(&self, keyspace: &str, place: &Place) -> Option<u64> {
+    /// Reads of each table of a keyspace so far, where a single node counts them.
+    pub fn reads_of(&self, keyspace: &str, place: &Place) -> Option<Reads> {
         if place.nodes.len() > 1 {
             return None;
         }
-        let cql = "SELECT keyspace_name, count FROM system_views.coordinator_read_latency";
-        let answer =
-            self.wait(self.session.query_unpaged(cql, ())).ok()?.into_rows_result().ok()?;
-        let rows = answer.rows::<(String, i64)>().ok()?;
-        let counts = rows.flatten().filter(|(of, _)| of == keyspace);
-        Some(counts.map(|(_, count)| count as u64).sum())
+        let cql = "SELECT keyspace_name, table_name, count \
+                   FROM system_views.coordinator_read_latency";
+        let answer = self.wait(self.session.query_unpaged(cql, ())).ok()?;
+        let answer = answer.into_rows_result().ok()?;
+        let rows = answer.rows::<(String, String, i64)>().ok()?.flatten();
+        let own = rows.filter(|(of, _, _)| of == keyspace);
+        Some(own.map(|(_, table, count)| (table, count as f64)).collect())
     }
 
     /// Plain inserts of single rows.

@@ -8,7 +8,11 @@ use std::{
 
 use anyhow::{Result, anyhow, ensure};
 
-use super::{Place, driver::Driver, partitions};
+use super::{
+    Place,
+    driver::{Driver, Reads},
+    partitions,
+};
 use crate::{
     flush,
     load::{Measured, Until},
@@ -55,7 +59,7 @@ pub struct Seen {
 pub struct Gets {
     pub series: Series,
     /// Reads of the cluster for each of them, where the cluster counts them.
-    pub reads: Option<f64>,
+    pub reads: Option<Reads>,
 }
 
 pub struct Round<'a> {
@@ -130,9 +134,13 @@ impl Round<'_> {
         let before = self.driver.reads_of(self.keyspace, self.place);
         let measured = target.get_jobs(among, self.until())?;
         let after = self.driver.reads_of(self.keyspace, self.place);
-        gets.reads = before
-            .zip(after)
-            .map(|(before, after)| (after - before) as f64 / measured.requests as f64);
+        gets.reads = before.zip(after).map(|(before, after)| {
+            let each = |(table, count): (String, f64)| {
+                let new = count - before.get(&table).copied().unwrap_or(0.0);
+                (table, new / measured.requests as f64)
+            };
+            after.into_iter().map(each).collect()
+        });
         gets.series.push(measured);
         Ok(())
     }
@@ -156,21 +164,35 @@ impl Round<'_> {
     }
 
     fn flush(&self, seen: &mut Seen, addr: SocketAddr) -> Result<u64> {
-        let rows = || -> Result<u64> {
-            let session = &self.driver.session;
-            let sizes = self.driver.wait(partitions::sizes(session, self.keyspace))?;
-            Ok(sizes.values().map(|size| size.rows).sum())
-        };
-        let before = if self.rows.is_some() { 0 } else { rows()? };
+        let before = if self.rows.is_some() { 0 } else { self.settled_rows()? };
         let (took, _) = self.driver.wait(flush::flush(addr, self.jobs, &flush::LIFE))?;
         let rows = match self.rows {
             Some(rows) => rows,
-            None => rows()? - before,
+            None => self.settled_rows()? - before,
         };
         ensure!(rows > self.jobs, "jobs leave rows");
         seen.flush.push(took.as_secs_f64());
         seen.insert.push(self.driver.insert(Until::Requests(rows))?);
         Ok(rows)
+    }
+
+    /// All rows of the service, when checkpoints and the like have ended.
+    fn settled_rows(&self) -> Result<u64> {
+        let count = || -> Result<u64> {
+            let sizes = partitions::sizes(&self.driver.session, self.keyspace);
+            Ok(self.driver.wait(sizes)?.values().map(|size| size.rows).sum())
+        };
+        let begun = Instant::now();
+        let mut rows = count()?;
+        while begun.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(500));
+            let again = count()?;
+            if again == rows {
+                return Ok(rows);
+            }
+            rows = again;
+        }
+        Err(anyhow!("the service goes on writing when nobody asks it to"))
     }
 }
 

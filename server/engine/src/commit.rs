@@ -344,6 +344,9 @@ impl Committer {
             }
         }
         self.metrics.recomputed.inc_by(again.len() as u64);
+        for (id, root) in flight.created.iter().filter(|(_, root)| !failed.contains_key(root)) {
+            self.line.learn(*id, *root);
+        }
         let ended = Ended {
             trees: &flight.trees,
             failed: &failed,

@@ -106,10 +106,7 @@ impl Line {
         for root in roots {
             self.busy.entry(root).or_default();
         }
-        for (id, root) in created.iter().copied() {
-            self.homes.learn(id, root);
-            self.unborn.insert(id, root);
-        }
+        self.unborn.extend(created.iter().copied());
     }
 
     /// Notes that the commit has ended that created these jobs, and that these of its trees may go

@@ -62,7 +62,7 @@ impl Export {
             roots.dedup();
             self.check(roots).await?;
         }
-        let (sink, found) = Sink::open(target)?;
+        let (sink, found) = Sink::open(target, selection.as_ref())?;
         let mut writing = Writing {
             frames: FrameWriter::new().map_err(|error| sink.failed(error))?,
             sink,
@@ -73,9 +73,6 @@ impl Export {
         };
         let (mut first, mut last) = (None, None);
         if let Some(found) = found {
-            if selection.is_some_and(|selection| selection != found.header.selection) {
-                return Err(MovingError::OtherSelection);
-            }
             writing.done.counts = found.counts;
             (writing.done.trees, writing.done.kept) = (found.trees, found.trees);
             writing.done.bytes = writing.sink.position();

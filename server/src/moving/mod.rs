@@ -22,9 +22,9 @@
 //! not look at where frames begin.
 //!
 //! - `header`: `format`, which is "jobtracker-export"; `version`: 1; `program`: the version of the
-//!   writer; `time`: when it began; `store`: the kind of the source; `idMark`: every id below it may
-//!   have been given out; `selection`: `{"created": {"from": …, "until": …}}` (times or null: from
-//!   this one on, and before that one) or `{"roots": [ids]}`
+//!   writer; `time`: when it began; `store`: the kind of the source; `idMark`: every id below it
+//!   may have been given out; `selection`: `{"created": {"from": …, "until": …}}` (times or null:
+//!   from this one on, and before that one) or `{"roots": [ids]}`
 //! - `tree`: `root`, `createTime`, `jobs`: how many it has
 //! - `job`: `id`, `parent` (null for the root), `fingerprint`: 32 hex digits, `name`, `createdBy`,
 //!   `tags`, `options`\*, `sourceLink`\*
@@ -34,8 +34,8 @@
 //! - `change`: `id`, `number`, `state`, `time`, `message`\*, `reasonCode`\*, `changeId`\*
 //! - `logLine`: `id`, `line`, `time`, `text`
 //! - `attachment`: `id`, `key`, `text`
-//! - `repeat`: `id`, `of`: "change" or "append", `name`, `first`: the number of the change or of the
-//!   first line, `count`, `fingerprint`: 16 hex digits
+//! - `repeat`: `id`, `of`: "change" or "append", `name`, `first`: the number of the change or of
+//!   the first line, `count`, `fingerprint`: 16 hex digits
 //! - `treeEnd`: `root`, how many lines of each kind there were (`jobs`, `changes`, `logLines`,
 //!   `attachments`, `repeats`), `checksum`: 16 hex digits
 //! - `end`: `trees`, the sums of these five numbers, `idMark` as of the end
@@ -45,17 +45,18 @@
 //!
 //! Trees come newest root first, by creation time and id (or, chosen by root, by id). Within a
 //! tree, each job stands before its children, and siblings by id; a job's lines stand together, in
-//! this order, each kind in its own order: changes from number 1 (the creation, number
-//! 0, is what the status tells), lines from 0, attachments by key. The **checksum** is XXH3 (64
-//! bits, seed 0) over the bytes of all lines between `tree` and `treeEnd`, line feeds included.
+//! this order, each kind in its own: changes from number 1 (the creation, number 0, is what the
+//! status tells), lines from 0, attachments by key. The **checksum** is XXH3 (64 bits, seed 0) over
+//! the bytes of all lines between `tree` and `treeEnd`, line feeds included.
 //!
 //! A line has at most 1 MiB. A reader refuses a version that it does not know; whatever is added to
 //! a line gets a new version.
 //!
 //! # How it is read
 //! `frames` packs and unpacks lines, `record` says what a line is, `shape` checks that lines make
-//! up a tree, `tally` counts them and sums them up; `reader` has all of that for a file. `rows` reads
-//! trees out of a store.
+//! up a tree, `tally` counts them and sums them up; `reader` has all of that for a file. `rows`
+//! reads trees out of a store, `target` is where an export goes, and `resume` what of it is there
+//! already; `landing` makes a tree visible and compares it.
 
 mod error;
 

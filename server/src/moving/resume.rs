@@ -7,8 +7,9 @@ use super::{
     tally::Counts,
 };
 
-/// A file that breaks off before the end of its header has fewer bytes than this.
-const HEADER: u64 = 64 * 1024;
+/// A file that breaks off before the end of its header has fewer bytes than this, unless very many
+/// roots were chosen.
+const HEADER: u64 = 1024;
 
 /// What a file has of an export that was begun.
 #[derive(Clone)]
@@ -60,9 +61,9 @@ pub(super) fn look(file: &File, length: u64, place: &str) -> Result<Option<Found
             Err(error) => return Err(error),
         }
     }
-    // Whatever it is, it is not thrown away for the sake of a header.
-    let worthless = whole.is_some() || came.as_ref().is_none_or(|found| found.trees == 0);
-    if worthless && (whole.is_some() || length < HEADER) {
+    // Whatever it is, it is not thrown away but for a piece of a header.
+    let piece = length < HEADER && came.as_ref().is_none_or(|found| found.trees == 0);
+    if whole.is_some() || piece {
         return Ok(whole);
     }
     Err(MovingError::NotAnExport("it is not in the frames in which an export can go on".into()))

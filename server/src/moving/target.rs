@@ -5,7 +5,7 @@ use std::{
 };
 
 use super::{
-    MovingError, Result,
+    MovingError, Result, Selection,
     resume::{self, Found},
 };
 
@@ -33,11 +33,12 @@ enum Out {
 }
 
 impl Sink {
-    /// Opens a target; answers what of an export it has already.
-    pub fn open(target: Target) -> Result<(Self, Option<Found>)> {
+    /// Opens a target; answers what of an export it has already, which has to be one of the same
+    /// trees, if they are named.
+    pub fn open(target: Target, selection: Option<&Selection>) -> Result<(Self, Option<Found>)> {
         match target {
             Target::New(path) => Ok((Self::create(&path)?, None)),
-            Target::Resume(path) => Self::resume(&path),
+            Target::Resume(path) => Self::resume(&path, selection),
             Target::Pipe(pipe) => {
                 let place = "the pipe".to_owned();
                 Ok((Self { out: Out::Pipe(pipe), position: 0, place }, None))
@@ -56,7 +57,7 @@ impl Sink {
         }
     }
 
-    fn resume(path: &Path) -> Result<(Self, Option<Found>)> {
+    fn resume(path: &Path, selection: Option<&Selection>) -> Result<(Self, Option<Found>)> {
         let place = path.display().to_string();
         let failed = |source| MovingError::File { place: place.clone(), source };
         let file = match OpenOptions::new().read(true).write(true).open(path) {
@@ -68,6 +69,11 @@ impl Sink {
         };
         let length = file.metadata().map_err(failed)?.len();
         let found = resume::look(&file, length, &place)?;
+        if let (Some(found), Some(selection)) = (&found, selection)
+            && *selection != found.header.selection
+        {
+            return Err(MovingError::OtherSelection);
+        }
         let complete = found.as_ref().is_some_and(|found| found.complete);
         let end = if complete { length } else { found.as_ref().map_or(0, |found| found.end) };
         let mut sink = Self { out: Out::File(file), position: length, place };

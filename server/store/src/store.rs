@@ -7,8 +7,8 @@ use jobtracker_model::{
 
 use crate::{
     BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, JobRow, Listed,
-    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, TreeCommit,
-    VerdictRow, VerdictsQuery, Wanted,
+    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, TreeCommit, VerdictRow,
+    VerdictsQuery, Wanted,
 };
 
 /// A place where job trees are kept.

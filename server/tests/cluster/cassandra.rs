@@ -43,7 +43,7 @@ impl Nodes {
             ("store.scylla.nodes", self.addresses.join(",")),
             ("store.scylla.keyspace", keyspace.to_owned()),
             ("store.scylla.replication_factor", self.addresses.len().to_string()),
-            ("log.filter", "warn".to_owned()),
+            ("log.filter", "warn,scylla=error".to_owned()),
         ]
     }
 
@@ -74,7 +74,7 @@ fn run(command: &str, node: usize) {
     assert!(status.unwrap().success(), "{command} {node}");
 }
 
-/// A root that no earlier run has used, with room for a thousand million ids behind it.
+/// A root that no earlier run has used, with room for a thousand million ids of jobs behind it.
 pub fn fresh_root() -> JobId {
     let block = rand::random_range(1..4_000_000_000_u64);
     JobId::new(block * 1_000_000_000).unwrap()

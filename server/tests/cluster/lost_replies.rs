@@ -1,7 +1,7 @@
 //! Between the servers and the database, replies get lost, and requests, and connections break, and
 //! what was given up arrives all the same: each commit is applied once or not at all.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{
     cassandra::{Nodes, fresh_root, seed, times},
@@ -32,6 +32,7 @@ async fn replies_requests_and_connections_are_lost() {
     for _ in 0..times() {
         for fault in faults {
             let mut hits = proxies.let_happen(fault, 10);
+            let begin = Instant::now();
             load.round(15, async |_| ()).await;
             proxies.calm_down();
             // What was held up is still to come while others go on.
@@ -40,7 +41,7 @@ async fn replies_requests_and_connections_are_lost() {
             while hits.try_recv().is_ok() {
                 hit += 1;
             }
-            println!("{fault:?}: {hit} times");
+            println!("{fault:?}: {hit} times in {:?}", begin.elapsed());
             assert!(hit > 0, "{fault:?} has never happened");
         }
     }

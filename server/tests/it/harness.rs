@@ -22,7 +22,7 @@ pub struct Harness {
     url: String,
     http: reqwest::Client,
     directory: Option<TempDir>,
-    /// Where its trees are, if they are in a cluster; lent to somebody else after it has stopped.
+    /// Where its trees are, if they are in a cluster.
     keyspace: Option<Lent>,
 }
 
@@ -132,6 +132,8 @@ impl Harness {
         // Idle connections would be closed too, but only when the server looks after a second.
         drop(self.http);
         self.server.stop().await;
+        // It may be lent to somebody else from here on.
+        drop(self.keyspace);
         self.directory
     }
 }

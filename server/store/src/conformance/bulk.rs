@@ -10,30 +10,26 @@ use super::{
 };
 use crate::{ChildrenQuery, PageLimit};
 
-/// Children of the broad root.
-const CHILDREN: u64 = 24_000;
-/// Lines of its log.
-const LINES: u64 = 20_000;
 /// The ids of its children are behind this.
 const BASE: u64 = 1_000_000;
 
-pub(super) async fn run(fixture: &impl Fixture) {
+pub(super) async fn run<F: Fixture>(fixture: &F) {
     let mut stage = Stage::open("bulk", fixture).await;
     stage.forest.root(1);
-    grow(&mut stage).await;
+    grow(&mut stage, F::BULK).await;
     stage = stage.reopen(fixture).await;
-    finish_some(&mut stage).await;
+    finish_some(&mut stage, F::BULK).await;
     stage.compare().await;
-    filtered(&stage).await;
+    filtered(&stage, F::BULK).await;
     stage = stage.reopen(fixture).await;
-    filtered(&stage).await;
+    filtered(&stage, F::BULK).await;
     stage.finish(fixture).await;
 }
 
-async fn grow(stage: &mut Stage) {
-    // About what a bulk creation brings: 8,000 children in one commit.
-    let numbers: Vec<u64> = (1..=CHILDREN).collect();
-    for block in numbers.chunks(8_000) {
+async fn grow(stage: &mut Stage, children: u64) {
+    // About what a bulk creation brings in one commit.
+    let numbers: Vec<u64> = (1..=children).collect();
+    for block in numbers.chunks(children as usize / 3) {
         for number in block {
             let mut definition = definition(&format!("file-{number}"));
             definition.options = Some(format!("{number:0>200}"));
@@ -41,7 +37,7 @@ async fn grow(stage: &mut Stage) {
         }
         stage.commit().await;
     }
-    let lines: Vec<String> = (0..LINES).map(|line| format!("line {line:0>90}")).collect();
+    let lines: Vec<String> = (0..children).map(|line| format!("line {line:0>90}")).collect();
     for block in lines.chunks(1_000) {
         let block: Vec<&str> = block.iter().map(String::as_str).collect();
         stage.forest.append(id(1), &block);
@@ -50,8 +46,8 @@ async fn grow(stage: &mut Stage) {
 }
 
 /// One of three children succeeds, one of a hundred fails, and some of both open again.
-async fn finish_some(stage: &mut Stage) {
-    for number in 1..=CHILDREN {
+async fn finish_some(stage: &mut Stage, children: u64) {
+    for number in 1..=children {
         let child = id(BASE + number);
         if number % 100 == 7 {
             stage.forest.report(child, State::Faulted, Some("could not be read".to_owned()));
@@ -61,14 +57,14 @@ async fn finish_some(stage: &mut Stage) {
         if number % 600 == 300 || number % 500 == 7 {
             stage.forest.report(child, State::Running, None);
         }
-        if number % 6_000 == 0 {
+        if number % (children / 4) == 0 {
             stage.commit().await;
         }
     }
     stage.commit().await;
 }
 
-async fn filtered(stage: &Stage) {
+async fn filtered(stage: &Stage, children: u64) {
     for name in ["Faulted", "Running", "Running,Warning", "RanToCompletion,Faulted"] {
         let states: StateSet = name.parse().expect("the suite's own states are states");
         let due = stage.forest.children(id(1), states);
@@ -91,6 +87,6 @@ async fn filtered(stage: &Stage) {
     let pending = stage.blockers_pages(id(1), PageLimit { items: 700, ..WIDE }).await;
     let ids: Vec<JobId> = pending.iter().map(|blocker| blocker.job.id).collect();
     let unfinished = |number: &u64| !stage.forest.state(id(BASE + number)).is_finished();
-    let due: Vec<JobId> = (1..=CHILDREN).filter(unfinished).map(|n| id(BASE + n)).collect();
+    let due: Vec<JobId> = (1..=children).filter(unfinished).map(|n| id(BASE + n)).collect();
     stage.same("unfinished children among many", &ids, &due);
 }

@@ -124,7 +124,10 @@ async fn places(fixture: &impl Fixture) {
     let root = id(500);
     for after in [id(700), id(702), stage.stranger()] {
         let answer = stage.store.list_rows(RowsQuery { root, after: Some(after), limit }).await;
-        let bad = |error: &Error| matches!(error, Error::BadCursor { of, after: place } if (*of, *place) == (root, after));
+        let bad = |error: &Error| {
+            matches!(error, Error::BadCursor { of, after: place }
+            if (*of, *place) == (root, after))
+        };
         stage.refused(format_args!("rows of {root} behind {after}"), answer, bad);
     }
     // They go on behind any job, and beside jobs that came there meanwhile.

@@ -17,7 +17,6 @@ pub(super) struct Stage {
 
 impl Stage {
     pub async fn open(phase: &'static str, fixture: &impl Fixture) -> Self {
-        eprintln!("PHASE {phase} {:?}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map(|d| d.as_secs() % 10000));
         Self::with(phase, fixture.open().await)
     }
 

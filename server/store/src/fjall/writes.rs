@@ -107,7 +107,9 @@ impl<'a> Writes<'a> {
             }
             Row::Repeat { id, key, row } => self.put(&tables.history, &keys::repeat(*id, key), row),
             Row::Attachment { id, key, text } => {
-                let text = text.as_ref().map(|text| Slice::from(coding::encode_text(text, &mut self.buffer)));
+                let text = text
+                    .as_ref()
+                    .map(|text| Slice::from(coding::encode_text(text, &mut self.buffer)));
                 self.push(&tables.history, &keys::attachment(*id, key), text);
                 Ok(())
             }

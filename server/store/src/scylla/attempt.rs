@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use scylla::{
     client::session::Session,
-    errors::ExecutionError,
+    errors::{ExecutionError, RequestAttemptError},
+    frame::response::result::ColumnSpec,
     policies::{load_balancing::LoadBalancingPolicy, retry::FallthroughRetryPolicy},
     response::query_result::QueryResult,
     serialize::{batch::BatchValues, row::SerializeRow},
@@ -97,7 +98,8 @@ impl Attempts {
         values: impl BatchValues,
     ) -> Result<Attempt> {
         let _place = self.place().await?;
-        Ok(judge(session.batch(batch, values).await))
+        let sent = session.batch(batch, values);
+        Ok(judge(self.route.watched(sent, is_silent).await))
     }
 
     /// Sends a conditional statement once.
@@ -108,7 +110,8 @@ impl Attempts {
         values: impl SerializeRow,
     ) -> Result<Attempt> {
         let _place = self.place().await?;
-        Ok(judge(session.execute_unpaged(statement, values).await))
+        let sent = session.execute_unpaged(statement, values);
+        Ok(judge(self.route.watched(sent, is_silent).await))
     }
 
     /// A statement made ready for [`one`](Self::one).
@@ -126,6 +129,16 @@ fn once(statement: &PreparedStatement, route: &Arc<OneCoordinator>) -> PreparedS
     statement
 }
 
+/// Whether the node that was asked said nothing at all.
+fn is_silent(answer: &std::result::Result<QueryResult, ExecutionError>) -> bool {
+    matches!(
+        answer,
+        Err(ExecutionError::RequestTimeout(_)
+            | ExecutionError::ConnectionPoolError(_)
+            | ExecutionError::LastAttemptError(RequestAttemptError::BrokenConnectionError(_)))
+    )
+}
+
 fn judge(answer: std::result::Result<QueryResult, ExecutionError>) -> Attempt {
     let answer = match answer {
         Ok(answer) => answer,
@@ -139,7 +152,7 @@ fn judge(answer: std::result::Result<QueryResult, ExecutionError>) -> Attempt {
 /// applied stands in the first column of each, what was seen only where the condition was.
 fn read(answer: QueryResult) -> Result<Attempt> {
     let answer = answer.into_rows_result().map_err(failure::reading)?;
-    let names: Vec<&str> = answer.column_specs().iter().map(|column| column.name()).collect();
+    let names: Vec<&str> = answer.column_specs().iter().map(ColumnSpec::name).collect();
     let mut seen = Seen::default();
     let mut applied = None;
     for row in answer.rows::<Values>().map_err(failure::reading)? {

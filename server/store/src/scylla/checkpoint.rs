@@ -2,7 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{ScyllaOptions, cluster::Cluster, connect, keys, tail::Tail, tree::Tree, trees::Trees, writes::Writes};
+use super::{
+    ScyllaOptions,
+    cluster::Cluster,
+    connect, keys,
+    open::{Open, Work},
+    tail::Tail,
+    tree::Tree,
+    trees::Trees,
+    writes::Writes,
+};
 use crate::{Result, Version};
 
 /// How much longer than it should be a tail may become before commits wait for its checkpoint.
@@ -13,14 +22,20 @@ const OVERLONG: usize = 8;
 pub struct Checkpoints {
     cluster: Arc<Cluster>,
     trees: Arc<Trees>,
+    open: Arc<Open>,
     versions: usize,
     bytes: usize,
 }
 
 impl Checkpoints {
-    pub fn new(cluster: Arc<Cluster>, trees: Arc<Trees>, options: &ScyllaOptions) -> Self {
+    pub fn new(
+        cluster: Arc<Cluster>,
+        trees: Arc<Trees>,
+        open: Arc<Open>,
+        options: &ScyllaOptions,
+    ) -> Self {
         let versions = (options.tail_versions as usize).max(2);
-        Self { cluster, trees, versions, bytes: options.tail_bytes }
+        Self { cluster, trees, open, versions, bytes: options.tail_bytes }
     }
 
     /// Up to which version a checkpoint is due. The newer half of a tail stays: what has just been
@@ -103,10 +118,16 @@ impl Checkpoints {
         if let Some(now) = tree.tail() {
             tree.advance(now.applied(upto));
         }
+        // When the entries have gone, nothing but the list of open work knows of their parts.
+        let parted = || applied().filter(|redo| redo.parted).map(|redo| redo.cid);
+        for cid in parted() {
+            self.open.begin(Work::Parts(cid), tree.root).await?;
+        }
         let now = connect::now_millis() * 1_000;
         self.cluster.write(&statements.drop_redos, (now, root, until)).await?;
-        for redo in applied().filter(|redo| redo.parted) {
-            self.cluster.write(&statements.drop_parts, (redo.cid,)).await?;
+        for cid in parted() {
+            self.cluster.write(&statements.drop_parts, (cid,)).await?;
+            self.open.end(Work::Parts(cid)).await?;
         }
         Ok(())
     }

@@ -13,15 +13,15 @@ use scylla::{
 };
 use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
 
-use super::{
-    ScyllaOptions, attempt::Attempts, connect, failure, migrate, statements::Statements,
-};
+use super::{ScyllaOptions, attempt::Attempts, connect, failure, migrate, statements::Statements};
 use crate::{Error, Result};
 
 /// Rows in one plain batch. All of one partition, so that a batch is one write of each copy.
 const BATCH_ROWS: usize = 128;
 /// Bytes in one plain batch, about.
 const BATCH_BYTES: usize = 64 * 1024;
+/// How many times as long as one request may take what is tried again and again.
+const TRIES: u32 = 2;
 /// The wait before what failed is tried again, at first; it doubles.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -49,7 +49,7 @@ impl Cluster {
             session,
             runtime: Handle::current(),
             plain: Semaphore::new(options.writes_in_flight.max(1)),
-            patience: options.request_timeout,
+            patience: options.request_timeout * TRIES,
         })
     }
 

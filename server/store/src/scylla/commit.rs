@@ -76,8 +76,7 @@ impl Commits {
         let prepared = commits.into_iter().map(|commit| self.prepare(commit));
         let prepared = futures_util::future::join_all(prepared).await;
         let prepared = self.one_tree_for_each_id(prepared);
-        let (taken, noted) =
-            tokio::join!(self.claim(&prepared), self.note_roots(&prepared));
+        let (taken, noted) = tokio::join!(self.claim(&prepared), self.note_roots(&prepared));
         let sent = prepared.into_iter().map(|prepared| async {
             let prepared = prepared?;
             let root = prepared.tree.root;
@@ -107,7 +106,9 @@ impl Commits {
             _ => self.trees.look(&tree).await?,
         };
         let base = match &before {
-            Some(tail) if tail.version == expected => Base { cid: Some(tail.cid), version: expected },
+            Some(tail) if tail.version == expected => {
+                Base { cid: Some(tail.cid), version: expected }
+            }
             None if expected == 0 => Base { cid: self.trees.empty(root), version: 0 },
             _ => return Err(stale()),
         };
@@ -122,7 +123,9 @@ impl Commits {
             }
             if mark? == Some(REVOKED) {
                 let what = "another server has taken the ids of what was put aside";
-                return Err(Error::Unavailable(format!("{what} for tree {root}; put it aside again")));
+                return Err(Error::Unavailable(format!(
+                    "{what} for tree {root}; put it aside again"
+                )));
             }
         }
         let created = rows.iter().filter_map(|row| match row {
@@ -302,7 +305,8 @@ impl Commits {
         if matches!(done, Err(Error::OutcomeUnknown(_))) {
             return;
         }
-        let (open, cluster, dead) = (Arc::clone(&self.open), Arc::clone(&self.cluster), done.is_err());
+        let (open, cluster, dead) =
+            (Arc::clone(&self.open), Arc::clone(&self.cluster), done.is_err());
         self.cluster.runtime().spawn(async move {
             let removed = match dead {
                 true => cluster.write(&cluster.statements.drop_parts, (cid,)).await,
@@ -339,7 +343,9 @@ impl Commits {
                         return outcome;
                     }
                 }
-                Attempt::NotSent(error) if doubt.is_none() => return Err(Error::Unavailable(error)),
+                Attempt::NotSent(error) if doubt.is_none() => {
+                    return Err(Error::Unavailable(error));
+                }
                 Attempt::NotSent(error) | Attempt::Unknown(error) => doubt = Some(error),
             }
             if Instant::now() + pause > end {

@@ -8,18 +8,26 @@ use scylla::{
         PoolSize, execution_profile::ExecutionProfile, session::Session,
         session_builder::SessionBuilder,
     },
-    policies::load_balancing::DefaultPolicy,
+    policies::{
+        load_balancing::DefaultPolicy, speculative_execution::SimpleSpeculativeExecutionPolicy,
+    },
     statement::{Consistency, SerialConsistency},
 };
 
 use super::{ScyllaOptions, options::Tls};
 use crate::{Error, Result};
 
+/// A node that has not answered by then may stand still: another one is asked as well.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// A session that uses no keyspace yet.
 pub async fn connect(options: &ScyllaOptions) -> Result<Session> {
     check_name(&options.keyspace)?;
     let unusable = |reason: String| Error::Unusable { place: options.nodes.join(", "), reason };
+    // Only for what may be repeated; conditional writes are not marked as such.
+    let again = SimpleSpeculativeExecutionPolicy { max_retry_count: 1, retry_interval: SLOW };
     let profile = ExecutionProfile::builder()
+        .speculative_execution_policy(Some(Arc::new(again)))
         .consistency(Consistency::LocalQuorum)
         .serial_consistency(Some(SerialConsistency::LocalSerial))
         .request_timeout(Some(options.request_timeout))
@@ -67,12 +75,11 @@ fn encryption(tls: &Tls) -> Result<ClientConfig> {
     for certificate in certificates(&tls.ca_file)? {
         authorities.add(certificate).map_err(|error| unreadable(&tls.ca_file, error))?;
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(
-        rustls::crypto::ring::default_provider(),
-    ))
-    .with_safe_default_protocol_versions()
-    .map_err(|error| unreadable(&tls.ca_file, error))?
-    .with_root_certificates(authorities);
+    let config =
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unreadable(&tls.ca_file, error))?
+            .with_root_certificates(authorities);
     let Some((certificate, key)) = &tls.identity else { return Ok(config.with_no_client_auth()) };
     config
         .with_client_auth_cert(certificates(certificate)?, private_key(key)?)
@@ -139,8 +146,7 @@ pub async fn check_clock(session: &Session, allowed: Duration) -> Result<()> {
     let answer = session.query_unpaged(cql, ()).await.map_err(super::failure::asking)?;
     let after = now_millis();
     let rows = answer.into_rows_result().map_err(super::failure::reading)?;
-    let (theirs,): (i64,) =
-        rows.first_row().map_err(super::failure::reading)?;
+    let (theirs,): (i64,) = rows.first_row().map_err(super::failure::reading)?;
     let off = (before - theirs).max(theirs - after).max(0);
     if off.unsigned_abs() > allowed.as_millis() as u64 {
         return Err(Error::Unusable {

@@ -9,16 +9,13 @@ const BUCKET: u32 = 8;
 /// power of two.
 const PART: u32 = 5;
 
-/// The page of a parent that lists the pages it has.
-pub const DIRECTORY: i64 = -1;
 /// The parent of roots, which have none.
 pub const NO_PARENT: i64 = 0;
 /// The stage of jobs that were never put aside.
 pub const NO_STAGE: i64 = 0;
 
-/// Kinds of rows in the partition of a tree, in this order.
+/// Kinds of rows in the partition of a tree. Before them stand the marks of stages, kind 0.
 pub mod tree {
-    pub const MARK: i8 = 0;
     pub const REDO: i8 = 1;
     pub const HEAD: i8 = 2;
     pub const APPLIED: i8 = 3;

@@ -42,7 +42,10 @@ async fn create_keyspace(session: &Session, options: &ScyllaOptions) -> Result<(
         (Tablets::On, _) => " AND tablets = {'enabled': true}",
         (Tablets::Off, _) => " AND tablets = {'enabled': false}",
         // Before tablets, and since conditional writes work with them.
-        (Tablets::Auto, Engine::Scylla(..6, _) | Engine::Scylla(2025, 4..) | Engine::Scylla(2026.., _)) => "",
+        (
+            Tablets::Auto,
+            Engine::Scylla(..6, _) | Engine::Scylla(2025, 4..) | Engine::Scylla(2026.., _),
+        ) => "",
         (Tablets::Auto, _) => " AND tablets = {'enabled': false}",
     };
     let datacenter = datacenter.replace('\'', "''");

@@ -43,10 +43,9 @@ pub struct Redo {
 }
 
 /// A job that an entry creates.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Born {
     pub origin: Origin,
-    pub definition: Arc<Definition>,
     pub stage: i64,
 }
 
@@ -61,7 +60,11 @@ pub struct Name {
 
 impl Redo {
     /// The entry for these rows, and how they are written.
-    pub fn new(name: Name, adopts: Option<StageId>, rows: Vec<(i64, Row)>) -> Result<(Self, Vec<u8>)> {
+    pub fn new(
+        name: Name,
+        adopts: Option<StageId>,
+        rows: Vec<(i64, Row)>,
+    ) -> Result<(Self, Vec<u8>)> {
         let body = Body { adopts: adopts.map(|stage| stage.0), rows };
         let mut bytes = Vec::new();
         coding::encode(&body, &mut bytes)?;
@@ -104,10 +107,7 @@ impl Redo {
     /// The job, if this creates it.
     pub fn born(&self, id: JobId) -> Option<Born> {
         self.of_job(id).find_map(|(stage, row)| match row {
-            Row::Job { origin, definition, .. } => {
-                let definition = Arc::clone(definition);
-                Some(Born { origin: *origin, definition, stage: *stage })
-            }
+            Row::Job { origin, .. } => Some(Born { origin: *origin, stage: *stage }),
             _ => None,
         })
     }

@@ -1,28 +1,64 @@
 use std::{
+    cell::Cell,
+    collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
+    time::Duration,
 };
 
+use parking_lot::Mutex;
 use scylla::{
     cluster::{ClusterState, NodeRef},
     policies::load_balancing::{FallbackPlan, LoadBalancingPolicy, RoutingInfo},
     routing::Shard,
 };
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// How long a node that did not answer comes last.
+const SUSPECT: Duration = Duration::from_secs(10);
+
+tokio::task_local! {
+    /// The node that the request of this task was sent to.
+    static PICKED: Cell<Option<Uuid>>;
+}
 
 /// Sends all conditional writes of a partition to the same of its replicas, as long as that one is
 /// there.
 ///
 /// The driver would take any replica for a conditional batch, and two coordinators that propose at
 /// once make each other start again. Which replica is first differs from partition to partition, so
-/// that the work is spread.
+/// that the work is spread. One that has not answered comes last for a while: a node that stands
+/// still keeps its connections.
 #[derive(Debug)]
 pub struct OneCoordinator {
     datacenter: String,
+    /// Nodes that did not answer, and until when they come last.
+    suspects: Mutex<HashMap<Uuid, Instant>>,
 }
 
 impl OneCoordinator {
     pub fn new(datacenter: &str) -> Arc<Self> {
-        Arc::new(Self { datacenter: datacenter.to_owned() })
+        Arc::new(Self { datacenter: datacenter.to_owned(), suspects: Mutex::default() })
+    }
+
+    /// Sends a request that this orders the nodes for. `failed` says of its answer whether the node
+    /// is to be suspected.
+    pub async fn watched<T>(
+        &self,
+        request: impl Future<Output = T>,
+        failed: impl FnOnce(&T) -> bool,
+    ) -> T {
+        let sent = async { (request.await, PICKED.with(Cell::get)) };
+        let (answer, node) = PICKED.scope(Cell::new(None), sent).await;
+        if let Some(node) = node.filter(|_| failed(&answer)) {
+            self.suspects.lock().insert(node, Instant::now() + SUSPECT);
+        }
+        answer
+    }
+
+    fn is_suspect(&self, node: Uuid) -> bool {
+        self.suspects.lock().get(&node).is_some_and(|until| Instant::now() < *until)
     }
 
     fn order<'a>(
@@ -32,7 +68,11 @@ impl OneCoordinator {
     ) -> Vec<(NodeRef<'a>, Option<Shard>)> {
         let nodes = cluster.get_nodes_info();
         let (Some(token), Some(table)) = (request.token, request.table) else {
-            return nodes.iter().filter(|node| node.is_connected()).map(|node| (node, None)).collect();
+            return nodes
+                .iter()
+                .filter(|node| node.is_connected())
+                .map(|node| (node, None))
+                .collect();
         };
         let mut replicas = cluster.get_token_endpoints(table.ks_name(), table.table_name(), token);
         replicas.retain(|(node, _)| {
@@ -41,7 +81,7 @@ impl OneCoordinator {
         replicas.sort_by_key(|(node, _)| {
             let mut hasher = DefaultHasher::new();
             (token.value(), node.host_id).hash(&mut hasher);
-            hasher.finish()
+            (self.is_suspect(node.host_id), hasher.finish())
         });
         let known = |(replica, shard): &(Arc<scylla::cluster::Node>, Shard)| {
             let node = nodes.iter().find(|node| node.host_id == replica.host_id)?;
@@ -57,7 +97,10 @@ impl LoadBalancingPolicy for OneCoordinator {
         request: &'a RoutingInfo<'_>,
         cluster: &'a ClusterState,
     ) -> Option<(NodeRef<'a>, Option<Shard>)> {
-        self.order(request, cluster).into_iter().next()
+        let first = self.order(request, cluster).into_iter().next();
+        // Outside of `watched` nobody asks.
+        let _ = PICKED.try_with(|picked| picked.set(first.map(|(node, _)| node.host_id)));
+        first
     }
 
     fn fallback<'a>(

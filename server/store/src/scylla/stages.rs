@@ -189,9 +189,8 @@ impl Stages {
     pub async fn close(&self) {
         let mine: Vec<(i64, bool, JobId)> = {
             let mine = self.mine.lock();
-            let entry = |(key, stage): (&i64, &Stage)| {
-                (*key, stage.state == State::Doubtful, stage.root)
-            };
+            let entry =
+                |(key, stage): (&i64, &Stage)| (*key, stage.state == State::Doubtful, stage.root);
             mine.iter().map(entry).collect()
         };
         for (key, attempted, root) in mine {

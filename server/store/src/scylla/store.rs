@@ -59,8 +59,12 @@ impl ScyllaStore {
         let open = Arc::new(Open::new(Arc::clone(&cluster)));
         let stages =
             Arc::new(Stages::new(Arc::clone(&cluster), Arc::clone(&trees), Arc::clone(&open)));
-        let checkpoints =
-            Arc::new(Checkpoints::new(Arc::clone(&cluster), Arc::clone(&trees), options));
+        let checkpoints = Arc::new(Checkpoints::new(
+            Arc::clone(&cluster),
+            Arc::clone(&trees),
+            Arc::clone(&open),
+            options,
+        ));
         let ids = Arc::new(Ids::new(Arc::clone(&cluster)));
         let leases = Arc::new(Leases::new(Arc::clone(&cluster), open.server));
         let verdicts = Arc::new(Verdicts::new(
@@ -68,8 +72,7 @@ impl ScyllaStore {
             Arc::clone(&trees),
             Arc::clone(&checkpoints),
         ));
-        let reads =
-            Arc::new(Reads::new(Arc::clone(&trees), Arc::clone(&verdicts)));
+        let reads = Arc::new(Reads::new(Arc::clone(&trees), Arc::clone(&verdicts)));
         let roots = Arc::new(Roots::new(Arc::clone(&cluster), Arc::clone(&reads)));
         let lists = Lists::new(Arc::clone(&trees));
         let tidy = Arc::new(Tidy {

@@ -6,8 +6,9 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tokio::sync::OnceCell;
 
-use super::{ScyllaOptions, connect::connect, migrate, schema::TABLES};
+use super::{ScyllaOptions, connect::connect, migrate::migrate, schema::TABLES};
 
 /// Names the nodes of the cluster that tests may use, as `host:port` with commas between.
 pub const NODES: &str = "JOBTRACKER_TEST_CQL";
@@ -15,6 +16,10 @@ pub const NODES: &str = "JOBTRACKER_TEST_CQL";
 /// Keyspaces of this process that nobody uses. Making one takes seconds, emptying one less.
 static FREE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 static NEXT: AtomicU64 = AtomicU64::new(1);
+/// Whether what other processes have left has been removed.
+static CLEANED: OnceCell<()> = OnceCell::const_new();
+/// What all names begin with; the process and a number follow.
+const PREFIX: &str = "jobtracker_test_";
 
 /// A keyspace with empty tables, for one test at a time.
 #[derive(Debug)]
@@ -32,11 +37,12 @@ impl Lent {
         let nodes = std::env::var(NODES).unwrap_or_else(|_| {
             panic!("these tests need a cluster: run `dev/test`, or set {NODES} to its nodes")
         });
+        CLEANED.get_or_init(|| clean(&nodes)).await;
         let free = FREE.lock().pop_first();
         let is_new = free.is_none();
         let name = || {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            format!("jobtracker_test_{}_{number}", std::process::id())
+            format!("{PREFIX}{}_{number}", std::process::id())
         };
         let options = ScyllaOptions {
             nodes: nodes.split(',').map(str::to_owned).collect(),
@@ -45,11 +51,29 @@ impl Lent {
             ..ScyllaOptions::default()
         };
         if is_new {
-            migrate::migrate(&options).await.expect("the cluster takes new tables");
+            migrate(&options).await.expect("the cluster takes new tables");
         } else {
             empty(&options).await;
         }
         Self { options }
+    }
+}
+
+/// Removes the keyspaces of processes that have ended: a small node has no room for many.
+async fn clean(nodes: &str) {
+    let nodes = nodes.split(',').map(str::to_owned).collect();
+    let options = ScyllaOptions { nodes, ..ScyllaOptions::default() };
+    let session = connect(&options).await.expect("the cluster is there");
+    let cql = "SELECT keyspace_name FROM system_schema.keyspaces";
+    let answer = session.query_unpaged(cql, ()).await.expect("it tells its keyspaces");
+    let rows = answer.into_rows_result().expect("they are rows");
+    for row in rows.rows::<(String,)>().expect("they are names") {
+        let (name,) = row.expect("each is a name");
+        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('_').next());
+        if process.is_some_and(|process| !std::path::Path::new("/proc").join(process).exists()) {
+            let cql = format!("DROP KEYSPACE IF EXISTS {name}");
+            session.query_unpaged(cql, ()).await.expect("it can be removed");
+        }
     }
 }
 

@@ -60,15 +60,7 @@ pub struct Trees {
     empty: Cache<JobId, Uuid>,
 }
 
-type TailRow = (
-    i8,
-    i64,
-    Option<i64>,
-    Option<Uuid>,
-    Option<i64>,
-    Option<Vec<u8>>,
-    Option<i32>,
-);
+type TailRow = (i8, i64, Option<i64>, Option<Uuid>, Option<i64>, Option<Vec<u8>>, Option<i32>);
 
 impl Trees {
     pub fn new(cluster: Arc<Cluster>, bytes: u64) -> Self {

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jobtracker_model::JobId;
 use jobtracker_store::{
     Error, Result, StageId, Store, TreeCommit,
     conformance::{Aside, Forest},
@@ -24,13 +23,13 @@ struct Side {
     stages: u64,
 }
 
-/// How a side creates a job.
+/// How a side creates jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Commit,
-    /// It puts the job aside before.
+    /// It puts them aside before.
     Stage,
-    /// It creates the job as the first of a tree, with the job that both want as its child.
+    /// It creates a tree with them.
     NewTree,
 }
 
@@ -44,14 +43,14 @@ impl Side {
     }
 
     /// What it wants to commit, and the forest after it.
-    fn wish(&self, wanted: JobId, way: Way) -> (TreeCommit, Forest) {
+    fn wish(&self, wanted: [u64; 2], way: Way) -> (TreeCommit, Forest) {
         let mut forest = self.forest.clone();
         let mut parent = self.root;
         if way == Way::NewTree {
-            parent = self.root * 1_000_000 + wanted.get();
+            parent = self.root * 1_000_000 + wanted[0];
             forest.root(parent);
         }
-        forest.child(wanted.get(), parent);
+        wanted.into_iter().for_each(|child| forest.child(child, parent));
         (only(&mut forest), forest)
     }
 
@@ -71,8 +70,8 @@ impl Side {
         done
     }
 
-    /// Tries until it has the job, or sees that somebody else has. Answers whether it has.
-    async fn create(&mut self, wanted: JobId, way: Way) -> bool {
+    /// Tries until it has the jobs, or sees that somebody else has. Answers whether it has.
+    async fn create(&mut self, wanted: [u64; 2], way: Way) -> bool {
         for round in 0..60_u64 {
             let (due, after) = self.wish(wanted, way);
             match self.try_once(due, way).await {
@@ -81,21 +80,22 @@ impl Side {
                     return true;
                 }
                 Err(Error::Stale { .. } | Error::Unavailable(_)) => {}
-                Err(error) => panic!("{way:?} of {wanted} in tree {}: {error}", self.root),
+                Err(error) => panic!("{way:?} of {wanted:?} in tree {}: {error}", self.root),
             }
-            if self.store.get_job(wanted).await.unwrap().is_some() {
+            let [first, second] = wanted.map(|wanted| self.store.get_job(id(wanted)));
+            if first.await.unwrap().is_some() || second.await.unwrap().is_some() {
                 return false;
             }
             versions(&self.store, [id(self.root)]).await;
             // Two that hinder each other may not go on in step.
             sleep(Duration::from_millis(round * (3 + self.root * 4))).await;
         }
-        panic!("{wanted} cannot be created in tree {} by {way:?}", self.root);
+        panic!("{wanted:?} cannot be created in tree {} by {way:?}", self.root);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_of_two_trees_gets_the_job() {
+async fn one_of_two_trees_gets_the_jobs() {
     let space = Space::new().await;
     let (mut one, mut two) = (Side::new(&space, 1).await, Side::new(&space, 2).await);
     let ways = [
@@ -112,8 +112,9 @@ async fn one_of_two_trees_gets_the_job() {
         for (mine, theirs) in ways {
             wanted += 1;
             let (mine, theirs) = if round % 2 == 0 { (mine, theirs) } else { (theirs, mine) };
-            let (first, second) =
-                tokio::join!(one.create(id(wanted), mine), two.create(id(wanted), theirs));
+            // Two jobs, which are claimed in two places.
+            let both = [wanted, wanted + 5_000];
+            let (first, second) = tokio::join!(one.create(both, mine), two.create(both, theirs));
             assert!(first != second, "{wanted} by {mine:?}, {theirs:?}: {first}, {second}");
             won[usize::from(second)] += 1;
         }
@@ -215,6 +216,40 @@ async fn a_stage_of_a_dead_server_is_revoked() {
     let fresh = space.open().await;
     compare(&[&fresh, &other], &theirs).await;
     for store in [dying, other, fresh] {
+        store.close().await;
+    }
+}
+
+/// A server that was away for so long that its stage was revoked may not go on with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stage_that_was_revoked_is_not_adopted() {
+    let space = Space::new().await;
+    let (away, other) = (space.open().await, space.open().await);
+    let mut theirs = Forest::default();
+    theirs.root(1);
+    theirs.root(2);
+    for due in theirs.commits() {
+        commit(&other, due).await.unwrap();
+    }
+    let mut mine = theirs.clone();
+    for child in 10..14 {
+        mine.child(child, 1);
+    }
+    let aside = Aside::new(7, only(&mut mine), 2);
+    put_aside(&away, &aside).await.unwrap();
+    space.forget_servers(&space.session().await).await;
+    theirs.child(12, 2);
+    commit_soon(&other, only(&mut theirs)).await;
+
+    versions(&away, [id(1)]).await;
+    let late = commit(&away, aside.commit).await;
+    assert!(matches!(late, Err(Error::Unavailable(_))), "the stage was revoked: {late:?}");
+    compare(&[&away, &other], &theirs).await;
+    away.discard(aside.id);
+    theirs.child(11, 2);
+    commit_soon(&other, only(&mut theirs)).await;
+    compare(&[&away, &other], &theirs).await;
+    for store in [away, other] {
         store.close().await;
     }
 }

@@ -42,6 +42,7 @@ fn address(store: &Arc<dyn Store>) -> usize {
 #[async_trait]
 impl Fixture for Keyspaces {
     const DURABLE: bool = true;
+    const BULK: u64 = 3_000;
 
     async fn open(&self) -> Arc<dyn Store> {
         let lent = Lent::new().await;

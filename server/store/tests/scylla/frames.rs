@@ -6,6 +6,7 @@ use tokio::{io::AsyncReadExt, net::tcp::OwnedReadHalf};
 const HEADER: usize = 9;
 
 const ERROR: u8 = 0x00;
+const SUPPORTED: u8 = 0x06;
 const RESULT: u8 = 0x08;
 const PREPARE: u8 = 0x09;
 const EXECUTE: u8 = 0x0a;
@@ -90,6 +91,21 @@ impl Frame {
             return None;
         }
         body.short_bytes()
+    }
+
+    /// What a node of ScyllaDB says that it can do, without its shards: the driver would go to them
+    /// past the proxy.
+    pub fn unsharded(mut self) -> Self {
+        if self.kind() == SUPPORTED {
+            for at in HEADER..self.bytes.len() {
+                let option = &self.bytes[at..];
+                if option.starts_with(b"SCYLLA_SHARD") || option.starts_with(b"SCYLLA_NR_SHARDS") {
+                    // A name that nobody knows.
+                    self.bytes[at] = b'-';
+                }
+            }
+        }
+        self
     }
 
     /// An error in the place of this reply: of a conditional write it is not known what became of

@@ -138,7 +138,7 @@ async fn a_checkpoint_whose_writes_get_lost_is_made_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_id_is_given_out_twice() {
-    let faulty = Faulty::new(|_| {}).await;
+    let mut faulty = Faulty::new(|_| {}).await;
     let mut given = BTreeSet::from([id(1)]);
     let (first, next) = ("INTO register (name, value)", "UPDATE register SET value");
     let faults = FAULTS.into_iter().map(|fault| (next, fault));
@@ -152,7 +152,12 @@ async fn no_id_is_given_out_twice() {
         };
         let mine = reserve().await.unwrap();
         assert_eq!(faulty.proxy.hits(), before + 1, "{fault:?} at {words}");
-        // And again, while another store does the same.
+        // And again, while another store does the same, and beyond an id that somebody has chosen.
+        let chosen = mine.get() + 7;
+        let (due, after) = faulty.changed(|forest| forest.child(chosen, 1));
+        commit(&faulty.other, due).await.unwrap();
+        faulty.forest = after;
+        given.insert(id(chosen));
         let (more, theirs) = tokio::join!(reserve(), faulty.other.reserve_ids(5));
         for (first, count) in [(mine, 3), (more.unwrap(), 3), (theirs.unwrap(), 5)] {
             for number in first.get()..first.get() + count {

@@ -2,6 +2,10 @@
 //!
 //! It reads the frames of the protocol just far enough to know which prepared statements a request
 //! executes, and which reply is whose: what a test wants to lose is the reply to one statement.
+//!
+//! The driver goes to the address that the node itself gives, with the port that it was told. So a
+//! proxy has the address of its node and a port of its own, and is for clusters of one node, on
+//! this machine.
 
 use std::{
     collections::HashMap,
@@ -102,9 +106,10 @@ pub struct Proxy {
 }
 
 impl Proxy {
+    /// A proxy in front of a node.
     pub async fn to(node: &str) -> Self {
         let node = tokio::net::lookup_host(node).await.unwrap().next().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind((node.ip(), 0)).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let state = Arc::new(State {
             node,
@@ -331,7 +336,7 @@ impl Link {
                     None
                 }
                 Some(Fault::NoQuorum) => Some(frame.no_quorum()),
-                _ => Some(frame),
+                _ => Some(frame.unsharded()),
             };
             if let (Some(frame), Some(to_driver)) = (frame, &mut *self.to_driver.lock().await) {
                 if let Some(text) = pending.as_ref().and_then(|pending| pending.prepares.clone())

@@ -41,7 +41,9 @@ impl Space {
         Arc::new(ScyllaStore::open(&options).await.unwrap())
     }
 
+    /// A proxy in front of the only node.
     pub async fn proxy(&self) -> Proxy {
+        assert_eq!(self.lent.options.nodes.len(), 1, "these tests are for a cluster of one node");
         Proxy::to(&self.lent.options.nodes[0]).await
     }
 
@@ -54,7 +56,7 @@ impl Space {
         let quick = |options: &mut ScyllaOptions| {
             options.nodes = vec![proxy.address.clone()];
             options.connections_per_node = 1;
-            options.request_timeout = Duration::from_millis(700);
+            options.request_timeout = Duration::from_secs(1);
             options.resolve_timeout = Duration::from_secs(6);
             tune(options);
         };

@@ -119,7 +119,7 @@ impl Simulation {
     /// One client does what comes next for it.
     fn step(&mut self) {
         let client = self.random.random_range(0..self.plan.clients);
-        let lull = self.history.len() % self.plan.between_lulls == 0;
+        let lull = self.history.len().is_multiple_of(self.plan.between_lulls);
         match self.open[client] {
             None if lull && self.open.iter().any(Option::is_some) => {}
             None => {

@@ -10,7 +10,7 @@ use std::{
         Arc, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jobtracker_client::{JobId, JobTracker, JobTrackerClient, NewJob, RetryPolicy};
@@ -97,7 +97,7 @@ impl Load {
                 builder.request_timeout(self.plan.patience).build().unwrap()
             };
             // The ids of a client in a round are its own.
-            let first = self.rounds * 100_000_000 + number as u64 * 1_000_000;
+            let first = self.plan.root.get() + self.rounds * 1_000_000 + number as u64 * 50_000;
             let servers: Vec<_> = self.servers.iter().map(client).collect();
             let seed = self.random.random();
             let worker =
@@ -137,12 +137,15 @@ impl Load {
 }
 
 impl Round {
-    /// Waits for so many more acknowledged writes. They have to come within a minute.
-    pub async fn acknowledges(&self, more: u64) {
+    /// Waits for so many more acknowledged writes, and tells how long it took. They have to come
+    /// within a minute.
+    pub async fn acknowledges(&self, more: u64) -> Duration {
+        let begin = Instant::now();
         let mut acknowledged = self.shared.acknowledged.subscribe();
         let enough = *acknowledged.borrow() + more;
         let wait = acknowledged.wait_for(|count| *count >= enough);
         within(Duration::from_secs(60), "acknowledged writes", wait).await.unwrap();
+        begin.elapsed()
     }
 
     /// Lets the clients end what they are at, and no more.

@@ -152,7 +152,10 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { acknowledged, in_doubt, found, denied, failures } = self;
         write!(f, "{acknowledged} acknowledged writes, none lost, none doubled; ")?;
-        write!(f, "{in_doubt} in doubt, of which {found} were done; {denied} refused, none done; ")?;
+        write!(
+            f,
+            "{in_doubt} in doubt, of which {found} were done; {denied} refused, none done; "
+        )?;
         write!(f, "{failures} requests failed")
     }
 }

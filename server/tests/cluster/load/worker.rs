@@ -143,7 +143,7 @@ impl Worker {
                 Ok(told) => {
                     let times = Times { begin, sent, end: self.shared.now() };
                     assert!(tries > 1 || !told.repeated, "done before it was sent: {write:?}");
-                    return self.was_told(&write, &told, times, in_doubt);
+                    return self.was_told(&write, &told, &times, in_doubt);
                 }
                 Err(error) => error,
             };
@@ -166,8 +166,8 @@ impl Worker {
         }
     }
 
-    fn was_told(&mut self, write: &Write, told: &Told, times: Times, in_doubt: bool) {
-        let Times { begin, sent, end } = times;
+    fn was_told(&mut self, write: &Write, told: &Told, times: &Times, in_doubt: bool) {
+        let Times { begin, sent, end } = *times;
         let mut what = what(write);
         let (Write::Create { job, .. } | Write::Update { job, .. }) = *write;
         if told.applied {
@@ -212,7 +212,7 @@ impl Worker {
     async fn read(&mut self, job: JobId, kind: u32) {
         let (root, server) = (self.root, &self.servers[self.at]);
         let begin = self.shared.now();
-        let whole = |job: Option<_>| job.as_ref().map_or(Sight::Absent, |job| Sight::whole(job));
+        let whole = |job: Option<_>| job.as_ref().map_or(Sight::Absent, Sight::whole);
         let seen = match kind {
             0..15 => server.get(root).await.map(|found| vec![(root, whole(found))]),
             15..17 => server.get(job).await.map(|found| vec![(job, whole(found))]),

@@ -6,11 +6,11 @@ use std::{
 use jobtracker_server::moving::{MovingError, Selection};
 
 use super::{
-    STORES, Target, everything, export, export_to, id, import, import_all, lines, roots, rows,
+    Target, everything, export, export_to, id, import, import_all, lines, neighbours, roots, rows,
     trees::{broad_tree, plant},
     watched::{Fail, Meddle, Watched},
 };
-use crate::harness::Harness;
+use crate::harness::{Harness, STORES};
 
 /// The bounds of what is read or written at once, and what one job of these trees has.
 const ROWS: usize = 4_000;
@@ -18,7 +18,7 @@ const JOB: usize = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_tree_takes_little_memory() {
-    for (from, to) in [(STORES[0], STORES[1]), (STORES[1], STORES[0])] {
+    for (from, to) in neighbours() {
         let source = Harness::start(from, |_| {}).await;
         let target = Harness::start(to, |_| {}).await;
         let (small, large) = (broad_tree(50, 2, 0), broad_tree(100, 4_000, 4));
@@ -110,8 +110,10 @@ async fn a_pipe_takes_nothing_back() {
     assert_eq!(lines(&pipe.0.lock().unwrap()), lines(&due));
 
     let pipe = Pipe::default();
-    let watched =
-        Watched::new(source.store(), [Meddle::Append(id(100_000)), Meddle::Append(id(500))]);
+    let watched = Watched::new(
+        source.store(),
+        [Meddle::Append(id(100_000)), Meddle::Append(id(500)), Meddle::Append(id(500))],
+    );
     let target = Target::Pipe(Box::new(pipe.clone()));
     let error = export_to(&watched.store(), None, target).await.unwrap_err();
     assert!(matches!(error, MovingError::ChangedInPipe(root) if root == id(500)), "{error}");

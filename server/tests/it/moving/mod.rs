@@ -18,10 +18,14 @@ use jobtracker_store::{
     RootsQuery, Row, RowsQuery, Store,
 };
 
+use crate::harness::STORES;
+
 pub use moving::Target;
 
-/// The stores that trees move between.
-const STORES: [StoreKind; 2] = [StoreKind::Memory, StoreKind::Fjall];
+/// Moves from and to every store.
+fn neighbours() -> impl Iterator<Item = (StoreKind, StoreKind)> {
+    STORES.into_iter().zip(STORES.into_iter().cycle().skip(1))
+}
 
 const LIMIT: PageLimit = PageLimit { items: 1_000_000, bytes: usize::MAX, scan: usize::MAX };
 

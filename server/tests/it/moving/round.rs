@@ -4,11 +4,11 @@ use jobtracker_store::Row;
 use serde_json::json;
 
 use super::{
-    STORES, everything, export, id, import, import_all, lines, roots, rows,
+    everything, export, id, import, import_all, lines, neighbours, roots, rows,
     trees::{broad_tree, plant, random_trees},
     watched::{Meddle, Watched},
 };
-use crate::harness::Harness;
+use crate::harness::{Harness, STORES};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trees_are_the_same_in_another_store() {
@@ -49,7 +49,7 @@ async fn what_is_sent_again_after_the_move_is_known() {
     let change = json!({"state": "Running", "message": "m", "changeId": "c 1"});
     let other = json!({"state": "Warning", "changeId": "c 1"});
     let log = json!({"lines": ["one", "two"], "appendId": "l 1"});
-    for (from, to) in [(STORES[0], STORES[1]), (STORES[1], STORES[0])] {
+    for (from, to) in neighbours() {
         let source = Harness::start(from, |_| {}).await;
         let mut replies = Vec::new();
         for body in [&create, &child] {

@@ -17,6 +17,7 @@ pub struct Watched {
     store: Arc<dyn Store>,
     /// What is done after each page of rows.
     meddling: Mutex<VecDeque<Meddle>>,
+    turn: tokio::sync::Mutex<()>,
     /// How often, from the next on, calls that change something answer that they did not, or that
     /// they do not know, though they did.
     pub failing: Mutex<VecDeque<Fail>>,
@@ -52,6 +53,7 @@ impl Watched {
         Arc::new(Self {
             store: Arc::clone(store),
             meddling: Mutex::new(meddling.into_iter().collect()),
+            turn: tokio::sync::Mutex::default(),
             failing: Mutex::default(),
             most: Mutex::default(),
         })
@@ -67,6 +69,8 @@ impl Watched {
     }
 
     async fn meddle(&self) {
+        // Pages are read some at a time, and two who append would be in each other's way.
+        let _one = self.turn.lock().await;
         let next = self.meddling.lock().unwrap().pop_front();
         let commit = match next {
             None => return,
