@@ -61,6 +61,8 @@ struct Landed {
     flight: Flight,
     failed: HashMap<JobId, StoreError>,
     seconds: f64,
+    /// Also counts the load before it.
+    took: Duration,
 }
 
 impl Committer {
@@ -163,7 +165,9 @@ impl Committer {
     }
 
     /// Applies a group, as far as its trees are free, and sends it on its way.
+    #[expect(clippy::disallowed_methods, reason = "measures, and decides nothing that is applied")]
     async fn depart(&mut self, group: Vec<Submitted>) {
+        let started = Instant::now();
         let group = self.take_ids(group).await;
         let (group, space) = self.load(group).await;
         let group = self.park_busy(&space, group);
@@ -179,12 +183,12 @@ impl Committer {
         let (flight, commits) = Flight::plan(space, group, rules);
         self.line.occupy(flight.trees.iter().map(|(root, _)| *root), &flight.created);
         let store = Arc::clone(&self.store);
-        #[expect(clippy::disallowed_methods, reason = "measures, decides nothing")]
         let begun = Instant::now();
         let flying = flight.fly(store, commits).map(move |(flight, failed)| Landed {
             flight,
             failed,
             seconds: begun.elapsed().as_secs_f64(),
+            took: started.elapsed(),
         });
         self.flights.push(flying.boxed());
     }
@@ -299,7 +303,7 @@ impl Committer {
     /// Answers every operation of a commit that has ended; those whose tree had moved will stand
     /// in line again.
     fn land(&mut self, landed: Landed) {
-        let Landed { flight, failed, seconds } = landed;
+        let Landed { flight, failed, seconds, took } = landed;
         self.metrics.commit_seconds.observe(seconds);
         let (mut again, mut again_in) = (Vec::new(), HashSet::new());
         let mut answered: HashMap<JobId, usize> = HashMap::new();
@@ -352,7 +356,7 @@ impl Committer {
             failed: &failed,
             again: &again_in,
             answered: &answered,
-            took: Duration::from_secs_f64(seconds),
+            took,
         };
         let roots = self.turns.may_go_on(&ended, &mut self.line);
         self.landed.push((roots, flight.created, again));

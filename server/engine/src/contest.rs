@@ -1,11 +1,11 @@
 //! Fairness between servers that commit to one tree at once.
 //!
-//! Who has won a race knows the tree and can commit to it again at once; who has lost it has to load
-//! the tree first, comes too late again, and would do so for ever. So the winner leaves a contested
-//! tree alone for about as long as a commit takes, while the loser goes on at once. That a tree is
-//! contested shows when a commit to it is refused, or when its version has moved between two
-//! commits of one's own. A server that wins every race sees neither: so now and then it leaves any
-//! tree alone to which it commits again and again, and lets others show themselves.
+//! Who has won a race knows the tree and can commit to it again at once; who has lost it has to
+//! load the tree first, comes too late again, and would do so for ever. So the winner leaves a
+//! contested tree alone for about as long as a commit takes, while the loser goes on at once. That
+//! a tree is contested shows when a commit to it is refused, or when its version has moved between
+//! two commits of one's own. A server that wins every race sees neither: so now and then it leaves
+//! any tree alone to which it commits again and again, and lets others show themselves.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -15,18 +15,20 @@ use jobtracker_store::Version;
 /// Trees of which something is remembered. Past it all are forgotten: whoever contests a tree will
 /// show again.
 const TREES: usize = 4_096;
-/// After so many commits to a tree without a sign of others it is not contested any more. Each of
-/// them is followed by a pause twice as long as the one before, for others that are slow.
-const SIGNS_WAITED_FOR: u32 = 5;
-/// A pause for others to show themselves comes after so many commits to a tree; that is well below
-/// the attempts after which an operation is given up.
-const LOOK_AROUND_EVERY: u32 = 64;
-/// How many times as long as a commit these pauses are, by turns: others that are slower than this
-/// server also try less often.
-const LOOK_AROUND_TIMES: [u32; 3] = [2, 4, 8];
+/// After a sign of others, so many commits are each followed by a pause. Then the pauses come after
+/// two commits, after four and so on, the rarer the longer nobody shows.
+const PAUSES_IN_A_ROW: u32 = 4;
+/// Pauses are never rarer than one after so many commits, as a power of two. That is well below the
+/// attempts after which an operation is given up.
+const RAREST: u32 = 6;
+/// How many times as long as a commit and the load before it a pause is, by turns: others may be
+/// slower than this server. What comes on top is for the time in which they hear that they have
+/// lost, and differs, since servers that take turns by the clock could miss each other for ever.
+const TIMES: [u32; 3] = [1, 2, 4];
+const ON_TOP: std::ops::Range<f64> = 1.5..2.0;
 /// The shortest pause, since timers count in milliseconds, and the longest for others.
 const SHORTEST: Duration = Duration::from_millis(1);
-const LONGEST: Duration = Duration::from_millis(20);
+const LONGEST: Duration = Duration::from_millis(50);
 /// Callers that have been answered have this part of the time of a commit to come back.
 const PART_FOR_CALLERS: u32 = 4;
 /// The longest time for that.
@@ -51,15 +53,14 @@ pub(crate) struct Contests {
     trees: HashMap<JobId, Contest>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Contest {
     /// The version that the last commit from here has left behind.
     left: Option<Version>,
-    contested: bool,
-    /// Commits from here since others have shown themselves, or since the last look around.
-    wins: u32,
-    /// Looks around.
-    looks: usize,
+    /// Pauses since others have shown themselves.
+    pauses: u32,
+    /// Commits from here since the last pause.
+    commits: u32,
     /// Commits to be made without waiting for callers.
     hasty: u32,
 }
@@ -67,23 +68,24 @@ struct Contest {
 impl Contests {
     /// A commit was refused because the tree had moved.
     pub fn lost(&mut self, root: JobId) -> Turn {
-        *self.tree(root) = Contest { contested: true, ..Contest::default() };
+        let contest = self.tree(root);
+        contest.others_show();
+        contest.left = None;
         Turn::Ours
     }
 
-    /// A commit that was computed from that version is done, in so much time; so many callers were
-    /// answered or wait for the next one.
+    /// A commit that was computed from that version is done; with the load before it took so much
+    /// time. So many callers were answered or wait for the next one.
     pub fn won(&mut self, root: JobId, expected: Version, took: Duration, callers: usize) -> Turn {
         let contest = self.tree(root);
         if contest.left.is_some_and(|left| left != expected) {
-            *contest = Contest { contested: true, ..Contest::default() };
+            contest.others_show();
         }
         contest.left = Some(expected + 1);
         match contest.pause_for_others() {
             Some(times) => {
-                // Servers that take turns by the clock could miss each other for ever.
-                let some_more = rand::random_range(1.0..1.5);
-                Turn::Others((took * times).mul_f64(some_more).clamp(SHORTEST, LONGEST))
+                let pause = (took * times).mul_f64(rand::random_range(ON_TOP));
+                Turn::Others(pause.clamp(SHORTEST, LONGEST))
             }
             None if callers < 2 => Turn::Ours,
             None if contest.hasty > 0 => {
@@ -107,22 +109,27 @@ impl Contests {
     }
 }
 
+impl Default for Contest {
+    /// Nobody else is known to want the tree.
+    fn default() -> Self {
+        Self { left: None, pauses: PAUSES_IN_A_ROW + RAREST - 1, commits: 0, hasty: 0 }
+    }
+}
+
 impl Contest {
+    fn others_show(&mut self) {
+        (self.pauses, self.commits) = (0, 0);
+    }
+
     /// For how many times as long as a commit the tree is left to others after one more from here.
     fn pause_for_others(&mut self) -> Option<u32> {
-        self.wins += 1;
-        if self.contested && self.wins <= SIGNS_WAITED_FOR {
-            return Some(1 << (self.wins - 1));
-        }
-        if self.contested {
-            (self.contested, self.wins) = (false, 0);
+        self.commits += 1;
+        let rarity = (self.pauses + 1).saturating_sub(PAUSES_IN_A_ROW).min(RAREST);
+        if self.commits < 1 << rarity {
             return None;
         }
-        if self.wins < LOOK_AROUND_EVERY {
-            return None;
-        }
-        let times = LOOK_AROUND_TIMES[self.looks % LOOK_AROUND_TIMES.len()];
-        (self.wins, self.looks) = (0, self.looks + 1);
+        let times = TIMES[self.pauses as usize % TIMES.len()];
+        (self.pauses, self.commits) = (self.pauses.saturating_add(1), 0);
         Some(times)
     }
 }
@@ -152,17 +159,29 @@ mod tests {
         (from..from + commits).map(|expected| won(contests, expected)).collect()
     }
 
+    /// After which of so many commits in a row there are pauses, and whether each is so many times
+    /// as long as a commit.
+    fn assert_pauses(contests: &mut Contests, from: Version, expected: &[(usize, u32)]) {
+        let last = expected.last().map_or(0, |(at, _)| *at);
+        let pauses = alone(contests, from, last as u64);
+        let pauses: Vec<_> =
+            (1..).zip(pauses).filter_map(|(at, pause)| Some((at, pause?))).collect();
+        let fits = |((at, pause), (wanted, times)): (&(usize, Duration), &(usize, u32))| {
+            let least = (TOOK * *times).mul_f64(ON_TOP.start).min(LONGEST);
+            let most = (TOOK * *times).mul_f64(ON_TOP.end).min(LONGEST);
+            at == wanted && (least..=most).contains(pause)
+        };
+        let fine = pauses.len() == expected.len() && pauses.iter().zip(expected).all(fits);
+        assert!(fine, "{pauses:?} are not {expected:?}");
+    }
+
     #[test]
-    fn a_contested_tree_is_left_alone_for_longer_and_longer_until_nobody_shows() {
+    fn a_contested_tree_is_left_alone_more_and_more_rarely_as_nobody_shows() {
         let mut contests = Contests::default();
         contests.lost(root(1));
-        let pauses = alone(&mut contests, 7, 20);
-        for (number, pause) in pauses.iter().enumerate() {
-            let least = (TOOK * (1 << number.min(10))).min(LONGEST);
-            let expected = (number < 5).then(|| least..=(least * 3 / 2).min(LONGEST));
-            let fits = |range: std::ops::RangeInclusive<_>| range.contains(&pause.unwrap());
-            assert!(expected.map_or(pause.is_none(), fits), "{number}: {pauses:?}");
-        }
+        let (row, later) = ([(1, 1), (2, 2), (3, 4), (4, 1)], [(6, 2), (10, 4), (18, 1), (34, 2)]);
+        let rarest = [(66, 4), (130, 1), (194, 2)];
+        assert_pauses(&mut contests, 7, &[&row[..], &later, &rarest].concat());
         assert_eq!(contests.won(root(2), 0, TOOK, 1), Turn::Ours);
     }
 
@@ -171,20 +190,13 @@ mod tests {
         let mut contests = Contests::default();
         assert_eq!(alone(&mut contests, 0, 3), [None; 3]);
         let pauses = [4, 6, 8, 10, 12, 14, 16].map(|expected| won(&mut contests, expected));
-        assert!(pauses.iter().all(|pause| pause.unwrap() <= TOOK * 3 / 2), "{pauses:?}");
+        assert!(pauses.iter().all(|pause| pause.unwrap() <= TOOK * 2), "{pauses:?}");
     }
 
     #[test]
     fn whoever_wins_always_looks_around_now_and_then() {
         let mut contests = Contests::default();
-        let pauses = alone(&mut contests, 0, 300);
-        let looks: Vec<_> = (1..).zip(pauses).filter_map(|(n, pause)| Some((n, pause?))).collect();
-        let expected = [(64, 2), (128, 4), (192, 8), (256, 2)];
-        for ((number, pause), (at, times)) in looks.iter().zip(expected) {
-            let longest = (TOOK * times * 3 / 2).min(LONGEST);
-            assert!(*number == at && (TOOK * times..=longest).contains(pause), "{looks:?}");
-        }
-        assert_eq!(looks.len(), expected.len());
+        assert_pauses(&mut contests, 0, &[(64, 1), (128, 2), (192, 4), (256, 1)]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Whose turn it is with a tree, on a store that servers share. After a commit the tree may be left
-//! alone for a while: so that another server has a turn, or so that those who have just been answered
-//! come back with more, and share the next commit with those who wait for it. Otherwise the two
-//! halves of the callers would wait for each other's commits for ever.
+//! alone for a while: so that another server has a turn, or so that those who have just been
+//! answered come back with more, and share the next commit with those who wait for it. Otherwise
+//! the two halves of the callers would wait for each other's commits for ever.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -48,7 +48,7 @@ pub(crate) struct Ended<'a> {
     pub again: &'a HashSet<JobId>,
     /// How many operations on each tree were answered.
     pub answered: &'a HashMap<JobId, usize>,
-    /// How long it took.
+    /// How long it took, with the load before it.
     pub took: Duration,
 }
 

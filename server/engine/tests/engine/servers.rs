@@ -79,8 +79,8 @@ async fn add_children(engine: Engine, ids: Arc<AtomicU64>, enough: u64) -> u64 {
     added
 }
 
-/// Whoever has the shorter way to the store wins every race, unless it leaves the other a turn. That
-/// nobody is told of contention shows that no operation was computed too often.
+/// Whoever has the shorter way to the store wins every race, unless it leaves the other a turn.
+/// That nobody is told of contention shows that no operation was computed too often.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_server_starves_on_a_tree_that_both_want() {
     const ENOUGH: u64 = 20_000;

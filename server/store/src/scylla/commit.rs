@@ -9,11 +9,9 @@ use std::{
 
 use jobtracker_model::JobId;
 use roaring::RoaringTreemap;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    attempt::{Attempt, Seen},
     checkpoint::Checkpoints,
     claims::Claims,
     cluster::Cluster,
@@ -23,21 +21,20 @@ use super::{
     places::Claim,
     redo::{Name, Redo},
     roots::Roots,
+    sending::{Base, Sending},
     stages::Stages,
     tail::Tail,
     tree::Tree,
     trees::{Place, REVOKED, Trees},
     verdicts::Verdicts,
 };
-use crate::{Error, Origin, Result, Row, StageId, TreeCommit, Version};
+use crate::{Error, Origin, Result, Row, StageId, TreeCommit};
 
 /// The largest body that goes into the conditional batch itself: a condition's row is written three
 /// times by each copy.
 const INLINE_BYTES: usize = 64 * 1024;
 /// A part of a larger body.
 const PART_BYTES: usize = 256 * 1024;
-/// The wait before a commit in doubt is sent again, at first and at most; it doubles.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 
 /// Commits trees.
 pub struct Commits {
@@ -50,14 +47,6 @@ pub struct Commits {
     pub roots: Arc<Roots>,
     pub verdicts: Arc<Verdicts>,
     pub patience: Duration,
-}
-
-/// What a commit follows.
-#[derive(Clone, Copy)]
-struct Base {
-    /// The name of the commit that stands; none when there is no tree.
-    cid: Option<Uuid>,
-    version: Version,
 }
 
 /// A commit that is ready to be sent.
@@ -210,7 +199,7 @@ impl Commits {
             body: if parts == 0 { Some(body) } else { None },
             parts: (parts > 0).then_some(parts),
         };
-        let done = self.resolve(&sending).await;
+        let done = sending.resolve(&self.cluster, &self.trees, self.patience).await;
         if parts > 0 {
             self.end_parts(cid, &done);
         }
@@ -317,106 +306,6 @@ impl Commits {
                 tracing::debug!(%error, "parts of a log stay listed");
             }
         });
-    }
-
-    /// Sends a commit until it is known what became of it, or until it has taken too long.
-    ///
-    /// All sendings have one name, so that at most one of them comes true: what they follow is gone
-    /// then.
-    async fn resolve(&self, sending: &Sending) -> Result<()> {
-        let end = Instant::now() + self.patience;
-        let mut doubt: Option<String> = None;
-        let mut pause = PAUSE.0;
-        loop {
-            match self.attempt(sending).await? {
-                Attempt::Applied => return Ok(()),
-                Attempt::Lost(seen) if seen.cid == Some(sending.cid) => return Ok(()),
-                Attempt::Lost(seen) if doubt.is_none() || !sending.is_followed(seen) => {
-                    if let (Some(0), Some(cid)) = (seen.version, seen.cid) {
-                        // What the next attempt to create this tree has to follow.
-                        self.trees.remember_empty(sending.root, cid);
-                    }
-                    return Err(Error::Stale { root: sending.root });
-                }
-                Attempt::Lost(seen) => {
-                    if let Some(outcome) = self.followed(sending, seen).await {
-                        return outcome;
-                    }
-                }
-                Attempt::NotSent(error) if doubt.is_none() => {
-                    return Err(Error::Unavailable(error));
-                }
-                Attempt::NotSent(error) | Attempt::Unknown(error) => doubt = Some(error),
-            }
-            if Instant::now() + pause > end {
-                let why = doubt.unwrap_or_else(|| "it was overtaken".into());
-                return Err(Error::OutcomeUnknown(why));
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE.1);
-        }
-    }
-
-    /// An earlier sending may have come true and been followed by others: the log tells, as long as
-    /// it has that entry.
-    async fn followed(&self, sending: &Sending, seen: Seen) -> Option<Result<()>> {
-        let Sending { root, base, cid, .. } = sending;
-        let key = (keys::number(*root), base.version as i64 + 1);
-        let statement = &self.cluster.statements.redo;
-        let found: Result<Option<(Option<Uuid>,)>> = self.cluster.row(statement, key).await;
-        match found {
-            Ok(Some((Some(found),))) if found == *cid => Some(Ok(())),
-            Ok(Some(_)) => Some(Err(Error::Stale { root: *root })),
-            Ok(None) => {
-                let why = format!("the log of tree {root} has gone on to {:?}", seen.version);
-                Some(Err(Error::OutcomeUnknown(why)))
-            }
-            Err(_) => None,
-        }
-    }
-
-    async fn attempt(&self, sending: &Sending) -> Result<Attempt> {
-        let (attempts, session) = (&self.cluster.attempts, self.cluster.session());
-        let Sending { root, base, cid, stamp, stage, body, parts } = sending;
-        let (root, next) = (keys::number(*root), base.version as i64 + 1);
-        let redo = (root, next, *cid, *stamp, body.as_deref(), *parts);
-        let mark = stage.map(|stage| (root, stage_key(stage.0), next));
-        match (base.cid, mark) {
-            (None, None) => {
-                let head = (root, next, *cid);
-                attempts.batch(session, &attempts.first[0], (head, redo)).await
-            }
-            (None, Some(mark)) => {
-                let head = (root, next, *cid);
-                attempts.batch(session, &attempts.first[1], (head, redo, mark)).await
-            }
-            (Some(before), None) => {
-                let head = (next, *cid, root, base.version as i64, before);
-                attempts.batch(session, &attempts.next[0], (head, redo)).await
-            }
-            (Some(before), Some(mark)) => {
-                let head = (next, *cid, root, base.version as i64, before);
-                attempts.batch(session, &attempts.next[1], (head, redo, mark)).await
-            }
-        }
-    }
-}
-
-/// What goes into the conditional batch.
-struct Sending {
-    root: JobId,
-    base: Base,
-    cid: Uuid,
-    stamp: i64,
-    stage: Option<StageId>,
-    body: Option<Vec<u8>>,
-    parts: Option<i32>,
-}
-
-impl Sending {
-    /// Whether the tree has gone on from what this follows: it may then have been by this.
-    fn is_followed(&self, seen: Seen) -> bool {
-        seen.version != Some(self.base.version)
     }
 }
 

@@ -20,6 +20,10 @@ use crate::{Error, Result};
 /// A node that has not answered by then may stand still: another one is asked as well.
 const SLOW: Duration = Duration::from_secs(1);
 
+/// How often a connection is asked whether its node is there, and how long that may take: a node
+/// that stands still keeps its connections.
+const ALIVE: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(5));
+
 /// A session that uses no keyspace yet.
 pub async fn connect(options: &ScyllaOptions) -> Result<Session> {
     check_name(&options.keyspace)?;
@@ -43,6 +47,8 @@ pub async fn connect(options: &ScyllaOptions) -> Result<Session> {
     let mut builder = SessionBuilder::new()
         .known_nodes(&options.nodes)
         .connection_timeout(options.connect_timeout)
+        .keepalive_interval(ALIVE.0)
+        .keepalive_timeout(ALIVE.1)
         .pool_size(PoolSize::PerHost(per_node))
         .default_execution_profile_handle(profile.into_handle());
     if !options.user.is_empty() {

@@ -34,12 +34,12 @@
 //!
 //! | table | partition | rows in it | size, about |
 //! |---|---|---|---|
-//! | `tree` | a tree | the tail: up to 128 entries, eight times that while a checkpoint lags | 0.3–2 MB |
-//! | `job` | 256 neighbouring ids of one parent | 256 | 75 KB; 17 MB if all had 64 KiB of options |
-//! | `job`, page −1 | the pages of one parent | 3,907 | 0.1 MB; a million if every id stood alone: 30 MB |
-//! | `origin` | 256 neighbouring ids | 256 | 10 KB |
-//! | `history` | 32 changes of 256 neighbours | up to 8,192 | 0.1 MB; 33 MB with the longest messages |
-//! | `detail` | a job | its attachments and names of repeatable appends | up to 4 MB; 10 MB for a full job |
+//! | `tree` | a tree | the tail: 128 entries, at most 8 times that | 0.3–2 MB |
+//! | `job` | 256 ids of one parent | 256 | 75 KB; 17 MB with full options |
+//! | `job`, page −1 | pages of one parent | 3,907; 1M of lone ids | 0.1 MB; 30 MB |
+//! | `origin` | 256 ids | 256 | 10 KB |
+//! | `history` | 32 changes of 256 ids | up to 8,192 | 0.1 MB; 33 MB with full messages |
+//! | `detail` | a job | attachments, repeatable appends | 4 MB; 10 MB when full |
 //!
 //! # Ids
 //!
@@ -54,7 +54,7 @@
 //!
 //! # When an answer is lost
 //!
-//! A conditional batch is sent by nobody but `commit`, and again only with the same name: if an
+//! A conditional batch is sent by nobody but `sending`, and again only with the same name: if an
 //! earlier sending came true, the head bears that name, or the log has it. What cannot be found out
 //! in time is [`OutcomeUnknown`](crate::Error::OutcomeUnknown); sent again, it is refused as stale
 //! or done once.
@@ -67,13 +67,13 @@
 //! they are on its disk, and Cassandra conditional ones too; ScyllaDB syncs those, but a log whose
 //! parts, claims or checkpoints are lost is of little use.
 //!
-//! Reading order: [`ScyllaStore`] is the door. `commit` sends what `claims` has made sure of, by
-//! `attempt`; `redo` is an entry of a log, `tail` what of it is not in the tables, `tree` and
-//! `trees` what a server remembers; `checkpoint` and `writes` bring entries to the tables. `places`
-//! finds jobs, `load` answers for the engine, `snapshot` is a tree at one instant for the `lists`;
-//! `roots` and `verdicts` are kept by time. `stages` puts aside, `open` and `tidy` look after what
-//! a server that died has left, `fence` stops its late writes. `schema`, `statements` and `keys`
-//! are the tables.
+//! Reading order: [`ScyllaStore`] is the door. `commit` makes sure of the ids (`claims`) and gives
+//! the batch to `sending`, which tries it by `attempt`; `redo` is an entry of a log, `tail` what of
+//! it is not in the tables, `tree` and `trees` what a server remembers; `checkpoint` and `writes`
+//! bring entries to the tables. `places` finds jobs, `load` answers for the engine, `snapshot` is a
+//! tree at one instant for the `lists`; `roots` and `verdicts` are kept by time. `stages` puts
+//! aside, `open` and `tidy` look after what a server that died has left, `fence` stops its late
+//! writes. `schema`, `statements` and `keys` are the tables.
 
 mod options;
 mod store;
@@ -84,6 +84,7 @@ mod commit;
 mod fence;
 mod ids;
 mod lease;
+mod sending;
 
 mod checkpoint;
 mod redo;

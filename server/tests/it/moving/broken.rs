@@ -121,11 +121,6 @@ fn mended(lines: &[String], root: u64) -> Vec<String> {
 #[tokio::test]
 async fn what_is_wrong_is_named() {
     let lines = small_lines().await;
-    let same = file_of(&lines);
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    // Frames are the writer's affair.
-    assert_eq!(import_all(&store, &same).await.new, 3);
-
     // Of tree 200, a root alone: tree, job, status, change, line, attachment, repeat, end.
     let begin = lines.iter().position(|line| line.starts_with("{\"tree\":{\"root\":200")).unwrap();
     let replace = |at: usize, from: &str, to: &str| {
@@ -190,6 +185,13 @@ async fn what_is_wrong_is_named() {
         assert!(complaint.contains(what.as_str()), "{number}: {complaint}, not {what}");
         assert!(complaint.contains(&at(place)), "{number}: {complaint}, not {}", at(place));
     }
+}
+
+/// Where frames begin is the writer's affair.
+#[tokio::test]
+async fn lines_in_one_frame_are_as_good() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    assert_eq!(import_all(&store, &file_of(&small_lines().await)).await.new, 3);
 }
 
 #[tokio::test]

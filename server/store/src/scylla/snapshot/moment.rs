@@ -149,8 +149,14 @@ impl Moment {
     async fn sift(&self, rows: Vec<Cells>) -> Result<Vec<Found>> {
         let mut found = Vec::with_capacity(rows.len());
         for (id, stage, version, origin, definition, status) in rows {
-            let (Some(id), Some(origin), Some(status)) = (keys::id(id), origin, status) else {
-                continue;
+            let (Some(id), Some(origin)) = (keys::id(id), origin) else { continue };
+            // A job may be put aside without its status: the commit that adopts it has that.
+            let status = match status {
+                Some(status) => coding::decode("status", &status)?,
+                None => match self.tail.status(id) {
+                    Some(status) => status.clone(),
+                    None => continue,
+                },
             };
             let since = match stage {
                 NO_STAGE => 0,
@@ -169,7 +175,7 @@ impl Moment {
                 version: since.max(version.unwrap_or(0) as Version),
                 origin: coding::decode("origin", &origin)?,
                 definition: definition.map(Arc::new),
-                status: coding::decode("status", &status)?,
+                status,
             });
         }
         Ok(found)

@@ -1,0 +1,132 @@
+//! The one conditional batch of a commit, sent until it is known what became of it.
+
+use std::time::Duration;
+
+use jobtracker_model::JobId;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    attempt::{Attempt, Seen},
+    cluster::Cluster,
+    keys,
+    open::stage_key,
+    trees::Trees,
+};
+use crate::{Error, Result, StageId, Version};
+
+/// The wait before a commit in doubt is sent again, at first and at most; it doubles.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
+
+/// What a commit follows.
+#[derive(Clone, Copy)]
+pub struct Base {
+    /// The name of the commit that stands; none when there is no tree.
+    pub cid: Option<Uuid>,
+    pub version: Version,
+}
+
+/// What goes into the conditional batch.
+pub struct Sending {
+    pub root: JobId,
+    pub base: Base,
+    pub cid: Uuid,
+    pub stamp: i64,
+    pub stage: Option<StageId>,
+    pub body: Option<Vec<u8>>,
+    pub parts: Option<i32>,
+}
+
+impl Sending {
+    /// Whether the tree has gone on from what this follows: it may then have been by this.
+    fn is_followed(&self, seen: Seen) -> bool {
+        seen.version != Some(self.base.version)
+    }
+
+    /// Sends a commit until it is known what became of it, or until it has taken too long.
+    ///
+    /// All sendings have one name, so that at most one of them comes true: what they follow is gone
+    /// then.
+    pub async fn resolve(
+        &self,
+        cluster: &Cluster,
+        trees: &Trees,
+        patience: Duration,
+    ) -> Result<()> {
+        let end = Instant::now() + patience;
+        let mut doubt: Option<String> = None;
+        let mut pause = PAUSE.0;
+        loop {
+            match self.attempt(cluster).await? {
+                Attempt::Applied => return Ok(()),
+                Attempt::Lost(seen) if seen.cid == Some(self.cid) => return Ok(()),
+                Attempt::Lost(seen) if doubt.is_none() || !self.is_followed(seen) => {
+                    if let (Some(0), Some(cid)) = (seen.version, seen.cid) {
+                        // What the next attempt to create this tree has to follow.
+                        trees.remember_empty(self.root, cid);
+                    }
+                    return Err(Error::Stale { root: self.root });
+                }
+                Attempt::Lost(seen) => {
+                    if let Some(outcome) = self.followed(cluster, seen).await {
+                        return outcome;
+                    }
+                }
+                Attempt::NotSent(error) if doubt.is_none() => {
+                    return Err(Error::Unavailable(error));
+                }
+                Attempt::NotSent(error) | Attempt::Unknown(error) => doubt = Some(error),
+            }
+            if Instant::now() + pause > end {
+                let why = doubt.unwrap_or_else(|| "it was overtaken".into());
+                return Err(Error::OutcomeUnknown(why));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+        }
+    }
+
+    /// An earlier sending may have come true and been followed by others: the log tells, as long as
+    /// it has that entry.
+    async fn followed(&self, cluster: &Cluster, seen: Seen) -> Option<Result<()>> {
+        let Sending { root, base, cid, .. } = self;
+        let key = (keys::number(*root), base.version as i64 + 1);
+        let statement = &cluster.statements.redo;
+        let found: Result<Option<(Option<Uuid>,)>> = cluster.row(statement, key).await;
+        match found {
+            Ok(Some((Some(found),))) if found == *cid => Some(Ok(())),
+            Ok(Some(_)) => Some(Err(Error::Stale { root: *root })),
+            Ok(None) => {
+                let why = format!("the log of tree {root} has gone on to {:?}", seen.version);
+                Some(Err(Error::OutcomeUnknown(why)))
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn attempt(&self, cluster: &Cluster) -> Result<Attempt> {
+        let (attempts, session) = (&cluster.attempts, cluster.session());
+        let Sending { root, base, cid, stamp, stage, body, parts } = self;
+        let (root, next) = (keys::number(*root), base.version as i64 + 1);
+        let redo = (root, next, *cid, *stamp, body.as_deref(), *parts);
+        let mark = stage.map(|stage| (root, stage_key(stage.0), next));
+        match (base.cid, mark) {
+            (None, None) => {
+                let head = (root, next, *cid);
+                attempts.batch(session, &attempts.first[0], (head, redo)).await
+            }
+            (None, Some(mark)) => {
+                let head = (root, next, *cid);
+                attempts.batch(session, &attempts.first[1], (head, redo, mark)).await
+            }
+            (Some(before), None) => {
+                let head = (next, *cid, root, base.version as i64, before);
+                attempts.batch(session, &attempts.next[0], (head, redo)).await
+            }
+            (Some(before), Some(mark)) => {
+                let head = (next, *cid, root, base.version as i64, before);
+                attempts.batch(session, &attempts.next[1], (head, redo, mark)).await
+            }
+        }
+    }
+}
