@@ -75,7 +75,7 @@ impl Committer {
     ) -> Self {
         let (line, ids) = (Line::default(), IdLease::default());
         let (flights, landed) = (FuturesUnordered::new(), Vec::new());
-        let turns = Turns::new(Arc::clone(&store), options.group_operations);
+        let turns = Turns::new(store.is_shared(), options.group_operations);
         Self { store, options, queue, line, flights, landed, turns, ids, waiters, metrics }
     }
 

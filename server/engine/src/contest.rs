@@ -29,11 +29,10 @@ const ON_TOP: std::ops::Range<f64> = 1.5..2.0;
 /// The shortest pause, since timers count in milliseconds, and the longest for others.
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(50);
-/// Callers that have been answered have this part of the time of a commit to come back; it is also
-/// the time between two looks for the others' commit.
-const SHORT_PART: u32 = 4;
+/// Callers that have been answered have this part of the time of a commit to come back.
+const PART_FOR_CALLERS: u32 = 4;
 /// The longest time for that.
-const LONGEST_OF_SHORT: Duration = Duration::from_millis(5);
+const LONGEST_FOR_CALLERS: Duration = Duration::from_millis(5);
 /// After they were waited for in vain, so many commits are made without that.
 const HASTY_COMMITS: u32 = 8;
 
@@ -42,9 +41,8 @@ const HASTY_COMMITS: u32 = 8;
 pub(crate) enum Turn {
     /// This server's, at once.
     Ours,
-    /// That of other servers, for so long at the most; this one looks whether they had it every so
-    /// often.
-    Others { pause: Duration, look: Duration },
+    /// That of other servers, for so long.
+    Others(Duration),
     /// That of this server's callers, for so long at the most.
     Callers(Duration),
 }
@@ -84,11 +82,10 @@ impl Contests {
             contest.others_show();
         }
         contest.left = Some(expected + 1);
-        let short = (took / SHORT_PART).clamp(SHORTEST, LONGEST_OF_SHORT);
         match contest.pause_for_others() {
             Some(times) => {
                 let pause = (took * times).mul_f64(rand::random_range(ON_TOP));
-                Turn::Others { pause: pause.clamp(SHORTEST, LONGEST), look: short }
+                Turn::Others(pause.clamp(SHORTEST, LONGEST))
             }
             None if callers < 2 => Turn::Ours,
             None if contest.hasty > 0 => {
@@ -149,7 +146,7 @@ mod tests {
 
     fn won(contests: &mut Contests, expected: Version) -> Option<Duration> {
         match contests.won(root(1), expected, TOOK, 1) {
-            Turn::Others { pause, look: SHORTEST } => Some(pause),
+            Turn::Others(pause) => Some(pause),
             turn => {
                 assert_eq!(turn, Turn::Ours);
                 None
@@ -221,8 +218,7 @@ mod tests {
         let mut contests = Contests::default();
         for (took, pause) in [(Duration::ZERO, SHORTEST), (Duration::MAX / 64, LONGEST)] {
             contests.lost(root(1));
-            let turn = contests.won(root(1), 1, took, 1);
-            assert!(matches!(turn, Turn::Others { pause: got, .. } if got == pause), "{turn:?}");
+            assert_eq!(contests.won(root(1), 1, took, 1), Turn::Others(pause));
         }
         for number in 1..=10_000 {
             contests.won(root(number), 0, TOOK, 1);

@@ -5,7 +5,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
     time::Duration,
 };
 
@@ -15,7 +14,7 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use jobtracker_model::JobId;
-use jobtracker_store::{Error, Store, Version, Wanted};
+use jobtracker_store::{Error, Version};
 
 use crate::{
     contest::{Contests, Turn},
@@ -24,7 +23,6 @@ use crate::{
 
 /// The turns of this server.
 pub(crate) struct Turns {
-    store: Arc<dyn Store>,
     /// None when there are no other servers.
     contests: Option<Contests>,
     /// More operations than these do not fit into one commit.
@@ -55,9 +53,9 @@ pub(crate) struct Ended<'a> {
 }
 
 impl Turns {
-    pub fn new(store: Arc<dyn Store>, most: usize) -> Self {
-        let contests = store.is_shared().then(Contests::default);
-        Self { store, contests, most, pauses: FuturesUnordered::new() }
+    pub fn new(is_shared: bool, most: usize) -> Self {
+        let contests = is_shared.then(Contests::default);
+        Self { contests, most, pauses: FuturesUnordered::new() }
     }
 
     /// The trees of a commit that may go on at once; the others are left alone for a while. A tree
@@ -75,23 +73,21 @@ impl Turns {
                 Some(Error::Stale { .. }) => contests.lost(root),
                 Some(_) => Turn::Ours,
             };
-            if turn == Turn::Ours || ended.again.contains(&root) {
-                on.push(root);
-                continue;
-            }
-            let (enough, worth_it, over) = match turn {
+            let (pause, enough, worth_it) = match turn {
+                Turn::Ours => (None, 0, 0),
+                Turn::Others(pause) => (Some(pause), usize::MAX, 0),
                 Turn::Callers(pause) => {
-                    let worth_it = waiting + answered.div_ceil(2);
-                    (callers.min(self.most), worth_it, tokio::time::sleep(pause).boxed())
-                }
-                Turn::Others { pause, look } => {
-                    let moved = moved(Arc::clone(&self.store), root, expected + 1, look);
-                    let over = tokio::time::timeout(pause, moved).map(drop);
-                    (usize::MAX, 0, over.boxed())
+                    (Some(pause), callers.min(self.most), waiting + answered.div_ceil(2))
                 }
             };
-            let number = line.pause(root, enough);
-            self.pauses.push(over.map(move |()| Over { root, number, worth_it }).boxed());
+            match pause.filter(|_| !ended.again.contains(&root)) {
+                None => on.push(root),
+                Some(pause) => {
+                    let number = line.pause(root, enough);
+                    let over = tokio::time::sleep(pause);
+                    self.pauses.push(over.map(move |()| Over { root, number, worth_it }).boxed());
+                }
+            }
         }
         on
     }
@@ -110,18 +106,6 @@ impl Turns {
             && waiting < over.worth_it
         {
             contests.in_vain(over.root);
-        }
-    }
-}
-
-/// Waits until a tree has another version.
-async fn moved(store: Arc<dyn Store>, root: JobId, left: Version, look: Duration) {
-    loop {
-        tokio::time::sleep(look).await;
-        let wanted = Wanted { paths: HashSet::from([root]), ..Wanted::default() };
-        let loaded = store.load(wanted).await;
-        if loaded.is_ok_and(|loaded| loaded.versions.get(&root) != Some(&left)) {
-            return;
         }
     }
 }
@@ -167,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_pause_for_callers_ends_when_they_have_come_back() {
-        let (mut turns, mut line) = (turns(true), Line::default());
+        let (mut turns, mut line) = (Turns::new(true, 100), Line::default());
         for version in 0..20 {
             commit(&mut turns, &mut line, version, None);
             assert_eq!(take(&mut line), 0, "they are waited for");
@@ -187,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn callers_who_stay_away_are_not_waited_for_again_at_once() {
-        let (mut turns, mut line) = (turns(true), Line::default());
+        let (mut turns, mut line) = (Turns::new(true, 100), Line::default());
         commit(&mut turns, &mut line, 0, None);
         assert_eq!(take(&mut line), 0);
         let over = turns.next().await.unwrap();
@@ -199,7 +183,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_pause_for_others_lasts_and_a_lost_race_goes_on() {
-        let (mut turns, mut line) = (turns(true), Line::default());
+        let (mut turns, mut line) = (Turns::new(true, 100), Line::default());
         commit(&mut turns, &mut line, 0, Some(Error::Stale { root: ROOT }));
         assert_eq!(take(&mut line), 1);
         commit(&mut turns, &mut line, 1, None);
@@ -212,7 +196,7 @@ mod tests {
         turns.end(&over, &mut line);
         assert_eq!(take(&mut line), 4);
         // Nobody else uses a store of this machine.
-        let mut turns = turns(false);
+        let mut turns = Turns::new(false, 100);
         commit(&mut turns, &mut line, 0, Some(Error::Stale { root: ROOT }));
         commit(&mut turns, &mut line, 1, None);
         assert_eq!(take(&mut line), 2);
