@@ -31,12 +31,12 @@ async fn replies_requests_and_connections_are_lost() {
     let faults = [Fault::ReplyLost, Fault::RequestLost, Fault::Cut, Fault::Late(PATIENCE * 2)];
     for _ in 0..times() {
         for fault in faults {
-            let mut hits = proxies.let_happen(fault, 10);
+            let mut hits = proxies.let_happen(fault, 25);
             let begin = Instant::now();
-            load.round(15, async |_| ()).await;
+            load.round(8, async |_| ()).await;
             proxies.calm_down();
             // What was held up is still to come while others go on.
-            load.round(5, async |_| ()).await;
+            load.round(3, async |_| ()).await;
             let mut hit = 0;
             while hits.try_recv().is_ok() {
                 hit += 1;

@@ -12,10 +12,13 @@ use jobtracker_store::{
     scylla::{ScyllaOptions, ScyllaStore, testing::Lent},
 };
 
+/// A store that is open, and where its trees are.
+type Open = (Arc<dyn Store>, Lent);
+
 /// Opens each store in a keyspace of its own.
 pub struct Keyspaces {
     tune: fn(&mut ScyllaOptions),
-    of: Mutex<HashMap<usize, (Arc<dyn Store>, Lent)>>,
+    of: Mutex<HashMap<usize, Open>>,
 }
 
 impl Keyspaces {

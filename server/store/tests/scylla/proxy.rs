@@ -159,11 +159,6 @@ impl Proxy {
         timeout(PATIENCE, wait).await.expect("no fault happens").unwrap();
     }
 
-    /// Statements that have been executed since the last call.
-    pub fn executed(&self) -> Vec<String> {
-        std::mem::take(&mut *self.state.executed.lock().unwrap())
-    }
-
     /// Dies after so many more requests: whoever stands behind it has been killed.
     pub fn die_after(&self, requests: usize) {
         *self.state.left.lock().unwrap() = Some(requests);
