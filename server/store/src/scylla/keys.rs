@@ -130,11 +130,10 @@ mod tests {
     }
 
     #[test]
-    fn times_before_1970_have_their_minutes_too() {
+    fn a_minute_an_hour_and_a_day_begin_with_their_first_millisecond() {
         let time = |millis| Timestamp::from_millis(millis).unwrap();
-        assert_eq!(minute(time(-1)), -1);
-        assert_eq!(day(minute(time(-1))), -1);
-        assert_eq!(hour(time(-1)), -1);
-        assert_eq!((minute(time(60_000)), hour(time(3_600_000))), (1, 1));
+        assert_eq!((minute(time(59_999)), minute(time(60_000))), (0, 1));
+        assert_eq!((hour(time(3_599_999)), hour(time(3_600_000))), (0, 1));
+        assert_eq!((day(1_439), day(1_440)), (0, 1));
     }
 }
