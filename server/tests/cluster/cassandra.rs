@@ -32,7 +32,7 @@ impl Nodes {
     /// Three nodes that may be killed.
     pub async fn take_three() -> Self {
         let nodes = Self::take().await;
-        assert_eq!(nodes.addresses.len(), 3, "three nodes are needed: use dev/test");
+        assert_eq!(nodes.addresses.len(), 3, "three nodes are needed: use dev/test faults");
         nodes
     }
 
@@ -69,7 +69,7 @@ impl Nodes {
 
 fn run(command: &str, node: usize) {
     let script = variable("JOBTRACKER_TEST_CASSANDRA");
-    let script = script.expect("nothing to kill nodes with: run the tests with dev/test");
+    let script = script.expect("nothing to kill nodes with: run the tests with dev/test faults");
     let status = Command::new(PathBuf::from(script)).args([command, &node.to_string()]).status();
     assert!(status.unwrap().success(), "{command} {node}");
 }

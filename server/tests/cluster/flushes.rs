@@ -83,7 +83,7 @@ async fn pause(random: &mut StdRng) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "dev/test runs it, on three nodes"]
+#[ignore = "dev/test faults runs it, on three nodes"]
 async fn the_server_is_killed() {
     let nodes = Nodes::take().await;
     let mut fleet = Fleet::start(2, nodes.settings("cluster_flush"));
@@ -103,7 +103,7 @@ async fn the_server_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "dev/test runs it, on three nodes"]
+#[ignore = "dev/test faults runs it, on three nodes"]
 async fn a_node_is_killed() {
     let nodes = Nodes::take_three().await;
     let fleet = Fleet::start(2, nodes.settings("cluster_flush"));

@@ -27,7 +27,7 @@ async fn go_on(round: &Round, why: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "dev/test runs it, on three nodes"]
+#[ignore = "dev/test faults runs it, on three nodes"]
 async fn servers_are_killed_and_paused() {
     let nodes = Nodes::take().await;
     let mut fleet = Fleet::start(3, nodes.settings("cluster_killed"));
@@ -59,7 +59,7 @@ async fn servers_are_killed_and_paused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "dev/test runs it, on three nodes"]
+#[ignore = "dev/test faults runs it, on three nodes"]
 async fn nodes_are_killed_and_paused() {
     let nodes = Nodes::take_three().await;
     let fleet = Fleet::start(2, nodes.settings("cluster_nodes"));

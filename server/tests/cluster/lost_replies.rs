@@ -14,7 +14,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_millis(1000);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "dev/test runs it, on three nodes"]
+#[ignore = "dev/test faults runs it, on three nodes"]
 async fn replies_requests_and_connections_are_lost() {
     let nodes = Nodes::take().await;
     let mut proxies = Proxies::before(&nodes).await;

@@ -28,7 +28,7 @@ async fn two_servers_hammer_one_tree() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "dev/test runs it, on three nodes"]
+#[ignore = "dev/test faults runs it, on three nodes"]
 async fn three_servers_hammer_one_tree() {
     hammered_by(3, "cluster_three", 6).await;
 }

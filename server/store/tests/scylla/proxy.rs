@@ -84,8 +84,6 @@ struct State {
     /// Texts of statements by the names that the node gave them.
     statements: Mutex<HashMap<Vec<u8>, String>>,
     rules: Mutex<Vec<Rule>>,
-    /// Every statement that was executed, when somebody wants to know.
-    executed: Mutex<Vec<String>>,
     /// How many faults have happened.
     hits: watch::Sender<usize>,
     /// Held requests up to this number may go on.
@@ -115,7 +113,6 @@ impl Proxy {
             node,
             statements: Mutex::default(),
             rules: Mutex::default(),
-            executed: Mutex::default(),
             hits: watch::Sender::new(0),
             released: watch::Sender::new(0),
             held: AtomicUsize::new(0),
@@ -202,7 +199,6 @@ impl State {
         if texts.iter().all(|text| text.contains("system")) {
             return Ok(None);
         }
-        self.executed.lock().unwrap().extend(texts.iter().map(|text| (*text).clone()));
         let mut left = self.left.lock().unwrap();
         match &mut *left {
             Some(0) => {
