@@ -31,6 +31,7 @@ impl Process {
         let variable = |key: &str| format!("JOBTRACKER__{}", key.replace('.', "__").to_uppercase());
         let mut child = Command::new(env!("CARGO_BIN_EXE_jobtracker"))
             .args(["serve", "--listen", listen])
+            .env("JOBTRACKER__LOG__FILTER", "warn")
             .envs(settings.iter().map(|(key, value)| (variable(key), value)))
             .stdout(Stdio::piped())
             .spawn()

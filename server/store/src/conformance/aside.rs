@@ -42,6 +42,15 @@ impl Aside {
         Self { id, calls, commit: TreeCommit { rows: rest, adopts: Some(id), ..commit } }
     }
 
+    /// Leaves every status to the commit, as whoever counts to the end does.
+    pub fn with_statuses_last(mut self) -> Self {
+        let is_status = |row: &mut Row| matches!(row, Row::Status { .. });
+        for call in &mut self.calls {
+            self.commit.rows.extend(call.extract_if(.., is_status));
+        }
+        self
+    }
+
     /// Every job that it creates.
     pub fn ids(&self) -> BTreeSet<JobId> {
         let created = |row: &Row| matches!(row, Row::Job { .. }).then(|| row.job()).flatten();

@@ -19,6 +19,7 @@ use crate::{DescendantsQuery, Error, Result, RootsQuery, Row, StageId, Store, Tr
 pub(super) async fn run<F: Fixture>(fixture: &F) {
     refused(fixture).await;
     adoptions(fixture).await;
+    statuses_last(fixture).await;
     discarded(fixture).await;
     put_aside_again(fixture).await;
     left_open(fixture).await;
@@ -116,6 +117,37 @@ async fn adoptions(fixture: &impl Fixture) {
     stage.ok("an adoption", stage.adopt(&first).await);
     stage.forest = forest;
     stage.unseen(&second.ids()).await;
+    stage.finish(fixture).await;
+}
+
+/// A job may be put aside without its status, which comes with the commit then.
+async fn statuses_last(fixture: &impl Fixture) {
+    let mut stage = planted("statuses that come with the adoption", fixture).await;
+    let (below, forest) = stage.parted(1, 9, |forest| {
+        (10..40).for_each(|child| forest.child(child, [1, 10, 2][child as usize / 10 - 1]));
+        forest.reports(State::Running, &[10, 20, 39]);
+        forest.attach(id(11), "a", Some("text"));
+    });
+    let (tree, trees) = stage.parted(2, 9, |forest| {
+        forest.root(50);
+        (51..70).for_each(|child| forest.child(child, 50));
+        forest.reports(State::Faulted, &[55]);
+    });
+    for aside in [below, tree] {
+        let aside = aside.with_statuses_last();
+        stage.put_aside(&aside).await;
+        stage.unseen(&aside.ids()).await;
+        stage.ok("an adoption", stage.adopt(&aside).await);
+        if aside.commit.root == id(1) {
+            stage.forest = forest.clone();
+        } else {
+            stage.join(trees.clone(), id(50));
+        }
+        stage.compare().await;
+    }
+    // The same jobs go on like any others.
+    stage.forest.reports(State::RanToCompletion, &[10, 56]);
+    stage.commit().await;
     stage.finish(fixture).await;
 }
 

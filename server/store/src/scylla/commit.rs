@@ -28,7 +28,7 @@ use super::{
     trees::{Place, REVOKED, Trees},
     verdicts::Verdicts,
 };
-use crate::{Error, Origin, Result, Row, StageId, TreeCommit};
+use crate::{Error, Origin, Result, Row, StageId, TreeCommit, Version};
 
 /// The largest body that goes into the conditional batch itself: a condition's row is written three
 /// times by each copy.
@@ -102,27 +102,50 @@ impl Commits {
             _ => return Err(stale()),
         };
         let adopts = match adopts {
-            Some(stage) => Some((stage, self.stages.adopt(stage, root)?)),
+            Some(stage) => Some((stage, self.adopt(&tree, expected, stage).await?)),
             None => None,
         };
-        if let Some((stage, _)) = &adopts {
-            let mark = self.trees.mark(root, *stage).await;
-            if !matches!(mark, Ok(None)) {
-                self.stages.not_adopted(*stage);
-            }
-            if mark? == Some(REVOKED) {
-                let what = "another server has taken the ids of what was put aside";
-                return Err(Error::Unavailable(format!(
-                    "{what} for tree {root}; put it aside again"
-                )));
-            }
-        }
         let created = rows.iter().filter_map(|row| match row {
             Row::Job { id, origin, .. } => Some((*id, *origin)),
             _ => None,
         });
         let created = created.collect();
         Ok(Prepared { tree, base, before, created, adopts, rows })
+    }
+
+    /// The ids of the stage that a commit of this version adopts.
+    async fn adopt(
+        &self,
+        tree: &Arc<Tree>,
+        expected: Version,
+        stage: StageId,
+    ) -> Result<RoaringTreemap> {
+        let root = tree.root;
+        let ids = match self.stages.adopt(stage, root) {
+            Ok(ids) => ids,
+            Err(error) => {
+                // It may be gone because an earlier sending of this commit has come true.
+                let now = self.trees.look(tree).await?.map_or(0, |tail| tail.version);
+                return Err(if now == expected { error } else { Error::Stale { root } });
+            }
+        };
+        match self.trees.mark(root, stage).await {
+            Ok(None) => Ok(ids),
+            Ok(Some(REVOKED)) => {
+                self.stages.not_adopted(stage);
+                let what = "another server has taken the ids of what was put aside";
+                let what = format!("{what} for tree {root}; put it aside again");
+                Err(Error::Unavailable(what))
+            }
+            Ok(Some(_)) => {
+                self.stages.adopted(stage);
+                Err(Error::Stale { root })
+            }
+            Err(error) => {
+                self.stages.not_adopted(stage);
+                Err(error)
+            }
+        }
     }
 
     /// Of two trees of one call that create a job of one id, the first goes on.
@@ -167,13 +190,13 @@ impl Commits {
         if roots.is_empty() { Ok(()) } else { self.roots.note_roots(&roots).await }
     }
 
-    /// A stage of which a commit has not come true may be adopted by another one. Of one in doubt
-    /// nobody knows.
+    /// A stage of which a commit has not come true may be adopted by another one.
     fn settle_stage(&self, stage: Option<StageId>, done: &Result<()>) {
-        match (stage, done) {
-            (Some(stage), Ok(())) => self.stages.adopted(stage),
-            (None, _) | (_, Err(Error::OutcomeUnknown(_))) => {}
-            (Some(stage), Err(_)) => self.stages.not_adopted(stage),
+        let Some(stage) = stage else { return };
+        match done {
+            Ok(()) => self.stages.adopted(stage),
+            Err(Error::OutcomeUnknown(_)) => self.stages.in_doubt(stage),
+            Err(_) => self.stages.not_adopted(stage),
         }
     }
 

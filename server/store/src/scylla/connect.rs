@@ -153,6 +153,11 @@ pub async fn check_clock(session: &Session, allowed: Duration) -> Result<()> {
     let after = now_millis();
     let rows = answer.into_rows_result().map_err(super::failure::reading)?;
     let (theirs,): (i64,) = rows.first_row().map_err(super::failure::reading)?;
+    judge_clock(before, theirs, after, allowed)
+}
+
+/// The cluster told its time between two times of this machine, all in milliseconds.
+fn judge_clock(before: i64, theirs: i64, after: i64, allowed: Duration) -> Result<()> {
     let off = (before - theirs).max(theirs - after).max(0);
     if off.unsigned_abs() > allowed.as_millis() as u64 {
         return Err(Error::Unusable {
@@ -182,6 +187,22 @@ mod tests {
         assert_eq!(numbers("2025.4.1-0.20251101.abc"), (2025, 4));
         assert_eq!(numbers("6.2.0~rc1"), (6, 2));
         assert_eq!(numbers(""), (0, 0));
+    }
+
+    #[test]
+    fn a_clock_may_be_off_by_what_is_allowed() {
+        let judge = |theirs, allowed| {
+            judge_clock(10_000, theirs, 10_200, Duration::from_millis(allowed)).err()
+        };
+        for (theirs, allowed) in [(10_000, 0), (10_200, 0), (9_950, 50), (10_250, 50)] {
+            assert!(judge(theirs, allowed).is_none(), "{theirs} is off by at most {allowed}");
+        }
+        for (theirs, allowed, off) in [(9_999, 0, 1), (9_949, 50, 51), (10_251, 50, 51)] {
+            let refused = judge(theirs, allowed).map(|error| error.to_string()).unwrap_or_default();
+            let told = format!("by {off} ms, and {allowed} are allowed");
+            assert!(refused.contains(&told), "{theirs}: {refused}");
+            assert!(refused.contains("store.scylla.max_clock_skew_ms"), "{refused}");
+        }
     }
 
     #[test]

@@ -139,15 +139,45 @@ impl Reads {
 
     /// What is known of one job.
     pub async fn job(&self, id: JobId) -> Result<Option<(Node, Arc<Definition>)>> {
-        let Some(place) = self.trees.find(&[id]).await?.remove(&id) else { return Ok(None) };
-        let origin = place.origin;
-        let read = |moment: Arc<Moment>| async move {
-            Ok(moment.read(&[(id, place, true)]).await?.remove(&id))
+        let read = |moment: Arc<Moment>, place: Place| async move {
+            let known = moment.read(&[(id, place, true)]).await?.remove(&id);
+            Ok(known.map(|known| (place.origin, known)))
         };
-        let known = steadily(&self.trees, origin.root, None, read).await?.flatten();
-        let Some(Known { status, definition }) = known else { return Ok(None) };
+        let Some((origin, known)) = self.of_job(id, read).await? else { return Ok(None) };
+        let Known { status, definition } = known;
         let missing = || Error::Corrupt(format!("job {id} has no definition"));
         Ok(Some((Node { origin, status }, definition.ok_or_else(missing)?)))
+    }
+
+    /// Finds a job and reads something of it, both at one moment of its tree.
+    async fn of_job<T, F>(
+        &self,
+        id: JobId,
+        read: impl Fn(Arc<Moment>, Place) -> F,
+    ) -> Result<Option<T>>
+    where
+        F: Future<Output = Result<Option<T>>>,
+    {
+        let claims = match self.trees.place(id) {
+            Some(place) => vec![place.claim(id)],
+            None => self.trees.claims(&[id]).await?,
+        };
+        for claim in claims {
+            let read = |moment: Arc<Moment>| {
+                let read = &read;
+                async move {
+                    match moment.places(&[claim]).await?.pop() {
+                        Some((_, place)) => read(moment, place).await,
+                        None => Ok(None),
+                    }
+                }
+            };
+            let found = steadily(&self.trees, claim.root, None, read).await?.flatten();
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// Visible states, in the order of the ids; those of one tree as they are at one moment.
@@ -176,9 +206,10 @@ impl Reads {
 
     /// The text of an attachment.
     pub async fn get_attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
-        let Some(place) = self.trees.find(&[id]).await?.remove(&id) else { return Ok(None) };
-        let read = |moment: Arc<Moment>| async move { moment.attachment(id, place, key).await };
-        Ok(steadily(&self.trees, place.origin.root, None, read).await?.flatten())
+        let read = |moment: Arc<Moment>, place: Place| async move {
+            moment.attachment(id, place, key).await
+        };
+        self.of_job(id, read).await
     }
 }
 

@@ -107,6 +107,12 @@ impl Trees {
 }
 
 impl Place {
+    /// The claim that has come true here.
+    pub fn claim(&self, id: JobId) -> Claim {
+        let Origin { root, parent, .. } = self.origin;
+        Claim { id, root, stage: self.stage, parent: keys::parent(parent) }
+    }
+
     /// The partition of the table of jobs that has it.
     pub fn page(&self, id: JobId) -> (i64, i64) {
         let Origin { parent, .. } = self.origin;

@@ -33,6 +33,17 @@ struct Stage {
     calls: u64,
     under_way: usize,
     state: State,
+    /// Whether a commit that adopts it is under way.
+    adopting: bool,
+    /// Whether such a commit has ended, and nobody knows how.
+    doubtful: bool,
+}
+
+impl Stage {
+    /// Whether it may have been adopted, or still be.
+    fn may_be_adopted(&self) -> bool {
+        self.adopting || self.doubtful
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +51,6 @@ enum State {
     Whole,
     /// Something is missing in it, or may be.
     Broken,
-    /// A commit that adopts it has been sent, and how it ended is not known.
-    Doubtful,
     /// It was discarded, and no commit has ever tried to adopt it.
     Discarded,
 }
@@ -97,8 +106,10 @@ impl Stages {
             calls: 0,
             under_way: 0,
             state: State::Whole,
+            adopting: false,
+            doubtful: false,
         });
-        if entry.state != State::Whole || entry.root != root {
+        if entry.state != State::Whole || entry.may_be_adopted() || entry.root != root {
             return Err(not_whole(root));
         }
         let known = |id: &JobId| entry.ids.contains(id.get());
@@ -115,14 +126,18 @@ impl Stages {
         Ok(Call { stages: Arc::clone(self), stage, root, number, whole: false })
     }
 
-    /// The ids of a stage that a commit is about to adopt.
+    /// The ids of a stage that a commit is about to adopt. The same commit may try again when its
+    /// outcome was not known: both follow the same version, so one of them comes true at most.
     pub fn adopt(&self, stage: StageId, root: JobId) -> Result<RoaringTreemap> {
         let mut mine = self.mine.lock();
         match mine.get_mut(&stage_key(stage.0)) {
             Some(entry)
-                if entry.root == root && entry.under_way == 0 && entry.state == State::Whole =>
+                if entry.root == root
+                    && entry.under_way == 0
+                    && !entry.adopting
+                    && entry.state == State::Whole =>
             {
-                entry.state = State::Doubtful;
+                entry.adopting = true;
                 Ok(entry.ids.clone())
             }
             _ => Err(not_whole(root)),
@@ -132,7 +147,14 @@ impl Stages {
     /// A commit that would have adopted it has done nothing: another one may.
     pub fn not_adopted(&self, stage: StageId) {
         if let Some(entry) = self.mine.lock().get_mut(&stage_key(stage.0)) {
-            entry.state = State::Whole;
+            entry.adopting = false;
+        }
+    }
+
+    /// Nobody knows whether a commit has adopted it.
+    pub fn in_doubt(&self, stage: StageId) {
+        if let Some(entry) = self.mine.lock().get_mut(&stage_key(stage.0)) {
+            (entry.adopting, entry.doubtful) = (false, true);
         }
     }
 
@@ -153,7 +175,7 @@ impl Stages {
         let attempted = {
             let mut mine = self.mine.lock();
             let Some(entry) = mine.get_mut(&stage_key(stage.0)) else { return };
-            let attempted = entry.state == State::Doubtful;
+            let attempted = entry.may_be_adopted();
             if !attempted {
                 entry.state = State::Discarded;
             }
@@ -189,8 +211,7 @@ impl Stages {
     pub async fn close(&self) {
         let mine: Vec<(i64, bool, JobId)> = {
             let mine = self.mine.lock();
-            let entry =
-                |(key, stage): (&i64, &Stage)| (*key, stage.state == State::Doubtful, stage.root);
+            let entry = |(key, stage): (&i64, &Stage)| (*key, stage.may_be_adopted(), stage.root);
             mine.iter().map(entry).collect()
         };
         for (key, attempted, root) in mine {

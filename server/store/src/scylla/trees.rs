@@ -4,7 +4,7 @@ use std::{hash::RandomState, sync::Arc};
 
 use jobtracker_model::JobId;
 use quick_cache::{
-    OptionsBuilder, Weighter,
+    DefaultHashBuilder, OptionsBuilder, UnitWeighter, Weighter,
     sync::{Cache, DefaultLifecycle},
 };
 use tokio::runtime::Handle;
@@ -25,7 +25,10 @@ const LOOKS: usize = 100;
 /// Trees without jobs that are remembered.
 const EMPTY: usize = 1_000;
 /// Memory that the place of one job takes, about.
-const PLACE_BYTES: u64 = 200;
+const PLACE_BYTES: u64 = 120;
+/// Places that nobody has asked for again may take this part of the room. A tree that has just been
+/// made is asked for once, job by job, so it has to fit here as a whole.
+const NEW_PLACES: f64 = 0.5;
 
 /// Where a job is kept. Never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +76,7 @@ impl Trees {
             .expect("all that has to be said is said");
         let (hasher, cycle) = (RandomState::new(), DefaultLifecycle::default());
         let trees = Cache::with_options(options, Weight, hasher, cycle);
-        let places = Cache::new((bytes / 4 / PLACE_BYTES).max(1_000) as usize);
+        let places = places(((bytes / 2 / PLACE_BYTES) as usize).max(1_000));
         Self { cluster, trees, places, empty: Cache::new(EMPTY) }
     }
 
@@ -247,6 +250,17 @@ impl Trees {
         let row: Option<(Option<i64>,)> = self.cluster.row(statement, key).await?;
         Ok(row.and_then(|(mark,)| mark))
     }
+}
+
+fn places(room: usize) -> Cache<JobId, Place> {
+    let options = OptionsBuilder::new()
+        .estimated_items_capacity(room)
+        .weight_capacity(room as u64)
+        .hot_allocation(1.0 - NEW_PLACES)
+        .build()
+        .expect("all that has to be said is said");
+    let (hasher, cycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+    Cache::with_options(options, UnitWeighter, hasher, cycle)
 }
 
 /// The mark of a stage that may not be adopted any more.

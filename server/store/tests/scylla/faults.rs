@@ -184,11 +184,19 @@ fn impatient(options: &mut ScyllaOptions) {
 async fn a_commit_in_doubt_may_be_repeated() {
     let mut faulty = Faulty::new(impatient).await;
     for (fault, number) in [(Fault::LoseReply, 10), (Fault::LoseRequest, 20)] {
-        // In a tree that is there, and in a new one.
-        let news: [fn(&mut Forest, u64); 2] =
-            [|forest, number| forest.child(number, 1), |forest, number| forest.root(number)];
+        // In a tree that is there, in a new one, and of jobs that were put aside.
+        let news: [fn(&mut Forest, u64); 3] = [
+            |forest, number| forest.child(number, 1),
+            |forest, number| forest.root(number),
+            |forest, number| (0..9).for_each(|child| forest.child(number * 10 + child, 1)),
+        ];
         for (new, number) in news.into_iter().zip(number..) {
-            let (due, after) = faulty.changed(|forest| new(forest, number));
+            let (mut due, after) = faulty.changed(|forest| new(forest, number));
+            if number % 10 == 2 {
+                let aside = Aside::new(number, due, 2);
+                put_aside(&faulty.store, &aside).await.unwrap();
+                due = aside.commit;
+            }
             faulty.proxy.inject(COMMIT, fault, usize::MAX);
             let answer = commit(&faulty.store, due.clone()).await;
             assert!(matches!(answer, Err(Error::OutcomeUnknown(_))), "{fault:?}: {answer:?}");

@@ -1,16 +1,20 @@
-//! As much of version 4 of the protocol of Cassandra as the proxy has to know.
+//! As much of version 4 of the protocol of Cassandra as the proxy and the gatekeeper have to know.
 
-use tokio::{io::AsyncReadExt, net::tcp::OwnedReadHalf};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Version, flags, two bytes of the stream, what it is, and four of the length of the rest.
 const HEADER: usize = 9;
 
 const ERROR: u8 = 0x00;
+const READY: u8 = 0x02;
+const AUTHENTICATE: u8 = 0x03;
 const SUPPORTED: u8 = 0x06;
 const RESULT: u8 = 0x08;
 const PREPARE: u8 = 0x09;
 const EXECUTE: u8 = 0x0a;
 const BATCH: u8 = 0x0d;
+const AUTH_RESPONSE: u8 = 0x0f;
+const AUTH_SUCCESS: u8 = 0x10;
 
 /// The kind of result that names a prepared statement.
 const PREPARED: i32 = 4;
@@ -22,7 +26,7 @@ pub struct Frame {
 
 impl Frame {
     /// The next frame; none when the connection has ended.
-    pub async fn read(from: &mut OwnedReadHalf) -> Option<Self> {
+    pub async fn read(from: &mut (impl AsyncRead + Unpin)) -> Option<Self> {
         let mut bytes = vec![0; HEADER];
         from.read_exact(&mut bytes).await.ok()?;
         let length = u32::from_be_bytes(bytes[5..].try_into().unwrap()) as usize;
@@ -110,27 +114,70 @@ impl Frame {
 
     /// An error in the place of this reply: of a conditional write it is not known what became of
     /// it.
-    pub fn no_quorum(self) -> Self {
+    pub fn no_quorum(&self) -> Self {
         const WRITE_TIMEOUT: i32 = 0x1100;
         const LOCAL_SERIAL: u16 = 0x0009;
-        let message = b"no quorum has answered in time";
         let mut body = Vec::new();
         body.extend(WRITE_TIMEOUT.to_be_bytes());
-        body.extend((message.len() as u16).to_be_bytes());
-        body.extend(message);
+        body.extend(string("no quorum has answered in time"));
         body.extend(LOCAL_SERIAL.to_be_bytes());
         // Of two copies that are needed one has answered.
         body.extend(1_i32.to_be_bytes());
         body.extend(2_i32.to_be_bytes());
-        body.extend(3_u16.to_be_bytes());
-        body.extend(b"CAS");
+        body.extend(string("CAS"));
+        self.reply(ERROR, &body)
+    }
+
+    /// Whether a node says with it that a driver may begin.
+    pub fn is_ready(&self) -> bool {
+        self.kind() == READY
+    }
+
+    /// The question for user and password, in the place of this reply.
+    pub fn authenticate(&self) -> Self {
+        let class = string("org.apache.cassandra.auth.PasswordAuthenticator");
+        self.reply(AUTHENTICATE, &class)
+    }
+
+    /// The user and the password that a request brings, each behind a zero.
+    pub fn login(&self) -> Option<Vec<u8>> {
+        if self.kind() != AUTH_RESPONSE {
+            return None;
+        }
+        self.body().long_bytes()
+    }
+
+    /// The reply to a login that is right.
+    pub fn welcome(&self) -> Self {
+        let nothing = (-1_i32).to_be_bytes();
+        self.reply(AUTH_SUCCESS, &nothing)
+    }
+
+    /// The reply to one that is wrong.
+    pub fn bad_credentials(&self) -> Self {
+        const BAD_CREDENTIALS: i32 = 0x0100;
+        let mut body = BAD_CREDENTIALS.to_be_bytes().to_vec();
+        body.extend(string("user or password are wrong"));
+        self.reply(ERROR, &body)
+    }
+
+    /// A reply to this request, or in the place of this one.
+    fn reply(&self, kind: u8, body: &[u8]) -> Self {
+        const REPLY: u8 = 0x80;
         let mut bytes = self.bytes[..HEADER].to_vec();
+        bytes[0] |= REPLY;
         bytes[1] = 0;
-        bytes[4] = ERROR;
+        bytes[4] = kind;
         bytes[5..].copy_from_slice(&(body.len() as u32).to_be_bytes());
         bytes.extend(body);
         Self { bytes }
     }
+}
+
+fn string(text: &str) -> Vec<u8> {
+    let mut bytes = (text.len() as u16).to_be_bytes().to_vec();
+    bytes.extend(text.bytes());
+    bytes
 }
 
 /// Takes a body apart; none where it ends too early.

@@ -5,6 +5,7 @@
 
 mod cluster;
 mod frames;
+mod gatekeeper;
 mod proxy;
 
 mod faulty;
@@ -13,7 +14,10 @@ mod space;
 
 mod claims;
 mod crash;
+mod encrypted;
+mod entering;
 mod faults;
+mod leases;
 mod lost_writes;
 mod rivals;
 mod suite;

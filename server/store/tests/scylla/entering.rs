@@ -1,0 +1,166 @@
+//! What has to be right before anything is kept in a keyspace.
+
+use std::{sync::Arc, time::Duration};
+
+use jobtracker_store::{
+    Error, Store,
+    conformance::Forest,
+    scylla::{Migrated, ScyllaOptions, ScyllaStore, migrate, testing},
+};
+use scylla::{
+    client::{session::Session, session_builder::SessionBuilder},
+    response::query_result::QueryRowsResult,
+};
+use uuid::Uuid;
+
+use crate::space::{commit, compare, only};
+
+/// A keyspace that is not there yet, of one test alone: what is done to it is not done to those
+/// that tests lend each other.
+struct Own {
+    options: ScyllaOptions,
+    session: Session,
+}
+
+impl Own {
+    async fn new(name: &str) -> Self {
+        let nodes = std::env::var(testing::NODES).expect("these tests need a cluster");
+        let nodes: Vec<String> = nodes.split(',').map(str::to_owned).collect();
+        let session = SessionBuilder::new().known_nodes(&nodes).build().await.unwrap();
+        // With the process in its name, so that it goes when a test has failed.
+        let keyspace = format!("jobtracker_test_{}_{name}", std::process::id());
+        let options = ScyllaOptions {
+            nodes,
+            keyspace,
+            replication_factor: 1,
+            // Others make tables at the same time.
+            request_timeout: Duration::from_secs(30),
+            ..ScyllaOptions::default()
+        };
+        Self { options, session }
+    }
+
+    /// How it is opened by who may not change tables.
+    fn as_it_is(&self) -> ScyllaOptions {
+        ScyllaOptions { migrate: false, ..self.options.clone() }
+    }
+
+    /// Executes a statement, in which `KS` stands for the keyspace.
+    async fn ask(&self, cql: &str) -> Option<QueryRowsResult> {
+        let cql = cql.replace("KS", &self.options.keyspace);
+        self.session.query_unpaged(cql, ()).await.unwrap().into_rows_result().ok()
+    }
+
+    async fn version(&self) -> Option<i64> {
+        let cql = "SELECT value FROM KS.register WHERE name = 'schema'";
+        let (version,) = self.ask(cql).await.unwrap().single_row().unwrap();
+        version
+    }
+
+    /// The tables as they are, and when their version was written.
+    async fn state(&self) -> (Vec<(String, Uuid)>, Option<i64>) {
+        let cql = "SELECT table_name, id FROM system_schema.tables WHERE keyspace_name = 'KS'";
+        let rows = self.ask(cql).await.unwrap();
+        let tables = rows.rows().unwrap().map(Result::unwrap).collect();
+        let cql = "SELECT WRITETIME(value) FROM KS.register WHERE name = 'schema'";
+        let (written,) = self.ask(cql).await.unwrap().single_row().unwrap();
+        (tables, written)
+    }
+
+    /// A store works in it.
+    async fn works(&self) {
+        let store = Arc::new(ScyllaStore::open(&self.as_it_is()).await.unwrap());
+        let mut forest = Forest::default();
+        forest.root(1);
+        commit(&store, only(&mut forest)).await.unwrap();
+        compare(&[&store], &forest).await;
+        store.close().await;
+    }
+
+    async fn remove(self) {
+        self.ask("DROP KEYSPACE KS").await;
+    }
+}
+
+async fn refused(options: &ScyllaOptions) -> Error {
+    ScyllaStore::open(options).await.err().expect("it was opened")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_a_newer_program_are_left_alone() {
+    let own = Own::new("newer").await;
+    let known = migrate(&own.options).await.unwrap().to;
+    let newer = known + 7;
+    // The newer program does without one of the tables; this one would make it again.
+    own.ask("DROP TABLE KS.part").await;
+    let cql = format!("UPDATE KS.register SET value = {newer} WHERE name = 'schema' IF EXISTS");
+    own.ask(&cql).await;
+    let before = own.state().await;
+    for error in [
+        refused(&own.as_it_is()).await,
+        refused(&own.options).await,
+        migrate(&own.options).await.unwrap_err(),
+    ] {
+        let Error::NewerFormat { found, known: own } = error else { panic!("{error}") };
+        assert_eq!((i64::from(found), i64::from(own)), (newer, known));
+    }
+    assert_eq!(own.state().await, before, "something was changed");
+    assert_eq!(own.version().await, Some(newer));
+    own.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_make_tables_is_told_who_does() {
+    let own = Own::new("bare").await;
+    let told = async |what: &str| {
+        let error = refused(&own.as_it_is()).await;
+        let Error::Unusable { place, reason } = &error else { panic!("{what}: {error}") };
+        assert!(place.contains(&own.options.keyspace), "{place}");
+        assert!(reason.contains(what), "{reason}");
+        assert!(reason.contains("run `jobtracker migrate`"), "{reason}");
+    };
+    told("it is not there").await;
+    let cql = "CREATE KEYSPACE KS WITH replication = \
+               {'class': 'NetworkTopologyStrategy', 'datacenter1': 1}";
+    own.ask(cql).await;
+    told("it has no tables").await;
+    let cql = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = 'KS'";
+    assert_eq!(own.ask(cql).await.unwrap().rows_num(), 0, "it has made some");
+    own.remove().await;
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_not_there_is_named() {
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = free.local_addr().unwrap().to_string();
+    drop(free);
+    let options = ScyllaOptions { nodes: vec![closed.clone()], ..ScyllaOptions::default() };
+    for error in [refused(&options).await, migrate(&options).await.unwrap_err()] {
+        let Error::Unusable { place, reason } = &error else { panic!("{error}") };
+        assert_eq!(*place, closed);
+        assert!(reason.contains("store.scylla.nodes"), "{reason}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_may_be_made_again_and_by_two_at_once() {
+    let own = Own::new("twice").await;
+    let (one, other) = tokio::join!(migrate(&own.options), migrate(&own.options));
+    let known = one.unwrap().to;
+    assert_eq!(other.unwrap().to, known);
+    assert_eq!(own.version().await, Some(known));
+    own.works().await;
+    let before = own.state().await;
+    let again = migrate(&own.options).await.unwrap();
+    assert_eq!(again, Migrated { from: known, to: known });
+    assert_eq!(own.state().await, before, "something was made again");
+
+    // Whoever made them died before the version was written.
+    own.ask("DELETE FROM KS.register WHERE name = 'schema' IF EXISTS").await;
+    let again = migrate(&own.options).await.unwrap();
+    assert_eq!(again, Migrated { from: 0, to: known });
+    assert_eq!(own.version().await, Some(known));
+    let store = ScyllaStore::open(&own.as_it_is()).await;
+    store.expect("what was there has not gone");
+    own.remove().await;
+}
