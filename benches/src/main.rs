@@ -55,6 +55,7 @@ enum Shape {
     Alone,
     Roots,
     OneRoot,
+    OneTree,
     RollUp,
     Get,
     Page,

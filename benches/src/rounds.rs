@@ -8,7 +8,7 @@ use crate::{
     Shape, floors,
     load::Until,
     process::Server,
-    shapes::{self, BATCH, CONNECTIONS, READ_AMONG, Target},
+    shapes::{self, BATCH, CONNECTIONS, LIFE, MANY, READ_AMONG, TREE, Target},
     table::{self, Series, median},
 };
 
@@ -76,6 +76,10 @@ pub fn run_one(shape: Shape, at: SocketAddr, first_id: u64, time: Duration) -> R
         Shape::Alone => target.create_roots(1, until)?,
         Shape::Roots => target.create_roots(CONNECTIONS, until)?,
         Shape::OneRoot => target.create_under_one_root(until)?,
+        Shape::OneTree => {
+            let (_, first) = target.create_tree(TREE)?;
+            target.update(TREE, &|number| first + number, &LIFE, MANY, until)?
+        }
         Shape::RollUp => target.update_five_levels(until)?,
         Shape::Get => {
             target.create_roots(CONNECTIONS, Until::Requests(READ_AMONG))?;

@@ -8,6 +8,10 @@ use crate::load::{Measured, Until, get, post, run};
 
 /// Connections at once, where the shape does not say otherwise.
 pub const CONNECTIONS: usize = 64;
+/// Connections at once where there are to be many.
+pub const MANY: usize = 256;
+/// Children of a tree that is updated.
+pub const TREE: u64 = 50_000;
 /// Jobs among which one is read, of those created last.
 pub const READ_AMONG: u64 = 20_000;
 /// Trees in the roll-up shape.

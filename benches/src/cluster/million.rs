@@ -6,12 +6,12 @@ use anyhow::{Result, ensure};
 use jobtracker_client::{JobId, JobTracker, JobTrackerClient, State};
 use serde::Deserialize;
 
-use super::{Place, driver::Driver, partitions, round::MANY};
+use super::{Place, driver::Driver, partitions};
 use crate::{
     flush,
     load::{self, Until},
     process::Server,
-    shapes::Target,
+    shapes::{MANY, Target},
     table::{self, Series},
 };
 

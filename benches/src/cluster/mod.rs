@@ -11,9 +11,12 @@ use anyhow::Result;
 
 use self::{
     driver::{AT_ONCE, Driver},
-    round::{FEW, MANY, READ_TREE, Round, Seen, TREE},
+    round::{FEW, READ_TREE, Round, Seen},
 };
-use crate::table::{self, Series, median};
+use crate::{
+    shapes::{MANY, TREE},
+    table::{self, Series, median},
+};
 
 /// Reads that one job needs at most: a slice of its tree's log, and a row.
 const NEEDED_READS: f64 = 2.0;

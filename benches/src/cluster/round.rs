@@ -17,15 +17,12 @@ use crate::{
     flush,
     load::{Measured, Until},
     process::Server,
-    shapes::{self, CONNECTIONS, READ_AMONG, Target},
+    shapes::{self, CONNECTIONS, MANY, READ_AMONG, TREE, Target},
     table::Series,
 };
 
 /// Clients at once.
 pub const FEW: usize = CONNECTIONS;
-pub const MANY: usize = 256;
-/// Children of a tree that is updated.
-pub const TREE: u64 = 50_000;
 /// Children of a tree that is read.
 pub const READ_TREE: u64 = 10_000;
 /// Requests to a new server before anything is measured.

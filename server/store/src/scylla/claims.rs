@@ -39,16 +39,22 @@ pub struct Claims {
 
 impl Claims {
     /// Claims ids; answers those that somebody else has. When that is nobody, the caller may go on
-    /// to commit at the version that it knew before this call, and at no other.
-    pub async fn claim(&self, claims: &[Claim]) -> Result<HashSet<JobId>> {
+    /// to commit at the version that it knew before this call, and at no other. `new` are trees of
+    /// which that version is 0.
+    pub async fn claim(&self, claims: &[Claim], new: &HashSet<JobId>) -> Result<HashSet<JobId>> {
         if claims.is_empty() {
             return Ok(HashSet::new());
         }
         let ids: Vec<JobId> = claims.iter().map(|claim| claim.id).collect();
-        // Those of the same tree cannot be told from one's own claims afterwards.
-        let mut taken: HashSet<JobId> = self.trees.find(&ids).await?.into_keys().collect();
-        self.ids.note(ids.iter().copied()).await?;
-        self.write(claims).await?;
+        // Claims of the same tree cannot be told from one's own afterwards. A new tree has no jobs.
+        let old = claims.iter().filter(|claim| !new.contains(&claim.root));
+        let old: Vec<JobId> = old.map(|claim| claim.id).collect();
+        let (found, (), ()) = futures_util::try_join!(
+            self.trees.find(&old),
+            self.ids.note(ids.iter().copied()),
+            self.write(claims)
+        )?;
+        let mut taken: HashSet<JobId> = found.into_keys().collect();
         let mine: HashMap<JobId, &Claim> = claims.iter().map(|claim| (claim.id, claim)).collect();
         let is_other = |claim: &Claim| {
             let mine = mine.get(&claim.id);

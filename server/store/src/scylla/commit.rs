@@ -180,7 +180,10 @@ impl Commits {
                 })
             })
             .collect();
-        self.claims.claim(&claims).await
+        let prepared = prepared.iter().flatten();
+        let new = prepared.filter(|prepared| prepared.base.version == 0);
+        let new = new.map(|prepared| prepared.tree.root).collect();
+        self.claims.claim(&claims, &new).await
     }
 
     /// Lists new roots by time. One whose commit fails is passed by when the list is read.

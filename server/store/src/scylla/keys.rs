@@ -30,6 +30,7 @@ pub mod history {
 /// Kinds of rows with details of a job.
 pub mod detail {
     pub const ATTACHMENT: i8 = 0;
+    /// What repeatable appends did, but for the early ones.
     pub const REPEATED_CHANGE: i8 = 1;
     pub const REPEATED_APPEND: i8 = 2;
 }
@@ -93,6 +94,12 @@ pub fn bucket_end(bucket: i64) -> i64 {
 /// The part of a history in which an entry is.
 pub fn part(entry: u32) -> i32 {
     (entry >> PART) as i32
+}
+
+/// Whether what a repeatable append did stands with the first entry that it made. That is so for
+/// the first part of a history, which is searched at once; later ones are found by their names.
+pub fn is_early(first: u32) -> bool {
+    part(first) == 0
 }
 
 /// The slot of an id that nobody had reserved.

@@ -10,7 +10,7 @@ use jobtracker_model::{Definition, JobId, Repeat, State, commit::CommitId};
 
 use super::{
     places::{READS_AT_ONCE, Several},
-    snapshot::{Known, Moment, steadily},
+    snapshot::{Known, Moment, Sought, steadily},
     tail::Tail,
     trees::{Place, Trees},
     verdicts::Verdicts,
@@ -289,18 +289,12 @@ impl Part {
         loaded: &mut Loaded,
     ) -> Result<()> {
         let of = |id: &JobId| Some((*self.places.get(id)?, &known.get(id)?.status));
-        let mut reads: Several<'_, _> = Vec::new();
+        let mut sought = Vec::with_capacity(self.repeats.len());
         for (id, key) in &self.repeats {
             let Some((place, status)) = of(id) else { continue };
-            reads.push(Box::pin(async move {
-                let row = moment.repeat(*id, place, status, key).await?;
-                Ok(row.map(|row| ((*id, key.clone()), row)))
-            }));
+            sought.push(Sought { id: *id, place, status, key });
         }
-        let mut reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
-        while let Some(row) = reads.try_next().await? {
-            loaded.repeats.extend(row);
-        }
+        loaded.repeats = moment.appends(&sought).await?;
         let mut reads: Several<'_, _> = Vec::new();
         for (id, key) in &self.attachments {
             let Some((place, status)) = of(id) else { continue };

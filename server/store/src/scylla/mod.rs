@@ -13,7 +13,7 @@
 //! What is older in the log is brought to the other tables by a *checkpoint*: plain writes, each
 //! with the version as its timestamp, so that they may be made again, by several servers, in any
 //! order. Then a plain row says up to where the log has been applied, and the entries go. A small
-//! tree lives in its log; a checkpoint is made when the tail is past 128 entries or 256 KiB, of its
+//! tree lives in its log; a checkpoint is made when the tail is past 128 entries or 512 KiB, of its
 //! older half.
 //!
 //! A reader looks at the tail first, which is one slice of one partition, and then at the tables,
@@ -27,7 +27,7 @@
 //! conditional batch. A million jobs would be a partition of some 300 MB and a million rows
 //! (ScyllaDB warns at 1,000 MB or 100,000 rows; for Cassandra 100 MB is the advice), every job of a
 //! group would be a statement of the condition's round, and a condition costs about ten plain
-//! writes. Here a condition carries one value of some kilobytes, and no partition grows with the
+//! writes. Here a condition carries one packed value of some kilobytes, and no partition grows with the
 //! tree: the log is bounded by its checkpoints, and jobs are kept 256 neighbours to a partition.
 //!
 //! # Partitions, with a million children under one root
@@ -39,7 +39,7 @@
 //! | `job`, page −1 | pages of one parent | 3,907; 1M of lone ids | 0.1 MB; 30 MB |
 //! | `origin` | 256 ids | 256 | 10 KB |
 //! | `history` | 32 changes of 256 ids | up to 8,192 | 0.1 MB; 33 MB with full messages |
-//! | `detail` | a job | attachments, repeatable appends | 4 MB; 10 MB when full |
+//! | `detail` | a job | attachments, later repeatable appends | 4 MB; 10 MB when full |
 //!
 //! # Ids
 //!

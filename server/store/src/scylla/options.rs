@@ -41,7 +41,7 @@ pub struct ScyllaOptions {
     pub tree_cache_bytes: u64,
     /// Versions in the tail of a tree's log at which a checkpoint is made of its older half.
     pub tail_versions: u64,
-    /// Bytes in the tail of a tree's log at which a checkpoint is made.
+    /// Bytes in the tail of a tree's log, before they are packed, at which a checkpoint is made.
     pub tail_bytes: usize,
 }
 
@@ -85,9 +85,9 @@ impl Default for ScyllaOptions {
             commits_in_flight: 128,
             writes_in_flight: 256,
             max_clock_skew: Duration::from_secs(5),
-            tree_cache_bytes: 64 * 1024 * 1024,
+            tree_cache_bytes: 128 * 1024 * 1024,
             tail_versions: 128,
-            tail_bytes: 256 * 1024,
+            tail_bytes: 512 * 1024,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! One entry of a tree's log: the rows of one commit.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap},
+    io::Read,
     sync::Arc,
 };
 
@@ -11,7 +13,15 @@ use jobtracker_model::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Origin, RepeatRow, Result, Row, StageId, VerdictRow, Version, coding};
+use crate::{Error, Origin, RepeatRow, Result, Row, StageId, VerdictRow, Version, coding};
+
+/// The format of a body that is packed by zstd; without it the body is as `coding` has it. A body
+/// goes through a condition, and each copy writes it three times then.
+const PACKED: u8 = 2;
+/// Bodies that are not worth packing.
+const SMALL: usize = 256;
+/// A body is never larger.
+const LARGEST: usize = 1 << 30;
 
 /// What is kept of a commit, as it is written. The format is that of `coding`, and never changes.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,7 +42,7 @@ pub struct Redo {
     pub stamp: i64,
     /// Whether its body is in the table of parts.
     pub parted: bool,
-    /// The size of its body.
+    /// The size of its body before it was packed.
     pub bytes: usize,
     /// What it adopts.
     pub adopts: Option<StageId>,
@@ -58,6 +68,21 @@ pub struct Name {
     pub parted: bool,
 }
 
+fn pack(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut packed = vec![PACKED];
+    zstd::stream::copy_encode(bytes, &mut packed, 1)
+        .map_err(|error| Error::Unavailable(format!("a log cannot be packed: {error}")))?;
+    Ok(packed)
+}
+
+fn unpack(packed: &[u8]) -> Result<Vec<u8>> {
+    let corrupt = |error| Error::Corrupt(format!("a packed log cannot be read: {error}"));
+    let decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(corrupt)?;
+    let mut bytes = Vec::new();
+    decoder.take(LARGEST as u64).read_to_end(&mut bytes).map_err(corrupt)?;
+    Ok(bytes)
+}
+
 impl Redo {
     /// The entry for these rows, and how they are written.
     pub fn new(
@@ -68,12 +93,20 @@ impl Redo {
         let body = Body { adopts: adopts.map(|stage| stage.0), rows };
         let mut bytes = Vec::new();
         coding::encode(&body, &mut bytes)?;
-        Ok((Self::of(name, body, bytes.len()), bytes))
+        let redo = Self::of(name, body, bytes.len());
+        if bytes.len() > SMALL {
+            bytes = pack(&bytes)?;
+        }
+        Ok((redo, bytes))
     }
 
     /// The entry that was written so.
     pub fn read(name: Name, bytes: &[u8]) -> Result<Self> {
-        Ok(Self::of(name, coding::decode("log of a tree", bytes)?, bytes.len()))
+        let rows = match bytes {
+            [PACKED, packed @ ..] => Cow::Owned(unpack(packed)?),
+            _ => Cow::Borrowed(bytes),
+        };
+        Ok(Self::of(name, coding::decode("log of a tree", &rows)?, rows.len()))
     }
 
     fn of(name: Name, body: Body, bytes: usize) -> Self {

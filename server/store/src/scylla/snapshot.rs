@@ -12,6 +12,7 @@ use jobtracker_model::{
 };
 use tokio::runtime::Handle;
 
+pub use details::Sought;
 pub use moment::{Known, Moment, TRIES, moves_on, steadily};
 
 use super::trees::Place;
@@ -155,12 +156,13 @@ impl View for Snapshot {
 
     fn repeat(&self, id: JobId, key: &Repeat) -> Result<Option<RepeatRow>> {
         let Some(Held { place, status, .. }) = self.read(id, false)? else { return Ok(None) };
-        self.wait(self.moment.repeat(id, place, &status, key))
+        let sought = Sought { id, place, status: &status, key };
+        Ok(self.wait(self.moment.appends(&[sought]))?.into_values().next())
     }
 
     fn repeats(&self, id: JobId, visit: Visit<(Repeat, RepeatRow)>) -> Result<()> {
-        let Some(Held { place, status, .. }) = self.read(id, false)? else { return Ok(()) };
-        for row in self.wait(self.moment.repeats(id, place, &status))? {
+        let Some(Held { place, .. }) = self.read(id, false)? else { return Ok(()) };
+        for row in self.wait(self.moment.repeats(id, place))? {
             if visit(row) == ControlFlow::Break(()) {
                 break;
             }

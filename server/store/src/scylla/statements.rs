@@ -70,9 +70,9 @@ statements! {
     drop_job: "DELETE FROM job USING TIMESTAMP 1 \
                WHERE parent = ? AND page = ? AND id = ? AND stage = ?";
     jobs: "SELECT id, stage, ver, origin, definition, status FROM job \
-           WHERE parent = ? AND page = ? AND id IN ?";
+           WHERE parent = ? AND page = ? AND id IN ? AND stage = ?";
     nodes: "SELECT id, stage, ver, origin, status FROM job \
-            WHERE parent = ? AND page = ? AND id IN ?";
+            WHERE parent = ? AND page = ? AND id IN ? AND stage = ?";
     children: "SELECT id, stage, ver, origin, definition, status FROM job \
                WHERE parent = ? AND page = ? AND id > ?";
     child_nodes: "SELECT id, stage, ver, origin, status FROM job \
@@ -80,12 +80,15 @@ statements! {
     pages: "SELECT id FROM job WHERE parent = ? AND page = -1 AND id >= ? LIMIT 256";
 
     // History and details.
-    put_history: "INSERT INTO history (bucket, kind, part, id, stage, number, ver, body) \
-                  VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?";
+    put_history: "INSERT INTO history \
+                  (bucket, kind, part, id, stage, number, ver, body, repeat) \
+                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?";
     drop_history: "DELETE FROM history USING TIMESTAMP 1 \
                    WHERE bucket = ? AND kind = ? AND part = ? AND id = ? AND stage = ?";
     history: "SELECT number, ver, body FROM history WHERE bucket = ? AND kind = ? AND part = ? \
               AND id = ? AND stage = ? AND number >= ?";
+    early_repeats: "SELECT id, ver, repeat FROM history \
+                    WHERE bucket = ? AND kind = ? AND part = 0 AND id IN ? AND stage = ?";
     put_detail: "INSERT INTO detail (id, stage, kind, key, ver, size, body) \
                  VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?";
     drop_details: "DELETE FROM detail USING TIMESTAMP 1 WHERE id = ? AND stage = ?";

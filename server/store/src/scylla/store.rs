@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jobtracker_model::{
@@ -149,7 +149,7 @@ impl ScyllaStore {
         let claims: Vec<Claim> = created
             .map(|(id, parent)| Claim { id, root, stage: key, parent: keys::parent(parent) })
             .collect();
-        if !self.commits.claims.claim(&claims).await?.is_empty() {
+        if !self.commits.claims.claim(&claims, &HashSet::new()).await?.is_empty() {
             return Err(Error::Stale { root });
         }
         let roots: Vec<_> = rows.iter().filter_map(super::commit::new_root).collect();

@@ -72,7 +72,7 @@ impl Tail {
         self.newest(|redo| redo.verdict(commit))
     }
 
-    /// The size of the tail.
+    /// The size of the tail before it was packed.
     pub fn bytes(&self) -> usize {
         self.redos.iter().map(|redo| redo.bytes).sum()
     }

@@ -1,6 +1,9 @@
 //! What a server remembers of a tree.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use jobtracker_model::{JobId, rollup::Status};
 use parking_lot::Mutex;
@@ -19,6 +22,8 @@ pub struct Tree {
     pub root: JobId,
     /// Held by whoever makes a checkpoint of it.
     pub checkpoint: Arc<Semaphore>,
+    /// Whether the last look found nothing that this server did not know.
+    pub is_quiet: AtomicBool,
     known: Mutex<Known>,
 }
 
@@ -49,7 +54,12 @@ impl Known {
 
 impl Tree {
     pub fn new(root: JobId) -> Self {
-        Self { root, checkpoint: Arc::new(Semaphore::new(1)), known: Mutex::default() }
+        Self {
+            root,
+            checkpoint: Arc::new(Semaphore::new(1)),
+            is_quiet: AtomicBool::new(true),
+            known: Mutex::default(),
+        }
     }
 
     /// The tail as it was last seen.

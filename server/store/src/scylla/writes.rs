@@ -32,7 +32,14 @@ struct Cells<'a> {
     status: Option<&'a Status>,
 }
 
-type HistoryRow = (i64, i8, i32, i64, i64, i32, i64, Vec<u8>, i64);
+/// An entry of a history, and what the append did that made it and others behind it.
+#[derive(Default)]
+struct Entry {
+    version: Version,
+    body: Option<Vec<u8>>,
+    repeat: Option<Vec<u8>>,
+}
+
 type DetailRow = (i64, i64, i8, String, i64, i32, Option<Vec<u8>>, i64);
 type VerdictValues = (String, i64, i8, i64, Vec<u8>, i64);
 
@@ -41,7 +48,7 @@ type VerdictValues = (String, i64, i8, i64, Vec<u8>, i64);
 pub struct Writes<'a> {
     jobs: BTreeMap<(i64, i64), BTreeMap<(i64, i64), Cells<'a>>>,
     pages: BTreeMap<i64, BTreeMap<i64, ()>>,
-    history: HashMap<(i64, i8, i32), Vec<(usize, HistoryRow)>>,
+    history: HashMap<(i64, i8, i32), BTreeMap<(i64, i64, u32), Entry>>,
     details: HashMap<i64, BTreeMap<(i64, i8, String), DetailRow>>,
     verdicts: Vec<VerdictValues>,
 }
@@ -67,20 +74,24 @@ impl<'a> Writes<'a> {
                 self.cells(*id, *parent, stage, version).status = Some(status);
             }
             Row::Change { id, number, change } => {
-                let body = encoded(change)?;
-                self.entry(*id, stage, history::CHANGE, *number, version, body);
+                let entry = self.entry(*id, stage, history::CHANGE, *number, version);
+                entry.body = Some(encoded(change)?);
             }
             Row::LogLine { id, line } => {
-                let body = encoded(&LineRow::from(line.clone()))?;
-                self.entry(*id, stage, history::LINE, line.line, version, body);
+                let entry = self.entry(*id, stage, history::LINE, line.line, version);
+                entry.body = Some(encoded(&LineRow::from(line.clone()))?);
             }
             Row::Repeat { id, key, row } => {
-                let (kind, name) = match key {
-                    Repeat::Change(name) => (detail::REPEATED_CHANGE, name),
-                    Repeat::Append(name) => (detail::REPEATED_APPEND, name),
+                let (entries, kind, name) = match key {
+                    Repeat::Change(name) => (history::CHANGE, detail::REPEATED_CHANGE, name),
+                    Repeat::Append(name) => (history::LINE, detail::REPEATED_APPEND, name),
                 };
-                let body = Some(encoded(row)?);
-                self.detail(*id, stage, kind, name, (version, 0, body));
+                if keys::is_early(row.first) {
+                    let entry = self.entry(*id, stage, entries, row.first, version);
+                    entry.repeat = Some(encoded(&(name, row))?);
+                } else {
+                    self.detail(*id, stage, kind, name, (version, 0, Some(encoded(row)?)));
+                }
             }
             Row::Attachment { id, key, text } => {
                 let size = text.as_ref().map_or(0, String::len) as i32;
@@ -118,14 +129,11 @@ impl<'a> Writes<'a> {
         kind: i8,
         number: u32,
         version: Version,
-        body: Vec<u8>,
-    ) {
-        let (bucket, part) = (keys::bucket(id), keys::part(number));
-        let size = body.len() + ROW_BYTES;
-        let (ver, stamp) = (version as i64, stamp_of(version));
-        let id = keys::number(id);
-        let row = (bucket, kind, part, id, stage, number as i32, ver, body, stamp);
-        self.history.entry((bucket, kind, part)).or_default().push((size, row));
+    ) -> &mut Entry {
+        let part = self.history.entry((keys::bucket(id), kind, keys::part(number))).or_default();
+        let entry = part.entry((keys::number(id), stage, number)).or_default();
+        entry.version = entry.version.max(version);
+        entry
     }
 
     fn detail(
@@ -164,7 +172,8 @@ impl<'a> Writes<'a> {
             let rows = pages.into_keys().map(|page| (ROW_BYTES, (parent, page))).collect();
             writes.push(Box::pin(cluster.write_rows(&statements.put_page, rows)));
         }
-        for rows in self.history.into_values() {
+        for (part, entries) in self.history {
+            let rows = entries.into_iter().map(|(key, entry)| entry.into_row(part, key)).collect();
             writes.push(Box::pin(cluster.write_rows(&statements.put_history, rows)));
         }
         for rows in self.details.into_values() {
@@ -179,7 +188,23 @@ impl<'a> Writes<'a> {
     }
 }
 
+impl Entry {
+    /// The row with its size.
+    fn into_row(
+        self,
+        (bucket, kind, part): (i64, i8, i32),
+        (id, stage, number): (i64, i64, u32),
+    ) -> (usize, HistoryRow) {
+        let Self { version, body, repeat } = self;
+        let size = [&body, &repeat].into_iter().flatten().map(Vec::len).sum::<usize>() + ROW_BYTES;
+        let (number, ver, stamp) = (number as i32, version as i64, stamp_of(version));
+        let (body, repeat) = (unset(body), unset(repeat));
+        (size, (bucket, kind, part, id, stage, number, ver, body, repeat, stamp))
+    }
+}
+
 type Blob = MaybeUnset<Vec<u8>>;
+type HistoryRow = (i64, i8, i32, i64, i64, i32, i64, Blob, Blob, i64);
 type JobValues = (i64, i64, i64, i64, i64, Blob, Blob, Blob, i64);
 
 fn job_values(

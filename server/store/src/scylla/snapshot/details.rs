@@ -1,14 +1,16 @@
 //! Attachments, and what repeatable appends did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use jobtracker_model::{JobId, Repeat, limits, rollup::Status};
 
 use super::moment::Moment;
 use crate::{
     RepeatRow, Result, coding,
     scylla::{
-        keys::{self, detail},
+        keys::{self, detail, history},
+        places::{IDS, READS_AT_ONCE, Several},
         trees::Place,
     },
 };
@@ -18,36 +20,138 @@ type DetailRow = (Option<i64>, Option<Vec<u8>>);
 type SizeRow = (String, Option<i64>, Option<i32>, Option<i64>);
 type NamedRow = (String, Option<i64>, Option<Vec<u8>>);
 
-/// Whether a job may have repeatable appends at all.
-fn has_appends(status: &Status) -> bool {
-    status.changes > 1 || status.log_lines > 0
+type EarlyRow = (i64, Option<i64>, Option<Vec<u8>>);
+/// What names an append, with what it did.
+type Append = (String, RepeatRow);
+/// The jobs of a bucket and a stage, and the kind of their entries.
+type Group = (i64, i64, i8);
+
+/// A repeatable append that is looked for.
+pub struct Sought<'a> {
+    pub id: JobId,
+    pub place: Place,
+    pub status: &'a Status,
+    pub key: &'a Repeat,
+}
+
+impl Sought<'_> {
+    fn name(&self) -> &str {
+        match self.key {
+            Repeat::Change(name) | Repeat::Append(name) => name,
+        }
+    }
+
+    /// The kind of the entries that it made.
+    fn entries(&self) -> i8 {
+        match self.key {
+            Repeat::Change(_) => history::CHANGE,
+            Repeat::Append(_) => history::LINE,
+        }
+    }
+
+    fn group(&self) -> Group {
+        (keys::bucket(self.id), self.place.stage, self.entries())
+    }
+
+    /// How many entries it may have made.
+    fn count(&self) -> u32 {
+        match self.key {
+            // A creation cannot be repeated by a name.
+            Repeat::Change(_) => self.status.changes.saturating_sub(1),
+            Repeat::Append(_) => self.status.log_lines,
+        }
+    }
+
+    /// Whether it may stand behind the early ones.
+    fn may_be_late(&self) -> bool {
+        let last = match self.key {
+            Repeat::Change(_) => self.count(),
+            Repeat::Append(_) => self.count().saturating_sub(1),
+        };
+        !keys::is_early(last)
+    }
 }
 
 impl Moment {
-    /// What a repeatable append to a job did.
-    pub async fn repeat(
+    /// What repeatable appends did, those of them that were done.
+    pub async fn appends(
         &self,
-        id: JobId,
-        place: Place,
-        status: &Status,
-        key: &Repeat,
-    ) -> Result<Option<RepeatRow>> {
-        let known = self.tail.repeat(id, key);
-        if known.is_some() || !has_appends(status) || self.is_in_tail() {
-            return Ok(known);
+        sought: &[Sought<'_>],
+    ) -> Result<HashMap<(JobId, Repeat), RepeatRow>> {
+        let mut found = HashMap::new();
+        let mut left = Vec::new();
+        for sought in sought {
+            match self.tail.repeat(sought.id, sought.key) {
+                Some(row) => drop(found.insert((sought.id, sought.key.clone()), row)),
+                None if sought.count() == 0 || self.is_in_tail() => {}
+                None => left.push(sought),
+            }
         }
-        let (kind, name) = match key {
-            Repeat::Change(name) => (detail::REPEATED_CHANGE, name),
-            Repeat::Append(name) => (detail::REPEATED_APPEND, name),
+        let mut groups: BTreeMap<Group, Vec<JobId>> = BTreeMap::new();
+        for sought in &left {
+            groups.entry(sought.group()).or_default().push(sought.id);
+        }
+        let early = self.early(groups).await?;
+        let mut late: Several<'_, _> = Vec::new();
+        for sought in left {
+            let of_job = early.get(&(sought.id, sought.entries())).into_iter().flatten();
+            let row = of_job.clone().find(|(name, _)| name == sought.name());
+            match row {
+                Some((_, row)) => drop(found.insert((sought.id, sought.key.clone()), *row)),
+                None if sought.may_be_late() => late.push(Box::pin(self.late(sought))),
+                None => {}
+            }
+        }
+        let mut late = stream::iter(late).buffer_unordered(READS_AT_ONCE);
+        while let Some(row) = late.try_next().await? {
+            found.extend(row);
+        }
+        Ok(found)
+    }
+
+    /// The appends that stand with the entries that they made, by job and kind of entries.
+    async fn early(
+        &self,
+        groups: BTreeMap<Group, Vec<JobId>>,
+    ) -> Result<HashMap<(JobId, i8), Vec<Append>>> {
+        let statement = &self.cluster().statements.early_repeats;
+        let mut reads: Several<'_, (i8, Vec<EarlyRow>)> = Vec::new();
+        for ((bucket, stage, entries), ids) in &groups {
+            for ids in ids.chunks(IDS) {
+                let ids: Vec<i64> = ids.iter().map(|id| keys::number(*id)).collect();
+                let key = (*bucket, *entries, ids, *stage);
+                let read = self.cluster().rows(statement, key);
+                reads.push(Box::pin(async move { Ok((*entries, read.await?)) }));
+            }
+        }
+        let mut reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
+        let mut early: HashMap<_, Vec<Append>> = HashMap::new();
+        while let Some((entries, rows)) = reads.try_next().await? {
+            for (id, version, body) in rows {
+                // What was written later is not there yet.
+                if let (Some(id), Some(body)) = (keys::id(id), body)
+                    && self.is_past(version)
+                {
+                    let append = coding::decode("repeat", &body)?;
+                    early.entry((id, entries)).or_default().push(append);
+                }
+            }
+        }
+        Ok(early)
+    }
+
+    async fn late(&self, sought: &Sought<'_>) -> Result<Option<((JobId, Repeat), RepeatRow)>> {
+        let kind = match sought.key {
+            Repeat::Change(_) => detail::REPEATED_CHANGE,
+            Repeat::Append(_) => detail::REPEATED_APPEND,
         };
-        let Some((version, Some(body))) = self.detail(id, place, kind, name).await? else {
-            return Ok(None);
-        };
-        // What was written later is not there yet.
+        let row = self.detail(sought.id, sought.place, kind, sought.name()).await?;
+        let Some((version, Some(body))) = row else { return Ok(None) };
         if !self.is_past(version) {
             return Ok(None);
         }
-        coding::decode("repeat", &body).map(Some)
+        let row = coding::decode("repeat", &body)?;
+        Ok(Some(((sought.id, sought.key.clone()), row)))
     }
 
     async fn detail(
@@ -62,18 +166,18 @@ impl Moment {
     }
 
     /// What all repeatable appends to a job did, by name: those of changes, then those of lines.
-    pub async fn repeats(
-        &self,
-        id: JobId,
-        place: Place,
-        status: &Status,
-    ) -> Result<Vec<(Repeat, RepeatRow)>> {
+    pub async fn repeats(&self, id: JobId, place: Place) -> Result<Vec<(Repeat, RepeatRow)>> {
         let mut all = BTreeMap::new();
-        if has_appends(status) && !self.is_in_tail() {
-            let changes = self.named(id, place, detail::REPEATED_CHANGE).await?;
-            all.extend(changes.into_iter().map(|(key, row)| (Repeat::Change(key), row)));
-            let appends = self.named(id, place, detail::REPEATED_APPEND).await?;
-            all.extend(appends.into_iter().map(|(key, row)| (Repeat::Append(key), row)));
+        if !self.is_in_tail() {
+            for (entries, kind, key) in [
+                (history::CHANGE, detail::REPEATED_CHANGE, Repeat::Change as fn(String) -> Repeat),
+                (history::LINE, detail::REPEATED_APPEND, Repeat::Append),
+            ] {
+                let group = (keys::bucket(id), place.stage, entries);
+                let early = self.early([(group, vec![id])].into()).await?.into_values().flatten();
+                let late = self.named(id, place, kind).await?;
+                all.extend(early.chain(late).map(|(name, row)| (key(name), row)));
+            }
         }
         for redo in &self.tail.redos {
             all.extend(redo.repeats(id).map(|(key, row)| (key.clone(), row)));

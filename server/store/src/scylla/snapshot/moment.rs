@@ -1,7 +1,7 @@
 //! Reads of jobs of one tree beside one tail of its log.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -62,7 +62,8 @@ pub struct Found {
 /// Which rows of a page are read.
 pub enum Which {
     Behind(Option<JobId>),
-    Ids(Vec<JobId>),
+    /// These, of this stage: whole keys, which a cluster finds faster than beginnings of keys.
+    Ids(Vec<JobId>, i64),
 }
 
 type Cells = (i64, i64, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
@@ -70,6 +71,8 @@ type NodeCells = (i64, i64, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// A place in the table of jobs, and whether definitions are read too.
 type Page = ((i64, i64), bool);
+/// Rows of one page and one stage.
+type Group = (Page, i64);
 
 impl Moment {
     /// A tree as it is now; none when it is not there.
@@ -128,9 +131,9 @@ impl Moment {
     ) -> Result<Vec<Found>> {
         let (cluster, statements) = (self.cluster(), &self.cluster().statements);
         let behind = |after: Option<JobId>| (parent, page, after.map_or(0, keys::number));
-        let among = |ids: &[JobId]| {
+        let among = |ids: &[JobId], stage: i64| {
             let ids: Vec<i64> = ids.iter().map(|id| keys::number(*id)).collect();
-            (parent, page, ids)
+            (parent, page, ids, stage)
         };
         let rows: Vec<Cells> = match (which, definitions) {
             (Which::Behind(after), true) => {
@@ -139,8 +142,12 @@ impl Moment {
             (Which::Behind(after), false) => {
                 whole(cluster.rows(&statements.child_nodes, behind(after)).await?)
             }
-            (Which::Ids(ids), true) => cluster.rows(&statements.jobs, among(&ids)).await?,
-            (Which::Ids(ids), false) => whole(cluster.rows(&statements.nodes, among(&ids)).await?),
+            (Which::Ids(ids, stage), true) => {
+                cluster.rows(&statements.jobs, among(&ids, stage)).await?
+            }
+            (Which::Ids(ids, stage), false) => {
+                whole(cluster.rows(&statements.nodes, among(&ids, stage)).await?)
+            }
         };
         self.sift(rows).await
     }
@@ -217,8 +224,7 @@ impl Moment {
         let mut known = HashMap::with_capacity(asked.len());
         let ids: Vec<JobId> = asked.iter().map(|(id, ..)| *id).collect();
         let mut remembered = self.tree.statuses(&self.tail, &ids);
-        let mut stages = HashMap::new();
-        let mut pages: BTreeMap<Page, Vec<JobId>> = BTreeMap::new();
+        let mut groups: BTreeMap<Group, Vec<JobId>> = BTreeMap::new();
         for &(id, place, wanted) in asked {
             let status = self.tail.status(id).cloned().or_else(|| remembered.remove(&id));
             let definition = if wanted { self.tail.definition(id).cloned() } else { None };
@@ -228,18 +234,16 @@ impl Moment {
                 }
                 None if self.is_in_tail() => {}
                 _ => {
-                    stages.insert(id, place.stage);
-                    pages.entry((place.page(id), wanted)).or_default().push(id);
+                    let group = ((place.page(id), wanted), place.stage);
+                    groups.entry(group).or_default().push(id);
                 }
             }
         }
-        for (wanted, rows) in self.rows_of(pages).await? {
+        for (wanted, rows) in self.rows_of(groups).await? {
             self.remember(&rows);
             for found in rows {
                 let id = found.id;
-                if stages.get(&id) == Some(&found.stage)
-                    && let Some(found) = self.known(found, wanted)?
-                {
+                if let Some(found) = self.known(found, wanted)? {
                     known.insert(id, found);
                 }
             }
@@ -247,12 +251,15 @@ impl Moment {
         Ok(known)
     }
 
-    /// The rows of some ids, by page.
-    async fn rows_of(&self, pages: BTreeMap<Page, Vec<JobId>>) -> Result<Vec<(bool, Vec<Found>)>> {
+    /// The rows of some ids.
+    async fn rows_of(
+        &self,
+        groups: BTreeMap<Group, Vec<JobId>>,
+    ) -> Result<Vec<(bool, Vec<Found>)>> {
         let mut reads: Several<'_, (bool, Vec<Found>)> = Vec::new();
-        for (page, ids) in pages {
+        for ((page, stage), ids) in groups {
             for ids in ids.chunks(IDS) {
-                let ids = Which::Ids(ids.to_vec());
+                let ids = Which::Ids(ids.to_vec(), stage);
                 reads.push(Box::pin(async move { Ok((page.1, self.rows(page, ids).await?)) }));
             }
         }
@@ -291,8 +298,7 @@ impl Moment {
     /// Where those of the jobs are, of these claims on this tree, that are visible.
     pub async fn places(&self, claims: &[Claim]) -> Result<Vec<(JobId, Place)>> {
         let mut places = Vec::new();
-        let mut claimed = HashSet::new();
-        let mut pages: BTreeMap<Page, Vec<JobId>> = BTreeMap::new();
+        let mut groups: BTreeMap<Group, Vec<JobId>> = BTreeMap::new();
         for claim in claims {
             let Claim { id, stage, parent, .. } = *claim;
             if let Some(place) = self.place(id) {
@@ -304,12 +310,10 @@ impl Moment {
             if self.is_in_tail() || stage != NO_STAGE && self.adopted(stage).await?.is_none() {
                 continue;
             }
-            claimed.insert((id, stage));
-            pages.entry(((parent, keys::bucket(id)), false)).or_default().push(id);
+            let page = ((parent, keys::bucket(id)), false);
+            groups.entry((page, stage)).or_default().push(id);
         }
-        for (_, rows) in self.rows_of(pages).await? {
-            let mine = |found: &Found| claimed.contains(&(found.id, found.stage));
-            let rows: Vec<Found> = rows.into_iter().filter(mine).collect();
+        for (_, rows) in self.rows_of(groups).await? {
             self.remember(&rows);
             for Found { id, stage, origin, .. } in rows {
                 let place = Place { origin, stage };
