@@ -18,9 +18,6 @@ use crate::{
     table::{self, Series, median},
 };
 
-/// Reads that one job needs at most: a slice of its tree's log, and a row.
-const NEEDED_READS: f64 = 2.0;
-
 #[derive(clap::Args)]
 pub struct Options {
     /// Measure the service on a cluster instead, of which these are nodes, as HOST:PORT with commas
@@ -131,26 +128,24 @@ fn print(seen: &Seen, jobs: u64, rows: u64) {
 }
 
 fn gets(seen: &Seen) {
+    // Reads that a call by itself needs: the head of its tree's log, and a row of the tables unless
+    // the log has all of the tree. What calls at once share they still need.
     let lines = [
-        (
-            format!("get one job, tree of {READ_TREE}"),
-            &seen.get_of_tree,
-            "≥ 0.8 × its reads by key",
-        ),
-        ("– the same, on a server that has just begun".into(), &seen.get_elsewhere, ""),
-        ("get one job, trees of one job".into(), &seen.get_of_small, "≥ 0.8 × its reads by key"),
+        (format!("get one job, tree of {READ_TREE}"), &seen.get_of_tree, 2.0),
+        ("– the same, on a server that has just begun".into(), &seen.get_elsewhere, 2.0),
+        ("get one job, trees of one job".into(), &seen.get_of_small, 1.0),
     ];
-    for (what, gets, aim) in lines {
-        let (reads, told) = match &gets.reads {
+    for (what, gets, needed) in lines {
+        let told = match &gets.reads {
             Some(reads) => {
                 let tables = reads.iter().filter(|(_, each)| **each >= 0.005);
                 let tables = tables.map(|(table, each)| format!("{each:.2} × {table}"));
-                (reads.values().sum(), tables.collect::<Vec<_>>().join(" + "))
+                tables.collect::<Vec<_>>().join(" + ")
             }
-            None => (NEEDED_READS, "not counted here".into()),
+            None => "not counted here".into(),
         };
-        // What is read beyond that is the service's own fault.
-        let ratio = gets.series.ratio_to(&seen.read) * reads.min(NEEDED_READS);
-        table::row(&format!("{what}; reads each: {told}"), &gets.series, Some(ratio), aim);
+        let ratio = gets.series.ratio_to(&seen.read) * needed;
+        let what = format!("{what}; needs {needed} reads, makes {told}");
+        table::row(&what, &gets.series, Some(ratio), "≥ 0.8 × its reads by key");
     }
 }

@@ -1,6 +1,8 @@
 //! Fences: whoever meant to follow the commit that stands can no longer do so, however late its
 //! request arrives.
 
+use std::sync::Arc;
+
 use jobtracker_model::JobId;
 use uuid::Uuid;
 
@@ -21,7 +23,7 @@ const RACES: usize = 100;
 /// tree that is not there gets a head without jobs.
 pub async fn fence(
     cluster: &Cluster,
-    trees: &Trees,
+    trees: &Arc<Trees>,
     root: JobId,
     revoke: Option<StageId>,
 ) -> Result<()> {

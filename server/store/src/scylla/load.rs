@@ -79,9 +79,14 @@ impl Reads {
         ids.extend(attachments.iter().map(|(id, _)| *id));
         let ids: Vec<JobId> = ids.into_iter().collect();
         let known = ids.iter().filter_map(|id| self.trees.place(*id));
-        let known: HashSet<JobId> = known.map(|place| place.origin.root).collect();
+        let mut roots: Vec<JobId> = known.map(|place| place.origin.root).collect();
+        if roots.len() == ids.len() {
+            // Nothing has to be searched for, so there is no meanwhile.
+            roots.clear();
+        }
+        let roots: HashSet<JobId> = roots.into_iter().collect();
         let (places, mut tails) =
-            futures_util::try_join!(self.trees.find(&ids), self.looks(known))?;
+            futures_util::try_join!(self.trees.find(&ids), self.looks(roots))?;
         let mut parts: BTreeMap<JobId, Part> = BTreeMap::new();
         let root_of = |id: &JobId| places.get(id).map(|place| place.origin.root);
         for (id, place) in &places {

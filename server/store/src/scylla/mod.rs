@@ -27,8 +27,9 @@
 //! conditional batch. A million jobs would be a partition of some 300 MB and a million rows
 //! (ScyllaDB warns at 1,000 MB or 100,000 rows; for Cassandra 100 MB is the advice), every job of a
 //! group would be a statement of the condition's round, and a condition costs about ten plain
-//! writes. Here a condition carries one packed value of some kilobytes, and no partition grows with the
-//! tree: the log is bounded by its checkpoints, and jobs are kept 256 neighbours to a partition.
+//! writes. Here a condition carries one packed value of some kilobytes, and no partition grows with
+//! the tree: the log is bounded by its checkpoints, and jobs are kept 256 neighbours to a
+//! partition.
 //!
 //! # Partitions, with a million children under one root
 //!

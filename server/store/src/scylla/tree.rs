@@ -2,15 +2,22 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared, WeakShared},
+};
 use jobtracker_model::{JobId, rollup::Status};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::{redo::Redo, tail::Tail};
-use crate::{Row, StageId, Version};
+use crate::{Result, Row, StageId, Version};
 
 /// Statuses remembered of one tree; past it they are forgotten.
 const STATUSES: usize = 50_000;
@@ -23,9 +30,15 @@ pub struct Tree {
     /// Held by whoever makes a checkpoint of it.
     pub checkpoint: Arc<Semaphore>,
     /// Whether the last look found nothing that this server did not know.
-    pub is_quiet: AtomicBool,
+    is_quiet: AtomicBool,
+    /// A look that has not begun yet, so that it serves whoever comes now, as long as somebody
+    /// waits for it.
+    next_look: Mutex<Option<WeakShared<Looking>>>,
     known: Mutex<Known>,
 }
+
+/// What finds the tail of a tree.
+pub type Looking = BoxFuture<'static, Result<Option<Arc<Tail>>>>;
 
 #[derive(Debug, Default)]
 struct Known {
@@ -58,8 +71,35 @@ impl Tree {
             root,
             checkpoint: Arc::new(Semaphore::new(1)),
             is_quiet: AtomicBool::new(true),
+            next_look: Mutex::default(),
             known: Mutex::default(),
         }
+    }
+
+    /// The look that has not begun yet; it is made if there is none.
+    pub fn next_look(&self, make: impl FnOnce() -> Looking) -> Shared<Looking> {
+        let mut next = self.next_look.lock();
+        if let Some(look) = next.as_ref().and_then(WeakShared::upgrade) {
+            return look;
+        }
+        let look = make().shared();
+        *next = look.downgrade();
+        look
+    }
+
+    /// The look begins: who comes from here on needs another one.
+    pub fn look_begins(&self) {
+        self.next_look.lock().take();
+    }
+
+    /// Whether it is likely that nobody else writes to it.
+    pub fn is_quiet(&self) -> bool {
+        self.is_quiet.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether a look has found nothing that this server did not know.
+    pub fn note_quiet(&self, is_quiet: bool) {
+        self.is_quiet.store(is_quiet, Ordering::Relaxed);
     }
 
     /// The tail as it was last seen.

@@ -1,10 +1,8 @@
 //! The trees that a server remembers, and how it looks at them again.
 
-use std::{
-    hash::RandomState,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{hash::RandomState, sync::Arc};
 
+use futures_util::FutureExt;
 use jobtracker_model::JobId;
 use quick_cache::{
     DefaultHashBuilder, OptionsBuilder, UnitWeighter, Weighter,
@@ -145,18 +143,42 @@ impl Trees {
     /// The tail of a tree's log as it is now; none when there is no such tree.
     ///
     /// What was acknowledged before this call is in it.
-    pub async fn look(&self, tree: &Arc<Tree>) -> Result<Option<Arc<Tail>>> {
+    pub async fn look(self: &Arc<Self>, tree: &Arc<Tree>) -> Result<Option<Arc<Tail>>> {
+        let look = tree.next_look(|| {
+            let (trees, tree) = (Arc::clone(self), Arc::clone(tree));
+            async move {
+                // Whoever wants the same at this moment has a turn first, and shares it.
+                tokio::task::yield_now().await;
+                tree.look_begins();
+                let is_new = tree.tail().is_none();
+                let seen = trees.look_alone(&tree).await;
+                if is_new {
+                    trees.weigh(&tree);
+                }
+                seen
+            }
+            .boxed()
+        });
+        look.await
+    }
+
+    async fn look_alone(&self, tree: &Arc<Tree>) -> Result<Option<Arc<Tail>>> {
         let root = keys::number(tree.root);
         for _ in 0..LOOKS {
             let known = tree.tail();
             // As a rule nobody else writes to a tree: one row tells, which costs half of a slice.
-            if tree.is_quiet.load(Ordering::Relaxed)
-                && let Some(tail) = &known
-            {
-                if self.head(root).await? == Some((tail.version, tail.cid)) {
-                    return Ok(known);
+            if tree.is_quiet() && known.is_some() {
+                let head = self.head(root).await?;
+                // This server's own commits may have come meanwhile.
+                let now = tree.tail().filter(|now| {
+                    head.is_some_and(|(version, cid)| {
+                        version < now.version || (version, cid) == (now.version, now.cid)
+                    })
+                });
+                if now.is_some() {
+                    return Ok(now);
                 }
-                tree.is_quiet.store(false, Ordering::Relaxed);
+                tree.note_quiet(false);
             }
             let from = match &known {
                 Some(tail) => tail.version,
@@ -168,11 +190,8 @@ impl Trees {
             let statement = &self.cluster.statements.tail;
             let rows: Vec<TailRow> = self.cluster.rows(statement, (root, from as i64)).await?;
             if let Some(seen) = self.assemble(tree, known.as_deref(), from, rows).await? {
-                if known.is_none() {
-                    self.weigh(tree);
-                }
                 let is_known = known.is_none_or(|known| known.version == seen.version);
-                tree.is_quiet.store(is_known, Ordering::Relaxed);
+                tree.note_quiet(is_known);
                 return Ok(Some(seen));
             }
         }

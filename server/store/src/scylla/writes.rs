@@ -32,6 +32,11 @@ struct Cells<'a> {
     status: Option<&'a Status>,
 }
 
+/// Bucket, kind and part.
+type HistoryPart = (i64, i8, i32);
+/// Job, stage and number.
+type EntryKey = (i64, i64, u32);
+
 /// An entry of a history, and what the append did that made it and others behind it.
 #[derive(Default)]
 struct Entry {
@@ -48,7 +53,7 @@ type VerdictValues = (String, i64, i8, i64, Vec<u8>, i64);
 pub struct Writes<'a> {
     jobs: BTreeMap<(i64, i64), BTreeMap<(i64, i64), Cells<'a>>>,
     pages: BTreeMap<i64, BTreeMap<i64, ()>>,
-    history: HashMap<(i64, i8, i32), BTreeMap<(i64, i64, u32), Entry>>,
+    history: HashMap<HistoryPart, BTreeMap<EntryKey, Entry>>,
     details: HashMap<i64, BTreeMap<(i64, i8, String), DetailRow>>,
     verdicts: Vec<VerdictValues>,
 }
@@ -192,8 +197,8 @@ impl Entry {
     /// The row with its size.
     fn into_row(
         self,
-        (bucket, kind, part): (i64, i8, i32),
-        (id, stage, number): (i64, i64, u32),
+        (bucket, kind, part): HistoryPart,
+        (id, stage, number): EntryKey,
     ) -> (usize, HistoryRow) {
         let Self { version, body, repeat } = self;
         let size = [&body, &repeat].into_iter().flatten().map(Vec::len).sum::<usize>() + ROW_BYTES;
