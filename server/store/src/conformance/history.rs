@@ -23,7 +23,8 @@ async fn changes_and_log(fixture: &impl Fixture) {
         stage.forest.root(root);
     }
     stage.commit().await;
-    for round in 0..30 {
+    // More than a backend may keep together, of either kind.
+    for round in 0..36 {
         for root in [7, 5, 6] {
             let message = (round % 3 == 0).then(|| format!("round {round} of {root}"));
             let state = if round % 2 == 0 { State::Running } else { State::Warning };

@@ -8,7 +8,6 @@ use std::{
 };
 
 use jobtracker_model::JobId;
-use roaring::RoaringTreemap;
 use uuid::Uuid;
 
 use super::{
@@ -22,7 +21,7 @@ use super::{
     redo::{Name, Redo},
     roots::Roots,
     sending::{Base, Sending},
-    stages::Stages,
+    stages::{Adoption, Stages},
     tail::Tail,
     tree::Tree,
     trees::{Place, REVOKED, Trees},
@@ -55,7 +54,7 @@ struct Prepared {
     base: Base,
     before: Option<Arc<Tail>>,
     created: Vec<(JobId, Origin)>,
-    adopts: Option<(StageId, RoaringTreemap)>,
+    adopts: Option<Adoption>,
     rows: Vec<Row>,
 }
 
@@ -67,17 +66,19 @@ impl Commits {
         let prepared = self.one_tree_for_each_id(prepared);
         let (taken, noted) = tokio::join!(self.claim(&prepared), self.note_roots(&prepared));
         let sent = prepared.into_iter().map(|prepared| async {
-            let prepared = prepared?;
+            let mut prepared = prepared?;
             let root = prepared.tree.root;
-            let stage = prepared.adopts.as_ref().map(|(stage, _)| *stage);
+            let adoption = prepared.adopts.take();
             let done = match (&taken, &noted) {
                 (Err(error), _) | (_, Err(error)) => Err(error.clone()),
                 (Ok(taken), _) if prepared.created.iter().any(|(id, _)| taken.contains(id)) => {
                     Err(Error::Stale { root })
                 }
-                _ => self.send(prepared).await,
+                _ => self.send(prepared, adoption.as_ref()).await,
             };
-            self.settle_stage(stage, &done);
+            if let Some(adoption) = adoption {
+                adoption.end(&done);
+            }
             done
         });
         futures_util::future::join_all(sent).await
@@ -102,7 +103,7 @@ impl Commits {
             _ => return Err(stale()),
         };
         let adopts = match adopts {
-            Some(stage) => Some((stage, self.adopt(&tree, expected, stage).await?)),
+            Some(stage) => Some(self.adopt(&tree, expected, stage).await?),
             None => None,
         };
         let created = rows.iter().filter_map(|row| match row {
@@ -113,39 +114,30 @@ impl Commits {
         Ok(Prepared { tree, base, before, created, adopts, rows })
     }
 
-    /// The ids of the stage that a commit of this version adopts.
-    async fn adopt(
-        &self,
-        tree: &Arc<Tree>,
-        expected: Version,
-        stage: StageId,
-    ) -> Result<RoaringTreemap> {
+    /// Begins to adopt a stage by a commit of this version.
+    async fn adopt(&self, tree: &Arc<Tree>, expected: Version, stage: StageId) -> Result<Adoption> {
         let root = tree.root;
-        let ids = match self.stages.adopt(stage, root) {
-            Ok(ids) => ids,
+        let adoption = match self.stages.adopt(stage, root) {
+            Ok(adoption) => adoption,
             Err(error) => {
                 // It may be gone because an earlier sending of this commit has come true.
                 let now = self.trees.look(tree).await?.map_or(0, |tail| tail.version);
                 return Err(if now == expected { error } else { Error::Stale { root } });
             }
         };
-        match self.trees.mark(root, stage).await {
-            Ok(None) => Ok(ids),
+        let (done, answer) = match self.trees.mark(root, stage).await {
+            Ok(None) => return Ok(adoption),
             Ok(Some(REVOKED)) => {
-                self.stages.not_adopted(stage);
                 let what = "another server has taken the ids of what was put aside";
                 let what = format!("{what} for tree {root}; put it aside again");
-                Err(Error::Unavailable(what))
+                let error = Error::Unavailable(what);
+                (Err(error.clone()), error)
             }
-            Ok(Some(_)) => {
-                self.stages.adopted(stage);
-                Err(Error::Stale { root })
-            }
-            Err(error) => {
-                self.stages.not_adopted(stage);
-                Err(error)
-            }
-        }
+            Ok(Some(_)) => (Ok(()), Error::Stale { root }),
+            Err(error) => (Err(error.clone()), error),
+        };
+        adoption.end(&done);
+        Err(answer)
     }
 
     /// Of two trees of one call that create a job of one id, the first goes on.
@@ -155,10 +147,11 @@ impl Commits {
             let prepared = prepared?;
             let created = || prepared.created.iter().map(|(id, _)| *id);
             if created().any(|id| seen.contains(&id)) {
-                if let Some((stage, _)) = &prepared.adopts {
-                    self.stages.not_adopted(*stage);
+                let stale = Error::Stale { root: prepared.tree.root };
+                if let Some(adoption) = prepared.adopts {
+                    adoption.end(&Err(stale.clone()));
                 }
-                return Err(Error::Stale { root: prepared.tree.root });
+                return Err(stale);
             }
             seen.extend(created());
             Ok(prepared)
@@ -193,23 +186,13 @@ impl Commits {
         if roots.is_empty() { Ok(()) } else { self.roots.note_roots(&roots).await }
     }
 
-    /// A stage of which a commit has not come true may be adopted by another one.
-    fn settle_stage(&self, stage: Option<StageId>, done: &Result<()>) {
-        let Some(stage) = stage else { return };
-        match done {
-            Ok(()) => self.stages.adopted(stage),
-            Err(Error::OutcomeUnknown(_)) => self.stages.in_doubt(stage),
-            Err(_) => self.stages.not_adopted(stage),
-        }
-    }
-
-    async fn send(&self, prepared: Prepared) -> Result<()> {
-        let Prepared { tree, base, before, created, adopts, rows } = prepared;
-        let rows = self.with_stages(&tree, rows, &created, adopts.as_ref()).await?;
+    async fn send(&self, prepared: Prepared, adoption: Option<&Adoption>) -> Result<()> {
+        let Prepared { tree, base, before, created, rows, .. } = prepared;
+        let rows = self.with_stages(&tree, rows, &created, adoption).await?;
         self.note_verdicts(&rows).await?;
         let (cid, stamp) = (Uuid::new_v4(), connect::now_millis() * 1_000);
         let name = Name { version: base.version + 1, cid, stamp, parted: false };
-        let stage = adopts.map(|(stage, _)| stage);
+        let stage = adoption.map(|adoption| adoption.stage);
         let (mut redo, body) = Redo::new(name, stage, rows)?;
         let mut parts = 0;
         if body.len() > INLINE_BYTES {
@@ -266,7 +249,7 @@ impl Commits {
         tree: &Tree,
         rows: Vec<Row>,
         created: &[(JobId, Origin)],
-        adopts: Option<&(StageId, RoaringTreemap)>,
+        adoption: Option<&Adoption>,
     ) -> Result<Vec<(i64, Row)>> {
         let created: HashSet<JobId> = created.iter().map(|(id, _)| *id).collect();
         let mut known: HashMap<JobId, i64> = HashMap::new();
@@ -275,9 +258,9 @@ impl Commits {
             if known.contains_key(&id) {
                 continue;
             }
-            match adopts {
+            match adoption {
                 _ if created.contains(&id) => drop(known.insert(id, NO_STAGE)),
-                Some((stage, ids)) if ids.contains(id.get()) => {
+                Some(Adoption { stage, ids, .. }) if ids.contains(id.get()) => {
                     known.insert(id, stage_key(stage.0));
                 }
                 _ => unknown.push(id),

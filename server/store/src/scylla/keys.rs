@@ -1,6 +1,6 @@
 //! Numbers that make the keys of the tables.
 
-use jobtracker_model::{JobId, Timestamp};
+use jobtracker_model::{JobId, Repeat, Timestamp};
 
 /// Jobs of neighbouring ids that share a partition, as a power of two: 256 jobs of some 300 bytes
 /// are 75 KB.
@@ -100,6 +100,15 @@ pub fn part(entry: u32) -> i32 {
 /// the first part of a history, which is searched at once; later ones are found by their names.
 pub fn is_early(first: u32) -> bool {
     part(first) == 0
+}
+
+/// What repeatable appends of a kind make, and where they are kept by name: kinds of history and
+/// of details.
+pub fn repeat_kinds(repeat: &Repeat) -> (i8, i8) {
+    match repeat {
+        Repeat::Change(_) => (history::CHANGE, detail::REPEATED_CHANGE),
+        Repeat::Append(_) => (history::LINE, detail::REPEATED_APPEND),
+    }
 }
 
 /// The slot of an id that nobody had reserved.

@@ -26,7 +26,8 @@ impl Leases {
     }
 
     /// Whether this server has a part for so long, in whole seconds. The cluster lets go of it by
-    /// itself.
+    /// itself. Each part has one time: to keep a lease for less than it was taken for does not
+    /// shorten it.
     pub async fn take(&self, part: &str, time: Duration) -> Result<bool> {
         let seconds = i32::try_from(time.as_secs().max(1)).unwrap_or(i32::MAX);
         let name = format!("lease {part}");

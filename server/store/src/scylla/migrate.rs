@@ -33,7 +33,7 @@ pub async fn migrate(options: &ScyllaOptions) -> Result<Migrated> {
 }
 
 async fn create_keyspace(session: &Session, options: &ScyllaOptions) -> Result<()> {
-    if uses_keyspace(session, options).await {
+    if enter_keyspace(session, options).await? {
         return Ok(());
     }
     let ScyllaOptions { keyspace, datacenter, replication_factor, .. } = options;
@@ -56,13 +56,20 @@ async fn create_keyspace(session: &Session, options: &ScyllaOptions) -> Result<(
     change(session, options, &cql).await
 }
 
-/// Enters the keyspace, if it is there.
-pub async fn uses_keyspace(session: &Session, options: &ScyllaOptions) -> bool {
-    session.use_keyspace(&options.keyspace, true).await.is_ok()
+/// Enters the keyspace; says whether it is there.
+async fn enter_keyspace(session: &Session, options: &ScyllaOptions) -> Result<bool> {
+    let cql = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
+    let keyspace = options.keyspace.as_str();
+    let found = session.query_unpaged(cql, (keyspace,)).await.map_err(failure::asking)?;
+    let is_there = found.into_rows_result().map_err(failure::reading)?.rows_num() > 0;
+    if is_there {
+        session.use_keyspace(keyspace, true).await.map_err(failure::asking)?;
+    }
+    Ok(is_there)
 }
 
 async fn run(session: &Session, options: &ScyllaOptions) -> Result<Migrated> {
-    if !uses_keyspace(session, options).await {
+    if !enter_keyspace(session, options).await? {
         return Err(refused(options, "the keyspace that was created cannot be used"));
     }
     let from = version(session).await?.unwrap_or(0);
@@ -133,7 +140,7 @@ pub async fn enter(session: &Session, options: &ScyllaOptions) -> Result<()> {
         place: format!("keyspace {}", options.keyspace),
         reason: format!("{what}; run `jobtracker migrate`, or set store.scylla.migrate"),
     };
-    if !uses_keyspace(session, options).await {
+    if !enter_keyspace(session, options).await? {
         return Err(missing("it is not there"));
     }
     match version(session).await? {

@@ -16,10 +16,12 @@
 //! tree lives in its log; a checkpoint is made when the tail is past 128 entries or 512 KiB, of its
 //! older half.
 //!
-//! A reader looks at the tail first, which is one slice of one partition, and then at the tables,
-//! with the tail's image in the place of theirs. A row of a table that is newer than the tail was
-//! brought there meanwhile: the reader begins again. So every answer is of one instant. A server
-//! remembers the tails and what it has read; a look fetches only what is new.
+//! A reader looks at the tail, which is one slice of one partition, and at the tables, with the
+//! tail's image in the place of theirs. A row of a table that is newer than the tail was brought
+//! there meanwhile: the reader begins again. So every answer is of one instant. A server remembers
+//! the tails and what it has read; a look fetches only what is new. As a rule nobody else writes to
+//! a tree: then the head tells that what is remembered is still all, and what was read from the
+//! tables beside that look is right.
 //!
 //! # Why so
 //!

@@ -15,12 +15,12 @@ use uuid::Uuid;
 
 use crate::{Error, Origin, RepeatRow, Result, Row, StageId, VerdictRow, Version, coding};
 
-/// The format of a body that is packed by zstd; without it the body is as `coding` has it. A body
-/// goes through a condition, and each copy writes it three times then.
-const PACKED: u8 = 2;
+/// The format of a body that is packed by zstd; without it the body is as `coding` has it, whose
+/// formats count from 1. A body goes through a condition, and each copy writes it three times then.
+const PACKED: u8 = u8::MAX;
 /// Bodies that are not worth packing.
 const SMALL: usize = 256;
-/// A body is never larger.
+/// No commit is larger than this before it is packed.
 const LARGEST: usize = 1 << 30;
 
 /// What is kept of a commit, as it is written. The format is that of `coding`, and never changes.
@@ -93,6 +93,10 @@ impl Redo {
         let body = Body { adopts: adopts.map(|stage| stage.0), rows };
         let mut bytes = Vec::new();
         coding::encode(&body, &mut bytes)?;
+        if bytes.len() > LARGEST {
+            let what = format!("a commit of one tree has {} bytes", bytes.len());
+            return Err(Error::Unavailable(format!("{what}; the limit is {LARGEST}")));
+        }
         let redo = Self::of(name, body, bytes.len());
         if bytes.len() > SMALL {
             bytes = pack(&bytes)?;
@@ -225,5 +229,33 @@ impl Redo {
             Row::Verdict { commit: found, row } if found == commit => Some(row),
             _ => None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jobtracker_model::Timestamp;
+
+    use super::*;
+
+    fn line(line: u32) -> (i64, Row) {
+        let (time, text) = (Timestamp::from_millis(7).unwrap(), "the same again".to_owned());
+        (0, Row::LogLine { id: JobId::MIN, line: LogLine { line, time, text } })
+    }
+
+    #[test]
+    fn a_body_is_read_as_it_was_written() {
+        let name = Name { version: 3, cid: Uuid::nil(), stamp: 5, parted: false };
+        for count in [0, 1, 1_000] {
+            let rows: Vec<_> = (0..count).map(line).collect();
+            let (made, body) = Redo::new(name, Some(StageId(4)), rows.clone()).unwrap();
+            let read = Redo::read(name, &body).unwrap();
+            assert_eq!((&made.rows, &read.rows), (&rows, &rows));
+            assert_eq!((made.bytes, read.bytes), (read.bytes, made.bytes));
+            assert_eq!((made.adopts, read.adopts), (Some(StageId(4)), Some(StageId(4))));
+            assert!(body.len() < 256 + made.bytes / 20, "{count} lines take {}", body.len());
+            let torn = Redo::read(name, &body[..body.len() - 1]);
+            assert!(matches!(torn, Err(Error::Corrupt(_))), "{torn:?}");
+        }
     }
 }

@@ -57,7 +57,13 @@ impl Sending {
         let mut doubt: Option<String> = None;
         let mut pause = PAUSE.0;
         loop {
-            match self.attempt(cluster).await? {
+            let attempt = match (self.attempt(cluster).await, &doubt) {
+                (Ok(attempt), _) => attempt,
+                (Err(error), None) => return Err(error),
+                // The store is being closed: what was sent before may have come true.
+                (Err(_), Some(why)) => return Err(Error::OutcomeUnknown(why.clone())),
+            };
+            match attempt {
                 Attempt::Applied => return Ok(()),
                 Attempt::Lost(seen) if seen.cid == Some(self.cid) => return Ok(()),
                 Attempt::Lost(seen) if doubt.is_none() || !self.is_followed(seen) => {

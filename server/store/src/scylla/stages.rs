@@ -51,7 +51,7 @@ enum State {
     Whole,
     /// Something is missing in it, or may be.
     Broken,
-    /// It was discarded, and no commit has ever tried to adopt it.
+    /// It was discarded, and no commit can adopt it any more.
     Discarded,
 }
 
@@ -74,6 +74,15 @@ pub struct Staged {
     pub parts: [i32; 2],
     /// Whether it has attachments or repeatable appends.
     pub details: bool,
+}
+
+/// A commit that adopts a stage. Dropped before its end, it leaves the stage in doubt.
+pub struct Adoption {
+    stages: Arc<Stages>,
+    pub stage: StageId,
+    /// The jobs that are in it.
+    pub ids: RoaringTreemap,
+    is_over: bool,
 }
 
 /// A call to put rows aside. Dropped before its end, it leaves the stage broken.
@@ -128,7 +137,7 @@ impl Stages {
 
     /// The ids of a stage that a commit is about to adopt. The same commit may try again when its
     /// outcome was not known: both follow the same version, so one of them comes true at most.
-    pub fn adopt(&self, stage: StageId, root: JobId) -> Result<RoaringTreemap> {
+    pub fn adopt(self: &Arc<Self>, stage: StageId, root: JobId) -> Result<Adoption> {
         let mut mine = self.mine.lock();
         match mine.get_mut(&stage_key(stage.0)) {
             Some(entry)
@@ -138,28 +147,29 @@ impl Stages {
                     && entry.state == State::Whole =>
             {
                 entry.adopting = true;
-                Ok(entry.ids.clone())
+                let ids = entry.ids.clone();
+                Ok(Adoption { stages: Arc::clone(self), stage, ids, is_over: false })
             }
             _ => Err(not_whole(root)),
         }
     }
 
     /// A commit that would have adopted it has done nothing: another one may.
-    pub fn not_adopted(&self, stage: StageId) {
+    fn not_adopted(&self, stage: StageId) {
         if let Some(entry) = self.mine.lock().get_mut(&stage_key(stage.0)) {
             entry.adopting = false;
         }
     }
 
     /// Nobody knows whether a commit has adopted it.
-    pub fn in_doubt(&self, stage: StageId) {
+    fn in_doubt(&self, stage: StageId) {
         if let Some(entry) = self.mine.lock().get_mut(&stage_key(stage.0)) {
             (entry.adopting, entry.doubtful) = (false, true);
         }
     }
 
     /// A commit has adopted it: what was listed of it is of no more use.
-    pub fn adopted(self: &Arc<Self>, stage: StageId) {
+    fn adopted(self: &Arc<Self>, stage: StageId) {
         if self.mine.lock().remove(&stage_key(stage.0)).is_some() {
             let this = Arc::clone(self);
             self.cluster.runtime().spawn(async move {
@@ -276,6 +286,26 @@ impl Stages {
     }
 }
 
+impl Adoption {
+    /// What became of the commit.
+    pub fn end(mut self, done: &Result<()>) {
+        self.is_over = true;
+        match done {
+            Ok(()) => self.stages.adopted(self.stage),
+            Err(Error::OutcomeUnknown(_)) => self.stages.in_doubt(self.stage),
+            Err(_) => self.stages.not_adopted(self.stage),
+        }
+    }
+}
+
+impl Drop for Adoption {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.stages.in_doubt(self.stage);
+        }
+    }
+}
+
 impl Call {
     /// The call has done all of it.
     pub fn done(mut self) {
@@ -325,6 +355,10 @@ fn staged(rows: &[Row]) -> Vec<Staged> {
             }
             Row::LogLine { line, .. } => {
                 job.parts[1] = job.parts[1].max(keys::part(line.line) + 1);
+            }
+            Row::Repeat { key, row, .. } if keys::is_early(row.first) => {
+                let part = keys::repeat_kinds(key).0 as usize;
+                job.parts[part] = job.parts[part].max(keys::part(row.first) + 1);
             }
             Row::Repeat { .. } | Row::Attachment { .. } => job.details = true,
             Row::Verdict { .. } => {}

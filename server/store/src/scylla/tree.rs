@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::{
     FutureExt,
-    future::{BoxFuture, Shared, WeakShared},
+    future::{BoxFuture, Shared},
 };
 use jobtracker_model::{JobId, rollup::Status};
 use parking_lot::Mutex;
@@ -31,9 +31,8 @@ pub struct Tree {
     pub checkpoint: Arc<Semaphore>,
     /// Whether the last look found nothing that this server did not know.
     is_quiet: AtomicBool,
-    /// A look that has not begun yet, so that it serves whoever comes now, as long as somebody
-    /// waits for it.
-    next_look: Mutex<Option<WeakShared<Looking>>>,
+    /// A look that has not begun yet, so that it serves whoever comes now.
+    next_look: Mutex<Option<Shared<Looking>>>,
     known: Mutex<Known>,
 }
 
@@ -78,13 +77,7 @@ impl Tree {
 
     /// The look that has not begun yet; it is made if there is none.
     pub fn next_look(&self, make: impl FnOnce() -> Looking) -> Shared<Looking> {
-        let mut next = self.next_look.lock();
-        if let Some(look) = next.as_ref().and_then(WeakShared::upgrade) {
-            return look;
-        }
-        let look = make().shared();
-        *next = look.downgrade();
-        look
+        self.next_look.lock().get_or_insert_with(|| make().shared()).clone()
     }
 
     /// The look begins: who comes from here on needs another one.
@@ -176,5 +169,40 @@ impl Tree {
         let known = self.known.lock();
         let tail = known.tail.as_ref().map_or(0, |tail| tail.bytes() * 4);
         (FIXED + tail + known.statuses.len() * STATUS) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn callers_share_a_look_until_it_begins() {
+        let tree = Arc::new(Tree::new(JobId::MIN));
+        let begun = Arc::new(AtomicUsize::new(0));
+        let look = || {
+            let (counted, begun) = (Arc::clone(&tree), Arc::clone(&begun));
+            tree.next_look(move || {
+                let begin = async move {
+                    counted.look_begins();
+                    begun.fetch_add(1, Ordering::SeqCst);
+                    tokio::task::yield_now().await;
+                    Ok(None)
+                };
+                begin.boxed()
+            })
+        };
+        let five = futures_util::future::join_all([look(), look(), look(), look(), look()]);
+        // The first poll of any of them begins the look of all.
+        let mut five = Box::pin(five);
+        assert!(futures_util::poll!(&mut five).is_pending());
+        assert_eq!(begun.load(Ordering::SeqCst), 1);
+        let late = look();
+        assert!(five.await.into_iter().all(|seen| matches!(seen, Ok(None))));
+        assert_eq!(begun.load(Ordering::SeqCst), 1, "five shared one");
+        assert!(matches!(late.await, Ok(None)));
+        assert_eq!(begun.load(Ordering::SeqCst), 2, "who came later has another");
     }
 }

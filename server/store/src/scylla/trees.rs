@@ -17,9 +17,9 @@ use super::{
     open::stage_key,
     redo::{Name, Redo},
     tail::Tail,
-    tree::Tree,
+    tree::{Looking, Tree},
 };
-use crate::{Origin, Result, StageId, Version};
+use crate::{Error, Origin, Result, StageId, Version};
 
 /// Looks at a log that moves on while it is being looked at; each time it has.
 const LOOKS: usize = 100;
@@ -142,24 +142,27 @@ impl Trees {
 
     /// The tail of a tree's log as it is now; none when there is no such tree.
     ///
-    /// What was acknowledged before this call is in it.
+    /// What was acknowledged before this call is in it. Callers share a look that has not begun.
     pub async fn look(self: &Arc<Self>, tree: &Arc<Tree>) -> Result<Option<Arc<Tail>>> {
-        let look = tree.next_look(|| {
-            let (trees, tree) = (Arc::clone(self), Arc::clone(tree));
-            async move {
-                // Whoever wants the same at this moment has a turn first, and shares it.
-                tokio::task::yield_now().await;
-                tree.look_begins();
-                let is_new = tree.tail().is_none();
-                let seen = trees.look_alone(&tree).await;
-                if is_new {
-                    trees.weigh(&tree);
-                }
-                seen
+        tree.next_look(|| self.begin_look(tree)).await
+    }
+
+    /// Not on the runtime of a caller, which may end while others wait.
+    fn begin_look(self: &Arc<Self>, tree: &Arc<Tree>) -> Looking {
+        let (trees, tree) = (Arc::clone(self), Arc::clone(tree));
+        let look = self.runtime().spawn(async move {
+            tree.look_begins();
+            let is_new = tree.tail().is_none();
+            let seen = trees.look_alone(&tree).await;
+            if is_new {
+                trees.weigh(&tree);
             }
-            .boxed()
+            seen
         });
-        look.await
+        let seen = async move {
+            look.await.unwrap_or_else(|_| Err(Error::Unavailable("it is being closed".into())))
+        };
+        seen.boxed()
     }
 
     async fn look_alone(&self, tree: &Arc<Tree>) -> Result<Option<Arc<Tail>>> {

@@ -87,10 +87,8 @@ impl<'a> Writes<'a> {
                 entry.body = Some(encoded(&LineRow::from(line.clone()))?);
             }
             Row::Repeat { id, key, row } => {
-                let (entries, kind, name) = match key {
-                    Repeat::Change(name) => (history::CHANGE, detail::REPEATED_CHANGE, name),
-                    Repeat::Append(name) => (history::LINE, detail::REPEATED_APPEND, name),
-                };
+                let (entries, kind) = keys::repeat_kinds(key);
+                let (Repeat::Change(name) | Repeat::Append(name)) = key;
                 if keys::is_early(row.first) {
                     let entry = self.entry(*id, stage, entries, row.first, version);
                     entry.repeat = Some(encoded(&(name, row))?);

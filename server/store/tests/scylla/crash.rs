@@ -20,7 +20,7 @@ use crate::{
     faulty::put_aside,
     leftovers,
     proxy::Proxy,
-    space::{Space, commit, commit_soon, compare, id, only, versions},
+    space::{Space, append_noise, commit, commit_soon, compare, id, only, versions},
 };
 
 /// After how many more requests the next server dies, as long as nobody has time for each number.
@@ -96,8 +96,7 @@ impl Work {
         })
         .await?;
         // Too large for the conditional batch, and for the tail.
-        let line = "x".repeat(24_000);
-        self.commit(|forest| forest.append(id(base + 3), &[&*line; 3])).await?;
+        self.commit(|forest| append_noise(forest, id(base + 3), 4, 24_000)).await?;
         self.stage(true, |forest| {
             for child in base + 10..base + 13 {
                 forest.child(child, base + 2);

@@ -13,7 +13,7 @@ use jobtracker_store::{
 use crate::{
     faulty::{Faulty, put_aside},
     proxy::{FAULTS, Fault},
-    space::{COMMIT, commit, commit_soon, id},
+    space::{COMMIT, append_noise, commit, commit_soon, id},
 };
 
 /// Each fault once, at commits that change this.
@@ -61,8 +61,7 @@ async fn the_first_commit_of_a_tree_is_done_once() {
 async fn a_large_commit_is_done_once() {
     every_fault(false, |forest, number| {
         forest.child(number, 1);
-        let line = "x".repeat(20_000);
-        forest.append(id(number), &[&*line; 20]);
+        append_noise(forest, id(number), 20, 20_000);
     })
     .await;
 }

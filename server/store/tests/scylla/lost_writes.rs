@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::{
     faulty::{Faulty, put_aside},
     proxy::{FAULTS, Fault},
-    space::{commit, commit_soon, compare, id},
+    space::{append_noise, commit, commit_soon, compare, id},
 };
 
 /// Those of a write that may be repeated. A connection that breaks is nothing to its caller.
@@ -26,10 +26,9 @@ fn breaks(fault: Fault) -> bool {
 
 /// A change of many kinds, with a body that goes into parts.
 fn grow(forest: &mut Forest, number: u64) {
-    let line = "x".repeat(9_000);
     for child in number + 1..number + 3 {
         forest.child(child, 1);
-        forest.append(id(child), &[&*line; 4]);
+        append_noise(forest, id(child), 4, 12_500);
         forest.attach(id(child), "a", Some("text"));
         forest.report(id(child), State::Running, Some("on its way".into()));
     }

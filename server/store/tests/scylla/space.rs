@@ -117,3 +117,19 @@ pub async fn compare(stores: &[&Arc<ScyllaStore>], forest: &Forest) {
         compare_trees(Arc::clone(store) as Arc<dyn Store>, forest).await;
     }
 }
+
+/// Appends lines that cannot be packed to much less than three quarters of their size.
+pub fn append_noise(forest: &mut Forest, id: JobId, lines: usize, bytes: usize) {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut state = id.get() | 1 << 40;
+    let mut letter = || {
+        // Marsaglia's xorshift, with the shifts 13, 7 and 17.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(LETTERS[(state >> 58) as usize])
+    };
+    let texts: Vec<String> = (0..lines).map(|_| (0..bytes).map(|_| letter()).collect()).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    forest.append(id, &texts);
+}

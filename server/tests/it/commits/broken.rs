@@ -171,7 +171,9 @@ async fn given_up(silence_timeout_ms: u64, receive_timeout_ms: u64) {
     // On a busy machine what was given up is still being put away, or the whole of it takes longer
     // than these bounds, too. The answer says then that it may be sent again.
     let again = ["request_timeout", "commit_in_progress"];
+    let begun = std::time::Instant::now();
     let reply = loop {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "it is never taken");
         let reply = harness.send_commit("slow", bytes.clone()).await;
         if reply.status == 200 || !again.contains(&reply.json()["code"].as_str().unwrap_or("")) {
             break reply;

@@ -1,6 +1,6 @@
 //! Attachments, and what repeatable appends did.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jobtracker_model::{JobId, Repeat, limits, rollup::Status};
@@ -9,7 +9,7 @@ use super::moment::Moment;
 use crate::{
     RepeatRow, Result, coding,
     scylla::{
-        keys::{self, detail, history},
+        keys::{self, detail},
         places::{IDS, READS_AT_ONCE, Several},
         trees::Place,
     },
@@ -43,10 +43,7 @@ impl Sought<'_> {
 
     /// The kind of the entries that it made.
     fn entries(&self) -> i8 {
-        match self.key {
-            Repeat::Change(_) => history::CHANGE,
-            Repeat::Append(_) => history::LINE,
-        }
+        keys::repeat_kinds(self.key).0
     }
 
     fn group(&self) -> Group {
@@ -87,9 +84,9 @@ impl Moment {
                 None => left.push(sought),
             }
         }
-        let mut groups: BTreeMap<Group, Vec<JobId>> = BTreeMap::new();
+        let mut groups: BTreeMap<Group, BTreeSet<JobId>> = BTreeMap::new();
         for sought in &left {
-            groups.entry(sought.group()).or_default().push(sought.id);
+            groups.entry(sought.group()).or_default().insert(sought.id);
         }
         let early = self.early(groups).await?;
         let mut late: Several<'_, _> = Vec::new();
@@ -112,14 +109,14 @@ impl Moment {
     /// The appends that stand with the entries that they made, by job and kind of entries.
     async fn early(
         &self,
-        groups: BTreeMap<Group, Vec<JobId>>,
+        groups: BTreeMap<Group, BTreeSet<JobId>>,
     ) -> Result<HashMap<(JobId, i8), Vec<Append>>> {
         let statement = &self.cluster().statements.early_repeats;
         let mut reads: Several<'_, (i8, Vec<EarlyRow>)> = Vec::new();
         for ((bucket, stage, entries), ids) in &groups {
+            let ids: Vec<i64> = ids.iter().map(|id| keys::number(*id)).collect();
             for ids in ids.chunks(IDS) {
-                let ids: Vec<i64> = ids.iter().map(|id| keys::number(*id)).collect();
-                let key = (*bucket, *entries, ids, *stage);
+                let key = (*bucket, *entries, ids.to_vec(), *stage);
                 let read = self.cluster().rows(statement, key);
                 reads.push(Box::pin(async move { Ok((*entries, read.await?)) }));
             }
@@ -141,10 +138,7 @@ impl Moment {
     }
 
     async fn late(&self, sought: &Sought<'_>) -> Result<Option<((JobId, Repeat), RepeatRow)>> {
-        let kind = match sought.key {
-            Repeat::Change(_) => detail::REPEATED_CHANGE,
-            Repeat::Append(_) => detail::REPEATED_APPEND,
-        };
+        let (_, kind) = keys::repeat_kinds(sought.key);
         let row = self.detail(sought.id, sought.place, kind, sought.name()).await?;
         let Some((version, Some(body))) = row else { return Ok(None) };
         if !self.is_past(version) {
@@ -169,12 +163,11 @@ impl Moment {
     pub async fn repeats(&self, id: JobId, place: Place) -> Result<Vec<(Repeat, RepeatRow)>> {
         let mut all = BTreeMap::new();
         if !self.is_in_tail() {
-            for (entries, kind, key) in [
-                (history::CHANGE, detail::REPEATED_CHANGE, Repeat::Change as fn(String) -> Repeat),
-                (history::LINE, detail::REPEATED_APPEND, Repeat::Append),
-            ] {
+            for key in [Repeat::Change as fn(String) -> Repeat, Repeat::Append] {
+                let (entries, kind) = keys::repeat_kinds(&key(String::new()));
                 let group = (keys::bucket(id), place.stage, entries);
-                let early = self.early([(group, vec![id])].into()).await?.into_values().flatten();
+                let early =
+                    self.early([(group, [id].into())].into()).await?.into_values().flatten();
                 let late = self.named(id, place, kind).await?;
                 all.extend(early.chain(late).map(|(name, row)| (key(name), row)));
             }
