@@ -103,6 +103,7 @@ impl Work {
                 forest.append(id(child), &["put aside"]);
                 forest.report(id(child), State::Faulted, None);
             }
+            append_often(forest, base + 10);
         })
         .await?;
         self.commit(|forest| {
@@ -115,6 +116,7 @@ impl Work {
                 forest.child(child, base + 1);
                 forest.append(id(child), &["in vain"]);
             }
+            append_often(forest, base + 20);
         };
         self.stage(false, in_vain).await?;
         self.commit(|forest| forest.append(id(base + 1), &["one more"])).await?;
@@ -137,6 +139,11 @@ impl Work {
         self.concluding.1 = true;
         Ok(())
     }
+}
+
+/// So often that the last appends are not kept with the first.
+fn append_often(forest: &mut Forest, job: u64) {
+    (0..34).for_each(|_| forest.append(id(job), &["again"]));
 }
 
 fn name(base: u64) -> CommitId {
