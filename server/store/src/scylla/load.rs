@@ -79,12 +79,10 @@ impl Reads {
         ids.extend(attachments.iter().map(|(id, _)| *id));
         let ids: Vec<JobId> = ids.into_iter().collect();
         let known = ids.iter().filter_map(|id| self.trees.place(*id));
-        let mut roots: Vec<JobId> = known.map(|place| place.origin.root).collect();
-        if roots.len() == ids.len() {
-            // Nothing has to be searched for, so there is no meanwhile.
-            roots.clear();
-        }
-        let roots: HashSet<JobId> = roots.into_iter().collect();
+        let known: Vec<JobId> = known.map(|place| place.origin.root).collect();
+        // Where nothing has to be searched for there is no meanwhile.
+        let roots: HashSet<JobId> =
+            if known.len() < ids.len() { known.into_iter().collect() } else { HashSet::new() };
         let (places, mut tails) =
             futures_util::try_join!(self.trees.find(&ids), self.looks(roots))?;
         let mut parts: BTreeMap<JobId, Part> = BTreeMap::new();

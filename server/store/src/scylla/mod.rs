@@ -37,7 +37,7 @@
 //!
 //! | table | partition | rows in it | size, about |
 //! |---|---|---|---|
-//! | `tree` | a tree | the tail: 128 entries, at most 8 times that | 0.3–2 MB |
+//! | `tree` | a tree | the tail: 128 entries, at most 8 times that | 0.1 MB; at most 4 MB |
 //! | `job` | 256 ids of one parent | 256 | 75 KB; 17 MB with full options |
 //! | `job`, page −1 | pages of one parent | 3,907; 1M of lone ids | 0.1 MB; 30 MB |
 //! | `origin` | 256 ids | 256 | 10 KB |

@@ -37,7 +37,8 @@ pub struct ScyllaOptions {
     pub writes_in_flight: usize,
     /// The store is not opened when the cluster's clock and this one disagree by more.
     pub max_clock_skew: Duration,
-    /// Memory for the logs of trees and their jobs, about.
+    /// Memory for the logs of trees and their jobs, about; where jobs are kept takes half as much
+    /// again.
     pub tree_cache_bytes: u64,
     /// Versions in the tail of a tree's log at which a checkpoint is made of its older half.
     pub tail_versions: u64,
