@@ -16,8 +16,11 @@ pub mod limits;
 
 mod problem;
 
+mod action;
 mod change;
+mod check;
 mod definition;
+mod delivery;
 mod numbers;
 pub mod rollup;
 
@@ -29,7 +32,15 @@ pub mod commit;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use action::{
+    Action, ActionView, EmailAction, HttpAction, HttpView, Payload, Proxy, ProxyView, Secret,
+    Target, TargetView, put_callbacks,
+};
 pub use change::{Change, NewChange, Repeat, Updated};
+pub use check::{CheckKind, CheckView, NewCheck};
+pub use delivery::{
+    Attempt, Channel, DeliveryId, Event, InvalidDeliveryId, Progress, Trigger,
+};
 pub use definition::{Definition, FieldError, Fingerprint};
 pub use id::{InvalidId, JobId};
 pub use job::{Created, Job, Mark, NewJob, Statistics};

@@ -21,6 +21,7 @@ mod handle;
 
 mod commit;
 mod flight;
+mod follow_up;
 mod ids;
 mod workspace;
 

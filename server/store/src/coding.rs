@@ -88,7 +88,7 @@ pub mod tests {
     use jobtracker_model::{
         Change, Children, Definition, Fingerprint, JobId, Mark, State, Subtree,
         commit::{BlockedChange, CommitOutcome, Refusal, TreeVerdict},
-        rollup::Status,
+        rollup::{Flags, Status},
     };
 
     use super::*;
@@ -116,7 +116,7 @@ pub mod tests {
         let status = Status {
             state: State::Faulted,
             last: State::RanToCompletion,
-            ever_faulted: true,
+            flags: Flags { ever_faulted: true, followed: false },
             create_time: time(1),
             start_time: Some(time(2)),
             end_time: None,

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use jobtracker_model::{
-    Change, Definition, JobId, LogLine, Repeat, State, commit::CommitId, rollup::Status,
+    Change, Definition, JobId, LogLine, Repeat, State, Timestamp, commit::CommitId,
+    rollup::Status,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Origin, RepeatRow, StageId, VerdictRow};
+use crate::{Agenda, FollowUp, FollowUpKey, Origin, RepeatRow, StageId, VerdictRow};
 
 /// How often a tree has been committed to; 0: the tree is not there.
 pub type Version = u64;
@@ -102,6 +103,17 @@ pub enum Row {
         /// The verdict; no refusal.
         row: VerdictRow,
     },
+    /// A follow-up, new or changed. Its job has the flag that it is followed.
+    FollowUp {
+        /// The job.
+        id: JobId,
+        /// Its name.
+        key: FollowUpKey,
+        /// The list by time in which the store has it, and its time there.
+        before: Option<(Agenda, Timestamp)>,
+        /// What it is now.
+        row: FollowUp,
+    },
 }
 
 impl Row {
@@ -115,7 +127,8 @@ impl Row {
             | Self::Change { id, .. }
             | Self::LogLine { id, .. }
             | Self::Repeat { id, .. }
-            | Self::Attachment { id, .. } => Some(*id),
+            | Self::Attachment { id, .. }
+            | Self::FollowUp { id, .. } => Some(*id),
             Self::Verdict { .. } => None,
         }
     }

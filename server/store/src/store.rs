@@ -1,14 +1,19 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use jobtracker_model::{
     AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
 };
 
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, JobRow, Listed,
-    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, TreeCommit, VerdictRow,
-    VerdictsQuery, Wanted,
+    AgendaKey, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow,
+    DescendantsQuery, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, Listed, Loaded, LogQuery,
+    Result, RootKey, RootsQuery, Row, RowsQuery, StageId, TreeCommit, VerdictRow, VerdictsQuery,
+    Wanted,
 };
 
 /// A place where job trees are kept.
@@ -58,10 +63,21 @@ pub trait Store: Send + Sync + 'static {
     /// or is not whole because one of its calls failed or is not answered yet.
     async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>>;
 
+    /// The same, with each answer as soon as it is known, beside the place of its commit in the
+    /// call. A stream that is dropped may or may not have done what it has not answered.
+    fn commit_each(
+        self: Arc<Self>,
+        commits: Vec<TreeCommit>,
+    ) -> BoxStream<'static, (usize, Result<()>)> {
+        let all = async move { stream::iter(self.commit(commits).await).enumerate() };
+        stream::once(all).flatten().boxed()
+    }
+
     /// Puts rows of new jobs aside. More calls add more.
     ///
     /// A job comes with its [`Row::Job`], in this call or one that was answered before, and may
-    /// have no row that is there already. While its id is still held by a stage that was discarded,
+    /// have no row that is there already. A [`Row::FollowUp`] with a place in a list by time comes
+    /// with the commit that adopts the stage: before that nobody may find it. While its id is still held by a stage that was discarded,
     /// the call waits. It is durable at the latest when the commit is that
     /// adopts it.
     ///
@@ -121,12 +137,33 @@ pub trait Store: Send + Sync + 'static {
     /// Root jobs.
     async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>>;
 
+    /// Follow-ups of one kind of a job; `next` is the last one.
+    ///
+    /// # Errors
+    /// [`Error::UnknownJob`](crate::Error::UnknownJob): there is no such job.
+    async fn list_follow_ups(
+        &self,
+        query: FollowUpsQuery,
+    ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>>;
+
+    /// Follow-ups by time. A page that is empty may still go on.
+    async fn list_agenda(
+        &self,
+        query: AgendaQuery,
+    ) -> Result<Listed<(AgendaKey, FollowUp), AgendaKey>>;
+
+    /// Into how many parts the lists by time are divided, so that several servers can share them.
+    /// All follow-ups of a tree are in one.
+    fn agenda_parts(&self) -> u32 {
+        1
+    }
+
     /// Everything that a tree consists of, as the rows by which it could be created elsewhere:
     /// [put aside](Self::stage) and adopted, or in one commit of a tree that is not there yet.
     ///
     /// Of each job in turn: [`Row::Job`], [`Row::Status`] as of a new job, and then, each in its
-    /// own order, [`Row::Change`] but for the creation, [`Row::LogLine`], [`Row::Attachment`] and
-    /// [`Row::Repeat`]. A page shows one instant, and two pages may show two; the tree's version
+    /// own order, [`Row::Change`] but for the creation, [`Row::LogLine`], [`Row::Attachment`],
+    /// [`Row::Repeat`] and [`Row::FollowUp`]. A page shows one instant, and two pages may show two; the tree's version
     /// tells whether it has changed in between.
     ///
     /// A page has whole jobs, so beyond its limit it may hold one job with all that it may have:

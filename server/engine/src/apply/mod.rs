@@ -3,6 +3,7 @@
 mod attachment;
 mod create;
 mod flush;
+mod follow_ups;
 mod log;
 mod options;
 mod update;
@@ -12,6 +13,7 @@ mod examples;
 #[cfg(test)]
 mod full;
 
+use follow_ups::Cause;
 pub(crate) use update::fingerprint as change_fingerprint;
 
 use jobtracker_model::{JobId, State, Timestamp, rollup::Ripple};
@@ -44,6 +46,31 @@ pub(crate) fn apply(
     rules: Rules,
     became: &mut Vec<Became>,
 ) -> Result<Outcome> {
+    let outcome = step(space, operation, rules, became)?;
+    follow_ups::fire(space, became, &cause(operation, rules));
+    for id in operation.touches() {
+        follow_ups::touch(space, id, rules.now);
+    }
+    Ok(outcome)
+}
+
+/// What is told as the cause when an operation makes jobs become other states.
+fn cause(operation: &Operation, rules: Rules) -> Cause<'_> {
+    let source = operation.subject().unwrap_or(JobId::MIN);
+    let message = match operation {
+        Operation::Update { change, .. } => change.message.as_deref(),
+        _ => None,
+    };
+    Cause { source, time: rules.now, message }
+}
+
+/// Does what the operation says, without what follows from it.
+fn step(
+    space: &mut Workspace,
+    operation: &Operation,
+    rules: Rules,
+    became: &mut Vec<Became>,
+) -> Result<Outcome> {
     match operation {
         Operation::ReserveIds { .. } => unreachable!("ids are taken before a group is applied"),
         Operation::Create { parent, jobs } => {
@@ -63,6 +90,10 @@ pub(crate) fn apply(
         }
         Operation::DeleteAttachment { id, key } => {
             attachment::delete(space, *id, key).map(|()| Outcome::Done)
+        }
+        Operation::FollowUp { id, change } => {
+            let done = follow_ups::apply(space, *id, change, rules.now);
+            done.map(|(key, new)| Outcome::FollowedUp { key, new })
         }
         Operation::Flush(tree) => {
             flush::apply(space, tree, rules, became).map(|verdict| Outcome::Flushed(verdict.into()))

@@ -70,6 +70,7 @@ impl Workspace {
                 own.definitions.insert(id, definition);
             }
             own.appended.extend(appended);
+            // A fork has no follow-ups: they follow from what it comes to.
         }
         self.repeats.extend(fork.repeats);
     }

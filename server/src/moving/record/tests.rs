@@ -33,7 +33,7 @@ fn status() -> Status {
     Status {
         state: State::Faulted,
         last: State::RanToCompletion,
-        ever_faulted: true,
+        flags: Flags { ever_faulted: true, followed: false },
         create_time: time(1),
         start_time: Some(time(2)),
         end_time: None,

@@ -244,6 +244,10 @@ impl Front {
     }
 
     fn load_at(&self, moment: &Moment, wanted: &Wanted) -> Option<Loaded> {
+        // Follow-ups are too rare to be kept here.
+        if !wanted.follow_ups.is_empty() {
+            return None;
+        }
         let mut loaded = Loaded::default();
         for id in &wanted.paths {
             self.load_path(moment, *id, &mut loaded)?;
@@ -281,7 +285,7 @@ impl Front {
             if id.get() > moment.max_id {
                 break;
             }
-            let node = self.nodes.get(&id)?;
+            let node = self.nodes.get(&id).filter(|node| !node.status.flags.followed)?;
             next = node.origin.parent;
             if next.is_none() {
                 loaded.versions.insert(id, self.versions.get(&id)?);

@@ -26,6 +26,7 @@ mod writes;
 mod chores;
 mod clean;
 mod conclude;
+mod follow_ups;
 mod forget;
 mod put_aside;
 mod stages;

@@ -10,7 +10,8 @@ use jobtracker_model::{
 
 use super::aside::Stage;
 use crate::{
-    CommitRow, Error, Origin, RepeatRow, Result, RootKey, StageId, VerdictRow, Version, View,
+    Agenda, AgendaKey, CommitRow, Error, FollowUp, FollowUpKey, Origin, RepeatRow, Result, RootKey,
+    StageId, VerdictRow, Version, View,
     view::{Child, ChildIndex, Visit},
 };
 
@@ -31,6 +32,8 @@ pub(super) struct Rows {
     pub log: BTreeMap<(JobId, u32), LogLine>,
     pub repeats: BTreeMap<JobId, BTreeMap<Repeat, RepeatRow>>,
     pub attachments: BTreeMap<JobId, BTreeMap<String, String>>,
+    pub follow_ups: BTreeMap<(JobId, FollowUpKey), FollowUp>,
+    pub agenda: BTreeSet<(Agenda, AgendaKey)>,
     pub verdicts: BTreeMap<(CommitId, JobId), VerdictRow>,
     pub commits: BTreeMap<CommitId, CommitRow>,
     pub sendings: BTreeSet<(Timestamp, CommitId)>,
@@ -130,6 +133,28 @@ impl View for Rows {
         if oldest < end {
             until_break(self.roots.range(oldest..end).rev().copied(), visit);
         }
+        Ok(())
+    }
+
+    fn follow_up(&self, id: JobId, key: FollowUpKey) -> Result<Option<FollowUp>> {
+        Ok(self.follow_ups.get(&(id, key)).cloned())
+    }
+
+    fn follow_ups(
+        &self,
+        id: JobId,
+        from: FollowUpKey,
+        visit: Visit<(FollowUpKey, FollowUp)>,
+    ) -> Result<()> {
+        let rows = self.follow_ups.range((id, from)..).take_while(|((of, _), _)| *of == id);
+        until_break(rows.map(|((_, key), row)| (*key, row.clone())), visit);
+        Ok(())
+    }
+
+    fn agenda(&self, agenda: Agenda, from: AgendaKey, visit: Visit<AgendaKey>) -> Result<()> {
+        let places = self.agenda.range((agenda, from)..);
+        let places = places.take_while(|(of, _)| *of == agenda).map(|(_, place)| *place);
+        until_break(places, visit);
         Ok(())
     }
 

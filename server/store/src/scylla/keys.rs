@@ -2,6 +2,8 @@
 
 use jobtracker_model::{JobId, Repeat, Timestamp};
 
+use crate::FollowUpKey;
+
 /// Jobs of neighbouring ids that share a partition, as a power of two: 256 jobs of some 300 bytes
 /// are 75 KB.
 const BUCKET: u32 = 8;
@@ -33,6 +35,8 @@ pub mod detail {
     /// What repeatable appends did, but for the early ones.
     pub const REPEATED_CHANGE: i8 = 1;
     pub const REPEATED_APPEND: i8 = 2;
+    /// Follow-ups: this for the first kind of them, and so on.
+    pub const FOLLOW_UP: i8 = 3;
 }
 
 /// Kinds of rows about a tree of a sent commit.
@@ -63,6 +67,10 @@ pub mod listing {
     pub const SERVERS: i8 = 7;
     /// Ids of jobs that nobody had reserved, 65,536 numbers to a slot.
     pub const CHOSEN: i8 = 8;
+    /// What is due, and what has failed, by part and minute.
+    pub const AGENDA: [i8; 2] = [9, 10];
+    /// Minutes of the same, by part.
+    pub const AGENDA_MINUTES: [i8; 2] = [11, 12];
 }
 
 /// The number of a job in a key.
@@ -109,6 +117,12 @@ pub fn repeat_kinds(repeat: &Repeat) -> (i8, i8) {
         Repeat::Change(_) => (history::CHANGE, detail::REPEATED_CHANGE),
         Repeat::Append(_) => (history::LINE, detail::REPEATED_APPEND),
     }
+}
+
+/// The kind and the key of a follow-up among the details of its job.
+pub fn follow_up(key: FollowUpKey) -> (i8, String) {
+    let (kind, number) = key.parts();
+    (detail::FOLLOW_UP + kind as i8, format!("{number:010}"))
 }
 
 /// The slot of an id that nobody had reserved.

@@ -96,6 +96,7 @@ mod tree;
 mod trees;
 mod writes;
 
+mod agenda;
 mod lists;
 mod load;
 mod places;

@@ -360,7 +360,9 @@ fn staged(rows: &[Row]) -> Vec<Staged> {
                 let part = keys::repeat_kinds(key).0 as usize;
                 job.parts[part] = job.parts[part].max(keys::part(row.first) + 1);
             }
-            Row::Repeat { .. } | Row::Attachment { .. } => job.details = true,
+            Row::Repeat { .. } | Row::Attachment { .. } | Row::FollowUp { .. } => {
+                job.details = true;
+            }
             Row::Verdict { .. } => {}
         }
     }

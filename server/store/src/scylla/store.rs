@@ -1,6 +1,10 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use jobtracker_model::{
     AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
 };
@@ -8,6 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     ScyllaOptions,
+    agenda::{self, Agendas},
     checkpoint::Checkpoints,
     claims::Claims,
     cluster::Cluster,
@@ -27,15 +32,17 @@ use super::{
     writes::Writes,
 };
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, Error, JobRow, Listed,
-    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit,
-    VerdictRow, VerdictsQuery, Wanted,
+    AgendaKey, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow,
+    DescendantsQuery, Error, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, Listed, Loaded,
+    LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, VerdictRow,
+    VerdictsQuery, Wanted,
 };
 
 /// A store in a ScyllaDB or Cassandra cluster, which other servers may share.
 pub struct ScyllaStore {
+    agendas: Arc<Agendas>,
     cluster: Arc<Cluster>,
-    commits: Commits,
+    commits: Arc<Commits>,
     ids: Arc<Ids>,
     leases: Arc<Leases>,
     lists: Lists,
@@ -74,6 +81,11 @@ impl ScyllaStore {
         ));
         let reads = Arc::new(Reads::new(Arc::clone(&trees), Arc::clone(&verdicts)));
         let roots = Arc::new(Roots::new(Arc::clone(&cluster), Arc::clone(&reads)));
+        let agendas = Arc::new(Agendas {
+            cluster: Arc::clone(&cluster),
+            trees: Arc::clone(&trees),
+            reads: Arc::clone(&reads),
+        });
         let lists = Lists::new(Arc::clone(&trees));
         let tidy = Arc::new(Tidy {
             cluster: Arc::clone(&cluster),
@@ -89,7 +101,7 @@ impl ScyllaStore {
             stages: Arc::clone(&stages),
             ids: Arc::clone(&ids),
         };
-        let commits = Commits {
+        let commits = Arc::new(Commits {
             cluster: Arc::clone(&cluster),
             trees,
             claims,
@@ -97,12 +109,14 @@ impl ScyllaStore {
             open,
             checkpoints,
             roots: Arc::clone(&roots),
+            agendas: Arc::clone(&agendas),
             verdicts: Arc::clone(&verdicts),
             patience: options.resolve_timeout,
-        };
+        });
         let (closing, closed) = watch::channel(false);
         tokio::spawn(Arc::clone(&tidy).run(closed));
         Ok(Self {
+            agendas,
             cluster,
             commits,
             ids,
@@ -174,9 +188,24 @@ impl Store for ScyllaStore {
     }
 
     async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>> {
+        if let Err(error) = self.opened() {
+            return commits.iter().map(|_| Err(error.clone())).collect();
+        }
+        let mut done: Vec<_> = Arc::clone(&self.commits).commit(commits).collect().await;
+        done.sort_unstable_by_key(|(place, _)| *place);
+        done.into_iter().map(|(_, done)| done).collect()
+    }
+
+    fn commit_each(
+        self: Arc<Self>,
+        commits: Vec<TreeCommit>,
+    ) -> BoxStream<'static, (usize, Result<()>)> {
         match self.opened() {
-            Ok(()) => self.commits.commit(commits).await,
-            Err(error) => commits.iter().map(|_| Err(error.clone())).collect(),
+            Ok(()) => Arc::clone(&self.commits).commit(commits).boxed(),
+            Err(error) => {
+                let refused = (0..commits.len()).map(move |place| (place, Err(error.clone())));
+                stream::iter(refused).boxed()
+            }
         }
     }
 
@@ -257,6 +286,26 @@ impl Store for ScyllaStore {
     async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
         self.opened()?;
         self.roots.list_roots(query).await
+    }
+
+    async fn list_follow_ups(
+        &self,
+        query: FollowUpsQuery,
+    ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>> {
+        self.opened()?;
+        self.lists.list_follow_ups(query).await
+    }
+
+    async fn list_agenda(
+        &self,
+        query: AgendaQuery,
+    ) -> Result<Listed<(AgendaKey, FollowUp), AgendaKey>> {
+        self.opened()?;
+        self.agendas.list(query).await
+    }
+
+    fn agenda_parts(&self) -> u32 {
+        agenda::PARTS
     }
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {

@@ -102,6 +102,10 @@ impl<'a> Writes<'a> {
                 let body = text.as_ref().map(|text| coding::encode_text(text, &mut bytes).to_vec());
                 self.detail(*id, stage, detail::ATTACHMENT, key, (version, size, body));
             }
+            Row::FollowUp { id, key, row, .. } => {
+                let (kind, name) = keys::follow_up(*key);
+                self.detail(*id, stage, kind, &name, (version, 0, Some(encoded(row)?)));
+            }
             Row::Verdict { commit, row } => {
                 let (root, kind) = (keys::number(row.verdict.root), keys::verdict::APPLIED);
                 let body = encoded(row)?;
