@@ -77,9 +77,9 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// A job comes with its [`Row::Job`], in this call or one that was answered before, and may
     /// have no row that is there already. A [`Row::FollowUp`] with a place in a list by time comes
-    /// with the commit that adopts the stage: before that nobody may find it. While its id is still held by a stage that was discarded,
-    /// the call waits. It is durable at the latest when the commit is that
-    /// adopts it.
+    /// with the commit that adopts the stage: before that nobody may find it. While its id is still
+    /// held by a stage that was discarded, the call waits. It is durable at the latest when the
+    /// commit is that adopts it.
     ///
     /// # Errors
     /// [`Error::Stale`](crate::Error::Stale): one of the jobs is there already, or has been put
@@ -146,7 +146,9 @@ pub trait Store: Send + Sync + 'static {
         query: FollowUpsQuery,
     ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>>;
 
-    /// Follow-ups by time. A page that is empty may still go on.
+    /// Follow-ups by time, in the order of their keys. A page that is empty may still go on. Each is
+    /// shown as it is when the page is made; one that moves while pages are read may come twice or
+    /// not at all, and one that does not move comes once.
     async fn list_agenda(
         &self,
         query: AgendaQuery,
@@ -163,8 +165,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// Of each job in turn: [`Row::Job`], [`Row::Status`] as of a new job, and then, each in its
     /// own order, [`Row::Change`] but for the creation, [`Row::LogLine`], [`Row::Attachment`],
-    /// [`Row::Repeat`] and [`Row::FollowUp`]. A page shows one instant, and two pages may show two; the tree's version
-    /// tells whether it has changed in between.
+    /// [`Row::Repeat`] and [`Row::FollowUp`]. A page shows one instant, and two pages may show two;
+    /// the tree's version tells whether it has changed in between.
     ///
     /// A page has whole jobs, so beyond its limit it may hold one job with all that it may have:
     /// the changes, lines and attachments that the [limits](jobtracker_model::limits) allow.

@@ -1,31 +1,36 @@
 //! Follow-ups by time: what is due, and what has failed.
 //!
-//! A place in a list is a row of its own, in the slot of its minute; it is written plainly *before*
-//! the commit that puts the follow-up there, so that nothing committed can be missing. Whoever
-//! reads the list asks the tree: a row is in the list when the tree says so. Where the tree says
-//! otherwise the row is what a commit has left that did not come true, or that was followed by
-//! others; it goes as soon as that commit cannot come true any more: when the tree has gone on, or
-//! else, some time later, when a fence has seen to it.
+//! A place in a list is a row of its own; it is written plainly *before* the commit that puts the
+//! follow-up there, so that nothing committed can be missing. Whoever reads the list asks the tree:
+//! a row is in the list when the tree says so. Where the tree says otherwise the row is what a
+//! commit has left that did not come true, or that was followed by others; it goes as soon as that
+//! commit cannot come true any more: when the tree has gone on, or else, some time later, when a
+//! fence has seen to it.
+//!
+//! Places are kept in slots by minute, and each minute is listed with its slots. A place is in the
+//! slot of its own minute or, when that had passed as it was written, of the minute of that moment:
+//! nothing is ever added to slots of the past. So an old slot that is empty stays so, and is not
+//! listed any more.
+
+mod walk;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use jobtracker_model::{JobId, Timestamp};
+use jobtracker_model::JobId;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use self::walk::Walk;
 use super::{
-    cluster::Cluster,
-    connect::now_millis,
-    fence::fence,
-    keys::listing,
-    load::Reads,
-    places::Several,
-    trees::Trees,
+    ScyllaOptions, cluster::Cluster, connect::now_millis, fence::fence, keys::listing, load::Reads,
+    places::Several, trees::Trees,
 };
 use crate::{
     Agenda, AgendaKey, AgendaQuery, Error, FollowUp, FollowUpKey, Listed, Result, Row, Version,
@@ -37,23 +42,29 @@ use crate::{
 pub const PARTS: u32 = 16;
 /// Slots that are written, and places that are looked at, at once.
 const AT_ONCE: usize = 16;
-/// Rows in one answer of a list.
-const LISTED: usize = 500;
-/// What a place takes, about.
+/// Places that are taken from a list at a time at most.
+const TAKEN: usize = 64;
+/// What a place takes, about, and what a minute takes.
 const PLACE_BYTES: usize = 130;
-/// A commit is not sent when its places took longer to write: its minute may have been removed.
+const MINUTE_BYTES: usize = 40;
+/// A commit is not sent when its places took longer to write: their slots may be old by then.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
 /// Whoever left a place without a follow-up for so long is stopped.
 const LEFT_MILLIS: i64 = 60_000;
-/// So long after its end a minute without places is removed.
-const EMPTY_MILLIS: i64 = 180_000;
+/// So long after its end nobody writes to a slot any more, with time to spare: places of up to a
+/// minute ago are in time, and writing them takes no longer than it may. Clocks come on top.
+const CLOSED_MILLIS: i64 = 180_000;
 const MINUTE: i64 = 60_000;
 
 /// The lists by time.
 pub struct Agendas {
-    pub cluster: Arc<Cluster>,
-    pub trees: Arc<Trees>,
-    pub reads: Arc<Reads>,
+    cluster: Arc<Cluster>,
+    trees: Arc<Trees>,
+    reads: Arc<Reads>,
+    closed_millis: i64,
+    /// The first minute of each list and part that may have places that were written in time. What
+    /// was before it has gone, and need not be searched through again.
+    firsts: Mutex<HashMap<(i8, u32), i64>>,
 }
 
 /// The commit that wrote a place.
@@ -66,8 +77,20 @@ struct Writer {
     time: i64,
 }
 
-type ListRow = (i64, String, Option<Vec<u8>>);
 type PutRow = (i8, i64, i64, String, Option<Vec<u8>>);
+/// A minute in its list: list, slot, place and key.
+type MinuteRow = (i8, i64, i64, String);
+
+/// A place as it was found.
+struct Place {
+    key: AgendaKey,
+    writer: Writer,
+    slot: i64,
+    name: String,
+}
+
+/// The trees of some places that have been read, each with whether it was fenced since.
+type Fences = HashMap<JobId, OnceCell<()>>;
 
 /// What is to be thought of a place.
 enum Seen {
@@ -79,39 +102,60 @@ enum Seen {
 }
 
 impl Agendas {
+    pub fn new(
+        cluster: Arc<Cluster>,
+        trees: Arc<Trees>,
+        reads: Arc<Reads>,
+        options: &ScyllaOptions,
+    ) -> Self {
+        // Two servers may be off in opposite directions.
+        let skew = i64::try_from(options.max_clock_skew.as_millis() * 2).unwrap_or(i64::MAX / 4);
+        let (closed_millis, firsts) = (CLOSED_MILLIS + skew, Mutex::default());
+        Self { cluster, trees, reads, closed_millis, firsts }
+    }
+
     /// Lists the follow-ups of commits, each with the version that it follows, before they are
     /// sent.
     pub async fn note(&self, commits: &[(JobId, Version, &[Row])]) -> Result<()> {
         let begun = Instant::now();
         let now = now_millis();
         let mut slots: BTreeMap<(i8, i64), Vec<(usize, PutRow)>> = BTreeMap::new();
+        let mut minutes: BTreeMap<(i8, i64), BTreeSet<(i64, String)>> = BTreeMap::new();
         for (root, base, rows) in commits {
             let mut body = Vec::new();
             coding::encode(&Writer { root: *root, base: *base, time: now }, &mut body)?;
-            let writer = Uuid::new_v4();
+            let (part, writer) = (part(*root), Uuid::new_v4());
             for (agenda, key) in rows.iter().filter_map(place) {
-                // Nothing is added to minutes that may be removed.
-                let minute = key.time.millis().max(now - MINUTE).div_euclid(MINUTE);
-                let (part, list) = (part(*root), agenda as usize);
-                let (list, minutes) = (listing::AGENDA[list], listing::AGENDA_MINUTES[list]);
-                let slot = slot(part, minute);
+                let own = key.time.millis().div_euclid(MINUTE);
+                let written = own.max((now - MINUTE).div_euclid(MINUTE));
+                let (list, slot) = (listing::AGENDA[agenda as usize], slot(part, written));
                 let name = format!("{}/{writer}", name(key.id, key.key));
                 let row = (list, slot, key.time.millis(), name, Some(body.clone()));
                 slots.entry((list, slot)).or_default().push((PLACE_BYTES, row));
-                let row = (minutes, i64::from(part), minute, String::new(), None);
-                slots.entry((minutes, i64::from(part))).or_default().push((PLACE_BYTES, row));
+                let lists =
+                    if written == own { listing::AGENDA_MINUTES } else { listing::AGENDA_LATE };
+                let minutes = minutes.entry((lists[agenda as usize], i64::from(part))).or_default();
+                minutes.insert((own, minute_key(written)));
             }
         }
-        if slots.is_empty() {
-            return Ok(());
-        }
-        let put = &self.cluster.statements.put_listing;
+        let statements = &self.cluster.statements;
         let mut writes: Several<'_, ()> = Vec::new();
         for rows in slots.into_values() {
-            writes.push(Box::pin(self.cluster.write_rows(put, rows)));
+            writes.push(Box::pin(self.cluster.write_rows(&statements.put_listing, rows)));
+        }
+        for ((list, slot), minutes) in minutes {
+            let row = |(own, key)| (MINUTE_BYTES, (list, slot, own, key));
+            let rows: Vec<(usize, MinuteRow)> = minutes.into_iter().map(row).collect();
+            writes.push(Box::pin(self.cluster.write_rows(&statements.put_entry, rows)));
+        }
+        if writes.is_empty() {
+            return Ok(());
         }
         stream::iter(writes).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-        match begun.elapsed() > WRITTEN_WITHIN {
+        // Of a machine that was halted meanwhile perhaps one clock alone has gone on.
+        let millis = u64::try_from(now_millis() - now).unwrap_or(0);
+        let elapsed = begun.elapsed().max(Duration::from_millis(millis));
+        match elapsed > WRITTEN_WITHIN {
             true => Err(Error::Unavailable("the cluster is slow; try again".into())),
             false => Ok(()),
         }
@@ -123,107 +167,65 @@ impl Agendas {
         query: AgendaQuery,
     ) -> Result<Listed<(AgendaKey, FollowUp), AgendaKey>> {
         let mut page = Page::new(query.limit);
-        let after = query.after.map(|after| (after.time.millis(), after_name(after)));
-        let begin = after.unwrap_or((query.from.millis(), String::new()));
-        let last = query.until.millis().div_euclid(MINUTE);
-        let mut behind = (begin.0.div_euclid(MINUTE) - 1, String::new());
+        let mut walk = Walk::new(self, &query);
+        let (mut looked, mut taken) = (None, false);
+        // One more than the page may have tells whether the list goes on.
+        let count = query.limit.items.saturating_add(1).min(TAKEN);
         loop {
-            let minutes = self.minutes(&query, &behind).await?;
-            let Some(newest) = minutes.last().copied() else { return Ok(page.finish()) };
-            for minute in minutes {
-                // A place may be in a later minute than its own, but for that see `note`.
-                if minute > last + 1 {
-                    return Ok(page.finish());
-                }
-                if self.minute(&query, minute, &begin, &mut page).await? {
-                    return Ok(page.finish());
-                }
+            let places = walk.next(count).await?;
+            if places.is_empty() {
+                return Ok(page.finish());
             }
-            behind = (newest, "~".into());
-        }
-    }
-
-    /// Some minutes that have places, oldest first.
-    async fn minutes(&self, query: &AgendaQuery, behind: &(i64, String)) -> Result<Vec<i64>> {
-        let list = listing::AGENDA_MINUTES[query.agenda as usize];
-        let key = (list, i64::from(query.part), behind.0, behind.1.as_str());
-        let rows: Vec<ListRow> = self.cluster.rows(&self.cluster.statements.listed, key).await?;
-        Ok(rows.into_iter().map(|(minute, ..)| minute).collect())
-    }
-
-    /// Puts the follow-ups of a minute on a page; true when the page is full.
-    async fn minute(
-        &self,
-        query: &AgendaQuery,
-        minute: i64,
-        begin: &(i64, String),
-        page: &mut Page<(AgendaKey, FollowUp), AgendaKey>,
-    ) -> Result<bool> {
-        let list = listing::AGENDA[query.agenda as usize];
-        let slot = slot(query.part, minute);
-        let mut behind = begin.clone();
-        let mut is_empty = begin.0.div_euclid(MINUTE) < minute;
-        let mut before = None;
-        loop {
-            let key = (list, slot, behind.0, behind.1.as_str());
-            let statement = &self.cluster.statements.listed;
-            let rows: Vec<ListRow> = self.cluster.rows(statement, key).await?;
-            let is_last = rows.len() < LISTED;
-            if let Some((place, key, _)) = rows.last() {
-                (behind, is_empty) = ((*place, key.clone()), false);
-            }
-            let looks = rows.into_iter().filter(|(place, ..)| *place <= query.until.millis());
-            let looks = looks.map(|row| self.look(query.agenda, list, slot, row));
+            let roots = places.iter().map(|place| place.writer.root);
+            let fences: Fences = roots.map(|root| (root, OnceCell::new())).collect();
+            let look = |place| self.look(query.agenda, place, &fences);
+            let looks: Vec<_> = places.iter().map(look).collect();
             let mut looks = stream::iter(looks).buffered(AT_ONCE);
-            while let Some(found) = looks.try_next().await? {
+            for Place { key, .. } in &places {
+                let row = looks.try_next().await?.flatten();
                 // One follow-up may have been put at one place by several commits.
-                let Some((key, row)) = found.filter(|(key, _)| before != Some(*key)) else {
-                    continue;
-                };
-                before = Some(key);
-                if page.look(key).is_break() {
-                    return Ok(true);
+                if looked != Some(*key) {
+                    if page.look(*key).is_break() {
+                        return Ok(page.finish());
+                    }
+                    (looked, taken) = (Some(*key), false);
                 }
-                let bytes = follow_up_bytes(&row);
-                page.take((key, row), bytes);
-            }
-            if is_last {
-                break;
+                if let Some(row) = row.filter(|_| !taken) {
+                    taken = true;
+                    let bytes = follow_up_bytes(&row);
+                    page.take((*key, row), bytes);
+                }
             }
         }
-        if is_empty && (minute + 1) * MINUTE + EMPTY_MILLIS < now_millis() {
-            self.remove_minute(query, minute).await?;
-        }
-        Ok(false)
     }
 
     /// The follow-up of a place, if it is there; a place that is wrong is removed.
     async fn look(
         &self,
         agenda: Agenda,
-        list: i8,
-        slot: i64,
-        (time, name, body): ListRow,
-    ) -> Result<Option<(AgendaKey, FollowUp)>> {
-        let key = Timestamp::from_millis(time).zip(follow_up(&name));
-        let (Some((time, (id, key))), Some(body)) = (key, body) else {
-            return Err(Error::Corrupt(format!("a list by time has the unreadable place {name}")));
-        };
-        let key = AgendaKey { time, id, key };
-        let writer: Writer = coding::decode("place in a list by time", &body)?;
-        let mut seen = self.see(agenda, key, writer).await?;
+        place: &Place,
+        fences: &Fences,
+    ) -> Result<Option<FollowUp>> {
+        let Place { key, writer, slot, name } = place;
+        let mut seen = self.see(agenda, *key, *writer).await?;
         if matches!(seen, Seen::Early) && writer.time + LEFT_MILLIS < now_millis() {
-            fence(&self.cluster, &self.trees, writer.root, None).await?;
-            seen = match self.see(agenda, key, writer).await? {
-                Seen::Early => Seen::Wrong,
-                seen => seen,
-            };
+            // Its commit looked at the tree before it wrote the place, so it follows what stood
+            // before the fence.
+            let fence = || fence(&self.cluster, &self.trees, writer.root, None);
+            if let Some(fenced) = fences.get(&writer.root) {
+                fenced.get_or_try_init(fence).await?;
+                seen = match self.see(agenda, *key, *writer).await? {
+                    Seen::Early => Seen::Wrong,
+                    seen => seen,
+                };
+            }
         }
         match seen {
-            Seen::Right(row) => Ok(Some((key, row))),
+            Seen::Right(row) => Ok(Some(row)),
             Seen::Early => Ok(None),
             Seen::Wrong => {
-                let row = (list, slot, time.millis(), name);
+                let list = listing::AGENDA[agenda as usize];
+                let row = (list, *slot, key.time.millis(), name.as_str());
                 self.cluster.write(&self.cluster.statements.drop_listing, row).await?;
                 Ok(None)
             }
@@ -232,25 +234,27 @@ impl Agendas {
 
     async fn see(&self, agenda: Agenda, key: AgendaKey, writer: Writer) -> Result<Seen> {
         let AgendaKey { time, id, key } = key;
-        let version = match self.reads.follow_up(id, key).await? {
-            Some((_, Some(row))) if row.place() == Some((agenda, time)) => {
-                return Ok(Seen::Right(row));
-            }
-            Some((version, _)) => version,
+        let (version, row) = match self.reads.follow_up(id, key).await? {
+            Some(found) => found,
             None => {
+                // The job is not there, or comes just now: only what is read after the version says
+                // what became of commits before it.
                 let tail = self.trees.look(&self.trees.tree(writer.root)).await?;
-                tail.map_or(0, |tail| tail.version)
+                let version = tail.map_or(0, |tail| tail.version);
+                let found = self.reads.follow_up(id, key).await?;
+                (version, found.and_then(|(_, row)| row))
             }
         };
-        Ok(if version > writer.base { Seen::Wrong } else { Seen::Early })
+        Ok(match row {
+            Some(row) if row.place() == Some((agenda, time)) => Seen::Right(row),
+            _ if version > writer.base => Seen::Wrong,
+            _ => Seen::Early,
+        })
     }
 
-    async fn remove_minute(&self, query: &AgendaQuery, minute: i64) -> Result<()> {
-        let (cluster, list) = (&self.cluster, query.agenda as usize);
-        let slot = (listing::AGENDA[list], slot(query.part, minute));
-        cluster.write(&cluster.statements.drop_slot, slot).await?;
-        let row = (listing::AGENDA_MINUTES[list], i64::from(query.part), minute, "");
-        cluster.write(&cluster.statements.drop_listing, row).await
+    /// The first minute that may have a slot that is written to at this time.
+    fn first_open(&self, now: i64) -> i64 {
+        (now - self.closed_millis).div_euclid(MINUTE)
     }
 }
 
@@ -267,6 +271,11 @@ fn part(root: JobId) -> u32 {
 
 fn slot(part: u32, minute: i64) -> i64 {
     minute * i64::from(PARTS) + i64::from(part)
+}
+
+/// What names the slot of a minute in the lists of minutes.
+fn minute_key(written: i64) -> String {
+    format!("{written:012}")
 }
 
 /// A follow-up, in the order of lists by time.
@@ -287,8 +296,29 @@ fn follow_up(name: &str) -> Option<(JobId, FollowUpKey)> {
     Some((id, FollowUpKey::of(kind, parts.next()?.parse().ok()?)?))
 }
 
+/// Slot, key and body of a place, or of a minute that is listed, as if it had been written so many
+/// minutes earlier.
+#[cfg(feature = "conformance")]
+pub fn aged(
+    slot: i64,
+    key: String,
+    body: Option<Vec<u8>>,
+    minutes: i64,
+) -> (i64, String, Option<Vec<u8>>) {
+    let Some(mut body) = body else {
+        let written: i64 = key.parse().expect("a minute is named by that of its slot");
+        return (slot, minute_key(written - minutes), None);
+    };
+    let mut writer: Writer = coding::decode("place", &body).expect("a place has its writer");
+    writer.time -= minutes * MINUTE;
+    coding::encode(&writer, &mut body).expect("a writer can be written");
+    (slot - minutes * i64::from(PARTS), key, Some(body))
+}
+
 #[cfg(test)]
 mod tests {
+    use jobtracker_model::Timestamp;
+
     use super::*;
 
     #[test]

@@ -69,8 +69,9 @@ pub mod listing {
     pub const CHOSEN: i8 = 8;
     /// What is due, and what has failed, by part and minute.
     pub const AGENDA: [i8; 2] = [9, 10];
-    /// Minutes of the same, by part.
+    /// Minutes of the same, by part: those of which places were written in time, and the others.
     pub const AGENDA_MINUTES: [i8; 2] = [11, 12];
+    pub const AGENDA_LATE: [i8; 2] = [13, 14];
 }
 
 /// The number of a job in a key.

@@ -109,6 +109,9 @@ statements! {
     drop_slot: "DELETE FROM listing WHERE list = ? AND slot = ?";
     listed: "SELECT place, key, body FROM listing \
              WHERE list = ? AND slot = ? AND (place, key) > (?, ?) LIMIT 500";
+    listed_between: "SELECT place, key, body FROM listing \
+                     WHERE list = ? AND slot = ? AND (place, key) > (?, ?) \
+                     AND (place, key) < (?, ?) LIMIT 500";
     listed_back: "SELECT place, key FROM listing \
                   WHERE list = ? AND slot = ? AND (place, key) < (?, ?) \
                   ORDER BY place DESC, key DESC LIMIT 500";

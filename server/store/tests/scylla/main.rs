@@ -12,6 +12,7 @@ mod faulty;
 mod leftovers;
 mod space;
 
+mod agenda;
 mod claims;
 mod crash;
 mod encrypted;
