@@ -83,16 +83,21 @@ fn payload<'a>(what: &str, value: &'a [u8]) -> Result<&'a [u8]> {
 
 #[cfg(test)]
 pub mod tests {
-    use std::fmt::Debug;
+    use std::{fmt::Debug, sync::Arc};
 
     use jobtracker_model::{
-        Change, Children, Definition, Fingerprint, JobId, Mark, State, Subtree,
+        Action, Attempt, Change, Channel, CheckKind, Children, Definition, EmailAction, Event,
+        Fingerprint, HttpAction, JobId, Mark, NewCheck, Payload, Progress, State, StateSet,
+        Subtree, Target, Trigger,
         commit::{BlockedChange, CommitOutcome, Refusal, TreeVerdict},
         rollup::{Flags, Status},
     };
 
     use super::*;
-    use crate::{CommitRow, Origin, RepeatRow, VerdictRow};
+    use crate::{
+        CheckProgress, CheckRow, CommitRow, DeliveryRow, FollowUp, FollowUpKey, Origin, RepeatRow,
+        VerdictRow, Watch, Watched,
+    };
 
     fn time(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis).unwrap()
@@ -136,6 +141,9 @@ pub mod tests {
             attachments: 7,
         };
         pinned(&status, "010605010201040001020315010203040b010eac0200050607");
+        let flags = Flags { followed: true, ..status.flags };
+        let followed = Status { flags, ..status };
+        pinned(&followed, "010605030201040001020315010203040b010eac0200050607");
         let definition = Definition {
             name: "n".into(),
             created_by: "c".into(),
@@ -183,5 +191,101 @@ pub mod tests {
         outcome.complete = true;
         let row = CommitRow { outcome, time: time(3) };
         pinned(&row, "0101610101000100000101ac020102030101ac02080601040163016406");
+    }
+
+    #[test]
+    fn what_is_watched_is_pinned() {
+        let states = StateSet::from_iter([State::Faulted]);
+        let watch = Watch {
+            actions: vec![Watched { states, http: true, email: false }],
+            checks: 2,
+            silences: 1,
+            deliveries: 300,
+            active: Some(time(3)),
+        };
+        pinned(&FollowUp::Watch(watch), "0100010401000201ac020106");
+        pinned(&FollowUpKey::Delivery(300), "0103ac02");
+    }
+
+    #[test]
+    fn actions_are_pinned() {
+        let http = HttpAction::new("https://a.example")
+            .header("n", "v")
+            .payload(Payload::parse(r#"{"a":[1]}"#).unwrap())
+            .secret("whsec_s");
+        let target = Target::from(http).and_email(EmailAction::to("a@b").subject("s"));
+        let action = Action::new([State::Faulted, State::Running], target);
+        pinned(
+            &FollowUp::Action(Arc::new(action)),
+            "010114011168747470733a2f2f612e6578616d706c6501016e017601097b2261223a5b\
+             315d7d00010777687365635f7301010361406200010173",
+        );
+    }
+
+    fn check(kind: CheckKind, progress: CheckProgress) -> FollowUp {
+        let told = EmailAction::to("a@b");
+        let check = Arc::new(NewCheck::new(kind).on_failure(told));
+        FollowUp::Check(CheckRow { check, created: time(3), progress, told: 300 })
+    }
+
+    #[test]
+    fn checks_of_states_are_pinned() {
+        let states = StateSet::from_iter([State::RanToCompletion]);
+        let kind = CheckKind::State { at: time(300), states };
+        pinned(
+            &check(kind, CheckProgress::Waiting(time(300))),
+            "01020001d8040108000000010001010361406200000600d804ac02",
+        );
+    }
+
+    #[test]
+    fn checks_of_subtrees_are_pinned() {
+        let kind = CheckKind::Subtree { at: time(300), expression: "x".into() };
+        let (time, passed, state) = (time(4), true, State::Running);
+        pinned(
+            &check(kind, CheckProgress::Done { time, passed, state }),
+            "01020101d804000101780000010001010361406200000601080102ac02",
+        );
+    }
+
+    #[test]
+    fn checks_of_silence_are_pinned() {
+        let kind = CheckKind::Silence { quiet_ms: 300 };
+        pinned(
+            &check(kind, CheckProgress::Cancelled(time(4))),
+            "01020200000001ac020001000101036140620000060208ac02",
+        );
+    }
+
+    fn delivery(trigger: Trigger, channel: Channel, progress: Progress) -> FollowUp {
+        let event = Event {
+            time: time(3),
+            state: State::Faulted,
+            message: Some("m".into()),
+            source: JobId::new(300).unwrap(),
+            children: Children { pending: 1, successful: 2, failed: 3 },
+            subtree: Subtree { total: 7, ..Subtree::default() },
+        };
+        let last = Attempt { time: time(4), status: Some(500), response: "r".into() };
+        let (attempts, earlier, last) = (5, 6, Some(last));
+        let row = DeliveryRow { trigger, channel, event, progress, attempts, earlier, last };
+        FollowUp::Delivery(row)
+    }
+
+    #[test]
+    fn deliveries_are_pinned() {
+        let rows = [
+            delivery(Trigger::Action(1), Channel::Http, Progress::Waiting(time(300))),
+            delivery(Trigger::CheckPassed(2), Channel::Email, Progress::Delivered(time(7))),
+            delivery(Trigger::CheckFailed(3), Channel::Http, Progress::Failed(time(7))),
+            delivery(Trigger::Action(300), Channel::Http, Progress::Cancelled(time(7))),
+        ];
+        pinned(
+            &rows.to_vec(),
+            "010403000100060601016dac0201020307000000000000d8040506010801f403017203010201\
+             060601016dac02010203070000000000010e0506010801f403017203020300060601016dac02\
+             010203070000000000020e0506010801f40301720300ac0200060601016dac02010203070000\
+             000000030e0506010801f4030172",
+        );
     }
 }
