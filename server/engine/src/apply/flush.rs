@@ -41,7 +41,7 @@ pub(super) fn apply(
     let changed = aside.changed_states();
     became.extend(changed.map(|(id, state)| Became { id, state }));
     space.merge(aside);
-    space.graft(tree);
+    space.graft(tree, rules.now);
     let (checksum, time) = (tree.checksum, tree.received);
     space.decide(tree.commit(), VerdictRow { verdict: verdict.clone(), checksum, time });
     Ok(verdict)

@@ -15,7 +15,7 @@ use roaring::RoaringTreemap;
 
 use super::{
     Stage, TreeFlush,
-    assembly::{Assembly, There},
+    assembly::{Assembled, Assembly, There},
     begin::Place,
 };
 use crate::{
@@ -161,7 +161,7 @@ impl CommitSession {
         let mut wanted = Wanted::default();
         for item in batch {
             match &item.record {
-                Record::Job { id, parent, .. } => {
+                Record::Job { id, parent, .. } | Record::FollowedJob { id, parent, .. } => {
                     wanted.paths.insert(*id);
                     wanted.paths.extend(parent.filter(|id| !self.seen.contains(id.get())));
                 }
@@ -200,7 +200,7 @@ impl CommitSession {
         self.tree = Some(match self.applied.remove(&root) {
             Some(row) => Tree::Applied { begin, row: Box::new(row) },
             None => {
-                let assembly = Box::new(Assembly::new(root, begin));
+                let assembly = Box::new(Assembly::new(root, begin, self.received));
                 Tree::Receiving { assembly, stage: None }
             }
         });
@@ -208,7 +208,9 @@ impl CommitSession {
     }
 
     async fn take_within_tree(&mut self, item: Item, there: &There) -> Result<()> {
-        if let (Record::Job { id, .. }, Some(Tree::Receiving { .. })) = (&item.record, &self.tree) {
+        if let Record::Job { id, .. } | Record::FollowedJob { id, .. } = &item.record
+            && matches!(self.tree, Some(Tree::Receiving { .. }))
+        {
             self.count(*id)?;
         }
         let Some(Tree::Receiving { assembly, stage }) = &mut self.tree else { return Ok(()) };
@@ -263,7 +265,7 @@ impl CommitSession {
                 }
                 let (root, begin) = (assembly.root, assembly.begin);
                 let (jobs, changes, bytes) = (assembly.jobs, assembly.changes, assembly.bytes());
-                let (rows, steps) = match assembly.finish() {
+                let Assembled { rows, steps, upcoming } = match assembly.finish() {
                     Ok(finished) => finished,
                     Err(error) => {
                         self.refuse(root, begin, checksum, &error).await?;
@@ -279,6 +281,7 @@ impl CommitSession {
                     jobs,
                     changes,
                     rows,
+                    upcoming,
                     stage,
                     steps,
                     bytes,
