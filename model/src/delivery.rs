@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Children, JobId, State, Subtree, Timestamp};
+use crate::{ActionView, CheckView, Children, JobId, State, Subtree, Timestamp};
 
 /// The name of a delivery: the same on every try, and never used for another one. On the wire it is
 /// a text, `7-3` for the third of job 7.
@@ -105,4 +105,163 @@ pub enum Progress {
     Failed(Timestamp),
     /// Somebody has cancelled it.
     Cancelled(Timestamp),
+}
+
+/// A number that something of a job has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Added {
+    /// Its number among the others of its kind.
+    pub number: u32,
+    /// False when the same one was there already.
+    pub added: bool,
+}
+
+/// An action of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobAction {
+    /// Its number.
+    pub number: u32,
+    /// What it is, without secrets.
+    pub action: ActionView,
+}
+
+/// How far a check is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum CheckStatus {
+    /// It is still to be made.
+    Waiting,
+    /// It found what it expected.
+    Passed,
+    /// It found something else.
+    Failed,
+    /// Somebody has cancelled it.
+    Cancelled,
+}
+
+/// A check of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobCheck {
+    /// Its number.
+    pub number: u32,
+    /// What it is, without secrets.
+    pub check: CheckView,
+    /// How far it is.
+    pub status: CheckStatus,
+    /// When it will be made, was made, or was cancelled.
+    pub time: Timestamp,
+    /// The visible state that it found, once it is made.
+    pub found: Option<State>,
+    /// How often it has told somebody; more than once for silence alone.
+    pub told: u32,
+}
+
+/// How far a delivery is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum DeliveryStatus {
+    /// It will be tried at `nextTry`.
+    Waiting,
+    /// It was received.
+    Delivered,
+    /// It is not tried any more, unless somebody replays it.
+    Failed,
+    /// Somebody has cancelled it.
+    Cancelled,
+}
+
+/// A delivery and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Delivery {
+    /// Its name: the job and a number. The receiver gets it as `webhook-id`.
+    pub id: String,
+    /// The job.
+    pub job: JobId,
+    /// What it belongs to.
+    pub trigger: Trigger,
+    /// How it is sent.
+    pub channel: Channel,
+    /// What is told.
+    pub event: Event,
+    /// How far it is.
+    pub status: DeliveryStatus,
+    /// When it is tried next, while it waits.
+    pub next_try: Option<Timestamp>,
+    /// When it was received, given up or cancelled.
+    pub end_time: Option<Timestamp>,
+    /// Tries so far.
+    pub attempts: u32,
+    /// The last try.
+    pub last_attempt: Option<Attempt>,
+}
+
+/// Which failed deliveries are to be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReplayFailed {
+    /// Those that failed at this time or later.
+    pub from: Timestamp,
+    /// Up to this time.
+    pub to: Timestamp,
+}
+
+/// How many failed deliveries will be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Replayed {
+    /// So many.
+    pub replayed: u64,
+    /// Whether there are more: ask again. One request replays up to 10,000.
+    pub more: bool,
+}
+
+/// What came of a test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Tested {
+    /// What came of the request, if there is one.
+    pub http: Option<TestedChannel>,
+    /// What came of the e-mail, if there is one.
+    pub email: Option<TestedChannel>,
+}
+
+/// What came of a test in one way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TestedChannel {
+    /// Whether it was received.
+    pub delivered: bool,
+    /// The try.
+    pub attempt: Attempt,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_deliveries_are_read_as_they_are_written() {
+        let job = JobId::new(7).unwrap();
+        for number in [0, 3, u32::MAX] {
+            let id = DeliveryId { job, number };
+            assert_eq!(id.to_string().parse(), Ok(id));
+        }
+        for text in ["", "7", "7-", "-3", "7-x", "7--3", "7-+3", "0-1", "7-4294967296", "7-3-1"] {
+            assert_eq!(text.parse::<DeliveryId>(), Err(InvalidDeliveryId), "{text}");
+        }
+    }
 }

@@ -39,7 +39,9 @@ pub use action::{
 pub use change::{Change, NewChange, Repeat, Updated};
 pub use check::{CheckKind, CheckView, NewCheck};
 pub use delivery::{
-    Attempt, Channel, DeliveryId, Event, InvalidDeliveryId, Progress, Trigger,
+    Added, Attempt, Channel, CheckStatus, Delivery, DeliveryId, DeliveryStatus, Event,
+    InvalidDeliveryId, JobAction, JobCheck, Progress, ReplayFailed, Replayed, Tested,
+    TestedChannel, Trigger,
 };
 pub use definition::{Definition, FieldError, Fingerprint};
 pub use id::{InvalidId, JobId};

@@ -10,8 +10,10 @@ use tokio::{
 
 use crate::{
     Config, EngineConfig, ServerConfig, clock,
+    follow_ups::{FollowUpMetrics, Parts, Rounds},
     http::{self, App, Gate, RequestIds},
     metrics::{Metrics, RouteMetrics},
+    outbox::{Guard, Hosts, Mailer, OutboxError, Poster, Schedule},
     sweep::Sweep,
 };
 
@@ -26,6 +28,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// Nobody can be told anything as it is configured.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
 }
 
 /// Threads per worker for what would hold it up: large bodies and filter expressions. More of
@@ -41,7 +46,8 @@ pub struct RunningServer {
     address: SocketAddr,
     http: ServerHandle,
     serving: JoinHandle<io::Result<()>>,
-    sweeping: JoinHandle<()>,
+    /// What is done besides requests; it ends when the service stops.
+    background: Vec<JoinHandle<()>>,
     stopping: watch::Sender<bool>,
     engine: Engine,
     store: Arc<dyn Store>,
@@ -60,13 +66,17 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
 
         let engine = Engine::start(Arc::clone(&store), options(config));
-        let metrics = Metrics::new(&engine, Arc::clone(&store));
+        let follow_ups = Arc::new(follow_ups(config, address, &engine, &store)?);
+        let metrics = Metrics::new(&engine, Arc::clone(&store), &follow_ups.metrics);
         let (stopping, stops) = watch::channel(false);
         let sweep = Sweep::new(Arc::clone(&store), &config.commits);
         let sweep = sweep.run(stops.clone());
+        let rounds = Rounds::new(Arc::clone(&follow_ups), config.callbacks.at_once);
+        let following = rounds.run(stops.clone());
         let app = web::Data::new(App {
             engine: engine.clone(),
             store: Arc::clone(&store),
+            follow_ups,
             unrouted: RouteMetrics::new("none", Arc::clone(&metrics)),
             metrics,
             gate: Gate::new(config.auth.token.clone()),
@@ -80,9 +90,9 @@ impl Server {
         let server = listen(&config.server, listener, &app).map_err(failed)?;
         let http = server.handle();
         let serving = tokio::spawn(server);
-        let sweeping = tokio::spawn(sweep);
+        let background = vec![tokio::spawn(sweep), tokio::spawn(following)];
         tracing::info!(%address, "listening");
-        Ok(RunningServer { address, http, serving, sweeping, stopping, engine, store })
+        Ok(RunningServer { address, http, serving, background, stopping, engine, store })
     }
 }
 
@@ -103,13 +113,35 @@ impl RunningServer {
         if let Ok(Err(error)) = self.serving.await {
             tracing::warn!(%error, "the listener failed");
         }
-        if let Err(error) = self.sweeping.await {
-            tracing::warn!(%error, "the sweep failed");
+        for work in self.background {
+            if let Err(error) = work.await {
+                tracing::warn!(%error, "work in the background failed");
+            }
         }
         self.engine.close().await;
         self.store.close().await;
         tracing::info!("stopped");
     }
+}
+
+/// Everything that following up needs.
+fn follow_ups(
+    config: &Config,
+    own: SocketAddr,
+    engine: &Engine,
+    store: &Arc<dyn Store>,
+) -> Result<Parts, OutboxError> {
+    let callbacks = &config.callbacks;
+    let guard = Guard::from_config(callbacks, vec![own])?;
+    Ok(Parts {
+        store: Arc::clone(store),
+        engine: engine.clone(),
+        poster: Poster::new(callbacks, guard)?,
+        mailer: Mailer::new(&config.smtp)?,
+        schedule: Schedule::new(callbacks),
+        hosts: Hosts::new(callbacks.at_once_per_host, 0),
+        metrics: FollowUpMetrics::default(),
+    })
 }
 
 fn listen(

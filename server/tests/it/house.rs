@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// store.
 const DOORS: &[(&str, &[&str])] = &[
     ("actix-web", &["jobtracker-server", "jobtracker-benches"]),
-    ("reqwest", &["jobtracker-client"]),
+    ("reqwest", &["jobtracker-client", "jobtracker-server"]),
     ("fjall", &["jobtracker-store", "jobtracker-benches"]),
     ("prometheus-client", &["jobtracker-engine", "jobtracker-server"]),
 ];
