@@ -232,23 +232,23 @@ impl<'de> Deserialize<'de> for StateSet {
 
 #[cfg(feature = "openapi")]
 mod openapi {
-    use utoipa::openapi::{ArrayBuilder, Ref, RefOr, schema::Schema};
+    use utoipa::{
+        PartialSchema, ToSchema,
+        openapi::{ArrayBuilder, Ref, RefOr, schema::Schema},
+    };
 
-    use super::State;
+    use super::{State, StateSet};
 
-    impl utoipa::ToSchema for super::StateSet {
+    impl ToSchema for StateSet {
         fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-            use utoipa::PartialSchema;
-
-            schemas.push((State::name().into_owned(), State::schema()));
+            schemas.push((<State as ToSchema>::name().into_owned(), State::schema()));
         }
     }
 
-    impl utoipa::PartialSchema for super::StateSet {
+    impl PartialSchema for StateSet {
         fn schema() -> RefOr<Schema> {
-            use utoipa::ToSchema;
-
-            ArrayBuilder::new().items(Ref::from_schema_name(State::name())).into()
+            let state = Ref::from_schema_name(<State as ToSchema>::name());
+            ArrayBuilder::new().items(state).into()
         }
     }
 }

@@ -10,7 +10,7 @@ const PREFIX: &str = "whsec_";
 
 /// A text that does not print. It does go over the wire and into rows: otherwise nobody could
 /// use it.
-#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Secret(String);
@@ -43,8 +43,7 @@ impl Secret {
         };
         let (min, max) = (limits::SECRET_MIN, limits::SECRET);
         if key.len() < min || key.len() > max {
-            let reason =
-                format!("has {} bytes in base64; it must have {min} to {max}", key.len());
+            let reason = format!("has {} bytes in base64; it must have {min} to {max}", key.len());
             return Err(FieldError::new(field, reason));
         }
         Ok(())
