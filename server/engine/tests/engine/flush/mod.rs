@@ -2,6 +2,9 @@
 
 mod again;
 mod faults;
+mod firing;
+mod follow_ups;
 mod recording;
+mod refused;
 mod splits;
 mod trees;
