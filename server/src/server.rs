@@ -132,7 +132,9 @@ fn follow_ups(
     store: &Arc<dyn Store>,
 ) -> Result<Parts, OutboxError> {
     let callbacks = &config.callbacks;
-    let guard = Guard::from_config(callbacks, vec![own])?;
+    let guard = Guard::from_config(callbacks, vec![own]).map_err(|error| {
+        OutboxError::BadValue { key: "callbacks.allow or callbacks.deny", reason: error.to_string() }
+    })?;
     Ok(Parts {
         store: Arc::clone(store),
         engine: engine.clone(),

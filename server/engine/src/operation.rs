@@ -69,6 +69,16 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// Whether something has happened by it: not when it was a repetition, or was blocked.
+    pub fn is_new(&self) -> bool {
+        match self {
+            Self::Created(created) => created.iter().any(|job| job.created),
+            Self::Updated(updated) => updated.applied && !updated.repeated,
+            Self::Appended(appended) => !appended.repeated,
+            _ => true,
+        }
+    }
+
     /// What became of a tree of a commit.
     pub fn into_verdict(self) -> TreeVerdict {
         match self {

@@ -48,8 +48,10 @@ pub(crate) fn apply(
 ) -> Result<Outcome> {
     let outcome = step(space, operation, rules, became)?;
     follow_ups::fire(space, became, &cause(operation, rules));
-    for id in operation.touches() {
-        follow_ups::touch(space, id, rules.now);
+    if outcome.is_new() {
+        for id in operation.touches() {
+            follow_ups::touch(space, id, rules.now);
+        }
     }
     Ok(outcome)
 }
