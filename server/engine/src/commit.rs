@@ -10,8 +10,8 @@ use std::{
 
 use futures_util::{
     StreamExt,
-    future::{BoxFuture, FutureExt},
-    stream::FuturesUnordered,
+    future::FutureExt,
+    stream::{BoxStream, FuturesUnordered, StreamFuture},
 };
 use jobtracker_model::JobId;
 use jobtracker_store::{Error as StoreError, Loaded, Result as StoreResult, Store};
@@ -43,7 +43,9 @@ pub(crate) struct Committer {
     options: Options,
     queue: mpsc::Receiver<Submitted>,
     line: Line,
-    flights: FuturesUnordered<BoxFuture<'static, Landed>>,
+    /// Groups whose commits are under way; each comes back once for each of its parts, and once
+    /// more when it has ended.
+    flights: FuturesUnordered<StreamFuture<BoxStream<'static, Landed>>>,
     /// Commits that have ended and whose trees are still held busy.
     landed: Vec<Released>,
     turns: Turns,
@@ -56,7 +58,7 @@ pub(crate) struct Committer {
 /// again.
 type Released = (Vec<JobId>, Vec<(JobId, JobId)>, Vec<Submitted>);
 
-/// A commit that has ended.
+/// A commit that has ended, of a whole group or of one of its trees.
 struct Landed {
     flight: Flight,
     failed: HashMap<JobId, StoreError>,
@@ -116,8 +118,8 @@ impl Committer {
             }
             tokio::select! {
                 biased;
-                Some(landed) = self.flights.next() => {
-                    self.land(landed);
+                Some((landed, rest)) = self.flights.next() => {
+                    self.land(landed, rest);
                     self.release_landed();
                 }
                 Some(over) = self.turns.next() => self.turns.end(&over, &mut self.line),
@@ -190,7 +192,7 @@ impl Committer {
             seconds: begun.elapsed().as_secs_f64(),
             took: started.elapsed(),
         });
-        self.flights.push(flying.boxed());
+        self.flights.push(flying.boxed().into_future());
     }
 
     /// Loads what the group needs. An operation whose rows cannot be read is answered so, and does
@@ -233,7 +235,7 @@ impl Committer {
         loop {
             tokio::select! {
                 biased;
-                Some(landed) = self.flights.next() => self.land(landed),
+                Some((landed, rest)) = self.flights.next() => self.land(landed, rest),
                 done = &mut work => return done,
             }
         }
@@ -301,9 +303,10 @@ impl Committer {
     }
 
     /// Answers every operation of a commit that has ended; those whose tree had moved will stand
-    /// in line again.
-    fn land(&mut self, landed: Landed) {
-        let Landed { flight, failed, seconds, took } = landed;
+    /// in line again. The rest of its group goes on.
+    fn land(&mut self, landed: Option<Landed>, rest: BoxStream<'static, Landed>) {
+        let Some(Landed { flight, failed, seconds, took }) = landed else { return };
+        self.flights.push(rest.into_future());
         self.metrics.commit_seconds.observe(seconds);
         let (mut again, mut again_in) = (Vec::new(), HashSet::new());
         let mut answered: HashMap<JobId, usize> = HashMap::new();

@@ -2,10 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use jobtracker_model::{JobId, Repeat};
-use jobtracker_store::{
-    Error as StoreError, Result as StoreResult, Row, Store, TreeCommit, Version, Wanted,
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
 };
+use jobtracker_model::{JobId, Repeat};
+use jobtracker_store::{Error as StoreError, Row, Store, TreeCommit, Version, Wanted};
 
 use crate::{
     Result,
@@ -16,6 +18,7 @@ use crate::{
 };
 
 /// Operations on their way to the store, and what is to be told when they are there.
+#[derive(Default)]
 pub(crate) struct Flight {
     pub applied: Vec<Applied>,
     /// The trees that change, each with the version that the change was computed from.
@@ -23,6 +26,9 @@ pub(crate) struct Flight {
     /// The jobs that are created, each with its tree.
     pub created: Vec<(JobId, JobId)>,
 }
+
+/// The trees for which a commit failed.
+pub(crate) type Failed = HashMap<JobId, StoreError>;
 
 /// An operation that has been applied but not committed.
 pub(crate) struct Applied {
@@ -59,18 +65,70 @@ impl Flight {
         (Self { applied, trees, created }, commits)
     }
 
-    /// Commits, and comes back with the trees for which that failed.
-    pub async fn fly(
+    /// Commits. On a store that servers share, each tree comes back as soon as its own commit has
+    /// ended: one that takes long holds nobody else up.
+    pub fn fly(
         self,
         store: Arc<dyn Store>,
         commits: Vec<TreeCommit>,
-    ) -> (Self, HashMap<JobId, StoreError>) {
-        let results: Vec<StoreResult<()>> =
-            if commits.is_empty() { Vec::new() } else { store.commit(commits).await };
+    ) -> BoxStream<'static, (Self, Failed)> {
+        let parts = store.is_shared() && self.trees.len() > 1 && !self.depends_on_all();
+        match parts {
+            true => self.fly_in_parts(store, commits),
+            false => stream::once(self.fly_as_one(store, commits)).boxed(),
+        }
+    }
+
+    async fn fly_as_one(self, store: Arc<dyn Store>, commits: Vec<TreeCommit>) -> (Self, Failed) {
+        let results = match commits.is_empty() {
+            true => Vec::new(),
+            false => store.commit(commits).await,
+        };
         let answered = self.trees.iter().zip(results);
         let failed = answered.filter_map(|((root, _), result)| Some((*root, result.err()?)));
         let failed = failed.collect();
         (self, failed)
+    }
+
+    fn fly_in_parts(
+        self,
+        store: Arc<dyn Store>,
+        commits: Vec<TreeCommit>,
+    ) -> BoxStream<'static, (Self, Failed)> {
+        let (unchanged, mut parts) = self.split();
+        let ended = store.commit_each(commits).map(move |(tree, result)| {
+            let part = std::mem::take(&mut parts[tree]);
+            let root = part.trees.first().map(|(root, _)| *root);
+            let failed = root.into_iter().zip(result.err()).collect();
+            (part, failed)
+        });
+        stream::once(async { (unchanged, Failed::new()) }).chain(ended).boxed()
+    }
+
+    /// An id that is in the way of an operation may be one of any tree of the group, and free if
+    /// that tree fails.
+    fn depends_on_all(&self) -> bool {
+        let conflict =
+            |applied: &Applied| matches!(applied.outcome, Err(crate::Error::IdConflict(_)));
+        self.applied.iter().any(conflict)
+    }
+
+    /// What no commit of the group touches, and a part for each of its trees.
+    fn split(self) -> (Self, Vec<Self>) {
+        let place: HashMap<JobId, usize> =
+            self.trees.iter().enumerate().map(|(place, (root, _))| (*root, place)).collect();
+        let part = |tree| Self { trees: vec![tree], ..Self::default() };
+        let mut parts: Vec<Self> = self.trees.into_iter().map(part).collect();
+        let mut unchanged = Self::default();
+        for applied in self.applied {
+            let part = applied.root.and_then(|root| place.get(&root));
+            part.map_or(&mut unchanged, |place| &mut parts[*place]).applied.push(applied);
+        }
+        for (id, root) in self.created {
+            let part = place.get(&root);
+            part.map_or(&mut unchanged, |place| &mut parts[*place]).created.push((id, root));
+        }
+        (unchanged, parts)
     }
 }
 

@@ -1,6 +1,10 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use jobtracker_model::{
     AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
 };
@@ -57,6 +61,16 @@ pub trait Store: Send + Sync + 'static {
     /// [unavailable](crate::Error::Unavailable) when the stage is not there, is not of this tree,
     /// or is not whole because one of its calls failed or is not answered yet.
     async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>>;
+
+    /// The same, with each answer as soon as it is known, beside the place of its commit in the
+    /// call. A stream that is dropped may or may not have done what it has not answered.
+    fn commit_each(
+        self: Arc<Self>,
+        commits: Vec<TreeCommit>,
+    ) -> BoxStream<'static, (usize, Result<()>)> {
+        let all = async move { stream::iter(self.commit(commits).await).enumerate() };
+        stream::once(all).flatten().boxed()
+    }
 
     /// Puts rows of new jobs aside. More calls add more.
     ///

@@ -1,6 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures_util::{
+    StreamExt,
+    stream::{BoxStream, FuturesUnordered},
+};
 use jobtracker_model::{
     AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
 };
@@ -11,11 +15,13 @@ use jobtracker_store::{
 };
 use tokio::sync::Semaphore;
 
-/// The memory store with a gate in front of its commits: each one needs a permit, and while
-/// `failing` is set it is refused.
+/// The memory store with a gate in front of its commits: each one needs a permit, of many trees
+/// one for each when servers share the store, and while `failing` is set it is refused. Another
+/// gate is in front of its loads.
 pub struct Gate {
     pub store: Arc<MemoryStore>,
     pub permits: Semaphore,
+    pub loads: Semaphore,
     /// Has a permit for each commit that has come to the gate.
     pub came: Semaphore,
     pub failing: parking_lot::Mutex<Option<Error>>,
@@ -41,6 +47,12 @@ impl Gate {
         Arc::new(gate)
     }
 
+    /// The gates of a store that other servers use as well, which nothing passes yet.
+    pub fn shared() -> Arc<Self> {
+        let (loads, way) = (Semaphore::new(0), Some(Duration::ZERO));
+        Arc::new(Self { loads, way, ..Self::over(Arc::new(MemoryStore::new()), 0) })
+    }
+
     fn new(permits: usize, patience: usize) -> Arc<Self> {
         let store = Arc::new(MemoryStore::new());
         Arc::new(Self { patience, ..Self::over(store, permits) })
@@ -49,23 +61,31 @@ impl Gate {
     fn over(store: Arc<MemoryStore>, permits: usize) -> Self {
         let (permits, came) = (Semaphore::new(permits), Semaphore::new(0));
         let failing = parking_lot::Mutex::default();
-        Self { store, permits, came, failing, patience: 0, way: None }
+        let loads = Semaphore::new(1_000_000);
+        Self { store, permits, loads, came, failing, patience: 0, way: None }
     }
 
     pub fn open(&self) {
         self.permits.add_permits(1_000_000);
+    }
+
+    async fn pass(&self, trees: usize) {
+        let permits = if self.is_shared() { trees } else { 1 };
+        let permits = u32::try_from(permits).unwrap();
+        self.permits.acquire_many(permits).await.unwrap().forget();
     }
 }
 
 #[async_trait]
 impl Store for Gate {
     async fn load(&self, wanted: Wanted) -> Result<Loaded> {
+        self.loads.acquire().await.unwrap().forget();
         self.store.load(wanted).await
     }
 
     async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>> {
         self.came.add_permits(1);
-        self.permits.acquire().await.unwrap().forget();
+        self.pass(commits.len()).await;
         for _ in 0..self.patience {
             tokio::task::yield_now().await;
         }
@@ -77,6 +97,17 @@ impl Store for Gate {
             Some(error) => commits.iter().map(|_| Err(error.clone())).collect(),
             None => self.store.commit(commits).await,
         }
+    }
+
+    fn commit_each(
+        self: Arc<Self>,
+        commits: Vec<TreeCommit>,
+    ) -> BoxStream<'static, (usize, Result<()>)> {
+        let each = commits.into_iter().enumerate().map(|(place, commit)| {
+            let gate = Arc::clone(&self);
+            async move { (place, gate.commit(vec![commit]).await.remove(0)) }
+        });
+        each.collect::<FuturesUnordered<_>>().boxed()
     }
 
     async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {

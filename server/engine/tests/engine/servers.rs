@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use jobtracker_engine::Engine;
 use jobtracker_model::{NewChange, State, StateSet};
 use jobtracker_store::{Store, memory::MemoryStore};
@@ -97,6 +98,29 @@ async fn no_server_starves_on_a_tree_that_both_want() {
         let root = store.get_job(id(1)).await.unwrap().unwrap().status;
         assert_eq!(root.subtree.total, ENOUGH);
     }
+}
+
+#[tokio::test]
+async fn a_tree_whose_commit_takes_long_holds_no_other_one_up() {
+    const TREES: usize = 5;
+    let gate = Gate::shared();
+    let engine = Engine::start(Arc::clone(&gate) as Arc<dyn Store>, options());
+    let create = |number| {
+        let engine = engine.clone();
+        async move { engine.create(job(number, None)).await.unwrap() }
+    };
+    let mut created: FuturesUnordered<_> = (1..=TREES as u64).map(create).collect();
+    // All of them are in the queue before the first group has loaded what it needs.
+    assert!(created.next().now_or_never().is_none());
+    gate.loads.add_permits(TREES);
+    for _ in 1..TREES {
+        gate.permits.add_permits(1);
+        let created = tokio::time::timeout(LONG, created.next()).await;
+        assert!(created.expect("one can go on").unwrap().created);
+    }
+    assert!(created.next().now_or_never().is_none());
+    gate.open();
+    assert!(created.next().await.unwrap().created);
 }
 
 #[tokio::test]

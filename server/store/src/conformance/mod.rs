@@ -51,6 +51,9 @@ pub trait Fixture: Send + Sync {
     /// each of them. At least 3,000.
     const BULK: u64 = 24_000;
 
+    /// Rounds of random work; fewer for a backend that takes long for each. At least 1.
+    const ROUNDS: u64 = 3;
+
     /// A fresh store with nothing in it. Several may be open at a time.
     async fn open(&self) -> Arc<dyn Store>;
 

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{Error, PageLimit, Store, TreeCommit};
 
-pub(super) async fn run(fixture: &impl Fixture) {
-    for seed in 1..=3 {
+pub(super) async fn run<F: Fixture>(fixture: &F) {
+    for seed in 1..=F::ROUNDS {
         let mut stage = Stage::open("random work", fixture).await;
         let numbers = Numbers(seed);
         for half in 0..2 {

@@ -7,6 +7,10 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{
+    Stream, StreamExt,
+    stream::{self, FuturesUnordered},
+};
 use jobtracker_model::JobId;
 use uuid::Uuid;
 
@@ -59,29 +63,50 @@ struct Prepared {
 }
 
 impl Commits {
-    /// Commits trees side by side, each on its own.
-    pub async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>> {
-        let prepared = commits.into_iter().map(|commit| self.prepare(commit));
-        let prepared = futures_util::future::join_all(prepared).await;
-        let prepared = self.one_tree_for_each_id(prepared);
-        let (taken, noted) = tokio::join!(self.claim(&prepared), self.note_roots(&prepared));
-        let sent = prepared.into_iter().map(|prepared| async {
-            let mut prepared = prepared?;
-            let root = prepared.tree.root;
-            let adoption = prepared.adopts.take();
-            let done = match (&taken, &noted) {
-                (Err(error), _) | (_, Err(error)) => Err(error.clone()),
-                (Ok(taken), _) if prepared.created.iter().any(|(id, _)| taken.contains(id)) => {
-                    Err(Error::Stale { root })
+    /// Commits trees side by side, each on its own, and answers each when it is done. What can be
+    /// written for all at once comes before that.
+    pub fn commit(
+        self: Arc<Self>,
+        commits: Vec<TreeCommit>,
+    ) -> impl Stream<Item = (usize, Result<()>)> + Send {
+        let begun = async move {
+            let prepared = commits.into_iter().map(|commit| self.prepare(commit));
+            let prepared = futures_util::future::join_all(prepared).await;
+            let prepared = self.one_tree_for_each_id(prepared);
+            let noted = tokio::join!(self.claim(&prepared), self.note_roots(&prepared));
+            let noted = Arc::new(noted);
+            let end = |(place, prepared)| {
+                let (commits, noted) = (Arc::clone(&self), Arc::clone(&noted));
+                async move {
+                    let done = async { commits.end(prepared?, &noted.0, &noted.1).await };
+                    (place, done.await)
                 }
-                _ => self.send(prepared, adoption.as_ref()).await,
             };
-            if let Some(adoption) = adoption {
-                adoption.end(&done);
+            prepared.into_iter().enumerate().map(end).collect::<FuturesUnordered<_>>()
+        };
+        stream::once(begun).flatten()
+    }
+
+    /// Sends a commit for which everything has been written that comes before it.
+    async fn end(
+        &self,
+        mut prepared: Prepared,
+        taken: &Result<HashSet<JobId>>,
+        noted: &Result<()>,
+    ) -> Result<()> {
+        let root = prepared.tree.root;
+        let adoption = prepared.adopts.take();
+        let done = match (taken, noted) {
+            (Err(error), _) | (_, Err(error)) => Err(error.clone()),
+            (Ok(taken), _) if prepared.created.iter().any(|(id, _)| taken.contains(id)) => {
+                Err(Error::Stale { root })
             }
-            done
-        });
-        futures_util::future::join_all(sent).await
+            _ => self.send(prepared, adoption.as_ref()).await,
+        };
+        if let Some(adoption) = adoption {
+            adoption.end(&done);
+        }
+        done
     }
 
     /// Looks at what the commit follows. This comes before anything is claimed: whoever fences the

@@ -1,6 +1,10 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use jobtracker_model::{
     AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
 };
@@ -35,7 +39,7 @@ use crate::{
 /// A store in a ScyllaDB or Cassandra cluster, which other servers may share.
 pub struct ScyllaStore {
     cluster: Arc<Cluster>,
-    commits: Commits,
+    commits: Arc<Commits>,
     ids: Arc<Ids>,
     leases: Arc<Leases>,
     lists: Lists,
@@ -89,7 +93,7 @@ impl ScyllaStore {
             stages: Arc::clone(&stages),
             ids: Arc::clone(&ids),
         };
-        let commits = Commits {
+        let commits = Arc::new(Commits {
             cluster: Arc::clone(&cluster),
             trees,
             claims,
@@ -99,7 +103,7 @@ impl ScyllaStore {
             roots: Arc::clone(&roots),
             verdicts: Arc::clone(&verdicts),
             patience: options.resolve_timeout,
-        };
+        });
         let (closing, closed) = watch::channel(false);
         tokio::spawn(Arc::clone(&tidy).run(closed));
         Ok(Self {
@@ -174,9 +178,24 @@ impl Store for ScyllaStore {
     }
 
     async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>> {
+        if let Err(error) = self.opened() {
+            return commits.iter().map(|_| Err(error.clone())).collect();
+        }
+        let mut done: Vec<_> = Arc::clone(&self.commits).commit(commits).collect().await;
+        done.sort_unstable_by_key(|(place, _)| *place);
+        done.into_iter().map(|(_, done)| done).collect()
+    }
+
+    fn commit_each(
+        self: Arc<Self>,
+        commits: Vec<TreeCommit>,
+    ) -> BoxStream<'static, (usize, Result<()>)> {
         match self.opened() {
-            Ok(()) => self.commits.commit(commits).await,
-            Err(error) => commits.iter().map(|_| Err(error.clone())).collect(),
+            Ok(()) => Arc::clone(&self.commits).commit(commits).boxed(),
+            Err(error) => {
+                let refused = (0..commits.len()).map(move |place| (place, Err(error.clone())));
+                stream::iter(refused).boxed()
+            }
         }
     }
 

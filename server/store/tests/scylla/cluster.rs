@@ -46,6 +46,7 @@ fn address(store: &Arc<dyn Store>) -> usize {
 impl Fixture for Keyspaces {
     const DURABLE: bool = true;
     const BULK: u64 = 3_000;
+    const ROUNDS: u64 = 1;
 
     async fn open(&self) -> Arc<dyn Store> {
         let lent = Lent::new().await;
