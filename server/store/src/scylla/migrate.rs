@@ -1,6 +1,9 @@
 //! Creates the keyspace and the tables, or brings them to the newest version.
 
-use scylla::client::session::Session;
+use std::time::Duration;
+
+use scylla::{client::session::Session, statement::Statement};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
@@ -11,6 +14,11 @@ use super::{
     schema::{MIGRATIONS, VERSION},
 };
 use crate::{Error, Result};
+
+/// A change of the tables takes longer than other requests, and may have this time at least.
+const CHANGE: Duration = Duration::from_secs(60);
+/// The wait before what was not ready yet is tried again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What [`migrate`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,14 +64,19 @@ async fn create_keyspace(session: &Session, options: &ScyllaOptions) -> Result<(
     change(session, options, &cql).await
 }
 
-/// Enters the keyspace; says whether it is there.
+/// Enters the keyspace; says whether it is there. One that somebody is creating is listed a little
+/// before it can be used.
 async fn enter_keyspace(session: &Session, options: &ScyllaOptions) -> Result<bool> {
     let cql = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
     let keyspace = options.keyspace.as_str();
     let found = session.query_unpaged(cql, (keyspace,)).await.map_err(failure::asking)?;
     let is_there = found.into_rows_result().map_err(failure::reading)?.rows_num() > 0;
-    if is_there {
-        session.use_keyspace(keyspace, true).await.map_err(failure::asking)?;
+    let end = Instant::now() + options.request_timeout;
+    while is_there && let Err(error) = session.use_keyspace(keyspace, true).await {
+        if Instant::now() > end {
+            return Err(failure::asking(error));
+        }
+        tokio::time::sleep(PAUSE).await;
     }
     Ok(is_there)
 }
@@ -86,7 +99,9 @@ async fn run(session: &Session, options: &ScyllaOptions) -> Result<Migrated> {
 }
 
 async fn change(session: &Session, options: &ScyllaOptions, cql: &str) -> Result<()> {
-    session.query_unpaged(cql, ()).await.map_err(|error| refused(options, error))?;
+    let mut statement = Statement::new(cql);
+    statement.set_request_timeout(Some(options.request_timeout.max(CHANGE)));
+    session.query_unpaged(statement, ()).await.map_err(|error| refused(options, error))?;
     session.await_schema_agreement().await.map_err(|error| refused(options, error))?;
     Ok(())
 }
@@ -119,14 +134,24 @@ async fn version(session: &Session) -> Result<Option<i64>> {
     Ok(row.and_then(|(version,)| version))
 }
 
-/// Also makes the first conditional write after the tables were created, which takes longer.
+/// Also makes the first conditional write after the tables were created, which takes longer: a
+/// busy node may not have done it in time at first. Either statement may be repeated.
 async fn set_version(session: &Session, version: i64) -> Result<()> {
     let owner = Uuid::new_v4();
     let insert = "INSERT INTO register (name, value, owner) VALUES ('schema', ?, ?) IF NOT EXISTS";
-    session.query_unpaged(insert, (version, owner)).await.map_err(failure::asking)?;
     let update = "UPDATE register SET value = ? WHERE name = 'schema' IF value < ?";
-    session.query_unpaged(update, (version, version)).await.map_err(failure::asking)?;
-    Ok(())
+    let end = Instant::now() + CHANGE;
+    loop {
+        let set = async {
+            session.query_unpaged(insert, (version, owner)).await?;
+            session.query_unpaged(update, (version, version)).await
+        };
+        match set.await {
+            Ok(_) => return Ok(()),
+            Err(error) if Instant::now() > end => return Err(failure::asking(error)),
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
 }
 
 /// Enters the keyspace and checks that its tables are those that this program knows.

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -62,10 +63,13 @@ impl Lent {
     }
 }
 
+/// How long a busy node may take to remove what it has.
+const SLOW: Duration = Duration::from_secs(60);
+
 /// Removes the keyspaces of processes that have ended: a small node has no room for many.
 async fn clean(nodes: &str) {
     let nodes = nodes.split(',').map(str::to_owned).collect();
-    let options = ScyllaOptions { nodes, ..ScyllaOptions::default() };
+    let options = ScyllaOptions { nodes, request_timeout: SLOW, ..ScyllaOptions::default() };
     let session = connect(&options).await.expect("the cluster is there");
     let cql = "SELECT keyspace_name FROM system_schema.keyspaces";
     let answer = session.query_unpaged(cql, ()).await.expect("it tells its keyspaces");
@@ -81,7 +85,8 @@ async fn clean(nodes: &str) {
 }
 
 async fn empty(options: &ScyllaOptions) {
-    let session = connect(options).await.expect("the cluster is there");
+    let options = ScyllaOptions { request_timeout: SLOW, ..options.clone() };
+    let session = connect(&options).await.expect("the cluster is there");
     for table in TABLES.iter().filter(|table| **table != "register") {
         let cql = format!("TRUNCATE {}.{table}", options.keyspace);
         session.query_unpaged(cql, ()).await.expect("a table can be emptied");
