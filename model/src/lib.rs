@@ -16,7 +16,9 @@ pub mod limits;
 
 mod problem;
 
+mod action;
 mod change;
+mod check;
 mod definition;
 mod numbers;
 pub mod rollup;
@@ -29,7 +31,12 @@ pub mod commit;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use action::{
+    Action, ActionView, EmailAction, HttpAction, HttpView, Payload, Proxy, ProxyView, Secret,
+    Target, TargetView, put_callbacks,
+};
 pub use change::{Change, NewChange, Repeat, Updated};
+pub use check::{CheckKind, CheckView, NewCheck};
 pub use definition::{Definition, FieldError, Fingerprint};
 pub use id::{InvalidId, JobId};
 pub use job::{Created, Job, Mark, NewJob, Statistics};

@@ -55,6 +55,34 @@ pub const ATTACHMENT: usize = 64 * 1024;
 pub const ATTACHMENTS: u32 = 64;
 /// Expression that filters root jobs.
 pub const EXPRESSION: usize = 1024;
+/// Actions of one job.
+pub const ACTIONS: usize = 16;
+/// State checks of one job that are still to be made.
+pub const CHECKS: usize = 16;
+/// Address of a receiver or a proxy.
+pub const URL: usize = 2048;
+/// Headers of one request to a receiver.
+pub const HEADERS: usize = 32;
+/// Names and values of these headers together.
+pub const HEADER_BYTES: usize = 8 * 1024;
+/// Payload of an action, as compact JSON.
+pub const PAYLOAD: usize = 16 * 1024;
+/// User or password of a proxy; a user has at least one byte.
+pub const PROXY_LOGIN: usize = 256;
+/// Fewest bytes of the key in a secret for signatures, after decoding.
+pub const SECRET_MIN: usize = 24;
+/// Most bytes of the key in a secret for signatures, after decoding.
+pub const SECRET: usize = 64;
+/// Recipients of one e-mail, those of copies included.
+pub const RECIPIENTS: usize = 32;
+/// One address of an e-mail.
+pub const ADDRESS: usize = 254;
+/// Subject of an e-mail; at least one byte.
+pub const SUBJECT: usize = 256;
+/// Shortest silence that can be asked for, in milliseconds.
+pub const QUIET_MIN_MS: u64 = 1_000;
+/// Longest silence that can be asked for, in milliseconds: 30 days.
+pub const QUIET_MS: u64 = 30 * 24 * 3_600_000;
 /// Longest wait for a state, in milliseconds.
 pub const WAIT_MS: u64 = 60_000;
 /// Body of a request, after decompression.
