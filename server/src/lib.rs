@@ -14,7 +14,7 @@ mod expression;
 mod metrics;
 
 mod follow_ups;
-pub mod outbox;
+mod outbox;
 
 #[expect(unused_qualifications, reason = "the macros that write the OpenAPI document use them")]
 mod http;

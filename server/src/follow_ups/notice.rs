@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jobtracker_model::{Action, DeliveryId, EmailAction, HttpAction, JobId, Target, Trigger};
 use jobtracker_store::{CheckRow, DeliveryRow, FollowUp, FollowUpKey, Loaded};
 
-use crate::outbox::{Event as Notice, EventKind as NoticeKind, Finding, Found, JobName};
+use crate::outbox::{Finding, Found, JobName, Notice, NoticeKind};
 
 /// A delivery with everything that is needed to send it.
 pub(super) struct Letter {

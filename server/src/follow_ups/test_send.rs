@@ -9,7 +9,7 @@ use super::{
     notice::Letter,
     rounds::Parts,
 };
-use crate::outbox::{Event as Notice, EventKind as NoticeKind, JobName, Outcome};
+use crate::outbox::{JobName, Notice, NoticeKind, Outcome};
 
 /// Sends a test to a target, once and at once, and says what came of it. Nothing is kept.
 pub(crate) async fn test_send(parts: &Parts, target: Target, now: Timestamp) -> Tested {

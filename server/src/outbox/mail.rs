@@ -15,7 +15,7 @@ use lettre::{
 
 use crate::{SmtpConfig, SmtpTls};
 
-use super::{Answer, Event, OutboxError, Outcome};
+use super::{Answer, Notice, OutboxError, Outcome};
 
 mod letter;
 
@@ -63,7 +63,7 @@ impl Mailer {
     /// Sends an e-mail about an event once.
     ///
     /// It ends within the configured time. If the future is dropped, some may have it already.
-    pub async fn send(&self, event: &Event, email: &EmailAction, now: Timestamp) -> Outcome {
+    pub async fn send(&self, event: &Notice, email: &EmailAction, now: Timestamp) -> Outcome {
         let written = letter::write(event, email, &self.sender, system_time(now));
         let letter = match written {
             Ok(letter) => letter,

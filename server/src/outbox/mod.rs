@@ -1,16 +1,17 @@
 //! Sends one delivery to one receiver, and says what came of it. What is sent, when, and by whom
 //! is somebody else's part.
 //!
-//! Reading order: an [`Event`] becomes the body of a request or an e-mail; [`Guard`] says where a
+//! Reading order: an [`Notice`] becomes the body of a request or an e-mail; [`Guard`] says where a
 //! request may go, [`Poster`] sends it and [`Mailer`] sends the e-mail; both answer with an
 //! [`Outcome`]. [`Schedule`] says when to try again, [`Hosts`] how many tries go to one host at
 //! once.
 
-mod body;
+
 mod error;
 mod guard;
 mod hosts;
 mod mail;
+mod notice;
 mod outcome;
 mod post;
 mod resolve;
@@ -18,7 +19,7 @@ mod schedule;
 mod sign;
 mod trust;
 
-pub use body::{Event, EventKind, Finding, Found, JobName};
+pub use notice::{Finding, Found, JobName, Notice, NoticeKind};
 pub use error::OutboxError;
 pub use guard::{Forbidden, Guard, InvalidRule, Rule};
 pub use hosts::{Hosts, Turn};

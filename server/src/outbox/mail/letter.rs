@@ -10,11 +10,11 @@ use lettre::{
     },
 };
 
-use super::super::{Event, EventKind, Finding};
+use super::super::{Notice, NoticeKind, Finding};
 
 /// What both parts of an e-mail say. The HTML part is escaped by its template.
 struct Summary<'a> {
-    event: &'a Event,
+    event: &'a Notice,
     headline: String,
     /// What a check expected and found.
     check: Vec<(&'static str, String)>,
@@ -35,7 +35,7 @@ struct HtmlPart<'a> {
 /// Writes an e-mail about an event. Its id is made of the delivery's, so that whoever gets it
 /// twice can tell.
 pub(super) fn write(
-    event: &Event,
+    event: &Notice,
     email: &EmailAction,
     sender: &Mailbox,
     now: SystemTime,
@@ -70,12 +70,12 @@ pub(super) fn write(
     builder.multipart(parts).map_err(|error| error.to_string())
 }
 
-fn summary(event: &Event) -> Summary<'_> {
+fn summary(event: &Notice) -> Summary<'_> {
     let (name, state) = (&event.job.name, event.state);
     let (headline, check) = match &event.kind {
-        EventKind::State => (format!("{name}: {state}"), Vec::new()),
-        EventKind::Test => (format!("{name}: a test"), Vec::new()),
-        EventKind::Check(finding) => {
+        NoticeKind::State => (format!("{name}: {state}"), Vec::new()),
+        NoticeKind::Test => (format!("{name}: a test"), Vec::new()),
+        NoticeKind::Check(finding) => {
             let met = if finding.met { "as expected" } else { "not as expected" };
             (format!("{name}: {met}"), told(finding))
         }
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::outbox::Found;
 
-    fn written(event: &Event, email: &EmailAction) -> Vec<u8> {
+    fn written(event: &Notice, email: &EmailAction) -> Vec<u8> {
         let sender = "Jobs <jobs@example.com>".parse().unwrap();
         write(event, email, &sender, SystemTime::UNIX_EPOCH).unwrap().formatted()
     }
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn both_parts_tell_the_trees_summary() {
         let email = EmailAction { cc: vec!["b@b.de".into()], ..EmailAction::to("a@b.de") };
-        let bytes = written(&Event::example(), &email);
+        let bytes = written(&Notice::example(), &email);
         let message = MessageParser::default().parse(&bytes).unwrap();
         assert_eq!(message.subject(), Some("nightly <import>: Faulted"));
         assert_eq!(message.message_id(), Some("dlv_01@example.com"));
@@ -138,8 +138,8 @@ mod tests {
     fn a_check_tells_what_was_expected_and_found() {
         let expected = CheckKind::State { at: Timestamp::MIN, states: StateSet::FINISHED };
         let found = Found { state: jobtracker_model::State::Running, last_change: None };
-        let kind = EventKind::Check(Finding { expected, met: false, found });
-        let bytes = written(&Event { kind, ..Event::example() }, &EmailAction::to("a@b.de"));
+        let kind = NoticeKind::Check(Finding { expected, met: false, found });
+        let bytes = written(&Notice { kind, ..Notice::example() }, &EmailAction::to("a@b.de"));
         let message = MessageParser::default().parse(&bytes).unwrap();
         assert_eq!(message.subject(), Some("nightly <import>: not as expected"));
         let text = message.body_text(0).unwrap();
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn nothing_writes_headers_of_its_own() {
-        let mut event = Event::example();
+        let mut event = Notice::example();
         event.job.name = "a\r\nBcc: evil@example.com".into();
         event.delivery = "x>\r\nBcc: evil@example.com".into();
         let email = EmailAction::to("a@b.de").subject("s\nBcc: evil@example.com");
@@ -167,7 +167,7 @@ mod tests {
         for address in ["a@b", "A.b+c@x-1.example", "o'neil@example.com", "!#$%&*/=?^_`{|}~-@a.b"] {
             let email = EmailAction::to(address);
             assert_eq!(email.check("email"), Ok(()), "{address}");
-            assert!(!written(&Event::example(), &email).is_empty());
+            assert!(!written(&Notice::example(), &email).is_empty());
         }
     }
 }

@@ -34,7 +34,7 @@ fn config(addr: SocketAddr) -> SmtpConfig {
 async fn send(config: &SmtpConfig, email: &EmailAction) -> Outcome {
     assert_eq!(email.check("email"), Ok(()));
     let mailer = Mailer::new(config).unwrap().unwrap();
-    mailer.send(&Event::example(), email, clock::now()).await
+    mailer.send(&Notice::example(), email, clock::now()).await
 }
 
 fn email(to: &[&str]) -> EmailAction {

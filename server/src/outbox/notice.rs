@@ -5,9 +5,9 @@ use serde_json::value::RawValue;
 /// Something that happened to a job, for whoever is to hear of it: everything that a request or
 /// an e-mail says.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Event {
+pub struct Notice {
     /// What kind of thing.
-    pub kind: EventKind,
+    pub kind: NoticeKind,
     /// The delivery's id, the same on every try.
     pub delivery: String,
     /// The job.
@@ -26,7 +26,7 @@ pub struct Event {
 
 /// What kind of thing happened.
 #[derive(Debug, Clone, PartialEq)]
-pub enum EventKind {
+pub enum NoticeKind {
     /// The visible state became one of those of an action.
     State,
     /// A check was made.
@@ -94,14 +94,14 @@ struct Data<'a> {
     payload: Option<&'a RawValue>,
 }
 
-impl Event {
+impl Notice {
     /// The event's type as the wire spells it.
     #[must_use]
     pub const fn type_name(&self) -> &'static str {
         match self.kind {
-            EventKind::State => "job.state",
-            EventKind::Check(_) => "job.check",
-            EventKind::Test => "test",
+            NoticeKind::State => "job.state",
+            NoticeKind::Check(_) => "job.check",
+            NoticeKind::Test => "test",
         }
     }
 
@@ -109,8 +109,8 @@ impl Event {
     #[must_use]
     pub const fn finding(&self) -> Option<&Finding> {
         match &self.kind {
-            EventKind::Check(finding) => Some(finding),
-            EventKind::State | EventKind::Test => None,
+            NoticeKind::Check(finding) => Some(finding),
+            NoticeKind::State | NoticeKind::Test => None,
         }
     }
 
@@ -136,7 +136,7 @@ impl Event {
     #[cfg(test)]
     pub(super) fn example() -> Self {
         Self {
-            kind: EventKind::State,
+            kind: NoticeKind::State,
             delivery: "dlv_01".into(),
             job: JobName { id: JobId::MIN, name: "nightly <import>".into(), root: JobId::MIN },
             state: State::Faulted,
@@ -155,13 +155,13 @@ mod tests {
 
     use super::*;
 
-    fn parsed(event: &Event, payload: Option<&Payload>) -> Value {
+    fn parsed(event: &Notice, payload: Option<&Payload>) -> Value {
         serde_json::from_slice(&event.body(payload).unwrap()).unwrap()
     }
 
     #[test]
     fn a_state_tells_job_numbers_and_payload() {
-        let event = Event::example();
+        let event = Notice::example();
         let payload = Payload::parse(r#"{"n": 1.10}"#).unwrap();
         let text = String::from_utf8(event.body(Some(&payload)).unwrap()).unwrap();
         assert!(text.starts_with(r#"{"type":"job.state","id":"dlv_01","timestamp":"2026-11-21T"#));
@@ -179,8 +179,8 @@ mod tests {
     fn a_check_tells_what_was_expected_and_found() {
         let expected = CheckKind::State { at: Timestamp::MIN, states: StateSet::FINISHED };
         let found = Found { state: State::Running, last_change: None };
-        let kind = EventKind::Check(Finding { expected, met: false, found });
-        let body = parsed(&Event { kind, ..Event::example() }, None);
+        let kind = NoticeKind::Check(Finding { expected, met: false, found });
+        let body = parsed(&Notice { kind, ..Notice::example() }, None);
         assert_eq!(body["type"], "job.check");
         let expected = json!({
             "kind": "state",
@@ -190,7 +190,7 @@ mod tests {
         let found = json!({"state": "Running", "lastChange": null});
         let check = json!({"expected": expected, "met": false, "found": found});
         assert_eq!(body["data"]["check"], check);
-        let test = Event { kind: EventKind::Test, ..Event::example() };
+        let test = Notice { kind: NoticeKind::Test, ..Notice::example() };
         assert_eq!(parsed(&test, None)["type"], "test");
     }
 }
