@@ -12,6 +12,9 @@ use super::{
     tally::Sum,
 };
 
+/// Checks and deliveries that wait, in one tree: they are in memory until it is whole.
+const WAITING_AT_MOST: usize = 100_000;
+
 /// How far an import is, or what came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Imported {
@@ -84,6 +87,9 @@ struct Coming {
     root: JobId,
     rows: Vec<Row>,
     bytes: usize,
+    /// Follow-ups that wait, which come with the commit that makes the tree visible: nobody may
+    /// find them before that.
+    waiting: Vec<Row>,
     way: Way,
 }
 
@@ -108,8 +114,7 @@ impl<R: Read> Importer<'_, R> {
                 Item::Row { row, bytes } => {
                     let Some(tree) = &mut coming else { continue };
                     self.done.rows += 1;
-                    tree.rows.push(row);
-                    tree.bytes += bytes;
+                    tree.add(row, bytes);
                     if tree.is_full() {
                         self.put_aside(tree).await?;
                     }
@@ -147,9 +152,11 @@ impl<R: Read> Importer<'_, R> {
 
     /// All of a tree has been read.
     async fn whole(&mut self, mut tree: Coming, sum: Sum) -> Result<()> {
-        let (root, rows) = (tree.root, tree.take());
+        let (root, mut rows) = (tree.root, tree.take());
+        let waiting = std::mem::take(&mut tree.waiting);
         let landed = match tree.way {
             Way::Whole => {
+                rows.extend(waiting);
                 let store = Arc::clone(&self.store);
                 self.flying.push(Box::pin(async move {
                     land(&store, root, rows, None, sum).await.map(|landed| (root, sum, landed))
@@ -157,7 +164,7 @@ impl<R: Read> Importer<'_, R> {
                 return self.land_until(TREES_AT_ONCE - 1).await;
             }
             Way::Aside(aside) => match aside.put(rows).await {
-                Ok(()) => land(&self.store, root, Vec::new(), Some(aside.id), sum).await?,
+                Ok(()) => land(&self.store, root, waiting, Some(aside.id), sum).await?,
                 Err(error) => Landed::Failed(not_aside(root, error)?),
             },
             Way::There => {
@@ -196,7 +203,28 @@ impl<R: Read> Importer<'_, R> {
 
 impl Coming {
     fn new(root: JobId) -> Self {
-        Self { root, rows: Vec::new(), bytes: 0, way: Way::Whole }
+        let (rows, waiting) = (Vec::new(), Vec::new());
+        Self { root, rows, bytes: 0, waiting, way: Way::Whole }
+    }
+
+    fn add(&mut self, row: Row, bytes: usize) {
+        match &row {
+            Row::FollowUp { row: follow_up, .. } if follow_up.place().is_some() => {
+                if matches!(self.way, Way::There | Way::Failed(_)) {
+                    return;
+                }
+                if self.waiting.len() >= WAITING_AT_MOST {
+                    let most = "more checks and deliveries that wait than a tree may bring along";
+                    self.way = Way::Failed(format!("it has {most}: {WAITING_AT_MOST}"));
+                } else {
+                    self.waiting.push(row);
+                }
+            }
+            _ => {
+                self.rows.push(row);
+                self.bytes += bytes;
+            }
+        }
     }
 
     fn is_full(&self) -> bool {

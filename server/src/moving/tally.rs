@@ -19,25 +19,34 @@ pub struct Counts {
     pub attachments: u64,
     /// Names of repeatable appends.
     pub repeats: u64,
+    /// Follow-ups: actions, checks, deliveries, and what is to be watched of each job with some.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub follow_ups: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Counts {
     /// Rows in all: a job has two.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        let Self { jobs, changes, log_lines, attachments, repeats } = self;
-        2 * jobs + changes + log_lines + attachments + repeats
+        let Self { jobs, changes, log_lines, attachments, repeats, follow_ups } = self;
+        2 * jobs + changes + log_lines + attachments + repeats + follow_ups
     }
 }
 
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
-        let Self { jobs, changes, log_lines, attachments, repeats } = other;
+        let Self { jobs, changes, log_lines, attachments, repeats, follow_ups } = other;
         self.jobs += jobs;
         self.changes += changes;
         self.log_lines += log_lines;
         self.attachments += attachments;
         self.repeats += repeats;
+        self.follow_ups += follow_ups;
     }
 }
 
@@ -60,13 +69,15 @@ pub(super) struct Tally {
 impl Tally {
     /// Counts a record, and answers its line.
     pub fn add(&mut self, record: &Record) -> &[u8] {
-        let Counts { jobs, changes, log_lines, attachments, repeats } = &mut self.counts;
+        let Counts { jobs, changes, log_lines, attachments, repeats, follow_ups } =
+            &mut self.counts;
         match record {
             Record::Job(_) => *jobs += 1,
             Record::Change(_) => *changes += 1,
             Record::LogLine(_) => *log_lines += 1,
             Record::Attachment(_) => *attachments += 1,
             Record::Repeat(_) => *repeats += 1,
+            Record::FollowUp(_) => *follow_ups += 1,
             _ => {}
         }
         record.write(&mut self.line);
