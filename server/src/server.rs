@@ -141,7 +141,7 @@ fn follow_ups(
         poster: Poster::new(callbacks, guard)?,
         mailer: Mailer::new(&config.smtp)?,
         schedule: Schedule::new(callbacks),
-        hosts: Hosts::new(callbacks.at_once_per_host, 0),
+        hosts: Hosts::new(callbacks.at_once_per_host),
         metrics: FollowUpMetrics::default(),
     })
 }

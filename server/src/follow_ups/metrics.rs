@@ -33,7 +33,7 @@ struct LateLabels {
 }
 
 /// Something that is being done, until it is dropped.
-pub(super) struct UnderWay(Gauge);
+pub(crate) struct UnderWay(Gauge);
 
 impl Default for FollowUpMetrics {
     fn default() -> Self {

@@ -1,11 +1,10 @@
 //! Sends one delivery to one receiver, and says what came of it. What is sent, when, and by whom
 //! is somebody else's part.
 //!
-//! Reading order: an [`Notice`] becomes the body of a request or an e-mail; [`Guard`] says where a
+//! Reading order: a [`Notice`] becomes the body of a request or an e-mail; [`Guard`] says where a
 //! request may go, [`Poster`] sends it and [`Mailer`] sends the e-mail; both answer with an
 //! [`Outcome`]. [`Schedule`] says when to try again, [`Hosts`] how many tries go to one host at
 //! once.
-
 
 mod error;
 mod guard;
@@ -19,13 +18,12 @@ mod schedule;
 mod sign;
 mod trust;
 
-pub use notice::{Finding, Found, JobName, Notice, NoticeKind};
 pub use error::OutboxError;
-pub use guard::{Forbidden, Guard, InvalidRule, Rule};
+pub use guard::{Forbidden, Guard, Rule};
 pub use hosts::{Hosts, Turn};
 pub use mail::Mailer;
+pub use notice::{Finding, Found, JobName, Notice, NoticeKind};
 pub use outcome::{Answer, Outcome};
 pub use post::{Poster, host_of};
 pub use resolve::{Resolver, SystemResolver};
 pub use schedule::Schedule;
-pub use sign::{SignError, signed_headers};

@@ -27,12 +27,6 @@ impl Schedule {
         let unit = if unit.is_finite() { unit.clamp(0.0, 1.0) } else { 0.0 };
         Some(pause.mul_f64(1.0 + self.jitter * unit))
     }
-
-    /// How many tries there are.
-    #[must_use]
-    pub fn tries(&self) -> usize {
-        self.pauses.len()
-    }
 }
 
 #[cfg(test)]
@@ -52,7 +46,6 @@ mod tests {
         let pauses: Vec<_> = (0..).map_while(|made| schedule.next(made, 0.0)).collect();
         let seconds: Vec<_> = pauses.iter().map(Duration::as_secs).collect();
         assert_eq!(seconds, [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 36_000]);
-        assert_eq!(schedule.tries(), 8);
         let hours = pauses.iter().sum::<Duration>().as_secs() as f64 / 3_600.0;
         assert!((27.0..29.0).contains(&hours), "{hours}");
         assert_eq!(schedule.next(8, 0.5), None);

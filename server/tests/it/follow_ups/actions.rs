@@ -50,7 +50,8 @@ async fn a_receiver_is_told_what_happened_and_signed_for() {
 
 async fn nothing_secret_is_shown(harness: &Harness) {
     for path in ["", "/actions", "/checks", "/deliveries"] {
-        let text = harness.get(&format!("/api/v1/jobs/1{path}")).await.text();
+        let reply = harness.get(&format!("/api/v1/jobs/1{path}")).await;
+        let text = reply.text();
         assert!(!text.contains("geheim") && !text.contains("MfKQ"), "{path}: {text}");
     }
 }

@@ -1,7 +1,6 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::Arc,
     time::Duration,
 };
 
