@@ -92,9 +92,6 @@ problems! {
     AttachmentNotFound 404 "attachment_not_found" never,
         "The job has no attachment with this key.",
         "List the job's attachments for the keys there are.";
-    ActionNotFound 404 "action_not_found" never,
-        "The job has no action with this number.",
-        "List the job's actions for the numbers there are.";
     CheckNotFound 404 "check_not_found" never,
         "The job has no check with this number.",
         "List the job's checks for the numbers there are.";
@@ -116,10 +113,10 @@ problems! {
     RepeatConflict 409 "repeat_conflict" never,
         "The same change id or append id was sent before with other content.",
         "Use a new id for each change or append.";
-    CheckIsOver 409 "check_is_over" never,
+    CheckIsOver 422 "check_is_over" never,
         "The check has been made.",
         "Look at the job's checks for what it found.";
-    DeliveryIsOver 409 "delivery_is_over" never,
+    DeliveryIsOver 422 "delivery_is_over" never,
         "The delivery was received.",
         "There is nothing to cancel; replay it to have it sent again.";
     CommitConflict 409 "commit_conflict" never,
