@@ -307,7 +307,9 @@ impl Committer {
     fn land(&mut self, landed: Option<Landed>, rest: BoxStream<'static, Landed>) {
         let Some(Landed { flight, failed, seconds, took }) = landed else { return };
         self.flights.push(rest.into_future());
-        self.metrics.commit_seconds.observe(seconds);
+        if !flight.trees.is_empty() {
+            self.metrics.commit_seconds.observe(seconds);
+        }
         let (mut again, mut again_in) = (Vec::new(), HashSet::new());
         let mut answered: HashMap<JobId, usize> = HashMap::new();
         for Applied { mut submitted, root, outcome, became } in flight.applied {

@@ -42,7 +42,7 @@ impl Metrics {
         registry.register("queue_operations", help, self.waiting.clone());
         let help = "Operations in one group commit";
         registry.register("group_operations", help, self.group_operations.clone());
-        let help = "Time of one group commit in the store";
+        let help = "Time of one commit in the store, of a group or of one tree";
         let seconds = self.commit_seconds.clone();
         registry.register_with_unit("commit", help, Unit::Seconds, seconds);
     }

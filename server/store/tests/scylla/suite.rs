@@ -29,10 +29,10 @@ mod with_short_tails_and_no_memory {
         super::short;
         commits_and_lists: 0;
         history_and_verdicts: 1;
-        #[ignore = "takes minutes, and what it does is done by the others as well"]
+        #[ignore = "takes minutes; the same part with defaults always runs"]
         stages: 2;
         random_work: 3;
-        #[ignore = "takes minutes, and what it does is done by the others as well"]
+        #[ignore = "takes minutes; the same part with defaults always runs"]
         readers_and_bulk: 4;
     }
 }
