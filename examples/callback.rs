@@ -68,7 +68,10 @@ async fn main() -> Result<()> {
     let told = tells.recv().await.context("somebody is told")?;
     let data = &told["data"];
     println!("{} is {}: {}", data["job"]["name"], data["state"], data["message"]);
-    assert_eq!((data["state"].as_str(), data["message"].as_str()), (Some("Faulted"), Some("disk full")));
+    assert_eq!(
+        (data["state"].as_str(), data["message"].as_str()),
+        (Some("Faulted"), Some("disk full"))
+    );
     service.stop().await;
     receiving.stop(true).await;
     serving.await??;

@@ -10,6 +10,7 @@ mod payload;
 mod secret;
 mod target;
 mod url;
+mod ways;
 
 pub use email::EmailAction;
 pub use fingerprint::put_callbacks;
@@ -17,6 +18,7 @@ pub use http::{HttpAction, HttpView, Proxy, ProxyView};
 pub use payload::Payload;
 pub use secret::Secret;
 pub use target::{Target, TargetView};
+pub use ways::{Lane, Ways};
 
 use serde::{Deserialize, Serialize};
 

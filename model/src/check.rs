@@ -1,12 +1,12 @@
 //! What a job's creator wants looked at when the time comes.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    FieldError, StateSet, Target, TargetView, Timestamp,
-    action::check_states,
-    definition::check_text,
-    limits,
+    FieldError, StateSet, Target, TargetView, Timestamp, action::check_states,
+    definition::check_text, limits,
 };
 
 /// A look at a job when the time comes, and whom to tell what was seen.
@@ -50,6 +50,17 @@ pub enum CheckKind {
         /// For how long nothing may change; 1,000 to 2,592,000,000.
         quiet_ms: u64,
     },
+}
+
+impl CheckKind {
+    /// When to look first, if it is asked for now.
+    #[must_use]
+    pub fn first(&self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::State { at, .. } | Self::Subtree { at, .. } => (*at).max(now),
+            Self::Silence { quiet_ms } => now.after(Duration::from_millis(*quiet_ms)),
+        }
+    }
 }
 
 /// The kinds of checks by name.

@@ -77,6 +77,8 @@ pub struct Event {
     pub children: Children,
     /// Descendants by visible state.
     pub subtree: Subtree,
+    /// When something last happened at the job or below it, if a check found silence.
+    pub quiet_since: Option<Timestamp>,
 }
 
 /// One try to deliver.

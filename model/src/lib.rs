@@ -33,17 +33,17 @@ pub mod commit;
 pub mod testing;
 
 pub use action::{
-    Action, ActionView, EmailAction, HttpAction, HttpView, Payload, Proxy, ProxyView, Secret,
-    Target, TargetView, put_callbacks,
+    Action, ActionView, EmailAction, HttpAction, HttpView, Lane, Payload, Proxy, ProxyView, Secret,
+    Target, TargetView, Ways, put_callbacks,
 };
 pub use change::{Change, NewChange, Repeat, Updated};
 pub use check::{CheckKind, CheckView, NewCheck};
+pub use definition::{Definition, FieldError, Fingerprint};
 pub use delivery::{
     Added, Attempt, Channel, CheckStatus, Delivery, DeliveryId, DeliveryStatus, Event,
     InvalidDeliveryId, JobAction, JobCheck, Progress, ReplayFailed, Replayed, Tested,
     TestedChannel, Trigger,
 };
-pub use definition::{Definition, FieldError, Fingerprint};
 pub use id::{InvalidId, JobId};
 pub use job::{Created, Job, Mark, NewJob, Statistics};
 pub use numbers::{Children, Subtree};

@@ -44,11 +44,7 @@ struct RouteLabels {
 }
 
 impl Metrics {
-    pub fn new(
-        engine: &Engine,
-        store: Arc<dyn Store>,
-        follow_ups: &FollowUpMetrics,
-    ) -> Arc<Self> {
+    pub fn new(engine: &Engine, store: Arc<dyn Store>, follow_ups: &FollowUpMetrics) -> Arc<Self> {
         let mut registry = Registry::default();
         let requests = Family::default();
         let seconds: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(latencies);

@@ -13,7 +13,7 @@ use crate::{
     follow_ups::{FollowUpMetrics, Parts, Rounds},
     http::{self, App, Gate, RequestIds},
     metrics::{Metrics, RouteMetrics},
-    outbox::{Guard, Hosts, Mailer, OutboxError, Poster, Schedule},
+    outbox::{Guard, Lanes, Mailer, OutboxError, Poster, Schedule},
     sweep::Sweep,
 };
 
@@ -71,7 +71,8 @@ impl Server {
         let (stopping, stops) = watch::channel(false);
         let sweep = Sweep::new(Arc::clone(&store), &config.commits);
         let sweep = sweep.run(stops.clone());
-        let rounds = Rounds::new(Arc::clone(&follow_ups), config.callbacks.at_once);
+        let grace = Duration::from_millis(config.server.shutdown_grace_ms);
+        let rounds = Rounds::new(Arc::clone(&follow_ups), grace);
         let following = rounds.run(stops.clone());
         let app = web::Data::new(App {
             engine: engine.clone(),
@@ -132,16 +133,18 @@ fn follow_ups(
     store: &Arc<dyn Store>,
 ) -> Result<Parts, OutboxError> {
     let callbacks = &config.callbacks;
-    let guard = Guard::from_config(callbacks, vec![own]).map_err(|error| {
-        OutboxError::BadValue { key: "callbacks.allow or callbacks.deny", reason: error.to_string() }
-    })?;
+    let guard =
+        Guard::from_config(callbacks, vec![own]).map_err(|error| OutboxError::BadValue {
+            key: "callbacks.allow or callbacks.deny",
+            reason: error.to_string(),
+        })?;
     Ok(Parts {
         store: Arc::clone(store),
         engine: engine.clone(),
         poster: Poster::new(callbacks, guard)?,
         mailer: Mailer::new(&config.smtp)?,
         schedule: Schedule::new(callbacks),
-        hosts: Hosts::new(callbacks.at_once_per_host),
+        lanes: Lanes::new(callbacks.at_once_per_host, callbacks.at_once),
         metrics: FollowUpMetrics::default(),
     })
 }

@@ -143,7 +143,8 @@ impl HttpAction {
         }
         let mut seen = Vec::new();
         for (name, value) in &self.headers {
-            let token = |char: char| char.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(char);
+            let token =
+                |char: char| char.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(char);
             if name.is_empty() || !name.chars().all(token) {
                 return refused(format!("has {name:?}, which is not the name of a header"));
             }

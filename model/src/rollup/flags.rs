@@ -38,10 +38,9 @@ impl<'de> Deserialize<'de> for Flags {
             bits if bits > (EVER_FAULTED | FOLLOWED) => {
                 Err(serde::de::Error::custom(format!("unknown flags {bits:#b}")))
             }
-            bits => Ok(Self {
-                ever_faulted: bits & EVER_FAULTED != 0,
-                followed: bits & FOLLOWED != 0,
-            }),
+            bits => {
+                Ok(Self { ever_faulted: bits & EVER_FAULTED != 0, followed: bits & FOLLOWED != 0 })
+            }
         }
     }
 }

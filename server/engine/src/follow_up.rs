@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use jobtracker_model::{
-    Action, Attempt, DeliveryId, JobId, NewCheck, Progress, Timestamp, limits,
-};
+use jobtracker_model::{Action, Attempt, DeliveryId, JobId, NewCheck, Progress, Timestamp, limits};
 use jobtracker_store::FollowUpKey;
 
 use crate::{
@@ -19,9 +17,18 @@ pub(crate) enum FollowUpChange {
     AddCheck(Arc<NewCheck>),
     CancelCheck(u32),
     /// Make a check that was due; of an expression, the caller says whether it holds.
-    MakeCheck { number: u32, due: Timestamp, holds: Option<bool> },
+    MakeCheck {
+        number: u32,
+        due: Timestamp,
+        holds: Option<bool>,
+    },
     /// Note a try to deliver that was made after so many others.
-    Settle { number: u32, attempts: u32, attempt: Attempt, progress: Progress },
+    Settle {
+        number: u32,
+        attempts: u32,
+        attempt: Attempt,
+        progress: Progress,
+    },
     Replay(u32),
     CancelDelivery(u32),
 }
@@ -30,9 +37,7 @@ impl FollowUpChange {
     /// What has to be known besides what is watched.
     pub fn wanted(&self) -> Vec<FollowUpKey> {
         match self {
-            Self::AddAction(_) => {
-                (0..limits::ACTIONS as u32).map(FollowUpKey::Action).collect()
-            }
+            Self::AddAction(_) => (0..limits::ACTIONS as u32).map(FollowUpKey::Action).collect(),
             Self::AddCheck(_) => (0..limits::CHECKS_EVER as u32).map(FollowUpKey::Check).collect(),
             Self::CancelCheck(number) | Self::MakeCheck { number, .. } => {
                 vec![FollowUpKey::Check(*number)]

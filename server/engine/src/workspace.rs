@@ -10,8 +10,7 @@ use std::{
 };
 
 use jobtracker_model::{
-    Change, Definition, JobId, LogLine, Repeat, State, Timestamp, commit::CommitId,
-    rollup::Status,
+    Change, Definition, JobId, LogLine, Repeat, State, Timestamp, commit::CommitId, rollup::Status,
 };
 use jobtracker_store::{
     Agenda, FollowUp, FollowUpKey, Loaded, Node, Origin, RepeatRow, Row, StageId, TreeCommit,

@@ -5,24 +5,32 @@ use jobtracker_model::{CheckKind, JobId, Timestamp};
 use jobtracker_store::CheckRow;
 
 use super::rounds::Parts;
-use crate::expression::Expression;
+use crate::{clock, expression::Expression};
 
-/// Makes a check that is due at that time.
-pub(super) async fn make(
+/// Makes a check that was due at that time.
+pub(super) async fn make(parts: &Parts, id: JobId, number: u32, row: &CheckRow, due: Timestamp) {
+    let _under_way = parts.metrics.enter();
+    parts.metrics.began("check", due, clock::now());
+    match try_to(parts, id, number, row, due).await {
+        Ok(true) => parts.metrics.checked(),
+        // It has been made, or cancelled.
+        Ok(false) => {}
+        Err(error) => tracing::warn!(job = %id, number, %error, "a check is not made now"),
+    }
+}
+
+async fn try_to(
     parts: &Parts,
     id: JobId,
     number: u32,
     row: &CheckRow,
     due: Timestamp,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let holds = match &row.check.kind {
         CheckKind::Subtree { expression, .. } => Some(holds(parts, id, expression.clone()).await?),
         CheckKind::State { .. } | CheckKind::Silence { .. } => None,
     };
-    if parts.engine.make_check(id, number, due, holds).await? {
-        parts.metrics.checked();
-    }
-    Ok(())
+    parts.engine.make_check(id, number, due, holds).await
 }
 
 /// Whether an expression is true of a job. One that cannot be understood is not.

@@ -3,45 +3,90 @@
 use std::time::Duration;
 
 use jobtracker_engine::{Engine, Error};
-use jobtracker_model::{Attempt, Channel, DeliveryId, Progress, Timestamp};
-use jobtracker_store::DeliveryRow;
+use jobtracker_model::{Attempt, Channel, DeliveryId, Progress, Timestamp, Trigger};
+use jobtracker_store::{Agenda, DeliveryRow, FollowUp, FollowUpKey, Wanted};
+use tokio::{sync::watch, time::sleep};
 
-use super::{notice::Letter, rounds::Parts};
+use super::{
+    notice::{Letter, letter, source_of},
+    rounds::Parts,
+};
 use crate::{
     clock,
-    outbox::{Answer, Outcome},
+    outbox::{Answer, InLine, Outcome},
 };
 
 /// How often it is tried to note what came of a try.
 const TRIES: u32 = 5;
 /// The pause before it is tried again, at first; it doubles.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How long nothing is sent again after it could not be noted what came of it: a store that takes
+/// no writes must not become a stream of requests to the receiver.
+const HELD: Duration = Duration::from_secs(60);
 
-/// Tries to deliver, and notes what came of it.
+/// Tries to deliver what was due at that time, when it is its turn, and notes what came of it.
 pub(super) async fn deliver(
     parts: &Parts,
     id: DeliveryId,
-    row: &DeliveryRow,
-    letter: Option<Letter>,
+    trigger: Trigger,
+    due: Timestamp,
+    (in_line, stopping): (InLine, &mut watch::Receiver<bool>),
 ) {
+    let turn = tokio::select! {
+        turn = in_line.turn() => turn,
+        _ = stopping.wait_for(|stopping| *stopping) => return,
+    };
+    let (row, letter) = match load(parts, id, trigger, due).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::warn!(delivery = %id, %error, "a delivery cannot be read now");
+            return;
+        }
+    };
+    let _under_way = parts.metrics.enter();
+    parts.metrics.began("delivery", due, clock::now());
     let outcome = match letter {
         Some(letter) => send(parts, row.channel, &letter).await,
         None => refused("what it belongs to is not there"),
     };
+    // The next one need not wait until this one is noted.
+    drop(turn);
+    drop(in_line);
     let now = clock::now();
     let made = row.attempts - row.earlier + 1;
     let progress = progress(parts, made, &outcome, now);
-    let name = match progress {
-        Progress::Delivered(_) => "delivered",
-        Progress::Failed(_) => "failed",
-        _ => "waits",
-    };
-    parts.metrics.tried(row.channel, name);
+    parts.metrics.tried(row.channel, progress);
     let attempt = attempt(outcome, now);
     if let Err(error) = note(&parts.engine, id, row.attempts, (attempt, progress)).await {
         // It is due as before: the receiver may get it once more, under the same id.
         tracing::warn!(delivery = %id, %error, "what came of a delivery is not noted");
+        tokio::select! {
+            () = sleep(HELD) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
     }
+}
+
+/// The delivery as it is now and what is to be sent, unless it is not due at that time any more:
+/// what came of an earlier try may have been noted after the list was read.
+async fn load(
+    parts: &Parts,
+    id: DeliveryId,
+    trigger: Trigger,
+    due: Timestamp,
+) -> Result<Option<(DeliveryRow, Option<Letter>)>, jobtracker_store::Error> {
+    let key = (id.job, FollowUpKey::Delivery(id.number));
+    let mut wanted = Wanted::default();
+    wanted.paths.insert(id.job);
+    wanted.definitions.insert(id.job);
+    wanted.follow_ups.extend([key, (id.job, source_of(trigger))]);
+    let loaded = parts.store.load(wanted).await?;
+    let is_due = |row: &&FollowUp| row.place() == Some((Agenda::Due, due));
+    Ok(match loaded.follow_ups.get(&key).filter(is_due) {
+        Some(FollowUp::Delivery(row)) => Some((row.clone(), letter(id, row, &loaded))),
+        _ => None,
+    })
 }
 
 /// Sends a letter in one way, once.
@@ -72,14 +117,9 @@ fn progress(parts: &Parts, made: u32, outcome: &Outcome, now: Timestamp) -> Prog
         Outcome::Failed { .. } | Outcome::Forbidden { .. } => None,
     };
     match parts.schedule.next(made, rand::random()) {
-        Some(pause) => Progress::Waiting(later(now, pause.max(asked.unwrap_or_default()))),
+        Some(pause) => Progress::Waiting(now.after(pause.max(asked.unwrap_or_default()))),
         None => Progress::Failed(now),
     }
-}
-
-fn later(now: Timestamp, pause: Duration) -> Timestamp {
-    let millis = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(now.millis().saturating_add(millis)).unwrap_or(Timestamp::MAX)
 }
 
 /// What came of a try, as it is shown.
@@ -109,7 +149,7 @@ async fn note(
     for _ in 1..TRIES {
         match engine.settle_delivery(id, attempts, attempt.clone(), progress).await {
             Err(error) if error.code().is_transient() => {
-                tokio::time::sleep(pause).await;
+                sleep(pause).await;
                 pause *= 2;
             }
             done => return done.map(|_| ()),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use jobtracker_model::{Channel, Timestamp};
+use jobtracker_model::{Channel, Progress, Timestamp};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{
@@ -15,6 +15,7 @@ use prometheus_client::{
 /// Numbers about what is told and checked.
 #[derive(Debug, Clone)]
 pub(crate) struct FollowUpMetrics {
+    waiting: Family<PartLabels, Gauge>,
     under_way: Gauge,
     tries: Family<TryLabels, Counter>,
     checks: Counter,
@@ -32,12 +33,18 @@ struct LateLabels {
     what: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PartLabels {
+    part: u32,
+}
+
 /// Something that is being done, until it is dropped.
 pub(crate) struct UnderWay(Gauge);
 
 impl Default for FollowUpMetrics {
     fn default() -> Self {
         Self {
+            waiting: Family::default(),
             under_way: Gauge::default(),
             tries: Family::default(),
             checks: Counter::default(),
@@ -50,7 +57,10 @@ impl FollowUpMetrics {
     /// Adds the numbers to a registry.
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("jobtracker_follow_ups");
-        let help = "Deliveries and checks that are due and being done";
+        let help = "Deliveries and checks that are due and not done, by the part of the list that this \
+                    server reads";
+        registry.register("waiting", help, self.waiting.clone());
+        let help = "Deliveries and checks that are being done";
         registry.register("under_way", help, self.under_way.clone());
         let help = "Tries to deliver by what came of them; those that wait will be tried again";
         registry.register("tries", help, self.tries.clone());
@@ -64,10 +74,20 @@ impl FollowUpMetrics {
         UnderWay(self.under_way.clone())
     }
 
-    pub fn tried(&self, channel: Channel, outcome: &'static str) {
+    /// So much of a part is due and not done.
+    pub fn waiting(&self, part: u32, count: usize) {
+        self.waiting.get_or_create(&PartLabels { part }).set(count as i64);
+    }
+
+    pub fn tried(&self, channel: Channel, progress: Progress) {
         let channel = match channel {
             Channel::Http => "http",
             Channel::Email => "email",
+        };
+        let outcome = match progress {
+            Progress::Delivered(_) => "delivered",
+            Progress::Failed(_) => "failed",
+            Progress::Waiting(_) | Progress::Cancelled(_) => "waits",
         };
         self.tries.get_or_create(&TryLabels { channel, outcome }).inc();
     }

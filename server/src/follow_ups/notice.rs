@@ -1,7 +1,5 @@
 //! What a receiver is told, made of what is kept of it.
 
-use std::collections::HashMap;
-
 use jobtracker_model::{Action, DeliveryId, EmailAction, HttpAction, JobId, Target, Trigger};
 use jobtracker_store::{CheckRow, DeliveryRow, FollowUp, FollowUpKey, Loaded};
 
@@ -26,7 +24,7 @@ pub(super) fn source_of(trigger: Trigger) -> FollowUpKey {
 pub(super) fn letter(id: DeliveryId, row: &DeliveryRow, loaded: &Loaded) -> Option<Letter> {
     let definition = loaded.definitions.get(&id.job)?;
     let root = loaded.nodes.get(&id.job)?.origin.root;
-    let source = of(&loaded.follow_ups, id.job, source_of(row.trigger))?;
+    let source = loaded.follow_ups.get(&(id.job, source_of(row.trigger)))?;
     let (target, kind) = match (source, row.trigger) {
         (FollowUp::Action(action), _) => {
             let Action { target, .. } = &**action;
@@ -55,15 +53,7 @@ pub(super) fn letter(id: DeliveryId, row: &DeliveryRow, loaded: &Loaded) -> Opti
     Some(Letter { notice, http, email })
 }
 
-fn of(
-    follow_ups: &HashMap<(JobId, FollowUpKey), FollowUp>,
-    id: JobId,
-    key: FollowUpKey,
-) -> Option<&FollowUp> {
-    follow_ups.get(&(id, key))
-}
-
 fn finding(check: &CheckRow, row: &DeliveryRow, met: bool) -> Finding {
-    let found = Found { state: row.event.state, last_change: None };
+    let found = Found { state: row.event.state, last_change: row.event.quiet_since };
     Finding { expected: check.check.kind.clone(), met, found }
 }

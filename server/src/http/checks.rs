@@ -1,7 +1,5 @@
 use actix_web::{HttpResponse, http::StatusCode};
-use jobtracker_model::{
-    Added, CheckKind, CheckStatus, JobCheck, JobId, NewCheck, NewJob, Page,
-};
+use jobtracker_model::{Added, CheckKind, CheckStatus, JobCheck, JobId, NewCheck, NewJob, Page};
 use jobtracker_store::{CheckProgress, CheckRow, FollowUp, FollowUpKey, FollowUpsQuery};
 
 use super::{

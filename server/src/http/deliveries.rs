@@ -174,6 +174,15 @@ fn shown(job: JobId, key: FollowUpKey, row: FollowUp) -> Option<Delivery> {
     let id = DeliveryId { job, number }.to_string();
     let last_attempt = last;
     Some(Delivery {
-        id, job, trigger, channel, event, status, next_try, end_time, attempts, last_attempt,
+        id,
+        job,
+        trigger,
+        channel,
+        event,
+        status,
+        next_try,
+        end_time,
+        attempts,
+        last_attempt,
     })
 }

@@ -3,12 +3,12 @@
 //!
 //! Reading order: a [`Notice`] becomes the body of a request or an e-mail; [`Guard`] says where a
 //! request may go, [`Poster`] sends it and [`Mailer`] sends the e-mail; both answer with an
-//! [`Outcome`]. [`Schedule`] says when to try again, [`Hosts`] how many tries go to one host at
+//! [`Outcome`]. [`Schedule`] says when to try again, [`Lanes`] how many tries go to one host at
 //! once.
 
 mod error;
 mod guard;
-mod hosts;
+mod lanes;
 mod mail;
 mod notice;
 mod outcome;
@@ -20,10 +20,10 @@ mod trust;
 
 pub use error::OutboxError;
 pub use guard::{Forbidden, Guard, Rule};
-pub use hosts::{Hosts, Turn};
+pub use lanes::{InLine, Lanes, Turn};
 pub use mail::Mailer;
 pub use notice::{Finding, Found, JobName, Notice, NoticeKind};
 pub use outcome::{Answer, Outcome};
-pub use post::{Poster, host_of};
+pub use post::Poster;
 pub use resolve::{Resolver, SystemResolver};
 pub use schedule::Schedule;

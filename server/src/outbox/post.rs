@@ -190,13 +190,6 @@ impl Poster {
     }
 }
 
-/// The receiver's host and port: that which a limit per host is about.
-#[must_use]
-pub fn host_of(action: &HttpAction) -> Option<String> {
-    let url = Url::parse(&action.url).ok()?;
-    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
-}
-
 /// What the job's creator asked for, and over it what the service says itself.
 fn headers(
     id: &str,

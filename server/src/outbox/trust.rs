@@ -22,7 +22,7 @@ pub(super) fn client_config(ca_file: &Path) -> Result<ClientConfig, OutboxError>
         let bad = |reason: String| OutboxError::Certificates { file: ca_file.into(), reason };
         let certificates = CertificateDer::pem_file_iter(ca_file);
         let certificates = certificates
-            .and_then(|all| all.collect::<Result<Vec<_>, _>>())
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|error| bad(format!("cannot be read: {error}")))?;
         if certificates.is_empty() {
             return Err(bad("has no certificate in PEM".into()));

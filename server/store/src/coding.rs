@@ -87,7 +87,7 @@ pub mod tests {
 
     use jobtracker_model::{
         Action, Attempt, Change, Channel, CheckKind, Children, Definition, EmailAction, Event,
-        Fingerprint, HttpAction, JobId, Mark, NewCheck, Payload, Progress, State, StateSet,
+        Fingerprint, HttpAction, JobId, Lane, Mark, NewCheck, Payload, Progress, State, StateSet,
         Subtree, Target, Trigger,
         commit::{BlockedChange, CommitOutcome, Refusal, TreeVerdict},
         rollup::{Flags, Status},
@@ -195,15 +195,14 @@ pub mod tests {
 
     #[test]
     fn what_is_watched_is_pinned() {
-        let states = StateSet::from_iter([State::Faulted]);
         let watch = Watch {
-            actions: vec![Watched { states, http: true, email: false }],
+            actions: vec![Watched::from(&Action::new([State::Faulted], EmailAction::to("a@b")))],
             checks: 2,
             silences: 1,
             deliveries: 300,
             active: Some(time(3)),
         };
-        pinned(&FollowUp::Watch(watch), "0100010401000201ac020106");
+        pinned(&FollowUp::Watch(watch), "0100010400010201ac020106");
         pinned(&FollowUpKey::Delivery(300), "0103ac02");
     }
 
@@ -265,11 +264,17 @@ pub mod tests {
             source: JobId::new(300).unwrap(),
             children: Children { pending: 1, successful: 2, failed: 3 },
             subtree: Subtree { total: 7, ..Subtree::default() },
+            quiet_since: Some(time(2)),
         };
         let last = Attempt { time: time(4), status: Some(500), response: "r".into() };
-        let (attempts, earlier, last) = (5, 6, Some(last));
-        let row = DeliveryRow { trigger, channel, event, progress, attempts, earlier, last };
-        FollowUp::Delivery(row)
+        let row = DeliveryRow::new(trigger, (channel, Lane::EMAIL), event);
+        FollowUp::Delivery(DeliveryRow {
+            progress,
+            attempts: 5,
+            earlier: 6,
+            last: Some(last),
+            ..row
+        })
     }
 
     #[test]
@@ -282,10 +287,10 @@ pub mod tests {
         ];
         pinned(
             &rows.to_vec(),
-            "010403000100060601016dac0201020307000000000000d8040506010801f403017203010201\
-             060601016dac02010203070000000000010e0506010801f403017203020300060601016dac02\
-             010203070000000000020e0506010801f40301720300ac0200060601016dac02010203070000\
-             000000030e0506010801f4030172",
+            "01040300010000060601016dac02010203070000000000010400d8040506010801f403017203\
+             01020100060601016dac020102030700000000000104010e0506010801f40301720302030000\
+             060601016dac020102030700000000000104020e0506010801f40301720300ac020000060601\
+             016dac020102030700000000000104030e0506010801f4030172",
         );
     }
 }

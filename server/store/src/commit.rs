@@ -1,8 +1,7 @@
 use std::sync::Arc;
 
 use jobtracker_model::{
-    Change, Definition, JobId, LogLine, Repeat, State, Timestamp, commit::CommitId,
-    rollup::Status,
+    Change, Definition, JobId, LogLine, Repeat, State, Timestamp, commit::CommitId, rollup::Status,
 };
 use serde::{Deserialize, Serialize};
 

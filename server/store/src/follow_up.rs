@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use jobtracker_model::{
-    Action, Attempt, Channel, Event, JobId, NewCheck, Progress, State, StateSet, Timestamp, Trigger,
+    Action, Attempt, Channel, Event, JobId, Lane, NewCheck, Progress, State, StateSet, Timestamp,
+    Trigger, Ways,
 };
 use serde::{Deserialize, Serialize};
 
 /// The name of a follow-up among those of its job. The order is that of the lists.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum FollowUpKey {
     /// What has to be known of the others when the job changes; there is one.
     Watch,
@@ -82,10 +81,14 @@ pub struct Watch {
 pub struct Watched {
     /// The states that it names.
     pub states: StateSet,
-    /// Whether it has an HTTP request.
-    pub http: bool,
-    /// Whether it has an e-mail.
-    pub email: bool,
+    /// In which ways it is told.
+    pub ways: Ways,
+}
+
+impl From<&Action> for Watched {
+    fn from(Action { states, target }: &Action) -> Self {
+        Self { states: *states, ways: target.into() }
+    }
 }
 
 /// A check and what became of it.
@@ -126,6 +129,8 @@ pub struct DeliveryRow {
     pub trigger: Trigger,
     /// How it is sent.
     pub channel: Channel,
+    /// Where.
+    pub lane: Lane,
     /// What is told.
     pub event: Event,
     /// What became of it.
@@ -138,10 +143,26 @@ pub struct DeliveryRow {
     pub last: Option<Attempt>,
 }
 
+impl CheckRow {
+    /// A check that is asked for now.
+    #[must_use]
+    pub fn new(check: Arc<NewCheck>, now: Timestamp) -> Self {
+        let progress = CheckProgress::Waiting(check.kind.first(now));
+        Self { check, created: now, progress, told: 0 }
+    }
+}
+
+impl DeliveryRow {
+    /// A delivery that is due when what it tells of has happened.
+    #[must_use]
+    pub fn new(trigger: Trigger, (channel, lane): (Channel, Lane), event: Event) -> Self {
+        let progress = Progress::Waiting(event.time);
+        Self { trigger, channel, lane, event, progress, attempts: 0, earlier: 0, last: None }
+    }
+}
+
 /// A list by time in which a follow-up can be; it is in one at most.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Agenda {
     /// Something is to be done at that time.
     Due,
@@ -150,9 +171,7 @@ pub enum Agenda {
 }
 
 /// The place of a follow-up in a list by time.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AgendaKey {
     /// The time.
     pub time: Timestamp,

@@ -36,7 +36,7 @@ pub use follow_up::{
 };
 pub use load::{Loaded, Wanted};
 pub use query::{
-    AgendaQuery, After, BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery,
+    After, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery,
     FollowUpsQuery, Listed, LogQuery, PageLimit, RootsQuery, RowsQuery, VerdictsQuery,
 };
 pub use rows::{CommitRow, JobRow, Node, Origin, RepeatRow, RootKey, StageId, VerdictRow};

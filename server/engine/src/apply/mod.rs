@@ -63,7 +63,7 @@ fn cause(operation: &Operation, rules: Rules) -> Cause<'_> {
         Operation::Update { change, .. } => change.message.as_deref(),
         _ => None,
     };
-    Cause { source, time: rules.now, message }
+    Cause { source, time: rules.now, message, quiet_since: None }
 }
 
 /// Does what the operation says, without what follows from it.

@@ -7,14 +7,12 @@
 use std::sync::Arc;
 
 use jobtracker_model::{
-    Action, Channel, CheckKind, Children, Definition, Event, Fingerprint, JobId, NewCheck,
-    Progress, State, Subtree, Timestamp, Trigger,
+    Action, Channel, CheckKind, Children, Definition, Event, Fingerprint, JobId, Lane, NewCheck,
+    State, Subtree, Timestamp, Trigger,
     commit::{TREE_UPCOMING, TREE_UPCOMING_BYTES},
     rollup::Status,
 };
-use jobtracker_store::{
-    CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Row, Watch, Watched,
-};
+use jobtracker_store::{CheckRow, DeliveryRow, FollowUp, FollowUpKey, Row, Watch, Watched};
 
 use crate::{Error, Result};
 
@@ -55,17 +53,13 @@ impl Said {
         let silent = |check: &&NewCheck| matches!(check.kind, CheckKind::Silence { .. });
         let silences = self.checks.iter().filter(silent).count() as u32;
         Some(Watch {
-            actions: self.actions.iter().map(watched).collect(),
+            actions: self.actions.iter().map(Watched::from).collect(),
             checks: self.checks.len() as u32,
             silences,
             deliveries: 0,
             active: (silences > 0).then_some(received),
         })
     }
-}
-
-fn watched(Action { states, target }: &Action) -> Watched {
-    Watched { states: *states, http: target.http.is_some(), email: target.email.is_some() }
 }
 
 /// A follow-up of a new job.
@@ -89,7 +83,7 @@ struct Told {
     state: State,
     children: Children,
     subtree: Subtree,
-    deliveries: Vec<(Trigger, Channel)>,
+    deliveries: Vec<(Trigger, (Channel, Lane))>,
 }
 
 impl Upcoming {
@@ -113,10 +107,8 @@ impl Upcoming {
         }
         let named = (0..).zip(actions).filter(|(_, action)| action.states.contains(state));
         let deliveries: Vec<_> = named
-            .flat_map(|(number, Watched { http, email, .. })| {
-                let channels = [(http, Channel::Http), (email, Channel::Email)].into_iter();
-                let channels = channels.filter(|(has, _)| **has);
-                channels.map(move |(_, channel)| (Trigger::Action(number), channel))
+            .flat_map(|(number, action)| {
+                action.ways.each().map(move |way| (Trigger::Action(number), way))
             })
             .collect();
         if deliveries.is_empty() {
@@ -138,7 +130,11 @@ impl Upcoming {
     /// The rows, when the tree becomes visible at this moment.
     pub fn rows(&self, now: Timestamp) -> impl Iterator<Item = Row> {
         let checks = self.checks.iter().map(move |(id, number, check)| {
-            row(*id, FollowUpKey::Check(*number), FollowUp::Check(waiting(check, now)))
+            row(
+                *id,
+                FollowUpKey::Check(*number),
+                FollowUp::Check(CheckRow::new(Arc::clone(check), now)),
+            )
         });
         checks.chain(self.told.iter().flat_map(move |told| told.rows(now)))
     }
@@ -158,28 +154,14 @@ impl Upcoming {
 impl Told {
     fn rows(&self, now: Timestamp) -> impl Iterator<Item = Row> {
         let Self { id, state, children, subtree, ref deliveries } = *self;
-        (0..).zip(deliveries).map(move |(number, (trigger, channel))| {
+        (0..).zip(deliveries).map(move |(number, (trigger, way))| {
             // A commit brings many changes at once, so none of them is named as the cause.
             let message = None;
-            let event = Event { time: now, state, message, source: id, children, subtree };
-            let (trigger, channel, progress) = (*trigger, *channel, Progress::Waiting(now));
-            let (attempts, earlier, last) = (0, 0, None);
-            let delivery =
-                DeliveryRow { trigger, channel, event, progress, attempts, earlier, last };
+            let quiet_since = None;
+            let event =
+                Event { time: now, state, message, source: id, children, subtree, quiet_since };
+            let delivery = DeliveryRow::new(*trigger, *way, event);
             row(id, FollowUpKey::Delivery(number), FollowUp::Delivery(delivery))
         })
     }
-}
-
-/// A check that begins to wait now.
-fn waiting(check: &Arc<NewCheck>, now: Timestamp) -> CheckRow {
-    let due = match check.kind {
-        CheckKind::State { at, .. } | CheckKind::Subtree { at, .. } => at.max(now),
-        CheckKind::Silence { quiet_ms } => {
-            let due = now.millis().saturating_add_unsigned(quiet_ms);
-            Timestamp::from_millis(due).unwrap_or(Timestamp::MAX)
-        }
-    };
-    let (check, progress) = (Arc::clone(check), CheckProgress::Waiting(due));
-    CheckRow { check, created: now, progress, told: 0 }
 }

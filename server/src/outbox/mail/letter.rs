@@ -10,7 +10,7 @@ use lettre::{
     },
 };
 
-use super::super::{Notice, NoticeKind, Finding};
+use super::super::{Finding, Notice, NoticeKind};
 
 /// What both parts of an e-mail say. The HTML part is escaped by its template.
 struct Summary<'a> {

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jobtracker_model::{
-    Action, Channel, CheckKind, Event, HttpAction, JobId, NewCheck, Progress, State, StateSet,
-    Timestamp, Trigger,
+    Action, Channel, CheckKind, Event, HttpAction, JobId, Lane, NewCheck, Progress, State,
+    StateSet, Timestamp, Trigger,
 };
 
 use super::forest::Forest;
@@ -58,10 +58,11 @@ impl Forest {
             source: id,
             children: self.job(id).status.children,
             subtree: self.job(id).status.subtree,
+            quiet_since: None,
         };
-        let (trigger, channel) = (Trigger::Action(number), Channel::Http);
-        let row =
-            DeliveryRow { trigger, channel, event, progress, attempts, earlier: 0, last: None };
+        let way = (Channel::Email, Lane::EMAIL);
+        let row = DeliveryRow::new(Trigger::Action(number), way, event);
+        let row = DeliveryRow { progress, attempts, ..row };
         self.follow(id, key, FollowUp::Delivery(row));
     }
 
@@ -117,9 +118,7 @@ fn watch(rows: &BTreeMap<FollowUpKey, FollowUp>) -> Watch {
     for row in rows.values() {
         match row {
             FollowUp::Action(action) => {
-                let Action { states, target } = &**action;
-                let (http, email) = (target.http.is_some(), target.email.is_some());
-                watch.actions.push(Watched { states: *states, http, email });
+                watch.actions.push(Watched::from(&**action));
             }
             FollowUp::Check(_) => watch.checks += 1,
             FollowUp::Delivery(_) => watch.deliveries += 1,

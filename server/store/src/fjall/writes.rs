@@ -133,8 +133,7 @@ impl<'a> Writes<'a> {
         before: Option<(Agenda, Timestamp)>,
         row: &FollowUp,
     ) -> Result<()> {
-        let place =
-            |(agenda, time)| follow_ups::place(agenda, AgendaKey { time, id, key });
+        let place = |(agenda, time)| follow_ups::place(agenda, AgendaKey { time, id, key });
         let (before, after) = (before.map(place), row.place().map(place));
         if let Some(before) = before.filter(|before| after.as_ref() != Some(before)) {
             self.remove(&self.tables.index, &before);

@@ -94,7 +94,7 @@ type Fences = HashMap<JobId, OnceCell<()>>;
 
 /// What is to be thought of a place.
 enum Seen {
-    Right(FollowUp),
+    Right(Box<FollowUp>),
     /// Its commit is perhaps under way.
     Early,
     /// It never will be right.
@@ -221,7 +221,7 @@ impl Agendas {
             }
         }
         match seen {
-            Seen::Right(row) => Ok(Some(row)),
+            Seen::Right(row) => Ok(Some(*row)),
             Seen::Early => Ok(None),
             Seen::Wrong => {
                 let list = listing::AGENDA[agenda as usize];
@@ -246,7 +246,7 @@ impl Agendas {
             }
         };
         Ok(match row {
-            Some(row) if row.place() == Some((agenda, time)) => Seen::Right(row),
+            Some(row) if row.place() == Some((agenda, time)) => Seen::Right(Box::new(row)),
             _ if version > writer.base => Seen::Wrong,
             _ => Seen::Early,
         })

@@ -7,9 +7,7 @@ use super::{
     load::subject,
     page::{Page, follow_up_bytes, try_visit},
 };
-use crate::{
-    AgendaKey, AgendaQuery, Error, FollowUp, FollowUpKey, FollowUpsQuery, Listed, Result,
-};
+use crate::{AgendaKey, AgendaQuery, Error, FollowUp, FollowUpKey, FollowUpsQuery, Listed, Result};
 
 /// Follow-ups of one kind of a job.
 ///

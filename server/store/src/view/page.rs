@@ -3,9 +3,7 @@ use std::{mem::size_of, ops::ControlFlow};
 use jobtracker_model::{Change, Definition, LogLine, Repeat, commit::BlockedChange};
 
 use super::Visit;
-use crate::{
-    DeliveryRow, FollowUp, JobRow, Listed, PageLimit, Result, Row, VerdictRow, Watched,
-};
+use crate::{DeliveryRow, FollowUp, JobRow, Listed, PageLimit, Result, Row, VerdictRow, Watched};
 
 /// A page while it is filled.
 pub(crate) struct Page<T, K> {

@@ -119,7 +119,8 @@ async fn what_cannot_be_done_is_refused_and_changes_nothing() {
         let problem = reply.json();
         assert_eq!((&problem["code"], &problem["field"]), (&json!("invalid_field"), &json!(field)));
     }
-    let mail = json!({"name": "j", "actions": [{"states": ["Faulted"], "email": {"to": ["a@b.c"]}}]});
+    let mail =
+        json!({"name": "j", "actions": [{"states": ["Faulted"], "email": {"to": ["a@b.c"]}}]});
     assert_eq!(harness.post("/api/v1/jobs", &mail).await.json()["field"], "actions[0].email");
     assert_eq!(harness.post("/api/v1/jobs/9/actions", &http("http://a.b")).await.status, 404);
     assert_eq!(client.actions(id(1)).await.unwrap(), []);

@@ -55,9 +55,10 @@ async fn an_expression_is_asked_of_the_numbers() {
         let (client, receiver) = (harness.client(), Receiver::start().await);
         client.create(NewJob::new("job").id(id(1))).await.unwrap();
         client.create(NewJob::new("page").id(id(2)).under(id(1))).await.unwrap();
-        for (expression, path) in
-            [("subtree.total == 1", "passed"), ("subtree.successful * 100 >= subtree.total * 99", "failed")]
-        {
+        for (expression, path) in [
+            ("subtree.total == 1", "passed"),
+            ("subtree.successful * 100 >= subtree.total * 99", "failed"),
+        ] {
             let expression = expression.to_owned();
             let kind = CheckKind::Subtree { at: Timestamp::MIN, expression };
             client.add_check(id(1), &at(kind, &receiver)).await.unwrap();
@@ -121,9 +122,8 @@ async fn thousands_of_checks_at_the_same_second_are_all_made() {
     let (client, receiver) = (harness.client(), Receiver::start().await);
     let check = at(state_is(Timestamp::MIN, &[State::WaitingToRun]), &receiver);
     client.create(NewJob::new("root").id(id(1))).await.unwrap();
-    let jobs = (0..CHECKS as u64).map(|number| {
-        NewJob::new("job").id(id(2 + number)).check(check.clone())
-    });
+    let jobs =
+        (0..CHECKS as u64).map(|number| NewJob::new("job").id(id(2 + number)).check(check.clone()));
     client.create_children(id(1), jobs.collect()).await.unwrap();
     let received = receiver.count(CHECKS).await;
     let ids: std::collections::HashSet<_> = received.iter().map(|one| one.id()).collect();

@@ -21,9 +21,10 @@ const STATES: [State; 3] = [State::Running, State::Warning, State::Faulted];
 
 /// Bad luck that depends on what is asked and on nothing else.
 fn at_random(request: &Received, before: usize) -> Reaction {
-    let luck = request.id().bytes().fold(before as u32, |luck, byte| {
-        luck.wrapping_mul(31).wrapping_add(u32::from(byte))
-    });
+    let luck = request
+        .id()
+        .bytes()
+        .fold(before as u32, |luck, byte| luck.wrapping_mul(31).wrapping_add(u32::from(byte)));
     match luck % 8 {
         0 => Reaction::Status(500),
         1 => Reaction::Drop,

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use jobtracker_model::{Action, JobId, Target, limits};
+use jobtracker_model::{Action, JobId, limits};
 use jobtracker_store::{FollowUp, FollowUpKey, Watched};
 
 use super::begin;
@@ -13,9 +13,9 @@ pub(super) fn add(
     action: &Arc<Action>,
 ) -> Result<(FollowUpKey, bool)> {
     let count = space.watch(id).map_or(0, |watch| watch.actions.len());
-    let there = (0..count as u32).map(FollowUpKey::Action).find(|key| {
-        matches!(space.follow_up(id, *key), Some(FollowUp::Action(other)) if other == action)
-    });
+    let there = (0..count as u32).map(FollowUpKey::Action).find(
+        |key| matches!(space.follow_up(id, *key), Some(FollowUp::Action(other)) if other == action),
+    );
     if let Some(key) = there {
         return Ok((key, false));
     }
@@ -28,9 +28,7 @@ pub(super) fn add(
 pub(super) fn push(space: &mut Workspace, id: JobId, action: &Arc<Action>) -> FollowUpKey {
     let mut watch = begin(space, id);
     let key = FollowUpKey::Action(watch.actions.len() as u32);
-    let Target { http, email } = &action.target;
-    let (states, http, email) = (action.states, http.is_some(), email.is_some());
-    watch.actions.push(Watched { states, http, email });
+    watch.actions.push(Watched::from(&**action));
     space.set_follow_up(id, FollowUpKey::Watch, FollowUp::Watch(watch));
     space.set_follow_up(id, key, FollowUp::Action(Arc::clone(action)));
     key

@@ -1,9 +1,9 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use jobtracker_model::{CheckKind, JobId, NewCheck, StateSet, Target, Timestamp, Trigger, limits};
+use jobtracker_model::{CheckKind, JobId, NewCheck, StateSet, Timestamp, Trigger, Ways, limits};
 use jobtracker_store::{CheckProgress, CheckRow, FollowUp, FollowUpKey};
 
-use super::{Cause, begin, channels, later, tell};
+use super::{Cause, begin, tell};
 use crate::{Error, Result, workspace::Workspace};
 
 /// The same check again is the one that is there.
@@ -35,16 +35,11 @@ pub(super) fn push(
     let mut watch = begin(space, id);
     let key = FollowUpKey::Check(watch.checks);
     watch.checks += 1;
-    let due = match &check.kind {
-        CheckKind::State { at, .. } | CheckKind::Subtree { at, .. } => (*at).max(now),
-        CheckKind::Silence { quiet_ms } => {
-            watch.silences += 1;
-            watch.active = watch.active.max(Some(now));
-            later(now, *quiet_ms)
-        }
-    };
-    let (check, progress) = (Arc::clone(check), CheckProgress::Waiting(due));
-    let row = CheckRow { check, created: now, progress, told: 0 };
+    if matches!(check.kind, CheckKind::Silence { .. }) {
+        watch.silences += 1;
+        watch.active = watch.active.max(Some(now));
+    }
+    let row = CheckRow::new(Arc::clone(check), now);
     space.set_follow_up(id, FollowUpKey::Watch, FollowUp::Watch(watch));
     space.set_follow_up(id, key, FollowUp::Check(row));
     key
@@ -100,7 +95,7 @@ pub(super) fn make(
         // The job is finished: nobody waits for it any more.
         CheckKind::Silence { .. } => true,
     };
-    let told = tell_of(space, id, number, &row, passed, now);
+    let told = tell_of(space, id, number, &row, (passed, None), now);
     let progress = CheckProgress::Done { time: now, passed, state };
     end(space, id, key, CheckRow { progress, told: row.told + told, ..row });
     Ok((key, true))
@@ -116,9 +111,10 @@ fn listen(
 ) -> Result<()> {
     let row = find(space, id, number)?;
     let active = space.watch(id).and_then(|watch| watch.active).unwrap_or(row.created);
-    let (due, told) = match later(active, quiet_ms) {
+    let quiet = Duration::from_millis(quiet_ms);
+    let (due, told) = match active.after(quiet) {
         due if due > now => (due, 0),
-        _ => (later(now, quiet_ms), tell_of(space, id, number, &row, false, now)),
+        _ => (now.after(quiet), tell_of(space, id, number, &row, (false, Some(active)), now)),
     };
     let row = CheckRow { progress: CheckProgress::Waiting(due), told: row.told + told, ..row };
     space.set_follow_up(id, FollowUpKey::Check(number), FollowUp::Check(row));
@@ -131,16 +127,17 @@ fn tell_of(
     id: JobId,
     number: u32,
     row: &CheckRow,
-    passed: bool,
+    (passed, quiet_since): (bool, Option<Timestamp>),
     now: Timestamp,
 ) -> u32 {
     let (target, trigger) = match passed {
         true => (&row.check.success, Trigger::CheckPassed(number)),
         false => (&row.check.failure, Trigger::CheckFailed(number)),
     };
-    let Some(Target { http, email }) = target else { return 0 };
-    let told = channels(http.is_some(), email.is_some()).map(|channel| (trigger, channel));
-    tell(space, id, told.collect(), &Cause { source: id, time: now, message: None });
+    let Some(target) = target else { return 0 };
+    let told = Ways::from(target).each().map(|way| (trigger, way));
+    let cause = Cause { source: id, time: now, message: None, quiet_since };
+    tell(space, id, told.collect(), &cause);
     1
 }
 

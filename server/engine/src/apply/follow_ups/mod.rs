@@ -6,13 +6,14 @@ mod deliveries;
 
 use std::sync::Arc;
 
-use jobtracker_model::{
-    Action, Channel, Event, JobId, NewCheck, Progress, Timestamp, Trigger, limits,
-};
+use jobtracker_model::{Action, Channel, Event, JobId, Lane, NewCheck, Timestamp, Trigger, limits};
 use jobtracker_store::{DeliveryRow, FollowUp, FollowUpKey, Watch};
 
 use super::Became;
 use crate::{Error, Result, follow_up::FollowUpChange, workspace::Workspace};
+
+/// How and where somebody is told.
+type Way = (Channel, Lane);
 
 /// What made jobs become other states.
 pub(super) struct Cause<'a> {
@@ -20,6 +21,8 @@ pub(super) struct Cause<'a> {
     pub source: JobId,
     pub time: Timestamp,
     pub message: Option<&'a str>,
+    /// Set if it is silence.
+    pub quiet_since: Option<Timestamp>,
 }
 
 /// Fires the actions that name a state which their job became.
@@ -29,8 +32,7 @@ pub(super) fn fire(space: &mut Workspace, became: &[Became], cause: &Cause<'_>) 
         let named = (0..).zip(&watch.actions).filter(|(_, action)| action.states.contains(*state));
         let told: Vec<_> = named
             .flat_map(|(number, action)| {
-                let channels = channels(action.http, action.email);
-                channels.map(move |channel| (Trigger::Action(number), channel))
+                action.ways.each().map(move |way| (Trigger::Action(number), way))
             })
             .collect();
         tell(space, *id, told, cause);
@@ -50,7 +52,7 @@ pub(super) fn touch(space: &mut Workspace, id: JobId, now: Timestamp) {
 }
 
 /// Adds deliveries of a job.
-fn tell(space: &mut Workspace, id: JobId, told: Vec<(Trigger, Channel)>, cause: &Cause<'_>) {
+fn tell(space: &mut Workspace, id: JobId, told: Vec<(Trigger, Way)>, cause: &Cause<'_>) {
     let (Some(watch), Some(status)) = (space.watch(id), space.status(id)) else { return };
     let mut watch = watch.clone();
     let event = Event {
@@ -60,24 +62,18 @@ fn tell(space: &mut Workspace, id: JobId, told: Vec<(Trigger, Channel)>, cause: 
         source: cause.source,
         children: status.children,
         subtree: status.subtree,
+        quiet_since: cause.quiet_since,
     };
-    for (trigger, channel) in told {
+    for (trigger, way) in told {
         if watch.deliveries >= limits::DELIVERIES {
             break;
         }
-        let progress = Progress::Waiting(cause.time);
-        let (event, attempts, earlier) = (event.clone(), 0, 0);
-        let row = DeliveryRow { trigger, channel, event, progress, attempts, earlier, last: None };
+        let row = DeliveryRow::new(trigger, way, event.clone());
         let key = FollowUpKey::Delivery(watch.deliveries);
         space.set_follow_up(id, key, FollowUp::Delivery(row));
         watch.deliveries += 1;
     }
     space.set_follow_up(id, FollowUpKey::Watch, FollowUp::Watch(watch));
-}
-
-fn channels(http: bool, email: bool) -> impl Iterator<Item = Channel> {
-    let http = http.then_some(Channel::Http);
-    http.into_iter().chain(email.then_some(Channel::Email))
 }
 
 /// Gives a new job its actions and checks.
@@ -130,9 +126,4 @@ fn begin(space: &mut Workspace, id: JobId) -> Watch {
         node.status.flags.followed = true;
     }
     Watch::default()
-}
-
-fn later(time: Timestamp, millis: u64) -> Timestamp {
-    let millis = i64::try_from(millis).ok().and_then(|millis| time.millis().checked_add(millis));
-    millis.and_then(Timestamp::from_millis).unwrap_or(Timestamp::MAX)
 }

@@ -158,11 +158,3 @@ async fn an_encrypted_receiver_must_be_vouched_for() {
     let guard = Guard::new(Vec::new(), Vec::new(), Vec::new());
     assert!(Poster::new(&trusting, guard).is_err());
 }
-
-#[test]
-fn limits_are_per_host_and_port() {
-    let host = |url: &str| host_of(&HttpAction::new(url));
-    assert_eq!(host("https://A.example/x").as_deref(), Some("a.example:443"));
-    assert_eq!(host("http://[::1]:81/").as_deref(), Some("[::1]:81"));
-    assert_eq!(host("nonsense"), None);
-}
