@@ -28,8 +28,8 @@ async fn receive(
 ) -> HttpResponse {
     let mut headers = HeaderMap::new();
     for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
-        let value = request.headers().get(name).map(|value| value.as_bytes());
-        if let Some(Ok(value)) = value.map(HeaderValue::from_bytes) {
+        let value = request.headers().get(name);
+        if let Some(Ok(value)) = value.map(|value| HeaderValue::from_bytes(value.as_bytes())) {
             headers.insert(name, value);
         }
     }

@@ -90,8 +90,8 @@ impl Error {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         use ProblemCode::{
-            AttachmentNotFound, CheckNotFound, CommitNotFound, DeliveryNotFound, JobNotFound,
-            ParentNotFound,
+            ActionNotFound, AttachmentNotFound, CheckNotFound, CommitNotFound, DeliveryNotFound,
+            JobNotFound, ParentNotFound,
         };
         matches!(
             self.code(),
@@ -100,6 +100,7 @@ impl Error {
                     | ParentNotFound
                     | AttachmentNotFound
                     | CommitNotFound
+                    | ActionNotFound
                     | CheckNotFound
                     | DeliveryNotFound
             )

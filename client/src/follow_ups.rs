@@ -1,11 +1,16 @@
 //! Actions, checks and deliveries of jobs.
 
+use std::time::Duration;
+
 use jobtracker_model::{
     Action, Added, Delivery, JobAction, JobCheck, JobId, NewCheck, Page, ReplayFailed, Replayed,
     Target, Tested, Timestamp,
 };
 
 use crate::{JobTrackerClient, ListPage, Result, call::Call};
+
+/// A receiver may take so long to answer a test, in the service's longest setting.
+const TEST_TAKES: Duration = Duration::from_secs(120);
 
 /// Whom a service tells, and what it looks at when the time comes. What is added here counts from
 /// now on; a job can also be created with it ([`NewJob::notify_on`](jobtracker_model::NewJob),
@@ -118,6 +123,17 @@ impl JobTrackerClient {
     /// # Errors
     /// `invalid_field`. That it was not received is no error.
     pub async fn test_target(&self, target: &Target) -> Result<Tested> {
-        self.http.json(Call::post("api/v1/actions/test", target)?.once()).await
+        let call = Call::post("api/v1/actions/test", target)?;
+        self.http.json(call.once().slow(TEST_TAKES)).await
+    }
+
+    /// Sends a test to the receivers of an action, with its headers and its signature, once and at
+    /// once. Nothing is kept.
+    ///
+    /// # Errors
+    /// `job_not_found`, `action_not_found`. That it was not received is no error.
+    pub async fn test_action(&self, id: JobId, number: u32) -> Result<Tested> {
+        let call = Call::post(format!("api/v1/jobs/{id}/actions/{number}/test"), &())?;
+        self.http.json(call.once().slow(TEST_TAKES)).await
     }
 }

@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ActionView, CheckView, Children, JobId, State, Subtree, Timestamp};
+use crate::{ActionView, CheckView, Children, JobId, State, Subtree, Timestamp, limits};
 
 /// The name of a delivery: the same on every try, and never used for another one. On the wire it is
 /// a text, `7-3` for the third of job 7.
@@ -69,9 +69,10 @@ pub struct Event {
     pub time: Timestamp,
     /// The visible state that the job became, or that a check found.
     pub state: State,
-    /// The message of the change that caused it, if it was one and had one.
+    /// The message of the change that caused it, if it was one and had one: up to 1,024 bytes.
     pub message: Option<String>,
-    /// The job whose own change caused it; the job itself for a check.
+    /// The job whose own change caused it, or a new job; the job itself for a check, and for a job
+    /// that a commit has created.
     pub source: JobId,
     /// Direct children by category.
     pub children: Children,
@@ -79,6 +80,14 @@ pub struct Event {
     pub subtree: Subtree,
     /// When something last happened at the job or below it, if a check found silence.
     pub quiet_since: Option<Timestamp>,
+}
+
+impl Event {
+    /// As much of a message as is told.
+    #[must_use]
+    pub fn message(text: &str) -> String {
+        text[..text.floor_char_boundary(limits::EVENT_MESSAGE)].to_owned()
+    }
 }
 
 /// One try to deliver.
@@ -193,6 +202,8 @@ pub struct Delivery {
     pub trigger: Trigger,
     /// How it is sent.
     pub channel: Channel,
+    /// Which recipient of an e-mail: those of `to` first, then those of `cc`, from 0 on.
+    pub recipient: Option<u32>,
     /// What is told.
     pub event: Event,
     /// How far it is.
@@ -225,7 +236,7 @@ pub struct ReplayFailed {
 pub struct Replayed {
     /// So many.
     pub replayed: u64,
-    /// Whether there are more: ask again. One request replays up to 10,000.
+    /// Whether there may be more: ask again. One request replays up to 10,000.
     pub more: bool,
 }
 
@@ -254,6 +265,13 @@ pub struct TestedChannel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_messages_are_cut_between_characters() {
+        assert_eq!(Event::message("why"), "why");
+        let long = "ü".repeat(limits::EVENT_MESSAGE);
+        assert_eq!(Event::message(&format!("x{long}")).len(), limits::EVENT_MESSAGE - 1);
+    }
 
     #[test]
     fn names_of_deliveries_are_read_as_they_are_written() {

@@ -61,8 +61,13 @@ pub const ACTIONS: usize = 16;
 pub const CHECKS: usize = 16;
 /// State checks of one job, those that are over included.
 pub const CHECKS_EVER: usize = 64;
-/// Deliveries of one job; past it nothing fires any more.
+/// Deliveries of one job; past it no action fires any more.
 pub const DELIVERIES: u32 = 100_000;
+/// Deliveries of one job up to which checks tell somebody: what is heard of again and again must
+/// not take the room of the actions.
+pub const DELIVERIES_OF_CHECKS: u32 = 50_000;
+/// How much a delivery tells of the message of a change.
+pub const EVENT_MESSAGE: usize = 1024;
 /// Address of a receiver or a proxy.
 pub const URL: usize = 2048;
 /// Headers of one request to a receiver.

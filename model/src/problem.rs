@@ -92,6 +92,9 @@ problems! {
     AttachmentNotFound 404 "attachment_not_found" never,
         "The job has no attachment with this key.",
         "List the job's attachments for the keys there are.";
+    ActionNotFound 404 "action_not_found" never,
+        "The job has no action with this number.",
+        "List the job's actions for the numbers there are.";
     CheckNotFound 404 "check_not_found" never,
         "The job has no check with this number.",
         "List the job's checks for the numbers there are.";

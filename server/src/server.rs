@@ -65,8 +65,9 @@ impl Server {
         let listener = TcpListener::bind(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
 
+        let sending = Sending::new(config, address)?;
         let engine = Engine::start(Arc::clone(&store), options(config));
-        let follow_ups = Arc::new(follow_ups(config, address, &engine, &store)?);
+        let follow_ups = Arc::new(sending.parts(&engine, &store));
         let metrics = Metrics::new(&engine, Arc::clone(&store), &follow_ups.metrics);
         let (stopping, stops) = watch::channel(false);
         let sweep = Sweep::new(Arc::clone(&store), &config.commits);
@@ -125,28 +126,36 @@ impl RunningServer {
     }
 }
 
-/// Everything that following up needs.
-fn follow_ups(
-    config: &Config,
-    own: SocketAddr,
-    engine: &Engine,
-    store: &Arc<dyn Store>,
-) -> Result<Parts, OutboxError> {
-    let callbacks = &config.callbacks;
-    let guard =
-        Guard::from_config(callbacks, vec![own]).map_err(|error| OutboxError::BadValue {
-            key: "callbacks.allow or callbacks.deny",
-            reason: error.to_string(),
-        })?;
-    Ok(Parts {
-        store: Arc::clone(store),
-        engine: engine.clone(),
-        poster: Poster::new(callbacks, guard)?,
-        mailer: Mailer::new(&config.smtp)?,
-        schedule: Schedule::new(callbacks),
-        lanes: Lanes::new(callbacks.at_once_per_host, callbacks.at_once),
-        metrics: FollowUpMetrics::default(),
-    })
+/// What following up needs besides the engine and the store.
+struct Sending {
+    poster: Poster,
+    mailer: Option<Mailer>,
+    schedule: Schedule,
+    lanes: Arc<Lanes>,
+}
+
+impl Sending {
+    fn new(config: &Config, own: SocketAddr) -> Result<Self, OutboxError> {
+        let callbacks = &config.callbacks;
+        let guard =
+            Guard::from_config(callbacks, vec![own]).map_err(|error| OutboxError::BadValue {
+                key: "callbacks.allow or callbacks.deny",
+                reason: error.to_string(),
+            })?;
+        Ok(Self {
+            poster: Poster::new(callbacks, guard)?,
+            mailer: Mailer::new(&config.smtp)?,
+            schedule: Schedule::new(callbacks),
+            lanes: Lanes::new(callbacks.at_once_per_host, callbacks.at_once),
+        })
+    }
+
+    fn parts(self, engine: &Engine, store: &Arc<dyn Store>) -> Parts {
+        let Self { poster, mailer, schedule, lanes } = self;
+        let (store, engine) = (Arc::clone(store), engine.clone());
+        let metrics = FollowUpMetrics::default();
+        Parts { store, engine, poster, mailer, schedule, lanes, metrics }
+    }
 }
 
 fn listen(

@@ -31,6 +31,11 @@ impl EmailAction {
         self
     }
 
+    /// Everybody who gets it.
+    pub fn recipients(&self) -> impl Iterator<Item = &String> {
+        self.to.iter().chain(&self.cc)
+    }
+
     /// About how much memory its texts take.
     pub(super) fn bytes(&self) -> usize {
         let addresses = self.to.iter().chain(&self.cc).map(|address| address.len() + 24);

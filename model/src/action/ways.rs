@@ -25,27 +25,43 @@ impl Lane {
     }
 }
 
-/// The ways in which a target is told.
+/// How and where somebody is told, in one request or one e-mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// How.
+    pub channel: Channel,
+    /// Where.
+    pub lane: Lane,
+    /// Which recipient of an e-mail: those of `to` first, then those of `cc`, from 0 on. Each one
+    /// gets it in a delivery of their own, so that nobody misses it, or gets it again, because of
+    /// another one.
+    pub recipient: u32,
+}
+
+/// All ways in which a target is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ways {
     /// By a request, to this host.
-    pub http: Option<Lane>,
-    /// By an e-mail.
-    pub email: bool,
+    http: Option<Lane>,
+    /// By e-mails to so many recipients.
+    emails: u32,
 }
 
 impl Ways {
     /// One after the other.
-    pub fn each(self) -> impl Iterator<Item = (Channel, Lane)> {
-        let http = self.http.map(|lane| (Channel::Http, lane));
-        http.into_iter().chain(self.email.then_some((Channel::Email, Lane::EMAIL)))
+    pub fn each(self) -> impl Iterator<Item = Way> {
+        let http = self.http.map(|lane| Way { channel: Channel::Http, lane, recipient: 0 });
+        let (channel, lane) = (Channel::Email, Lane::EMAIL);
+        let emails = (0..self.emails).map(move |recipient| Way { channel, lane, recipient });
+        http.into_iter().chain(emails)
     }
 }
 
 impl From<&Target> for Ways {
     fn from(Target { http, email }: &Target) -> Self {
         let http = http.as_ref().map(|HttpAction { url, .. }| Lane::to(url));
-        Self { http, email: email.is_some() }
+        let emails = email.as_ref().map_or(0, |email| email.recipients().count() as u32);
+        Self { http, emails }
     }
 }
 
@@ -66,11 +82,14 @@ mod tests {
     }
 
     #[test]
-    fn a_target_has_a_way_for_each_channel() {
-        let both = Target::from(HttpAction::new("http://a")).and_email(EmailAction::to("a@b"));
+    fn a_target_has_a_way_for_each_who_is_told() {
+        let email = EmailAction { cc: vec!["c@d".into()], ..EmailAction::to("a@b") };
+        let both = Target::from(HttpAction::new("http://a")).and_email(email);
         let ways: Vec<_> = Ways::from(&both).each().collect();
-        let http = (Channel::Http, Lane::to("http://a:80"));
-        assert_eq!(ways, [http, (Channel::Email, Lane::EMAIL)]);
+        let way = |channel, lane, recipient| Way { channel, lane, recipient };
+        let http = way(Channel::Http, Lane::to("http://a:80"), 0);
+        let email = |recipient| way(Channel::Email, Lane::EMAIL, recipient);
+        assert_eq!(ways, [http, email(0), email(1)]);
         assert_eq!(Ways::from(&Target::default()).each().count(), 0);
     }
 }

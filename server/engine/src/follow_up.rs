@@ -22,15 +22,24 @@ pub(crate) enum FollowUpChange {
         due: Timestamp,
         holds: Option<bool>,
     },
-    /// Note a try to deliver that was made after so many others.
+    /// Note a try to deliver.
     Settle {
         number: u32,
-        attempts: u32,
+        tried: Tried,
         attempt: Attempt,
         progress: Progress,
     },
     Replay(u32),
     CancelDelivery(u32),
+}
+
+/// A delivery as it was when it was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tried {
+    /// When it was due.
+    pub due: Timestamp,
+    /// Tries before this one.
+    pub attempts: u32,
 }
 
 impl FollowUpChange {
@@ -104,20 +113,21 @@ impl Engine {
         self.follow_up(id, change).await.map(|(_, done)| done)
     }
 
-    /// Notes a try to deliver that was made after so many others, unless another one was noted
-    /// meanwhile or somebody has cancelled it; says whether this was noted. Safe to repeat.
+    /// Notes what came of a try to deliver. If another try was noted meanwhile, or somebody has
+    /// cancelled the delivery or asked for it again, it is noted only if it was received; says
+    /// whether it was noted. Safe to repeat.
     ///
     /// # Errors
     /// An unknown job or delivery.
     pub async fn settle_delivery(
         &self,
         delivery: DeliveryId,
-        attempts: u32,
+        tried: Tried,
         attempt: Attempt,
         progress: Progress,
     ) -> Result<bool> {
         let DeliveryId { job, number } = delivery;
-        let change = FollowUpChange::Settle { number, attempts, attempt, progress };
+        let change = FollowUpChange::Settle { number, tried, attempt, progress };
         self.follow_up(job, change).await.map(|(_, done)| done)
     }
 

@@ -69,16 +69,6 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// Whether something has happened by it: not when it was a repetition, or was blocked.
-    pub fn is_new(&self) -> bool {
-        match self {
-            Self::Created(created) => created.iter().any(|job| job.created),
-            Self::Updated(updated) => updated.applied && !updated.repeated,
-            Self::Appended(appended) => !appended.repeated,
-            _ => true,
-        }
-    }
-
     /// What became of a tree of a commit.
     pub fn into_verdict(self) -> TreeVerdict {
         match self {
@@ -169,18 +159,6 @@ impl Operation {
             | Self::DeleteAttachment { id, .. }
             | Self::FollowUp { id, .. } => Some(*id),
         }
-    }
-
-    /// The jobs at which something happens that ends silence there and above.
-    pub fn touches(&self) -> impl Iterator<Item = JobId> {
-        let (one, steps) = match self {
-            Self::Create { .. } | Self::Update { .. } | Self::AppendLog { .. } => {
-                (self.subject(), &[][..])
-            }
-            Self::Flush(tree) => (None, &tree.steps[..]),
-            _ => (None, &[][..]),
-        };
-        one.into_iter().chain(steps.iter().map(|step| step.id))
     }
 
     /// The tree that it belongs to, if that can be told without looking: its job need not be one

@@ -55,6 +55,13 @@ impl Workspace {
         self.nodes.get(&id).map(|node| &node.origin)
     }
 
+    /// A job and those above it, as far as they are known here.
+    pub fn path(&self, id: JobId) -> impl Iterator<Item = JobId> {
+        let known = |id: JobId| self.origin(id).map(|_| id);
+        let parent = move |id: &JobId| self.origin(*id).and_then(|origin| origin.parent);
+        std::iter::successors(known(id), parent)
+    }
+
     pub fn status(&self, id: JobId) -> Option<&Status> {
         self.nodes.get(&id).map(|node| &node.status)
     }

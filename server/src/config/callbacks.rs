@@ -10,8 +10,8 @@ use super::{
     scylla::one_or_many,
 };
 
-/// Most tries of one delivery.
-const TRIES: usize = 64;
+/// Most pauses between the tries of one delivery.
+const PAUSES: usize = 64;
 /// Longest pause between two tries in seconds: 7 days.
 const PAUSE_MAX: u64 = 7 * 24 * 3_600;
 /// Most rules of one list.
@@ -21,7 +21,7 @@ const RULES: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CallbacksConfig {
-    /// The pause before each try.
+    /// The pauses between tries.
     #[serde(deserialize_with = "numbers")]
     pub schedule_seconds: Vec<u64>,
     /// By how much of itself a pause may be longer.
@@ -58,10 +58,7 @@ impl CallbacksConfig {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        if self.schedule_seconds.is_empty() || self.schedule_seconds.len() > TRIES {
-            let reason = format!("must have 1 to {TRIES} pauses");
-            return Err(bad("callbacks.schedule_seconds", reason));
-        }
+        within("callbacks.schedule_seconds", self.schedule_seconds.len(), 0, PAUSES)?;
         for seconds in &self.schedule_seconds {
             within("callbacks.schedule_seconds", *seconds, 0, PAUSE_MAX)?;
         }

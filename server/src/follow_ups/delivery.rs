@@ -1,13 +1,14 @@
 //! One try of one delivery.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use jobtracker_engine::{Engine, Error};
-use jobtracker_model::{Attempt, Channel, DeliveryId, Progress, Timestamp, Trigger};
+use jobtracker_engine::{Engine, Tried};
+use jobtracker_model::{Attempt, Channel, DeliveryId, Progress, Timestamp, Trigger, Way};
 use jobtracker_store::{Agenda, DeliveryRow, FollowUp, FollowUpKey, Wanted};
 use tokio::{sync::watch, time::sleep};
 
 use super::{
+    lease::Lease,
     notice::{Letter, letter, source_of},
     rounds::Parts,
 };
@@ -16,13 +17,9 @@ use crate::{
     outbox::{Answer, InLine, Outcome},
 };
 
-/// How often it is tried to note what came of a try.
-const TRIES: u32 = 5;
-/// The pause before it is tried again, at first; it doubles.
+/// The pause before it is tried again to note what came of a try, at first and at most; it doubles.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long nothing is sent again after it could not be noted what came of it: a store that takes
-/// no writes must not become a stream of requests to the receiver.
-const HELD: Duration = Duration::from_secs(60);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Tries to deliver what was due at that time, when it is its turn, and notes what came of it.
 pub(super) async fn deliver(
@@ -30,12 +27,16 @@ pub(super) async fn deliver(
     id: DeliveryId,
     trigger: Trigger,
     due: Timestamp,
-    (in_line, stopping): (InLine, &mut watch::Receiver<bool>),
+    (in_line, lease, mut stopping): (InLine, Arc<Lease>, watch::Receiver<bool>),
 ) {
     let turn = tokio::select! {
         turn = in_line.turn() => turn,
         _ = stopping.wait_for(|stopping| *stopping) => return,
     };
+    if !lease.holds() {
+        // It was a long wait, and another server looks after this by now.
+        return;
+    }
     let (row, letter) = match load(parts, id, trigger, due).await {
         Ok(Some(found)) => found,
         Ok(None) => return,
@@ -44,28 +45,20 @@ pub(super) async fn deliver(
             return;
         }
     };
-    let _under_way = parts.metrics.enter();
+    let under_way = parts.metrics.enter();
     parts.metrics.began("delivery", due, clock::now());
     let outcome = match letter {
-        Some(letter) => send(parts, row.channel, &letter).await,
+        Some(letter) => send(parts, row.way, &letter).await,
         None => refused("what it belongs to is not there"),
     };
     // The next one need not wait until this one is noted.
-    drop(turn);
-    drop(in_line);
+    drop((turn, under_way));
     let now = clock::now();
-    let made = row.attempts - row.earlier + 1;
+    let made = row.attempts.saturating_sub(row.earlier) + 1;
     let progress = progress(parts, made, &outcome, now);
-    parts.metrics.tried(row.channel, progress);
-    let attempt = attempt(outcome, now);
-    if let Err(error) = note(&parts.engine, id, row.attempts, (attempt, progress)).await {
-        // It is due as before: the receiver may get it once more, under the same id.
-        tracing::warn!(delivery = %id, %error, "what came of a delivery is not noted");
-        tokio::select! {
-            () = sleep(HELD) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => {}
-        }
-    }
+    parts.metrics.tried(row.way.channel, progress);
+    let tried = Tried { due, attempts: row.attempts };
+    note(&parts.engine, id, tried, (attempt(outcome, now), progress)).await;
 }
 
 /// The delivery as it is now and what is to be sent, unless it is not due at that time any more:
@@ -90,16 +83,19 @@ async fn load(
 }
 
 /// Sends a letter in one way, once.
-pub(super) async fn send(parts: &Parts, channel: Channel, letter: &Letter) -> Outcome {
+pub(super) async fn send(parts: &Parts, way: Way, letter: &Letter) -> Outcome {
     let Letter { notice, http, email } = letter;
     let now = clock::now();
-    match (channel, http, email, &parts.mailer) {
+    match (way.channel, http, email, &parts.mailer) {
         (Channel::Http, Some(http), ..) => match notice.body(http.payload.as_ref()) {
             Ok(body) => parts.poster.post(&notice.delivery, http, body, now).await,
             Err(error) => refused(&format!("its payload cannot be sent: {error}")),
         },
-        (Channel::Email, _, Some(email), Some(mailer)) => mailer.send(notice, email, now).await,
-        (Channel::Email, _, Some(_), None) => refused("no SMTP server is configured"),
+        (Channel::Email, _, Some(email), Some(mailer)) => {
+            mailer.send(notice, email, way.recipient, now).await
+        }
+        // Another server, or this one tomorrow, may have one.
+        (Channel::Email, _, Some(_), None) => Outcome::failed("no SMTP server is configured"),
         _ => refused("it has no receiver"),
     }
 }
@@ -139,21 +135,27 @@ pub(super) fn attempt(outcome: Outcome, time: Timestamp) -> Attempt {
     }
 }
 
+/// Notes what came of a try, however long that takes: a store that takes no writes must not become a
+/// stream of requests to the receiver.
 async fn note(
     engine: &Engine,
     id: DeliveryId,
-    attempts: u32,
+    tried: Tried,
     (attempt, progress): (Attempt, Progress),
-) -> Result<(), Error> {
+) {
     let mut pause = PAUSE;
-    for _ in 1..TRIES {
-        match engine.settle_delivery(id, attempts, attempt.clone(), progress).await {
-            Err(error) if error.code().is_transient() => {
-                sleep(pause).await;
-                pause *= 2;
+    loop {
+        match engine.settle_delivery(id, tried, attempt.clone(), progress).await {
+            Ok(_) => return,
+            Err(error) if !error.code().is_transient() => {
+                tracing::error!(delivery = %id, %error, "what came of a delivery is not noted");
+                return;
             }
-            done => return done.map(|_| ()),
+            Err(error) => {
+                tracing::warn!(delivery = %id, %error, "what came of a delivery waits to be noted");
+            }
         }
+        sleep(pause).await;
+        pause = PAUSE_MAX.min(pause * 2);
     }
-    engine.settle_delivery(id, attempts, attempt, progress).await.map(|_| ())
 }

@@ -1,6 +1,6 @@
 //! What a receiver is told, made of what is kept of it.
 
-use jobtracker_model::{Action, DeliveryId, EmailAction, HttpAction, JobId, Target, Trigger};
+use jobtracker_model::{Action, DeliveryId, EmailAction, HttpAction, Target, Trigger};
 use jobtracker_store::{CheckRow, DeliveryRow, FollowUp, FollowUpKey, Loaded};
 
 use crate::outbox::{Finding, Found, JobName, Notice, NoticeKind};

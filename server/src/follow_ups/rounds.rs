@@ -8,13 +8,14 @@ use jobtracker_model::DeliveryId;
 use jobtracker_store::{AgendaKey, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Result, Store};
 use tokio::{
     sync::{Semaphore, watch},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
 };
 
 use super::{
-    FollowUpMetrics, check, delivery,
+    FollowUpMetrics, Vet, check, delivery,
     due::{Begin, DueList},
     hand::{Hands, InHand},
+    lease::{ASK_AGAIN, Lease},
 };
 use crate::{
     clock,
@@ -30,9 +31,6 @@ const EVERY_BUSY: Duration = Duration::from_millis(10);
 const BUSY: usize = 100;
 /// A list that takes long to read is read less often, and yet so often.
 const EVERY_AT_MOST: Duration = Duration::from_secs(5);
-/// How long a server keeps a part to itself, and how often it asks for it.
-const LEASED: Duration = Duration::from_secs(10);
-const ASK_AGAIN: Duration = Duration::from_secs(3);
 /// Checks that are made at once: as many as make a large group of the engine's.
 const CHECKS: usize = 1_000;
 
@@ -48,6 +46,13 @@ pub(crate) struct Parts {
     pub metrics: FollowUpMetrics,
 }
 
+impl Parts {
+    /// What can be followed here.
+    pub fn vet(&self) -> Vet {
+        Vet { has_mailer: self.mailer.is_some() }
+    }
+}
+
 /// Reads what is due, round by round, and has it done.
 pub(crate) struct Rounds {
     parts: Arc<Parts>,
@@ -60,6 +65,7 @@ pub(crate) struct Rounds {
 /// What is being done of one part of the list.
 struct Work<'a> {
     rounds: &'a Rounds,
+    lease: &'a Arc<Lease>,
     tasks: &'a mut JoinSet<()>,
     stopping: &'a watch::Receiver<bool>,
 }
@@ -73,32 +79,43 @@ impl Rounds {
     /// Works until the service stops; then ends what is under way.
     pub async fn run(self, stopping: watch::Receiver<bool>) {
         let this = Arc::new(self);
-        let mut parts = JoinSet::new();
-        for part in 0..this.parts.store.agenda_parts() {
-            parts.spawn(Arc::clone(&this).follow(part, stopping.clone()));
+        let parts = 0..this.parts.store.agenda_parts();
+        let all = parts.map(|part| Arc::clone(&this).follow_on(part, stopping.clone()));
+        futures_util::future::join_all(all).await;
+    }
+
+    /// Looks after one part of the list, also after something has gone very wrong.
+    async fn follow_on(self: Arc<Self>, part: u32, stopping: watch::Receiver<bool>) {
+        let follow = || tokio::spawn(Arc::clone(&self).follow(part, stopping.clone()));
+        while let Err(panic) = follow().await {
+            tell_of_panic(Err(panic));
+            tokio::time::sleep(EVERY_AT_MOST).await;
         }
-        while parts.join_next().await.is_some() {}
     }
 
     /// Looks after one part of the list.
-    async fn follow(self: Arc<Self>, part: u32, mut stopping: watch::Receiver<bool>) {
+    async fn follow(self: Arc<Self>, part: u32, stopping: watch::Receiver<bool>) {
         let mut tasks = JoinSet::new();
         let mut list = DueList::new(part);
-        let mut leased: Option<Instant> = None;
+        let lease = Arc::new(Lease::of(part));
+        let mut stops = stopping.clone();
         loop {
-            let mut work = Work { rounds: &self, tasks: &mut tasks, stopping: &stopping };
-            let pause = match self.round(&mut list, &mut leased, &mut work).await {
+            let (tasks, stopping) = (&mut tasks, &stopping);
+            let mut work = Work { rounds: &self, lease: &lease, tasks, stopping };
+            let pause = match self.round(&mut list, &mut work).await {
                 Ok(pause) => pause,
                 Err(error) => {
                     tracing::warn!(part, %error, "what is due cannot be read now");
                     EVERY_AT_MOST
                 }
             };
-            while tasks.try_join_next().is_some() {}
+            while let Some(ended) = tasks.try_join_next() {
+                tell_of_panic(ended);
+            }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 // An error means that the server has gone, which is as good as stopping.
-                _ = stopping.wait_for(|stopping| *stopping) => break,
+                _ = stops.wait_for(|stopping| *stopping) => break,
             }
         }
         let ended = async { while tasks.join_next().await.is_some() {} };
@@ -109,21 +126,11 @@ impl Rounds {
     }
 
     /// One round of a part, if this server has it; how long to wait for the next one.
-    async fn round(
-        &self,
-        list: &mut DueList,
-        leased: &mut Option<Instant>,
-        work: &mut Work<'_>,
-    ) -> Result<Duration> {
+    async fn round(&self, list: &mut DueList, work: &mut Work<'_>) -> Result<Duration> {
         let store = &*self.parts.store;
-        if leased.is_none_or(|leased| leased.elapsed() > ASK_AGAIN) {
-            *leased = None;
-            let asked = Instant::now();
-            if !store.lease(&format!("follow-ups {}", list.part()), LEASED).await? {
-                self.parts.metrics.waiting(list.part(), 0);
-                return Ok(ASK_AGAIN);
-            }
-            *leased = Some(asked);
+        if !work.lease.keep(store).await? {
+            self.parts.metrics.waiting(list.part(), 0);
+            return Ok(ASK_AGAIN);
         }
         let read = Instant::now();
         let begun = list.round(store, clock::now(), work).await?;
@@ -134,6 +141,12 @@ impl Rounds {
             _ => EVERY,
         };
         Ok(every.max(read.elapsed()).min(EVERY_AT_MOST))
+    }
+}
+
+fn tell_of_panic(ended: std::result::Result<(), JoinError>) {
+    if let Err(error) = ended.map_err(|error| error.to_string()) {
+        tracing::error!(%error, "a follow-up has panicked; it is due as before");
     }
 }
 
@@ -156,12 +169,12 @@ impl Work<'_> {
     /// False when the line to its receiver is full.
     fn deliver(&mut self, key: AgendaKey, number: u32, row: &DeliveryRow, in_hand: InHand) -> bool {
         let parts = Arc::clone(&self.rounds.parts);
-        let Some(in_line) = parts.lanes.line_up(row.lane) else { return false };
-        let mut stopping = self.stopping.clone();
+        let Some(in_line) = parts.lanes.line_up(row.way.lane) else { return false };
+        let held = (in_line, Arc::clone(self.lease), self.stopping.clone());
         let (id, trigger) = (DeliveryId { job: key.id, number }, row.trigger);
         self.tasks.spawn(async move {
             let _held = in_hand;
-            delivery::deliver(&parts, id, trigger, key.time, (in_line, &mut stopping)).await;
+            delivery::deliver(&parts, id, trigger, key.time, held).await;
         });
         true
     }

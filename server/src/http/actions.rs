@@ -1,10 +1,12 @@
 use actix_web::{HttpResponse, http::StatusCode};
-use jobtracker_model::{Action, Added, JobAction, JobId, Page, Target, Tested};
-use jobtracker_store::{FollowUp, FollowUpKey, FollowUpsQuery};
+use jobtracker_model::{
+    Action, Added, JobAction, JobId, Page, ProblemCode, Target, Tested, limits,
+};
+use jobtracker_store::{FollowUp, FollowUpKey, FollowUpsQuery, PageLimit};
 
 use super::{
     app::{App, State},
-    extract::{Id, Json, limit},
+    extract::{Id, Json, NumberPath},
     problem::{ApiError, Result},
     reply,
 };
@@ -20,7 +22,8 @@ use crate::{clock, follow_ups::test_send};
     responses((status = 201, description = "It is new.", body = Added),
         (status = 200, description = "It was there already.", body = Added)))]
 pub(super) async fn add(app: State, id: Id, body: Json<Action>) -> Result<HttpResponse> {
-    check_target(&app, "email", &body.0.target)?;
+    body.0.check("action")?;
+    app.follow_ups.vet().target("action", &body.0.target)?;
     let (number, added) = app.engine.add_action(id.0, body.0).await?;
     let status = if added { StatusCode::CREATED } else { StatusCode::OK };
     reply::json(status, &Added { number, added })
@@ -33,15 +36,14 @@ pub(super) async fn add(app: State, id: Id, body: Json<Action>) -> Result<HttpRe
     tag = "follow-ups", params(("id" = JobId, Path, description = "The job.")),
     responses((status = 200, description = "All of them.", body = Page<JobAction>)))]
 pub(super) async fn list(app: State, id: Id) -> Result<HttpResponse> {
-    let query = FollowUpsQuery { id: id.0, from: FollowUpKey::Action(0), limit: limit(None)? };
-    let listed = app.store.list_follow_ups(query).await?;
+    let listed = all_of_kind(&app, id.0, FollowUpKey::Action(0)).await?;
     let item = |(key, row): (FollowUpKey, FollowUp)| match row {
         FollowUp::Action(action) => {
             Some(JobAction { number: key.parts().1, action: (&*action).into() })
         }
         _ => None,
     };
-    let items = listed.items.into_iter().filter_map(item).collect();
+    let items = listed.into_iter().filter_map(item).collect();
     reply::ok(&Page::<JobAction> { items, next_cursor: None })
 }
 
@@ -53,17 +55,45 @@ pub(super) async fn list(app: State, id: Id) -> Result<HttpResponse> {
     responses((status = 200, description = "What came of it.", body = Tested)))]
 pub(super) async fn test(app: State, body: Json<Target>) -> Result<HttpResponse> {
     body.0.check("target")?;
-    check_target(&app, "email", &body.0)?;
+    app.follow_ups.vet().target("target", &body.0)?;
     reply::ok(&test_send(&app.follow_ups, body.0, clock::now()).await)
 }
 
-/// An e-mail can be sent only if there is a server for it.
-pub(super) fn check_target(app: &App, field: &str, target: &Target) -> Result<()> {
-    match target.email.is_some() && app.follow_ups.mailer.is_none() {
-        true => {
-            let reason = "cannot be sent: no SMTP server is configured (section smtp)";
-            Err(ApiError::invalid_field(field, reason))
+/// Try an action out
+///
+/// Sends a test to its receivers, with its headers and its signature, once and at once, and answers
+/// with what came of it. Nothing is kept.
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/actions/{number}/test", operation_id = "testAction",
+    tag = "follow-ups",
+    params(("id" = JobId, Path, description = "The job."),
+        ("number" = u32, Path, description = "The action.")),
+    responses((status = 200, description = "What came of it.", body = Tested)))]
+pub(super) async fn test_one(app: State, path: NumberPath) -> Result<HttpResponse> {
+    let all = all_of_kind(&app, path.id, FollowUpKey::Action(0)).await?;
+    let mut all = all.into_iter();
+    match all.find(|(key, _)| *key == FollowUpKey::Action(path.number)) {
+        Some((_, FollowUp::Action(action))) => {
+            reply::ok(&test_send(&app.follow_ups, action.target.clone(), clock::now()).await)
         }
-        false => Ok(()),
+        _ => {
+            let detail = format!("Job {} has no action {}.", path.id, path.number);
+            Err(ApiError::new(ProblemCode::ActionNotFound, detail))
+        }
+    }
+}
+
+/// All follow-ups of one kind of a job, of which there are few.
+pub(super) async fn all_of_kind(
+    app: &App,
+    id: JobId,
+    first: FollowUpKey,
+) -> Result<Vec<(FollowUpKey, FollowUp)>> {
+    let (mut all, mut from) = (Vec::new(), first);
+    loop {
+        let query = FollowUpsQuery { id, from, limit: PageLimit::items(limits::PAGE) };
+        let listed = app.store.list_follow_ups(query).await?;
+        all.extend(listed.items);
+        let Some(last) = listed.next else { return Ok(all) };
+        from = last.next();
     }
 }

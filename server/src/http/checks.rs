@@ -1,14 +1,14 @@
 use actix_web::{HttpResponse, http::StatusCode};
-use jobtracker_model::{Added, CheckKind, CheckStatus, JobCheck, JobId, NewCheck, NewJob, Page};
-use jobtracker_store::{CheckProgress, CheckRow, FollowUp, FollowUpKey, FollowUpsQuery};
+use jobtracker_model::{Added, CheckStatus, JobCheck, JobId, NewCheck, Page};
+use jobtracker_store::{CheckProgress, CheckRow, FollowUp, FollowUpKey};
 
 use super::{
-    actions::check_target,
-    app::{App, State},
-    extract::{CheckPath, Id, Json, limit},
+    actions::all_of_kind,
+    app::State,
+    extract::{Id, Json, NumberPath},
     problem::Result,
     reply,
-    roots_filter::compile,
+    vet::vet_elsewhere,
 };
 
 /// Add a check to a job
@@ -21,8 +21,10 @@ use super::{
     responses((status = 201, description = "It is new.", body = Added),
         (status = 200, description = "It was there already.", body = Added)))]
 pub(super) async fn add(app: State, id: Id, body: Json<NewCheck>) -> Result<HttpResponse> {
-    check_check(&app, "check", &body.0).await?;
-    let (number, added) = app.engine.add_check(id.0, body.0).await?;
+    let (vet, check) = (app.follow_ups.vet(), body.0);
+    check.check("check")?;
+    let vetted = vet_elsewhere(move || vet.check("check", &check).map(|()| check));
+    let (number, added) = app.engine.add_check(id.0, vetted.await?).await?;
     let status = if added { StatusCode::CREATED } else { StatusCode::OK };
     reply::json(status, &Added { number, added })
 }
@@ -34,9 +36,8 @@ pub(super) async fn add(app: State, id: Id, body: Json<NewCheck>) -> Result<Http
     tag = "follow-ups", params(("id" = JobId, Path, description = "The job.")),
     responses((status = 200, description = "All of them.", body = Page<JobCheck>)))]
 pub(super) async fn list(app: State, id: Id) -> Result<HttpResponse> {
-    let query = FollowUpsQuery { id: id.0, from: FollowUpKey::Check(0), limit: limit(None)? };
-    let listed = app.store.list_follow_ups(query).await?;
-    let items = listed.items.into_iter().filter_map(|(key, row)| match row {
+    let items = all_of_kind(&app, id.0, FollowUpKey::Check(0)).await?;
+    let items = items.into_iter().filter_map(|(key, row)| match row {
         FollowUp::Check(row) => Some(shown(key.parts().1, &row)),
         _ => None,
     });
@@ -51,32 +52,9 @@ pub(super) async fn list(app: State, id: Id) -> Result<HttpResponse> {
     params(("id" = JobId, Path, description = "The job."),
         ("number" = u32, Path, description = "The check.")),
     responses((status = 204, description = "It will not be made.")))]
-pub(super) async fn cancel(app: State, path: CheckPath) -> Result<HttpResponse> {
+pub(super) async fn cancel(app: State, path: NumberPath) -> Result<HttpResponse> {
     app.engine.cancel_check(path.id, path.number).await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
-}
-
-/// Whether what a new job wants to follow can be followed here.
-pub(super) async fn check_job(app: &App, within: &str, job: &NewJob) -> Result<()> {
-    for (index, action) in job.actions.iter().enumerate() {
-        check_target(app, &format!("{within}actions[{index}].email"), &action.target)?;
-    }
-    for (index, check) in job.checks.iter().enumerate() {
-        check_check(app, &format!("{within}checks[{index}]"), check).await?;
-    }
-    Ok(())
-}
-
-async fn check_check(app: &App, field: &str, check: &NewCheck) -> Result<()> {
-    for (side, target) in [("success", &check.success), ("failure", &check.failure)] {
-        if let Some(target) = target {
-            check_target(app, &format!("{field}.{side}.email"), target)?;
-        }
-    }
-    if let CheckKind::Subtree { expression, .. } = &check.kind {
-        compile(expression.clone()).await?;
-    }
-    Ok(())
 }
 
 fn shown(number: u32, row: &CheckRow) -> JobCheck {

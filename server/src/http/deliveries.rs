@@ -1,7 +1,7 @@
 use actix_web::{HttpResponse, http::StatusCode};
 use jobtracker_model::{
-    Delivery, DeliveryId, DeliveryStatus, JobId, Page, Progress, ReplayFailed, Replayed, Timestamp,
-    limits,
+    Channel, Delivery, DeliveryId, DeliveryStatus, JobId, Page, Progress, ReplayFailed, Replayed,
+    Timestamp, limits,
 };
 use jobtracker_store::{
     Agenda, AgendaQuery, DeliveryRow, FollowUp, FollowUpKey, FollowUpsQuery, PageLimit,
@@ -17,9 +17,10 @@ use super::{
     problem::Result,
     reply,
 };
+use crate::clock;
 
 /// Deliveries that one request replays.
-const REPLAYED_AT_ONCE: u64 = 10_000;
+const REPLAYED_AT_ONCE: usize = 10_000;
 
 /// Which failed deliveries.
 #[derive(Deserialize, IntoParams)]
@@ -50,9 +51,8 @@ pub(super) async fn list(app: State, id: Id, query: Query<PageQuery>) -> Result<
     let from = cursor::decode(List::Deliveries, id.get(), cursor.as_deref())?.unwrap_or(0);
     let (from, limit) = (FollowUpKey::Delivery(from), limit(items.as_deref())?);
     let listed = app.store.list_follow_ups(FollowUpsQuery { id, from, limit }).await?;
-    let next = |last: FollowUpKey| {
-        cursor::encode(List::Deliveries, id.get(), &last.parts().1.saturating_add(1))
-    };
+    let next =
+        |last: FollowUpKey| cursor::encode(List::Deliveries, id.get(), &last.next().parts().1);
     let next_cursor = listed.next.map(next);
     let items = listed.items.into_iter().filter_map(|(key, row)| shown(id, key, row)).collect();
     reply::ok(&Page { items, next_cursor })
@@ -125,18 +125,20 @@ pub(super) async fn cancel(app: State, path: DeliveryPath) -> Result<HttpRespons
 
 /// Replay all deliveries that failed in a range of time
 ///
-/// Up to 10,000 at once; the answer says whether there are more. Safe to repeat: what has been
-/// replayed is not failed any more.
+/// Up to 10,000 at once; the answer says whether there may be more. What fails again meanwhile is
+/// left alone. Safe to repeat: what has been replayed is not failed any more.
 #[utoipa::path(post, path = "/api/v1/deliveries/replay", operation_id = "replayFailed",
     tag = "follow-ups", request_body = ReplayFailed,
     responses((status = 200, description = "So many will be sent.", body = Replayed)))]
 pub(super) async fn replay_failed(app: State, body: Json<ReplayFailed>) -> Result<HttpResponse> {
-    let limit = PageLimit::items(limits::PAGE);
+    // What fails from now on is not replayed again by the same request.
+    let range = ReplayFailed { to: body.0.to.min(clock::now()), ..body.0 };
     let mut replayed = 0;
     for part in 0..app.store.agenda_parts() {
         let mut at = FailedPosition { part, after: None };
         loop {
-            let listed = app.store.list_agenda(failed(body.0, at, limit)).await?;
+            let limit = PageLimit::items(limits::PAGE.min(REPLAYED_AT_ONCE - replayed));
+            let listed = app.store.list_agenda(failed(range, at, limit)).await?;
             let deliveries = listed.items.iter().filter_map(|(place, _)| match place.key {
                 FollowUpKey::Delivery(number) => Some(DeliveryId { job: place.id, number }),
                 _ => None,
@@ -146,14 +148,14 @@ pub(super) async fn replay_failed(app: State, body: Json<ReplayFailed>) -> Resul
                 done?;
                 replayed += 1;
             }
+            if replayed >= REPLAYED_AT_ONCE {
+                return reply::ok(&Replayed { replayed: replayed as u64, more: true });
+            }
             let Some(after) = listed.next else { break };
             at.after = Some(after);
-            if replayed >= REPLAYED_AT_ONCE {
-                return reply::ok(&Replayed { replayed, more: true });
-            }
         }
     }
-    reply::ok(&Replayed { replayed, more: false })
+    reply::ok(&Replayed { replayed: replayed as u64, more: false })
 }
 
 fn failed(range: ReplayFailed, at: FailedPosition, limit: PageLimit) -> AgendaQuery {
@@ -164,7 +166,7 @@ fn failed(range: ReplayFailed, at: FailedPosition, limit: PageLimit) -> AgendaQu
 
 fn shown(job: JobId, key: FollowUpKey, row: FollowUp) -> Option<Delivery> {
     let (FollowUpKey::Delivery(number), FollowUp::Delivery(row)) = (key, row) else { return None };
-    let DeliveryRow { trigger, channel, event, progress, attempts, last, .. } = row;
+    let DeliveryRow { trigger, way, event, progress, attempts, last, .. } = row;
     let (status, next_try, end_time) = match progress {
         Progress::Waiting(time) => (DeliveryStatus::Waiting, Some(time), None),
         Progress::Delivered(time) => (DeliveryStatus::Delivered, None, Some(time)),
@@ -172,12 +174,14 @@ fn shown(job: JobId, key: FollowUpKey, row: FollowUp) -> Option<Delivery> {
         Progress::Cancelled(time) => (DeliveryStatus::Cancelled, None, Some(time)),
     };
     let id = DeliveryId { job, number }.to_string();
-    let last_attempt = last;
+    let is_email = way.channel == Channel::Email;
+    let (recipient, last_attempt) = (is_email.then_some(way.recipient), last);
     Some(Delivery {
         id,
         job,
         trigger,
-        channel,
+        channel: way.channel,
+        recipient,
         event,
         status,
         next_try,

@@ -30,6 +30,7 @@ mod roots;
 mod roots_filter;
 mod roots_scan;
 mod tree;
+mod vet;
 mod wait;
 
 mod endpoint;

@@ -49,7 +49,7 @@ pub fn document() -> &'static str {
         roots::list,
         log::append, log::read,
         attachments::list, attachments::put, attachments::get, attachments::delete,
-        actions::add, actions::list, actions::test,
+        actions::add, actions::list, actions::test, actions::test_one,
         checks::add, checks::list, checks::cancel,
         deliveries::list, deliveries::list_failed, deliveries::replay, deliveries::cancel,
         deliveries::replay_failed,

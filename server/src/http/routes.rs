@@ -31,6 +31,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             .put(attachments::put)
             .delete(attachments::delete),
         Endpoint::at("/api/v1/jobs/{id}/actions").get(actions::list).post(actions::add),
+        Endpoint::at("/api/v1/jobs/{id}/actions/{number}/test").post(actions::test_one),
         Endpoint::at("/api/v1/actions/test").post(actions::test),
         Endpoint::at("/api/v1/jobs/{id}/checks").get(checks::list).post(checks::add),
         Endpoint::at("/api/v1/jobs/{id}/checks/{number}").delete(checks::cancel),

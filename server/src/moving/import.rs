@@ -12,8 +12,10 @@ use super::{
     tally::Sum,
 };
 
-/// Checks and deliveries that wait, in one tree: they are in memory until it is whole.
+/// Checks and deliveries that wait, and deliveries that failed, in one tree, and their lines in
+/// bytes: they are in memory until it is whole, and come with one commit.
 const WAITING_AT_MOST: usize = 100_000;
+const WAITING_BYTES_AT_MOST: usize = 128 * 1024 * 1024;
 
 /// How far an import is, or what came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,9 +89,10 @@ struct Coming {
     root: JobId,
     rows: Vec<Row>,
     bytes: usize,
-    /// Follow-ups that wait, which come with the commit that makes the tree visible: nobody may
+    /// Follow-ups with a place in a list by time, which come with the commit that makes the tree visible: nobody may
     /// find them before that.
     waiting: Vec<Row>,
+    waiting_bytes: usize,
     way: Way,
 }
 
@@ -204,7 +207,7 @@ impl<R: Read> Importer<'_, R> {
 impl Coming {
     fn new(root: JobId) -> Self {
         let (rows, waiting) = (Vec::new(), Vec::new());
-        Self { root, rows, bytes: 0, waiting, way: Way::Whole }
+        Self { root, rows, bytes: 0, waiting, waiting_bytes: 0, way: Way::Whole }
     }
 
     fn add(&mut self, row: Row, bytes: usize) {
@@ -213,9 +216,14 @@ impl Coming {
                 if matches!(self.way, Way::There | Way::Failed(_)) {
                     return;
                 }
-                if self.waiting.len() >= WAITING_AT_MOST {
-                    let most = "more checks and deliveries that wait than a tree may bring along";
-                    self.way = Way::Failed(format!("it has {most}: {WAITING_AT_MOST}"));
+                self.waiting_bytes += bytes;
+                if self.waiting.len() >= WAITING_AT_MOST
+                    || self.waiting_bytes > WAITING_BYTES_AT_MOST
+                {
+                    self.way = Way::Failed(format!(
+                        "it has more checks and deliveries that wait or failed than a tree may \
+                         bring along: {WAITING_AT_MOST}, of {WAITING_BYTES_AT_MOST} bytes"
+                    ));
                 } else {
                     self.waiting.push(row);
                 }

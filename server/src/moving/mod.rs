@@ -8,8 +8,10 @@
 //! Everything of a tree: each job with its definition (and the fingerprint by which a repeated
 //! creation is known), its status, changes, log and attachments, and the names of repeatable
 //! appends, so that a change that is sent again after the move is known to have been applied; its
-//! actions, checks and deliveries, **with their secrets**: whoever has the file has them. What was
-//! due is done by whichever service has the tree, so stop the old one before the move. The place up to which ids were given out moves too: no id is given out twice.
+//! actions, checks and deliveries, **with their secrets**: whoever has the file has them. What is
+//! due is done by whichever service has the tree, so stop the old one before the move. One tree can
+//! bring along 100,000 checks and deliveries that wait or failed, of 128 MiB. The place up to which
+//! ids were given out moves too: no id is given out twice.
 //!
 //! What does not move: **the outcomes of sent commits** of buffered contexts (a commit that is sent
 //! again after the move is applied again, but for the creations: let contexts flush before), what
@@ -41,7 +43,7 @@
 //! - `followUp`, since version 2: `id`, `key`: which of the job's, and `row`: all that is kept of it
 //! - `treeEnd`: `root`, how many lines of each kind there were (`jobs`, `changes`, `logLines`,
 //!   `attachments`, `repeats`, and `followUps` where there are any), `checksum`: 16 hex digits
-//! - `end`: `trees`, the sums of these five numbers, `idMark` as of the end
+//! - `end`: `trees`, the sums of these numbers, `idMark` as of the end
 //!
 //! \* may be null. Times, states, `children` and `subtree` are spelt as in the API; ids are
 //! numbers up to 2^63 − 1.

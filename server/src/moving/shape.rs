@@ -174,6 +174,13 @@ impl Progress {
                     return Err(format!("the follow-ups of job {id} are not in order"));
                 }
                 self.last_follow_up = Some(record.key);
+                if let FollowUp::Delivery(row) = &record.row
+                    && row.earlier > row.attempts
+                {
+                    return Err(format!(
+                        "a delivery of job {id} has more tries before than in all"
+                    ));
+                }
                 if !kinds_agree(record) {
                     return Err(format!("a follow-up of job {id} has the name of another kind"));
                 }

@@ -50,12 +50,26 @@ impl AddAssign for Counts {
     }
 }
 
-/// What a tree amounts to: two with the same sum are the same.
+/// What a tree amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sum {
     pub counts: Counts,
     /// Of the lines as this version of the program writes them.
     pub checksum: u64,
+    /// The same without the lines of follow-ups.
+    pub of_jobs: u64,
+}
+
+impl Sum {
+    /// Whether a tree with this sum is the one with that sum, or has been it: what is due is done
+    /// as soon as a tree is there, by any service that has the store.
+    pub fn has_come_from(&self, other: &Self) -> bool {
+        let follow_ups = other.counts.follow_ups;
+        let counts = Counts { follow_ups, ..self.counts };
+        counts == other.counts
+            && self.of_jobs == other.of_jobs
+            && self.counts.follow_ups >= follow_ups
+    }
 }
 
 /// Sums up the lines of a tree.
@@ -63,6 +77,7 @@ pub(super) struct Sum {
 pub(super) struct Tally {
     counts: Counts,
     hasher: Xxh3Default,
+    of_jobs: Xxh3Default,
     line: Vec<u8>,
 }
 
@@ -82,10 +97,14 @@ impl Tally {
         }
         record.write(&mut self.line);
         self.hasher.update(&self.line);
+        if !matches!(record, Record::FollowUp(_)) {
+            self.of_jobs.update(&self.line);
+        }
         &self.line
     }
 
     pub fn sum(&self) -> Sum {
-        Sum { counts: self.counts, checksum: self.hasher.digest() }
+        let (checksum, of_jobs) = (self.hasher.digest(), self.of_jobs.digest());
+        Sum { counts: self.counts, checksum, of_jobs }
     }
 }

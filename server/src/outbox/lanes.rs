@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     fn lane(url: &str) -> Lane {
-        Ways::from(&Target::from(HttpAction::new(url))).http.unwrap()
+        Ways::from(&Target::from(HttpAction::new(url))).each().next().unwrap().lane
     }
 
     #[test]

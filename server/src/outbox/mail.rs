@@ -60,56 +60,32 @@ impl Mailer {
         Ok(Some(Self { transport: builder.build(), sender, timeout: config.timeout() }))
     }
 
-    /// Sends an e-mail about an event once.
+    /// Sends an e-mail about an event to one of its recipients, once.
     ///
-    /// It ends within the configured time. If the future is dropped, some may have it already.
-    pub async fn send(&self, event: &Notice, email: &EmailAction, now: Timestamp) -> Outcome {
-        let written = letter::write(event, email, &self.sender, system_time(now));
-        let letter = match written {
-            Ok(letter) => letter,
+    /// It ends within the configured time. If the future is dropped, they may or may not have it.
+    pub async fn send(
+        &self,
+        event: &Notice,
+        email: &EmailAction,
+        recipient: u32,
+        now: Timestamp,
+    ) -> Outcome {
+        let to = email.recipients().nth(recipient as usize);
+        let Some(to) = to.and_then(|to| to.parse::<Address>().ok()) else {
+            return Outcome::failed("it has no such recipient");
+        };
+        let letter = match letter::write(event, email, &self.sender, system_time(now)) {
+            Ok(letter) => letter.formatted(),
             Err(reason) => return Outcome::failed(reason),
         };
-        let everyone = letter.envelope().to().to_vec();
-        let bytes = letter.formatted();
-        let sent = async {
-            match self.send_to(everyone.clone(), &bytes).await {
-                Ok(response) => Outcome::Delivered(answer(&response)),
-                // One address that is not known must not keep the others from hearing of it.
-                Err(error) if is_about_addresses(&error) && everyone.len() > 1 => {
-                    self.send_to_each(everyone, &bytes).await
-                }
-                Err(error) => refusal(&error),
-            }
-        };
-        let late = || Outcome::failed(format!("not sent within {} ms", self.timeout.as_millis()));
-        tokio::time::timeout(self.timeout, sent).await.unwrap_or_else(|_| late())
-    }
-
-    /// One at a time; it is delivered when nobody can be tried again and somebody has it.
-    async fn send_to_each(&self, everyone: Vec<Address>, bytes: &[u8]) -> Outcome {
-        let (mut delivered, mut refused) = (None, Vec::new());
-        let mut last = Outcome::failed("it has no recipients");
-        for address in everyone {
-            match self.send_to(vec![address.clone()], bytes).await {
-                Ok(response) => delivered = Some(answer(&response)),
-                Err(error) => match refusal(&error) {
-                    Outcome::Refused(answer) => {
-                        refused.push(format!("{address}: {}", answer.text));
-                        last = Outcome::Refused(answer);
-                    }
-                    other => return other,
-                },
-            }
+        let envelope = Envelope::new(Some(self.sender.email.clone()), vec![to])
+            .expect("an envelope with a recipient is one");
+        let sent = self.transport.send_raw(&envelope, &letter);
+        match tokio::time::timeout(self.timeout, sent).await {
+            Ok(Ok(response)) => Outcome::Delivered(answer(&response)),
+            Ok(Err(error)) => refusal(&error),
+            Err(_) => Outcome::failed(format!("not sent within {} ms", self.timeout.as_millis())),
         }
-        let Some(mut answer) = delivered else { return last };
-        answer.text = cut(&format!("{}; not taken: {}", answer.text, refused.join("; ")));
-        Outcome::Delivered(answer)
-    }
-
-    async fn send_to(&self, to: Vec<Address>, bytes: &[u8]) -> Result<Response, SmtpError> {
-        let envelope = Envelope::new(Some(self.sender.email.clone()), to)
-            .expect("an envelope with recipients is one, and whoever calls has some");
-        self.transport.send_raw(&envelope, bytes).await
     }
 }
 

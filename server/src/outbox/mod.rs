@@ -20,7 +20,7 @@ mod trust;
 
 pub use error::OutboxError;
 pub use guard::{Forbidden, Guard, Rule};
-pub use lanes::{InLine, Lanes, Turn};
+pub use lanes::{InLine, Lanes};
 pub use mail::Mailer;
 pub use notice::{Finding, Found, JobName, Notice, NoticeKind};
 pub use outcome::{Answer, Outcome};

@@ -40,7 +40,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// A try to which nobody said anything.
-    pub(super) fn failed(reason: impl Into<String>) -> Self {
+    pub(crate) fn failed(reason: impl Into<String>) -> Self {
         Self::Failed { answer: None, reason: reason.into() }
     }
 }

@@ -1,6 +1,6 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
-use jobtracker_model::{HttpAction, Proxy, Timestamp};
+use jobtracker_model::{HttpAction, Proxy, Secret, Timestamp};
 use quick_cache::sync::Cache;
 use reqwest::{
     Client, Response, StatusCode,
@@ -25,6 +25,8 @@ const IDLE: usize = 4;
 /// How long an idle connection is kept. A name that has come to mean another address is followed
 /// after that at the latest.
 const IDLE_FOR: Duration = Duration::from_secs(10);
+/// Secrets shorter than this are words that occur anyway.
+const HIDDEN_FROM: usize = 4;
 /// How much is told of what went wrong.
 const REASON_CHARS: usize = 300;
 
@@ -102,7 +104,7 @@ impl Poster {
         match timeout_at(deadline, sent).await {
             Err(_) => Outcome::failed(format!("no answer within {} ms", self.timeout.as_millis())),
             Ok(Err(error)) => failure(&error),
-            Ok(Ok(response)) => self.judge(response, deadline, now).await,
+            Ok(Ok(response)) => self.judge(response, action, deadline, now).await,
         }
     }
 
@@ -156,10 +158,17 @@ impl Poster {
         builder.proxy(through).build()
     }
 
-    async fn judge(&self, response: Response, deadline: Instant, now: Timestamp) -> Outcome {
+    async fn judge(
+        &self,
+        response: Response,
+        action: &HttpAction,
+        deadline: Instant,
+        now: Timestamp,
+    ) -> Outcome {
         let status = response.status();
         let after = self.pause(response.headers(), now);
-        let answer = Answer { status: status.as_u16(), text: text(response, deadline).await };
+        let text = hide_secrets(text(response, deadline).await, action);
+        let answer = Answer { status: status.as_u16(), text };
         let because = |reason: &str| {
             let reason = format!("the receiver answered {}{reason}", answer.status);
             Outcome::Failed { answer: Some(answer.clone()), reason }
@@ -221,6 +230,23 @@ async fn text(mut response: Response, deadline: Instant) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Takes out of an answer what was sent in confidence: there are receivers that answer with the
+/// headers that they got.
+fn hide_secrets(mut text: String, action: &HttpAction) -> String {
+    let secret = action.secret.as_ref().map(Secret::expose);
+    let password = action.proxy.as_ref().and_then(|proxy| proxy.password.as_ref());
+    let password = password.map(Secret::expose);
+    let values = action.headers.values().map(String::as_str);
+    // Of "Bearer x", the x alone is a secret as well.
+    let words = values.clone().filter_map(|value| Some(value.rsplit_once(' ')?.1));
+    for hidden in values.chain(words).chain(secret).chain(password) {
+        if hidden.len() >= HIDDEN_FROM {
+            text = text.replace(hidden, "***");
+        }
+    }
+    text
 }
 
 /// What a client could not do. Addresses are left out: they may have in them what only the

@@ -88,7 +88,7 @@ pub mod tests {
     use jobtracker_model::{
         Action, Attempt, Change, Channel, CheckKind, Children, Definition, EmailAction, Event,
         Fingerprint, HttpAction, JobId, Lane, Mark, NewCheck, Payload, Progress, State, StateSet,
-        Subtree, Target, Trigger,
+        Subtree, Target, Trigger, Way,
         commit::{BlockedChange, CommitOutcome, Refusal, TreeVerdict},
         rollup::{Flags, Status},
     };
@@ -267,7 +267,8 @@ pub mod tests {
             quiet_since: Some(time(2)),
         };
         let last = Attempt { time: time(4), status: Some(500), response: "r".into() };
-        let row = DeliveryRow::new(trigger, (channel, Lane::EMAIL), event);
+        let row =
+            DeliveryRow::new(trigger, Way { channel, lane: Lane::EMAIL, recipient: 7 }, event);
         FollowUp::Delivery(DeliveryRow {
             progress,
             attempts: 5,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use jobtracker_model::{
-    Action, Attempt, Channel, Event, JobId, Lane, NewCheck, Progress, State, StateSet, Timestamp,
-    Trigger, Ways,
+    Action, Attempt, Event, JobId, NewCheck, Progress, State, StateSet, Timestamp, Trigger, Way,
+    Ways,
 };
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,17 @@ impl FollowUpKey {
             Self::Action(number) => (1, number),
             Self::Check(number) => (2, number),
             Self::Delivery(number) => (3, number),
+        }
+    }
+
+    /// The one behind it, of its kind.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::Watch => Self::Watch,
+            Self::Action(number) => Self::Action(number.saturating_add(1)),
+            Self::Check(number) => Self::Check(number.saturating_add(1)),
+            Self::Delivery(number) => Self::Delivery(number.saturating_add(1)),
         }
     }
 
@@ -127,10 +138,8 @@ pub enum CheckProgress {
 pub struct DeliveryRow {
     /// What it belongs to.
     pub trigger: Trigger,
-    /// How it is sent.
-    pub channel: Channel,
-    /// Where.
-    pub lane: Lane,
+    /// How it is sent, and where.
+    pub way: Way,
     /// What is told.
     pub event: Event,
     /// What became of it.
@@ -155,9 +164,9 @@ impl CheckRow {
 impl DeliveryRow {
     /// A delivery that is due when what it tells of has happened.
     #[must_use]
-    pub fn new(trigger: Trigger, (channel, lane): (Channel, Lane), event: Event) -> Self {
+    pub fn new(trigger: Trigger, way: Way, event: Event) -> Self {
         let progress = Progress::Waiting(event.time);
-        Self { trigger, channel, lane, event, progress, attempts: 0, earlier: 0, last: None }
+        Self { trigger, way, event, progress, attempts: 0, earlier: 0, last: None }
     }
 }
 

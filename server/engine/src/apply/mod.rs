@@ -13,7 +13,6 @@ mod examples;
 #[cfg(test)]
 mod full;
 
-use follow_ups::Cause;
 pub(crate) use update::fingerprint as change_fingerprint;
 
 use jobtracker_model::{JobId, State, Timestamp, rollup::Ripple};
@@ -39,6 +38,15 @@ pub(crate) struct Became {
     pub state: State,
 }
 
+/// Something took effect at a job. It ends silence there and above, and what the jobs above become
+/// has come of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stir<'a> {
+    pub id: JobId,
+    /// What a change had to say.
+    pub message: Option<&'a str>,
+}
+
 /// Applies one operation. After an error the workspace is as it was before.
 pub(crate) fn apply(
     space: &mut Workspace,
@@ -46,46 +54,45 @@ pub(crate) fn apply(
     rules: Rules,
     became: &mut Vec<Became>,
 ) -> Result<Outcome> {
-    let outcome = step(space, operation, rules, became)?;
-    follow_ups::fire(space, became, &cause(operation, rules));
-    if outcome.is_new() {
-        for id in operation.touches() {
-            follow_ups::touch(space, id, rules.now);
-        }
-    }
+    let mut stirs = Vec::new();
+    let outcome = step(space, operation, rules, became, &mut stirs)?;
+    follow_ups::fire(space, became, &stirs, rules.now);
+    follow_ups::touch(space, &stirs, rules.now);
     Ok(outcome)
 }
 
-/// What is told as the cause when an operation makes jobs become other states.
-fn cause(operation: &Operation, rules: Rules) -> Cause<'_> {
-    let source = operation.subject().unwrap_or(JobId::MIN);
-    let message = match operation {
-        Operation::Update { change, .. } => change.message.as_deref(),
-        _ => None,
-    };
-    Cause { source, time: rules.now, message, quiet_since: None }
-}
-
 /// Does what the operation says, without what follows from it.
-fn step(
+fn step<'a>(
     space: &mut Workspace,
-    operation: &Operation,
+    operation: &'a Operation,
     rules: Rules,
     became: &mut Vec<Became>,
+    stirs: &mut Vec<Stir<'a>>,
 ) -> Result<Outcome> {
     match operation {
         Operation::ReserveIds { .. } => unreachable!("ids are taken before a group is applied"),
         Operation::Create { parent, jobs } => {
-            create::apply(space, *parent, jobs, rules, became).map(Outcome::Created)
+            let created = create::apply(space, *parent, jobs, rules, became)?;
+            let first = created.iter().find(|job| job.created);
+            stirs.extend(first.map(|job| Stir { id: job.id, message: None }));
+            Ok(Outcome::Created(created))
         }
         Operation::Update { id, change } => {
-            update::apply(space, *id, change, rules, became).map(Outcome::Updated)
+            let updated = update::apply(space, *id, change, rules, became)?;
+            if updated.applied && !updated.repeated {
+                stirs.push(Stir { id: *id, message: change.message.as_deref() });
+            }
+            Ok(Outcome::Updated(updated))
         }
         Operation::SetOptions { id, options } => {
             options::apply(space, *id, options.as_deref()).map(|()| Outcome::Done)
         }
         Operation::AppendLog { id, lines } => {
-            log::apply(space, *id, lines, rules).map(Outcome::Appended)
+            let appended = log::apply(space, *id, lines, rules)?;
+            if !appended.repeated {
+                stirs.push(Stir { id: *id, message: None });
+            }
+            Ok(Outcome::Appended(appended))
         }
         Operation::PutAttachment { id, key, text } => {
             attachment::put(space, *id, key, text).map(|new| Outcome::Attached { new })
@@ -98,7 +105,8 @@ fn step(
             done.map(|(key, new)| Outcome::FollowedUp { key, new })
         }
         Operation::Flush(tree) => {
-            flush::apply(space, tree, rules, became).map(|verdict| Outcome::Flushed(verdict.into()))
+            let verdict = flush::apply(space, tree, rules, became, stirs)?;
+            Ok(Outcome::Flushed(Box::new(verdict)))
         }
     }
 }

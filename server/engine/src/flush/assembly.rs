@@ -4,7 +4,7 @@ use std::{
 };
 
 use jobtracker_model::{
-    Action, Change, Definition, JobId, LogLine, Repeat, State, Timestamp,
+    Action, Change, Definition, Event, JobId, LogLine, Repeat, State, Timestamp,
     commit::{Item, Record},
     limits,
     rollup::{Branch, Recorded},
@@ -65,6 +65,8 @@ struct Open {
     origin: Origin,
     /// Its follow-ups, if it has any.
     watch: Option<Box<Watch>>,
+    /// What its last change had to say, if somebody may be told.
+    said: Option<String>,
 }
 
 /// Which job the records are about.
@@ -192,7 +194,8 @@ impl Assembly {
         self.change_ids.clear();
         let origin = Origin { parent, root, depth, fingerprint };
         let watch = said.watch(self.received).map(Box::new);
-        self.path.push(Open { branch: Branch::created(id, born), origin, watch });
+        let branch = Branch::created(id, born);
+        self.path.push(Open { branch, origin, watch, said: None });
         let Said { definition, actions, checks } = said;
         self.opened = Some(Opened { id, origin, definition, actions });
         self.upcoming.look(id, checks)
@@ -277,7 +280,7 @@ impl Assembly {
             return Err(Error::StateNotAllowed(change.state));
         }
         change.check()?;
-        let Some(Open { branch, .. }) = self.path.last_mut() else { return Ok(()) };
+        let Some(Open { branch, watch, said, .. }) = self.path.last_mut() else { return Ok(()) };
         if order <= branch.last() {
             return Err(Error::OutOfOrder(id));
         }
@@ -287,6 +290,9 @@ impl Assembly {
         }
         branch.report(change.state, Recorded { order, time: change.time });
         self.changes += 1;
+        if watch.is_some() {
+            *said = change.message.as_deref().map(Event::message);
+        }
         if let Some(name) = change.change_id.clone() {
             if !self.change_ids.insert(name.clone()) {
                 return Err(Error::RepeatConflict { id, repeat: name });
@@ -341,12 +347,12 @@ impl Assembly {
 
     /// The last job of the path has all its children.
     fn close(&mut self) -> Result<()> {
-        let Some(Open { branch, origin, watch }) = self.path.pop() else { return Ok(()) };
+        let Some(Open { branch, origin, watch, said }) = self.path.pop() else { return Ok(()) };
         let mut grown = branch.grown();
         if let Some(mut watch) = watch {
             let status = &mut grown.status;
             status.flags.followed = true;
-            watch.deliveries = self.upcoming.tell(grown.id, status, &watch.actions)?;
+            watch.deliveries = self.upcoming.tell(grown.id, status, &watch.actions, said)?;
             let watch = FollowUp::Watch(*watch);
             self.push(follow_ups::row(grown.id, FollowUpKey::Watch, watch), 0);
         }

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use jobtracker_model::{
-    Action, Channel, CheckKind, Children, Definition, Event, Fingerprint, JobId, Lane, NewCheck,
-    State, Subtree, Timestamp, Trigger,
+    Action, CheckKind, Children, Definition, Event, Fingerprint, JobId, NewCheck, State, Subtree,
+    Timestamp, Trigger, Way,
     commit::{TREE_UPCOMING, TREE_UPCOMING_BYTES},
     rollup::Status,
 };
@@ -17,7 +17,7 @@ use jobtracker_store::{CheckRow, DeliveryRow, FollowUp, FollowUpKey, Row, Watch,
 use crate::{Error, Result};
 
 /// About what a row takes that waits here, besides its texts.
-const UPCOMING: usize = 150;
+const UPCOMING: usize = size_of::<NewCheck>() + 50;
 
 /// What the creator of a job says of it.
 pub(super) struct Said {
@@ -81,9 +81,11 @@ pub(crate) struct Upcoming {
 struct Told {
     id: JobId,
     state: State,
+    /// What its last change had to say. Changes below it are not kept till here.
+    message: Option<String>,
     children: Children,
     subtree: Subtree,
-    deliveries: Vec<(Trigger, (Channel, Lane))>,
+    deliveries: Vec<(Trigger, Way)>,
 }
 
 impl Upcoming {
@@ -100,7 +102,13 @@ impl Upcoming {
     /// Fires the actions that name the state in which a job becomes visible; says how many
     /// deliveries that makes. What the job went through on the way nobody ever sees, and being
     /// created is no change of state.
-    pub fn tell(&mut self, id: JobId, status: &Status, actions: &[Watched]) -> Result<u32> {
+    pub fn tell(
+        &mut self,
+        id: JobId,
+        status: &Status,
+        actions: &[Watched],
+        message: Option<String>,
+    ) -> Result<u32> {
         let state = status.state;
         if state == State::WaitingToRun {
             return Ok(0);
@@ -116,9 +124,10 @@ impl Upcoming {
         }
         let count = deliveries.len();
         self.rows += count;
+        self.texts += message.as_ref().map_or(0, String::len);
         self.check()?;
         let Status { children, subtree, .. } = *status;
-        self.told.push(Told { id, state, children, subtree, deliveries });
+        self.told.push(Told { id, state, message, children, subtree, deliveries });
         Ok(count as u32)
     }
 
@@ -153,11 +162,9 @@ impl Upcoming {
 
 impl Told {
     fn rows(&self, now: Timestamp) -> impl Iterator<Item = Row> {
-        let Self { id, state, children, subtree, ref deliveries } = *self;
+        let Self { id, state, ref message, children, subtree, ref deliveries } = *self;
         (0..).zip(deliveries).map(move |(number, (trigger, way))| {
-            // A commit brings many changes at once, so none of them is named as the cause.
-            let message = None;
-            let quiet_since = None;
+            let (message, quiet_since) = (message.clone(), None);
             let event =
                 Event { time: now, state, message, source: id, children, subtree, quiet_since };
             let delivery = DeliveryRow::new(*trigger, *way, event);

@@ -17,6 +17,6 @@ mod tree;
 
 pub use begin::Begun;
 pub(crate) use begin::CommitsUnderWay;
-pub use session::CommitSession;
+pub use session::{CommitSession, Vet};
 pub(crate) use stage::Stage;
 pub(crate) use tree::{Step, TreeFlush, What};

@@ -6,7 +6,7 @@ use std::{
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jobtracker_model::{
-    JobId, Problem, Timestamp,
+    Action, FieldError, JobId, NewCheck, Problem, Timestamp,
     commit::{CommitOutcome, Item, Record, Refusal, TreeVerdict},
     limits,
 };
@@ -37,6 +37,9 @@ const ID_RANGE_BITS: u32 = 16;
 const ROOM_WAITED_FOR: Duration = Duration::from_secs(30);
 const ROOM_LOOKED_FOR: Duration = Duration::from_millis(50);
 
+/// Says whether what a new job wants followed can be followed by the service around the engine.
+pub type Vet = Box<dyn Fn(&[Action], &[NewCheck]) -> std::result::Result<(), FieldError> + Send>;
+
 /// A commit that comes in, record by record.
 ///
 /// Trees are committed as they come; each is visible whole once it is, and stays so if the rest of
@@ -49,6 +52,7 @@ pub struct CommitSession {
     block_updates_after_finish: bool,
     received: Timestamp,
     most_jobs: u64,
+    vet: Option<Vet>,
     /// Trees that were applied when the commit was sent before.
     applied: HashMap<JobId, VerdictRow>,
     roots: HashSet<JobId>,
@@ -107,6 +111,7 @@ impl CommitSession {
             block_updates_after_finish: options.block_updates_after_finish,
             received: (options.clock)(),
             most_jobs: options.commit_jobs,
+            vet: None,
             applied,
             roots: HashSet::new(),
             seen: RoaringTreemap::new(),
@@ -117,6 +122,14 @@ impl CommitSession {
             flying_bytes: 0,
             refused: Vec::new(),
         }
+    }
+
+    /// Refuses trees with jobs whose actions or checks do not pass. It is asked where the records
+    /// are taken, and may take its time.
+    #[must_use]
+    pub fn vetting(mut self, vet: Vet) -> Self {
+        self.vet = Some(vet);
+        self
     }
 
     /// Takes records that follow those before.
@@ -214,7 +227,8 @@ impl CommitSession {
             self.count(*id)?;
         }
         let Some(Tree::Receiving { assembly, stage }) = &mut self.tree else { return Ok(()) };
-        if let Err(error) = assembly.take(item, &mut self.seen, there) {
+        let vetted = vet(self.vet.as_ref(), &item);
+        if let Err(error) = vetted.and_then(|()| assembly.take(item, &mut self.seen, there)) {
             let (root, begin) = (assembly.root, assembly.begin);
             self.tree = Some(Tree::Refused { root, begin, error });
             return Ok(());
@@ -376,4 +390,11 @@ impl std::fmt::Debug for CommitSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CommitSession").field("id", &self.place.id).finish_non_exhaustive()
     }
+}
+
+fn vet(vet: Option<&Vet>, item: &Item) -> Result<()> {
+    let (Some(vet), Record::FollowedJob { actions, checks, .. }) = (vet, &item.record) else {
+        return Ok(());
+    };
+    vet(actions, checks).map_err(|error| Error::from(error).at(item.position))
 }

@@ -11,8 +11,8 @@ pub(crate) struct Id(pub JobId);
 /// The commit in the address.
 pub(crate) struct Commit(pub CommitId);
 
-/// The job and the number of a check in the address.
-pub(crate) struct CheckPath {
+/// The job and the number of one of its checks or actions in the address.
+pub(crate) struct NumberPath {
     pub id: JobId,
     pub number: u32,
 }
@@ -45,7 +45,7 @@ impl FromRequest for Commit {
     }
 }
 
-impl FromRequest for CheckPath {
+impl FromRequest for NumberPath {
     type Error = ApiError;
     type Future = Ready<Result<Self>>;
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jobtracker_model::{
     Action, Channel, CheckKind, Event, HttpAction, JobId, Lane, NewCheck, Progress, State,
-    StateSet, Timestamp, Trigger,
+    StateSet, Timestamp, Trigger, Way,
 };
 
 use super::forest::Forest;
@@ -60,7 +60,7 @@ impl Forest {
             subtree: self.job(id).status.subtree,
             quiet_since: None,
         };
-        let way = (Channel::Email, Lane::EMAIL);
+        let way = Way { channel: Channel::Email, lane: Lane::EMAIL, recipient: number };
         let row = DeliveryRow::new(Trigger::Action(number), way, event);
         let row = DeliveryRow { progress, attempts, ..row };
         self.follow(id, key, FollowUp::Delivery(row));

@@ -15,7 +15,8 @@ pub(super) fn add(
 ) -> Result<(FollowUpKey, bool)> {
     let count = space.watch(id).map_or(0, |watch| watch.checks);
     let there = (0..count).map(FollowUpKey::Check).find(|key| {
-        matches!(space.follow_up(id, *key), Some(FollowUp::Check(row)) if row.check == *check)
+        let row = space.follow_up(id, *key);
+        matches!(row, Some(FollowUp::Check(row)) if row.check == *check && stands(row))
     });
     if let Some(key) = there {
         return Ok((key, false));
@@ -24,6 +25,16 @@ pub(super) fn add(
         return Err(Error::TooManyChecks(id));
     }
     Ok((push(space, id, check, now), true))
+}
+
+/// Whether asking for a check again is answered by this one: not by one that was cancelled, nor by
+/// one that has heard the end of the silence.
+fn stands(row: &CheckRow) -> bool {
+    match row.progress {
+        CheckProgress::Waiting(_) => true,
+        CheckProgress::Done { .. } => !matches!(row.check.kind, CheckKind::Silence { .. }),
+        CheckProgress::Cancelled(_) => false,
+    }
 }
 
 pub(super) fn push(
@@ -37,7 +48,7 @@ pub(super) fn push(
     watch.checks += 1;
     if matches!(check.kind, CheckKind::Silence { .. }) {
         watch.silences += 1;
-        watch.active = watch.active.max(Some(now));
+        watch.active = watch.active.or(Some(now));
     }
     let row = CheckRow::new(Arc::clone(check), now);
     space.set_follow_up(id, FollowUpKey::Watch, FollowUp::Watch(watch));
@@ -110,7 +121,9 @@ fn listen(
     now: Timestamp,
 ) -> Result<()> {
     let row = find(space, id, number)?;
-    let active = space.watch(id).and_then(|watch| watch.active).unwrap_or(row.created);
+    // What others have heard before this one was asked for is not its silence.
+    let active = space.watch(id).and_then(|watch| watch.active);
+    let active = active.map_or(row.created, |active| active.max(row.created));
     let quiet = Duration::from_millis(quiet_ms);
     let (due, told) = match active.after(quiet) {
         due if due > now => (due, 0),
@@ -121,7 +134,7 @@ fn listen(
     Ok(())
 }
 
-/// Adds the deliveries of a check; 1 if there are any.
+/// Adds the deliveries of a check; 1 if somebody is told.
 fn tell_of(
     space: &mut Workspace,
     id: JobId,
@@ -137,8 +150,7 @@ fn tell_of(
     let Some(target) = target else { return 0 };
     let told = Ways::from(target).each().map(|way| (trigger, way));
     let cause = Cause { source: id, time: now, message: None, quiet_since };
-    tell(space, id, told.collect(), &cause);
-    1
+    u32::from(tell(space, id, told.collect(), &cause) > 0)
 }
 
 fn end(space: &mut Workspace, id: JobId, key: FollowUpKey, row: CheckRow) {

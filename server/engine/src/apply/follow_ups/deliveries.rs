@@ -1,7 +1,7 @@
 use jobtracker_model::{Attempt, DeliveryId, JobId, Progress, Timestamp};
 use jobtracker_store::{DeliveryRow, FollowUp, FollowUpKey};
 
-use crate::{Error, Result, workspace::Workspace};
+use crate::{Error, Result, follow_up::Tried, workspace::Workspace};
 
 fn find(space: &Workspace, id: JobId, number: u32) -> Result<DeliveryRow> {
     match space.follow_up(id, FollowUpKey::Delivery(number)) {
@@ -10,20 +10,24 @@ fn find(space: &Workspace, id: JobId, number: u32) -> Result<DeliveryRow> {
     }
 }
 
-/// Notes a try to deliver, unless another one has been noted or somebody has cancelled it.
+/// Notes a try to deliver. If another one was noted meanwhile, or somebody has cancelled it or asked
+/// for it again, what came of it is noted only if it was received.
 pub(super) fn settle(
     space: &mut Workspace,
     id: JobId,
     number: u32,
-    attempts: u32,
+    tried: Tried,
     (attempt, progress): (&Attempt, Progress),
 ) -> Result<(FollowUpKey, bool)> {
     let row = find(space, id, number)?;
     let key = FollowUpKey::Delivery(number);
-    if row.attempts != attempts || !matches!(row.progress, Progress::Waiting(_)) {
+    let is_same = row.attempts == tried.attempts && row.progress == Progress::Waiting(tried.due);
+    let waits = matches!(row.progress, Progress::Waiting(_));
+    let received = waits && matches!(progress, Progress::Delivered(_));
+    if !is_same && !received {
         return Ok((key, false));
     }
-    let (attempts, last) = (attempts + 1, Some(attempt.clone()));
+    let (attempts, last) = (row.attempts + 1, Some(attempt.clone()));
     let row = DeliveryRow { progress, attempts, last, ..row };
     space.set_follow_up(id, key, FollowUp::Delivery(row));
     Ok((key, true))

@@ -4,29 +4,30 @@ mod actions;
 mod checks;
 mod deliveries;
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
-use jobtracker_model::{Action, Channel, Event, JobId, Lane, NewCheck, Timestamp, Trigger, limits};
+use jobtracker_model::{Action, Event, JobId, NewCheck, Timestamp, Trigger, Way, limits};
 use jobtracker_store::{DeliveryRow, FollowUp, FollowUpKey, Watch};
 
-use super::Became;
+use super::{Became, Stir};
 use crate::{Error, Result, follow_up::FollowUpChange, workspace::Workspace};
 
-/// How and where somebody is told.
-type Way = (Channel, Lane);
-
-/// What made jobs become other states.
-pub(super) struct Cause<'a> {
+/// What is told of.
+struct Cause<'a> {
     /// The job whose own change it was.
-    pub source: JobId,
-    pub time: Timestamp,
-    pub message: Option<&'a str>,
+    source: JobId,
+    time: Timestamp,
+    message: Option<&'a str>,
     /// Set if it is silence.
-    pub quiet_since: Option<Timestamp>,
+    quiet_since: Option<Timestamp>,
 }
 
 /// Fires the actions that name a state which their job became.
-pub(super) fn fire(space: &mut Workspace, became: &[Became], cause: &Cause<'_>) {
+pub(super) fn fire(space: &mut Workspace, became: &[Became], stirs: &[Stir<'_>], now: Timestamp) {
+    let mut causes = None;
     for Became { id, state } in became {
         let Some(watch) = space.watch(*id) else { continue };
         let named = (0..).zip(&watch.actions).filter(|(_, action)| action.states.contains(*state));
@@ -35,45 +36,75 @@ pub(super) fn fire(space: &mut Workspace, became: &[Became], cause: &Cause<'_>) 
                 action.ways.each().map(move |way| (Trigger::Action(number), way))
             })
             .collect();
-        tell(space, *id, told, cause);
+        if told.is_empty() {
+            continue;
+        }
+        let causes = causes.get_or_insert_with(|| last_stirs(space, stirs));
+        let Stir { id: source, message } =
+            causes.get(id).copied().unwrap_or(Stir { id: *id, message: None });
+        tell(space, *id, told, &Cause { source, time: now, message, quiet_since: None });
     }
 }
 
-/// Notes that something has happened at a job, for those who wait for silence there or above.
-pub(super) fn touch(space: &mut Workspace, id: JobId, now: Timestamp) {
-    let mut next = Some(id);
-    while let Some(id) = next {
-        if let Some(watch) = space.watch(id).filter(|watch| watch.silences > 0) {
+/// The last thing that took effect at each job or below it.
+fn last_stirs<'a>(space: &Workspace, stirs: &[Stir<'a>]) -> HashMap<JobId, Stir<'a>> {
+    let mut last = HashMap::new();
+    for stir in stirs {
+        last.extend(space.path(stir.id).map(|id| (id, *stir)));
+    }
+    last
+}
+
+/// Notes that something has happened, for those who wait for silence at these jobs or above.
+pub(super) fn touch(space: &mut Workspace, stirs: &[Stir<'_>], now: Timestamp) {
+    let mut touched = HashSet::new();
+    for stir in stirs {
+        let path = space.path(stir.id);
+        let waiting: Vec<_> = path
+            .filter(|id| space.watch(*id).is_some_and(|watch| watch.silences > 0))
+            .filter(|id| touched.insert(*id))
+            .collect();
+        for id in waiting {
+            let Some(watch) = space.watch(id) else { continue };
             let watch = Watch { active: Some(now), ..watch.clone() };
             space.set_follow_up(id, FollowUpKey::Watch, FollowUp::Watch(watch));
         }
-        next = space.origin(id).and_then(|origin| origin.parent);
     }
 }
 
-/// Adds deliveries of a job.
-fn tell(space: &mut Workspace, id: JobId, told: Vec<(Trigger, Way)>, cause: &Cause<'_>) {
-    let (Some(watch), Some(status)) = (space.watch(id), space.status(id)) else { return };
+/// Adds deliveries of a job; answers how many, which is fewer when it has as many as it may have.
+fn tell(space: &mut Workspace, id: JobId, told: Vec<(Trigger, Way)>, cause: &Cause<'_>) -> u32 {
+    let (Some(watch), Some(status)) = (space.watch(id), space.status(id)) else { return 0 };
     let mut watch = watch.clone();
     let event = Event {
         time: cause.time,
         state: status.state,
-        message: cause.message.map(str::to_owned),
+        message: cause.message.map(Event::message),
         source: cause.source,
         children: status.children,
         subtree: status.subtree,
         quiet_since: cause.quiet_since,
     };
+    let before = watch.deliveries;
     for (trigger, way) in told {
-        if watch.deliveries >= limits::DELIVERIES {
-            break;
+        let most = match trigger {
+            Trigger::Action(_) => limits::DELIVERIES,
+            Trigger::CheckPassed(_) | Trigger::CheckFailed(_) => limits::DELIVERIES_OF_CHECKS,
+        };
+        if watch.deliveries >= most {
+            tracing::warn!(job = %id, ?trigger, most, "too many deliveries: nobody is told");
+            continue;
         }
         let row = DeliveryRow::new(trigger, way, event.clone());
         let key = FollowUpKey::Delivery(watch.deliveries);
         space.set_follow_up(id, key, FollowUp::Delivery(row));
         watch.deliveries += 1;
     }
-    space.set_follow_up(id, FollowUpKey::Watch, FollowUp::Watch(watch));
+    let added = watch.deliveries - before;
+    if added > 0 {
+        space.set_follow_up(id, FollowUpKey::Watch, FollowUp::Watch(watch));
+    }
+    added
 }
 
 /// Gives a new job its actions and checks.
@@ -109,8 +140,8 @@ pub(super) fn apply(
         FollowUpChange::MakeCheck { number, due, holds } => {
             checks::make(space, id, *number, (*due, *holds), now)
         }
-        FollowUpChange::Settle { number, attempts, attempt, progress } => {
-            deliveries::settle(space, id, *number, *attempts, (attempt, *progress))
+        FollowUpChange::Settle { number, tried, attempt, progress } => {
+            deliveries::settle(space, id, *number, *tried, (attempt, *progress))
         }
         FollowUpChange::Replay(number) => deliveries::replay(space, id, *number, now),
         FollowUpChange::CancelDelivery(number) => deliveries::cancel(space, id, *number, now),

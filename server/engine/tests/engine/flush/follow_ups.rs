@@ -70,7 +70,7 @@ pub async fn fired(store: &dyn Store, of: JobId) -> Vec<(u32, Channel, State)> {
     for (_, row) in follow_ups(store, of).await {
         if let FollowUp::Delivery(row) = row {
             let Trigger::Action(number) = row.trigger else { panic!("no check was made") };
-            fired.push((number, row.channel, row.event.state));
+            fired.push((number, row.way.channel, row.event.state));
         }
     }
     fired

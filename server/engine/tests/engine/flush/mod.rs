@@ -3,8 +3,8 @@
 mod again;
 mod faults;
 mod firing;
-mod follow_ups;
-mod recording;
+pub mod follow_ups;
+pub mod recording;
 mod refused;
 mod splits;
 mod trees;

@@ -49,6 +49,15 @@ impl Recording {
         self.trees.entry(root).or_default().insert(id);
     }
 
+    /// The same with a message.
+    pub fn say(&mut self, id: JobId, root: JobId, state: State, message: &str) {
+        self.update(id, root, state, Timestamp::MIN);
+        if let Some((_, change)) = self.changes.get_mut(&id).and_then(|changes| changes.last_mut())
+        {
+            change.message = Some(message.into());
+        }
+    }
+
     /// The whole stream, without its header and end.
     pub fn records(&self) -> Vec<Record<'static>> {
         let mut records = Vec::new();
