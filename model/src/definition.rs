@@ -83,8 +83,9 @@ impl Definition {
         self.fingerprint_with(parent, &[], &[])
     }
 
-    /// The fingerprint of this definition under `parent`, with these actions and checks. It is kept for ever, so it depends on
-    /// nothing but the bytes of the fields: each one with its length before it.
+    /// The fingerprint of this definition under `parent`, with these actions and checks. It is kept
+    /// for ever, so it depends on nothing but the bytes of the fields: each one with its length
+    /// before it.
     #[must_use]
     pub fn fingerprint_with(
         &self,

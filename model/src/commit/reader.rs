@@ -143,8 +143,8 @@ impl Reader {
         for (index, byte) in self.bytes[self.read..].iter().take(LENGTH_BYTES).enumerate() {
             length |= usize::from(byte & 0x7f) << (7 * index);
             if byte & 0x80 == 0 {
-                // What no kind may have is refused at once, and the rest once the kind has come: what
-                // is wrong does not depend on how the bytes are cut into parts.
+                // What no kind may have is refused at once, and the rest once the kind has come:
+                // what is wrong does not depend on how the bytes are cut into parts.
                 let any = (1..=FOLLOWED_RECORD).contains(&length);
                 let kind = self.bytes.get(self.read + index + 1).filter(|_| any);
                 let max = kind.map_or(FOLLOWED_RECORD, |kind| most_bytes(*kind));

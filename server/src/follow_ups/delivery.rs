@@ -135,8 +135,8 @@ pub(super) fn attempt(outcome: Outcome, time: Timestamp) -> Attempt {
     }
 }
 
-/// Notes what came of a try, however long that takes: a store that takes no writes must not become a
-/// stream of requests to the receiver.
+/// Notes what came of a try, however long that takes: a store that takes no writes must not become
+/// a stream of requests to the receiver.
 async fn note(
     engine: &Engine,
     id: DeliveryId,

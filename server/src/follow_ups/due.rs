@@ -113,3 +113,85 @@ impl DueList {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, sync::Arc};
+
+    use jobtracker_model::{CheckKind, JobId, NewCheck, StateSet};
+    use jobtracker_store::{CheckRow, FollowUpKey, Row, TreeCommit, memory::MemoryStore};
+
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).unwrap()
+    }
+
+    /// Takes what it is given, as long as it has room.
+    struct Taken {
+        room: usize,
+        all: BTreeSet<AgendaKey>,
+    }
+
+    impl Begin for Taken {
+        fn begin(&mut self, key: AgendaKey, _: FollowUp) -> bool {
+            let has_room = self.all.len() < self.room;
+            has_room && self.all.insert(key)
+        }
+    }
+
+    fn nobody() -> Taken {
+        Taken { room: 0, all: BTreeSet::new() }
+    }
+
+    /// A store in which checks of one job are due at these moments.
+    async fn due(store: &MemoryStore, base: u64, times: impl Iterator<Item = (u32, i64)>) {
+        let root = JobId::MIN;
+        let rows = times.map(|(number, time)| {
+            let kind = CheckKind::State { at: at(time), states: StateSet::FINISHED };
+            let row = CheckRow::new(Arc::new(NewCheck::new(kind)), Timestamp::MIN);
+            let (key, row) = (FollowUpKey::Check(number), FollowUp::Check(row));
+            Row::FollowUp { id: root, key, before: None, row }
+        });
+        let commit = TreeCommit { root, expected: base, rows: rows.collect(), adopts: None };
+        store.commit(vec![commit]).await.remove(0).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_new_does_not_wait_behind_a_long_list() {
+        const OLD: u32 = 3 * STRETCH as u32;
+        let (store, mut list) = (MemoryStore::new(), DueList::new(0));
+        due(&store, 0, (0..OLD).map(|number| (number, 1_000))).await;
+        // Nobody has room for what is due.
+        assert_eq!(list.round(&store, at(100_000), &mut nobody()).await.unwrap(), 0);
+        due(&store, 1, [(OLD, 100_050)].into_iter()).await;
+        let mut taken = Taken { room: usize::MAX, all: BTreeSet::new() };
+        list.round(&store, at(100_100), &mut taken).await.unwrap();
+        assert_eq!(taken.all.last().map(|key| key.time), Some(at(100_050)));
+        for _ in 0..3 {
+            list.round(&store, at(100_200), &mut taken).await.unwrap();
+        }
+        assert_eq!(taken.all.len(), OLD as usize + 1);
+        assert!(list.length() > OLD as usize, "{}", list.length());
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_jumps_hides_nothing_for_long() {
+        for is_long in [false, true] {
+            let (store, mut list) = (MemoryStore::new(), DueList::new(0));
+            let old = if is_long { 3 * STRETCH as u32 } else { 3 };
+            due(&store, 0, (0..old).map(|number| (number, 1_000))).await;
+            let mut all = nobody();
+            // An hour ahead for one round, and back.
+            for now in [10_000, 3_610_000, 10_100] {
+                list.round(&store, at(now), &mut all).await.unwrap();
+            }
+            due(&store, 1, [(old, 10_150), (old + 1, 20_000)].into_iter()).await;
+            all.room = usize::MAX;
+            for _ in 0..5 {
+                list.round(&store, at(10_200), &mut all).await.unwrap();
+            }
+            assert_eq!(all.all.len(), old as usize + 1, "and what is due later is not begun");
+        }
+    }
+}

@@ -57,8 +57,7 @@ impl FollowUpMetrics {
     /// Adds the numbers to a registry.
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("jobtracker_follow_ups");
-        let help = "Deliveries and checks that are due and not done, by the part of the list that this \
-                    server reads";
+        let help = "Due and not done, by the part of the list that this server reads";
         registry.register("waiting", help, self.waiting.clone());
         let help = "Deliveries and checks that are being done";
         registry.register("under_way", help, self.under_way.clone());

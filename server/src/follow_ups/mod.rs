@@ -2,10 +2,10 @@
 //!
 //! What is due is a list in the store, written in the same commits as the states that it follows
 //! from. [`Rounds`] reads it, part by part, each part by the one server that has the lease on it
-//! ([`lease`]; [`due`] says how it is read, [`hand`] what is being done); a [`delivery`] is tried when its
-//! receiver has a place, and what came of it noted; a [`check`] is made; both are noted by the
-//! engine like everybody else's work. What is not noted is still due: so everybody is told at least
-//! once.
+//! ([`lease`]; [`due`] says how it is read, [`hand`] what is being done); a [`delivery`] is tried
+//! when its receiver has a place, and what came of it noted; a [`check`] is made; both are noted by
+//! the engine like everybody else's work. What is not noted is still due: so everybody is told at
+//! least once.
 
 mod check;
 mod delivery;

@@ -89,8 +89,8 @@ struct Coming {
     root: JobId,
     rows: Vec<Row>,
     bytes: usize,
-    /// Follow-ups with a place in a list by time, which come with the commit that makes the tree visible: nobody may
-    /// find them before that.
+    /// Follow-ups with a place in a list by time, which come with the commit that makes the tree
+    /// visible: nobody may find them before that.
     waiting: Vec<Row>,
     waiting_bytes: usize,
     way: Way,

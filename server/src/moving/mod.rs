@@ -40,7 +40,8 @@
 //! - `attachment`: `id`, `key`, `text`
 //! - `repeat`: `id`, `of`: "change" or "append", `name`, `first`: the number of the change or of
 //!   the first line, `count`, `fingerprint`: 16 hex digits
-//! - `followUp`, since version 2: `id`, `key`: which of the job's, and `row`: all that is kept of it
+//! - `followUp`, since version 2: `id`, `key`: which of the job's, and `row`: all that is kept of
+//!   it
 //! - `treeEnd`: `root`, how many lines of each kind there were (`jobs`, `changes`, `logLines`,
 //!   `attachments`, `repeats`, and `followUps` where there are any), `checksum`: 16 hex digits
 //! - `end`: `trees`, the sums of these numbers, `idMark` as of the end
@@ -51,8 +52,8 @@
 //! Trees come newest root first, by creation time and id (or, chosen by root, by id). Within a
 //! tree, each job stands before its children, and siblings by id; a job's lines stand together, in
 //! this order, each kind in its own: changes from number 1 (the creation, number 0, is what the
-//! status tells), lines from 0, attachments by key, follow-ups by key. The **checksum** is XXH3 (64 bits, seed 0) over
-//! the bytes of all lines between `tree` and `treeEnd`, line feeds included.
+//! status tells), lines from 0, attachments by key, follow-ups by key. The **checksum** is XXH3 (64
+//! bits, seed 0) over the bytes of all lines between `tree` and `treeEnd`, line feeds included.
 //!
 //! A line has at most 1 MiB. A reader refuses a version that it does not know; whatever is added to
 //! a line gets a new version.

@@ -124,7 +124,6 @@ fn a_cluster_can_be_named_by_the_environment() {
 #[test]
 fn what_is_set_for_deliveries_is_checked() {
     for (line, words) in [
-        ("schedule_seconds = []", "callbacks.schedule_seconds must have 1 to 64"),
         ("schedule_seconds = [0, 604801]", "is 604801; it must be 0 to 604800"),
         ("schedule_seconds = [-1]", "callbacks"),
         ("schedule_seconds = '0, soon'", "\"soon\" is not a number of seconds"),

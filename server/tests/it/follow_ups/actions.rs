@@ -111,7 +111,7 @@ async fn what_cannot_be_done_is_refused_and_changes_nothing() {
         (json!({"states": ["Faulted"]}), "action"),
         (http("ftp://a.example"), "action.http.url"),
         (http("http://user:pass@a.example"), "action.http.url"),
-        (json!({"states": ["Faulted"], "email": {"to": ["a@b.example"]}}), "email"),
+        (json!({"states": ["Faulted"], "email": {"to": ["a@b.example"]}}), "action.email"),
     ];
     for (body, field) in bad {
         let reply = harness.post("/api/v1/jobs/1/actions", &body).await;

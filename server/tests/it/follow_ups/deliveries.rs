@@ -6,7 +6,7 @@ use jobtracker_client::{
 use jobtracker_server::StoreKind;
 
 use super::{
-    deliveries, id, quick,
+    deliveries, eventually, id, quick,
     receiver::{LONG, Reaction, Receiver},
     settled, start, tell,
 };
@@ -92,12 +92,7 @@ async fn a_cancelled_delivery_is_not_tried_again() {
         let job = NewJob::new("job").id(id(1)).action(tell(&receiver, "x", &[State::Faulted]));
         client.create(job).await.unwrap();
         client.update(id(1), NewChange::new(State::Faulted)).await.unwrap();
-        let tried = async {
-            while deliveries(&client, id(1)).await[0].attempts < 1 {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(LONG, tried).await.unwrap();
+        eventually(async || deliveries(&client, id(1)).await[0].attempts == 1).await;
         for _ in 0..2 {
             client.cancel_delivery("1-0").await.unwrap();
         }
@@ -149,8 +144,17 @@ async fn a_test_says_what_came_of_it_and_keeps_nothing() {
     let own: Target = HttpAction::new(format!("{}/api/v1/jobs", harness.url())).into();
     let tested = client.test_target(&own).await.unwrap().http.unwrap();
     assert!(!tested.delivered && tested.attempt.status.is_none(), "{tested:?}");
+    // An action that is there is tried out with everything that it has.
+    let hook = HttpAction::new(receiver.url("good")).header("authorization", "Bearer geheim");
+    let job = NewJob::new("job").id(id(1)).notify_on_finish(hook);
+    client.create(job).await.unwrap();
+    assert!(client.test_action(id(1), 0).await.unwrap().http.unwrap().delivered);
+    let unknown = client.test_action(id(1), 1).await.unwrap_err();
+    assert_eq!(unknown.code().unwrap().code(), "action_not_found");
     let all = receiver.all();
-    assert_eq!(all.len(), 2);
+    assert_eq!(all.len(), 3);
     assert_eq!(all[0].json()["type"], "test");
+    assert_eq!(all[2].headers["authorization"], "Bearer geheim");
+    assert_eq!(deliveries(&client, id(1)).await, []);
     harness.stop().await;
 }

@@ -4,7 +4,9 @@ mod actions;
 mod checks;
 mod deliveries;
 mod killed;
-mod receiver;
+mod mails;
+pub mod receiver;
+mod servers;
 mod worked_examples;
 
 use jobtracker_client::{
@@ -15,26 +17,26 @@ use receiver::{LONG, Receiver};
 
 use crate::harness::Harness;
 
-fn id(number: u64) -> JobId {
+pub fn id(number: u64) -> JobId {
     JobId::new(number).unwrap()
 }
 
 /// Tells the receiver, at this path, of each of these states.
-fn tell(receiver: &Receiver, path: &str, states: &[State]) -> Action {
+pub fn tell(receiver: &Receiver, path: &str, states: &[State]) -> Action {
     Action::new(states.iter().copied(), HttpAction::new(receiver.url(path)))
 }
 
-/// Short pauses, as many tries as by default.
+/// No pauses, and as many tries as by default.
 fn quick(config: &mut Config) {
-    config.callbacks.schedule_seconds = vec![0; 8];
+    config.callbacks.schedule_seconds = vec![0; 7];
 }
 
-async fn start(kind: StoreKind) -> Harness {
+pub async fn start(kind: StoreKind) -> Harness {
     Harness::start(kind, quick).await
 }
 
 /// All deliveries of a job.
-async fn deliveries(client: &JobTrackerClient, job: JobId) -> Vec<Delivery> {
+pub async fn deliveries(client: &JobTrackerClient, job: JobId) -> Vec<Delivery> {
     let mut all = Vec::new();
     let mut page = ListPage::default().limit(3);
     loop {
@@ -46,15 +48,22 @@ async fn deliveries(client: &JobTrackerClient, job: JobId) -> Vec<Delivery> {
 }
 
 /// Waits until nothing of a job waits any more. What the receiver got is noted a little later.
-async fn settled(client: &JobTrackerClient, job: JobId) -> Vec<Delivery> {
-    let all = async {
-        loop {
-            let all = deliveries(client, job).await;
-            if all.iter().all(|delivery| delivery.status != DeliveryStatus::Waiting) {
-                return all;
-            }
+pub async fn settled(client: &JobTrackerClient, job: JobId) -> Vec<Delivery> {
+    let mut all = Vec::new();
+    eventually(async || {
+        all = deliveries(client, job).await;
+        all.iter().all(|delivery| delivery.status != DeliveryStatus::Waiting)
+    })
+    .await;
+    all
+}
+
+/// Looks again and again until it is so.
+pub async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
+    let looking = async {
+        while !is_so().await {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(LONG, all).await.expect("nothing waits for ever")
+    tokio::time::timeout(LONG, looking).await.expect("it is so in the end");
 }
