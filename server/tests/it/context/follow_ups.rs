@@ -68,7 +68,9 @@ async fn what_cannot_be_followed_is_refused_with_its_tree() {
     let action = Action::on_finish(EmailAction::to("a@b.example"));
     let jobs = [
         NewJob::new("mail").id(id(1)).action(action),
-        NewJob::new("cel").id(id(2)).check(NewCheck::new(kind)),
+        NewJob::new("cel")
+            .id(id(2))
+            .check(NewCheck::new(kind).on_failure(HttpAction::new("http://a"))),
         NewJob::new("good").id(id(3)).action(tell(&receiver, "x", &[State::Faulted])),
     ];
     for job in jobs {
