@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use futures_util::{StreamExt, TryStreamExt, future, stream};
 use jobtracker_model::Timestamp;
 
-use super::{AT_ONCE, Agendas, MINUTE, Place, after_name, follow_up, minute_key, slot};
+use super::{AT_ONCE, Agendas, MINUTE, Place, after_name, follow_up, slot::Slot};
 use crate::{
     AgendaKey, AgendaQuery, Error, Result, coding,
     scylla::{cluster::Cluster, connect::now_millis, keys::listing, places::Several},
@@ -21,8 +21,8 @@ struct Minutes {
     list: i8,
     part: i64,
     behind: (i64, String),
-    /// Each minute with the one of its slot.
-    ready: VecDeque<(i64, i64)>,
+    /// Each minute with a slot of it.
+    ready: VecDeque<(i64, Slot)>,
     is_over: bool,
 }
 
@@ -40,8 +40,8 @@ impl Minutes {
             self.is_over = rows.len() < LISTED;
             for (minute, name, _) in rows {
                 let unreadable = || Error::Corrupt(format!("a minute has the bad slot {name}"));
-                let written = name.parse().map_err(|_| unreadable())?;
-                self.ready.push_back((minute, written));
+                let slot = Slot::named(&name).ok_or_else(unreadable)?;
+                self.ready.push_back((minute, slot));
                 self.behind = (minute, name);
             }
         }
@@ -51,9 +51,9 @@ impl Minutes {
 
 /// The places of one minute in one slot, or some of them.
 struct Slice {
-    /// Where the minute is listed with this slot: list and the minute of the slot.
-    listed: (i8, i64),
-    slot: i64,
+    /// In which list the minute is listed with this slot.
+    listed: (i8, Slot),
+    key: i64,
     behind: (i64, String),
     ready: VecDeque<Place>,
     is_over: bool,
@@ -65,12 +65,12 @@ impl Slice {
         if self.is_over || !self.ready.is_empty() {
             return Ok(());
         }
-        let key = (list, self.slot, self.behind.0, self.behind.1.as_str(), end, "");
+        let key = (list, self.key, self.behind.0, self.behind.1.as_str(), end, "");
         let rows: Vec<ListRow> = cluster.rows(&cluster.statements.listed_between, key).await?;
         self.is_over = rows.len() < LISTED;
         for (time, name, body) in rows {
             (self.behind, self.is_empty) = ((time, name.clone()), false);
-            self.ready.push_back(read(self.slot, time, name, body)?);
+            self.ready.push_back(read(self.key, time, name, body)?);
         }
         Ok(())
     }
@@ -176,10 +176,10 @@ impl<'a> Walk<'a> {
         let mut slices = Vec::new();
         for minutes in [&mut self.in_time, &mut self.late] {
             while minutes.head(cluster).await? == Some(minute) {
-                let Some((_, written)) = minutes.ready.pop_front() else { break };
+                let Some((_, slot)) = minutes.ready.pop_front() else { break };
                 slices.push(Slice {
-                    listed: (minutes.list, written),
-                    slot: slot(self.query.part, written),
+                    listed: (minutes.list, slot),
+                    key: slot.key(self.query.part),
                     behind: first.clone(),
                     ready: VecDeque::new(),
                     is_over: false,
@@ -198,10 +198,10 @@ impl<'a> Walk<'a> {
         };
         let (cluster, closed) = (&self.agendas.cluster, self.agendas.first_open(since));
         let mut drops: Several<'_, ()> = Vec::new();
-        for Slice { listed: (list, written), is_empty, .. } in slices {
+        for Slice { listed: (list, slot), is_empty, .. } in slices {
             // That they were old before they were read is what counts.
-            if is_whole && is_empty && written < closed {
-                let row = (list, i64::from(self.query.part), minute, minute_key(written));
+            if is_whole && is_empty && slot.minute < closed {
+                let row = (list, i64::from(self.query.part), minute, slot.name());
                 drops.push(Box::pin(cluster.write(&cluster.statements.drop_listing, row)));
             }
         }
