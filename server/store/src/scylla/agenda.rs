@@ -12,6 +12,7 @@
 //! nothing is ever added to slots of the past. So an old slot that is empty stays so, and is not
 //! listed any more.
 
+mod firsts;
 mod slot;
 mod walk;
 
@@ -23,13 +24,13 @@ use std::{
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jobtracker_model::JobId;
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 pub use self::slot::PARTS;
 use self::{
+    firsts::Firsts,
     slot::{Slot, part},
     walk::Walk,
 };
@@ -65,9 +66,7 @@ pub struct Agendas {
     trees: Arc<Trees>,
     reads: Arc<Reads>,
     closed_millis: i64,
-    /// The first minute of each list and part that may have places that were written in time. What
-    /// was before it has gone, and need not be searched through again.
-    firsts: Mutex<HashMap<(i8, u32), i64>>,
+    firsts: Firsts,
 }
 
 /// The commit that wrote a place.
@@ -113,7 +112,7 @@ impl Agendas {
     ) -> Self {
         // Two servers may be off in opposite directions.
         let skew = i64::try_from(options.max_clock_skew.as_millis() * 2).unwrap_or(i64::MAX / 4);
-        let (closed_millis, firsts) = (CLOSED_MILLIS + skew, Mutex::default());
+        let (closed_millis, firsts) = (CLOSED_MILLIS + skew, Firsts::new(options.max_clock_skew));
         Self { cluster, trees, reads, closed_millis, firsts }
     }
 

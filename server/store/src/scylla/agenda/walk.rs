@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use futures_util::{StreamExt, TryStreamExt, future, stream};
 use jobtracker_model::Timestamp;
 
-use super::{AT_ONCE, Agendas, MINUTE, Place, after_name, follow_up, slot::Slot};
+use super::{AT_ONCE, Agendas, MINUTE, Place, after_name, firsts::Clocks, follow_up, slot::Slot};
 use crate::{
     AgendaKey, AgendaQuery, Error, Result, coding,
     scylla::{cluster::Cluster, connect::now_millis, keys::listing, places::Several},
@@ -107,7 +107,7 @@ pub struct Walk<'a> {
     late: Minutes,
     minute: Option<Minute>,
     /// When it began, until it is known which minute is the first.
-    since: Option<i64>,
+    since: Option<Clocks>,
 }
 
 impl<'a> Walk<'a> {
@@ -117,10 +117,11 @@ impl<'a> Walk<'a> {
         let begin = after.map_or(from.clone(), |after| after.max(from));
         let (list, first) = (query.agenda as usize, begin.0.div_euclid(MINUTE));
         let list_in_time = listing::AGENDA_MINUTES[list];
-        let known = agendas.firsts.lock().get(&(list_in_time, query.part)).copied().unwrap_or(0);
+        let now = Clocks::now();
+        let known = agendas.firsts.get((list_in_time, query.part), now);
         let in_time = Minutes::new(list_in_time, query.part, first.max(known));
         let late = Minutes::new(listing::AGENDA_LATE[list], query.part, first);
-        let since = (first <= known).then(now_millis);
+        let since = (first <= known).then_some(now);
         Self { agendas, query, begin, in_time, late, minute: None, since }
     }
 
@@ -159,10 +160,9 @@ impl<'a> Walk<'a> {
         let (in_time, late) = heads.await?;
         if let Some(since) = self.since.take() {
             // Nothing is written in time any more before the minutes that are open.
-            let first = in_time.unwrap_or(i64::MAX).min(self.agendas.first_open(since));
-            let mut firsts = self.agendas.firsts.lock();
-            let known = firsts.entry((self.in_time.list, self.query.part)).or_default();
-            *known = first.max(*known);
+            let open = self.agendas.first_open(since.millis);
+            let (list, first) = (self.in_time.list, in_time.unwrap_or(i64::MAX).min(open));
+            self.agendas.firsts.learn((list, self.query.part), first, since);
         }
         let until = self.query.until.millis();
         let Some(minute) = in_time.into_iter().chain(late).min() else { return Ok(None) };
