@@ -70,7 +70,7 @@ pub struct Watch {
     pub checks: u32,
     /// How many of them wait for silence.
     pub silences: u32,
-    /// How many deliveries there are.
+    /// How many deliveries there are: the number behind the last one.
     pub deliveries: u32,
     /// When something last happened at the job or below it; none unless a check waits for silence.
     pub active: Option<Timestamp>,

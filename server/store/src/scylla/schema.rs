@@ -33,12 +33,13 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
          ver bigint, origin blob, definition blob, status blob, \
          PRIMARY KEY ((parent, page), id, stage)) \
          WITH compaction = {'class': 'LeveledCompactionStrategy'}",
-        // Changes and lines of logs; the first ones with what the append did that made them.
+        // Changes, lines of logs and deliveries; the first changes and lines with what the append
+        // did that made them.
         "CREATE TABLE IF NOT EXISTS history (bucket bigint, kind tinyint, part int, id bigint, \
          stage bigint, number int, ver bigint, \
          body blob, repeat blob, PRIMARY KEY ((bucket, kind, part), id, stage, number))",
-        // Attachments, and what later repeatable appends did. An attachment that was taken away
-        // stays as a row without a text.
+        // Attachments, follow-ups but for deliveries, and what later repeatable appends did. An
+        // attachment that was taken away stays as a row without a text.
         "CREATE TABLE IF NOT EXISTS detail (id bigint, stage bigint, kind tinyint, key text, \
          ver bigint, size int, body blob, PRIMARY KEY ((id), stage, kind, key))",
         // Lists by time or number.
