@@ -5,14 +5,14 @@ use jobtracker_model::{JobId, Progress, State, Timestamp};
 use super::{
     Fixture,
     agendas::KINDS,
-    aside::is_stale,
+    aside::{Aside, is_stale},
     followed::time,
     forest::{Forest, id},
     pages::{ALWAYS, NARROW, WIDE},
     stage::Stage,
 };
 use crate::{
-    Agenda, AgendaKey, AgendaQuery, Error, FollowUpKey, FollowUpsQuery, PageLimit, TreeCommit,
+    Agenda, AgendaKey, AgendaQuery, Error, FollowUpKey, FollowUpsQuery, PageLimit, Row, TreeCommit,
     Wanted,
 };
 
@@ -321,6 +321,13 @@ async fn refused(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
+/// Calls that may put nothing aside: rows that are in lists by time, with their jobs or without.
+fn listed_rows(aside: &Aside) -> Vec<Vec<Row>> {
+    let listed = aside.commit.rows.iter().filter(|row| row.place().is_some()).cloned();
+    let with_jobs = listed.clone().map(|row| [&aside.calls[0][..], &[row]].concat());
+    with_jobs.chain(listed.map(|row| vec![row])).collect()
+}
+
 /// Those of jobs that are put aside are nobody's to see before the commit that adopts them, which
 /// brings what is in a list by time.
 async fn put_aside(fixture: &impl Fixture) {
@@ -346,8 +353,14 @@ async fn put_aside(fixture: &impl Fixture) {
         forest.action(id(30), 0);
         forest.deliver(id(30), 0, Progress::Delivered(time(1)));
         forest.deliver(id(30), 70, Progress::Cancelled(time(1)));
+        forest.check(id(30), 1, time(1));
     });
     for aside in [&aside, &vain] {
+        let is_not_aside = |error: &Error| matches!(error, Error::NotAside(_));
+        for rows in listed_rows(aside) {
+            let refused = stage.put(aside, &rows).await;
+            stage.refused("rows of lists by time that are put aside", refused, is_not_aside);
+        }
         stage.put_aside(aside).await;
         stage.unseen(&aside.ids()).await;
     }

@@ -127,7 +127,7 @@ impl Agendas {
             let mut body = Vec::new();
             coding::encode(&Writer { root: *root, base: *base, time: now }, &mut body)?;
             let (part, writer) = (part(*root), Uuid::new_v4());
-            for (agenda, key) in rows.iter().filter_map(place) {
+            for (agenda, key) in rows.iter().filter_map(Row::place) {
                 let own = key.time.millis().div_euclid(MINUTE);
                 let written = own.max((now - MINUTE).div_euclid(MINUTE));
                 let slot = Slot::of(written, key.id);
@@ -259,13 +259,6 @@ impl Agendas {
     fn first_open(&self, now: i64) -> i64 {
         (now - self.closed_millis).div_euclid(MINUTE)
     }
-}
-
-/// The place in a list by time that a row makes.
-fn place(row: &Row) -> Option<(Agenda, AgendaKey)> {
-    let Row::FollowUp { id, key, row, .. } = row else { return None };
-    let (agenda, time) = row.place()?;
-    Some((agenda, AgendaKey { time, id: *id, key: *key }))
 }
 
 /// A follow-up, in the order of lists by time.
