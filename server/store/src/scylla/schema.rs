@@ -1,7 +1,7 @@
 //! The tables, and how they are brought to the newest version.
 
 /// The version of the tables that this program reads and writes.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// One step from a version of the tables to the next. Each statement may be run again.
 pub struct Migration {
@@ -12,7 +12,9 @@ pub struct Migration {
 }
 
 /// All steps, in order. What was released is never changed, only added to.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[FIRST, FOLLOW_UPS];
+
+const FIRST: Migration = Migration {
     to: 1,
     statements: &[
         // The log of a tree: its head decides. Written by conditional batches alone, but for the
@@ -51,7 +53,11 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
         // Single values that servers agree on. Written by conditions alone.
         "CREATE TABLE IF NOT EXISTS register (name text PRIMARY KEY, value bigint, owner uuid)",
     ],
-}];
+};
+
+/// Rows of follow-ups go into the tables that are there. A program of before can read neither them
+/// nor the jobs that have some: it is to leave these tables alone.
+const FOLLOW_UPS: Migration = Migration { to: 2, statements: &[] };
 
 /// The tables, for whoever empties them.
 #[cfg(feature = "conformance")]
