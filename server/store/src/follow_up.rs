@@ -109,7 +109,7 @@ pub struct CheckRow {
 pub enum CheckProgress {
     /// It will be made at that time, or as soon as possible after it.
     Waiting(Timestamp),
-    /// It was made.
+    /// It was made, or its job has finished and it waited for silence: it has passed then.
     Done {
         /// When.
         time: Timestamp,
@@ -118,7 +118,7 @@ pub enum CheckProgress {
         /// The visible state that it found.
         state: State,
     },
-    /// Somebody has cancelled it, or its job has finished and it waited for silence.
+    /// Somebody has cancelled it.
     Cancelled(Timestamp),
 }
 
