@@ -5,7 +5,9 @@ use jobtracker_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Agenda, FollowUp, FollowUpKey, Origin, RepeatRow, StageId, VerdictRow};
+use crate::{
+    Agenda, AgendaKey, Error, FollowUp, FollowUpKey, Origin, RepeatRow, Result, StageId, VerdictRow,
+};
 
 /// How often a tree has been committed to; 0: the tree is not there.
 pub type Version = u64;
@@ -131,4 +133,18 @@ impl Row {
             Self::Verdict { .. } => None,
         }
     }
+
+    /// The place in a list by time that it makes.
+    #[must_use]
+    pub fn place(&self) -> Option<(Agenda, AgendaKey)> {
+        let Self::FollowUp { id, key, row, .. } = self else { return None };
+        let (agenda, time) = row.place()?;
+        Some((agenda, AgendaKey { time, id: *id, key: *key }))
+    }
+}
+
+/// Refuses rows that would be found in lists by time before anybody has committed them.
+pub(crate) fn check_aside(rows: &[Row]) -> Result<()> {
+    let listed = rows.iter().find_map(Row::place);
+    listed.map_or(Ok(()), |(_, place)| Err(Error::NotAside(place.id)))
 }

@@ -81,7 +81,7 @@ pub struct Watch {
     pub checks: u32,
     /// How many of them wait for silence.
     pub silences: u32,
-    /// How many deliveries there are.
+    /// How many deliveries there are: the number behind the last one.
     pub deliveries: u32,
     /// When something last happened at the job or below it; none unless a check waits for silence.
     pub active: Option<Timestamp>,
@@ -120,7 +120,7 @@ pub struct CheckRow {
 pub enum CheckProgress {
     /// It will be made at that time, or as soon as possible after it.
     Waiting(Timestamp),
-    /// It was made.
+    /// It was made, or its job has finished and it waited for silence: it has passed then.
     Done {
         /// When.
         time: Timestamp,
@@ -129,7 +129,7 @@ pub enum CheckProgress {
         /// The visible state that it found.
         state: State,
     },
-    /// Somebody has cancelled it, or its job has finished and it waited for silence.
+    /// Somebody has cancelled it.
     Cancelled(Timestamp),
 }
 

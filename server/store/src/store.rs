@@ -76,15 +76,18 @@ pub trait Store: Send + Sync + 'static {
     /// Puts rows of new jobs aside. More calls add more.
     ///
     /// A job comes with its [`Row::Job`], in this call or one that was answered before, and may
-    /// have no row that is there already. A [`Row::FollowUp`] with a place in a list by time comes
-    /// with the commit that adopts the stage: before that nobody may find it. While its id is still
-    /// held by a stage that was discarded, the call waits. It is durable at the latest when the
-    /// commit is that adopts it.
+    /// have no row that is there already. A [`Row::FollowUp`] with a [place](Row::place) in a list by
+    /// time comes with the commit that adopts the stage: before that nobody may find it. While its id
+    /// is still held by a stage that was discarded, the call waits. It is durable at the latest when
+    /// the commit is that adopts it.
     ///
     /// # Errors
+    /// [`Error::NotAside`](crate::Error::NotAside): a row has a place in a list by time. Nothing was
+    /// done, and the stage is as it was.
+    ///
     /// [`Error::Stale`](crate::Error::Stale): one of the jobs is there already, or has been put
-    /// aside, or a row belongs to a job that has not. After this and any other error, the stage can
-    /// only be discarded.
+    /// aside, or a row belongs to a job that has not. After this and any other error but the first,
+    /// the stage can only be discarded.
     async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()>;
 
     /// Throws away what was put aside, in the background; the ids are free again when that is done.
@@ -169,7 +172,8 @@ pub trait Store: Send + Sync + 'static {
     /// the tree's version tells whether it has changed in between.
     ///
     /// A page has whole jobs, so beyond its limit it may hold one job with all that it may have:
-    /// the changes, lines and attachments that the [limits](jobtracker_model::limits) allow.
+    /// the changes, lines, attachments and follow-ups that the [limits](jobtracker_model::limits)
+    /// allow.
     ///
     /// # Errors
     /// [`Error::UnknownJob`](crate::Error::UnknownJob): there is no such root.

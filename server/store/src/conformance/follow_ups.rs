@@ -5,14 +5,14 @@ use jobtracker_model::{JobId, Progress, State, Timestamp};
 use super::{
     Fixture,
     agendas::KINDS,
-    aside::is_stale,
+    aside::{Aside, is_stale},
     followed::time,
     forest::{Forest, id},
     pages::{ALWAYS, NARROW, WIDE},
     stage::Stage,
 };
 use crate::{
-    Agenda, AgendaKey, AgendaQuery, Error, FollowUpKey, FollowUpsQuery, PageLimit, TreeCommit,
+    Agenda, AgendaKey, AgendaQuery, Error, FollowUpKey, FollowUpsQuery, PageLimit, Row, TreeCommit,
     Wanted,
 };
 
@@ -33,7 +33,8 @@ async fn of_jobs(fixture: &impl Fixture) {
         stage.forest.root(root);
     }
     stage.commit().await;
-    for number in 0..30 {
+    // Some stores keep so many deliveries in several places.
+    for number in 0..100 {
         for root in [7, 5, 6] {
             let at = time(i64::from(number % 7));
             stage.forest.deliver(id(root), number, Progress::Waiting(at));
@@ -49,11 +50,16 @@ async fn of_jobs(fixture: &impl Fixture) {
         }
     }
     stage.commit().await;
+    // Some of them change later.
+    for number in [3, 33, 63, 95] {
+        stage.forest.deliver(id(6), number, Progress::Delivered(time(9)));
+        stage.commit().await;
+    }
     for _ in 0..2 {
         for limit in NARROW.into_iter().chain([WIDE]) {
             stage.compare_follow_ups(id(6), limit).await;
         }
-        for number in [0, 1, 2, 9, 10, 29, 30, u32::MAX] {
+        for number in [0, 1, 2, 9, 10, 31, 32, 33, 64, 99, 100, u32::MAX] {
             let kinds = [FollowUpKey::Action, FollowUpKey::Check, FollowUpKey::Delivery];
             for from in kinds.map(|kind| kind(number)) {
                 stage.compare_follow_ups_from(id(6), from, NARROW[2]).await;
@@ -85,6 +91,7 @@ async fn loads(fixture: &impl Fixture) {
     for number in [1, 3, 5, 9] {
         stage.forest.check(id(number), 0, time(7));
         stage.forest.deliver(id(number), 3, Progress::Delivered(time(8)));
+        stage.forest.deliver(id(number), 40, Progress::Failed(time(8)));
     }
     stage.commit().await;
     stage.forest.reports(State::Running, &[4]);
@@ -97,6 +104,7 @@ async fn loads(fixture: &impl Fixture) {
         let (check, delivery) = (FollowUpKey::Check(0), FollowUpKey::Delivery(3));
         let asked = [
             (id(3), delivery),
+            (id(3), FollowUpKey::Delivery(40)),
             (id(5), check),
             (id(9), FollowUpKey::Watch),
             // These are not there.
@@ -107,9 +115,9 @@ async fn loads(fixture: &impl Fixture) {
         ];
         let follow_ups = asked.into_iter().collect();
         let wanted = Wanted { follow_ups, ..Wanted::default() };
-        stage.loads_follow_ups(&wanted, 3).await;
+        stage.loads_follow_ups(&wanted, 4).await;
         let wanted = Wanted { paths: [id(4)].into(), ..wanted };
-        stage.loads_follow_ups(&wanted, 5).await;
+        stage.loads_follow_ups(&wanted, 6).await;
         stage = stage.reopen(fixture).await;
     }
     stage.finish(fixture).await;
@@ -313,6 +321,13 @@ async fn refused(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
+/// Calls that may put nothing aside: rows that are in lists by time, with their jobs or without.
+fn listed_rows(aside: &Aside) -> Vec<Vec<Row>> {
+    let listed = aside.commit.rows.iter().filter(|row| row.place().is_some()).cloned();
+    let with_jobs = listed.clone().map(|row| [&aside.calls[0][..], &[row]].concat());
+    with_jobs.chain(listed.map(|row| vec![row])).collect()
+}
+
 /// Those of jobs that are put aside are nobody's to see before the commit that adopts them, which
 /// brings what is in a list by time.
 async fn put_aside(fixture: &impl Fixture) {
@@ -327,6 +342,7 @@ async fn put_aside(fixture: &impl Fixture) {
             forest.check_made(id(number), 0, time(3));
             forest.deliver(id(number), 0, Progress::Waiting(time(2)));
             forest.deliver(id(number), 1, Progress::Failed(time(1)));
+            forest.deliver(id(number), 33, Progress::Delivered(time(1)));
             forest.append(id(number), &["a line"]);
         }
         forest.check(id(1), 0, time(1));
@@ -335,8 +351,16 @@ async fn put_aside(fixture: &impl Fixture) {
         forest.child(30, 1);
         forest.check_made(id(30), 0, time(1));
         forest.action(id(30), 0);
+        forest.deliver(id(30), 0, Progress::Delivered(time(1)));
+        forest.deliver(id(30), 70, Progress::Cancelled(time(1)));
+        forest.check(id(30), 1, time(1));
     });
     for aside in [&aside, &vain] {
+        let is_not_aside = |error: &Error| matches!(error, Error::NotAside(_));
+        for rows in listed_rows(aside) {
+            let refused = stage.put(aside, &rows).await;
+            stage.refused("rows of lists by time that are put aside", refused, is_not_aside);
+        }
         stage.put_aside(aside).await;
         stage.unseen(&aside.ids()).await;
     }

@@ -115,13 +115,13 @@ impl Forest {
 /// What has to be known of the others.
 fn watch(rows: &BTreeMap<FollowUpKey, FollowUp>) -> Watch {
     let mut watch = Watch::default();
-    for row in rows.values() {
+    for (key, row) in rows {
         match row {
             FollowUp::Action(action) => {
                 watch.actions.push(Watched::from(&**action));
             }
             FollowUp::Check(_) => watch.checks += 1,
-            FollowUp::Delivery(_) => watch.deliveries += 1,
+            FollowUp::Delivery(_) => watch.deliveries = key.parts().1 + 1,
             FollowUp::Watch(_) => {}
         }
     }

@@ -29,7 +29,7 @@ use crate::{
     AgendaKey, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow,
     DescendantsQuery, Error, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, Listed, Loaded,
     LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, VerdictRow,
-    VerdictsQuery, View, Wanted, view,
+    VerdictsQuery, View, Wanted, commit::check_aside, view,
 };
 
 /// The store in a directory of this machine; one process may have it open.
@@ -171,6 +171,7 @@ impl Store for FjallStore {
     }
 
     async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
+        check_aside(&rows)?;
         let call = self.stages.call(stage, root)?;
         self.ask_for(|permit, reply| PutAside::new(call, rows, permit, reply)).await
     }

@@ -9,7 +9,7 @@ use crate::{
     AgendaKey, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow,
     DescendantsQuery, Error, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, Listed, Loaded,
     LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, VerdictRow,
-    VerdictsQuery, View, Wanted, view,
+    VerdictsQuery, View, Wanted, commit::check_aside, view,
 };
 
 /// A store in memory. It keeps nothing: dropping it loses every job.
@@ -61,6 +61,7 @@ impl Store for MemoryStore {
     async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
         let mut held = self.held.write();
         held.open()?;
+        check_aside(&rows)?;
         held.rows.put_aside(stage, root, rows)
     }
 

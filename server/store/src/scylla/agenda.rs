@@ -7,11 +7,13 @@
 //! commit cannot come true any more: when the tree has gone on, or else, some time later, when a
 //! fence has seen to it.
 //!
-//! Places are kept in slots by minute, and each minute is listed with its slots. A place is in the
+//! Places are kept in slots by minute, and each minute is listed with its slots. A place is in a
 //! slot of its own minute or, when that had passed as it was written, of the minute of that moment:
 //! nothing is ever added to slots of the past. So an old slot that is empty stays so, and is not
 //! listed any more.
 
+mod firsts;
+mod slot;
 mod walk;
 
 use std::{
@@ -22,12 +24,16 @@ use std::{
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jobtracker_model::JobId;
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use self::walk::Walk;
+pub use self::slot::PARTS;
+use self::{
+    firsts::Firsts,
+    slot::{Slot, part},
+    walk::Walk,
+};
 use super::{
     ScyllaOptions, cluster::Cluster, connect::now_millis, fence::fence, keys::listing, load::Reads,
     places::Several, trees::Trees,
@@ -38,8 +44,6 @@ use crate::{
     view::page::{Page, follow_up_bytes},
 };
 
-/// Parts of the lists. A tree is in one.
-pub const PARTS: u32 = 16;
 /// Slots that are written, and places that are looked at, at once.
 const AT_ONCE: usize = 16;
 /// Places that are taken from a list at a time at most.
@@ -62,9 +66,7 @@ pub struct Agendas {
     trees: Arc<Trees>,
     reads: Arc<Reads>,
     closed_millis: i64,
-    /// The first minute of each list and part that may have places that were written in time. What
-    /// was before it has gone, and need not be searched through again.
-    firsts: Mutex<HashMap<(i8, u32), i64>>,
+    firsts: Firsts,
 }
 
 /// The commit that wrote a place.
@@ -110,7 +112,7 @@ impl Agendas {
     ) -> Self {
         // Two servers may be off in opposite directions.
         let skew = i64::try_from(options.max_clock_skew.as_millis() * 2).unwrap_or(i64::MAX / 4);
-        let (closed_millis, firsts) = (CLOSED_MILLIS + skew, Mutex::default());
+        let (closed_millis, firsts) = (CLOSED_MILLIS + skew, Firsts::new(options.max_clock_skew));
         Self { cluster, trees, reads, closed_millis, firsts }
     }
 
@@ -125,17 +127,18 @@ impl Agendas {
             let mut body = Vec::new();
             coding::encode(&Writer { root: *root, base: *base, time: now }, &mut body)?;
             let (part, writer) = (part(*root), Uuid::new_v4());
-            for (agenda, key) in rows.iter().filter_map(place) {
+            for (agenda, key) in rows.iter().filter_map(Row::place) {
                 let own = key.time.millis().div_euclid(MINUTE);
                 let written = own.max((now - MINUTE).div_euclid(MINUTE));
-                let (list, slot) = (listing::AGENDA[agenda as usize], slot(part, written));
+                let slot = Slot::of(written, key.id);
+                let place = (listing::AGENDA[agenda as usize], slot.key(part));
                 let name = format!("{}/{writer}", name(key.id, key.key));
-                let row = (list, slot, key.time.millis(), name, Some(body.clone()));
-                slots.entry((list, slot)).or_default().push((PLACE_BYTES, row));
+                let row = (place.0, place.1, key.time.millis(), name, Some(body.clone()));
+                slots.entry(place).or_default().push((PLACE_BYTES, row));
                 let lists =
                     if written == own { listing::AGENDA_MINUTES } else { listing::AGENDA_LATE };
                 let minutes = minutes.entry((lists[agenda as usize], i64::from(part))).or_default();
-                minutes.insert((own, minute_key(written)));
+                minutes.insert((own, slot.name()));
             }
         }
         let statements = &self.cluster.statements;
@@ -258,26 +261,6 @@ impl Agendas {
     }
 }
 
-/// The place in a list by time that a row makes.
-fn place(row: &Row) -> Option<(Agenda, AgendaKey)> {
-    let Row::FollowUp { id, key, row, .. } = row else { return None };
-    let (agenda, time) = row.place()?;
-    Some((agenda, AgendaKey { time, id: *id, key: *key }))
-}
-
-fn part(root: JobId) -> u32 {
-    (root.get() % u64::from(PARTS)) as u32
-}
-
-fn slot(part: u32, minute: i64) -> i64 {
-    minute * i64::from(PARTS) + i64::from(part)
-}
-
-/// What names the slot of a minute in the lists of minutes.
-fn minute_key(written: i64) -> String {
-    format!("{written:012}")
-}
-
 /// A follow-up, in the order of lists by time.
 fn name(id: JobId, key: FollowUpKey) -> String {
     let (kind, number) = key.parts();
@@ -306,13 +289,13 @@ pub fn aged(
     minutes: i64,
 ) -> (i64, String, Option<Vec<u8>>) {
     let Some(mut body) = body else {
-        let written: i64 = key.parse().expect("a minute is named by that of its slot");
-        return (slot, minute_key(written - minutes), None);
+        let written = Slot::named(&key).expect("a minute is listed with a slot");
+        return (slot, written.earlier(minutes).name(), None);
     };
     let mut writer: Writer = coding::decode("place", &body).expect("a place has its writer");
     writer.time -= minutes * MINUTE;
     coding::encode(&writer, &mut body).expect("a writer can be written");
-    (slot - minutes * i64::from(PARTS), key, Some(body))
+    (slot::earlier_key(slot, minutes), key, Some(body))
 }
 
 #[cfg(test)]

@@ -208,22 +208,7 @@ impl View for Snapshot {
         from: FollowUpKey,
         visit: Visit<(FollowUpKey, FollowUp)>,
     ) -> Result<()> {
-        let Some(place) = self.place(id)? else { return Ok(()) };
-        let mut next = Some(from);
-        while let Some(from) = next {
-            let (kind, _) = from.parts();
-            let found = self.wait(self.moment.follow_ups(id, place, from))?;
-            let last = found.keys().next_back().map(|key| key.parts().1);
-            let behind = last.and_then(|last| last.checked_add(1));
-            let same = behind.and_then(|number| FollowUpKey::of(kind, number));
-            next = same.or_else(|| FollowUpKey::of(kind + 1, 0));
-            for row in found {
-                if visit(row) == ControlFlow::Break(()) {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
+        self.walk_follow_ups(id, from, visit)
     }
 
     fn agenda(&self, _: Agenda, _: AgendaKey, _: Visit<AgendaKey>) -> Result<()> {

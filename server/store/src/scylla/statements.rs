@@ -87,6 +87,8 @@ statements! {
                    WHERE bucket = ? AND kind = ? AND part = ? AND id = ? AND stage = ?";
     history: "SELECT number, ver, body FROM history WHERE bucket = ? AND kind = ? AND part = ? \
               AND id = ? AND stage = ? AND number >= ?";
+    entry: "SELECT ver, body FROM history WHERE bucket = ? AND kind = ? AND part = ? \
+            AND id = ? AND stage = ? AND number = ?";
     early_repeats: "SELECT id, ver, repeat FROM history \
                     WHERE bucket = ? AND kind = ? AND part = 0 AND id IN ? AND stage = ?";
     put_detail: "INSERT INTO detail (id, stage, kind, key, ver, size, body) \

@@ -35,7 +35,7 @@ use crate::{
     AgendaKey, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow,
     DescendantsQuery, Error, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, Listed, Loaded,
     LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, VerdictRow,
-    VerdictsQuery, Wanted,
+    VerdictsQuery, Wanted, commit::check_aside,
 };
 
 /// A store in a ScyllaDB or Cassandra cluster, which other servers may share.
@@ -212,6 +212,7 @@ impl Store for ScyllaStore {
 
     async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
         self.opened()?;
+        check_aside(&rows)?;
         self.put_aside(stage, root, &rows).await
     }
 

@@ -2,6 +2,7 @@
 //! there while others read and tidy up.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -336,4 +337,63 @@ async fn nothing_is_lost_to_those_who_read_meanwhile() {
     for store in [one, other] {
         store.close().await;
     }
+}
+
+/// Places of one minute are in four slots by their jobs, so that a slot stays small.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn places_of_one_minute_are_divided_by_their_jobs() {
+    let space = Space::new().await;
+    let (session, one, other) = (space.session().await, space.open().await, space.open().await);
+    let now = cluster_now(&session).await + 10 * MINUTE;
+    let mut forest = Forest::default();
+    // All roots are of one part, be they by themselves or not.
+    for root in (1..=64).map(|number| 16 * number + 1) {
+        forest.root(root);
+        forest.check(id(root), 0, time(now / MINUTE * MINUTE + root as i64 % 7));
+        forest.deliver(id(root), 0, Progress::Failed(time(7)));
+    }
+    for child in 2_000..2_064 {
+        forest.child(child, 17);
+        forest.check(id(child), 0, time(now / MINUTE * MINUTE + child as i64 % 5));
+    }
+    for answer in one.commit(forest.commits()).await {
+        answer.unwrap();
+    }
+    // One minute of what is due; what has failed may have been written in two.
+    assert_eq!(slots(&session, 9).await, [32, 32, 32, 32]);
+    assert_eq!(count(&session, [11, 12]).await, 4, "slots of a minute");
+    let failed = slots(&session, 10).await;
+    assert!((4..=8).contains(&failed.len()) && failed.iter().sum::<usize>() == 64, "{failed:?}");
+    compare(&[&one, &other], &forest).await;
+
+    // Slots that nothing is in are not listed, and those that are empty later go one by one.
+    age_places(&session, 60).await;
+    for root in (1..=64).map(|number| 16 * number + 1).filter(|root| root / 16 % 4 > 0) {
+        forest.check_made(id(root), 0, time(9));
+    }
+    for child in 2_000..2_064 {
+        forest.check_made(id(child), 0, time(9));
+    }
+    for answer in one.commit(forest.commits()).await {
+        answer.unwrap();
+    }
+    for store in [&other, &one, &other] {
+        compare(&[store], &forest).await;
+    }
+    assert_eq!(slots(&session, 9).await, [16]);
+    assert_eq!(count(&session, [11, 12]).await, 1, "slots of a minute that have something");
+    for store in [one, other] {
+        store.close().await;
+    }
+}
+
+/// How much is in each slot of a list.
+async fn slots(session: &Session, list: i8) -> Vec<usize> {
+    let cql = "SELECT slot FROM listing WHERE list = ? ALLOW FILTERING";
+    let answer = session.query_unpaged(cql, (list,)).await.unwrap().into_rows_result().unwrap();
+    let mut slots: BTreeMap<i64, usize> = BTreeMap::new();
+    for row in answer.rows::<(i64,)>().unwrap() {
+        *slots.entry(row.unwrap().0).or_default() += 1;
+    }
+    slots.into_values().collect()
 }

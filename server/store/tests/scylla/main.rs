@@ -18,6 +18,7 @@ mod crash;
 mod encrypted;
 mod entering;
 mod faults;
+mod follow_ups;
 mod leases;
 mod lost_writes;
 mod rivals;

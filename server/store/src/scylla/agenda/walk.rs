@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use futures_util::{StreamExt, TryStreamExt, future, stream};
 use jobtracker_model::Timestamp;
 
-use super::{AT_ONCE, Agendas, MINUTE, Place, after_name, follow_up, minute_key, slot};
+use super::{AT_ONCE, Agendas, MINUTE, Place, after_name, firsts::Clocks, follow_up, slot::Slot};
 use crate::{
     AgendaKey, AgendaQuery, Error, Result, coding,
     scylla::{cluster::Cluster, connect::now_millis, keys::listing, places::Several},
@@ -21,8 +21,8 @@ struct Minutes {
     list: i8,
     part: i64,
     behind: (i64, String),
-    /// Each minute with the one of its slot.
-    ready: VecDeque<(i64, i64)>,
+    /// Each minute with a slot of it.
+    ready: VecDeque<(i64, Slot)>,
     is_over: bool,
 }
 
@@ -40,8 +40,8 @@ impl Minutes {
             self.is_over = rows.len() < LISTED;
             for (minute, name, _) in rows {
                 let unreadable = || Error::Corrupt(format!("a minute has the bad slot {name}"));
-                let written = name.parse().map_err(|_| unreadable())?;
-                self.ready.push_back((minute, written));
+                let slot = Slot::named(&name).ok_or_else(unreadable)?;
+                self.ready.push_back((minute, slot));
                 self.behind = (minute, name);
             }
         }
@@ -51,9 +51,9 @@ impl Minutes {
 
 /// The places of one minute in one slot, or some of them.
 struct Slice {
-    /// Where the minute is listed with this slot: list and the minute of the slot.
-    listed: (i8, i64),
-    slot: i64,
+    /// In which list the minute is listed with this slot.
+    listed: (i8, Slot),
+    key: i64,
     behind: (i64, String),
     ready: VecDeque<Place>,
     is_over: bool,
@@ -65,12 +65,12 @@ impl Slice {
         if self.is_over || !self.ready.is_empty() {
             return Ok(());
         }
-        let key = (list, self.slot, self.behind.0, self.behind.1.as_str(), end, "");
+        let key = (list, self.key, self.behind.0, self.behind.1.as_str(), end, "");
         let rows: Vec<ListRow> = cluster.rows(&cluster.statements.listed_between, key).await?;
         self.is_over = rows.len() < LISTED;
         for (time, name, body) in rows {
             (self.behind, self.is_empty) = ((time, name.clone()), false);
-            self.ready.push_back(read(self.slot, time, name, body)?);
+            self.ready.push_back(read(self.key, time, name, body)?);
         }
         Ok(())
     }
@@ -107,7 +107,7 @@ pub struct Walk<'a> {
     late: Minutes,
     minute: Option<Minute>,
     /// When it began, until it is known which minute is the first.
-    since: Option<i64>,
+    since: Option<Clocks>,
 }
 
 impl<'a> Walk<'a> {
@@ -117,10 +117,11 @@ impl<'a> Walk<'a> {
         let begin = after.map_or(from.clone(), |after| after.max(from));
         let (list, first) = (query.agenda as usize, begin.0.div_euclid(MINUTE));
         let list_in_time = listing::AGENDA_MINUTES[list];
-        let known = agendas.firsts.lock().get(&(list_in_time, query.part)).copied().unwrap_or(0);
+        let now = Clocks::now();
+        let known = agendas.firsts.get((list_in_time, query.part), now);
         let in_time = Minutes::new(list_in_time, query.part, first.max(known));
         let late = Minutes::new(listing::AGENDA_LATE[list], query.part, first);
-        let since = (first <= known).then(now_millis);
+        let since = (first <= known).then_some(now);
         Self { agendas, query, begin, in_time, late, minute: None, since }
     }
 
@@ -159,10 +160,9 @@ impl<'a> Walk<'a> {
         let (in_time, late) = heads.await?;
         if let Some(since) = self.since.take() {
             // Nothing is written in time any more before the minutes that are open.
-            let first = in_time.unwrap_or(i64::MAX).min(self.agendas.first_open(since));
-            let mut firsts = self.agendas.firsts.lock();
-            let known = firsts.entry((self.in_time.list, self.query.part)).or_default();
-            *known = first.max(*known);
+            let open = self.agendas.first_open(since.millis);
+            let (list, first) = (self.in_time.list, in_time.unwrap_or(i64::MAX).min(open));
+            self.agendas.firsts.learn((list, self.query.part), first, since);
         }
         let until = self.query.until.millis();
         let Some(minute) = in_time.into_iter().chain(late).min() else { return Ok(None) };
@@ -176,10 +176,10 @@ impl<'a> Walk<'a> {
         let mut slices = Vec::new();
         for minutes in [&mut self.in_time, &mut self.late] {
             while minutes.head(cluster).await? == Some(minute) {
-                let Some((_, written)) = minutes.ready.pop_front() else { break };
+                let Some((_, slot)) = minutes.ready.pop_front() else { break };
                 slices.push(Slice {
-                    listed: (minutes.list, written),
-                    slot: slot(self.query.part, written),
+                    listed: (minutes.list, slot),
+                    key: slot.key(self.query.part),
                     behind: first.clone(),
                     ready: VecDeque::new(),
                     is_over: false,
@@ -198,10 +198,10 @@ impl<'a> Walk<'a> {
         };
         let (cluster, closed) = (&self.agendas.cluster, self.agendas.first_open(since));
         let mut drops: Several<'_, ()> = Vec::new();
-        for Slice { listed: (list, written), is_empty, .. } in slices {
+        for Slice { listed: (list, slot), is_empty, .. } in slices {
             // That they were old before they were read is what counts.
-            if is_whole && is_empty && written < closed {
-                let row = (list, i64::from(self.query.part), minute, minute_key(written));
+            if is_whole && is_empty && slot.minute < closed {
+                let row = (list, i64::from(self.query.part), minute, slot.name());
                 drops.push(Box::pin(cluster.write(&cluster.statements.drop_listing, row)));
             }
         }

@@ -15,7 +15,8 @@ use crate::{
     },
 };
 
-type DetailRow = (Option<i64>, Option<Vec<u8>>);
+/// Version and body.
+pub type DetailRow = (Option<i64>, Option<Vec<u8>>);
 /// Key, version and size, and when the text was written if there is one.
 type SizeRow = (String, Option<i64>, Option<i32>, Option<i64>);
 pub type NamedRow = (String, Option<i64>, Option<Vec<u8>>);
