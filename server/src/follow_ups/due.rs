@@ -5,53 +5,54 @@ use jobtracker_store::{Agenda, AgendaKey, AgendaQuery, FollowUp, PageLimit, Resu
 
 /// Follow-ups that are read at once.
 const PAGE: usize = 500;
-/// How many of those that have been due for a while are read in one round. Where there are more,
-/// what has just become due is read besides, so that it does not wait behind a receiver that is
-/// gone and everything that is due there.
-const STRETCH: usize = 2_000;
-/// What became due so long before the last round is read again as new: its commit may have ended
-/// after that round.
+/// A round reads on until it has met so many that there was no room for.
+const TURNED_AWAY: usize = 500;
+/// What became due so long before the last look is read again as new: its commit may have ended
+/// after that look.
 const NEW_FOR: Duration = Duration::from_secs(5);
 
-/// One part of the list of what is due. Each round reads a stretch of it and then goes on where the
-/// last one ended, and from the beginning after the end.
+/// One part of the list of what is due, read by two readers. Each goes on in every round where it
+/// was in the one before. One reads from the oldest to the newest and begins again; the other one
+/// reads what has just become due, so that it does not wait behind a receiver that is gone and
+/// everything that is due there.
 pub(super) struct DueList {
     part: u32,
-    after: Option<AgendaKey>,
-    /// What has been read since the beginning.
-    read: usize,
-    /// How much there was from the beginning to the end, the last time.
+    all: Reader,
+    new: Reader,
+    /// When the reader of what is new began.
+    new_since: Timestamp,
+    /// How much there was from the oldest to the newest, the last time.
     length: usize,
-    last_round: Timestamp,
+}
+
+/// Where a reader is.
+struct Reader {
+    from: Timestamp,
+    after: Option<AgendaKey>,
+    /// What it has read since it began.
+    read: usize,
 }
 
 /// What is done with something that is due.
 pub(super) trait Begin {
-    /// Begins it, unless that has happened or there is no room for it. Whether it was begun.
-    fn begin(&mut self, key: AgendaKey, row: FollowUp) -> bool;
+    /// Begins it, if that has not happened and there is room for it.
+    fn begin(&mut self, key: AgendaKey, row: FollowUp) -> Begun;
 }
 
-/// Something that is read.
-struct Span {
-    from: Timestamp,
-    until: Timestamp,
-    after: Option<AgendaKey>,
-    /// No more than about so many.
-    at_most: usize,
-}
-
-/// What came of reading.
-#[derive(Default)]
-struct Read {
-    seen: usize,
-    begun: usize,
-    /// Where to go on, when there may be more.
-    next: Option<AgendaKey>,
+/// Whether something was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begun {
+    Yes,
+    /// It is being done.
+    Already,
+    /// Others have to be done first.
+    NoRoom,
 }
 
 impl DueList {
     pub fn new(part: u32) -> Self {
-        Self { part, after: None, read: 0, length: 0, last_round: Timestamp::MIN }
+        let (all, new) = (Reader::from(Timestamp::MIN), Reader::from(Timestamp::MIN));
+        Self { part, all, new, new_since: Timestamp::MIN, length: 0 }
     }
 
     pub fn part(&self) -> u32 {
@@ -60,7 +61,7 @@ impl DueList {
 
     /// About how much is due and not done.
     pub fn length(&self) -> usize {
-        self.length.max(self.read)
+        self.length.max(self.all.read)
     }
 
     /// Begins what is due now; answers how much that is.
@@ -70,47 +71,59 @@ impl DueList {
         now: Timestamp,
         work: &mut (impl Begin + Send),
     ) -> Result<usize> {
-        let (from, after) = (Timestamp::MIN, self.after);
-        let span = Span { from, until: now, after, at_most: STRETCH };
-        let old = self.read(store, span, work).await?;
-        self.read += old.seen;
-        self.after = old.next;
-        if old.next.is_none() {
-            self.length = std::mem::take(&mut self.read);
+        let (part, begins) = (self.part, self.all.after.is_none());
+        let mut begun = self.all.read(store, part, now, work).await?;
+        let is_whole = self.all.after.is_none();
+        if is_whole {
+            self.length = std::mem::take(&mut self.all.read);
         }
-        let whole = after.is_none() && old.next.is_none();
-        let new = match whole {
-            true => Read::default(),
-            false => {
-                let from = self.last_round.before(NEW_FOR);
-                let span = Span { from, until: now, after: None, at_most: usize::MAX };
-                self.read(store, span, work).await?
-            }
-        };
-        self.last_round = now;
-        Ok(old.begun + new.begun)
+        if self.new.after.is_none() {
+            self.new_since = now;
+        }
+        if !(begins && is_whole) {
+            begun += self.new.read(store, part, now, work).await?;
+        }
+        if self.new.after.is_none() {
+            // The clock may have been put back.
+            self.new = Reader::from(self.new_since.min(now).before(NEW_FOR));
+        }
+        Ok(begun)
+    }
+}
+
+impl Reader {
+    fn from(from: Timestamp) -> Self {
+        Self { from, after: None, read: 0 }
     }
 
+    /// Reads on, as far as there is room for what is read; answers how much was begun.
     async fn read(
-        &self,
+        &mut self,
         store: &dyn Store,
-        Span { from, until, mut after, at_most }: Span,
+        part: u32,
+        until: Timestamp,
         work: &mut (impl Begin + Send),
-    ) -> Result<Read> {
-        let mut read = Read::default();
-        loop {
-            let (agenda, part, limit) = (Agenda::Due, self.part, PageLimit::items(PAGE));
+    ) -> Result<usize> {
+        let (mut begun, mut turned_away) = (0, 0);
+        while turned_away < TURNED_AWAY {
+            let (agenda, from, after) = (Agenda::Due, self.from, self.after);
+            let limit = PageLimit::items(PAGE);
             let query = AgendaQuery { agenda, part, from, until, after, limit };
             let page = store.list_agenda(query).await?;
-            read.seen += page.items.len();
+            self.read += page.items.len();
             for (key, row) in page.items {
-                read.begun += usize::from(work.begin(key, row));
+                match work.begin(key, row) {
+                    Begun::Yes => begun += 1,
+                    Begun::Already => {}
+                    Begun::NoRoom => turned_away += 1,
+                }
             }
-            after = page.next;
-            if after.is_none() || read.seen >= at_most {
-                return Ok(Read { next: after, ..read });
+            self.after = page.next;
+            if self.after.is_none() {
+                break;
             }
         }
+        Ok(begun)
     }
 }
 
@@ -127,21 +140,24 @@ mod tests {
         Timestamp::from_millis(millis).unwrap()
     }
 
-    /// Takes what it is given, as long as it has room.
+    /// Takes what is due from a moment on; of what was due before, nothing.
     struct Taken {
-        room: usize,
+        from: Timestamp,
         all: BTreeSet<AgendaKey>,
     }
 
     impl Begin for Taken {
-        fn begin(&mut self, key: AgendaKey, _: FollowUp) -> bool {
-            let has_room = self.all.len() < self.room;
-            has_room && self.all.insert(key)
+        fn begin(&mut self, key: AgendaKey, _: FollowUp) -> Begun {
+            match key.time >= self.from {
+                true if self.all.insert(key) => Begun::Yes,
+                true => Begun::Already,
+                false => Begun::NoRoom,
+            }
         }
     }
 
-    fn nobody() -> Taken {
-        Taken { room: 0, all: BTreeSet::new() }
+    fn taking(from: Timestamp) -> Taken {
+        Taken { from, all: BTreeSet::new() }
     }
 
     /// A store in which checks of one job are due at these moments.
@@ -157,41 +173,43 @@ mod tests {
         store.commit(vec![commit]).await.remove(0).unwrap();
     }
 
+    const OLD: u32 = 6_000;
+
     #[tokio::test]
     async fn what_is_new_does_not_wait_behind_a_long_list() {
-        const OLD: u32 = 3 * STRETCH as u32;
         let (store, mut list) = (MemoryStore::new(), DueList::new(0));
         due(&store, 0, (0..OLD).map(|number| (number, 1_000))).await;
-        // Nobody has room for what is due.
-        assert_eq!(list.round(&store, at(100_000), &mut nobody()).await.unwrap(), 0);
-        due(&store, 1, [(OLD, 100_050)].into_iter()).await;
-        let mut taken = Taken { room: usize::MAX, all: BTreeSet::new() };
-        list.round(&store, at(100_100), &mut taken).await.unwrap();
-        assert_eq!(taken.all.last().map(|key| key.time), Some(at(100_050)));
-        for _ in 0..3 {
-            list.round(&store, at(100_200), &mut taken).await.unwrap();
+        let mut taken = taking(at(100_000));
+        let rounds = i64::from(OLD) / TURNED_AWAY as i64 + 2;
+        for round in 0..rounds {
+            assert_eq!(list.round(&store, at(90_000 + round), &mut taken).await.unwrap(), 0);
         }
-        assert_eq!(taken.all.len(), OLD as usize + 1);
-        assert!(list.length() > OLD as usize, "{}", list.length());
+        assert!(list.length() >= OLD as usize, "{}", list.length());
+        due(&store, 1, [(OLD, 100_050)].into_iter()).await;
+        assert_eq!(list.round(&store, at(100_060), &mut taken).await.unwrap(), 1);
+        taken.from = Timestamp::MIN;
+        let begun = list.round(&store, at(100_070), &mut taken).await.unwrap();
+        list.round(&store, at(100_080), &mut taken).await.unwrap();
+        assert!(begun > 0 && taken.all.len() == OLD as usize + 1, "{begun}");
     }
 
     #[tokio::test]
     async fn a_clock_that_jumps_hides_nothing_for_long() {
-        for is_long in [false, true] {
+        for old in [3, OLD] {
             let (store, mut list) = (MemoryStore::new(), DueList::new(0));
-            let old = if is_long { 3 * STRETCH as u32 } else { 3 };
             due(&store, 0, (0..old).map(|number| (number, 1_000))).await;
-            let mut all = nobody();
-            // An hour ahead for one round, and back.
-            for now in [10_000, 3_610_000, 10_100] {
-                list.round(&store, at(now), &mut all).await.unwrap();
+            let mut taken = taking(at(5_000));
+            // An hour ahead for some rounds, and back.
+            let ahead = (0..20).map(|round| 3_610_000 + round);
+            for now in [10_000].into_iter().chain(ahead).chain([10_100]) {
+                list.round(&store, at(now), &mut taken).await.unwrap();
             }
             due(&store, 1, [(old, 10_150), (old + 1, 20_000)].into_iter()).await;
-            all.room = usize::MAX;
-            for _ in 0..5 {
-                list.round(&store, at(10_200), &mut all).await.unwrap();
+            for _ in 0..2 {
+                list.round(&store, at(10_200), &mut taken).await.unwrap();
             }
-            assert_eq!(all.all.len(), old as usize + 1, "and what is due later is not begun");
+            let found: Vec<_> = taken.all.iter().map(|key| key.time).collect();
+            assert_eq!(found, [at(10_150)], "and what is due later is not begun");
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     FollowUpMetrics, Vet, check, delivery,
-    due::{Begin, DueList},
+    due::{Begin, Begun, DueList},
     hand::{Hands, InHand},
     lease::{ASK_AGAIN, Lease},
 };
@@ -151,42 +151,51 @@ fn tell_of_panic(ended: std::result::Result<(), JoinError>) {
 }
 
 impl Begin for Work<'_> {
-    fn begin(&mut self, key: AgendaKey, row: FollowUp) -> bool {
-        let Some(in_hand) = self.rounds.hands.take((key.id, key.key)) else { return false };
-        match (key.key, row) {
+    fn begin(&mut self, key: AgendaKey, row: FollowUp) -> Begun {
+        let Some(in_hand) = self.rounds.hands.take((key.id, key.key)) else {
+            return Begun::Already;
+        };
+        let begun = match (key.key, row) {
             (FollowUpKey::Delivery(number), FollowUp::Delivery(row)) => {
                 self.deliver(key, number, &row, in_hand)
             }
             (FollowUpKey::Check(number), FollowUp::Check(row)) => {
                 self.check(key, number, row, in_hand)
             }
-            _ => false,
-        }
+            _ => None,
+        };
+        begun.map_or(Begun::NoRoom, |()| Begun::Yes)
     }
 }
 
 impl Work<'_> {
-    /// False when the line to its receiver is full.
-    fn deliver(&mut self, key: AgendaKey, number: u32, row: &DeliveryRow, in_hand: InHand) -> bool {
+    /// None when the line to its receiver is full.
+    fn deliver(
+        &mut self,
+        key: AgendaKey,
+        number: u32,
+        row: &DeliveryRow,
+        in_hand: InHand,
+    ) -> Option<()> {
         let parts = Arc::clone(&self.rounds.parts);
-        let Some(in_line) = parts.lanes.line_up(row.way.lane) else { return false };
+        let in_line = parts.lanes.line_up(row.way.lane)?;
         let held = (in_line, Arc::clone(self.lease), self.stopping.clone());
         let (id, trigger) = (DeliveryId { job: key.id, number }, row.trigger);
         self.tasks.spawn(async move {
             let _held = in_hand;
             delivery::deliver(&parts, id, trigger, key.time, held).await;
         });
-        true
+        Some(())
     }
 
-    /// False when enough of them are being made.
-    fn check(&mut self, key: AgendaKey, number: u32, row: CheckRow, in_hand: InHand) -> bool {
-        let Ok(room) = Arc::clone(&self.rounds.checks).try_acquire_owned() else { return false };
+    /// None when enough of them are being made.
+    fn check(&mut self, key: AgendaKey, number: u32, row: CheckRow, in_hand: InHand) -> Option<()> {
+        let room = Arc::clone(&self.rounds.checks).try_acquire_owned().ok()?;
         let parts = Arc::clone(&self.rounds.parts);
         self.tasks.spawn(async move {
             let _held = (in_hand, room);
             check::make(&parts, key.id, number, &row, key.time).await;
         });
-        true
+        Some(())
     }
 }
