@@ -1,7 +1,7 @@
 //! The default store: an embedded log-structured engine in a directory of its own.
 //!
 //! Reading order: [`FjallStore`] is the door. `front` answers what is hot without leaving the
-//! caller's thread and decides what "now" is; `readers` answer the rest from a snapshot (`view`);
+//! caller's thread and decides what "now" is (`firsts`: where lists by time begin); `readers` answer the rest from a snapshot (`view`);
 //! one `writer` turns all waiting commits into one `group`, which is one durable batch (`writes`).
 //! Between groups it goes on with the `chores`, long work that is done in steps: `stages` are rows
 //! that are there and hidden, `put_aside` writes them and `clean` removes the discarded ones;
@@ -13,6 +13,7 @@
 mod options;
 mod store;
 
+mod firsts;
 mod front;
 mod readers;
 mod view;
