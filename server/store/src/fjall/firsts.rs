@@ -1,9 +1,9 @@
 //! Where the lists by time begin.
 //!
-//! What is due is looked for several times a second, from the oldest on. What was there and has gone
-//! stands before it in the tables until the engine tidies up, and is passed by row by row: a million
-//! places that have gone take up to a tenth of a second. So the first place of each list is
-//! remembered.
+//! What is due is looked for several times a second, from the oldest on. What was there and has
+//! gone stands before it in the tables until the engine tidies up, and is passed by row by row: a
+//! million places that have gone take up to a tenth of a second. So the first place of each list
+//! is remembered.
 
 use std::collections::VecDeque;
 
