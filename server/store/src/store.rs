@@ -76,14 +76,14 @@ pub trait Store: Send + Sync + 'static {
     /// Puts rows of new jobs aside. More calls add more.
     ///
     /// A job comes with its [`Row::Job`], in this call or one that was answered before, and may
-    /// have no row that is there already. A [`Row::FollowUp`] with a [place](Row::place) in a list by
-    /// time comes with the commit that adopts the stage: before that nobody may find it. While its id
-    /// is still held by a stage that was discarded, the call waits. It is durable at the latest when
-    /// the commit is that adopts it.
+    /// have no row that is there already. A [`Row::FollowUp`] with a [place](Row::place) in a list
+    /// by time comes with the commit that adopts the stage: before that nobody may find it. While
+    /// its id is still held by a stage that was discarded, the call waits. It is durable at the
+    /// latest when the commit is that adopts it.
     ///
     /// # Errors
-    /// [`Error::NotAside`](crate::Error::NotAside): a row has a place in a list by time. Nothing was
-    /// done, and the stage is as it was.
+    /// [`Error::NotAside`](crate::Error::NotAside): a row has a place in a list by time. Nothing
+    /// was done, and the stage is as it was.
     ///
     /// [`Error::Stale`](crate::Error::Stale): one of the jobs is there already, or has been put
     /// aside, or a row belongs to a job that has not. After this and any other error but the first,
@@ -149,9 +149,9 @@ pub trait Store: Send + Sync + 'static {
         query: FollowUpsQuery,
     ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>>;
 
-    /// Follow-ups by time, in the order of their keys. A page that is empty may still go on. Each is
-    /// shown as it is when the page is made; one that moves while pages are read may come twice or
-    /// not at all, and one that does not move comes once.
+    /// Follow-ups by time, in the order of their keys. A page that is empty may still go on. Each
+    /// is shown as it is when the page is made; one that moves while pages are read may come twice
+    /// or not at all, and one that does not move comes once.
     async fn list_agenda(
         &self,
         query: AgendaQuery,

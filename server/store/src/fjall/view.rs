@@ -301,11 +301,18 @@ impl View for MomentView<'_> {
     }
 
     fn agenda(&self, agenda: Agenda, from: AgendaKey, visit: Visit<AgendaKey>) -> Result<()> {
-        let (first, last) = (follow_ups::place(agenda, from), follow_ups::last_place(agenda));
-        self.scan(&self.tables.index, &first, &last, |key, _| {
+        let known = self.moment.firsts.of(agenda);
+        let mut read = None;
+        let first = follow_ups::place(agenda, from.max(known));
+        self.scan(&self.tables.index, &first, &follow_ups::last_place(agenda), |key, _| {
             let place = follow_ups::place_key(key)?;
+            read.get_or_insert(place);
             if self.hides(place.id) { Ok(ControlFlow::Continue(())) } else { Ok(visit(place)) }
-        })
+        })?;
+        if from <= known && read != Some(known) {
+            self.front.keep_first(self.moment.epoch, agenda, read);
+        }
+        Ok(())
     }
 
     fn verdict(&self, commit: &CommitId, root: JobId) -> Result<Option<VerdictRow>> {

@@ -105,15 +105,16 @@ enum Seen {
 
 impl Agendas {
     pub fn new(
-        cluster: Arc<Cluster>,
-        trees: Arc<Trees>,
-        reads: Arc<Reads>,
+        cluster: &Arc<Cluster>,
+        trees: &Arc<Trees>,
+        reads: &Arc<Reads>,
         options: &ScyllaOptions,
-    ) -> Self {
+    ) -> Arc<Self> {
         // Two servers may be off in opposite directions.
         let skew = i64::try_from(options.max_clock_skew.as_millis() * 2).unwrap_or(i64::MAX / 4);
         let (closed_millis, firsts) = (CLOSED_MILLIS + skew, Firsts::new(options.max_clock_skew));
-        Self { cluster, trees, reads, closed_millis, firsts }
+        let (cluster, trees, reads) = (Arc::clone(cluster), Arc::clone(trees), Arc::clone(reads));
+        Arc::new(Self { cluster, trees, reads, closed_millis, firsts })
     }
 
     /// Lists the follow-ups of commits, each with the version that it follows, before they are

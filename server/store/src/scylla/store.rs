@@ -81,12 +81,7 @@ impl ScyllaStore {
         ));
         let reads = Arc::new(Reads::new(Arc::clone(&trees), Arc::clone(&verdicts)));
         let roots = Arc::new(Roots::new(Arc::clone(&cluster), Arc::clone(&reads)));
-        let agendas = Arc::new(Agendas::new(
-            Arc::clone(&cluster),
-            Arc::clone(&trees),
-            Arc::clone(&reads),
-            options,
-        ));
+        let agendas = Agendas::new(&cluster, &trees, &reads, options);
         let lists = Lists::new(Arc::clone(&trees));
         let tidy = Arc::new(Tidy {
             cluster: Arc::clone(&cluster),

@@ -6,11 +6,11 @@ use jobtracker_model::JobId;
 pub const PARTS: u32 = 16;
 /// Slots of one minute in one part. A job is in one of them.
 ///
-/// A place that goes leaves a mark behind, which a cluster keeps for ten days, and Cassandra refuses
-/// a read that meets 100,000 of them in one slot. So with four slots a part takes 400,000 places in
-/// a minute, which is 6,600 a second, and all parts together 100,000 a second. Of the lists of
-/// minutes a slot takes one row: in ten days 57,600 of a part that are written in time, which is
-/// less than that as well.
+/// A place that goes leaves a mark behind, which a cluster keeps for ten days, and Cassandra
+/// refuses a read that meets 100,000 of them in one slot. So with four slots a part takes 400,000
+/// places in a minute, which is 6,600 a second, and all parts together 100,000 a second. Of the
+/// lists of minutes a slot takes one row: in ten days 57,600 of a part that are written in time,
+/// which is less than that as well.
 const SLOTS: i64 = 4;
 
 /// A slot of a minute in some part.

@@ -51,8 +51,8 @@ impl Moment {
         cluster.row(&cluster.statements.entry, key).await
     }
 
-    /// Follow-ups of one kind of a job that has a small bound, from one on: some of them, and all up
-    /// to the last of these; no more are there if none comes.
+    /// Follow-ups of one kind of a job that has a small bound, from one on: some of them, and all
+    /// up to the last of these; no more are there if none comes.
     async fn follow_ups(
         &self,
         id: JobId,
