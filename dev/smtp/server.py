@@ -67,4 +67,6 @@ async def serve(base):
 
 
 if __name__ == "__main__":
+    # Whatever its starter had open (a lock, perhaps) must not stay so for as long as it lives.
+    os.closerange(3, 1024)
     asyncio.run(serve(sys.argv[1]))

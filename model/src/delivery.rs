@@ -71,6 +71,8 @@ pub struct Event {
     pub state: State,
     /// The message of the change that caused it, if it was one and had one: up to 1,024 bytes.
     pub message: Option<String>,
+    /// The root of the job's tree.
+    pub root: JobId,
     /// The job whose own change caused it, or a new job; the job itself for a check, and for a job
     /// that a commit has created.
     pub source: JobId,

@@ -71,7 +71,6 @@ async fn load(
 ) -> Result<Option<(DeliveryRow, Option<Letter>)>, jobtracker_store::Error> {
     let key = (id.job, FollowUpKey::Delivery(id.number));
     let mut wanted = Wanted::default();
-    wanted.paths.insert(id.job);
     wanted.definitions.insert(id.job);
     wanted.follow_ups.extend([key, (id.job, source_of(trigger))]);
     let loaded = parts.store.load(wanted).await?;

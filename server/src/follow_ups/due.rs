@@ -4,9 +4,13 @@ use jobtracker_model::Timestamp;
 use jobtracker_store::{Agenda, AgendaKey, AgendaQuery, FollowUp, PageLimit, Result, Store};
 
 /// Follow-ups that are read at once.
-const PAGE: usize = 500;
-/// A round reads on until it has met so many that there was no room for.
-const TURNED_AWAY: usize = 500;
+const PAGE: usize = 100;
+/// A reader goes on in a round until it has met so many that there was no room for. Where so much
+/// is begun that the next round comes soon, these would be read again too often.
+const TURNED_AWAY: usize = 1_000;
+const TURNED_AWAY_BUSY: usize = 100;
+/// Whoever has begun so much in a round is busy.
+pub(super) const BUSY: usize = 100;
 /// What became due so long before the last look is read again as new: its commit may have ended
 /// after that look.
 const NEW_FOR: Duration = Duration::from_secs(5);
@@ -105,7 +109,7 @@ impl Reader {
         work: &mut (impl Begin + Send),
     ) -> Result<usize> {
         let (mut begun, mut turned_away) = (0, 0);
-        while turned_away < TURNED_AWAY {
+        while turned_away < if begun < BUSY { TURNED_AWAY } else { TURNED_AWAY_BUSY } {
             let (agenda, from, after) = (Agenda::Due, self.from, self.after);
             let limit = PageLimit::items(PAGE);
             let query = AgendaQuery { agenda, part, from, until, after, limit };

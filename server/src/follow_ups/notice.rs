@@ -23,7 +23,6 @@ pub(super) fn source_of(trigger: Trigger) -> FollowUpKey {
 /// What is to be sent for a delivery; none when what it belongs to is not among what was loaded.
 pub(super) fn letter(id: DeliveryId, row: &DeliveryRow, loaded: &Loaded) -> Option<Letter> {
     let definition = loaded.definitions.get(&id.job)?;
-    let root = loaded.nodes.get(&id.job)?.origin.root;
     let source = loaded.follow_ups.get(&(id.job, source_of(row.trigger)))?;
     let (target, kind) = match (source, row.trigger) {
         (FollowUp::Action(action), _) => {
@@ -42,7 +41,7 @@ pub(super) fn letter(id: DeliveryId, row: &DeliveryRow, loaded: &Loaded) -> Opti
     let notice = Notice {
         kind,
         delivery: id.to_string(),
-        job: JobName { id: id.job, name: definition.name.clone(), root },
+        job: JobName { id: id.job, name: definition.name.clone(), root: event.root },
         state: event.state,
         time: event.time,
         message: event.message.clone(),

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     FollowUpMetrics, Vet, check, delivery,
-    due::{Begin, Begun, DueList},
+    due::{BUSY, Begin, Begun, DueList},
     hand::{Hands, InHand},
     lease::{ASK_AGAIN, Lease},
 };
@@ -27,8 +27,7 @@ use crate::{
 const EVERY: Duration = Duration::from_millis(100);
 const EVERY_SHARED: Duration = Duration::from_millis(250);
 /// How often it is read when so much was begun that there may be more.
-const EVERY_BUSY: Duration = Duration::from_millis(10);
-const BUSY: usize = 100;
+const EVERY_BUSY: Duration = Duration::from_millis(25);
 /// A list that takes long to read is read less often, and yet so often.
 const EVERY_AT_MOST: Duration = Duration::from_secs(5);
 /// Checks that are made at once: as many as make a large group of the engine's.

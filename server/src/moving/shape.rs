@@ -35,6 +35,8 @@ struct Progress {
     last_key: String,
     followed: bool,
     last_follow_up: Option<FollowUpKey>,
+    /// So many actions, checks and deliveries it has, as is watched.
+    numbers: [u32; 3],
 }
 
 type Checked<T> = Result<T, String>;
@@ -174,20 +176,37 @@ impl Progress {
                     return Err(format!("the follow-ups of job {id} are not in order"));
                 }
                 self.last_follow_up = Some(record.key);
-                if let FollowUp::Delivery(row) = &record.row
-                    && row.earlier > row.attempts
-                {
-                    return Err(format!(
-                        "a delivery of job {id} has more tries before than in all"
-                    ));
-                }
-                if !kinds_agree(record) {
-                    return Err(format!("a follow-up of job {id} has the name of another kind"));
-                }
+                self.follow_up(id, record)?;
             }
             _ => {}
         }
         Ok(())
+    }
+}
+
+impl Progress {
+    fn follow_up(&mut self, id: JobId, record: &FollowUpRecord) -> Checked<()> {
+        if !kinds_agree(record) {
+            return Err(format!("a follow-up of job {id} has the name of another kind"));
+        }
+        let [actions, checks, deliveries] = self.numbers;
+        let is_known = match (record.key, &record.row) {
+            (_, FollowUp::Watch(watch)) => {
+                let actions = u32::try_from(watch.actions.len()).unwrap_or(u32::MAX);
+                self.numbers = [actions, watch.checks, watch.deliveries];
+                true
+            }
+            (FollowUpKey::Action(number), _) => number < actions,
+            (FollowUpKey::Check(number), _) => number < checks,
+            (FollowUpKey::Delivery(number), FollowUp::Delivery(row)) => {
+                number < deliveries && row.earlier <= row.attempts
+            }
+            _ => false,
+        };
+        if is_known {
+            return Ok(());
+        }
+        Err(format!("job {id} has {:?}, which does not go with what is watched", record.key))
     }
 }
 

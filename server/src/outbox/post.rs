@@ -20,8 +20,6 @@ use super::{
 const TEXT_BYTES: usize = 1024;
 /// Receivers to which connections are kept.
 const CLIENTS: usize = 256;
-/// Idle connections that are kept to each of them.
-const IDLE: usize = 4;
 /// How long an idle connection is kept. A name that has come to mean another address is followed
 /// after that at the latest.
 const IDLE_FOR: Duration = Duration::from_secs(10);
@@ -42,6 +40,8 @@ pub struct Poster {
     tls: rustls::ClientConfig,
     timeout: Duration,
     longest_pause: Duration,
+    /// Idle connections that are kept to each receiver: as many as are used at once.
+    idle: usize,
 }
 
 /// What a client connects to.
@@ -77,6 +77,7 @@ impl Poster {
             tls: client_config(&config.tls_ca_file)?,
             timeout: config.timeout(),
             longest_pause: config.retry_after_max(),
+            idle: config.at_once_per_host,
         })
     }
 
@@ -147,7 +148,7 @@ impl Poster {
             .referer(false)
             .user_agent(concat!("jobtracker/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.timeout)
-            .pool_max_idle_per_host(IDLE)
+            .pool_max_idle_per_host(self.idle)
             .pool_idle_timeout(IDLE_FOR);
         let Some(Proxy { url, username, password }) = proxy else { return builder.build() };
         let mut through = reqwest::Proxy::all(url)?;

@@ -136,8 +136,8 @@ impl Upcoming {
         self.rows * UPCOMING + self.texts
     }
 
-    /// The rows, when the tree becomes visible at this moment.
-    pub fn rows(&self, now: Timestamp) -> impl Iterator<Item = Row> {
+    /// The rows, when the tree of this root becomes visible at this moment.
+    pub fn rows(&self, root: JobId, now: Timestamp) -> impl Iterator<Item = Row> {
         let checks = self.checks.iter().map(move |(id, number, check)| {
             row(
                 *id,
@@ -145,7 +145,7 @@ impl Upcoming {
                 FollowUp::Check(CheckRow::new(Arc::clone(check), now)),
             )
         });
-        checks.chain(self.told.iter().flat_map(move |told| told.rows(now)))
+        checks.chain(self.told.iter().flat_map(move |told| told.rows(root, now)))
     }
 
     fn check(&self) -> Result<()> {
@@ -161,12 +161,20 @@ impl Upcoming {
 }
 
 impl Told {
-    fn rows(&self, now: Timestamp) -> impl Iterator<Item = Row> {
+    fn rows(&self, root: JobId, now: Timestamp) -> impl Iterator<Item = Row> {
         let Self { id, state, ref message, children, subtree, ref deliveries } = *self;
         (0..).zip(deliveries).map(move |(number, (trigger, way))| {
             let (message, quiet_since) = (message.clone(), None);
-            let event =
-                Event { time: now, state, message, source: id, children, subtree, quiet_since };
+            let event = Event {
+                time: now,
+                state,
+                message,
+                root,
+                source: id,
+                children,
+                subtree,
+                quiet_since,
+            };
             let delivery = DeliveryRow::new(*trigger, *way, event);
             row(id, FollowUpKey::Delivery(number), FollowUp::Delivery(delivery))
         })

@@ -79,7 +79,7 @@ impl Workspace {
     /// them have been put aside, those that have not are as invisible to the rest of the group as
     /// they are.
     pub fn graft(&mut self, flush: &TreeFlush, now: Timestamp) {
-        let rows = flush.rows.iter().cloned().chain(flush.upcoming.rows(now));
+        let rows = flush.rows.iter().cloned().chain(flush.upcoming.rows(flush.root, now));
         let tree = self.changed.entry(flush.root).or_default();
         if let Some(stage) = &flush.stage {
             tree.adopts = Some(stage.id);

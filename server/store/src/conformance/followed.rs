@@ -55,6 +55,7 @@ impl Forest {
             time: self.tick(),
             state: self.job(id).status.state,
             message: Some(format!("said by {id}")),
+            root: id,
             source: id,
             children: self.job(id).status.children,
             subtree: self.job(id).status.subtree,

@@ -4,7 +4,10 @@ use jobtracker_client::{
 };
 use jobtracker_server::moving::Selection;
 
-use super::{export, id, import_all, lines, neighbours, rows};
+use super::{
+    broken::{mended, refusal},
+    export, id, import_all, lines, neighbours, rows,
+};
 use crate::{
     follow_ups::{
         deliveries, eventually,
@@ -47,6 +50,7 @@ async fn what_follows_moves_with_its_tree() {
         let (done, file) = export(source.store(), Selection::ALL).await;
         // Three actions, a check, three deliveries, and what is watched.
         assert_eq!(done.counts.follow_ups, 8);
+        what_does_not_go_together_is_refused(&file).await;
         let target = Harness::start(to, patient).await;
         assert_eq!(import_all(target.store(), &file).await.new, 1);
         assert_eq!(rows(target.store(), id(70)).await, rows(source.store(), id(70)).await);
@@ -70,5 +74,19 @@ async fn what_follows_moves_with_its_tree() {
         // The tree has gone on, and is the one in the file all the same.
         assert_eq!(import_all(target.store(), &file).await.there, 1);
         target.stop().await;
+    }
+}
+
+async fn what_does_not_go_together_is_refused(file: &[u8]) {
+    let text = String::from_utf8(zstd::decode_all(file).unwrap()).unwrap();
+    for (from, to) in [
+        ("\"deliveries\":3", "\"deliveries\":2"),
+        ("\"checks\":1", "\"checks\":0"),
+        ("\"earlier\":0", "\"earlier\":9"),
+    ] {
+        assert!(text.contains(from), "{from}: {text}");
+        let lines: Vec<_> = text.lines().map(|line| line.replacen(from, to, 1)).collect();
+        let refusal = refusal(&mended(&lines, 70)).await;
+        assert!(refusal.contains("does not go with what is watched"), "{from}: {refusal}");
     }
 }

@@ -74,12 +74,17 @@ pub(super) fn touch(space: &mut Workspace, stirs: &[Stir<'_>], now: Timestamp) {
 
 /// Adds deliveries of a job; answers how many, which is fewer when it has as many as it may have.
 fn tell(space: &mut Workspace, id: JobId, told: Vec<(Trigger, Way)>, cause: &Cause<'_>) -> u32 {
-    let (Some(watch), Some(status)) = (space.watch(id), space.status(id)) else { return 0 };
+    let (Some(watch), Some(status), Some(origin)) =
+        (space.watch(id), space.status(id), space.origin(id))
+    else {
+        return 0;
+    };
     let mut watch = watch.clone();
     let event = Event {
         time: cause.time,
         state: status.state,
         message: cause.message.map(Event::message),
+        root: origin.root,
         source: cause.source,
         children: status.children,
         subtree: status.subtree,
