@@ -62,7 +62,7 @@ pub fn staged(rows: &[Row]) -> Vec<Staged> {
 
 #[cfg(test)]
 mod tests {
-    use jobtracker_model::{Channel, Event, Lane, State, Subtree, Timestamp, Trigger};
+    use jobtracker_model::{Channel, Event, Lane, State, Subtree, Timestamp, Trigger, Way};
 
     use super::*;
     use crate::{DeliveryRow, FollowUp, Watch, coding, coding::tests::pinned};
@@ -98,12 +98,13 @@ mod tests {
                 time: Timestamp::MIN,
                 state: State::Faulted,
                 message: None,
+                root: JobId::MIN,
                 source: JobId::MIN,
                 children: Default::default(),
                 subtree: Subtree::default(),
                 quiet_since: None,
             };
-            let way = (Channel::Email, Lane::EMAIL);
+            let way = Way { channel: Channel::Email, lane: Lane::EMAIL, recipient: 0 };
             let row = DeliveryRow::new(Trigger::Action(0), way, event);
             (FollowUpKey::Delivery(number), FollowUp::Delivery(row))
         };
