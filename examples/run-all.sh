@@ -8,6 +8,7 @@ run() { cargo run --quiet --package jobtracker-examples --example "$@"; }
 run walkthrough
 run wait
 run blockers
+run callback
 run demo -- --once
 run bulk_context -- --jobs 20000
 

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
-use jobtracker_client::{JobId, JobTracker, JobTrackerClient, NewChange, NewJob, State};
+use jobtracker_client::{Action, JobId, JobTracker, JobTrackerClient, NewChange, NewJob, State};
 use jobtracker_context::JobTrackerContext;
 use tokio::runtime::Runtime;
 
@@ -137,6 +137,19 @@ pub async fn flush(addr: SocketAddr, jobs: u64, states: &[State]) -> Result<(Dur
     let flushed = context.commit_and_close().await?;
     ensure!(flushed.jobs == jobs + 1, "everything was applied");
     Ok((begun.elapsed(), root))
+}
+
+/// One tree of so many jobs with an action each, which fault.
+pub async fn faulted(addr: SocketAddr, jobs: u64, action: &Action) -> Result<()> {
+    let context = context(addr)?;
+    let root = context.create(NewJob::new("crawl")).await?;
+    for number in 0..jobs {
+        let job = NewJob::new(format!("page {number}")).under(root).action(action.clone());
+        let job = context.create(job).await?;
+        context.update(job, NewChange::new(State::Faulted)).await?;
+    }
+    context.commit_and_close().await?;
+    Ok(())
 }
 
 /// Many small trees from many contexts at once.

@@ -7,6 +7,7 @@
 mod cluster;
 mod floors;
 mod flush;
+mod follow_ups;
 mod forwarder;
 mod growth;
 mod load;
@@ -37,6 +38,9 @@ struct Arguments {
     /// Jobs in the large flush of the buffered context; 0 leaves the context out.
     #[arg(long, default_value_t = 1_000_000)]
     flush: u64,
+    /// Deliveries that are sent from one commit, up to 50,000; 0 leaves actions and checks out.
+    #[arg(long, default_value_t = 30_000)]
+    follow_ups: u64,
     #[command(flatten)]
     cluster: cluster::Options,
     /// Only this shape, once, against a service that is up at this address; for profiles.
@@ -91,6 +95,9 @@ fn main() -> Result<()> {
     }
     if arguments.flush > 0 {
         flush::run(arguments.rounds.max(1), arguments.flush)?;
+    }
+    if arguments.follow_ups > 0 {
+        follow_ups::run(arguments.rounds.max(1), arguments.follow_ups, seconds)?;
     }
     if arguments.growth > 0 {
         growth::run(arguments.growth, seconds)?;

@@ -16,6 +16,8 @@ pub(crate) struct Call {
     pub(crate) body: Option<Body>,
     /// For a long poll: how long the service may take. Each try asks for what is left of it.
     pub(crate) wait: Option<Duration>,
+    /// How much longer than others the service may take, besides.
+    pub(crate) slow: Duration,
     /// When the call ends; without one the client's deadline counts from the sending.
     pub(crate) deadline: Option<Instant>,
     pub(crate) once: bool,
@@ -92,6 +94,12 @@ impl Call {
         self
     }
 
+    /// To something that takes the service so much longer than others.
+    pub(crate) fn slow(mut self, more: Duration) -> Self {
+        self.slow = more;
+        self
+    }
+
     /// Done or given up by `deadline`.
     pub(crate) fn by(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
@@ -111,6 +119,7 @@ impl Call {
             query: Vec::new(),
             body: None,
             wait: None,
+            slow: Duration::ZERO,
             deadline: None,
             once: false,
         }

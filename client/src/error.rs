@@ -89,9 +89,22 @@ impl Error {
     /// there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        use ProblemCode::{AttachmentNotFound, CommitNotFound, JobNotFound, ParentNotFound};
-        let not_found = [JobNotFound, ParentNotFound, AttachmentNotFound, CommitNotFound];
-        self.code().is_some_and(|code| not_found.contains(&code))
+        use ProblemCode::{
+            ActionNotFound, AttachmentNotFound, CheckNotFound, CommitNotFound, DeliveryNotFound,
+            JobNotFound, ParentNotFound,
+        };
+        matches!(
+            self.code(),
+            Some(
+                JobNotFound
+                    | ParentNotFound
+                    | AttachmentNotFound
+                    | CommitNotFound
+                    | ActionNotFound
+                    | CheckNotFound
+                    | DeliveryNotFound
+            )
+        )
     }
 
     /// Whether the service says that the same id was used before for something else.

@@ -39,6 +39,7 @@ mod builder;
 mod client;
 mod endpoints;
 mod error;
+mod follow_ups;
 
 mod lists;
 mod logs;
@@ -65,10 +66,13 @@ pub use stream::ItemStream;
 pub use tracker::JobTracker;
 
 pub use jobtracker_model::{
-    AttachmentInfo, Blocker, Category, Change, Children, Created, Definition, FieldError, IdBlock,
-    InvalidId, InvalidTimestamp, Job, JobId, JobNode, JobState, LogAppended, LogLine, Mark,
-    NewChange, NewJob, NewLogLines, Page, Problem, ProblemCode, RootPage, State, StateSet,
-    Statistics, Subtree, Timestamp, UnknownState, Updated, Waited,
+    Action, ActionView, Added, AttachmentInfo, Attempt, Blocker, Category, Change, Channel,
+    CheckKind, CheckStatus, CheckView, Children, Created, Definition, Delivery, DeliveryStatus,
+    EmailAction, Event, FieldError, HttpAction, HttpView, IdBlock, InvalidId, InvalidTimestamp,
+    Job, JobAction, JobCheck, JobId, JobNode, JobState, LogAppended, LogLine, Mark, NewChange,
+    NewCheck, NewJob, NewLogLines, Page, Payload, Problem, ProblemCode, Proxy, Replayed, RootPage,
+    Secret, State, StateSet, Statistics, Subtree, Target, TargetView, Tested, TestedChannel,
+    Timestamp, Trigger, UnknownState, Updated, Waited,
     commit::{
         BlockedChange, CommitId, CommitOutcome, InvalidCommitId, MEDIA_TYPE, Refusal, TreeVerdict,
     },

@@ -49,9 +49,9 @@ impl Http {
     /// Sends a call until it is answered, refused for good, or given up.
     pub(crate) async fn send(&self, call: Call) -> Result<Reply> {
         let begin = Instant::now();
-        let wait = call.wait;
-        let deadline =
-            call.deadline.unwrap_or_else(|| self.deadline_after(wait.unwrap_or_default()));
+        let (wait, slow) = (call.wait, call.slow);
+        let more = wait.unwrap_or_default().saturating_add(slow);
+        let deadline = call.deadline.unwrap_or_else(|| self.deadline_after(more));
         let attempts = if call.once { 1 } else { self.retry.attempts };
         let request = self.request(call)?;
         let mut tries = Tries::new(self, attempts, deadline);
@@ -59,7 +59,7 @@ impl Http {
             let this = async {
                 let mut request = request.try_clone().expect("every body is in memory");
                 let left = wait.map(|wait| wait.saturating_sub(begin.elapsed()));
-                self.limit(&mut request, left);
+                self.limit(&mut request, left, slow);
                 self.try_once(request).await
             };
             if let Some(reply) = tries.make(this).await? {
@@ -105,12 +105,13 @@ impl Http {
     }
 
     /// Sets what differs from try to try.
-    fn limit(&self, request: &mut Request, wait: Option<Duration>) {
+    fn limit(&self, request: &mut Request, wait: Option<Duration>, slow: Duration) {
         if let Some(wait) = wait {
             let millis = wait.as_millis().to_string();
             request.url_mut().query_pairs_mut().append_pair("timeoutMs", &millis);
         }
-        let timeout = wait.unwrap_or_default().saturating_add(self.request_timeout);
+        let more = wait.unwrap_or_default().saturating_add(slow);
+        let timeout = more.saturating_add(self.request_timeout);
         // The network library counts from its own now, which must not overflow either.
         *request.timeout_mut() = Some(timeout.min(FAR));
     }

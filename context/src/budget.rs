@@ -3,7 +3,10 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use jobtracker_model::{Change, Definition};
 use tokio::sync::Notify;
 
-use crate::tree::{FrozenJob, Node, Noted};
+use crate::{
+    follow_ups::FollowUps,
+    tree::{Extras, FrozenJob, Node, Noted},
+};
 
 /// What something takes of the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,11 +20,12 @@ pub(crate) struct Cost {
 const JOB: usize = size_of::<Node>() + size_of::<FrozenJob>() + size_of::<Definition>() + 64;
 
 impl Cost {
-    pub fn creation(definition: &Definition) -> Self {
+    pub fn creation(definition: &Definition, follow_ups: Option<&FollowUps>) -> Self {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let tags: usize = definition.tags.iter().map(|tag| tag.len() + size_of::<String>()).sum();
         let bytes = JOB + definition.name.len() + definition.created_by.len() + tags;
-        Self::one(bytes + text(&definition.options) + text(&definition.source_link))
+        let followed = follow_ups.map_or(0, |these| size_of::<Extras>() + these.bytes());
+        Self::one(bytes + text(&definition.options) + text(&definition.source_link) + followed)
     }
 
     /// A change with these texts.

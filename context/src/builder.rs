@@ -145,8 +145,8 @@ impl ContextBuilder {
 
     /// Writes what is recorded to this file too, so that it can be
     /// [recovered](JobTrackerContext::recover) when the process is killed. The file is created if
-    /// it is not there. It is emptied whenever everything that was recorded has an outcome, and is
-    /// never deleted.
+    /// it is not there; only its owner may read it then, since the secrets of actions are in it. It
+    /// is emptied whenever everything that was recorded has an outcome, and is never deleted.
     pub fn journal(mut self, path: impl AsRef<Path>) -> Self {
         self.journal = Some(path.as_ref().to_owned());
         self

@@ -7,6 +7,7 @@ use crate::{
     BatchOperation, ContextBuilder, ContextJob, Discarded, Error, Flushed, Result, Stats,
     budget::{Cost, Share},
     flush::detached,
+    follow_ups::FollowUps,
     inner::Inner,
     tree::{Creation, Planted, Recording},
 };
@@ -55,27 +56,36 @@ impl JobTrackerContext {
     /// they are used faster than they are reserved. With an id of the caller's, the same job again
     /// is the job that is there.
     ///
+    /// Its actions and checks begin to count when it is sent: the actions that name the state in
+    /// which it becomes visible then fire once (WaitingToRun fires nothing), and no state that it
+    /// went through before does.
+    ///
     /// # Errors
     /// As the service would answer: [`Field`](Error::Field),
     /// [`ParentNotFound`](Error::ParentNotFound), [`ParentIsSelf`](Error::ParentIsSelf),
     /// [`TooDeep`](Error::TooDeep), [`IdConflict`](Error::IdConflict). Whether the service has
     /// another job with an id of the caller's turns out only when it is sent.
     /// [`NoIds`](Error::NoIds), [`IdsUsedUp`](Error::IdsUsedUp), [`Full`](Error::Full),
-    /// [`Load`](Error::Load), [`Closed`](Error::Closed), [`Journal`](Error::Journal).
+    /// [`TreeFull`](Error::TreeFull), [`Load`](Error::Load), [`Closed`](Error::Closed),
+    /// [`Journal`](Error::Journal).
     pub async fn create(&self, job: NewJob) -> Result<JobId> {
         let (chosen, parent) = (job.id, job.parent);
         if let Some(id) = chosen.filter(|id| parent == Some(*id)) {
             return Err(Error::ParentIsSelf(id));
         }
-        let mut definition = Arc::new(job.into_definition()?);
-        let cost = Cost::creation(&definition);
+        let (definition, actions, checks) = job.into_parts()?;
+        let mut definition = Arc::new(definition);
+        let follow_ups = FollowUps::of(actions, checks);
+        let cost = Cost::creation(&definition, follow_ups.as_deref());
         let share = self.room(cost).await?;
         loop {
             let id = match chosen {
                 Some(id) => id,
                 None => self.inner.ids.next().await?,
             };
-            match self.plant(Creation { id, parent, definition, cost }).await? {
+            let follow_ups = follow_ups.clone();
+            let creation = Creation { id, parent, definition, follow_ups, cost };
+            match self.plant(creation).await? {
                 Planted::New => {
                     self.recorded(share);
                     return Ok(id);
@@ -273,9 +283,12 @@ impl JobTrackerContext {
         let known = self.inner.buffer.look(id, |tree, slot| {
             let job = tree.nodes.get(slot);
             let parent = tree.parent_id(slot);
-            job.definition
-                .as_ref()
-                .map(|definition| parent == creation.parent && **definition == *creation.definition)
+            let is_same = |definition: &Arc<Definition>| {
+                parent == creation.parent
+                    && *definition == creation.definition
+                    && job.follow_ups() == creation.follow_ups.as_ref()
+            };
+            job.definition.as_ref().map(is_same)
         });
         match known {
             Some(Some(true)) => Ok(()),

@@ -46,9 +46,10 @@ pub enum Error {
     /// The job's log is full.
     #[error("the log of job {0} has no room for these lines")]
     LogFull(JobId),
-    /// The tree has as much as one commit may have: 2,000,000 new jobs, or as much about jobs that
-    /// the service has as it takes at once (some 30,000 changes, of some 37,000 jobs). Flush, and
-    /// record it again.
+    /// The tree has as much as one commit may have: 2,000,000 new jobs, as much about jobs that the
+    /// service has as it takes at once (some 30,000 changes, of some 37,000 jobs), or new jobs with
+    /// 37,500 checks, and deliveries of actions that fire with the commit. Flush, and record it
+    /// again.
     #[error("tree {0} has as much as one commit may have; flush first")]
     TreeFull(JobId),
     /// A field is past its limit.

@@ -58,6 +58,7 @@ mod buffer;
 mod clock;
 mod commit;
 mod flush;
+mod follow_ups;
 mod ids;
 mod inner;
 mod journal;

@@ -5,7 +5,7 @@ use std::{
 };
 
 use jobtracker_client::JobTracker;
-use jobtracker_model::{Change, JobId, Timestamp, commit::CommitId};
+use jobtracker_model::{Change, Definition, JobId, Timestamp, commit::CommitId};
 use tokio::task::spawn_blocking;
 
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     budget::Cost,
     commit::Batch,
     flush::detached,
+    follow_ups::FollowUps,
     inner::Inner,
     journal::{Entry, Found, Journal, JournalFile, failure},
     tree::{Creation, Planted, Recording},
@@ -88,6 +89,16 @@ fn replay(
     Ok(Some((Arc::new(inner), report)))
 }
 
+fn creation(
+    id: JobId,
+    parent: Option<JobId>,
+    definition: Definition,
+    follow_ups: Option<Arc<FollowUps>>,
+) -> Creation {
+    let cost = Cost::creation(&definition, follow_ups.as_deref());
+    Creation { id, parent, definition: Arc::new(definition), follow_ups, cost }
+}
+
 /// Does once more what a journal says.
 struct Replay<'a> {
     inner: &'a Inner,
@@ -105,9 +116,13 @@ impl Replay<'_> {
                 }
             }
             Entry::Created { id, parent, order, time, definition } => {
-                let definition = Arc::new(definition.into_owned());
-                let cost = Cost::creation(&definition);
-                self.create(Creation { id, parent, definition, cost }, time, order);
+                let creation = creation(id, parent, definition.into_owned(), None);
+                self.create(creation, time, order);
+            }
+            Entry::CreatedFollowed { id, parent, order, time, definition, actions, checks } => {
+                let follow_ups = FollowUps::of(actions.into_owned(), checks.into_owned());
+                let creation = creation(id, parent, definition.into_owned(), follow_ups);
+                self.create(creation, time, order);
             }
             Entry::Changed { id, order, change } => self.change(id, order, change.into_owned()),
             Entry::Options { id, options } => {

@@ -58,7 +58,9 @@ impl Inner {
 
     /// Lets the service compare a creation with the job that it has.
     pub async fn compare_there(&self, creation: Creation) -> Result<()> {
-        let Creation { id, parent, definition, .. } = creation;
+        let Creation { id, parent, definition, follow_ups, .. } = creation;
+        let (actions, checks) =
+            follow_ups.map(|these| (these.actions.clone(), these.checks.clone())).unzip();
         let definition = Arc::unwrap_or_clone(definition);
         let job = NewJob {
             id: Some(id),
@@ -68,6 +70,8 @@ impl Inner {
             tags: definition.tags,
             options: definition.options,
             source_link: definition.source_link,
+            actions: actions.unwrap_or_default(),
+            checks: checks.unwrap_or_default(),
         };
         match self.tracker.create(job).await {
             Ok(_) => Ok(()),

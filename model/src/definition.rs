@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{JobId, limits};
+use crate::{Action, JobId, NewCheck, action::put_callbacks, limits};
 
 /// What the creator of a job says of it.
 ///
@@ -77,10 +77,22 @@ impl Definition {
         check_text("options", options.unwrap_or(""), 0, limits::OPTIONS)
     }
 
-    /// The fingerprint of this definition under `parent`. It is kept for ever, so it depends on
-    /// nothing but the bytes of the fields: each one with its length before it.
+    /// The fingerprint of this definition under `parent`, without actions and checks.
     #[must_use]
     pub fn fingerprint(&self, parent: Option<JobId>) -> Fingerprint {
+        self.fingerprint_with(parent, &[], &[])
+    }
+
+    /// The fingerprint of this definition under `parent`, with these actions and checks. It is kept
+    /// for ever, so it depends on nothing but the bytes of the fields: each one with its length
+    /// before it.
+    #[must_use]
+    pub fn fingerprint_with(
+        &self,
+        parent: Option<JobId>,
+        actions: &[Action],
+        checks: &[NewCheck],
+    ) -> Fingerprint {
         let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
         let mut put = |text: Option<&str>| {
             let length = text.map_or(u64::MAX, |text| text.len() as u64);
@@ -95,6 +107,7 @@ impl Definition {
         for tag in &self.tags {
             put(Some(tag));
         }
+        put_callbacks(actions, checks, &mut put);
         Fingerprint(hasher.digest128())
     }
 }

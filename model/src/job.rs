@@ -1,6 +1,9 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Children, Definition, FieldError, JobId, State, Subtree, Timestamp};
+use crate::{
+    Action, CheckKind, Children, Definition, FieldError, JobId, NewCheck, State, Subtree, Target,
+    Timestamp,
+};
 
 /// A job to create.
 ///
@@ -30,6 +33,12 @@ pub struct NewJob {
     /// Where the job comes from; up to 2048 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_link: Option<String>,
+    /// Up to 16: whom to tell when the visible state becomes one of some states.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<Action>,
+    /// Up to 16: when to look at the job, and whom to tell what was found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<NewCheck>,
 }
 
 impl NewJob {
@@ -81,15 +90,56 @@ impl NewJob {
         self
     }
 
-    /// What the creator says of the job, once every field is inside its limits.
+    /// With somebody who is told when the visible state becomes this one.
+    #[must_use]
+    pub fn notify_on(self, state: State, target: impl Into<Target>) -> Self {
+        self.action(Action::new([state], target))
+    }
+
+    /// With somebody who is told when it finishes, well or badly: of a root, the whole tree.
+    #[must_use]
+    pub fn notify_on_finish(self, target: impl Into<Target>) -> Self {
+        self.action(Action::on_finish(target))
+    }
+
+    /// With one more action.
+    #[must_use]
+    pub fn action(mut self, action: Action) -> Self {
+        self.actions.push(action);
+        self
+    }
+
+    /// With somebody who is told when the visible state is none of these at that time.
+    #[must_use]
+    pub fn check_at(
+        self,
+        at: Timestamp,
+        states: impl IntoIterator<Item = State>,
+        otherwise: impl Into<Target>,
+    ) -> Self {
+        let states = states.into_iter().collect();
+        self.check(NewCheck::new(CheckKind::State { at, states }).on_failure(otherwise))
+    }
+
+    /// With one more check.
+    #[must_use]
+    pub fn check(mut self, check: NewCheck) -> Self {
+        self.checks.push(check);
+        self
+    }
+
+    /// What the creator says of the job, and what is to follow from its states, once every field
+    /// is inside its limits.
     ///
     /// # Errors
     /// The first field that is not.
-    pub fn into_definition(self) -> Result<Definition, FieldError> {
-        let Self { id: _, parent: _, name, created_by, tags, options, source_link } = self;
+    pub fn into_parts(self) -> Result<(Definition, Vec<Action>, Vec<NewCheck>), FieldError> {
+        let Self { id: _, parent: _, name, created_by, tags, options, source_link, .. } = self;
         let definition = Definition { name, created_by, tags, options, source_link };
         definition.check()?;
-        Ok(definition)
+        Action::check_all(&self.actions)?;
+        NewCheck::check_all(&self.checks)?;
+        Ok((definition, self.actions, self.checks))
     }
 }
 

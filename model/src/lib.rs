@@ -16,8 +16,11 @@ pub mod limits;
 
 mod problem;
 
+mod action;
 mod change;
+mod check;
 mod definition;
+mod delivery;
 mod numbers;
 pub mod rollup;
 
@@ -29,8 +32,18 @@ pub mod commit;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use action::{
+    Action, ActionView, EmailAction, HttpAction, HttpView, Lane, Payload, Proxy, ProxyView, Secret,
+    Target, TargetView, Way, Ways, put_callbacks,
+};
 pub use change::{Change, NewChange, Repeat, Updated};
+pub use check::{CheckKind, CheckView, NewCheck};
 pub use definition::{Definition, FieldError, Fingerprint};
+pub use delivery::{
+    Added, Attempt, Channel, CheckStatus, Delivery, DeliveryId, DeliveryStatus, Event,
+    InvalidDeliveryId, JobAction, JobCheck, Progress, ReplayFailed, Replayed, Tested,
+    TestedChannel, Trigger,
+};
 pub use id::{InvalidId, JobId};
 pub use job::{Created, Job, Mark, NewJob, Statistics};
 pub use numbers::{Children, Subtree};

@@ -55,6 +55,43 @@ pub const ATTACHMENT: usize = 64 * 1024;
 pub const ATTACHMENTS: u32 = 64;
 /// Expression that filters root jobs.
 pub const EXPRESSION: usize = 1024;
+/// Actions of one job.
+pub const ACTIONS: usize = 16;
+/// State checks with which a job can be created.
+pub const CHECKS: usize = 16;
+/// State checks of one job, those that are over included.
+pub const CHECKS_EVER: usize = 64;
+/// Deliveries of one job; past it no action fires any more.
+pub const DELIVERIES: u32 = 100_000;
+/// Deliveries of one job up to which checks tell somebody: what is heard of again and again must
+/// not take the room of the actions.
+pub const DELIVERIES_OF_CHECKS: u32 = 50_000;
+/// How much a delivery tells of the message of a change.
+pub const EVENT_MESSAGE: usize = 1024;
+/// Address of a receiver or a proxy.
+pub const URL: usize = 2048;
+/// Headers of one request to a receiver.
+pub const HEADERS: usize = 32;
+/// Names and values of these headers together.
+pub const HEADER_BYTES: usize = 8 * 1024;
+/// Payload of an action, as compact JSON.
+pub const PAYLOAD: usize = 16 * 1024;
+/// User or password of a proxy; a user has at least one byte.
+pub const PROXY_LOGIN: usize = 256;
+/// Fewest bytes of the key in a secret for signatures, after decoding.
+pub const SECRET_MIN: usize = 24;
+/// Most bytes of the key in a secret for signatures, after decoding.
+pub const SECRET: usize = 64;
+/// Recipients of one e-mail, those of copies included.
+pub const RECIPIENTS: usize = 32;
+/// One address of an e-mail.
+pub const ADDRESS: usize = 254;
+/// Subject of an e-mail; at least one byte.
+pub const SUBJECT: usize = 256;
+/// Shortest silence that can be asked for, in milliseconds.
+pub const QUIET_MIN_MS: u64 = 1_000;
+/// Longest silence that can be asked for, in milliseconds: 30 days.
+pub const QUIET_MS: u64 = 30 * 24 * 3_600_000;
 /// Longest wait for a state, in milliseconds.
 pub const WAIT_MS: u64 = 60_000;
 /// Body of a request, after decompression.

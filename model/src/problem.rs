@@ -92,6 +92,15 @@ problems! {
     AttachmentNotFound 404 "attachment_not_found" never,
         "The job has no attachment with this key.",
         "List the job's attachments for the keys there are.";
+    ActionNotFound 404 "action_not_found" never,
+        "The job has no action with this number.",
+        "List the job's actions for the numbers there are.";
+    CheckNotFound 404 "check_not_found" never,
+        "The job has no check with this number.",
+        "List the job's checks for the numbers there are.";
+    DeliveryNotFound 404 "delivery_not_found" never,
+        "There is no delivery with this id.",
+        "List the job's deliveries for the ids there are.";
     CommitNotFound 404 "commit_not_found" never,
         "No commit with this id is remembered.",
         "Nothing of it was applied, or it was longer ago than commits are remembered.";
@@ -107,6 +116,12 @@ problems! {
     RepeatConflict 409 "repeat_conflict" never,
         "The same change id or append id was sent before with other content.",
         "Use a new id for each change or append.";
+    CheckIsOver 422 "check_is_over" never,
+        "The check has been made.",
+        "Look at the job's checks for what it found.";
+    DeliveryIsOver 422 "delivery_is_over" never,
+        "The delivery was received.",
+        "There is nothing to cancel; replay it to have it sent again.";
     CommitConflict 409 "commit_conflict" never,
         "The same commit id was sent before with other content.",
         "Use a new id for each commit.";
@@ -158,6 +173,12 @@ problems! {
     TooManyAttachments 422 "too_many_attachments" never,
         "The job has as many attachments as a job may have.",
         "Delete one first.";
+    TooManyActions 422 "too_many_actions" never,
+        "The job has as many actions as a job may have.",
+        "Give one action more states, or put the others on another job.";
+    TooManyChecks 422 "too_many_checks" never,
+        "The job has, or had, as many checks as a job may have.",
+        "Put further checks on another job.";
     Overloaded 429 "overloaded" later,
         "The service has more work waiting than it takes on; nothing was done.",
         "Send it again after the time in Retry-After.";

@@ -9,9 +9,11 @@
 //! A job whose whole history is there at once is a [`Branch`]: one look instead of many steps.
 
 mod branch;
+mod flags;
 mod growth;
 
 pub use branch::{Branch, Grown, Recorded};
+pub use flags::Flags;
 pub use growth::{Growth, GrowthStep};
 
 use serde::{Deserialize, Serialize};
@@ -30,8 +32,10 @@ pub struct Status {
     pub state: State,
     /// The last own state.
     pub last: State,
-    /// Whether any own change was Faulted.
-    pub ever_faulted: bool,
+    /// What was so once, or is so for good.
+    #[serde(rename = "everFaulted")]
+    #[cfg_attr(feature = "openapi", schema(value_type = bool))]
+    pub flags: Flags,
     /// The time of the first change.
     pub create_time: Timestamp,
     /// The time of the first own Running.
@@ -118,7 +122,7 @@ impl Status {
         let status = Self {
             state,
             last: state,
-            ever_faulted: false,
+            flags: Flags::default(),
             create_time: time,
             start_time: None,
             end_time: None,
@@ -147,7 +151,7 @@ impl Status {
         let before = self.state;
         self.changes += 1;
         self.last = state;
-        self.ever_faulted |= state == State::Faulted;
+        self.flags.ever_faulted |= state == State::Faulted;
         if state == State::Running && self.start_time.is_none() {
             self.start_time = Some(time);
         }
@@ -208,7 +212,7 @@ impl Status {
             self.last
         } else if self.children.pending > 0 {
             State::WaitingForChildrenToComplete
-        } else if self.children.failed > 0 || self.ever_faulted {
+        } else if self.children.failed > 0 || self.flags.ever_faulted {
             State::Faulted
         } else {
             State::RanToCompletion

@@ -1,6 +1,6 @@
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::limits;
 
@@ -147,6 +147,19 @@ impl StateSet {
     pub const FINISHED: Self =
         Self(1 << State::RanToCompletion.number() | 1 << State::Faulted.number());
 
+    /// The set with these bits, one for each state's number, if every bit is one of a state.
+    #[must_use]
+    pub fn from_bits(bits: u8) -> Option<Self> {
+        let all = State::ALL.iter().fold(0, |bits, state| bits | 1 << state.number());
+        (bits & !all == 0).then_some(Self(bits))
+    }
+
+    /// One bit for each state's number.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
     /// Whether the set has the state.
     #[must_use]
     pub const fn contains(self, state: State) -> bool {
@@ -196,6 +209,50 @@ impl FromStr for StateSet {
     }
 }
 
+/// A list of names in formats for people, bits in formats for machines.
+impl Serialize for StateSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_seq(self.iter())
+        } else {
+            serializer.serialize_u8(self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for StateSet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            return Vec::<State>::deserialize(deserializer).map(Self::from_iter);
+        }
+        let bits = u8::deserialize(deserializer)?;
+        Self::from_bits(bits).ok_or_else(|| de::Error::custom("a bit that is no state"))
+    }
+}
+
+#[cfg(feature = "openapi")]
+mod openapi {
+    use utoipa::{
+        PartialSchema, ToSchema,
+        openapi::{ArrayBuilder, Ref, RefOr, schema::Schema},
+    };
+
+    use super::{State, StateSet};
+
+    impl ToSchema for StateSet {
+        fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+            schemas.push((<State as ToSchema>::name().into_owned(), State::schema()));
+        }
+    }
+
+    impl PartialSchema for StateSet {
+        fn schema() -> RefOr<Schema> {
+            let state = Ref::from_schema_name(<State as ToSchema>::name());
+            ArrayBuilder::new().items(state).into()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,5 +275,17 @@ mod tests {
         assert_eq!(set.to_string().parse(), Ok(set));
         assert!("Faulted,Done".parse::<StateSet>().is_err());
         assert!("".parse::<StateSet>().unwrap().is_empty());
+    }
+
+    #[test]
+    fn sets_are_lists_on_the_wire_and_bits_in_rows() {
+        let set: StateSet = "Faulted,Warning".parse().unwrap();
+        let json = serde_json::to_string(&set).unwrap();
+        assert_eq!(json, r#"["Warning","Faulted"]"#);
+        assert_eq!(serde_json::from_str::<StateSet>(&json).unwrap(), set);
+        let bytes = postcard::to_stdvec(&set).unwrap();
+        assert_eq!(bytes, [1 << 2 | 1 << 7]);
+        assert_eq!(postcard::from_bytes::<StateSet>(&bytes).unwrap(), set);
+        assert!(postcard::from_bytes::<StateSet>(&[1 << 6]).is_err());
     }
 }

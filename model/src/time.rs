@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -30,6 +30,20 @@ impl Timestamp {
     #[must_use]
     pub const fn millis(self) -> i64 {
         self.0
+    }
+
+    /// The moment so much later; [`MAX`](Self::MAX) if there is none.
+    #[must_use]
+    pub fn after(self, pause: Duration) -> Self {
+        let millis = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(millis).min(Self::MAX.0))
+    }
+
+    /// The moment so much earlier; [`MIN`](Self::MIN) if there is none.
+    #[must_use]
+    pub fn before(self, pause: Duration) -> Self {
+        let millis = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis).max(Self::MIN.0))
     }
 }
 
@@ -99,6 +113,16 @@ mod openapi {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_end_with_the_first_and_the_last_one() {
+        let pause = Duration::from_millis(1_500);
+        assert_eq!(Timestamp::MIN.after(pause).millis(), 1_500);
+        assert_eq!(Timestamp::MAX.after(pause), Timestamp::MAX);
+        assert_eq!(Timestamp::MIN.after(Duration::MAX), Timestamp::MAX);
+        assert_eq!(Timestamp::MIN.after(pause).before(pause), Timestamp::MIN);
+        assert_eq!(Timestamp::MAX.before(Duration::MAX), Timestamp::MIN);
+    }
 
     #[test]
     fn text_has_milliseconds_and_comes_back() {

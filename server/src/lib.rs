@@ -13,6 +13,9 @@ mod telemetry;
 mod expression;
 mod metrics;
 
+mod follow_ups;
+mod outbox;
+
 #[expect(unused_qualifications, reason = "the macros that write the OpenAPI document use them")]
 mod http;
 mod server;
@@ -21,8 +24,9 @@ mod sweep;
 pub mod moving;
 
 pub use config::{
-    AuthConfig, CommitsConfig, Config, ConfigError, EngineConfig, JobsConfig, LogConfig, LogFormat,
-    Overrides, ScyllaConfig, Secret, ServerConfig, StoreConfig, StoreKind, TabletsChoice,
+    AuthConfig, CallbacksConfig, CommitsConfig, Config, ConfigError, EngineConfig, JobsConfig,
+    LogConfig, LogFormat, Overrides, ScyllaConfig, Secret, ServerConfig, SmtpConfig, SmtpTls,
+    StoreConfig, StoreKind, TabletsChoice,
 };
 pub use http::openapi::document as openapi_document;
 pub use server::{RunningServer, Server, StartError};

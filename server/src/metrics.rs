@@ -19,6 +19,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use crate::follow_ups::FollowUpMetrics;
+
 /// Everything the metrics page shows: requests by route, the engine's and the store's numbers.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -42,7 +44,7 @@ struct RouteLabels {
 }
 
 impl Metrics {
-    pub fn new(engine: &Engine, store: Arc<dyn Store>) -> Arc<Self> {
+    pub fn new(engine: &Engine, store: Arc<dyn Store>, follow_ups: &FollowUpMetrics) -> Arc<Self> {
         let mut registry = Registry::default();
         let requests = Family::default();
         let seconds: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(latencies);
@@ -54,6 +56,7 @@ impl Metrics {
         let help = "Time from the head of a request to its reply";
         http.register_with_unit("request", help, Unit::Seconds, seconds.clone());
         engine.register_metrics(&mut registry);
+        follow_ups.register(&mut registry);
         let of_store = registry.sub_registry_with_prefix("jobtracker");
         of_store.register_collector(Box::new(StoreGauges(store)));
         Arc::new(Self { registry, in_flight, requests, seconds })

@@ -10,8 +10,10 @@ use tokio::{
 
 use crate::{
     Config, EngineConfig, ServerConfig, clock,
+    follow_ups::{FollowUpMetrics, Parts, Rounds},
     http::{self, App, Gate, RequestIds},
     metrics::{Metrics, RouteMetrics},
+    outbox::{Guard, Lanes, Mailer, OutboxError, Poster, Schedule},
     sweep::Sweep,
 };
 
@@ -26,6 +28,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// Nobody can be told anything as it is configured.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
 }
 
 /// Threads per worker for what would hold it up: large bodies and filter expressions. More of
@@ -41,7 +46,8 @@ pub struct RunningServer {
     address: SocketAddr,
     http: ServerHandle,
     serving: JoinHandle<io::Result<()>>,
-    sweeping: JoinHandle<()>,
+    /// What is done besides requests; it ends when the service stops.
+    background: Vec<JoinHandle<()>>,
     stopping: watch::Sender<bool>,
     engine: Engine,
     store: Arc<dyn Store>,
@@ -59,14 +65,20 @@ impl Server {
         let listener = TcpListener::bind(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
 
+        let sending = Sending::new(config, address)?;
         let engine = Engine::start(Arc::clone(&store), options(config));
-        let metrics = Metrics::new(&engine, Arc::clone(&store));
+        let follow_ups = Arc::new(sending.parts(&engine, &store));
+        let metrics = Metrics::new(&engine, Arc::clone(&store), &follow_ups.metrics);
         let (stopping, stops) = watch::channel(false);
         let sweep = Sweep::new(Arc::clone(&store), &config.commits);
         let sweep = sweep.run(stops.clone());
+        let grace = Duration::from_millis(config.server.shutdown_grace_ms);
+        let rounds = Rounds::new(Arc::clone(&follow_ups), grace);
+        let following = rounds.run(stops.clone());
         let app = web::Data::new(App {
             engine: engine.clone(),
             store: Arc::clone(&store),
+            follow_ups,
             unrouted: RouteMetrics::new("none", Arc::clone(&metrics)),
             metrics,
             gate: Gate::new(config.auth.token.clone()),
@@ -80,9 +92,9 @@ impl Server {
         let server = listen(&config.server, listener, &app).map_err(failed)?;
         let http = server.handle();
         let serving = tokio::spawn(server);
-        let sweeping = tokio::spawn(sweep);
+        let background = vec![tokio::spawn(sweep), tokio::spawn(following)];
         tracing::info!(%address, "listening");
-        Ok(RunningServer { address, http, serving, sweeping, stopping, engine, store })
+        Ok(RunningServer { address, http, serving, background, stopping, engine, store })
     }
 }
 
@@ -103,12 +115,46 @@ impl RunningServer {
         if let Ok(Err(error)) = self.serving.await {
             tracing::warn!(%error, "the listener failed");
         }
-        if let Err(error) = self.sweeping.await {
-            tracing::warn!(%error, "the sweep failed");
+        for work in self.background {
+            if let Err(error) = work.await {
+                tracing::warn!(%error, "work in the background failed");
+            }
         }
         self.engine.close().await;
         self.store.close().await;
         tracing::info!("stopped");
+    }
+}
+
+/// What following up needs besides the engine and the store.
+struct Sending {
+    poster: Poster,
+    mailer: Option<Mailer>,
+    schedule: Schedule,
+    lanes: Arc<Lanes>,
+}
+
+impl Sending {
+    fn new(config: &Config, own: SocketAddr) -> Result<Self, OutboxError> {
+        let callbacks = &config.callbacks;
+        let guard =
+            Guard::from_config(callbacks, vec![own]).map_err(|error| OutboxError::BadValue {
+                key: "callbacks.allow or callbacks.deny",
+                reason: error.to_string(),
+            })?;
+        Ok(Self {
+            poster: Poster::new(callbacks, guard)?,
+            mailer: Mailer::new(&config.smtp)?,
+            schedule: Schedule::new(callbacks),
+            lanes: Lanes::new(callbacks.at_once_per_host, callbacks.at_once),
+        })
+    }
+
+    fn parts(self, engine: &Engine, store: &Arc<dyn Store>) -> Parts {
+        let Self { poster, mailer, schedule, lanes } = self;
+        let (store, engine) = (Arc::clone(store), engine.clone());
+        let metrics = FollowUpMetrics::default();
+        Parts { store, engine, poster, mailer, schedule, lanes, metrics }
     }
 }
 

@@ -9,7 +9,10 @@ use jobtracker_model::{
 use tokio::sync::mpsc;
 
 use super::{Batch, BatchTree};
-use crate::tree::{FrozenCreation, FrozenJob, NONE, Note};
+use crate::{
+    follow_ups::FollowUps,
+    tree::{FrozenCreation, FrozenJob, NONE, Note},
+};
 
 /// The size of a chunk, and how many wait to be sent.
 const CHUNK: usize = 128 * 1024;
@@ -84,13 +87,7 @@ fn write(batch: &Batch, applied: &HashSet<JobId>, out: &mut Out) -> Result<(), S
 
 fn write_job(tree: &BatchTree, job: &FrozenJob, out: &mut Out) -> Result<(), Stop> {
     match &job.creation {
-        Some(FrozenCreation { parent, order, time, definition }) => out.write(&Record::Job {
-            id: job.id,
-            parent: *parent,
-            order: *order,
-            time: *time,
-            definition: Cow::Borrowed(definition),
-        })?,
+        Some(creation) => write_creation(job.id, creation, out)?,
         None => out.write(&Record::Existing { id: job.id })?,
     }
     // Right behind the creation, with which the service joins them.
@@ -104,6 +101,19 @@ fn write_job(tree: &BatchTree, job: &FrozenJob, out: &mut Out) -> Result<(), Sto
         next = noted.next;
     }
     Ok(())
+}
+
+fn write_creation(id: JobId, creation: &FrozenCreation, out: &mut Out) -> Result<(), Stop> {
+    let FrozenCreation { parent, order, time, definition, follow_ups } = creation;
+    let (parent, order, time) = (*parent, *order, *time);
+    let definition = Cow::Borrowed(&**definition);
+    out.write(&match follow_ups.as_deref() {
+        None => Record::Job { id, parent, order, time, definition },
+        Some(FollowUps { actions, checks }) => {
+            let (actions, checks) = (Cow::Borrowed(&**actions), Cow::Borrowed(&**checks));
+            Record::FollowedJob { id, parent, order, time, definition, actions, checks }
+        }
+    })
 }
 
 fn write_note(note: &Note, out: &mut Out) -> Result<(), Stop> {

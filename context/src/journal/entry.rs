@@ -1,9 +1,14 @@
 use std::borrow::Cow;
 
-use jobtracker_model::{Change, Definition, JobId, JobNode, Timestamp, commit::CommitId};
+use jobtracker_model::{
+    Action, Change, Definition, JobId, JobNode, NewCheck, Timestamp, commit::CommitId,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a journal says, one after another, in the order in which it happened to each tree.
+///
+/// Journals that older versions have left are read too: the order of variants and fields never
+/// changes, and new ones come last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Entry<'a> {
     /// Jobs that the service has, the lowest first, as they were loaded.
@@ -26,6 +31,16 @@ pub(crate) enum Entry<'a> {
     Sealed { commit: Cow<'a, CommitId>, root: JobId },
     /// The commit has an outcome.
     Acknowledged { commit: Cow<'a, CommitId> },
+    /// A job with actions or checks was created.
+    CreatedFollowed {
+        id: JobId,
+        parent: Option<JobId>,
+        order: u64,
+        time: Timestamp,
+        definition: Cow<'a, Definition>,
+        actions: Cow<'a, [Action]>,
+        checks: Cow<'a, [NewCheck]>,
+    },
 }
 
 /// Before each entry: its length and its checksum.

@@ -49,6 +49,9 @@ impl JournalFile {
     fn lock(path: &Path, create: bool) -> Result<Self> {
         let failed = |error| failure(path, error);
         let mut options = OpenOptions::new();
+        // Actions have secrets in them: nobody else is to read them.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.read(true).write(true).create(create).open(path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { path: path.into(), file }),

@@ -3,7 +3,10 @@ use std::sync::Arc;
 use jobtracker_model::{Definition, JobId, Timestamp};
 
 use super::{Chain, NONE, Noted, Options, TreeState};
-use crate::budget::Cost;
+use crate::{
+    budget::Cost,
+    follow_ups::{FollowUps, Upcoming},
+};
 
 /// What a tree has for a batch, taken out of it.
 pub(crate) struct Frozen {
@@ -35,6 +38,7 @@ pub(crate) struct FrozenCreation {
     pub order: u64,
     pub time: Timestamp,
     pub definition: Arc<Definition>,
+    pub follow_ups: Option<Arc<FollowUps>>,
 }
 
 impl TreeState {
@@ -51,6 +55,7 @@ impl TreeState {
             return None;
         }
         (self.old_jobs, self.old_bytes) = (0, 0);
+        self.upcoming = Upcoming::default();
         let mut links = Vec::with_capacity(dirty.len());
         for slot in &dirty {
             self.mark(*slot, &mut links);
@@ -82,10 +87,11 @@ impl TreeState {
         let node = self.nodes.get_mut(slot);
         node.is_dirty = false;
         node.in_flight += 1;
+        let follow_ups = node.follow_ups().cloned();
         let definition = node.definition.as_ref();
         let creation = node.born.take().zip(definition).map(|(order, definition)| {
-            let time = node.status.create_time;
-            FrozenCreation { parent, order, time, definition: Arc::clone(definition) }
+            let (time, definition) = (node.status.create_time, Arc::clone(definition));
+            FrozenCreation { parent, order, time, definition, follow_ups }
         });
         let options = node.extras.as_mut().and_then(|extras| {
             let unsent = std::mem::take(&mut extras.options_unsent);

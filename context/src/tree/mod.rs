@@ -12,13 +12,13 @@ mod recording;
 
 pub(crate) use arena::{Arena, NONE};
 pub(crate) use freeze::{FrozenCreation, FrozenJob};
-pub(crate) use node::{Chain, Node, Note, Noted, Options};
+pub(crate) use node::{Chain, Extras, Node, Note, Noted, Options};
 pub(crate) use recording::{Creation, Planted, Recording};
 
 use jobtracker_model::JobId;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::budget::Cost;
+use crate::{budget::Cost, follow_ups::Upcoming};
 
 pub(crate) struct Tree {
     pub root: JobId,
@@ -43,6 +43,8 @@ pub(crate) struct TreeState {
     /// Jobs that are not to be created and have something, and what that takes in a commit.
     old_jobs: usize,
     old_bytes: usize,
+    /// What follows from the states of the jobs that are to be created.
+    upcoming: Upcoming,
     /// Whether the next flush knows of this tree.
     pub is_listed: bool,
     /// Its last job has left; whoever comes now has come too late.

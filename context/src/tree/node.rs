@@ -3,6 +3,7 @@ use std::{collections::HashMap, sync::Arc};
 use jobtracker_model::{Change, Definition, JobId, JobNode, Repeat, Timestamp, rollup::Status};
 
 use super::NONE;
+use crate::follow_ups::FollowUps;
 
 /// A job in the buffer. The numbers of other jobs are slots of the arena.
 pub(crate) struct Node {
@@ -39,6 +40,8 @@ pub(crate) struct Extras {
     pub options_unsent: bool,
     /// Hashes of what was recorded under each change id.
     pub repeats: HashMap<Repeat, u64>,
+    /// With what it was created.
+    pub follow_ups: Option<Arc<FollowUps>>,
 }
 
 /// Options of a job; none: they were taken away.
@@ -107,6 +110,27 @@ impl Node {
 
     pub fn extras(&mut self) -> &mut Extras {
         self.extras.get_or_insert_default()
+    }
+
+    /// Its actions and checks, as far as it was created here.
+    pub fn follow_ups(&self) -> Option<&Arc<FollowUps>> {
+        self.extras.as_ref()?.follow_ups.as_ref()
+    }
+
+    /// Keeps its actions and checks, if it has any.
+    pub fn set_follow_ups(&mut self, follow_ups: Option<Arc<FollowUps>>) {
+        if follow_ups.is_some() {
+            self.extras().follow_ups = follow_ups;
+        }
+    }
+
+    /// How many deliveries it makes if it is sent as it is: those of a job that is there already
+    /// are the service's to count.
+    pub fn deliveries(&self) -> usize {
+        match (self.born, self.follow_ups()) {
+            (Some(_), Some(follow_ups)) => follow_ups.deliveries(self.status.state),
+            _ => 0,
+        }
     }
 
     /// What is known of its definition, with the options that it has now.

@@ -2,7 +2,9 @@ use std::{borrow::Cow, sync::Arc};
 
 use dashmap::Entry as Slot;
 use jobtracker_model::{
-    Change, Definition, JobId, JobNode, NewChange, Repeat, State, Timestamp, Updated, limits,
+    Change, Definition, JobId, JobNode, NewChange, Repeat, State, Timestamp, Updated,
+    commit::{TREE_UPCOMING, TREE_UPCOMING_BYTES},
+    limits,
     rollup::{Ripple, Status},
 };
 use xxhash_rust::xxh3::Xxh3Default;
@@ -12,6 +14,7 @@ use crate::{
     Error, Result,
     budget::Cost,
     buffer::{Buffer, Place},
+    follow_ups::{FollowUps, Upcoming},
     journal::Entry,
 };
 
@@ -30,6 +33,7 @@ pub(crate) struct Creation {
     pub id: JobId,
     pub parent: Option<JobId>,
     pub definition: Arc<Definition>,
+    pub follow_ups: Option<Arc<FollowUps>>,
     pub cost: Cost,
 }
 
@@ -48,7 +52,7 @@ impl Recording<'_> {
             return Err(Error::TooDeep(parent.id));
         }
         let (above, depth) = (self.slot, parent.depth + 1);
-        if self.state.new_jobs >= limits::COMMIT_JOBS {
+        if self.state.new_jobs >= limits::COMMIT_JOBS || !self.has_room_to_follow() {
             return Err(Error::TreeFull(self.tree.root));
         }
         Ok(self.create(creation, time, above, depth))
@@ -68,15 +72,25 @@ impl Recording<'_> {
         let slot = self.state.nodes.next_slot();
         drop(vacant.insert(Place { tree: Arc::clone(self.tree), slot }));
         let order = self.next_order();
-        let Creation { id, parent, definition, cost } = creation;
+        let Creation { id, parent, definition, follow_ups, cost } = creation;
         self.journal(cost.operations, || {
             let definition = Cow::Borrowed(&*definition);
-            Entry::Created { id, parent, order, time, definition }
+            match follow_ups.as_deref() {
+                None => Entry::Created { id, parent, order, time, definition },
+                Some(FollowUps { actions, checks }) => {
+                    let (actions, checks) = (Cow::Borrowed(&**actions), Cow::Borrowed(&**checks));
+                    Entry::CreatedFollowed { id, parent, order, time, definition, actions, checks }
+                }
+            }
         });
         let (status, ripple) = Status::created(id, time);
         let mut node = Node::new(id, above, depth, status);
         node.definition = Some(definition);
         node.born = Some(order);
+        if let Some(follow_ups) = &follow_ups {
+            self.state.upcoming.add(follow_ups.upcoming_checks());
+        }
+        node.set_follow_ups(follow_ups);
         let slot = self.state.link(node);
         self.state.new_jobs += 1;
         self.touch(slot, cost);
@@ -123,8 +137,10 @@ impl Recording<'_> {
             change: Cow::Borrowed(&change),
         });
         let node = self.state.nodes.get_mut(slot);
+        let before = node.deliveries();
         let ripple = node.status.report(id, change.state, change.time);
-        let parent = node.parent;
+        let (parent, after) = (node.parent, node.deliveries());
+        self.state.upcoming.replace(before, after);
         self.note(Note::change(order, change));
         self.touch(slot, cost);
         if !ripple.is_still() {
@@ -210,6 +226,7 @@ impl Recording<'_> {
         let node = self.state.nodes.get_mut(self.slot);
         node.born = Some(order);
         node.definition = Some(creation.definition);
+        node.set_follow_ups(creation.follow_ups);
         self.state.new_jobs += 1;
         self.touch(self.slot, creation.cost);
     }
@@ -226,7 +243,15 @@ impl Recording<'_> {
         let bytes = state.old_bytes + in_commit(cost);
         let full = bytes > limits::COMMIT_EXISTING_BYTES / 4 * 3
             || (!node.is_dirty && state.old_jobs >= limits::COMMIT_EXISTING / 4 * 3);
-        if node.born.is_none() && full { Err(Error::TreeFull(self.tree.root)) } else { Ok(()) }
+        let full = node.born.is_none() && full || !self.has_room_to_follow();
+        if full { Err(Error::TreeFull(self.tree.root)) } else { Ok(()) }
+    }
+
+    /// The same of what follows from the states of new jobs. An operation changes the states of one
+    /// path at most, and so much fits into the last quarter.
+    fn has_room_to_follow(&self) -> bool {
+        let Upcoming { rows, texts } = self.state.upcoming;
+        rows <= TREE_UPCOMING / 4 * 3 && texts <= TREE_UPCOMING_BYTES / 4 * 3
     }
 
     /// The job has something for the next flush.
@@ -254,8 +279,12 @@ impl Recording<'_> {
                 tracing::debug!(job = %node.id, "the tree was changed by somebody else");
                 return;
             }
-            let Some(next) = node.status.absorb(node.id, &ripple) else { return };
-            (slot, ripple) = (node.parent, next);
+            let before = node.deliveries();
+            let next = node.status.absorb(node.id, &ripple);
+            let (parent, after) = (node.parent, node.deliveries());
+            self.state.upcoming.replace(before, after);
+            let Some(next) = next else { return };
+            (slot, ripple) = (parent, next);
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::{
 #[tokio::test]
 async fn a_tree_has_only_so_much_about_old_jobs() {
     let service = Service::new(false);
-    let definition = job(1, None).into_definition().unwrap();
-    service.kept().create(id(1), None, time(1), definition).unwrap();
+    let said = job(1, None).into_parts().unwrap();
+    service.kept().create(id(1), None, time(1), said).unwrap();
     let context = recorded::context(&service);
     let line = || vec!["x".repeat(limits::LOG_LINE); 100];
     let mut calls = 0;

@@ -15,7 +15,7 @@ fn serving(block: bool) -> Arc<Service> {
     let mut kept = service.kept();
     for (number, parent) in [(1, None), (2, Some(1)), (3, Some(1))] {
         let definition = Definition { name: format!("job {number}"), ..Definition::default() };
-        kept.create(id(number), parent.map(id), time(1), definition).unwrap();
+        kept.create(id(number), parent.map(id), time(1), (definition, vec![], vec![])).unwrap();
     }
     drop(kept);
     service
@@ -104,7 +104,7 @@ async fn an_id_of_another_tree_is_found_out() {
     {
         let mut kept = service.kept();
         let definition = Definition { name: "below".into(), ..Definition::default() };
-        kept.create(id(4), Some(id(2)), time(1), definition).unwrap();
+        kept.create(id(4), Some(id(2)), time(1), (definition, vec![], vec![])).unwrap();
     }
     let updated = context.update(id(4), NewChange::new(State::Running)).await;
     assert!(matches!(updated, Err(Error::IdConflict(_))), "{updated:?}");
@@ -121,7 +121,7 @@ async fn an_answer_that_was_overtaken_is_asked_for_again() {
     service.slow_path = Some((id(2), Semaphore::new(0)));
     let service = Arc::new(service);
     let definition = Definition { name: "below".into(), ..Definition::default() };
-    service.kept().create(id(20), Some(id(2)), time(1), definition).unwrap();
+    service.kept().create(id(20), Some(id(2)), time(1), (definition, vec![], vec![])).unwrap();
     let context = recorded::context(&service);
     let slow = tokio::spawn({
         let context = context.clone();

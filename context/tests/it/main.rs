@@ -8,6 +8,7 @@ mod children;
 mod drops;
 mod existing;
 mod flushes;
+mod follow_ups;
 mod ids;
 mod journal;
 mod kills;

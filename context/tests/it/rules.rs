@@ -103,7 +103,7 @@ async fn texts_are_checked_and_shown() {
     context.update_options(id(1), None).await.unwrap();
     context.flush().await.unwrap();
     let kept = service.kept();
-    assert_eq!(kept.jobs[&id(1)].definition.options, None);
+    assert_eq!(kept.jobs[&id(1)].said.0.options, None);
     assert_eq!(kept.jobs[&id(1)].lines, ["a", "b"]);
 }
 

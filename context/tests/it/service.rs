@@ -9,7 +9,7 @@ use std::{
 use futures_util::StreamExt;
 use jobtracker_client::{CommitSource, Error, Problem, Result};
 use jobtracker_model::{
-    Change, Definition, IdBlock, JobId, JobNode, ProblemCode, State, Timestamp,
+    Action, Change, Definition, IdBlock, JobId, JobNode, NewCheck, ProblemCode, State, Timestamp,
     commit::{CommitId, CommitOutcome, Item, Reader, Record, Refusal, TreeVerdict},
     rollup::{Ripple, Status},
 };
@@ -56,10 +56,13 @@ pub struct Kept {
 #[derive(Clone)]
 pub struct Job {
     pub node: JobNode,
-    pub definition: Definition,
+    pub said: Said,
     pub changes: Vec<State>,
     pub lines: Vec<String>,
 }
+
+/// What the creator of a job says of it.
+pub type Said = (Definition, Vec<Action>, Vec<NewCheck>);
 
 pub fn problem(code: ProblemCode, outcome_unknown: bool) -> Error {
     let problem = Box::new(Problem::new(code, "It happened."));
@@ -199,7 +202,7 @@ impl Kept {
         let mut steps = Vec::new();
         for record in records {
             match record {
-                Record::Job { id, order, .. } => {
+                Record::Job { id, order, .. } | Record::FollowedJob { id, order, .. } => {
                     about = *id;
                     steps.push((*order, about, *record));
                 }
@@ -229,7 +232,12 @@ impl Kept {
         match record {
             Record::Job { parent, time, definition, .. } => {
                 verdict.jobs += 1;
-                self.create(id, *parent, *time, Definition::clone(definition))
+                self.create(id, *parent, *time, (Definition::clone(definition), vec![], vec![]))
+            }
+            Record::FollowedJob { parent, time, definition, actions, checks, .. } => {
+                verdict.jobs += 1;
+                let said = (Definition::clone(definition), actions.to_vec(), checks.to_vec());
+                self.create(id, *parent, *time, said)
             }
             Record::Change { change, .. } => {
                 if self.report(id, change, block)? {
@@ -241,7 +249,7 @@ impl Kept {
             }
             Record::Options { options } => {
                 let job = self.jobs.get_mut(&id).ok_or(ProblemCode::JobNotFound)?;
-                job.definition.options = options.as_deref().map(str::to_owned);
+                job.said.0.options = options.as_deref().map(str::to_owned);
                 Ok(())
             }
             Record::LogLine { text, .. } => {
@@ -259,10 +267,10 @@ impl Kept {
         id: JobId,
         parent: Option<JobId>,
         time: Timestamp,
-        definition: Definition,
+        said: Said,
     ) -> Result<(), ProblemCode> {
         if let Some(job) = self.jobs.get(&id) {
-            let same = job.definition == definition && job.node.parent == parent;
+            let same = job.said == said && job.node.parent == parent;
             return if same { Ok(()) } else { Err(ProblemCode::IdConflict) };
         }
         let (root, depth) = match parent {
@@ -275,7 +283,7 @@ impl Kept {
         let (status, ripple) = Status::created(id, time);
         let node = JobNode { id, parent, root, depth, status };
         let changes = vec![State::WaitingToRun];
-        self.jobs.insert(id, Job { node, definition, changes, lines: Vec::new() });
+        self.jobs.insert(id, Job { node, said, changes, lines: Vec::new() });
         self.climb(parent, ripple);
         Ok(())
     }

@@ -34,10 +34,10 @@ impl JobTracker for Service {
     }
     async fn create(&self, job: NewJob) -> Result<Created> {
         let (id, parent) = (job.id.unwrap(), job.parent);
-        let definition = job.into_definition().unwrap();
+        let said = job.into_parts().unwrap();
         let kept = self.kept();
         let there = &kept.jobs[&id];
-        if there.definition != definition || there.node.parent != parent {
+        if there.said != said || there.node.parent != parent {
             return Err(problem(ProblemCode::IdConflict, false));
         }
         let JobNode { root, status, .. } = &there.node;

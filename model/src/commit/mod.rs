@@ -3,8 +3,9 @@
 //!
 //! # The stream, version 1
 //! The stream begins with the eight bytes `JOBTREES` and one byte, the version: 1. Then come
-//! records: a length, and so many bytes, at most [`limits::COMMIT_RECORD`]. The bytes are a kind
-//! and the fields of that kind, in order. Its media type is [`MEDIA_TYPE`].
+//! records: a length, and so many bytes, at most [`limits::COMMIT_RECORD`], or [`FOLLOWED_RECORD`]
+//! for kind 9. The bytes are a kind and the fields of that kind, in order. Its media type is
+//! [`MEDIA_TYPE`].
 //!
 //! Lengths, kinds, and all other whole numbers without a sign are LEB128: seven bits a byte, the
 //! lowest first, the highest bit set on all bytes but the last. Signed numbers (times, in
@@ -26,8 +27,27 @@
 //! | 6 | line of the log | time, text |
 //! | 7 | end of a tree | number of jobs, number of changes, checksum |
 //! | 8 | end | number of trees |
+//! | 9 | job with actions or checks | those of *job*, list of actions, list of checks |
 //!
 //! \* optional
+//!
+//! Of a job with actions or checks (kind 9), everything holds that is said of a *job* (kind 2). A
+//! job that has neither may be told in either way. The fields of its parts are, in order:
+//!
+//! | part | fields |
+//! |---|---|
+//! | action | states, request*, e-mail* |
+//! | check | kind, time*, states*, expression*, milliseconds of silence*, success*, failure* |
+//! | success, failure | request*, e-mail* |
+//! | request | address, list of headers, payload*, proxy*, secret* |
+//! | header | name, value |
+//! | proxy | address, user*, password* |
+//! | e-mail | list of addresses, list of addresses for copies, subject* |
+//!
+//! States are a byte with the bit of the number of each: 12 for RanToCompletion and Faulted. The
+//! kind of a check is 0 for a look at the state, which has a time and states; 1 for one at the
+//! numbers of the subtree, which has a time and an expression; 2 for silence, which has its
+//! milliseconds and no success. A payload is a text of JSON without blanks between its parts.
 //!
 //! The header comes first and once. Then one tree after the other, each with its end, each root
 //! once. Within a tree, *job* creates a job and *existing job* speaks of one that the service has;
@@ -51,7 +71,8 @@
 //! job that is there; changes only until a new branch below a job that is there is complete.
 //!
 //! The body may be compressed (`Content-Encoding: zstd` or `gzip`). The limits are in [`limits`]:
-//! of texts and depth as everywhere, and those whose names begin with `COMMIT_`.
+//! of texts and depth as everywhere, and those whose names begin with `COMMIT_`. How much may
+//! follow from the states of new jobs is in [`TREE_UPCOMING`] and [`TREE_UPCOMING_BYTES`].
 //!
 //! # An example
 //! A tree with the root 300, named "n", that failed at its first change:
@@ -89,4 +110,30 @@ const PREAMBLE: [u8; 9] = *b"JOBTREES\x01";
 /// The longest length of a record, as it stands before it.
 const LENGTH_BYTES: usize = 4;
 
-const _: () = assert!(limits::COMMIT_RECORD < 1 << (7 * LENGTH_BYTES));
+/// A record of a job with actions or checks, in bytes; the others are shorter
+/// ([`limits::COMMIT_RECORD`]).
+///
+/// A target with the most of everything has 38,000 bytes: two addresses of 2 KiB, 8 KiB of headers,
+/// a payload of 16 KiB, a login of 512 bytes, a secret of 94, 32 addresses for e-mail of 254, a
+/// subject of 256, and their lengths. 16 actions have one target, and 16 checks two: 1,824,000
+/// bytes. With 16 expressions of 1 KiB and a definition of 70,000 bytes that makes 1,911,000.
+pub const FOLLOWED_RECORD: usize = 2 * 1024 * 1024;
+
+/// Checks that wait, and deliveries, of the new jobs of one tree in a commit. A delivery is made
+/// for each request and each e-mail of an action that names the state in which its job becomes
+/// visible. The service holds them in memory until the tree is complete.
+pub const TREE_UPCOMING: usize = 50_000;
+
+/// The texts of these checks, in bytes: those of some 40,000 with one address and one recipient.
+pub const TREE_UPCOMING_BYTES: usize = 8 * 1024 * 1024;
+
+/// The kind of [`Record::FollowedJob`].
+const FOLLOWED_JOB: u8 = 9;
+
+/// How long a record of this kind may be.
+fn most_bytes(kind: u8) -> usize {
+    if kind == FOLLOWED_JOB { FOLLOWED_RECORD } else { limits::COMMIT_RECORD }
+}
+
+const _: () = assert!(limits::COMMIT_RECORD < FOLLOWED_RECORD);
+const _: () = assert!(FOLLOWED_RECORD < 1 << (7 * LENGTH_BYTES));

@@ -1,7 +1,6 @@
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::{LENGTH_BYTES, PREAMBLE, Record};
-use crate::limits;
+use super::{FOLLOWED_RECORD, LENGTH_BYTES, PREAMBLE, Record, most_bytes};
 
 /// Reads a stream of records as its bytes come in, in memory for one record and what has come in
 /// behind it.
@@ -144,10 +143,14 @@ impl Reader {
         for (index, byte) in self.bytes[self.read..].iter().take(LENGTH_BYTES).enumerate() {
             length |= usize::from(byte & 0x7f) << (7 * index);
             if byte & 0x80 == 0 {
-                return if (1..=limits::COMMIT_RECORD).contains(&length) {
+                // What no kind may have is refused at once, and the rest once the kind has come:
+                // what is wrong does not depend on how the bytes are cut into parts.
+                let any = (1..=FOLLOWED_RECORD).contains(&length);
+                let kind = self.bytes.get(self.read + index + 1).filter(|_| any);
+                let max = kind.map_or(FOLLOWED_RECORD, |kind| most_bytes(*kind));
+                return if (1..=max).contains(&length) {
                     Ok(Some((index + 1, length)))
                 } else {
-                    let max = limits::COMMIT_RECORD;
                     Err(self.wrong(format!("has the length {length}; it must have 1 to {max}")))
                 };
             }
@@ -172,7 +175,10 @@ impl Reader {
                 self.hasher.reset();
                 Place::Tree
             }
-            (Place::Tree | Place::Existing | Place::Job, Record::Job { .. }) => {
+            (
+                Place::Tree | Place::Existing | Place::Job,
+                Record::Job { .. } | Record::FollowedJob { .. },
+            ) => {
                 self.jobs += 1;
                 Place::Job
             }

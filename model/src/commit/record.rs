@@ -1,8 +1,11 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, SeqAccess, Visitor},
+};
 
-use crate::{Change, Definition, JobId, Timestamp};
+use crate::{Action, Change, Definition, JobId, NewCheck, Timestamp};
 
 /// One record of a stream; see the [module](super) for the order in which they come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +60,8 @@ pub enum Record<'a> {
     },
     /// The tree is complete.
     TreeEnd {
-        /// How many [`Job`](Self::Job) records it had.
+        /// How many records of new jobs it had: [`Job`](Self::Job) and
+        /// [`FollowedJob`](Self::FollowedJob).
         jobs: u64,
         /// How many [`Change`](Self::Change) records it had.
         changes: u64,
@@ -69,6 +73,60 @@ pub enum Record<'a> {
         /// How many trees it had.
         trees: u64,
     },
+    /// A new job with actions or checks. The next records are about it.
+    FollowedJob {
+        /// Its id.
+        id: JobId,
+        /// Its parent; none for a new root.
+        parent: Option<JobId>,
+        /// The place of its creation among what was recorded in the tree.
+        order: u64,
+        /// When it was created.
+        time: Timestamp,
+        /// What its creator says of it.
+        definition: Cow<'a, Definition>,
+        /// Whom to tell of its states.
+        #[serde(deserialize_with = "few")]
+        actions: Cow<'a, [Action]>,
+        /// When to look at it.
+        #[serde(deserialize_with = "few")]
+        checks: Cow<'a, [NewCheck]>,
+    },
+}
+
+/// Items of a list past which it is not read on. What is longer than a job may have and shorter
+/// than this is refused by whoever checks the fields.
+const FEW: usize = 256;
+
+/// Reads a list. An item takes a hundred times as much memory as the few bytes that it may have
+/// come as, so a list without a bound would be a danger.
+fn few<'de, D, T>(deserializer: D) -> Result<Cow<'static, [T]>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Clone + 'static,
+{
+    struct Few<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of up to {FEW}")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                if list.len() == FEW {
+                    return Err(de::Error::invalid_length(FEW + 1, &self));
+                }
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+
+    deserializer.deserialize_seq(Few(PhantomData)).map(Cow::Owned)
 }
 
 /// A change with the number of its state, which is what other languages know it by.

@@ -1,7 +1,7 @@
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::{PREAMBLE, Record};
-use crate::{FieldError, limits};
+use super::{PREAMBLE, Record, most_bytes};
+use crate::FieldError;
 
 /// Writes a stream of records into memory, from where it is taken bit by bit.
 ///
@@ -38,7 +38,7 @@ impl Writer {
                 (self.jobs, self.changes) = (0, 0);
                 self.trees += 1;
             }
-            Record::Job { .. } => self.jobs += 1,
+            Record::Job { .. } | Record::FollowedJob { .. } => self.jobs += 1,
             Record::Change { .. } => self.changes += 1,
             _ => {}
         }
@@ -84,8 +84,9 @@ impl Writer {
         bytes.clear();
         let bytes = postcard::to_extend(record, bytes)
             .map_err(|error| FieldError::new("record", format!("cannot be written: {error}")))?;
-        if bytes.len() > limits::COMMIT_RECORD {
-            let reason = format!("has {} bytes; at most {}", bytes.len(), limits::COMMIT_RECORD);
+        let most = bytes.first().map_or(0, |kind| most_bytes(*kind));
+        if bytes.len() > most {
+            let reason = format!("has {} bytes; at most {most}", bytes.len());
             self.record = bytes;
             return Err(FieldError::new("record", reason));
         }

@@ -96,7 +96,7 @@ impl Branch {
         self.last = at;
         self.status.changes += 1;
         self.status.last = state;
-        self.status.ever_faulted |= state == State::Faulted;
+        self.status.flags.ever_faulted |= state == State::Faulted;
         let is_over = state.says_own_work_is_over();
         self.status.end_time = is_over.then_some(at.time);
         self.over = if is_over { self.over.or(Some(at)) } else { None };

@@ -1,4 +1,4 @@
-use jobtracker_model::{FieldError, JobId, ProblemCode, State, commit::CommitId};
+use jobtracker_model::{DeliveryId, FieldError, JobId, ProblemCode, State, commit::CommitId};
 use jobtracker_store::Error as StoreError;
 
 /// Why an operation was not done, by what the caller can do about it. Unless it says otherwise,
@@ -61,6 +61,34 @@ pub enum Error {
     /// The job has as many attachments as a job may have.
     #[error("job {0} has as many attachments as a job may have")]
     TooManyAttachments(JobId),
+    /// The job has as many actions as a job may have.
+    #[error("job {0} has as many actions as a job may have")]
+    TooManyActions(JobId),
+    /// The job has, or had, as many checks as a job may have.
+    #[error("job {0} has, or had, as many checks as a job may have")]
+    TooManyChecks(JobId),
+    /// There is no such check.
+    #[error("job {id} has no check {number}")]
+    CheckNotFound {
+        /// The job.
+        id: JobId,
+        /// The number.
+        number: u32,
+    },
+    /// The check has been made.
+    #[error("check {number} of job {id} has been made")]
+    CheckIsOver {
+        /// The job.
+        id: JobId,
+        /// The number.
+        number: u32,
+    },
+    /// There is no such delivery.
+    #[error("there is no delivery {0}")]
+    DeliveryNotFound(DeliveryId),
+    /// The delivery was received.
+    #[error("delivery {0} was received")]
+    DeliveryIsOver(DeliveryId),
     /// A field is past its limit.
     #[error(transparent)]
     Field(#[from] FieldError),
@@ -122,6 +150,12 @@ impl Error {
             Self::TooManyChanges(_) => Code::TooManyChanges,
             Self::LogFull(_) => Code::LogFull,
             Self::TooManyAttachments(_) => Code::TooManyAttachments,
+            Self::TooManyActions(_) => Code::TooManyActions,
+            Self::TooManyChecks(_) => Code::TooManyChecks,
+            Self::CheckNotFound { .. } => Code::CheckNotFound,
+            Self::CheckIsOver { .. } => Code::CheckIsOver,
+            Self::DeliveryNotFound(_) => Code::DeliveryNotFound,
+            Self::DeliveryIsOver(_) => Code::DeliveryIsOver,
             Self::Field(_) => Code::InvalidField,
             Self::Contention(_) => Code::Contention,
             Self::ParentAfterChild(_) => Code::ParentAfterChild,

@@ -163,6 +163,9 @@ pub(crate) fn wanted(group: &[Submitted]) -> Wanted {
             Operation::PutAttachment { id, key, .. } | Operation::DeleteAttachment { id, key } => {
                 wanted.attachments.insert((*id, key.clone()));
             }
+            Operation::FollowUp { id, change } => {
+                wanted.follow_ups.extend(change.wanted().into_iter().map(|key| (*id, key)));
+            }
             Operation::Flush(tree) => want_tree(&mut wanted, tree, submitted.attempts),
         }
     }

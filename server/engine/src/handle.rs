@@ -287,7 +287,7 @@ impl Engine {
         }
     }
 
-    async fn submit(&self, operation: Operation) -> Result<Outcome> {
+    pub(crate) async fn submit(&self, operation: Operation) -> Result<Outcome> {
         let share = self.room_for(&operation)?;
         self.submit_with(operation, share)?.await
     }

@@ -21,6 +21,7 @@ mod handle;
 
 mod commit;
 mod flight;
+mod follow_up;
 mod ids;
 mod workspace;
 
@@ -39,5 +40,6 @@ mod wait;
 mod watch;
 
 pub use error::{Error, Result};
-pub use flush::{Begun, CommitSession};
+pub use flush::{Begun, CommitSession, Vet};
+pub use follow_up::Tried;
 pub use handle::{Engine, Options};

@@ -1,13 +1,13 @@
 use std::{collections::HashSet, sync::Arc};
 
 use jobtracker_model::{
-    Created, Definition, FieldError, Fingerprint, JobId, LogAppended, NewChange, NewJob,
-    NewLogLines, State, Updated, commit::TreeVerdict, limits,
+    Action, Created, Definition, FieldError, Fingerprint, JobId, LogAppended, NewChange, NewCheck,
+    NewJob, NewLogLines, State, Updated, commit::TreeVerdict, limits,
 };
-
+use jobtracker_store::FollowUpKey;
 use tokio::sync::oneshot;
 
-use crate::{Error, Result, bounds::Share, flush::TreeFlush};
+use crate::{Error, Result, bounds::Share, flush::TreeFlush, follow_up::FollowUpChange};
 
 /// Something to do, checked as far as that is possible without looking at the store.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(crate) enum Operation {
     PutAttachment { id: JobId, key: String, text: String },
     /// Take an attachment away.
     DeleteAttachment { id: JobId, key: String },
+    /// Change something about a job's follow-ups.
+    FollowUp { id: JobId, change: Box<FollowUpChange> },
     /// Apply a tree of a commit, whole or not at all.
     Flush(Box<TreeFlush>),
 }
@@ -39,6 +41,8 @@ pub(crate) struct Creation {
     pub id_is_ours: bool,
     pub definition: Arc<Definition>,
     pub fingerprint: Fingerprint,
+    pub actions: Vec<Arc<Action>>,
+    pub checks: Vec<Arc<NewCheck>>,
 }
 
 /// An operation that has been taken, and whom to answer.
@@ -60,6 +64,7 @@ pub(crate) enum Outcome {
     Done,
     Appended(LogAppended),
     Attached { new: bool },
+    FollowedUp { key: FollowUpKey, new: bool },
     Flushed(Box<TreeVerdict>),
 }
 
@@ -151,7 +156,8 @@ impl Operation {
             | Self::SetOptions { id, .. }
             | Self::AppendLog { id, .. }
             | Self::PutAttachment { id, .. }
-            | Self::DeleteAttachment { id, .. } => Some(*id),
+            | Self::DeleteAttachment { id, .. }
+            | Self::FollowUp { id, .. } => Some(*id),
         }
     }
 
@@ -226,6 +232,7 @@ impl Operation {
                     lines.lines.iter().map(|line| line.len() + 64).sum()
                 }
                 Self::PutAttachment { text, .. } => text.len(),
+                Self::FollowUp { change, .. } => change.bytes(),
                 Self::Flush(tree) => tree.bytes,
             }
     }
@@ -237,14 +244,18 @@ impl Creation {
         if let Some(id) = id.filter(|id| parent == Some(*id)) {
             return Err(Error::ParentIsSelf(id));
         }
-        let definition = job.into_definition()?;
-        let fingerprint = definition.fingerprint(parent);
+        let (definition, actions, checks) = job.into_parts()?;
+        let fingerprint = definition.fingerprint_with(parent, &actions, &checks);
         let definition = Arc::new(definition);
-        Ok(Self { id, id_is_ours: id.is_none(), definition, fingerprint })
+        let actions = actions.into_iter().map(Arc::new).collect();
+        let checks = checks.into_iter().map(Arc::new).collect();
+        Ok(Self { id, id_is_ours: id.is_none(), definition, fingerprint, actions, checks })
     }
 
     fn bytes(&self) -> usize {
-        256 + definition_bytes(&self.definition)
+        let actions = self.actions.iter().map(|action| action.bytes());
+        let checks = self.checks.iter().map(|check| check.bytes());
+        256 + definition_bytes(&self.definition) + actions.chain(checks).sum::<usize>()
     }
 }
 

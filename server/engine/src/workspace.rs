@@ -2,6 +2,7 @@
 //! operations before have made of it. Operations of one group so see each other.
 
 mod flush;
+mod follow_ups;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -9,10 +10,11 @@ use std::{
 };
 
 use jobtracker_model::{
-    Change, Definition, JobId, LogLine, Repeat, State, commit::CommitId, rollup::Status,
+    Change, Definition, JobId, LogLine, Repeat, State, Timestamp, commit::CommitId, rollup::Status,
 };
 use jobtracker_store::{
-    Loaded, Node, Origin, RepeatRow, Row, StageId, TreeCommit, VerdictRow, Version,
+    Agenda, FollowUp, FollowUpKey, Loaded, Node, Origin, RepeatRow, Row, StageId, TreeCommit,
+    VerdictRow, Version,
 };
 
 pub(crate) struct Workspace {
@@ -21,6 +23,7 @@ pub(crate) struct Workspace {
     definitions: HashMap<JobId, Arc<Definition>>,
     repeats: HashMap<(JobId, Repeat), RepeatRow>,
     attachments: HashSet<(JobId, String)>,
+    follow_ups: HashMap<(JobId, FollowUpKey), FollowUp>,
     verdicts: HashMap<(CommitId, JobId), VerdictRow>,
     changed: HashMap<JobId, TreeChanges>,
 }
@@ -33,6 +36,8 @@ struct TreeChanges {
     created: Vec<JobId>,
     definitions: BTreeMap<JobId, Arc<Definition>>,
     attachments: BTreeMap<(JobId, String), Option<String>>,
+    /// Follow-ups that are new or changed, with the place in a list by time that the store has.
+    follow_ups: BTreeMap<(JobId, FollowUpKey), Option<(Agenda, Timestamp)>>,
     /// Rows that are written once and never again.
     appended: Vec<Row>,
     adopts: Option<StageId>,
@@ -40,13 +45,21 @@ struct TreeChanges {
 
 impl Workspace {
     pub fn new(loaded: Loaded) -> Self {
-        let Loaded { nodes, versions, definitions, repeats, attachments, verdicts } = loaded;
+        let Loaded { nodes, versions, definitions, repeats, attachments, follow_ups, verdicts } =
+            loaded;
         let changed = HashMap::new();
-        Self { nodes, versions, definitions, repeats, attachments, verdicts, changed }
+        Self { nodes, versions, definitions, repeats, attachments, follow_ups, verdicts, changed }
     }
 
     pub fn origin(&self, id: JobId) -> Option<&Origin> {
         self.nodes.get(&id).map(|node| &node.origin)
+    }
+
+    /// A job and those above it, as far as they are known here.
+    pub fn path(&self, id: JobId) -> impl Iterator<Item = JobId> {
+        let known = |id: JobId| self.origin(id).map(|_| id);
+        let parent = move |id: &JobId| self.origin(*id).and_then(|origin| origin.parent);
+        std::iter::successors(known(id), parent)
     }
 
     pub fn status(&self, id: JobId) -> Option<&Status> {
@@ -130,7 +143,8 @@ impl Workspace {
     }
 
     fn rows(&mut self, tree: TreeChanges) -> Vec<Row> {
-        let TreeChanges { statuses, created, mut definitions, attachments, appended, .. } = tree;
+        let TreeChanges { statuses, created, mut definitions, attachments, .. } = tree;
+        let TreeChanges { follow_ups, appended, .. } = tree;
         let mut rows = appended;
         rows.reserve(statuses.len() + created.len() + definitions.len() + attachments.len());
         for id in created {
@@ -145,6 +159,10 @@ impl Workspace {
         }
         for ((id, key), text) in attachments {
             rows.push(Row::Attachment { id, key, text });
+        }
+        for ((id, key), before) in follow_ups {
+            let Some(row) = self.follow_ups.remove(&(id, key)) else { continue };
+            rows.push(Row::FollowUp { id, key, before, row });
         }
         for (id, before) in statuses {
             let Some(Node { origin, status }) = self.nodes.remove(&id) else { continue };

@@ -25,6 +25,8 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     within("commits.silence_timeout_ms", commits.silence_timeout_ms, 100, 600_000)?;
     within("commits.receive_timeout_ms", commits.receive_timeout_ms, 1_000, 86_400_000)?;
     within("commits.keep_hours", commits.keep_hours, 25, 24 * 366)?;
+    config.callbacks.check()?;
+    config.smtp.check()?;
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log.filter) {
         return Err(bad("log.filter", format!("is not a filter: {error}")));
     }

@@ -85,7 +85,7 @@ impl Overrides {
 impl Config {
     /// Puts what stands in files in the place of the secrets themselves.
     fn read_secrets(&mut self) -> Result<(), ConfigError> {
-        let Self { auth, store, .. } = self;
+        let Self { auth, store, smtp, .. } = self;
         if let Some(token) = read_secret(&auth.token_file, "auth.token_file")? {
             unset(&auth.token, "auth.token_file", "auth.token")?;
             auth.token = token;
@@ -95,6 +95,11 @@ impl Config {
         if let Some(password) = read_secret(&scylla.password_file, key)? {
             unset(&scylla.password, key, "store.scylla.password")?;
             scylla.password = password;
+        }
+        let key = "smtp.password_file";
+        if let Some(password) = read_secret(&smtp.password_file, key)? {
+            unset(&smtp.password, key, "smtp.password")?;
+            smtp.password = password;
         }
         Ok(())
     }

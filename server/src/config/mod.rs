@@ -4,12 +4,15 @@
 
 mod error;
 
+mod callbacks;
 mod check;
 mod load;
 mod scylla;
 mod secret;
 mod sections;
+mod smtp;
 
+pub use callbacks::CallbacksConfig;
 pub use error::ConfigError;
 pub use load::Overrides;
 pub use scylla::{ScyllaConfig, TabletsChoice};
@@ -18,3 +21,4 @@ pub use sections::{
     AuthConfig, CommitsConfig, Config, EngineConfig, JobsConfig, LogConfig, LogFormat,
     ServerConfig, StoreConfig, StoreKind,
 };
+pub use smtp::{SmtpConfig, SmtpTls};

@@ -2,7 +2,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use super::{ScyllaConfig, Secret};
+use super::{CallbacksConfig, ScyllaConfig, Secret, SmtpConfig};
 
 /// Everything that can be set. `config.default.toml` says what each key means.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -20,6 +20,10 @@ pub struct Config {
     pub commits: CommitsConfig,
     /// The rules for jobs that can be chosen.
     pub jobs: JobsConfig,
+    /// How those are told who are to hear of something.
+    pub callbacks: CallbacksConfig,
+    /// The server for e-mails.
+    pub smtp: SmtpConfig,
     /// What the service says of itself.
     pub log: LogConfig,
 }

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use super::{auth::Gate, problem::ApiError, request_id::RequestIds};
 use crate::{
     CommitsConfig,
+    follow_ups::Parts as FollowUpParts,
     metrics::{Metrics, RouteMetrics},
 };
 
@@ -16,6 +17,7 @@ use crate::{
 pub(crate) struct App {
     pub engine: Engine,
     pub store: Arc<dyn Store>,
+    pub follow_ups: Arc<FollowUpParts>,
     pub metrics: Arc<Metrics>,
     /// The numbers of requests for which there is no route.
     pub unrouted: Arc<RouteMetrics>,

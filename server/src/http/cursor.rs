@@ -1,6 +1,6 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jobtracker_model::{JobId, ProblemCode, Timestamp};
-use jobtracker_store::RootKey;
+use jobtracker_store::{AgendaKey, FollowUpKey, RootKey};
 
 use super::problem::{ApiError, Result};
 
@@ -14,6 +14,8 @@ pub(crate) enum List {
     Log = 5,
     Roots = 6,
     CommitTrees = 7,
+    Deliveries = 8,
+    FailedDeliveries = 9,
 }
 
 /// A place in a list, as bytes of a fixed size.
@@ -111,6 +113,40 @@ impl Position for RootsPosition {
         let id = JobId::new(u64::from_le_bytes(*id))?;
         let total = u64::from_le_bytes(*total);
         Some(Self { after: RootKey { time, id }, total, total_exact: total_exact == 1 })
+    }
+}
+
+/// Behind this failed delivery in a part of the list, or at the begin of the part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FailedPosition {
+    pub part: u32,
+    pub after: Option<AgendaKey>,
+}
+
+impl Position for FailedPosition {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.part.to_le_bytes());
+        let Some(AgendaKey { time, id, key }) = self.after else { return };
+        let (kind, number) = key.parts();
+        bytes.extend_from_slice(&time.millis().to_le_bytes());
+        bytes.extend_from_slice(&id.get().to_le_bytes());
+        bytes.push(kind);
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (part, rest) = bytes.split_first_chunk()?;
+        let part = u32::from_le_bytes(*part);
+        if rest.is_empty() {
+            return Some(Self { part, after: None });
+        }
+        let (time, rest) = rest.split_first_chunk()?;
+        let (id, rest) = rest.split_first_chunk()?;
+        let (kind, number) = rest.split_first()?;
+        let time = Timestamp::from_millis(i64::from_le_bytes(*time))?;
+        let id = JobId::new(u64::from_le_bytes(*id))?;
+        let key = FollowUpKey::of(*kind, u32::from_le_bytes(number.try_into().ok()?))?;
+        Some(Self { part, after: Some(AgendaKey { time, id, key }) })
     }
 }
 

@@ -87,6 +87,7 @@ fn allow(methods: &[&'static str]) -> &'static str {
         ["GET", "HEAD", "POST"] => "GET, HEAD, POST",
         ["GET", "HEAD", "PUT"] => "GET, HEAD, PUT",
         ["GET", "HEAD", "PUT", "DELETE"] => "GET, HEAD, PUT, DELETE",
+        ["DELETE"] => "DELETE",
         ["POST"] => "POST",
         ["PUT"] => "PUT",
         other => unreachable!("no text for the methods {other:?}"),

@@ -9,6 +9,7 @@ use super::{
     extract::{Id, Json},
     problem::{ApiError, Result},
     reply,
+    vet::vet_jobs,
 };
 
 /// Create a job
@@ -22,7 +23,8 @@ use super::{
             headers(("location" = String, description = "The address of the job."))),
         (status = 200, description = "The job was there already.", body = Created)))]
 pub(super) async fn create(app: State, body: Json<NewJob>) -> Result<HttpResponse> {
-    let created = app.engine.create(body.0).await?;
+    let job = vet_jobs(&app, vec![body.0], |_| String::new()).await?.remove(0);
+    let created = app.engine.create(job).await?;
     reply::created(created.created, created.id, &created)
 }
 
@@ -40,7 +42,8 @@ pub(super) async fn create_children(
     id: Id,
     body: Json<NewChildren>,
 ) -> Result<HttpResponse> {
-    let created = app.engine.create_children(id.0, body.0.jobs).await?;
+    let jobs = vet_jobs(&app, body.0.jobs, |index| format!("jobs[{index}].")).await?;
+    let created = app.engine.create_children(id.0, jobs).await?;
     let any_new = created.items.iter().any(|child| child.created);
     reply::json(if any_new { StatusCode::CREATED } else { StatusCode::OK }, &created)
 }

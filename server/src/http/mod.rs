@@ -16,9 +16,12 @@ mod cursor;
 mod extract;
 mod reply;
 
+mod actions;
 mod attachments;
 mod changes;
+mod checks;
 mod commits;
+mod deliveries;
 mod ids;
 mod jobs;
 mod log;
@@ -27,6 +30,7 @@ mod roots;
 mod roots_filter;
 mod roots_scan;
 mod tree;
+mod vet;
 mod wait;
 
 mod endpoint;

@@ -10,7 +10,10 @@ use utoipa::{
     },
 };
 
-use super::{attachments, changes, commits, ids, jobs, log, operation, roots, tree, wait};
+use super::{
+    actions, attachments, changes, checks, commits, deliveries, ids, jobs, log, operation, roots,
+    tree, wait,
+};
 
 /// The OpenAPI document, with sorted keys and a line break at its end. It is the same text as
 /// `server/openapi.json`.
@@ -46,6 +49,10 @@ pub fn document() -> &'static str {
         roots::list,
         log::append, log::read,
         attachments::list, attachments::put, attachments::get, attachments::delete,
+        actions::add, actions::list, actions::test, actions::test_one,
+        checks::add, checks::list, checks::cancel,
+        deliveries::list, deliveries::list_failed, deliveries::replay, deliveries::cancel,
+        deliveries::replay_failed,
         commits::send, commits::get, commits::trees,
         operation::health, operation::ready, operation::metrics, operation::openapi_json,
     ),

@@ -82,7 +82,7 @@ impl ApiError {
         problem
     }
 
-    fn field(mut self, name: &str) -> Self {
+    pub fn field(mut self, name: &str) -> Self {
         self.0.field = Some(name.to_owned());
         self
     }

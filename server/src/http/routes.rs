@@ -2,8 +2,8 @@ use actix_web::web;
 use jobtracker_model::ProblemCode;
 
 use super::{
-    app::App, attachments, changes, commits, endpoint::Endpoint, ids, jobs, log, operation,
-    problem::ApiError, roots, tree, wait,
+    actions, app::App, attachments, changes, checks, commits, deliveries, endpoint::Endpoint, ids,
+    jobs, log, operation, problem::ApiError, roots, tree, wait,
 };
 
 /// Every address there is. A fixed part stands before a variable one in its place.
@@ -30,6 +30,16 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             .get(attachments::get)
             .put(attachments::put)
             .delete(attachments::delete),
+        Endpoint::at("/api/v1/jobs/{id}/actions").get(actions::list).post(actions::add),
+        Endpoint::at("/api/v1/jobs/{id}/actions/{number}/test").post(actions::test_one),
+        Endpoint::at("/api/v1/actions/test").post(actions::test),
+        Endpoint::at("/api/v1/jobs/{id}/checks").get(checks::list).post(checks::add),
+        Endpoint::at("/api/v1/jobs/{id}/checks/{number}").delete(checks::cancel),
+        Endpoint::at("/api/v1/jobs/{id}/deliveries").get(deliveries::list),
+        Endpoint::at("/api/v1/deliveries/failed").get(deliveries::list_failed),
+        Endpoint::at("/api/v1/deliveries/replay").post(deliveries::replay_failed),
+        Endpoint::at("/api/v1/deliveries/{delivery}/replay").post(deliveries::replay),
+        Endpoint::at("/api/v1/deliveries/{delivery}/cancel").post(deliveries::cancel),
         Endpoint::at("/api/v1/commits/{commit}").get(commits::get).put(commits::send),
         Endpoint::at("/api/v1/commits/{commit}/trees").get(commits::trees),
         Endpoint::at("/healthz").get(operation::health),

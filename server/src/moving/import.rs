@@ -12,6 +12,11 @@ use super::{
     tally::Sum,
 };
 
+/// Checks and deliveries that wait, and deliveries that failed, in one tree, and their lines in
+/// bytes: they are in memory until it is whole, and come with one commit.
+const WAITING_AT_MOST: usize = 100_000;
+const WAITING_BYTES_AT_MOST: usize = 128 * 1024 * 1024;
+
 /// How far an import is, or what came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Imported {
@@ -84,6 +89,10 @@ struct Coming {
     root: JobId,
     rows: Vec<Row>,
     bytes: usize,
+    /// Follow-ups with a place in a list by time, which come with the commit that makes the tree
+    /// visible: nobody may find them before that.
+    waiting: Vec<Row>,
+    waiting_bytes: usize,
     way: Way,
 }
 
@@ -108,8 +117,7 @@ impl<R: Read> Importer<'_, R> {
                 Item::Row { row, bytes } => {
                     let Some(tree) = &mut coming else { continue };
                     self.done.rows += 1;
-                    tree.rows.push(row);
-                    tree.bytes += bytes;
+                    tree.add(row, bytes);
                     if tree.is_full() {
                         self.put_aside(tree).await?;
                     }
@@ -147,9 +155,11 @@ impl<R: Read> Importer<'_, R> {
 
     /// All of a tree has been read.
     async fn whole(&mut self, mut tree: Coming, sum: Sum) -> Result<()> {
-        let (root, rows) = (tree.root, tree.take());
+        let (root, mut rows) = (tree.root, tree.take());
+        let waiting = std::mem::take(&mut tree.waiting);
         let landed = match tree.way {
             Way::Whole => {
+                rows.extend(waiting);
                 let store = Arc::clone(&self.store);
                 self.flying.push(Box::pin(async move {
                     land(&store, root, rows, None, sum).await.map(|landed| (root, sum, landed))
@@ -157,7 +167,7 @@ impl<R: Read> Importer<'_, R> {
                 return self.land_until(TREES_AT_ONCE - 1).await;
             }
             Way::Aside(aside) => match aside.put(rows).await {
-                Ok(()) => land(&self.store, root, Vec::new(), Some(aside.id), sum).await?,
+                Ok(()) => land(&self.store, root, waiting, Some(aside.id), sum).await?,
                 Err(error) => Landed::Failed(not_aside(root, error)?),
             },
             Way::There => {
@@ -196,7 +206,33 @@ impl<R: Read> Importer<'_, R> {
 
 impl Coming {
     fn new(root: JobId) -> Self {
-        Self { root, rows: Vec::new(), bytes: 0, way: Way::Whole }
+        let (rows, waiting) = (Vec::new(), Vec::new());
+        Self { root, rows, bytes: 0, waiting, waiting_bytes: 0, way: Way::Whole }
+    }
+
+    fn add(&mut self, row: Row, bytes: usize) {
+        match &row {
+            Row::FollowUp { row: follow_up, .. } if follow_up.place().is_some() => {
+                if matches!(self.way, Way::There | Way::Failed(_)) {
+                    return;
+                }
+                self.waiting_bytes += bytes;
+                if self.waiting.len() >= WAITING_AT_MOST
+                    || self.waiting_bytes > WAITING_BYTES_AT_MOST
+                {
+                    self.way = Way::Failed(format!(
+                        "it has more checks and deliveries that wait or failed than a tree may \
+                         bring along: {WAITING_AT_MOST}, of {WAITING_BYTES_AT_MOST} bytes"
+                    ));
+                } else {
+                    self.waiting.push(row);
+                }
+            }
+            _ => {
+                self.rows.push(row);
+                self.bytes += bytes;
+            }
+        }
     }
 
     fn is_full(&self) -> bool {

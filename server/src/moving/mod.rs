@@ -7,21 +7,24 @@
 //! # What moves
 //! Everything of a tree: each job with its definition (and the fingerprint by which a repeated
 //! creation is known), its status, changes, log and attachments, and the names of repeatable
-//! appends, so that a change that is sent again after the move is known to have been applied. The
-//! place up to which ids were given out moves too: no id is given out twice.
+//! appends, so that a change that is sent again after the move is known to have been applied; its
+//! actions, checks and deliveries, **with their secrets**: whoever has the file has them. What is
+//! due is done by whichever service has the tree, so stop the old one before the move. One tree can
+//! bring along 100,000 checks and deliveries that wait or failed, of 128 MiB. The place up to which
+//! ids were given out moves too: no id is given out twice.
 //!
 //! What does not move: **the outcomes of sent commits** of buffered contexts (a commit that is sent
 //! again after the move is applied again, but for the creations: let contexts flush before), what
 //! has been put aside and not been adopted, and the versions of trees, which begin again at 1.
 //!
-//! # The file, version 1
+//! # The file, version 2
 //! Frames of zstd, one after the other; unpacked, lines of JSON in UTF-8, one object each, ended by
 //! one line feed. An object has one member, whose name tells what the line is (`zstd -dc FILE | jq`
 //! shows them). The first frame has the header, then come the trees with a frame each, and the last
 //! frame has the end; so a file that breaks off is good up to its last whole frame. A reader need
 //! not look at where frames begin.
 //!
-//! - `header`: `format`, which is "jobtracker-export"; `version`: 1; `program`: the version of the
+//! - `header`: `format`, which is "jobtracker-export"; `version`: 2; `program`: the version of the
 //!   writer; `time`: when it began; `store`: the kind of the source; `idMark`: every id below it
 //!   may have been given out; `selection`: `{"created": {"from": …, "until": …}}` (times or null:
 //!   from this one on, and before that one) or `{"roots": [ids]}`
@@ -30,15 +33,18 @@
 //!   `tags`, `options`\*, `sourceLink`\*
 //! - `status`: `id` and what moves: the visible `state`, the `last` own one, `everFaulted`,
 //!   `createTime`, `startTime`\*, `endTime`\*, `children`, `subtree`, `treeStart`\*, `treeEnd`\*,
-//!   `changes` (the creation included), `logLines`, `attachments`
+//!   `changes` (the creation included), `logLines`, `attachments`, and since version 2 `followed`:
+//!   true, where the job has follow-ups
 //! - `change`: `id`, `number`, `state`, `time`, `message`\*, `reasonCode`\*, `changeId`\*
 //! - `logLine`: `id`, `line`, `time`, `text`
 //! - `attachment`: `id`, `key`, `text`
 //! - `repeat`: `id`, `of`: "change" or "append", `name`, `first`: the number of the change or of
 //!   the first line, `count`, `fingerprint`: 16 hex digits
+//! - `followUp`, since version 2: `id`, `key`: which of the job's, and `row`: all that is kept of
+//!   it
 //! - `treeEnd`: `root`, how many lines of each kind there were (`jobs`, `changes`, `logLines`,
-//!   `attachments`, `repeats`), `checksum`: 16 hex digits
-//! - `end`: `trees`, the sums of these five numbers, `idMark` as of the end
+//!   `attachments`, `repeats`, and `followUps` where there are any), `checksum`: 16 hex digits
+//! - `end`: `trees`, the sums of these numbers, `idMark` as of the end
 //!
 //! \* may be null. Times, states, `children` and `subtree` are spelt as in the API; ids are
 //! numbers up to 2^63 − 1.
@@ -46,8 +52,8 @@
 //! Trees come newest root first, by creation time and id (or, chosen by root, by id). Within a
 //! tree, each job stands before its children, and siblings by id; a job's lines stand together, in
 //! this order, each kind in its own: changes from number 1 (the creation, number 0, is what the
-//! status tells), lines from 0, attachments by key. The **checksum** is XXH3 (64 bits, seed 0) over
-//! the bytes of all lines between `tree` and `treeEnd`, line feeds included.
+//! status tells), lines from 0, attachments by key, follow-ups by key. The **checksum** is XXH3 (64
+//! bits, seed 0) over the bytes of all lines between `tree` and `treeEnd`, line feeds included.
 //!
 //! A line has at most 1 MiB. A reader refuses a version that it does not know; whatever is added to
 //! a line gets a new version.

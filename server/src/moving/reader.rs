@@ -164,7 +164,7 @@ impl<R: Read> ExportReader<R> {
         if format != FORMAT {
             return Err(MovingError::NotAnExport(format!("its format is {format:?}")));
         }
-        if version != u64::from(VERSION) {
+        if version == 0 || version > u64::from(VERSION) {
             return Err(MovingError::NewerVersion { found: version, known: VERSION });
         }
         match serde_json::from_slice(&self.line) {

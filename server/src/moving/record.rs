@@ -3,7 +3,7 @@ use std::sync::Arc;
 use jobtracker_model::{
     Change, Definition, Fingerprint, JobId, LogLine, Repeat, Timestamp, rollup::Status,
 };
-use jobtracker_store::{Error as StoreError, Origin, RepeatRow, Row};
+use jobtracker_store::{Error as StoreError, FollowUp, FollowUpKey, Origin, RepeatRow, Row};
 use serde::{Deserialize, Serialize};
 
 use super::tally::Counts;
@@ -11,7 +11,7 @@ use super::tally::Counts;
 /// What the header calls the format.
 pub(super) const FORMAT: &str = "jobtracker-export";
 /// The newest version of the format that this program knows, and the one that it writes.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// One line of an export; see the [module](super) for the order in which they come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,7 @@ pub(super) enum Record {
     LogLine(LogLineRecord),
     Attachment(AttachmentRecord),
     Repeat(RepeatRecord),
+    FollowUp(FollowUpRecord),
     TreeEnd(TreeEnd),
     End(End),
 }
@@ -90,6 +91,14 @@ pub(super) struct StatusRecord {
     pub id: JobId,
     #[serde(flatten)]
     pub status: Status,
+    /// Whether the job has follow-ups; since version 2.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub followed: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -132,6 +141,14 @@ pub(super) enum RepeatOf {
     Append,
 }
 
+/// A follow-up; since version 2.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct FollowUpRecord {
+    pub id: JobId,
+    pub key: FollowUpKey,
+    pub row: FollowUp,
+}
+
 /// The end of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TreeEnd {
@@ -169,7 +186,8 @@ impl Record {
             | Self::Change(ChangeRecord { id, .. })
             | Self::LogLine(LogLineRecord { id, .. })
             | Self::Attachment(AttachmentRecord { id, .. })
-            | Self::Repeat(RepeatRecord { id, .. }) => Some(*id),
+            | Self::Repeat(RepeatRecord { id, .. })
+            | Self::FollowUp(FollowUpRecord { id, .. }) => Some(*id),
             Self::Header(_) | Self::Tree(_) | Self::TreeEnd(_) | Self::End(_) => None,
         }
     }
@@ -196,7 +214,8 @@ impl Record {
                 })
             }
             Row::Status { id, before: None, status, .. } => {
-                Self::Status(StatusRecord { id, status })
+                let followed = status.flags.followed;
+                Self::Status(StatusRecord { id, status, followed })
             }
             Row::Change { id, number, change } => Self::Change(ChangeRecord { id, number, change }),
             Row::LogLine { id, line } => Self::LogLine(LogLineRecord { id, line }),
@@ -210,9 +229,13 @@ impl Record {
                 };
                 Self::Repeat(RepeatRecord { id, of, name, first, count, fingerprint })
             }
-            Row::Status { id, .. } | Row::Attachment { id, .. } | Row::Definition { id, .. } => {
-                return Err(strange(id));
+            Row::FollowUp { id, key, before: None, row } => {
+                Self::FollowUp(FollowUpRecord { id, key, row })
             }
+            Row::Status { id, .. }
+            | Row::Attachment { id, .. }
+            | Row::Definition { id, .. }
+            | Row::FollowUp { id, .. } => return Err(strange(id)),
             Row::Verdict { row, .. } => return Err(strange(row.verdict.root)),
         })
     }
@@ -225,7 +248,8 @@ impl Record {
                 let definition = Definition { name, created_by, tags, options, source_link };
                 Row::Job { id, origin: *origin, definition: Arc::new(definition) }
             }
-            Self::Status(StatusRecord { id, status }) => {
+            Self::Status(StatusRecord { id, mut status, followed }) => {
+                status.flags.followed = followed;
                 Row::Status { id, parent: origin.parent, before: None, status }
             }
             Self::Change(ChangeRecord { id, number, change }) => Row::Change { id, number, change },
@@ -239,6 +263,9 @@ impl Record {
                     RepeatOf::Append => Repeat::Append(name),
                 };
                 Row::Repeat { id, key, row: RepeatRow { first, count, fingerprint } }
+            }
+            Self::FollowUp(FollowUpRecord { id, key, row }) => {
+                Row::FollowUp { id, key, before: None, row }
             }
             Self::Header(_) | Self::Tree(_) | Self::TreeEnd(_) | Self::End(_) => return None,
         })

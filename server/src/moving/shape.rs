@@ -1,7 +1,7 @@
 use jobtracker_model::{AttachmentInfo, FieldError, JobId, LogLine, Repeat, limits};
-use jobtracker_store::{Origin, Row};
+use jobtracker_store::{FollowUp, FollowUpKey, Origin, Row};
 
-use super::record::{JobRecord, Record, StatusRecord, TreeRecord};
+use super::record::{FollowUpRecord, JobRecord, Record, StatusRecord, TreeRecord};
 
 /// Checks that the lines of a tree make up a tree: each job stands below its parent, has what its
 /// status says, and as many jobs below it. It remembers one path of the tree.
@@ -33,6 +33,10 @@ struct Progress {
     due: Option<[u32; 3]>,
     origin: Option<Origin>,
     last_key: String,
+    followed: bool,
+    last_follow_up: Option<FollowUpKey>,
+    /// So many actions, checks and deliveries it has, as is watched.
+    numbers: [u32; 3],
 }
 
 type Checked<T> = Result<T, String>;
@@ -139,6 +143,7 @@ impl Progress {
             Record::LogLine(_) => (2, self.due.is_some()),
             Record::Attachment(_) => (3, self.due.is_some()),
             Record::Repeat(_) => (4, self.due.is_some()),
+            Record::FollowUp(_) => (5, self.due.is_some() && self.followed),
             // It has begun by this.
             _ => return Ok(()),
         };
@@ -147,7 +152,8 @@ impl Progress {
         }
         self.kind = kind;
         match record {
-            Record::Status(StatusRecord { status, .. }) => {
+            Record::Status(StatusRecord { status, followed, .. }) => {
+                self.followed = *followed;
                 self.due = Some([status.changes, status.log_lines, status.attachments]);
             }
             Record::Change(record) => {
@@ -165,10 +171,53 @@ impl Progress {
                 self.attachments += 1;
                 self.last_key.clone_from(&record.key);
             }
+            Record::FollowUp(record) => {
+                if self.last_follow_up >= Some(record.key) {
+                    return Err(format!("the follow-ups of job {id} are not in order"));
+                }
+                self.last_follow_up = Some(record.key);
+                self.follow_up(id, record)?;
+            }
             _ => {}
         }
         Ok(())
     }
+}
+
+impl Progress {
+    fn follow_up(&mut self, id: JobId, record: &FollowUpRecord) -> Checked<()> {
+        if !kinds_agree(record) {
+            return Err(format!("a follow-up of job {id} has the name of another kind"));
+        }
+        let [actions, checks, deliveries] = self.numbers;
+        let is_known = match (record.key, &record.row) {
+            (_, FollowUp::Watch(watch)) => {
+                let actions = u32::try_from(watch.actions.len()).unwrap_or(u32::MAX);
+                self.numbers = [actions, watch.checks, watch.deliveries];
+                true
+            }
+            (FollowUpKey::Action(number), _) => number < actions,
+            (FollowUpKey::Check(number), _) => number < checks,
+            (FollowUpKey::Delivery(number), FollowUp::Delivery(row)) => {
+                number < deliveries && row.earlier <= row.attempts
+            }
+            _ => false,
+        };
+        if is_known {
+            return Ok(());
+        }
+        Err(format!("job {id} has {:?}, which does not go with what is watched", record.key))
+    }
+}
+
+fn kinds_agree(FollowUpRecord { key, row, .. }: &FollowUpRecord) -> bool {
+    matches!(
+        (key, row),
+        (FollowUpKey::Watch, FollowUp::Watch(_))
+            | (FollowUpKey::Action(_), FollowUp::Action(_))
+            | (FollowUpKey::Check(_), FollowUp::Check(_))
+            | (FollowUpKey::Delivery(_), FollowUp::Delivery(_))
+    )
 }
 
 fn follows(id: JobId, number: u32, due: u32) -> Checked<()> {
@@ -192,7 +241,12 @@ pub(super) fn check_texts(row: &Row) -> Checked<()> {
             let error = || FieldError::new("name", format!("has {} bytes", name.len()));
             fits.then_some(()).ok_or_else(error)
         }
-        Row::Status { .. } | Row::Definition { .. } | Row::Verdict { .. } => Ok(()),
+        Row::FollowUp { row: FollowUp::Action(action), .. } => action.check("action"),
+        Row::FollowUp { row: FollowUp::Check(row), .. } => row.check.check("check"),
+        Row::FollowUp { .. }
+        | Row::Status { .. }
+        | Row::Definition { .. }
+        | Row::Verdict { .. } => Ok(()),
     };
     checked.map_err(|error| error.to_string())
 }

@@ -83,16 +83,21 @@ fn payload<'a>(what: &str, value: &'a [u8]) -> Result<&'a [u8]> {
 
 #[cfg(test)]
 pub mod tests {
-    use std::fmt::Debug;
+    use std::{fmt::Debug, sync::Arc};
 
     use jobtracker_model::{
-        Change, Children, Definition, Fingerprint, JobId, Mark, State, Subtree,
+        Action, Attempt, Change, Channel, CheckKind, Children, Definition, EmailAction, Event,
+        Fingerprint, HttpAction, JobId, Lane, Mark, NewCheck, Payload, Progress, State, StateSet,
+        Subtree, Target, Trigger, Way,
         commit::{BlockedChange, CommitOutcome, Refusal, TreeVerdict},
-        rollup::Status,
+        rollup::{Flags, Status},
     };
 
     use super::*;
-    use crate::{CommitRow, Origin, RepeatRow, VerdictRow};
+    use crate::{
+        CheckProgress, CheckRow, CommitRow, DeliveryRow, FollowUp, FollowUpKey, Origin, RepeatRow,
+        VerdictRow, Watch, Watched,
+    };
 
     fn time(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis).unwrap()
@@ -116,7 +121,7 @@ pub mod tests {
         let status = Status {
             state: State::Faulted,
             last: State::RanToCompletion,
-            ever_faulted: true,
+            flags: Flags { ever_faulted: true, followed: false },
             create_time: time(1),
             start_time: Some(time(2)),
             end_time: None,
@@ -136,6 +141,9 @@ pub mod tests {
             attachments: 7,
         };
         pinned(&status, "010605010201040001020315010203040b010eac0200050607");
+        let flags = Flags { followed: true, ..status.flags };
+        let followed = Status { flags, ..status };
+        pinned(&followed, "010605030201040001020315010203040b010eac0200050607");
         let definition = Definition {
             name: "n".into(),
             created_by: "c".into(),
@@ -183,5 +191,108 @@ pub mod tests {
         outcome.complete = true;
         let row = CommitRow { outcome, time: time(3) };
         pinned(&row, "0101610101000100000101ac020102030101ac02080601040163016406");
+    }
+
+    #[test]
+    fn what_is_watched_is_pinned() {
+        let watch = Watch {
+            actions: vec![Watched::from(&Action::new([State::Faulted], EmailAction::to("a@b")))],
+            checks: 2,
+            silences: 1,
+            deliveries: 300,
+            active: Some(time(3)),
+        };
+        pinned(&FollowUp::Watch(watch), "0100010400010201ac020106");
+        pinned(&FollowUpKey::Delivery(300), "0103ac02");
+    }
+
+    #[test]
+    fn actions_are_pinned() {
+        let http = HttpAction::new("https://a.example")
+            .header("n", "v")
+            .payload(Payload::parse(r#"{"a":[1]}"#).unwrap())
+            .secret("whsec_s");
+        let target = Target::from(http).and_email(EmailAction::to("a@b").subject("s"));
+        let action = Action::new([State::Faulted, State::Running], target);
+        pinned(
+            &FollowUp::Action(Arc::new(action)),
+            "010114011168747470733a2f2f612e6578616d706c6501016e017601097b2261223a5b\
+             315d7d00010777687365635f7301010361406200010173",
+        );
+    }
+
+    fn check(kind: CheckKind, progress: CheckProgress) -> FollowUp {
+        let told = EmailAction::to("a@b");
+        let check = Arc::new(NewCheck::new(kind).on_failure(told));
+        FollowUp::Check(CheckRow { check, created: time(3), progress, told: 300 })
+    }
+
+    #[test]
+    fn checks_of_states_are_pinned() {
+        let states = StateSet::from_iter([State::RanToCompletion]);
+        let kind = CheckKind::State { at: time(300), states };
+        pinned(
+            &check(kind, CheckProgress::Waiting(time(300))),
+            "01020001d8040108000000010001010361406200000600d804ac02",
+        );
+    }
+
+    #[test]
+    fn checks_of_subtrees_are_pinned() {
+        let kind = CheckKind::Subtree { at: time(300), expression: "x".into() };
+        let (time, passed, state) = (time(4), true, State::Running);
+        pinned(
+            &check(kind, CheckProgress::Done { time, passed, state }),
+            "01020101d804000101780000010001010361406200000601080102ac02",
+        );
+    }
+
+    #[test]
+    fn checks_of_silence_are_pinned() {
+        let kind = CheckKind::Silence { quiet_ms: 300 };
+        pinned(
+            &check(kind, CheckProgress::Cancelled(time(4))),
+            "01020200000001ac020001000101036140620000060208ac02",
+        );
+    }
+
+    fn delivery(trigger: Trigger, channel: Channel, progress: Progress) -> FollowUp {
+        let event = Event {
+            time: time(3),
+            state: State::Faulted,
+            message: Some("m".into()),
+            root: JobId::new(1).unwrap(),
+            source: JobId::new(300).unwrap(),
+            children: Children { pending: 1, successful: 2, failed: 3 },
+            subtree: Subtree { total: 7, ..Subtree::default() },
+            quiet_since: Some(time(2)),
+        };
+        let last = Attempt { time: time(4), status: Some(500), response: "r".into() };
+        let row =
+            DeliveryRow::new(trigger, Way { channel, lane: Lane::EMAIL, recipient: 7 }, event);
+        FollowUp::Delivery(DeliveryRow {
+            progress,
+            attempts: 5,
+            earlier: 6,
+            last: Some(last),
+            ..row
+        })
+    }
+
+    #[test]
+    fn deliveries_are_pinned() {
+        let rows = [
+            delivery(Trigger::Action(1), Channel::Http, Progress::Waiting(time(300))),
+            delivery(Trigger::CheckPassed(2), Channel::Email, Progress::Delivered(time(7))),
+            delivery(Trigger::CheckFailed(3), Channel::Http, Progress::Failed(time(7))),
+            delivery(Trigger::Action(300), Channel::Http, Progress::Cancelled(time(7))),
+        ];
+        pinned(
+            &rows.to_vec(),
+            "0104030001000007060601016d01ac02010203070000000000010400d8040506010801f40301\
+             72030102010007060601016d01ac020102030700000000000104010e0506010801f403017203\
+             0203000007060601016d01ac020102030700000000000104020e0506010801f40301720300ac\
+             02000007060601016d01ac020102030700000000000104030e0506010801f4030172",
+        );
     }
 }

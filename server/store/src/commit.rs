@@ -1,11 +1,13 @@
 use std::sync::Arc;
 
 use jobtracker_model::{
-    Change, Definition, JobId, LogLine, Repeat, State, commit::CommitId, rollup::Status,
+    Change, Definition, JobId, LogLine, Repeat, State, Timestamp, commit::CommitId, rollup::Status,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Origin, RepeatRow, StageId, VerdictRow};
+use crate::{
+    Agenda, AgendaKey, Error, FollowUp, FollowUpKey, Origin, RepeatRow, Result, StageId, VerdictRow,
+};
 
 /// How often a tree has been committed to; 0: the tree is not there.
 pub type Version = u64;
@@ -102,6 +104,17 @@ pub enum Row {
         /// The verdict; no refusal.
         row: VerdictRow,
     },
+    /// A follow-up, new or changed. Its job has the flag that it is followed.
+    FollowUp {
+        /// The job.
+        id: JobId,
+        /// Its name.
+        key: FollowUpKey,
+        /// The list by time in which the store has it, and its time there.
+        before: Option<(Agenda, Timestamp)>,
+        /// What it is now.
+        row: FollowUp,
+    },
 }
 
 impl Row {
@@ -115,8 +128,23 @@ impl Row {
             | Self::Change { id, .. }
             | Self::LogLine { id, .. }
             | Self::Repeat { id, .. }
-            | Self::Attachment { id, .. } => Some(*id),
+            | Self::Attachment { id, .. }
+            | Self::FollowUp { id, .. } => Some(*id),
             Self::Verdict { .. } => None,
         }
     }
+
+    /// The place in a list by time that it makes.
+    #[must_use]
+    pub fn place(&self) -> Option<(Agenda, AgendaKey)> {
+        let Self::FollowUp { id, key, row, .. } = self else { return None };
+        let (agenda, time) = row.place()?;
+        Some((agenda, AgendaKey { time, id: *id, key: *key }))
+    }
+}
+
+/// Refuses rows that would be found in lists by time before anybody has committed them.
+pub(crate) fn check_aside(rows: &[Row]) -> Result<()> {
+    let listed = rows.iter().find_map(Row::place);
+    listed.map_or(Ok(()), |(_, place)| Err(Error::NotAside(place.id)))
 }

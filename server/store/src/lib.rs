@@ -5,6 +5,7 @@
 //! synchronous [`View`] of one instant, and share the lists that [`view`] makes of it.
 
 mod error;
+mod follow_up;
 mod rows;
 
 mod commit;
@@ -30,10 +31,13 @@ pub mod conformance;
 
 pub use commit::{Row, TreeCommit, Version};
 pub use error::{Error, Result};
+pub use follow_up::{
+    Agenda, AgendaKey, CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Watch, Watched,
+};
 pub use load::{Loaded, Wanted};
 pub use query::{
-    After, BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Listed, LogQuery,
-    PageLimit, RootsQuery, RowsQuery, VerdictsQuery,
+    After, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery,
+    FollowUpsQuery, Listed, LogQuery, PageLimit, RootsQuery, RowsQuery, VerdictsQuery,
 };
 pub use rows::{CommitRow, JobRow, Node, Origin, RepeatRow, RootKey, StageId, VerdictRow};
 pub use store::Store;

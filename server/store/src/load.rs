@@ -5,7 +5,7 @@ use std::{
 
 use jobtracker_model::{Definition, JobId, Repeat, commit::CommitId};
 
-use crate::{Node, RepeatRow, VerdictRow, Version};
+use crate::{FollowUp, FollowUpKey, Node, RepeatRow, VerdictRow, Version};
 
 /// What the engine asks for before it applies a group of operations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Wanted {
     pub repeats: HashSet<(JobId, Repeat)>,
     /// Attachments that may be there.
     pub attachments: HashSet<(JobId, String)>,
+    /// Follow-ups that may be there. Those of a path that tell what to watch come by themselves.
+    pub follow_ups: HashSet<(JobId, FollowUpKey)>,
     /// Sent commits and roots of trees that they may have been applied to.
     pub verdicts: HashSet<(CommitId, JobId)>,
 }
@@ -35,6 +37,9 @@ pub struct Loaded {
     pub repeats: HashMap<(JobId, Repeat), RepeatRow>,
     /// Those of the attachments that are there.
     pub attachments: HashSet<(JobId, String)>,
+    /// Those of the follow-ups that are there, and [`FollowUpKey::Watch`] of each of the nodes that
+    /// is followed.
+    pub follow_ups: HashMap<(JobId, FollowUpKey), FollowUp>,
     /// The verdicts on those that have been applied; refused ones are left out.
     pub verdicts: HashMap<(CommitId, JobId), VerdictRow>,
 }

@@ -1,6 +1,6 @@
 use jobtracker_model::{JobId, StateSet, Timestamp, commit::CommitId, limits};
 
-use crate::RootKey;
+use crate::{Agenda, AgendaKey, FollowUpKey, RootKey};
 
 /// How much one page may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +128,34 @@ pub struct VerdictsQuery {
     pub commit: CommitId,
     /// Behind this root.
     pub after: After,
+    /// How much.
+    pub limit: PageLimit,
+}
+
+/// Follow-ups of one kind of a job, by number.
+#[derive(Debug, Clone)]
+pub struct FollowUpsQuery {
+    /// The job.
+    pub id: JobId,
+    /// From this one on, to the last one of its kind.
+    pub from: FollowUpKey,
+    /// How much.
+    pub limit: PageLimit,
+}
+
+/// Follow-ups of all jobs by time, oldest first.
+#[derive(Debug, Clone)]
+pub struct AgendaQuery {
+    /// The list.
+    pub agenda: Agenda,
+    /// The part of it, of as many as the store [has](crate::Store::agenda_parts).
+    pub part: u32,
+    /// From this time on.
+    pub from: Timestamp,
+    /// Up to this time, itself included.
+    pub until: Timestamp,
+    /// Behind this one, which need not be there any more.
+    pub after: Option<AgendaKey>,
     /// How much.
     pub limit: PageLimit,
 }

@@ -10,9 +10,10 @@ use jobtracker_model::{
 };
 
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, JobRow, Listed,
-    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, TreeCommit, VerdictRow,
-    VerdictsQuery, Wanted,
+    AgendaKey, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow,
+    DescendantsQuery, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, Listed, Loaded, LogQuery,
+    Result, RootKey, RootsQuery, Row, RowsQuery, StageId, TreeCommit, VerdictRow, VerdictsQuery,
+    Wanted,
 };
 
 /// A place where job trees are kept.
@@ -75,14 +76,18 @@ pub trait Store: Send + Sync + 'static {
     /// Puts rows of new jobs aside. More calls add more.
     ///
     /// A job comes with its [`Row::Job`], in this call or one that was answered before, and may
-    /// have no row that is there already. While its id is still held by a stage that was discarded,
-    /// the call waits. It is durable at the latest when the commit is that
-    /// adopts it.
+    /// have no row that is there already. A [`Row::FollowUp`] with a [place](Row::place) in a list
+    /// by time comes with the commit that adopts the stage: before that nobody may find it. While
+    /// its id is still held by a stage that was discarded, the call waits. It is durable at the
+    /// latest when the commit is that adopts it.
     ///
     /// # Errors
+    /// [`Error::NotAside`](crate::Error::NotAside): a row has a place in a list by time. Nothing
+    /// was done, and the stage is as it was.
+    ///
     /// [`Error::Stale`](crate::Error::Stale): one of the jobs is there already, or has been put
-    /// aside, or a row belongs to a job that has not. After this and any other error, the stage can
-    /// only be discarded.
+    /// aside, or a row belongs to a job that has not. After this and any other error but the first,
+    /// the stage can only be discarded.
     async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()>;
 
     /// Throws away what was put aside, in the background; the ids are free again when that is done.
@@ -135,16 +140,40 @@ pub trait Store: Send + Sync + 'static {
     /// Root jobs.
     async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>>;
 
+    /// Follow-ups of one kind of a job; `next` is the last one.
+    ///
+    /// # Errors
+    /// [`Error::UnknownJob`](crate::Error::UnknownJob): there is no such job.
+    async fn list_follow_ups(
+        &self,
+        query: FollowUpsQuery,
+    ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>>;
+
+    /// Follow-ups by time, in the order of their keys. A page that is empty may still go on. Each
+    /// is shown as it is when the page is made; one that moves while pages are read may come twice
+    /// or not at all, and one that does not move comes once.
+    async fn list_agenda(
+        &self,
+        query: AgendaQuery,
+    ) -> Result<Listed<(AgendaKey, FollowUp), AgendaKey>>;
+
+    /// Into how many parts the lists by time are divided, so that several servers can share them.
+    /// All follow-ups of a tree are in one.
+    fn agenda_parts(&self) -> u32 {
+        1
+    }
+
     /// Everything that a tree consists of, as the rows by which it could be created elsewhere:
     /// [put aside](Self::stage) and adopted, or in one commit of a tree that is not there yet.
     ///
     /// Of each job in turn: [`Row::Job`], [`Row::Status`] as of a new job, and then, each in its
-    /// own order, [`Row::Change`] but for the creation, [`Row::LogLine`], [`Row::Attachment`] and
-    /// [`Row::Repeat`]. A page shows one instant, and two pages may show two; the tree's version
-    /// tells whether it has changed in between.
+    /// own order, [`Row::Change`] but for the creation, [`Row::LogLine`], [`Row::Attachment`],
+    /// [`Row::Repeat`] and [`Row::FollowUp`]. A page shows one instant, and two pages may show two;
+    /// the tree's version tells whether it has changed in between.
     ///
     /// A page has whole jobs, so beyond its limit it may hold one job with all that it may have:
-    /// the changes, lines and attachments that the [limits](jobtracker_model::limits) allow.
+    /// the changes, lines, attachments and follow-ups that the [limits](jobtracker_model::limits)
+    /// allow.
     ///
     /// # Errors
     /// [`Error::UnknownJob`](crate::Error::UnknownJob): there is no such root.

@@ -26,8 +26,9 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Crates that only some packages may know: HTTP belongs to the ends of the wire, a driver to the
 /// store.
 const DOORS: &[(&str, &[&str])] = &[
-    ("actix-web", &["jobtracker-server", "jobtracker-benches"]),
-    ("reqwest", &["jobtracker-client"]),
+    // The last one has a receiver of deliveries.
+    ("actix-web", &["jobtracker-server", "jobtracker-benches", "jobtracker-examples"]),
+    ("reqwest", &["jobtracker-client", "jobtracker-server"]),
     ("fjall", &["jobtracker-store", "jobtracker-benches"]),
     ("prometheus-client", &["jobtracker-engine", "jobtracker-server"]),
 ];

@@ -10,6 +10,7 @@ mod commits;
 mod context;
 mod crowd;
 mod examples;
+mod follow_ups;
 mod harness;
 mod house;
 mod http;

@@ -3,7 +3,7 @@ use std::{collections::HashSet, sync::Arc};
 use jobtracker_model::{Created, JobId, limits, rollup::Status};
 use jobtracker_store::Origin;
 
-use super::{Became, Rules, climb};
+use super::{Became, Rules, climb, follow_ups};
 use crate::{Error, Result, operation::Creation, workspace::Workspace};
 
 /// Creates jobs under one parent, or a root: all of them or none. Those that are there already
@@ -37,6 +37,7 @@ pub(super) fn apply(
         created.push(Created { id, root, created: true, state: status.state });
         space.create(id, origin, Arc::clone(&job.definition), status);
         climb(space, parent, ripple, became);
+        follow_ups::install(space, id, &job.actions, &job.checks, rules.now);
     }
     Ok(created)
 }

@@ -5,7 +5,7 @@ use jobtracker_model::{
 };
 use jobtracker_store::VerdictRow;
 
-use super::{Became, Rules, lift, log, options, update};
+use super::{Became, Rules, Stir, lift, log, options, update};
 use crate::{
     Error, Result,
     flush::{Step, TreeFlush, What},
@@ -13,11 +13,12 @@ use crate::{
 };
 
 /// Applies a tree of a commit, whole or not at all, unless that was done before.
-pub(super) fn apply(
+pub(super) fn apply<'a>(
     space: &mut Workspace,
-    tree: &TreeFlush,
+    tree: &'a TreeFlush,
     rules: Rules,
     became: &mut Vec<Became>,
+    stirs: &mut Vec<Stir<'a>>,
 ) -> Result<TreeVerdict> {
     if let Some(done) = space.verdict(tree.commit(), tree.root) {
         let same = done.checksum == tree.checksum;
@@ -35,36 +36,43 @@ pub(super) fn apply(
     // What is there already changes on the side, so that an error leaves nothing behind.
     let mut aside = space.fork(&tree.steps);
     for step in &tree.steps {
-        take_step(&mut aside, step, rules, &mut verdict)
-            .map_err(|error| error.at(step.position))?;
+        let stir = take_step(&mut aside, step, rules, &mut verdict);
+        stirs.extend(stir.map_err(|error| error.at(step.position))?);
     }
     let changed = aside.changed_states();
     became.extend(changed.map(|(id, state)| Became { id, state }));
     space.merge(aside);
-    space.graft(tree);
+    space.graft(tree, rules.now);
     let (checksum, time) = (tree.checksum, tree.received);
     space.decide(tree.commit(), VerdictRow { verdict: verdict.clone(), checksum, time });
     Ok(verdict)
 }
 
 /// What happens to a job that is there. States that it goes through on the way are never visible,
-/// so nobody is told of them.
-fn take_step(
+/// so nobody is told of them. Answers what took effect.
+fn take_step<'a>(
     space: &mut Workspace,
-    step: &Step,
+    step: &'a Step,
     rules: Rules,
     verdict: &mut TreeVerdict,
-) -> Result<()> {
+) -> Result<Option<Stir<'a>>> {
     let id = step.id;
     let at = |time: Timestamp| Rules { now: time, ..rules };
     match &step.what {
         What::Report { change, time } => {
             let updated = update::apply(space, id, change, at(*time), &mut Vec::new())?;
             match (updated.applied, updated.repeated) {
-                (_, true) => verdict.repeated += 1,
+                (_, true) => {
+                    verdict.repeated += 1;
+                    return Ok(None);
+                }
+                (false, false) => {
+                    block(verdict, step.position, id, updated.state);
+                    return Ok(None);
+                }
                 (true, false) => verdict.changes += 1,
-                (false, false) => block(verdict, step.position, id, updated.state),
             }
+            return Ok(Some(Stir { id, message: change.message.as_deref() }));
         }
         What::Growth(growth) => {
             let node = space.change(id).ok_or(Error::JobNotFound(id))?;
@@ -73,13 +81,16 @@ fn take_step(
                 lift(space, parent, ripple, &mut Vec::new());
             }
         }
-        What::Options(text) => options::apply(space, id, text.as_deref())?,
+        What::Options(text) => {
+            options::apply(space, id, text.as_deref())?;
+            return Ok(None);
+        }
         What::Line { time, text } => {
             let lines = NewLogLines { lines: vec![text.clone()], append_id: None };
             log::apply(space, id, &lines, at(*time))?;
         }
     }
-    Ok(())
+    Ok(Some(Stir { id, message: None }))
 }
 
 fn block(verdict: &mut TreeVerdict, position: u64, job: JobId, state: State) {

@@ -3,6 +3,7 @@
 mod attachment;
 mod create;
 mod flush;
+mod follow_ups;
 mod log;
 mod options;
 mod update;
@@ -37,6 +38,15 @@ pub(crate) struct Became {
     pub state: State,
 }
 
+/// Something took effect at a job. It ends silence there and above, and what the jobs above become
+/// has come of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stir<'a> {
+    pub id: JobId,
+    /// What a change had to say.
+    pub message: Option<&'a str>,
+}
+
 /// Applies one operation. After an error the workspace is as it was before.
 pub(crate) fn apply(
     space: &mut Workspace,
@@ -44,19 +54,45 @@ pub(crate) fn apply(
     rules: Rules,
     became: &mut Vec<Became>,
 ) -> Result<Outcome> {
+    let mut stirs = Vec::new();
+    let outcome = step(space, operation, rules, became, &mut stirs)?;
+    follow_ups::fire(space, became, &stirs, rules.now);
+    follow_ups::touch(space, &stirs, rules.now);
+    Ok(outcome)
+}
+
+/// Does what the operation says, without what follows from it.
+fn step<'a>(
+    space: &mut Workspace,
+    operation: &'a Operation,
+    rules: Rules,
+    became: &mut Vec<Became>,
+    stirs: &mut Vec<Stir<'a>>,
+) -> Result<Outcome> {
     match operation {
         Operation::ReserveIds { .. } => unreachable!("ids are taken before a group is applied"),
         Operation::Create { parent, jobs } => {
-            create::apply(space, *parent, jobs, rules, became).map(Outcome::Created)
+            let created = create::apply(space, *parent, jobs, rules, became)?;
+            let first = created.iter().find(|job| job.created);
+            stirs.extend(first.map(|job| Stir { id: job.id, message: None }));
+            Ok(Outcome::Created(created))
         }
         Operation::Update { id, change } => {
-            update::apply(space, *id, change, rules, became).map(Outcome::Updated)
+            let updated = update::apply(space, *id, change, rules, became)?;
+            if updated.applied && !updated.repeated {
+                stirs.push(Stir { id: *id, message: change.message.as_deref() });
+            }
+            Ok(Outcome::Updated(updated))
         }
         Operation::SetOptions { id, options } => {
             options::apply(space, *id, options.as_deref()).map(|()| Outcome::Done)
         }
         Operation::AppendLog { id, lines } => {
-            log::apply(space, *id, lines, rules).map(Outcome::Appended)
+            let appended = log::apply(space, *id, lines, rules)?;
+            if !appended.repeated {
+                stirs.push(Stir { id: *id, message: None });
+            }
+            Ok(Outcome::Appended(appended))
         }
         Operation::PutAttachment { id, key, text } => {
             attachment::put(space, *id, key, text).map(|new| Outcome::Attached { new })
@@ -64,8 +100,13 @@ pub(crate) fn apply(
         Operation::DeleteAttachment { id, key } => {
             attachment::delete(space, *id, key).map(|()| Outcome::Done)
         }
+        Operation::FollowUp { id, change } => {
+            let done = follow_ups::apply(space, *id, change, rules.now);
+            done.map(|(key, new)| Outcome::FollowedUp { key, new })
+        }
         Operation::Flush(tree) => {
-            flush::apply(space, tree, rules, became).map(|verdict| Outcome::Flushed(verdict.into()))
+            let verdict = flush::apply(space, tree, rules, became, stirs)?;
+            Ok(Outcome::Flushed(Box::new(verdict)))
         }
     }
 }

@@ -4,15 +4,19 @@ use std::{
 };
 
 use jobtracker_model::{
-    Change, Definition, JobId, LogLine, Repeat, State, Timestamp,
+    Action, Change, Definition, Event, JobId, LogLine, Repeat, State, Timestamp,
     commit::{Item, Record},
     limits,
     rollup::{Branch, Recorded},
 };
-use jobtracker_store::{Origin, RepeatRow, Row};
+use jobtracker_store::{FollowUp, FollowUpKey, Origin, RepeatRow, Row, Watch};
 use roaring::RoaringTreemap;
 
-use super::{Step, existing::Existing};
+use super::{
+    Step,
+    existing::Existing,
+    follow_ups::{self, Said, Upcoming},
+};
 use crate::{Error, Result, apply::change_fingerprint, operation::definition_bytes};
 
 /// Where jobs of a batch of records stand that the store has already.
@@ -26,21 +30,43 @@ pub(super) struct Assembly {
     pub begin: u64,
     pub jobs: u64,
     pub changes: u64,
+    /// When the commit began to come in.
+    received: Timestamp,
     path: Vec<Open>,
     /// The creation that came last, until it is clear that no other options follow it.
-    opened: Option<(JobId, Origin, Definition)>,
+    opened: Option<Opened>,
     about: About,
     /// Change ids of the new job that the records are about.
     change_ids: HashSet<String>,
     existing: Existing,
+    upcoming: Upcoming,
     rows: Vec<Row>,
     bytes: usize,
+}
+
+/// A tree whose records have all come.
+pub(super) struct Assembled {
+    pub rows: Vec<Row>,
+    pub steps: Vec<Step>,
+    pub upcoming: Upcoming,
+}
+
+/// A new job of which nothing has been said but its creation.
+struct Opened {
+    id: JobId,
+    origin: Origin,
+    definition: Definition,
+    actions: Vec<Action>,
 }
 
 /// A new job whose children are still coming.
 struct Open {
     branch: Branch,
     origin: Origin,
+    /// Its follow-ups, if it has any.
+    watch: Option<Box<Watch>>,
+    /// What its last change had to say, if somebody may be told.
+    said: Option<String>,
 }
 
 /// Which job the records are about.
@@ -58,17 +84,19 @@ enum About {
 const ROW: usize = 250;
 
 impl Assembly {
-    pub fn new(root: JobId, begin: u64) -> Self {
+    pub fn new(root: JobId, begin: u64, received: Timestamp) -> Self {
         Self {
             root,
             begin,
             jobs: 0,
             changes: 0,
+            received,
             path: Vec::new(),
             opened: None,
             about: About::Nobody,
             change_ids: HashSet::new(),
             existing: Existing::default(),
+            upcoming: Upcoming::default(),
             rows: Vec::new(),
             bytes: 0,
         }
@@ -81,7 +109,7 @@ impl Assembly {
 
     /// About how much memory it takes in all.
     pub fn bytes(&self) -> usize {
-        self.bytes + self.existing.bytes()
+        self.bytes + self.existing.bytes() + self.upcoming.bytes()
     }
 
     /// The rows that have come out since the last time.
@@ -100,7 +128,13 @@ impl Assembly {
         let taken = match item.record {
             Record::Job { id, parent, order, time, definition } => {
                 let at = Recorded { order, time };
-                self.job(id, parent, at, definition.into_owned(), seen, there)
+                self.job(id, parent, at, Said::of(definition.into_owned()), seen, there)
+            }
+            Record::FollowedJob { id, parent, order, time, definition, actions, checks } => {
+                let at = Recorded { order, time };
+                let (actions, checks) = (actions.into_owned(), checks.into_owned());
+                let said = Said { definition: definition.into_owned(), actions, checks };
+                self.job(id, parent, at, said, seen, there)
             }
             Record::Existing { id } => self.existing_job(id, there),
             Record::Change { order, change } => self.change(position, order, change.into_owned()),
@@ -117,7 +151,7 @@ impl Assembly {
     }
 
     /// The tree is complete: the last rows come out, and what happens to jobs that are there.
-    pub fn finish(mut self) -> Result<(Vec<Row>, Vec<Step>)> {
+    pub fn finish(mut self) -> Result<Assembled> {
         self.settle();
         while !self.path.is_empty() {
             self.close()?;
@@ -125,7 +159,8 @@ impl Assembly {
         if self.jobs == 0 && self.existing.is_empty() {
             return Err(Error::JobNotFound(self.root).at(self.begin));
         }
-        Ok((self.rows, self.existing.into_steps(self.begin)?))
+        let steps = self.existing.into_steps(self.begin)?;
+        Ok(Assembled { rows: self.rows, steps, upcoming: self.upcoming })
     }
 
     fn job(
@@ -133,15 +168,15 @@ impl Assembly {
         id: JobId,
         parent: Option<JobId>,
         born: Recorded,
-        definition: Definition,
+        said: Said,
         seen: &mut RoaringTreemap,
         there: &There,
     ) -> Result<()> {
-        definition.check()?;
+        said.check()?;
         if parent == Some(id) {
             return Err(Error::ParentIsSelf(id));
         }
-        let fingerprint = definition.fingerprint(parent);
+        let fingerprint = said.fingerprint(parent);
         if let Some(origin) = there.get(&id) {
             if origin.fingerprint != fingerprint || seen.contains(id.get()) {
                 return Err(Error::IdConflict(id));
@@ -158,17 +193,24 @@ impl Assembly {
         self.about = About::New;
         self.change_ids.clear();
         let origin = Origin { parent, root, depth, fingerprint };
-        self.path.push(Open { branch: Branch::created(id, born), origin });
-        self.opened = Some((id, origin, definition));
-        Ok(())
+        let watch = said.watch(self.received).map(Box::new);
+        let branch = Branch::created(id, born);
+        self.path.push(Open { branch, origin, watch, said: None });
+        let Said { definition, actions, checks } = said;
+        self.opened = Some(Opened { id, origin, definition, actions });
+        self.upcoming.look(id, checks)
     }
 
     /// Nothing more can be said of the creation that came last.
     fn settle(&mut self) {
-        let Some((id, origin, definition)) = self.opened.take() else { return };
+        let Some(Opened { id, origin, definition, actions }) = self.opened.take() else { return };
         let texts = definition_bytes(&definition);
         let definition = Arc::new(definition);
         self.push(Row::Job { id, origin, definition }, texts);
+        for (number, action) in (0..).zip(actions) {
+            let (key, texts) = (FollowUpKey::Action(number), action.bytes());
+            self.push(follow_ups::row(id, key, FollowUp::Action(Arc::new(action))), texts);
+        }
     }
 
     /// Where a new job stands: its root and depth. Jobs that it is not below are complete by now.
@@ -238,7 +280,7 @@ impl Assembly {
             return Err(Error::StateNotAllowed(change.state));
         }
         change.check()?;
-        let Some(Open { branch, .. }) = self.path.last_mut() else { return Ok(()) };
+        let Some(Open { branch, watch, said, .. }) = self.path.last_mut() else { return Ok(()) };
         if order <= branch.last() {
             return Err(Error::OutOfOrder(id));
         }
@@ -248,6 +290,9 @@ impl Assembly {
         }
         branch.report(change.state, Recorded { order, time: change.time });
         self.changes += 1;
+        if watch.is_some() {
+            *said = change.message.as_deref().map(Event::message);
+        }
         if let Some(name) = change.change_id.clone() {
             if !self.change_ids.insert(name.clone()) {
                 return Err(Error::RepeatConflict { id, repeat: name });
@@ -269,8 +314,8 @@ impl Assembly {
                 self.existing.options(position, id, options)
             }
             About::Nobody | About::New => match &mut self.opened {
-                Some((_, _, definition)) => {
-                    definition.options = options;
+                Some(opened) => {
+                    opened.definition.options = options;
                     Ok(())
                 }
                 None => {
@@ -302,8 +347,15 @@ impl Assembly {
 
     /// The last job of the path has all its children.
     fn close(&mut self) -> Result<()> {
-        let Some(Open { branch, origin }) = self.path.pop() else { return Ok(()) };
-        let grown = branch.grown();
+        let Some(Open { branch, origin, watch, said }) = self.path.pop() else { return Ok(()) };
+        let mut grown = branch.grown();
+        if let Some(mut watch) = watch {
+            let status = &mut grown.status;
+            status.flags.followed = true;
+            watch.deliveries = self.upcoming.tell(grown.id, status, &watch.actions, said)?;
+            let watch = FollowUp::Watch(*watch);
+            self.push(follow_ups::row(grown.id, FollowUpKey::Watch, watch), 0);
+        }
         match (self.path.last_mut(), origin.parent) {
             (Some(above), _) => above.branch.absorb(&grown),
             (None, Some(parent)) => self.existing.grow(parent, &grown)?,

@@ -6,7 +6,7 @@ use std::{
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jobtracker_model::{
-    JobId, Problem, Timestamp,
+    Action, FieldError, JobId, NewCheck, Problem, Timestamp,
     commit::{CommitOutcome, Item, Record, Refusal, TreeVerdict},
     limits,
 };
@@ -15,7 +15,7 @@ use roaring::RoaringTreemap;
 
 use super::{
     Stage, TreeFlush,
-    assembly::{Assembly, There},
+    assembly::{Assembled, Assembly, There},
     begin::Place,
 };
 use crate::{
@@ -37,6 +37,9 @@ const ID_RANGE_BITS: u32 = 16;
 const ROOM_WAITED_FOR: Duration = Duration::from_secs(30);
 const ROOM_LOOKED_FOR: Duration = Duration::from_millis(50);
 
+/// Says whether what a new job wants followed can be followed by the service around the engine.
+pub type Vet = Box<dyn Fn(&[Action], &[NewCheck]) -> std::result::Result<(), FieldError> + Send>;
+
 /// A commit that comes in, record by record.
 ///
 /// Trees are committed as they come; each is visible whole once it is, and stays so if the rest of
@@ -49,6 +52,7 @@ pub struct CommitSession {
     block_updates_after_finish: bool,
     received: Timestamp,
     most_jobs: u64,
+    vet: Option<Vet>,
     /// Trees that were applied when the commit was sent before.
     applied: HashMap<JobId, VerdictRow>,
     roots: HashSet<JobId>,
@@ -107,6 +111,7 @@ impl CommitSession {
             block_updates_after_finish: options.block_updates_after_finish,
             received: (options.clock)(),
             most_jobs: options.commit_jobs,
+            vet: None,
             applied,
             roots: HashSet::new(),
             seen: RoaringTreemap::new(),
@@ -117,6 +122,14 @@ impl CommitSession {
             flying_bytes: 0,
             refused: Vec::new(),
         }
+    }
+
+    /// Refuses trees with jobs whose actions or checks do not pass. It is asked where the records
+    /// are taken, and may take its time.
+    #[must_use]
+    pub fn vetting(mut self, vet: Vet) -> Self {
+        self.vet = Some(vet);
+        self
     }
 
     /// Takes records that follow those before.
@@ -161,7 +174,7 @@ impl CommitSession {
         let mut wanted = Wanted::default();
         for item in batch {
             match &item.record {
-                Record::Job { id, parent, .. } => {
+                Record::Job { id, parent, .. } | Record::FollowedJob { id, parent, .. } => {
                     wanted.paths.insert(*id);
                     wanted.paths.extend(parent.filter(|id| !self.seen.contains(id.get())));
                 }
@@ -200,7 +213,7 @@ impl CommitSession {
         self.tree = Some(match self.applied.remove(&root) {
             Some(row) => Tree::Applied { begin, row: Box::new(row) },
             None => {
-                let assembly = Box::new(Assembly::new(root, begin));
+                let assembly = Box::new(Assembly::new(root, begin, self.received));
                 Tree::Receiving { assembly, stage: None }
             }
         });
@@ -208,11 +221,14 @@ impl CommitSession {
     }
 
     async fn take_within_tree(&mut self, item: Item, there: &There) -> Result<()> {
-        if let (Record::Job { id, .. }, Some(Tree::Receiving { .. })) = (&item.record, &self.tree) {
+        if let Record::Job { id, .. } | Record::FollowedJob { id, .. } = &item.record
+            && matches!(self.tree, Some(Tree::Receiving { .. }))
+        {
             self.count(*id)?;
         }
         let Some(Tree::Receiving { assembly, stage }) = &mut self.tree else { return Ok(()) };
-        if let Err(error) = assembly.take(item, &mut self.seen, there) {
+        let vetted = vet(self.vet.as_ref(), &item);
+        if let Err(error) = vetted.and_then(|()| assembly.take(item, &mut self.seen, there)) {
             let (root, begin) = (assembly.root, assembly.begin);
             self.tree = Some(Tree::Refused { root, begin, error });
             return Ok(());
@@ -263,7 +279,7 @@ impl CommitSession {
                 }
                 let (root, begin) = (assembly.root, assembly.begin);
                 let (jobs, changes, bytes) = (assembly.jobs, assembly.changes, assembly.bytes());
-                let (rows, steps) = match assembly.finish() {
+                let Assembled { rows, steps, upcoming } = match assembly.finish() {
                     Ok(finished) => finished,
                     Err(error) => {
                         self.refuse(root, begin, checksum, &error).await?;
@@ -279,6 +295,7 @@ impl CommitSession {
                     jobs,
                     changes,
                     rows,
+                    upcoming,
                     stage,
                     steps,
                     bytes,
@@ -373,4 +390,11 @@ impl std::fmt::Debug for CommitSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CommitSession").field("id", &self.place.id).finish_non_exhaustive()
     }
+}
+
+fn vet(vet: Option<&Vet>, item: &Item) -> Result<()> {
+    let (Some(vet), Record::FollowedJob { actions, checks, .. }) = (vet, &item.record) else {
+        return Ok(());
+    };
+    vet(actions, checks).map_err(|error| Error::from(error).at(item.position))
 }

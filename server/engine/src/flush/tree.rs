@@ -3,7 +3,7 @@ use std::sync::Arc;
 use jobtracker_model::{JobId, NewChange, Timestamp, commit::CommitId, rollup::GrowthStep};
 use jobtracker_store::Row;
 
-use super::{Stage, begin::Place};
+use super::{Stage, begin::Place, follow_ups::Upcoming};
 
 /// A tree of a commit, ready to be applied.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(crate) struct TreeFlush {
     pub changes: u64,
     /// Rows of new jobs that have not been put aside.
     pub rows: Vec<Row>,
+    /// Checks and deliveries of new jobs, put aside or not.
+    pub upcoming: Upcoming,
     /// What has been put aside.
     pub stage: Option<Stage>,
     /// What happens to jobs that are there, in order.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use jobtracker_model::{JobId, Repeat, State, commit::CommitId};
+use jobtracker_model::{JobId, Repeat, State, Timestamp, commit::CommitId};
 use jobtracker_store::{Loaded, Node, Row, VerdictRow};
 
 use super::{TreeChanges, Workspace};
@@ -70,37 +70,45 @@ impl Workspace {
                 own.definitions.insert(id, definition);
             }
             own.appended.extend(appended);
+            // A fork has no follow-ups: they follow from what it comes to.
         }
         self.repeats.extend(fork.repeats);
     }
 
-    /// Adds the new jobs of a tree of a commit. If some of them have been put aside, those that
-    /// have not are as invisible to the rest of the group as they are.
-    pub fn graft(&mut self, flush: &TreeFlush) {
+    /// Adds the new jobs of a tree of a commit, with what follows from their states now. If some of
+    /// them have been put aside, those that have not are as invisible to the rest of the group as
+    /// they are.
+    pub fn graft(&mut self, flush: &TreeFlush, now: Timestamp) {
+        let rows = flush.rows.iter().cloned().chain(flush.upcoming.rows(flush.root, now));
         let tree = self.changed.entry(flush.root).or_default();
         if let Some(stage) = &flush.stage {
             tree.adopts = Some(stage.id);
-            tree.appended.extend(flush.rows.iter().cloned());
+            tree.appended.extend(rows);
             return;
         }
         let mut born = HashMap::new();
-        for row in &flush.rows {
+        for row in rows {
             match row {
                 Row::Job { id, origin, definition } => {
-                    born.insert(*id, *origin);
-                    tree.created.push(*id);
-                    self.definitions.insert(*id, definition.clone());
+                    born.insert(id, origin);
+                    tree.created.push(id);
+                    self.definitions.insert(id, definition);
                 }
                 Row::Status { id, status, .. } => {
-                    let Some(origin) = born.remove(id) else { continue };
-                    tree.statuses.insert(*id, None);
-                    self.nodes.insert(*id, Node { origin, status: status.clone() });
+                    let Some(origin) = born.remove(&id) else { continue };
+                    tree.statuses.insert(id, None);
+                    self.nodes.insert(id, Node { origin, status });
                 }
                 Row::Repeat { id, key, row } => {
-                    self.repeats.insert((*id, key.clone()), *row);
-                    tree.appended.push(Row::Repeat { id: *id, key: key.clone(), row: *row });
+                    self.repeats.insert((id, key.clone()), row);
+                    tree.appended.push(Row::Repeat { id, key, row });
                 }
-                other => tree.appended.push(other.clone()),
+                // So that who changes a new job in the same group knows what follows from it.
+                Row::FollowUp { id, key, before, row } => {
+                    tree.follow_ups.insert((id, key), before);
+                    self.follow_ups.insert((id, key), row);
+                }
+                other => tree.appended.push(other),
             }
         }
     }

@@ -5,6 +5,7 @@
 mod bounds;
 mod concurrent;
 mod flush;
+mod follow_ups;
 mod gate;
 mod harness;
 mod operations;

@@ -122,6 +122,60 @@ fn a_cluster_can_be_named_by_the_environment() {
 }
 
 #[test]
+fn what_is_set_for_deliveries_is_checked() {
+    for (line, words) in [
+        ("schedule_seconds = [0, 604801]", "is 604801; it must be 0 to 604800"),
+        ("schedule_seconds = [-1]", "callbacks"),
+        ("schedule_seconds = '0, soon'", "\"soon\" is not a number of seconds"),
+        ("jitter_percent = 101", "callbacks.jitter_percent"),
+        ("timeout_ms = 99", "callbacks.timeout_ms"),
+        ("retry_after_max_seconds = 0", "callbacks.retry_after_max_seconds"),
+        ("at_once = 0", "callbacks.at_once"),
+        ("at_once_per_host = 0", "callbacks.at_once_per_host"),
+        ("allow = ['10.0.0.1/8']", "callbacks.allow has \"10.0.0.1/8\"; a rule is"),
+        ("deny = ['http://a']", "callbacks.deny"),
+        ("tls_ca_file = '/nowhere.pem'", "/nowhere.pem, which is not a file"),
+        ("retries = 1", "unknown key callbacks.retries"),
+    ] {
+        let text = refusal(&format!("[callbacks]\n{line}\n"), &[]);
+        assert!(text.contains(words), "{line:?}: {text}");
+    }
+    for (name, variable) in [("0, 5,10", vec![0, 5, 10]), ("7", vec![7])] {
+        let config = layered("", &[("JOBTRACKER__CALLBACKS__SCHEDULE_SECONDS", name)]).unwrap();
+        assert_eq!(config.callbacks.schedule_seconds, variable);
+    }
+    let config = layered("", &[("JOBTRACKER__CALLBACKS__DENY", "10.0.0.0/8, *.a.test")]).unwrap();
+    assert_eq!(config.callbacks.deny, ["10.0.0.0/8", "*.a.test"]);
+}
+
+#[test]
+fn what_is_set_for_e_mails_is_checked() {
+    let host = "host = 'mail.test'\nfrom = 'Jobs <jobs@a.test>'\n";
+    assert!(layered(&format!("[smtp]\n{host}"), &[]).is_ok());
+    for (lines, words) in [
+        ("host = 'mail.test'".to_owned(), "smtp.from is \"\""),
+        ("host = 'mail.test'\nfrom = \"a@b\\nBcc: c@d\"".into(), "smtp.from"),
+        ("host = 'smtp://mail'".into(), "smtp.host"),
+        ("port = 0".into(), "smtp.port is 0"),
+        ("tls = 'maybe'".into(), "tls"),
+        ("user = 'a'".into(), "smtp.user is set; set smtp.password"),
+        ("password = 'geheim'".into(), "smtp.password is set and no user is"),
+        ("password_file = '/nowhere'".into(), "smtp.password_file /nowhere"),
+        ("timeout_ms = 1".into(), "smtp.timeout_ms"),
+        (format!("{host}tls_ca_file = '/nowhere.pem'"), "/nowhere.pem, which is not a file"),
+        (format!("{host}tls = 'none'\ntls_ca_file = 'a'"), "smtp.tls is \"none\""),
+        (format!("{host}tls = 'none'\nuser = 'a'\npassword = 'geheim'"), "for all to read"),
+    ] {
+        let text = refusal(&format!("[smtp]\n{lines}\n"), &[]);
+        assert!(text.contains(words) && !text.contains("geheim"), "{lines:?}: {text}");
+    }
+    let here = "[smtp]\nhost = '127.0.0.1'\nfrom = 'a@b'\ntls = 'none'\nuser = 'a'\n";
+    let config = layered(here, &[("JOBTRACKER__SMTP__PASSWORD", "0123 geheim")]).unwrap();
+    assert_eq!(config.smtp.password.expose(), "0123 geheim");
+    assert!(!format!("{config:?}").contains("geheim"));
+}
+
+#[test]
 fn a_password_is_read_from_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("password");

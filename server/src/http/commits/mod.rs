@@ -56,7 +56,10 @@ async fn take_in(app: &App, id: CommitId, body: &mut CommitBody) -> Result<Commi
     let full = |_| ApiError::new(Code::Overloaded, "As many commits as may come in at once do.");
     let _place = app.commit_places.try_acquire().map_err(full)?;
     let session = match app.engine.begin_commit(id).await? {
-        Begun::Session(session) => *session,
+        Begun::Session(session) => {
+            let vet = app.follow_ups.vet();
+            session.vetting(Box::new(move |actions, checks| Ok(vet.all(actions, checks)?)))
+        }
         Begun::Concluded(outcome) => return Ok(outcome),
     };
     let (parts, received) = mpsc::channel(PARTS);

@@ -1,7 +1,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
-use jobtracker_model::{JobId, commit::CommitId};
+use jobtracker_model::{DeliveryId, JobId, commit::CommitId};
 
 use super::super::problem::{ApiError, Result};
 
@@ -10,6 +10,15 @@ pub(crate) struct Id(pub JobId);
 
 /// The commit in the address.
 pub(crate) struct Commit(pub CommitId);
+
+/// The job and the number of one of its checks or actions in the address.
+pub(crate) struct NumberPath {
+    pub id: JobId,
+    pub number: u32,
+}
+
+/// The delivery in the address.
+pub(crate) struct DeliveryPath(pub DeliveryId);
 
 /// The job and the key of an attachment in the address.
 pub(crate) struct AttachmentPath {
@@ -33,6 +42,27 @@ impl FromRequest for Commit {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let text = request.match_info().get("commit").unwrap_or_default();
         ready(text.parse().map(Self).map_err(|error| ApiError::query("commit", error)))
+    }
+}
+
+impl FromRequest for NumberPath {
+    type Error = ApiError;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let text = request.match_info().get("number").unwrap_or_default();
+        let number = text.parse().map_err(|_| ApiError::query("number", "must be a number"));
+        ready(id(request).and_then(|id| Ok(Self { id, number: number? })))
+    }
+}
+
+impl FromRequest for DeliveryPath {
+    type Error = ApiError;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let text = request.match_info().get("delivery").unwrap_or_default();
+        ready(text.parse().map(Self).map_err(|error| ApiError::query("delivery", error)))
     }
 }
 

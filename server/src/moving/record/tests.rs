@@ -1,4 +1,4 @@
-use jobtracker_model::{Children, Mark, State, Subtree};
+use jobtracker_model::{Children, Mark, State, Subtree, rollup::Flags};
 
 use super::*;
 
@@ -33,7 +33,7 @@ fn status() -> Status {
     Status {
         state: State::Faulted,
         last: State::RanToCompletion,
-        ever_faulted: true,
+        flags: Flags { ever_faulted: true, followed: false },
         create_time: time(1),
         start_time: Some(time(2)),
         end_time: None,
@@ -66,7 +66,8 @@ fn change() -> Change {
 
 #[test]
 fn lines_of_a_file_are_pinned() {
-    let counts = Counts { jobs: 1, changes: 2, log_lines: 3, attachments: 4, repeats: 5 };
+    let counts =
+        Counts { jobs: 1, changes: 2, log_lines: 3, attachments: 4, repeats: 5, follow_ups: 0 };
     let header = |selection| {
         Record::Header(Header {
             format: FORMAT.into(),

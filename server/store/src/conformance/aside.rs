@@ -6,8 +6,8 @@ use jobtracker_model::{JobId, Repeat, State, StateSet};
 
 use super::{forest::Forest, pages::WIDE, stage::Stage};
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, LogQuery, Result, Row,
-    StageId, TreeCommit, Wanted,
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, FollowUpKey,
+    FollowUpsQuery, LogQuery, Result, Row, StageId, TreeCommit, Wanted,
 };
 
 /// What is put aside for one tree, and the commit that adopts it.
@@ -23,7 +23,7 @@ pub struct Aside {
 
 impl Aside {
     /// Parts a commit: what belongs to new jobs is put aside, so many jobs in a call, lines of
-    /// their logs a call later; the rest stays in the commit.
+    /// their logs a call later; the rest stays in the commit, as does what is in a list by time.
     pub fn new(id: u64, commit: TreeCommit, jobs: usize) -> Self {
         let created = |row: &Row| matches!(row, Row::Job { .. }).then(|| row.job()).flatten();
         let new: Vec<JobId> = commit.rows.iter().filter_map(created).collect();
@@ -34,6 +34,9 @@ impl Aside {
         for row in commit.rows {
             match (row.job().and_then(|id| call_of.get(&id)), &row) {
                 (None, _) | (_, Row::Attachment { .. }) => rest.push(row),
+                (_, Row::FollowUp { row: follow_up, .. }) if follow_up.place().is_some() => {
+                    rest.push(row);
+                }
                 (Some(call), Row::LogLine { .. }) => calls[call + 1].push(row),
                 (Some(call), _) => calls[*call].push(row),
             }
@@ -115,6 +118,7 @@ impl Stage {
         for id in all {
             wanted.paths.insert(id);
             wanted.definitions.insert(id);
+            wanted.follow_ups.insert((id, FollowUpKey::Watch));
             for name in ["change 1", "append 0"] {
                 wanted.repeats.insert((id, Repeat::Change(name.to_owned())));
                 wanted.repeats.insert((id, Repeat::Append(name.to_owned())));
@@ -145,6 +149,9 @@ impl Stage {
         self.refused("changes of a hidden job", list, unknown);
         let list = self.store.list_log(LogQuery { id, from: None, limit }).await;
         self.refused("log of a hidden job", list, unknown);
+        let query = FollowUpsQuery { id, from: FollowUpKey::Watch, limit };
+        let list = self.store.list_follow_ups(query).await;
+        self.refused("follow-ups of a hidden job", list, unknown);
         let list = self.store.list_attachments(id).await;
         self.refused("attachments of a hidden job", list, unknown);
     }

@@ -7,7 +7,7 @@ use super::{
     pages::{ALWAYS, NARROW, WIDE, filters},
     stage::Stage,
 };
-use crate::{Store, Wanted};
+use crate::{FollowUpKey, Store, Wanted};
 
 /// Compares everything that can be read of these trees, beside which others may be there.
 ///
@@ -35,6 +35,7 @@ impl Stage {
     pub async fn compare(&self) {
         self.compare_trees().await;
         self.compare_roots(ALWAYS, WIDE).await;
+        self.compare_agendas(ALWAYS, WIDE).await;
         let check = self.store.check().await;
         self.ok("check", check);
     }
@@ -66,6 +67,7 @@ impl Stage {
                 self.compare_rows(*id, limit).await;
             }
             self.compare_roots(ALWAYS, limit).await;
+            self.compare_agendas(ALWAYS, limit).await;
         }
     }
 
@@ -91,6 +93,7 @@ impl Stage {
             let got = self.ok(format_args!("attachment {key} of {id}"), got);
             self.same(format_args!("attachment {key} of {id}"), &got.as_ref(), &Some(text));
         }
+        self.compare_follow_ups(id, WIDE).await;
     }
 
     async fn compare_states(&self, ids: &[JobId]) {
@@ -115,15 +118,18 @@ impl Stage {
             one.repeats.insert((id, Repeat::Change("never sent".to_owned())));
             one.repeats.insert((id, Repeat::Append("never sent".to_owned())));
             one.attachments.insert((id, "never-put".to_owned()));
+            one.follow_ups.insert((id, FollowUpKey::Check(u32::MAX)));
             if let Some(job) = self.forest.jobs.get(&id) {
                 one.repeats.extend(job.repeats.keys().map(|key| (id, key.clone())));
                 one.attachments.extend(job.attachments.keys().map(|key| (id, key.clone())));
+                one.follow_ups.extend(job.follow_ups.keys().map(|key| (id, *key)));
             }
             self.compare_load(&one).await;
             all.paths.extend(one.paths);
             all.definitions.extend(one.definitions);
             all.repeats.extend(one.repeats);
             all.attachments.extend(one.attachments);
+            all.follow_ups.extend(one.follow_ups);
         }
         self.compare_load(&all).await;
         // Each kind of wish is for itself: a definition wants no path.
@@ -139,6 +145,7 @@ impl Stage {
         self.same("loaded definitions", &got.definitions, &due.definitions);
         self.same("loaded repeats", &got.repeats, &due.repeats);
         self.same("loaded attachments", &got.attachments, &due.attachments);
+        self.same("loaded follow-ups", &got.follow_ups, &due.follow_ups);
     }
 
     /// An id that names no job.

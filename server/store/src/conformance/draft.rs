@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jobtracker_model::{Change, JobId, LogLine, Repeat};
 
 use super::forest::Kept;
-use crate::{RepeatRow, Row};
+use crate::{FollowUpKey, RepeatRow, Row};
 
 /// What is to be committed in one tree, each row once.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +12,7 @@ pub(super) struct Draft {
     redefined: BTreeSet<JobId>,
     touched: BTreeSet<JobId>,
     attached: BTreeSet<(JobId, String)>,
+    followed: BTreeSet<(JobId, FollowUpKey)>,
     appended: Vec<Row>,
 }
 
@@ -34,6 +35,10 @@ impl Draft {
         self.touched.insert(id);
     }
 
+    pub fn followed(&mut self, id: JobId, key: FollowUpKey) {
+        self.followed.insert((id, key));
+    }
+
     pub fn changed(&mut self, id: JobId, number: u32, change: Change, key: Repeat, row: RepeatRow) {
         self.appended.push(Row::Change { id, number, change });
         self.appended.push(Row::Repeat { id, key, row });
@@ -51,9 +56,14 @@ impl Draft {
         self.touched.clone()
     }
 
+    /// Every follow-up that is written.
+    pub fn all_followed(&self) -> BTreeSet<(JobId, FollowUpKey)> {
+        self.followed.clone()
+    }
+
     /// The rows, with the jobs as they are now.
     pub fn into_rows(self, jobs: &BTreeMap<JobId, Kept>) -> Vec<Row> {
-        let Self { created, redefined, touched, attached, appended } = self;
+        let Self { created, redefined, touched, attached, followed, appended } = self;
         let mut rows = appended;
         for &id in &created {
             let Kept { origin, definition, .. } = &jobs[&id];
@@ -72,6 +82,11 @@ impl Draft {
         for (id, key) in attached {
             let text = jobs[&id].attachments.get(&key).cloned();
             rows.push(Row::Attachment { id, key, text });
+        }
+        for (id, key) in followed {
+            let Kept { follow_ups, places, .. } = &jobs[&id];
+            let (before, row) = (places.get(&key).copied(), follow_ups[&key].clone());
+            rows.push(Row::FollowUp { id, key, before, row });
         }
         rows
     }

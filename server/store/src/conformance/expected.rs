@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jobtracker_model::{Blocker, JobId, State, StateSet, Timestamp, rollup::Status};
 
 use super::forest::{Forest, Kept};
-use crate::{JobRow, Loaded, Node, RootKey, Row, Wanted};
+use crate::{FollowUpKey, JobRow, Loaded, Node, RootKey, Row, Wanted};
 
 impl Forest {
     pub(super) fn row(&self, id: JobId) -> JobRow {
@@ -85,7 +85,7 @@ impl Forest {
         let mut rows = Vec::new();
         for id in [vec![root], self.below(root)].concat() {
             let Kept { origin, definition, status, .. } = self.job(id);
-            let Kept { changes, log, attachments, repeats, .. } = self.job(id);
+            let Kept { changes, log, attachments, repeats, follow_ups, .. } = self.job(id);
             rows.push(Row::Job { id, origin: *origin, definition: Arc::clone(definition) });
             let (parent, before, status) = (origin.parent, None, status.clone());
             rows.push(Row::Status { id, parent, before, status });
@@ -100,6 +100,9 @@ impl Forest {
             }));
             let repeats = repeats.iter().map(|(key, row)| (key.clone(), *row));
             rows.extend(repeats.map(|(key, row)| Row::Repeat { id, key, row }));
+            let before = None;
+            let follow_ups = follow_ups.iter().map(|(key, row)| (*key, row.clone()));
+            rows.extend(follow_ups.map(|(key, row)| Row::FollowUp { id, key, before, row }));
         }
         rows
     }
@@ -126,6 +129,11 @@ impl Forest {
             if self.jobs.get(id).is_some_and(|job| job.attachments.contains_key(key)) {
                 loaded.attachments.insert((*id, key.clone()));
             }
+        }
+        let nodes = loaded.nodes.keys().map(|id| (*id, FollowUpKey::Watch));
+        for (id, key) in wanted.follow_ups.iter().copied().chain(nodes) {
+            let row = self.jobs.get(&id).and_then(|job| job.follow_ups.get(&key));
+            loaded.follow_ups.extend(row.map(|row| ((id, key), row.clone())));
         }
         loaded
     }

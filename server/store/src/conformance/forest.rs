@@ -9,7 +9,7 @@ use jobtracker_model::{
 };
 
 use super::draft::Draft;
-use crate::{Origin, RepeatRow, TreeCommit, Version};
+use crate::{Agenda, FollowUp, FollowUpKey, Origin, RepeatRow, TreeCommit, Version};
 
 /// What should be in the store, kept the plain way, and what is still to be committed.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +33,9 @@ pub(super) struct Kept {
     pub log: Vec<LogLine>,
     pub repeats: BTreeMap<Repeat, RepeatRow>,
     pub attachments: BTreeMap<String, String>,
+    pub follow_ups: BTreeMap<FollowUpKey, FollowUp>,
+    /// Where the last commit left those of them that are in a list by time.
+    pub places: BTreeMap<FollowUpKey, (Agenda, Timestamp)>,
 }
 
 /// A valid id, from a number that the suite knows to be one.
@@ -53,7 +56,7 @@ pub(super) fn definition(name: &str) -> Definition {
 
 impl Forest {
     /// The next moment. Two in a row are the same one, since jobs of one millisecond are common.
-    fn tick(&mut self) -> Timestamp {
+    pub(super) fn tick(&mut self) -> Timestamp {
         /// Some day in 2023.
         const START: i64 = 1_700_000_000_000;
         self.ticks += 1;
@@ -80,12 +83,12 @@ impl Forest {
         self.versions.extend(other.versions);
     }
 
-    fn job_mut(&mut self, id: JobId) -> &mut Kept {
+    pub(super) fn job_mut(&mut self, id: JobId) -> &mut Kept {
         self.jobs.get_mut(&id).expect("the suite speaks of its own jobs")
     }
 
     /// What is to be committed in the tree of a job.
-    fn draft(&mut self, id: JobId) -> &mut Draft {
+    pub(super) fn draft(&mut self, id: JobId) -> &mut Draft {
         let root = self.job(id).origin.root;
         self.drafts.entry(root).or_default()
     }
@@ -111,6 +114,8 @@ impl Forest {
             log: Vec::new(),
             repeats: BTreeMap::new(),
             attachments: BTreeMap::new(),
+            follow_ups: BTreeMap::new(),
+            places: BTreeMap::new(),
         };
         assert!(self.jobs.insert(id, kept).is_none(), "the suite creates job {id} twice");
         if let Some(parent) = parent {
@@ -215,7 +220,7 @@ impl Forest {
     }
 
     fn commit(&mut self, root: JobId, draft: Draft) -> TreeCommit {
-        let touched = draft.all_touched();
+        let (touched, followed) = (draft.all_touched(), draft.all_followed());
         let version = self.versions.entry(root).or_insert(0);
         let expected = *version;
         *version += 1;
@@ -223,6 +228,13 @@ impl Forest {
         for id in touched {
             let job = self.job_mut(id);
             job.stored = Some(job.status.state);
+        }
+        for (id, key) in followed {
+            let job = self.job_mut(id);
+            match job.follow_ups[&key].place() {
+                Some(place) => job.places.insert(key, place),
+                None => job.places.remove(&key),
+            };
         }
         // The rows of a commit have no order among themselves.
         if expected % 2 == 1 {

@@ -8,8 +8,10 @@
 
 mod draft;
 mod expected;
+mod followed;
 mod forest;
 
+mod agendas;
 mod aside;
 mod compare;
 mod pages;
@@ -17,6 +19,7 @@ mod stage;
 
 mod bulk;
 mod commits;
+mod follow_ups;
 mod hiding;
 mod history;
 mod ids;
@@ -29,6 +32,7 @@ mod staging;
 mod unknown;
 mod verdicts;
 
+pub use agendas::compare_agendas;
 pub use aside::Aside;
 pub use compare::{compare_roots, compare_trees};
 pub use forest::Forest;
@@ -93,6 +97,7 @@ pub async fn run_part<F: Fixture>(fixture: &F, part: usize) {
             history::run(fixture).await;
             rows::run(fixture).await;
             ids::run(fixture).await;
+            follow_ups::run(fixture).await;
             verdicts::run(fixture).await;
         }
         2 => {

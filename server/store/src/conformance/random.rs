@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use jobtracker_model::{JobId, State, StateSet, Timestamp, limits};
+use jobtracker_model::{JobId, Progress, State, StateSet, Timestamp, limits};
 
 use super::{
     Fixture,
     aside::Aside,
+    followed::time,
     forest::{Forest, definition, id},
     pages::{NARROW, WIDE, filters},
     stage::Stage,
@@ -143,6 +144,10 @@ impl Stage {
         let to = choices.job(&self.forest).map_or(Timestamp::MAX, edge);
         self.compare_roots((edge(job), to), limit).await;
         self.compare_roots((Timestamp::MIN, to), WIDE).await;
+        self.compare_follow_ups(job, limit).await;
+        let from = choices.of(&[Timestamp::MIN, time(1), time(59_999)]);
+        let until = choices.of(&[time(1), time(59_999), time(90_000_000), Timestamp::MAX]);
+        self.compare_agendas((from, until), limit).await;
     }
 
     /// A commit of an old or future version does nothing.
@@ -166,7 +171,7 @@ impl Stage {
 
 /// Any one change.
 fn change(forest: &mut Forest, choices: &mut Choices) {
-    let kind = choices.below(14);
+    let kind = choices.below(17);
     let Some(job) = choices.job(forest).filter(|_| kind > 0) else {
         return create(forest, None, choices);
     };
@@ -190,7 +195,31 @@ fn change(forest: &mut Forest, choices: &mut Choices) {
             let text = choices.of(&[Some("text"), Some(""), None]);
             forest.attach(job, choices.of(&["a", "b", "c.txt"]), text);
         }
+        14..17 => follow(forest, job, choices),
         _ => forest.set_options(job, choices.of(&[None, Some("other")]).map(str::to_owned)),
+    }
+}
+
+/// A follow-up, new or changed; few times, so that many have the same.
+fn follow(forest: &mut Forest, job: JobId, choices: &mut Choices) {
+    let number = choices.below(3) as u32;
+    let at = choices.of(&[
+        Timestamp::MIN,
+        time(0),
+        time(1),
+        time(59_999),
+        time(90_000_000),
+        time(900_000_000_000),
+        Timestamp::MAX,
+    ]);
+    match choices.below(7) {
+        0 => forest.action(job, number),
+        1 | 2 => forest.check(job, number, at),
+        3 => forest.check_made(job, number, at),
+        kind => {
+            let progress = [Progress::Waiting, Progress::Failed, Progress::Delivered][kind - 4];
+            forest.deliver(job, number, progress(at));
+        }
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use jobtracker_model::{JobId, State};
+use jobtracker_model::{JobId, Progress, State};
 
 use super::{
     Fixture,
+    followed::time,
     forest::{Forest, definition, id},
     pages::{NARROW, WIDE},
     stage::Stage,
@@ -42,6 +43,13 @@ fn garden() -> Forest {
     forest.reports(State::RanToCompletion, &[5, 702]);
     forest.reports(State::Faulted, &[600, 30]);
     forest.append(id(20), &["alone"]);
+    for number in [500, 600, 702] {
+        forest.check(id(number), 1, time(number as i64));
+        forest.check(id(number), 0, time(number as i64 + 1));
+        forest.deliver(id(number), 0, Progress::Delivered(time(3)));
+        forest.deliver(id(number), 1, Progress::Failed(time(number as i64)));
+        forest.action(id(number), 0);
+    }
     forest
 }
 
@@ -178,6 +186,10 @@ async fn moved(fixture: &impl Fixture) {
 impl Stage {
     async fn take_tree(&mut self, root: JobId, mut rows: Vec<Row>, calls: usize) {
         let adopts = (calls > 0).then(|| StageId(self.next_stage()));
+        // What is in a list by time comes with the commit.
+        let is_placed =
+            |row: &mut Row| matches!(row, Row::FollowUp { row, .. } if row.place().is_some());
+        let placed: Vec<Row> = rows.extract_if(.., is_placed).collect();
         if let Some(stage) = adopts {
             for rows in rows.chunks(rows.len().div_ceil(calls)) {
                 let answer = self.store.stage(stage, root, rows.to_vec()).await;
@@ -185,6 +197,7 @@ impl Stage {
             }
             rows.clear();
         }
+        rows.extend(placed);
         let commit = TreeCommit { root, expected: 0, rows, adopts };
         let answer = self.store.commit(vec![commit]).await.remove(0);
         self.ok("the commit of a moved tree", answer);

@@ -8,15 +8,17 @@ use std::{
 
 use fjall::Snapshot;
 use jobtracker_model::{Definition, JobId, Repeat, State, rollup::Status};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use quick_cache::{Weighter, sync::Cache};
 
 use super::{
-    FjallOptions, keys,
+    FjallOptions,
+    firsts::{Added, Firsts, Least},
+    keys,
     stages::{Hidden, Stage},
     tables::{self, Tables},
 };
-use crate::{JobRow, Loaded, Node, Origin, Result, Version, Wanted};
+use crate::{Agenda, AgendaKey, JobRow, Loaded, Node, Origin, Result, Version, Wanted};
 
 /// What every reader takes for the present, and the hot rows of it.
 ///
@@ -35,6 +37,8 @@ use crate::{JobRow, Loaded, Node, Origin, Result, Version, Wanted};
 /// seen.
 pub struct Front {
     moment: RwLock<Moment>,
+    /// Only with the moment.
+    added: Mutex<Added>,
     nodes: Cache<JobId, Node, Weights>,
     definitions: Cache<JobId, Arc<Definition>, Weights>,
     versions: Cache<JobId, Version>,
@@ -53,6 +57,8 @@ pub struct Moment {
     pub max_id: u64,
     /// Jobs that are not to be seen, though the snapshot may have rows of them.
     pub hidden: Hidden,
+    /// Where the lists by time begin.
+    pub firsts: Firsts,
 }
 
 impl Moment {
@@ -74,6 +80,7 @@ pub struct Changed {
     pub definitions: Vec<(JobId, Arc<Definition>)>,
     pub versions: HashMap<JobId, Version>,
     pub adopted: Vec<Arc<Stage>>,
+    pub listed: Least,
 }
 
 /// Rows that a reader came by.
@@ -91,8 +98,11 @@ impl Front {
         let items = |bytes: u64, each: u64| usize::try_from(bytes / each).unwrap_or(usize::MAX);
         // One node in sixteen is a root; a version takes about as much room as three numbers.
         let versions = items(nodes, 16 * NODE).max(64);
+        let (snapshot, firsts) = (Arc::new(snapshot), Firsts::default());
+        let moment = Moment { epoch: 0, snapshot, max_id, hidden, firsts };
         Self {
-            moment: RwLock::new(Moment { epoch: 0, snapshot: Arc::new(snapshot), max_id, hidden }),
+            moment: RwLock::new(moment),
+            added: Mutex::default(),
             nodes: Cache::with_weighter(items(nodes, NODE), nodes, Weights),
             definitions: Cache::with_weighter(items(definitions, 512), definitions, Weights),
             versions: Cache::new(versions),
@@ -114,7 +124,7 @@ impl Front {
     /// Makes a group of commits the present. Only the writer calls this, after the group is
     /// durable, with a snapshot that has it.
     pub fn advance(&self, snapshot: Snapshot, changed: Changed) {
-        let Changed { created, statuses, definitions, versions, adopted } = changed;
+        let Changed { created, statuses, definitions, versions, adopted, listed } = changed;
         let snapshot = Arc::new(snapshot);
         let mut new_nodes = Vec::with_capacity(created.len());
         let mut new_definitions = Vec::with_capacity(created.len());
@@ -123,6 +133,8 @@ impl Front {
             let newest = created.keys().map(|id| id.get()).max().unwrap_or(0);
             moment.epoch += 1;
             moment.max_id = moment.max_id.max(newest);
+            moment.firsts.add(listed);
+            self.added.lock().add(moment.epoch, listed);
             if !adopted.is_empty() {
                 let newest = adopted.iter().map(|stage| stage.newest()).max().unwrap_or(0);
                 moment.max_id = moment.max_id.max(newest);
@@ -195,6 +207,17 @@ impl Front {
         }
     }
 
+    /// Keeps the first place of a list that a reader saw at `epoch`, which read it from its begin.
+    pub fn keep_first(&self, epoch: u64, agenda: Agenda, read: Option<AgendaKey>) {
+        let mut moment = self.moment.write();
+        let added = self.added.lock();
+        let Some(later) = added.since(epoch) else { return };
+        let mut first = Firsts::default();
+        first.learn(agenda, read);
+        later.for_each(|least| first.add(least));
+        moment.firsts.learn(agenda, Some(first.of(agenda)));
+    }
+
     /// A node at `epoch`, if that is the present and the node is here.
     pub fn node_at(&self, epoch: u64, id: JobId) -> Option<Node> {
         let moment = self.moment.read();
@@ -244,6 +267,10 @@ impl Front {
     }
 
     fn load_at(&self, moment: &Moment, wanted: &Wanted) -> Option<Loaded> {
+        // Follow-ups are too rare to be kept here.
+        if !wanted.follow_ups.is_empty() {
+            return None;
+        }
         let mut loaded = Loaded::default();
         for id in &wanted.paths {
             self.load_path(moment, *id, &mut loaded)?;
@@ -281,7 +308,7 @@ impl Front {
             if id.get() > moment.max_id {
                 break;
             }
-            let node = self.nodes.get(&id)?;
+            let node = self.nodes.get(&id).filter(|node| !node.status.flags.followed)?;
             next = node.origin.parent;
             if next.is_none() {
                 loaded.versions.insert(id, self.versions.get(&id)?);

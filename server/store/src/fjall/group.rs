@@ -61,7 +61,7 @@ impl<'a> Group<'a> {
                     self.changed.definitions.push((id, definition));
                 }
                 Row::Status { id, status, .. } => self.changed.statuses.push((id, status)),
-                _ => {}
+                row => row.place().into_iter().for_each(|place| self.changed.listed.add(place)),
             }
         }
         Ok(())

@@ -9,6 +9,7 @@
 //! | `history` | id, 1, line | line of the log |
 //! | `history` | id, 2, kind, text | repeat |
 //! | `history` | id, 3, key | attachment |
+//! | `history` | id, 4, kind, number | follow-up |
 //! | `index` | 0, root | version |
 //! | `index` | 1, parent, id | child that is not finished |
 //! | `index` | 2, parent, id | child that failed |
@@ -17,6 +18,7 @@
 //! | `index` | 5, commit, 0, root | verdict on a tree of a sent commit |
 //! | `index` | 6, commit | a sent commit that was concluded |
 //! | `index` | 7, time, commit | when something of a commit was sent |
+//! | `index` | 8, list, time, id, kind, number | place of a follow-up |
 //! | `index` | 255, 0 | the next id to give out |
 //!
 //! Rows that are put aside stand where they will belong, and are nobody's to see as long as a row
@@ -37,7 +39,7 @@ const CHANGE: u8 = 0;
 const LOG_LINE: u8 = 1;
 const REPEAT: u8 = 2;
 const ATTACHMENT: u8 = 3;
-
+pub const FOLLOW_UP: u8 = 4;
 const VERSION: u8 = 0;
 const PENDING: u8 = 1;
 const FAILED: u8 = 2;

@@ -1,18 +1,19 @@
 //! The default store: an embedded log-structured engine in a directory of its own.
 //!
 //! Reading order: [`FjallStore`] is the door. `front` answers what is hot without leaving the
-//! caller's thread and decides what "now" is; `readers` answer the rest from a snapshot (`view`);
-//! one `writer` turns all waiting commits into one `group`, which is one durable batch (`writes`).
-//! Between groups it goes on with the `chores`, long work that is done in steps: `stages` are rows
-//! that are there and hidden, `put_aside` writes them and `clean` removes the discarded ones;
-//! `conclude` and `forget` look after commits that were sent. `keys` and `coding` are the format of
-//! the rows, `ids` that of sets of ids, `tables` the tuning of the engine. `place`, `journal` and
-//! `tail` look after the directory before the engine may touch it; `space` keeps the disk from
-//! filling up.
+//! caller's thread and decides what "now" is; `firsts` says where the lists by time begin then.
+//! `readers` answer the rest from a snapshot (`view`); one `writer` turns all waiting commits into
+//! one `group`, which is one durable batch (`writes`). Between groups it goes on with the `chores`,
+//! long work that is done in steps: `stages` are rows that are there and hidden, `put_aside` writes
+//! them and `clean` removes the discarded ones; `conclude` and `forget` look after commits that
+//! were sent. `keys`, `follow_ups` and `coding` are the format of the rows, `ids` that of sets of
+//! ids, `tables` the tuning of the engine. `place`, `journal` and `tail` look after the directory
+//! before the engine may touch it; `space` keeps the disk from filling up.
 
 mod options;
 mod store;
 
+mod firsts;
 mod front;
 mod readers;
 mod view;
@@ -26,6 +27,7 @@ mod writes;
 mod chores;
 mod clean;
 mod conclude;
+mod follow_ups;
 mod forget;
 mod put_aside;
 mod stages;

@@ -26,9 +26,10 @@ use super::{
     writer::{Work, Writer},
 };
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, Error, JobRow, Listed,
-    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit,
-    VerdictRow, VerdictsQuery, View, Wanted, view,
+    AgendaKey, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow,
+    DescendantsQuery, Error, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, Listed, Loaded,
+    LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, VerdictRow,
+    VerdictsQuery, View, Wanted, commit::check_aside, view,
 };
 
 /// The store in a directory of this machine; one process may have it open.
@@ -170,6 +171,7 @@ impl Store for FjallStore {
     }
 
     async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
+        check_aside(&rows)?;
         let call = self.stages.call(stage, root)?;
         self.ask_for(|permit, reply| PutAside::new(call, rows, permit, reply)).await
     }
@@ -244,6 +246,20 @@ impl Store for FjallStore {
 
     async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
         self.ask(move |rows| view::list_roots(rows, &query)).await
+    }
+
+    async fn list_follow_ups(
+        &self,
+        query: FollowUpsQuery,
+    ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>> {
+        self.ask(move |rows| view::list_follow_ups(rows, &query)).await
+    }
+
+    async fn list_agenda(
+        &self,
+        query: AgendaQuery,
+    ) -> Result<Listed<(AgendaKey, FollowUp), AgendaKey>> {
+        self.ask(move |rows| view::list_agenda(rows, &query)).await
     }
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {

@@ -6,13 +6,14 @@ use jobtracker_model::{
 };
 
 use super::{
-    failure,
+    failure, follow_ups,
     front::{Front, Moment, Seen},
     keys::{self, Key, Part},
     tables::{self, Tables},
 };
 use crate::{
-    CommitRow, Error, Node, Origin, RepeatRow, Result, RootKey, VerdictRow, Version, View,
+    Agenda, AgendaKey, CommitRow, Error, FollowUp, FollowUpKey, Node, Origin, RepeatRow, Result,
+    RootKey, VerdictRow, Version, View,
     coding::{self, LineRow},
     view::{Child, ChildIndex, Visit},
 };
@@ -278,6 +279,40 @@ impl View for MomentView<'_> {
             // A stage has one root at most, so there is no run of them to be left behind.
             if self.hides(root.id) { Ok(ControlFlow::Continue(())) } else { Ok(visit(root)) }
         })
+    }
+
+    fn follow_up(&self, id: JobId, key: FollowUpKey) -> Result<Option<FollowUp>> {
+        if self.hides(id) {
+            return Ok(None);
+        }
+        self.get(&self.tables.history, &follow_ups::row(id, key), "follow-up")
+    }
+
+    fn follow_ups(
+        &self,
+        id: JobId,
+        from: FollowUpKey,
+        visit: Visit<(FollowUpKey, FollowUp)>,
+    ) -> Result<()> {
+        let (first, last) = (follow_ups::row(id, from), follow_ups::last_row(id));
+        self.scan(&self.tables.history, &first, &last, |key, value| {
+            Ok(visit((follow_ups::row_key(key)?, coding::decode("follow-up", value)?)))
+        })
+    }
+
+    fn agenda(&self, agenda: Agenda, from: AgendaKey, visit: Visit<AgendaKey>) -> Result<()> {
+        let known = self.moment.firsts.of(agenda);
+        let mut read = None;
+        let first = follow_ups::place(agenda, from.max(known));
+        self.scan(&self.tables.index, &first, &follow_ups::last_place(agenda), |key, _| {
+            let place = follow_ups::place_key(key)?;
+            read.get_or_insert(place);
+            if self.hides(place.id) { Ok(ControlFlow::Continue(())) } else { Ok(visit(place)) }
+        })?;
+        if from <= known && read != Some(known) {
+            self.front.keep_first(self.moment.epoch, agenda, read);
+        }
+        Ok(())
     }
 
     fn verdict(&self, commit: &CommitId, root: JobId) -> Result<Option<VerdictRow>> {

@@ -1,13 +1,14 @@
 use fjall::{Keyspace, Slice};
-use jobtracker_model::{Category, JobId, State, commit::CommitId};
+use jobtracker_model::{Category, JobId, State, Timestamp, commit::CommitId};
 use serde::Serialize;
 
 use super::{
+    follow_ups,
     keys::{self, Part},
     tables::Tables,
 };
 use crate::{
-    Result, RootKey, Row, VerdictRow,
+    Agenda, AgendaKey, FollowUp, FollowUpKey, Result, RootKey, Row, VerdictRow,
     coding::{self, LineRow},
     view::ChildIndex,
 };
@@ -114,6 +115,7 @@ impl<'a> Writes<'a> {
                 Ok(())
             }
             Row::Verdict { commit, row } => self.verdict(commit, row),
+            Row::FollowUp { id, key, before, row } => self.follow_up(*id, *key, *before, row),
         }
     }
 
@@ -121,6 +123,25 @@ impl<'a> Writes<'a> {
     pub fn verdict(&mut self, commit: &CommitId, row: &VerdictRow) -> Result<()> {
         self.mark(&keys::sending(row.time, commit));
         self.put(&self.tables.index, &keys::verdict(commit, row.verdict.root), row)
+    }
+
+    /// A follow-up, and its place in a list by time.
+    fn follow_up(
+        &mut self,
+        id: JobId,
+        key: FollowUpKey,
+        before: Option<(Agenda, Timestamp)>,
+        row: &FollowUp,
+    ) -> Result<()> {
+        let place = |(agenda, time)| follow_ups::place(agenda, AgendaKey { time, id, key });
+        let (before, after) = (before.map(place), row.place().map(place));
+        if let Some(before) = before.filter(|before| after.as_ref() != Some(before)) {
+            self.remove(&self.tables.index, &before);
+        }
+        if let Some(after) = after {
+            self.mark(&after);
+        }
+        self.put(&self.tables.history, &follow_ups::row(id, key), row)
     }
 
     /// Keeps the lists of unfinished and of failed children in step with a child's state.

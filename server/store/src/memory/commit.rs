@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
-use jobtracker_model::{Category, JobId, State, rollup::Status};
+use jobtracker_model::{Category, JobId, State, Timestamp, rollup::Status};
 
 use super::rows::{Place, Rows};
-use crate::{Error, Result, RootKey, Row, TreeCommit};
+use crate::{Agenda, AgendaKey, Error, FollowUp, FollowUpKey, Result, RootKey, Row, TreeCommit};
 
 impl Rows {
     /// Does one commit, or refuses it and does nothing.
@@ -45,6 +45,7 @@ impl Rows {
             }
             Row::Attachment { id, key, text } => self.put_attachment(id, key, text),
             Row::Verdict { commit, row } => self.put_verdict(commit, row),
+            Row::FollowUp { id, key, before, row } => self.put_follow_up(id, key, before, row),
         }
     }
 
@@ -72,6 +73,22 @@ impl Rows {
             Category::Failed => Some(&mut self.failed),
             Category::Successful => None,
         }
+    }
+
+    /// Puts a follow-up and keeps the lists by time in step with it.
+    fn put_follow_up(
+        &mut self,
+        id: JobId,
+        key: FollowUpKey,
+        before: Option<(Agenda, Timestamp)>,
+        row: FollowUp,
+    ) {
+        let place = |(agenda, time)| (agenda, AgendaKey { time, id, key });
+        if let Some(before) = before {
+            self.agenda.remove(&place(before));
+        }
+        self.agenda.extend(row.place().map(place));
+        self.follow_ups.insert((id, key), row);
     }
 
     fn put_attachment(&mut self, id: JobId, key: String, text: Option<String>) {

@@ -10,7 +10,8 @@ use jobtracker_model::{
 
 use super::aside::Stage;
 use crate::{
-    CommitRow, Error, Origin, RepeatRow, Result, RootKey, StageId, VerdictRow, Version, View,
+    Agenda, AgendaKey, CommitRow, Error, FollowUp, FollowUpKey, Origin, RepeatRow, Result, RootKey,
+    StageId, VerdictRow, Version, View,
     view::{Child, ChildIndex, Visit},
 };
 
@@ -31,6 +32,8 @@ pub(super) struct Rows {
     pub log: BTreeMap<(JobId, u32), LogLine>,
     pub repeats: BTreeMap<JobId, BTreeMap<Repeat, RepeatRow>>,
     pub attachments: BTreeMap<JobId, BTreeMap<String, String>>,
+    pub follow_ups: BTreeMap<(JobId, FollowUpKey), FollowUp>,
+    pub agenda: BTreeSet<(Agenda, AgendaKey)>,
     pub verdicts: BTreeMap<(CommitId, JobId), VerdictRow>,
     pub commits: BTreeMap<CommitId, CommitRow>,
     pub sendings: BTreeSet<(Timestamp, CommitId)>,
@@ -133,6 +136,28 @@ impl View for Rows {
         Ok(())
     }
 
+    fn follow_up(&self, id: JobId, key: FollowUpKey) -> Result<Option<FollowUp>> {
+        Ok(self.follow_ups.get(&(id, key)).cloned())
+    }
+
+    fn follow_ups(
+        &self,
+        id: JobId,
+        from: FollowUpKey,
+        visit: Visit<(FollowUpKey, FollowUp)>,
+    ) -> Result<()> {
+        let rows = self.follow_ups.range((id, from)..).take_while(|((of, _), _)| *of == id);
+        until_break(rows.map(|((_, key), row)| (*key, row.clone())), visit);
+        Ok(())
+    }
+
+    fn agenda(&self, agenda: Agenda, from: AgendaKey, visit: Visit<AgendaKey>) -> Result<()> {
+        let places = self.agenda.range((agenda, from)..);
+        let places = places.take_while(|(of, _)| *of == agenda).map(|(_, place)| *place);
+        until_break(places, visit);
+        Ok(())
+    }
+
     fn verdict(&self, commit: &CommitId, root: JobId) -> Result<Option<VerdictRow>> {
         Ok(self.verdicts.get(&(commit.clone(), root)).cloned())
     }
@@ -181,5 +206,48 @@ fn until_break<T>(rows: impl Iterator<Item = T>, visit: Visit<T>) {
         if visit(row) == ControlFlow::Break(()) {
             break;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jobtracker_model::{CheckKind, HttpAction, NewCheck};
+
+    use super::*;
+    use crate::{AgendaQuery, CheckProgress, CheckRow, PageLimit, Row, TreeCommit, view};
+
+    fn waiting(id: u64, number: u32, time: i64) -> Row {
+        let time = Timestamp::from_millis(time).unwrap();
+        let told = HttpAction::new("https://jobs.example/");
+        let check = NewCheck::new(CheckKind::Silence { quiet_ms: 1_000 }).on_failure(told);
+        let row = CheckRow::new(Arc::new(check), time);
+        let row = CheckRow { progress: CheckProgress::Waiting(time), ..row };
+        let (id, key) = (JobId::new(id).unwrap(), FollowUpKey::Check(number));
+        Row::FollowUp { id, key, before: None, row: FollowUp::Check(row) }
+    }
+
+    /// One leftover does not stop all the others.
+    #[test]
+    fn a_place_without_a_follow_up_is_passed_by() {
+        let mut rows = Rows::default();
+        let all = [waiting(1, 0, 5), waiting(2, 0, 6), waiting(3, 0, 7)];
+        let root = JobId::MIN;
+        rows.commit(TreeCommit { root, expected: 0, rows: all.to_vec(), adopts: None }).unwrap();
+        let places: Vec<_> = all.iter().filter_map(Row::place).map(|(_, place)| place).collect();
+        let list = |rows: &Rows, items| {
+            let (from, until, after) = (Timestamp::MIN, Timestamp::MAX, None);
+            let limit = PageLimit { items, bytes: 1 << 20, scan: 100 };
+            let query = AgendaQuery { agenda: Agenda::Due, part: 0, from, until, after, limit };
+            let listed = view::list_agenda(rows, &query).unwrap();
+            let items: Vec<_> = listed.items.into_iter().map(|(place, _)| place).collect();
+            (items, listed.next)
+        };
+        assert_eq!(list(&rows, 9), (places.clone(), None));
+        // A row is missing, and another one stands elsewhere by now.
+        rows.follow_ups.remove(&(places[0].id, places[0].key));
+        let Row::FollowUp { row, .. } = waiting(2, 0, 60) else { panic!("a follow-up") };
+        rows.follow_ups.insert((places[1].id, places[1].key), row);
+        assert_eq!(list(&rows, 9), (vec![places[2]], None));
+        assert_eq!(list(&rows, 1), (vec![places[2]], None));
     }
 }

@@ -6,9 +6,10 @@ use parking_lot::RwLock;
 
 use super::{ids::Ids, rows::Rows};
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, Error, JobRow, Listed,
-    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit,
-    VerdictRow, VerdictsQuery, View, Wanted, view,
+    AgendaKey, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow,
+    DescendantsQuery, Error, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, Listed, Loaded,
+    LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, VerdictRow,
+    VerdictsQuery, View, Wanted, commit::check_aside, view,
 };
 
 /// A store in memory. It keeps nothing: dropping it loses every job.
@@ -60,6 +61,7 @@ impl Store for MemoryStore {
     async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
         let mut held = self.held.write();
         held.open()?;
+        check_aside(&rows)?;
         held.rows.put_aside(stage, root, rows)
     }
 
@@ -129,6 +131,20 @@ impl Store for MemoryStore {
 
     async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
         self.read(|rows| view::list_roots(rows, &query))
+    }
+
+    async fn list_follow_ups(
+        &self,
+        query: FollowUpsQuery,
+    ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>> {
+        self.read(|rows| view::list_follow_ups(rows, &query))
+    }
+
+    async fn list_agenda(
+        &self,
+        query: AgendaQuery,
+    ) -> Result<Listed<(AgendaKey, FollowUp), AgendaKey>> {
+        self.read(|rows| view::list_agenda(rows, &query))
     }
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {

@@ -15,6 +15,7 @@ use jobtracker_model::JobId;
 use uuid::Uuid;
 
 use super::{
+    agenda::Agendas,
     checkpoint::Checkpoints,
     claims::Claims,
     cluster::Cluster,
@@ -48,6 +49,7 @@ pub struct Commits {
     pub open: Arc<Open>,
     pub checkpoints: Arc<Checkpoints>,
     pub roots: Arc<Roots>,
+    pub agendas: Arc<Agendas>,
     pub verdicts: Arc<Verdicts>,
     pub patience: Duration,
 }
@@ -73,8 +75,12 @@ impl Commits {
             let prepared = commits.into_iter().map(|commit| self.prepare(commit));
             let prepared = futures_util::future::join_all(prepared).await;
             let prepared = self.one_tree_for_each_id(prepared);
-            let noted = tokio::join!(self.claim(&prepared), self.note_roots(&prepared));
-            let noted = Arc::new(noted);
+            let (taken, roots, agenda) = tokio::join!(
+                self.claim(&prepared),
+                self.note_roots(&prepared),
+                self.note_follow_ups(&prepared)
+            );
+            let noted = Arc::new((taken, roots.and(agenda)));
             let end = |(place, prepared)| {
                 let (commits, noted) = (Arc::clone(&self), Arc::clone(&noted));
                 async move {
@@ -209,6 +215,15 @@ impl Commits {
         let rows = prepared.iter().flatten().flat_map(|prepared| &prepared.rows);
         let roots: Vec<_> = rows.filter_map(new_root).collect();
         if roots.is_empty() { Ok(()) } else { self.roots.note_roots(&roots).await }
+    }
+
+    /// Lists follow-ups by time. One whose commit fails is passed by likewise.
+    async fn note_follow_ups(&self, prepared: &[Result<Prepared>]) -> Result<()> {
+        let commits = prepared.iter().flatten();
+        let commits: Vec<_> = commits
+            .map(|prepared| (prepared.tree.root, prepared.base.version, &prepared.rows[..]))
+            .collect();
+        self.agendas.note(&commits).await
     }
 
     async fn send(&self, prepared: Prepared, adoption: Option<&Adoption>) -> Result<()> {

@@ -2,11 +2,14 @@
 
 use jobtracker_model::{JobId, Repeat, Timestamp};
 
+use crate::FollowUpKey;
+
 /// Jobs of neighbouring ids that share a partition, as a power of two: 256 jobs of some 300 bytes
 /// are 75 KB.
 const BUCKET: u32 = 8;
-/// Changes, or lines of a log, of one job that share a partition with those of its neighbours, as a
-/// power of two.
+/// Changes, lines of a log or deliveries of one job that share a partition with those of its
+/// neighbours, as a power of two: 32 each of 256 jobs are up to 8,192 rows. They are as large as a
+/// message and an answer, some KB, at most, and mostly some 200 bytes.
 const PART: u32 = 5;
 
 /// The parent of roots, which have none.
@@ -25,6 +28,8 @@ pub mod tree {
 pub mod history {
     pub const CHANGE: i8 = 0;
     pub const LINE: i8 = 1;
+    /// Deliveries: a job may have too many of them for one partition.
+    pub const DELIVERY: i8 = 2;
 }
 
 /// Kinds of rows with details of a job.
@@ -33,6 +38,8 @@ pub mod detail {
     /// What repeatable appends did, but for the early ones.
     pub const REPEATED_CHANGE: i8 = 1;
     pub const REPEATED_APPEND: i8 = 2;
+    /// Follow-ups but for deliveries: this for the first kind of them, and so on.
+    pub const FOLLOW_UP: i8 = 3;
 }
 
 /// Kinds of rows about a tree of a sent commit.
@@ -63,6 +70,11 @@ pub mod listing {
     pub const SERVERS: i8 = 7;
     /// Ids of jobs that nobody had reserved, 65,536 numbers to a slot.
     pub const CHOSEN: i8 = 8;
+    /// What is due, and what has failed, by part and minute.
+    pub const AGENDA: [i8; 2] = [9, 10];
+    /// Minutes of the same, by part: those of which places were written in time, and the others.
+    pub const AGENDA_MINUTES: [i8; 2] = [11, 12];
+    pub const AGENDA_LATE: [i8; 2] = [13, 14];
 }
 
 /// The number of a job in a key.
@@ -96,6 +108,11 @@ pub fn part(entry: u32) -> i32 {
     (entry >> PART) as i32
 }
 
+/// The first entry of a part of a history.
+pub fn part_begin(part: i32) -> u32 {
+    u32::try_from(i64::from(part) << PART).unwrap_or(u32::MAX)
+}
+
 /// Whether what a repeatable append did stands with the first entry that it made. That is so for
 /// the first part of a history, which is searched at once; later ones are found by their names.
 pub fn is_early(first: u32) -> bool {
@@ -109,6 +126,12 @@ pub fn repeat_kinds(repeat: &Repeat) -> (i8, i8) {
         Repeat::Change(_) => (history::CHANGE, detail::REPEATED_CHANGE),
         Repeat::Append(_) => (history::LINE, detail::REPEATED_APPEND),
     }
+}
+
+/// The kind and the key of a follow-up that is no delivery, among the details of its job.
+pub fn follow_up(key: FollowUpKey) -> (i8, String) {
+    let (kind, number) = key.parts();
+    (detail::FOLLOW_UP + kind as i8, format!("{number:010}"))
 }
 
 /// The slot of an id that nobody had reserved.

@@ -10,8 +10,8 @@ use super::{
     trees::Trees,
 };
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, JobRow, Listed, LogQuery,
-    PageLimit, Result, Row, RowsQuery, view,
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, FollowUp, FollowUpKey,
+    FollowUpsQuery, JobRow, Listed, LogQuery, PageLimit, Result, Row, RowsQuery, view,
 };
 
 /// Lists that are made at once; each has a thread that waits for its reads.
@@ -69,6 +69,7 @@ queries!(
     BlockersQuery of of,
     ChangesQuery of id,
     LogQuery of id,
+    FollowUpsQuery of id,
     RowsQuery of root
 );
 
@@ -152,6 +153,14 @@ impl Lists {
     /// Lines of the log.
     pub async fn list_log(&self, query: LogQuery) -> Result<Listed<LogLine, u32>> {
         self.list(query, |tree, query| view::list_log(&tree, query)).await
+    }
+
+    /// Follow-ups of one kind.
+    pub async fn list_follow_ups(
+        &self,
+        query: FollowUpsQuery,
+    ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>> {
+        self.list(query, |tree, query| view::list_follow_ups(&tree, query)).await
     }
 
     /// Attachments without their texts.

@@ -15,7 +15,7 @@ use super::{
     trees::{Place, Trees},
     verdicts::Verdicts,
 };
-use crate::{Error, JobRow, Loaded, Node, Result, Wanted};
+use crate::{Error, FollowUp, FollowUpKey, JobRow, Loaded, Node, Result, Version, Wanted};
 
 /// Reads that need no list.
 pub struct Reads {
@@ -31,6 +31,7 @@ struct Part {
     definitions: HashSet<JobId>,
     repeats: Vec<(JobId, Repeat)>,
     attachments: Vec<(JobId, String)>,
+    follow_ups: Vec<(JobId, FollowUpKey)>,
     verdicts: Vec<CommitId>,
     /// Whether its root is wanted too, so that there is no verdict on the tree when it is missing.
     is_wanted: bool,
@@ -59,13 +60,14 @@ impl Reads {
         let mut loaded = Loaded::default();
         while let Some(part) = reads.try_next().await? {
             let Some(part) = part else { continue };
-            let Loaded { nodes, versions, definitions, repeats, attachments, verdicts } = part;
+            let Loaded { nodes, versions, definitions, repeats, attachments, .. } = part;
             loaded.nodes.extend(nodes);
             loaded.versions.extend(versions);
             loaded.definitions.extend(definitions);
             loaded.repeats.extend(repeats);
             loaded.attachments.extend(attachments);
-            loaded.verdicts.extend(verdicts);
+            loaded.follow_ups.extend(part.follow_ups);
+            loaded.verdicts.extend(part.verdicts);
         }
         Ok(loaded)
     }
@@ -73,10 +75,11 @@ impl Reads {
     /// What is wanted, by tree. What is known to be of some tree is not waited for while the others
     /// are searched: that tree is looked at meanwhile.
     async fn parts(&self, wanted: Wanted) -> Result<BTreeMap<JobId, Part>> {
-        let Wanted { paths, definitions, repeats, attachments, verdicts } = wanted;
+        let Wanted { paths, definitions, repeats, attachments, follow_ups, verdicts } = wanted;
         let mut ids: HashSet<JobId> = paths.union(&definitions).copied().collect();
         ids.extend(repeats.iter().map(|(id, _)| *id));
         ids.extend(attachments.iter().map(|(id, _)| *id));
+        ids.extend(follow_ups.iter().map(|(id, _)| *id));
         let ids: Vec<JobId> = ids.into_iter().collect();
         let known = ids.iter().filter_map(|id| self.trees.place(*id));
         let known: Vec<JobId> = known.map(|place| place.origin.root).collect();
@@ -107,6 +110,11 @@ impl Reads {
         for (id, key) in attachments {
             if let Some(part) = root_of(&id).and_then(|root| parts.get_mut(&root)) {
                 part.attachments.push((id, key));
+            }
+        }
+        for (id, key) in follow_ups {
+            if let Some(part) = root_of(&id).and_then(|root| parts.get_mut(&root)) {
+                part.follow_ups.push((id, key));
             }
         }
         for (commit, root) in verdicts {
@@ -150,6 +158,20 @@ impl Reads {
         let Known { status, definition } = known;
         let missing = || Error::Corrupt(format!("job {id} has no definition"));
         Ok(Some((Node { origin, status }, definition.ok_or_else(missing)?)))
+    }
+
+    /// A follow-up of a job, and the version of its tree that it is of; none when there is no such
+    /// job.
+    pub async fn follow_up(
+        &self,
+        id: JobId,
+        key: FollowUpKey,
+    ) -> Result<Option<(Version, Option<FollowUp>)>> {
+        let read = |moment: Arc<Moment>, place: Place| async move {
+            let row = moment.follow_up(id, place, key).await?;
+            Ok(Some((moment.tail.version, row)))
+        };
+        self.of_job(id, read).await
     }
 
     /// Finds a job and reads something of it, both at one moment of its tree.
@@ -234,6 +256,7 @@ impl Part {
             loaded.definitions.extend(definition.map(|definition| (*id, definition)));
         }
         self.load_appends(moment, &known, &mut loaded).await?;
+        self.load_follow_ups(moment, &places, &known, &mut loaded).await?;
         if !self.is_wanted || loaded.nodes.contains_key(&moment.tail.root) {
             let root = moment.tail.root;
             for commit in &self.verdicts {
@@ -280,6 +303,32 @@ impl Part {
                 break;
             }
             next = place.origin.parent;
+        }
+        Ok(())
+    }
+
+    /// Follow-ups that are wanted, and what is to be watched at the jobs of the paths.
+    async fn load_follow_ups(
+        &self,
+        moment: &Moment,
+        places: &HashMap<JobId, Place>,
+        known: &HashMap<JobId, Known>,
+        loaded: &mut Loaded,
+    ) -> Result<()> {
+        let followed = |id: &JobId| known.get(id).is_some_and(|job| job.status.flags.followed);
+        let watched = loaded.nodes.keys().map(|id| (*id, FollowUpKey::Watch));
+        let wanted: HashSet<_> = self.follow_ups.iter().copied().chain(watched).collect();
+        let mut reads: Several<'_, _> = Vec::new();
+        for (id, key) in wanted.into_iter().filter(|(id, _)| followed(id)) {
+            let Some(place) = places.get(&id).copied() else { continue };
+            reads.push(Box::pin(async move {
+                let row = moment.follow_up(id, place, key).await?;
+                Ok(row.map(|row| ((id, key), row)))
+            }));
+        }
+        let mut reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
+        while let Some(row) = reads.try_next().await? {
+            loaded.follow_ups.extend(row);
         }
         Ok(())
     }

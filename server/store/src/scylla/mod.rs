@@ -74,9 +74,9 @@
 //! the batch to `sending`, which tries it by `attempt`; `redo` is an entry of a log, `tail` what of
 //! it is not in the tables, `tree` and `trees` what a server remembers; `checkpoint` and `writes`
 //! bring entries to the tables. `places` finds jobs, `load` answers for the engine, `snapshot` is a
-//! tree at one instant for the `lists`; `roots` and `verdicts` are kept by time. `stages` puts
-//! aside, `open` and `tidy` look after what a server that died has left, `fence` stops its late
-//! writes. `schema`, `statements` and `keys` are the tables.
+//! tree at one instant for the `lists`; `roots`, `agenda` and `verdicts` are kept by time. `stages`
+//! puts aside, `open` and `tidy` look after what a server that died has left, `fence` stops its
+//! late writes. `schema`, `statements` and `keys` are the tables.
 
 mod options;
 mod store;
@@ -96,6 +96,7 @@ mod tree;
 mod trees;
 mod writes;
 
+mod agenda;
 mod lists;
 mod load;
 mod places;

@@ -13,7 +13,10 @@ use jobtracker_model::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Error, Origin, RepeatRow, Result, Row, StageId, VerdictRow, Version, coding};
+use crate::{
+    Error, FollowUp, FollowUpKey, Origin, RepeatRow, Result, Row, StageId, VerdictRow, Version,
+    coding,
+};
 
 /// The format of a body that is packed by zstd; without it the body is as `coding` has it, whose
 /// formats count from 1. A body goes through a condition, and each copy writes it three times then.
@@ -219,6 +222,14 @@ impl Redo {
     pub fn attachments(&self, id: JobId) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.of_job(id).filter_map(|(_, row)| match row {
             Row::Attachment { key, text, .. } => Some((key.as_str(), text.as_deref())),
+            _ => None,
+        })
+    }
+
+    /// The follow-ups of a job that it adds or changes.
+    pub fn follow_ups(&self, id: JobId) -> impl Iterator<Item = (FollowUpKey, &FollowUp)> {
+        self.of_job(id).filter_map(|(_, row)| match row {
+            Row::FollowUp { key, row, .. } => Some((*key, row)),
             _ => None,
         })
     }

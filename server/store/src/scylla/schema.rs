@@ -1,7 +1,7 @@
 //! The tables, and how they are brought to the newest version.
 
 /// The version of the tables that this program reads and writes.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// One step from a version of the tables to the next. Each statement may be run again.
 pub struct Migration {
@@ -12,7 +12,9 @@ pub struct Migration {
 }
 
 /// All steps, in order. What was released is never changed, only added to.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[FIRST, FOLLOW_UPS];
+
+const FIRST: Migration = Migration {
     to: 1,
     statements: &[
         // The log of a tree: its head decides. Written by conditional batches alone, but for the
@@ -33,12 +35,13 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
          ver bigint, origin blob, definition blob, status blob, \
          PRIMARY KEY ((parent, page), id, stage)) \
          WITH compaction = {'class': 'LeveledCompactionStrategy'}",
-        // Changes and lines of logs; the first ones with what the append did that made them.
+        // Changes, lines of logs and deliveries; the first changes and lines with what the append
+        // did that made them.
         "CREATE TABLE IF NOT EXISTS history (bucket bigint, kind tinyint, part int, id bigint, \
          stage bigint, number int, ver bigint, \
          body blob, repeat blob, PRIMARY KEY ((bucket, kind, part), id, stage, number))",
-        // Attachments, and what later repeatable appends did. An attachment that was taken away
-        // stays as a row without a text.
+        // Attachments, follow-ups but for deliveries, and what later repeatable appends did. An
+        // attachment that was taken away stays as a row without a text.
         "CREATE TABLE IF NOT EXISTS detail (id bigint, stage bigint, kind tinyint, key text, \
          ver bigint, size int, body blob, PRIMARY KEY ((id), stage, kind, key))",
         // Lists by time or number.
@@ -50,7 +53,11 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
         // Single values that servers agree on. Written by conditions alone.
         "CREATE TABLE IF NOT EXISTS register (name text PRIMARY KEY, value bigint, owner uuid)",
     ],
-}];
+};
+
+/// Rows of follow-ups go into the tables that are there. A program of before can read neither them
+/// nor the jobs that have some: it is to leave these tables alone.
+const FOLLOW_UPS: Migration = Migration { to: 2, statements: &[] };
 
 /// The tables, for whoever empties them.
 #[cfg(feature = "conformance")]

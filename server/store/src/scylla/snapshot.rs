@@ -1,6 +1,7 @@
 //! A tree at one moment, for the lists that are made of it.
 
 mod details;
+mod follow_ups;
 mod history;
 mod moment;
 mod pages;
@@ -17,7 +18,8 @@ pub use moment::{Known, Moment, TRIES, moves_on, steadily};
 
 use super::trees::Place;
 use crate::{
-    CommitRow, Error, Origin, RepeatRow, Result, RootKey, VerdictRow, Version, View,
+    Agenda, AgendaKey, CommitRow, Error, FollowUp, FollowUpKey, Origin, RepeatRow, Result, RootKey,
+    VerdictRow, Version, View,
     view::{Child, ChildIndex, Visit},
 };
 
@@ -192,6 +194,24 @@ impl View for Snapshot {
         _: Option<RootKey>,
         _: Visit<RootKey>,
     ) -> Result<()> {
+        Err(elsewhere())
+    }
+
+    fn follow_up(&self, id: JobId, key: FollowUpKey) -> Result<Option<FollowUp>> {
+        let Some(place) = self.place(id)? else { return Ok(None) };
+        self.wait(self.moment.follow_up(id, place, key))
+    }
+
+    fn follow_ups(
+        &self,
+        id: JobId,
+        from: FollowUpKey,
+        visit: Visit<(FollowUpKey, FollowUp)>,
+    ) -> Result<()> {
+        self.walk_follow_ups(id, from, visit)
+    }
+
+    fn agenda(&self, _: Agenda, _: AgendaKey, _: Visit<AgendaKey>) -> Result<()> {
         Err(elsewhere())
     }
 

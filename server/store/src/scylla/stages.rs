@@ -1,6 +1,8 @@
 //! Stages: rows that are put aside under a number of their own, until a commit of their tree adopts
 //! them by a mark.
 
+mod staged;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -9,11 +11,14 @@ use std::{
 use jobtracker_model::JobId;
 use parking_lot::Mutex;
 use roaring::RoaringTreemap;
-use serde::{Deserialize, Serialize};
 
+use self::staged::{Details, Staged, staged};
 use super::{
     cluster::Cluster,
-    keys,
+    keys::{
+        self,
+        history::{CHANGE, DELIVERY, LINE},
+    },
     open::{Open, Work, stage_key},
     trees::{REVOKED, Trees},
 };
@@ -63,17 +68,6 @@ pub enum Fate {
     Dead,
     /// Its server has gone: it may be revoked.
     Left,
-}
-
-/// A job of a call, with what is needed to find its rows.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Staged {
-    pub id: JobId,
-    pub parent: Option<JobId>,
-    /// Parts of its changes and of its log, one behind the last.
-    pub parts: [i32; 2],
-    /// Whether it has attachments or repeatable appends.
-    pub details: bool,
 }
 
 /// A commit that adopts a stage. Dropped before its end, it leaves the stage in doubt.
@@ -265,13 +259,19 @@ impl Stages {
         let statements = &self.cluster.statements;
         let (id, stage) = (keys::number(job.id), stage_key(stage.0));
         let (bucket, parent) = (keys::bucket(job.id), keys::parent(job.parent));
-        for (kind, parts) in [keys::history::CHANGE, keys::history::LINE].iter().zip(job.parts) {
+        let deliveries = match job.details {
+            Details::Deliveries(parts) => parts,
+            Details::None | Details::Some => 0,
+        };
+        let [changes, lines] = job.parts;
+        let kinds = [(CHANGE, changes), (LINE, lines), (DELIVERY, deliveries)];
+        for (kind, parts) in kinds {
             for part in 0..parts {
-                let key = (bucket, *kind, part, id, stage);
+                let key = (bucket, kind, part, id, stage);
                 self.cluster.write(&statements.drop_history, key).await?;
             }
         }
-        if job.details {
+        if job.details > Details::None {
             self.cluster.write(&statements.drop_details, (id, stage)).await?;
         }
         self.cluster.write(&statements.drop_job, (parent, bucket, id, stage)).await?;
@@ -338,33 +338,6 @@ impl Drop for Call {
             }
         }
     }
-}
-
-/// The jobs that have rows here.
-fn staged(rows: &[Row]) -> Vec<Staged> {
-    let mut jobs: std::collections::BTreeMap<JobId, Staged> = std::collections::BTreeMap::new();
-    for row in rows {
-        let Some(id) = row.job() else { continue };
-        let new = || Staged { id, parent: None, parts: [0, 0], details: false };
-        let job = jobs.entry(id).or_insert_with(new);
-        match row {
-            Row::Job { origin, .. } => job.parent = origin.parent,
-            Row::Status { parent, .. } | Row::Definition { parent, .. } => job.parent = *parent,
-            Row::Change { number, .. } => {
-                job.parts[0] = job.parts[0].max(keys::part(*number) + 1);
-            }
-            Row::LogLine { line, .. } => {
-                job.parts[1] = job.parts[1].max(keys::part(line.line) + 1);
-            }
-            Row::Repeat { key, row, .. } if keys::is_early(row.first) => {
-                let part = keys::repeat_kinds(key).0 as usize;
-                job.parts[part] = job.parts[part].max(keys::part(row.first) + 1);
-            }
-            Row::Repeat { .. } | Row::Attachment { .. } => job.details = true,
-            Row::Verdict { .. } => {}
-        }
-    }
-    jobs.into_values().collect()
 }
 
 fn not_whole(root: JobId) -> Error {

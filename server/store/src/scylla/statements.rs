@@ -87,6 +87,8 @@ statements! {
                    WHERE bucket = ? AND kind = ? AND part = ? AND id = ? AND stage = ?";
     history: "SELECT number, ver, body FROM history WHERE bucket = ? AND kind = ? AND part = ? \
               AND id = ? AND stage = ? AND number >= ?";
+    entry: "SELECT ver, body FROM history WHERE bucket = ? AND kind = ? AND part = ? \
+            AND id = ? AND stage = ? AND number = ?";
     early_repeats: "SELECT id, ver, repeat FROM history \
                     WHERE bucket = ? AND kind = ? AND part = 0 AND id IN ? AND stage = ?";
     put_detail: "INSERT INTO detail (id, stage, kind, key, ver, size, body) \
@@ -109,6 +111,9 @@ statements! {
     drop_slot: "DELETE FROM listing WHERE list = ? AND slot = ?";
     listed: "SELECT place, key, body FROM listing \
              WHERE list = ? AND slot = ? AND (place, key) > (?, ?) LIMIT 500";
+    listed_between: "SELECT place, key, body FROM listing \
+                     WHERE list = ? AND slot = ? AND (place, key) > (?, ?) \
+                     AND (place, key) < (?, ?) LIMIT 500";
     listed_back: "SELECT place, key FROM listing \
                   WHERE list = ? AND slot = ? AND (place, key) < (?, ?) \
                   ORDER BY place DESC, key DESC LIMIT 500";

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     ScyllaOptions,
+    agenda::{self, Agendas},
     checkpoint::Checkpoints,
     claims::Claims,
     cluster::Cluster,
@@ -31,13 +32,15 @@ use super::{
     writes::Writes,
 };
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, Error, JobRow, Listed,
-    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit,
-    VerdictRow, VerdictsQuery, Wanted,
+    AgendaKey, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow,
+    DescendantsQuery, Error, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, Listed, Loaded,
+    LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, VerdictRow,
+    VerdictsQuery, Wanted, commit::check_aside,
 };
 
 /// A store in a ScyllaDB or Cassandra cluster, which other servers may share.
 pub struct ScyllaStore {
+    agendas: Arc<Agendas>,
     cluster: Arc<Cluster>,
     commits: Arc<Commits>,
     ids: Arc<Ids>,
@@ -78,6 +81,7 @@ impl ScyllaStore {
         ));
         let reads = Arc::new(Reads::new(Arc::clone(&trees), Arc::clone(&verdicts)));
         let roots = Arc::new(Roots::new(Arc::clone(&cluster), Arc::clone(&reads)));
+        let agendas = Agendas::new(&cluster, &trees, &reads, options);
         let lists = Lists::new(Arc::clone(&trees));
         let tidy = Arc::new(Tidy {
             cluster: Arc::clone(&cluster),
@@ -101,12 +105,14 @@ impl ScyllaStore {
             open,
             checkpoints,
             roots: Arc::clone(&roots),
+            agendas: Arc::clone(&agendas),
             verdicts: Arc::clone(&verdicts),
             patience: options.resolve_timeout,
         });
         let (closing, closed) = watch::channel(false);
         tokio::spawn(Arc::clone(&tidy).run(closed));
         Ok(Self {
+            agendas,
             cluster,
             commits,
             ids,
@@ -201,6 +207,7 @@ impl Store for ScyllaStore {
 
     async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
         self.opened()?;
+        check_aside(&rows)?;
         self.put_aside(stage, root, &rows).await
     }
 
@@ -276,6 +283,26 @@ impl Store for ScyllaStore {
     async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
         self.opened()?;
         self.roots.list_roots(query).await
+    }
+
+    async fn list_follow_ups(
+        &self,
+        query: FollowUpsQuery,
+    ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>> {
+        self.opened()?;
+        self.lists.list_follow_ups(query).await
+    }
+
+    async fn list_agenda(
+        &self,
+        query: AgendaQuery,
+    ) -> Result<Listed<(AgendaKey, FollowUp), AgendaKey>> {
+        self.opened()?;
+        self.agendas.list(query).await
+    }
+
+    fn agenda_parts(&self) -> u32 {
+        agenda::PARTS
     }
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {

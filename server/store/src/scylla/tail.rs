@@ -6,7 +6,7 @@ use jobtracker_model::{Definition, JobId, Repeat, commit::CommitId, rollup::Stat
 use uuid::Uuid;
 
 use super::redo::{Born, Redo};
-use crate::{RepeatRow, VerdictRow, Version};
+use crate::{FollowUp, FollowUpKey, RepeatRow, VerdictRow, Version};
 
 /// A tree at one version: the head and the tail of its log. Rows of the other tables that have a
 /// version up to this one, with the tail's in their places, are the tree at that instant.
@@ -64,6 +64,13 @@ impl Tail {
     pub fn attachment(&self, id: JobId, key: &str) -> Option<Option<&str>> {
         self.newest(|redo| {
             redo.attachments(id).find_map(|(found, text)| (found == key).then_some(text))
+        })
+    }
+
+    /// A follow-up, if it was added or changed within the tail.
+    pub fn follow_up(&self, id: JobId, key: FollowUpKey) -> Option<&FollowUp> {
+        self.newest(|redo| {
+            redo.follow_ups(id).find_map(|(found, row)| (found == key).then_some(row))
         })
     }
 

@@ -7,9 +7,12 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use scylla::client::session::Session;
 use tokio::sync::OnceCell;
 
-use super::{ScyllaOptions, connect::connect, migrate::migrate, schema::TABLES};
+use super::{
+    ScyllaOptions, agenda, connect::connect, keys::listing, migrate::migrate, schema::TABLES,
+};
 
 /// Names the nodes of the cluster that tests may use, as `host:port` with commas between.
 pub const NODES: &str = "JOBTRACKER_TEST_CQL";
@@ -90,6 +93,30 @@ async fn empty(options: &ScyllaOptions) {
     }
     let cql = format!("DELETE FROM {}.register WHERE name = 'ids' IF EXISTS", options.keyspace);
     session.query_unpaged(cql, ()).await.expect("a register can be removed");
+}
+
+/// Lets everything in the lists by time look as if it had been written so many minutes earlier.
+///
+/// # Panics
+/// The cluster does not do what it is asked.
+pub async fn age_places(session: &Session, minutes: i64) {
+    let lists = [listing::AGENDA, listing::AGENDA_MINUTES, listing::AGENDA_LATE].concat();
+    for list in lists {
+        let cql = "SELECT slot, place, key, body FROM listing WHERE list = ? ALLOW FILTERING";
+        let answer = session.query_unpaged(cql, (list,)).await.expect("lists can be read");
+        let rows = answer.into_rows_result().expect("they are rows");
+        let rows = rows.rows::<(i64, i64, String, Option<Vec<u8>>)>().expect("of these columns");
+        for row in rows {
+            let (slot, place, key, body) = row.expect("each has them");
+            let cql = "DELETE FROM listing WHERE list = ? AND slot = ? AND place = ? AND key = ?";
+            let old = (list, slot, place, key.as_str());
+            session.query_unpaged(cql, old).await.expect("a row can be removed");
+            let (slot, key, body) = agenda::aged(slot, key, body, minutes);
+            let cql = "INSERT INTO listing (list, slot, place, key, body) VALUES (?, ?, ?, ?, ?)";
+            let new = (list, slot, place, key, body);
+            session.query_unpaged(cql, new).await.expect("a row can be written");
+        }
+    }
 }
 
 impl Drop for Lent {

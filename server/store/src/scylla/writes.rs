@@ -14,7 +14,7 @@ use super::{
     keys::{self, detail, history},
 };
 use crate::{
-    Origin, Result, Row, Version,
+    FollowUpKey, Origin, Result, Row, Version,
     coding::{self, LineRow},
 };
 
@@ -101,6 +101,14 @@ impl<'a> Writes<'a> {
                 let mut bytes = Vec::new();
                 let body = text.as_ref().map(|text| coding::encode_text(text, &mut bytes).to_vec());
                 self.detail(*id, stage, detail::ATTACHMENT, key, (version, size, body));
+            }
+            Row::FollowUp { id, key: FollowUpKey::Delivery(number), row, .. } => {
+                let entry = self.entry(*id, stage, history::DELIVERY, *number, version);
+                entry.body = Some(encoded(row)?);
+            }
+            Row::FollowUp { id, key, row, .. } => {
+                let (kind, name) = keys::follow_up(*key);
+                self.detail(*id, stage, kind, &name, (version, 0, Some(encoded(row)?)));
             }
             Row::Verdict { commit, row } => {
                 let (root, kind) = (keys::number(row.verdict.root), keys::verdict::APPLIED);

@@ -3,7 +3,7 @@ use std::collections::hash_map::Entry;
 use jobtracker_model::{JobId, State};
 
 use super::{Child, View};
-use crate::{Error, JobRow, Loaded, Node, Origin, Result, Wanted};
+use crate::{Error, FollowUpKey, JobRow, Loaded, Node, Origin, Result, Wanted};
 
 /// What a group of operations needs.
 ///
@@ -32,6 +32,14 @@ pub fn load(view: &dyn View, wanted: &Wanted) -> Result<Loaded> {
     for (id, key) in &wanted.attachments {
         if view.attachment(*id, key)?.is_some() {
             loaded.attachments.insert((*id, key.clone()));
+        }
+    }
+    let followed = loaded.nodes.iter().filter(|(_, node)| node.status.flags.followed);
+    let mut follow_ups = wanted.follow_ups.clone();
+    follow_ups.extend(followed.map(|(id, _)| (*id, FollowUpKey::Watch)));
+    for (id, key) in follow_ups {
+        if let Some(row) = view.follow_up(id, key)? {
+            loaded.follow_ups.insert((id, key), row);
         }
     }
     for (commit, root) in &wanted.verdicts {

@@ -4,6 +4,7 @@ mod ancestors;
 mod blockers;
 mod children;
 mod descendants;
+mod follow_ups;
 mod history;
 mod level;
 mod load;
@@ -16,6 +17,7 @@ pub use ancestors::list_ancestors;
 pub use blockers::list_blockers;
 pub use children::list_children;
 pub use descendants::list_descendants;
+pub use follow_ups::{list_agenda, list_follow_ups};
 pub use history::{list_attachments, list_changes, list_log};
 pub use load::{get_job, get_states, load};
 pub use roots::list_roots;
@@ -28,7 +30,10 @@ use jobtracker_model::{
     Change, Definition, JobId, LogLine, Repeat, Timestamp, commit::CommitId, rollup::Status,
 };
 
-use crate::{CommitRow, Node, Origin, RepeatRow, Result, RootKey, VerdictRow, Version};
+use crate::{
+    Agenda, AgendaKey, CommitRow, FollowUp, FollowUpKey, Node, Origin, RepeatRow, Result, RootKey,
+    VerdictRow, Version,
+};
 
 /// What a visitor says after each row: go on or stop.
 pub type Visit<'a, T> = &'a mut dyn FnMut(T) -> ControlFlow<()>;
@@ -96,6 +101,18 @@ pub trait View {
         after: Option<RootKey>,
         visit: Visit<RootKey>,
     ) -> Result<()>;
+
+    /// A follow-up of a job.
+    fn follow_up(&self, id: JobId, key: FollowUpKey) -> Result<Option<FollowUp>>;
+    /// Follow-ups of a job from one on, through all kinds that come later.
+    fn follow_ups(
+        &self,
+        id: JobId,
+        from: FollowUpKey,
+        visit: Visit<(FollowUpKey, FollowUp)>,
+    ) -> Result<()>;
+    /// Places in a list by time, from one on.
+    fn agenda(&self, agenda: Agenda, from: AgendaKey, visit: Visit<AgendaKey>) -> Result<()>;
 
     /// The verdict on a tree of a sent commit.
     fn verdict(&self, commit: &CommitId, root: JobId) -> Result<Option<VerdictRow>>;

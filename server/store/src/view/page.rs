@@ -3,7 +3,7 @@ use std::{mem::size_of, ops::ControlFlow};
 use jobtracker_model::{Change, Definition, LogLine, Repeat, commit::BlockedChange};
 
 use super::Visit;
-use crate::{JobRow, Listed, PageLimit, Result, Row, VerdictRow};
+use crate::{DeliveryRow, FollowUp, JobRow, Listed, PageLimit, Result, Row, VerdictRow, Watched};
 
 /// A page while it is filled.
 pub(crate) struct Page<T, K> {
@@ -93,6 +93,7 @@ pub(super) fn row_bytes(row: &Row) -> usize {
         Row::Attachment { key, text: content, .. } => key.len() + text(content),
         Row::Repeat { key: Repeat::Change(name) | Repeat::Append(name), .. } => name.len(),
         Row::Verdict { row, .. } => verdict_bytes(row),
+        Row::FollowUp { row, .. } => follow_up_bytes(row),
     };
     size_of::<Row>() + texts
 }
@@ -116,6 +117,19 @@ pub(crate) fn verdict_bytes(row: &VerdictRow) -> usize {
     let refusal = refusal.map_or(0, |refusal| refusal.code.len() + refusal.detail.len());
     let blocked = row.verdict.blocked_changes.len() * size_of::<BlockedChange>();
     size_of::<VerdictRow>() + refusal + blocked
+}
+
+/// About the size of a follow-up on a page.
+pub(crate) fn follow_up_bytes(row: &FollowUp) -> usize {
+    size_of::<FollowUp>()
+        + match row {
+            FollowUp::Watch(watch) => watch.actions.len() * size_of::<Watched>(),
+            FollowUp::Action(action) => action.bytes(),
+            FollowUp::Check(row) => row.check.bytes(),
+            FollowUp::Delivery(DeliveryRow { event, last, .. }) => {
+                text(&event.message) + last.as_ref().map_or(0, |last| last.response.len())
+            }
+        }
 }
 
 fn text(text: &Option<String>) -> usize {

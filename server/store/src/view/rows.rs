@@ -8,7 +8,7 @@ use super::{
     load::{job_of, subject},
     page::{Page, row_bytes, try_visit},
 };
-use crate::{Error, Listed, Origin, Result, Row, RowsQuery};
+use crate::{Error, FollowUpKey, Listed, Origin, Result, Row, RowsQuery};
 
 /// All rows of a tree, job by job: the root first, then the descendants in their order.
 ///
@@ -75,7 +75,7 @@ impl Walk<'_> {
         definition: Arc<Definition>,
         status: Status,
     ) -> Result<()> {
-        let Status { changes, log_lines, attachments, .. } = status;
+        let Status { changes, log_lines, attachments, flags, .. } = status;
         self.take(Row::Job { id, origin, definition });
         self.take(Row::Status { id, parent: origin.parent, before: None, status });
         let view = self.view;
@@ -99,6 +99,12 @@ impl Walk<'_> {
         if has_changes || log_lines > 0 {
             view.repeats(id, &mut |(key, row)| {
                 self.take(Row::Repeat { id, key, row });
+                ControlFlow::Continue(())
+            })?;
+        }
+        if flags.followed {
+            view.follow_ups(id, FollowUpKey::Watch, &mut |(key, row)| {
+                self.take(Row::FollowUp { id, key, before: None, row });
                 ControlFlow::Continue(())
             })?;
         }

@@ -42,26 +42,28 @@ fn created(directory: &Path) {
 fn a_newer_format_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     created(directory.path());
-    fs::write(directory.path().join("FORMAT"), "jobtracker fjall 3\n").unwrap();
+    fs::write(directory.path().join("FORMAT"), "jobtracker fjall 4\n").unwrap();
     let error = refused(directory.path());
-    assert!(matches!(error, Error::NewerFormat { found: 3, known: 2 }), "{error}");
+    assert!(matches!(error, Error::NewerFormat { found: 4, known: 3 }), "{error}");
 }
 
 /// What a program of before has written is read, and that program will not take it back.
 #[tokio::test]
 async fn an_older_format_becomes_the_one_of_today() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut tree = Tree::with_children(1, 2..20);
-    let store = open(directory.path()).unwrap();
-    tree.commit_to(&store).await.unwrap();
-    drop(store);
-    let format = directory.path().join("FORMAT");
-    fs::write(&format, "jobtracker fjall 1\n").unwrap();
-    let store = open(directory.path()).unwrap();
-    assert_eq!(fs::read_to_string(&format).unwrap(), "jobtracker fjall 2\n");
-    tree.compare(&store).await.unwrap();
-    drop(store);
-    tree.compare(&open(directory.path()).unwrap()).await.unwrap();
+    for before in ["jobtracker fjall 1\n", "jobtracker fjall 2\n"] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut tree = Tree::with_children(1, 2..20);
+        let store = open(directory.path()).unwrap();
+        tree.commit_to(&store).await.unwrap();
+        drop(store);
+        let format = directory.path().join("FORMAT");
+        fs::write(&format, before).unwrap();
+        let store = open(directory.path()).unwrap();
+        assert_eq!(fs::read_to_string(&format).unwrap(), "jobtracker fjall 3\n");
+        tree.compare(&store).await.unwrap();
+        drop(store);
+        tree.compare(&open(directory.path()).unwrap()).await.unwrap();
+    }
 }
 
 #[test]

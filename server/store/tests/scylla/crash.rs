@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jobtracker_model::{
-    State, Timestamp,
+    Progress, State, Timestamp,
     commit::{CommitId, CommitOutcome, Refusal, TreeVerdict},
 };
 use jobtracker_store::{
@@ -101,6 +101,7 @@ impl Work {
             for child in base + 10..base + 13 {
                 forest.child(child, base + 2);
                 forest.append(id(child), &["put aside"]);
+                forest.deliver(id(child), 40, Progress::Delivered(Timestamp::MIN));
                 forest.report(id(child), State::Faulted, None);
             }
             append_often(forest, base + 10);
@@ -115,6 +116,7 @@ impl Work {
             for child in base + 20..base + 23 {
                 forest.child(child, base + 1);
                 forest.append(id(child), &["in vain"]);
+                forest.deliver(id(child), 40, Progress::Delivered(Timestamp::MIN));
             }
             append_often(forest, base + 20);
         };

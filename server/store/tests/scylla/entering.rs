@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jobtracker_model::JobId;
 use jobtracker_store::{
     Error, Store,
     conformance::Forest,
@@ -154,6 +155,17 @@ async fn tables_may_be_made_again_and_by_two_at_once() {
     let again = migrate(&own.options).await.unwrap();
     assert_eq!(again, Migrated { from: known, to: known });
     assert_eq!(own.state().await, before, "something was made again");
+
+    // Tables of a program of before, which knows nothing of follow-ups, are taken over.
+    own.ask("UPDATE KS.register SET value = 1 WHERE name = 'schema' IF EXISTS").await;
+    let error = refused(&own.as_it_is()).await;
+    let Error::Unusable { reason, .. } = &error else { panic!("{error}") };
+    assert!(reason.contains("version 1, not 2; run `jobtracker migrate`"), "{reason}");
+    assert_eq!(migrate(&own.options).await.unwrap(), Migrated { from: 1, to: known });
+    assert_eq!(own.version().await, Some(known));
+    let store = ScyllaStore::open(&own.as_it_is()).await.unwrap();
+    assert!(store.get_job(JobId::MIN).await.unwrap().is_some(), "what was there has gone");
+    store.close().await;
 
     // Whoever made them died before the version was written.
     own.ask("DELETE FROM KS.register WHERE name = 'schema' IF EXISTS").await;

@@ -12,11 +12,13 @@ mod faulty;
 mod leftovers;
 mod space;
 
+mod agenda;
 mod claims;
 mod crash;
 mod encrypted;
 mod entering;
 mod faults;
+mod follow_ups;
 mod leases;
 mod lost_writes;
 mod rivals;

@@ -2,6 +2,7 @@
 
 mod examples;
 mod faults;
+mod follow_ups;
 mod killed;
 mod million;
 mod proxy;

@@ -94,7 +94,7 @@ async fn small_lines() -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-async fn refusal(lines: &[String]) -> String {
+pub async fn refusal(lines: &[String]) -> String {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let (done, failed) = import(&store, &file_of(lines)).await;
     assert_eq!(failed, []);
@@ -104,7 +104,7 @@ async fn refusal(lines: &[String]) -> String {
 }
 
 /// Gives a tree of the lines the right checksum, so that what is wrong with it is its content.
-fn mended(lines: &[String], root: u64) -> Vec<String> {
+pub fn mended(lines: &[String], root: u64) -> Vec<String> {
     let find = |kind: &str, key: &str| {
         let begin = format!("{{\"{kind}\":{{\"{key}\":{root},");
         lines.iter().position(|line| line.starts_with(&begin)).unwrap()

@@ -2,6 +2,7 @@
 
 mod broken;
 mod command;
+mod follow_ups;
 mod large;
 mod resume;
 mod round;

@@ -5,9 +5,10 @@ use jobtracker_model::{
     AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
 };
 use jobtracker_store::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow, DescendantsQuery, Error, JobRow, Listed,
-    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit,
-    VerdictRow, VerdictsQuery, Wanted,
+    AgendaKey, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow,
+    DescendantsQuery, Error, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, Listed, Loaded,
+    LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, VerdictRow,
+    VerdictsQuery, Wanted,
 };
 
 use super::now;
@@ -189,6 +190,20 @@ impl Store for Watched {
 
     async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
         self.store.list_roots(query).await
+    }
+
+    async fn list_follow_ups(
+        &self,
+        query: FollowUpsQuery,
+    ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>> {
+        self.store.list_follow_ups(query).await
+    }
+
+    async fn list_agenda(
+        &self,
+        query: AgendaQuery,
+    ) -> Result<Listed<(AgendaKey, FollowUp), AgendaKey>> {
+        self.store.list_agenda(query).await
     }
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {

@@ -2,6 +2,9 @@
 
 mod again;
 mod faults;
-mod recording;
+mod firing;
+pub mod follow_ups;
+pub mod recording;
+mod refused;
 mod splits;
 mod trees;

@@ -7,7 +7,7 @@ use std::{
 
 use jobtracker_engine::{Begun, CommitSession, Engine, Error, Result};
 use jobtracker_model::{
-    Change, Definition, JobId, NewChange, State, Timestamp,
+    Action, Change, Definition, JobId, NewChange, NewCheck, State, Timestamp,
     commit::{CommitId, CommitOutcome, Item, Record},
 };
 
@@ -18,6 +18,7 @@ pub struct Recording {
     new: BTreeMap<JobId, (Option<JobId>, u64, Timestamp)>,
     children: BTreeMap<JobId, Vec<JobId>>,
     changes: BTreeMap<JobId, Vec<(u64, Change)>>,
+    follow_ups: BTreeMap<JobId, (Vec<Action>, Vec<NewCheck>)>,
     /// Trees by root, with the jobs of each that are spoken of.
     trees: BTreeMap<JobId, BTreeSet<JobId>>,
 }
@@ -36,11 +37,25 @@ impl Recording {
         self.trees.entry(root).or_default().insert(id);
     }
 
+    /// Gives a new job actions and checks.
+    pub fn follow(&mut self, id: JobId, actions: Vec<Action>, checks: Vec<NewCheck>) {
+        self.follow_ups.insert(id, (actions, checks));
+    }
+
     pub fn update(&mut self, id: JobId, root: JobId, state: State, time: Timestamp) {
         self.order += 1;
         let change = Change::recorded(NewChange::new(state), time);
         self.changes.entry(id).or_default().push((self.order, change));
         self.trees.entry(root).or_default().insert(id);
+    }
+
+    /// The same with a message.
+    pub fn say(&mut self, id: JobId, root: JobId, state: State, message: &str) {
+        self.update(id, root, state, Timestamp::MIN);
+        if let Some((_, change)) = self.changes.get_mut(&id).and_then(|changes| changes.last_mut())
+        {
+            change.message = Some(message.into());
+        }
     }
 
     /// The whole stream, without its header and end.
@@ -64,7 +79,10 @@ impl Recording {
             let count = |what: fn(&Record<'_>) -> bool| {
                 tree.iter().filter(|record| what(record)).count() as u64
             };
-            let new = count(|record| matches!(record, Record::Job { .. }));
+            let is_job = |record: &Record<'_>| {
+                matches!(record, Record::Job { .. } | Record::FollowedJob { .. })
+            };
+            let new = count(is_job);
             let changes = count(|record| matches!(record, Record::Change { .. }));
             records.push(Record::TreeEnd { jobs: new, changes, checksum: new + 7 * changes });
         }
@@ -74,7 +92,13 @@ impl Recording {
     fn job(&self, id: JobId, records: &mut Vec<Record<'static>>) {
         let (parent, order, time) = self.new[&id];
         let definition = Cow::Owned(named(id));
-        records.push(Record::Job { id, parent, order, time, definition });
+        records.push(match self.follow_ups.get(&id).cloned() {
+            None => Record::Job { id, parent, order, time, definition },
+            Some((actions, checks)) => {
+                let (actions, checks) = (Cow::Owned(actions), Cow::Owned(checks));
+                Record::FollowedJob { id, parent, order, time, definition, actions, checks }
+            }
+        });
         self.changes_of(id, records);
         for child in self.children.get(&id).into_iter().flatten() {
             self.job(*child, records);

@@ -15,10 +15,11 @@ use crate::{
     },
 };
 
-type DetailRow = (Option<i64>, Option<Vec<u8>>);
+/// Version and body.
+pub type DetailRow = (Option<i64>, Option<Vec<u8>>);
 /// Key, version and size, and when the text was written if there is one.
 type SizeRow = (String, Option<i64>, Option<i32>, Option<i64>);
-type NamedRow = (String, Option<i64>, Option<Vec<u8>>);
+pub type NamedRow = (String, Option<i64>, Option<Vec<u8>>);
 
 type EarlyRow = (i64, Option<i64>, Option<Vec<u8>>);
 /// What names an append, with what it did.
@@ -148,7 +149,7 @@ impl Moment {
         Ok(Some(((sought.id, sought.key.clone()), row)))
     }
 
-    async fn detail(
+    pub async fn detail(
         &self,
         id: JobId,
         place: Place,

@@ -1,4 +1,4 @@
-//! Changes and lines of logs.
+//! Changes and lines of logs, and what else is kept like them.
 
 use std::{
     collections::BTreeMap,
@@ -17,21 +17,27 @@ use crate::{
 };
 
 /// Parts that are read at once at most; a walk begins with one and doubles.
-const WIDTH: usize = 16;
+pub(super) const WIDTH: usize = 16;
 
 /// One kind of history of one job.
 #[derive(Clone, Copy)]
-struct History {
-    id: JobId,
-    stage: i64,
-    kind: i8,
+pub(super) struct History {
+    pub id: JobId,
+    pub stage: i64,
+    pub kind: i8,
 }
 
-type EntryRow = (i32, Option<i64>, Option<Vec<u8>>);
+/// Number, version and body.
+pub(super) type EntryRow = (i32, Option<i64>, Option<Vec<u8>>);
 
 impl Moment {
     /// Entries of some parts, in order.
-    async fn entries(&self, history: History, from: u32, parts: Vec<i32>) -> Result<Vec<EntryRow>> {
+    pub(super) async fn entries(
+        &self,
+        history: History,
+        from: u32,
+        parts: Vec<i32>,
+    ) -> Result<Vec<EntryRow>> {
         let (cluster, History { id, stage, kind }) = (self.cluster(), history);
         let (bucket, id) = (keys::bucket(id), keys::number(id));
         let mut reads: Several<'_, Vec<EntryRow>> = Vec::new();

@@ -3,10 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
+mod followed;
+
 use std::borrow::Cow;
 
+use followed::{checks, followed, target};
 use jobtracker_model::{
-    Change, Definition, JobId, NewChange, State, Timestamp,
+    Action, Change, Definition, JobId, NewChange, State, Timestamp,
     commit::{Item, Reader, Record, StreamError, Writer},
     limits,
 };
@@ -37,7 +40,7 @@ fn change(order: u64, state: State) -> Record<'static> {
     Record::Change { order, change: Cow::Owned(Change::recorded(change, time(7))) }
 }
 
-/// Two trees with one record of every kind.
+/// Three trees with one record of every kind.
 fn records() -> Vec<Record<'static>> {
     vec![
         Record::Tree { root: id(1) },
@@ -51,6 +54,9 @@ fn records() -> Vec<Record<'static>> {
         Record::LogLine { time: time(8), text: "ä".into() },
         Record::Tree { root: id(300) },
         job(300, None, "root"),
+        Record::Tree { root: id(400) },
+        followed(400, vec![Action::on_finish(target())], checks()),
+        change(401, State::Running),
     ]
 }
 
@@ -134,7 +140,7 @@ fn the_example_is_a_stream() {
     let change = Change::recorded(NewChange::new(State::Faulted), time(7));
     let change = Record::Change { order: 2, change: Cow::Owned(change) };
     let (bytes, begins) = written(&[Record::Tree { root: id(300) }, job, change]);
-    let text = include_str!("../src/commit/mod.rs");
+    let text = include_str!("../../src/commit/mod.rs");
     let lines = text.lines().skip_while(|line| !line.contains("4a4f")).take(5);
     let hex: String = lines
         .flat_map(|line| line.trim_start_matches("//! ").split("  ").next())

@@ -1,0 +1,166 @@
+use std::{sync::Arc, time::Duration};
+
+use jobtracker_model::{CheckKind, JobId, NewCheck, StateSet, Timestamp, Trigger, Ways, limits};
+use jobtracker_store::{CheckProgress, CheckRow, FollowUp, FollowUpKey};
+
+use super::{Cause, begin, tell};
+use crate::{Error, Result, workspace::Workspace};
+
+/// The same check again is the one that is there.
+pub(super) fn add(
+    space: &mut Workspace,
+    id: JobId,
+    check: &Arc<NewCheck>,
+    now: Timestamp,
+) -> Result<(FollowUpKey, bool)> {
+    let count = space.watch(id).map_or(0, |watch| watch.checks);
+    let there = (0..count).map(FollowUpKey::Check).find(|key| {
+        let row = space.follow_up(id, *key);
+        matches!(row, Some(FollowUp::Check(row)) if row.check == *check && stands(row))
+    });
+    if let Some(key) = there {
+        return Ok((key, false));
+    }
+    if count as usize >= limits::CHECKS_EVER {
+        return Err(Error::TooManyChecks(id));
+    }
+    Ok((push(space, id, check, now), true))
+}
+
+/// Whether asking for a check again is answered by this one: not by one that was cancelled, nor by
+/// one that has heard the end of the silence.
+fn stands(row: &CheckRow) -> bool {
+    match row.progress {
+        CheckProgress::Waiting(_) => true,
+        CheckProgress::Done { .. } => !matches!(row.check.kind, CheckKind::Silence { .. }),
+        CheckProgress::Cancelled(_) => false,
+    }
+}
+
+pub(super) fn push(
+    space: &mut Workspace,
+    id: JobId,
+    check: &Arc<NewCheck>,
+    now: Timestamp,
+) -> FollowUpKey {
+    let mut watch = begin(space, id);
+    let key = FollowUpKey::Check(watch.checks);
+    watch.checks += 1;
+    if matches!(check.kind, CheckKind::Silence { .. }) {
+        watch.silences += 1;
+        watch.active = watch.active.or(Some(now));
+    }
+    let row = CheckRow::new(Arc::clone(check), now);
+    space.set_follow_up(id, FollowUpKey::Watch, FollowUp::Watch(watch));
+    space.set_follow_up(id, key, FollowUp::Check(row));
+    key
+}
+
+fn find(space: &Workspace, id: JobId, number: u32) -> Result<CheckRow> {
+    match space.follow_up(id, FollowUpKey::Check(number)) {
+        Some(FollowUp::Check(row)) => Ok(row.clone()),
+        _ => Err(Error::CheckNotFound { id, number }),
+    }
+}
+
+pub(super) fn cancel(
+    space: &mut Workspace,
+    id: JobId,
+    number: u32,
+    now: Timestamp,
+) -> Result<(FollowUpKey, bool)> {
+    let row = find(space, id, number)?;
+    let key = FollowUpKey::Check(number);
+    match row.progress {
+        CheckProgress::Waiting(_) => {
+            end(space, id, key, CheckRow { progress: CheckProgress::Cancelled(now), ..row });
+            Ok((key, true))
+        }
+        CheckProgress::Cancelled(_) => Ok((key, false)),
+        CheckProgress::Done { .. } => Err(Error::CheckIsOver { id, number }),
+    }
+}
+
+/// Makes a check that was due at that time, unless that has been done. Of an expression the caller
+/// says whether it holds.
+pub(super) fn make(
+    space: &mut Workspace,
+    id: JobId,
+    number: u32,
+    (due, holds): (Timestamp, Option<bool>),
+    now: Timestamp,
+) -> Result<(FollowUpKey, bool)> {
+    let row = find(space, id, number)?;
+    let key = FollowUpKey::Check(number);
+    if row.progress != CheckProgress::Waiting(due) {
+        return Ok((key, false));
+    }
+    let state = space.status(id).map(|status| status.state).ok_or(Error::JobNotFound(id))?;
+    let passed = match &row.check.kind {
+        CheckKind::State { states, .. } => states.contains(state),
+        CheckKind::Subtree { .. } => holds.unwrap_or(false),
+        CheckKind::Silence { quiet_ms } if !StateSet::FINISHED.contains(state) => {
+            listen(space, id, number, *quiet_ms, now)?;
+            return Ok((key, true));
+        }
+        // The job is finished: nobody waits for it any more.
+        CheckKind::Silence { .. } => true,
+    };
+    let told = tell_of(space, id, number, &row, (passed, None), now);
+    let progress = CheckProgress::Done { time: now, passed, state };
+    end(space, id, key, CheckRow { progress, told: row.told + told, ..row });
+    Ok((key, true))
+}
+
+/// Tells of silence if there was any, and sets the time for the next look.
+fn listen(
+    space: &mut Workspace,
+    id: JobId,
+    number: u32,
+    quiet_ms: u64,
+    now: Timestamp,
+) -> Result<()> {
+    let row = find(space, id, number)?;
+    // What others have heard before this one was asked for is not its silence.
+    let active = space.watch(id).and_then(|watch| watch.active);
+    let active = active.map_or(row.created, |active| active.max(row.created));
+    let quiet = Duration::from_millis(quiet_ms);
+    let (due, told) = match active.after(quiet) {
+        due if due > now => (due, 0),
+        _ => (now.after(quiet), tell_of(space, id, number, &row, (false, Some(active)), now)),
+    };
+    let row = CheckRow { progress: CheckProgress::Waiting(due), told: row.told + told, ..row };
+    space.set_follow_up(id, FollowUpKey::Check(number), FollowUp::Check(row));
+    Ok(())
+}
+
+/// Adds the deliveries of a check; 1 if somebody is told.
+fn tell_of(
+    space: &mut Workspace,
+    id: JobId,
+    number: u32,
+    row: &CheckRow,
+    (passed, quiet_since): (bool, Option<Timestamp>),
+    now: Timestamp,
+) -> u32 {
+    let (target, trigger) = match passed {
+        true => (&row.check.success, Trigger::CheckPassed(number)),
+        false => (&row.check.failure, Trigger::CheckFailed(number)),
+    };
+    let Some(target) = target else { return 0 };
+    let told = Ways::from(target).each().map(|way| (trigger, way));
+    let cause = Cause { source: id, time: now, message: None, quiet_since };
+    u32::from(tell(space, id, told.collect(), &cause) > 0)
+}
+
+fn end(space: &mut Workspace, id: JobId, key: FollowUpKey, row: CheckRow) {
+    if matches!(row.check.kind, CheckKind::Silence { .. })
+        && let Some(watch) = space.watch(id)
+    {
+        let mut watch = watch.clone();
+        watch.silences = watch.silences.saturating_sub(1);
+        watch.active = watch.active.filter(|_| watch.silences > 0);
+        space.set_follow_up(id, FollowUpKey::Watch, FollowUp::Watch(watch));
+    }
+    space.set_follow_up(id, key, FollowUp::Check(row));
+}

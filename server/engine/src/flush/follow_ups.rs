@@ -1,0 +1,182 @@
+//! Actions and checks of the new jobs of a commit.
+//!
+//! What is known of them from the beginning are rows like others, which may be put aside with their
+//! jobs. What has a place in a list by time may not: nobody may find it before its job is visible.
+//! So it waits here, and becomes rows of the commit that makes the tree visible.
+
+use std::sync::Arc;
+
+use jobtracker_model::{
+    Action, CheckKind, Children, Definition, Event, Fingerprint, JobId, NewCheck, State, Subtree,
+    Timestamp, Trigger, Way,
+    commit::{TREE_UPCOMING, TREE_UPCOMING_BYTES},
+    rollup::Status,
+};
+use jobtracker_store::{CheckRow, DeliveryRow, FollowUp, FollowUpKey, Row, Watch, Watched};
+
+use crate::{Error, Result};
+
+/// About what a row takes that waits here, besides its texts.
+const UPCOMING: usize = size_of::<NewCheck>() + 50;
+
+/// What the creator of a job says of it.
+pub(super) struct Said {
+    pub definition: Definition,
+    pub actions: Vec<Action>,
+    pub checks: Vec<NewCheck>,
+}
+
+impl Said {
+    /// A job that nobody follows.
+    pub fn of(definition: Definition) -> Self {
+        Self { definition, actions: Vec::new(), checks: Vec::new() }
+    }
+
+    /// Whether every field is inside its limits.
+    pub fn check(&self) -> Result<()> {
+        self.definition.check()?;
+        Action::check_all(&self.actions)?;
+        NewCheck::check_all(&self.checks)?;
+        Ok(())
+    }
+
+    pub fn fingerprint(&self, parent: Option<JobId>) -> Fingerprint {
+        self.definition.fingerprint_with(parent, &self.actions, &self.checks)
+    }
+
+    /// What has to be known of the follow-ups when the job changes; none: there are no follow-ups.
+    /// The deliveries will be counted when the job is complete.
+    pub fn watch(&self, received: Timestamp) -> Option<Watch> {
+        if self.actions.is_empty() && self.checks.is_empty() {
+            return None;
+        }
+        let silent = |check: &&NewCheck| matches!(check.kind, CheckKind::Silence { .. });
+        let silences = self.checks.iter().filter(silent).count() as u32;
+        Some(Watch {
+            actions: self.actions.iter().map(Watched::from).collect(),
+            checks: self.checks.len() as u32,
+            silences,
+            deliveries: 0,
+            active: (silences > 0).then_some(received),
+        })
+    }
+}
+
+/// A follow-up of a new job.
+pub(super) fn row(id: JobId, key: FollowUpKey, row: FollowUp) -> Row {
+    Row::FollowUp { id, key, before: None, row }
+}
+
+/// What is due when a tree becomes visible, or later.
+#[derive(Debug, Default)]
+pub(crate) struct Upcoming {
+    checks: Vec<(JobId, u32, Arc<NewCheck>)>,
+    told: Vec<Told>,
+    rows: usize,
+    texts: usize,
+}
+
+/// What is told of a job: it becomes at once what it is in the end.
+#[derive(Debug)]
+struct Told {
+    id: JobId,
+    state: State,
+    /// What its last change had to say. Changes below it are not kept till here.
+    message: Option<String>,
+    children: Children,
+    subtree: Subtree,
+    deliveries: Vec<(Trigger, Way)>,
+}
+
+impl Upcoming {
+    /// Takes the checks of a job.
+    pub fn look(&mut self, id: JobId, checks: Vec<NewCheck>) -> Result<()> {
+        self.rows += checks.len();
+        self.texts += checks.iter().map(NewCheck::bytes).sum::<usize>();
+        self.check()?;
+        let checks = (0..).zip(checks).map(|(number, check)| (id, number, Arc::new(check)));
+        self.checks.extend(checks);
+        Ok(())
+    }
+
+    /// Fires the actions that name the state in which a job becomes visible; says how many
+    /// deliveries that makes. What the job went through on the way nobody ever sees, and being
+    /// created is no change of state.
+    pub fn tell(
+        &mut self,
+        id: JobId,
+        status: &Status,
+        actions: &[Watched],
+        message: Option<String>,
+    ) -> Result<u32> {
+        let state = status.state;
+        if state == State::WaitingToRun {
+            return Ok(0);
+        }
+        let named = (0..).zip(actions).filter(|(_, action)| action.states.contains(state));
+        let deliveries: Vec<_> = named
+            .flat_map(|(number, action)| {
+                action.ways.each().map(move |way| (Trigger::Action(number), way))
+            })
+            .collect();
+        if deliveries.is_empty() {
+            return Ok(0);
+        }
+        let count = deliveries.len();
+        self.rows += count;
+        self.texts += message.as_ref().map_or(0, String::len);
+        self.check()?;
+        let Status { children, subtree, .. } = *status;
+        self.told.push(Told { id, state, message, children, subtree, deliveries });
+        Ok(count as u32)
+    }
+
+    /// About how much memory it takes.
+    pub fn bytes(&self) -> usize {
+        self.rows * UPCOMING + self.texts
+    }
+
+    /// The rows, when the tree of this root becomes visible at this moment.
+    pub fn rows(&self, root: JobId, now: Timestamp) -> impl Iterator<Item = Row> {
+        let checks = self.checks.iter().map(move |(id, number, check)| {
+            row(
+                *id,
+                FollowUpKey::Check(*number),
+                FollowUp::Check(CheckRow::new(Arc::clone(check), now)),
+            )
+        });
+        checks.chain(self.told.iter().flat_map(move |told| told.rows(root, now)))
+    }
+
+    fn check(&self) -> Result<()> {
+        let (rows, bytes) = (TREE_UPCOMING, TREE_UPCOMING_BYTES);
+        if self.rows > rows || self.texts > bytes {
+            return Err(Error::CommitTooLarge(format!(
+                "the new jobs of one tree may have {rows} checks and deliveries in a commit, and \
+                 {bytes} bytes of texts in these checks"
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl Told {
+    fn rows(&self, root: JobId, now: Timestamp) -> impl Iterator<Item = Row> {
+        let Self { id, state, ref message, children, subtree, ref deliveries } = *self;
+        (0..).zip(deliveries).map(move |(number, (trigger, way))| {
+            let (message, quiet_since) = (message.clone(), None);
+            let event = Event {
+                time: now,
+                state,
+                message,
+                root,
+                source: id,
+                children,
+                subtree,
+                quiet_since,
+            };
+            let delivery = DeliveryRow::new(*trigger, *way, event);
+            row(id, FollowUpKey::Delivery(number), FollowUp::Delivery(delivery))
+        })
+    }
+}

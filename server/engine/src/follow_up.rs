@@ -1,0 +1,160 @@
+//! What can be done to the follow-ups of a job.
+
+use std::sync::Arc;
+
+use jobtracker_model::{Action, Attempt, DeliveryId, JobId, NewCheck, Progress, Timestamp, limits};
+use jobtracker_store::FollowUpKey;
+
+use crate::{
+    Engine, Result,
+    operation::{Operation, Outcome},
+};
+
+/// What is done to the follow-ups of one job.
+#[derive(Debug)]
+pub(crate) enum FollowUpChange {
+    AddAction(Arc<Action>),
+    AddCheck(Arc<NewCheck>),
+    CancelCheck(u32),
+    /// Make a check that was due; of an expression, the caller says whether it holds.
+    MakeCheck {
+        number: u32,
+        due: Timestamp,
+        holds: Option<bool>,
+    },
+    /// Note a try to deliver.
+    Settle {
+        number: u32,
+        tried: Tried,
+        attempt: Attempt,
+        progress: Progress,
+    },
+    Replay(u32),
+    CancelDelivery(u32),
+}
+
+/// A delivery as it was when it was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tried {
+    /// When it was due.
+    pub due: Timestamp,
+    /// Tries before this one.
+    pub attempts: u32,
+}
+
+impl FollowUpChange {
+    /// What has to be known besides what is watched.
+    pub fn wanted(&self) -> Vec<FollowUpKey> {
+        match self {
+            Self::AddAction(_) => (0..limits::ACTIONS as u32).map(FollowUpKey::Action).collect(),
+            Self::AddCheck(_) => (0..limits::CHECKS_EVER as u32).map(FollowUpKey::Check).collect(),
+            Self::CancelCheck(number) | Self::MakeCheck { number, .. } => {
+                vec![FollowUpKey::Check(*number)]
+            }
+            Self::Settle { number, .. } | Self::Replay(number) | Self::CancelDelivery(number) => {
+                vec![FollowUpKey::Delivery(*number)]
+            }
+        }
+    }
+
+    /// About how much memory its texts take.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::AddAction(action) => action.bytes(),
+            Self::AddCheck(check) => check.bytes(),
+            Self::Settle { attempt, .. } => attempt.response.len(),
+            _ => 0,
+        }
+    }
+}
+
+impl Engine {
+    /// Adds an action to a job; answers with its number, and whether it is new. Safe to repeat: the
+    /// same action is there once.
+    ///
+    /// # Errors
+    /// An unknown job, a field past its limit, a job with 16 actions.
+    pub async fn add_action(&self, id: JobId, action: Action) -> Result<(u32, bool)> {
+        action.check("action")?;
+        self.follow_up(id, FollowUpChange::AddAction(Arc::new(action))).await
+    }
+
+    /// Adds a check to a job; answers with its number, and whether it is new. Safe to repeat: the
+    /// same check is there once.
+    ///
+    /// # Errors
+    /// An unknown job, a field past its limit, a job with 64 checks, those that are over included.
+    pub async fn add_check(&self, id: JobId, check: NewCheck) -> Result<(u32, bool)> {
+        check.check("check")?;
+        self.follow_up(id, FollowUpChange::AddCheck(Arc::new(check))).await
+    }
+
+    /// Cancels a check. Safe to repeat.
+    ///
+    /// # Errors
+    /// An unknown job or check, or one that has been made.
+    pub async fn cancel_check(&self, id: JobId, number: u32) -> Result<()> {
+        self.follow_up(id, FollowUpChange::CancelCheck(number)).await.map(|_| ())
+    }
+
+    /// Makes a check that was due at that time, unless that has been done; says whether this did
+    /// it. Of an expression the caller says whether it holds. Safe to repeat.
+    ///
+    /// # Errors
+    /// An unknown job or check.
+    pub async fn make_check(
+        &self,
+        id: JobId,
+        number: u32,
+        due: Timestamp,
+        holds: Option<bool>,
+    ) -> Result<bool> {
+        let change = FollowUpChange::MakeCheck { number, due, holds };
+        self.follow_up(id, change).await.map(|(_, done)| done)
+    }
+
+    /// Notes what came of a try to deliver. If another try was noted meanwhile, or somebody has
+    /// cancelled the delivery or asked for it again, it is noted only if it was received; says
+    /// whether it was noted. Safe to repeat.
+    ///
+    /// # Errors
+    /// An unknown job or delivery.
+    pub async fn settle_delivery(
+        &self,
+        delivery: DeliveryId,
+        tried: Tried,
+        attempt: Attempt,
+        progress: Progress,
+    ) -> Result<bool> {
+        let DeliveryId { job, number } = delivery;
+        let change = FollowUpChange::Settle { number, tried, attempt, progress };
+        self.follow_up(job, change).await.map(|(_, done)| done)
+    }
+
+    /// Has a delivery tried again at once, whatever became of it. To repeat it is to ask for
+    /// another try.
+    ///
+    /// # Errors
+    /// An unknown job or delivery.
+    pub async fn replay_delivery(&self, delivery: DeliveryId) -> Result<()> {
+        let change = FollowUpChange::Replay(delivery.number);
+        self.follow_up(delivery.job, change).await.map(|_| ())
+    }
+
+    /// Has a delivery not tried any more. A try that is under way goes on. Safe to repeat.
+    ///
+    /// # Errors
+    /// An unknown job or delivery, or one that was received.
+    pub async fn cancel_delivery(&self, delivery: DeliveryId) -> Result<()> {
+        let change = FollowUpChange::CancelDelivery(delivery.number);
+        self.follow_up(delivery.job, change).await.map(|_| ())
+    }
+
+    async fn follow_up(&self, id: JobId, change: FollowUpChange) -> Result<(u32, bool)> {
+        let operation = Operation::FollowUp { id, change: Box::new(change) };
+        match self.submit(operation).await? {
+            Outcome::FollowedUp { key, new } => Ok((key.parts().1, new)),
+            other => unreachable!("a follow-up cannot have this outcome: {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+use std::{path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::outbox::Rule;
+
+use super::{
+    ConfigError,
+    check::{bad, within},
+    scylla::one_or_many,
+};
+
+/// Most pauses between the tries of one delivery.
+const PAUSES: usize = 64;
+/// Longest pause between two tries in seconds: 7 days.
+const PAUSE_MAX: u64 = 7 * 24 * 3_600;
+/// Most rules of one list.
+const RULES: usize = 1_000;
+
+/// Section `callbacks`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallbacksConfig {
+    /// The pauses between tries.
+    #[serde(deserialize_with = "numbers")]
+    pub schedule_seconds: Vec<u64>,
+    /// By how much of itself a pause may be longer.
+    pub jitter_percent: u32,
+    /// How long one try may take.
+    pub timeout_ms: u64,
+    /// Longest pause that a receiver can ask for.
+    pub retry_after_max_seconds: u64,
+    /// Tries under way at once.
+    pub at_once: usize,
+    /// Tries under way at once to one host.
+    pub at_once_per_host: usize,
+    /// Where deliveries may go; empty: everywhere that is not denied.
+    #[serde(deserialize_with = "one_or_many")]
+    pub allow: Vec<String>,
+    /// Where they may not.
+    #[serde(deserialize_with = "one_or_many")]
+    pub deny: Vec<String>,
+    /// Certificates of further authorities that vouch for receivers; empty: none.
+    pub tls_ca_file: PathBuf,
+}
+
+impl CallbacksConfig {
+    /// How long one try may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+
+    /// Longest pause that a receiver can ask for.
+    #[must_use]
+    pub fn retry_after_max(&self) -> Duration {
+        Duration::from_secs(self.retry_after_max_seconds)
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        within("callbacks.schedule_seconds", self.schedule_seconds.len(), 0, PAUSES)?;
+        for seconds in &self.schedule_seconds {
+            within("callbacks.schedule_seconds", *seconds, 0, PAUSE_MAX)?;
+        }
+        within("callbacks.jitter_percent", self.jitter_percent, 0, 100)?;
+        within("callbacks.timeout_ms", self.timeout_ms, 100, 120_000)?;
+        within("callbacks.retry_after_max_seconds", self.retry_after_max_seconds, 1, PAUSE_MAX)?;
+        within("callbacks.at_once", self.at_once, 1, 10_000)?;
+        within("callbacks.at_once_per_host", self.at_once_per_host, 1, 1_000)?;
+        for (key, rules) in [("callbacks.allow", &self.allow), ("callbacks.deny", &self.deny)] {
+            within(key, rules.len(), 0, RULES)?;
+            for rule in rules {
+                rule.parse::<Rule>().map_err(|error| bad(key, error.to_string()))?;
+            }
+        }
+        let file = &self.tls_ca_file;
+        if !file.as_os_str().is_empty() && !file.is_file() {
+            let reason = format!("names {}, which is not a file", file.display());
+            return Err(bad("callbacks.tls_ca_file", reason));
+        }
+        Ok(())
+    }
+}
+
+/// The environment has no lists: there, numbers are separated by commas.
+fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Numbers {
+        Many(Vec<u64>),
+        One(u64),
+        Text(String),
+    }
+    let text = match Numbers::deserialize(deserializer)? {
+        Numbers::Many(numbers) => return Ok(numbers),
+        Numbers::One(number) => return Ok(vec![number]),
+        Numbers::Text(text) => text,
+    };
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let refused = |part: &str| de::Error::custom(format!("{part:?} is not a number of seconds"));
+    parts.map(|part| part.parse().map_err(|_| refused(part))).collect()
+}

@@ -1,0 +1,160 @@
+//! One try of one delivery.
+
+use std::{sync::Arc, time::Duration};
+
+use jobtracker_engine::{Engine, Tried};
+use jobtracker_model::{Attempt, Channel, DeliveryId, Progress, Timestamp, Trigger, Way};
+use jobtracker_store::{Agenda, DeliveryRow, FollowUp, FollowUpKey, Wanted};
+use tokio::{sync::watch, time::sleep};
+
+use super::{
+    lease::Lease,
+    notice::{Letter, letter, source_of},
+    rounds::Parts,
+};
+use crate::{
+    clock,
+    outbox::{Answer, InLine, Outcome},
+};
+
+/// The pause before it is tried again to note what came of a try, at first and at most; it doubles.
+const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Tries to deliver what was due at that time, when it is its turn, and notes what came of it.
+pub(super) async fn deliver(
+    parts: &Parts,
+    id: DeliveryId,
+    trigger: Trigger,
+    due: Timestamp,
+    (in_line, lease, mut stopping): (InLine, Arc<Lease>, watch::Receiver<bool>),
+) {
+    let turn = tokio::select! {
+        turn = in_line.turn() => turn,
+        _ = stopping.wait_for(|stopping| *stopping) => return,
+    };
+    if !lease.holds() {
+        // It was a long wait, and another server looks after this by now.
+        return;
+    }
+    let (row, letter) = match load(parts, id, trigger, due).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::warn!(delivery = %id, %error, "a delivery cannot be read now");
+            return;
+        }
+    };
+    let under_way = parts.metrics.enter();
+    parts.metrics.began("delivery", due, clock::now());
+    let outcome = match letter {
+        Some(letter) => send(parts, row.way, &letter).await,
+        None => refused("what it belongs to is not there"),
+    };
+    // The next one need not wait until this one is noted.
+    drop((turn, under_way));
+    let now = clock::now();
+    let made = row.attempts.saturating_sub(row.earlier) + 1;
+    let progress = progress(parts, made, &outcome, now);
+    parts.metrics.tried(row.way.channel, progress);
+    let tried = Tried { due, attempts: row.attempts };
+    note(&parts.engine, id, tried, (attempt(outcome, now), progress)).await;
+}
+
+/// The delivery as it is now and what is to be sent, unless it is not due at that time any more:
+/// what came of an earlier try may have been noted after the list was read.
+async fn load(
+    parts: &Parts,
+    id: DeliveryId,
+    trigger: Trigger,
+    due: Timestamp,
+) -> Result<Option<(DeliveryRow, Option<Letter>)>, jobtracker_store::Error> {
+    let key = (id.job, FollowUpKey::Delivery(id.number));
+    let mut wanted = Wanted::default();
+    wanted.definitions.insert(id.job);
+    wanted.follow_ups.extend([key, (id.job, source_of(trigger))]);
+    let loaded = parts.store.load(wanted).await?;
+    let is_due = |row: &&FollowUp| row.place() == Some((Agenda::Due, due));
+    Ok(match loaded.follow_ups.get(&key).filter(is_due) {
+        Some(FollowUp::Delivery(row)) => Some((row.clone(), letter(id, row, &loaded))),
+        _ => None,
+    })
+}
+
+/// Sends a letter in one way, once.
+pub(super) async fn send(parts: &Parts, way: Way, letter: &Letter) -> Outcome {
+    let Letter { notice, http, email } = letter;
+    let now = clock::now();
+    match (way.channel, http, email, &parts.mailer) {
+        (Channel::Http, Some(http), ..) => match notice.body(http.payload.as_ref()) {
+            Ok(body) => parts.poster.post(&notice.delivery, http, body, now).await,
+            Err(error) => refused(&format!("its payload cannot be sent: {error}")),
+        },
+        (Channel::Email, _, Some(email), Some(mailer)) => {
+            mailer.send(notice, email, way.recipient, now).await
+        }
+        // Another server, or this one tomorrow, may have one.
+        (Channel::Email, _, Some(_), None) => Outcome::failed("no SMTP server is configured"),
+        _ => refused("it has no receiver"),
+    }
+}
+
+fn refused(why: &str) -> Outcome {
+    Outcome::Refused(Answer { status: 0, text: why.to_owned() })
+}
+
+/// What is to become of a delivery after so many tries.
+fn progress(parts: &Parts, made: u32, outcome: &Outcome, now: Timestamp) -> Progress {
+    let asked = match outcome {
+        Outcome::Delivered(_) => return Progress::Delivered(now),
+        Outcome::Refused(_) => return Progress::Failed(now),
+        Outcome::TryLater { after, .. } => *after,
+        Outcome::Failed { .. } | Outcome::Forbidden { .. } => None,
+    };
+    match parts.schedule.next(made, rand::random()) {
+        Some(pause) => Progress::Waiting(now.after(pause.max(asked.unwrap_or_default()))),
+        None => Progress::Failed(now),
+    }
+}
+
+/// What came of a try, as it is shown.
+pub(super) fn attempt(outcome: Outcome, time: Timestamp) -> Attempt {
+    let of = |answer: Answer| {
+        let status = Some(answer.status).filter(|status| *status > 0);
+        Attempt { time, status, response: answer.text }
+    };
+    match outcome {
+        Outcome::Delivered(answer)
+        | Outcome::Refused(answer)
+        | Outcome::TryLater { answer, .. } => of(answer),
+        Outcome::Failed { answer: Some(answer), .. } => of(answer),
+        Outcome::Failed { answer: None, reason } | Outcome::Forbidden { why: reason } => {
+            Attempt { time, status: None, response: reason }
+        }
+    }
+}
+
+/// Notes what came of a try, however long that takes: a store that takes no writes must not become
+/// a stream of requests to the receiver.
+async fn note(
+    engine: &Engine,
+    id: DeliveryId,
+    tried: Tried,
+    (attempt, progress): (Attempt, Progress),
+) {
+    let mut pause = PAUSE;
+    loop {
+        match engine.settle_delivery(id, tried, attempt.clone(), progress).await {
+            Ok(_) => return,
+            Err(error) if !error.code().is_transient() => {
+                tracing::error!(delivery = %id, %error, "what came of a delivery is not noted");
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(delivery = %id, %error, "what came of a delivery waits to be noted");
+            }
+        }
+        sleep(pause).await;
+        pause = PAUSE_MAX.min(pause * 2);
+    }
+}

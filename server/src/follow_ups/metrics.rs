@@ -1,0 +1,114 @@
+use std::time::Duration;
+
+use jobtracker_model::{Channel, Progress, Timestamp};
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+
+/// Numbers about what is told and checked.
+#[derive(Debug, Clone)]
+pub(crate) struct FollowUpMetrics {
+    waiting: Family<PartLabels, Gauge>,
+    under_way: Gauge,
+    tries: Family<TryLabels, Counter>,
+    checks: Counter,
+    late: Family<LateLabels, Histogram, fn() -> Histogram>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TryLabels {
+    channel: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LateLabels {
+    what: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PartLabels {
+    part: u32,
+}
+
+/// Something that is being done, until it is dropped.
+pub(crate) struct UnderWay(Gauge);
+
+impl Default for FollowUpMetrics {
+    fn default() -> Self {
+        Self {
+            waiting: Family::default(),
+            under_way: Gauge::default(),
+            tries: Family::default(),
+            checks: Counter::default(),
+            late: Family::new_with_constructor(lateness),
+        }
+    }
+}
+
+impl FollowUpMetrics {
+    /// Adds the numbers to a registry.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("jobtracker_follow_ups");
+        let help = "Due and not done, by the part of the list that this server reads";
+        registry.register("waiting", help, self.waiting.clone());
+        let help = "Deliveries and checks that are being done";
+        registry.register("under_way", help, self.under_way.clone());
+        let help = "Tries to deliver by what came of them; those that wait will be tried again";
+        registry.register("tries", help, self.tries.clone());
+        registry.register("checks", "Checks that were made", self.checks.clone());
+        let help = "From the time at which something was due to when it began";
+        registry.register_with_unit("late", help, Unit::Seconds, self.late.clone());
+    }
+
+    pub fn enter(&self) -> UnderWay {
+        self.under_way.inc();
+        UnderWay(self.under_way.clone())
+    }
+
+    /// So much of a part is due and not done.
+    pub fn waiting(&self, part: u32, count: usize) {
+        self.waiting.get_or_create(&PartLabels { part }).set(count as i64);
+    }
+
+    pub fn tried(&self, channel: Channel, progress: Progress) {
+        let channel = match channel {
+            Channel::Http => "http",
+            Channel::Email => "email",
+        };
+        let outcome = match progress {
+            Progress::Delivered(_) => "delivered",
+            Progress::Failed(_) => "failed",
+            Progress::Waiting(_) | Progress::Cancelled(_) => "waits",
+        };
+        self.tries.get_or_create(&TryLabels { channel, outcome }).inc();
+    }
+
+    pub fn checked(&self) {
+        self.checks.inc();
+    }
+
+    pub fn began(&self, what: &'static str, due: Timestamp, now: Timestamp) {
+        let millis = u64::try_from(now.millis() - due.millis()).unwrap_or(0);
+        let late = Duration::from_millis(millis).as_secs_f64();
+        self.late.get_or_create(&LateLabels { what }).observe(late);
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// 1 ms to 9 hours.
+fn lateness() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 25))
+}

@@ -1,0 +1,56 @@
+//! Tries a target out.
+
+use futures_util::future::join_all;
+use jobtracker_model::{
+    Channel, Children, JobId, State, Subtree, Target, Tested, TestedChannel, Timestamp, Way, Ways,
+};
+
+use super::{
+    delivery::{attempt, send},
+    notice::Letter,
+    rounds::Parts,
+};
+use crate::{
+    clock,
+    outbox::{JobName, Notice, NoticeKind, Outcome},
+};
+
+/// Sends a test to a target, once and as soon as its host has a place, and says what came of it.
+/// Nothing is kept. Of several recipients it says what came of the first that did not get it.
+pub(crate) async fn test_send(parts: &Parts, target: Target, now: Timestamp) -> Tested {
+    let ways: Vec<_> = Ways::from(&target).each().collect();
+    let job = JobName { id: JobId::MIN, name: "test".into(), root: JobId::MIN };
+    let notice = Notice {
+        kind: NoticeKind::Test,
+        delivery: format!("test-{:016x}", rand::random::<u64>()),
+        job,
+        state: State::RanToCompletion,
+        time: now,
+        message: Some("This is a test.".into()),
+        children: Children::default(),
+        subtree: Subtree::default(),
+    };
+    let Target { http, email } = target;
+    let letter = Letter { notice, http, email };
+    let tested = join_all(ways.iter().map(|way| send_one(parts, *way, &letter))).await;
+    let mut outcomes: Vec<_> = ways.into_iter().zip(tested).collect();
+    // What failed comes first, of each channel.
+    outcomes.sort_by_key(|(_, tested)| tested.delivered);
+    let of = |channel| {
+        let first = outcomes.iter().find(|(way, _)| way.channel == channel);
+        first.map(|(_, tested)| tested.clone())
+    };
+    Tested { http: of(Channel::Http), email: of(Channel::Email) }
+}
+
+async fn send_one(parts: &Parts, way: Way, letter: &Letter) -> TestedChannel {
+    let outcome = match parts.lanes.line_up(way.lane) {
+        Some(in_line) => {
+            let _turn = in_line.turn().await;
+            send(parts, way, letter).await
+        }
+        None => Outcome::failed("too many deliveries wait for this host"),
+    };
+    let delivered = matches!(outcome, Outcome::Delivered(_));
+    TestedChannel { delivered, attempt: attempt(outcome, clock::now()) }
+}

@@ -1,0 +1,192 @@
+use actix_web::{HttpResponse, http::StatusCode};
+use jobtracker_model::{
+    Channel, Delivery, DeliveryId, DeliveryStatus, JobId, Page, Progress, ReplayFailed, Replayed,
+    Timestamp, limits,
+};
+use jobtracker_store::{
+    Agenda, AgendaQuery, DeliveryRow, FollowUp, FollowUpKey, FollowUpsQuery, PageLimit,
+};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    app::State,
+    changes::PageQuery,
+    cursor::{self, FailedPosition, List},
+    extract::{DeliveryPath, Id, Json, Query, limit, time},
+    problem::Result,
+    reply,
+};
+use crate::clock;
+
+/// Deliveries that one request replays.
+const REPLAYED_AT_ONCE: usize = 10_000;
+
+/// Which failed deliveries.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FailedQuery {
+    /// Failed at this time or later.
+    #[param(value_type = Option<Timestamp>)]
+    from: Option<String>,
+    /// Failed up to this time.
+    #[param(value_type = Option<Timestamp>)]
+    to: Option<String>,
+    /// Most items on the page.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 200)]
+    limit: Option<String>,
+    /// The `nextCursor` of the page before; absent for the first page. It goes with the same times.
+    cursor: Option<String>,
+}
+
+/// List the deliveries of a job
+///
+/// Oldest first, with what became of each.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/deliveries", operation_id = "listDeliveries",
+    tag = "follow-ups", params(("id" = JobId, Path, description = "The job."), PageQuery),
+    responses((status = 200, description = "A page.", body = Page<Delivery>)))]
+pub(super) async fn list(app: State, id: Id, query: Query<PageQuery>) -> Result<HttpResponse> {
+    let (id, PageQuery { limit: items, cursor }) = (id.0, query.0);
+    let from = cursor::decode(List::Deliveries, id.get(), cursor.as_deref())?.unwrap_or(0);
+    let (from, limit) = (FollowUpKey::Delivery(from), limit(items.as_deref())?);
+    let listed = app.store.list_follow_ups(FollowUpsQuery { id, from, limit }).await?;
+    let next =
+        |last: FollowUpKey| cursor::encode(List::Deliveries, id.get(), &last.next().parts().1);
+    let next_cursor = listed.next.map(next);
+    let items = listed.items.into_iter().filter_map(|(key, row)| shown(id, key, row)).collect();
+    reply::ok(&Page { items, next_cursor })
+}
+
+/// List failed deliveries
+///
+/// Of all jobs, by the time at which they were given up, oldest first.
+#[utoipa::path(get, path = "/api/v1/deliveries/failed", operation_id = "listFailedDeliveries",
+    tag = "follow-ups", params(FailedQuery),
+    responses((status = 200, description = "A page.", body = Page<Delivery>)))]
+pub(super) async fn list_failed(app: State, query: Query<FailedQuery>) -> Result<HttpResponse> {
+    let FailedQuery { from, to, limit: items, cursor } = query.0;
+    let range = ReplayFailed {
+        from: time("from", from.as_deref())?.unwrap_or(Timestamp::MIN),
+        to: time("to", to.as_deref())?.unwrap_or(Timestamp::MAX),
+    };
+    let subject = range.from.millis() as u64 ^ (range.to.millis() as u64).rotate_left(32);
+    let at = cursor::decode(List::FailedDeliveries, subject, cursor.as_deref())?;
+    let mut at = at.unwrap_or(FailedPosition { part: 0, after: None });
+    let limit = limit(items.as_deref())?;
+    loop {
+        let listed = app.store.list_agenda(failed(range, at, limit)).await?;
+        let next = match listed.next {
+            Some(after) => Some(FailedPosition { after: Some(after), ..at }),
+            None => Some(FailedPosition { part: at.part + 1, after: None })
+                .filter(|next| next.part < app.store.agenda_parts()),
+        };
+        let items: Vec<Delivery> = listed
+            .items
+            .into_iter()
+            .filter_map(|(place, row)| shown(place.id, place.key, row))
+            .collect();
+        match next {
+            // Parts without any are passed by.
+            Some(next) if items.is_empty() => at = next,
+            next => {
+                let encode = |next| cursor::encode(List::FailedDeliveries, subject, &next);
+                return reply::ok(&Page { items, next_cursor: next.map(encode) });
+            }
+        }
+    }
+}
+
+/// Replay a delivery
+///
+/// It is sent again at once under the same id, whatever became of it, with the whole schedule
+/// before it. Durable before the reply. To repeat the request is to ask for another try.
+#[utoipa::path(post, path = "/api/v1/deliveries/{delivery}/replay",
+    operation_id = "replayDelivery", tag = "follow-ups",
+    params(("delivery" = String, Path, description = "The delivery, such as 7-3.")),
+    responses((status = 204, description = "It will be sent.")))]
+pub(super) async fn replay(app: State, path: DeliveryPath) -> Result<HttpResponse> {
+    app.engine.replay_delivery(path.0).await?;
+    Ok(HttpResponse::new(StatusCode::NO_CONTENT))
+}
+
+/// Cancel a delivery
+///
+/// It is not tried any more; a try that is under way goes on. Durable before the reply. Safe to
+/// repeat.
+#[utoipa::path(post, path = "/api/v1/deliveries/{delivery}/cancel",
+    operation_id = "cancelDelivery", tag = "follow-ups",
+    params(("delivery" = String, Path, description = "The delivery, such as 7-3.")),
+    responses((status = 204, description = "It will not be sent.")))]
+pub(super) async fn cancel(app: State, path: DeliveryPath) -> Result<HttpResponse> {
+    app.engine.cancel_delivery(path.0).await?;
+    Ok(HttpResponse::new(StatusCode::NO_CONTENT))
+}
+
+/// Replay all deliveries that failed in a range of time
+///
+/// Up to 10,000 at once; the answer says whether there may be more. What fails again meanwhile is
+/// left alone. Safe to repeat: what has been replayed is not failed any more.
+#[utoipa::path(post, path = "/api/v1/deliveries/replay", operation_id = "replayFailed",
+    tag = "follow-ups", request_body = ReplayFailed,
+    responses((status = 200, description = "So many will be sent.", body = Replayed)))]
+pub(super) async fn replay_failed(app: State, body: Json<ReplayFailed>) -> Result<HttpResponse> {
+    // What fails from now on is not replayed again by the same request.
+    let range = ReplayFailed { to: body.0.to.min(clock::now()), ..body.0 };
+    let mut replayed = 0;
+    for part in 0..app.store.agenda_parts() {
+        let mut at = FailedPosition { part, after: None };
+        loop {
+            let limit = PageLimit::items(limits::PAGE.min(REPLAYED_AT_ONCE - replayed));
+            let listed = app.store.list_agenda(failed(range, at, limit)).await?;
+            let deliveries = listed.items.iter().filter_map(|(place, _)| match place.key {
+                FollowUpKey::Delivery(number) => Some(DeliveryId { job: place.id, number }),
+                _ => None,
+            });
+            let replays = deliveries.map(|delivery| app.engine.replay_delivery(delivery));
+            for done in futures_util::future::join_all(replays).await {
+                done?;
+                replayed += 1;
+            }
+            if replayed >= REPLAYED_AT_ONCE {
+                return reply::ok(&Replayed { replayed: replayed as u64, more: true });
+            }
+            let Some(after) = listed.next else { break };
+            at.after = Some(after);
+        }
+    }
+    reply::ok(&Replayed { replayed: replayed as u64, more: false })
+}
+
+fn failed(range: ReplayFailed, at: FailedPosition, limit: PageLimit) -> AgendaQuery {
+    let ReplayFailed { from, to } = range;
+    let FailedPosition { part, after } = at;
+    AgendaQuery { agenda: Agenda::Failed, part, from, until: to, after, limit }
+}
+
+fn shown(job: JobId, key: FollowUpKey, row: FollowUp) -> Option<Delivery> {
+    let (FollowUpKey::Delivery(number), FollowUp::Delivery(row)) = (key, row) else { return None };
+    let DeliveryRow { trigger, way, event, progress, attempts, last, .. } = row;
+    let (status, next_try, end_time) = match progress {
+        Progress::Waiting(time) => (DeliveryStatus::Waiting, Some(time), None),
+        Progress::Delivered(time) => (DeliveryStatus::Delivered, None, Some(time)),
+        Progress::Failed(time) => (DeliveryStatus::Failed, None, Some(time)),
+        Progress::Cancelled(time) => (DeliveryStatus::Cancelled, None, Some(time)),
+    };
+    let id = DeliveryId { job, number }.to_string();
+    let is_email = way.channel == Channel::Email;
+    let (recipient, last_attempt) = (is_email.then_some(way.recipient), last);
+    Some(Delivery {
+        id,
+        job,
+        trigger,
+        channel: way.channel,
+        recipient,
+        event,
+        status,
+        next_try,
+        end_time,
+        attempts,
+        last_attempt,
+    })
+}

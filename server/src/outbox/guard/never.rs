@@ -1,0 +1,79 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Networks to which nothing is ever sent, whatever is allowed, with what they are.
+const V4: &[(Ipv4Addr, u32, &str)] = &[
+    (Ipv4Addr::new(0, 0, 0, 0), 8, "is no address of a receiver"),
+    (Ipv4Addr::new(169, 254, 0, 0), 16, "is an address of a link, as those of metadata are"),
+    (Ipv4Addr::new(100, 100, 100, 200), 32, "serves a cloud's metadata"),
+    (Ipv4Addr::new(168, 63, 129, 16), 32, "serves a cloud's metadata"),
+    (Ipv4Addr::new(192, 0, 0, 192), 32, "serves a cloud's metadata"),
+    (Ipv4Addr::new(224, 0, 0, 0), 4, "is an address of a group"),
+    (Ipv4Addr::new(240, 0, 0, 0), 4, "is reserved, or for everybody"),
+];
+
+const V6: &[(Ipv6Addr, u32, &str)] = &[
+    (Ipv6Addr::UNSPECIFIED, 128, "is no address of a receiver"),
+    (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10, "is an address of a link"),
+    (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32, "serves a cloud's metadata"),
+    (Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254), 128, "serves a cloud's metadata"),
+    (Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42), 128, "serves a cloud's metadata"),
+    (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8, "is an address of a group"),
+];
+
+/// Names of metadata services. They would be caught by their addresses, too, but not behind a
+/// proxy.
+const NAMES: &[&str] = &[
+    "metadata",
+    "metadata.goog",
+    "metadata.google.internal",
+    "instance-data",
+    "instance-data.ec2.internal",
+];
+
+/// Why nothing is ever sent to this address, if so.
+pub(super) fn reason(ip: IpAddr) -> Option<&'static str> {
+    match ip {
+        IpAddr::V4(ip) => V4
+            .iter()
+            .find(|(net, length, _)| {
+                ip.to_bits() >> (32 - length) == net.to_bits() >> (32 - length)
+            })
+            .map(|(_, _, what)| *what),
+        IpAddr::V6(ip) => V6
+            .iter()
+            .find(|(net, length, _)| {
+                ip.to_bits() >> (128 - length) == net.to_bits() >> (128 - length)
+            })
+            .map(|(_, _, what)| *what),
+    }
+}
+
+/// Whether nothing is ever sent to a host with this name.
+pub(super) fn has_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// The IPv4 addresses that are written into one of IPv6, and that a packet to it may reach.
+pub(super) fn embedded(ip: IpAddr) -> impl Iterator<Item = Ipv4Addr> {
+    let IpAddr::V6(ip) = ip else { return [None, None].into_iter().flatten() };
+    let bits = ip.to_bits();
+    let parts = ip.segments();
+    let at = |shift: u32| Ipv4Addr::from_bits(((bits >> shift) & u128::from(u32::MAX)) as u32);
+    let last = at(0);
+    let found = match parts {
+        // ::a.b.c.d, ::ffff:a.b.c.d and ::ffff:0:a.b.c.d; but ::1 is no IPv4 address.
+        [0, 0, 0, 0, 0, 0, ..] if bits > 0xffff => [Some(last), None],
+        [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => [Some(last), None],
+        // NAT64, with the well-known prefix and the local ones.
+        [0x64, 0xff9b, ..] => [Some(last), None],
+        // 6to4.
+        [0x2002, ..] => [Some(at(80)), None],
+        // Teredo: its server, and its client with all bits turned round.
+        [0x2001, 0, ..] => [Some(at(64)), Some(Ipv4Addr::from_bits(!last.to_bits()))],
+        // ISATAP.
+        [_, _, _, _, 0 | 0x200, 0x5efe, ..] => [Some(last), None],
+        _ => [None, None],
+    };
+    found.into_iter().flatten()
+}

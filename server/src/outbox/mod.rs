@@ -1,0 +1,29 @@
+//! Sends one delivery to one receiver, and says what came of it. What is sent, when, and by whom
+//! is somebody else's part.
+//!
+//! Reading order: a [`Notice`] becomes the body of a request or an e-mail; [`Guard`] says where a
+//! request may go, [`Poster`] sends it and [`Mailer`] sends the e-mail; both answer with an
+//! [`Outcome`]. [`Schedule`] says when to try again, [`Lanes`] how many tries go to one host at
+//! once.
+
+mod error;
+mod guard;
+mod lanes;
+mod mail;
+mod notice;
+mod outcome;
+mod post;
+mod resolve;
+mod schedule;
+mod sign;
+mod trust;
+
+pub use error::OutboxError;
+pub use guard::{Forbidden, Guard, Rule};
+pub use lanes::{InLine, Lanes};
+pub use mail::Mailer;
+pub use notice::{Finding, Found, JobName, Notice, NoticeKind};
+pub use outcome::{Answer, Outcome};
+pub use post::Poster;
+pub use resolve::{Resolver, SystemResolver};
+pub use schedule::Schedule;

@@ -1,0 +1,281 @@
+use std::{error::Error, sync::Arc, time::Duration};
+
+use jobtracker_model::{HttpAction, Proxy, Secret, Timestamp};
+use quick_cache::sync::Cache;
+use reqwest::{
+    Client, Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+};
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use crate::CallbacksConfig;
+
+use super::{
+    Answer, Forbidden, Guard, OutboxError, Outcome, Resolver, SystemResolver, resolve::Checked,
+    sign::signed_headers, trust::client_config,
+};
+
+/// How much of an answer is read.
+const TEXT_BYTES: usize = 1024;
+/// Receivers to which connections are kept.
+const CLIENTS: usize = 256;
+/// How long an idle connection is kept. A name that has come to mean another address is followed
+/// after that at the latest.
+const IDLE_FOR: Duration = Duration::from_secs(10);
+/// Secrets shorter than this are words that occur anyway.
+const HIDDEN_FROM: usize = 4;
+/// How much is told of what went wrong.
+const REASON_CHARS: usize = 300;
+
+/// Sends requests to receivers.
+///
+/// There is one client for each receiver (or proxy), since what it may connect to depends on name
+/// and port: its addresses are found and checked in one, when a connection is opened. So a try
+/// reaches an address that was checked, or none.
+pub struct Poster {
+    clients: Cache<Route, Client>,
+    guard: Arc<Guard>,
+    resolver: Arc<dyn Resolver>,
+    tls: rustls::ClientConfig,
+    timeout: Duration,
+    longest_pause: Duration,
+    /// Idle connections that are kept to each receiver: as many as are used at once.
+    idle: usize,
+}
+
+/// What a client connects to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Route {
+    host: String,
+    port: u16,
+    proxy: Option<Proxy>,
+}
+
+impl Poster {
+    /// Sends as configured; `guard` says where to.
+    ///
+    /// # Errors
+    /// The file with authorities cannot be used.
+    pub fn new(config: &CallbacksConfig, guard: Guard) -> Result<Self, OutboxError> {
+        Self::with_resolver(config, guard, Arc::new(SystemResolver))
+    }
+
+    /// The same, and names mean what `resolver` says.
+    ///
+    /// # Errors
+    /// The file with authorities cannot be used.
+    pub fn with_resolver(
+        config: &CallbacksConfig,
+        guard: Guard,
+        resolver: Arc<dyn Resolver>,
+    ) -> Result<Self, OutboxError> {
+        Ok(Self {
+            clients: Cache::new(CLIENTS),
+            guard: Arc::new(guard),
+            resolver,
+            tls: client_config(&config.tls_ca_file)?,
+            timeout: config.timeout(),
+            longest_pause: config.retry_after_max(),
+            idle: config.at_once_per_host,
+        })
+    }
+
+    /// Sends a body once. `id` is the delivery's, `now` the time of this try.
+    ///
+    /// It ends within the configured time. If the future is dropped, the receiver may or may not
+    /// have the request.
+    pub async fn post(
+        &self,
+        id: &str,
+        action: &HttpAction,
+        body: Vec<u8>,
+        now: Timestamp,
+    ) -> Outcome {
+        let deadline = Instant::now() + self.timeout;
+        let (url, client) = match self.prepare(action) {
+            Ok(prepared) => prepared,
+            Err(outcome) => return outcome,
+        };
+        let headers = match headers(id, action, &body, now) {
+            Ok(headers) => headers,
+            Err(reason) => return Outcome::failed(reason),
+        };
+        let sent = client.post(url).headers(headers).body(body).send();
+        match timeout_at(deadline, sent).await {
+            Err(_) => Outcome::failed(format!("no answer within {} ms", self.timeout.as_millis())),
+            Ok(Err(error)) => failure(&error),
+            Ok(Ok(response)) => self.judge(response, action, deadline, now).await,
+        }
+    }
+
+    fn prepare(&self, action: &HttpAction) -> Result<(Url, Client), Outcome> {
+        let unusable = |_| Outcome::failed("the address cannot be used");
+        let url = Url::parse(&action.url).map_err(unusable)?;
+        let gate = match &action.proxy {
+            None => {
+                self.guard.check_url(&url)?;
+                url.clone()
+            }
+            Some(proxy) => {
+                self.guard.check_behind_proxy(&url)?;
+                let gate = Url::parse(&proxy.url).map_err(unusable)?;
+                self.guard.check_url(&gate)?;
+                gate
+            }
+        };
+        let host = gate.host_str().unwrap_or_default().to_owned();
+        let port = gate.port_or_known_default().unwrap_or_default();
+        let route = Route { host, port, proxy: action.proxy.clone() };
+        let client = self.clients.get_or_insert_with(&route, || self.client(&route));
+        let client = client.map_err(|error| failure(&error))?;
+        Ok((url, client))
+    }
+
+    fn client(&self, route: &Route) -> reqwest::Result<Client> {
+        let Route { host, port, proxy } = route.clone();
+        let (guard, resolver) = (Arc::clone(&self.guard), Arc::clone(&self.resolver));
+        let builder = Client::builder()
+            .tls_backend_preconfigured(self.tls.clone())
+            .dns_resolver(Arc::new(Checked { guard, resolver, host, port }))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            // The environment has no say in where deliveries go.
+            .no_proxy()
+            // Nothing is unpacked: what is read of an answer is what came.
+            .no_gzip()
+            .no_zstd()
+            .referer(false)
+            .user_agent(concat!("jobtracker/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(self.timeout)
+            .pool_max_idle_per_host(self.idle)
+            .pool_idle_timeout(IDLE_FOR);
+        let Some(Proxy { url, username, password }) = proxy else { return builder.build() };
+        let mut through = reqwest::Proxy::all(url)?;
+        if let Some(username) = username {
+            let password = password.unwrap_or_default();
+            through = through.basic_auth(&username, password.expose());
+        }
+        builder.proxy(through).build()
+    }
+
+    async fn judge(
+        &self,
+        response: Response,
+        action: &HttpAction,
+        deadline: Instant,
+        now: Timestamp,
+    ) -> Outcome {
+        let status = response.status();
+        let after = self.pause(response.headers(), now);
+        let text = hide_secrets(text(response, deadline).await, action);
+        let answer = Answer { status: status.as_u16(), text };
+        let because = |reason: &str| {
+            let reason = format!("the receiver answered {}{reason}", answer.status);
+            Outcome::Failed { answer: Some(answer.clone()), reason }
+        };
+        match status {
+            status if status.is_success() => Outcome::Delivered(answer),
+            StatusCode::GONE => Outcome::Refused(answer),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                Outcome::TryLater { answer, after }
+            }
+            status if status.is_redirection() => because("; redirects are not followed"),
+            _ => because(""),
+        }
+    }
+
+    /// The pause that a receiver asks for, in seconds or until a date.
+    fn pause(&self, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+        let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        let pause = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            // More seconds than fit are as good as very many.
+            Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+        } else {
+            let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+            let millis = date.as_millisecond().saturating_sub(now.millis());
+            Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+        };
+        Some(pause.min(self.longest_pause))
+    }
+}
+
+/// What the job's creator asked for, and over it what the service says itself.
+fn headers(
+    id: &str,
+    action: &HttpAction,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &action.headers {
+        let pair = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
+        let (header, mut value) = pair.ok_or_else(|| format!("header {name} cannot be sent"))?;
+        value.set_sensitive(true);
+        headers.insert(header, value);
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let signed = signed_headers(id, now, action.secret.as_ref(), body);
+    headers.extend(signed.map_err(|error| error.to_string())?);
+    Ok(headers)
+}
+
+/// How an answer begins. Its status is known already, so whatever goes wrong here changes nothing.
+async fn text(mut response: Response, deadline: Instant) -> String {
+    let mut bytes = Vec::new();
+    while let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await {
+        let room = TEXT_BYTES - bytes.len();
+        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if bytes.len() == TEXT_BYTES {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Takes out of an answer what was sent in confidence: there are receivers that answer with the
+/// headers that they got.
+fn hide_secrets(mut text: String, action: &HttpAction) -> String {
+    let secret = action.secret.as_ref().map(Secret::expose);
+    let password = action.proxy.as_ref().and_then(|proxy| proxy.password.as_ref());
+    let password = password.map(Secret::expose);
+    let values = action.headers.values().map(String::as_str);
+    // Of "Bearer x", the x alone is a secret as well.
+    let words = values.clone().filter_map(|value| Some(value.rsplit_once(' ')?.1));
+    for hidden in values.chain(words).chain(secret).chain(password) {
+        if hidden.len() >= HIDDEN_FROM {
+            text = text.replace(hidden, "***");
+        }
+    }
+    text
+}
+
+/// What a client could not do. Addresses are left out: they may have in them what only the
+/// receiver should see.
+fn failure(error: &reqwest::Error) -> Outcome {
+    let mut reason = String::new();
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = cause {
+        if let Some(Forbidden { why }) = error.downcast_ref() {
+            return Outcome::Forbidden { why: why.clone() };
+        }
+        if !reason.is_empty() {
+            reason.push_str(": ");
+        }
+        reason.push_str(&error.to_string());
+        cause = error.source();
+    }
+    if reason.is_empty() {
+        reason.push_str("the request could not be sent");
+    }
+    Outcome::failed(reason.chars().take(REASON_CHARS).collect::<String>())
+}
+
+impl From<Forbidden> for Outcome {
+    fn from(Forbidden { why }: Forbidden) -> Self {
+        Self::Forbidden { why }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+use std::{error::Error, io, net::SocketAddr, sync::Arc};
+
+use async_trait::async_trait;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use super::{Forbidden, Guard};
+
+/// Finds the addresses of a host.
+#[async_trait]
+pub trait Resolver: Send + Sync {
+    /// The addresses of `host` with this port.
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
+}
+
+/// Asks the system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemResolver;
+
+#[async_trait]
+impl Resolver for SystemResolver {
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host((host, port)).await?.collect())
+    }
+}
+
+/// Finds and checks the addresses of the one host that a client talks to. The client connects to
+/// what comes out of here and to nothing else, so there is no moment between the check and the
+/// connection in which a name could come to mean something else.
+pub(super) struct Checked {
+    pub guard: Arc<Guard>,
+    pub resolver: Arc<dyn Resolver>,
+    pub host: String,
+    pub port: u16,
+}
+
+impl Resolve for Checked {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (guard, resolver) = (Arc::clone(&self.guard), Arc::clone(&self.resolver));
+        let (host, port) = (self.host.clone(), self.port);
+        Box::pin(async move {
+            // The port belongs to the host: for any other one the check would not hold.
+            if !name.as_str().eq_ignore_ascii_case(&host) {
+                let why = format!("{} is not the host that was checked", name.as_str());
+                return Err(Forbidden { why }.into());
+            }
+            let addresses = resolver.resolve(&host, port).await?;
+            let allowed = guard.keep_allowed(&host, addresses)?;
+            let allowed: Addrs = Box::new(allowed.into_iter());
+            Ok::<_, Box<dyn Error + Send + Sync>>(allowed)
+        })
+    }
+}

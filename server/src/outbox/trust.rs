@@ -1,0 +1,39 @@
+use std::{path::Path, sync::Arc};
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+
+use super::OutboxError;
+
+/// How connections to receivers are encrypted: they are trusted when an authority vouches for
+/// them that this machine trusts, or one in the file. It is made once: reading all authorities
+/// for each receiver would take longer than sending.
+pub(super) fn client_config(ca_file: &Path) -> Result<ClientConfig, OutboxError> {
+    let mut roots = RootCertStore::empty();
+    let native = rustls_native_certs::load_native_certs();
+    for error in &native.errors {
+        tracing::warn!(%error, "some authorities that this machine trusts cannot be read");
+    }
+    roots.add_parsable_certificates(native.certs);
+    if !ca_file.as_os_str().is_empty() {
+        let bad = |reason: String| OutboxError::Certificates { file: ca_file.into(), reason };
+        let certificates = CertificateDer::pem_file_iter(ca_file);
+        let certificates = certificates
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| bad(format!("cannot be read: {error}")))?;
+        if certificates.is_empty() {
+            return Err(bad("has no certificate in PEM".into()));
+        }
+        for certificate in certificates {
+            roots.add(certificate).map_err(|error| bad(format!("is of no use: {error}")))?;
+        }
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(config)
+}

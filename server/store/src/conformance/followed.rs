@@ -1,0 +1,130 @@
+//! Follow-ups in the forest, and the lists by time that they make.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jobtracker_model::{
+    Action, Channel, CheckKind, Event, HttpAction, JobId, Lane, NewCheck, Progress, State,
+    StateSet, Timestamp, Trigger, Way,
+};
+
+use super::forest::Forest;
+use crate::{
+    Agenda, AgendaKey, CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Watch, Watched,
+};
+
+/// A moment of some day in 2023.
+pub(super) fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millis(1_700_000_000_000 + millis).expect("the suite's own times are times")
+}
+
+impl Forest {
+    /// Gives a job an action.
+    pub fn action(&mut self, id: JobId, number: u32) {
+        let told = HttpAction::new(format!("https://jobs.example/{id}/{number}"));
+        let action = Action::new([State::Faulted, State::RanToCompletion], told);
+        self.follow(id, FollowUpKey::Action(number), FollowUp::Action(Arc::new(action)));
+    }
+
+    /// Lets a check of a job wait for a moment.
+    pub fn check(&mut self, id: JobId, number: u32, at: Timestamp) {
+        self.put_check(id, number, CheckProgress::Waiting(at));
+    }
+
+    /// Has a check of a job made.
+    pub fn check_made(&mut self, id: JobId, number: u32, time: Timestamp) {
+        let state = self.job(id).status.state;
+        self.put_check(id, number, CheckProgress::Done { time, passed: number == 0, state });
+    }
+
+    fn put_check(&mut self, id: JobId, number: u32, progress: CheckProgress) {
+        let (created, states) = (self.tick(), StateSet::FINISHED);
+        let told = HttpAction::new(format!("https://jobs.example/late/{number}"));
+        let check = NewCheck::new(CheckKind::State { at: created, states }).on_failure(told);
+        let row = CheckRow { check: Arc::new(check), created, progress, told: number };
+        self.follow(id, FollowUpKey::Check(number), FollowUp::Check(row));
+    }
+
+    /// Gives a job a delivery, or lets something become of it. It is another row each time.
+    pub fn deliver(&mut self, id: JobId, number: u32, progress: Progress) {
+        let key = FollowUpKey::Delivery(number);
+        let attempts = match self.job(id).follow_ups.get(&key) {
+            Some(FollowUp::Delivery(row)) => row.attempts + 1,
+            _ => 0,
+        };
+        let event = Event {
+            time: self.tick(),
+            state: self.job(id).status.state,
+            message: Some(format!("said by {id}")),
+            root: id,
+            source: id,
+            children: self.job(id).status.children,
+            subtree: self.job(id).status.subtree,
+            quiet_since: None,
+        };
+        let way = Way { channel: Channel::Email, lane: Lane::EMAIL, recipient: number };
+        let row = DeliveryRow::new(Trigger::Action(number), way, event);
+        let row = DeliveryRow { progress, attempts, ..row };
+        self.follow(id, key, FollowUp::Delivery(row));
+    }
+
+    /// Puts a follow-up, and what is watched because of it.
+    fn follow(&mut self, id: JobId, key: FollowUpKey, row: FollowUp) {
+        let job = self.job_mut(id);
+        job.follow_ups.insert(key, row);
+        let watch = FollowUp::Watch(watch(&job.follow_ups));
+        let before = job.follow_ups.insert(FollowUpKey::Watch, watch.clone());
+        let is_new = !std::mem::replace(&mut job.status.flags.followed, true);
+        let draft = self.draft(id);
+        draft.followed(id, key);
+        // A follow-up that changes may be the only row of a commit.
+        if before != Some(watch) {
+            draft.followed(id, FollowUpKey::Watch);
+        }
+        if is_new {
+            draft.touched(id);
+        }
+    }
+
+    /// Follow-ups of a job, from one on to the last of its kind.
+    pub(super) fn follow_ups(&self, id: JobId, from: FollowUpKey) -> Vec<(FollowUpKey, FollowUp)> {
+        let rows = self.job(id).follow_ups.range(from..);
+        let same = rows.take_while(|(key, _)| key.parts().0 == from.parts().0);
+        same.map(|(key, row)| (*key, row.clone())).collect()
+    }
+
+    /// Everything that is in a list by time between these moments, both included.
+    pub(super) fn agenda(
+        &self,
+        agenda: Agenda,
+        (from, until): (Timestamp, Timestamp),
+    ) -> Vec<(AgendaKey, FollowUp)> {
+        let mut all = BTreeMap::new();
+        for (id, job) in &self.jobs {
+            for (key, row) in &job.follow_ups {
+                let place = row
+                    .place()
+                    .filter(|(list, time)| *list == agenda && (from..=until).contains(time));
+                if let Some((_, time)) = place {
+                    all.insert(AgendaKey { time, id: *id, key: *key }, row.clone());
+                }
+            }
+        }
+        all.into_iter().collect()
+    }
+}
+
+/// What has to be known of the others.
+fn watch(rows: &BTreeMap<FollowUpKey, FollowUp>) -> Watch {
+    let mut watch = Watch::default();
+    for (key, row) in rows {
+        match row {
+            FollowUp::Action(action) => {
+                watch.actions.push(Watched::from(&**action));
+            }
+            FollowUp::Check(_) => watch.checks += 1,
+            FollowUp::Delivery(_) => watch.deliveries = key.parts().1 + 1,
+            FollowUp::Watch(_) => {}
+        }
+    }
+    watch
+}

@@ -1,0 +1,208 @@
+//! What follows from the states of a job: whom to tell, when to look, and what was told.
+
+use std::sync::Arc;
+
+use jobtracker_model::{
+    Action, Attempt, Event, JobId, NewCheck, Progress, State, StateSet, Timestamp, Trigger, Way,
+    Ways,
+};
+use serde::{Deserialize, Serialize};
+
+/// The name of a follow-up among those of its job. The order is that of the lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FollowUpKey {
+    /// What has to be known of the others when the job changes; there is one.
+    Watch,
+    /// An action.
+    Action(u32),
+    /// A check.
+    Check(u32),
+    /// A delivery.
+    Delivery(u32),
+}
+
+impl FollowUpKey {
+    /// The kind and the number, as keys have them.
+    #[must_use]
+    pub fn parts(self) -> (u8, u32) {
+        match self {
+            Self::Watch => (0, 0),
+            Self::Action(number) => (1, number),
+            Self::Check(number) => (2, number),
+            Self::Delivery(number) => (3, number),
+        }
+    }
+
+    /// The one behind it, of its kind.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::Watch => Self::Watch,
+            Self::Action(number) => Self::Action(number.saturating_add(1)),
+            Self::Check(number) => Self::Check(number.saturating_add(1)),
+            Self::Delivery(number) => Self::Delivery(number.saturating_add(1)),
+        }
+    }
+
+    /// The follow-up of this kind and number.
+    #[must_use]
+    pub fn of(kind: u8, number: u32) -> Option<Self> {
+        match (kind, number) {
+            (0, 0) => Some(Self::Watch),
+            (1, number) => Some(Self::Action(number)),
+            (2, number) => Some(Self::Check(number)),
+            (3, number) => Some(Self::Delivery(number)),
+            _ => None,
+        }
+    }
+}
+
+/// Something that follows from the states of a job.
+///
+/// Kept as it is here: the order of variants and fields never changes, and new ones come last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FollowUp {
+    /// See [`FollowUpKey::Watch`].
+    Watch(Watch),
+    /// An action, as it was given.
+    Action(Arc<Action>),
+    /// A check.
+    Check(CheckRow),
+    /// A delivery.
+    Delivery(DeliveryRow),
+}
+
+/// What has to be known of a job's follow-ups when it changes, or when something below it does.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// The actions, by number.
+    pub actions: Vec<Watched>,
+    /// How many checks there are or were.
+    pub checks: u32,
+    /// How many of them wait for silence.
+    pub silences: u32,
+    /// How many deliveries there are: the number behind the last one.
+    pub deliveries: u32,
+    /// When something last happened at the job or below it; none unless a check waits for silence.
+    pub active: Option<Timestamp>,
+}
+
+/// What has to be known of an action when its job changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// The states that it names.
+    pub states: StateSet,
+    /// In which ways it is told.
+    pub ways: Ways,
+}
+
+impl From<&Action> for Watched {
+    fn from(Action { states, target }: &Action) -> Self {
+        Self { states: *states, ways: target.into() }
+    }
+}
+
+/// A check and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckRow {
+    /// What was asked for.
+    pub check: Arc<NewCheck>,
+    /// When that was.
+    pub created: Timestamp,
+    /// What became of it.
+    pub progress: CheckProgress,
+    /// How often it has told somebody; more than once for silence alone.
+    pub told: u32,
+}
+
+/// What became of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CheckProgress {
+    /// It will be made at that time, or as soon as possible after it.
+    Waiting(Timestamp),
+    /// It was made, or its job has finished and it waited for silence: it has passed then.
+    Done {
+        /// When.
+        time: Timestamp,
+        /// Whether it found what it expected.
+        passed: bool,
+        /// The visible state that it found.
+        state: State,
+    },
+    /// Somebody has cancelled it.
+    Cancelled(Timestamp),
+}
+
+/// A delivery and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryRow {
+    /// What it belongs to.
+    pub trigger: Trigger,
+    /// How it is sent, and where.
+    pub way: Way,
+    /// What is told.
+    pub event: Event,
+    /// What became of it.
+    pub progress: Progress,
+    /// Tries so far.
+    pub attempts: u32,
+    /// Tries up to the last time that somebody asked for it again: the schedule begins there.
+    pub earlier: u32,
+    /// The last try.
+    pub last: Option<Attempt>,
+}
+
+impl CheckRow {
+    /// A check that is asked for now.
+    #[must_use]
+    pub fn new(check: Arc<NewCheck>, now: Timestamp) -> Self {
+        let progress = CheckProgress::Waiting(check.kind.first(now));
+        Self { check, created: now, progress, told: 0 }
+    }
+}
+
+impl DeliveryRow {
+    /// A delivery that is due when what it tells of has happened.
+    #[must_use]
+    pub fn new(trigger: Trigger, way: Way, event: Event) -> Self {
+        let progress = Progress::Waiting(event.time);
+        Self { trigger, way, event, progress, attempts: 0, earlier: 0, last: None }
+    }
+}
+
+/// A list by time in which a follow-up can be; it is in one at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Agenda {
+    /// Something is to be done at that time.
+    Due,
+    /// It failed at that time.
+    Failed,
+}
+
+/// The place of a follow-up in a list by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AgendaKey {
+    /// The time.
+    pub time: Timestamp,
+    /// The job.
+    pub id: JobId,
+    /// The follow-up of it.
+    pub key: FollowUpKey,
+}
+
+impl FollowUp {
+    /// The list that it is in, and its time there.
+    #[must_use]
+    pub fn place(&self) -> Option<(Agenda, Timestamp)> {
+        match self {
+            Self::Check(CheckRow { progress: CheckProgress::Waiting(time), .. })
+            | Self::Delivery(DeliveryRow { progress: Progress::Waiting(time), .. }) => {
+                Some((Agenda::Due, *time))
+            }
+            Self::Delivery(DeliveryRow { progress: Progress::Failed(time), .. }) => {
+                Some((Agenda::Failed, *time))
+            }
+            _ => None,
+        }
+    }
+}
