@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     Config, EngineConfig, ServerConfig, clock,
-    follow_ups::{FollowUpMetrics, Parts, Rounds},
+    follow_ups::{FollowUpMetrics, PREPARED, Parts, Rounds},
     http::{self, App, Gate, RequestIds},
     metrics::{Metrics, RouteMetrics},
     outbox::{Guard, Lanes, Mailer, OutboxError, Poster, Schedule},
@@ -154,7 +154,8 @@ impl Sending {
         let Self { poster, mailer, schedule, lanes } = self;
         let (store, engine) = (Arc::clone(store), engine.clone());
         let metrics = FollowUpMetrics::default();
-        Parts { store, engine, poster, mailer, schedule, lanes, metrics }
+        let prepared = Arc::new(Semaphore::new(PREPARED));
+        Parts { store, engine, poster, mailer, schedule, lanes, prepared, metrics }
     }
 }
 

@@ -1,11 +1,17 @@
 //! One try of one delivery.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jobtracker_engine::{Engine, Tried};
 use jobtracker_model::{Attempt, Channel, DeliveryId, Progress, Timestamp, Trigger, Way};
-use jobtracker_store::{Agenda, DeliveryRow, FollowUp, FollowUpKey, Wanted};
-use tokio::{sync::watch, time::sleep};
+use jobtracker_store::{Agenda, DeliveryRow, FollowUp, FollowUpKey, Loaded, Wanted};
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::sleep,
+};
 
 use super::{
     lease::Lease,
@@ -17,16 +23,48 @@ use crate::{
     outbox::{Answer, InLine, Outcome},
 };
 
+/// What was read longer ago is read again: somebody may have cancelled it.
+const FRESH: Duration = Duration::from_secs(1);
 /// The pause before it is tried again to note what came of a try, at first and at most; it doubles.
 const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// Tries to deliver what was due at that time, when it is its turn, and notes what came of it.
+/// A delivery that is due, as the list has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Due {
+    pub id: DeliveryId,
+    pub trigger: Trigger,
+    pub time: Timestamp,
+}
+
+/// A delivery with what is to be sent, read before it is its turn.
+pub(super) struct Prepared {
+    row: DeliveryRow,
+    letter: Option<Letter>,
+    since: Instant,
+    _room: OwnedSemaphorePermit,
+}
+
+/// Reads what is to be sent of many deliveries at once. None for those that there is no room for,
+/// or that are not due any more: they are read, again, when it is their turn.
+pub(super) async fn prepare(parts: &Parts, due: &[Due]) -> Vec<Option<Prepared>> {
+    let Ok(loaded) = parts.store.load(wanted(due)).await else {
+        return due.iter().map(|_| None).collect();
+    };
+    let since = Instant::now();
+    let prepared = due.iter().map(|due| {
+        let room = Arc::clone(&parts.prepared).try_acquire_owned().ok()?;
+        let (row, letter) = found(&loaded, *due)?;
+        Some(Prepared { row, letter, since, _room: room })
+    });
+    prepared.collect()
+}
+
+/// Tries to deliver what was due, when it is its turn, and notes what came of it.
 pub(super) async fn deliver(
     parts: &Parts,
-    id: DeliveryId,
-    trigger: Trigger,
-    due: Timestamp,
+    due: Due,
+    prepared: Option<Prepared>,
     (in_line, lease, mut stopping): (InLine, Arc<Lease>, watch::Receiver<bool>),
 ) {
     let turn = tokio::select! {
@@ -37,16 +75,20 @@ pub(super) async fn deliver(
         // It was a long wait, and another server looks after this by now.
         return;
     }
-    let (row, letter) = match load(parts, id, trigger, due).await {
-        Ok(Some(found)) => found,
-        Ok(None) => return,
-        Err(error) => {
-            tracing::warn!(delivery = %id, %error, "a delivery cannot be read now");
-            return;
-        }
+    let id = due.id;
+    let (row, letter) = match prepared.filter(|prepared| prepared.since.elapsed() < FRESH) {
+        Some(Prepared { row, letter, .. }) => (row, letter),
+        None => match parts.store.load(wanted(&[due])).await.map(|loaded| found(&loaded, due)) {
+            Ok(Some(found)) => found,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(delivery = %id, %error, "a delivery cannot be read now");
+                return;
+            }
+        },
     };
     let under_way = parts.metrics.enter();
-    parts.metrics.began("delivery", due, clock::now());
+    parts.metrics.began("delivery", due.time, clock::now());
     let outcome = match letter {
         Some(letter) => send(parts, row.way, &letter).await,
         None => refused("what it belongs to is not there"),
@@ -57,28 +99,30 @@ pub(super) async fn deliver(
     let made = row.attempts.saturating_sub(row.earlier) + 1;
     let progress = progress(parts, made, &outcome, now);
     parts.metrics.tried(row.way.channel, progress);
-    let tried = Tried { due, attempts: row.attempts };
+    let tried = Tried { due: due.time, attempts: row.attempts };
     note(&parts.engine, id, tried, (attempt(outcome, now), progress)).await;
+}
+
+fn wanted(due: &[Due]) -> Wanted {
+    let mut wanted = Wanted::default();
+    for Due { id, trigger, .. } in due {
+        wanted.definitions.insert(id.job);
+        wanted.follow_ups.insert((id.job, FollowUpKey::Delivery(id.number)));
+        wanted.follow_ups.insert((id.job, source_of(*trigger)));
+    }
+    wanted
 }
 
 /// The delivery as it is now and what is to be sent, unless it is not due at that time any more:
 /// what came of an earlier try may have been noted after the list was read.
-async fn load(
-    parts: &Parts,
-    id: DeliveryId,
-    trigger: Trigger,
-    due: Timestamp,
-) -> Result<Option<(DeliveryRow, Option<Letter>)>, jobtracker_store::Error> {
-    let key = (id.job, FollowUpKey::Delivery(id.number));
-    let mut wanted = Wanted::default();
-    wanted.definitions.insert(id.job);
-    wanted.follow_ups.extend([key, (id.job, source_of(trigger))]);
-    let loaded = parts.store.load(wanted).await?;
-    let is_due = |row: &&FollowUp| row.place() == Some((Agenda::Due, due));
-    Ok(match loaded.follow_ups.get(&key).filter(is_due) {
-        Some(FollowUp::Delivery(row)) => Some((row.clone(), letter(id, row, &loaded))),
+fn found(loaded: &Loaded, Due { id, time, .. }: Due) -> Option<(DeliveryRow, Option<Letter>)> {
+    let row = loaded.follow_ups.get(&(id.job, FollowUpKey::Delivery(id.number)))?;
+    match row {
+        FollowUp::Delivery(delivery) if row.place() == Some((Agenda::Due, time)) => {
+            Some((delivery.clone(), letter(id, delivery, loaded)))
+        }
         _ => None,
-    })
+    }
 }
 
 /// Sends a letter in one way, once.

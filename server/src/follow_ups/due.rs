@@ -41,6 +41,9 @@ struct Reader {
 pub(super) trait Begin {
     /// Begins it, if that has not happened and there is room for it.
     fn begin(&mut self, key: AgendaKey, row: FollowUp) -> Begun;
+
+    /// A page has been read: what was begun of it goes on.
+    fn go_on(&mut self) -> impl Future<Output = ()> + Send;
 }
 
 /// Whether something was begun.
@@ -122,6 +125,7 @@ impl Reader {
                     Begun::NoRoom => turned_away += 1,
                 }
             }
+            work.go_on().await;
             self.after = page.next;
             if self.after.is_none() {
                 break;
@@ -158,6 +162,8 @@ mod tests {
                 false => Begun::NoRoom,
             }
         }
+
+        async fn go_on(&mut self) {}
     }
 
     fn taking(from: Timestamp) -> Taken {

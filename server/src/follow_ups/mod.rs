@@ -19,6 +19,6 @@ mod test_send;
 mod vet;
 
 pub(crate) use metrics::FollowUpMetrics;
-pub(crate) use rounds::{Parts, Rounds};
+pub(crate) use rounds::{PREPARED, Parts, Rounds};
 pub(crate) use test_send::test_send;
 pub(crate) use vet::{Unfit, Vet};

@@ -12,14 +12,15 @@ use tokio::{
 };
 
 use super::{
-    FollowUpMetrics, Vet, check, delivery,
+    FollowUpMetrics, Vet, check,
+    delivery::{self, Due},
     due::{BUSY, Begin, Begun, DueList},
     hand::{Hands, InHand},
     lease::{ASK_AGAIN, Lease},
 };
 use crate::{
     clock,
-    outbox::{Lanes, Mailer, Poster, Schedule},
+    outbox::{InLine, Lanes, Mailer, Poster, Schedule},
 };
 
 /// How often a list is read when little is due, on a store of this machine and on one that servers
@@ -42,8 +43,13 @@ pub(crate) struct Parts {
     pub mailer: Option<Mailer>,
     pub schedule: Schedule,
     pub lanes: Arc<Lanes>,
+    /// Room for deliveries that are read before it is their turn.
+    pub prepared: Arc<Semaphore>,
     pub metrics: FollowUpMetrics,
 }
+
+/// Deliveries of up to some 30 KB each that are in memory before it is their turn.
+pub(crate) const PREPARED: usize = 4_000;
 
 impl Parts {
     /// What can be followed here.
@@ -65,6 +71,8 @@ pub(crate) struct Rounds {
 struct Work<'a> {
     rounds: &'a Rounds,
     lease: &'a Arc<Lease>,
+    /// Deliveries that have a place in the line of their receiver and are not started yet.
+    lined_up: Vec<(Due, InLine, InHand)>,
     tasks: &'a mut JoinSet<()>,
     stopping: &'a watch::Receiver<bool>,
 }
@@ -100,7 +108,8 @@ impl Rounds {
         let mut stops = stopping.clone();
         loop {
             let (tasks, stopping) = (&mut tasks, &stopping);
-            let mut work = Work { rounds: &self, lease: &lease, tasks, stopping };
+            let lined_up = Vec::new();
+            let mut work = Work { rounds: &self, lease: &lease, lined_up, tasks, stopping };
             let pause = match self.round(&mut list, &mut work).await {
                 Ok(pause) => pause,
                 Err(error) => {
@@ -156,7 +165,7 @@ impl Begin for Work<'_> {
         };
         let begun = match (key.key, row) {
             (FollowUpKey::Delivery(number), FollowUp::Delivery(row)) => {
-                self.deliver(key, number, &row, in_hand)
+                self.line_up(key, number, &row, in_hand)
             }
             (FollowUpKey::Check(number), FollowUp::Check(row)) => {
                 self.check(key, number, row, in_hand)
@@ -165,25 +174,38 @@ impl Begin for Work<'_> {
         };
         begun.map_or(Begun::NoRoom, |()| Begun::Yes)
     }
+
+    /// Starts the deliveries that stand in line.
+    async fn go_on(&mut self) {
+        let lined_up = std::mem::take(&mut self.lined_up);
+        if lined_up.is_empty() {
+            return;
+        }
+        let due: Vec<_> = lined_up.iter().map(|(due, ..)| *due).collect();
+        let prepared = delivery::prepare(&self.rounds.parts, &due).await;
+        for ((due, in_line, in_hand), prepared) in lined_up.into_iter().zip(prepared) {
+            let parts = Arc::clone(&self.rounds.parts);
+            let held = (in_line, Arc::clone(self.lease), self.stopping.clone());
+            self.tasks.spawn(async move {
+                let _held = in_hand;
+                delivery::deliver(&parts, due, prepared, held).await;
+            });
+        }
+    }
 }
 
 impl Work<'_> {
     /// None when the line to its receiver is full.
-    fn deliver(
+    fn line_up(
         &mut self,
         key: AgendaKey,
         number: u32,
         row: &DeliveryRow,
         in_hand: InHand,
     ) -> Option<()> {
-        let parts = Arc::clone(&self.rounds.parts);
-        let in_line = parts.lanes.line_up(row.way.lane)?;
-        let held = (in_line, Arc::clone(self.lease), self.stopping.clone());
+        let in_line = self.rounds.parts.lanes.line_up(row.way.lane)?;
         let (id, trigger) = (DeliveryId { job: key.id, number }, row.trigger);
-        self.tasks.spawn(async move {
-            let _held = in_hand;
-            delivery::deliver(&parts, id, trigger, key.time, held).await;
-        });
+        self.lined_up.push((Due { id, trigger, time: key.time }, in_line, in_hand));
         Some(())
     }
 
