@@ -70,9 +70,9 @@ pub use jobtracker_model::{
     CheckKind, CheckStatus, CheckView, Children, Created, Definition, Delivery, DeliveryStatus,
     EmailAction, Event, FieldError, HttpAction, HttpView, IdBlock, InvalidId, InvalidTimestamp,
     Job, JobAction, JobCheck, JobId, JobNode, JobState, LogAppended, LogLine, Mark, NewChange,
-    NewCheck, NewJob, NewLogLines, Page, Payload, Problem, ProblemCode, Proxy, Replayed, RootPage,
-    Secret, State, StateSet, Statistics, Subtree, Target, TargetView, Tested, TestedChannel,
-    Timestamp, Trigger, UnknownState, Updated, Waited,
+    NewCheck, NewJob, NewLogLines, Page, Payload, Problem, ProblemCode, Proxy, ProxyView, Replayed,
+    RootPage, Secret, State, StateSet, Statistics, Subtree, Target, TargetView, Tested,
+    TestedChannel, Timestamp, Trigger, UnknownState, Updated, Waited,
     commit::{
         BlockedChange, CommitId, CommitOutcome, InvalidCommitId, MEDIA_TYPE, Refusal, TreeVerdict,
     },

@@ -13,7 +13,7 @@ mod url;
 mod ways;
 
 pub use email::EmailAction;
-pub use fingerprint::put_callbacks;
+pub(crate) use fingerprint::put_follow_ups;
 pub use http::{HttpAction, HttpView, Proxy, ProxyView};
 pub use payload::Payload;
 pub use secret::Secret;

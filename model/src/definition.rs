@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, JobId, NewCheck, action::put_callbacks, limits};
+use crate::{Action, JobId, NewCheck, action::put_follow_ups, limits};
 
 /// What the creator of a job says of it.
 ///
@@ -107,7 +107,7 @@ impl Definition {
         for tag in &self.tags {
             put(Some(tag));
         }
-        put_callbacks(actions, checks, &mut put);
+        put_follow_ups(actions, checks, &mut put);
         Fingerprint(hasher.digest128())
     }
 }

@@ -34,7 +34,7 @@ pub mod testing;
 
 pub use action::{
     Action, ActionView, EmailAction, HttpAction, HttpView, Lane, Payload, Proxy, ProxyView, Secret,
-    Target, TargetView, Way, Ways, put_callbacks,
+    Target, TargetView, Way, Ways,
 };
 pub use change::{Change, NewChange, Repeat, Updated};
 pub use check::{CheckKind, CheckView, NewCheck};

@@ -109,7 +109,8 @@ pub const COMMIT_EXISTING: usize = 50_000;
 pub const COMMIT_EXISTING_BYTES: usize = 8 * 1024 * 1024;
 /// Ranges of 65,536 numbers that the ids of new jobs of one commit may be from.
 pub const COMMIT_ID_RANGES: u64 = 100_000;
-/// One record of a commit's stream.
+/// One record of a commit's stream, but for that of a job with actions or checks
+/// ([`FOLLOWED_RECORD`](crate::commit::FOLLOWED_RECORD)).
 pub const COMMIT_RECORD: usize = 128 * 1024;
 /// Verdicts, or blocked changes of a verdict, that are shown at once.
 pub const VERDICTS_SHOWN: usize = 100;

@@ -11,7 +11,7 @@ type Put<'a> = &'a mut dyn FnMut(Option<&str>);
 /// their order here never changes. Without actions and checks it gives nothing: such a
 /// definition has the fingerprint that it had before there were any. The first that it gives is
 /// that there is no text, which no list before it does.
-pub fn put_callbacks(actions: &[Action], checks: &[NewCheck], put: Put<'_>) {
+pub(crate) fn put_follow_ups(actions: &[Action], checks: &[NewCheck], put: Put<'_>) {
     if actions.is_empty() && checks.is_empty() {
         return;
     }
@@ -99,7 +99,7 @@ mod tests {
 
     fn given(actions: &[Action], checks: &[NewCheck]) -> Vec<Option<String>> {
         let mut given = Vec::new();
-        put_callbacks(actions, checks, &mut |text| given.push(text.map(str::to_owned)));
+        put_follow_ups(actions, checks, &mut |text| given.push(text.map(str::to_owned)));
         given
     }
 

@@ -193,3 +193,19 @@ async fn a_status_counts_though_its_text_never_ends() {
         assert!(answer.text.starts_with("ab") && answer.text.len() < 20, "{answer:?}");
     }
 }
+
+#[test]
+fn what_was_sent_in_confidence_is_not_kept_of_an_answer() {
+    let password = Some("proxy password".into());
+    let proxy = Proxy { url: "http://p".into(), username: None, password };
+    let action = HttpAction {
+        proxy: Some(proxy),
+        secret: Some(SECRET.into()),
+        ..HttpAction::new("http://a")
+            .header("authorization", "Bearer geheim-1")
+            .header("x-key", "geheim-2")
+            .header("x-short", "ok")
+    };
+    let text = format!("ok: Bearer geheim-1, geheim-1, geheim-2, {SECRET}, proxy password");
+    assert_eq!(hide_secrets(text, &action), "ok: ***, ***, ***, ***, ***");
+}
