@@ -182,7 +182,7 @@ fn shown(job: JobId, key: FollowUpKey, row: FollowUp) -> Option<Delivery> {
         trigger,
         channel: way.channel,
         recipient,
-        event,
+        event: *event,
         status,
         next_try,
         end_time,

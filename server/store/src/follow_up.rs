@@ -140,8 +140,8 @@ pub struct DeliveryRow {
     pub trigger: Trigger,
     /// How it is sent, and where.
     pub way: Way,
-    /// What is told.
-    pub event: Event,
+    /// What is told; not in place, for the sake of rows of other kinds.
+    pub event: Box<Event>,
     /// What became of it.
     pub progress: Progress,
     /// Tries so far.
@@ -166,6 +166,7 @@ impl DeliveryRow {
     #[must_use]
     pub fn new(trigger: Trigger, way: Way, event: Event) -> Self {
         let progress = Progress::Waiting(event.time);
+        let event = Box::new(event);
         Self { trigger, way, event, progress, attempts: 0, earlier: 0, last: None }
     }
 }

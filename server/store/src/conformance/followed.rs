@@ -119,9 +119,11 @@ fn watch(rows: &BTreeMap<FollowUpKey, FollowUp>) -> Watch {
     for (key, row) in rows {
         match row {
             FollowUp::Action(action) => {
-                watch.actions.push(Watched::from(&**action));
+                // Each number has its place, though some have no action.
+                let watched = Watched::from(&**action);
+                watch.actions.resize(key.parts().1 as usize + 1, watched);
             }
-            FollowUp::Check(_) => watch.checks += 1,
+            FollowUp::Check(_) => watch.checks = key.parts().1 + 1,
             FollowUp::Delivery(_) => watch.deliveries = key.parts().1 + 1,
             FollowUp::Watch(_) => {}
         }
