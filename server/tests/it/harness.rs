@@ -138,6 +138,41 @@ impl Harness {
     }
 }
 
+/// A store that no service has: nobody does what is due there.
+pub struct Shelf {
+    store: Arc<dyn Store>,
+    directory: Option<TempDir>,
+    keyspace: Option<Lent>,
+}
+
+impl Shelf {
+    pub async fn open(kind: StoreKind) -> Self {
+        let (mut directory, mut keyspace) = (None, None);
+        let store: Arc<dyn Store> = match kind {
+            StoreKind::Memory => Arc::new(MemoryStore::new()),
+            StoreKind::Fjall => {
+                let folder = directory.insert(tempfile::tempdir().unwrap());
+                Arc::new(FjallStore::open(&FjallOptions::new(folder.path())).unwrap())
+            }
+            StoreKind::Scylla => {
+                let lent = keyspace.insert(Lent::new().await);
+                Arc::new(ScyllaStore::open(&lent.options).await.unwrap())
+            }
+        };
+        Self { store, directory, keyspace }
+    }
+
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    pub async fn close(self) {
+        self.store.close().await;
+        // They are its ground, and go after it.
+        drop((self.directory, self.keyspace));
+    }
+}
+
 /// A reply with its whole body.
 #[derive(Debug)]
 pub struct Reply {

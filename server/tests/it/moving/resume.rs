@@ -9,7 +9,7 @@ use super::{
     trees::{broad_tree, plant, random_trees},
     write,
 };
-use crate::harness::{Harness, STORES};
+use crate::harness::{STORES, Shelf};
 
 /// A file that was cut anywhere goes on to what it would have been.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -18,7 +18,7 @@ async fn a_file_that_was_cut_goes_on() {
     let path = folder.path().join("trees.export");
     let mut random = StdRng::seed_from_u64(8);
     for kind in STORES {
-        let source = Harness::start(kind, |_| {}).await;
+        let source = Shelf::open(kind).await;
         random_trees(source.store(), 30).await;
         plant(source.store(), (1..9).map(|number| broad_tree(90_000_000 + 100 * number, 3, 2)))
             .await;
@@ -43,7 +43,7 @@ async fn a_file_that_was_cut_goes_on() {
                 assert_eq!(import_all(&target, &resumed).await.new, whole.trees);
             }
         }
-        source.stop().await;
+        source.close().await;
     }
 }
 

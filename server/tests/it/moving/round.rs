@@ -8,12 +8,12 @@ use super::{
     trees::{broad_tree, plant, random_trees},
     watched::{Meddle, Watched},
 };
-use crate::harness::{Harness, STORES};
+use crate::harness::{Harness, STORES, Shelf};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trees_are_the_same_in_another_store() {
     for (number, from) in STORES.into_iter().enumerate() {
-        let source = Harness::start(from, |_| {}).await;
+        let source = Shelf::open(from).await;
         random_trees(source.store(), 7 + number as u64).await;
         plant(source.store(), [broad_tree(9_000_000, 3, 2), broad_tree(9_000_100, 0, 0)]).await;
         let (done, file) = export(source.store(), Selection::ALL).await;
@@ -22,7 +22,7 @@ async fn trees_are_the_same_in_another_store() {
         assert!(trees.len() > 2 && done.counts.changes > 3 && done.counts.repeats > 3, "{done:?}");
         assert!(!done.has_newer);
         for to in STORES {
-            let target = Harness::start(to, |_| {}).await;
+            let target = Shelf::open(to).await;
             let imported = import_all(target.store(), &file).await;
             assert_eq!((imported.new, imported.there), (done.trees, 0));
             assert_eq!((imported.counts, imported.rows), (done.counts, done.counts.rows()));
@@ -35,9 +35,9 @@ async fn trees_are_the_same_in_another_store() {
             let imported = import_all(target.store(), &back).await;
             assert_eq!((imported.new, imported.there), (0, done.trees));
             assert_eq!(everything(target.store()).await, everything(source.store()).await);
-            target.stop().await;
+            target.close().await;
         }
-        source.stop().await;
+        source.close().await;
     }
 }
 
