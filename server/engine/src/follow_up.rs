@@ -29,7 +29,11 @@ pub(crate) enum FollowUpChange {
         attempt: Attempt,
         progress: Progress,
     },
-    Replay(u32),
+    /// Try again; if a time is given, only if it failed at that time.
+    Replay {
+        number: u32,
+        failed: Option<Timestamp>,
+    },
     CancelDelivery(u32),
 }
 
@@ -51,7 +55,9 @@ impl FollowUpChange {
             Self::CancelCheck(number) | Self::MakeCheck { number, .. } => {
                 vec![FollowUpKey::Check(*number)]
             }
-            Self::Settle { number, .. } | Self::Replay(number) | Self::CancelDelivery(number) => {
+            Self::Settle { number, .. }
+            | Self::Replay { number, .. }
+            | Self::CancelDelivery(number) => {
                 vec![FollowUpKey::Delivery(*number)]
             }
         }
@@ -137,8 +143,18 @@ impl Engine {
     /// # Errors
     /// An unknown job or delivery.
     pub async fn replay_delivery(&self, delivery: DeliveryId) -> Result<()> {
-        let change = FollowUpChange::Replay(delivery.number);
+        let change = FollowUpChange::Replay { number: delivery.number, failed: None };
         self.follow_up(delivery.job, change).await.map(|_| ())
+    }
+
+    /// The same, if it failed at that time and nothing has become of it since; says whether it is
+    /// tried again. Safe to repeat.
+    ///
+    /// # Errors
+    /// An unknown job or delivery.
+    pub async fn replay_failed(&self, delivery: DeliveryId, failed: Timestamp) -> Result<bool> {
+        let change = FollowUpChange::Replay { number: delivery.number, failed: Some(failed) };
+        self.follow_up(delivery.job, change).await.map(|(_, done)| done)
     }
 
     /// Has a delivery not tried any more. A try that is under way goes on. Safe to repeat.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jobtracker_engine::{Engine, Tried};
+use jobtracker_engine::{Engine, Error, Tried};
 use jobtracker_model::{Attempt, Channel, DeliveryId, Progress, Timestamp, Trigger, Way};
 use jobtracker_store::{Agenda, DeliveryRow, FollowUp, FollowUpKey, Loaded, Wanted};
 use tokio::{
@@ -190,10 +190,8 @@ async fn note(
     loop {
         match engine.settle_delivery(id, tried, attempt.clone(), progress).await {
             Ok(_) => return,
-            Err(error) if !error.code().is_transient() => {
-                tracing::error!(delivery = %id, %error, "what came of a delivery is not noted");
-                return;
-            }
+            // There is nothing left that could be noted.
+            Err(Error::JobNotFound(_) | Error::DeliveryNotFound(_)) => return,
             Err(error) => {
                 tracing::warn!(delivery = %id, %error, "what came of a delivery waits to be noted");
             }

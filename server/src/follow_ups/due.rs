@@ -5,6 +5,8 @@ use jobtracker_store::{Agenda, AgendaKey, AgendaQuery, FollowUp, PageLimit, Resu
 
 /// Follow-ups that are read at once.
 const PAGE: usize = 100;
+/// Pages that a reader reads in a round at most: the lease has to be renewed between rounds.
+const PAGES: usize = 40;
 /// A reader goes on in a round until it has met so many that there was no room for. Where so much
 /// is begun that the next round comes soon, these would be read again too often.
 const TURNED_AWAY: usize = 1_000;
@@ -112,7 +114,10 @@ impl Reader {
         work: &mut (impl Begin + Send),
     ) -> Result<usize> {
         let (mut begun, mut turned_away) = (0, 0);
-        while turned_away < if begun < BUSY { TURNED_AWAY } else { TURNED_AWAY_BUSY } {
+        for _ in 0..PAGES {
+            if turned_away >= if begun < BUSY { TURNED_AWAY } else { TURNED_AWAY_BUSY } {
+                break;
+            }
             let (agenda, from, after) = (Agenda::Due, self.from, self.after);
             let limit = PageLimit::items(PAGE);
             let query = AgendaQuery { agenda, part, from, until, after, limit };

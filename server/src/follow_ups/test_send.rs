@@ -1,5 +1,7 @@
 //! Tries a target out.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use jobtracker_model::{
     Channel, Children, JobId, State, Subtree, Target, Tested, TestedChannel, Timestamp, Way, Ways,
@@ -14,6 +16,9 @@ use crate::{
     clock,
     outbox::{JobName, Notice, NoticeKind, Outcome},
 };
+
+/// How long a test waits for a place at its host, behind what is due there.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sends a test to a target, once and as soon as its host has a place, and says what came of it.
 /// Nothing is kept. Of several recipients it says what came of the first that did not get it.
@@ -44,12 +49,13 @@ pub(crate) async fn test_send(parts: &Parts, target: Target, now: Timestamp) -> 
 }
 
 async fn send_one(parts: &Parts, way: Way, letter: &Letter) -> TestedChannel {
+    let full = || Outcome::failed("too many deliveries wait for this host");
     let outcome = match parts.lanes.line_up(way.lane) {
-        Some(in_line) => {
-            let _turn = in_line.turn().await;
-            send(parts, way, letter).await
-        }
-        None => Outcome::failed("too many deliveries wait for this host"),
+        Some(in_line) => match tokio::time::timeout(PATIENCE, in_line.turn()).await {
+            Ok(_turn) => send(parts, way, letter).await,
+            Err(_) => full(),
+        },
+        None => full(),
     };
     let delivered = matches!(outcome, Outcome::Delivered(_));
     TestedChannel { delivered, attempt: attempt(outcome, clock::now()) }

@@ -140,13 +140,14 @@ pub(super) async fn replay_failed(app: State, body: Json<ReplayFailed>) -> Resul
             let limit = PageLimit::items(limits::PAGE.min(REPLAYED_AT_ONCE - replayed));
             let listed = app.store.list_agenda(failed(range, at, limit)).await?;
             let deliveries = listed.items.iter().filter_map(|(place, _)| match place.key {
-                FollowUpKey::Delivery(number) => Some(DeliveryId { job: place.id, number }),
+                FollowUpKey::Delivery(number) => {
+                    Some((DeliveryId { job: place.id, number }, place.time))
+                }
                 _ => None,
             });
-            let replays = deliveries.map(|delivery| app.engine.replay_delivery(delivery));
+            let replays = deliveries.map(|(delivery, at)| app.engine.replay_failed(delivery, at));
             for done in futures_util::future::join_all(replays).await {
-                done?;
-                replayed += 1;
+                replayed += usize::from(done?);
             }
             if replayed >= REPLAYED_AT_ONCE {
                 return reply::ok(&Replayed { replayed: replayed as u64, more: true });

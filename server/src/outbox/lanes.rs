@@ -7,6 +7,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// How many deliveries stand in the line of one lane: enough that a fast receiver has no pause
 /// until the list is read again.
 const LINE: usize = 1_000;
+/// From so many deliveries in all lanes on, lines are no longer than there are places: memory is
+/// bounded by the number of hosts then.
+const CROWDED: usize = 20_000;
 
 /// How many tries go to one host at once. A receiver that is slow fills its own places and its own
 /// line, and nobody else's.
@@ -17,7 +20,14 @@ pub struct Lanes {
     places: usize,
     /// Room for the tries to all hosts together.
     room: Semaphore,
-    lanes: Mutex<HashMap<Lane, InLane>>,
+    lanes: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    lanes: HashMap<Lane, InLane>,
+    /// Deliveries in all of them.
+    deliveries: usize,
 }
 
 /// What is in one lane.
@@ -54,13 +64,15 @@ impl Lanes {
     /// Stands in line; none when the line is as long as it may be.
     #[must_use]
     pub fn line_up(self: &Arc<Self>, lane: Lane) -> Option<InLine> {
-        let mut lanes = self.lanes.lock();
+        let Taken { lanes, deliveries } = &mut *self.lanes.lock();
+        let line = if *deliveries < CROWDED { LINE } else { self.places };
         let places = || Arc::new(Semaphore::new(self.places));
         let of_lane =
             lanes.entry(lane).or_insert_with(|| InLane { deliveries: 0, places: places() });
-        if of_lane.deliveries >= self.places + LINE {
+        if of_lane.deliveries >= self.places + line {
             return None;
         }
+        *deliveries += 1;
         of_lane.deliveries += 1;
         let places = Arc::clone(&of_lane.places);
         Some(InLine { lanes: Arc::clone(self), lane, places })
@@ -79,7 +91,8 @@ impl InLine {
 
 impl Drop for InLine {
     fn drop(&mut self) {
-        let mut lanes = self.lanes.lanes.lock();
+        let Taken { lanes, deliveries } = &mut *self.lanes.lanes.lock();
+        *deliveries -= 1;
         match lanes.get_mut(&self.lane) {
             Some(of_lane) if of_lane.deliveries > 1 => of_lane.deliveries -= 1,
             _ => drop(lanes.remove(&self.lane)),
@@ -111,7 +124,8 @@ mod tests {
         drop(turns);
         assert!(in_line[2].turn().now_or_never().is_some());
         drop((in_line, other));
-        assert!(lanes.lanes.lock().is_empty());
+        let taken = lanes.lanes.lock();
+        assert!(taken.lanes.is_empty() && taken.deliveries == 0);
     }
 
     #[test]
@@ -123,5 +137,19 @@ mod tests {
         assert!(turn.is_some() && b.turn().now_or_never().is_none());
         drop(turn);
         assert!(b.turn().now_or_never().is_some());
+    }
+
+    #[test]
+    fn lines_are_short_when_there_are_many() {
+        let lanes = Lanes::new(2, 100);
+        let mut held = Vec::new();
+        for host in 0..CROWDED / (LINE + 2) + 1 {
+            let lane = lane(&format!("http://host-{host}"));
+            held.extend(std::iter::from_fn(|| lanes.line_up(lane)));
+        }
+        assert!(held.len() >= CROWDED);
+        let late = lane("http://late");
+        let late: Vec<_> = std::iter::from_fn(|| lanes.line_up(late)).collect();
+        assert_eq!(late.len(), 4);
     }
 }

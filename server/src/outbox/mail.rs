@@ -106,14 +106,10 @@ fn system_time(now: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(now.millis().unsigned_abs())
 }
 
-/// The code that SMTP answers with when this side is not let in: that can be mended by whoever
-/// runs the service, and says nothing about the addresses.
-fn is_about_login(code: u16) -> bool {
-    matches!(code, 530 | 534 | 535 | 538)
-}
-
-fn is_about_addresses(error: &SmtpError) -> bool {
-    error.is_permanent() && status(error).is_some_and(|code| !is_about_login(code))
+/// Whether an answer says that there is no such recipient. Everything else that a server says, of
+/// this side's login or sender or of itself, can be mended by somebody.
+fn is_about_recipient(error: &SmtpError) -> bool {
+    matches!(status(error), Some(550 | 551 | 553))
 }
 
 fn status(error: &SmtpError) -> Option<u16> {
@@ -125,7 +121,7 @@ fn refusal(error: &SmtpError) -> Outcome {
         return Outcome::failed(cut(&told(error)));
     };
     let answer = Answer { status, text: cut(&told(error)) };
-    if is_about_addresses(error) {
+    if is_about_recipient(error) {
         return Outcome::Refused(answer);
     }
     Outcome::Failed { reason: format!("the SMTP server answered {status}"), answer: Some(answer) }

@@ -1,6 +1,6 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
-use jobtracker_model::{HttpAction, Proxy, Secret, Timestamp};
+use jobtracker_model::{HttpAction, Proxy, Secret, Timestamp, limits};
 use quick_cache::sync::Cache;
 use reqwest::{
     Client, Response, StatusCode,
@@ -16,8 +16,10 @@ use super::{
     sign::signed_headers, trust::client_config,
 };
 
-/// How much of an answer is read.
+/// How much of an answer is kept.
 const TEXT_BYTES: usize = 1024;
+/// How much of it is read: so that no secret is cut in two, and half of it kept.
+const READ_BYTES: usize = TEXT_BYTES + limits::HEADER_BYTES;
 /// Receivers to which connections are kept.
 const CLIENTS: usize = 256;
 /// How long an idle connection is kept. A name that has come to mean another address is followed
@@ -168,7 +170,7 @@ impl Poster {
     ) -> Outcome {
         let status = response.status();
         let after = self.pause(response.headers(), now);
-        let text = hide_secrets(text(response, deadline).await, action);
+        let text = cut(hide_secrets(text(response, deadline).await, action));
         let answer = Answer { status: status.as_u16(), text };
         let because = |reason: &str| {
             let reason = format!("the receiver answered {}{reason}", answer.status);
@@ -224,13 +226,18 @@ fn headers(
 async fn text(mut response: Response, deadline: Instant) -> String {
     let mut bytes = Vec::new();
     while let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await {
-        let room = TEXT_BYTES - bytes.len();
+        let room = READ_BYTES - bytes.len();
         bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if bytes.len() == TEXT_BYTES {
+        if bytes.len() == READ_BYTES {
             break;
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(TEXT_BYTES));
+    text
 }
 
 /// Takes out of an answer what was sent in confidence: there are receivers that answer with the

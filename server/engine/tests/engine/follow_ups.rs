@@ -304,6 +304,13 @@ async fn what_came_of_a_try_is_noted_once_and_not_over_what_somebody_wants() {
     engine.cancel_delivery(delivery).await.unwrap();
     engine.cancel_delivery(delivery).await.unwrap();
     assert!(!settle(at(8_000, 2), Progress::Delivered(now())).await, "it was cancelled");
+    // A range is replayed as it was when somebody looked.
+    engine.replay_delivery(delivery).await.unwrap();
+    assert!(settle(at(8_000, 2), Progress::Failed(moment(9_000))).await);
+    for (failed, again) in [(9_001, false), (9_000, true), (9_000, false)] {
+        let replayed = engine.replay_failed(delivery, moment(failed)).await.unwrap();
+        assert_eq!(replayed, again, "{failed}");
+    }
     let unknown = engine.replay_delivery(DeliveryId { number: 1, ..delivery }).await;
     assert!(matches!(unknown, Err(Error::DeliveryNotFound(_))), "{unknown:?}");
 }

@@ -33,14 +33,19 @@ pub(super) fn settle(
     Ok((key, true))
 }
 
-/// Has a delivery tried again at once, with the whole schedule before it.
+/// Has a delivery tried again at once, with the whole schedule before it; if a time is given, only
+/// if it failed at that time.
 pub(super) fn replay(
     space: &mut Workspace,
     id: JobId,
     number: u32,
+    failed: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(FollowUpKey, bool)> {
     let row = find(space, id, number)?;
+    if failed.is_some_and(|failed| row.progress != Progress::Failed(failed)) {
+        return Ok((FollowUpKey::Delivery(number), false));
+    }
     let (progress, earlier) = (Progress::Waiting(now), row.attempts);
     let key = FollowUpKey::Delivery(number);
     let row = DeliveryRow { progress, earlier, ..row };

@@ -148,7 +148,9 @@ pub(super) fn apply(
         FollowUpChange::Settle { number, tried, attempt, progress } => {
             deliveries::settle(space, id, *number, *tried, (attempt, *progress))
         }
-        FollowUpChange::Replay(number) => deliveries::replay(space, id, *number, now),
+        FollowUpChange::Replay { number, failed } => {
+            deliveries::replay(space, id, *number, *failed, now)
+        }
         FollowUpChange::CancelDelivery(number) => deliveries::cancel(space, id, *number, now),
     }
 }
