@@ -118,7 +118,7 @@ impl JobTrackerClient {
         self.http.json(Call::post("api/v1/deliveries/replay", &range)?).await
     }
 
-    /// Sends a test to a target, once and at once. Nothing is kept.
+    /// Sends a test to a target, once. It waits up to 5 s for a place at its host. Nothing is kept.
     ///
     /// # Errors
     /// `invalid_field`. That it was not received is no error.
@@ -127,8 +127,8 @@ impl JobTrackerClient {
         self.http.json(call.once().slow(TEST_TAKES)).await
     }
 
-    /// Sends a test to the receivers of an action, with its headers and its signature, once and at
-    /// once. Nothing is kept.
+    /// Sends a test to the receivers of an action, with its headers and its signature, once. It
+    /// waits up to 5 s for a place at its host. Nothing is kept.
     ///
     /// # Errors
     /// `job_not_found`, `action_not_found`. That it was not received is no error.

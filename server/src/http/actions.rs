@@ -49,7 +49,8 @@ pub(super) async fn list(app: State, id: Id) -> Result<HttpResponse> {
 
 /// Try a target out
 ///
-/// Sends a test, once and at once, and answers with what came of it. Nothing is kept.
+/// Sends a test, once, and answers with what came of it. It waits up to 5 s for a place at its host,
+/// behind what is due there. Nothing is kept.
 #[utoipa::path(post, path = "/api/v1/actions/test", operation_id = "testTarget",
     tag = "follow-ups", request_body = Target,
     responses((status = 200, description = "What came of it.", body = Tested)))]
@@ -61,8 +62,8 @@ pub(super) async fn test(app: State, body: Json<Target>) -> Result<HttpResponse>
 
 /// Try an action out
 ///
-/// Sends a test to its receivers, with its headers and its signature, once and at once, and answers
-/// with what came of it. Nothing is kept.
+/// Sends a test to its receivers, with its headers and its signature, once, and answers with what
+/// came of it. It waits up to 5 s for a place at its host. Nothing is kept.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/actions/{number}/test", operation_id = "testAction",
     tag = "follow-ups",
     params(("id" = JobId, Path, description = "The job."),
