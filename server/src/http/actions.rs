@@ -49,8 +49,8 @@ pub(super) async fn list(app: State, id: Id) -> Result<HttpResponse> {
 
 /// Try a target out
 ///
-/// Sends a test, once, and answers with what came of it. It waits up to 5 s for a place at its host.
-/// Nothing is kept.
+/// Sends a test, once, and answers with what came of it. It waits up to 5 s for a place at its
+/// host. Nothing is kept.
 #[utoipa::path(post, path = "/api/v1/actions/test", operation_id = "testTarget",
     tag = "follow-ups", request_body = Target,
     responses((status = 200, description = "What came of it.", body = Tested)))]
