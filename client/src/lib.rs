@@ -31,7 +31,7 @@
 //! The way of a call inside: `endpoints` says what to send, `request` sends it, `reply` reads the
 //! answer.
 
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod tracker;
 

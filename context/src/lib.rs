@@ -41,7 +41,7 @@
 //! `journal` does the same on disk. The way of a flush: `flush` has `tree` freeze what is there
 //! into a batch of `commit`, which writes it as a stream for the client.
 
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod context;
 

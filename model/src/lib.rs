@@ -6,7 +6,7 @@
 //! This crate is pure: no I/O, no async, no clock, no randomness. Time comes in as a
 //! [`Timestamp`]. The server's engine and the buffered context call the same functions.
 
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod id;
 mod state;

@@ -4,7 +4,7 @@
 //! has one file per resource. The binary parses the command line and picks the backend; nothing
 //! here knows which one it is.
 
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod clock;
 mod config;
@@ -30,4 +30,4 @@ pub use config::{
 };
 pub use http::openapi::document as openapi_document;
 pub use server::{RunningServer, Server, StartError};
-pub use telemetry::init as init_telemetry;
+pub use telemetry::Telemetry;

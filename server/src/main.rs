@@ -1,12 +1,15 @@
 //! The `jobtracker` command: reads the configuration, picks the store, runs the service.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod moving_commands;
+mod serve;
+mod terminal;
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use jobtracker_server::{Config, Overrides, Server, StoreConfig, StoreKind};
+use jobtracker_server::{Config, Overrides, StoreConfig, StoreKind, Telemetry};
 #[cfg(feature = "scylla")]
 use jobtracker_server::{ScyllaConfig, TabletsChoice};
 use jobtracker_store::{Store, memory::MemoryStore};
@@ -24,8 +27,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the service until SIGINT or SIGTERM
-    Serve(Serve),
+    /// Run the service until SIGINT or SIGTERM; SIGHUP reads the token and the log filter again
+    Serve(serve::Serve),
     /// Read the configuration as `serve` would, and say what is wrong with it
     CheckConfig(CheckConfig),
     /// Make the tables of a cluster, or bring them to the newest version
@@ -36,25 +39,6 @@ enum Command {
     Import(moving_commands::ImportArguments),
     /// Print the OpenAPI document
     Openapi,
-}
-
-#[derive(Args)]
-struct Serve {
-    /// A TOML file; the keys are those of server/config.default.toml
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The directory of the fjall store
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// Where to listen
-    #[arg(long, value_name = "ADDR:PORT")]
-    listen: Option<SocketAddr>,
-    /// The store
-    #[arg(long)]
-    store: Option<StoreName>,
-    /// Serve an address that others can reach without a token
-    #[arg(long)]
-    allow_open: bool,
 }
 
 #[derive(Args)]
@@ -99,44 +83,26 @@ const DRIVER_THREADS: (usize, usize) = (2, 8);
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Serve(arguments) => serve(arguments),
+        Command::Serve(arguments) => serve::serve(arguments),
         Command::CheckConfig(arguments) => check_config(arguments),
         Command::Migrate(arguments) => migrate(arguments),
         Command::Export(arguments) => moving_commands::export(arguments),
         Command::Import(arguments) => moving_commands::import(arguments),
-        Command::Openapi => {
-            print!("{}", jobtracker_server::openapi_document());
-            Ok(())
-        }
+        Command::Openapi => terminal::print(jobtracker_server::openapi_document().trim_end()),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("jobtracker: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    terminal::end(done)
 }
 
 fn check_config(arguments: CheckConfig) -> anyhow::Result<()> {
     let config = Config::load(arguments.config, Overrides::default())?;
-    println!("{config:#?}");
-    Ok(())
-}
-
-fn serve(arguments: Serve) -> anyhow::Result<()> {
-    let Serve { config, data_dir, listen, store, allow_open } = arguments;
-    let store = store.map(StoreKind::from);
-    let config = Config::load(config, Overrides { listen, data_dir, store, allow_open })?;
-    jobtracker_server::init_telemetry(&config.log);
-    runtime(config.store.kind)?.block_on(run(&config))
+    terminal::print(format_args!("{config:#?}"))
 }
 
 fn migrate(arguments: Migrate) -> anyhow::Result<()> {
     let Migrate { config, store } = arguments;
     let store = store.map(StoreKind::from);
     let config = Config::load(config, Overrides { store, ..Overrides::default() })?;
-    jobtracker_server::init_telemetry(&config.log);
+    let _telemetry = Telemetry::start(&config.log);
     anyhow::ensure!(
         config.store.kind == StoreKind::Scylla,
         "there is nothing to migrate: store.kind is not \"scylla\", and only a cluster has tables \
@@ -159,22 +125,6 @@ fn runtime(kind: StoreKind) -> std::io::Result<tokio::runtime::Runtime> {
         .thread_name("driver")
         .enable_all()
         .build()
-}
-
-async fn run(config: &Config) -> anyhow::Result<()> {
-    let end = end_signal()?;
-    let store = open(&config.store).await?;
-    let server = match Server::start(config, Arc::clone(&store)) {
-        Ok(server) => server,
-        Err(error) => {
-            store.close().await;
-            return Err(error.into());
-        }
-    };
-    println!("jobtracker listens on http://{}", server.addr());
-    end.await;
-    server.stop().await;
-    Ok(())
 }
 
 /// The only place that knows the backends.
@@ -251,12 +201,11 @@ async fn open_scylla(config: &StoreConfig) -> anyhow::Result<Arc<dyn Store>> {
 async fn migrate_scylla(config: &StoreConfig) -> anyhow::Result<()> {
     let keyspace = &config.scylla.keyspace;
     let done = jobtracker_store::scylla::migrate(&scylla_options(&config.scylla)).await?;
-    match (done.from, done.to) {
-        (from, to) if from == to => println!("keyspace {keyspace} has version {to} already"),
-        (0, to) => println!("keyspace {keyspace}: tables made, version {to}"),
-        (from, to) => println!("keyspace {keyspace}: brought from version {from} to {to}"),
-    }
-    Ok(())
+    terminal::print(match (done.from, done.to) {
+        (from, to) if from == to => format!("keyspace {keyspace} has version {to} already"),
+        (0, to) => format!("keyspace {keyspace}: tables made, version {to}"),
+        (from, to) => format!("keyspace {keyspace}: brought from version {from} to {to}"),
+    })
 }
 
 #[cfg(not(feature = "scylla"))]
@@ -267,20 +216,6 @@ async fn open_scylla(_: &StoreConfig) -> anyhow::Result<Arc<dyn Store>> {
 #[cfg(not(feature = "scylla"))]
 async fn migrate_scylla(_: &StoreConfig) -> anyhow::Result<()> {
     anyhow::bail!("this jobtracker was built without the scylla store")
-}
-
-/// Ends at SIGINT or SIGTERM. Both are caught from this call on, so that neither is missed.
-fn end_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }
 
 #[cfg(all(test, feature = "scylla"))]

@@ -11,7 +11,7 @@ use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text},
     metrics::{
-        counter::Counter,
+        counter::{ConstCounter, Counter},
         family::Family,
         gauge::{ConstGauge, Gauge},
         histogram::{Histogram, exponential_buckets},
@@ -19,7 +19,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::follow_ups::FollowUpMetrics;
+use crate::{follow_ups::FollowUpMetrics, telemetry};
 
 /// Everything the metrics page shows: requests by route, the engine's and the store's numbers.
 #[derive(Debug)]
@@ -59,6 +59,7 @@ impl Metrics {
         follow_ups.register(&mut registry);
         let of_store = registry.sub_registry_with_prefix("jobtracker");
         of_store.register_collector(Box::new(StoreGauges(store)));
+        of_store.register_collector(Box::new(LogCounter));
         Arc::new(Self { registry, in_flight, requests, seconds })
     }
 
@@ -149,5 +150,18 @@ impl Collector for StoreGauges {
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
         Ok(())
+    }
+}
+
+/// Lines of the log that never went out.
+#[derive(Debug)]
+struct LogCounter;
+
+impl Collector for LogCounter {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let counter = ConstCounter::new(telemetry::dropped_lines());
+        let help = "Lines of the log that were dropped";
+        let name = "log_lines_dropped";
+        counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
     }
 }

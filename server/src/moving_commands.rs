@@ -11,11 +11,11 @@ use anyhow::Context;
 use clap::Args;
 use jobtracker_model::{JobId, Timestamp};
 use jobtracker_server::{
-    Config, Overrides, StoreKind,
+    Config, Overrides, StoreKind, Telemetry,
     moving::{self, Counts, Export, Exported, Imported, MovingError, Selection, Step, Target},
 };
 
-use crate::{StoreName, open, runtime};
+use crate::{StoreName, open, runtime, terminal};
 
 /// The store that a command is about.
 #[derive(Args)]
@@ -68,7 +68,7 @@ const ROWS_BETWEEN: u64 = 1_000_000;
 
 pub fn export(arguments: ExportArguments) -> anyhow::Result<()> {
     let ExportArguments { store, to, root, from, until, resume } = arguments;
-    let config = load(store)?;
+    let (config, _telemetry) = load(store)?;
     let selection = match (root.is_empty(), from, until) {
         (false, _, _) => Some(Selection::Roots(root)),
         (true, None, None) => None,
@@ -86,33 +86,40 @@ pub fn export(arguments: ExportArguments) -> anyhow::Result<()> {
     }
     let done = runtime(kind)?.block_on(async {
         let store = open(&config.store).await?;
-        let kind = format!("{kind:?}").to_lowercase();
+        let kind = kind.name().to_owned();
         let export = Export { store: Arc::clone(&store), kind, selection, now: moving::now() };
         let (mut trees, mut bytes) = (0, 0);
         let tell = &mut |done: &Exported| {
             if done.trees >= trees + TREES_BETWEEN || done.bytes >= bytes + BYTES_BETWEEN {
                 (trees, bytes) = (done.trees, done.bytes);
-                eprintln!("{trees} trees, {bytes} bytes");
+                terminal::tell(format_args!("{trees} trees, {bytes} bytes"));
             }
         };
         let done = export.run(target, tell).await;
         store.close().await;
-        anyhow::Ok(done?)
+        done.map_err(|error| match error {
+            MovingError::File { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
+                terminal::ReaderGone.into()
+            }
+            error => anyhow::Error::from(error),
+        })
     })?;
     let Exported { trees, kept, counts, bytes, has_newer } = done;
-    eprintln!("exported {} in {bytes} bytes", amount(trees, &counts));
+    terminal::tell(format_args!("exported {} in {bytes} bytes", amount(trees, &counts)));
     if kept > 0 {
-        eprintln!("{kept} of the trees were in the file already");
+        terminal::tell(format_args!("{kept} of the trees were in the file already"));
     }
     if has_newer {
-        eprintln!("trees were created meanwhile that are not in it; export them by --from");
+        terminal::tell(format_args!(
+            "trees were created meanwhile that are not in it; export them by --from"
+        ));
     }
     Ok(())
 }
 
 pub fn import(arguments: ImportArguments) -> anyhow::Result<()> {
     let ImportArguments { store, file } = arguments;
-    let config = load(store)?;
+    let (config, _telemetry) = load(store)?;
     let name = file.display().to_string();
     let file: Box<dyn Read> = if is_pipe(&file) {
         Box::new(io::stdin())
@@ -123,14 +130,14 @@ pub fn import(arguments: ImportArguments) -> anyhow::Result<()> {
     let done = runtime(config.store.kind)?.block_on(async {
         let store = open(&config.store).await?;
         let tell = &mut |step: Step<'_>| match step {
-            Step::Failed { root, reason } => eprintln!("tree {root}: {reason}"),
+            Step::Failed { root, reason } => terminal::tell(format_args!("tree {root}: {reason}")),
             Step::Done(done) => {
                 let trees = |done: &Imported| done.new + done.there + done.failed;
                 if trees(done) >= trees(&so_far) + TREES_BETWEEN
                     || done.rows >= so_far.rows + ROWS_BETWEEN
                 {
                     so_far = *done;
-                    eprintln!("{} trees, {} rows", trees(done), done.rows);
+                    terminal::tell(format_args!("{} trees, {} rows", trees(done), done.rows));
                 }
             }
         };
@@ -139,26 +146,26 @@ pub fn import(arguments: ImportArguments) -> anyhow::Result<()> {
         anyhow::Ok(done)
     })?;
     let Imported { new, there, failed, counts, .. } = done.map_err(explain)?;
-    eprintln!("read {}", amount(new + there + failed, &counts));
-    eprintln!("imported {}, {there} were there already", plural(new, "tree"));
+    terminal::tell(format_args!("read {}", amount(new + there + failed, &counts)));
+    terminal::tell(format_args!("imported {}, {there} were there already", plural(new, "tree")));
     match failed {
         0 => Ok(()),
         failed => anyhow::bail!("{} could not be put in", plural(failed, "tree")),
     }
 }
 
-fn load(arguments: StoreArguments) -> anyhow::Result<Config> {
+fn load(arguments: StoreArguments) -> anyhow::Result<(Config, Telemetry)> {
     let StoreArguments { config, store, data_dir } = arguments;
     let store = store.map(StoreKind::from);
     // Nothing is served, so it does not matter whom it would be open to.
     let overrides = Overrides { store, data_dir, allow_open: true, ..Overrides::default() };
     let config = Config::load(config, overrides)?;
-    jobtracker_server::init_telemetry(&config.log);
+    let telemetry = Telemetry::start(&config.log);
     anyhow::ensure!(
         config.store.kind != StoreKind::Memory,
         "the store \"memory\" keeps nothing, so that there is nothing to move from or to it"
     );
-    Ok(config)
+    Ok((config, telemetry))
 }
 
 fn explain(error: MovingError) -> anyhow::Error {

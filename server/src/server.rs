@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    Config, EngineConfig, ServerConfig, clock,
+    Config, EngineConfig, Secret, ServerConfig, clock,
     follow_ups::{FollowUpMetrics, PREPARED, Parts, Rounds},
     http::{self, App, Gate, RequestIds},
     metrics::{Metrics, RouteMetrics},
@@ -46,6 +46,7 @@ pub struct RunningServer {
     address: SocketAddr,
     http: ServerHandle,
     serving: JoinHandle<io::Result<()>>,
+    gate: Arc<Gate>,
     /// What is done besides requests; it ends when the service stops.
     background: Vec<JoinHandle<()>>,
     stopping: watch::Sender<bool>,
@@ -75,13 +76,14 @@ impl Server {
         let grace = Duration::from_millis(config.server.shutdown_grace_ms);
         let rounds = Rounds::new(Arc::clone(&follow_ups), grace);
         let following = rounds.run(stops.clone());
+        let gate = Arc::new(Gate::new(config.auth.token.clone()));
         let app = web::Data::new(App {
             engine: engine.clone(),
             store: Arc::clone(&store),
             follow_ups,
             unrouted: RouteMetrics::new("none", Arc::clone(&metrics)),
             metrics,
-            gate: Gate::new(config.auth.token.clone()),
+            gate: Arc::clone(&gate),
             request_ids: RequestIds::new(),
             body_limit: config.server.body_limit_bytes,
             body_timeout: config.server.body_timeout(),
@@ -93,8 +95,7 @@ impl Server {
         let http = server.handle();
         let serving = tokio::spawn(server);
         let background = vec![tokio::spawn(sweep), tokio::spawn(following)];
-        tracing::info!(%address, "listening");
-        Ok(RunningServer { address, http, serving, background, stopping, engine, store })
+        Ok(RunningServer { address, http, serving, gate, background, stopping, engine, store })
     }
 }
 
@@ -103,6 +104,11 @@ impl RunningServer {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Asks every request for this token from now on; an empty one: for none.
+    pub fn set_token(&self, token: Secret) {
+        self.gate.set_token(token);
     }
 
     /// Stops: takes no more connections, lets requests in flight end for as long as is configured

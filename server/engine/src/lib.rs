@@ -10,7 +10,7 @@
 //! operation of each of its trees.
 //! Nothing here knows HTTP or a database driver.
 
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod error;
 mod operation;

@@ -28,6 +28,26 @@ pub struct Config {
     pub log: LogConfig,
 }
 
+impl Config {
+    /// The sections in which this differs from `running`, but for what a running service takes
+    /// over: those wait for a restart.
+    #[must_use]
+    pub fn sections_for_restart(&self, running: &Self) -> Vec<&'static str> {
+        let log = LogConfig { filter: running.log.filter.clone(), ..self.log.clone() };
+        let differs = [
+            ("server", self.server != running.server),
+            ("store", self.store != running.store),
+            ("engine", self.engine != running.engine),
+            ("commits", self.commits != running.commits),
+            ("jobs", self.jobs != running.jobs),
+            ("callbacks", self.callbacks != running.callbacks),
+            ("smtp", self.smtp != running.smtp),
+            ("log", log != running.log),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
+}
+
 /// Section `server`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,6 +100,18 @@ pub enum StoreKind {
     Memory,
     /// A cluster of ScyllaDB or Apache Cassandra.
     Scylla,
+}
+
+impl StoreKind {
+    /// The name, as the configuration has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fjall => "fjall",
+            Self::Memory => "memory",
+            Self::Scylla => "scylla",
+        }
+    }
 }
 
 /// Section `store`.

@@ -21,7 +21,7 @@ pub(crate) struct App {
     pub metrics: Arc<Metrics>,
     /// The numbers of requests for which there is no route.
     pub unrouted: Arc<RouteMetrics>,
-    pub gate: Gate,
+    pub gate: Arc<Gate>,
     pub request_ids: RequestIds,
     pub body_limit: usize,
     pub body_timeout: Duration,

@@ -1,5 +1,6 @@
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use jobtracker_model::ProblemCode;
+use parking_lot::RwLock;
 use subtle::ConstantTimeEq;
 
 use super::problem::{ApiError, Result};
@@ -12,16 +13,21 @@ const OPEN: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
 #[derive(Debug)]
 pub(crate) struct Gate {
     /// Empty: everybody may come in.
-    token: Secret,
+    token: RwLock<Secret>,
 }
 
 impl Gate {
     pub fn new(token: Secret) -> Self {
-        Self { token }
+        Self { token: RwLock::new(token) }
+    }
+
+    /// Asks for another token from now on.
+    pub fn set_token(&self, token: Secret) {
+        *self.token.write() = token;
     }
 
     pub fn check(&self, path: &str, headers: &HeaderMap) -> Result<()> {
-        if self.token.is_empty() || OPEN.contains(&path) {
+        if self.token.read().is_empty() || OPEN.contains(&path) {
             return Ok(());
         }
         let given = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
@@ -34,7 +40,7 @@ impl Gate {
 
     /// Takes as long for a wrong token as for the right one; only its length may show.
     fn is_token(&self, given: &[u8]) -> bool {
-        self.token.expose().as_bytes().ct_eq(given).into()
+        self.token.read().expose().as_bytes().ct_eq(given).into()
     }
 }
 

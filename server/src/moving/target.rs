@@ -1,6 +1,7 @@
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, Metadata, OpenOptions, Permissions},
     io::{self, Seek, SeekFrom, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -8,6 +9,9 @@ use super::{
     MovingError, Result, Selection,
     resume::{self, Found},
 };
+
+/// An export has what jobs were told in confidence, so it is for its owner alone.
+const PRIVATE: u32 = 0o600;
 
 /// Where an export goes.
 pub enum Target {
@@ -48,7 +52,7 @@ impl Sink {
 
     fn create(path: &Path) -> Result<Self> {
         let place = path.display().to_string();
-        match OpenOptions::new().write(true).create_new(true).open(path) {
+        match OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path) {
             Ok(file) => Ok(Self { out: Out::File(file), position: 0, place }),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(MovingError::Exists(path.to_owned()))
@@ -67,7 +71,9 @@ impl Sink {
             }
             Err(error) => return Err(failed(error)),
         };
-        let length = file.metadata().map_err(failed)?.len();
+        let metadata = file.metadata().map_err(failed)?;
+        tighten(&file, &metadata, &place);
+        let length = metadata.len();
         let found = resume::look(&file, length, &place)?;
         if let (Some(found), Some(selection)) = (&found, selection)
             && *selection != found.header.selection
@@ -106,6 +112,19 @@ impl Sink {
 
     pub fn failed(&self, source: io::Error) -> MovingError {
         MovingError::File { place: self.place.clone(), source }
+    }
+}
+
+/// Takes a file from the other users of the machine that was begun for all to read.
+fn tighten(file: &File, metadata: &Metadata, place: &str) {
+    let mode = metadata.permissions().mode();
+    // A device or a pipe that stands in the place of a file is not for this one export.
+    if !metadata.is_file() || mode & 0o077 == 0 {
+        return;
+    }
+    match file.set_permissions(Permissions::from_mode(mode & PRIVATE)) {
+        Ok(()) => tracing::warn!(place, "others could read this file; now its owner alone can"),
+        Err(error) => tracing::warn!(place, %error, "others can read this file"),
     }
 }
 

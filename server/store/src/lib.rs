@@ -4,6 +4,8 @@
 //! [`Store`] what a backend promises. The embedded backends, [`memory`] and `fjall`, give a
 //! synchronous [`View`] of one instant, and share the lists that [`view`] makes of it.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod error;
 mod follow_up;
 mod rows;

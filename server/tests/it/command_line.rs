@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
-const BINARY: &str = env!("CARGO_BIN_EXE_jobtracker");
+pub const BINARY: &str = env!("CARGO_BIN_EXE_jobtracker");
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(BINARY).args(arguments).output().unwrap()
@@ -22,17 +22,17 @@ fn refusal(arguments: &[&str]) -> String {
 }
 
 /// A served process; killed when a test fails before it stops it.
-struct Served(Child);
+pub struct Served(Child);
 
 impl Served {
-    /// Starts one and answers where it listens.
     fn start(arguments: &[&str]) -> (Self, String) {
-        let mut child = Command::new(BINARY)
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(BINARY);
+        Self::spawn(command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments))
+    }
+
+    /// Starts one and answers where it listens.
+    pub fn spawn(command: &mut Command) -> (Self, String) {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().rsplit(' ').next().unwrap().to_owned();
@@ -40,7 +40,11 @@ impl Served {
         (Self(child), url)
     }
 
-    fn terminate(mut self) {
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.0
+    }
+
+    pub fn terminate(mut self) {
         let id = self.0.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         assert_eq!(self.0.wait().unwrap().code(), Some(0));

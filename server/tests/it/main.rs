@@ -19,6 +19,7 @@ mod inventory;
 mod kill;
 mod lists;
 mod moving;
+mod operator;
 #[path = "../support/process.rs"]
 mod process;
 mod roots;

@@ -53,7 +53,10 @@ pub fn read(
     let (open, aside) = stages.count();
     let database = &tables.database;
     let of_all = |number: fn(&fjall::Keyspace) -> u64| tables.all().into_iter().map(number).sum();
+    // A job's origin is written once, so there is one row for each.
+    let jobs = tables.origins.approximate_len() as u64;
     vec![
+        ("store_jobs", "Jobs in the store, about.", jobs),
         ("store_groups", "Batches made durable.", meters.groups.load(Relaxed)),
         ("store_group_bytes", "Bytes in them.", meters.group_bytes.load(Relaxed)),
         ("store_group_micros", "Microseconds spent on them.", meters.group_micros.load(Relaxed)),

@@ -1,0 +1,186 @@
+//! `jobtracker serve`: a part of the command line, as `main.rs` is.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use clap::Args;
+use jobtracker_server::{
+    Config, ConfigError, Overrides, RunningServer, Server, StoreConfig, StoreKind, Telemetry,
+};
+use jobtracker_store::Store;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{StoreName, open, runtime, terminal::Unheard};
+
+#[derive(Args)]
+pub struct Serve {
+    /// A TOML file; the keys are those of server/config.default.toml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The directory of the fjall store
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where to listen
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
+    /// The store
+    #[arg(long)]
+    store: Option<StoreName>,
+    /// Serve an address that others can reach without a token
+    #[arg(long)]
+    allow_open: bool,
+}
+
+pub fn serve(arguments: Serve) -> anyhow::Result<()> {
+    let Serve { config: file, data_dir, listen, store, allow_open } = arguments;
+    let store = store.map(StoreKind::from);
+    let source = Source { file, overrides: Overrides { listen, data_dir, store, allow_open } };
+    let config = source.read()?;
+    let telemetry = Telemetry::start(&config.log);
+    let done = runtime(config.store.kind)?.block_on(run(&source, config, &telemetry));
+    // Where no log is read no error is read either, and to say it would take for ever.
+    if telemetry.close() { done } else { done.map_err(|_| Unheard.into()) }
+}
+
+/// Where the configuration comes from, at the start and when it is read again.
+#[derive(Clone)]
+struct Source {
+    file: Option<PathBuf>,
+    overrides: Overrides,
+}
+
+impl Source {
+    fn read(&self) -> Result<Config, ConfigError> {
+        Config::load(self.file.clone(), self.overrides.clone())
+    }
+}
+
+async fn run(source: &Source, mut config: Config, telemetry: &Telemetry) -> anyhow::Result<()> {
+    let mut signals = Signals::catch()?;
+    let begun = Instant::now();
+    let store = open(&config.store).await?;
+    let opening = begun.elapsed();
+    let server = match Server::start(&config, Arc::clone(&store)) {
+        Ok(server) => server,
+        Err(error) => {
+            store.close().await;
+            return Err(error.into());
+        }
+    };
+    log_start(server.addr(), &config.store, &*store, opening);
+    // For scripts that ask for any free port. The service is there for others too, so it goes on
+    // when this line cannot be written.
+    let _ = writeln!(io::stdout(), "jobtracker listens on http://{}", server.addr());
+    while signals.next().await == Wanted::Reload {
+        reload(source, &mut config, &server, telemetry).await;
+    }
+    tokio::select! {
+        () = server.stop() => Ok(()),
+        code = signals.end() => {
+            tracing::warn!("ended at once, by a second signal; what was answered is kept");
+            telemetry.close();
+            process::exit(code)
+        }
+    }
+}
+
+/// What an operator wants to know of a start, in one line.
+fn log_start(address: SocketAddr, config: &StoreConfig, store: &dyn Store, opening: Duration) {
+    let jobs = store.gauges().into_iter().find(|(name, ..)| *name == "store_jobs");
+    let in_folder = config.kind == StoreKind::Fjall;
+    let data_dir = in_folder.then(|| config.data_dir.display().to_string());
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        address = %format_args!("http://{address}"),
+        store = config.kind.name(),
+        data_dir,
+        jobs = jobs.map(|(.., jobs)| jobs),
+        opening_ms = opening.as_millis() as u64,
+        "jobtracker serves"
+    );
+}
+
+/// Takes what can change while the service runs: the token and the log's filter. When anything of
+/// the configuration cannot be read, all stays as it was.
+async fn reload(
+    source: &Source,
+    config: &mut Config,
+    server: &RunningServer,
+    telemetry: &Telemetry,
+) {
+    let source = source.clone();
+    // It reads files and asks for the address of a name.
+    let read = tokio::task::spawn_blocking(move || source.read()).await;
+    let new = match read.map_err(anyhow::Error::from).and_then(|read| Ok(read?)) {
+        Ok(new) => new,
+        Err(error) => {
+            tracing::error!("not read again, so what was read before stays: {error:#}");
+            return;
+        }
+    };
+    let token = if new.auth.token == config.auth.token { "same" } else { "changed" };
+    let filter = if new.log.filter == config.log.filter { "same" } else { "changed" };
+    let waiting = new.sections_for_restart(config).join(", ");
+    let waiting = (!waiting.is_empty()).then_some(waiting);
+    let say = || tracing::info!(token, filter, needs_restart = waiting, "configuration read again");
+    server.set_token(new.auth.token.clone());
+    // By whichever of the two filters lets it through.
+    let is_heard = tracing::enabled!(tracing::Level::INFO);
+    if is_heard {
+        say();
+    }
+    telemetry.set_filter(&new.log.filter);
+    if !is_heard {
+        say();
+    }
+    // The rest is compared with what is in force at the next time too.
+    (config.auth, config.log.filter) = (new.auth, new.log.filter);
+}
+
+#[derive(PartialEq, Eq)]
+enum Wanted {
+    End,
+    Reload,
+}
+
+/// SIGINT and SIGTERM for the end, SIGHUP for another look at the configuration. All are caught
+/// from the beginning, so that none is missed and none ends the service by itself.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn catch() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).context("cannot catch SIGINT")?,
+            terminate: signal(SignalKind::terminate()).context("cannot catch SIGTERM")?,
+            hang_up: signal(SignalKind::hangup()).context("cannot catch SIGHUP")?,
+        })
+    }
+
+    async fn next(&mut self) -> Wanted {
+        tokio::select! {
+            _ = self.interrupt.recv() => Wanted::End,
+            _ = self.terminate.recv() => Wanted::End,
+            _ = self.hang_up.recv() => Wanted::Reload,
+        }
+    }
+
+    /// A further signal for the end, as the exit code that tells of it.
+    async fn end(&mut self) -> i32 {
+        let number = tokio::select! {
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+            _ = self.terminate.recv() => SignalKind::terminate(),
+        };
+        128 + number.as_raw_value()
+    }
+}

@@ -1,0 +1,234 @@
+//! What an operator meets: the log, signals, outputs that cannot be written.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write, pipe},
+    net::TcpStream,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Child, ChildStderr, Command, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    time::{Duration, Instant},
+};
+
+use crate::command_line::{BINARY, Served};
+
+/// Long past anything that is waited for here.
+const HANGS: Duration = Duration::from_secs(60);
+
+fn serve(arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
+    command
+}
+
+fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+}
+
+/// The log of a process, line by line.
+struct Log(Receiver<String>);
+
+impl Log {
+    fn of(stderr: ChildStderr) -> Self {
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self(lines)
+    }
+
+    /// The next line with these words.
+    fn line_with(&self, words: &str) -> String {
+        let begun = Instant::now();
+        while let Ok(line) = self.0.recv_timeout(HANGS.saturating_sub(begun.elapsed())) {
+            if line.contains(words) {
+                return line;
+            }
+        }
+        panic!("no line has {words:?}");
+    }
+
+    /// Ends when nothing can be written to it any more.
+    fn to_its_end(self) {
+        let next = || self.0.recv_timeout(HANGS);
+        let end = std::iter::repeat_with(next).find_map(Result::err);
+        assert_eq!(end, Some(RecvTimeoutError::Disconnected), "it does not end");
+    }
+}
+
+async fn status(url: &str, path: &str, token: &str) -> u16 {
+    let request = reqwest::Client::new().get(format!("{url}{path}")).bearer_auth(token);
+    request.send().await.unwrap().status().as_u16()
+}
+
+async fn create(url: &str, count: usize) {
+    let http = reqwest::Client::new();
+    for _ in 0..count {
+        let job = serde_json::json!({"name": "a"});
+        let reply = http.post(format!("{url}/api/v1/jobs")).json(&job).send().await.unwrap();
+        assert_eq!(reply.status(), 201);
+    }
+}
+
+/// A number of the metrics page.
+async fn number(url: &str, name: &str) -> u64 {
+    let page = reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap();
+    let value = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
+    page.lines().find_map(value).unwrap()
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_fails_no_request_and_is_counted() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = serve(&["--store", "memory"]);
+    let (served, url) = Served::spawn(command.env("JOBTRACKER__LOG__FILTER", "debug").stderr(full));
+    create(&url, 300).await;
+    assert!(number(&url, "jobtracker_log_lines_dropped_total").await >= 300);
+    served.terminate();
+}
+
+#[tokio::test]
+async fn a_log_that_is_not_read_holds_up_neither_requests_nor_the_stop() {
+    let (_unread, stderr) = pipe().unwrap();
+    let mut command = serve(&["--store", "memory"]);
+    let (served, url) =
+        Served::spawn(command.env("JOBTRACKER__LOG__FILTER", "debug").stderr(stderr));
+    // More than a pipe holds, each with a line that has the path.
+    let path = format!("/{}", "x".repeat(8_000));
+    for _ in 0..40 {
+        assert_eq!(status(&url, &path, "").await, 404);
+    }
+    create(&url, 10).await;
+    served.terminate();
+}
+
+#[test]
+fn commands_end_quietly_when_what_they_write_is_not_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    let (served, _) = Served::spawn(&mut serve(&["--data-dir", data]));
+    served.terminate();
+    for arguments in
+        [&["openapi"][..], &["check-config"], &["export", "--data-dir", data, "--to", "-"]]
+    {
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let output = Command::new(BINARY)
+            .args(arguments)
+            .env("JOBTRACKER__LOG__FILTER", "error")
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(141), "{arguments:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
+    }
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = Command::new(BINARY).arg("openapi").stdout(full).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("standard output") && !told.contains("panic"), "{told}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn exports_are_for_their_owner_and_need_nobody_who_reads_what_they_say() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (data, file) = (place("data"), place("trees.export"));
+    let (served, _) = Served::spawn(&mut serve(&["--data-dir", &data]));
+    served.terminate();
+    let mode = |file: &str| std::fs::metadata(file).unwrap().permissions().mode() & 0o777;
+    for arguments in [&[][..], &["--resume"]] {
+        let (reader, stderr) = pipe().unwrap();
+        drop(reader);
+        let export = ["export", "--data-dir", &data, "--to", &file];
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask 000; exec \"$@\"", "sh", BINARY]).args(export);
+        assert!(command.args(arguments).stderr(stderr).status().unwrap().success());
+        assert_eq!(mode(&file), 0o600);
+        // As versions of before left it.
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_log_of_a_start_says_what_an_operator_wants_to_know() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    let (served, url) = Served::spawn(&mut serve(&["--data-dir", data]));
+    create(&url, 3).await;
+    served.terminate();
+    let mut command = serve(&["--data-dir", data]);
+    let (mut served, url) = Served::spawn(command.stderr(Stdio::piped()));
+    let mut stderr = served.child().stderr.take().unwrap();
+    served.terminate();
+    let mut log = String::new();
+    stderr.read_to_string(&mut log).unwrap();
+    let version = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
+    let line = log.lines().find(|line| line.contains("jobtracker serves")).unwrap();
+    for word in [&*version, &url, "store=\"fjall\"", data, "jobs=3", "opening_ms="] {
+        assert!(line.contains(word), "{word}: {line}");
+    }
+    assert!(!log.contains("WARN") && !log.contains("actix") && !log.contains('\u{1b}'), "{log}");
+}
+
+fn write_config(path: &Path, token: &str, filter: &str, body: &str) {
+    let text = format!("[auth]\ntoken = '{token}'\n[log]\nfilter = '{filter}'\n{body}\n");
+    std::fs::write(path, text).unwrap();
+}
+
+#[tokio::test]
+async fn a_hang_up_reads_the_token_and_the_log_filter_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("jobtracker.toml");
+    write_config(&file, "the-first-token", "info", "");
+    let mut command = serve(&["--store", "memory", "--config", file.to_str().unwrap()]);
+    let (mut served, url) = Served::spawn(command.stderr(Stdio::piped()));
+    let log = Log::of(served.child().stderr.take().unwrap());
+    assert_eq!(status(&url, "/metrics", "the-first-token").await, 200);
+
+    write_config(&file, "the-second-token", "debug", "[engine]\nqueue_operations = 5");
+    signal(served.child(), "-HUP");
+    let line = log.line_with("configuration read again");
+    for words in ["token=\"changed\"", "filter=\"changed\"", "needs_restart=\"engine\""] {
+        assert!(line.contains(words), "{line}");
+    }
+    assert!(!line.contains("-token"), "{line}");
+    assert_eq!(status(&url, "/metrics", "the-first-token").await, 401);
+    assert_eq!(status(&url, "/metrics", "the-second-token").await, 200);
+    log.line_with("request answered");
+
+    write_config(&file, "the-third-token", "info", "[engine]\nqueue = 5");
+    signal(served.child(), "-HUP");
+    let line = log.line_with("not read again");
+    assert!(line.contains("engine.queue") && !line.contains("-token"), "{line}");
+    assert_eq!(status(&url, "/metrics", "the-second-token").await, 200);
+    served.terminate();
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let mut command = serve(&["--store", "memory"]);
+    command.env("JOBTRACKER__SERVER__SHUTDOWN_GRACE_MS", "600000");
+    let (mut served, url) = Served::spawn(command.stderr(Stdio::piped()));
+    let log = Log::of(served.child().stderr.take().unwrap());
+    let mut half = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+    let head = "POST /api/v1/jobs HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+    half.write_all(format!("{head}content-length: 9\r\n\r\n").as_bytes()).unwrap();
+    // With the request that asks.
+    while number(&url, "jobtracker_http_requests_in_flight").await < 2 {
+        tokio::task::yield_now().await;
+    }
+    signal(served.child(), "-TERM");
+    log.line_with("stopping");
+    signal(served.child(), "-TERM");
+    // Zero if nothing held it up after all.
+    log.to_its_end();
+    let code = served.child().wait().unwrap().code();
+    assert!(matches!(code, Some(143 | 0)), "{code:?}");
+}
