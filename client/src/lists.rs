@@ -86,6 +86,9 @@ pub struct RootsQuery {
     pub limit: Option<u32>,
     /// `next_cursor` of the page before; without it the first page.
     pub cursor: Option<String>,
+    /// Whether the first page counts what matches, which looks at up to 100,000 roots. Otherwise
+    /// the total of a page is what is on the pages up to it.
+    pub total: bool,
 }
 
 impl RootsQuery {
@@ -151,6 +154,13 @@ impl RootsQuery {
         self.cursor = Some(cursor.into());
         self
     }
+
+    /// With the number of all that match, counted for the first page.
+    #[must_use]
+    pub fn with_total(mut self) -> Self {
+        self.total = true;
+        self
+    }
 }
 
 impl Call {
@@ -186,6 +196,7 @@ impl Call {
             .query("tags", (!tags.is_empty()).then(|| tags.join(",")))
             .states(states)
             .query("expression", roots.expression)
-            .page(ListPage { limit: roots.limit, cursor: roots.cursor }))
+            .page(ListPage { limit: roots.limit, cursor: roots.cursor })
+            .query("total", roots.total.then_some(true)))
     }
 }

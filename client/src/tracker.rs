@@ -151,7 +151,7 @@ pub trait JobTracker: Send + Sync {
     /// below it; for a faulted one, the first failures.
     async fn blockers(&self, id: JobId, page: ListPage) -> Result<Page<Blocker>>;
 
-    /// A page of root jobs, newest first, with their total.
+    /// A page of root jobs, newest first. [`RootsQuery::with_total`] has them counted.
     ///
     /// # Errors
     /// `invalid_expression` with the position, `invalid_cursor`, `invalid_query`.

@@ -39,7 +39,7 @@ pub const PAGE_DEFAULT: usize = 200;
 pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Rows looked at for one filtered page; past it the page ends early, with a cursor.
 pub const SCAN: usize = 20_000;
-/// Root jobs counted for the total of a filtered list.
+/// Root jobs looked at for the total of a list, when one is asked for.
 pub const ROOTS_COUNTED: usize = 100_000;
 /// One line of a log.
 pub const LOG_LINE: usize = 8 * 1024;

@@ -25,10 +25,11 @@ pub struct RootPage {
     pub items: Vec<Job>,
     /// Where the next page begins; absent at the end of the list.
     pub next_cursor: Option<String>,
-    /// How many roots match, counted when the first page was asked for.
+    /// How many roots match, as far as that is known: what is on the pages up to this one, or, when
+    /// the first page was asked to count, the matches among the newest 100,000 roots of the time
+    /// range at that moment.
     pub total: u64,
-    /// False when there were more roots in the time range than are looked at for a total (100,000):
-    /// `total` then counts the matches among the newest of them.
+    /// Whether that is all of them; otherwise there may be more.
     pub total_exact: bool,
 }
 

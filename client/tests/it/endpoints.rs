@@ -104,7 +104,8 @@ async fn roots() {
         .states([State::Faulted])
         .expression("job.name == 'x'")
         .limit(1)
-        .cursor("c");
+        .cursor("c")
+        .with_total();
     assert_eq!(client.roots(query).await.unwrap(), roots);
     let requests = stub::requests(&server).await;
     assert_eq!(requests[0].url.path(), "/api/v1/roots");
@@ -119,6 +120,7 @@ async fn roots() {
         ("expression", "job.name == 'x'"),
         ("limit", "1"),
         ("cursor", "c"),
+        ("total", "true"),
     ];
     assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let error = client.roots(RootsQuery::default().tag("a,b")).await.unwrap_err();

@@ -88,31 +88,50 @@ impl Position for u32 {
     }
 }
 
-/// Behind this root, in a list whose roots were counted for its first page.
+/// Behind this root, in a list that has so many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RootsPosition {
     pub after: RootKey,
-    pub total: u64,
-    pub total_exact: bool,
+    pub total: Total,
+}
+
+/// How many roots a list has, as far as that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Total {
+    /// Counted for the first page, all of them.
+    Exact(u64),
+    /// Counted for the first page, as far as roots are looked at for that.
+    AtLeast(u64),
+    /// On the pages so far.
+    SoFar(u64),
 }
 
 impl Position for RootsPosition {
     fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.after.time.millis().to_le_bytes());
         bytes.extend_from_slice(&self.after.id.get().to_le_bytes());
-        bytes.extend_from_slice(&self.total.to_le_bytes());
-        bytes.push(self.total_exact.into());
+        let (kind, total) = match self.total {
+            Total::AtLeast(total) => (0, total),
+            Total::Exact(total) => (1, total),
+            Total::SoFar(total) => (2, total),
+        };
+        bytes.extend_from_slice(&total.to_le_bytes());
+        bytes.push(kind);
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
         let (time, rest) = bytes.split_first_chunk()?;
         let (id, rest) = rest.split_first_chunk()?;
         let (total, rest) = rest.split_first_chunk()?;
-        let [total_exact @ 0..=1] = *rest else { return None };
         let time = Timestamp::from_millis(i64::from_le_bytes(*time))?;
         let id = JobId::new(u64::from_le_bytes(*id))?;
-        let total = u64::from_le_bytes(*total);
-        Some(Self { after: RootKey { time, id }, total, total_exact: total_exact == 1 })
+        let total = match (rest, u64::from_le_bytes(*total)) {
+            ([0], total) => Total::AtLeast(total),
+            ([1], total) => Total::Exact(total),
+            ([2], total) => Total::SoFar(total),
+            _ => return None,
+        };
+        Some(Self { after: RootKey { time, id }, total })
     }
 }
 
@@ -175,12 +194,13 @@ mod tests {
             time in 0..Timestamp::MAX.millis(),
             id in 1..=JobId::MAX.get(),
             total: u64,
-            total_exact: bool,
+            kind in 0..3,
             subject: u64,
         ) {
             let time = Timestamp::from_millis(time).unwrap();
             let after = RootKey { time, id: JobId::new(id).unwrap() };
-            let position = RootsPosition { after, total, total_exact };
+            let kinds = [Total::Exact, Total::AtLeast, Total::SoFar];
+            let position = RootsPosition { after, total: kinds[kind as usize](total) };
             let cursor = encode(List::Roots, subject, &position);
             let back = decode::<RootsPosition>(List::Roots, subject, Some(cursor.as_str()));
             prop_assert_eq!(back.unwrap(), Some(position));

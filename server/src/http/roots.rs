@@ -8,11 +8,11 @@ use utoipa::IntoParams;
 use super::{
     app::State,
     cursor::{self, List, fnv},
-    extract::{Query, limit, states, time},
+    extract::{Query, flag, limit, states, time},
     problem::Result,
     reply,
     roots_filter::{Filter, compile},
-    roots_scan::{Found, Scan},
+    roots_scan::Scan,
 };
 
 /// Which root jobs.
@@ -49,12 +49,16 @@ pub(super) struct RootsQuery {
     /// The `nextCursor` of the page before; absent for the first page. It goes with the same
     /// filters.
     cursor: Option<String>,
+    /// With `true` the first page counts the matches, by looking at up to 100,000 roots. Without,
+    /// `total` is what is on the pages so far, and `totalExact` says whether that is all.
+    #[param(value_type = Option<bool>, default = false)]
+    total: Option<String>,
 }
 
 /// List root jobs
 ///
-/// Newest first, by the time of creation. The first page counts the matches. A page of a filtered
-/// list may be empty and still have a cursor.
+/// Newest first, by the time of creation. A page of a filtered list may be empty and still have a
+/// cursor. Matches are counted only when `total` asks for it.
 #[utoipa::path(get, path = "/api/v1/roots", operation_id = "listRoots", tag = "roots",
     params(RootsQuery), responses((status = 200, description = "A page.", body = RootPage)))]
 pub(super) async fn list(app: State, query: Query<RootsQuery>) -> Result<HttpResponse> {
@@ -62,6 +66,7 @@ pub(super) async fn list(app: State, query: Query<RootsQuery>) -> Result<HttpRes
     let subject = query.subject();
     let position = cursor::decode(List::Roots, subject, query.cursor.as_deref())?;
     let limit = limit(query.limit.as_deref())?;
+    let counts = flag("total", query.total.as_deref())?;
     let scan = Scan {
         store: app.store.clone(),
         from: time("from", query.from.as_deref())?.unwrap_or(Timestamp::MIN),
@@ -70,12 +75,12 @@ pub(super) async fn list(app: State, query: Query<RootsQuery>) -> Result<HttpRes
         items_max: limit.items,
     };
     let found = match position {
-        None => scan.first_page().await?,
-        Some(position) => scan.next_page(position).await?,
+        None if counts => scan.counted_page().await?,
+        position => scan.page(position).await?,
     };
     let next_cursor = found.next_position().map(|next| cursor::encode(List::Roots, subject, &next));
-    let Found { items, total, total_exact, .. } = found;
-    reply::ok(&RootPage { items, next_cursor, total, total_exact })
+    let (total, total_exact) = found.total();
+    reply::ok(&RootPage { items: found.items, next_cursor, total, total_exact })
 }
 
 impl RootsQuery {

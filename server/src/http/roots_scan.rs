@@ -3,7 +3,11 @@ use std::sync::Arc;
 use jobtracker_model::{Job, Timestamp, limits};
 use jobtracker_store::{JobRow, Listed, PageLimit, RootKey, RootsQuery, Store};
 
-use super::{cursor::RootsPosition, problem::Result, roots_filter::Filter};
+use super::{
+    cursor::{RootsPosition, Total},
+    problem::Result,
+    roots_filter::Filter,
+};
 
 /// Rows asked for at once, so that no single read holds up others.
 const CHUNK: usize = 1_000;
@@ -30,46 +34,54 @@ pub(super) struct Found {
     last: Option<RootKey>,
     /// Behind which root the next page begins, if there may be one.
     pub next: Option<RootKey>,
-    pub total: u64,
-    pub total_exact: bool,
+    pub total: Total,
 }
 
 impl Scan {
-    /// Fills a page and counts what matches, behind the page too.
-    pub async fn first_page(&self) -> Result<Found> {
+    /// Fills the first page and counts what matches, behind the page too, as far as
+    /// [`limits::ROOTS_COUNTED`].
+    pub async fn counted_page(&self) -> Result<Found> {
         let rows_max = self.filter.rows_max(limits::ROOTS_COUNTED, STEPS_MAX);
-        let mut found = Found::new(0, false);
-        let (mut looked_at, mut after) = (0, None);
+        let mut found = Found::new();
+        let (mut looked_at, mut after, mut total) = (0, None, 0);
         loop {
             let chunk = self.chunk(after, CHUNK.min(rows_max - looked_at)).await?;
             looked_at += chunk.items.len();
             for row in self.filter.wanted(chunk.items).await? {
-                found.total += 1;
+                total += 1;
                 found.take(row, self.items_max);
             }
             after = chunk.next;
-            found.total_exact = after.is_none();
-            if found.total_exact || looked_at >= rows_max {
+            if after.is_none() || looked_at >= rows_max {
                 break;
             }
         }
+        let is_exact = after.is_none();
         found.next = match found.is_full(self.items_max) {
-            true => {
-                found.last.filter(|_| found.total > found.items.len() as u64 || !found.total_exact)
-            }
+            true => found.last.filter(|_| total > found.items.len() as u64 || !is_exact),
             false => after,
+        };
+        found.total = if is_exact { Total::Exact(total) } else { Total::AtLeast(total) };
+        Ok(found)
+    }
+
+    /// Fills a page, the first one or that behind another, and does not look further.
+    pub async fn page(&self, position: Option<RootsPosition>) -> Result<Found> {
+        let mut found = self.fill(position.map(|position| position.after)).await?;
+        found.total = match position.map_or(Total::SoFar(0), |position| position.total) {
+            Total::SoFar(before) => Total::SoFar(before.saturating_add(found.items.len() as u64)),
+            counted => counted,
         };
         Ok(found)
     }
 
-    /// Fills a page and does not look further; the total is that of the first page.
-    pub async fn next_page(&self, position: RootsPosition) -> Result<Found> {
+    async fn fill(&self, mut after: Option<RootKey>) -> Result<Found> {
         let rows_max = self.filter.rows_max(limits::SCAN, STEPS_MAX);
         let size = if self.filter.wants_all() { self.items_max } else { CHUNK };
-        let mut found = Found::new(position.total, position.total_exact);
-        let (mut looked_at, mut after) = (0, position.after);
+        let mut found = Found::new();
+        let mut looked_at = 0;
         loop {
-            let chunk = self.chunk(Some(after), size.min(rows_max - looked_at)).await?;
+            let chunk = self.chunk(after, size.min(rows_max - looked_at)).await?;
             looked_at += chunk.items.len();
             let mut rows = self.filter.wanted(chunk.items).await?.into_iter();
             while !found.is_full(self.items_max)
@@ -81,10 +93,9 @@ impl Scan {
                 found.next = found.last.filter(|_| rows.len() > 0 || chunk.next.is_some());
                 return Ok(found);
             }
-            found.next = chunk.next;
-            match chunk.next {
-                Some(next) if looked_at < rows_max => after = next,
-                _ => return Ok(found),
+            (found.next, after) = (chunk.next, chunk.next);
+            if after.is_none() || looked_at >= rows_max {
+                return Ok(found);
             }
         }
     }
@@ -97,14 +108,23 @@ impl Scan {
 }
 
 impl Found {
-    fn new(total: u64, total_exact: bool) -> Self {
-        Self { items: Vec::new(), bytes: 0, last: None, next: None, total, total_exact }
+    fn new() -> Self {
+        Self { items: Vec::new(), bytes: 0, last: None, next: None, total: Total::SoFar(0) }
     }
 
     /// Where the next page begins, and what it has to know.
     pub fn next_position(&self) -> Option<RootsPosition> {
-        let Self { total, total_exact, .. } = *self;
-        self.next.map(|after| RootsPosition { after, total, total_exact })
+        let total = self.total;
+        self.next.map(|after| RootsPosition { after, total })
+    }
+
+    /// How many roots match, as far as that is known, and whether that is all.
+    pub fn total(&self) -> (u64, bool) {
+        match self.total {
+            Total::Exact(roots) => (roots, true),
+            Total::AtLeast(roots) => (roots, false),
+            Total::SoFar(roots) => (roots, self.next.is_none()),
+        }
     }
 
     fn is_full(&self, items_max: usize) -> bool {

@@ -93,12 +93,12 @@ async fn roots_come_newest_first_and_within_their_time() {
 }
 
 #[tokio::test]
-async fn pages_keep_the_total_of_the_first() {
+async fn pages_keep_the_total_that_the_first_was_asked_for() {
     for kind in STORES {
         let harness = Harness::start(kind, |_| {}).await;
         plant(&harness).await;
         for filter in [None, Some(("states", "Faulted")), Some(("expression", "id % 3 == 0"))] {
-            let query: Vec<_> = filter.into_iter().collect();
+            let query: Vec<_> = filter.into_iter().chain([("total", "true")]).collect();
             let whole = roots(&harness, &query).await.json();
             for limit in ["1", "3", "7", "10", "30"] {
                 let (mut found, mut cursor) = (Vec::new(), String::new());
@@ -119,6 +119,27 @@ async fn pages_keep_the_total_of_the_first() {
                 assert_eq!(found, ids(&whole), "{filter:?} in pages of {limit}");
             }
         }
+        harness.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_counts_no_further_than_itself_unless_asked_to() {
+    for kind in STORES {
+        let harness = Harness::start(kind, |_| {}).await;
+        plant(&harness).await;
+        let total = |page: &Value| (page["total"].as_u64(), page["totalExact"].as_bool());
+        let mut query = vec![("limit", "12"), ("total", "false")];
+        let first = roots(&harness, &query).await.json();
+        assert_eq!(total(&first), (Some(12), Some(false)));
+        query.push(("cursor", first["nextCursor"].as_str().unwrap()));
+        let second = roots(&harness, &query).await.json();
+        assert_eq!(total(&second), (Some(24), Some(false)));
+        query.last_mut().unwrap().1 = second["nextCursor"].as_str().unwrap();
+        let last = roots(&harness, &query).await.json();
+        assert_eq!(total(&last), (Some(30), Some(true)));
+        assert_eq!(last["nextCursor"], Value::Null);
+        roots(&harness, &[("total", "yes")]).await.assert_problem("invalid_query");
         harness.stop().await;
     }
 }
@@ -166,14 +187,22 @@ async fn a_page_looks_at_no_more_than_it_may() {
     let harness = Harness::start(STORES[0], |_| {}).await;
     let count = limits::SCAN + 500;
     harness.plant_roots(count).await;
+    let total = |page: &Value| (page["total"].as_u64(), page["totalExact"].as_bool());
+    let counted = ("total", "true");
+    let whole = roots(&harness, &[("limit", "1"), counted]).await.json();
+    assert_eq!(total(&whole), (Some(count as u64), Some(true)));
     let filter = ("expression", "name == 'root 0'");
-    let first = roots(&harness, &[filter, ("limit", "1")]).await.json();
-    assert_eq!((&first["total"], &first["totalExact"]), (&json!(1), &json!(true)));
+    let first = roots(&harness, &[filter, ("limit", "1"), counted]).await.json();
+    assert_eq!(total(&first), (Some(1), Some(true)));
     assert_eq!(ids(&first).len(), 1);
+
+    // The only match is behind more roots than a page looks at.
+    let first = roots(&harness, &[filter]).await.json();
+    assert_eq!((ids(&first), total(&first)), (vec![], (Some(0), Some(false))));
 
     // Behind a page of the newest root come more roots than one page may look at.
     let newest = format!("name == 'root 0' || name == 'root {}'", count - 1);
-    let page = roots(&harness, &[("expression", &newest), ("limit", "1")]).await.json();
+    let page = roots(&harness, &[("expression", &newest), ("limit", "1"), counted]).await.json();
     assert_eq!(page["total"], 2);
     let cursor = page["nextCursor"].as_str().unwrap();
     let empty = roots(&harness, &[("expression", &newest), ("cursor", cursor)]).await.json();

@@ -11,5 +11,5 @@ pub(crate) use body::ZSTD_WINDOW_LOG_MAX;
 pub(crate) use commit::CommitBody;
 pub(crate) use json::Json;
 pub(crate) use path::{AttachmentPath, Commit, DeliveryPath, Id, NumberPath};
-pub(crate) use query::{Query, limit, number, states, time, wait_time};
+pub(crate) use query::{Query, flag, limit, number, states, time, wait_time};
 pub(crate) use text::{LogBody, Text};

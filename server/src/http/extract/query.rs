@@ -58,6 +58,12 @@ pub(crate) fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>> 
     text.map(|text| text.parse().map_err(|error| ApiError::query(name, error))).transpose()
 }
 
+/// Yes or no; no without a text.
+pub(crate) fn flag(name: &str, text: Option<&str>) -> Result<bool> {
+    let parsed = text.map_or(Ok(false), str::parse);
+    parsed.map_err(|_| ApiError::query(name, "must be true or false"))
+}
+
 /// How long to wait.
 pub(crate) fn wait_time(text: Option<&str>) -> Result<Duration> {
     /// The wait when the caller names none.
