@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     Error, Options, Result,
     apply::Rules,
+    due::{DueParts, due_in},
     flight::{Applied, Flight, wanted},
     ids::IdLease,
     line::Line,
@@ -51,6 +52,7 @@ pub(crate) struct Committer {
     turns: Turns,
     ids: IdLease,
     waiters: Arc<Waiters>,
+    due: Arc<DueParts>,
     metrics: Metrics,
 }
 
@@ -72,13 +74,13 @@ impl Committer {
         store: Arc<dyn Store>,
         options: Options,
         queue: mpsc::Receiver<Submitted>,
-        waiters: Arc<Waiters>,
+        (waiters, due): (Arc<Waiters>, Arc<DueParts>),
         metrics: Metrics,
     ) -> Self {
         let (line, ids) = (Line::default(), IdLease::default());
         let (flights, landed) = (FuturesUnordered::new(), Vec::new());
         let turns = Turns::new(store.is_shared(), options.group_operations);
-        Self { store, options, queue, line, flights, landed, turns, ids, waiters, metrics }
+        Self { store, options, queue, line, flights, landed, turns, ids, waiters, due, metrics }
     }
 
     /// Runs on a thread of its own, so that a busy web worker cannot hold a commit up.
@@ -182,7 +184,8 @@ impl Committer {
             block_updates_after_finish: self.options.block_updates_after_finish,
             now: (self.options.clock)(),
         };
-        let (flight, commits) = Flight::plan(space, group, rules);
+        let (mut flight, commits) = Flight::plan(space, group, rules);
+        flight.due = due_in(&commits, rules.now, &*self.store);
         self.line.occupy(flight.trees.iter().map(|(root, _)| *root), &flight.created);
         let store = Arc::clone(&self.store);
         let begun = Instant::now();
@@ -310,6 +313,7 @@ impl Committer {
         if !flight.trees.is_empty() {
             self.metrics.commit_seconds.observe(seconds);
         }
+        self.due.tell(&flight.due, &failed);
         let (mut again, mut again_in) = (Vec::new(), HashSet::new());
         let mut answered: HashMap<JobId, usize> = HashMap::new();
         for Applied { mut submitted, root, outcome, became } in flight.applied {

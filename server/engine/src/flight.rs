@@ -12,6 +12,7 @@ use jobtracker_store::{Error as StoreError, Row, Store, TreeCommit, Version, Wan
 use crate::{
     Result,
     apply::{Became, Rules, apply},
+    due::DueIn,
     flush::{Step, TreeFlush, What},
     operation::{Operation, Outcome, Submitted},
     workspace::Workspace,
@@ -25,6 +26,8 @@ pub(crate) struct Flight {
     pub trees: Vec<(JobId, Version)>,
     /// The jobs that are created, each with its tree.
     pub created: Vec<(JobId, JobId)>,
+    /// Where the commits put something that is due soon.
+    pub due: DueIn,
 }
 
 /// The trees for which a commit failed.
@@ -62,7 +65,7 @@ impl Flight {
         let commits = space.into_commits();
         let trees = commits.iter().map(|commit| (commit.root, commit.expected)).collect();
         let created = commits.iter().flat_map(created).collect();
-        (Self { applied, trees, created }, commits)
+        (Self { applied, trees, created, due: DueIn::new() }, commits)
     }
 
     /// Commits. On a store that servers share, each tree comes back as soon as its own commit has
@@ -123,6 +126,10 @@ impl Flight {
         for applied in self.applied {
             let part = applied.root.and_then(|root| place.get(&root));
             part.map_or(&mut unchanged, |place| &mut parts[*place]).applied.push(applied);
+        }
+        for (root, due) in self.due {
+            let part = place.get(&root);
+            part.map_or(&mut unchanged, |place| &mut parts[*place]).due.insert(root, due);
         }
         for (id, root) in self.created {
             let part = place.get(&root);

@@ -14,6 +14,7 @@ use crate::{
     Error, Result,
     bounds::{Bounds, Share},
     commit::Committer,
+    due::DueParts,
     flush::CommitsUnderWay,
     metrics::Metrics,
     operation::{Operation, Outcome, Submitted},
@@ -72,6 +73,7 @@ struct Inner {
     ended: watch::Receiver<bool>,
     store: Arc<dyn Store>,
     waiters: Arc<Waiters>,
+    due: Arc<DueParts>,
     commits: CommitsUnderWay,
     options: Options,
     metrics: Metrics,
@@ -102,6 +104,7 @@ impl Engine {
         let (queue, waiting) = mpsc::channel(options.queue_operations.max(1));
         let (end, ended) = watch::channel(false);
         let waiters = Arc::new(Waiters::default());
+        let due = Arc::new(DueParts::new(&*store));
         let metrics = Metrics::default();
         let bounds =
             Bounds::new(options.queue_operations.max(1), options.queue_bytes, metrics.clone());
@@ -109,13 +112,29 @@ impl Engine {
             Arc::clone(&store),
             options,
             waiting,
-            Arc::clone(&waiters),
+            (Arc::clone(&waiters), Arc::clone(&due)),
             metrics.clone(),
         );
         committer.spawn(end);
         let queue = Mutex::new(Some(queue));
         let commits = CommitsUnderWay::default();
-        Self(Arc::new(Inner { queue, bounds, ended, store, waiters, commits, options, metrics }))
+        Self(Arc::new(Inner {
+            queue,
+            bounds,
+            ended,
+            store,
+            waiters,
+            due,
+            commits,
+            options,
+            metrics,
+        }))
+    }
+
+    /// Waits until a commit of this engine has put something that is due within [`SOON`] into a
+    /// part of the list of what is due. What was put there since the last call ended counts.
+    pub async fn due(&self, part: u32) {
+        self.0.due.changed(part).await;
     }
 
     /// Reserves `count` ids that follow each other. Safe to repeat: ids that are lost leave a gap.

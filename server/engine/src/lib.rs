@@ -3,7 +3,8 @@
 //!
 //! Reading order: [`Engine`] is the door (a queue within `bounds`), `commit` takes what waits and
 //! makes one durable commit of it (a `flight`; whoever has to wait for one stands in `line`),
-//! `apply` is pure and knows the rules through the model, `wait` tells those who wait for a state.
+//! `apply` is pure and knows the rules through the model, `wait` tells those who wait for a state
+//! and `due` those who do what is due.
 //! On a store that other servers share, `turns` keeps the race for a tree fair, and `watch` sees
 //! what others have committed.
 //! A commit of a buffered context comes in through a [`CommitSession`] (`flush`), which makes one
@@ -20,6 +21,7 @@ mod bounds;
 mod handle;
 
 mod commit;
+mod due;
 mod flight;
 mod follow_up;
 mod ids;
@@ -39,6 +41,7 @@ mod metrics;
 mod wait;
 mod watch;
 
+pub use due::SOON;
 pub use error::{Error, Result};
 pub use flush::{Begun, CommitSession, Vet};
 pub use follow_up::Tried;

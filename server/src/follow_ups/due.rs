@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use jobtracker_engine::SOON;
 use jobtracker_model::Timestamp;
 use jobtracker_store::{Agenda, AgendaKey, AgendaQuery, FollowUp, PageLimit, Result, Store};
 
@@ -37,6 +38,8 @@ struct Reader {
     after: Option<AgendaKey>,
     /// What it has read since it began.
     read: usize,
+    /// Whether there was no room for some of that.
+    has_left: bool,
 }
 
 /// What is done with something that is due.
@@ -46,6 +49,16 @@ pub(super) trait Begin {
 
     /// A page has been read: what was begun of it goes on.
     fn go_on(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// What a round came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Round {
+    /// How much was begun.
+    pub begun: usize,
+    /// When something becomes due, as far as [`SOON`] from now; now, when something that is due
+    /// was not begun.
+    pub next: Option<Timestamp>,
 }
 
 /// Whether something was begun.
@@ -73,15 +86,15 @@ impl DueList {
         self.length.max(self.all.read)
     }
 
-    /// Begins what is due now; answers how much that is.
+    /// Begins what is due now.
     pub async fn round(
         &mut self,
         store: &dyn Store,
         now: Timestamp,
         work: &mut (impl Begin + Send),
-    ) -> Result<usize> {
+    ) -> Result<Round> {
         let (part, begins) = (self.part, self.all.after.is_none());
-        let mut begun = self.all.read(store, part, now, work).await?;
+        let mut round = self.all.read(store, part, now, work).await?;
         let is_whole = self.all.after.is_none();
         if is_whole {
             self.length = std::mem::take(&mut self.all.read);
@@ -90,30 +103,33 @@ impl DueList {
             self.new_since = now;
         }
         if !(begins && is_whole) {
-            begun += self.new.read(store, part, now, work).await?;
+            let new = self.new.read(store, part, now, work).await?;
+            round.begun += new.begun;
+            round.next = round.next.into_iter().chain(new.next).min();
         }
         if self.new.after.is_none() {
             // The clock may have been put back.
             self.new = Reader::from(self.new_since.min(now).before(NEW_FOR));
         }
-        Ok(begun)
+        Ok(round)
     }
 }
 
 impl Reader {
     fn from(from: Timestamp) -> Self {
-        Self { from, after: None, read: 0 }
+        Self { from, after: None, read: 0, has_left: false }
     }
 
-    /// Reads on, as far as there is room for what is read; answers how much was begun.
+    /// Reads on, as far as there is room for what is read.
     async fn read(
         &mut self,
         store: &dyn Store,
         part: u32,
-        until: Timestamp,
+        now: Timestamp,
         work: &mut (impl Begin + Send),
-    ) -> Result<usize> {
+    ) -> Result<Round> {
         let (mut begun, mut turned_away) = (0, 0);
+        let (until, mut later) = (now.after(SOON), None);
         for _ in 0..PAGES {
             if turned_away >= if begun < BUSY { TURNED_AWAY } else { TURNED_AWAY_BUSY } {
                 break;
@@ -122,8 +138,12 @@ impl Reader {
             let limit = PageLimit::items(PAGE);
             let query = AgendaQuery { agenda, part, from, until, after, limit };
             let page = store.list_agenda(query).await?;
-            self.read += page.items.len();
             for (key, row) in page.items {
+                if key.time > now {
+                    later = Some(key.time);
+                    break;
+                }
+                self.read += 1;
                 match work.begin(key, row) {
                     Begun::Yes => begun += 1,
                     Begun::Already => {}
@@ -131,12 +151,16 @@ impl Reader {
                 }
             }
             work.go_on().await;
-            self.after = page.next;
+            self.after = page.next.filter(|_| later.is_none());
             if self.after.is_none() {
                 break;
             }
         }
-        Ok(begun)
+        self.has_left |= turned_away > 0;
+        let is_left = self.has_left || self.after.is_some();
+        // At the end, what is left is read again from the beginning.
+        self.has_left &= self.after.is_some();
+        Ok(Round { begun, next: if is_left { Some(now) } else { later } })
     }
 }
 
@@ -197,15 +221,50 @@ mod tests {
         let mut taken = taking(at(100_000));
         let rounds = i64::from(OLD) / TURNED_AWAY as i64 + 2;
         for round in 0..rounds {
-            assert_eq!(list.round(&store, at(90_000 + round), &mut taken).await.unwrap(), 0);
+            let round = list.round(&store, at(90_000 + round), &mut taken).await.unwrap();
+            assert_eq!(round.begun, 0);
         }
         assert!(list.length() >= OLD as usize, "{}", list.length());
         due(&store, 1, [(OLD, 100_050)].into_iter()).await;
-        assert_eq!(list.round(&store, at(100_060), &mut taken).await.unwrap(), 1);
+        assert_eq!(list.round(&store, at(100_060), &mut taken).await.unwrap().begun, 1);
         taken.from = Timestamp::MIN;
-        let begun = list.round(&store, at(100_070), &mut taken).await.unwrap();
+        let Round { begun, .. } = list.round(&store, at(100_070), &mut taken).await.unwrap();
         list.round(&store, at(100_080), &mut taken).await.unwrap();
         assert!(begun > 0 && taken.all.len() == OLD as usize + 1, "{begun}");
+    }
+
+    #[tokio::test]
+    async fn what_there_was_no_room_for_is_read_again_soon() {
+        let (store, mut list) = (MemoryStore::new(), DueList::new(0));
+        let (old, now) = (TURNED_AWAY as u32, at(200_000));
+        let times = (0..2 * old).map(|number| (number, if number < old { 1 } else { 100_000 }));
+        due(&store, 0, times).await;
+        let mut taken = taking(at(100_000));
+        let round = list.round(&store, now, &mut taken).await.unwrap();
+        assert_eq!(round, Round { begun: 0, next: Some(now) });
+        let round = list.round(&store, now, &mut taken).await.unwrap();
+        assert!(round.begun > 0, "{round:?}");
+        assert_eq!(round.next, Some(now), "what was turned away before");
+    }
+
+    /// So that a reader who has nothing to do need not look again before there is.
+    #[tokio::test]
+    async fn a_round_tells_when_something_becomes_due() {
+        let (store, mut list) = (MemoryStore::new(), DueList::new(0));
+        let mut taken = taking(Timestamp::MIN);
+        let mut at_time = async |store: &MemoryStore, now, from| {
+            taken.from = from;
+            list.round(store, at(now), &mut taken).await.unwrap()
+        };
+        let round = at_time(&store, 10_000, Timestamp::MIN).await;
+        assert_eq!(round, Round { begun: 0, next: None });
+        due(&store, 0, [(0, 10_000), (1, 11_500), (2, 60_000)].into_iter()).await;
+        let round = at_time(&store, 10_000, Timestamp::MIN).await;
+        assert_eq!(round, Round { begun: 1, next: Some(at(11_500)) });
+        let round = at_time(&store, 11_500, at(11_501)).await;
+        assert_eq!(round, Round { begun: 0, next: Some(at(11_500)) }, "there was no room for it");
+        let round = at_time(&store, 11_600, Timestamp::MIN).await;
+        assert_eq!(round, Round { begun: 1, next: None }, "a minute later is not soon");
     }
 
     #[tokio::test]

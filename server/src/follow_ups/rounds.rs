@@ -3,8 +3,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jobtracker_engine::Engine;
-use jobtracker_model::DeliveryId;
+use jobtracker_engine::{Engine, SOON};
+use jobtracker_model::{DeliveryId, Timestamp};
 use jobtracker_store::{AgendaKey, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Result, Store};
 use tokio::{
     sync::{Semaphore, watch},
@@ -14,7 +14,7 @@ use tokio::{
 use super::{
     FollowUpMetrics, Vet, check,
     delivery::{self, Due},
-    due::{BUSY, Begin, Begun, DueList},
+    due::{BUSY, Begin, Begun, DueList, Round},
     hand::{Hands, InHand},
     lease::{ASK_AGAIN, Lease},
 };
@@ -23,8 +23,9 @@ use crate::{
     outbox::{InLine, Lanes, Mailer, Poster, Schedule},
 };
 
-/// How often a list is read when little is due, on a store of this machine and on one that servers
-/// share.
+/// How often a list is read at most when little is due, on a store of this machine and on one that
+/// servers share. What this server commits has it read at once; what another one commits is seen by
+/// looking, which is done less and less often, down to [`SOON`], while nothing is found.
 const EVERY: Duration = Duration::from_millis(100);
 const EVERY_SHARED: Duration = Duration::from_millis(250);
 /// How often it is read when so much was begun that there may be more.
@@ -103,25 +104,25 @@ impl Rounds {
     /// Looks after one part of the list.
     async fn follow(self: Arc<Self>, part: u32, stopping: watch::Receiver<bool>) {
         let mut tasks = JoinSet::new();
-        let mut list = DueList::new(part);
+        let (mut list, mut idle) = (DueList::new(part), 0);
         let lease = Arc::new(Lease::of(part));
         let mut stops = stopping.clone();
         loop {
             let (tasks, stopping) = (&mut tasks, &stopping);
             let lined_up = Vec::new();
             let mut work = Work { rounds: &self, lease: &lease, lined_up, tasks, stopping };
-            let pause = match self.round(&mut list, &mut work).await {
+            let pause = match self.round(&mut list, &mut work, &mut idle).await {
                 Ok(pause) => pause,
                 Err(error) => {
                     tracing::warn!(part, %error, "what is due cannot be read now");
-                    EVERY_AT_MOST
+                    Pause::of(EVERY_AT_MOST)
                 }
             };
             while let Some(ended) = tasks.try_join_next() {
                 tell_of_panic(ended);
             }
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = pause.over(&self.parts.engine, part) => {}
                 // An error means that the server has gone, which is as good as stopping.
                 _ = stops.wait_for(|stopping| *stopping) => break,
             }
@@ -133,22 +134,63 @@ impl Rounds {
         }
     }
 
-    /// One round of a part, if this server has it; how long to wait for the next one.
-    async fn round(&self, list: &mut DueList, work: &mut Work<'_>) -> Result<Duration> {
+    /// One round of a part, if this server has it; how long to wait for the next one. `idle`: how
+    /// many rounds have begun nothing.
+    async fn round(
+        &self,
+        list: &mut DueList,
+        work: &mut Work<'_>,
+        idle: &mut u32,
+    ) -> Result<Pause> {
         let store = &*self.parts.store;
         if !work.lease.keep(store).await? {
             self.parts.metrics.waiting(list.part(), 0);
-            return Ok(ASK_AGAIN);
+            return Ok(Pause::of(ASK_AGAIN));
         }
         let read = Instant::now();
-        let begun = list.round(store, clock::now(), work).await?;
+        let round = list.round(store, clock::now(), work).await?;
         self.parts.metrics.waiting(list.part(), list.length());
-        let every = match begun {
+        *idle = if round.begun > 0 { 0 } else { idle.saturating_add(1) };
+        let pause = Pause::after(round, store.is_shared(), *idle, clock::now());
+        let least = pause.least.max(read.elapsed()).min(EVERY_AT_MOST);
+        Ok(Pause { least, ..pause })
+    }
+}
+
+/// The time between two rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pause {
+    least: Duration,
+    /// When the next round begins unless this server commits something before that is due.
+    most: Duration,
+}
+
+impl Pause {
+    /// One that nothing ends.
+    fn of(time: Duration) -> Self {
+        Self { least: time, most: time }
+    }
+
+    fn after(round: Round, is_shared: bool, idle: u32, now: Timestamp) -> Self {
+        let least = match round.begun {
             BUSY.. => EVERY_BUSY,
-            _ if store.is_shared() => EVERY_SHARED,
+            _ if is_shared => EVERY_SHARED,
             _ => EVERY,
         };
-        Ok(every.max(read.elapsed()).min(EVERY_AT_MOST))
+        let look = match is_shared {
+            true => EVERY_SHARED.saturating_mul(1_u32.checked_shl(idle).unwrap_or(u32::MAX)),
+            false => SOON,
+        };
+        let millis = round.next.map(|next| u64::try_from(next.millis() - now.millis()));
+        let next = millis.map_or(SOON, |millis| Duration::from_millis(millis.unwrap_or(0)));
+        Self { least, most: look.min(next).min(SOON) }
+    }
+
+    async fn over(self, engine: &Engine, part: u32) {
+        tokio::time::sleep(self.least).await;
+        let rest = self.most.saturating_sub(self.least);
+        // Ends early when something was committed meanwhile, too.
+        let _ = tokio::time::timeout(rest, engine.due(part)).await;
     }
 }
 
@@ -218,5 +260,30 @@ impl Work<'_> {
             check::make(&parts, key.id, number, &row, key.time).await;
         });
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_again_when_there_may_be_something() {
+        let now = Timestamp::from_millis(1_000_000).unwrap();
+        let at = |begun, next: Option<u64>, is_shared, idle| {
+            let next = next.map(|millis| now.after(Duration::from_millis(millis)));
+            let Pause { least, most } = Pause::after(Round { begun, next }, is_shared, idle, now);
+            (least.as_millis(), most.as_millis())
+        };
+        // Idle, on a store of this machine and on one that others write to.
+        assert_eq!(at(0, None, false, 1), (100, 2_000));
+        let looks = [1, 2, 3, 40].map(|idle| at(0, None, true, idle).1);
+        assert_eq!(looks, [500, 1_000, 2_000, 2_000]);
+        assert_eq!(at(1, None, true, 0), (250, 250), "there may be more where that came from");
+        // Something becomes due, or was due and left.
+        assert_eq!(at(0, Some(700), false, 9), (100, 700));
+        assert_eq!(at(0, Some(700), true, 9), (250, 700));
+        assert_eq!(at(0, Some(0), true, 9), (250, 0));
+        assert_eq!(at(BUSY, Some(0), true, 0), (25, 0));
     }
 }

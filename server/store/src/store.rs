@@ -163,6 +163,12 @@ pub trait Store: Send + Sync + 'static {
         1
     }
 
+    /// The part that has the follow-ups of a tree.
+    fn agenda_part(&self, root: JobId) -> u32 {
+        let _ = root;
+        0
+    }
+
     /// Everything that a tree consists of, as the rows by which it could be created elsewhere:
     /// [put aside](Self::stage) and adopted, or in one commit of a tree that is not there yet.
     ///

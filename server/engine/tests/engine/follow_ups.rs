@@ -5,7 +5,8 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use jobtracker_engine::{Engine, Error, Options, Tried};
+use futures_util::FutureExt;
+use jobtracker_engine::{Engine, Error, Options, SOON, Tried};
 use jobtracker_model::{
     Action, Attempt, DeliveryId, HttpAction, JobId, NewChange, NewJob, NewLogLines, Progress,
     State, StateSet, Timestamp, limits,
@@ -79,6 +80,22 @@ async fn look(store: &dyn Store, engine: &Engine, of: u64, number: u32) -> Optio
         CheckProgress::Waiting(due) => Some(due.millis()),
         _ => None,
     }
+}
+
+/// So that the list need not be read again and again.
+#[tokio::test]
+async fn a_commit_tells_of_what_is_due_soon() {
+    let (_, engine, _turn) = start().await;
+    let told = || engine.due(0).now_or_never().is_some();
+    let check = silence(SOON.as_millis() as u64 + 1);
+    let actions = vec![on(StateSet::FINISHED, http())];
+    engine.create(NewJob { checks: vec![check], actions, ..job(1, None) }).await.unwrap();
+    assert!(!told(), "nothing is due before the list is looked at anyway");
+    engine.update(id(1), NewChange::new(State::RanToCompletion)).await.unwrap();
+    assert!(told(), "a delivery is due");
+    assert!(!told(), "once is enough");
+    engine.update_options(id(1), Some("x".into())).await.unwrap();
+    assert!(!told());
 }
 
 #[tokio::test]
