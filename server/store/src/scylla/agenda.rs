@@ -19,7 +19,6 @@ mod walk;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
-    time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -28,15 +27,18 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-pub use self::slot::PARTS;
-use self::{
-    firsts::Firsts,
-    slot::{Slot, part},
-    walk::Walk,
-};
+pub use self::slot::{PARTS, part};
+use self::{firsts::Firsts, slot::Slot, walk::Walk};
 use super::{
-    ScyllaOptions, cluster::Cluster, connect::now_millis, fence::fence, keys::listing, load::Reads,
-    places::Several, trees::Trees,
+    ScyllaOptions,
+    clocks::{Clocks, MINUTE, WRITTEN_WITHIN},
+    cluster::Cluster,
+    connect::now_millis,
+    fence::fence,
+    keys::listing,
+    load::Reads,
+    places::Several,
+    trees::Trees,
 };
 use crate::{
     Agenda, AgendaKey, AgendaQuery, Error, FollowUp, FollowUpKey, Listed, Result, Row, Version,
@@ -51,14 +53,11 @@ const TAKEN: usize = 64;
 /// What a place takes, about, and what a minute takes.
 const PLACE_BYTES: usize = 130;
 const MINUTE_BYTES: usize = 40;
-/// A commit is not sent when its places took longer to write: their slots may be old by then.
-const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
 /// Whoever left a place without a follow-up for so long is stopped.
 const LEFT_MILLIS: i64 = 60_000;
 /// So long after its end nobody writes to a slot any more, with time to spare: places of up to a
 /// minute ago are in time, and writing them takes no longer than it may. Clocks come on top.
 const CLOSED_MILLIS: i64 = 180_000;
-const MINUTE: i64 = 60_000;
 
 /// The lists by time.
 pub struct Agendas {
@@ -120,8 +119,8 @@ impl Agendas {
     /// Lists the follow-ups of commits, each with the version that it follows, before they are
     /// sent.
     pub async fn note(&self, commits: &[(JobId, Version, &[Row])]) -> Result<()> {
-        let begun = Instant::now();
-        let now = now_millis();
+        let begun = Clocks::now();
+        let now = begun.millis;
         let mut slots: BTreeMap<(i8, i64), Vec<(usize, PutRow)>> = BTreeMap::new();
         let mut minutes: BTreeMap<(i8, i64), BTreeSet<(i64, String)>> = BTreeMap::new();
         for (root, base, rows) in commits {
@@ -156,10 +155,7 @@ impl Agendas {
             return Ok(());
         }
         stream::iter(writes).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-        // Of a machine that was halted meanwhile perhaps one clock alone has gone on.
-        let millis = u64::try_from(now_millis() - now).unwrap_or(0);
-        let elapsed = begun.elapsed().max(Duration::from_millis(millis));
-        match elapsed > WRITTEN_WITHIN {
+        match begun.elapsed() > WRITTEN_WITHIN {
             true => Err(Error::Unavailable("the cluster is slow; try again".into())),
             false => Ok(()),
         }

@@ -29,7 +29,7 @@ pub enum Attempt {
     /// Its condition did not hold: nothing was written by this sending.
     Lost(Seen),
     /// It never left: nothing was written by this sending.
-    NotSent(String),
+    NotSent(Error),
     /// Nobody can tell yet.
     Unknown(String),
 }
@@ -142,7 +142,9 @@ fn is_silent(answer: &std::result::Result<QueryResult, ExecutionError>) -> bool 
 fn judge(answer: std::result::Result<QueryResult, ExecutionError>) -> Attempt {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(error) if failure::was_not_sent(&error) => return Attempt::NotSent(error.to_string()),
+        Err(error) if failure::was_not_sent(&error) => {
+            return Attempt::NotSent(failure::asked(&error));
+        }
         Err(error) => return Attempt::Unknown(error.to_string()),
     };
     read(answer).unwrap_or_else(|error| Attempt::Unknown(error.to_string()))

@@ -82,7 +82,7 @@ impl Claims {
     }
 
     /// Whether another claim may come true; it cannot any more if not.
-    async fn is_in_the_way(&self, other: &Claim) -> Result<bool> {
+    pub async fn is_in_the_way(&self, other: &Claim) -> Result<bool> {
         if self.trees.visible(other).await?.is_some() {
             return Ok(true);
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use scylla::{
     client::session::Session,
     deserialize::row::DeserializeRow,
+    errors::ExecutionError,
     serialize::row::SerializeRow,
     statement::{
         batch::{Batch, BatchType},
@@ -139,11 +140,11 @@ impl Cluster {
         Ok(())
     }
 
-    /// Sends what may be repeated until it is answered, or until it has taken too long.
-    async fn patiently<T, E, F>(&self, send: impl Fn() -> F) -> Result<T>
+    /// Sends what may be repeated until it is answered, or until it has taken too long. What the
+    /// cluster refuses is not sent again.
+    async fn patiently<T, F>(&self, send: impl Fn() -> F) -> Result<T>
     where
-        F: Future<Output = std::result::Result<T, E>>,
-        E: std::fmt::Display,
+        F: Future<Output = std::result::Result<T, ExecutionError>>,
     {
         let end = Instant::now() + self.patience;
         let mut pause = PAUSE;
@@ -154,7 +155,9 @@ impl Cluster {
             drop(permit);
             match answer {
                 Ok(answer) => return Ok(answer),
-                Err(error) if Instant::now() + pause > end => return Err(failure::asking(error)),
+                Err(error) if Instant::now() + pause > end || !failure::can_pass(&error) => {
+                    return Err(failure::asked(&error));
+                }
                 Err(_) => tokio::time::sleep(pause).await,
             }
             pause *= 2;

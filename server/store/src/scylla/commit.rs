@@ -44,7 +44,7 @@ const PART_BYTES: usize = 256 * 1024;
 pub struct Commits {
     pub cluster: Arc<Cluster>,
     pub trees: Arc<Trees>,
-    pub claims: Claims,
+    pub claims: Arc<Claims>,
     pub stages: Arc<Stages>,
     pub open: Arc<Open>,
     pub checkpoints: Arc<Checkpoints>,
@@ -214,7 +214,7 @@ impl Commits {
     async fn note_roots(&self, prepared: &[Result<Prepared>]) -> Result<()> {
         let rows = prepared.iter().flatten().flat_map(|prepared| &prepared.rows);
         let roots: Vec<_> = rows.filter_map(new_root).collect();
-        if roots.is_empty() { Ok(()) } else { self.roots.note_roots(&roots).await }
+        if roots.is_empty() { Ok(()) } else { self.roots.note_roots(&roots, NO_STAGE).await }
     }
 
     /// Lists follow-ups by time. One whose commit fails is passed by likewise.
@@ -236,7 +236,13 @@ impl Commits {
         let (mut redo, body) = Redo::new(name, stage, rows)?;
         let mut parts = 0;
         if body.len() > INLINE_BYTES {
-            parts = self.write_parts(tree.root, cid, &body).await?;
+            parts = match self.write_parts(tree.root, cid, &body).await {
+                Ok(parts) => parts,
+                Err(error) => {
+                    self.end_parts(cid, true);
+                    return Err(error);
+                }
+            };
             redo = redo.parted();
         }
         let sending = Sending {
@@ -249,8 +255,11 @@ impl Commits {
             parts: (parts > 0).then_some(parts),
         };
         let done = sending.resolve(&self.cluster, &self.trees, self.patience).await;
-        if parts > 0 {
-            self.end_parts(cid, &done);
+        match &done {
+            // Whether the log has them is found out by `tidy`.
+            Err(Error::OutcomeUnknown(_)) => self.open.give_up(Work::Parts(cid)),
+            done if parts > 0 => self.end_parts(cid, done.is_err()),
+            _ => {}
         }
         done?;
         self.landed(&tree, before, redo, created).await;
@@ -338,20 +347,17 @@ impl Commits {
         Ok(parts)
     }
 
-    /// The parts of a body are the log's from now on, or nobody's. In doubt they stay listed.
-    fn end_parts(&self, cid: Uuid, done: &Result<()>) {
-        if matches!(done, Err(Error::OutcomeUnknown(_))) {
-            return;
-        }
-        let (open, cluster, dead) =
-            (Arc::clone(&self.open), Arc::clone(&self.cluster), done.is_err());
+    /// The parts of a body are the log's from now on, or nobody's.
+    fn end_parts(&self, cid: Uuid, are_dead: bool) {
+        let (open, cluster) = (Arc::clone(&self.open), Arc::clone(&self.cluster));
         self.cluster.runtime().spawn(async move {
-            let removed = match dead {
+            let removed = match are_dead {
                 true => cluster.write(&cluster.statements.drop_parts, (cid,)).await,
                 false => Ok(()),
             };
             let ended = removed.and(open.end(Work::Parts(cid)).await);
             if let Err(error) = ended {
+                open.give_up(Work::Parts(cid));
                 tracing::debug!(%error, "parts of a log stay listed");
             }
         });

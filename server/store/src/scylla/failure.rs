@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use scylla::errors::{ExecutionError, RequestAttemptError};
+use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
 
 use crate::Error;
 
@@ -11,9 +11,56 @@ pub fn asking(error: impl Display) -> Error {
     Error::Unavailable(format!("the cluster does not answer: {error}"))
 }
 
+/// The same, or, when no repetition of it can succeed, an error that does not ask for one.
+pub fn asked(error: &ExecutionError) -> Error {
+    if can_pass(error) {
+        return asking(error);
+    }
+    Error::Unusable {
+        place: "the cluster".into(),
+        reason: format!("it refuses a statement; check the user's rights and the tables: {error}"),
+    }
+}
+
 /// An answer that is not what the statement asks for.
 pub fn reading(error: impl Display) -> Error {
     Error::Corrupt(format!("an answer of the cluster cannot be read: {error}"))
+}
+
+/// Whether a request may be answered when it is sent again as it is.
+pub fn can_pass(error: &ExecutionError) -> bool {
+    match error {
+        ExecutionError::BadQuery(_) => false,
+        ExecutionError::LastAttemptError(error) => attempt_can_pass(error),
+        _ => true,
+    }
+}
+
+/// The same of one sending of it. What this program or the cluster cannot read or write will be as
+/// unreadable the next time.
+pub fn attempt_can_pass(error: &RequestAttemptError) -> bool {
+    match error {
+        RequestAttemptError::DbError(error, _) => !is_refusal(error),
+        RequestAttemptError::UnableToAllocStreamId
+        | RequestAttemptError::BrokenConnectionError(_)
+        | RequestAttemptError::RepreparedIdChanged { .. }
+        | RequestAttemptError::RepreparedIdMissingInBatch => true,
+        _ => false,
+    }
+}
+
+/// Whether the cluster has looked at a request and will not do it, now or later.
+fn is_refusal(error: &DbError) -> bool {
+    matches!(
+        error,
+        DbError::SyntaxError
+            | DbError::Invalid
+            | DbError::AlreadyExists { .. }
+            | DbError::AuthenticationError
+            | DbError::Unauthorized
+            | DbError::ConfigError
+            | DbError::ProtocolError
+    )
 }
 
 /// Whether a request was refused before it can have done anything. Of everything else it is not
@@ -24,6 +71,9 @@ pub fn was_not_sent(error: &ExecutionError) -> bool {
         | ExecutionError::EmptyPlan
         | ExecutionError::PrepareError(_)
         | ExecutionError::ConnectionPoolError(_) => true,
+        ExecutionError::LastAttemptError(RequestAttemptError::DbError(error, _)) => {
+            is_refusal(error)
+        }
         ExecutionError::LastAttemptError(error) => matches!(
             error,
             RequestAttemptError::SerializationError(_)
@@ -31,5 +81,31 @@ pub fn was_not_sent(error: &ExecutionError) -> bool {
                 | RequestAttemptError::UnableToAllocStreamId
         ),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use scylla::errors::RequestAttemptError::DbError as Told;
+
+    use super::*;
+
+    fn told(error: DbError) -> ExecutionError {
+        ExecutionError::LastAttemptError(Told(error, "no".into()))
+    }
+
+    #[test]
+    fn a_refusal_is_final_and_has_done_nothing() {
+        for error in [DbError::SyntaxError, DbError::Invalid, DbError::Unauthorized] {
+            let error = told(error);
+            assert!(!can_pass(&error) && was_not_sent(&error), "{error}");
+            assert!(matches!(asked(&error), Error::Unusable { .. }), "{error}");
+        }
+        for error in [DbError::Overloaded, DbError::IsBootstrapping, DbError::ServerError] {
+            let error = told(error);
+            assert!(can_pass(&error) && !was_not_sent(&error), "{error}");
+            assert!(matches!(asked(&error), Error::Unavailable(_)), "{error}");
+        }
+        assert!(can_pass(&ExecutionError::EmptyPlan), "nodes come back");
     }
 }

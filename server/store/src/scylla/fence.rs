@@ -61,7 +61,7 @@ pub async fn fence(
                 }
                 return Ok(());
             }
-            Attempt::NotSent(error) => return Err(Error::Unavailable(error)),
+            Attempt::NotSent(error) => return Err(error),
             // Somebody was faster, or it is not known: one more fence does no harm.
             Attempt::Lost(_) | Attempt::Unknown(_) => {}
         }

@@ -58,7 +58,7 @@ impl Ids {
                     known = Some(version);
                 }
                 Attempt::Lost(_) => known = self.value().await?,
-                Attempt::NotSent(error) => return Err(Error::Unavailable(error)),
+                Attempt::NotSent(error) => return Err(error),
                 Attempt::Unknown(error) => {
                     tracing::debug!(error, "a block of ids may have been lost");
                     known = self.value().await?;

@@ -52,9 +52,9 @@ pub mod verdict {
 
 /// Lists by time or number.
 pub mod listing {
-    /// Roots by the minute of their creation.
-    pub const ROOTS: i8 = 0;
-    /// Minutes that have roots, by day.
+    /// Roots by the minute of their creation, as they were listed before minutes had slots.
+    pub const ROOTS_UNDIVIDED: i8 = 0;
+    /// Minutes that have roots with their slots, by day.
     pub const ROOT_MINUTES: i8 = 1;
     /// Days that have roots, all in one slot.
     pub const ROOT_DAYS: i8 = 2;
@@ -62,9 +62,10 @@ pub mod listing {
     pub const SENDINGS: i8 = 3;
     /// Hours that have sent commits, all in one slot.
     pub const SENDING_HOURS: i8 = 4;
-    /// Work that was begun and must be tidied up if its server has gone, all in one slot.
-    pub const OPEN: i8 = 5;
-    /// What a stage consists of.
+    /// Work that was begun and must be tidied up if its server has gone, all in one slot, as it was
+    /// listed before it was listed by minute.
+    pub const OPEN_UNDIVIDED: i8 = 5;
+    /// What a stage consists of, and before that who has it open.
     pub const STAGED: i8 = 6;
     /// Servers that have something open, all in one slot.
     pub const SERVERS: i8 = 7;
@@ -75,6 +76,12 @@ pub mod listing {
     /// Minutes of the same, by part: those of which places were written in time, and the others.
     pub const AGENDA_MINUTES: [i8; 2] = [11, 12];
     pub const AGENDA_LATE: [i8; 2] = [13, 14];
+    /// Roots by the slot of the minute of their creation.
+    pub const ROOTS: i8 = 15;
+    /// Work that was begun and must be tidied up if its server has gone, by minute.
+    pub const OPEN: i8 = 16;
+    /// Minutes that have such work, all in one slot.
+    pub const OPEN_MINUTES: i8 = 17;
 }
 
 /// The number of a job in a key.

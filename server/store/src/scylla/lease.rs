@@ -36,6 +36,7 @@ impl Leases {
         match attempts.one(session, &self.take, values).await? {
             Attempt::Applied => return Ok(true),
             Attempt::Lost(Seen { cid: Some(owner), .. }) if owner == self.server => {}
+            Attempt::NotSent(error) => return Err(error),
             // Nobody knows who has it: not this one, then.
             _ => return Ok(false),
         }

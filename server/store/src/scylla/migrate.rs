@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use scylla::{client::session::Session, statement::Statement};
+use scylla::{
+    client::session::Session,
+    errors::{DbError, ExecutionError, RequestAttemptError, UseKeyspaceError},
+    statement::Statement,
+};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -73,12 +77,21 @@ async fn enter_keyspace(session: &Session, options: &ScyllaOptions) -> Result<bo
     let is_there = found.into_rows_result().map_err(failure::reading)?.rows_num() > 0;
     let end = Instant::now() + options.request_timeout;
     while is_there && let Err(error) = session.use_keyspace(keyspace, true).await {
+        if is_forbidden(&error) {
+            return Err(refused(options, error));
+        }
         if Instant::now() > end {
             return Err(failure::asking(error));
         }
         tokio::time::sleep(PAUSE).await;
     }
     Ok(is_there)
+}
+
+fn is_forbidden(error: &UseKeyspaceError) -> bool {
+    use RequestAttemptError::DbError as Told;
+
+    matches!(error, UseKeyspaceError::RequestError(Told(DbError::Unauthorized, _)))
 }
 
 async fn run(session: &Session, options: &ScyllaOptions) -> Result<Migrated> {
@@ -146,9 +159,12 @@ async fn set_version(session: &Session, version: i64) -> Result<()> {
             session.query_unpaged(insert, (version, owner)).await?;
             session.query_unpaged(update, (version, version)).await
         };
-        match set.await {
+        let set: std::result::Result<_, ExecutionError> = set.await;
+        match set {
             Ok(_) => return Ok(()),
-            Err(error) if Instant::now() > end => return Err(failure::asking(error)),
+            Err(error) if Instant::now() > end || !failure::can_pass(&error) => {
+                return Err(failure::asked(&error));
+            }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }

@@ -1,7 +1,14 @@
 //! Work that takes several writes and is listed before it begins, so that what a server leaves
 //! behind when it dies is found and tidied up by another.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use jobtracker_model::JobId;
 use parking_lot::Mutex;
@@ -10,16 +17,24 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
+    ScyllaOptions,
+    clocks::{Clocks, MINUTE, WRITTEN_WITHIN},
     cluster::Cluster,
+    connect::now_millis,
     keys::{self, listing},
 };
-use crate::{Result, coding};
+use crate::{Error, Result, coding};
 
 /// How long a server counts as there after it last said so. It decides only who is in the way of
 /// whom; whatever it has begun can be stopped by a condition at any time.
 const ALIVE_SECONDS: i32 = 10;
 /// How often it says so.
 pub const BEAT: Duration = Duration::from_secs(3);
+/// So long after its end nothing is listed in a minute any more, with time to spare. Clocks come on
+/// top.
+const CLOSED_MILLIS: i64 = 180_000;
+/// Where the record of a stage stands among its calls, which are numbered from 1.
+const RECORD: (i64, &str) = (0, "");
 
 /// What is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,20 +47,54 @@ pub enum Work {
 
 /// Who has it open, and where.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Record {
+struct Record {
     server: [u8; 16],
-    pub root: JobId,
+    root: JobId,
 }
 
-/// The list of what is open.
+/// Work that a server that has gone has left open, or that its own has given up.
+#[derive(Debug)]
+pub struct Left {
+    pub work: Work,
+    pub root: JobId,
+    place: Place,
+}
+
+/// A list and the slot of it in which work is listed.
+type Place = (i8, i64);
+type ListRow = (i64, String, Option<Vec<u8>>);
+
+/// The list of what is open, by the minute in which it was begun.
+///
+/// What ends leaves a mark behind, which a cluster keeps for ten days, and Cassandra refuses a read
+/// that meets 100,000 of them. So a minute is read until everything in it has ended, and never
+/// again.
 pub struct Open {
     cluster: Arc<Cluster>,
     /// This server, or rather this run of it.
     pub server: Uuid,
     /// What this server has open.
-    mine: Mutex<HashSet<Work>>,
+    mine: Mutex<HashMap<Work, Mine>>,
+    /// The last minute that this server has listed.
+    noted: AtomicI64,
     /// When it last said that it is there.
     beat: Mutex<Option<Instant>>,
+    closed_millis: i64,
+}
+
+/// Work of this server.
+struct Mine {
+    root: JobId,
+    /// The minute in which it is listed.
+    minute: i64,
+    /// Whether it could not be ended, so that it is tidied up as if its server had gone.
+    is_given_up: bool,
+}
+
+/// Servers, by whether they are there, for as long as one look takes.
+struct Servers {
+    there: HashSet<Uuid>,
+    gone: HashSet<Uuid>,
 }
 
 impl Work {
@@ -65,31 +114,81 @@ impl Work {
     }
 }
 
+impl Mine {
+    fn left(&self, work: Work) -> Left {
+        Left { work, root: self.root, place: (listing::OPEN, self.minute) }
+    }
+}
+
 impl Open {
-    pub fn new(cluster: Arc<Cluster>) -> Self {
+    pub fn new(cluster: Arc<Cluster>, options: &ScyllaOptions) -> Self {
         let (mine, beat) = (Mutex::default(), Mutex::default());
-        Self { cluster, server: Uuid::new_v4(), mine, beat }
+        // Two servers may be off in opposite directions.
+        let skew = i64::try_from(options.max_clock_skew.as_millis() * 2).unwrap_or(i64::MAX / 4);
+        let (noted, closed_millis) = (AtomicI64::new(i64::MIN), CLOSED_MILLIS + skew);
+        Self { cluster, server: Uuid::new_v4(), mine, noted, beat, closed_millis }
     }
 
     /// Lists work that begins.
     pub async fn begin(&self, work: Work, root: JobId) -> Result<()> {
-        self.mine.lock().insert(work);
+        let begun = Clocks::now();
+        let minute = begun.millis.div_euclid(MINUTE);
+        self.mine.lock().insert(work, Mine { root, minute, is_given_up: false });
         let record = Record { server: *self.server.as_bytes(), root };
         let mut body = Vec::new();
         coding::encode(&record, &mut body)?;
-        let (place, key) = work.key();
         self.beat().await?;
-        let row = (listing::OPEN, 0_i64, place, key, Some(body));
-        self.cluster.write(&self.cluster.statements.put_listing, row).await
+        let statements = &self.cluster.statements;
+        if self.noted.load(Ordering::Relaxed) != minute {
+            let row = (listing::OPEN_MINUTES, 0_i64, minute, "");
+            self.cluster.write(&statements.put_entry, row).await?;
+            self.noted.store(minute, Ordering::Relaxed);
+        }
+        if let Work::Stage(stage) = work {
+            let (list, slot) = staged_slot(stage);
+            let row = (list, slot, RECORD.0, RECORD.1, Some(body.clone()));
+            self.cluster.write(&statements.put_listing, row).await?;
+        }
+        let (place, key) = work.key();
+        let row = (listing::OPEN, minute, place, key, Some(body));
+        self.cluster.write(&statements.put_listing, row).await?;
+        match begun.elapsed() > WRITTEN_WITHIN {
+            true => Err(Error::Unavailable("the cluster is slow; try again".into())),
+            false => Ok(()),
+        }
     }
 
-    /// Takes work off the list, whoever began it.
+    /// Takes work of this server off the list.
     pub async fn end(&self, work: Work) -> Result<()> {
+        let mine = self.mine.lock().get(&work).map(|mine| mine.left(work));
+        match mine {
+            Some(mine) => self.end_left(&mine).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes work off the list that was left open.
+    pub async fn end_left(&self, left: &Left) -> Result<()> {
+        let Left { work, place: (list, slot), .. } = left;
         let (place, key) = work.key();
-        let row = (listing::OPEN, 0_i64, place, key);
-        self.cluster.write(&self.cluster.statements.drop_listing, row).await?;
-        self.mine.lock().remove(&work);
+        let statement = &self.cluster.statements.drop_listing;
+        self.cluster.write(statement, (*list, *slot, place, key)).await?;
+        self.mine.lock().remove(work);
         Ok(())
+    }
+
+    /// Work of this server could not be ended, or nobody knows how it has: it is for `tidy`.
+    pub fn give_up(&self, work: Work) {
+        if let Some(mine) = self.mine.lock().get_mut(&work) {
+            mine.is_given_up = true;
+        }
+    }
+
+    /// What this server has given up.
+    pub fn given_up(&self) -> Vec<Left> {
+        let mine = self.mine.lock();
+        let given_up = mine.iter().filter(|(_, mine)| mine.is_given_up);
+        given_up.map(|(work, mine)| mine.left(*work)).collect()
     }
 
     /// Says that this server is there, if it has something open and has not said so just now.
@@ -113,48 +212,107 @@ impl Open {
         self.cluster.write(&self.cluster.statements.drop_listing, row).await
     }
 
-    /// Whether the server that has this open is there.
-    pub async fn is_alive(&self, work: Work) -> Result<bool> {
-        let (place, key) = work.key();
+    /// Whether the server that has this stage open is there.
+    pub async fn is_alive(&self, stage: u64) -> Result<bool> {
         let statement = &self.cluster.statements.listed_at;
-        let row: Option<(Option<Vec<u8>>,)> =
-            self.cluster.row(statement, (listing::OPEN, 0_i64, place, key)).await?;
-        let Some((Some(body),)) = row else { return Ok(false) };
-        let record: Record = coding::decode("open work", &body)?;
-        self.is_there(&Uuid::from_bytes(record.server).to_string()).await
+        let (list, slot) = staged_slot(stage);
+        let (place, key) = Work::Stage(stage).key();
+        let now = (list, slot, RECORD.0, RECORD.1.to_owned());
+        for at in [now, (listing::OPEN_UNDIVIDED, 0_i64, place, key)] {
+            let row: Option<(Option<Vec<u8>>,)> = self.cluster.row(statement, at).await?;
+            if let Some((Some(body),)) = row {
+                let record: Record = coding::decode("open work", &body)?;
+                return self.is_there(Uuid::from_bytes(record.server)).await;
+            }
+        }
+        Ok(false)
     }
 
-    async fn is_there(&self, server: &str) -> Result<bool> {
+    async fn is_there(&self, server: Uuid) -> Result<bool> {
         let statement = &self.cluster.statements.listed_at;
-        let row: Option<(Option<Vec<u8>>,)> =
-            self.cluster.row(statement, (listing::SERVERS, 0_i64, 0_i64, server)).await?;
+        let key = (listing::SERVERS, 0_i64, 0_i64, server.to_string());
+        let row: Option<(Option<Vec<u8>>,)> = self.cluster.row(statement, key).await?;
         Ok(row.is_some())
     }
 
-    /// What servers that have gone left open.
-    pub async fn left(&self) -> Result<Vec<(Work, Record)>> {
-        let mut found = Vec::new();
-        let (mut gone, mut there) = (HashSet::new(), HashSet::from([self.server.to_string()]));
-        let mut behind = (i64::MIN, String::new());
-        loop {
-            let key = (listing::OPEN, 0_i64, behind.0, &behind.1);
-            let rows: Vec<(i64, String, Option<Vec<u8>>)> =
-                self.cluster.rows(&self.cluster.statements.listed, key).await?;
-            let Some((place, key, _)) = rows.last() else { return Ok(found) };
-            behind = (*place, key.clone());
-            for (place, key, body) in rows {
-                let (Some(work), Some(body)) = (Work::of(place, &key), body) else { continue };
-                let record: Record = coding::decode("open work", &body)?;
-                let server = Uuid::from_bytes(record.server).to_string();
-                if !gone.contains(&server) && !there.contains(&server) {
-                    let list = if self.is_there(&server).await? { &mut there } else { &mut gone };
-                    list.insert(server.clone());
-                }
-                if gone.contains(&server) {
-                    found.push((work, record));
-                }
+    /// What servers that have gone left open. Minutes in which everything has ended are not listed
+    /// any more.
+    pub async fn left(&self) -> Result<Vec<Left>> {
+        let (mut left, mut empty) = (Vec::new(), Vec::new());
+        let mut servers = Servers { there: [self.server].into(), gone: HashSet::new() };
+        let closed = (now_millis() - self.closed_millis).div_euclid(MINUTE);
+        let minutes = self.list((listing::OPEN_MINUTES, 0)).await?;
+        let first = minutes.first().map(|(minute, ..)| *minute);
+        let mut until = first;
+        for (minute, ..) in minutes {
+            let place = (listing::OPEN, minute);
+            if self.left_at(place, &mut servers, &mut left).await? || minute >= closed {
+                continue;
+            }
+            if until == Some(minute) {
+                until = Some(minute + 1);
+            } else {
+                empty.push(minute);
             }
         }
+        self.end_minutes(until.filter(|until| Some(*until) != first), empty).await?;
+        // A program of before had one list of all, in which too much may have ended to be read.
+        let before = (listing::OPEN_UNDIVIDED, 0);
+        if let Err(error) = self.left_at(before, &mut servers, &mut left).await {
+            tracing::warn!(%error, "what was begun before an upgrade cannot be tidied up now");
+        }
+        Ok(left)
+    }
+
+    /// Finds what is left in one place; answers whether there is anything at all.
+    async fn left_at(
+        &self,
+        place: Place,
+        servers: &mut Servers,
+        left: &mut Vec<Left>,
+    ) -> Result<bool> {
+        let rows = self.list(place).await?;
+        let is_empty = rows.is_empty();
+        for (at, key, body) in rows {
+            let (Some(work), Some(body)) = (Work::of(at, &key), body) else { continue };
+            let record: Record = coding::decode("open work", &body)?;
+            let server = Uuid::from_bytes(record.server);
+            if !servers.gone.contains(&server) && !servers.there.contains(&server) {
+                let is_there = self.is_there(server).await?;
+                let list = if is_there { &mut servers.there } else { &mut servers.gone };
+                list.insert(server);
+            }
+            if servers.gone.contains(&server) {
+                left.push(Left { work, root: record.root, place });
+            }
+        }
+        Ok(!is_empty)
+    }
+
+    async fn list(&self, (list, slot): Place) -> Result<Vec<ListRow>> {
+        let (mut all, mut behind) = (Vec::new(), (i64::MIN, String::new()));
+        loop {
+            let key = (list, slot, behind.0, &behind.1);
+            let statement = &self.cluster.statements.listed;
+            let rows: Vec<ListRow> = self.cluster.rows(statement, key).await?;
+            let Some((place, key, _)) = rows.last() else { return Ok(all) };
+            behind = (*place, key.clone());
+            all.extend(rows);
+        }
+    }
+
+    /// Takes minutes off the list: those before one by a range, which leaves less behind.
+    async fn end_minutes(&self, until: Option<i64>, others: Vec<i64>) -> Result<()> {
+        let statements = &self.cluster.statements;
+        if let Some(until) = until {
+            let range = (listing::OPEN_MINUTES, 0_i64, until);
+            self.cluster.write(&statements.drop_listed_before, range).await?;
+        }
+        for minute in others {
+            let row = (listing::OPEN_MINUTES, 0_i64, minute, "");
+            self.cluster.write(&statements.drop_listing, row).await?;
+        }
+        Ok(())
     }
 }
 

@@ -78,10 +78,9 @@ impl Sending {
                         return outcome;
                     }
                 }
-                Attempt::NotSent(error) if doubt.is_none() => {
-                    return Err(Error::Unavailable(error));
-                }
-                Attempt::NotSent(error) | Attempt::Unknown(error) => doubt = Some(error),
+                Attempt::NotSent(error) if doubt.is_none() => return Err(error),
+                Attempt::NotSent(error) => doubt = Some(error.to_string()),
+                Attempt::Unknown(error) => doubt = Some(error),
             }
             if Instant::now() + pause > end {
                 let why = doubt.unwrap_or_else(|| "it was overtaken".into());

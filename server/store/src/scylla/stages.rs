@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use jobtracker_model::JobId;
 use parking_lot::Mutex;
 use roaring::RoaringTreemap;
@@ -20,9 +21,13 @@ use super::{
         history::{CHANGE, DELIVERY, LINE},
     },
     open::{Open, Work, stage_key},
+    places::Several,
     trees::{REVOKED, Trees},
 };
 use crate::{Error, Result, Row, StageId};
+
+/// Jobs of a stage that are removed at once.
+const AT_ONCE: usize = 16;
 
 /// The stages of this server.
 pub struct Stages {
@@ -167,7 +172,9 @@ impl Stages {
         if self.mine.lock().remove(&stage_key(stage.0)).is_some() {
             let this = Arc::clone(self);
             self.cluster.runtime().spawn(async move {
-                if let Err(error) = this.forget(stage).await {
+                let forgotten = this.forget(stage).await;
+                if let Err(error) = forgotten.and(this.open.end(Work::Stage(stage.0)).await) {
+                    this.open.give_up(Work::Stage(stage.0));
                     tracing::debug!(%error, "the list of an adopted stage is left");
                 }
             });
@@ -187,10 +194,9 @@ impl Stages {
         };
         let this = Arc::clone(self);
         self.cluster.runtime().spawn(async move {
-            match this.remove(stage, attempted).await {
-                Ok(()) => drop(this.mine.lock().remove(&stage_key(stage.0))),
-                // What this server does not remove another one will when it has gone.
-                Err(error) => tracing::warn!(%error, "a discarded stage cannot be removed now"),
+            if let Err(error) = this.remove_mine(stage, attempted).await {
+                this.open.give_up(Work::Stage(stage.0));
+                tracing::warn!(%error, "a discarded stage cannot be removed now");
             }
         });
     }
@@ -206,7 +212,7 @@ impl Stages {
         match self.trees.mark(root, stage).await? {
             Some(REVOKED) => Ok(Fate::Dead),
             Some(_) => Ok(Fate::Alive),
-            None if self.open.is_alive(Work::Stage(stage.0)).await? => Ok(Fate::Alive),
+            None if self.open.is_alive(stage.0).await? => Ok(Fate::Alive),
             None => Ok(Fate::Left),
         }
     }
@@ -220,10 +226,15 @@ impl Stages {
         };
         for (key, attempted, root) in mine {
             let stage = StageId(key as u64);
-            if let Err(error) = self.remove(stage, attempted.then_some(root)).await {
+            if let Err(error) = self.remove_mine(stage, attempted.then_some(root)).await {
                 tracing::debug!(%error, "another server will remove a stage");
             }
         }
+    }
+
+    async fn remove_mine(&self, stage: StageId, attempted: Option<JobId>) -> Result<()> {
+        self.remove(stage, attempted).await?;
+        self.open.end(Work::Stage(stage.0)).await
     }
 
     /// Removes the rows of a stage. `attempted`: the tree to which a commit may have tried to bring
@@ -235,8 +246,9 @@ impl Stages {
                 return self.forget(stage).await;
             }
         }
-        let mut behind = (i64::MIN, String::new());
         let (list, slot) = super::open::staged_slot(stage.0);
+        // The first call is number 1; what stands before it is no call.
+        let mut behind = (0, String::from("~"));
         loop {
             let statement = &self.cluster.statements.listed;
             let rows: Vec<(i64, String, Option<Vec<u8>>)> =
@@ -247,9 +259,12 @@ impl Stages {
                 let jobs: Vec<Staged> =
                     crate::coding::decode("list of a stage", &body.unwrap_or_default())?;
                 let root = key.parse().ok().and_then(JobId::new);
-                for job in jobs {
-                    self.remove_job(stage, root, &job).await?;
+                let mut removals: Several<'_, ()> = Vec::new();
+                for job in &jobs {
+                    removals.push(Box::pin(self.remove_job(stage, root, job)));
                 }
+                let removals = stream::iter(removals).buffer_unordered(AT_ONCE);
+                removals.try_collect::<()>().await?;
             }
         }
         self.forget(stage).await
@@ -282,7 +297,8 @@ impl Stages {
     async fn forget(&self, stage: StageId) -> Result<()> {
         let slot = super::open::staged_slot(stage.0);
         self.cluster.write(&self.cluster.statements.drop_slot, slot).await?;
-        self.open.end(Work::Stage(stage.0)).await
+        self.mine.lock().remove(&stage_key(stage.0));
+        Ok(())
     }
 }
 

@@ -114,9 +114,9 @@ statements! {
     listed_between: "SELECT place, key, body FROM listing \
                      WHERE list = ? AND slot = ? AND (place, key) > (?, ?) \
                      AND (place, key) < (?, ?) LIMIT 500";
-    listed_back: "SELECT place, key FROM listing \
+    listed_back: "SELECT place, key, body FROM listing \
                   WHERE list = ? AND slot = ? AND (place, key) < (?, ?) \
-                  ORDER BY place DESC, key DESC LIMIT 500";
+                  ORDER BY place DESC, key DESC LIMIT ?";
     listed_at: "SELECT body FROM listing WHERE list = ? AND slot = ? AND place = ? AND key = ?";
 
     // Sent commits.

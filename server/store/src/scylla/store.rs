@@ -63,7 +63,7 @@ impl ScyllaStore {
     pub async fn open(options: &ScyllaOptions) -> Result<Self> {
         let cluster = Arc::new(Cluster::open(options).await?);
         let trees = Arc::new(Trees::new(Arc::clone(&cluster), options.tree_cache_bytes));
-        let open = Arc::new(Open::new(Arc::clone(&cluster)));
+        let open = Arc::new(Open::new(Arc::clone(&cluster), options));
         let stages =
             Arc::new(Stages::new(Arc::clone(&cluster), Arc::clone(&trees), Arc::clone(&open)));
         let checkpoints = Arc::new(Checkpoints::new(
@@ -80,7 +80,6 @@ impl ScyllaStore {
             Arc::clone(&checkpoints),
         ));
         let reads = Arc::new(Reads::new(Arc::clone(&trees), Arc::clone(&verdicts)));
-        let roots = Arc::new(Roots::new(Arc::clone(&cluster), Arc::clone(&reads)));
         let agendas = Agendas::new(&cluster, &trees, &reads, options);
         let lists = Lists::new(Arc::clone(&trees));
         let tidy = Arc::new(Tidy {
@@ -91,12 +90,14 @@ impl ScyllaStore {
             checkpoints: Arc::clone(&checkpoints),
             leases: Arc::clone(&leases),
         });
-        let claims = Claims {
+        let claims = Arc::new(Claims {
             cluster: Arc::clone(&cluster),
             trees: Arc::clone(&trees),
             stages: Arc::clone(&stages),
             ids: Arc::clone(&ids),
-        };
+        });
+        let roots = Roots::new(Arc::clone(&cluster), Arc::clone(&reads), Arc::clone(&claims));
+        let roots = Arc::new(roots);
         let commits = Arc::new(Commits {
             cluster: Arc::clone(&cluster),
             trees,
@@ -164,7 +165,7 @@ impl ScyllaStore {
         }
         let roots: Vec<_> = rows.iter().filter_map(super::commit::new_root).collect();
         if !roots.is_empty() {
-            self.roots.note_roots(&roots).await?;
+            self.roots.note_roots(&roots, key).await?;
         }
         let mut writes = Writes::default();
         for row in rows {
@@ -303,6 +304,10 @@ impl Store for ScyllaStore {
 
     fn agenda_parts(&self) -> u32 {
         agenda::PARTS
+    }
+
+    fn agenda_part(&self, root: JobId) -> u32 {
+        agenda::part(root)
     }
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {

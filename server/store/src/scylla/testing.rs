@@ -11,7 +11,7 @@ use scylla::client::session::Session;
 use tokio::sync::OnceCell;
 
 use super::{
-    ScyllaOptions, agenda, connect::connect, keys::listing, migrate::migrate, schema::TABLES,
+    ScyllaOptions, agenda, connect::connect, keys::listing, migrate::migrate, roots, schema::TABLES,
 };
 
 /// Names the nodes of the cluster that tests may use, as `host:port` with commas between.
@@ -116,6 +116,22 @@ pub async fn age_places(session: &Session, minutes: i64) {
             let new = (list, slot, place, key, body);
             session.query_unpaged(cql, new).await.expect("a row can be written");
         }
+    }
+}
+
+/// Lets every entry in the lists of roots look as if it had been written so many minutes earlier.
+///
+/// # Panics
+/// The cluster does not do what it is asked.
+pub async fn age_roots(session: &Session, minutes: i64) {
+    let cql = "SELECT slot, place, key, body FROM listing WHERE list = ? ALLOW FILTERING";
+    let answer = session.query_unpaged(cql, (listing::ROOTS,)).await.expect("lists can be read");
+    let rows = answer.into_rows_result().expect("they are rows");
+    for row in rows.rows::<(i64, i64, String, Vec<u8>)>().expect("of these columns") {
+        let (slot, place, key, body) = row.expect("each has them");
+        let cql = "INSERT INTO listing (list, slot, place, key, body) VALUES (?, ?, ?, ?, ?)";
+        let aged = (listing::ROOTS, slot, place, key, roots::aged(&body, minutes));
+        session.query_unpaged(cql, aged).await.expect("a row can be written");
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a server does besides answering: it says that it is there, and tidies up after others that
 //! have gone.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use jobtracker_model::JobId;
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     cluster::Cluster,
     fence::fence,
     lease::Leases,
-    open::{BEAT, Open, Work},
+    open::{BEAT, Left, Open, Work},
     stages::Stages,
     trees::Trees,
 };
@@ -33,21 +33,30 @@ pub struct Tidy {
 impl Tidy {
     /// Works until the store is closed.
     pub async fn run(self: Arc<Self>, mut closing: watch::Receiver<bool>) {
-        let mut next = Instant::now() + EVERY;
+        tokio::select! {
+            never = self.say_it_is_there() => match never {},
+            never = self.look_for_what_is_left() => match never {},
+            // An error means that the store has gone, which is as good as closing.
+            _ = closing.wait_for(|closing| *closing) => {}
+        }
+    }
+
+    /// However long tidying up takes: a server that is silent has its own work taken away.
+    async fn say_it_is_there(&self) -> Infallible {
         loop {
-            tokio::select! {
-                () = tokio::time::sleep(BEAT) => {}
-                // An error means that the store has gone, which is as good as closing.
-                _ = closing.wait_for(|closing| *closing) => return,
-            }
+            tokio::time::sleep(BEAT).await;
             if let Err(error) = self.open.beat().await {
                 tracing::warn!(%error, "this server cannot say that it is there");
             }
-            if Instant::now() >= next {
-                next = Instant::now() + EVERY;
-                if let Err(error) = self.in_turn().await {
-                    tracing::warn!(%error, "what is left cannot be tidied up now");
-                }
+        }
+    }
+
+    async fn look_for_what_is_left(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let own = self.end_all(&self.open.given_up()).await;
+            if let Err(error) = own.and(self.in_turn().await) {
+                tracing::warn!(%error, "what is left cannot be tidied up now");
             }
         }
     }
@@ -59,18 +68,32 @@ impl Tidy {
         Ok(())
     }
 
-    /// Tidies up after every server that has gone; answers how much there was.
+    /// Tidies up after every server that has gone, and what this one has given up; answers how
+    /// much there was.
     pub async fn tick(&self) -> Result<usize> {
-        let left = self.open.left().await?;
-        for (work, record) in &left {
-            match work {
-                Work::Stage(stage) => {
-                    self.stages.remove(StageId(*stage), Some(record.root)).await?;
-                }
-                Work::Parts(cid) => self.parts(*cid, record.root).await?,
+        let mut left = self.open.given_up();
+        left.extend(self.open.left().await?);
+        self.end_all(&left).await?;
+        Ok(left.len())
+    }
+
+    /// What cannot be ended does not keep the rest from it.
+    async fn end_all(&self, left: &[Left]) -> Result<()> {
+        let mut ended = Ok(());
+        for left in left {
+            if let Err(error) = self.end(left).await {
+                ended = Err(error);
             }
         }
-        Ok(left.len())
+        ended
+    }
+
+    async fn end(&self, left: &Left) -> Result<()> {
+        match left.work {
+            Work::Stage(stage) => self.stages.remove(StageId(stage), Some(left.root)).await?,
+            Work::Parts(cid) => self.parts(cid, left.root).await?,
+        }
+        self.open.end_left(left).await
     }
 
     /// Parts of an entry that is in the log go with a checkpoint, others at once. The fence makes
@@ -82,7 +105,6 @@ impl Tidy {
         if tail.is_some_and(|tail| tail.redos.iter().any(|redo| redo.cid == cid)) {
             self.checkpoints.whole(&tree).await?;
         }
-        self.cluster.write(&self.cluster.statements.drop_parts, (cid,)).await?;
-        self.open.end(Work::Parts(cid)).await
+        self.cluster.write(&self.cluster.statements.drop_parts, (cid,)).await
     }
 }

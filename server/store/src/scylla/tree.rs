@@ -21,6 +21,8 @@ use crate::{Result, Row, StageId, Version};
 
 /// Statuses remembered of one tree; past it they are forgotten.
 const STATUSES: usize = 50_000;
+/// Adopted stages remembered of one tree; past it they are forgotten, and asked for again.
+const ADOPTED: usize = 10_000;
 
 /// A tree as this server last saw it. What is remembered may be old; a look at the tail of the log
 /// brings all of it up to date, and says when it cannot.
@@ -61,6 +63,13 @@ impl Known {
                 }
             }
         }
+    }
+
+    fn remember_adopted(&mut self, stage: StageId, version: Version) {
+        if self.adopted.len() >= ADOPTED {
+            self.adopted.clear();
+        }
+        self.adopted.insert(stage, version);
     }
 }
 
@@ -121,7 +130,7 @@ impl Tree {
         }
         for redo in &tail.redos {
             if let Some(stage) = redo.adopts {
-                known.adopted.insert(stage, redo.version);
+                known.remember_adopted(stage, redo.version);
             }
         }
         let tail = Arc::new(tail);
@@ -159,16 +168,18 @@ impl Tree {
 
     /// Remembers that a version adopted a stage.
     pub fn remember_adopted(&self, stage: StageId, version: Version) {
-        self.known.lock().adopted.insert(stage, version);
+        self.known.lock().remember_adopted(stage, version);
     }
 
     /// About how much memory it takes.
     pub fn bytes(&self) -> u64 {
         const FIXED: usize = 500;
         const STATUS: usize = 250;
+        const STAGE: usize = 40;
         let known = self.known.lock();
         let tail = known.tail.as_ref().map_or(0, |tail| tail.bytes() * 4);
-        (FIXED + tail + known.statuses.len() * STATUS) as u64
+        let rows = known.statuses.len() * STATUS + known.adopted.len() * STAGE;
+        (FIXED + tail + rows) as u64
     }
 }
 
@@ -177,6 +188,20 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use super::*;
+
+    #[test]
+    fn adopted_stages_count_and_are_forgotten_past_a_bound() {
+        let tree = Tree::new(JobId::MIN);
+        let empty = tree.bytes();
+        for stage in 0..=ADOPTED as u64 {
+            tree.remember_adopted(StageId(stage), stage);
+            assert!(tree.bytes() > empty);
+        }
+        let known = |stage| tree.adopted(StageId(stage));
+        let last = ADOPTED as u64;
+        assert_eq!((known(0), known(last)), (None, Some(last)));
+        assert!(tree.bytes() < empty + 1_000, "{} after {empty}", tree.bytes());
+    }
 
     #[tokio::test]
     async fn callers_share_a_look_until_it_begins() {

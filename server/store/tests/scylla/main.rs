@@ -22,4 +22,5 @@ mod follow_ups;
 mod leases;
 mod lost_writes;
 mod rivals;
+mod roots;
 mod suite;

@@ -1,13 +1,10 @@
 //! Where the lists of minutes begin.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, time::Duration};
 
 use parking_lot::Mutex;
 
-use crate::scylla::connect::now_millis;
+use crate::scylla::clocks::Clocks;
 
 /// A list of minutes, and the part.
 type List = (i8, u32);
@@ -26,27 +23,6 @@ pub struct Firsts {
 struct First {
     minute: i64,
     since: Clocks,
-}
-
-/// A moment by the clock that people set, and by the one that nobody does.
-#[derive(Debug, Clone, Copy)]
-pub struct Clocks {
-    pub millis: i64,
-    steady: Instant,
-}
-
-impl Clocks {
-    pub fn now() -> Self {
-        Self { millis: now_millis(), steady: Instant::now() }
-    }
-
-    /// Whether the clock has gone back since that moment, by more than it may be wrong.
-    fn is_put_back(self, since: Self, skew: Duration) -> bool {
-        let steady = self.steady.saturating_duration_since(since.steady);
-        let least = i64::try_from(steady.saturating_sub(skew).as_millis()).unwrap_or(i64::MAX);
-        let skew = i64::try_from(skew.saturating_sub(steady).as_millis()).unwrap_or(i64::MAX);
-        self.millis.saturating_sub(since.millis) < least.saturating_sub(skew)
-    }
 }
 
 impl Firsts {
@@ -73,6 +49,8 @@ impl Firsts {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     const LIST: List = (11, 3);

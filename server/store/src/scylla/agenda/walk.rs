@@ -5,10 +5,16 @@ use std::collections::VecDeque;
 use futures_util::{StreamExt, TryStreamExt, future, stream};
 use jobtracker_model::Timestamp;
 
-use super::{AT_ONCE, Agendas, MINUTE, Place, after_name, firsts::Clocks, follow_up, slot::Slot};
+use super::{AT_ONCE, Agendas, Place, after_name, follow_up, slot::Slot};
 use crate::{
     AgendaKey, AgendaQuery, Error, Result, coding,
-    scylla::{cluster::Cluster, connect::now_millis, keys::listing, places::Several},
+    scylla::{
+        clocks::{Clocks, MINUTE},
+        cluster::Cluster,
+        connect::now_millis,
+        keys::listing,
+        places::Several,
+    },
 };
 
 /// Rows in one answer of a list.
