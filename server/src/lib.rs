@@ -26,7 +26,7 @@ pub mod moving;
 pub use config::{
     AuthConfig, CallbacksConfig, CommitsConfig, Config, ConfigError, EngineConfig, JobsConfig,
     LogConfig, LogFormat, Overrides, ScyllaConfig, Secret, ServerConfig, SmtpConfig, SmtpTls,
-    StoreConfig, StoreKind, TabletsChoice,
+    StoreConfig, StoreKind, TabletsChoice, listen_address,
 };
 pub use http::openapi::document as openapi_document;
 pub use server::{RunningServer, Server, StartError};

@@ -13,6 +13,7 @@ use anyhow::Context;
 use clap::Args;
 use jobtracker_server::{
     Config, ConfigError, Overrides, RunningServer, Server, StoreConfig, StoreKind, Telemetry,
+    listen_address,
 };
 use jobtracker_store::Store;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -27,8 +28,8 @@ pub struct Serve {
     /// The directory of the fjall store
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Where to listen
-    #[arg(long, value_name = "ADDR:PORT")]
+    /// Where to listen; a name is looked up
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
     listen: Option<SocketAddr>,
     /// The store
     #[arg(long)]

@@ -1,13 +1,12 @@
 use std::{path::PathBuf, time::Duration};
 
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 
 use crate::outbox::Rule;
 
 use super::{
     ConfigError,
     check::{bad, within},
-    scylla::one_or_many,
 };
 
 /// Most pauses between the tries of one delivery.
@@ -22,7 +21,6 @@ const RULES: usize = 1_000;
 #[serde(deny_unknown_fields)]
 pub struct CallbacksConfig {
     /// The pauses between tries.
-    #[serde(deserialize_with = "numbers")]
     pub schedule_seconds: Vec<u64>,
     /// By how much of itself a pause may be longer.
     pub jitter_percent: u32,
@@ -35,10 +33,8 @@ pub struct CallbacksConfig {
     /// Tries under way at once to one host.
     pub at_once_per_host: usize,
     /// Where deliveries may go; empty: everywhere that is not denied.
-    #[serde(deserialize_with = "one_or_many")]
     pub allow: Vec<String>,
     /// Where they may not.
-    #[serde(deserialize_with = "one_or_many")]
     pub deny: Vec<String>,
     /// Certificates of further authorities that vouch for receivers; empty: none.
     pub tls_ca_file: PathBuf,
@@ -80,23 +76,4 @@ impl CallbacksConfig {
         }
         Ok(())
     }
-}
-
-/// The environment has no lists: there, numbers are separated by commas.
-fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Numbers {
-        Many(Vec<u64>),
-        One(u64),
-        Text(String),
-    }
-    let text = match Numbers::deserialize(deserializer)? {
-        Numbers::Many(numbers) => return Ok(numbers),
-        Numbers::One(number) => return Ok(vec![number]),
-        Numbers::Text(text) => text,
-    };
-    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-    let refused = |part: &str| de::Error::custom(format!("{part:?} is not a number of seconds"));
-    parts.map(|part| part.parse().map_err(|_| refused(part))).collect()
 }

@@ -4,7 +4,7 @@ pub enum ConfigError {
     /// A source cannot be read, or a value has the wrong type.
     #[error("configuration: {0}")]
     Unreadable(String),
-    /// A key that nobody knows.
+    /// A key that is not known.
     #[error("configuration: unknown key {key} in {origin}{hint}")]
     UnknownKey {
         /// The key with its section.
@@ -22,19 +22,4 @@ pub enum ConfigError {
         /// What is wrong, and what would be right.
         reason: String,
     },
-}
-
-impl From<::config::ConfigError> for ConfigError {
-    /// Keeps what is wrong and where. A file that cannot be parsed is not quoted: the line that is
-    /// wrong may be the one with the token.
-    fn from(error: ::config::ConfigError) -> Self {
-        match error {
-            ::config::ConfigError::FileParse { uri, cause } => {
-                let what = cause.to_string();
-                let first = what.lines().next().unwrap_or("it cannot be parsed");
-                Self::Unreadable(format!("{}: {first}", uri.unwrap_or_default()))
-            }
-            other => Self::Unreadable(other.to_string()),
-        }
-    }
 }

@@ -1,12 +1,12 @@
 use std::{
-    collections::BTreeSet,
+    ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
-use config::{Environment, File, FileFormat, Source, Value, ValueKind};
+use toml::Table;
 
-use super::{Config, ConfigError, Secret, StoreKind, check};
+use super::{Config, ConfigError, Secret, check, environment, layers};
 
 const DEFAULTS: &str = include_str!("../../config.default.toml");
 
@@ -18,7 +18,7 @@ pub struct Overrides {
     /// `store.data_dir`
     pub data_dir: Option<PathBuf>,
     /// `store.kind`
-    pub store: Option<StoreKind>,
+    pub store: Option<super::StoreKind>,
     /// `server.allow_open = true`
     pub allow_open: bool,
 }
@@ -29,8 +29,7 @@ impl Config {
     /// # Errors
     /// A file that cannot be read, an unknown key, a value of the wrong type or out of bounds.
     pub fn load(file: Option<PathBuf>, overrides: Overrides) -> Result<Self, ConfigError> {
-        let environment = Environment::with_prefix("JOBTRACKER");
-        Self::layered(file, environment, overrides)
+        Self::layered(file.as_deref(), std::env::vars_os(), overrides)
     }
 
     /// The defaults and nothing else.
@@ -39,50 +38,31 @@ impl Config {
     /// The compiled-in defaults are not valid; a test sees to it that they are.
     #[must_use]
     pub fn defaults() -> Self {
-        let nothing = Environment::default().source(Some(config::Map::new()));
-        Self::layered(None, nothing, Overrides::default())
+        Self::layered(None, [], Overrides::default())
             .expect("the compiled-in defaults are valid, as a test shows")
     }
 
     fn layered(
-        file: Option<PathBuf>,
-        environment: Environment,
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
         overrides: Overrides,
     ) -> Result<Self, ConfigError> {
-        let defaults = File::from_str(DEFAULTS, FileFormat::Toml);
-        let mut known = BTreeSet::new();
-        visit(&table(&defaults)?, "", &mut |key, _| {
-            known.insert(key.to_owned());
-        });
-        let mut layers = config::Config::builder().add_source(defaults);
+        let defaults = layers::parse(DEFAULTS, "the defaults")?;
+        let mut merged = defaults.clone();
         if let Some(path) = file {
-            layers = layers.add_source(File::from(path).format(FileFormat::Toml).required(true));
+            let (place, text) = layers::read(path)?;
+            let layer = layers::parse(&text, &place)?;
+            layers::overlay(&mut merged, layer, &defaults, &place)?;
         }
-        let environment = environment.prefix_separator("__").separator("__");
-        let merged = layers.add_source(environment).build()?;
-        refuse_unknown(&table(&merged)?, &known)?;
+        environment::overlay(&mut merged, variables, &defaults)?;
 
-        let mut config: Self = merged.try_deserialize()?;
+        let mut config = deserialize(merged)?;
         overrides.apply(&mut config);
         config.read_secrets()?;
         check::check(&config)?;
         Ok(config)
     }
-}
 
-impl Overrides {
-    fn apply(self, config: &mut Config) {
-        let Self { listen, data_dir, store, allow_open } = self;
-        config.server.listen = listen.unwrap_or(config.server.listen);
-        config.server.allow_open |= allow_open;
-        config.store.kind = store.unwrap_or(config.store.kind);
-        if let Some(data_dir) = data_dir {
-            config.store.data_dir = data_dir;
-        }
-    }
-}
-
-impl Config {
     /// Puts what stands in files in the place of the secrets themselves.
     fn read_secrets(&mut self) -> Result<(), ConfigError> {
         let Self { auth, store, smtp, .. } = self;
@@ -105,15 +85,38 @@ impl Config {
     }
 }
 
+/// Every value has the type of its default by now, so what is refused is one that has bounds or a
+/// few names. No secret has.
+fn deserialize(merged: Table) -> Result<Config, ConfigError> {
+    merged.try_into().map_err(|error: toml::de::Error| {
+        let lines: Vec<_> = error.to_string().lines().map(str::to_owned).collect();
+        ConfigError::Unreadable(lines.join(" "))
+    })
+}
+
+impl Overrides {
+    fn apply(self, config: &mut Config) {
+        let Self { listen, data_dir, store, allow_open } = self;
+        config.server.listen = listen.unwrap_or(config.server.listen);
+        config.server.allow_open |= allow_open;
+        config.store.kind = store.unwrap_or(config.store.kind);
+        if let Some(data_dir) = data_dir {
+            config.store.data_dir = data_dir;
+        }
+    }
+}
+
 /// The text of a file without what surrounds it; nothing when no file is named.
 fn read_secret(file: &Path, key: &'static str) -> Result<Option<Secret>, ConfigError> {
     if file.as_os_str().is_empty() {
         return Ok(None);
     }
     let place = file.display();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| check::bad(key, format!("{place}: {error}")))?;
-    match text.trim() {
+    let bytes =
+        std::fs::read(file).map_err(|error| check::bad(key, format!("{place}: {error}")))?;
+    let text = str::from_utf8(&bytes)
+        .map_err(|_| check::bad(key, format!("{place} is not UTF-8 text; write it anew")))?;
+    match text.trim_start_matches(layers::BYTE_ORDER_MARK).trim() {
         "" => Err(check::bad(key, format!("{place} is empty"))),
         text => Ok(Some(Secret::new(text))),
     }
@@ -124,46 +127,6 @@ fn unset(secret: &Secret, key: &'static str, other: &str) -> Result<(), ConfigEr
         return Ok(());
     }
     Err(check::bad(key, format!("and {other} are both set; set one")))
-}
-
-fn table(source: &dyn Source) -> Result<Value, ConfigError> {
-    Ok(Value::new(None, ValueKind::Table(source.collect()?)))
-}
-
-/// Every value that is not a table, with its dotted key.
-fn visit(value: &Value, path: &str, seen: &mut dyn FnMut(&str, &Value)) {
-    match &value.kind {
-        ValueKind::Table(entries) => {
-            for (key, value) in entries {
-                let dot = if path.is_empty() { "" } else { "." };
-                visit(value, &format!("{path}{dot}{key}"), seen);
-            }
-        }
-        _ => seen(path, value),
-    }
-}
-
-fn refuse_unknown(merged: &Value, known: &BTreeSet<String>) -> Result<(), ConfigError> {
-    let mut unknown = None;
-    visit(merged, "", &mut |key, value| {
-        if !known.contains(key) && unknown.is_none() {
-            let origin = value.origin().unwrap_or("the configuration").to_owned();
-            unknown = Some((key.to_owned(), origin));
-        }
-    });
-    let Some((key, origin)) = unknown else { return Ok(()) };
-    let hint = nearest(&key, known).map_or_else(String::new, |near| format!(" (is it {near}?)"));
-    Err(ConfigError::UnknownKey { key, origin, hint })
-}
-
-/// A known key that begins like the unknown one, or has its last part.
-fn nearest<'a>(key: &str, known: &'a BTreeSet<String>) -> Option<&'a String> {
-    let common = |other: &str| key.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
-    let section = key.find('.').map_or(0, |dot| dot + 1);
-    let last = key.rsplit('.').next()?;
-    let same_last = known.iter().find(|other| other.rsplit('.').next() == Some(last));
-    let alike = || known.iter().max_by_key(|other| common(other));
-    same_last.or_else(|| alike().filter(|other| common(other) > section + 1))
 }
 
 #[cfg(test)]

@@ -6,6 +6,10 @@ mod error;
 
 mod callbacks;
 mod check;
+mod environment;
+mod kind;
+mod layers;
+mod listen;
 mod load;
 mod scylla;
 mod secret;
@@ -14,6 +18,7 @@ mod smtp;
 
 pub use callbacks::CallbacksConfig;
 pub use error::ConfigError;
+pub use listen::listen_address;
 pub use load::Overrides;
 pub use scylla::{ScyllaConfig, TabletsChoice};
 pub use secret::Secret;

@@ -1,6 +1,6 @@
 use std::{path::PathBuf, time::Duration};
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::{
     ConfigError, Secret,
@@ -15,7 +15,6 @@ const KEYSPACE_MAX: usize = 48;
 #[serde(deny_unknown_fields)]
 pub struct ScyllaConfig {
     /// Some nodes of the cluster, as `host:port`; the others are found through them.
-    #[serde(deserialize_with = "one_or_many")]
     pub nodes: Vec<String>,
     /// The keyspace.
     pub keyspace: String,
@@ -197,24 +196,4 @@ fn is_node(node: &str) -> bool {
         }
     };
     is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
-}
-
-/// The environment has no lists: there, names are separated by commas.
-pub(super) fn one_or_many<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Names {
-        Many(Vec<String>),
-        One(String),
-    }
-    Ok(match Names::deserialize(deserializer)? {
-        Names::Many(names) => names,
-        Names::One(names) => names
-            .split(',')
-            .map(|name| name.trim().to_owned())
-            .filter(|name| !name.is_empty())
-            .collect(),
-    })
 }

@@ -2,7 +2,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use super::{CallbacksConfig, ScyllaConfig, Secret, SmtpConfig};
+use super::{CallbacksConfig, ScyllaConfig, Secret, SmtpConfig, listen};
 
 /// Everything that can be set. `config.default.toml` says what each key means.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -53,6 +53,7 @@ impl Config {
 #[serde(deny_unknown_fields)]
 pub struct ServerConfig {
     /// Where to listen.
+    #[serde(deserialize_with = "listen::deserialize")]
     pub listen: SocketAddr,
     /// Whether an address that others can reach is served without a token.
     pub allow_open: bool,

@@ -1,12 +1,15 @@
 use super::*;
+use crate::StoreKind;
+
+fn variables(all: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    all.iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
 
 fn layered(file: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("jobtracker.toml");
     std::fs::write(&path, file).unwrap();
-    let variables = environment.iter().map(|(key, value)| ((*key).into(), (*value).into()));
-    let source = Environment::with_prefix("JOBTRACKER").source(Some(variables.collect()));
-    Config::layered(Some(path), source, Overrides::default())
+    Config::layered(Some(&path), variables(environment), Overrides::default())
 }
 
 fn refusal(file: &str, environment: &[(&str, &str)]) -> String {
@@ -34,8 +37,7 @@ fn each_layer_wins_over_the_one_below() {
     assert_eq!(config.server.keep_alive_ms, 1000);
     assert_eq!(config.server.body_timeout_ms, 60_000);
     let overrides = Overrides { listen: "127.0.0.1:3".parse().ok(), ..Overrides::default() };
-    let nothing = Environment::default().source(Some(config::Map::new()));
-    let config = Config::layered(None, nothing, overrides).unwrap();
+    let config = Config::layered(None, [], overrides).unwrap();
     assert_eq!(config.server.listen.port(), 3);
 }
 
@@ -126,7 +128,7 @@ fn what_is_set_for_deliveries_is_checked() {
     for (line, words) in [
         ("schedule_seconds = [0, 604801]", "is 604801; it must be 0 to 604800"),
         ("schedule_seconds = [-1]", "callbacks"),
-        ("schedule_seconds = '0, soon'", "\"soon\" is not a number of seconds"),
+        ("schedule_seconds = '0, soon'", "must be a list of whole numbers"),
         ("jitter_percent = 101", "callbacks.jitter_percent"),
         ("timeout_ms = 99", "callbacks.timeout_ms"),
         ("retry_after_max_seconds = 0", "callbacks.retry_after_max_seconds"),
@@ -209,5 +211,161 @@ fn secrets_do_not_print_and_keep_their_zeros() {
     for broken in ["[auth]\ntoken = geheim-token", "[auth]\ntoken = 'geheim-token"] {
         let text = refusal(broken, &[]);
         assert!(!text.contains("geheim") && text.contains("line 2"), "{text}");
+    }
+}
+
+#[test]
+fn an_empty_variable_sets_nothing() {
+    let file = "[auth]\ntoken = '0123456789'\n[callbacks]\nallow = ['hooks.test']\n";
+    let empty = [
+        ("JOBTRACKER__AUTH__TOKEN", ""),
+        ("JOBTRACKER__CALLBACKS__ALLOW", " "),
+        ("JOBTRACKER__SERVER__WORKERS", ""),
+        ("JOBTRACKER__LOG__FILTER", ""),
+    ];
+    let config = layered(file, &empty).unwrap();
+    assert_eq!(config, layered(file, &[]).unwrap());
+    assert_eq!(config.auth.token.expose(), "0123456789");
+    assert_eq!(config.callbacks.allow, ["hooks.test"]);
+    for none in ["none", "[]", " None "] {
+        let config = layered(file, &[("JOBTRACKER__CALLBACKS__ALLOW", none)]).unwrap();
+        assert!(config.callbacks.allow.is_empty(), "{none:?}");
+    }
+    let text = refusal(file, &[("JOBTRACKER__CALLBACKS__ALLOW", ", ,")]);
+    assert!(text.contains("callbacks.allow") && text.contains("or none"), "{text}");
+    // A key that is not known is a mistake whatever it is set to.
+    assert!(refusal("", &[("JOBTRACKER__AUTH__TOKENS", "")]).contains("auth.token?"));
+}
+
+#[test]
+fn a_variable_that_only_looks_like_a_setting_is_refused() {
+    for name in ["JOBTRACKER_AUTH_TOKEN", "JOBTRACKER_AUTH__TOKEN", "jobtracker_auth_token"] {
+        let text = refusal("", &[(name, "geheim-geheim")]);
+        assert!(text.contains("set by JOBTRACKER__AUTH__TOKEN"), "{text}");
+        assert!(!text.contains("geheim"), "{text}");
+    }
+    // Those of others are not ours: Kubernetes has some for every service.
+    for name in ["JOBTRACKER_PORT", "JOBTRACKER_SERVICE_HOST", "JOBTRACKER_LONG", "AUTH_TOKEN"] {
+        assert!(layered("", &[(name, "1")]).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn a_value_of_another_type_is_refused_wherever_it_stands() {
+    let number = "must be a whole number, 0 or more, and is ";
+    for (file, words) in [
+        ("[server]\nworkers = 2.5", format!("{number}a number with a fraction")),
+        ("[server]\nworkers = '2'", format!("{number}a text in quotes")),
+        ("[server]\nworkers = true", "server.workers in".into()),
+        ("[server]\nworkers = -1", format!("{number}less than 0")),
+        ("[server]\nallow_open = 'yes'", "must be true or false".into()),
+        ("[server]\nallow_open = 1", "must be true or false".into()),
+        ("[auth]\ntoken = 123456789", "auth.token in".into()),
+        ("[auth]\ntoken = 1979-05-27", "must be a text in quotes, and is a time".into()),
+        ("[callbacks]\nallow = 'a.test'", "must be a list of texts".into()),
+        ("[callbacks]\nallow = [1]", "must be a list of texts".into()),
+        ("[callbacks]\nschedule_seconds = [1, 2.5]", "must be a list of whole numbers".into()),
+        ("server = 1", "server in".into()),
+        ("[log.filter]\nroot = 'info'", "log.filter in".into()),
+    ] {
+        let text = refusal(file, &[]);
+        assert!(text.contains(&words), "{file:?}: {text}");
+        assert!(!text.contains("123456789"), "{text}");
+    }
+    for (name, value, words) in [
+        ("JOBTRACKER__SERVER__WORKERS", "2.5", "must be a whole number"),
+        ("JOBTRACKER__SERVER__WORKERS", "-1", "must be a whole number"),
+        ("JOBTRACKER__SERVER__WORKERS", "two", "must be a whole number"),
+        ("JOBTRACKER__SERVER__ALLOW_OPEN", "maybe", "must be true or false"),
+        ("JOBTRACKER__CALLBACKS__SCHEDULE_SECONDS", "5,soon", "a list of whole numbers"),
+        ("JOBTRACKER__SERVER", "1", "unknown key server"),
+    ] {
+        let text = refusal("", &[(name, value)]);
+        assert!(text.contains(words), "{name}={value}: {text}");
+    }
+    let config = layered("", &[("JOBTRACKER__SERVER__ALLOW_OPEN", "Yes")]).unwrap();
+    assert!(config.server.allow_open);
+}
+
+#[test]
+fn a_file_that_cannot_be_parsed_is_told_with_line_column_and_reason() {
+    for (file, words) in [
+        ("[server]\nlisten = \"127.0.0.1:1\nworkers = 2\n", ["line 2, column 22: ", "`\"`"]),
+        ("[server]\nlisten = 127.0.0.1:1\n", ["line 2, column 1", "expected"]),
+        ("[auth]\ntoken = geheim-token\n", ["line 2, column 9: ", "quoted"]),
+        ("[log]\nfilter = 'a'\nfilter = 'b'\n", ["line 3, column 1: ", "duplicate"]),
+        ("[server\n", ["line 1, column 8: ", "]"]),
+    ] {
+        let text = refusal(file, &[]);
+        assert!(words.iter().all(|word| text.contains(word)), "{file:?}: {text}");
+        assert!(text.contains("jobtracker.toml") && !text.contains("geheim"), "{text}");
+    }
+    assert!(layered("\u{feff}[server]\r\nworkers = 1\r\n", &[]).is_ok());
+}
+
+#[test]
+fn no_damage_to_a_file_makes_it_tell_the_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("jobtracker.toml");
+    let file = b"[auth]\ntoken = 'geheim-geheim-geheim'\n[server]\nworkers = 1\n";
+    let mut refused = 0;
+    for place in 0..file.len() {
+        let damages: [&[u8]; 9] = [b"", b"'", b"\"", b"\n", b"=", b"[", b".", b"{", b"\xff"];
+        for damage in damages {
+            let damaged = [&file[..place], damage, &file[place + 1..]].concat();
+            std::fs::write(&path, damaged).unwrap();
+            if let Err(error) = Config::layered(Some(&path), [], Overrides::default()) {
+                refused += 1;
+                let told = format!("{error} {error:?}");
+                assert!(!told.contains("geheim"), "{place} {damage:?}: {told}");
+            }
+        }
+    }
+    assert!(refused > 200, "{refused}");
+}
+
+#[test]
+fn what_is_not_utf_8_is_refused_and_not_told() {
+    use std::os::unix::ffi::OsStringExt;
+
+    let bad = OsString::from_vec(b"geheim\xff-geheim".to_vec());
+    let told = |result: Result<Config, ConfigError>| {
+        let error = result.unwrap_err();
+        format!("{error} {error:?}")
+    };
+    let check = |told: String, place: &str| {
+        assert!(told.contains(place) && told.contains("not UTF-8"), "{told}");
+        assert!(!told.contains("geheim"), "{told}");
+    };
+    let variable = [(OsString::from("JOBTRACKER__AUTH__TOKEN"), bad.clone())];
+    let result = Config::layered(None, variable, Overrides::default());
+    check(told(result), "JOBTRACKER__AUTH__TOKEN");
+    // What others have set is theirs.
+    assert!(Config::layered(None, [("LANG".into(), bad.clone())], Overrides::default()).is_ok());
+
+    let dir = tempfile::tempdir().unwrap();
+    let (path, token) = (dir.path().join("jobtracker.toml"), dir.path().join("token"));
+    std::fs::write(&token, bad.as_encoded_bytes()).unwrap();
+    std::fs::write(&path, format!("[auth]\ntoken_file = '{}'", token.display())).unwrap();
+    check(told(Config::layered(Some(&path), [], Overrides::default())), "auth.token_file");
+    std::fs::write(&path, [b"[auth]\ntoken = '", bad.as_encoded_bytes(), b"'"].concat()).unwrap();
+    check(told(Config::layered(Some(&path), [], Overrides::default())), "line 2");
+}
+
+#[test]
+fn names_can_be_listened_on() {
+    let config = layered("[server]\nlisten = 'localhost:8840'\n", &[]).unwrap();
+    assert!(config.server.listen.ip().is_loopback() && config.server.listen.port() == 8840);
+    for (text, words) in [
+        ("localhost", "such as 127.0.0.1:8840"),
+        (":8840", "such as 127.0.0.1:8840"),
+        ("localhost:http", "such as 127.0.0.1:8840"),
+        ("localhost:88400", "such as 127.0.0.1:8840"),
+        ("no.such.name.invalid:8840", "is not known"),
+    ] {
+        let told = crate::listen_address(text).unwrap_err();
+        assert!(told.contains(words), "{told}");
+        let told = refusal(&format!("[server]\nlisten = '{text}'\n"), &[]);
+        assert!(told.contains("server.listen") && told.contains(words), "{told}");
     }
 }

@@ -1,0 +1,72 @@
+use std::ffi::OsString;
+
+use toml::Table;
+
+use super::{
+    ConfigError,
+    kind::Kind,
+    layers::{find, keys, put, unknown},
+};
+
+const PREFIX: &str = "JOBTRACKER__";
+
+/// Puts what the environment sets over the values that stand. An empty variable sets nothing, so
+/// that one that a script passes on without having it takes nothing away.
+pub(super) fn overlay(
+    standing: &mut Table,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    defaults: &Table,
+) -> Result<(), ConfigError> {
+    for (name, value) in variables {
+        // Names that are no text are not ours.
+        let Some(name) = name.to_str() else { continue };
+        let upper = name.to_ascii_uppercase();
+        let Some(key) = upper.strip_prefix(PREFIX) else {
+            refuse_near_miss(name, &upper, defaults)?;
+            continue;
+        };
+        let Some(text) = value.to_str() else {
+            let reason = format!("{name} in the environment is not UTF-8 text; set it anew");
+            return Err(ConfigError::Unreadable(reason));
+        };
+        let path: Vec<String> = key.to_ascii_lowercase().split("__").map(str::to_owned).collect();
+        let default = find(defaults, &path).filter(|value| !value.is_table());
+        let Some(default) = default else {
+            return Err(unknown(&path.join("."), "the environment", defaults));
+        };
+        if text.trim().is_empty() {
+            continue;
+        }
+        let kind = Kind::of(default);
+        let Some(value) = kind.read(text) else {
+            let key = path.join(".");
+            let kind = wanted(kind);
+            let reason = format!("{key} in the environment ({name}) must be {kind}");
+            return Err(ConfigError::Unreadable(reason));
+        };
+        put(standing, &path, value);
+    }
+    Ok(())
+}
+
+/// What a variable has to be, as it is written there.
+fn wanted(kind: Kind) -> String {
+    match kind {
+        Kind::Texts => "a list with commas between its items, or none".into(),
+        Kind::Numbers => "a list of whole numbers with commas between them, or none".into(),
+        kind => kind.to_string(),
+    }
+}
+
+/// A setting with single underscores would be passed over in silence: the token, say, and the
+/// service would be open.
+fn refuse_near_miss(name: &str, upper: &str, defaults: &Table) -> Result<(), ConfigError> {
+    let Some(rest) = upper.strip_prefix("JOBTRACKER_") else { return Ok(()) };
+    let flat = |text: &str| text.to_ascii_lowercase().replace("__", "_").replace('.', "_");
+    let Some(key) = keys(defaults).into_iter().find(|key| flat(key) == flat(rest)) else {
+        return Ok(());
+    };
+    let right = format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"));
+    let reason = format!("{name} in the environment is not read; {key} is set by {right}");
+    Err(ConfigError::Unreadable(reason))
+}
