@@ -12,9 +12,12 @@ use scylla::{
         prepared::PreparedStatement,
     },
 };
-use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
+use tokio::{runtime::Handle, sync::Semaphore};
 
-use super::{ScyllaOptions, attempt::Attempts, connect, failure, migrate, statements::Statements};
+use super::{
+    ScyllaOptions, attempt::Attempts, connect, failure, migrate, patience::Patience,
+    statements::Statements,
+};
 use crate::{Error, Result};
 
 /// Rows in one plain batch. All of one partition, so that a batch is one write of each copy.
@@ -23,8 +26,8 @@ const BATCH_ROWS: usize = 128;
 const BATCH_BYTES: usize = 64 * 1024;
 /// How many times as long as one request may take what is tried again and again.
 const TRIES: u32 = 2;
-/// The wait before what failed is tried again, at first; it doubles.
-const PAUSE: Duration = Duration::from_millis(20);
+/// The wait before what failed is tried again, at first and at most; it doubles.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
 
 /// A session and everything that is sent over it.
 pub struct Cluster {
@@ -146,8 +149,7 @@ impl Cluster {
     where
         F: Future<Output = std::result::Result<T, ExecutionError>>,
     {
-        let end = Instant::now() + self.patience;
-        let mut pause = PAUSE;
+        let mut patience = self.patience(PAUSE);
         loop {
             let permit = self.plain.acquire().await;
             let permit = permit.map_err(|_| Error::Unavailable("it was closed".into()))?;
@@ -155,13 +157,17 @@ impl Cluster {
             drop(permit);
             match answer {
                 Ok(answer) => return Ok(answer),
-                Err(error) if Instant::now() + pause > end || !failure::can_pass(&error) => {
+                Err(error) if !failure::can_pass(&error) || !patience.wait().await => {
                     return Err(failure::asked(&error));
                 }
-                Err(_) => tokio::time::sleep(pause).await,
+                Err(_) => {}
             }
-            pause *= 2;
         }
+    }
+
+    /// The time in which something is tried again.
+    pub fn patience(&self, pauses: (Duration, Duration)) -> Patience {
+        Patience::new(self.patience, pauses)
     }
 
     /// Lets nothing begin any more.

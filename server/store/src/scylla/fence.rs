@@ -7,9 +7,9 @@ use jobtracker_model::JobId;
 use uuid::Uuid;
 
 use super::{
-    attempt::Attempt,
+    attempt::{Attempt, PAUSE},
     cluster::Cluster,
-    keys,
+    failure, keys,
     open::stage_key,
     tail::Tail,
     trees::{REVOKED, Trees},
@@ -31,6 +31,7 @@ pub async fn fence(
     let (attempts, session) = (&cluster.attempts, cluster.session());
     let key = keys::number(root);
     let mark = revoke.map(|stage| (key, stage_key(stage.0), REVOKED));
+    let mut patience = cluster.patience(PAUSE);
     for _ in 0..RACES {
         let tail = trees.look(&tree).await?;
         if let Some(stage) = revoke
@@ -62,8 +63,13 @@ pub async fn fence(
                 return Ok(());
             }
             Attempt::NotSent(error) => return Err(error),
-            // Somebody was faster, or it is not known: one more fence does no harm.
-            Attempt::Lost(_) | Attempt::Unknown(_) => {}
+            // Another server was faster, or it is not known: one more fence does no harm.
+            Attempt::Lost(_) => {}
+            Attempt::Unknown(error) => {
+                if !patience.wait().await {
+                    return Err(failure::asking(error));
+                }
+            }
         }
     }
     Err(Error::Unavailable(format!("tree {root} moves on too fast; try again")))

@@ -9,8 +9,9 @@ use jobtracker_model::JobId;
 use scylla::statement::prepared::PreparedStatement;
 
 use super::{
-    attempt::{Attempt, Seen},
+    attempt::{Attempt, PAUSE, Seen},
     cluster::Cluster,
+    failure,
     keys::{self, listing},
 };
 use crate::{Error, Result};
@@ -41,6 +42,7 @@ impl Ids {
         let exhausted = Error::IdsExhausted(count);
         let more = u64::from(count.max(1)) - 1;
         let mut known = self.value().await?;
+        let mut patience = self.cluster.patience(PAUSE);
         for _ in 0..RACES {
             let first = self.free_block(known.unwrap_or(JobId::MIN.get()), more).await?;
             let Some(first) = first else { return Err(exhausted) };
@@ -61,6 +63,9 @@ impl Ids {
                 Attempt::NotSent(error) => return Err(error),
                 Attempt::Unknown(error) => {
                     tracing::debug!(error, "a block of ids may have been lost");
+                    if !patience.wait().await {
+                        return Err(failure::asking(error));
+                    }
                     known = self.value().await?;
                 }
             }

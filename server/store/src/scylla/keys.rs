@@ -58,9 +58,9 @@ pub mod listing {
     pub const ROOT_MINUTES: i8 = 1;
     /// Days that have roots, all in one slot.
     pub const ROOT_DAYS: i8 = 2;
-    /// Sent commits by hour.
-    pub const SENDINGS: i8 = 3;
-    /// Hours that have sent commits, all in one slot.
+    /// Sent commits by hour, as they were listed before they were listed by minute.
+    pub const SENDINGS_OF_HOURS: i8 = 3;
+    /// Hours that have sent commits with their minutes, all in one slot.
     pub const SENDING_HOURS: i8 = 4;
     /// Work that was begun and must be tidied up if its server has gone, all in one slot, as it was
     /// listed before it was listed by minute.
@@ -82,6 +82,8 @@ pub mod listing {
     pub const OPEN: i8 = 16;
     /// Minutes that have such work, all in one slot.
     pub const OPEN_MINUTES: i8 = 17;
+    /// Sent commits by minute.
+    pub const SENDINGS: i8 = 18;
 }
 
 /// The number of a job in a key.
@@ -146,7 +148,7 @@ pub fn chosen_slot(id: u64) -> i64 {
     (id >> 16) as i64
 }
 
-/// The minute of a root in the lists of roots.
+/// The minute of a root or of a sent commit in their lists.
 pub fn minute(time: Timestamp) -> i64 {
     time.millis().div_euclid(60_000)
 }
@@ -156,9 +158,9 @@ pub fn day(minute: i64) -> i64 {
     minute.div_euclid(24 * 60)
 }
 
-/// The hour of a sent commit.
-pub fn hour(time: Timestamp) -> i64 {
-    time.millis().div_euclid(3_600_000)
+/// The hour of a minute.
+pub fn hour(minute: i64) -> i64 {
+    minute.div_euclid(60)
 }
 
 #[cfg(test)]
@@ -179,7 +181,7 @@ mod tests {
     fn a_minute_an_hour_and_a_day_begin_with_their_first_millisecond() {
         let time = |millis| Timestamp::from_millis(millis).unwrap();
         assert_eq!((minute(time(59_999)), minute(time(60_000))), (0, 1));
-        assert_eq!((hour(time(3_599_999)), hour(time(3_600_000))), (0, 1));
+        assert_eq!((hour(59), hour(60)), (0, 1));
         assert_eq!((day(1_439), day(1_440)), (0, 1));
     }
 }

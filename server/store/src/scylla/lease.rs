@@ -1,7 +1,8 @@
 //! Leases: which of several servers does a background part.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
 
@@ -16,31 +17,65 @@ pub struct Leases {
     server: Uuid,
     take: PreparedStatement,
     keep: PreparedStatement,
+    /// The parts that this server had when it last asked.
+    held: Mutex<HashSet<String>>,
 }
 
 impl Leases {
     pub fn new(cluster: Arc<Cluster>, server: Uuid) -> Self {
         let take = cluster.attempts.ready(&cluster.statements.take_lease);
         let keep = cluster.attempts.ready(&cluster.statements.keep_lease);
-        Self { cluster, server, take, keep }
+        Self { cluster, server, take, keep, held: Mutex::default() }
     }
 
     /// Whether this server has a part for so long, in whole seconds. The cluster lets go of it by
     /// itself. Each part has one time: to keep a lease for less than it was taken for does not
     /// shorten it.
+    ///
+    /// Servers ask all the time, and a condition costs as much as ten reads: what this server has
+    /// it keeps by one, and what another one has costs a read.
     pub async fn take(&self, part: &str, time: Duration) -> Result<bool> {
         let seconds = i32::try_from(time.as_secs().max(1)).unwrap_or(i32::MAX);
         let name = format!("lease {part}");
+        let was_held = self.held.lock().contains(&name);
+        let has = (was_held && self.keep(&name, seconds).await?)
+            || (!self.is_of_another(&name).await? && self.take_or_keep(&name, seconds).await?);
+        let mut held = self.held.lock();
+        if has {
+            held.insert(name)
+        } else {
+            held.remove(&name)
+        };
+        Ok(has)
+    }
+
+    /// Whether another server has it, as far as a plain read tells.
+    async fn is_of_another(&self, name: &str) -> Result<bool> {
+        let statement = &self.cluster.statements.lease_owner;
+        let row: Option<(Option<Uuid>,)> = self.cluster.row(statement, (name,)).await?;
+        let owner = row.and_then(|(owner,)| owner);
+        Ok(owner.is_some_and(|owner| owner != self.server))
+    }
+
+    async fn take_or_keep(&self, name: &str, seconds: i32) -> Result<bool> {
         let (attempts, session) = (&self.cluster.attempts, self.cluster.session());
-        let values = (&name, self.server, seconds);
-        match attempts.one(session, &self.take, values).await? {
-            Attempt::Applied => return Ok(true),
-            Attempt::Lost(Seen { cid: Some(owner), .. }) if owner == self.server => {}
-            Attempt::NotSent(error) => return Err(error),
+        match attempts.one(session, &self.take, (name, self.server, seconds)).await? {
+            Attempt::Applied => Ok(true),
+            Attempt::Lost(Seen { cid: Some(owner), .. }) if owner == self.server => {
+                self.keep(name, seconds).await
+            }
+            Attempt::NotSent(error) => Err(error),
             // Nobody knows who has it: not this one, then.
-            _ => return Ok(false),
+            _ => Ok(false),
         }
-        let values = (seconds, self.server, &name, self.server);
-        Ok(matches!(attempts.one(session, &self.keep, values).await?, Attempt::Applied))
+    }
+
+    async fn keep(&self, name: &str, seconds: i32) -> Result<bool> {
+        let (attempts, session) = (&self.cluster.attempts, self.cluster.session());
+        let values = (seconds, self.server, name, self.server);
+        match attempts.one(session, &self.keep, values).await? {
+            Attempt::NotSent(error) => Err(error),
+            attempt => Ok(matches!(attempt, Attempt::Applied)),
+        }
     }
 }

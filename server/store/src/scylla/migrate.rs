@@ -7,7 +7,6 @@ use scylla::{
     errors::{DbError, ExecutionError, RequestAttemptError, UseKeyspaceError},
     statement::Statement,
 };
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
@@ -15,6 +14,7 @@ use super::{
     connect::{Engine, connect, engine},
     failure,
     options::Tablets,
+    patience::Patience,
     schema::{MIGRATIONS, VERSION},
 };
 use crate::{Error, Result};
@@ -75,15 +75,14 @@ async fn enter_keyspace(session: &Session, options: &ScyllaOptions) -> Result<bo
     let keyspace = options.keyspace.as_str();
     let found = session.query_unpaged(cql, (keyspace,)).await.map_err(failure::asking)?;
     let is_there = found.into_rows_result().map_err(failure::reading)?.rows_num() > 0;
-    let end = Instant::now() + options.request_timeout;
+    let mut patience = Patience::new(options.request_timeout, (PAUSE, PAUSE));
     while is_there && let Err(error) = session.use_keyspace(keyspace, true).await {
         if is_forbidden(&error) {
             return Err(refused(options, error));
         }
-        if Instant::now() > end {
+        if !patience.wait().await {
             return Err(failure::asking(error));
         }
-        tokio::time::sleep(PAUSE).await;
     }
     Ok(is_there)
 }
@@ -153,7 +152,7 @@ async fn set_version(session: &Session, version: i64) -> Result<()> {
     let owner = Uuid::new_v4();
     let insert = "INSERT INTO register (name, value, owner) VALUES ('schema', ?, ?) IF NOT EXISTS";
     let update = "UPDATE register SET value = ? WHERE name = 'schema' IF value < ?";
-    let end = Instant::now() + CHANGE;
+    let mut patience = Patience::new(CHANGE, (PAUSE, PAUSE));
     loop {
         let set = async {
             session.query_unpaged(insert, (version, owner)).await?;
@@ -162,10 +161,10 @@ async fn set_version(session: &Session, version: i64) -> Result<()> {
         let set: std::result::Result<_, ExecutionError> = set.await;
         match set {
             Ok(_) => return Ok(()),
-            Err(error) if Instant::now() > end || !failure::can_pass(&error) => {
+            Err(error) if !failure::can_pass(&error) || !patience.wait().await => {
                 return Err(failure::asked(&error));
             }
-            Err(_) => tokio::time::sleep(PAUSE).await,
+            Err(_) => {}
         }
     }
 }

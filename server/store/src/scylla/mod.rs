@@ -115,6 +115,7 @@ mod connect;
 mod failure;
 mod keys;
 mod migrate;
+mod patience;
 mod routing;
 mod schema;
 mod statements;

@@ -3,20 +3,17 @@
 use std::time::Duration;
 
 use jobtracker_model::JobId;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    attempt::{Attempt, Seen},
+    attempt::{Attempt, PAUSE, Seen},
     cluster::Cluster,
     keys,
     open::stage_key,
+    patience::Patience,
     trees::Trees,
 };
 use crate::{Error, Result, StageId, Version};
-
-/// The wait before a commit in doubt is sent again, at first and at most; it doubles.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 
 /// What a commit follows.
 #[derive(Clone, Copy)]
@@ -53,9 +50,8 @@ impl Sending {
         trees: &Trees,
         patience: Duration,
     ) -> Result<()> {
-        let end = Instant::now() + patience;
+        let mut patience = Patience::new(patience, PAUSE);
         let mut doubt: Option<String> = None;
-        let mut pause = PAUSE.0;
         loop {
             let attempt = match (self.attempt(cluster).await, &doubt) {
                 (Ok(attempt), _) => attempt,
@@ -82,12 +78,10 @@ impl Sending {
                 Attempt::NotSent(error) => doubt = Some(error.to_string()),
                 Attempt::Unknown(error) => doubt = Some(error),
             }
-            if Instant::now() + pause > end {
+            if !patience.wait().await {
                 let why = doubt.unwrap_or_else(|| "it was overtaken".into());
                 return Err(Error::OutcomeUnknown(why));
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE.1);
         }
     }
 

@@ -136,6 +136,7 @@ statements! {
     first_register: "INSERT INTO register (name, value) VALUES (?, ?) IF NOT EXISTS";
     /// Conditional.
     next_register: "UPDATE register SET value = ? WHERE name = ? IF value = ?";
+    lease_owner: "SELECT owner FROM register WHERE name = ?";
     /// Conditional.
     take_lease: "INSERT INTO register (name, owner) VALUES (?, ?) IF NOT EXISTS USING TTL ?";
     /// Conditional.

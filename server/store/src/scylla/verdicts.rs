@@ -31,11 +31,11 @@ use super::{
 };
 use crate::{CommitRow, Result, VerdictRow, coding};
 
-/// How long it is taken for granted that an hour is listed. When it is forgotten it is taken off
+/// How long it is taken for granted that a minute is listed. When it is forgotten it is taken off
 /// the list, by any server.
 const NOTED: Duration = Duration::from_secs(60);
-/// Hours that are remembered.
-const HOURS: usize = 1_000;
+/// Minutes that are remembered.
+const MINUTES: usize = 1_000;
 /// Where the conclusion stands.
 const NO_ROOT: i64 = 0;
 /// What a row takes beyond its body, about.
@@ -46,7 +46,7 @@ pub struct Verdicts {
     cluster: Arc<Cluster>,
     trees: Arc<Trees>,
     checkpoints: Arc<Checkpoints>,
-    /// Hours of sendings, and when they were listed.
+    /// Minutes of sendings, and when they were listed.
     noted: Mutex<HashMap<i64, Instant>>,
     /// The timestamp of the last row that was written here.
     stamp: AtomicI64,
@@ -63,18 +63,19 @@ impl Verdicts {
 
     /// Lists a sending, by the time of which it is forgotten.
     pub async fn note_sending(&self, commit: &CommitId, time: Timestamp) -> Result<()> {
-        let (put, hour) = (&self.cluster.statements.put_entry, keys::hour(time));
-        let is_noted = self.noted.lock().get(&hour).is_some_and(|at| at.elapsed() < NOTED);
+        let (put, minute) = (&self.cluster.statements.put_entry, keys::minute(time));
+        let is_noted = self.noted.lock().get(&minute).is_some_and(|at| at.elapsed() < NOTED);
         if !is_noted {
             let now = Instant::now();
-            self.cluster.write(put, (listing::SENDING_HOURS, 0_i64, hour, "")).await?;
+            let (hour, name) = (keys::hour(minute), forget::name(minute));
+            self.cluster.write(put, (listing::SENDING_HOURS, 0_i64, hour, name)).await?;
             let mut noted = self.noted.lock();
-            if noted.len() >= HOURS {
+            if noted.len() >= MINUTES {
                 noted.clear();
             }
-            noted.insert(hour, now);
+            noted.insert(minute, now);
         }
-        let entry = (listing::SENDINGS, hour, time.millis(), commit.as_str());
+        let entry = (listing::SENDINGS, minute, time.millis(), commit.as_str());
         self.cluster.write(put, entry).await
     }
 

@@ -176,3 +176,30 @@ async fn tables_may_be_made_again_and_by_two_at_once() {
     store.expect("what was there has not gone");
     own.remove().await;
 }
+
+/// A statement that the cluster refuses is refused the next time, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused_is_told_so_and_not_tried_again() {
+    let own = Own::new("refused").await;
+    migrate(&own.options).await.unwrap();
+    let store = Arc::new(ScyllaStore::open(&own.as_it_is()).await.unwrap());
+    let mut forest = Forest::default();
+    forest.root(1);
+    commit(&store, only(&mut forest)).await.unwrap();
+    let refused = |error: Error, what: &str| {
+        let Error::Unusable { reason, .. } = &error else { panic!("{what}: {error}") };
+        assert!(reason.contains("it refuses a statement"), "{what}: {reason}");
+    };
+    own.ask("DROP TABLE KS.listing").await;
+    let mut more = forest.clone();
+    more.root(2);
+    refused(commit(&store, only(&mut more)).await.unwrap_err(), "a plain write");
+    own.ask("DROP TABLE KS.tree").await;
+    refused(store.list_ancestors(JobId::MIN).await.unwrap_err(), "a read");
+    forest.append(JobId::MIN, &["a line"]);
+    refused(commit(&store, only(&mut forest)).await.unwrap_err(), "a condition");
+    own.ask("DROP TABLE KS.register").await;
+    refused(store.lease("sorting", Duration::from_secs(9)).await.unwrap_err(), "a lease");
+    store.close().await;
+    own.remove().await;
+}

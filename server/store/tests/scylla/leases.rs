@@ -5,10 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jobtracker_store::{Store, scylla::ScyllaStore};
+use jobtracker_store::{
+    Store,
+    scylla::{ScyllaOptions, ScyllaStore},
+};
 use tokio::time::sleep;
 
-use crate::space::Space;
+use crate::{proxy::Fault, space::Space};
 
 const LONG: Duration = Duration::from_secs(600);
 /// The shortest there is: seconds are counted.
@@ -78,6 +81,29 @@ async fn a_lease_that_has_expired_goes_to_another() {
     begins.sort_unstable();
     assert!(begins.windows(2).all(|pair| pair[0] + 10 <= pair[1]), "ids twice: {begins:?}");
     for store in [one, other, fresh] {
+        store.close().await;
+    }
+}
+
+/// Every server asks for every part all the time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_a_lease_keeps_it_by_one_condition_and_others_ask_by_none() {
+    const ASKED: usize = 50;
+    // What the store itself asks for now and then.
+    const OTHERS: usize = 40;
+    let space = Space::new().await;
+    let proxy = space.proxy().await;
+    let patient = |options: &mut ScyllaOptions| options.request_timeout = SHORT * 30;
+    let (one, other) = (space.behind(&proxy, patient).await, space.open_with(patient).await);
+    proxy.inject("INSERT INTO register (name, owner)", Fault::Count, usize::MAX);
+    assert!(takes(&one, "sorting", LONG).await && proxy.hits() > 0);
+    assert!(takes(&other, "washing", LONG).await);
+    for _ in 0..ASKED {
+        assert!(takes(&one, "sorting", LONG).await, "it has not kept it");
+        assert!(!takes(&one, "washing", LONG).await, "another has it");
+    }
+    assert!(proxy.hits() < OTHERS, "leases were to be taken {} times", proxy.hits());
+    for store in [one, other] {
         store.close().await;
     }
 }

@@ -21,6 +21,7 @@ mod faults;
 mod follow_ups;
 mod leases;
 mod lost_writes;
+mod open;
 mod rivals;
 mod roots;
 mod suite;

@@ -51,9 +51,11 @@ pub enum Fault {
     NoQuorum,
     /// The node gets it when the test says so.
     Hold,
+    /// None: it is only counted.
+    Count,
 }
 
-/// All but [`Fault::Hold`].
+/// All but [`Fault::Hold`] and [`Fault::Count`].
 pub const FAULTS: [Fault; 6] = [
     Fault::LoseRequest,
     Fault::LoseReply,
@@ -274,6 +276,10 @@ impl Link {
             match fault {
                 Some(Fault::LoseRequest) => {}
                 Some(Fault::CutBefore) => break,
+                Some(Fault::Count) => {
+                    self.state.hit();
+                    self.pass(&frame).await;
+                }
                 Some(Fault::Hold) => drop(tokio::spawn(Arc::clone(&self).hold(frame))),
                 Some(Fault::CutBehind) => {
                     self.pass(&frame).await;

@@ -7,8 +7,9 @@ use jobtracker_model::{JobId, Timestamp, commit::CommitId};
 
 use super::{NO_ROOT, Verdicts, standing::Row};
 use crate::{
-    Result, VerdictRow,
+    Error, Result, VerdictRow,
     scylla::{
+        clocks::MINUTE,
         connect,
         keys::{self, listing, verdict},
         places::{READS_AT_ONCE, Several},
@@ -25,6 +26,34 @@ const KEY_BYTES: usize = 40;
 
 type ListedRow = (i64, String, Option<Vec<u8>>);
 
+/// What names a minute in the list of hours.
+pub(super) fn name(minute: i64) -> String {
+    format!("{minute:012}")
+}
+
+/// A minute, or an hour of before, with a list of sendings.
+struct Slot {
+    hour: i64,
+    /// Empty before there were minutes.
+    name: String,
+    list: i8,
+    key: i64,
+    /// The first moment after it.
+    end: i64,
+}
+
+impl Slot {
+    fn of(hour: i64, name: String) -> Result<Self> {
+        if name.is_empty() {
+            let (list, end) = (listing::SENDINGS_OF_HOURS, (hour + 1) * 60 * MINUTE);
+            return Ok(Self { hour, name, list, key: hour, end });
+        }
+        let unreadable = |_| Error::Corrupt(format!("an hour has the bad minute {name}"));
+        let minute: i64 = name.parse().map_err(unreadable)?;
+        Ok(Self { hour, name, list: listing::SENDINGS, key: minute, end: (minute + 1) * MINUTE })
+    }
+}
+
 /// A sending and its place in the list.
 struct Sending {
     time: Timestamp,
@@ -35,30 +64,31 @@ impl Verdicts {
     /// Forgets what was sent before that time, oldest first, up to `limit` sendings.
     pub async fn forget_commits(&self, before: Timestamp, limit: usize) -> Result<usize> {
         let mut forgotten = 0;
-        let mut behind = i64::MIN;
+        let mut behind = (i64::MIN, String::new());
         while forgotten < limit {
-            let key = (listing::SENDING_HOURS, 0_i64, behind, "~");
-            let hours: Vec<ListedRow> =
+            let key = (listing::SENDING_HOURS, 0_i64, behind.0, &behind.1);
+            let slots: Vec<ListedRow> =
                 self.cluster.rows(&self.cluster.statements.listed, key).await?;
-            let Some((last, ..)) = hours.last() else { break };
-            behind = *last;
-            for (hour, ..) in hours {
-                if hour > keys::hour(before) || forgotten >= limit {
+            let Some((hour, name, _)) = slots.last() else { break };
+            behind = (*hour, name.clone());
+            for (hour, name, _) in slots {
+                if hour > keys::hour(keys::minute(before)) || forgotten >= limit {
                     return Ok(forgotten);
                 }
-                forgotten += self.forget_hour(hour, before, limit - forgotten).await?;
+                let slot = Slot::of(hour, name)?;
+                forgotten += self.forget_slot(&slot, before, limit - forgotten).await?;
             }
         }
         Ok(forgotten)
     }
 
-    async fn forget_hour(&self, hour: i64, before: Timestamp, limit: usize) -> Result<usize> {
+    async fn forget_slot(&self, slot: &Slot, before: Timestamp, limit: usize) -> Result<usize> {
         let mut forgotten = 0;
         while forgotten < limit {
-            let due = self.due(hour, before, (limit - forgotten).min(SENDINGS)).await?;
+            let due = self.due(slot, before, (limit - forgotten).min(SENDINGS)).await?;
             let Some(last) = due.last() else {
-                if hour < keys::hour(before) {
-                    self.end_hour(hour).await?;
+                if slot.end <= before.millis() {
+                    self.end_slot(slot).await?;
                 }
                 break;
             };
@@ -66,15 +96,15 @@ impl Verdicts {
             for sending in &due {
                 self.forget_sending(sending).await?;
             }
-            self.unlist(hour, &due, last).await?;
+            self.unlist(slot, &due, last).await?;
             forgotten += due.len();
         }
         Ok(forgotten)
     }
 
-    /// The oldest sendings of an hour that are old enough.
-    async fn due(&self, hour: i64, before: Timestamp, most: usize) -> Result<Vec<Sending>> {
-        let key = (listing::SENDINGS, hour, i64::MIN, "");
+    /// The oldest sendings of a slot that are old enough.
+    async fn due(&self, slot: &Slot, before: Timestamp, most: usize) -> Result<Vec<Sending>> {
+        let key = (slot.list, slot.key, i64::MIN, "");
         let rows: Vec<ListedRow> = self.cluster.rows(&self.cluster.statements.listed, key).await?;
         let sending = |(time, commit, _): ListedRow| {
             let (time, commit) = (Timestamp::from_millis(time)?, commit.parse().ok()?);
@@ -86,25 +116,25 @@ impl Verdicts {
 
     /// Takes sendings off their list. Most of them by one range, which leaves less behind than so
     /// many rows; nobody lists anything that old any more.
-    async fn unlist(&self, hour: i64, sendings: &[Sending], last: i64) -> Result<()> {
+    async fn unlist(&self, slot: &Slot, sendings: &[Sending], last: i64) -> Result<()> {
         let statements = &self.cluster.statements;
-        let range = (listing::SENDINGS, hour, last);
+        let range = (slot.list, slot.key, last);
         self.cluster.write(&statements.drop_listed_before, range).await?;
         let latest = sendings.iter().filter(|sending| sending.time.millis() == last);
         let entry = |sending: &Sending| {
-            (KEY_BYTES, (listing::SENDINGS, hour, last, sending.commit.to_string()))
+            (KEY_BYTES, (slot.list, slot.key, last, sending.commit.to_string()))
         };
         self.cluster.write_rows(&statements.drop_listing, latest.map(entry).collect()).await
     }
 
-    /// Takes an hour that has nothing in it any more off the list.
-    async fn end_hour(&self, hour: i64) -> Result<()> {
+    /// Takes a slot that has nothing in it any more off the list.
+    async fn end_slot(&self, slot: &Slot) -> Result<()> {
         let statements = &self.cluster.statements;
-        let entry = (listing::SENDING_HOURS, 0_i64, hour, "");
-        self.noted.lock().remove(&hour);
+        let entry = (listing::SENDING_HOURS, 0_i64, slot.hour, slot.name.as_str());
+        self.noted.lock().remove(&slot.key);
         self.cluster.write(&statements.drop_listing, entry).await?;
-        // Somebody may have listed something there meanwhile.
-        let key = (listing::SENDINGS, hour, i64::MIN, "");
+        // Another server may have listed something there meanwhile.
+        let key = (slot.list, slot.key, i64::MIN, "");
         let rows: Vec<ListedRow> = self.cluster.rows(&statements.listed, key).await?;
         if rows.is_empty() {
             return Ok(());
