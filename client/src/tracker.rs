@@ -148,7 +148,8 @@ pub trait JobTracker: Send + Sync {
     async fn path(&self, id: JobId) -> Result<Vec<JobNode>>;
 
     /// A page of what a job waits for: for one that is not finished, the deepest unfinished jobs
-    /// below it; for a faulted one, the first failures.
+    /// below it; for a faulted one, those that failed by themselves, the job itself and those below
+    /// it, each with the change that says why.
     async fn blockers(&self, id: JobId, page: ListPage) -> Result<Page<Blocker>>;
 
     /// A page of root jobs, newest first. [`RootsQuery::with_total`] has them counted.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{FieldError, State, Timestamp, definition::check_text, limits};
+use crate::{FieldError, JobId, State, Timestamp, definition::check_text, limits};
 
 /// A state that a job reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +114,19 @@ impl Change {
     pub fn check(&self) -> Result<(), FieldError> {
         check_texts(&self.message, &self.reason_code, &self.change_id)
     }
+}
+
+/// One of a job's own changes, by when it was recorded and where it is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Report {
+    /// When it was recorded.
+    pub time: Timestamp,
+    /// The job that reported it.
+    pub job: JobId,
+    /// Its number among the changes of that job; the creation is 0.
+    pub change: u32,
 }
 
 /// The answer to a reported change.

@@ -60,6 +60,14 @@ pub enum Trigger {
     CheckFailed(u32),
 }
 
+impl Trigger {
+    /// Whether it is a check.
+    #[must_use]
+    pub fn is_check(self) -> bool {
+        matches!(self, Self::CheckPassed(_) | Self::CheckFailed(_))
+    }
+}
+
 /// What somebody is told: a job, as it was at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -69,12 +77,13 @@ pub struct Event {
     pub time: Timestamp,
     /// The visible state that the job became, or that a check found.
     pub state: State,
-    /// The message of the change that caused it, if it was one and had one: up to 1,024 bytes.
+    /// The message of the own change that made the state what it is, if it had one: up to 1,024
+    /// bytes.
     pub message: Option<String>,
     /// The root of the job's tree.
     pub root: JobId,
-    /// The job whose own change caused it, or a new job; the job itself for a check, and for a job
-    /// that a commit has created.
+    /// The job whose own change that is: for Faulted the one with the earliest own Faulted change,
+    /// for RanToCompletion the one that finished it. The job itself for a check that found none.
     pub source: JobId,
     /// Direct children by category.
     pub children: Children,

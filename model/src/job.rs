@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Action, CheckKind, Children, Definition, FieldError, JobId, NewCheck, State, Subtree, Target,
-    Timestamp,
+    Action, CheckKind, Children, Definition, FieldError, JobId, NewCheck, Report, State, Subtree,
+    Target, Timestamp,
 };
 
 /// A job to create.
@@ -211,6 +211,9 @@ pub struct Statistics {
     pub tree_start: Option<Mark>,
     /// When the job last became finished; absent while it is not.
     pub tree_end: Option<Mark>,
+    /// The earliest own Faulted report of the job or of one below it, if that is known.
+    #[serde(default)]
+    pub first_fault: Option<Report>,
     /// From start to end in milliseconds, when both are known.
     pub execution_time_ms: Option<u64>,
     /// Direct children by category.

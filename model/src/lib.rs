@@ -36,7 +36,7 @@ pub use action::{
     Action, ActionView, EmailAction, HttpAction, HttpView, Lane, Payload, Proxy, ProxyView, Secret,
     Target, TargetView, Way, Ways,
 };
-pub use change::{Change, NewChange, Repeat, Updated};
+pub use change::{Change, NewChange, Repeat, Report, Updated};
 pub use check::{CheckKind, CheckView, NewCheck};
 pub use definition::{Definition, FieldError, Fingerprint};
 pub use delivery::{

@@ -11,21 +11,24 @@
 mod branch;
 mod flags;
 mod growth;
+mod kept;
 
-pub use branch::{Branch, Grown, Recorded};
+pub use branch::{Branch, Grown, Milestones, Recorded};
 pub use flags::Flags;
 pub use growth::{Growth, GrowthStep};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Category, Children, JobId, Mark, State, Subtree, Timestamp,
+    Category, Children, JobId, Mark, Report, State, Subtree, Timestamp,
     numbers::{ChildrenDelta, Delta},
 };
 
 /// Everything about a job that moves: its visible state and all that it follows from.
+///
+/// What is derived here is its JSON; how stores keep it is in `kept`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Status {
     /// The visible state.
@@ -56,6 +59,10 @@ pub struct Status {
     pub log_lines: u32,
     /// Attachments.
     pub attachments: u32,
+    /// The earliest own Faulted report of the job or of a job below it: what it is Faulted for,
+    /// once it is. None as well where the report is older than the service's knowledge of this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_fault: Option<Report>,
 }
 
 /// What a step at a job means to its parent.
@@ -67,12 +74,14 @@ pub struct Ripple {
     pub before: Option<State>,
     /// Its visible state after.
     pub after: State,
-    /// The time of the change that caused it all.
-    pub time: Timestamp,
+    /// The own change that caused it all.
+    pub cause: Report,
     /// Differences to the subtree numbers of everything above.
     delta: Delta,
     /// A first Running that the parent may not know yet.
     started: Option<Timestamp>,
+    /// A first Faulted report, likewise.
+    faulted: Option<Report>,
 }
 
 /// What a step below means to a job, whether it comes from one child or from many.
@@ -82,13 +91,18 @@ struct Rise {
     delta: Delta,
     /// The first Running of it, that the job may not know yet.
     started: Option<Mark>,
-    /// What finishes the job, if it is finished by this.
-    mark: Mark,
+    /// The first Faulted report of it, likewise.
+    faulted: Option<Report>,
+    /// The direct child through which it comes; what finishes the job, if it is finished by this.
+    source: JobId,
+    /// The own change that caused it.
+    cause: Report,
 }
 
 impl Rise {
-    fn new(mark: Mark) -> Self {
-        Self { children: ChildrenDelta::default(), delta: Delta::default(), started: None, mark }
+    fn new(source: JobId, cause: Report) -> Self {
+        let (children, delta) = Default::default();
+        Self { children, delta, started: None, faulted: None, source, cause }
     }
 }
 
@@ -103,7 +117,8 @@ impl Ripple {
     /// Whether the parent has nothing to learn from it.
     #[must_use]
     pub fn is_still(&self) -> bool {
-        self.delta.is_zero() && self.before == Some(self.after) && self.started.is_none()
+        let nothing_first = self.started.is_none() && self.faulted.is_none();
+        self.delta.is_zero() && self.before == Some(self.after) && nothing_first
     }
 
     /// How the job moves among its parent's children.
@@ -133,10 +148,14 @@ impl Status {
             changes: 1,
             log_lines: 0,
             attachments: 0,
+            first_fault: None,
         };
         let mut delta = Delta::default();
         delta.shift(None, state);
-        let ripple = Ripple { source: id, before: None, after: state, time, delta, started: None };
+        let cause = Report { time, job: id, change: 0 };
+        let (started, faulted) = (None, None);
+        let ripple =
+            Ripple { source: id, before: None, after: state, cause, delta, started, faulted };
         (status, ripple)
     }
 
@@ -149,6 +168,7 @@ impl Status {
     /// Appends one of the job's own changes.
     pub fn report(&mut self, id: JobId, state: State, time: Timestamp) -> Ripple {
         let before = self.state;
+        let cause = Report { time, job: id, change: self.changes };
         self.changes += 1;
         self.last = state;
         self.flags.ever_faulted |= state == State::Faulted;
@@ -160,7 +180,9 @@ impl Status {
         self.mark_end(Mark { time, source: id });
         let started =
             (state == State::Running && self.mark_start(Mark { time, source: id })).then_some(time);
-        self.ripple(id, before, Delta::default(), started, time)
+        let faulted = (state == State::Faulted && self.mark_fault(cause)).then_some(cause);
+        let ripple = self.ripple(id, before, Delta::default(), cause);
+        Ripple { started, faulted, ..ripple }
     }
 
     /// Whether what happened at a direct child fits the numbers here. It always does when both
@@ -172,11 +194,11 @@ impl Status {
 
     /// Takes in what happened at a direct child. `None`: nothing changes further up.
     pub fn absorb(&mut self, id: JobId, child: &Ripple) -> Option<Ripple> {
-        let source = |time: Timestamp| Mark { time, source: child.source };
-        let mut rise = Rise::new(source(child.time));
+        let mut rise = Rise::new(child.source, child.cause);
         rise.children = child.shift();
         rise.delta = child.delta;
-        rise.started = child.started.map(source);
+        rise.started = child.started.map(|time| Mark { time, source: child.source });
+        rise.faulted = child.faulted;
         self.rise(id, &rise)
     }
 
@@ -186,24 +208,21 @@ impl Status {
         self.subtree.add(&rise.delta);
         self.children.add(&rise.children);
         self.state = self.visible();
-        self.mark_end(rise.mark);
+        self.mark_end(Mark { time: rise.cause.time, source: rise.source });
         let started = rise.started.filter(|mark| self.mark_start(*mark)).map(|mark| mark.time);
-        let ripple = self.ripple(id, before, rise.delta, started, rise.mark.time);
+        let faulted = rise.faulted.filter(|report| self.mark_fault(*report));
+        let ripple = self.ripple(id, before, rise.delta, rise.cause);
+        let ripple = Ripple { started, faulted, ..ripple };
         (!ripple.is_still()).then_some(ripple)
     }
 
-    fn ripple(
-        &self,
-        id: JobId,
-        before: State,
-        mut delta: Delta,
-        started: Option<Timestamp>,
-        time: Timestamp,
-    ) -> Ripple {
+    /// What a change at this job means to its parent, without what may be the first of its kind.
+    fn ripple(&self, id: JobId, before: State, mut delta: Delta, cause: Report) -> Ripple {
         if before != self.state {
             delta.shift(Some(before), self.state);
         }
-        Ripple { source: id, before: Some(before), after: self.state, time, delta, started }
+        let (before, after, started, faulted) = (Some(before), self.state, None, None);
+        Ripple { source: id, before, after, cause, delta, started, faulted }
     }
 
     /// The visible state, from the last own state and the children.
@@ -224,6 +243,15 @@ impl Status {
         let earlier = self.tree_start.is_none_or(|known| mark.time < known.time);
         if earlier {
             self.tree_start = Some(mark);
+        }
+        earlier
+    }
+
+    /// Keeps the earliest Faulted report; says whether this one is it.
+    fn mark_fault(&mut self, report: Report) -> bool {
+        let earlier = self.first_fault.is_none_or(|known| report.time < known.time);
+        if earlier {
+            self.first_fault = Some(report);
         }
         earlier
     }

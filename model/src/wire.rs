@@ -150,14 +150,14 @@ pub struct Waited {
     pub state: State,
 }
 
-/// A job that another one waits for, or the first reason why another one failed.
+/// A job that another one waits for, or one that failed by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Blocker {
     /// The job.
     pub job: Job,
-    /// Its last own change: what it said last, or why it failed.
+    /// What it said last; of one that failed, its first Faulted change, which says why.
     pub last_change: Change,
 }
 

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jobtracker_model::{
-    JobId, State, Timestamp,
-    rollup::{Branch, Grown, Growth, GrowthStep, Recorded, Ripple, Status},
+    JobId, Report, State, Timestamp,
+    rollup::{Branch, Grown, Growth, GrowthStep, Milestones, Recorded, Ripple, Status},
 };
 use proptest::prelude::*;
 
@@ -15,6 +15,8 @@ use proptest::prelude::*;
 struct Jobs {
     jobs: BTreeMap<JobId, (Option<JobId>, Status)>,
     recorded: HashMap<JobId, Vec<(State, Recorded)>>,
+    /// What each job became last, and what made it that.
+    caused: HashMap<JobId, (State, Report)>,
     order: u64,
 }
 
@@ -48,15 +50,26 @@ impl Jobs {
     }
 
     fn climb(&mut self, parent: Option<JobId>, ripple: Ripple) {
+        self.note(&ripple);
         let mut up = parent.map(|parent| (parent, ripple));
         while let Some((id, ripple)) = up {
             let (above, status) = self.jobs.get_mut(&id).unwrap();
-            up = above.zip(status.absorb(id, &ripple));
+            let (above, next) = (*above, status.absorb(id, &ripple));
+            if let Some(next) = &next {
+                self.note(next);
+            }
+            up = above.zip(next);
+        }
+    }
+
+    fn note(&mut self, ripple: &Ripple) {
+        if let Some(state) = ripple.became() {
+            self.caused.insert(ripple.source, (state, ripple.cause));
         }
     }
 
     /// A job with everything below it, from its history alone.
-    fn grow(&self, id: JobId, grown: &mut Vec<(JobId, Status)>) -> Grown {
+    fn grow(&self, id: JobId, grown: &mut Vec<Grown>) -> Grown {
         let recorded = &self.recorded[&id];
         let mut branch = Branch::created(id, recorded[0].1);
         for (state, at) in &recorded[1..] {
@@ -68,7 +81,7 @@ impl Jobs {
             }
         }
         let whole = branch.grown();
-        grown.push((id, whole.status.clone()));
+        grown.push(whole.clone());
         whole
     }
 }
@@ -107,8 +120,18 @@ proptest! {
         let mut grown = Vec::new();
         jobs.grow(root, &mut grown);
         prop_assert_eq!(grown.len(), jobs.jobs.len());
-        for (id, status) in grown {
-            prop_assert_eq!(&status, &jobs.jobs[&id].1, "{}", id);
+        for whole in grown {
+            let (id, status) = (whole.id, &jobs.jobs[&whole.id].1);
+            prop_assert_eq!(&whole.status, status, "{}", id);
+            // What it is told to come of is what the steps say, too.
+            match status.state {
+                State::Faulted => prop_assert_eq!(Some(whole.cause()), status.first_fault),
+                State::RanToCompletion => {
+                    let (state, report) = jobs.caused[&id];
+                    prop_assert_eq!((state, report), (status.state, whole.cause()), "{}", id);
+                }
+                _ => prop_assert_eq!(whole.cause().change + 1, status.changes),
+            }
         }
     }
 
@@ -147,10 +170,13 @@ proptest! {
                 continue;
             }
             let grown = jobs.grow(*id, &mut Vec::new());
-            let (born, started, ended) = grown.milestones();
+            let Milestones { born, started, faulted, ended } = grown.milestones();
             growth.entry((span(born), parent)).or_default().birth(&grown);
             if let Some(started) = started {
                 growth.entry((span(started), parent)).or_default().start(&grown);
+            }
+            if let Some(faulted) = faulted {
+                growth.entry((span(faulted), parent)).or_default().fault(&grown);
             }
             growth.entry((span(ended), parent)).or_default().end(&grown);
         }
@@ -163,8 +189,9 @@ proptest! {
             steps.sort();
             for (step, parent) in steps {
                 let (above, status) = now.jobs.get_mut(&parent).unwrap();
-                if let Some((above, ripple)) = above.zip(status.grow(parent, &step)) {
-                    now.climb(Some(above), ripple);
+                let (above, ripple) = (*above, status.grow(parent, &step));
+                if let Some(ripple) = ripple {
+                    now.climb(above, ripple);
                 }
             }
             if let Some((id, state, at)) = reported.get(number) {
@@ -175,6 +202,11 @@ proptest! {
         }
         for (id, (_, status)) in &now.jobs {
             prop_assert_eq!(status, &jobs.jobs[id].1, "{}", id);
+            // What finished it is the same report, as far as it became finished in these steps.
+            let finished = (status.state == State::RanToCompletion).then(|| now.caused.get(id));
+            if let Some(caused) = finished.flatten() {
+                prop_assert_eq!(caused, &jobs.caused[id], "{}", id);
+            }
         }
     }
 }

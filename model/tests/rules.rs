@@ -5,7 +5,7 @@
 use std::{collections::HashMap, fs, path::Path};
 
 use jobtracker_model::{
-    JobId, State, Timestamp,
+    JobId, Report, State, Timestamp,
     rollup::{Ripple, Status},
     testing::{Expected, NaiveTree, Step, Vector},
 };
@@ -35,6 +35,11 @@ impl Jobs {
 
     fn update(&mut self, id: JobId, state: State, block: bool) -> bool {
         let now = self.tick();
+        self.update_at(id, state, now, block)
+    }
+
+    /// An update that was recorded at some time, as those of a buffer are.
+    fn update_at(&mut self, id: JobId, state: State, now: Timestamp, block: bool) -> bool {
         let (parent, status) = self.jobs.get_mut(&id).unwrap();
         if !status.accepts_update(block) {
             return false;
@@ -120,6 +125,32 @@ const REPORTED: [State; 6] = [
     State::Faulted,
 ];
 
+/// The root is done, one child failed, the other one ends well later: it is the failure that counts.
+#[test]
+fn the_cause_of_a_failure_is_the_first_fault() {
+    let id = |number| JobId::new(number).unwrap();
+    let time = |millis| Timestamp::from_millis(millis).unwrap();
+    let mut jobs = Jobs::default();
+    jobs.create(id(1), None);
+    jobs.create(id(2), Some(id(1)));
+    jobs.create(id(3), Some(id(2)));
+    jobs.create(id(4), Some(id(1)));
+    jobs.update_at(id(1), State::RanToCompletion, time(20), true);
+    // It changes no category, and yet the jobs above know of it.
+    jobs.update_at(id(2), State::Faulted, time(40), true);
+    let first = |jobs: &Jobs, of: u64| jobs.jobs[&id(of)].1.first_fault;
+    let own = Report { time: time(40), job: id(2), change: 1 };
+    assert_eq!([first(&jobs, 1), first(&jobs, 2), first(&jobs, 3)], [Some(own), Some(own), None]);
+    // A report from a buffer, with the time at which it was recorded.
+    jobs.update_at(id(3), State::Running, time(25), true);
+    jobs.update_at(id(3), State::Faulted, time(30), true);
+    let deep = Some(Report { time: time(30), job: id(3), change: 2 });
+    assert_eq!([first(&jobs, 1), first(&jobs, 2), first(&jobs, 3)], [deep; 3]);
+    jobs.update_at(id(4), State::RanToCompletion, time(50), true);
+    assert_eq!(jobs.fired[&id(1)], [State::WaitingForChildrenToComplete, State::Faulted]);
+    assert_eq!(first(&jobs, 1), deep);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -128,12 +159,13 @@ proptest! {
     #[test]
     fn as_the_naive_model(
         block: bool,
-        steps in prop::collection::vec((any::<prop::sample::Index>(), 0..10usize), 1..60),
+        // Few different times, so that many things happen at the same one, or back in time.
+        steps in prop::collection::vec((any::<prop::sample::Index>(), 0..10usize, 0..5i64), 1..60),
     ) {
         let mut jobs = Jobs::default();
         let mut naive = NaiveTree::default();
         let mut ids: Vec<JobId> = Vec::new();
-        for (pick, what) in steps {
+        for (pick, what, millis) in steps {
             if ids.is_empty() || what >= REPORTED.len() {
                 let id = JobId::new(ids.len() as u64 + 1).unwrap();
                 let parent = (!ids.is_empty() && what != 9).then(|| *pick.get(&ids));
@@ -143,9 +175,10 @@ proptest! {
             } else {
                 let id = *pick.get(&ids);
                 let applies = !(block && naive.is_finished(id));
-                prop_assert_eq!(jobs.update(id, REPORTED[what], block), applies);
+                let time = Timestamp::from_millis(millis).unwrap();
+                prop_assert_eq!(jobs.update_at(id, REPORTED[what], time, block), applies);
                 if applies {
-                    naive.append(id, REPORTED[what]);
+                    naive.append_at(id, REPORTED[what], time);
                 }
             }
             for id in &ids {
@@ -160,6 +193,9 @@ proptest! {
                     below.waiting_for_children, below.successful, below.failed];
                 prop_assert_eq!(numbers, truth.subtree);
                 prop_assert_eq!(status.tree_end.is_some(), status.state.is_finished());
+                prop_assert_eq!(status.first_fault, naive.first_fault(*id));
+                // What is Faulted can say what for.
+                prop_assert!(status.state != State::Faulted || status.first_fault.is_some());
             }
         }
     }

@@ -80,6 +80,7 @@ pub fn statistics(number: u64) -> Statistics {
         state: State::Running,
         tree_start: None,
         tree_end: None,
+        first_fault: None,
         execution_time_ms: None,
         children: Children::default(),
         subtree: Subtree::default(),

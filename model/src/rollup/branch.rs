@@ -8,7 +8,7 @@
 
 use super::Status;
 use crate::{
-    JobId, Mark, State, Timestamp,
+    JobId, Mark, Report, State, Timestamp,
     numbers::{ChildrenDelta, Delta},
 };
 
@@ -21,18 +21,41 @@ pub struct Recorded {
     pub time: Timestamp,
 }
 
+/// A change and its place among all changes of its tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Placed {
+    /// Larger for what was recorded later.
+    pub order: u64,
+    pub report: Report,
+}
+
+/// The places, in the order of recording, of what a branch means to the jobs above it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Milestones {
+    /// Its creation.
+    pub born: u64,
+    /// Its first Running.
+    pub started: Option<u64>,
+    /// Its first Faulted report.
+    pub faulted: Option<u64>,
+    /// The change that got it to where it stands.
+    pub ended: u64,
+}
+
 /// A new job, while its own changes and then its children come in.
 #[derive(Debug, Clone)]
 pub struct Branch {
     id: JobId,
-    born: Recorded,
-    last: Recorded,
+    born: Placed,
+    last: Placed,
     status: Status,
     /// Since when its own work is over, if it is.
-    over: Option<Recorded>,
-    started: Option<(Recorded, JobId)>,
-    /// The child that finished last.
-    ended: Option<(Recorded, JobId)>,
+    over: Option<Placed>,
+    /// The first Running, and the job itself or the child through which it came.
+    started: Option<(Placed, JobId)>,
+    faulted: Option<Placed>,
+    /// What finished the child that finished last, and that child.
+    ended: Option<(Placed, JobId)>,
 }
 
 /// A new job with everything below it: its final status, and what its parent needs of it.
@@ -42,18 +65,21 @@ pub struct Grown {
     pub id: JobId,
     /// Its status.
     pub status: Status,
-    pub(super) born: Recorded,
-    pub(super) last: Recorded,
-    pub(super) started: Option<Recorded>,
-    pub(super) ended: Option<Recorded>,
+    pub(super) born: Placed,
+    pub(super) last: Placed,
+    pub(super) started: Option<Placed>,
+    pub(super) faulted: Option<Placed>,
+    pub(super) ended: Option<Placed>,
 }
 
 impl Branch {
     /// A new job.
     #[must_use]
     pub fn created(id: JobId, born: Recorded) -> Self {
-        let (status, _) = Status::created(id, born.time);
-        Self { id, born, last: born, status, over: None, started: None, ended: None }
+        let (status, ripple) = Status::created(id, born.time);
+        let born = Placed { order: born.order, report: ripple.cause };
+        let (over, started, faulted, ended) = Default::default();
+        Self { id, born, last: born, status, over, started, faulted, ended }
     }
 
     /// The job.
@@ -93,16 +119,21 @@ impl Branch {
 
     /// Appends one of its own changes, recorded after those before.
     pub fn report(&mut self, state: State, at: Recorded) {
+        let Recorded { order, time } = at;
+        let at = Placed { order, report: Report { time, job: self.id, change: self.changes() } };
         self.last = at;
         self.status.changes += 1;
         self.status.last = state;
         self.status.flags.ever_faulted |= state == State::Faulted;
         let is_over = state.says_own_work_is_over();
-        self.status.end_time = is_over.then_some(at.time);
+        self.status.end_time = is_over.then_some(time);
         self.over = if is_over { self.over.or(Some(at)) } else { None };
         if state == State::Running {
-            self.status.start_time.get_or_insert(at.time);
+            self.status.start_time.get_or_insert(time);
             keep_first(&mut self.started, at, self.id);
+        }
+        if state == State::Faulted {
+            keep_first_fault(&mut self.faulted, at);
         }
     }
 
@@ -115,6 +146,9 @@ impl Branch {
         if let Some(at) = child.started {
             keep_first(&mut self.started, at, child.id);
         }
+        if let Some(at) = child.faulted {
+            keep_first_fault(&mut self.faulted, at);
+        }
         if let Some(at) = child.ended
             && self.ended.is_none_or(|(known, _)| known.order < at.order)
         {
@@ -125,31 +159,74 @@ impl Branch {
     /// The job as it is, with all its children taken in.
     #[must_use]
     pub fn grown(self) -> Grown {
-        let Self { id, born, last, mut status, over, started, ended } = self;
+        let Self { id, born, last, mut status, over, started, faulted, ended } = self;
         status.state = status.visible();
         status.tree_start = started.map(mark);
+        status.first_fault = faulted.map(|at| at.report);
         let own = over.map(|at| (at, id));
         let ended = own.into_iter().chain(ended).max_by_key(|(at, _)| at.order);
         let ended = ended.filter(|_| status.state.is_finished());
         status.tree_end = ended.map(mark);
-        let at = |found: Option<(Recorded, JobId)>| found.map(|(at, _)| at);
-        Grown { id, status, born, last, started: at(started), ended: at(ended) }
+        let at = |found: Option<(Placed, JobId)>| found.map(|(at, _)| at);
+        Grown { id, status, born, last, started: at(started), faulted, ended: at(ended) }
     }
 }
 
-pub(super) fn mark((at, source): (Recorded, JobId)) -> Mark {
-    Mark { time: at.time, source }
+impl Placed {
+    /// Whether it is earlier than another one; of two at the same time, the one that was recorded
+    /// first.
+    fn is_before(&self, other: &Self) -> bool {
+        (self.report.time, self.order) < (other.report.time, other.order)
+    }
 }
 
-/// Keeps the earliest start; of two at the same time, the one that was recorded first.
-pub(super) fn keep_first(first: &mut Option<(Recorded, JobId)>, at: Recorded, source: JobId) {
-    let rank = |at: Recorded| (at.time, at.order);
-    if first.is_none_or(|(known, _)| rank(at) < rank(known)) {
+pub(super) fn mark((at, source): (Placed, JobId)) -> Mark {
+    Mark { time: at.report.time, source }
+}
+
+/// Keeps the earliest start.
+pub(super) fn keep_first(first: &mut Option<(Placed, JobId)>, at: Placed, source: JobId) {
+    if first.is_none_or(|(known, _)| at.is_before(&known)) {
         *first = Some((at, source));
     }
 }
 
+/// Keeps the earliest Faulted report.
+pub(super) fn keep_first_fault(first: &mut Option<Placed>, at: Placed) {
+    if first.is_none_or(|known| at.is_before(&known)) {
+        *first = Some(at);
+    }
+}
+
 impl Grown {
+    /// The report that made its state what it is: for Faulted the earliest one, for
+    /// RanToCompletion the one that finished it, else its own last change.
+    #[must_use]
+    pub fn cause(&self) -> Report {
+        let decisive = match self.status.state {
+            State::Faulted => self.faulted,
+            State::RanToCompletion => self.ended,
+            _ => None,
+        };
+        decisive.unwrap_or(self.last).report
+    }
+
+    /// Where in the order of recording it means something to the jobs above it.
+    #[must_use]
+    pub fn milestones(&self) -> Milestones {
+        Milestones {
+            born: self.born.order,
+            started: self.started.map(|at| at.order),
+            faulted: self.faulted.map(|at| at.order),
+            ended: self.end().order,
+        }
+    }
+
+    /// The change that got it to where it stands.
+    pub(super) fn end(&self) -> Placed {
+        self.ended.unwrap_or(self.last)
+    }
+
     /// What it adds to the numbers above it, of which it is counted in `before` already.
     pub(super) fn delta(&self, before: Option<State>) -> Delta {
         let mut delta = Delta::of_all(&self.status.subtree);

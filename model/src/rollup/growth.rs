@@ -1,6 +1,6 @@
 use super::{
     Ripple, Rise, Status,
-    branch::{Grown, Recorded, keep_first, mark},
+    branch::{Grown, Placed, keep_first, keep_first_fault, mark},
 };
 use crate::{
     JobId, State,
@@ -16,7 +16,8 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct Growth {
     births: Option<(Rise, u64)>,
-    started: Option<(Recorded, JobId)>,
+    started: Option<(Placed, JobId)>,
+    faulted: Option<Placed>,
     ends: Option<Ends>,
 }
 
@@ -24,13 +25,13 @@ pub struct Growth {
 struct Ends {
     children: ChildrenDelta,
     delta: Delta,
-    last: (Recorded, JobId),
+    last: (Placed, JobId),
 }
 
 /// A part of what new branches mean. Within a span they take effect in this order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GrowthStep {
-    /// Branches appear, then they start, then they end.
+    /// Branches appear, then they start, then they fail, then they end.
     phase: Phase,
     /// When the decisive one of them did.
     order: u64,
@@ -41,34 +42,23 @@ pub struct GrowthStep {
 enum Phase {
     Births,
     Start,
+    Fault,
     Ends,
 }
 
 /// The state in which a branch is born, and counted until it ends.
 const BORN: State = State::WaitingToRun;
 
-impl Grown {
-    /// When it was born, when it first started, and when it got to where it stands: the places of
-    /// those changes in the order of recording.
-    #[must_use]
-    pub fn milestones(&self) -> (u64, Option<u64>, u64) {
-        (self.born.order, self.started.map(|at| at.order), self.end().order)
-    }
-
-    fn end(&self) -> Recorded {
-        self.ended.unwrap_or(self.last)
-    }
-}
-
 impl Growth {
     /// A branch appears in this span.
     pub fn birth(&mut self, child: &Grown) {
-        let source = mark((child.born, child.id));
-        let (rise, order) = self.births.get_or_insert_with(|| (Rise::new(source), 0));
+        let (source, born) = (child.id, child.born);
+        let first = || (Rise::new(source, born.report), 0);
+        let (rise, order) = self.births.get_or_insert_with(first);
         rise.children.shift(None, BORN.category());
         rise.delta.shift(None, BORN);
-        if child.born.order >= *order {
-            (rise.mark, *order) = (source, child.born.order);
+        if born.order >= *order {
+            (rise.source, rise.cause, *order) = (source, born.report, born.order);
         }
     }
 
@@ -76,6 +66,13 @@ impl Growth {
     pub fn start(&mut self, child: &Grown) {
         if let Some(at) = child.started {
             keep_first(&mut self.started, at, child.id);
+        }
+    }
+
+    /// A branch reports Faulted for the first time in this span.
+    pub fn fault(&mut self, child: &Grown) {
+        if let Some(at) = child.faulted {
+            keep_first_fault(&mut self.faulted, at);
         }
     }
 
@@ -95,15 +92,20 @@ impl Growth {
     pub fn steps(self) -> impl Iterator<Item = GrowthStep> {
         let births =
             self.births.map(|(rise, order)| GrowthStep { phase: Phase::Births, order, rise });
-        let start = self.started.map(|first| {
-            let rise = Rise { started: Some(mark(first)), ..Rise::new(mark(first)) };
-            GrowthStep { phase: Phase::Start, order: first.0.order, rise }
+        let start = self.started.map(|(at, source)| {
+            let started = Some(mark((at, source)));
+            let rise = Rise { started, ..Rise::new(source, at.report) };
+            GrowthStep { phase: Phase::Start, order: at.order, rise }
         });
-        let ends = self.ends.map(|Ends { children, delta, last }| {
-            let rise = Rise { children, delta, ..Rise::new(mark(last)) };
-            GrowthStep { phase: Phase::Ends, order: last.0.order, rise }
+        let fault = self.faulted.map(|at| {
+            let rise = Rise { faulted: Some(at.report), ..Rise::new(at.report.job, at.report) };
+            GrowthStep { phase: Phase::Fault, order: at.order, rise }
         });
-        [births, start, ends].into_iter().flatten()
+        let ends = self.ends.map(|Ends { children, delta, last: (at, source) }| {
+            let rise = Rise { children, delta, ..Rise::new(source, at.report) };
+            GrowthStep { phase: Phase::Ends, order: at.order, rise }
+        });
+        [births, start, fault, ends].into_iter().flatten()
     }
 }
 

@@ -1,13 +1,23 @@
 use std::collections::BTreeMap;
 
-use crate::{JobId, State};
+use crate::{JobId, Report, State, Timestamp};
 
 /// A tree, or many, kept as nothing but parents and own changes. Every question is answered by
 /// looking at everything again.
 #[derive(Debug, Clone, Default)]
 pub struct NaiveTree {
-    jobs: BTreeMap<JobId, (Option<JobId>, Vec<State>)>,
+    jobs: BTreeMap<JobId, (Option<JobId>, Vec<Own>)>,
     children: BTreeMap<JobId, Vec<JobId>>,
+    changes: i64,
+}
+
+/// An own change.
+#[derive(Debug, Clone, Copy)]
+struct Own {
+    state: State,
+    time: Timestamp,
+    /// Its place among all changes.
+    order: i64,
 }
 
 /// What the naive model says of a job.
@@ -30,19 +40,54 @@ impl NaiveTree {
     /// The job is there, or its parent is not.
     pub fn create(&mut self, id: JobId, parent: Option<JobId>) {
         assert!(parent.is_none_or(|parent| self.jobs.contains_key(&parent)), "no parent of {id}");
-        let before = self.jobs.insert(id, (parent, vec![State::WaitingToRun]));
+        let born = self.own(State::WaitingToRun, None);
+        let before = self.jobs.insert(id, (parent, vec![born]));
         assert!(before.is_none(), "{id} is there already");
         if let Some(parent) = parent {
             self.children.entry(parent).or_default().push(id);
         }
     }
 
-    /// Appends a change.
+    /// Appends a change, later than all before.
     ///
     /// # Panics
     /// There is no such job.
     pub fn append(&mut self, id: JobId, state: State) {
-        self.jobs.get_mut(&id).expect("the job is there").1.push(state);
+        let own = self.own(state, None);
+        self.jobs.get_mut(&id).expect("the job is there").1.push(own);
+    }
+
+    /// Appends a change that was recorded at that time.
+    ///
+    /// # Panics
+    /// There is no such job.
+    pub fn append_at(&mut self, id: JobId, state: State, time: Timestamp) {
+        let own = self.own(state, Some(time));
+        self.jobs.get_mut(&id).expect("the job is there").1.push(own);
+    }
+
+    fn own(&mut self, state: State, time: Option<Timestamp>) -> Own {
+        self.changes += 1;
+        let order = self.changes;
+        let next = || Timestamp::from_millis(order).expect("not so many changes");
+        Own { state, time: time.unwrap_or_else(next), order }
+    }
+
+    /// The earliest own Faulted report at a job or below it; of several at the same time, the one
+    /// that was appended first.
+    #[must_use]
+    pub fn first_fault(&self, of: JobId) -> Option<Report> {
+        let mut found = Vec::new();
+        let mut jobs = vec![of];
+        while let Some(job) = jobs.pop() {
+            jobs.extend(self.children(job));
+            for (change, own) in (0..).zip(&self.jobs[&job].1) {
+                if own.state == State::Faulted {
+                    found.push((own.time, own.order, job, change));
+                }
+            }
+        }
+        found.into_iter().min().map(|(time, _, job, change)| Report { time, job, change })
     }
 
     /// Whether an update would be applied with updates to finished jobs blocked.
@@ -80,7 +125,7 @@ impl NaiveTree {
         }
         let mut subtree = [0; 6];
         self.count(id, &mut subtree);
-        let changes = self.jobs[&id].1.clone();
+        let changes = self.jobs[&id].1.iter().map(|own| own.state).collect();
         NaiveJob { state: self.visible(id), children, subtree, changes }
     }
 
@@ -100,7 +145,7 @@ impl NaiveTree {
     }
 
     fn visible(&self, id: JobId) -> State {
-        let own = &self.jobs[&id].1;
+        let own: Vec<State> = self.jobs[&id].1.iter().map(|own| own.state).collect();
         let last = own[own.len() - 1];
         if [State::WaitingToRun, State::Running, State::Warning].contains(&last) {
             return last;

@@ -316,7 +316,7 @@ impl Committer {
         self.due.tell(&flight.due, &failed);
         let (mut again, mut again_in) = (Vec::new(), HashSet::new());
         let mut answered: HashMap<JobId, usize> = HashMap::new();
-        for Applied { mut submitted, root, outcome, became } in flight.applied {
+        for Applied { mut submitted, root, outcome, became, lost } in flight.applied {
             let moved = match root.and_then(|root| failed.get(&root)) {
                 Some(StoreError::Stale { .. }) => {
                     // An id that the engine chose may be one that has been put aside, and so may
@@ -350,6 +350,7 @@ impl Committer {
             } else {
                 self.waiters.tell(&became);
                 self.metrics.operations.inc();
+                self.metrics.lost_deliveries.inc_by(lost.into());
                 if let Some(root) = root {
                     *answered.entry(root).or_default() += 1;
                 }

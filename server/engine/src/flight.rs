@@ -6,7 +6,7 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use jobtracker_model::{JobId, Repeat};
+use jobtracker_model::{JobId, Repeat, State};
 use jobtracker_store::{Error as StoreError, Row, Store, TreeCommit, Version, Wanted};
 
 use crate::{
@@ -40,7 +40,9 @@ pub(crate) struct Applied {
     pub root: Option<JobId>,
     pub outcome: Result<Outcome>,
     /// Whose visible states it changed; told when it is committed.
-    pub became: Vec<Became>,
+    pub became: Vec<(JobId, State)>,
+    /// How many deliveries it did not make, because a job had as many as it may have.
+    pub lost: u32,
 }
 
 impl Flight {
@@ -55,11 +57,13 @@ impl Flight {
             .map(|submitted| {
                 let mut became = Vec::new();
                 let outcome = apply(&mut space, &submitted.operation, rules, &mut became);
+                let became = became.into_iter().map(|Became { id, state, .. }| (id, state));
+                let (became, lost) = (became.collect(), std::mem::take(&mut space.lost));
                 let subject = submitted.operation.subject();
                 let found = subject.and_then(|id| space.origin(id)).map(|origin| origin.root);
                 // What has been put aside is not in the workspace; its tree is known all the same.
                 let root = found.or_else(|| submitted.operation.own_root());
-                Applied { submitted, root, outcome, became }
+                Applied { submitted, root, outcome, became, lost }
             })
             .collect();
         let commits = space.into_commits();

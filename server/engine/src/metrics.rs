@@ -9,6 +9,7 @@ pub(crate) struct Metrics {
     pub operations: Counter,
     pub refused: Counter,
     pub recomputed: Counter,
+    pub lost_deliveries: Counter,
     pub waiting: Gauge,
     pub group_operations: Histogram,
     pub commit_seconds: Histogram,
@@ -22,6 +23,7 @@ impl Default for Metrics {
             operations: Counter::default(),
             refused: Counter::default(),
             recomputed: Counter::default(),
+            lost_deliveries: Counter::default(),
             waiting: Gauge::default(),
             group_operations: Histogram::new(doubling(1.0, 12)),
             commit_seconds: Histogram::new(doubling(0.000_05, 16)),
@@ -38,6 +40,8 @@ impl Metrics {
         registry.register("overloaded", help, self.refused.clone());
         let help = "Operations computed again because their tree had moved";
         registry.register("recomputed", help, self.recomputed.clone());
+        let help = "Deliveries that were not made because their job had as many as it may have";
+        registry.register("lost_deliveries", help, self.lost_deliveries.clone());
         let help = "Operations that have been taken and not answered";
         registry.register("queue_operations", help, self.waiting.clone());
         let help = "Operations in one group commit";

@@ -13,7 +13,6 @@ use jobtracker_model::{JobId, State, StateSet};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::apply::Became;
 
 /// Waits at once, of all callers; past it a wait is refused as overload.
 const WAITERS: u64 = 50_000;
@@ -57,12 +56,12 @@ impl Waiters {
     }
 
     /// Tells those who wait for what has become.
-    pub fn tell(&self, became: &[Became]) {
+    pub fn tell(&self, became: &[(JobId, State)]) {
         if became.is_empty() || self.count.load(Ordering::SeqCst) == 0 {
             return;
         }
         let mut by_job = self.by_job.lock();
-        for Became { id, state } in became {
+        for (id, state) in became {
             let Some(waiters) = by_job.get_mut(id) else { continue };
             let there = waiters.extract_if(.., |waiter| waiter.states.contains(*state));
             for waiter in there {

@@ -7,7 +7,7 @@ use jobtracker_model::State;
 use jobtracker_store::Store;
 use tokio::time::Instant;
 
-use crate::{apply::Became, wait::Waiters};
+use crate::wait::Waiters;
 
 /// The time from the end of one look to the next. A look that took longer than that is followed by
 /// as long a time without one, so that at most half of the time goes into looking.
@@ -33,7 +33,7 @@ async fn look(store: &dyn Store, waiters: &Waiters) {
         let Ok(states) = store.get_states(ids.to_vec()).await else { return };
         let states = ids.iter().zip(states);
         let there = states.filter(|(_, state)| *state != State::WaitingForActivation);
-        let became: Vec<_> = there.map(|(id, state)| Became { id: *id, state }).collect();
+        let became: Vec<_> = there.map(|(id, state)| (*id, state)).collect();
         waiters.tell(&became);
     }
 }

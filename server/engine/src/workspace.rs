@@ -26,6 +26,8 @@ pub(crate) struct Workspace {
     follow_ups: HashMap<(JobId, FollowUpKey), FollowUp>,
     verdicts: HashMap<(CommitId, JobId), VerdictRow>,
     changed: HashMap<JobId, TreeChanges>,
+    /// Deliveries that were not made, because a job had as many as it may have.
+    pub lost: u32,
 }
 
 /// What the operations changed in one tree.
@@ -47,8 +49,17 @@ impl Workspace {
     pub fn new(loaded: Loaded) -> Self {
         let Loaded { nodes, versions, definitions, repeats, attachments, follow_ups, verdicts } =
             loaded;
-        let changed = HashMap::new();
-        Self { nodes, versions, definitions, repeats, attachments, follow_ups, verdicts, changed }
+        Self {
+            nodes,
+            versions,
+            definitions,
+            repeats,
+            attachments,
+            follow_ups,
+            verdicts,
+            changed: HashMap::new(),
+            lost: 0,
+        }
     }
 
     pub fn origin(&self, id: JobId) -> Option<&Origin> {

@@ -5,22 +5,26 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::{StreamExt, stream};
 use jobtracker_engine::{Engine, Error, Tried};
 use jobtracker_model::{Attempt, Channel, DeliveryId, Progress, Timestamp, Trigger, Way};
-use jobtracker_store::{Agenda, DeliveryRow, FollowUp, FollowUpKey, Loaded, Wanted};
+use jobtracker_store::{
+    Agenda, DeliveryRow, FollowUp, FollowUpKey, Loaded, Result as StoreResult, Wanted,
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
     time::sleep,
 };
 
 use super::{
+    cause::cause,
     lease::Lease,
     notice::{Letter, letter, source_of},
     rounds::Parts,
 };
 use crate::{
     clock,
-    outbox::{Answer, InLine, Outcome},
+    outbox::{Answer, InLine, JobName, JobRef, Outcome},
 };
 
 /// What was read longer ago is read again: somebody may have cancelled it.
@@ -28,6 +32,8 @@ const FRESH: Duration = Duration::from_secs(1);
 /// The pause before it is tried again to note what came of a try, at first and at most; it doubles.
 const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Deliveries whose causes are read at once.
+const CAUSES_AT_ONCE: usize = 16;
 
 /// A delivery that is due, as the list has it.
 #[derive(Debug, Clone, Copy)]
@@ -52,12 +58,14 @@ pub(super) async fn prepare(parts: &Parts, due: &[Due]) -> Vec<Option<Prepared>>
         return due.iter().map(|_| None).collect();
     };
     let since = Instant::now();
-    let prepared = due.iter().map(|due| {
+    let loaded = &loaded;
+    let prepared = due.iter().copied().map(async |due| {
         let room = Arc::clone(&parts.prepared).try_acquire_owned().ok()?;
-        let (row, letter) = found(&loaded, *due)?;
+        let (row, letter) = found(loaded, due)?;
+        let letter = with_cause(parts, &row, letter).await.ok()?;
         Some(Prepared { row, letter, since, _room: room })
     });
-    prepared.collect()
+    stream::iter(prepared).buffered(CAUSES_AT_ONCE).collect().await
 }
 
 /// Tries to deliver what was due, when it is its turn, and notes what came of it.
@@ -78,7 +86,7 @@ pub(super) async fn deliver(
     let id = due.id;
     let (row, letter) = match prepared.filter(|prepared| prepared.since.elapsed() < FRESH) {
         Some(Prepared { row, letter, .. }) => (row, letter),
-        None => match parts.store.load(wanted(&[due])).await.map(|loaded| found(&loaded, due)) {
+        None => match read(parts, due).await {
             Ok(Some(found)) => found,
             Ok(None) => return,
             Err(error) => {
@@ -101,6 +109,26 @@ pub(super) async fn deliver(
     parts.metrics.tried(row.way.channel, progress);
     let tried = Tried { due: due.time, attempts: row.attempts };
     note(&parts.engine, id, tried, (attempt(outcome, now), progress)).await;
+}
+
+async fn read(parts: &Parts, due: Due) -> StoreResult<Option<(DeliveryRow, Option<Letter>)>> {
+    let loaded = parts.store.load(wanted(&[due])).await?;
+    let Some((row, letter)) = found(&loaded, due) else { return Ok(None) };
+    let letter = with_cause(parts, &row, letter).await?;
+    Ok(Some((row, letter)))
+}
+
+/// A letter that says what it comes from.
+async fn with_cause(
+    parts: &Parts,
+    row: &DeliveryRow,
+    letter: Option<Letter>,
+) -> StoreResult<Option<Letter>> {
+    let Some(mut letter) = letter else { return Ok(None) };
+    let JobName { id, name, .. } = &letter.notice.job;
+    let job = JobRef { id: *id, name: name.clone() };
+    letter.notice.cause = cause(&*parts.store, job, row).await?;
+    Ok(Some(letter))
 }
 
 fn wanted(due: &[Due]) -> Wanted {

@@ -7,6 +7,7 @@
 //! the engine like everybody else's work. What is not noted is still due: so everybody is told at
 //! least once.
 
+mod cause;
 mod check;
 mod delivery;
 mod due;
@@ -18,6 +19,7 @@ mod rounds;
 mod test_send;
 mod vet;
 
+pub(crate) use cause::said;
 pub(crate) use metrics::FollowUpMetrics;
 pub(crate) use rounds::{PREPARED, Parts, Rounds};
 pub(crate) use test_send::test_send;

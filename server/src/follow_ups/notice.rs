@@ -20,7 +20,8 @@ pub(super) fn source_of(trigger: Trigger) -> FollowUpKey {
     }
 }
 
-/// What is to be sent for a delivery; none when what it belongs to is not among what was loaded.
+/// What is to be sent for a delivery, but for what it comes from; none when what it belongs to is
+/// not among what was loaded.
 pub(super) fn letter(id: DeliveryId, row: &DeliveryRow, loaded: &Loaded) -> Option<Letter> {
     let definition = loaded.definitions.get(&id.job)?;
     let source = loaded.follow_ups.get(&(id.job, source_of(row.trigger)))?;
@@ -44,7 +45,7 @@ pub(super) fn letter(id: DeliveryId, row: &DeliveryRow, loaded: &Loaded) -> Opti
         job: JobName { id: id.job, name: definition.name.clone(), root: event.root },
         state: event.state,
         time: event.time,
-        message: event.message.clone(),
+        cause: None,
         children: event.children,
         subtree: event.subtree,
     };

@@ -31,7 +31,7 @@ pub(crate) async fn test_send(parts: &Parts, target: Target, now: Timestamp) -> 
         job,
         state: State::RanToCompletion,
         time: now,
-        message: Some("This is a test.".into()),
+        cause: None,
         children: Children::default(),
         subtree: Subtree::default(),
     };

@@ -1,23 +1,24 @@
 use actix_web::{HttpResponse, http::StatusCode};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use jobtracker_model::{
     Channel, Delivery, DeliveryId, DeliveryStatus, JobId, Page, Progress, ReplayFailed, Replayed,
     Timestamp, limits,
 };
 use jobtracker_store::{
-    Agenda, AgendaQuery, DeliveryRow, FollowUp, FollowUpKey, FollowUpsQuery, PageLimit,
+    Agenda, AgendaQuery, Cause, DeliveryRow, FollowUp, FollowUpKey, FollowUpsQuery, PageLimit,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    app::State,
+    app::{App, State},
     changes::PageQuery,
     cursor::{self, FailedPosition, List},
     extract::{DeliveryPath, Id, Json, Query, limit, time},
     problem::Result,
     reply,
 };
-use crate::clock;
+use crate::{clock, follow_ups::said};
 
 /// Deliveries that one request replays.
 const REPLAYED_AT_ONCE: usize = 10_000;
@@ -54,8 +55,8 @@ pub(super) async fn list(app: State, id: Id, query: Query<PageQuery>) -> Result<
     let next =
         |last: FollowUpKey| cursor::encode(List::Deliveries, id.get(), &last.next().parts().1);
     let next_cursor = listed.next.map(next);
-    let items = listed.items.into_iter().filter_map(|(key, row)| shown(id, key, row)).collect();
-    reply::ok(&Page { items, next_cursor })
+    let rows = listed.items.into_iter().map(|(key, row)| (id, key, row));
+    reply::ok(&Page { items: all_shown(&app, rows).await?, next_cursor })
 }
 
 /// List failed deliveries
@@ -81,11 +82,8 @@ pub(super) async fn list_failed(app: State, query: Query<FailedQuery>) -> Result
             None => Some(FailedPosition { part: at.part + 1, after: None })
                 .filter(|next| next.part < app.store.agenda_parts()),
         };
-        let items: Vec<Delivery> = listed
-            .items
-            .into_iter()
-            .filter_map(|(place, row)| shown(place.id, place.key, row))
-            .collect();
+        let rows = listed.items.into_iter().map(|(place, row)| (place.id, place.key, row));
+        let items = all_shown(&app, rows).await?;
         match next {
             // Parts without any are passed by.
             Some(next) if items.is_empty() => at = next,
@@ -163,6 +161,30 @@ fn failed(range: ReplayFailed, at: FailedPosition, limit: PageLimit) -> AgendaQu
     let ReplayFailed { from, to } = range;
     let FailedPosition { part, after } = at;
     AgendaQuery { agenda: Agenda::Failed, part, from, until: to, after, limit }
+}
+
+/// Messages that are read at once.
+const READ_AT_ONCE: usize = 16;
+
+/// Deliveries with what the changes said that they come from.
+async fn all_shown(
+    app: &App,
+    rows: impl Iterator<Item = (JobId, FollowUpKey, FollowUp)>,
+) -> Result<Vec<Delivery>> {
+    let shown = rows.filter_map(|(job, key, row)| {
+        let cause = match &row {
+            FollowUp::Delivery(row) if row.event.message.is_none() => row.cause,
+            _ => Cause::Told,
+        };
+        Some((shown(job, key, row)?, cause))
+    });
+    let with_message = shown.map(|(mut delivery, cause)| async move {
+        if let Cause::At(report) = cause {
+            delivery.event.message = said(&*app.store, report).await?;
+        }
+        Ok(delivery)
+    });
+    stream::iter(with_message).buffered(READ_AT_ONCE).try_collect().await
 }
 
 fn shown(job: JobId, key: FollowUpKey, row: FollowUp) -> Option<Delivery> {

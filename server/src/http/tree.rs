@@ -103,8 +103,9 @@ pub(super) async fn path(app: State, id: Id) -> Result<HttpResponse> {
 
 /// List what a job waits for, or why it failed
 ///
-/// For a job that is not finished: the deepest unfinished descendants. For a faulted one: the
-/// deepest failed ones. In the order of descendants.
+/// For a job that is not finished: the deepest unfinished descendants, each with its last change.
+/// For a faulted one: those that failed by themselves, the job itself and those below it, each with
+/// its first Faulted change, which says why. In the order of descendants.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/blockers", operation_id = "listBlockers",
     tag = "tree", params(("id" = JobId, Path, description = "The job at the top."), PageQuery),
     responses((status = 200, description = "A page.", body = Page<Blocker>)))]
@@ -134,6 +135,7 @@ fn of_tree(row: &JobRow) -> Statistics {
         state: status.state,
         tree_start: status.tree_start,
         tree_end: status.tree_end,
+        first_fault: status.first_fault,
         execution_time_ms: status.execution_time_ms(),
         children: status.children,
         subtree: status.subtree,

@@ -17,14 +17,14 @@
 //! again after the move is applied again, but for the creations: let contexts flush before), what
 //! has been put aside and not been adopted, and the versions of trees, which begin again at 1.
 //!
-//! # The file, version 2
+//! # The file, version 3
 //! Frames of zstd, one after the other; unpacked, lines of JSON in UTF-8, one object each, ended by
 //! one line feed. An object has one member, whose name tells what the line is (`zstd -dc FILE | jq`
 //! shows them). The first frame has the header, then come the trees with a frame each, and the last
 //! frame has the end; so a file that breaks off is good up to its last whole frame. A reader need
 //! not look at where frames begin.
 //!
-//! - `header`: `format`, which is "jobtracker-export"; `version`: 2; `program`: the version of the
+//! - `header`: `format`, which is "jobtracker-export"; `version`: 3; `program`: the version of the
 //!   writer; `time`: when it began; `store`: the kind of the source; `idMark`: every id below it
 //!   may have been given out; `selection`: `{"created": {"from": …, "until": …}}` (times or null:
 //!   from this one on, and before that one) or `{"roots": [ids]}`
@@ -34,7 +34,8 @@
 //! - `status`: `id` and what moves: the visible `state`, the `last` own one, `everFaulted`,
 //!   `createTime`, `startTime`\*, `endTime`\*, `children`, `subtree`, `treeStart`\*, `treeEnd`\*,
 //!   `changes` (the creation included), `logLines`, `attachments`, and since version 2 `followed`:
-//!   true, where the job has follow-ups
+//!   true, where the job has follow-ups, and since version 3 `firstFault`: `time`, `job` and
+//!   `change` (its number), where there is one
 //! - `change`: `id`, `number`, `state`, `time`, `message`\*, `reasonCode`\*, `changeId`\*
 //! - `logLine`: `id`, `line`, `time`, `text`
 //! - `attachment`: `id`, `key`, `text`

@@ -22,7 +22,7 @@ pub use error::OutboxError;
 pub use guard::{Forbidden, Guard, Rule};
 pub use lanes::{InLine, Lanes};
 pub use mail::Mailer;
-pub use notice::{Finding, Found, JobName, Notice, NoticeKind};
+pub use notice::{Cause, Finding, Found, JobName, JobRef, Notice, NoticeKind};
 pub use outcome::{Answer, Outcome};
 pub use post::Poster;
 pub use resolve::{Resolver, SystemResolver};

@@ -16,8 +16,9 @@ pub struct Notice {
     pub state: State,
     /// When that happened.
     pub time: Timestamp,
-    /// What the change had to say.
-    pub message: Option<String>,
+    /// The own change that made the state what it is; none for a test, and where a check found no
+    /// failure.
+    pub cause: Option<Cause>,
     /// Direct children by category.
     pub children: Children,
     /// Descendants by visible state.
@@ -45,6 +46,28 @@ pub struct JobName {
     pub name: String,
     /// The root of its tree; the job itself for a root.
     pub root: JobId,
+}
+
+/// A job by its id and its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JobRef {
+    /// Its id.
+    pub id: JobId,
+    /// What people call it.
+    pub name: String,
+}
+
+/// The own change that made a state what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// The job that reported it.
+    pub job: JobRef,
+    /// What it had to say.
+    pub message: Option<String>,
+    /// When it was recorded.
+    pub time: Timestamp,
+    /// From the job that fired down to the one that reported it.
+    pub path: Vec<JobRef>,
 }
 
 /// What a check was to find, and what it found.
@@ -86,6 +109,8 @@ struct Data<'a> {
     job: &'a JobName,
     state: State,
     message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a Cause>,
     children: &'a Children,
     subtree: &'a Subtree,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,6 +139,15 @@ impl Notice {
         }
     }
 
+    /// What there is to say about it.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        match self.kind {
+            NoticeKind::Test => Some("This is a test."),
+            _ => self.cause.as_ref()?.message.as_deref(),
+        }
+    }
+
     /// The body of a request: the same bytes for the same event and payload.
     ///
     /// # Errors
@@ -122,7 +156,8 @@ impl Notice {
         let data = Data {
             job: &self.job,
             state: self.state,
-            message: self.message.as_deref(),
+            message: self.message(),
+            cause: self.cause.as_ref(),
             children: &self.children,
             subtree: &self.subtree,
             check: self.finding(),
@@ -141,7 +176,14 @@ impl Notice {
             job: JobName { id: JobId::MIN, name: "nightly <import>".into(), root: JobId::MIN },
             state: State::Faulted,
             time: Timestamp::from_millis(1_795_253_400_120).unwrap(),
-            message: Some("disk & \"tape\" full".into()),
+            cause: Some(Cause {
+                job: JobRef { id: JobId::MAX, name: "page <9>".into() },
+                message: Some("disk & \"tape\" full".into()),
+                time: Timestamp::from_millis(1_795_253_300_000).unwrap(),
+                path: [(JobId::MIN, "nightly <import>"), (JobId::MAX, "page <9>")]
+                    .map(|(id, name)| JobRef { id, name: name.into() })
+                    .into(),
+            }),
             children: Children { pending: 0, successful: 8, failed: 2 },
             subtree: Subtree { total: 40, successful: 37, failed: 3, ..Subtree::default() },
         }
@@ -170,6 +212,12 @@ mod tests {
         assert_eq!(body["data"]["job"], json!({"id": 1, "name": "nightly <import>", "root": 1}));
         assert_eq!(body["data"]["state"], "Faulted");
         assert_eq!(body["data"]["message"], "disk & \"tape\" full");
+        let top = json!({"id": 1, "name": "nightly <import>"});
+        let page = json!({"id": JobId::MAX, "name": "page <9>"});
+        let time = event.cause.as_ref().unwrap().time;
+        let message = "disk & \"tape\" full";
+        let cause = json!({"job": page, "message": message, "time": time, "path": [top, page]});
+        assert_eq!(body["data"]["cause"], cause);
         assert_eq!(body["data"]["children"]["failed"], 2);
         assert_eq!(body["data"]["subtree"]["waitingForChildren"], 0);
         assert!(body["data"].get("payload").is_none() && body["data"].get("check").is_none());

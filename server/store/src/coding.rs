@@ -87,15 +87,15 @@ pub mod tests {
 
     use jobtracker_model::{
         Action, Attempt, Change, Channel, CheckKind, Children, Definition, EmailAction, Event,
-        Fingerprint, HttpAction, JobId, Lane, Mark, NewCheck, Payload, Progress, State, StateSet,
-        Subtree, Target, Trigger, Way,
+        Fingerprint, HttpAction, JobId, Lane, Mark, NewCheck, Payload, Progress, Report, State,
+        StateSet, Subtree, Target, Trigger, Way,
         commit::{BlockedChange, CommitOutcome, Refusal, TreeVerdict},
         rollup::{Flags, Status},
     };
 
     use super::*;
     use crate::{
-        CheckProgress, CheckRow, CommitRow, DeliveryRow, FollowUp, FollowUpKey, Origin, RepeatRow,
+        Cause, CheckProgress, CheckRow, CommitRow, DeliveryRow, FollowUp, FollowUpKey, Origin, RepeatRow,
         VerdictRow, Watch, Watched,
     };
 
@@ -139,11 +139,16 @@ pub mod tests {
             changes: 5,
             log_lines: 6,
             attachments: 7,
+            first_fault: None,
         };
         pinned(&status, "010605010201040001020315010203040b010eac0200050607");
         let flags = Flags { followed: true, ..status.flags };
         let followed = Status { flags, ..status };
         pinned(&followed, "010605030201040001020315010203040b010eac0200050607");
+        // What came later stands behind.
+        let first_fault = Some(Report { time: time(8), job: id, change: 3 });
+        let caused = Status { first_fault, ..followed };
+        pinned(&caused, "010605070201040001020315010203040b010eac020005060710ac0203");
         let definition = Definition {
             name: "n".into(),
             created_by: "c".into(),
@@ -201,8 +206,11 @@ pub mod tests {
             silences: 1,
             deliveries: 300,
             active: Some(time(3)),
+            lost: 0,
         };
-        pinned(&FollowUp::Watch(watch), "0100010400010201ac020106");
+        pinned(&FollowUp::Watch(watch.clone()), "0100010400010201ac020106");
+        let lossy = Watch { lost: 300, ..watch };
+        pinned(&FollowUp::Watch(lossy), "0106010400010201ac020106ac02");
         pinned(&FollowUpKey::Delivery(300), "0103ac02");
     }
 
@@ -287,6 +295,15 @@ pub mod tests {
             delivery(Trigger::CheckFailed(3), Channel::Http, Progress::Failed(time(7))),
             delivery(Trigger::Action(300), Channel::Http, Progress::Cancelled(time(7))),
         ];
+        let caused = |cause| match rows[0].clone() {
+            FollowUp::Delivery(row) => FollowUp::Delivery(DeliveryRow { cause, ..row }),
+            other => other,
+        };
+        let row = "0001000007060601016d01ac02010203070000000000010400d8040506010801f4030172";
+        let job = JobId::new(300).unwrap();
+        let report = Report { time: time(8), job, change: 3 };
+        pinned(&caused(Cause::At(report)), &format!("0104{row}10ac0203"));
+        pinned(&caused(Cause::Below), &format!("0105{row}"));
         pinned(
             &rows.to_vec(),
             "0104030001000007060601016d01ac02010203070000000000010400d8040506010801f40301\

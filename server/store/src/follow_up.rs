@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use jobtracker_model::{
-    Action, Attempt, Event, JobId, NewCheck, Progress, State, StateSet, Timestamp, Trigger, Way,
-    Ways,
+    Action, Attempt, Event, JobId, NewCheck, Progress, Report, State, StateSet, Timestamp, Trigger,
+    Way, Ways,
 };
 use serde::{Deserialize, Serialize};
+
+mod kept;
 
 /// The name of a follow-up among those of its job. The order is that of the lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,10 +59,9 @@ impl FollowUpKey {
     }
 }
 
-/// Something that follows from the states of a job.
-///
-/// Kept as it is here: the order of variants and fields never changes, and new ones come last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Something that follows from the states of a job. How it is kept is in `kept`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "kept::Kept")]
 pub enum FollowUp {
     /// See [`FollowUpKey::Watch`].
     Watch(Watch),
@@ -73,6 +74,8 @@ pub enum FollowUp {
 }
 
 /// What has to be known of a job's follow-ups when it changes, or when something below it does.
+///
+/// Kept as it is here: the order of fields never changes, and new ones are skipped and kept behind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watch {
     /// The actions, by number.
@@ -85,6 +88,9 @@ pub struct Watch {
     pub deliveries: u32,
     /// When something last happened at the job or below it; none unless a check waits for silence.
     pub active: Option<Timestamp>,
+    /// Deliveries that were not made because the job had as many as it may have.
+    #[serde(skip)]
+    pub lost: u32,
 }
 
 /// What has to be known of an action when its job changes.
@@ -134,6 +140,8 @@ pub enum CheckProgress {
 }
 
 /// A delivery and what became of it.
+///
+/// Kept as it is here, as [`Watch`] is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryRow {
     /// What it belongs to.
@@ -150,6 +158,22 @@ pub struct DeliveryRow {
     pub earlier: u32,
     /// The last try.
     pub last: Option<Attempt>,
+    /// Where to find what the event comes from.
+    #[serde(skip)]
+    pub cause: Cause,
+}
+
+/// Where to find the own change that made a state what it is: its message is not copied into every
+/// delivery that tells of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Cause {
+    /// The event has all of it: the source, its message, and its time, which is the event's.
+    #[default]
+    Told,
+    /// It is this one. If the event has a message, it is that of this one.
+    At(Report),
+    /// It is older than the service's knowledge of it, and below the job that the event is about.
+    Below,
 }
 
 impl CheckRow {
@@ -167,7 +191,8 @@ impl DeliveryRow {
     pub fn new(trigger: Trigger, way: Way, event: Event) -> Self {
         let progress = Progress::Waiting(event.time);
         let event = Box::new(event);
-        Self { trigger, way, event, progress, attempts: 0, earlier: 0, last: None }
+        let cause = Cause::default();
+        Self { trigger, way, event, progress, attempts: 0, earlier: 0, last: None, cause }
     }
 }
 

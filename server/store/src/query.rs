@@ -61,9 +61,9 @@ pub struct DescendantsQuery {
 }
 
 /// For a job that is not finished: the deepest unfinished descendants that it waits for (those
-/// with no unfinished child). For a faulted one: the deepest failed descendants (those that failed
-/// without a failed child). In the order of descendants. A job that waits for nobody but itself, or
-/// failed by itself, has none.
+/// with no unfinished child); a job that waits for nobody but itself has none. For a faulted one:
+/// those that failed by themselves, the job itself and those below it, each with the change that
+/// says why. In the order of descendants.
 #[derive(Debug, Clone)]
 pub struct BlockersQuery {
     /// The job at the top.

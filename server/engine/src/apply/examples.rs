@@ -52,7 +52,7 @@ async fn run(store: &dyn Store, vector: &Vector, group: usize) -> HashMap<JobId,
         for result in store.commit(space.into_commits()).await {
             result.unwrap();
         }
-        for Became { id, state } in became {
+        for Became { id, state, .. } in became {
             fired.entry(id).or_default().push(state);
         }
     }

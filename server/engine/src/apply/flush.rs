@@ -1,11 +1,13 @@
+use std::collections::HashMap;
+
 use jobtracker_model::{
-    JobId, NewLogLines, State, Timestamp,
+    JobId, NewLogLines, Report, State, Timestamp,
     commit::{BlockedChange, TreeVerdict},
     limits,
 };
 use jobtracker_store::VerdictRow;
 
-use super::{Became, Rules, Stir, lift, log, options, update};
+use super::{Became, Rules, Stir, climb, log, options, reported, update};
 use crate::{
     Error, Result,
     flush::{Step, TreeFlush, What},
@@ -35,12 +37,18 @@ pub(super) fn apply<'a>(
     let mut verdict = TreeVerdict { jobs, changes, ..TreeVerdict::new(tree.root) };
     // What is there already changes on the side, so that an error leaves nothing behind.
     let mut aside = space.fork(&tree.steps);
+    let mut on_the_way = Vec::new();
     for step in &tree.steps {
-        let stir = take_step(&mut aside, step, rules, &mut verdict);
+        let stir = take_step(&mut aside, step, rules, &mut verdict, &mut on_the_way);
         stirs.extend(stir.map_err(|error| error.at(step.position))?);
     }
-    let changed = aside.changed_states();
-    became.extend(changed.map(|(id, state)| Became { id, state }));
+    // What a job is in the end was caused by what made it that the last time.
+    let causes: HashMap<JobId, Report> =
+        on_the_way.into_iter().map(|Became { id, cause, .. }| (id, cause)).collect();
+    became.extend(aside.changed_states().map(|(id, state)| {
+        let cause = *causes.get(&id).expect("a state changes by a step");
+        Became { id, state, cause }
+    }));
     space.merge(aside);
     space.graft(tree, rules.now);
     let (checksum, time) = (tree.checksum, tree.received);
@@ -55,12 +63,13 @@ fn take_step<'a>(
     step: &'a Step,
     rules: Rules,
     verdict: &mut TreeVerdict,
+    on_the_way: &mut Vec<Became>,
 ) -> Result<Option<Stir<'a>>> {
     let id = step.id;
     let at = |time: Timestamp| Rules { now: time, ..rules };
     match &step.what {
         What::Report { change, time } => {
-            let updated = update::apply(space, id, change, at(*time), &mut Vec::new())?;
+            let updated = update::apply(space, id, change, at(*time), on_the_way)?;
             match (updated.applied, updated.repeated) {
                 (_, true) => {
                     verdict.repeated += 1;
@@ -72,13 +81,13 @@ fn take_step<'a>(
                 }
                 (true, false) => verdict.changes += 1,
             }
-            return Ok(Some(Stir { id, message: change.message.as_deref() }));
+            return Ok(Some(reported(space, id, change)));
         }
         What::Growth(growth) => {
             let node = space.change(id).ok_or(Error::JobNotFound(id))?;
             let parent = node.origin.parent;
             if let Some(ripple) = node.status.grow(id, growth) {
-                lift(space, parent, ripple, &mut Vec::new());
+                climb(space, parent, ripple, on_the_way);
             }
         }
         What::Options(text) => {
@@ -90,7 +99,7 @@ fn take_step<'a>(
             log::apply(space, id, &lines, at(*time))?;
         }
     }
-    Ok(Some(Stir { id, message: None }))
+    Ok(Some(Stir { id, said: None }))
 }
 
 fn block(verdict: &mut TreeVerdict, position: u64, job: JobId, state: State) {

@@ -15,7 +15,7 @@ mod full;
 
 pub(crate) use update::fingerprint as change_fingerprint;
 
-use jobtracker_model::{JobId, State, Timestamp, rollup::Ripple};
+use jobtracker_model::{JobId, NewChange, Report, State, Timestamp, rollup::Ripple};
 
 use crate::{
     Result,
@@ -36,14 +36,23 @@ pub(crate) struct Rules {
 pub(crate) struct Became {
     pub id: JobId,
     pub state: State,
+    /// The own change, of this job or of one below it, that caused it.
+    pub cause: Report,
 }
 
-/// Something took effect at a job. It ends silence there and above, and what the jobs above become
-/// has come of it.
+/// Something took effect at a job. It ends silence there and above.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stir<'a> {
     pub id: JobId,
-    /// What a change had to say.
+    /// The own change that it was, if it was one.
+    pub said: Option<Said<'a>>,
+}
+
+/// What an own change had to say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Said<'a> {
+    /// Its number.
+    pub change: u32,
     pub message: Option<&'a str>,
 }
 
@@ -74,13 +83,13 @@ fn step<'a>(
         Operation::Create { parent, jobs } => {
             let created = create::apply(space, *parent, jobs, rules, became)?;
             let first = created.iter().find(|job| job.created);
-            stirs.extend(first.map(|job| Stir { id: job.id, message: None }));
+            stirs.extend(first.map(|job| Stir { id: job.id, said: None }));
             Ok(Outcome::Created(created))
         }
         Operation::Update { id, change } => {
             let updated = update::apply(space, *id, change, rules, became)?;
             if updated.applied && !updated.repeated {
-                stirs.push(Stir { id: *id, message: change.message.as_deref() });
+                stirs.push(reported(space, *id, change));
             }
             Ok(Outcome::Updated(updated))
         }
@@ -90,7 +99,7 @@ fn step<'a>(
         Operation::AppendLog { id, lines } => {
             let appended = log::apply(space, *id, lines, rules)?;
             if !appended.repeated {
-                stirs.push(Stir { id: *id, message: None });
+                stirs.push(Stir { id: *id, said: None });
             }
             Ok(Outcome::Appended(appended))
         }
@@ -111,22 +120,25 @@ fn step<'a>(
     }
 }
 
-/// Carries what happened at a job up to the root, as far as anything changes.
-fn climb(space: &mut Workspace, parent: Option<JobId>, ripple: Ripple, became: &mut Vec<Became>) {
-    became.extend(ripple.became().map(|state| Became { id: ripple.source, state }));
-    if !ripple.is_still() {
-        lift(space, parent, ripple, became);
-    }
+/// The change that has just been appended to a job.
+fn reported<'a>(space: &Workspace, id: JobId, change: &'a NewChange) -> Stir<'a> {
+    let number = space.status(id).map_or(0, |status| status.changes.saturating_sub(1));
+    Stir { id, said: Some(Said { change: number, message: change.message.as_deref() }) }
 }
 
-/// Carries what changed at a job's child, or below it, on to the root.
-fn lift(space: &mut Workspace, parent: Option<JobId>, ripple: Ripple, became: &mut Vec<Became>) {
-    let mut up = parent.map(|parent| (parent, ripple));
+/// Carries what happened at a job up to the root, as far as anything changes.
+fn climb(space: &mut Workspace, parent: Option<JobId>, ripple: Ripple, became: &mut Vec<Became>) {
+    let of = |ripple: &Ripple| {
+        let (id, cause) = (ripple.source, ripple.cause);
+        ripple.became().map(|state| Became { id, state, cause })
+    };
+    became.extend(of(&ripple));
+    let mut up = parent.zip((!ripple.is_still()).then_some(ripple));
     while let Some((id, ripple)) = up {
         let node = space.change(id).expect("a path is loaded up to its root");
         let next = node.status.absorb(id, &ripple);
         let above = node.origin.parent;
-        became.extend(next.and_then(|ripple| ripple.became()).map(|state| Became { id, state }));
+        became.extend(next.as_ref().and_then(of));
         up = above.zip(next);
     }
 }

@@ -4,7 +4,7 @@ use std::{
 };
 
 use jobtracker_model::{
-    Action, Change, Definition, Event, JobId, LogLine, Repeat, State, Timestamp,
+    Action, Change, Definition, JobId, LogLine, Repeat, State, Timestamp,
     commit::{Item, Record},
     limits,
     rollup::{Branch, Recorded},
@@ -65,8 +65,6 @@ struct Open {
     origin: Origin,
     /// Its follow-ups, if it has any.
     watch: Option<Box<Watch>>,
-    /// What its last change had to say, if somebody may be told.
-    said: Option<String>,
 }
 
 /// Which job the records are about.
@@ -195,7 +193,7 @@ impl Assembly {
         let origin = Origin { parent, root, depth, fingerprint };
         let watch = said.watch(self.received).map(Box::new);
         let branch = Branch::created(id, born);
-        self.path.push(Open { branch, origin, watch, said: None });
+        self.path.push(Open { branch, origin, watch });
         let Said { definition, actions, checks } = said;
         self.opened = Some(Opened { id, origin, definition, actions });
         self.upcoming.look(id, checks)
@@ -280,7 +278,7 @@ impl Assembly {
             return Err(Error::StateNotAllowed(change.state));
         }
         change.check()?;
-        let Some(Open { branch, watch, said, .. }) = self.path.last_mut() else { return Ok(()) };
+        let Some(Open { branch, .. }) = self.path.last_mut() else { return Ok(()) };
         if order <= branch.last() {
             return Err(Error::OutOfOrder(id));
         }
@@ -290,9 +288,6 @@ impl Assembly {
         }
         branch.report(change.state, Recorded { order, time: change.time });
         self.changes += 1;
-        if watch.is_some() {
-            *said = change.message.as_deref().map(Event::message);
-        }
         if let Some(name) = change.change_id.clone() {
             if !self.change_ids.insert(name.clone()) {
                 return Err(Error::RepeatConflict { id, repeat: name });
@@ -347,12 +342,11 @@ impl Assembly {
 
     /// The last job of the path has all its children.
     fn close(&mut self) -> Result<()> {
-        let Some(Open { branch, origin, watch, said }) = self.path.pop() else { return Ok(()) };
+        let Some(Open { branch, origin, watch }) = self.path.pop() else { return Ok(()) };
         let mut grown = branch.grown();
         if let Some(mut watch) = watch {
-            let status = &mut grown.status;
-            status.flags.followed = true;
-            watch.deliveries = self.upcoming.tell(grown.id, status, &watch.actions, said)?;
+            grown.status.flags.followed = true;
+            watch.deliveries = self.upcoming.tell(&grown, &watch.actions)?;
             let watch = FollowUp::Watch(*watch);
             self.push(follow_ups::row(grown.id, FollowUpKey::Watch, watch), 0);
         }

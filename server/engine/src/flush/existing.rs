@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use jobtracker_model::{
     Change, JobId, NewChange, State, Timestamp, limits,
-    rollup::{Grown, Growth, GrowthStep},
+    rollup::{Grown, Growth, GrowthStep, Milestones},
 };
 
 use super::{Step, What};
@@ -80,10 +80,13 @@ impl Existing {
     pub fn grow(&mut self, parent: JobId, child: &Grown) -> Result<()> {
         self.ids.insert(parent);
         self.sort_reports()?;
-        let (born, started, ended) = child.milestones();
+        let Milestones { born, started, faulted, ended } = child.milestones();
         self.span(born, parent).birth(child);
         if let Some(started) = started {
             self.span(started, parent).start(child);
+        }
+        if let Some(faulted) = faulted {
+            self.span(faulted, parent).fault(child);
         }
         self.span(ended, parent).end(child);
         self.check()

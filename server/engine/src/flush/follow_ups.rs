@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use jobtracker_model::{
-    Action, CheckKind, Children, Definition, Event, Fingerprint, JobId, NewCheck, State, Subtree,
-    Timestamp, Trigger, Way,
+    Action, CheckKind, Children, Definition, Event, Fingerprint, JobId, NewCheck, Report, State,
+    Subtree, Timestamp, Trigger, Way,
     commit::{TREE_UPCOMING, TREE_UPCOMING_BYTES},
-    rollup::Status,
+    rollup::{Grown, Status},
 };
-use jobtracker_store::{CheckRow, DeliveryRow, FollowUp, FollowUpKey, Row, Watch, Watched};
+use jobtracker_store::{Cause, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Row, Watch, Watched};
 
 use crate::{Error, Result};
 
@@ -58,6 +58,7 @@ impl Said {
             silences,
             deliveries: 0,
             active: (silences > 0).then_some(received),
+            lost: 0,
         })
     }
 }
@@ -81,8 +82,8 @@ pub(crate) struct Upcoming {
 struct Told {
     id: JobId,
     state: State,
-    /// What its last change had to say. Changes below it are not kept till here.
-    message: Option<String>,
+    /// What made it that. What that said is read when it is told: it may be long, and below.
+    cause: Report,
     children: Children,
     subtree: Subtree,
     deliveries: Vec<(Trigger, Way)>,
@@ -102,14 +103,8 @@ impl Upcoming {
     /// Fires the actions that name the state in which a job becomes visible; says how many
     /// deliveries that makes. What the job went through on the way nobody ever sees, and being
     /// created is no change of state.
-    pub fn tell(
-        &mut self,
-        id: JobId,
-        status: &Status,
-        actions: &[Watched],
-        message: Option<String>,
-    ) -> Result<u32> {
-        let state = status.state;
+    pub fn tell(&mut self, job: &Grown, actions: &[Watched]) -> Result<u32> {
+        let Grown { id, status: Status { state, children, subtree, .. }, .. } = *job;
         if state == State::WaitingToRun {
             return Ok(0);
         }
@@ -124,10 +119,9 @@ impl Upcoming {
         }
         let count = deliveries.len();
         self.rows += count;
-        self.texts += message.as_ref().map_or(0, String::len);
         self.check()?;
-        let Status { children, subtree, .. } = *status;
-        self.told.push(Told { id, state, message, children, subtree, deliveries });
+        let cause = job.cause();
+        self.told.push(Told { id, state, cause, children, subtree, deliveries });
         Ok(count as u32)
     }
 
@@ -162,20 +156,21 @@ impl Upcoming {
 
 impl Told {
     fn rows(&self, root: JobId, now: Timestamp) -> impl Iterator<Item = Row> {
-        let Self { id, state, ref message, children, subtree, ref deliveries } = *self;
+        let Self { id, state, cause, children, subtree, ref deliveries } = *self;
         (0..).zip(deliveries).map(move |(number, (trigger, way))| {
-            let (message, quiet_since) = (message.clone(), None);
+            let (message, quiet_since) = (None, None);
             let event = Event {
                 time: now,
                 state,
                 message,
                 root,
-                source: id,
+                source: cause.job,
                 children,
                 subtree,
                 quiet_since,
             };
             let delivery = DeliveryRow::new(*trigger, *way, event);
+            let delivery = DeliveryRow { cause: Cause::At(cause), ..delivery };
             row(id, FollowUpKey::Delivery(number), FollowUp::Delivery(delivery))
         })
     }

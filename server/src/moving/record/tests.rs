@@ -51,6 +51,7 @@ fn status() -> Status {
         changes: 5,
         log_lines: 6,
         attachments: 7,
+        first_fault: None,
     }
 }
 

@@ -10,7 +10,7 @@ use lettre::{
     },
 };
 
-use super::super::{Finding, Notice, NoticeKind};
+use super::super::{Cause, Finding, Notice, NoticeKind};
 
 /// What both parts of an e-mail say. The HTML part is escaped by its template.
 struct Summary<'a> {
@@ -68,6 +68,13 @@ pub(super) fn write(
     }
     let parts = MultiPart::alternative_plain_html(text, html);
     builder.multipart(parts).map_err(|error| error.to_string())
+}
+
+impl Summary<'_> {
+    /// What it comes from, where that is another job than the one that the e-mail is about.
+    fn cause(&self) -> Option<&Cause> {
+        self.event.cause.as_ref().filter(|cause| cause.job.id != self.event.job.id)
+    }
 }
 
 fn summary(event: &Notice) -> Summary<'_> {

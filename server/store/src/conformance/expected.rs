@@ -59,16 +59,23 @@ impl Forest {
             State::Faulted => &is_failed,
             _ => &is_pending,
         };
+        let has_failed = top.state == State::Faulted;
+        let reported = |id: &JobId| {
+            let mut changes = self.job(*id).changes.iter();
+            changes.find(|change| change.state == State::Faulted)
+        };
         let blocks = |id: &JobId| {
             let job = self.job(*id);
             let below = || job.children.iter().any(|child| counts(&self.job(*child).status));
-            counts(&job.status) && !below()
+            counts(&job.status) && if has_failed { reported(id).is_some() } else { !below() }
         };
-        let blocker = |id: JobId| Blocker {
-            job: self.row(id).into(),
-            last_change: self.job(id).changes.last().expect("the creation is one").clone(),
+        let blocker = |id: JobId| {
+            let last = self.job(id).changes.last().expect("the creation is one");
+            let why = reported(&id).filter(|_| has_failed).unwrap_or(last);
+            Blocker { job: self.row(id).into(), last_change: why.clone() }
         };
-        self.below(of).into_iter().filter(blocks).map(blocker).collect()
+        let top = Some(of).filter(|_| has_failed);
+        top.into_iter().chain(self.below(of)).filter(blocks).map(blocker).collect()
     }
 
     pub(super) fn roots(&self, from: Timestamp, to: Timestamp) -> Vec<JobRow> {

@@ -2,6 +2,8 @@
 
 use jobtracker_model::{JobId, State, StateSet};
 
+use crate::PageLimit;
+
 use super::{
     Fixture,
     forest::id,
@@ -85,8 +87,11 @@ async fn blockers(fixture: &impl Fixture) {
     // 2 still runs, and it waits for nobody but itself.
     expect_blockers(&stage, 1, &[2, 6]).await;
     expect_blockers(&stage, 2, &[]).await;
-    expect_blockers(&stage, 3, &[]).await;
+    // It failed by itself.
+    expect_blockers(&stage, 3, &[3]).await;
 
+    // What it says after its failure is not why it failed.
+    stage.forest.report(id(3), State::RanToCompletion, Some("put away".to_owned()));
     stage.forest.reports(State::RanToCompletion, &[1, 2, 5, 6]);
     stage.commit().await;
     stage.same("the state of the root", &stage.forest.state(id(1)), &State::Faulted);
@@ -96,6 +101,19 @@ async fn blockers(fixture: &impl Fixture) {
     expect_blockers(&stage, 7, &[]).await;
     let reason = stage.blockers_pages(id(1), WIDE).await.remove(0).last_change.message;
     stage.same("why it failed", &reason.as_deref(), &Some("out of paper"));
+
+    // A parent that failed itself is a reason like its child, and comes before it.
+    stage.forest.child(9, 5);
+    stage.forest.report(id(5), State::Faulted, Some("no ink".to_owned()));
+    stage.forest.reports(State::Faulted, &[9]);
+    stage.commit().await;
+    expect_blockers(&stage, 1, &[3, 5, 9]).await;
+    expect_blockers(&stage, 5, &[5, 9]).await;
+    let narrow = PageLimit::items(1);
+    let pages = stage.blockers_pages(id(5), narrow).await;
+    let reasons: Vec<_> = pages.into_iter().map(|one| one.last_change.message).collect();
+    stage.same("why it failed by itself", &reasons[0].as_deref(), &Some("no ink"));
+    stage.same("failures one by one", &reasons.len(), &2);
 
     stage.forest.child(8, 6);
     stage.commit().await;

@@ -101,7 +101,7 @@ impl Stage {
     }
 
     pub async fn blockers_pages(&self, of: JobId, limit: PageLimit) -> Vec<Blocker> {
-        let rows = self.forest.below(of).len();
+        let rows = 1 + self.forest.below(of).len();
         let ask = async |after| self.store.list_blockers(BlockersQuery { of, after, limit }).await;
         self.gather(format_args!("blockers of {of}"), limit, rows, ask).await
     }

@@ -1,6 +1,7 @@
 //! Actions and state checks: whoever is to be told is told, by requests to a real receiver.
 
 mod actions;
+mod causes;
 mod checks;
 mod deliveries;
 mod killed;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use jobtracker_client::{JobId, JobTracker, NewChange, NewJob, State};
-use jobtracker_model::testing::{Step, Vector};
+use jobtracker_model::testing::{NaiveTree, Step, Vector};
+use serde_json::Value;
 use jobtracker_server::StoreKind;
 
 use super::{deliveries, quick, receiver::Receiver, tell};
@@ -19,6 +20,52 @@ const STATES: [State; 6] = [
     State::Faulted,
 ];
 
+/// What is told of a job: the state that it became, the job whose report made it that, and what
+/// that one said.
+type Told = (State, JobId, Value);
+
+/// Looks at every job after each step, and knows by that alone what has to be told.
+#[derive(Default)]
+struct Looker {
+    naive: NaiveTree,
+    seen: BTreeMap<JobId, State>,
+    said: BTreeMap<(JobId, usize), Value>,
+    due: BTreeMap<JobId, Vec<Told>>,
+}
+
+impl Looker {
+    fn look(&mut self, step: &Step, said: &str) {
+        let job = match step {
+            Step::Create { id, parent } => {
+                self.naive.create(*id, *parent);
+                *id
+            }
+            Step::Update { applied: false, .. } => return,
+            Step::Update { id, state, .. } => {
+                self.naive.append(*id, *state);
+                let change = self.naive.job(*id).changes.len() - 1;
+                self.said.insert((*id, change), said.into());
+                *id
+            }
+        };
+        let last = self.naive.job(job).changes.len() - 1;
+        let ids: Vec<_> = self.naive.ids().collect();
+        for id in ids {
+            let state = self.naive.job(id).state;
+            let before = self.seen.insert(id, state);
+            if before.is_none_or(|before| before == state) {
+                continue;
+            }
+            let (source, change) = match self.naive.first_fault(id) {
+                Some(report) if state == State::Faulted => (report.job, report.change as usize),
+                _ => (job, last),
+            };
+            let said = self.said.get(&(source, change)).cloned().unwrap_or_default();
+            self.due.entry(id).or_default().push((state, source, said));
+        }
+    }
+}
+
 async fn on(kind: StoreKind, every: usize) {
     for vector in Vector::all().into_iter().step_by(every) {
         let receiver = Receiver::start().await;
@@ -27,8 +74,10 @@ async fn on(kind: StoreKind, every: usize) {
             config.jobs.block_updates_after_finish = vector.block_updates_after_finish;
         })
         .await;
-        let client = harness.client();
-        for step in &vector.ops {
+        let (client, mut looker) = (harness.client(), Looker::default());
+        for (number, step) in vector.ops.iter().enumerate() {
+            let said = format!("step {number}");
+            looker.look(step, &said);
             match step {
                 Step::Create { id, parent } => {
                     let action = tell(&receiver, &id.to_string(), &STATES);
@@ -36,24 +85,31 @@ async fn on(kind: StoreKind, every: usize) {
                     client.create(NewJob { parent: *parent, ..job }).await.unwrap();
                 }
                 Step::Update { id, state, .. } => {
-                    client.update(*id, NewChange::new(*state)).await.unwrap();
+                    client.update(*id, NewChange::new(*state).message(said)).await.unwrap();
                 }
             }
         }
         let fired: usize = vector.expect.iter().map(|job| job.fired.len()).sum();
-        let mut told: BTreeMap<JobId, BTreeMap<u64, State>> = BTreeMap::new();
+        let mut told: BTreeMap<JobId, BTreeMap<u64, Told>> = BTreeMap::new();
         for received in receiver.count(fired).await {
             let (job, number) = received.id().split_once('-').unwrap();
-            let state = serde_json::from_value(received.json()["data"]["state"].clone()).unwrap();
+            let data = &received.json()["data"];
+            let state = serde_json::from_value(data["state"].clone()).unwrap();
+            let source = serde_json::from_value(data["cause"]["job"]["id"].clone()).unwrap();
+            assert_eq!(data["message"], data["cause"]["message"]);
             let of_job = told.entry(job.parse().unwrap()).or_default();
-            let before = of_job.insert(number.parse().unwrap(), state);
+            let what = (state, source, data["message"].clone());
+            let before = of_job.insert(number.parse().unwrap(), what);
             assert_eq!(before, None, "{}: {received:?} came twice", vector.name);
             assert_eq!(received.path, job);
         }
         for expected in &vector.expect {
             let found = told.remove(&expected.id).unwrap_or_default();
-            let found: Vec<State> = found.into_values().collect();
-            assert_eq!(found, expected.fired, "{}: job {}", vector.name, expected.id);
+            let found: Vec<Told> = found.into_values().collect();
+            let states: Vec<State> = found.iter().map(|told| told.0).collect();
+            assert_eq!(states, expected.fired, "{}: job {}", vector.name, expected.id);
+            let due = looker.due.remove(&expected.id).unwrap_or_default();
+            assert_eq!(found, due, "{}: job {}", vector.name, expected.id);
             assert_eq!(deliveries(&client, expected.id).await.len(), expected.fired.len());
         }
         assert!(told.is_empty(), "{}: {told:?}", vector.name);

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use jobtracker_model::{CheckKind, JobId, NewCheck, StateSet, Timestamp, Trigger, Ways, limits};
 use jobtracker_store::{CheckProgress, CheckRow, FollowUp, FollowUpKey};
 
-use super::{Cause, begin, tell};
+use super::{Told, begin, tell};
 use crate::{Error, Result, workspace::Workspace};
 
 /// The same check again is the one that is there.
@@ -149,8 +149,8 @@ fn tell_of(
     };
     let Some(target) = target else { return 0 };
     let told = Ways::from(target).each().map(|way| (trigger, way));
-    let cause = Cause { source: id, time: now, message: None, quiet_since };
-    u32::from(tell(space, id, told.collect(), &cause) > 0)
+    let what = Told { quiet_since, ..Told::found(space, id, now) };
+    u32::from(tell(space, id, told.collect(), &what) > 0)
 }
 
 fn end(space: &mut Workspace, id: JobId, key: FollowUpKey, row: CheckRow) {

@@ -9,28 +9,75 @@ use std::{
     sync::Arc,
 };
 
-use jobtracker_model::{Action, Event, JobId, NewCheck, Timestamp, Trigger, Way, limits};
-use jobtracker_store::{DeliveryRow, FollowUp, FollowUpKey, Watch};
+use jobtracker_model::{
+    Action, Event, JobId, NewCheck, Report, State, Timestamp, Trigger, Way, limits,
+};
+use jobtracker_store::{Cause, DeliveryRow, FollowUp, FollowUpKey, Watch};
 
-use super::{Became, Stir};
+use super::{Became, Said, Stir};
 use crate::{Error, Result, follow_up::FollowUpChange, workspace::Workspace};
 
 /// What is told of.
-struct Cause<'a> {
-    /// The job whose own change it was.
-    source: JobId,
+struct Told<'a> {
     time: Timestamp,
+    /// The job whose own change caused it.
+    source: JobId,
     message: Option<&'a str>,
+    cause: Cause,
     /// Set if it is silence.
     quiet_since: Option<Timestamp>,
 }
 
+/// What the own changes of an operation said, by job and number.
+type Words<'a> = HashMap<(JobId, u32), Option<&'a str>>;
+
+impl<'a> Told<'a> {
+    /// A job became a state now because of that report. Of Faulted the earliest one counts, which
+    /// may be long past.
+    fn became(
+        space: &Workspace,
+        Became { id, state, cause }: Became,
+        words: &Words<'a>,
+        now: Timestamp,
+    ) -> Self {
+        let told = Self::found(space, id, now);
+        if state == State::Faulted && told.cause != Cause::Told {
+            return told.with_words(words);
+        }
+        Self { source: cause.job, cause: Cause::At(cause), ..told }.with_words(words)
+    }
+
+    /// What a check finds at a job. Only what failed has a cause of its own.
+    fn found(space: &Workspace, id: JobId, now: Timestamp) -> Self {
+        let status = space.status(id).filter(|status| status.state == State::Faulted);
+        let (source, cause) = match status.map(|status| status.first_fault) {
+            Some(Some(report)) => (report.job, Cause::At(report)),
+            Some(None) => (id, Cause::Below),
+            None => (id, Cause::Told),
+        };
+        Self { time: now, source, message: None, cause, quiet_since: None }
+    }
+
+    /// With what the report said, if it is one of this operation.
+    fn with_words(self, words: &Words<'a>) -> Self {
+        let Cause::At(Report { time, job, change }) = self.cause else { return self };
+        match words.get(&(job, change)) {
+            Some(message) if time == self.time => {
+                Self { message: *message, cause: Cause::Told, ..self }
+            }
+            Some(message) => Self { message: *message, ..self },
+            None => self,
+        }
+    }
+}
+
 /// Fires the actions that name a state which their job became.
 pub(super) fn fire(space: &mut Workspace, became: &[Became], stirs: &[Stir<'_>], now: Timestamp) {
-    let mut causes = None;
-    for Became { id, state } in became {
-        let Some(watch) = space.watch(*id) else { continue };
-        let named = (0..).zip(&watch.actions).filter(|(_, action)| action.states.contains(*state));
+    let mut words = None;
+    for one in became {
+        let Became { id, state, .. } = *one;
+        let Some(watch) = space.watch(id) else { continue };
+        let named = (0..).zip(&watch.actions).filter(|(_, action)| action.states.contains(state));
         let told: Vec<_> = named
             .flat_map(|(number, action)| {
                 action.ways.each().map(move |way| (Trigger::Action(number), way))
@@ -39,20 +86,17 @@ pub(super) fn fire(space: &mut Workspace, became: &[Became], stirs: &[Stir<'_>],
         if told.is_empty() {
             continue;
         }
-        let causes = causes.get_or_insert_with(|| last_stirs(space, stirs));
-        let Stir { id: source, message } =
-            causes.get(id).copied().unwrap_or(Stir { id: *id, message: None });
-        tell(space, *id, told, &Cause { source, time: now, message, quiet_since: None });
+        let words = words.get_or_insert_with(|| said(stirs));
+        let what = Told::became(space, *one, words, now);
+        tell(space, id, told, &what);
     }
 }
 
-/// The last thing that took effect at each job or below it.
-fn last_stirs<'a>(space: &Workspace, stirs: &[Stir<'a>]) -> HashMap<JobId, Stir<'a>> {
-    let mut last = HashMap::new();
-    for stir in stirs {
-        last.extend(space.path(stir.id).map(|id| (id, *stir)));
-    }
-    last
+fn said<'a>(stirs: &[Stir<'a>]) -> Words<'a> {
+    let of = |stir: &Stir<'a>| {
+        stir.said.map(|Said { change, message }| ((stir.id, change), message))
+    };
+    stirs.iter().filter_map(of).collect()
 }
 
 /// Notes that something has happened, for those who wait for silence at these jobs or above.
@@ -73,7 +117,7 @@ pub(super) fn touch(space: &mut Workspace, stirs: &[Stir<'_>], now: Timestamp) {
 }
 
 /// Adds deliveries of a job; answers how many, which is fewer when it has as many as it may have.
-fn tell(space: &mut Workspace, id: JobId, told: Vec<(Trigger, Way)>, cause: &Cause<'_>) -> u32 {
+fn tell(space: &mut Workspace, id: JobId, told: Vec<(Trigger, Way)>, what: &Told<'_>) -> u32 {
     let (Some(watch), Some(status), Some(origin)) =
         (space.watch(id), space.status(id), space.origin(id))
     else {
@@ -81,32 +125,34 @@ fn tell(space: &mut Workspace, id: JobId, told: Vec<(Trigger, Way)>, cause: &Cau
     };
     let mut watch = watch.clone();
     let event = Event {
-        time: cause.time,
+        time: what.time,
         state: status.state,
-        message: cause.message.map(Event::message),
+        message: what.message.map(Event::message),
         root: origin.root,
-        source: cause.source,
+        source: what.source,
         children: status.children,
         subtree: status.subtree,
-        quiet_since: cause.quiet_since,
+        quiet_since: what.quiet_since,
     };
-    let before = watch.deliveries;
+    let before = (watch.deliveries, watch.lost);
     for (trigger, way) in told {
         let most = match trigger {
             Trigger::Action(_) => limits::DELIVERIES,
             Trigger::CheckPassed(_) | Trigger::CheckFailed(_) => limits::DELIVERIES_OF_CHECKS,
         };
         if watch.deliveries >= most {
-            tracing::warn!(job = %id, ?trigger, most, "too many deliveries: nobody is told");
+            watch.lost = watch.lost.saturating_add(1);
+            space.lost += 1;
             continue;
         }
         let row = DeliveryRow::new(trigger, way, event.clone());
+        let row = DeliveryRow { cause: what.cause, ..row };
         let key = FollowUpKey::Delivery(watch.deliveries);
         space.set_follow_up(id, key, FollowUp::Delivery(row));
         watch.deliveries += 1;
     }
-    let added = watch.deliveries - before;
-    if added > 0 {
+    let added = watch.deliveries - before.0;
+    if before != (watch.deliveries, watch.lost) {
         space.set_follow_up(id, FollowUpKey::Watch, FollowUp::Watch(watch));
     }
     added

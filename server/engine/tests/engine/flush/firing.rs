@@ -5,17 +5,17 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jobtracker_engine::{Engine, Options};
 use jobtracker_model::{
-    Action, JobId, NewChange, NewJob, State, StateSet, Timestamp, testing::NaiveTree,
+    Action, JobId, NewChange, NewJob, State, StateSet, Timestamp, Trigger, testing::NaiveTree,
 };
 use jobtracker_store::{
-    Store,
+    FollowUp, Store,
     fjall::{FjallOptions, FjallStore},
     memory::MemoryStore,
 };
 use proptest::{prelude::*, sample::Index};
 
 use super::{
-    follow_ups::{agenda, all, fired, http, mail, on},
+    follow_ups::{agenda, all, follow_ups, http, mail, on},
     recording::{Recording, send},
 };
 use crate::{
@@ -41,7 +41,8 @@ fn actions(number: u64) -> Vec<Action> {
     }
 }
 
-type Fired = BTreeMap<JobId, Vec<(u32, State)>>;
+/// What is told: the action, the state, and of a failure the job that it came from.
+type Fired = BTreeMap<JobId, Vec<(u32, State, Option<JobId>)>>;
 
 /// Somebody who looks at all jobs after each step.
 #[derive(Default)]
@@ -61,7 +62,9 @@ impl Looker {
                 let named = (0..).zip(actions(job.get()));
                 let named = named.filter(|(_, action)| action.states.contains(state));
                 let fired = self.expected.entry(job).or_default();
-                fired.extend(named.map(|(number, _)| (number, state)));
+                let faulted = Some(job).filter(|_| state == State::Faulted);
+                let source = faulted.map(|job| naive.first_fault(job).unwrap().job);
+                fired.extend(named.map(|(number, _)| (number, state, source)));
             }
         }
     }
@@ -112,11 +115,31 @@ impl Run {
         } else {
             self.recording.update(at, root, state, Timestamp::MIN);
         }
-        self.naive.append(at, state);
+        // What is recorded comes to the service later than what was done directly meanwhile, and
+        // was recorded before.
+        match direct {
+            true => self.naive.append(at, state),
+            false => self.naive.append_at(at, state, Timestamp::MIN),
+        }
         if direct {
             self.looker.look(&self.naive);
         }
     }
+}
+
+/// What a job has told.
+async fn told(store: &dyn Store, of: JobId) -> Vec<(u32, State, Option<JobId>)> {
+    let rows = follow_ups(store, of).await.into_iter();
+    let deliveries = rows.filter_map(|(_, row)| match row {
+        FollowUp::Delivery(row) => Some(row),
+        _ => None,
+    });
+    let told = deliveries.map(|row| {
+        let Trigger::Action(number) = row.trigger else { panic!("no check was made") };
+        let faulted = Some(row.event.source).filter(|_| row.event.state == State::Faulted);
+        (number, row.event.state, faulted)
+    });
+    told.collect()
 }
 
 async fn run(store: Arc<dyn Store>, block: bool, steps: &[Step]) {
@@ -147,10 +170,9 @@ async fn run(store: Arc<dyn Store>, block: bool, steps: &[Step]) {
     run.flush().await;
     let mut seen = Fired::new();
     for job in roots.keys() {
-        let fired = fired(&*store, *job).await;
+        let fired = told(&*store, *job).await;
         if !fired.is_empty() {
-            let fired = fired.into_iter().map(|(number, _, state)| (number, state));
-            seen.insert(*job, fired.collect());
+            seen.insert(*job, fired);
         }
     }
     run.looker.expected.retain(|_, fired| !fired.is_empty());

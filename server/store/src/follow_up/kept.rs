@@ -1,0 +1,71 @@
+//! How follow-ups are kept: the order of variants and fields never changes, and new ones come last.
+//! What came later is behind the row that it belongs to, in a variant of its own, so what has
+//! nothing of it is as it was before.
+
+use std::sync::Arc;
+
+use jobtracker_model::{Action, Report};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::{Cause, CheckRow, DeliveryRow, FollowUp, Watch};
+
+#[derive(Deserialize)]
+pub(super) enum Kept {
+    Watch(Watch),
+    Action(Arc<Action>),
+    Check(CheckRow),
+    Delivery(DeliveryRow),
+    /// [`Cause::At`].
+    DeliveryOf(DeliveryRow, Report),
+    /// [`Cause::Below`].
+    DeliveryFromBelow(DeliveryRow),
+    /// With the number of deliveries that were not made.
+    WatchWithLoss(Watch, u32),
+}
+
+/// The same, to be written.
+#[derive(Serialize)]
+enum Written<'a> {
+    Watch(&'a Watch),
+    Action(&'a Action),
+    Check(&'a CheckRow),
+    Delivery(&'a DeliveryRow),
+    DeliveryOf(&'a DeliveryRow, Report),
+    DeliveryFromBelow(&'a DeliveryRow),
+    WatchWithLoss(&'a Watch, u32),
+}
+
+impl Serialize for FollowUp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let written = match self {
+            Self::Watch(watch) if watch.lost > 0 => Written::WatchWithLoss(watch, watch.lost),
+            Self::Watch(watch) => Written::Watch(watch),
+            Self::Action(action) => Written::Action(action),
+            Self::Check(check) => Written::Check(check),
+            Self::Delivery(row) => match row.cause {
+                Cause::Told => Written::Delivery(row),
+                Cause::At(report) => Written::DeliveryOf(row, report),
+                Cause::Below => Written::DeliveryFromBelow(row),
+            },
+        };
+        written.serialize(serializer)
+    }
+}
+
+impl From<Kept> for FollowUp {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::Watch(watch) => Self::Watch(watch),
+            Kept::WatchWithLoss(watch, lost) => Self::Watch(Watch { lost, ..watch }),
+            Kept::Action(action) => Self::Action(action),
+            Kept::Check(check) => Self::Check(check),
+            Kept::Delivery(row) => Self::Delivery(row),
+            Kept::DeliveryOf(row, report) => {
+                Self::Delivery(DeliveryRow { cause: Cause::At(report), ..row })
+            }
+            Kept::DeliveryFromBelow(row) => {
+                Self::Delivery(DeliveryRow { cause: Cause::Below, ..row })
+            }
+        }
+    }
+}

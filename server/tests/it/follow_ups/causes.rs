@@ -1,0 +1,157 @@
+//! What is told names what it comes from.
+
+use std::sync::Arc;
+
+use jobtracker_client::{
+    CheckKind, HttpAction, JobTracker, ListPage, NewChange, NewCheck, NewJob, State, Timestamp,
+};
+use jobtracker_context::JobTrackerContext;
+use serde_json::{Value, json};
+
+use super::{deliveries, id, receiver::Receiver, settled, start, tell};
+use crate::harness::STORES;
+
+fn faulted(message: &str) -> NewChange {
+    NewChange::new(State::Faulted).message(message)
+}
+
+fn done(message: &str) -> NewChange {
+    NewChange::new(State::RanToCompletion).message(message)
+}
+
+/// The ids on the way from the job that fired to the one that it comes from.
+fn path(data: &Value) -> Vec<u64> {
+    let path = data["cause"]["path"].as_array().unwrap();
+    path.iter().map(|job| job["id"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_failure_names_the_first_fault_and_not_the_last_success() {
+    for kind in STORES {
+        let harness = start(kind).await;
+        let (client, receiver) = (harness.client(), Receiver::start().await);
+        let hook = HttpAction::new(receiver.url("hook"));
+        client.create(NewJob::new("import").id(id(1)).notify_on_finish(hook)).await.unwrap();
+        for (number, parent, name) in [(2, 1, "disks"), (3, 2, "disk A"), (4, 1, "orders")] {
+            client.create(NewJob::new(name).id(id(number)).under(id(parent))).await.unwrap();
+        }
+        client.update(id(1), done("started all")).await.unwrap();
+        client.update(id(3), faulted("disk error")).await.unwrap();
+        client.update(id(2), faulted("a disk is missing")).await.unwrap();
+        client.update(id(4), done("1,204 orders loaded")).await.unwrap();
+        let data = receiver.count(1).await.remove(0).json()["data"].clone();
+        assert_eq!((&data["state"], &data["message"]), (&json!("Faulted"), &json!("disk error")));
+        assert_eq!(data["cause"]["job"], json!({"id": 3, "name": "disk A"}));
+        assert_eq!(data["cause"]["message"], "disk error");
+        assert!(data["cause"]["time"].is_string());
+        assert_eq!(path(&data), [1, 2, 3]);
+        let told = settled(&client, id(1)).await.remove(0).event;
+        assert_eq!((told.source, told.message.as_deref()), (id(3), Some("disk error")));
+        // A parent that failed itself is a reason like its child; each says why.
+        let page = client.blockers(id(1), ListPage::default()).await.unwrap();
+        let why: Vec<_> = page.items.iter().map(|one| (one.job.id, &one.last_change)).collect();
+        let why: Vec<_> = why.iter().map(|(id, why)| (*id, why.message.as_deref())).collect();
+        assert_eq!(why, [(id(2), Some("a disk is missing")), (id(3), Some("disk error"))]);
+        let first = client.statistics(id(1)).await.unwrap().first_fault.unwrap();
+        assert_eq!((first.job, first.change), (id(3), 1));
+        harness.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_failed_itself_says_so_whatever_came_later() {
+    for kind in STORES {
+        let harness = start(kind).await;
+        let (client, receiver) = (harness.client(), Receiver::start().await);
+        let hook = HttpAction::new(receiver.url("hook"));
+        client.create(NewJob::new("report").id(id(1)).notify_on_finish(hook)).await.unwrap();
+        client.create(NewJob::new("page").id(id(2)).under(id(1))).await.unwrap();
+        client.update(id(1), faulted("no paper")).await.unwrap();
+        client.update(id(1), done("cleaned up")).await.unwrap();
+        client.update(id(2), faulted("no ink")).await.unwrap();
+        // It is opened once more, and fails for the same reason once more.
+        client.create(NewJob::new("retry").id(id(3)).under(id(1))).await.unwrap();
+        client.update(id(3), done("it works now")).await.unwrap();
+        for told in receiver.count(2).await {
+            let data = &told.json()["data"];
+            assert_eq!((&data["message"], path(data)), (&json!("no paper"), vec![1]));
+        }
+        let page = client.blockers(id(1), ListPage::default()).await.unwrap();
+        let why: Vec<_> = page.items.iter().map(|one| one.last_change.message.clone()).collect();
+        assert_eq!(why, [Some("no paper".to_owned()), Some("no ink".to_owned())]);
+        harness.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_success_names_what_finished_it() {
+    for kind in STORES {
+        let harness = start(kind).await;
+        let (client, receiver) = (harness.client(), Receiver::start().await);
+        let action = tell(&receiver, "hook", &[State::RanToCompletion]);
+        client.create(NewJob::new("import").id(id(1)).action(action)).await.unwrap();
+        client.create(NewJob::new("orders").id(id(2)).under(id(1))).await.unwrap();
+        client.update(id(1), done("started all")).await.unwrap();
+        client.update(id(2), done("1,204 orders loaded")).await.unwrap();
+        let data = receiver.count(1).await.remove(0).json()["data"].clone();
+        assert_eq!(data["message"], "1,204 orders loaded");
+        assert_eq!(path(&data), [1, 2]);
+        harness.stop().await;
+    }
+}
+
+/// A commit of a context tells of new jobs and of such as were there; what it tells of is often
+/// some levels below, and was not the last thing that was recorded.
+#[tokio::test]
+async fn a_commit_names_the_report_wherever_it_is() {
+    for kind in STORES {
+        let harness = start(kind).await;
+        let (client, receiver) = (harness.client(), Receiver::start().await);
+        let hook = |path: &str| HttpAction::new(receiver.url(path));
+        client.create(NewJob::new("old").id(id(1)).notify_on_finish(hook("old"))).await.unwrap();
+        let context = JobTrackerContext::new(Arc::new(harness.client())).unwrap();
+        let new = NewJob::new("new").id(id(2)).under(id(1)).notify_on_finish(hook("new"));
+        context.create(new).await.unwrap();
+        for (number, parent) in [(3, 2), (4, 3), (5, 2), (6, 1)] {
+            let name = format!("job {number}");
+            context.create(NewJob::new(name).id(id(number)).under(id(parent))).await.unwrap();
+        }
+        let page = id(6);
+        context.update(id(4), faulted("404")).await.unwrap();
+        for number in [3, 5, 2, 1] {
+            context.update(id(number), done(&format!("{number} is done"))).await.unwrap();
+        }
+        context.update(page, done("the last one")).await.unwrap();
+        context.append_log(page, vec!["a line".into()]).await.unwrap();
+        context.commit_and_close().await.unwrap();
+        let mut told = receiver.count(2).await;
+        told.sort_by(|one, other| one.path.cmp(&other.path));
+        let data: Vec<_> = told.iter().map(|one| one.json()["data"].clone()).collect();
+        for (data, way) in data.iter().zip([vec![2, 3, 4], vec![1, 2, 3, 4]]) {
+            assert_eq!((&data["state"], &data["message"]), (&json!("Faulted"), &json!("404")));
+            assert_eq!(path(data), way);
+        }
+        assert_eq!(settled(&client, id(1)).await[0].event.message.as_deref(), Some("404"));
+        harness.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_check_that_finds_a_failure_says_why() {
+    for kind in STORES {
+        let harness = start(kind).await;
+        let (client, receiver) = (harness.client(), Receiver::start().await);
+        client.create(NewJob::new("import").id(id(1))).await.unwrap();
+        client.create(NewJob::new("orders").id(id(2)).under(id(1))).await.unwrap();
+        client.update(id(2), faulted("disk error")).await.unwrap();
+        client.update(id(1), done("all is well")).await.unwrap();
+        let states = [State::RanToCompletion].into_iter().collect();
+        let kind = CheckKind::State { at: Timestamp::MIN, states };
+        let check = NewCheck::new(kind).on_failure(HttpAction::new(receiver.url("late")));
+        client.add_check(id(1), &check).await.unwrap();
+        let data = receiver.count(1).await.remove(0).json()["data"].clone();
+        assert_eq!((&data["message"], path(&data)), (&json!("disk error"), vec![1, 2]));
+        assert_eq!(deliveries(&client, id(1)).await.len(), 1);
+        harness.stop().await;
+    }
+}
