@@ -13,7 +13,6 @@ use jobtracker_model::{JobId, State, StateSet};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-
 /// Waits at once, of all callers; past it a wait is refused as overload.
 const WAITERS: u64 = 50_000;
 

@@ -95,8 +95,8 @@ pub mod tests {
 
     use super::*;
     use crate::{
-        Cause, CheckProgress, CheckRow, CommitRow, DeliveryRow, FollowUp, FollowUpKey, Origin, RepeatRow,
-        VerdictRow, Watch, Watched,
+        Cause, CheckProgress, CheckRow, CommitRow, DeliveryRow, FollowUp, FollowUpKey, Origin,
+        RepeatRow, VerdictRow, Watch, Watched,
     };
 
     fn time(millis: i64) -> Timestamp {

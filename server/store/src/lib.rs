@@ -34,7 +34,8 @@ pub mod conformance;
 pub use commit::{Row, TreeCommit, Version};
 pub use error::{Error, Result};
 pub use follow_up::{
-    Agenda, AgendaKey, Cause, CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Watch, Watched,
+    Agenda, AgendaKey, Cause, CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Watch,
+    Watched,
 };
 pub use load::{Loaded, Wanted};
 pub use query::{

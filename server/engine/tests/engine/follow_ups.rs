@@ -12,8 +12,8 @@ use jobtracker_model::{
     State, StateSet, Timestamp, limits,
 };
 use jobtracker_store::{
-    CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Row, Store, TreeCommit, Wanted,
-    Watch, memory::MemoryStore,
+    Cause, CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Row, Store, TreeCommit,
+    Wanted, Watch, memory::MemoryStore,
 };
 
 use tokio::sync::{Mutex, MutexGuard};
@@ -23,7 +23,7 @@ use crate::{
         follow_ups::{at, follow_ups, http, on, silence},
         recording::{Recording, send},
     },
-    harness::{id, job},
+    harness::{changes, id, job},
 };
 
 const QUIET: u64 = 10_000;
@@ -199,9 +199,17 @@ async fn a_commit_tells_whose_change_it_was_and_why() {
     recording.say(id(9), id(9), State::Faulted, "no network");
     send(&engine, "both", recording.records()).await.unwrap();
     for (job, source, message) in [(1, 3, "disk full"), (9, 9, "no network")] {
-        let told = deliveries(&*store, job).await.remove(0).event;
-        assert_eq!((told.source, told.message.as_deref()), (id(source), Some(message)));
-        assert_eq!(told.state, State::Faulted);
+        let row = deliveries(&*store, job).await.remove(0);
+        // What a new job says is not copied; the row says where it is.
+        let said = match row.cause {
+            Cause::At(report) => {
+                assert_eq!(report.job, row.event.source);
+                changes(&*store, report.job).await[report.change as usize].message.clone()
+            }
+            _ => row.event.message.clone(),
+        };
+        assert_eq!((row.event.source, said.as_deref()), (id(source), Some(message)));
+        assert_eq!(row.event.state, State::Faulted);
     }
 }
 

@@ -19,8 +19,9 @@ const TABLES_NEW: &str = "db.new";
 const NAME: &str = "jobtracker fjall ";
 /// The format that this program writes, and the newest that it reads. Format 2 has rows that are
 /// put aside, which a program that knows only format 1 would take for rows like any others. Format
-/// 3 has follow-ups: jobs that have some have a flag that a program of before cannot read.
-const KNOWN: u32 = 3;
+/// 3 has follow-ups: jobs that have some have a flag that a program of before cannot read. So have
+/// jobs that failed, or have failed jobs below, in format 4: they say which report was the first.
+const KNOWN: u32 = 4;
 /// What may be in a directory that is to become a store: what a first start left that did not get
 /// to its end, and what file systems put there.
 const UNFINISHED: [&str; 4] = [LOCK, FORMAT_NEW, TABLES_NEW, "lost+found"];

@@ -1,7 +1,7 @@
 //! The tables, and how they are brought to the newest version.
 
 /// The version of the tables that this program reads and writes.
-pub const VERSION: i64 = 3;
+pub const VERSION: i64 = 4;
 
 /// One step from a version of the tables to the next. Each statement may be run again.
 pub struct Migration {
@@ -12,7 +12,7 @@ pub struct Migration {
 }
 
 /// All steps, in order. What was released is never changed, only added to.
-pub const MIGRATIONS: &[Migration] = &[FIRST, FOLLOW_UPS, SPREAD_LISTS];
+pub const MIGRATIONS: &[Migration] = &[FIRST, FOLLOW_UPS, SPREAD_LISTS, FIRST_FAULTS];
 
 const FIRST: Migration = Migration {
     to: 1,
@@ -62,6 +62,10 @@ const FOLLOW_UPS: Migration = Migration { to: 2, statements: &[] };
 /// New roots are listed in slots of their minutes, and open work by minutes. What was listed before
 /// stays where it is and is read there; a program of before would not find what is new.
 const SPREAD_LISTS: Migration = Migration { to: 3, statements: &[] };
+
+/// Jobs that failed, or have failed jobs below, say which report was the first; a program of before
+/// cannot read them.
+const FIRST_FAULTS: Migration = Migration { to: 4, statements: &[] };
 
 /// The tables, for whoever empties them.
 #[cfg(feature = "conformance")]

@@ -50,7 +50,7 @@ fn a_newer_format_is_left_alone() {
 /// What a program of before has written is read, and that program will not take it back.
 #[tokio::test]
 async fn an_older_format_becomes_the_one_of_today() {
-    for before in ["jobtracker fjall 1\n", "jobtracker fjall 2\n"] {
+    for before in ["jobtracker fjall 1\n", "jobtracker fjall 3\n"] {
         let directory = tempfile::tempdir().unwrap();
         let mut tree = Tree::with_children(1, 2..20);
         let store = open(directory.path()).unwrap();
@@ -59,7 +59,7 @@ async fn an_older_format_becomes_the_one_of_today() {
         let format = directory.path().join("FORMAT");
         fs::write(&format, before).unwrap();
         let store = open(directory.path()).unwrap();
-        assert_eq!(fs::read_to_string(&format).unwrap(), "jobtracker fjall 3\n");
+        assert_eq!(fs::read_to_string(&format).unwrap(), "jobtracker fjall 4\n");
         tree.compare(&store).await.unwrap();
         drop(store);
         tree.compare(&open(directory.path()).unwrap()).await.unwrap();

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jobtracker_client::{JobId, JobTracker, NewChange, NewJob, State};
 use jobtracker_model::testing::{NaiveTree, Step, Vector};
-use serde_json::Value;
 use jobtracker_server::StoreKind;
+use serde_json::Value;
 
 use super::{deliveries, quick, receiver::Receiver, tell};
 use crate::harness::Harness;

@@ -93,9 +93,8 @@ pub(super) fn fire(space: &mut Workspace, became: &[Became], stirs: &[Stir<'_>],
 }
 
 fn said<'a>(stirs: &[Stir<'a>]) -> Words<'a> {
-    let of = |stir: &Stir<'a>| {
-        stir.said.map(|Said { change, message }| ((stir.id, change), message))
-    };
+    let of =
+        |stir: &Stir<'a>| stir.said.map(|Said { change, message }| ((stir.id, change), message));
     stirs.iter().filter_map(of).collect()
 }
 
