@@ -2,6 +2,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod descriptors;
 mod moving_commands;
 mod serve;
 mod terminal;
@@ -13,6 +14,7 @@ use jobtracker_server::{Config, Overrides, StoreConfig, StoreKind, Telemetry};
 #[cfg(feature = "scylla")]
 use jobtracker_server::{ScyllaConfig, TabletsChoice};
 use jobtracker_store::{Store, memory::MemoryStore};
+use rustix::fs::Mode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -78,10 +80,15 @@ impl From<StoreName> for StoreKind {
     }
 }
 
+/// Nodes of a cluster for whose connections descriptors are kept.
+const NODES: usize = 32;
 /// The fewest and the most threads for the connections to a cluster.
 const DRIVER_THREADS: (usize, usize) = (2, 8);
 
 fn main() -> ExitCode {
+    // What this process writes is for its owner alone.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    descriptors::raise_limit();
     let done = match Cli::parse().command {
         Command::Serve(arguments) => serve::serve(arguments),
         Command::CheckConfig(arguments) => check_config(arguments),
@@ -140,10 +147,11 @@ async fn open(config: &StoreConfig) -> anyhow::Result<Arc<dyn Store>> {
 }
 
 #[cfg(feature = "fjall")]
-fn open_fjall(config: &StoreConfig) -> anyhow::Result<Arc<dyn Store>> {
-    use jobtracker_store::fjall::{FjallOptions, FjallStore};
+fn fjall_options(config: &StoreConfig) -> jobtracker_store::fjall::FjallOptions {
+    use jobtracker_store::fjall::FjallOptions;
 
-    let options = FjallOptions {
+    let defaults = FjallOptions::new(&config.data_dir);
+    FjallOptions {
         block_cache_bytes: config.block_cache_bytes,
         node_cache_bytes: config.node_cache_bytes,
         definition_cache_bytes: config.definition_cache_bytes,
@@ -151,10 +159,29 @@ fn open_fjall(config: &StoreConfig) -> anyhow::Result<Arc<dyn Store>> {
         readers: config.readers,
         read_queue: config.read_queue,
         workers: config.workers,
+        cached_files: descriptors::cached_files(defaults.cached_files),
         min_free_bytes: config.min_free_bytes,
-        ..FjallOptions::new(&config.data_dir)
-    };
-    Ok(Arc::new(FjallStore::open(&options)?))
+        ..defaults
+    }
+}
+
+#[cfg(feature = "fjall")]
+fn open_fjall(config: &StoreConfig) -> anyhow::Result<Arc<dyn Store>> {
+    use jobtracker_store::fjall::FjallStore;
+
+    Ok(Arc::new(FjallStore::open(&fjall_options(config))?))
+}
+
+/// How many descriptors the store may need.
+fn store_descriptors(config: &StoreConfig) -> usize {
+    match config.kind {
+        StoreKind::Memory => 0,
+        #[cfg(feature = "fjall")]
+        StoreKind::Fjall => fjall_options(config).descriptors(),
+        #[cfg(not(feature = "fjall"))]
+        StoreKind::Fjall => 0,
+        StoreKind::Scylla => NODES * config.scylla.connections_per_node,
+    }
 }
 
 #[cfg(feature = "scylla")]

@@ -18,7 +18,7 @@ use jobtracker_server::{
 use jobtracker_store::Store;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{StoreName, open, runtime, terminal::Unheard};
+use crate::{StoreName, descriptors, open, runtime, store_descriptors, terminal::Unheard};
 
 #[derive(Args)]
 pub struct Serve {
@@ -68,7 +68,8 @@ async fn run(source: &Source, mut config: Config, telemetry: &Telemetry) -> anyh
     let begun = Instant::now();
     let store = open(&config.store).await?;
     let opening = begun.elapsed();
-    let server = match Server::start(&config, Arc::clone(&store)) {
+    let fitted = descriptors::keep_for_store(config.clone(), store_descriptors(&config.store));
+    let server = match Server::start(&fitted, Arc::clone(&store)) {
         Ok(server) => server,
         Err(error) => {
             store.close().await;

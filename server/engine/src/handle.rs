@@ -272,6 +272,12 @@ impl Engine {
         }
     }
 
+    /// False when its thread has died, so that only a new process helps.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.0.queue.lock().as_ref().is_none_or(|queue| !queue.is_closed())
+    }
+
     /// Adds the engine's own numbers to a registry.
     pub fn register_metrics(&self, registry: &mut Registry) {
         self.0.metrics.register(registry);

@@ -24,9 +24,16 @@ pub(super) struct Health {
 }
 
 /// Whether the process is alive
+///
+/// When it is not, only a new process may help: one that watches over it should end it. A service
+/// that takes no work for a while, because it is shutting down or the disk is full, is alive.
 #[utoipa::path(get, path = "/healthz", operation_id = "health", tag = "operation", security(()),
     responses((status = 200, description = "It is.", body = Health)))]
-pub(super) async fn health() -> Result<HttpResponse> {
+pub(super) async fn health(app: State) -> Result<HttpResponse> {
+    if !app.engine.is_alive() || !app.store.is_alive() {
+        let detail = "The service cannot come back by itself.";
+        return Err(ApiError::new(ProblemCode::StoreUnavailable, detail));
+    }
     reply::ok(&Health { status: "ok" })
 }
 

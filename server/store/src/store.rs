@@ -208,6 +208,12 @@ pub trait Store: Send + Sync + 'static {
     /// Whether the store takes commits now.
     async fn check(&self) -> Result<()>;
 
+    /// Whether a store that takes no commits may do so again without a new process. Answers at
+    /// once.
+    fn is_alive(&self) -> bool {
+        true
+    }
+
     /// Numbers for the metrics page: name, help, value.
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)>;
 

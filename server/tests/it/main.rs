@@ -18,6 +18,7 @@ mod http;
 mod inventory;
 mod kill;
 mod lists;
+mod machine;
 mod moving;
 mod operator;
 #[path = "../support/process.rs"]

@@ -11,6 +11,9 @@ use jobtracker_client::{JobTrackerClient, RetryPolicy};
 /// Where the service listens when nobody has to find it again.
 pub const ANY_PORT: &str = "127.0.0.1:0";
 
+/// The service.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_jobtracker");
+
 /// Keys of the configuration, such as `store.kind`, with their values.
 pub type Settings = Vec<(&'static str, String)>;
 
@@ -28,8 +31,13 @@ pub fn embedded(data: &Path) -> Settings {
 impl Process {
     /// Starts the binary with these settings and waits until it listens.
     pub fn start(listen: &str, settings: &Settings) -> Self {
+        Self::spawn(Command::new(BINARY), listen, settings)
+    }
+
+    /// The same with a command that the arguments of the binary are added to.
+    pub fn spawn(mut command: Command, listen: &str, settings: &Settings) -> Self {
         let variable = |key: &str| format!("JOBTRACKER__{}", key.replace('.', "__").to_uppercase());
-        let mut child = Command::new(env!("CARGO_BIN_EXE_jobtracker"))
+        let mut child = command
             .args(["serve", "--listen", listen])
             .env("JOBTRACKER__LOG__FILTER", "warn")
             .envs(settings.iter().map(|(key, value)| (variable(key), value)))

@@ -2,11 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{
-    front::{Front, Moment},
-    tables::Tables,
-    writes::Writes,
-};
+use super::{front::Front, moment::Moment, tables::Tables, writes::Writes};
 use crate::Result;
 
 /// Rows of one step: a batch of so many holds the writer up for a few milliseconds.

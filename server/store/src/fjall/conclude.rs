@@ -5,8 +5,9 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
     chores::{Chore, Desk, Step, is_full},
-    front::{Front, Moment},
+    front::Front,
     keys,
+    moment::Moment,
     tables::{self, Tables},
     writes::Writes,
 };

@@ -6,9 +6,8 @@ use fjall::LsmError;
 
 use crate::{Error, Result};
 
-/// What to do when the engine takes no writes any more.
-pub const RESTART: &str = "writing to the disk has failed, and nothing more is written until the \
-                           process is restarted; look at the disk and the log first";
+/// What is said when the engine takes no writes any more.
+pub const OUT_OF_SERVICE: &str = "writing to the disk has failed; the store tries to open it anew";
 
 /// A read that failed.
 pub fn reading(error: fjall::Error) -> Error {
@@ -23,7 +22,7 @@ pub fn reading(error: fjall::Error) -> Error {
                 _ => Error::Unavailable(format!("reading failed: {error}")),
             }
         }
-        fjall::Error::Poisoned => Error::Unavailable(RESTART.into()),
+        fjall::Error::Poisoned => Error::Unavailable(OUT_OF_SERVICE.into()),
         error => Error::Corrupt(error.to_string()),
     }
 }

@@ -85,6 +85,11 @@ impl Added {
         }
     }
 
+    /// Nothing is known of what came before a moment.
+    pub fn forget(&mut self, epoch: u64) {
+        *self = Self { groups: VecDeque::new(), forgotten: epoch };
+    }
+
     /// What has been added since a moment; none if that is not known any more.
     pub fn since(&self, epoch: u64) -> Option<impl Iterator<Item = Least>> {
         let later = self.groups.iter().rev().take_while(move |(of, _)| *of > epoch);
@@ -102,7 +107,7 @@ mod tests {
         fjall::{
             FjallOptions, follow_ups,
             front::{Changed, Front},
-            stages::Hidden,
+            moment::Present,
             tables::Tables,
             view::MomentView,
         },
@@ -124,8 +129,7 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let options = FjallOptions::new(directory.path());
             let tables = Tables::open(directory.path(), &options).unwrap();
-            let snapshot = tables.database.snapshot();
-            let front = Front::new(&options, snapshot, 1, Hidden::default());
+            let front = Front::new(&options, Present::of_jobs(&tables, 1));
             Self { tables, front, _directory: directory }
         }
 

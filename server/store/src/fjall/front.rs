@@ -14,11 +14,10 @@ use quick_cache::{Weighter, sync::Cache};
 use super::{
     FjallOptions,
     firsts::{Added, Firsts, Least},
-    keys,
-    stages::{Hidden, Stage},
-    tables::{self, Tables},
+    moment::{Moment, Present},
+    stages::Stage,
 };
-use crate::{Agenda, AgendaKey, JobRow, Loaded, Node, Origin, Result, Version, Wanted};
+use crate::{Agenda, AgendaKey, JobRow, Loaded, Node, Origin, Version, Wanted};
 
 /// What every reader takes for the present, and the hot rows of it.
 ///
@@ -47,31 +46,6 @@ pub struct Front {
     pub missed: AtomicU64,
 }
 
-/// One instant of the store.
-#[derive(Clone)]
-pub struct Moment {
-    /// How many groups came before it.
-    pub epoch: u64,
-    pub snapshot: Arc<Snapshot>,
-    /// The largest id that names a job; no id above it does, but for hidden ones.
-    pub max_id: u64,
-    /// Jobs that are not to be seen, though the snapshot may have rows of them.
-    pub hidden: Hidden,
-    /// Where the lists by time begin.
-    pub firsts: Firsts,
-}
-
-impl Moment {
-    /// Whether an id names a job, be it one that is not to be seen.
-    pub fn is_taken(&self, tables: &Tables, id: JobId) -> Result<bool> {
-        if self.hidden.has(id) {
-            return Ok(true);
-        }
-        let stored = || tables::bytes(&self.snapshot, &tables.origins, &keys::origin(id));
-        Ok(id.get() <= self.max_id && stored()?.is_some())
-    }
-}
-
 /// The rows that a group of commits leaves.
 #[derive(Default)]
 pub struct Changed {
@@ -92,16 +66,14 @@ pub struct Seen {
 }
 
 impl Front {
-    pub fn new(options: &FjallOptions, snapshot: Snapshot, max_id: u64, hidden: Hidden) -> Self {
+    pub fn new(options: &FjallOptions, present: Present) -> Self {
         let nodes = options.node_cache_bytes;
         let definitions = options.definition_cache_bytes;
         let items = |bytes: u64, each: u64| usize::try_from(bytes / each).unwrap_or(usize::MAX);
         // One node in sixteen is a root; a version takes about as much room as three numbers.
         let versions = items(nodes, 16 * NODE).max(64);
-        let (snapshot, firsts) = (Arc::new(snapshot), Firsts::default());
-        let moment = Moment { epoch: 0, snapshot, max_id, hidden, firsts };
         Self {
-            moment: RwLock::new(moment),
+            moment: RwLock::new(present.moment(0)),
             added: Mutex::default(),
             nodes: Cache::with_weighter(items(nodes, NODE), nodes, Weights),
             definitions: Cache::with_weighter(items(definitions, 512), definitions, Weights),
@@ -168,6 +140,20 @@ impl Front {
         for (id, definition) in new_definitions {
             self.definitions.insert(id, definition);
         }
+    }
+
+    /// Begins anew from what is on the disk, after the engine was opened again. A commit whose
+    /// outcome was not known may be among it, so no row stays.
+    pub fn restart(&self, present: Present) {
+        let mut moment = self.moment.write();
+        let epoch = moment.epoch + 1;
+        self.added.lock().forget(epoch);
+        self.nodes.clear();
+        self.definitions.clear();
+        self.versions.clear();
+        let passed = std::mem::replace(&mut *moment, present.moment(epoch));
+        drop(moment);
+        drop(passed);
     }
 
     /// Moves the snapshot on behind a batch that changed nothing anyone sees. A snapshot that stays

@@ -6,8 +6,9 @@ use jobtracker_model::JobId;
 use super::{
     chores::{Chore, Desk},
     failure,
-    front::{Changed, Front, Moment},
+    front::{Changed, Front},
     keys,
+    moment::Moment,
     stages::{Stage, Stages},
     tables::{self, Tables},
     writes::Writes,

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-/// The writer's end of its queue, at which it can also wait for a while only.
+/// The writer's end of its queue, at which it waits for a while only.
 pub struct Intake<T> {
     queue: mpsc::Receiver<T>,
     waker: Waker,
@@ -27,12 +27,8 @@ impl<T> Intake<T> {
         Self { queue, waker: Arc::new(Unpark(thread::current())).into() }
     }
 
-    /// What comes next; none when nothing ever will.
-    pub fn receive(&mut self) -> Option<T> {
-        self.queue.blocking_recv()
-    }
-
-    /// What comes next, if it comes soon. (It may give up sooner than it was told to.)
+    /// What comes next, if it comes soon; none when nothing ever will. (It may give up sooner than
+    /// it was told to.)
     pub fn wait(&mut self, at_most: Duration) -> Poll<Option<T>> {
         let mut context = Context::from_waker(&self.waker);
         let found = self.queue.poll_recv(&mut context);

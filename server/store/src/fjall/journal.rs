@@ -6,6 +6,8 @@
 //! A batch is `1, items: u32, seqno: u64`, then the items, then `3, checksum: u64, "FJL", 3`. An
 //! item is `2, kind, compression, keyspace: u64, key: u16, value: u32, stored: u32`, the key and
 //! the value; or `4, keyspace: u64`. Numbers are little-endian. The checksum is xxh3 of the items.
+//! That is the layout of the version of the engine that this program is built with and no other;
+//! `Cargo.toml` names it exactly.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -15,7 +17,12 @@ const START: u8 = 1;
 const ITEM: u8 = 2;
 const END: u8 = 3;
 const CLEAR: u8 = 4;
+/// With the number of the layout at its end.
 const MAGIC: [u8; 4] = *b"FJL\x03";
+/// Kinds of items that the engine replays: values and two sorts of removals.
+const KINDS: std::ops::RangeInclusive<u8> = 0..=2;
+/// Values are not compressed: the engine is built without it.
+const NO_COMPRESSION: u8 = 0;
 /// The begin of a batch: tag, items, seqno.
 const START_LEN: usize = 13;
 /// An item without its key and its value.
@@ -42,6 +49,10 @@ pub struct Batch {
 
 /// Reads one batch from where a reader stands, with `left` bytes to the end of the file.
 /// `None`: there is no whole batch here.
+///
+/// # Errors
+/// Besides failing reads, [`ErrorKind::Unsupported`]: the batch is whole, and the engine would not
+/// understand it. It would cut the journal off there.
 pub fn read_batch(
     reader: &mut impl Read,
     left: u64,
@@ -117,13 +128,18 @@ impl Head {
             let Some(behind) = behind else { return false };
             rest = behind;
         }
-        rest.len() >= END_LEN && rest[0] == END && rest[9..END_LEN] == MAGIC
+        rest.len() >= END_LEN && rest[0] == END && rest[9..12] == MAGIC[..3]
     }
 }
 
 /// How long an item's key and value are.
 fn payload_len(item: &[u8]) -> u64 {
     number(&item[11..13]) + number(&item[17..ITEM_LEN])
+}
+
+/// Whether the engine can replay an item.
+fn is_known(item: &[u8]) -> bool {
+    item[0] == CLEAR || (KINDS.contains(&item[1]) && item[2] == NO_COMPRESSION)
 }
 
 fn number(bytes: &[u8]) -> u64 {
@@ -145,16 +161,27 @@ impl<R: Read> Parser<'_, R> {
         let items = u32::from_le_bytes(self.array()?);
         let seqno = u64::from_le_bytes(self.array()?);
         let mut checksum = Xxh3Default::new();
+        let mut known = true;
         for _ in 0..items {
             if !self.item()? {
                 return Ok(None);
             }
             checksum.update(self.scratch);
+            known &= is_known(self.scratch);
         }
         let end: [u8; END_LEN] = self.array()?;
-        let whole =
-            end[0] == END && end[1..9] == checksum.digest().to_le_bytes() && end[9..] == MAGIC;
-        Ok(whole.then_some(Batch { seqno, bytes: before - self.left }))
+        let (tag, magic) = (end[0], &end[9..]);
+        if tag != END || end[1..9] != checksum.digest().to_le_bytes() {
+            return Ok(None);
+        }
+        // The last byte of a torn end is one that was never written.
+        known &= magic[..3] != MAGIC[..3] || [MAGIC[3], 0].contains(&magic[3]);
+        if !known {
+            let what = "a batch has a layout that this version does not know; start the version \
+                        that wrote it";
+            return Err(io::Error::new(ErrorKind::Unsupported, what));
+        }
+        Ok((magic == MAGIC).then_some(Batch { seqno, bytes: before - self.left }))
     }
 
     /// Reads one item into the scratch buffer; false when there is none.
@@ -207,12 +234,16 @@ mod tests {
     use super::*;
 
     fn batch(seqno: u64, items: &[&[u8]]) -> Vec<u8> {
+        batch_of([0, 0], seqno, items)
+    }
+
+    fn batch_of([kind, compression]: [u8; 2], seqno: u64, items: &[&[u8]]) -> Vec<u8> {
         let mut bytes = vec![START];
         bytes.extend_from_slice(&u32::try_from(items.len()).unwrap().to_le_bytes());
         bytes.extend_from_slice(&seqno.to_le_bytes());
         let mut checksum = Xxh3Default::new();
         for value in items {
-            let mut item = vec![ITEM, 0, 0];
+            let mut item = vec![ITEM, kind, compression];
             item.extend_from_slice(&7_u64.to_le_bytes());
             item.extend_from_slice(&3_u16.to_le_bytes());
             let len = u32::try_from(value.len()).unwrap().to_le_bytes();
@@ -241,11 +272,32 @@ mod tests {
         assert_eq!(read(&[&*whole, b"more"].concat()), Some(Batch { seqno: 9, bytes }));
         for at in 0..whole.len() {
             assert_eq!(read(&whole[..at]), None, "cut at {at}");
+            let zeros = [&whole[..at], &vec![0; whole.len() - at]].concat();
+            assert_eq!(read(&zeros), None, "zeros from {at}");
+        }
+        // The last byte is the number of the layout.
+        for at in 0..whole.len() - 1 {
             let mut flipped = whole.clone();
             flipped[at] ^= 0x40;
             // The number of a batch is in no checksum; the engine has none for it either.
             let found = read(&flipped);
             assert!(found.is_none() || (5..13).contains(&at), "flipped at {at}");
+        }
+    }
+
+    /// The engine would take each of them for the end of the journal.
+    #[test]
+    fn a_whole_batch_in_another_layout_is_an_error() {
+        let mut next = batch(9, &[b"one"]);
+        *next.last_mut().unwrap() += 1;
+        let others = [[3, 0], [4, 0], [0, 1]].map(|other| batch_of(other, 9, &[b"one", b"two"]));
+        for other in others.iter().chain([&next]) {
+            let found = read_batch(&mut &**other, other.len() as u64, &mut Vec::new());
+            assert_eq!(found.unwrap_err().kind(), ErrorKind::Unsupported);
+            assert!(find_batch(&[&[0; 5], &**other].concat(), Some(8)).is_err());
+        }
+        for kind in [1, 2] {
+            assert!(read(&batch_of([kind, 0], 9, &[b"one"])).is_some());
         }
     }
 

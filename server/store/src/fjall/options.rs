@@ -1,9 +1,15 @@
-use std::{io, path::Path, path::PathBuf, sync::Arc};
+use std::{io, path::Path, path::PathBuf, sync::Arc, time::Duration};
 
 /// Tells how many bytes are free for data in a directory.
 pub type FreeSpace = Arc<dyn Fn(&Path) -> io::Result<u64> + Send + Sync>;
 
 const MIB: u64 = 1024 * 1024;
+
+/// Descriptors besides those of cached files: two locks, the journal and the one that comes after
+/// it, and what is open while directories are flushed.
+const DESCRIPTORS: usize = 12;
+/// For each thread that writes tables: a merge reads a dozen, and writes one and a list of them.
+const DESCRIPTORS_PER_WORKER: usize = 16;
 
 /// Where the data is, and what the store may use. Every field has a default.
 #[derive(Clone)]
@@ -30,9 +36,15 @@ pub struct FjallOptions {
     /// Threads that write table files and merge them. One is enough for a small machine: of
     /// several, the engine keeps the first free for new files, and it spins while the others merge.
     pub workers: usize,
+    /// Table files that stay open when they have been read, at least 10; others are opened again
+    /// for each read.
+    pub cached_files: usize,
     /// Commits are refused when less than this is left on the disk, on top of what the write
     /// buffers and a merge of tables may need.
     pub min_free_bytes: u64,
+    /// How long the store may be out of service, after writing has failed, until only a new
+    /// process may help. The time in which the disk is full does not count.
+    pub patience: Duration,
     /// How the free space is found out.
     pub free_space: FreeSpace,
 }
@@ -51,9 +63,22 @@ impl FjallOptions {
             read_queue: 1024,
             commit_queue: 64,
             workers: 1,
+            cached_files: 256,
             min_free_bytes: 64 * MIB,
+            patience: Duration::from_secs(60),
             free_space: Arc::new(free_space),
         }
+    }
+
+    /// How many descriptors the store may need at once. When it cannot have them writing fails, and
+    /// comes back when it can.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        let workers = self.workers.max(1).saturating_mul(DESCRIPTORS_PER_WORKER);
+        // Each thread that reads has a file open that may be in the cache no more.
+        [self.cached_files, self.readers, workers]
+            .into_iter()
+            .fold(DESCRIPTORS, usize::saturating_add)
     }
 }
 

@@ -1,10 +1,18 @@
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, DirBuilder, File, TryLockError},
     io::{self, Write},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
-use super::{FjallOptions, failure, tables::Tables, tail};
+use super::{
+    FjallOptions,
+    contents::{self, OF_THE_FILE_SYSTEM, PRIVATE},
+    failure,
+    probe::PROBE,
+    tables::Tables,
+    tail,
+};
 use crate::{Error, Result};
 
 /// Held by the process that has the store open.
@@ -22,9 +30,14 @@ const NAME: &str = "jobtracker fjall ";
 /// 3 has follow-ups: jobs that have some have a flag that a program of before cannot read. So have
 /// jobs that failed, or have failed jobs below, in format 4: they say which report was the first.
 const KNOWN: u32 = 4;
+/// What the engine says of the layout of its files: a name and a number.
+const ENGINE: &[u8; 4] = b"FJL\x03";
 /// What may be in a directory that is to become a store: what a first start left that did not get
 /// to its end, and what file systems put there.
-const UNFINISHED: [&str; 4] = [LOCK, FORMAT_NEW, TABLES_NEW, "lost+found"];
+const UNFINISHED: [&str; 4] = [LOCK, FORMAT_NEW, TABLES_NEW, OF_THE_FILE_SYSTEM];
+/// What belongs into a store's directory.
+pub const NAMES: [&str; 7] =
+    [LOCK, FORMAT, FORMAT_NEW, TABLES, TABLES_NEW, PROBE, OF_THE_FILE_SYSTEM];
 
 /// A directory that is a store, and this process's alone.
 pub struct Place {
@@ -34,8 +47,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Takes the directory, makes a store of it if it is empty, and looks through what the last
-    /// process left.
+    /// Takes the directory, and makes a store of it if it is empty.
     pub fn take(options: &FjallOptions) -> Result<Self> {
         let directory = &options.directory;
         let unusable = |error: io::Error| failure::unusable(directory, &error);
@@ -54,11 +66,19 @@ impl Place {
             Err(error) => return Err(unusable(error)),
         };
         place.settle_tables()?;
-        tail::look_through(directory, &place.tables())?;
+        contents::make_private(directory)?;
         if format < KNOWN {
             place.write_format().map_err(unusable)?;
         }
         Ok(place)
+    }
+
+    /// Looks through what the engine has left, before it is opened.
+    pub fn look_through(&self) -> Result<()> {
+        let tables = self.tables();
+        check_engine(&tables)?;
+        contents::set_strays_aside(&self.directory, &tables)?;
+        tail::look_through(&self.directory, &tables)
     }
 
     /// The engine's directory.
@@ -93,11 +113,7 @@ impl Place {
         let (new, tables) = (self.directory.join(TABLES_NEW), self.tables());
         let unusable = |error: io::Error| failure::unusable(&tables, &error);
         if tables.try_exists().map_err(unusable)? {
-            // Without this file the engine would take the rest for rubbish and begin anew.
-            let marker = tables.join("version");
-            let complete = marker.try_exists().map_err(unusable)?;
-            let missing = || Error::Corrupt(format!("{} is missing", marker.display()));
-            return if complete { Ok(()) } else { Err(missing()) };
+            return Ok(());
         }
         if !new.try_exists().map_err(unusable)? {
             let directory = self.directory.display();
@@ -105,6 +121,28 @@ impl Place {
         }
         fs::rename(&new, &tables).map_err(unusable)?;
         sync_directory(&self.directory).map_err(unusable)
+    }
+}
+
+/// Complains of an engine's directory that is gone or is not in the one layout that is known here.
+/// Without the file that tells it, the engine would take the rest for rubbish and begin anew.
+fn check_engine(tables: &Path) -> Result<()> {
+    let marker = tables.join("version");
+    let found = fs::read(&marker).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Error::Corrupt(format!("{} is missing", marker.display())),
+        _ => failure::unusable(&marker, &error),
+    })?;
+    let (name, layout) = ENGINE.split_at(3);
+    match found.strip_prefix(name) {
+        Some(found) if found == layout => Ok(()),
+        Some([found]) => Err(Error::Unusable {
+            place: tables.display().to_string(),
+            reason: format!(
+                "its files have layout {found} of the engine, and this program knows {layout:?}; \
+                 start the version that wrote them"
+            ),
+        }),
+        _ => Err(Error::Corrupt(format!("{} says {found:02x?}", marker.display()))),
     }
 }
 
@@ -116,7 +154,7 @@ fn create(directory: &Path) -> io::Result<()> {
         missing.push(path);
         above = path.parent();
     }
-    fs::create_dir_all(directory)?;
+    DirBuilder::new().recursive(true).mode(PRIVATE).create(directory)?;
     for path in missing {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         sync_directory(parent.unwrap_or(Path::new(".")))?;

@@ -19,7 +19,8 @@ use crate::{Error, Result};
 type Job = Box<dyn FnOnce(&Tables, &Front) + Send>;
 
 /// A few threads that answer from the tables, and a bounded queue before them; what writing waits
-/// for goes past that queue.
+/// for goes past that queue. The queue stays while the engine is closed and opened again, the
+/// threads do not.
 pub struct Readers {
     queue: Arc<Queue>,
     closed: AtomicBool,
@@ -37,28 +38,55 @@ struct State {
     /// Those that writing waits for; their number has a bound where they come from.
     first: VecDeque<Job>,
     jobs: VecDeque<Job>,
+    /// The threads are to end; what waits is for those that come after them.
+    resting: bool,
+    /// Nobody will answer for a while, for this reason.
+    refused: Option<Error>,
     closed: bool,
 }
 
 impl Readers {
+    /// A queue for so many reads, which wait until there are threads.
+    pub fn new(limit: usize) -> Self {
+        Self { queue: Arc::default(), closed: AtomicBool::new(false), limit: limit.max(1) }
+    }
+
     /// Starts the threads.
     pub fn start(
+        &self,
         tables: &Arc<Tables>,
         front: &Arc<Front>,
         threads: usize,
-        limit: usize,
-    ) -> std::io::Result<(Self, Vec<JoinHandle<()>>)> {
-        let queue = Arc::new(Queue::default());
-        let closed = AtomicBool::new(false);
-        let readers = Self { queue: Arc::clone(&queue), closed, limit: limit.max(1) };
+    ) -> std::io::Result<Vec<JoinHandle<()>>> {
+        {
+            let mut state = self.queue.state.lock();
+            state.resting = false;
+            state.refused = None;
+        }
         let mut handles = Vec::new();
         for number in 0..threads.max(1) {
-            let (queue, tables, front) = (queue.clone(), tables.clone(), front.clone());
+            let (queue, tables, front) = (self.queue.clone(), tables.clone(), front.clone());
             let thread = std::thread::Builder::new().name(format!("store-read-{number}"));
             let handle = thread.spawn(move || queue.work(&tables, &front));
-            handles.push(handle.inspect_err(|_| readers.close())?);
+            handles.push(handle.inspect_err(|_| self.rest())?);
         }
-        Ok((readers, handles))
+        Ok(handles)
+    }
+
+    /// Has the threads end. What waits goes on waiting.
+    pub fn rest(&self) {
+        self.queue.state.lock().resting = true;
+        self.queue.arrived.notify_all();
+    }
+
+    /// Refuses what waits and what comes, until there are threads again.
+    pub fn refuse(&self, error: Error) {
+        let mut state = self.queue.state.lock();
+        state.refused = Some(error);
+        let refused = (std::mem::take(&mut state.first), std::mem::take(&mut state.jobs));
+        // Those who asked hear of it when their questions are dropped, and look here why.
+        drop(state);
+        drop(refused);
     }
 
     /// Takes no more reads; those that wait are still answered.
@@ -92,7 +120,7 @@ impl Readers {
             state.jobs.push_back(job);
             Ok(())
         })?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        answer.await.unwrap_or_else(|_| Err(self.refusal()))
     }
 
     /// Answers a question before all those that wait, however many they are: one whose asker
@@ -106,13 +134,21 @@ impl Readers {
             state.first.push_back(job);
             Ok(())
         })?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        answer.await.unwrap_or_else(|_| Err(self.refusal()))
+    }
+
+    /// Why a read was dropped that had been taken.
+    fn refusal(&self) -> Error {
+        self.queue.state.lock().refused.clone().unwrap_or_else(closed)
     }
 
     fn push(&self, push: impl FnOnce(&mut State) -> Result<()>) -> Result<()> {
         let mut state = self.queue.state.lock();
         if state.closed {
             return Err(closed());
+        }
+        if let Some(refused) = &state.refused {
+            return Err(refused.clone());
         }
         push(&mut state)?;
         drop(state);
@@ -147,6 +183,10 @@ impl Queue {
         loop {
             let mut state = self.state.lock();
             let job = loop {
+                // A store that is being closed answers what it has taken.
+                if state.resting && !state.closed {
+                    return;
+                }
                 match state.first.pop_front().or_else(|| state.jobs.pop_front()) {
                     Some(job) => break job,
                     None if state.closed => return,
@@ -169,16 +209,16 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::fjall::{FjallOptions, stages::Hidden};
+    use crate::fjall::{FjallOptions, moment::Present};
 
     #[test]
     fn what_comes_first_is_neither_refused_nor_kept_waiting() {
         let directory = tempfile::tempdir().unwrap();
         let options = FjallOptions::new(directory.path());
         let tables = Arc::new(Tables::open(directory.path(), &options).unwrap());
-        let front =
-            Arc::new(Front::new(&options, tables.database.snapshot(), 0, Hidden::default()));
-        let (readers, threads) = Readers::start(&tables, &front, 1, 1).unwrap();
+        let front = Arc::new(Front::new(&options, Present::of_jobs(&tables, 0)));
+        let readers = Readers::new(1);
+        let threads = readers.start(&tables, &front, 1).unwrap();
         let (answered, answers) = mpsc::channel();
         let question = |name: &'static str| {
             let answered = answered.clone();

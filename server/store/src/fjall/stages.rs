@@ -53,9 +53,12 @@ enum Fate {
 }
 
 impl Stages {
-    /// The stages that the last process has left, all of them to be removed.
-    pub fn left(tables: &Tables, snapshot: &fjall::Snapshot) -> Result<Self> {
-        let mut known: HashMap<StageId, Arc<Stage>> = HashMap::new();
+    /// Takes in what is on the disk, after the engine was opened. What the last process has left,
+    /// or the engine before this one, can only be removed; a stage whose owner is still there is
+    /// kept hidden until he discards it, since more of his calls may come.
+    pub fn reload(&self, tables: &Tables, snapshot: &fjall::Snapshot) -> Result<()> {
+        let mut known = self.known.lock();
+        known.values().for_each(|stage| stage.interrupt());
         let (first, last) = keys::all_staged();
         for row in snapshot.range(&tables.index, first..=last) {
             let (key, value) = row.into_inner().map_err(failure::reading)?;
@@ -65,8 +68,9 @@ impl Stages {
             let mut progress = stage.progress.lock();
             progress.records = progress.records.max(record + 1);
         }
-        let discarded = known.values().cloned().collect();
-        Ok(Self { known: Mutex::new(known), discarded: Mutex::new(discarded) })
+        let discarded = known.values().filter(|stage| stage.is_discarded()).cloned();
+        *self.discarded.lock() = discarded.collect();
+        Ok(())
     }
 
     /// Begins a call that adds to a stage, which the first one opens.
@@ -141,6 +145,16 @@ impl Stage {
         let progress = Progress { fate: Fate::Discarded, calls: 0, records: 0 };
         // Whose it was is of no interest any more.
         Self { id, root: JobId::MIN, ids: RwLock::default(), progress: Mutex::new(progress) }
+    }
+
+    /// The engine was closed: what of it is on the disk is not known, nor whether all of it is.
+    fn interrupt(&self) {
+        let mut progress = self.progress.lock();
+        progress.records = 0;
+        progress.fate = match progress.fate {
+            Fate::Open | Fate::Broken => Fate::Broken,
+            Fate::Discarded | Fate::Stuck | Fate::Adopted => Fate::Discarded,
+        };
     }
 
     pub fn id(&self) -> StageId {

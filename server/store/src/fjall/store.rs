@@ -1,7 +1,6 @@
 use std::{sync::Arc, thread::JoinHandle};
 
 use async_trait::async_trait;
-use fjall::Readable;
 use jobtracker_model::{
     AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
 };
@@ -12,18 +11,14 @@ use super::{
     FjallOptions,
     chores::Chore,
     conclude::Conclude,
-    failure,
     forget::Forget,
     front::Front,
-    gauges::{self, Meters},
-    keys,
+    keeper::Keeper,
     place::Place,
     put_aside::PutAside,
-    readers::{Readers, closed},
-    retired::Retired,
-    stages::{Hidden, Stages},
-    tables::Tables,
-    writer::{Work, Writer},
+    readers::closed,
+    session::{Lasting, Session},
+    work::Work,
 };
 use crate::{
     AgendaKey, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow,
@@ -36,40 +31,16 @@ use crate::{
 ///
 /// A commit is answered after its batch is in the journal and the journal is on the disk. Memory is
 /// bounded by the options. Hot rows are answered at once; everything that may touch the disk runs
-/// on threads of the store.
+/// on threads of the store. When writing fails, the store comes back by itself as soon as the cause
+/// has gone; until then it refuses writes and answers what it can.
 pub struct FjallStore {
-    front: Arc<Front>,
-    stages: Arc<Stages>,
+    lasting: Arc<Lasting>,
     /// Places for chores, as many as for calls in the queue; a chore leaves the queue at once.
     chores: Arc<Semaphore>,
-    meters: Arc<Meters>,
-    readers: Readers,
     writer: Mutex<Option<mpsc::Sender<Work>>>,
-    running: Mutex<Option<Running>>,
-}
-
-/// What is there until the store is closed, in the order in which it has to go.
-struct Running {
-    threads: Vec<JoinHandle<()>>,
-    tables: Arc<Tables>,
-    place: Place,
-}
-
-impl Running {
-    /// Waits for the threads, then for the engine's.
-    fn stop(self) {
-        let Self { threads, tables, place } = self;
-        for thread in threads {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the store has panicked");
-            }
-        }
-        // A lock that a panic has poisoned would make the engine panic again.
-        if let Err(error) = failure::caught("closing the store", || drop(tables)) {
-            tracing::error!(%error, "the store was not closed in good order");
-        }
-        drop(place);
-    }
+    keeper: Mutex<Option<JoinHandle<()>>>,
+    /// Hears that the directory is free again.
+    closed: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 impl FjallStore {
@@ -80,43 +51,31 @@ impl FjallStore {
     /// The directory cannot be used, is in use, is damaged or was written by a newer version.
     pub fn open(options: &FjallOptions) -> Result<Self> {
         let place = Place::take(options)?;
-        let tables = Arc::new(Tables::open(&place.tables(), options)?);
-        let snapshot = tables.database.snapshot();
-        let max_id = failure::caught("opening the store", || {
-            let last = snapshot.last_key_value(&tables.origins);
-            last.map(|row| keys::origin_id(&row.key().map_err(failure::reading)?)).transpose()
-        })??;
-        let stages = failure::caught("opening the store", || Stages::left(&tables, &snapshot))??;
-        let (hidden, stages) = (Hidden::new(stages.all()), Arc::new(stages));
-        let max_id = max_id.map_or(0, JobId::get);
-        let front = Arc::new(Front::new(options, snapshot, max_id, hidden));
-        let meters = Arc::new(Meters::default());
-        let no_thread = |error| Error::Unavailable(format!("cannot start a thread: {error}"));
-        let (readers, mut threads) =
-            Readers::start(&tables, &front, options.readers, options.read_queue)
-                .map_err(no_thread)?;
+        let (session, lasting) = Session::first(&place, options)?;
+        let keeper = Keeper::new(place, options, &lasting);
         let (sender, queue) = mpsc::channel(options.commit_queue.max(1));
-        let (retired, thread) =
-            Retired::start().inspect_err(|_| readers.close()).map_err(no_thread)?;
-        threads.push(thread);
-        let writer = Writer::new(&tables, &front, &stages, &meters, retired, options);
-        let thread = std::thread::Builder::new().name("store-write".into());
-        let spawned = thread.spawn(move || writer.run(queue));
-        threads.push(spawned.inspect_err(|_| readers.close()).map_err(no_thread)?);
+        let (free, closed) = oneshot::channel();
+        let keep = move || {
+            keeper.run(session, queue);
+            free.send(()).ok();
+        };
+        let spawned = std::thread::Builder::new().name("store-write".into()).spawn(keep);
+        let keeper = spawned.map_err(|error| {
+            lasting.readers.close();
+            Error::Unavailable(format!("cannot start a thread: {error}"))
+        })?;
         Ok(Self {
-            front,
-            stages,
+            lasting,
             chores: Arc::new(Semaphore::new(options.commit_queue.max(1))),
-            meters,
-            readers,
             writer: Mutex::new(Some(sender)),
-            running: Mutex::new(Some(Running { threads, tables, place })),
+            keeper: Mutex::new(Some(keeper)),
+            closed: Mutex::new(Some(closed)),
         })
     }
 
     /// What can answer at once, unless the store has been closed.
     fn hot(&self) -> Option<&Front> {
-        if self.readers.is_closed() { None } else { Some(&self.front) }
+        if self.lasting.readers.is_closed() { None } else { Some(&self.lasting.front) }
     }
 
     /// Hands work to the writer; waits while its queue is full.
@@ -147,7 +106,7 @@ impl FjallStore {
         &self,
         question: impl FnOnce(&dyn View) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.readers.ask(move |view| question(view)).await
+        self.lasting.readers.ask(move |view| question(view)).await
     }
 }
 
@@ -157,7 +116,7 @@ impl Store for FjallStore {
         match self.hot().and_then(|front| front.load(&wanted)) {
             Some(loaded) => Ok(loaded),
             // The engine asks for this, and all that is to be written waits behind it.
-            None => self.readers.ask_first(move |rows| view::load(rows, &wanted)).await,
+            None => self.lasting.readers.ask_first(move |rows| view::load(rows, &wanted)).await,
         }
     }
 
@@ -172,12 +131,12 @@ impl Store for FjallStore {
 
     async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
         check_aside(&rows)?;
-        let call = self.stages.call(stage, root)?;
+        let call = self.lasting.stages.call(stage, root)?;
         self.ask_for(|permit, reply| PutAside::new(call, rows, permit, reply)).await
     }
 
     fn discard(&self, stage: StageId) {
-        if self.stages.discard(stage)
+        if self.lasting.stages.discard(stage)
             && let Some(writer) = &*self.writer.lock()
         {
             // A full queue has something to wake the writer too.
@@ -279,31 +238,24 @@ impl Store for FjallStore {
         self.ask_writer(|reply| Work::Check { reply }).await
     }
 
+    fn is_alive(&self) -> bool {
+        self.lasting.health.is_alive()
+    }
+
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
-        let running = self.running.lock();
-        let read = |running: &Running| {
-            let waiting = self.readers.waiting();
-            gauges::read(&self.meters, &self.front, &self.stages, &running.tables, waiting)
-        };
-        running.as_ref().map(read).unwrap_or_default()
+        self.lasting.gauges()
     }
 
     async fn close(&self) {
-        self.readers.close();
+        self.lasting.readers.close();
         let writer = self.writer.lock().take();
         if let Some(writer) = writer {
             // It fails only when the writer is gone, and then there is nobody to tell.
             writer.send(Work::Close).await.ok();
         }
-        let Some(running) = self.running.lock().take() else { return };
-        let (done, stopped) = oneshot::channel();
-        let stop = move || {
-            running.stop();
-            done.send(()).ok();
-        };
-        // Without a thread the closure is dropped, and the engine with it.
-        if std::thread::Builder::new().name("store-close".into()).spawn(stop).is_ok() {
-            stopped.await.ok();
+        let closed = self.closed.lock().take();
+        if let Some(closed) = closed {
+            closed.await.ok();
         }
     }
 }
@@ -311,10 +263,12 @@ impl Store for FjallStore {
 /// A store that was not closed is closed here; this blocks until its threads are done.
 impl Drop for FjallStore {
     fn drop(&mut self) {
-        self.readers.close();
+        self.lasting.readers.close();
         drop(self.writer.lock().take());
-        if let Some(running) = self.running.lock().take() {
-            running.stop();
+        if let Some(keeper) = self.keeper.lock().take()
+            && keeper.join().is_err()
+        {
+            tracing::error!("the thread that writes has panicked");
         }
     }
 }

@@ -17,6 +17,8 @@ const MIB: u64 = 1024 * 1024;
 const JOURNALS: u64 = 64 * MIB;
 /// Tables are small, so that a merge is short: reads and flushes wait for nothing long.
 pub const TABLE: u64 = 16 * MIB;
+/// The fewest files that the engine's cache can have.
+const FEWEST_FILES: usize = 10;
 /// The engine remembers a keyspace's buffer size from when it was created. This one is never
 /// reached: the writer looks after the buffers itself, by the options of today.
 const NEVER: u64 = 1024 * MIB;
@@ -42,6 +44,7 @@ impl Tables {
             .cache_size(options.block_cache_bytes.max(MIB))
             .max_journaling_size(JOURNALS)
             .worker_threads(options.workers.max(1))
+            .max_cached_files(Some(options.cached_files.max(FEWEST_FILES)))
             .manual_journal_persist(true)
             .open()?;
         let keyspace = |name, tune: fn(KeyspaceCreateOptions) -> KeyspaceCreateOptions| {

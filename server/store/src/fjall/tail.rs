@@ -1,6 +1,8 @@
 use std::{
     fs::{self, File},
     io::{self, BufReader, Read, Seek, SeekFrom, Write},
+    ops::Range,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
@@ -8,7 +10,7 @@ use super::{failure, journal, place};
 use crate::{Error, Result};
 
 /// Where the bytes go that are taken out of a journal.
-const SET_ASIDE: &str = "set-aside";
+pub const SET_ASIDE: &str = "set-aside";
 
 /// Looks through the engine's journals before it opens them, and takes off the torn end of the
 /// last one, if it has one.
@@ -17,13 +19,22 @@ const SET_ASIDE: &str = "set-aside";
 /// a power cut can tear is the last batch of all, which nobody has an answer for: it goes to
 /// `set-aside` and the store opens without it. Damage with a whole batch behind it is something
 /// else: acknowledged batches are lost there. Then nothing is touched, and the store stays closed.
+///
+/// If the last batch is whole it is written once more, and so reaches the disk for certain: after a
+/// flush that has failed a file can be read as if it had not, and that holds for later processes
+/// too. Batches that come behind it would be lost with it in a power cut.
 pub fn look_through(directory: &Path, tables: &Path) -> Result<()> {
     let damaged = |error: io::Error| failure::unusable(tables, &error);
     let mut torn: Option<Torn> = None;
+    let mut last: Option<Whole> = None;
     let mut seqno = None;
     for journal in journals(tables).map_err(damaged)? {
-        let found = scan(&journal, seqno).map_err(damaged)?;
+        let found =
+            scan(&journal, seqno).map_err(|error| failure::unusable(&journal.path, &error))?;
         seqno = found.seqno;
+        if let Some(range) = found.last.clone() {
+            last = Some(Whole { path: journal.path.clone(), range });
+        }
         if let Some(torn) = &torn
             && found.batches > 0
         {
@@ -40,7 +51,10 @@ pub fn look_through(directory: &Path, tables: &Path) -> Result<()> {
             return Err(torn.lost(&torn.journal.path, torn.at));
         }
     }
-    torn.map_or(Ok(()), |torn| torn.take_off(directory).map_err(damaged))
+    torn.map_or(Ok(()), |torn| torn.take_off(directory).map_err(damaged))?;
+    last.map_or(Ok(()), |last| last.write_again().map_err(damaged))?;
+    // A new journal may have failed before its name was on the disk.
+    place::sync_directory(tables).map_err(damaged)
 }
 
 struct Journal {
@@ -50,10 +64,18 @@ struct Journal {
 
 struct Found {
     batches: u64,
+    /// Where the last batch is in this journal.
+    last: Option<Range<u64>>,
     /// The number of the last batch, in this journal or before it.
     seqno: Option<u64>,
     /// Where the first bytes are that are no batch, and not just space for later batches.
     damage: Option<u64>,
+}
+
+/// A whole batch.
+struct Whole {
+    path: PathBuf,
+    range: Range<u64>,
 }
 
 struct Torn {
@@ -84,18 +106,19 @@ fn scan(journal: &Journal, mut seqno: Option<u64>) -> io::Result<Found> {
     let len = file.metadata()?.len();
     let mut reader = BufReader::with_capacity(256 * 1024, file);
     let mut scratch = Vec::new();
-    let (mut at, mut batches) = (0, 0);
+    let (mut at, mut batches, mut last) = (0, 0, None);
     while let Some(batch) = journal::read_batch(&mut reader, len - at, &mut scratch)? {
         if seqno.is_some_and(|last| batch.seqno <= last) {
             break;
         }
+        last = Some(at..at + batch.bytes);
         at += batch.bytes;
         batches += 1;
         seqno = Some(batch.seqno);
     }
     reader.seek(SeekFrom::Start(at))?;
     let empty = is_zero(&mut reader)?;
-    Ok(Found { batches, seqno, damage: (!empty).then_some(at) })
+    Ok(Found { batches, last, seqno, damage: (!empty).then_some(at) })
 }
 
 /// The engine makes journals larger than what is in them yet; the rest of a file is zeros.
@@ -107,6 +130,18 @@ fn is_zero(reader: &mut impl Read) -> io::Result<bool> {
             read if buffer[..read].iter().any(|byte| *byte != 0) => return Ok(false),
             _ => {}
         }
+    }
+}
+
+impl Whole {
+    /// Writes what is there already; in place, since it changes nothing.
+    fn write_again(&self) -> io::Result<()> {
+        let file = File::options().read(true).write(true).open(&self.path)?;
+        let len = self.range.end - self.range.start;
+        let mut batch = vec![0; usize::try_from(len).map_err(io::Error::other)?];
+        file.read_exact_at(&mut batch, self.range.start)?;
+        file.write_all_at(&batch, self.range.start)?;
+        file.sync_all()
     }
 }
 

@@ -7,8 +7,9 @@ use jobtracker_model::{
 
 use super::{
     failure, follow_ups,
-    front::{Front, Moment, Seen},
+    front::{Front, Seen},
     keys::{self, Key, Part},
+    moment::Moment,
     tables::{self, Tables},
 };
 use crate::{
@@ -343,7 +344,7 @@ fn half_a_job(id: JobId) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fjall::{FjallOptions, stages::Hidden};
+    use crate::fjall::{FjallOptions, moment::Present};
 
     #[test]
     fn a_long_read_remembers_only_so_much() {
@@ -363,7 +364,7 @@ mod tests {
             batch.insert(&tables.jobs, &keys::job(None, id, Part::Status)[..], status);
         }
         batch.commit().unwrap();
-        let front = Front::new(&options, tables.database.snapshot(), u64::MAX, Hidden::default());
+        let front = Front::new(&options, Present::of_jobs(&tables, u64::MAX));
         let view = MomentView::new(&tables, &front);
         for id in ids {
             assert!(view.origin(id).unwrap().is_some());

@@ -1,13 +1,10 @@
 use std::{
-    collections::HashSet,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::Poll,
     time::{Duration, Instant},
 };
 
 use fjall::AbstractTree;
-use jobtracker_model::JobId;
-use tokio::sync::{mpsc, oneshot};
 
 use super::{
     FjallOptions,
@@ -19,15 +16,15 @@ use super::{
     group::Group,
     intake::Intake,
     retired::Retired,
+    session::Lasting,
     space::SpaceGuard,
     stages::Stages,
     tables::Tables,
+    work::{Work, gather},
     writes::Writes,
 };
-use crate::{Error, Result, TreeCommit};
+use crate::{Error, Result};
 
-/// Rows after which a group takes no more calls.
-const GROUP_ROWS: usize = 50_000;
 /// The engine stops writers for a tenth of a second at four sealed buffers, and at thirty small
 /// tables, and does not notice then that its own threads have died. So writing pauses before that.
 const SEALED_BUFFERS: usize = 3;
@@ -36,6 +33,8 @@ const SMALL_TABLES: usize = 28;
 const CHORE_SEALED_BUFFERS: usize = 2;
 const CHORE_SMALL_TABLES: usize = 12;
 const PAUSE: Duration = Duration::from_millis(1);
+/// How often it is looked, while there is nothing to write, whether the engine still could.
+const LOOK: Duration = Duration::from_secs(1);
 /// While commits keep coming, a chore gets a step in this time.
 const CHORE_EVERY: Duration = Duration::from_millis(20);
 /// How long a chore waits that lacks space on the disk.
@@ -43,27 +42,18 @@ const NO_SPACE: Duration = Duration::from_millis(200);
 /// How often numbers that cost a lock are taken.
 const METER: Duration = Duration::from_secs(1);
 
-/// What the writer is asked for.
-pub enum Work {
-    Commit {
-        commits: Vec<TreeCommit>,
-        reply: oneshot::Sender<Vec<Result<()>>>,
-    },
-    Reserve {
-        count: u32,
-        reply: oneshot::Sender<Result<JobId>>,
-    },
-    Check {
-        reply: oneshot::Sender<Result<()>>,
-    },
-    Chore(Box<dyn Chore>),
-    /// A stage has been discarded.
-    Discarded,
-    Close,
+/// Why the writer has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    /// All that was taken is done, and nothing more will come.
+    Closed,
+    /// Writing has failed: what is on the disk is not known any more, and the engine takes nothing
+    /// more until it is opened again.
+    Failed,
 }
 
-/// The one thread that writes. It takes all that waits, and makes it one durable batch. In between
-/// it does a step of a chore.
+/// What writes, on the one thread that does. It takes all that waits, and makes it one durable
+/// batch. In between it does a step of a chore.
 pub struct Writer {
     tables: Arc<Tables>,
     front: Arc<Front>,
@@ -77,27 +67,24 @@ pub struct Writer {
     retired: Retired,
     write_buffer_bytes: u64,
     metered: Option<Instant>,
-    /// A write has failed: what is on the disk is not known any more.
     failed: bool,
 }
 
 impl Writer {
     pub fn new(
         tables: &Arc<Tables>,
-        front: &Arc<Front>,
-        stages: &Arc<Stages>,
-        meters: &Arc<Meters>,
+        lasting: &Lasting,
         retired: Retired,
         options: &FjallOptions,
     ) -> Self {
         Self {
             tables: Arc::clone(tables),
-            front: Arc::clone(front),
-            stages: Arc::clone(stages),
+            front: Arc::clone(&lasting.front),
+            stages: Arc::clone(&lasting.stages),
             chores: Chores::new(),
             stepped: Instant::now(),
             postponed: None,
-            meters: Arc::clone(meters),
+            meters: Arc::clone(&lasting.meters),
             space: SpaceGuard::new(options),
             retired,
             write_buffer_bytes: options.write_buffer_bytes,
@@ -106,25 +93,33 @@ impl Writer {
         }
     }
 
-    /// Works until it is told to close and all commits that were taken are done. Chores are left
-    /// where they are.
-    pub fn run(mut self, queue: mpsc::Receiver<Work>) {
-        let mut intake = Intake::new(queue);
-        let mut held = None;
+    /// Works until it is told to close and all commits that were taken are done, or until writing
+    /// fails. Work that it has taken and not begun is in `held` then. Chores are left where they
+    /// are.
+    pub fn run(&mut self, intake: &mut Intake<Work>, held: &mut Option<Work>) -> End {
         loop {
             let discarded = self.stages.take_discarded().into_iter();
             let cleans = discarded.map(|stage| Box::new(Clean::new(&self.stages, stage)) as _);
             self.chores.extend(cleans);
             let next = match held.take() {
                 Some(work) => Poll::Ready(Some(work)),
-                None => self.next(&mut intake),
+                None => self.next(intake),
             };
-            let Poll::Ready(first) = next else {
+            let next = match next {
+                Poll::Ready(Some(work)) => Some(work),
+                Poll::Ready(None) => return End::Closed,
+                Poll::Pending => None,
+            };
+            self.failed |= !self.tables.is_sound();
+            if self.failed {
+                *held = next;
+                return End::Failed;
+            }
+            let Some(first) = next else {
                 self.guarded(Self::step);
                 continue;
             };
-            let Some(first) = first else { break };
-            let group = gather(first, &mut intake, &mut held);
+            let group = gather(first, intake, held);
             self.guarded(|writer| writer.serve(group));
             if !self.chores.is_empty() && self.stepped.elapsed() > CHORE_EVERY {
                 self.guarded(Self::step);
@@ -134,15 +129,13 @@ impl Writer {
 
     /// What comes next; waits for it unless there is a chore to be done meanwhile.
     fn next(&self, intake: &mut Intake<Work>) -> Poll<Option<Work>> {
-        if self.chores.is_empty() {
-            return Poll::Ready(intake.receive());
-        }
-        intake.wait(if self.may_step() { Duration::ZERO } else { PAUSE })
+        let may_step = || if self.may_step() { Duration::ZERO } else { PAUSE };
+        intake.wait(if self.chores.is_empty() { LOOK } else { may_step() })
     }
 
     fn guarded(&mut self, work: impl FnOnce(&mut Self)) {
         if let Err(error) = failure::caught("the writer", || work(self)) {
-            tracing::error!(%error, "the store takes no more commits");
+            tracing::error!(%error, "writing has failed");
             self.failed = true;
         }
     }
@@ -203,7 +196,7 @@ impl Writer {
         }
         self.failed |= !self.tables.is_sound();
         if self.failed {
-            return Err(Error::Unavailable(failure::RESTART.into()));
+            return Err(Error::Unavailable(failure::OUT_OF_SERVICE.into()));
         }
         let space = self.space.check(self.tables.database.write_buffer_size());
         self.meters.free_bytes.store(self.space.free(), Relaxed);
@@ -234,14 +227,20 @@ impl Writer {
 
     fn make_durable(&mut self, writes: &mut Writes) -> Result<()> {
         let unknown = |error: String| {
-            tracing::error!(error, "a commit failed; the store takes no more commits");
-            Error::OutcomeUnknown(format!("{error}; {}", failure::RESTART))
+            tracing::error!(error, "a commit failed");
+            Error::OutcomeUnknown(error)
         };
         let begun = Instant::now();
         let written = match failure::caught("a commit", || writes.commit()) {
+            // What fails between a new journal and its name on the disk fails just before this.
+            Ok(Ok(())) if !self.tables.is_sound() => {
+                Err(unknown("the engine has failed meanwhile".into()))
+            }
             Ok(Ok(())) => Ok(()),
             // The engine says this before it writes anything.
-            Ok(Err(fjall::Error::Poisoned)) => Err(Error::Unavailable(failure::RESTART.into())),
+            Ok(Err(fjall::Error::Poisoned)) => {
+                Err(Error::Unavailable(failure::OUT_OF_SERVICE.into()))
+            }
             Ok(Err(error)) => Err(unknown(error.to_string())),
             Err(panic) => Err(unknown(panic.to_string())),
         };
@@ -320,30 +319,4 @@ impl Writer {
             self.meters.journal_bytes.store(journals, Relaxed);
         }
     }
-}
-
-/// Takes what waits behind `first`, as far as it fits into one batch. A tree can be in a batch
-/// once; a call that has it again is held for the next batch.
-fn gather(first: Work, intake: &mut Intake<Work>, held: &mut Option<Work>) -> Vec<Work> {
-    let mut roots = HashSet::new();
-    let mut rows = 0;
-    let mut group = Vec::new();
-    let mut next = Some(first);
-    while let Some(work) = next {
-        match &work {
-            Work::Commit { commits, .. } => {
-                if commits.iter().any(|commit| roots.contains(&commit.root)) {
-                    *held = Some(work);
-                    break;
-                }
-                roots.extend(commits.iter().map(|commit| commit.root));
-                rows += commits.iter().map(|commit| commit.rows.len()).sum::<usize>();
-            }
-            Work::Close => intake.close(),
-            Work::Reserve { .. } | Work::Check { .. } | Work::Chore(_) | Work::Discarded => {}
-        }
-        group.push(work);
-        next = if rows < GROUP_ROWS { intake.try_receive() } else { None };
-    }
-    group
 }

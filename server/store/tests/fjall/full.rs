@@ -1,8 +1,11 @@
 //! Disks that are full, and disks that are gone.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use jobtracker_model::State;
@@ -54,24 +57,63 @@ async fn a_full_disk_stops_commits_and_nothing_else() {
     tree.compare(&disk::open(directory.path()).unwrap()).await.unwrap();
 }
 
-/// The engine's own threads cannot write their files any more.
+/// The engine's own threads cannot write their files any more, and it cannot be opened again.
 #[tokio::test]
-async fn a_disk_that_is_gone_stops_commits_for_good() {
+async fn a_disk_that_is_gone_ends_the_store_until_it_is_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = FjallOptions::new(directory.path());
+    options.write_buffer_bytes = 4 * 1024;
+    options.patience = Duration::from_millis(300);
+    let store = FjallStore::open(&options).unwrap();
+    let mut tree = Tree::with_children(1, 2..50);
+    tree.commit_to(&store).await.unwrap();
+    let (db, gone) = (directory.path().join("db"), directory.path().join("gone"));
+    std::fs::rename(&db, &gone).unwrap();
+    let mut before = tree.clone();
+    let error = loop {
+        tree.log(&"x".repeat(4000));
+        match tree.commit_to(&store).await {
+            Ok(()) => before = tree.clone(),
+            Err(error) => break error,
+        }
+    };
+    let ends = |error: &Error| matches!(error, Error::Unavailable(_) | Error::OutcomeUnknown(_));
+    assert!(ends(&error), "{error}");
+    while store.is_alive() {
+        let error = store.check().await.unwrap_err();
+        assert!(matches!(&error, Error::Unavailable(what) if what.contains("anew")), "{error}");
+        assert!(matches!(store.reserve_ids(1).await, Err(Error::Unavailable(_))));
+        tokio::task::yield_now().await;
+    }
+    std::fs::rename(gone, db).unwrap();
+    while store.check().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // It has to prove itself first.
+    assert!(!store.is_alive());
+    if tree.compare(&store).await.is_err() {
+        tree = before;
+    }
+    tree.compare(&store).await.unwrap();
+    tree.log("goes on");
+    tree.commit_to(&store).await.unwrap();
+    store.close().await;
+    tree.compare(&disk::open(directory.path()).unwrap()).await.unwrap();
+}
+
+/// A store that cannot be opened again can be closed.
+#[tokio::test]
+async fn a_store_is_closed_while_it_is_out_of_service() {
     let directory = tempfile::tempdir().unwrap();
     let store = disk::open_small(directory.path()).unwrap();
     let mut tree = Tree::with_children(1, 2..50);
     tree.commit_to(&store).await.unwrap();
     std::fs::rename(directory.path().join("db"), directory.path().join("gone")).unwrap();
-    let error = loop {
+    while store.check().await.is_ok() {
         tree.log(&"x".repeat(4000));
-        if let Err(error) = tree.commit_to(&store).await {
-            break error;
-        }
-    };
-    let ends = |error: &Error| matches!(error, Error::Unavailable(_) | Error::OutcomeUnknown(_));
-    assert!(ends(&error), "{error}");
-    let error = store.check().await.unwrap_err();
-    assert!(matches!(&error, Error::Unavailable(what) if what.contains("restart")), "{error}");
-    assert!(store.reserve_ids(1).await.is_err());
+        tree.commit_to(&store).await.ok();
+    }
     store.close().await;
+    assert!(matches!(store.check().await, Err(Error::Unavailable(_))));
+    assert!(matches!(store.get_attachment(id(1), "a").await, Err(Error::Unavailable(_))));
 }

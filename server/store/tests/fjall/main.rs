@@ -8,8 +8,10 @@ mod disk;
 mod forest;
 
 mod coherence;
+mod contents;
 mod crash;
 mod damage;
+mod faults;
 mod full;
 mod opening;
 mod staging;

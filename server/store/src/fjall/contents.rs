@@ -1,0 +1,200 @@
+//! What is in the data directory besides what belongs there, and who may read it.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, DirEntry, Permissions},
+    io,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use super::{failure, place, tail::SET_ASIDE};
+use crate::{Error, Result};
+
+/// Who may do what with a directory of the store: its owner anything, all others nothing.
+pub const PRIVATE: u32 = 0o700;
+const OTHERS: u32 = 0o077;
+/// What a file system puts at its top.
+pub const OF_THE_FILE_SYSTEM: &str = "lost+found";
+/// Strays that may have one name; with more of them there is something else to look after.
+const OF_ONE_NAME: u32 = 1000;
+
+/// Takes the directory, and all that is in it, from everybody but its owner.
+pub fn make_private(directory: &Path) -> Result<()> {
+    let mut open = Open::default();
+    open.close(directory).map_err(|error| failure::unusable(directory, &error))?;
+    let Open { closed, kept } = open;
+    let directory = directory.display();
+    if closed > 0 {
+        tracing::warn!(%directory, closed, "other users could read the data; now they cannot");
+    }
+    if kept > 0 {
+        tracing::warn!(
+            %directory, kept, "other users can read some of the data, which somebody else owns"
+        );
+    }
+    Ok(())
+}
+
+/// How many files and directories were open to others, and how many have to stay so.
+#[derive(Default)]
+struct Open {
+    closed: u64,
+    kept: u64,
+}
+
+impl Open {
+    fn close(&mut self, path: &Path) -> io::Result<()> {
+        let found = fs::metadata(path)?;
+        if found.mode() & OTHERS != 0 {
+            let private = Permissions::from_mode(found.mode() & 0o7777 & !OTHERS);
+            match fs::set_permissions(path, private) {
+                Ok(()) => self.closed += 1,
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.kept += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        if !found.is_dir() {
+            return Ok(());
+        }
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            if !entry.file_type()?.is_symlink() && entry.file_name() != OF_THE_FILE_SYSTEM {
+                self.close(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What to do with something in a folder of the store.
+enum Lot {
+    /// It belongs there.
+    Ours,
+    /// It does not, and is in nobody's way.
+    Ignore,
+    /// It does not, and the engine would stop at it, or remove it.
+    SetAside,
+}
+
+/// Finds what does not belong into the store's folders, such as what an editor, a crash or a
+/// network file system leaves. The engine takes some of it for damage; that is set aside.
+pub fn set_strays_aside(directory: &Path, tables: &Path) -> Result<()> {
+    let unusable = |error: io::Error| failure::unusable(tables, &error);
+    let aside = Aside { directory };
+    aside.sort(directory, |_, name| lot_at_top(name))?;
+    aside.sort(tables, lot_of_engine)?;
+    let keyspaces = tables.join("keyspaces");
+    aside.sort(&keyspaces, lot_of_keyspace)?;
+    for entry in fs::read_dir(&keyspaces).map_err(unusable)? {
+        let keyspace = entry.map_err(unusable)?.path();
+        if keyspace.is_dir() {
+            aside.sort(&keyspace, lot_of_version)?;
+            aside.sort(&keyspace.join("tables"), lot_of_table)?;
+        }
+    }
+    Ok(())
+}
+
+fn lot_at_top(name: &OsStr) -> Lot {
+    let known = place::NAMES.iter().chain([&SET_ASIDE]);
+    if known.into_iter().any(|known| name == *known) { Lot::Ours } else { Lot::Ignore }
+}
+
+fn lot_of_engine(entry: &DirEntry, name: &OsStr) -> Lot {
+    let Some(text) = name.to_str() else { return Lot::SetAside };
+    match text.rsplit_once('.') {
+        Some((stem, "jnl")) if is_number(stem) && is_file(entry) => Lot::Ours,
+        Some((_, extension)) if extension.eq_ignore_ascii_case("jnl") => Lot::SetAside,
+        _ if ["version", "lock", "keyspaces"].contains(&text) => Lot::Ours,
+        _ => Lot::Ignore,
+    }
+}
+
+/// The engine removes numbered folders that it has not filled.
+fn lot_of_keyspace(entry: &DirEntry, name: &OsStr) -> Lot {
+    let filled = || entry.path().join("current").exists();
+    match is_file(entry) {
+        true => Lot::Ignore,
+        false if name.to_str().is_some_and(is_number) && filled() => Lot::Ours,
+        false => Lot::SetAside,
+    }
+}
+
+/// The engine removes files whose names begin as those of its old lists of tables do.
+fn lot_of_version(entry: &DirEntry, name: &OsStr) -> Lot {
+    let text = name.to_string_lossy();
+    match text.strip_prefix('v') {
+        Some(number) if is_number(number) && is_file(entry) => Lot::Ours,
+        Some(_) => Lot::SetAside,
+        // Half of a file that was to become one of those.
+        None if text.starts_with(".tmp") => Lot::Ours,
+        None if ["current", "tables", "blobs"].contains(&&*text) => Lot::Ours,
+        None => Lot::Ignore,
+    }
+}
+
+fn lot_of_table(entry: &DirEntry, name: &OsStr) -> Lot {
+    if name.to_str().is_some_and(is_number) && is_file(entry) { Lot::Ours } else { Lot::SetAside }
+}
+
+fn is_number(text: &str) -> bool {
+    text.parse::<u64>().is_ok()
+}
+
+fn is_file(entry: &DirEntry) -> bool {
+    entry.file_type().is_ok_and(|kind| kind.is_file())
+}
+
+/// Where strays go.
+struct Aside<'a> {
+    directory: &'a Path,
+}
+
+impl Aside<'_> {
+    fn sort(&self, folder: &Path, lot: impl Fn(&DirEntry, &OsStr) -> Lot) -> Result<()> {
+        let unusable = |error: io::Error| failure::unusable(folder, &error);
+        let entries = match fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(unusable)?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(unusable)?;
+            let path = entry.path();
+            match lot(&entry, &entry.file_name()) {
+                Lot::Ours => {}
+                Lot::Ignore => {
+                    tracing::warn!(path = %path.display(), "this is not the store's; ignored");
+                }
+                Lot::SetAside => {
+                    let aside = self.take(&path)?;
+                    tracing::warn!(
+                        path = %path.display(),
+                        set_aside = %aside.display(),
+                        "this is not the store's and was in its way; set aside"
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&self, stray: &Path) -> Result<PathBuf> {
+        let unusable = |error: io::Error| failure::unusable(stray, &error);
+        let aside = self.directory.join(SET_ASIDE);
+        fs::create_dir_all(&aside).map_err(unusable)?;
+        let name = stray.file_name().unwrap_or(OsStr::new("stray"));
+        for number in 0..OF_ONE_NAME {
+            let mut numbered = name.to_owned();
+            numbered.push(format!(".stray-{number}"));
+            let target = aside.join(numbered);
+            // Nobody else writes here, so what is not there now will not be.
+            if fs::symlink_metadata(&target).is_err() {
+                fs::rename(stray, &target).map_err(unusable)?;
+                return Ok(target);
+            }
+        }
+        let reason = format!("{} has too many of this name", aside.display());
+        Err(Error::Unusable { place: stray.display().to_string(), reason })
+    }
+}

@@ -1,0 +1,128 @@
+use std::{sync::Arc, thread::JoinHandle};
+
+use parking_lot::Mutex;
+
+use super::{
+    FjallOptions, failure,
+    front::Front,
+    gauges::{self, Gauge, Meters},
+    health::Health,
+    intake::Intake,
+    moment::Present,
+    place::Place,
+    readers::Readers,
+    retired::Retired,
+    stages::Stages,
+    tables::Tables,
+    work::Work,
+    writer::{End, Writer},
+};
+use crate::{Error, Result};
+
+/// What stays while the engine is closed and opened again.
+pub struct Lasting {
+    pub front: Arc<Front>,
+    pub stages: Arc<Stages>,
+    pub meters: Arc<Meters>,
+    pub readers: Readers,
+    pub health: Health,
+    /// The open engine, for those who only count what it has.
+    counted: Mutex<Option<Arc<Tables>>>,
+}
+
+impl Lasting {
+    /// All the numbers; none while the engine is closed.
+    pub fn gauges(&self) -> Vec<Gauge> {
+        // Under the lock, so that the engine is not held when it is to be closed.
+        let tables = self.counted.lock();
+        let read = |tables: &Arc<Tables>| {
+            let waiting = self.readers.waiting();
+            gauges::read(&self.meters, &self.front, &self.stages, tables, waiting)
+        };
+        tables.as_ref().map(read).unwrap_or_default()
+    }
+}
+
+/// The engine while it is open, with the threads that need it.
+pub struct Session {
+    tables: Arc<Tables>,
+    writer: Writer,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Session {
+    /// Opens the engine for the first time in this process.
+    pub fn first(place: &Place, options: &FjallOptions) -> Result<(Self, Arc<Lasting>)> {
+        let stages = Arc::new(Stages::default());
+        let (tables, present) = open(place, options, &stages)?;
+        let lasting = Arc::new(Lasting {
+            front: Arc::new(Front::new(options, present)),
+            stages,
+            meters: Arc::default(),
+            readers: Readers::new(options.read_queue),
+            health: Health::new(options.patience),
+            counted: Mutex::new(None),
+        });
+        Ok((Self::start(tables, options, &lasting)?, lasting))
+    }
+
+    /// Opens it again.
+    pub fn again(place: &Place, options: &FjallOptions, lasting: &Lasting) -> Result<Self> {
+        let (tables, present) = open(place, options, &lasting.stages)?;
+        lasting.front.restart(present);
+        Self::start(tables, options, lasting)
+    }
+
+    fn start(tables: Arc<Tables>, options: &FjallOptions, lasting: &Lasting) -> Result<Self> {
+        let no_thread = |error| Error::Unavailable(format!("cannot start a thread: {error}"));
+        let (retired, freeing) = Retired::start().map_err(no_thread)?;
+        let readers = &lasting.readers;
+        let threads = readers.start(&tables, &lasting.front, options.readers);
+        let mut threads = threads.map_err(no_thread)?;
+        threads.push(freeing);
+        let writer = Writer::new(&tables, lasting, retired, options);
+        *lasting.counted.lock() = Some(Arc::clone(&tables));
+        lasting.health.opened();
+        Ok(Self { tables, writer, threads })
+    }
+
+    /// Writes until there is nothing more to write or writing has failed. What was taken and not
+    /// begun is left in `held`.
+    pub fn write(&mut self, intake: &mut Intake<Work>, held: &mut Option<Work>) -> End {
+        self.writer.run(intake, held)
+    }
+
+    /// Bytes that are not in tables yet.
+    pub fn buffered(&self) -> u64 {
+        self.tables.database.write_buffer_size()
+    }
+
+    /// Ends the threads, then the engine. Nothing that was acknowledged is anywhere but on the
+    /// disk.
+    pub fn close(self, lasting: &Lasting) {
+        let Self { tables, writer, threads } = self;
+        lasting.counted.lock().take();
+        drop(writer);
+        lasting.readers.rest();
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store has panicked");
+            }
+        }
+        let Some(tables) = Arc::into_inner(tables) else {
+            tracing::error!("the store cannot be closed: something still reads from it");
+            return;
+        };
+        // A lock that a panic has poisoned would make the engine panic again.
+        if let Err(error) = failure::caught("closing the store", || drop(tables)) {
+            tracing::error!(%error, "the store was not closed in good order");
+        }
+    }
+}
+
+fn open(place: &Place, options: &FjallOptions, stages: &Stages) -> Result<(Arc<Tables>, Present)> {
+    place.look_through()?;
+    let tables = Arc::new(Tables::open(&place.tables(), options)?);
+    let present = failure::caught("opening the store", || Present::read(&tables, stages))??;
+    Ok((tables, present))
+}

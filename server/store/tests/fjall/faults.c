@@ -1,0 +1,96 @@
+/* Stands between a program and the C library, and has calls on some files fail when it is told to.
+
+   FAULTS names a file with: the error, which calls, how many were made to fail, and a part of the
+   paths of the files. It is mapped, so a program that writes to it is heard at once. */
+
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+enum { OPEN = 1, WRITE = 2, FLUSH = 4, TRUNCATE = 8, READ = 16 };
+
+struct control {
+    volatile int error;
+    volatile unsigned calls;
+    volatile int failed;
+    char part[128];
+};
+
+static struct control *control;
+
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+__attribute__((constructor)) static void map(void) {
+    const char *path = getenv("FAULTS");
+    int file = path ? REAL(open64)(path, O_RDWR) : -1;
+    if (file < 0)
+        return;
+    void *mapped = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (mapped != MAP_FAILED)
+        control = mapped;
+    close(file);
+}
+
+static int hits(unsigned call, const char *path) {
+    if (!control || !(control->calls & call) || !strstr(path, control->part))
+        return 0;
+    __sync_fetch_and_add(&control->failed, 1);
+    errno = control->error;
+    return 1;
+}
+
+static int hits_file(unsigned call, int file) {
+    char link[64], path[4096];
+    if (!control || !(control->calls & call))
+        return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    path[length < 0 ? 0 : length] = 0;
+    return hits(call, path);
+}
+
+int open64(const char *path, int flags, ...) {
+    va_list rest;
+    va_start(rest, flags);
+    mode_t mode = va_arg(rest, mode_t);
+    va_end(rest);
+    return hits(OPEN, path) ? -1 : REAL(open64)(path, flags, mode);
+}
+
+ssize_t write(int file, const void *bytes, size_t length) {
+    if (!hits_file(WRITE, file))
+        return REAL(write)(file, bytes, length);
+    /* A disk takes what it has space for before it refuses the rest. */
+    if (control->error == ENOSPC && length > 1 && control->failed == 1)
+        return REAL(write)(file, bytes, length / 2);
+    errno = control->error;
+    return -1;
+}
+
+ssize_t pwrite64(int file, const void *bytes, size_t length, off64_t at) {
+    return hits_file(WRITE, file) ? -1 : REAL(pwrite64)(file, bytes, length, at);
+}
+
+ssize_t read(int file, void *bytes, size_t length) {
+    return hits_file(READ, file) ? -1 : REAL(read)(file, bytes, length);
+}
+
+ssize_t pread64(int file, void *bytes, size_t length, off64_t at) {
+    return hits_file(READ, file) ? -1 : REAL(pread64)(file, bytes, length, at);
+}
+
+int fsync(int file) { return hits_file(FLUSH, file) ? -1 : REAL(fsync)(file); }
+
+int fdatasync(int file) { return hits_file(FLUSH, file) ? -1 : REAL(fdatasync)(file); }
+
+int ftruncate64(int file, off64_t length) {
+    return hits_file(TRUNCATE, file) ? -1 : REAL(ftruncate64)(file, length);
+}

@@ -1,0 +1,367 @@
+//! Errors of the disk and of the process that pass: writing comes back by itself, with everything
+//! that was acknowledged.
+//!
+//! They are made in processes of their own: by a library between the process and the C library, by
+//! a limit of descriptors, and on a small disk that is full.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use jobtracker_model::State;
+use jobtracker_store::{
+    Error, Store,
+    fjall::{FjallOptions, FjallStore},
+};
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use crate::{
+    disk,
+    forest::{Tree, id},
+};
+
+const TREES: u64 = 4;
+/// Longer than any recovery takes; it is there so that a hang ends.
+const HANG: Duration = Duration::from_secs(120);
+const DIRECTORY: &str = "STORE_TEST_DIRECTORY";
+const CONTROL: &str = "FAULTS";
+
+/// Calls, as the library counts them.
+const OPEN: u32 = 1;
+const WRITE: u32 = 2;
+const FLUSH: u32 = 4;
+const TRUNCATE: u32 = 8;
+const READ: u32 = 16;
+
+const EIO: i32 = 5;
+const EMFILE: i32 = 24;
+const ENOSPC: i32 = 28;
+
+/// Which calls fail, on which files.
+struct Fault {
+    name: &'static str,
+    error: i32,
+    calls: u32,
+    part: &'static str,
+}
+
+/// A part of the paths of all files of the store. Where all of them fail, what looks whether the
+/// engine could be opened again fails as well, and the engine stays open for reads.
+const ALL: &str = "/store";
+
+const fn fault(name: &'static str, error: i32, calls: u32, part: &'static str) -> Fault {
+    Fault { name, error, calls, part }
+}
+
+const FAULTS: &[Fault] = &[
+    fault("no descriptors", EMFILE, OPEN, ALL),
+    fault("no space", ENOSPC, WRITE | TRUNCATE, ALL),
+    fault("nothing can be written", EIO, WRITE, ALL),
+    fault("nothing reaches the disk", EIO, FLUSH, ALL),
+    fault("nothing can be read", EIO, READ, ALL),
+    fault("no space for journals", ENOSPC, WRITE | TRUNCATE, ".jnl"),
+    fault("journals do not reach the disk", EIO, FLUSH, ".jnl"),
+    fault("no space for tables", ENOSPC, WRITE, "/tables/"),
+    fault("tables do not reach the disk", EIO, FLUSH, "/tables/"),
+    fault("tables cannot be opened", EMFILE, OPEN, "/tables"),
+    fault("tables cannot be merged", EIO, READ, "/tables/"),
+    fault("lists of tables cannot be written", EIO, WRITE | OPEN, "/v"),
+    fault("lists of tables do not get their name", EMFILE, OPEN, "/current"),
+];
+
+impl Fault {
+    fn leaves_reads(&self) -> bool {
+        self.part == ALL && self.calls & (OPEN | READ) == 0
+    }
+}
+
+/// What the library reads.
+struct Control(File);
+
+impl Control {
+    fn new(path: &Path) -> Self {
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+        Self(file.unwrap())
+    }
+
+    fn set(&self, fault: &Fault) {
+        let mut part = [0; 128];
+        part[..fault.part.len()].copy_from_slice(fault.part.as_bytes());
+        self.0.write_all_at(&0_i32.to_ne_bytes(), 8).unwrap();
+        self.0.write_all_at(&part, 12).unwrap();
+        self.0.write_all_at(&fault.error.to_ne_bytes(), 0).unwrap();
+        self.0.write_all_at(&fault.calls.to_ne_bytes(), 4).unwrap();
+    }
+
+    fn clear(&self) {
+        self.0.write_all_at(&[0; 8], 0).unwrap();
+    }
+
+    /// How many calls have failed.
+    fn failed(&self) -> i32 {
+        let mut bytes = [0; 4];
+        self.0.read_exact_at(&mut bytes, 8).unwrap();
+        i32::from_ne_bytes(bytes)
+    }
+}
+
+/// Trees that are written to, and what is known to be stored of them.
+struct Writers {
+    trees: Vec<Tree>,
+    /// The same after a commit whose outcome is not known.
+    in_doubt: Vec<Option<Tree>>,
+    acknowledged: u64,
+}
+
+impl Writers {
+    async fn new(store: &FjallStore) -> Self {
+        let trees = (0..TREES).map(|tree| {
+            let root = 1 + tree * 1000;
+            Tree::with_children(root, root + 1..root + 8)
+        });
+        let (trees, in_doubt) = (trees.collect::<Vec<_>>(), vec![None; TREES as usize]);
+        let mut writers = Self { trees, in_doubt, acknowledged: 0 };
+        for tree in &mut writers.trees {
+            tree.commit_to(store).await.unwrap();
+        }
+        writers
+    }
+
+    /// A commit to each tree, at once; says whether all were taken. What is in doubt is left alone.
+    async fn step(&mut self, store: &FjallStore) -> bool {
+        let step = async |(tree, in_doubt): (&mut Tree, &mut Option<Tree>)| {
+            if in_doubt.is_some() {
+                return false;
+            }
+            let mut next = tree.clone();
+            let child = id(next.root.get() + 1 + next.version % 7);
+            next.report(child, [State::Running, State::Warning][(next.version / 7 % 2) as usize]);
+            next.log(&"x".repeat(700));
+            match next.commit_to(store).await {
+                Ok(()) => *tree = next,
+                Err(Error::OutcomeUnknown(_)) => *in_doubt = Some(next),
+                Err(Error::Unavailable(_) | Error::Full(_)) => return false,
+                Err(error) => panic!("{error}"),
+            }
+            in_doubt.is_none()
+        };
+        let taken = join_all(self.trees.iter_mut().zip(&mut self.in_doubt).map(step)).await;
+        self.acknowledged += taken.iter().filter(|taken| **taken).count() as u64;
+        taken.iter().all(|taken| *taken)
+    }
+
+    async fn steps(&mut self, store: &FjallStore, count: usize) {
+        for _ in 0..count {
+            assert!(self.step(store).await, "a store that is well refuses commits");
+        }
+    }
+
+    /// Everything that was acknowledged is there, and what is in doubt is there or is not.
+    async fn compare(&mut self, store: &FjallStore) {
+        for (tree, in_doubt) in self.trees.iter_mut().zip(&mut self.in_doubt) {
+            if let Some(next) = in_doubt.take()
+                && next.compare(store).await.is_ok()
+            {
+                *tree = next;
+            }
+            tree.compare(store).await.unwrap();
+        }
+    }
+
+    /// Nothing of it is hidden while the store takes no writes.
+    async fn are_there(&self, store: &FjallStore) {
+        for (tree, in_doubt) in self.trees.iter().zip(&self.in_doubt) {
+            if in_doubt.is_none() {
+                tree.compare(store).await.unwrap();
+            }
+        }
+    }
+
+    /// Writes until the store says that it takes nothing.
+    async fn until_it_fails(&mut self, store: &FjallStore) {
+        let begun = Instant::now();
+        while store.check().await.is_ok() {
+            self.step(store).await;
+            assert!(begun.elapsed() < HANG, "nothing has failed");
+        }
+        assert!(store.is_alive());
+    }
+}
+
+async fn until_it_takes_writes(store: &FjallStore) -> Duration {
+    let begun = Instant::now();
+    while let Err(error) = store.check().await {
+        assert!(begun.elapsed() < HANG, "{error}");
+        assert!(store.is_alive(), "{error}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    begun.elapsed()
+}
+
+/// Small buffers, and little in caches, so that nearly always a table is written or merged.
+fn options(directory: &Path) -> FjallOptions {
+    let mut options = FjallOptions::new(directory);
+    options.write_buffer_bytes = 8 * 1024;
+    options.node_cache_bytes = 1;
+    options.definition_cache_bytes = 1;
+    options.block_cache_bytes = 1;
+    options
+}
+
+/// Runs one of the tests below, which is not one by itself, in a process of its own.
+fn in_a_process(test: &str, store: &Path, library: Option<&Path>, control: Option<&Path>) {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args([&format!("faults::{test}"), "--exact", "--ignored", "--nocapture"]);
+    child.env(DIRECTORY, store).stdin(Stdio::null());
+    if let (Some(library), Some(control)) = (library, control) {
+        child.env("LD_PRELOAD", library).env(CONTROL, control);
+    }
+    let output = child.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success() && out.contains("1 passed"), "{out}\n{err}");
+    out.lines().filter(|line| line.contains("round")).for_each(|line| println!("{line}"));
+}
+
+fn told_directory() -> Option<PathBuf> {
+    std::env::var_os(DIRECTORY).map(PathBuf::from)
+}
+
+#[test]
+fn a_store_comes_back_after_errors_of_every_call() {
+    let directory = tempfile::tempdir().unwrap();
+    let library = directory.path().join("faults.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fjall/faults.c");
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .args([&library, &source])
+        .arg("-ldl")
+        .status();
+    assert!(built.expect("this needs a C compiler, as the build does").success());
+    let control = directory.path().join("control");
+    fs::write(&control, [0; 140]).unwrap();
+    let store = directory.path().join("store");
+    in_a_process("child_with_errors", &store, Some(&library), Some(&control));
+}
+
+#[tokio::test]
+#[ignore = "runs in a process of its own, started by another test"]
+async fn child_with_errors() {
+    let Some(directory) = told_directory() else { return };
+    let control = Control::new(Path::new(&std::env::var_os(CONTROL).unwrap()));
+    let mut store = FjallStore::open(&options(&directory)).unwrap();
+    let mut writers = Writers::new(&store).await;
+    for fault in FAULTS {
+        writers.steps(&store, 10).await;
+        control.set(fault);
+        writers.until_it_fails(&store).await;
+        assert!(control.failed() > 0, "{}", fault.name);
+        if fault.leaves_reads() {
+            writers.are_there(&store).await;
+        }
+        control.clear();
+        let took = until_it_takes_writes(&store).await;
+        writers.compare(&store).await;
+        writers.steps(&store, 10).await;
+        writers.compare(&store).await;
+        println!("round: {}, back after {took:?}", fault.name);
+        store.close().await;
+        store = FjallStore::open(&options(&directory)).unwrap();
+        writers.compare(&store).await;
+    }
+    println!("rounds: {} commits acknowledged", writers.acknowledged);
+}
+
+#[test]
+fn a_store_comes_back_after_a_shortage_of_descriptors() {
+    let directory = tempfile::tempdir().unwrap();
+    in_a_process("child_without_descriptors", directory.path(), None, None);
+}
+
+#[tokio::test]
+#[ignore = "runs in a process of its own, started by another test"]
+async fn child_without_descriptors() {
+    let Some(directory) = told_directory() else { return };
+    let store = FjallStore::open(&options(&directory)).unwrap();
+    let mut writers = Writers::new(&store).await;
+    let enough = getrlimit(Resource::Nofile);
+    for round in 0..3 {
+        writers.steps(&store, 10).await;
+        // None at all, then some, so that it fails at several steps.
+        let used = fs::read_dir("/proc/self/fd").unwrap().count() as u64;
+        let mut few = enough;
+        few.current = Some([0, used, used + 1][round]);
+        setrlimit(Resource::Nofile, few).unwrap();
+        writers.until_it_fails(&store).await;
+        setrlimit(Resource::Nofile, enough).unwrap();
+        let took = until_it_takes_writes(&store).await;
+        println!("round {round} without descriptors, back after {took:?}");
+        writers.compare(&store).await;
+    }
+    store.close().await;
+    writers.compare(&FjallStore::open(&options(&directory)).unwrap()).await;
+}
+
+/// A disk of its own, for those who may mount one.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=160m", "none"])
+            .arg(directory.path())
+            .stderr(Stdio::null())
+            .status();
+        mount.is_ok_and(|status| status.success()).then_some(Self(directory))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_store_comes_back_after_its_disk_was_full() {
+    match SmallDisk::mount() {
+        Some(disk) => in_a_process("child_on_a_small_disk", disk.0.path(), None, None),
+        None => eprintln!(
+            "no disk can be mounted here, which takes root: a full disk is tested by injected \
+             errors only"
+        ),
+    }
+}
+
+#[tokio::test]
+#[ignore = "runs in a process of its own, started by another test"]
+async fn child_on_a_small_disk() {
+    let Some(disk) = told_directory() else { return };
+    let directory = disk.join("store");
+    let mut options = options(&directory);
+    options.min_free_bytes = 0;
+    // What another program takes between two looks is not seen by the store.
+    options.free_space = std::sync::Arc::new(|_| Ok(u64::MAX));
+    let store = FjallStore::open(&options).unwrap();
+    let mut writers = Writers::new(&store).await;
+    for round in 0..4 {
+        writers.steps(&store, 10).await;
+        let other = disk.join("other");
+        let filled = fs::write(&other, vec![7; 170 << 20]);
+        assert!(filled.is_err(), "the disk is larger than it should be");
+        writers.until_it_fails(&store).await;
+        writers.are_there(&store).await;
+        fs::remove_file(other).unwrap();
+        let took = until_it_takes_writes(&store).await;
+        println!("round {round} on a full disk, back after {took:?}");
+        writers.compare(&store).await;
+    }
+    store.close().await;
+    writers.compare(&disk::open(&directory).unwrap()).await;
+}
