@@ -39,8 +39,8 @@ impl Http {
         id: &CommitId,
         source: &dyn CommitSource,
     ) -> Result<CommitOutcome> {
-        let deadline = self.deadline_after(self.commit_timeout);
-        let mut tries = Tries::new(self, self.retry.attempts, deadline);
+        let tries = Tries::new(self, self.retry.attempts, self.deadline());
+        let mut tries = tries.uncounted(self.commit_timeout);
         let mut applied = HashSet::new();
         loop {
             let this = async {
@@ -53,7 +53,7 @@ impl Http {
             if tries.last().is_some_and(has_not_arrived) {
                 continue;
             }
-            match self.progress(id, &mut applied, deadline).await {
+            match self.progress(id, &mut applied, tries.deadline()).await {
                 Ok(Some(outcome)) => return Ok(outcome),
                 // Without an answer all is sent again; the service knows what it has.
                 Err(error) if !error.is_retryable() => return Err(error.after(true)),

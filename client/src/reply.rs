@@ -3,7 +3,7 @@ use std::time::Duration;
 use jobtracker_model::Problem;
 use reqwest::{
     Response,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER},
+    header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER},
 };
 use serde::de::DeserializeOwned;
 
@@ -119,10 +119,16 @@ impl Reply {
         Failure { error, retry_after: self.retry_after() }
     }
 
-    /// `Retry-After` in seconds. The form with a date is ignored: it would need both clocks to
-    /// agree.
+    /// `Retry-After`: in seconds, or up to a moment by the clock that the answer itself is dated
+    /// by, since that clock and this machine's need not agree.
     fn retry_after(&self) -> Option<Duration> {
-        self.header(&RETRY_AFTER)?.trim().parse().ok().map(Duration::from_secs)
+        let text = self.header(&RETRY_AFTER)?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let moment = |text| jiff::fmt::rfc2822::parse(text).ok();
+        let pause = moment(text)?.duration_since(&moment(self.header(&DATE)?)?);
+        Some(Duration::try_from(pause).unwrap_or_default())
     }
 
     fn wrong_type(&self, right: &str) -> String {

@@ -8,11 +8,13 @@ use std::time::Duration;
 ///
 /// Before try n + 1 the client waits a random time between nothing and
 /// `base_backoff` × 2^(n − 1), but never more than `max_backoff` ("full jitter"). If the answer
-/// said when to come back (`retryAfterMs`, or else `Retry-After` in seconds), it waits that long
-/// first, whatever `max_backoff` says. The overall deadline of the call bounds it all.
+/// said when to come back (`retryAfterMs`, or else `Retry-After`), it waits that long first,
+/// whatever `max_backoff` says. The overall deadline of the call bounds it all, and by default
+/// nothing else does: a service that is restarted or replaced is gone for seconds, and how often it
+/// is asked meanwhile says nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Tries in all, the first one included; 0 is taken as 1.
+    /// Tries in all, the first one included; 0 is taken as 1. Without a bound by default.
     pub attempts: u32,
     /// Upper bound of the first wait.
     pub base_backoff: Duration,
@@ -37,13 +39,13 @@ impl RetryPolicy {
     }
 }
 
-/// Five tries, waits of up to 50 ms, 100 ms, 200 ms, 400 ms.
+/// As many tries as there is time for, with waits of up to 50 ms, 100 ms, 200 ms, and so on to 2 s.
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            attempts: 5,
+            attempts: u32::MAX,
             base_backoff: Duration::from_millis(50),
-            max_backoff: Duration::from_secs(5),
+            max_backoff: Duration::from_secs(2),
         }
     }
 }

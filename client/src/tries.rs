@@ -1,14 +1,20 @@
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::{Error, Result, reply::Failure, request::Http};
+use crate::{
+    Error, Result,
+    reply::Failure,
+    request::{FAR, Http},
+};
 
 /// The tries of one call: how many there may be and until when, and what became of them.
 pub(crate) struct Tries<'a> {
     http: &'a Http,
     attempts: u32,
     deadline: Instant,
+    /// How much of the time that the tries take does not count: it moves the deadline.
+    uncounted: Duration,
     made: u32,
     /// Why the last complete one failed.
     last: Option<Error>,
@@ -18,7 +24,19 @@ pub(crate) struct Tries<'a> {
 
 impl<'a> Tries<'a> {
     pub(crate) fn new(http: &'a Http, attempts: u32, deadline: Instant) -> Self {
-        Self { http, attempts, deadline, made: 0, last: None, unknown: false }
+        let uncounted = Duration::ZERO;
+        Self { http, attempts, deadline, uncounted, made: 0, last: None, unknown: false }
+    }
+
+    /// So much of what the tries themselves take is left out of the deadline, so that it bounds how
+    /// long a service may be away, and not how long it may be at work.
+    pub(crate) fn uncounted(mut self, uncounted: Duration) -> Self {
+        self.uncounted = uncounted.min(FAR);
+        self
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
     }
 
     /// Makes a try when its turn has come. None: it failed, the pause after it is over, and there
@@ -35,7 +53,12 @@ impl<'a> Tries<'a> {
             return Err(self.given_up());
         }
         self.made += 1;
-        let failure = match timeout_at(self.deadline, attempt).await {
+        let begun = Instant::now();
+        let tried = timeout_at(self.deadline + self.uncounted, attempt).await;
+        let uncounted = begun.elapsed().min(self.uncounted);
+        self.uncounted -= uncounted;
+        self.deadline += uncounted;
+        let failure = match tried {
             Ok(Ok(value)) => return Ok(Some(value)),
             Ok(Err(failure)) => failure,
             Err(_) => {

@@ -1,6 +1,9 @@
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
-use jobtracker_client::{Error, JobTracker, NewChange, RetryPolicy, State};
+use jobtracker_client::{Error, JobTracker, JobTrackerClient, NewChange, RetryPolicy, State};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -15,6 +18,11 @@ use crate::{
 async fn writing(answers: Vec<Vec<u8>>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    answering(listener, answers);
+    address
+}
+
+fn answering(listener: TcpListener, answers: Vec<Vec<u8>>) {
     tokio::spawn(async move {
         for answer in answers {
             let (mut socket, _) = listener.accept().await.unwrap();
@@ -25,7 +33,6 @@ async fn writing(answers: Vec<Vec<u8>>) -> SocketAddr {
             socket.shutdown().await.unwrap();
         }
     });
-    address
 }
 
 fn whole(body: &impl serde::Serialize) -> Vec<u8> {
@@ -100,4 +107,42 @@ async fn a_slow_answer_is_given_up_and_asked_for_again() {
     let client =
         stub::builder(&server.uri()).request_timeout(Duration::from_millis(250)).build().unwrap();
     assert_eq!(client.load(id(7)).await.unwrap(), job(7));
+}
+
+/// A service that is restarted has no socket for a while; nothing of it is heard by those who call.
+#[tokio::test]
+async fn a_service_that_comes_back_after_a_while_has_missed_nothing() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let client = JobTrackerClient::new(format!("http://{address}")).unwrap();
+    let call = tokio::spawn(async move { client.load(id(7)).await });
+    // Longer than the pauses between a handful of tries may take together.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert!(!call.is_finished());
+    let listener = TcpListener::bind(address).await.unwrap();
+    answering(
+        listener,
+        vec![b"HTTP/1.1 502 Bad Gateway\r\nconnection: close\r\n\r\n".to_vec(), whole(&job(7))],
+    );
+    assert_eq!(call.await.unwrap().unwrap(), job(7));
+}
+
+/// By default nothing but the deadline ends the tries.
+#[tokio::test]
+async fn a_service_that_stays_away_is_tried_until_the_deadline() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let builder = JobTrackerClient::builder(format!("http://{address}"));
+    let policy = RetryPolicy { max_backoff: Duration::from_millis(20), ..RetryPolicy::default() };
+    let client = builder.retry(policy).deadline(Duration::from_secs(1)).build().unwrap();
+    let begun = Instant::now();
+    let error = client.load(id(7)).await.unwrap_err();
+    let Error::DeadlineExceeded { last: Some(last), outcome_unknown } = error else {
+        panic!("{error:?}");
+    };
+    assert!(matches!(*last, Error::Transport { .. }) && !outcome_unknown);
+    // The last pause would have passed it.
+    assert!(begun.elapsed() >= Duration::from_millis(900));
 }

@@ -94,7 +94,9 @@ async fn a_service_that_is_killed_while_a_commit_comes_in() {
     for round in 0..rounds.unwrap_or(4) {
         let service = Process::start(ANY_PORT, &embedded(data.path()));
         let address = service.address().to_owned();
-        let tracker = JobTrackerClient::new(format!("http://{address}")).unwrap();
+        let policy = RetryPolicy { attempts: 5, ..RetryPolicy::default() };
+        let builder = JobTrackerClient::builder(format!("http://{address}")).retry(policy);
+        let tracker = builder.build().unwrap();
         let context = JobTrackerContext::new(Arc::new(tracker)).unwrap();
         let first = 1_000_000 * (round + 1);
         let trees = [(first, LARGE), (first + 500_000, 10)];
