@@ -53,7 +53,8 @@ impl JobTracker for JobTrackerClient {
         Ok(states.items)
     }
 
-    async fn update(&self, id: JobId, mut change: NewChange) -> Result<Updated> {
+    async fn update(&self, id: JobId, change: NewChange) -> Result<Updated> {
+        let mut change = change.shortened();
         change.change_id.get_or_insert_with(repeat_id);
         self.http.json(Call::post(job(id, "changes"), &change)?).await
     }

@@ -1,6 +1,6 @@
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
-use jobtracker_model::{Problem, ProblemCode};
+use jobtracker_model::{Problem, ProblemCode, Standing};
 
 /// The result of asking the service for something.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -154,6 +154,16 @@ impl Error {
             Self::Transport { .. } | Self::InvalidReply { .. } | Self::InvalidRequest { .. } => {
                 None
             }
+        }
+    }
+
+    /// How the job stands that a change [expected](jobtracker_model::NewChange::expect) to stand
+    /// otherwise.
+    #[must_use]
+    pub fn stands(&self) -> Option<Standing> {
+        match self {
+            Self::Problem { problem, .. } => problem.stands,
+            _ => None,
         }
     }
 

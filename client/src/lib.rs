@@ -68,11 +68,11 @@ pub use tracker::JobTracker;
 pub use jobtracker_model::{
     Action, ActionView, Added, AttachmentInfo, Attempt, Blocker, Category, Change, Channel,
     CheckKind, CheckStatus, CheckView, Children, Created, Definition, Delivery, DeliveryStatus,
-    EmailAction, Event, FieldError, HttpAction, HttpView, IdBlock, InvalidId, InvalidTimestamp,
-    Job, JobAction, JobCheck, JobId, JobNode, JobState, LogAppended, LogLine, Mark, NewChange,
-    NewCheck, NewJob, NewLogLines, Page, Payload, Problem, ProblemCode, Proxy, ProxyView, Replayed,
-    RootPage, Secret, State, StateSet, Statistics, Subtree, Target, TargetView, Tested,
-    TestedChannel, Timestamp, Trigger, UnknownState, Updated, Waited,
+    EmailAction, Event, Expect, FieldError, HttpAction, HttpView, IdBlock, InvalidId,
+    InvalidTimestamp, Job, JobAction, JobCheck, JobId, JobNode, JobState, LogAppended, LogLine,
+    Mark, NewChange, NewCheck, NewJob, NewLogLines, Page, Payload, Problem, ProblemCode, Proxy,
+    ProxyView, Replayed, RootPage, Secret, Standing, State, StateSet, Statistics, Subtree, Target,
+    TargetView, Tested, TestedChannel, Timestamp, Trigger, UnknownState, Updated, Waited,
     commit::{
         BlockedChange, CommitId, CommitOutcome, InvalidCommitId, MEDIA_TYPE, Refusal, TreeVerdict,
     },

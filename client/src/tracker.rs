@@ -86,14 +86,21 @@ pub trait JobTracker: Send + Sync {
 
     /// Reports a state of a job.
     ///
-    /// A change without a change id gets one, so that it is applied once however often this call
-    /// has to send it; with one of the caller's the whole call is safe to repeat. `repeated` says
-    /// that it had been applied before, perhaps by this call's own first try. A finished job
-    /// answers `applied: false` and stays as it is, unless the service is set up otherwise.
+    /// A message or a reason code that is too long is [shortened](NewChange::shortened): its
+    /// beginning and its end are kept. A change without a change id gets one, so that it is applied
+    /// once however often this call has to send it; with one of the caller's the whole call is safe
+    /// to repeat. `repeated` says that it had been applied before, perhaps by this call's own first
+    /// try. A finished job answers `applied: false` and stays as it is, unless the service is set
+    /// up otherwise.
+    ///
+    /// A change may say as what the job has to stand ([`NewChange::expect_changes`],
+    /// [`NewChange::expect_last`]). A report that a call has given up may be on its way still; with
+    /// an expectation it changes nothing if it arrives after something else.
     ///
     /// # Errors
-    /// `job_not_found`, `state_not_allowed` for WaitingForActivation, `repeat_conflict` if the
-    /// change id was used for another change, `too_many_changes`, `invalid_field`.
+    /// `job_not_found`, `state_not_allowed` for WaitingForActivation, `unexpected_state` with
+    /// [what stands](Error::stands), `repeat_conflict` if the change id was used for another
+    /// change, `too_many_changes`, `invalid_field`.
     async fn update(&self, id: JobId, change: NewChange) -> Result<Updated>;
 
     /// Replaces the options of a job, up to 64 KiB, or takes them away. Of two callers at once

@@ -53,6 +53,11 @@ impl Cost {
         self.operations += other.operations;
         self.bytes += other.bytes;
     }
+
+    pub fn take(&mut self, other: Self) {
+        self.operations -= other.operations;
+        self.bytes -= other.bytes;
+    }
 }
 
 /// Counts what is in the buffer and has no outcome yet, and keeps it within bounds.

@@ -57,6 +57,11 @@ impl Buffer {
         debug_assert!(set.is_ok(), "a buffer has one journal");
     }
 
+    /// From now on it is written no more.
+    pub fn take_journal(&mut self) -> Option<Journal> {
+        self.journal.take()
+    }
+
     pub fn journal(&self) -> Option<&Journal> {
         self.journal.get()
     }

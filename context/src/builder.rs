@@ -207,6 +207,7 @@ impl ContextBuilder {
             paths: Paths::new(tracker()),
             queue: Mutex::new(VecDeque::new()),
             turn: Semaphore::new(1),
+            refused: Mutex::new(Vec::new()),
             unreported: Mutex::new(Flushed::default()),
             commits: AtomicU64::new(0),
             failed_flushes: AtomicU64::new(0),

@@ -102,17 +102,22 @@ impl JobTrackerContext {
 
     /// Reports a state of a job.
     ///
-    /// A finished job answers `applied: false` and stays as it is, unless the context is set up
-    /// otherwise. With a change id of the caller's, the same change again changes nothing; once the
-    /// job has left the buffer, it is the service that notices.
+    /// A message or a reason code that is too long is [shortened](NewChange::shortened). A finished
+    /// job answers `applied: false` and stays as it is, unless the context is set up otherwise.
+    /// With a change id of the caller's, the same change again changes nothing; once the job has
+    /// left the buffer, it is the service that notices.
+    ///
+    /// What a change [expects](NewChange::expect) is compared with what the context knows. It is
+    /// not sent: what others have done until the commit arrives, it does not see.
     ///
     /// # Errors
     /// As the service would answer: [`Field`](Error::Field),
-    /// [`StateNotAllowed`](Error::StateNotAllowed), [`JobNotFound`](Error::JobNotFound),
-    /// [`RepeatConflict`](Error::RepeatConflict), [`TooManyChanges`](Error::TooManyChanges).
-    /// [`Full`](Error::Full), [`Load`](Error::Load), [`Closed`](Error::Closed),
-    /// [`Journal`](Error::Journal).
+    /// [`UnexpectedState`](Error::UnexpectedState), [`StateNotAllowed`](Error::StateNotAllowed),
+    /// [`JobNotFound`](Error::JobNotFound), [`RepeatConflict`](Error::RepeatConflict),
+    /// [`TooManyChanges`](Error::TooManyChanges). [`Full`](Error::Full), [`Load`](Error::Load),
+    /// [`Closed`](Error::Closed), [`Journal`](Error::Journal).
     pub async fn update(&self, id: JobId, change: NewChange) -> Result<Updated> {
+        let change = change.shortened();
         change.check()?;
         if change.state == State::WaitingForActivation {
             return Err(Error::StateNotAllowed(change.state));
@@ -285,7 +290,7 @@ impl JobTrackerContext {
             let parent = tree.parent_id(slot);
             let is_same = |definition: &Arc<Definition>| {
                 parent == creation.parent
-                    && *definition == creation.definition
+                    && definition.is_same(&creation.definition)
                     && job.follow_ups() == creation.follow_ups.as_ref()
             };
             job.definition.as_ref().map(is_same)

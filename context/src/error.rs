@@ -1,7 +1,7 @@
 use std::{io, path::PathBuf, sync::Arc};
 
 use jobtracker_client::Error as ClientError;
-use jobtracker_model::{FieldError, JobId, ProblemCode, State};
+use jobtracker_model::{FieldError, JobId, ProblemCode, Standing, State};
 
 use crate::Flushed;
 
@@ -37,6 +37,14 @@ pub enum Error {
         /// The change id.
         repeat: String,
     },
+    /// The job does not stand as the change expects it.
+    #[error("job {id} last reported {}, and has {} changes", stands.last, stands.changes)]
+    UnexpectedState {
+        /// The job.
+        id: JobId,
+        /// How it stands here.
+        stands: Standing,
+    },
     /// Not a state that a job can report.
     #[error("a job cannot report {0}")]
     StateNotAllowed(State),
@@ -48,8 +56,8 @@ pub enum Error {
     LogFull(JobId),
     /// The tree has as much as one commit may have: 2,000,000 new jobs, as much about jobs that the
     /// service has as it takes at once (some 30,000 changes, of some 37,000 jobs), or new jobs with
-    /// 37,500 checks, and deliveries of actions that fire with the commit. Flush, and record it
-    /// again.
+    /// nearly 50,000 checks, and deliveries of actions that fire with the commit, one for each
+    /// recipient. Flush, and record it again.
     #[error("tree {0} has as much as one commit may have; flush first")]
     TreeFull(JobId),
     /// A field is past its limit.
@@ -60,7 +68,8 @@ pub enum Error {
     #[error("the cursor is not one that leads on in the children of job {0}")]
     InvalidCursor(JobId),
     /// The buffer is full, and this context was told to refuse then; or what is to be recorded is
-    /// larger than the whole buffer. Flush, and record it again.
+    /// larger than the whole buffer, less what was [refused](crate::JobTrackerContext::refused).
+    /// Flush, or take what was refused, and record it again.
     #[error("the buffer is full: it has {operations} operations in {bytes} bytes")]
     Full {
         /// What is in it.
@@ -90,14 +99,14 @@ pub enum Error {
     NotAPath(JobId),
     /// What was recorded could not be sent. It is still here, under the commit id that it had, and
     /// the next flush begins with it; if it did arrive, it is not applied twice (as long as the
-    /// service remembers commits: 24 hours at least). If the service refuses the commit as a whole
-    /// ([`is_retryable`](Self::is_retryable) is false, as for `other_rules` or `commit_too_large`),
-    /// nothing behind it is sent either, and only [`close`](crate::JobTrackerContext::close) ends
-    /// that.
+    /// service remembers commits: 24 hours at least). If it is refused for what does not lie in it
+    /// ([`is_retryable`](Self::is_retryable) is false, as for `other_rules` or `unauthorized`),
+    /// nothing behind it is sent either until that has been set right.
     #[error("what was recorded could not be sent; it is kept")]
     Flush(#[source] Arc<ClientError>),
-    /// Trees were refused; the rest was applied. What was refused has left the context; what was
-    /// recorded since is still here, and will be judged by itself.
+    /// Trees were refused; the rest was applied. What was refused is kept aside until somebody has
+    /// [looked at it](crate::JobTrackerContext::refused); what was recorded since is judged by
+    /// itself.
     #[error("{} of {} trees were refused", flushed.refused, flushed.trees)]
     Refused {
         /// What became of everything that was sent.
@@ -124,6 +133,24 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// The journal is damaged, and there is more behind that place. It is as it was, and nothing of
+    /// it was sent: what was recorded after the damage may stand on what is lost.
+    /// [`salvage`](crate::JobTrackerContext::salvage) sends what can be read.
+    #[error("the journal {} is damaged at byte {at}, before its end", path.display())]
+    JournalDamaged {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        at: u64,
+    },
+    /// Trees that were refused could not be saved to a file. They are still in the context.
+    #[error("refused trees could not be saved to {}", path.display())]
+    Save {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Arc<io::Error>,
+    },
     /// The context cannot be built as asked.
     #[error("{0}")]
     Setup(&'static str),
@@ -141,6 +168,7 @@ impl Error {
             Self::TooDeep(_) => ProblemCode::TooDeep,
             Self::IdConflict(_) => ProblemCode::IdConflict,
             Self::RepeatConflict { .. } => ProblemCode::RepeatConflict,
+            Self::UnexpectedState { .. } => ProblemCode::UnexpectedState,
             Self::StateNotAllowed(_) => ProblemCode::StateNotAllowed,
             Self::TooManyChanges(_) => ProblemCode::TooManyChanges,
             Self::LogFull(_) => ProblemCode::LogFull,

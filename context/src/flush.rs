@@ -102,6 +102,7 @@ impl Inner {
             }
             self.budget.settle(batch.cost);
         }
+        discarded.operations += self.let_go(|_| true).operations;
         self.buffer.clear();
         if let Some(journal) = self.buffer.journal() {
             journal.clear();
@@ -151,15 +152,15 @@ impl Inner {
     async fn send_queue(self: &Arc<Self>, flushed: &mut Flushed) -> Result<()> {
         loop {
             let Some(batch) = self.queue.lock().front().cloned() else { return Ok(()) };
-            let outcome = self.deliver(&batch).await;
-            let outcome = outcome.map_err(|error| Error::Flush(Arc::new(error)))?;
+            let sent = self.deliver(&batch).await;
+            let judged = self.judge(&batch, sent).await;
+            let (outcome, refusals) = judged.map_err(|error| Error::Flush(Arc::new(error)))?;
             flushed.add_outcome(outcome);
             self.commits.fetch_add(1, Relaxed);
             let inner = Arc::clone(self);
             blocking(move || {
                 inner.queue.lock().pop_front();
-                batch.settle(&inner.buffer);
-                inner.budget.settle(batch.cost);
+                inner.settle(&batch, refusals);
             })
             .await;
         }

@@ -1,19 +1,29 @@
 use std::sync::Arc;
 
-use jobtracker_model::{Action, NewCheck, State};
+use jobtracker_model::{Action, NewCheck, State, Ways};
 
 /// What a job's creator wants done when its state changes, and when the time comes.
 #[derive(Debug, PartialEq)]
 pub(crate) struct FollowUps {
     pub actions: Vec<Action>,
     pub checks: Vec<NewCheck>,
+    /// How many deliveries each action makes when it fires: those that the service counts.
+    deliveries: Vec<usize>,
+    /// The most that it makes in one state.
+    pub most_deliveries: usize,
 }
 
 impl FollowUps {
     /// None: there is nothing of it, as with most jobs.
     pub fn of(actions: Vec<Action>, checks: Vec<NewCheck>) -> Option<Arc<Self>> {
-        let some = !actions.is_empty() || !checks.is_empty();
-        some.then(|| Arc::new(Self { actions, checks }))
+        if actions.is_empty() && checks.is_empty() {
+            return None;
+        }
+        let deliveries = actions.iter().map(|action| Ways::from(&action.target).count()).collect();
+        let mut these = Self { actions, checks, deliveries, most_deliveries: 0 };
+        these.most_deliveries =
+            State::ALL.iter().map(|state| these.deliveries(*state)).max().unwrap_or(0);
+        Some(Arc::new(these))
     }
 
     /// About how much memory it takes.
@@ -35,11 +45,9 @@ impl FollowUps {
         if state == State::WaitingToRun {
             return 0;
         }
-        let named = self.actions.iter().filter(|action| action.states.contains(state));
-        let channels = named.map(|Action { target, .. }| {
-            usize::from(target.http.is_some()) + usize::from(target.email.is_some())
-        });
-        channels.sum()
+        let named = self.actions.iter().zip(&self.deliveries);
+        let named = named.filter(|(action, _)| action.states.contains(state));
+        named.map(|(_, deliveries)| deliveries).sum()
     }
 }
 

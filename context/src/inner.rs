@@ -1,5 +1,7 @@
 use std::{
     collections::VecDeque,
+    io::{self, Write},
+    panic,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -18,6 +20,7 @@ use crate::{
     commit::Batch,
     ids::Ids,
     paths::Paths,
+    refused::Refused,
 };
 
 /// What all handles of a context share.
@@ -33,6 +36,8 @@ pub(crate) struct Inner {
     pub queue: Mutex<VecDeque<Arc<Batch>>>,
     /// Held by the flush whose turn it is.
     pub turn: Semaphore,
+    /// The trees that were refused, until somebody takes them.
+    pub refused: Mutex<Vec<Refused>>,
     /// What has become of what was sent in the background, until somebody asks.
     pub unreported: Mutex<Flushed>,
     pub commits: AtomicU64,
@@ -55,7 +60,8 @@ pub(crate) struct Auto {
 static UNSENT_DROPS: AtomicU64 = AtomicU64::new(0);
 
 /// How many contexts of this process were dropped while they held something that had not been
-/// sent, or whose outcome was unknown. Each has logged a warning too.
+/// sent, or whose outcome was unknown, or that was refused. Each has logged a warning too, or said
+/// so on the standard error if no subscriber of `tracing` takes warnings.
 #[must_use]
 pub fn unsent_drops() -> u64 {
     UNSENT_DROPS.load(Relaxed)
@@ -81,14 +87,34 @@ impl Drop for Inner {
         // Whoever waits there sees that there is nobody left to work for.
         self.auto.wake.notify_one();
         let Cost { operations, .. } = self.budget.pending();
+        // It is ended here, so that what is said of it is true.
+        let in_journal = self.buffer.take_journal().is_some_and(|journal| journal.finish().is_ok());
         if operations > 0 {
             UNSENT_DROPS.fetch_add(1, Relaxed);
-            let in_journal = self.buffer.journal().is_some();
-            tracing::warn!(
-                operations,
-                in_journal,
-                "a context was dropped with changes that have not been sent"
-            );
+            tell_of_drop(operations, in_journal);
         }
+    }
+}
+
+/// Says what a context leaves behind: to whoever listens, or else on the standard error. It may be
+/// said in the middle of a panic, where another one would end the process.
+fn tell_of_drop(operations: u64, in_journal: bool) {
+    let told = panic::catch_unwind(|| {
+        let listens = tracing::enabled!(tracing::Level::WARN);
+        tracing::warn!(
+            operations,
+            in_journal,
+            "a context was dropped with changes that have not been sent"
+        );
+        listens
+    });
+    if !told.unwrap_or(false) {
+        let kept = if in_journal { "the journal has them" } else { "they are lost" };
+        // Unlike with `eprintln!`, an error output that is closed is no reason to panic.
+        let _ = writeln!(
+            io::stderr(),
+            "jobtracker: a context was dropped with {operations} operations that have not been \
+             sent; {kept}"
+        );
     }
 }

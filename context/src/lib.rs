@@ -35,6 +35,7 @@
 //! - [`BatchOperation`] runs async work on a context, so much at once.
 //! - [`JobTrackerContext::recover`] sends what a killed process has left in its journal;
 //!   [`unsent_drops`] counts the contexts that were dropped with something in them.
+//! - [`RefusedTree`] is what the service did not take, and [`SavedTrees`] sends it from a file.
 //!
 //! The way of an operation inside: `context` checks it, `budget` has room for it, `buffer` finds
 //! its tree, `tree` applies it by the rules of the model and writes it down for the next flush,
@@ -63,8 +64,11 @@ mod ids;
 mod inner;
 mod journal;
 mod paths;
+mod put_aside;
 mod recover;
+mod refused;
 mod room;
+mod saved;
 mod tree;
 
 pub use builder::{ContextBuilder, WhenFull};
@@ -74,4 +78,6 @@ pub use inner::unsent_drops;
 pub use job::ContextJob;
 pub use journal::Fsync;
 pub use operation::{BatchError, BatchOperation, OnError, TaskFailure};
+pub use refused::RefusedTree;
+pub use saved::SavedTrees;
 pub use summary::{Discarded, Flushed, RecoverReport, Stats};

@@ -1,6 +1,6 @@
 use std::{
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering::SeqCst},
 };
 
@@ -15,7 +15,8 @@ use crate::{
     flush::detached,
     follow_ups::FollowUps,
     inner::Inner,
-    journal::{Entry, Found, Journal, JournalFile, failure},
+    journal::{Damage, Entry, Found, Journal, JournalFile, failure},
+    put_aside,
     tree::{Creation, Planted, Recording},
 };
 
@@ -26,24 +27,51 @@ impl JobTrackerContext {
     /// What had been sent is sent under the same commit ids, so it is applied once, also if it had
     /// arrived. If it fails it can be called again. A future that is dropped goes on.
     ///
+    /// An end that was not written when the process died is left out, and kept in a file beside the
+    /// journal (`.torn`); so are trees that the service refuses (`.refused`). The report names the
+    /// files.
+    ///
     /// # Errors
     /// [`JournalInUse`](Error::JournalInUse) if its context is still there;
-    /// [`Journal`](Error::Journal) if it is none or cannot be read; [`Flush`](Error::Flush) if it
-    /// could not be sent. Trees that are refused are told in the report.
+    /// [`Journal`](Error::Journal) if it is none or cannot be read;
+    /// [`JournalDamaged`](Error::JournalDamaged); [`Flush`](Error::Flush) if it could not be sent.
     pub async fn recover(
         tracker: Arc<dyn JobTracker>,
         path: impl AsRef<Path>,
     ) -> Result<RecoverReport> {
-        let path = path.as_ref().to_owned();
-        detached(async move {
-            let replayed = spawn_blocking(move || replay(&tracker, &path)).await;
-            match replayed.map_err(|_| Error::Closed)?? {
-                Some((inner, report)) => send(inner, report).await,
-                None => Ok(RecoverReport::default()),
-            }
-        })
-        .await
+        recover(tracker, path.as_ref().to_owned(), Damage::Refuse).await
     }
+
+    /// Does what [`recover`](Self::recover) does with as much of a damaged journal as can be read.
+    /// A copy of all of it is kept beside it first (`.damaged`).
+    ///
+    /// What was recorded about jobs whose entries are lost is lost too, and counted. If it was the
+    /// damage that said that something had been sent, that is sent once more: changes with change
+    /// ids and creations are applied once all the same, other changes may come twice.
+    ///
+    /// # Errors
+    /// Those of [`recover`](Self::recover) but for the damage.
+    pub async fn salvage(
+        tracker: Arc<dyn JobTracker>,
+        path: impl AsRef<Path>,
+    ) -> Result<RecoverReport> {
+        recover(tracker, path.as_ref().to_owned(), Damage::Skip).await
+    }
+}
+
+async fn recover(
+    tracker: Arc<dyn JobTracker>,
+    path: PathBuf,
+    damage: Damage,
+) -> Result<RecoverReport> {
+    detached(async move {
+        let replayed = spawn_blocking(move || replay(&tracker, &path, damage)).await;
+        match replayed.map_err(|_| Error::Closed)?? {
+            Some((inner, report)) => send(inner, report).await,
+            None => Ok(RecoverReport::default()),
+        }
+    })
+    .await
 }
 
 async fn send(inner: Arc<Inner>, mut report: RecoverReport) -> Result<RecoverReport> {
@@ -56,6 +84,12 @@ async fn send(inner: Arc<Inner>, mut report: RecoverReport) -> Result<RecoverRep
             return Err(error);
         }
     }
+    let keeper = Arc::clone(&inner);
+    let kept = spawn_blocking(move || keeper.keep_refused()).await.map_err(|_| Error::Closed)?;
+    if kept.is_err() {
+        inner.budget.give_back(inner.budget.pending());
+    }
+    report.refused_in = kept?;
     if let Some(journal) = inner.buffer.journal() {
         journal.clear();
         journal.sync().await?;
@@ -63,10 +97,21 @@ async fn send(inner: Arc<Inner>, mut report: RecoverReport) -> Result<RecoverRep
     Ok(report)
 }
 
+impl Inner {
+    /// Puts trees that were refused into a file beside the journal.
+    fn keep_refused(&self) -> Result<Option<PathBuf>> {
+        let Some(journal) = self.buffer.journal() else { return Ok(None) };
+        let saved = self.save_refused(|| put_aside::create_beside(journal.path(), "refused"));
+        let saved = saved.map_err(|error| failure(journal.path(), error))?;
+        Ok(saved.map(|(_, path)| path))
+    }
+}
+
 /// A context as it was when its process died, ready to send what it has left.
 fn replay(
     tracker: &Arc<dyn JobTracker>,
     path: &Path,
+    damage: Damage,
 ) -> Result<Option<(Arc<Inner>, RecoverReport)>> {
     let failed = |error: io::Error| failure(path, error);
     let Some(mut file) = JournalFile::open(path)? else { return Ok(None) };
@@ -74,7 +119,12 @@ fn replay(
     let builder = ContextBuilder::new(Arc::clone(tracker)).block_updates_after_finish(rule);
     let inner = builder.inner()?;
     let mut replay = Replay { inner: &inner, batches: Vec::new(), misplaced: 0 };
-    let Found { end, torn } = file.entries(|entry| replay.take(entry)).map_err(failed)?;
+    let found = file.entries(damage, |entry| replay.take(entry));
+    if found.is_err() {
+        // It is all in the journal still.
+        inner.budget.give_back(inner.budget.pending());
+    }
+    let Found { end, torn, damaged, set_aside } = found?;
     let Replay { batches, misplaced, .. } = replay;
     let operations = inner.budget.pending().operations;
     for batch in batches {
@@ -84,8 +134,14 @@ fn replay(
     }
     let journal = Journal::start(file, Fsync::OnCall, u64::MAX, end, operations)?;
     inner.buffer.set_journal(journal);
-    let report =
-        RecoverReport { operations, misplaced, torn_bytes: torn, ..RecoverReport::default() };
+    let report = RecoverReport {
+        operations,
+        misplaced,
+        torn_bytes: torn,
+        damaged_bytes: damaged,
+        set_aside,
+        ..RecoverReport::default()
+    };
     Ok(Some((Arc::new(inner), report)))
 }
 
@@ -148,7 +204,7 @@ impl Replay<'_> {
             Some(parent) => {
                 let create = |at: &mut Recording<'_>| {
                     at.resume_at(order);
-                    at.create_child(creation, time)
+                    at.create_below(creation, time)
                 };
                 self.inner.buffer.at(parent, create).ok().and_then(Result::ok)
             }

@@ -40,8 +40,7 @@ impl Inner {
                 // It is not full; its thread has to write first.
                 continue;
             }
-            let most = self.budget.most;
-            let never = cost.operations > most.operations || cost.bytes > most.bytes;
+            let never = !self.may_ever_fit(cost);
             match self.when_full {
                 _ if never => return Err(self.full()),
                 WhenFull::Refuse => return Err(self.full()),
@@ -49,6 +48,15 @@ impl Inner {
                 WhenFull::Flush => detached(Arc::clone(self).flush_for_room(cost)).await?,
             }
         }
+    }
+
+    /// Whether there is room for this much when all has been sent: what was refused stays.
+    fn may_ever_fit(&self, mut cost: Cost) -> bool {
+        let (most, refused) = (self.budget.most, self.refused_cost());
+        cost.add(refused);
+        let journal_stays = refused.operations > 0;
+        let stuck = journal_stays && self.buffer.journal().is_some_and(Journal::is_full);
+        cost.operations <= most.operations && cost.bytes <= most.bytes && !stuck
     }
 
     fn full(&self) -> Error {
@@ -81,12 +89,15 @@ impl Inner {
     }
 
     pub fn stats(&self) -> Stats {
+        let refused = self.refused_cost().operations;
         let Cost { operations, bytes } = self.budget.pending();
+        let operations = operations.saturating_sub(refused);
         let unsent = self.budget.unsent().operations;
         Stats {
             operations,
             bytes,
             in_flight: operations.saturating_sub(unsent),
+            refused,
             jobs: self.buffer.len() as u64,
             commits: self.commits.load(Relaxed),
             failed_flushes: self.failed_flushes.load(Relaxed),

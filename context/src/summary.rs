@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use jobtracker_model::{
     commit::{CommitId, CommitOutcome, TreeVerdict},
     limits,
@@ -13,7 +15,7 @@ pub struct Flushed {
     pub trees: u64,
     /// Trees that were applied.
     pub applied: u64,
-    /// Trees that were refused; nothing of them was applied.
+    /// Trees that were refused; nothing of them was applied. They stay in the context.
     pub refused: u64,
     /// Jobs created in the trees that were applied.
     pub jobs: u64,
@@ -42,8 +44,11 @@ pub struct Discarded {
 pub struct Stats {
     /// Creations, changes, options and lines that have no outcome yet.
     pub operations: u64,
-    /// What they take in memory, roughly.
+    /// What they take in memory, roughly, and what was refused.
     pub bytes: u64,
+    /// Operations in trees that were refused; see
+    /// [`refused`](crate::JobTrackerContext::refused).
+    pub refused: u64,
     /// Those of the operations that are on their way, or were sent without an answer.
     pub in_flight: u64,
     /// Jobs in the buffer, those of the service included.
@@ -67,6 +72,14 @@ pub struct RecoverReport {
     pub misplaced: u64,
     /// Bytes at the end of the journal that were not written to their end when the process died.
     pub torn_bytes: u64,
+    /// Bytes within the journal that could not be read;
+    /// [`salvage`](crate::JobTrackerContext::salvage) goes on behind them.
+    pub damaged_bytes: u64,
+    /// Where what was cut off is kept, or all of a journal that was damaged.
+    pub set_aside: Option<PathBuf>,
+    /// Where the trees are kept that the service has refused; see
+    /// [`SavedTrees`](crate::SavedTrees).
+    pub refused_in: Option<PathBuf>,
     /// What has become of the operations. Look whether trees were refused.
     pub flushed: Flushed,
 }

@@ -1,6 +1,12 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{FieldError, JobId, State, Timestamp, definition::check_text, limits};
+use crate::{
+    FieldError, JobId, State, StateSet, Timestamp,
+    definition::check_text,
+    limits,
+    rollup::Status,
+    text::{mended_option, shorten},
+};
 
 /// A state that a job reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -9,23 +15,79 @@ use crate::{FieldError, JobId, State, Timestamp, definition::check_text, limits}
 pub struct NewChange {
     /// The state; any but WaitingForActivation.
     pub state: State,
-    /// What there is to say about it; up to 4096 bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What there is to say about it. Of what is longer than 4096 bytes, the beginning and the end
+    /// are kept.
+    #[serde(default, deserialize_with = "mended_option", skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// A short code for machines; 1 to 64 bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// A short code for machines; of what is longer than 64 bytes, the beginning is kept.
+    #[serde(default, deserialize_with = "mended_option", skip_serializing_if = "Option::is_none")]
     pub reason_code: Option<String>,
     /// Chosen by the sender, unique per change, 1 to 64 bytes: the same id on the same job is
     /// applied once, so a change with one can be sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change_id: Option<String>,
+    /// As what the job has to stand for the change to be applied. If it stands otherwise, nothing
+    /// changes, and the answer is the problem `unexpected_state`. A change that was applied before,
+    /// by its change id, is answered as such all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
+}
+
+/// As what a job has to stand: everything that is named here has to be so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Expect {
+    /// Its last own state is one of these; at least one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub states: Option<StateSet>,
+    /// It has so many own changes, its creation included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<u32>,
+}
+
+/// How a job stands by what it has reported itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Standing {
+    /// Its last own state.
+    pub last: State,
+    /// Its visible state.
+    pub state: State,
+    /// How many own changes it has, its creation included.
+    pub changes: u32,
+}
+
+impl From<&Status> for Standing {
+    fn from(Status { last, state, changes, .. }: &Status) -> Self {
+        Self { last: *last, state: *state, changes: *changes }
+    }
+}
+
+impl Expect {
+    /// Whether a job stands so.
+    #[must_use]
+    pub fn is_met(&self, standing: &Standing) -> bool {
+        self.states.is_none_or(|states| states.contains(standing.last))
+            && self.changes.is_none_or(|changes| changes == standing.changes)
+    }
+
+    fn check(&self) -> Result<(), FieldError> {
+        match self.states {
+            Some(StateSet::EMPTY) => {
+                Err(FieldError::new("expect.states", "is empty; name a state"))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl NewChange {
     /// A change to `state` with nothing more to say.
     #[must_use]
     pub fn new(state: State) -> Self {
-        Self { state, message: None, reason_code: None, change_id: None }
+        Self { state, message: None, reason_code: None, change_id: None, expect: None }
     }
 
     /// With a message for people.
@@ -49,13 +111,46 @@ impl NewChange {
         self
     }
 
+    /// Only if the job's last own state is one of these: so a report that was held up on its way
+    /// does not undo what came after it.
+    #[must_use]
+    pub fn expect_last(mut self, states: impl IntoIterator<Item = State>) -> Self {
+        self.expect.get_or_insert_default().states = Some(states.into_iter().collect());
+        self
+    }
+
+    /// Only if the job has so many own changes, as the answer to the change before said
+    /// ([`Updated::changes`]): 1 after its creation.
+    #[must_use]
+    pub fn expect_changes(mut self, changes: u32) -> Self {
+        self.expect.get_or_insert_default().changes = Some(changes);
+        self
+    }
+
+    /// With texts inside their limits: nobody loses a state because there is much to say about it.
+    /// See [`shortened`](crate::shortened).
+    #[must_use]
+    pub fn shortened(mut self) -> Self {
+        shorten_texts(&mut self.message, &mut self.reason_code);
+        self
+    }
+
     /// Checks every text against its limit. Whether the state may be reported is for the roll-up.
     ///
     /// # Errors
-    /// The first field that is past its limit.
+    /// The first field that is past its limit: of a [shortened](Self::shortened) change, it can
+    /// only be the change id.
     pub fn check(&self) -> Result<(), FieldError> {
-        check_texts(&self.message, &self.reason_code, &self.change_id)
+        check_texts(&self.message, &self.reason_code, &self.change_id)?;
+        self.expect.as_ref().map_or(Ok(()), Expect::check)
     }
+}
+
+fn shorten_texts(message: &mut Option<String>, reason_code: &mut Option<String>) {
+    shorten(message, limits::MESSAGE);
+    shorten(reason_code, limits::REASON_CODE);
+    // An empty reason is none.
+    reason_code.take_if(|code| code.is_empty());
 }
 
 fn check_texts(
@@ -103,8 +198,15 @@ impl Change {
     /// A reported change, recorded at `time`.
     #[must_use]
     pub fn recorded(change: NewChange, time: Timestamp) -> Self {
-        let NewChange { state, message, reason_code, change_id } = change;
+        let NewChange { state, message, reason_code, change_id, expect: _ } = change;
         Self { state, time, message, reason_code, change_id }
+    }
+
+    /// With texts inside their limits, as [`NewChange::shortened`].
+    #[must_use]
+    pub fn shortened(mut self) -> Self {
+        shorten_texts(&mut self.message, &mut self.reason_code);
+        self
     }
 
     /// Checks every text against its limit, as [`NewChange::check`] does.
@@ -140,6 +242,9 @@ pub struct Updated {
     pub repeated: bool,
     /// The visible state that stands after it.
     pub state: State,
+    /// How many own changes the job has after it; 0 if the service does not tell.
+    #[serde(default)]
+    pub changes: u32,
 }
 
 /// What makes an append to a job repeatable: the sender's name for it, kept with what it did.
@@ -154,6 +259,53 @@ pub enum Repeat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_expected_is_compared_with_what_stands() {
+        use State::{Faulted, Running, WaitingForChildrenToComplete, Warning};
+        let standing = Standing { last: Running, state: WaitingForChildrenToComplete, changes: 3 };
+        let is_met = |change: NewChange| change.expect.unwrap().is_met(&standing);
+        let change = || NewChange::new(Warning);
+        // The last own state counts, and not the visible one.
+        assert!(is_met(change().expect_last([Running, Warning])));
+        assert!(!is_met(change().expect_last([WaitingForChildrenToComplete])));
+        assert!(is_met(change().expect_changes(3)) && !is_met(change().expect_changes(2)));
+        assert!(!is_met(change().expect_changes(2).expect_last([Running])));
+        assert!(!is_met(change().expect_changes(3).expect_last([Faulted])));
+        assert!(Expect::default().is_met(&standing));
+        assert_eq!(change().expect_last([]).check().unwrap_err().field, "expect.states");
+    }
+
+    #[test]
+    fn no_word_is_too_much() {
+        let trace = format!("panicked at ü{}: the disk is full", "x".repeat(9_700));
+        let change = NewChange::new(State::Faulted).message(&trace).reason_code("r".repeat(99));
+        let short = change.change_id("c").shortened();
+        assert_eq!(short.check(), Ok(()));
+        let message = short.message.as_deref().unwrap();
+        assert!(message.starts_with("panicked at ü") && message.ends_with(": the disk is full"));
+        assert!(message.contains(&format!("it has {} bytes", trace.len())));
+        assert_eq!(short.reason_code, Some("r".repeat(limits::REASON_CODE)));
+        assert_eq!(short.clone().shortened(), short);
+        let recorded = Change::recorded(short.clone(), Timestamp::MIN);
+        assert_eq!(recorded.clone().shortened(), recorded);
+        let empty = NewChange::new(State::Faulted).reason_code("").shortened();
+        assert_eq!(empty, NewChange::new(State::Faulted));
+    }
+
+    #[test]
+    fn what_is_no_text_is_mended_and_null_is_nothing() {
+        let json = r#"{"state": "Faulted", "message": "\ud83d!", "reasonCode": "\udc00"}"#;
+        let change: NewChange = serde_json::from_str(json).unwrap();
+        let expected = NewChange::new(State::Faulted).message("\u{FFFD}!").reason_code("\u{FFFD}");
+        assert_eq!(change, expected);
+        let json = r#"{"state": "Running", "message": null, "reasonCode": null, "changeId": null}"#;
+        let change: NewChange = serde_json::from_str(json).unwrap();
+        assert_eq!(change, NewChange::new(State::Running));
+        // An id that has been mended could be another one.
+        let json = r#"{"state": "Running", "changeId": "\ud83d"}"#;
+        assert!(serde_json::from_str::<NewChange>(json).is_err());
+    }
 
     #[test]
     fn each_text_is_checked_at_and_past_its_limit() {

@@ -11,7 +11,8 @@ pub struct Definition {
     pub name: String,
     /// Who created it; up to 128 bytes.
     pub created_by: String,
-    /// Up to 32 tags of 1 to 64 bytes, each once; without commas and control characters.
+    /// Up to 32 tags of 1 to 64 bytes, each once; without commas and control characters. They are a
+    /// set: their order is kept for whoever looks, and makes no other definition.
     pub tags: Vec<String>,
     /// Free text for whoever runs the job; up to 64 KiB.
     pub options: Option<String>,
@@ -22,6 +23,24 @@ pub struct Definition {
 /// A hash of a creation: the same for the same definition under the same parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint(u128);
+
+/// By what a creation is known again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprints {
+    /// What is kept of it.
+    pub own: Fingerprint,
+    /// With the tags in the order in which they were sent, which counted once: jobs of that time
+    /// have it.
+    as_sent: Fingerprint,
+}
+
+impl Fingerprints {
+    /// Whether a job that has this one was created by the same creation.
+    #[must_use]
+    pub fn has(&self, kept: Fingerprint) -> bool {
+        kept == self.own || kept == self.as_sent
+    }
+}
 
 /// A field whose value cannot be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,19 +96,54 @@ impl Definition {
         check_text("options", options.unwrap_or(""), 0, limits::OPTIONS)
     }
 
+    /// Whether a job cannot be told from the other one by what its creator says.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let Self { name, created_by, tags: _, options, source_link } = self;
+        *name == other.name
+            && *created_by == other.created_by
+            && *options == other.options
+            && *source_link == other.source_link
+            && self.sorted_tags() == other.sorted_tags()
+    }
+
+    fn sorted_tags(&self) -> Vec<&str> {
+        let mut tags: Vec<&str> = self.tags.iter().map(String::as_str).collect();
+        tags.sort_unstable();
+        tags
+    }
+
     /// The fingerprint of this definition under `parent`, without actions and checks.
     #[must_use]
     pub fn fingerprint(&self, parent: Option<JobId>) -> Fingerprint {
-        self.fingerprint_with(parent, &[], &[])
+        self.fingerprints(parent, &[], &[]).own
     }
 
-    /// The fingerprint of this definition under `parent`, with these actions and checks. It is kept
-    /// for ever, so it depends on nothing but the bytes of the fields: each one with its length
-    /// before it.
+    /// The fingerprints of this definition under `parent`, with these actions and checks.
     #[must_use]
-    pub fn fingerprint_with(
+    pub fn fingerprints(
         &self,
         parent: Option<JobId>,
+        actions: &[Action],
+        checks: &[NewCheck],
+    ) -> Fingerprints {
+        let sorted = self.sorted_tags();
+        let own = self.fingerprint_with(parent, &sorted, actions, checks);
+        let as_sent = if sorted.iter().eq(&self.tags) {
+            own
+        } else {
+            let sent: Vec<&str> = self.tags.iter().map(String::as_str).collect();
+            self.fingerprint_with(parent, &sent, actions, checks)
+        };
+        Fingerprints { own, as_sent }
+    }
+
+    /// A fingerprint is kept for ever, so it depends on nothing but the bytes of the fields: each
+    /// one with its length before it.
+    fn fingerprint_with(
+        &self,
+        parent: Option<JobId>,
+        tags: &[&str],
         actions: &[Action],
         checks: &[NewCheck],
     ) -> Fingerprint {
@@ -104,7 +158,7 @@ impl Definition {
         put(Some(&self.created_by));
         put(self.options.as_deref());
         put(self.source_link.as_deref());
-        for tag in &self.tags {
+        for tag in tags {
             put(Some(tag));
         }
         put_follow_ups(actions, checks, &mut put);
@@ -182,5 +236,21 @@ mod tests {
         assert_ne!(base.fingerprint(None), print(&base));
         // Written down once: it is stored, so it may never change.
         assert_eq!(print(&base), Fingerprint(6947789093636933110516394629852879028));
+    }
+
+    #[test]
+    fn tags_are_a_set() {
+        let tagged = |tags: &[&str]| Definition {
+            tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
+            ..named("a")
+        };
+        let [one, other] = [tagged(&["b", "a", "c"]), tagged(&["c", "b", "a"])];
+        let prints = |definition: &Definition| definition.fingerprints(None, &[], &[]);
+        assert!(one.is_same(&other) && prints(&other).has(prints(&one).own));
+        assert!(!one.is_same(&tagged(&["a", "b"])));
+        assert!(!prints(&one).has(prints(&tagged(&["a", "b"])).own));
+        // Written down when the order counted: a job of that time is known again.
+        assert!(prints(&one).has(Fingerprint(306502694037586735045800341484494935241)));
+        assert_ne!(prints(&one).own, Fingerprint(306502694037586735045800341484494935241));
     }
 }

@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ActionView, CheckView, Children, JobId, State, Subtree, Timestamp, limits};
+use crate::{ActionView, CheckView, Children, JobId, State, Subtree, Timestamp, limits, shortened};
 
 /// The name of a delivery: the same on every try, and never used for another one. On the wire it is
 /// a text, `7-3` for the third of job 7.
@@ -97,7 +97,7 @@ impl Event {
     /// As much of a message as is told.
     #[must_use]
     pub fn message(text: &str) -> String {
-        text[..text.floor_char_boundary(limits::EVENT_MESSAGE)].to_owned()
+        shortened(text, limits::EVENT_MESSAGE).into_owned()
     }
 }
 
@@ -281,7 +281,9 @@ mod tests {
     fn long_messages_are_cut_between_characters() {
         assert_eq!(Event::message("why"), "why");
         let long = "ü".repeat(limits::EVENT_MESSAGE);
-        assert_eq!(Event::message(&format!("x{long}")).len(), limits::EVENT_MESSAGE - 1);
+        let told = Event::message(&format!("x{long}!"));
+        assert!(told.len() <= limits::EVENT_MESSAGE && told.len() > limits::EVENT_MESSAGE - 4);
+        assert!(told.starts_with("xüü") && told.ends_with("üü!"), "{told}");
     }
 
     #[test]

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Action, CheckKind, Children, Definition, FieldError, JobId, NewCheck, Report, State, Subtree,
     Target, Timestamp,
+    text::{mended_option, or_default},
 };
 
 /// A job to create.
@@ -22,22 +23,23 @@ pub struct NewJob {
     /// What people call the job; 1 to 256 bytes, no control characters.
     pub name: String,
     /// Who creates it; up to 128 bytes.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
     pub created_by: String,
-    /// Up to 32 different tags of 1 to 64 bytes, without commas and control characters.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Up to 32 different tags of 1 to 64 bytes, without commas and control characters. Their order
+    /// makes no difference.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     /// Free text for whoever runs the job; up to 64 KiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "mended_option", skip_serializing_if = "Option::is_none")]
     pub options: Option<String>,
     /// Where the job comes from; up to 2048 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_link: Option<String>,
     /// Up to 16: whom to tell when the visible state becomes one of some states.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<Action>,
     /// Up to 16: when to look at the job, and whom to tell what was found.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<NewCheck>,
 }
 

@@ -23,6 +23,7 @@ mod definition;
 mod delivery;
 mod numbers;
 pub mod rollup;
+mod text;
 
 mod job;
 mod wire;
@@ -36,9 +37,9 @@ pub use action::{
     Action, ActionView, EmailAction, HttpAction, HttpView, Lane, Payload, Proxy, ProxyView, Secret,
     Target, TargetView, Way, Ways,
 };
-pub use change::{Change, NewChange, Repeat, Report, Updated};
+pub use change::{Change, Expect, NewChange, Repeat, Report, Standing, Updated};
 pub use check::{CheckKind, CheckView, NewCheck};
-pub use definition::{Definition, FieldError, Fingerprint};
+pub use definition::{Definition, FieldError, Fingerprint, Fingerprints};
 pub use delivery::{
     Added, Attempt, Channel, CheckStatus, Delivery, DeliveryId, DeliveryStatus, Event,
     InvalidDeliveryId, JobAction, JobCheck, Progress, ReplayFailed, Replayed, Tested,
@@ -49,6 +50,7 @@ pub use job::{Created, Job, Mark, NewJob, Statistics};
 pub use numbers::{Children, Subtree};
 pub use problem::{Problem, ProblemCode};
 pub use state::{Category, State, StateSet, UnknownState};
+pub use text::shortened;
 pub use time::{InvalidTimestamp, Timestamp};
 pub use wire::{
     AttachmentInfo, Attachments, Blocker, CreatedChildren, IdBlock, JobNode, JobPath, JobState,

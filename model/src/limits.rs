@@ -15,9 +15,9 @@ pub const TAG: usize = 64;
 pub const OPTIONS: usize = 64 * 1024;
 /// Source link of a job.
 pub const SOURCE_LINK: usize = 2048;
-/// Message of a state change.
+/// Message of a state change; what is longer is shortened.
 pub const MESSAGE: usize = 4096;
-/// Reason code of a state change.
+/// Reason code of a state change; what is longer is shortened.
 pub const REASON_CODE: usize = 64;
 /// Change id or append id; at least one byte.
 pub const REPEAT_ID: usize = 64;

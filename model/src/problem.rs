@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::Standing;
+
 /// Declares the codes and their table at once, so that neither can lack what the other has.
 macro_rules! problems {
     ($(
@@ -125,6 +127,9 @@ problems! {
     CommitConflict 409 "commit_conflict" never,
         "The same commit id was sent before with other content.",
         "Use a new id for each commit.";
+    UnexpectedState 409 "unexpected_state" never,
+        "The job does not stand as the change expects it.",
+        "Look at what stands, and report again if it still makes sense.";
     CommitInProgress 409 "commit_in_progress" later,
         "This commit is coming in on another connection.",
         "Send it again after the time in Retry-After.";
@@ -238,6 +243,9 @@ pub struct Problem {
     /// The field or parameter that is meant, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// How the job stands, if a change expected it otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands: Option<Standing>,
     /// When to send the same request again, in milliseconds, if that makes sense.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
@@ -257,6 +265,7 @@ impl Problem {
             title: code.title().into(),
             detail: format!("{detail} {}", code.advice()).trim_start().into(),
             field: None,
+            stands: None,
             retry_after_ms: None,
             request_id: None,
         }

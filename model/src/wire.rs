@@ -1,8 +1,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Change, Created, FieldError, Job, JobId, NewJob, State, Timestamp, definition::check_text,
-    limits, rollup::Status,
+    Change, Created, FieldError, Job, JobId, NewJob, State, Timestamp,
+    definition::check_text,
+    limits,
+    rollup::Status,
+    text::{mended_list, mended_option},
 };
 
 /// One page of a list. When `next_cursor` is there, there may be more: ask again with it.
@@ -103,7 +106,7 @@ pub struct CreatedChildren {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewOptions {
     /// Up to 64 KiB; null takes the options away. It has to be said: an empty request is no wish.
-    #[serde(deserialize_with = "Option::deserialize")]
+    #[serde(deserialize_with = "mended_option")]
     #[cfg_attr(feature = "openapi", schema(required))]
     pub options: Option<String>,
 }
@@ -167,6 +170,7 @@ pub struct Blocker {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewLogLines {
     /// 1 to 1,000 lines of up to 8 KiB, without line breaks.
+    #[serde(deserialize_with = "mended_list")]
     pub lines: Vec<String>,
     /// Chosen by the sender, unique per append, 1 to 64 bytes: the same id on the same job appends
     /// once, so an append with one can be sent again.

@@ -67,7 +67,7 @@ pub fn created(number: u64) -> Created {
 }
 
 pub fn updated() -> Updated {
-    Updated { applied: true, repeated: false, state: State::Running }
+    Updated { applied: true, repeated: false, state: State::Running, changes: 2 }
 }
 
 pub fn change() -> Change {

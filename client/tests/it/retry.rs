@@ -32,7 +32,8 @@ async fn every_other_problem_is_final_and_comes_whole() {
         assert_eq!(error.code(), Some(*code));
         assert!(!error.is_retryable());
         assert_eq!(error.is_not_found(), code.code().ends_with("not_found") && !is_route(*code));
-        assert_eq!(error.is_conflict(), code.status() == 409);
+        let is_of_an_id = *code != ProblemCode::UnexpectedState;
+        assert_eq!(error.is_conflict(), code.status() == 409 && is_of_an_id);
         assert_eq!(error.outcome_unknown(), code.status() == 500);
         let message = error.to_string();
         assert!(message.contains(code.code()) && message.contains("[request abc]"), "{message}");
@@ -77,11 +78,25 @@ async fn seconds_in_the_header_count_when_the_body_says_nothing() {
     let client = stub::builder(&server.uri()).retry(RetryPolicy::never()).build().unwrap();
     let error = client.load(id(7)).await.unwrap_err();
     assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
-    // A date is not understood, and does no harm.
-    let date = "Sat, 21 Nov 2026 09:30:00 GMT";
-    let answer = problem(ProblemCode::Overloaded).insert_header("retry-after", date);
-    let server = stub::answering_in_turn([answer, json(job(7))]).await;
-    stub::client(&server).load(id(7)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_date_in_the_header_counts_by_the_clock_of_the_answer() {
+    let pause = async |date: Option<&'static str>| {
+        let mut answer = problem(ProblemCode::Overloaded)
+            .insert_header("retry-after", "Sat, 21 Nov 2026 09:30:00 GMT");
+        if let Some(date) = date {
+            answer = answer.insert_header("date", date);
+        }
+        let server = stub::answering(answer).await;
+        let client = stub::builder(&server.uri()).retry(RetryPolicy::never()).build().unwrap();
+        client.load(id(7)).await.unwrap_err().retry_after()
+    };
+    // Whatever this machine takes the time for.
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!(pause(Some("Sat, 21 Nov 2026 09:29:23 GMT")).await, seconds(37));
+    assert_eq!(pause(Some("Sat, 21 Nov 2026 10:30:00 GMT")).await, seconds(0));
+    assert_eq!(pause(Some("yesterday")).await, None);
 }
 
 #[tokio::test]

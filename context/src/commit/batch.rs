@@ -20,7 +20,7 @@ use crate::{
 pub(crate) struct Batch {
     pub id: CommitId,
     pub block_updates_after_finish: bool,
-    pub trees: Vec<BatchTree>,
+    pub trees: Vec<Arc<BatchTree>>,
     pub cost: Cost,
     new_jobs: u64,
     /// Whether it may have arrived.
@@ -33,6 +33,7 @@ pub(crate) struct BatchTree {
     /// As in a walk down the tree.
     pub jobs: Vec<FrozenJob>,
     pub log: Vec<Noted>,
+    pub cost: Cost,
 }
 
 /// Jobs that leave the buffer at once; in between, others get at the tree.
@@ -59,10 +60,11 @@ impl Batch {
             journal.append(&[Entry::Sealed { commit, root: tree.root }], 0);
         }
         drop(state);
-        self.cost.add(frozen.cost);
+        let cost = frozen.cost;
+        self.cost.add(cost);
         self.new_jobs += frozen.new_jobs;
         let (jobs, log) = frozen.into_walk();
-        self.trees.push(BatchTree { tree: Arc::clone(tree), jobs, log });
+        self.trees.push(Arc::new(BatchTree { tree: Arc::clone(tree), jobs, log, cost }));
     }
 
     /// Takes what a tree has into this batch, whatever its size.
@@ -82,14 +84,11 @@ impl Batch {
     /// It has an outcome: its jobs leave the buffer, as far as nothing newer is known of them.
     pub fn settle(&self, buffer: &Buffer) {
         buffer.begin_departure();
-        for BatchTree { tree, jobs, .. } in &self.trees {
+        for tree in &self.trees {
             // Children leave before their parents, which wait for them.
-            for jobs in jobs.rchunks(LEAVING) {
-                tree.lock().settle(buffer, jobs.iter().rev());
+            for jobs in tree.jobs.rchunks(LEAVING) {
+                tree.tree.lock().settle(buffer, jobs.iter().rev());
             }
-        }
-        if let Some(journal) = buffer.journal() {
-            journal.acknowledge(&self.id, self.cost.operations);
         }
     }
 

@@ -4,4 +4,4 @@ mod batch;
 mod source;
 
 pub(crate) use batch::{Batch, BatchTree, Batches};
-pub(crate) use source::Sending;
+pub(crate) use source::{Sending, write_stream};

@@ -1,9 +1,9 @@
-use std::{borrow::Cow, collections::HashSet, sync::Arc};
+use std::{borrow::Cow, collections::HashSet, io, sync::Arc};
 
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use jobtracker_client::CommitSource;
 use jobtracker_model::{
-    Change, FieldError, JobId, NewChange,
+    Change, JobId, NewChange,
     commit::{Record, Writer},
 };
 use tokio::sync::mpsc;
@@ -27,13 +27,18 @@ impl CommitSource for Sending {
         let (sender, receiver) = mpsc::channel(CHUNKS);
         let (batch, applied) = (Arc::clone(&self.0), applied.clone());
         tokio::task::spawn_blocking(move || {
-            let mut out = Out { writer: Writer::new(batch.block_updates_after_finish), sender };
-            match write(&batch, &applied, &mut out) {
-                Ok(()) | Err(Stop::NobodyListens) => {}
-                // The stream ends without its end, and the service says so.
-                Err(Stop::Unwritable(error)) => {
+            let left = batch.trees.iter().filter(|tree| !applied.contains(&tree.tree.root));
+            let left = left.map(|tree| &**tree);
+            let mut send = |bytes| {
+                // Nobody listens any more.
+                sender.blocking_send(bytes).map_err(|_| io::ErrorKind::BrokenPipe.into())
+            };
+            match write_stream(batch.block_updates_after_finish, left, &mut send) {
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    // The stream ends without its end, and the service says so.
                     tracing::error!(commit = %batch.id, %error, "a commit cannot be written");
                 }
+                _ => {}
             }
         });
         stream::unfold(receiver, |mut receiver| async {
@@ -43,49 +48,40 @@ impl CommitSource for Sending {
     }
 }
 
-/// Why a stream is not written to its end.
-enum Stop {
-    NobodyListens,
-    Unwritable(FieldError),
-}
-
-impl From<FieldError> for Stop {
-    fn from(error: FieldError) -> Self {
-        Self::Unwritable(error)
-    }
-}
-
-struct Out {
+/// A stream on its way.
+struct Out<'a> {
     writer: Writer,
-    sender: mpsc::Sender<Vec<u8>>,
+    send: &'a mut dyn FnMut(Vec<u8>) -> io::Result<()>,
 }
 
-impl Out {
-    fn write(&mut self, record: &Record<'_>) -> Result<(), Stop> {
-        self.writer.write(record)?;
-        if self.writer.len() >= CHUNK { self.send() } else { Ok(()) }
-    }
-
-    fn send(&mut self) -> Result<(), Stop> {
-        self.sender.blocking_send(self.writer.take()).map_err(|_| Stop::NobodyListens)
+impl Out<'_> {
+    fn write(&mut self, record: &Record<'_>) -> io::Result<()> {
+        self.writer.write(record).map_err(io::Error::other)?;
+        if self.writer.len() >= CHUNK { (self.send)(self.writer.take()) } else { Ok(()) }
     }
 }
 
-fn write(batch: &Batch, applied: &HashSet<JobId>, out: &mut Out) -> Result<(), Stop> {
-    for tree in batch.trees.iter().filter(|tree| !applied.contains(&tree.tree.root)) {
+/// Writes trees as a whole stream, chunk by chunk.
+pub(crate) fn write_stream<'a>(
+    block_updates_after_finish: bool,
+    trees: impl Iterator<Item = &'a BatchTree>,
+    send: &mut dyn FnMut(Vec<u8>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut out = Out { writer: Writer::new(block_updates_after_finish), send };
+    for tree in trees {
         out.write(&Record::Tree { root: tree.tree.root })?;
         // The format wants the jobs that the service has before the new ones.
         let (old, new): (Vec<_>, Vec<_>) = tree.jobs.iter().partition(|job| job.creation.is_none());
         for job in old.into_iter().chain(new) {
-            write_job(tree, job, out)?;
+            write_job(tree, job, &mut out)?;
         }
         out.writer.tree_end();
     }
     out.writer.end();
-    out.send()
+    (out.send)(out.writer.take())
 }
 
-fn write_job(tree: &BatchTree, job: &FrozenJob, out: &mut Out) -> Result<(), Stop> {
+fn write_job(tree: &BatchTree, job: &FrozenJob, out: &mut Out<'_>) -> io::Result<()> {
     match &job.creation {
         Some(creation) => write_creation(job.id, creation, out)?,
         None => out.write(&Record::Existing { id: job.id })?,
@@ -103,20 +99,20 @@ fn write_job(tree: &BatchTree, job: &FrozenJob, out: &mut Out) -> Result<(), Sto
     Ok(())
 }
 
-fn write_creation(id: JobId, creation: &FrozenCreation, out: &mut Out) -> Result<(), Stop> {
+fn write_creation(id: JobId, creation: &FrozenCreation, out: &mut Out<'_>) -> io::Result<()> {
     let FrozenCreation { parent, order, time, definition, follow_ups } = creation;
     let (parent, order, time) = (*parent, *order, *time);
     let definition = Cow::Borrowed(&**definition);
     out.write(&match follow_ups.as_deref() {
         None => Record::Job { id, parent, order, time, definition },
-        Some(FollowUps { actions, checks }) => {
+        Some(FollowUps { actions, checks, .. }) => {
             let (actions, checks) = (Cow::Borrowed(&**actions), Cow::Borrowed(&**checks));
             Record::FollowedJob { id, parent, order, time, definition, actions, checks }
         }
     })
 }
 
-fn write_note(note: &Note, out: &mut Out) -> Result<(), Stop> {
+fn write_note(note: &Note, out: &mut Out<'_>) -> io::Result<()> {
     match note {
         Note::Bare { order, time, state } => {
             let change = Change::recorded(NewChange::new(*state), *time);

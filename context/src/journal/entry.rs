@@ -43,6 +43,8 @@ pub(crate) enum Entry<'a> {
     },
 }
 
+/// How many kinds of entries there are; each begins with its number, in one byte.
+pub(crate) const KINDS: u8 = 8;
 /// Before each entry: its length and its checksum.
 pub(crate) const FRAME: usize = size_of::<u32>() + size_of::<u64>();
 /// Longer than every entry: the longest has a thousand lines of a log.

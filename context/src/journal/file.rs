@@ -5,8 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use super::entry::{Entry, FRAME, frame};
-use crate::{Error, Result};
+use super::{
+    entry::{Entry, FRAME, frame},
+    search,
+};
+use crate::{Error, Result, put_aside};
 
 /// What a journal begins with: a name, a version, and the rule for updates to finished jobs.
 const NAME: [u8; 8] = *b"JOBTRKJ\x01";
@@ -24,6 +27,19 @@ pub(crate) struct Found {
     pub end: u64,
     /// How much stood behind that.
     pub torn: u64,
+    /// How much before that could not be read.
+    pub damaged: u64,
+    /// Where that is kept.
+    pub set_aside: Option<PathBuf>,
+}
+
+/// What to do about a place that cannot be read and has whole entries behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Damage {
+    /// Leave everything as it is.
+    Refuse,
+    /// Keep a copy, and go on behind it.
+    Skip,
 }
 
 impl JournalFile {
@@ -81,23 +97,58 @@ impl JournalFile {
         }
     }
 
-    /// Reads what follows the header, up to the end or to where the writing broke off. That is
-    /// cut off, so that it can be written on.
+    /// Reads what follows the header, up to the end or to where the writing broke off. What stands
+    /// behind that is put into a file of its own and cut off, so that it can be written on.
     ///
     /// # Errors
-    /// It cannot be read.
-    pub fn entries(&mut self, mut take: impl FnMut(Entry<'static>)) -> io::Result<Found> {
-        self.file.seek(SeekFrom::Start(HEADER))?;
-        let mut reader = BufReader::with_capacity(256 * 1024, &self.file);
-        let (mut end, mut body) = (HEADER, Vec::new());
-        while let Some(entry) = next(&mut reader, &mut body)? {
-            end += (FRAME + body.len()) as u64;
-            take(entry);
+    /// It cannot be read, or is damaged.
+    pub fn entries(&mut self, damage: Damage, take: impl FnMut(Entry<'static>)) -> Result<Found> {
+        let path = self.path.clone();
+        let failed = |error| failure(&path, error);
+        let mut found = self.read_entries(damage, take)?;
+        let length = self.file.metadata().map_err(failed)?.len();
+        found.torn = length - found.end;
+        if found.torn > 0 && found.set_aside.is_none() {
+            found.set_aside = Some(self.set_aside(found.end, "torn").map_err(failed)?);
         }
-        let torn = self.file.metadata()?.len() - end;
-        self.file.set_len(end)?;
-        self.file.seek(SeekFrom::Start(end))?;
-        Ok(Found { end, torn })
+        self.file.set_len(found.end).map_err(failed)?;
+        self.file.seek(SeekFrom::Start(found.end)).map_err(failed)?;
+        Ok(found)
+    }
+
+    fn read_entries(&self, damage: Damage, mut take: impl FnMut(Entry<'static>)) -> Result<Found> {
+        let failed = |error| failure(&self.path, error);
+        let mut found = Found { end: HEADER, torn: 0, damaged: 0, set_aside: None };
+        let mut reader = BufReader::with_capacity(256 * 1024, &self.file);
+        let mut body = Vec::new();
+        loop {
+            reader.seek(SeekFrom::Start(found.end)).map_err(failed)?;
+            while let Some(entry) = next(&mut reader, &mut body).map_err(failed)? {
+                found.end += (FRAME + body.len()) as u64;
+                take(entry);
+            }
+            let Some(more) = search::next_whole(&self.file, found.end).map_err(failed)? else {
+                return Ok(found);
+            };
+            if damage == Damage::Refuse {
+                return Err(Error::JournalDamaged { path: self.path.clone(), at: found.end });
+            }
+            if found.set_aside.is_none() {
+                found.set_aside = Some(self.set_aside(0, "damaged").map_err(failed)?);
+            }
+            found.damaged += more - found.end;
+            found.end = more;
+        }
+    }
+
+    /// Copies what stands behind a place to a file of its own.
+    fn set_aside(&self, from: u64, what: &str) -> io::Result<PathBuf> {
+        let (mut copy, path) = put_aside::create_beside(&self.path, what)?;
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(from))?;
+        io::copy(&mut file, &mut copy)?;
+        copy.sync_all()?;
+        Ok(path)
     }
 
     /// Writes the header of an empty journal.

@@ -5,16 +5,17 @@
 
 mod entry;
 mod file;
+mod search;
 mod writer;
 
 pub(crate) use entry::Entry;
-pub(crate) use file::{Found, HEADER, JournalFile, failure};
+pub(crate) use file::{Damage, Found, HEADER, JournalFile, failure};
 
 use std::{
     borrow::Cow,
     fs::OpenOptions,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -146,6 +147,20 @@ impl Journal {
         erase().map_err(|error| failure(&self.path, error))
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Ends the writing, behind everything that has been appended.
+    ///
+    /// # Errors
+    /// The file does not have all of it.
+    pub fn finish(mut self) -> Result<()> {
+        self.end();
+        self.check()
+    }
+
     /// Makes everything durable that has been appended.
     pub async fn sync(&self) -> Result<()> {
         let appended = {
@@ -209,6 +224,15 @@ impl Journal {
         }
     }
 
+    /// What has been appended is in the file, and durable, when this returns.
+    fn end(&mut self) {
+        self.shared.state.lock().closing = true;
+        self.shared.work.notify_one();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+
     fn begin_anew(&self, state: &mut State) {
         state.bytes.clear();
         state.size = HEADER;
@@ -219,13 +243,8 @@ impl Journal {
     }
 }
 
-/// What has been appended is in the file, and durable, when this returns.
 impl Drop for Journal {
     fn drop(&mut self) {
-        self.shared.state.lock().closing = true;
-        self.shared.work.notify_one();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.end();
     }
 }

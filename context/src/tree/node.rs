@@ -133,6 +133,14 @@ impl Node {
         }
     }
 
+    /// The most deliveries that it can make.
+    pub fn most_deliveries(&self) -> usize {
+        match (self.born, self.follow_ups()) {
+            (Some(_), Some(follow_ups)) => follow_ups.most_deliveries,
+            _ => 0,
+        }
+    }
+
     /// What is known of its definition, with the options that it has now.
     pub fn definition_now(&self) -> Option<Definition> {
         let mut definition = Definition::clone(self.definition.as_ref()?);

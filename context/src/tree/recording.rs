@@ -2,7 +2,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use dashmap::Entry as Slot;
 use jobtracker_model::{
-    Change, Definition, JobId, JobNode, NewChange, Repeat, State, Timestamp, Updated,
+    Change, Definition, JobId, JobNode, NewChange, Repeat, Standing, State, Timestamp, Updated,
     commit::{TREE_UPCOMING, TREE_UPCOMING_BYTES},
     limits,
     rollup::{Ripple, Status},
@@ -47,14 +47,21 @@ pub(crate) enum Planted {
 impl Recording<'_> {
     /// Creates a child of the job.
     pub fn create_child(&mut self, creation: Creation, time: Timestamp) -> Result<Planted> {
+        let more = creation.follow_ups.as_ref().map(|these| these.upcoming_checks());
+        let has_room = self.has_room_to_follow(more.unwrap_or_default());
+        if self.state.new_jobs >= limits::COMMIT_JOBS || !has_room {
+            return Err(Error::TreeFull(self.tree.root));
+        }
+        self.create_below(creation, time)
+    }
+
+    /// The same, however full the tree is.
+    pub fn create_below(&mut self, creation: Creation, time: Timestamp) -> Result<Planted> {
         let parent = self.state.nodes.get(self.slot);
         if parent.depth >= limits::DEPTH {
             return Err(Error::TooDeep(parent.id));
         }
         let (above, depth) = (self.slot, parent.depth + 1);
-        if self.state.new_jobs >= limits::COMMIT_JOBS || !self.has_room_to_follow() {
-            return Err(Error::TreeFull(self.tree.root));
-        }
         Ok(self.create(creation, time, above, depth))
     }
 
@@ -77,7 +84,7 @@ impl Recording<'_> {
             let definition = Cow::Borrowed(&*definition);
             match follow_ups.as_deref() {
                 None => Entry::Created { id, parent, order, time, definition },
-                Some(FollowUps { actions, checks }) => {
+                Some(FollowUps { actions, checks, .. }) => {
                     let (actions, checks) = (Cow::Borrowed(&**actions), Cow::Borrowed(&**checks));
                     Entry::CreatedFollowed { id, parent, order, time, definition, actions, checks }
                 }
@@ -102,7 +109,7 @@ impl Recording<'_> {
     /// same change was recorded before.
     pub fn update(&mut self, change: NewChange, time: Timestamp, cost: Cost) -> Result<Updated> {
         let node = self.state.nodes.get_mut(self.slot);
-        let state = node.status.state;
+        let (state, changes) = (node.status.state, node.status.changes);
         let hash = change.change_id.is_some().then(|| content_hash(&change));
         if let (Some(id), Some(hash), Some(extras)) = (&change.change_id, hash, &node.extras)
             && let Some(known) = extras.repeats.get(&Repeat::Change(id.clone()))
@@ -110,10 +117,14 @@ impl Recording<'_> {
             if *known != hash {
                 return Err(Error::RepeatConflict { id: node.id, repeat: id.clone() });
             }
-            return Ok(Updated { applied: true, repeated: true, state });
+            return Ok(Updated { applied: true, repeated: true, state, changes });
         }
         if !node.status.accepts_update(self.buffer.block_updates_after_finish) {
-            return Ok(Updated { applied: false, repeated: false, state });
+            return Ok(Updated { applied: false, repeated: false, state, changes });
+        }
+        let stands = Standing::from(&node.status);
+        if change.expect.is_some_and(|expect| !expect.is_met(&stands)) {
+            return Err(Error::UnexpectedState { id: node.id, stands });
         }
         if !change.state.has_room_after(node.status.changes) {
             return Err(Error::TooManyChanges(node.id));
@@ -124,7 +135,7 @@ impl Recording<'_> {
             node.extras().repeats.insert(Repeat::Change(id), hash);
         }
         let state = self.report(Change::recorded(change, time), cost);
-        Ok(Updated { applied: true, repeated: false, state })
+        Ok(Updated { applied: true, repeated: false, state, changes: changes + 1 })
     }
 
     /// Appends a state change; says what the job's state is then.
@@ -243,15 +254,24 @@ impl Recording<'_> {
         let bytes = state.old_bytes + in_commit(cost);
         let full = bytes > limits::COMMIT_EXISTING_BYTES / 4 * 3
             || (!node.is_dirty && state.old_jobs >= limits::COMMIT_EXISTING / 4 * 3);
-        let full = node.born.is_none() && full || !self.has_room_to_follow();
+        let full = node.born.is_none() && full || !self.has_room_to_follow(Upcoming::default());
         if full { Err(Error::TreeFull(self.tree.root)) } else { Ok(()) }
     }
 
-    /// The same of what follows from the states of new jobs. An operation changes the states of one
-    /// path at most, and so much fits into the last quarter.
-    fn has_room_to_follow(&self) -> bool {
-        let Upcoming { rows, texts } = self.state.upcoming;
-        rows <= TREE_UPCOMING / 4 * 3 && texts <= TREE_UPCOMING_BYTES / 4 * 3
+    /// The same of what follows from the states of new jobs, when so much more comes. An operation
+    /// changes the states of one path at most; only when it gets tight is that counted up.
+    fn has_room_to_follow(&self, more: Upcoming) -> bool {
+        let mut upcoming = self.state.upcoming;
+        upcoming.add(more);
+        if upcoming.rows + MOST_OF_A_PATH > TREE_UPCOMING {
+            let mut slot = self.slot;
+            while slot != NONE {
+                let node = self.state.nodes.get(slot);
+                upcoming.rows += node.most_deliveries();
+                slot = node.parent;
+            }
+        }
+        upcoming.rows <= TREE_UPCOMING && upcoming.texts <= TREE_UPCOMING_BYTES
     }
 
     /// The job has something for the next flush.
@@ -288,6 +308,12 @@ impl Recording<'_> {
         }
     }
 }
+
+/// The most deliveries that one operation can make: at each job of a path one request and all
+/// recipients, for each action.
+const MOST_OF_A_PATH: usize =
+    (limits::DEPTH as usize + 1) * limits::ACTIONS * (1 + limits::RECIPIENTS);
+const _: () = assert!(MOST_OF_A_PATH < TREE_UPCOMING);
 
 /// About what the service holds for operations while it takes them in.
 fn in_commit(cost: Cost) -> usize {

@@ -90,9 +90,9 @@ async fn a_commit_that_fails_leaves_the_context_open() {
     let service = Service::new(true);
     let context = recorded::context(&service);
     context.create(job(1, None)).await.unwrap();
-    service.fail(Fault::Invalid);
+    service.fail(Fault::Refused(ProblemCode::OtherRules));
     let error = context.commit_and_close().await.unwrap_err();
-    assert_eq!(error.code(), Some(ProblemCode::InvalidCommit));
+    assert_eq!(error.code(), Some(ProblemCode::OtherRules));
     assert!(!error.is_retryable());
     context.create(job(2, None)).await.unwrap();
     assert_eq!(context.commit_and_close().await.unwrap().jobs, 2);

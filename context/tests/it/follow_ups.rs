@@ -4,8 +4,8 @@ use std::{fs, sync::Arc};
 
 use jobtracker_context::{Error, Fsync, JobTrackerContext};
 use jobtracker_model::{
-    Action, CheckKind, EmailAction, HttpAction, NewCheck, NewJob, ProblemCode, State, StateSet,
-    Target,
+    Action, CheckKind, EmailAction, HttpAction, NewChange, NewCheck, NewJob, ProblemCode, State,
+    StateSet, Target, Ways,
     commit::{Item, Record, TREE_UPCOMING, TREE_UPCOMING_BYTES},
     limits,
 };
@@ -208,12 +208,16 @@ async fn report_running(context: &JobTrackerContext) {
 async fn a_tree_has_only_so_much_that_follows() {
     let service = Service::new(false);
     let context = recorded::context(&service);
-    let mail = EmailAction::to("a@b.de");
-    let target = Target::from(HttpAction::new("http://a")).and_email(mail.clone());
+    // Every recipient is told in a delivery of its own.
+    let to = (0..limits::RECIPIENTS).map(|number| format!("a{number}@b.de")).collect();
+    let mail = EmailAction { to, ..EmailAction::default() };
+    let target = Target::from(HttpAction::new("http://a")).and_email(mail);
+    let each = Ways::from(&target).each().count() * limits::ACTIONS;
+    assert_eq!(each, (1 + limits::RECIPIENTS) * limits::ACTIONS);
     let action = Action::new([State::Warning, State::Faulted], target);
-    let each = 2 * limits::ACTIONS;
     context.create(job(1, None)).await.unwrap();
-    let jobs = (TREE_UPCOMING / 4 * 3 / each + 2) as u64;
+    // One more than there is room for.
+    let jobs = (TREE_UPCOMING / each + 1) as u64;
     for number in 2..2 + jobs {
         let actions = vec![action.clone(); limits::ACTIONS];
         context.create(NewJob { actions, ..job(number, 1) }).await.unwrap();
@@ -226,14 +230,14 @@ async fn a_tree_has_only_so_much_that_follows() {
     for number in 2..1 + jobs {
         report(&context, number, State::Faulted).await;
     }
-    let full = context.create(job(9_999, 1)).await.unwrap_err();
+    let full = context.update(id(1 + jobs), NewChange::new(State::Faulted)).await.unwrap_err();
     assert!(matches!(full, Error::TreeFull(root) if root == id(1)) && full.is_retryable());
     context.flush().await.unwrap();
-    context.create(job(9_999, 1)).await.unwrap();
+    report(&context, 1 + jobs, State::Faulted).await;
 
     let payload = jobtracker_model::Payload::of(&"x".repeat(16_000)).unwrap();
     let check = check().on_failure(HttpAction::new("http://a").payload(payload));
-    let mut most = TREE_UPCOMING_BYTES / 4 * 3 / check.bytes() / limits::CHECKS;
+    let mut most = TREE_UPCOMING_BYTES / check.bytes() / limits::CHECKS;
     for number in 10_000.. {
         let checks = vec![check.clone(); limits::CHECKS];
         match context.create(NewJob { checks, ..job(number, 1) }).await {

@@ -129,20 +129,60 @@ async fn a_tail_that_is_torn_is_left_out() {
         operations.push(report.operations);
     }
     assert!(operations.is_sorted() && operations[0] == 0);
-    // A byte that has changed ends it too; rubbish behind the end does no harm.
-    let mut changed = whole.clone();
-    changed[whole.len() / 2] ^= 1;
-    fs::write(&copy, &changed).unwrap();
-    let report = recover(&Service::new(true), &copy).await;
-    assert!(report.torn_bytes > 0 && report.operations < 11);
+    // Rubbish behind the end does no harm; it is kept.
     fs::write(&copy, &whole).unwrap();
     fs::OpenOptions::new().append(true).open(&copy).unwrap().write_all(&[0; 1000]).unwrap();
     let report = recover(&Service::new(true), &copy).await;
     assert_eq!((report.torn_bytes, report.operations), (1000, 11));
+    assert_eq!(fs::read(report.set_aside.unwrap()).unwrap(), [0; 1000]);
     fs::write(&copy, b"something else altogether").unwrap();
     let failed = JobTrackerContext::recover(Service::new(true) as _, &copy).await;
     assert!(matches!(failed, Err(Error::Journal { .. })));
     context.close().await.unwrap();
+}
+
+/// Wherever a byte has changed: nothing is cut off that has more behind it.
+#[tokio::test]
+async fn damage_is_no_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let context = open(&Service::new(true), &path);
+    record(&context).await;
+    context.sync().await.unwrap();
+    let whole = fs::read(&path).unwrap();
+    context.close().await.unwrap();
+    let (mut damaged, mut torn) = (0, 0);
+    for at in (9..whole.len()).step_by(5) {
+        let path = folder.path().join(format!("journal-{at}"));
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x55;
+        fs::write(&path, &bytes).unwrap();
+        let service = Service::new(true);
+        match JobTrackerContext::recover(Arc::clone(&service) as _, &path).await {
+            // It was in the last entry, which may as well not have been written to its end.
+            Ok(report) => {
+                torn += 1;
+                assert_eq!(report.operations, 9);
+                let tail = fs::read(report.set_aside.unwrap()).unwrap();
+                assert!(!tail.is_empty() && bytes.ends_with(&tail));
+            }
+            Err(error) => {
+                damaged += 1;
+                let Error::JournalDamaged { at: place, .. } = error else { panic!("{error:?}") };
+                assert!(place <= at as u64);
+                assert!(service.kept().sent.is_empty() && fs::read(&path).unwrap() == bytes);
+                let salvage = JobTrackerContext::salvage(Arc::clone(&service) as _, &path);
+                let report = salvage.await.unwrap();
+                assert!(report.damaged_bytes > 0 && report.torn_bytes == 0);
+                assert_eq!(fs::read(report.set_aside.unwrap()).unwrap(), bytes);
+                assert_eq!(fs::metadata(&path).unwrap().len(), 9);
+                // One entry is lost, with all that stands on it: at most the creation of a root.
+                assert!(report.operations + report.misplaced >= 9);
+                assert_eq!(report.flushed.jobs as usize, service.kept().jobs.len());
+            }
+        }
+    }
+    assert!(damaged > 20 && torn > 0);
 }
 
 #[tokio::test]

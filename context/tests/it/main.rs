@@ -15,6 +15,7 @@ mod kills;
 mod limits;
 mod operation;
 mod recorded;
+mod refused;
 mod rules;
 mod sequences;
 mod service;

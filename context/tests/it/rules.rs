@@ -59,20 +59,33 @@ async fn changes_are_checked_as_the_service_does() {
     let running = || NewChange::new(State::Running);
     let none = NewChange::new(State::WaitingForActivation);
     assert_eq!(code(context.update(id(1), none).await), ProblemCode::StateNotAllowed);
-    let long = running().message("m".repeat(limits::MESSAGE + 1));
+    let long = running().change_id("c".repeat(limits::REPEAT_ID + 1));
     assert_eq!(code(context.update(id(1), long).await), ProblemCode::InvalidField);
     assert_eq!(code(context.update(id(7), running()).await), ProblemCode::JobNotFound);
+    // Words are no reason.
+    let trace = format!("panicked{}: the disk is full", "ü".repeat(limits::MESSAGE));
+    let long = running().message(&trace).reason_code("r".repeat(limits::REASON_CODE + 1));
+    context.create(job(2, None)).await.unwrap();
+    assert!(context.update(id(2), long).await.unwrap().applied);
 
     let named = |message: &str| running().change_id("one").message(message);
     let first = context.update(id(1), named("a")).await.unwrap();
-    assert_eq!(first, Updated { applied: true, repeated: false, state: State::Running });
+    assert_eq!(
+        first,
+        Updated { applied: true, repeated: false, state: State::Running, changes: 2 }
+    );
     let again = context.update(id(1), named("a")).await.unwrap();
-    assert_eq!(again, Updated { applied: true, repeated: true, state: State::Running });
+    assert_eq!(again, Updated { applied: true, repeated: true, state: State::Running, changes: 2 });
     assert_eq!(code(context.update(id(1), named("b")).await), ProblemCode::RepeatConflict);
     assert_eq!(status(&context, 1).await.changes, 2);
-    assert_eq!(context.stats().operations, 2);
+    assert_eq!(context.stats().operations, 4);
 
-    assert!(report(&context, 1, State::RanToCompletion).await);
+    let late = running().expect_changes(1);
+    assert_eq!(code(context.update(id(1), late).await), ProblemCode::UnexpectedState);
+    let late = running().expect_last([State::WaitingToRun]);
+    assert_eq!(code(context.update(id(1), late).await), ProblemCode::UnexpectedState);
+    let done = NewChange::new(State::RanToCompletion).expect_changes(2);
+    assert_eq!(context.update(id(1), done).await.unwrap().changes, 3);
     assert!(!report(&context, 1, State::Running).await);
     // A repeated change is told as such even then.
     assert!(context.update(id(1), named("a")).await.unwrap().repeated);

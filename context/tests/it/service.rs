@@ -22,7 +22,7 @@ pub enum Fault {
     /// It is applied, and the answer is lost.
     LostReply,
     /// It is refused as a whole, for good.
-    Invalid,
+    Refused(ProblemCode),
 }
 
 #[derive(Default)]
@@ -114,7 +114,7 @@ impl Service {
         let fault = self.faults.lock().unwrap().pop_front();
         match fault {
             Some(Fault::Unreachable) => return Err(problem(ProblemCode::Overloaded, false)),
-            Some(Fault::Invalid) => return Err(problem(ProblemCode::InvalidCommit, false)),
+            Some(Fault::Refused(code)) => return Err(problem(code, false)),
             Some(Fault::LostReply) | None => {}
         }
         let chunks: Vec<_> = source.open(&HashSet::new()).collect().await;

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{FieldError, definition::check_text, limits};
+use crate::{FieldError, definition::check_text, limits, text::or_default};
 
 /// An e-mail to send: what it says is made by the service, from the job and its tree.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -10,7 +10,7 @@ pub struct EmailAction {
     /// Addresses such as `ops@example.com`, at least one; with `cc` at most 32, each once.
     pub to: Vec<String>,
     /// Who else gets it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub cc: Vec<String>,
     /// 1 to 256 bytes; without one it is made of the job's name and state.
     #[serde(default)]

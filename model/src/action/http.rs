@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FieldError, definition::check_text, limits};
+use crate::{FieldError, definition::check_text, limits, text::or_default};
 
 use super::{Payload, Secret, url::check_url};
 
@@ -35,7 +35,7 @@ pub struct HttpAction {
     pub url: String,
     /// Up to 32 headers of 8 KiB in all. Those that say how a connection is used, and those that
     /// begin with `webhook-`, are the service's own.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub headers: BTreeMap<String, String>,
     /// Any JSON that the body shall have in it; up to 16 KiB.
     #[serde(default)]

@@ -48,6 +48,12 @@ pub struct Ways {
 }
 
 impl Ways {
+    /// How many there are: so many deliveries it takes to tell the target once.
+    #[must_use]
+    pub fn count(self) -> usize {
+        usize::from(self.http.is_some()) + self.emails as usize
+    }
+
     /// One after the other.
     pub fn each(self) -> impl Iterator<Item = Way> {
         let http = self.http.map(|lane| Way { channel: Channel::Http, lane, recipient: 0 });
@@ -90,6 +96,7 @@ mod tests {
         let http = way(Channel::Http, Lane::to("http://a:80"), 0);
         let email = |recipient| way(Channel::Email, Lane::EMAIL, recipient);
         assert_eq!(ways, [http, email(0), email(1)]);
+        assert_eq!(Ways::from(&both).count(), ways.len());
         assert_eq!(Ways::from(&Target::default()).each().count(), 0);
     }
 }

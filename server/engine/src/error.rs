@@ -1,4 +1,6 @@
-use jobtracker_model::{DeliveryId, FieldError, JobId, ProblemCode, State, commit::CommitId};
+use jobtracker_model::{
+    DeliveryId, FieldError, JobId, ProblemCode, Standing, State, commit::CommitId,
+};
 use jobtracker_store::Error as StoreError;
 
 /// Why an operation was not done, by what the caller can do about it. Unless it says otherwise,
@@ -39,6 +41,19 @@ pub enum Error {
         id: JobId,
         /// The sender's name for it.
         repeat: String,
+    },
+    /// The job does not stand as the change expects it.
+    #[error(
+        "job {id} last reported {}, is {}, and has {} changes",
+        stands.last,
+        stands.state,
+        stands.changes
+    )]
+    UnexpectedState {
+        /// The job.
+        id: JobId,
+        /// How it stands.
+        stands: Standing,
     },
     /// Not a state that a job can report.
     #[error("a job cannot report {0}")]
@@ -143,6 +158,7 @@ impl Error {
             Self::AttachmentNotFound { .. } => Code::AttachmentNotFound,
             Self::IdConflict(_) => Code::IdConflict,
             Self::RepeatConflict { .. } => Code::RepeatConflict,
+            Self::UnexpectedState { .. } => Code::UnexpectedState,
             Self::StateNotAllowed(_) => Code::StateNotAllowed,
             Self::ParentIsSelf(_) => Code::ParentIsSelf,
             Self::TooDeep(_) => Code::TooDeep,

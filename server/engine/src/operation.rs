@@ -1,7 +1,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use jobtracker_model::{
-    Action, Created, Definition, FieldError, Fingerprint, JobId, LogAppended, NewChange, NewCheck,
+    Action, Created, Definition, FieldError, Fingerprints, JobId, LogAppended, NewChange, NewCheck,
     NewJob, NewLogLines, State, Updated, commit::TreeVerdict, limits,
 };
 use jobtracker_store::FollowUpKey;
@@ -40,7 +40,7 @@ pub(crate) struct Creation {
     /// Whether the engine took the id, and may take another.
     pub id_is_ours: bool,
     pub definition: Arc<Definition>,
-    pub fingerprint: Fingerprint,
+    pub fingerprints: Fingerprints,
     pub actions: Vec<Arc<Action>>,
     pub checks: Vec<Arc<NewCheck>>,
 }
@@ -122,6 +122,7 @@ impl Operation {
         if change.state == State::WaitingForActivation {
             return Err(Error::StateNotAllowed(change.state));
         }
+        let change = change.shortened();
         change.check()?;
         Ok(Self::Update { id, change })
     }
@@ -245,11 +246,11 @@ impl Creation {
             return Err(Error::ParentIsSelf(id));
         }
         let (definition, actions, checks) = job.into_parts()?;
-        let fingerprint = definition.fingerprint_with(parent, &actions, &checks);
+        let fingerprints = definition.fingerprints(parent, &actions, &checks);
         let definition = Arc::new(definition);
         let actions = actions.into_iter().map(Arc::new).collect();
         let checks = checks.into_iter().map(Arc::new).collect();
-        Ok(Self { id, id_is_ours: id.is_none(), definition, fingerprint, actions, checks })
+        Ok(Self { id, id_is_ours: id.is_none(), definition, fingerprints, actions, checks })
     }
 
     fn bytes(&self) -> usize {

@@ -2,7 +2,7 @@ use std::{borrow::Cow, fmt};
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use jobtracker_engine::Error as EngineError;
-use jobtracker_model::{FieldError, JobId, Problem, ProblemCode, commit::StreamError};
+use jobtracker_model::{FieldError, JobId, Problem, ProblemCode, Standing, commit::StreamError};
 use jobtracker_store::Error as StoreError;
 
 /// Why a request is not answered with what it asked for. The middleware makes the reply of it,
@@ -15,6 +15,7 @@ struct Inner {
     code: ProblemCode,
     detail: Cow<'static, str>,
     field: Option<String>,
+    stands: Option<Standing>,
     retry_after_ms: Option<u64>,
     /// For the log only: what a stranger should not read.
     cause: Option<String>,
@@ -31,6 +32,7 @@ impl ApiError {
             code,
             detail,
             field: None,
+            stands: None,
             retry_after_ms,
             cause: None,
             allow: None,
@@ -77,6 +79,7 @@ impl ApiError {
     pub fn to_problem(&self, request_id: &str) -> Problem {
         let mut problem = Problem::new(self.0.code, &self.0.detail);
         problem.field.clone_from(&self.0.field);
+        problem.stands = self.0.stands;
         problem.retry_after_ms = self.0.retry_after_ms;
         problem.request_id = Some(request_id.to_owned());
         problem
@@ -84,6 +87,11 @@ impl ApiError {
 
     pub fn field(mut self, name: &str) -> Self {
         self.0.field = Some(name.to_owned());
+        self
+    }
+
+    fn stands(mut self, stands: Standing) -> Self {
+        self.0.stands = Some(stands);
         self
     }
 
@@ -162,6 +170,7 @@ impl From<EngineError> for ApiError {
         let made = Self::new(code, error.sentence());
         match error {
             EngineError::Overloaded { retry_after_ms } => made.retry_after(retry_after_ms),
+            EngineError::UnexpectedState { stands, .. } => made.stands(stands),
             _ => made,
         }
     }

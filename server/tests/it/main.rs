@@ -23,7 +23,9 @@ mod moving;
 mod operator;
 #[path = "../support/process.rs"]
 mod process;
+mod restart;
 mod roots;
 mod stopping;
 mod texts;
+mod words;
 mod writes;

@@ -65,11 +65,17 @@ async fn states_go_up_and_changes_are_listed() {
         });
         let path = "/api/v1/jobs/101/changes";
         let first = harness.post(path, &change).await.json();
-        assert_eq!(first, json!({"applied": true, "repeated": false, "state": "Faulted"}));
+        assert_eq!(
+            first,
+            json!({"applied": true, "repeated": false, "state": "Faulted", "changes": 2})
+        );
         let again = harness.post(path, &change).await.json();
         assert_eq!(again["repeated"], true);
         let late = harness.post(path, &json!({"state": "Running"})).await.json();
-        assert_eq!(late, json!({"applied": false, "repeated": false, "state": "Faulted"}));
+        assert_eq!(
+            late,
+            json!({"applied": false, "repeated": false, "state": "Faulted", "changes": 2})
+        );
         harness.report(100, "RanToCompletion").await;
         let state = harness.get("/api/v1/jobs/100/state").await.json();
         assert_eq!(state, json!({"id": 100, "state": "Faulted"}));
@@ -169,6 +175,49 @@ async fn a_wait_is_answered_by_the_change_or_by_the_clock() {
         let (root, child) = tokio::join!(root, faulting);
         assert_eq!(root.json(), json!({"id": 100, "reached": true, "state": "Faulted"}));
         assert_eq!(child.json(), json!({"id": 101, "reached": true, "state": "Running"}));
+        harness.stop().await;
+    }
+}
+
+/// The work of a parent is over, and its child's is not; then a report arrives that was held up.
+#[tokio::test]
+async fn a_late_report_undoes_nothing_if_it_says_what_it_expects() {
+    for kind in STORES {
+        let harness = Harness::start(kind, |_| {}).await;
+        harness.create(100, None).await;
+        harness.create(101, Some(100)).await;
+        let path = "/api/v1/jobs/100/changes";
+        let running = |expect: Value| json!({"state": "Running", "expect": expect});
+        let first = harness.post(path, &running(json!({"changes": 1}))).await.json();
+        assert_eq!((&first["applied"], &first["changes"]), (&json!(true), &json!(2)));
+        let done = json!({"state": "RanToCompletion", "changeId": "done",
+            "expect": {"states": ["Running", "Warning"], "changes": 2}});
+        let waits = "WaitingForChildrenToComplete";
+        for repeated in [false, true] {
+            let reply = harness.post(path, &done).await.json();
+            let expected =
+                json!({"applied": true, "repeated": repeated, "state": waits, "changes": 3});
+            assert_eq!(reply, expected);
+        }
+        let before = harness.get("/api/v1/jobs/100").await.json();
+        for expect in [
+            json!({"changes": 1}),
+            json!({"states": ["WaitingToRun", "Running"]}),
+            // The visible state is not the last own one.
+            json!({"states": [waits], "changes": null}),
+        ] {
+            let late = harness.post(path, &running(expect)).await;
+            late.assert_problem("unexpected_state");
+            let stands = json!({"last": "RanToCompletion", "state": waits, "changes": 3});
+            assert_eq!(late.json()["stands"], stands);
+        }
+        assert_eq!(harness.get("/api/v1/jobs/100").await.json(), before);
+        harness.report(101, "RanToCompletion").await;
+        // A finished job blocks as it does; what else is expected makes no difference.
+        let late = harness.post(path, &running(json!({"changes": 1}))).await.json();
+        assert_eq!((&late["applied"], &late["state"]), (&json!(false), &json!("RanToCompletion")));
+        let empty = harness.post(path, &running(json!({"states": []}))).await;
+        empty.assert_problem("invalid_field");
         harness.stop().await;
     }
 }

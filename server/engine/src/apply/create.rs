@@ -32,7 +32,7 @@ pub(super) fn apply(
             continue;
         }
         let (root, depth) = above.unwrap_or((id, 0));
-        let origin = Origin { parent, root, depth, fingerprint: job.fingerprint };
+        let origin = Origin { parent, root, depth, fingerprint: job.fingerprints.own };
         let (status, ripple) = Status::created(id, rules.now);
         created.push(Created { id, root, created: true, state: status.state });
         space.create(id, origin, Arc::clone(&job.definition), status);
@@ -55,7 +55,7 @@ fn place_below(space: &Workspace, parent: JobId) -> Result<(JobId, u32)> {
 fn check(space: &Workspace, job: &Creation) -> Result<()> {
     let id = id_of(job);
     match space.origin(id) {
-        Some(origin) if job.id_is_ours || origin.fingerprint != job.fingerprint => {
+        Some(origin) if job.id_is_ours || !job.fingerprints.has(origin.fingerprint) => {
             Err(Error::IdConflict(id))
         }
         _ => Ok(()),

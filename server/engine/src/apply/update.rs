@@ -1,4 +1,6 @@
-use jobtracker_model::{Change, JobId, NewChange, Repeat, State, Updated, rollup::Status};
+use jobtracker_model::{
+    Change, JobId, NewChange, Repeat, Standing, State, Updated, rollup::Status,
+};
 use jobtracker_store::RepeatRow;
 
 use super::{Became, Rules, climb, content_hash};
@@ -23,10 +25,14 @@ pub(super) fn apply(
             let repeat = change.change_id.clone().unwrap_or_default();
             return Err(Error::RepeatConflict { id, repeat });
         }
-        return Ok(Updated { applied: true, repeated: true, state });
+        return Ok(Updated { applied: true, repeated: true, state, changes: number });
     }
     if !status.accepts_update(rules.block_updates_after_finish) {
-        return Ok(Updated { applied: false, repeated: false, state });
+        return Ok(Updated { applied: false, repeated: false, state, changes: number });
+    }
+    let stands = Standing::from(status);
+    if change.expect.is_some_and(|expect| !expect.is_met(&stands)) {
+        return Err(Error::UnexpectedState { id, stands });
     }
     check_room(id, status, change)?;
     if let Some(key) = repeat {
@@ -35,9 +41,9 @@ pub(super) fn apply(
     space.append_change(id, number, Change::recorded(change.clone(), rules.now));
     let node = space.change(id).expect("its status was there");
     let ripple = node.status.report(id, change.state, rules.now);
-    let parent = node.origin.parent;
+    let (parent, changes) = (node.origin.parent, node.status.changes);
     climb(space, parent, ripple, became);
-    Ok(Updated { applied: true, repeated: false, state: ripple.after })
+    Ok(Updated { applied: true, repeated: false, state: ripple.after, changes })
 }
 
 fn check_room(id: JobId, status: &Status, change: &NewChange) -> Result<()> {

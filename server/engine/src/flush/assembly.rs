@@ -174,9 +174,9 @@ impl Assembly {
         if parent == Some(id) {
             return Err(Error::ParentIsSelf(id));
         }
-        let fingerprint = said.fingerprint(parent);
+        let fingerprints = said.fingerprints(parent);
         if let Some(origin) = there.get(&id) {
-            if origin.fingerprint != fingerprint || seen.contains(id.get()) {
+            if !fingerprints.has(origin.fingerprint) || seen.contains(id.get()) {
                 return Err(Error::IdConflict(id));
             }
             self.about = About::Repeated(id);
@@ -190,7 +190,7 @@ impl Assembly {
         self.jobs += 1;
         self.about = About::New;
         self.change_ids.clear();
-        let origin = Origin { parent, root, depth, fingerprint };
+        let origin = Origin { parent, root, depth, fingerprint: fingerprints.own };
         let watch = said.watch(self.received).map(Box::new);
         let branch = Branch::created(id, born);
         self.path.push(Open { branch, origin, watch });
@@ -277,6 +277,7 @@ impl Assembly {
         if change.state == State::WaitingForActivation {
             return Err(Error::StateNotAllowed(change.state));
         }
+        let change = change.shortened();
         change.check()?;
         let Some(Open { branch, .. }) = self.path.last_mut() else { return Ok(()) };
         if order <= branch.last() {

@@ -53,11 +53,14 @@ impl Existing {
         if change.state == State::WaitingForActivation {
             return Err(Error::StateNotAllowed(change.state));
         }
+        let change = change.shortened();
         change.check()?;
         let Change { state, time, message, reason_code, change_id } = change;
         self.bytes += STEP + message.as_ref().map_or(0, String::len);
-        let what =
-            What::Report { change: NewChange { state, message, reason_code, change_id }, time };
+        let what = What::Report {
+            change: NewChange { state, message, reason_code, change_id, expect: None },
+            time,
+        };
         self.reports.push((order, Step { position, id, what }));
         self.check()
     }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use jobtracker_model::{
-    Action, CheckKind, Children, Definition, Event, Fingerprint, JobId, NewCheck, Report, State,
+    Action, CheckKind, Children, Definition, Event, Fingerprints, JobId, NewCheck, Report, State,
     Subtree, Timestamp, Trigger, Way,
     commit::{TREE_UPCOMING, TREE_UPCOMING_BYTES},
     rollup::{Grown, Status},
@@ -40,8 +40,8 @@ impl Said {
         Ok(())
     }
 
-    pub fn fingerprint(&self, parent: Option<JobId>) -> Fingerprint {
-        self.definition.fingerprint_with(parent, &self.actions, &self.checks)
+    pub fn fingerprints(&self, parent: Option<JobId>) -> Fingerprints {
+        self.definition.fingerprints(parent, &self.actions, &self.checks)
     }
 
     /// What has to be known of the follow-ups when the job changes; none: there are no follow-ups.

@@ -28,13 +28,8 @@ async fn fields_past_their_limits() {
             let jobs = json!({"jobs": [{"id": 300, "name": "good"}, job]});
             cases.push(Bad::json("/jobs/100/children", &jobs, "invalid_field"));
         }
-        for (field, value) in [
-            ("message", x(limits::MESSAGE + 1)),
-            ("reasonCode", x(limits::REASON_CODE + 1)),
-            ("reasonCode", String::new()),
-            ("changeId", x(limits::REPEAT_ID + 1)),
-            ("changeId", String::new()),
-        ] {
+        for (field, value) in [("changeId", x(limits::REPEAT_ID + 1)), ("changeId", String::new())]
+        {
             let mut change = json!({"state": "Faulted"});
             change[field] = json!(value);
             cases.push(Bad::json("/jobs/101/changes", &change, "invalid_field"));

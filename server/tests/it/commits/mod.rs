@@ -2,4 +2,4 @@
 
 mod broken;
 mod sending;
-mod stream;
+pub mod stream;
