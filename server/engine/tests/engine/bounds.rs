@@ -200,3 +200,21 @@ async fn an_id_of_ones_own_and_one_of_the_engine_are_never_the_same() {
         assert_eq!(items[usize::from(order[1])].id, own);
     }
 }
+
+#[tokio::test]
+async fn an_engine_whose_thread_has_died_is_not_alive() {
+    let gate = Gate::closed();
+    let engine = Engine::start(gate.clone(), options());
+    // Whoever wants a permit panics from now on.
+    gate.permits.close();
+    assert!(engine.is_alive());
+    let lost = engine.create(job(1, None)).await.unwrap_err();
+    assert!(matches!(lost, Error::Store(StoreError::OutcomeUnknown(_))), "{lost}");
+    while engine.is_alive() {
+        tokio::task::yield_now().await;
+    }
+
+    let (_, closed) = memory();
+    closed.close().await;
+    assert!(closed.is_alive());
+}

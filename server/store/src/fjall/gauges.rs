@@ -11,6 +11,7 @@ use crate::{Error, Result};
 pub struct Meters {
     pub free_bytes: AtomicU64,
     pub journal_bytes: AtomicU64,
+    pub reopened: AtomicU64,
     groups: AtomicU64,
     group_bytes: AtomicU64,
     group_micros: AtomicU64,
@@ -57,6 +58,7 @@ pub fn read(
     let jobs = tables.origins.approximate_len() as u64;
     vec![
         ("store_jobs", "Jobs in the store, about.", jobs),
+        ("store_reopened", "Times it came back after a failure.", meters.reopened.load(Relaxed)),
         ("store_groups", "Batches made durable.", meters.groups.load(Relaxed)),
         ("store_group_bytes", "Bytes in them.", meters.group_bytes.load(Relaxed)),
         ("store_group_micros", "Microseconds spent on them.", meters.group_micros.load(Relaxed)),

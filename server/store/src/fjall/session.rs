@@ -1,4 +1,7 @@
-use std::{sync::Arc, thread::JoinHandle};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    thread::JoinHandle,
+};
 
 use parking_lot::Mutex;
 
@@ -70,7 +73,9 @@ impl Session {
     pub fn again(place: &Place, options: &FjallOptions, lasting: &Lasting) -> Result<Self> {
         let (tables, present) = open(place, options, &lasting.stages)?;
         lasting.front.restart(present);
-        Self::start(tables, options, lasting)
+        let session = Self::start(tables, options, lasting)?;
+        lasting.meters.reopened.fetch_add(1, Relaxed);
+        Ok(session)
     }
 
     fn start(tables: Arc<Tables>, options: &FjallOptions, lasting: &Lasting) -> Result<Self> {

@@ -42,9 +42,9 @@ fn created(directory: &Path) {
 fn a_newer_format_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     created(directory.path());
-    fs::write(directory.path().join("FORMAT"), "jobtracker fjall 4\n").unwrap();
+    fs::write(directory.path().join("FORMAT"), "jobtracker fjall 5\n").unwrap();
     let error = refused(directory.path());
-    assert!(matches!(error, Error::NewerFormat { found: 4, known: 3 }), "{error}");
+    assert!(matches!(error, Error::NewerFormat { found: 5, known: 4 }), "{error}");
 }
 
 /// What a program of before has written is read, and that program will not take it back.

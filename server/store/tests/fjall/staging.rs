@@ -242,6 +242,41 @@ async fn a_disk_that_is_gone_refuses_what_would_be_put_aside() {
     store.close().await;
 }
 
+/// Rows of a call that was answered may be missing then, though its owner goes on.
+#[tokio::test]
+async fn what_is_half_put_aside_when_the_engine_fails_can_only_be_discarded() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = disk::open_small(directory.path()).unwrap();
+    let aside = Aside::new(100, 300);
+    let (first, rest) = aside.calls.split_at(1);
+    store.stage(STAGE, aside.tree.root, first[0].clone()).await.unwrap();
+    let (db, gone) = (directory.path().join("db"), directory.path().join("gone"));
+    std::fs::rename(&db, &gone).unwrap();
+    let mut tree = Tree::new(1);
+    while store.check().await.is_ok() {
+        tree.log(&"x".repeat(4000));
+        tree.commit_to(&store).await.ok();
+    }
+    std::fs::rename(gone, db).unwrap();
+    while store.check().await.is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(gauge(&store, "store_reopened"), 1);
+    for rows in rest {
+        let put = store.stage(STAGE, aside.tree.root, rows.clone()).await;
+        assert!(matches!(put, Err(Error::Unavailable(_))), "{put:?}");
+    }
+    let adopted = store.commit(vec![aside.commit.clone()]).await.remove(0);
+    assert!(matches!(adopted, Err(Error::Unavailable(_))), "{adopted:?}");
+    aside.is_unseen(&store).await;
+    store.discard(STAGE);
+    cleaned(&store).await;
+    // Under another name it is put aside as a whole, with the same ids.
+    aside.put(&store).await;
+    store.commit(vec![aside.commit.clone()]).await.remove(0).unwrap();
+    aside.tree.compare(&store).await.unwrap();
+}
+
 /// Puts aside a lot while others commit, with buffers so small that tables are written all the
 /// time; then a part of all that was put aside is adopted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

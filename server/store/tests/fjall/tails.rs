@@ -129,6 +129,23 @@ async fn bytes_behind_the_last_batch() {
     }
 }
 
+/// After a flush that has failed, a file can be read as if it had reached the disk, by later
+/// processes too.
+#[tokio::test]
+async fn the_last_batch_is_written_once_more_at_each_start() {
+    let written = written().await;
+    let image = written.directory.path().join("image");
+    // The first one cuts off the zeros.
+    drop(open(&image).unwrap());
+    let (file, before) = (journal(&image), fs::read(journal(&image)).unwrap());
+    let long_ago = std::time::SystemTime::UNIX_EPOCH;
+    let journal = fs::File::options().write(true).open(&file).unwrap();
+    journal.set_modified(long_ago).unwrap();
+    drop(open(&image).unwrap());
+    assert_eq!(fs::read(&file).unwrap(), before);
+    assert_ne!(fs::metadata(&file).unwrap().modified().unwrap(), long_ago);
+}
+
 /// The last batch is that of the last journal with any batch; before it nothing may be missing.
 #[tokio::test]
 async fn a_torn_batch_in_one_of_two_journals() {
