@@ -198,7 +198,7 @@ pub fn post(out: &mut Vec<u8>, path: std::fmt::Arguments, body: std::fmt::Argume
     let length = body.len();
     write!(
         out,
-        "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
          content-length: {length}\r\n\r\n{body}"
     )
     .expect("a buffer takes everything");
@@ -207,5 +207,6 @@ pub fn post(out: &mut Vec<u8>, path: std::fmt::Arguments, body: std::fmt::Argume
 /// A GET.
 pub fn get(out: &mut Vec<u8>, path: std::fmt::Arguments) {
     use std::io::Write;
-    write!(out, "GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").expect("a buffer takes everything");
+    write!(out, "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .expect("a buffer takes everything");
 }

@@ -82,6 +82,13 @@ problems! {
     Unauthorized 401 "unauthorized" never,
         "The request has no valid bearer token.",
         "Send the configured token as 'Authorization: Bearer …'.";
+    UnknownHost 403 "unknown_host" never,
+        "A server without a token is not served under this name, which a web site could have too.",
+        "Ask for localhost or an address, add the name to server.hosts, or set auth.token.";
+    ForeignOrigin 403 "foreign_origin" never,
+        "A page of another web site may change nothing on a server without a token.",
+        "Send it from a program without an Origin header, add the page's host to server.hosts, or \
+         set auth.token.";
     RouteNotFound 404 "route_not_found" never,
         "There is nothing at this address.",
         "See /openapi.json for the addresses there are.";

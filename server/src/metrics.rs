@@ -69,6 +69,11 @@ impl Metrics {
         InFlight(&self.in_flight)
     }
 
+    /// Requests that are not answered yet.
+    pub fn in_flight(&self) -> i64 {
+        self.in_flight.get()
+    }
+
     /// The page in the OpenMetrics text format.
     pub fn page(&self) -> Result<String, fmt::Error> {
         let mut page = String::with_capacity(16 * 1024);

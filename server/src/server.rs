@@ -1,6 +1,6 @@
 use std::{io, net::SocketAddr, net::TcpListener, sync::Arc, time::Duration};
 
-use actix_web::{App as ActixApp, HttpServer, dev::ServerHandle, middleware::from_fn, web};
+use actix_web::{dev::ServerHandle, web};
 use jobtracker_engine::{Engine, Options};
 use jobtracker_store::Store;
 use tokio::{
@@ -9,9 +9,9 @@ use tokio::{
 };
 
 use crate::{
-    Config, EngineConfig, Secret, ServerConfig, clock,
+    Config, EngineConfig, Secret, clock,
     follow_ups::{FollowUpMetrics, PREPARED, Parts, Rounds},
-    http::{self, App, Gate, RequestIds},
+    http::{self, Access, App, Ends, Gate, RequestIds},
     metrics::{Metrics, RouteMetrics},
     outbox::{Guard, Lanes, Mailer, OutboxError, Poster, Schedule},
     sweep::Sweep,
@@ -33,10 +33,6 @@ pub enum StartError {
     Outbox(#[from] OutboxError),
 }
 
-/// Threads per worker for what would hold it up: large bodies and filter expressions. More of
-/// these wait, so that they cannot take the processor from everything else.
-const BLOCKING_THREADS_PER_WORKER: usize = 4;
-
 /// Starts the service.
 #[derive(Debug)]
 pub struct Server;
@@ -50,6 +46,9 @@ pub struct RunningServer {
     /// What is done besides requests; it ends when the service stops.
     background: Vec<JoinHandle<()>>,
     stopping: watch::Sender<bool>,
+    /// Ends connections as they are.
+    cut: watch::Sender<bool>,
+    metrics: Arc<Metrics>,
     engine: Engine,
     store: Arc<dyn Store>,
 }
@@ -71,6 +70,7 @@ impl Server {
         let follow_ups = Arc::new(sending.parts(&engine, &store));
         let metrics = Metrics::new(&engine, Arc::clone(&store), &follow_ups.metrics);
         let (stopping, stops) = watch::channel(false);
+        let (cut, cuts) = watch::channel(false);
         let sweep = Sweep::new(Arc::clone(&store), &config.commits);
         let sweep = sweep.run(stops.clone());
         let grace = Duration::from_millis(config.server.shutdown_grace_ms);
@@ -82,24 +82,48 @@ impl Server {
             store: Arc::clone(&store),
             follow_ups,
             unrouted: RouteMetrics::new("none", Arc::clone(&metrics)),
-            metrics,
+            metrics: Arc::clone(&metrics),
             gate: Arc::clone(&gate),
+            access: Access::new(config, address),
             request_ids: RequestIds::new(),
             body_limit: config.server.body_limit_bytes,
             body_timeout: config.server.body_timeout(),
-            commit_places: Semaphore::new(config.commits.at_once),
+            commit_places: Arc::new(Semaphore::new(config.commits.at_once)),
             commits: config.commits.clone(),
-            stopping: stops,
+            stopping: stops.clone(),
         });
-        let server = listen(&config.server, listener, &app).map_err(failed)?;
+        let ends = Ends { stopping: stops, cut: cuts };
+        let server = http::serve(&config.server, listener, &app, ends).map_err(failed)?;
         let http = server.handle();
         let serving = tokio::spawn(server);
         let background = vec![tokio::spawn(sweep), tokio::spawn(following)];
-        Ok(RunningServer { address, http, serving, gate, background, stopping, engine, store })
+        Ok(RunningServer {
+            address,
+            http,
+            serving,
+            gate,
+            background,
+            stopping,
+            cut,
+            metrics,
+            engine,
+            store,
+        })
     }
 }
 
 impl RunningServer {
+    /// Ends the connections that are left when no request is worked on: what holds them up is a
+    /// client that sends nothing, or takes nothing. Goes on for ever after that.
+    async fn cut_the_rest(&self) {
+        while self.metrics.in_flight() > 0 {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        tokio::time::sleep(LAST_ANSWERS).await;
+        let _ = self.cut.send(true);
+        std::future::pending::<()>().await;
+    }
+
     /// Where it listens, with the port that was found for port 0.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
@@ -112,12 +136,16 @@ impl RunningServer {
     }
 
     /// Stops: takes no more connections, lets requests in flight end for as long as is configured
-    /// (waits for a state end at once), finishes what the engine has taken, closes the store.
+    /// (waits for a state end at once, and so does what only a client or a receiver holds up),
+    /// finishes what the engine has taken, closes the store.
     pub async fn stop(self) {
         tracing::info!("stopping");
         // The receivers go with the workers; without any there is nothing left to tell.
         let _ = self.stopping.send(true);
-        self.http.stop(true).await;
+        tokio::select! {
+            () = self.http.stop(true) => {}
+            () = self.cut_the_rest() => {}
+        }
         if let Ok(Err(error)) = self.serving.await {
             tracing::warn!(%error, "the listener failed");
         }
@@ -131,6 +159,11 @@ impl RunningServer {
         tracing::info!("stopped");
     }
 }
+
+/// How long answers have to go out when no request is worked on any more.
+const LAST_ANSWERS: Duration = Duration::from_millis(400);
+/// How often it is looked whether one is.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// What following up needs besides the engine and the store.
 struct Sending {
@@ -163,34 +196,6 @@ impl Sending {
         let prepared = Arc::new(Semaphore::new(PREPARED));
         Parts { store, engine, poster, mailer, schedule, lanes, prepared, metrics }
     }
-}
-
-fn listen(
-    config: &ServerConfig,
-    listener: TcpListener,
-    app: &web::Data<App>,
-) -> io::Result<actix_web::dev::Server> {
-    let app = app.clone();
-    let worker = move || {
-        let app = app.clone();
-        ActixApp::new()
-            .wrap(from_fn(http::around))
-            .configure(move |config| http::register(config, &app))
-    };
-    let millis = Duration::from_millis;
-    let server = HttpServer::new(worker)
-        .disable_signals()
-        .max_connections(config.connections_per_worker)
-        .client_request_timeout(millis(config.head_timeout_ms))
-        .keep_alive(millis(config.keep_alive_ms))
-        .tcp_nodelay(true)
-        .worker_max_blocking_threads(BLOCKING_THREADS_PER_WORKER)
-        .shutdown_timeout(config.shutdown_grace_ms.div_ceil(1000));
-    let server = match config.workers {
-        0 => server,
-        workers => server.workers(workers),
-    };
-    Ok(server.listen(listener)?.run())
 }
 
 fn options(config: &Config) -> Options {

@@ -40,8 +40,18 @@ fn check_server(config: &Config) -> Result<(), ConfigError> {
     within("server.body_limit_bytes", server.body_limit_bytes, 1 << 10, 1 << 28)?;
     within("server.head_timeout_ms", server.head_timeout_ms, 100, 600_000)?;
     within("server.body_timeout_ms", server.body_timeout_ms, 100, 600_000)?;
+    within("server.send_timeout_ms", server.send_timeout_ms, 100, 600_000)?;
     within("server.keep_alive_ms", server.keep_alive_ms, 100, 3_600_000)?;
     within("server.shutdown_grace_ms", server.shutdown_grace_ms, 0, 600_000)?;
+    for host in &server.hosts {
+        let is_name =
+            host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte));
+        let has_port = host.contains(':') && !host.ends_with(']');
+        if host != "*" && (host.is_empty() || !is_name || has_port) {
+            let reason = format!("{host:?} is not a host: a name or an address, without a port");
+            return Err(bad("server.hosts", reason));
+        }
+    }
     let open = config.auth.token.is_empty() && !server.listen.ip().is_loopback();
     if open && !server.allow_open {
         let reason = format!(

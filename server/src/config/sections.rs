@@ -57,6 +57,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Whether an address that others can reach is served without a token.
     pub allow_open: bool,
+    /// Names under which it is asked without a token, besides those of this machine itself.
+    pub hosts: Vec<String>,
     /// Threads that serve HTTP; 0: one per core.
     pub workers: usize,
     /// Open connections per worker.
@@ -67,6 +69,8 @@ pub struct ServerConfig {
     pub head_timeout_ms: u64,
     /// How long the body of a request may take.
     pub body_timeout_ms: u64,
+    /// How long a client may take nothing of an answer.
+    pub send_timeout_ms: u64,
     /// How long a connection stays open without a request.
     pub keep_alive_ms: u64,
     /// How long requests in flight have to end at a stop.

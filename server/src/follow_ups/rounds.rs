@@ -32,6 +32,9 @@ const EVERY_SHARED: Duration = Duration::from_millis(250);
 const EVERY_BUSY: Duration = Duration::from_millis(25);
 /// A list that takes long to read is read less often, and yet so often.
 const EVERY_AT_MOST: Duration = Duration::from_secs(5);
+/// How long what is under way has to end when the service stops. A receiver that has not answered
+/// by then holds that up no longer; it is asked again after the next start.
+const GRACE_AT_MOST: Duration = Duration::from_secs(1);
 /// Checks that are made at once: as many as make a large group of the engine's.
 const CHECKS: usize = 1_000;
 
@@ -81,7 +84,7 @@ struct Work<'a> {
 impl Rounds {
     pub fn new(parts: Arc<Parts>, grace: Duration) -> Self {
         let checks = Arc::new(Semaphore::new(CHECKS));
-        Self { parts, hands: Hands::default(), checks, grace }
+        Self { parts, hands: Hands::default(), checks, grace: grace.min(GRACE_AT_MOST) }
     }
 
     /// Works until the service stops; then ends what is under way.
@@ -130,7 +133,7 @@ impl Rounds {
         let ended = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(self.grace, ended).await.is_err() {
             // What is not noted is still due, and tried again after the next start.
-            tracing::warn!(part, left = tasks.len(), "deliveries under way are broken off");
+            tracing::info!(part, left = tasks.len(), "deliveries under way are broken off");
         }
     }
 

@@ -57,7 +57,7 @@ pub(super) async fn list(app: State, id: Id) -> Result<HttpResponse> {
 pub(super) async fn test(app: State, body: Json<Target>) -> Result<HttpResponse> {
     body.0.check("target")?;
     app.follow_ups.vet().target("target", &body.0)?;
-    reply::ok(&test_send(&app.follow_ups, body.0, clock::now()).await)
+    try_out(&app, body.0).await
 }
 
 /// Try an action out
@@ -73,14 +73,18 @@ pub(super) async fn test_one(app: State, path: NumberPath) -> Result<HttpRespons
     let all = all_of_kind(&app, path.id, FollowUpKey::Action(0)).await?;
     let mut all = all.into_iter();
     match all.find(|(key, _)| *key == FollowUpKey::Action(path.number)) {
-        Some((_, FollowUp::Action(action))) => {
-            reply::ok(&test_send(&app.follow_ups, action.target.clone(), clock::now()).await)
-        }
+        Some((_, FollowUp::Action(action))) => try_out(&app, action.target.clone()).await,
         _ => {
             let detail = format!("Job {} has no action {}.", path.id, path.number);
             Err(ApiError::new(ProblemCode::ActionNotFound, detail))
         }
     }
+}
+
+/// A receiver that does not answer does not hold up a stop.
+async fn try_out(app: &App, target: Target) -> Result<HttpResponse> {
+    let sending = async { Ok(test_send(&app.follow_ups, target, clock::now()).await) };
+    reply::ok(&app.unless_stopping(sending).await?)
 }
 
 /// All follow-ups of one kind of a job, of which there are few.

@@ -6,7 +6,7 @@ use jobtracker_model::ProblemCode;
 use jobtracker_store::Store;
 use tokio::sync::{Semaphore, watch};
 
-use super::{auth::Gate, problem::ApiError, request_id::RequestIds};
+use super::{access::Access, auth::Gate, problem::ApiError, request_id::RequestIds};
 use crate::{
     CommitsConfig,
     follow_ups::Parts as FollowUpParts,
@@ -22,12 +22,13 @@ pub(crate) struct App {
     /// The numbers of requests for which there is no route.
     pub unrouted: Arc<RouteMetrics>,
     pub gate: Arc<Gate>,
+    pub access: Access,
     pub request_ids: RequestIds,
     pub body_limit: usize,
     pub body_timeout: Duration,
     pub commits: CommitsConfig,
     /// Room for commits that come in at once.
-    pub commit_places: Semaphore,
+    pub commit_places: Arc<Semaphore>,
     /// True once the service is stopping.
     pub stopping: watch::Receiver<bool>,
 }
@@ -45,13 +46,35 @@ impl App {
         &self,
         work: impl Future<Output = Result<T, ApiError>>,
     ) -> Result<T, ApiError> {
-        let mut stopping = self.stopping.clone();
         tokio::select! {
             done = work => done,
-            // An error means that the server has gone, which is as good as stopping.
-            _ = stopping.wait_for(|stopping| *stopping) => {
+            () = self.stops(Duration::ZERO) => {
                 Err(ApiError::new(ProblemCode::ShuttingDown, "The wait was ended."))
             }
         }
+    }
+
+    /// Waits for what a client sends; not for long when the service stops.
+    pub async fn sent_by_client<T>(
+        &self,
+        work: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        /// How long a body that is on its way has to come in.
+        const PATIENCE: Duration = Duration::from_millis(300);
+        tokio::select! {
+            done = work => done,
+            () = self.stops(PATIENCE) => {
+                let detail = "The rest of the body did not come while the service stopped.";
+                Err(ApiError::new(ProblemCode::ShuttingDown, detail))
+            }
+        }
+    }
+
+    /// Ends so long after the service has begun to stop.
+    async fn stops(&self, after: Duration) {
+        let mut stopping = self.stopping.clone();
+        // An error means that the server has gone, which is as good as stopping.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+        tokio::time::sleep(after).await;
     }
 }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, web};
 
@@ -70,26 +70,12 @@ impl Endpoint {
 
     /// The resource for actix, which counts under this address.
     pub fn into_resource(self, metrics: &Arc<Metrics>) -> Resource {
-        let allow = allow(&self.methods);
+        let allow: Arc<str> = self.methods.join(", ").into();
         let matched = Matched(RouteMetrics::new(self.path, Arc::clone(metrics)));
-        let refuse = move |_: HttpRequest| async move {
-            Err::<&'static str, _>(ApiError::method_not_allowed(allow))
+        let refuse = move |_: HttpRequest| {
+            let refused = ApiError::method_not_allowed(Arc::clone(&allow));
+            ready(Err::<&'static str, _>(refused))
         };
         self.resource.app_data(matched).default_service(web::route().to(refuse))
-    }
-}
-
-/// The Allow header of an address. The text lives as long as the process, and is the same for
-/// every worker, so there is one for each set of methods.
-fn allow(methods: &[&'static str]) -> &'static str {
-    match methods {
-        ["GET", "HEAD"] => "GET, HEAD",
-        ["GET", "HEAD", "POST"] => "GET, HEAD, POST",
-        ["GET", "HEAD", "PUT"] => "GET, HEAD, PUT",
-        ["GET", "HEAD", "PUT", "DELETE"] => "GET, HEAD, PUT, DELETE",
-        ["DELETE"] => "DELETE",
-        ["POST"] => "POST",
-        ["PUT"] => "PUT",
-        other => unreachable!("no text for the methods {other:?}"),
     }
 }

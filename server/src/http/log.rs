@@ -49,7 +49,10 @@ pub(super) struct ReadQuery {
 /// Append lines to the log of a job
 ///
 /// Durable before the reply, all or none. With an append id it is safe to repeat. In plain text
-/// each line of the body is a line of the log.
+/// each line of the body is a line of the log, and what a program has printed is taken as it is:
+/// bytes that are not of its character set are replaced, of a line that is written over (by a
+/// carriage return) the last state is kept, and a line that is too long is cut into pieces with a
+/// mark where they were cut.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/log", operation_id = "appendLog", tag = "log",
     params(("id" = JobId, Path, description = "The job."), AppendQuery),
     request_body(content((NewLogLines = "application/json"), (String = "text/plain"))),

@@ -12,6 +12,8 @@ use actix_web::{
     web,
 };
 
+use jobtracker_model::ProblemCode;
+
 use super::{
     app::{App, State},
     compress::{COMPRESS_ELSEWHERE_FROM, COMPRESS_FROM, Encoding},
@@ -19,12 +21,18 @@ use super::{
     problem::ApiError,
     reply,
     request_id::REQUEST_ID,
+    unread::Unread,
 };
 
-/// The one middleware: request id, token, problem bodies, compression, numbers, log. It stands on
-/// the way of every request, so what it does for a plain one allocates next to nothing.
+/// Addresses for whoever watches over the service: they need no token, tell nothing and change
+/// nothing.
+const OPEN: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
+
+/// The one middleware: request id, token, problem bodies, compression, numbers, log, the rest of
+/// the body. It stands on the way of every request, so what it does for a plain one allocates next
+/// to nothing.
 pub(crate) async fn around(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
     let Some(app) = request.app_data::<State>().cloned() else {
@@ -34,7 +42,8 @@ pub(crate) async fn around(
     let _in_flight = app.metrics.enter();
     let id = app.request_ids.of(request.headers());
     let encoding = Encoding::accepted(request.headers());
-    let mut response = match app.gate.check(request.path(), request.headers()) {
+    let unread = Unread::share(&mut request);
+    let mut response = match is_let_in(&app, &request) {
         Ok(()) => next.call(request).await?,
         Err(refused) => request.error_response(refused),
     };
@@ -48,7 +57,26 @@ pub(crate) async fn around(
     }
     response.headers_mut().insert(REQUEST_ID, id);
     record(&app, &response, started);
-    Ok(response)
+    Ok(match unread {
+        Some(unread) => with_rest(&app, response, unread).await,
+        None => response,
+    })
+}
+
+fn is_let_in(app: &App, request: &ServiceRequest) -> Result<(), ApiError> {
+    if OPEN.contains(&request.path()) {
+        return Ok(());
+    }
+    if app.gate.is_open() { app.access.check(request) } else { app.gate.check(request.headers()) }
+}
+
+/// The response, after what the handler has left of the body.
+async fn with_rest(app: &App, response: ServiceResponse, mut unread: Unread) -> ServiceResponse {
+    let rest = async { Ok(unread.drain().await) };
+    match app.unless_stopping(rest).await {
+        Ok(true) => response,
+        Ok(false) | Err(_) => unread.close_after(response),
+    }
 }
 
 fn record(app: &App, response: &ServiceResponse, started: Instant) {
@@ -74,7 +102,8 @@ fn with_problem(response: ServiceResponse, id: &HeaderValue) -> ServiceResponse 
     let ours = response.response().error().and_then(|error| error.as_error::<ApiError>());
     let other = ours.is_none().then(|| ApiError::from_status(response.status()));
     let Some(error) = ours.or(other.as_ref()) else { return response };
-    if response.status().is_server_error() {
+    // A stop ends waits, which is as it should be.
+    if response.status().is_server_error() && error.code() != ProblemCode::ShuttingDown {
         let (code, cause) = (error.code().code(), error.log_text());
         let request = response.request();
         let (method, path) = (request.method().as_str(), request.path());
@@ -84,8 +113,8 @@ fn with_problem(response: ServiceResponse, id: &HeaderValue) -> ServiceResponse 
     if let Some(millis) = error.retry_after_ms() {
         put(&mut problem, RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000)));
     }
-    if let Some(allow) = error.allow() {
-        put(&mut problem, ALLOW, HeaderValue::from_static(allow));
+    if let Some(Ok(allow)) = error.allow().map(HeaderValue::from_str) {
+        put(&mut problem, ALLOW, allow);
     }
     if problem.status() == actix_web::http::StatusCode::UNAUTHORIZED {
         put(&mut problem, WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -7,10 +7,13 @@
 mod app;
 mod problem;
 
+mod access;
 mod auth;
 mod compress;
+mod connection;
 mod middleware;
 mod request_id;
+mod unread;
 
 mod cursor;
 mod extract;
@@ -37,10 +40,10 @@ mod endpoint;
 pub(crate) mod openapi;
 mod routes;
 
+pub(crate) use access::Access;
 pub(crate) use app::App;
 pub(crate) use auth::Gate;
-pub(crate) use middleware::around;
+pub(crate) use connection::{Ends, serve};
 pub(crate) use request_id::RequestIds;
 #[cfg(test)]
 use routes::endpoints;
-pub(crate) use routes::register;

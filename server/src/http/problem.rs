@@ -1,4 +1,4 @@
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use jobtracker_engine::Error as EngineError;
@@ -19,7 +19,7 @@ struct Inner {
     retry_after_ms: Option<u64>,
     /// For the log only: what a stranger should not read.
     cause: Option<String>,
-    allow: Option<&'static str>,
+    allow: Option<Arc<str>>,
 }
 
 pub(crate) type Result<T> = std::result::Result<T, ApiError>;
@@ -52,7 +52,7 @@ impl ApiError {
         Self::new(ProblemCode::JobNotFound, format!("There is no job {id}."))
     }
 
-    pub fn method_not_allowed(allow: &'static str) -> Self {
+    pub fn method_not_allowed(allow: Arc<str>) -> Self {
         let mut error = Self::new(ProblemCode::MethodNotAllowed, format!("It takes {allow}."));
         error.0.allow = Some(allow);
         error
@@ -63,8 +63,8 @@ impl ApiError {
     }
 
     /// The methods for the Allow header, if that is what went wrong.
-    pub fn allow(&self) -> Option<&'static str> {
-        self.0.allow
+    pub fn allow(&self) -> Option<&str> {
+        self.0.allow.as_deref()
     }
 
     /// What the log says of it.

@@ -1,4 +1,7 @@
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, UdpSocket},
+};
 
 use url::{Host, Url};
 
@@ -150,8 +153,12 @@ impl Guard {
     }
 }
 
+/// Whether the machine has this address: only then can something be opened at it. Any other reason
+/// why that fails, such as too many open files, says nothing, and the address is taken for its own.
+/// Nothing waits here: no name is looked up, and nothing is sent.
 fn is_local(ip: IpAddr) -> bool {
-    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+    let is_another = |error: io::Error| error.kind() == io::ErrorKind::AddrNotAvailable;
+    ip.is_loopback() || !UdpSocket::bind((ip, 0)).is_err_and(is_another)
 }
 
 /// The host of an address, and the port that a client takes for it.

@@ -1,8 +1,14 @@
 //! A stop lets requests end, ends waits, and loses nothing.
 
-use serde_json::json;
+use std::time::Duration;
 
-use crate::harness::{Harness, STORES};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::{
+    connections::Raw,
+    harness::{Harness, STORES},
+};
 
 #[tokio::test]
 async fn a_stop_ends_waits_at_once() {
@@ -62,4 +68,59 @@ async fn writes_during_a_stop_are_acknowledged_or_not_done() {
         }
     }
     harness.stop().await;
+}
+
+/// Stops it, which may take far less than the requests that it works on have.
+async fn stops(harness: Harness) {
+    let stopping = tokio::time::timeout(Duration::from_secs(60), harness.stop());
+    stopping.await.expect("the stop is held up");
+}
+
+async fn with_a_long_grace() -> Harness {
+    Harness::start(STORES[0], |config| config.server.shutdown_grace_ms = 600_000).await
+}
+
+#[tokio::test]
+async fn clients_that_send_or_take_nothing_do_not_hold_a_stop() {
+    let put = "PUT /api/v1/commits/c HTTP/1.1\r\nhost: localhost\r\n\
+        content-type: application/vnd.jobtracker.commit\r\n";
+    let post =
+        "POST /api/v1/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+    let unread = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(1_000);
+    for sent in [
+        String::new(),
+        "GET /healthz HT".to_owned(),
+        format!("{post}content-length: 100\r\n\r\n{{"),
+        format!("{post}transfer-encoding: chunked\r\n\r\n"),
+        format!("{put}content-length: 100\r\n\r\nJOBTREES"),
+        "DELETE /healthz HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n".to_owned(),
+        unread,
+    ] {
+        let harness = with_a_long_grace().await;
+        let mut one = Raw::open(&harness).await;
+        one.send(&sent).await;
+        // What is sent on another connection is answered after the service has looked at the first.
+        assert_eq!(harness.get("/healthz").await.status, 200);
+        stops(harness).await;
+        one.closed().await;
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_does_not_answer_does_not_hold_a_stop() {
+    let harness = with_a_long_grace().await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let action = json!({"states": ["RanToCompletion"], "http": {"url": url}});
+    let job = json!({"id": 100, "name": "a", "actions": [action]});
+    let created = harness.post("/api/v1/jobs", &job).await;
+    assert_eq!(created.status, 201, "{}", created.text());
+    harness.report(100, "RanToCompletion").await;
+    let _delivery = silent.accept().await.unwrap();
+    let target = json!({"http": {"url": url}});
+    let request = harness.request(reqwest::Method::POST, "/api/v1/actions/test").json(&target);
+    let trying = tokio::spawn(crate::harness::Reply::of(request));
+    let _test = silent.accept().await.unwrap();
+    stops(harness).await;
+    trying.await.unwrap().assert_problem("shutting_down");
 }

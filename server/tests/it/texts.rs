@@ -111,3 +111,42 @@ async fn attachments_are_put_listed_read_and_deleted() {
         harness.stop().await;
     }
 }
+
+#[tokio::test]
+async fn what_a_program_prints_is_taken_as_it_is() {
+    let harness = Harness::start(STORES[0], |_| {}).await;
+    harness.create(100, None).await;
+    let long = "x".repeat(20 * 1024);
+    let mut sent = 0;
+    for (kind, body, shown) in [
+        ("text/plain", b"10%\r100%\ndone\n".to_vec(), "100%\ndone"),
+        ("text/plain; charset=utf8", b"bad \xff byte\n".to_vec(), "bad \u{fffd} byte"),
+        ("text/plain; charset=us-ascii", "\u{feff}ä".into(), "ä"),
+        ("text/plain; charset=ISO-8859-1", b"caf\xe9".to_vec(), "café"),
+        ("text/plain; charset=\"windows-1252\"", b"5 \x80".to_vec(), "5 €"),
+        ("text/plain; charset=latin1", b"\xfc".to_vec(), "ü"),
+    ] {
+        let request = harness.request(Method::POST, "/api/v1/jobs/100/log").body(body);
+        let reply = Reply::of(request.header("content-type", kind)).await;
+        assert_eq!(reply.status, 200, "{kind}: {}", reply.text());
+        let page = format!("/api/v1/jobs/100/log?format=text&from={sent}");
+        assert_eq!(harness.get(&page).await.text(), shown, "{kind}");
+        sent += reply.json()["count"].as_u64().unwrap();
+    }
+    let reply = send_text(&harness, Method::POST, "/api/v1/jobs/100/log", &long).await;
+    assert_eq!(reply.json()["count"], 3);
+    let page = harness.get(&format!("/api/v1/jobs/100/log?format=text&from={sent}")).await;
+    assert_eq!(page.text().replace("…\n…", ""), long);
+    // JSON stays what it is: a program that writes it can count.
+    let lines = json!({"lines": [long]});
+    harness.post("/api/v1/jobs/100/log", &lines).await.assert_problem("invalid_field");
+    // And an attachment is a document, kept byte for byte or not at all.
+    let key = "/api/v1/jobs/100/attachments/k";
+    let put = |kind: &'static str, body: &'static [u8]| {
+        Reply::of(harness.request(Method::PUT, key).header("content-type", kind).body(body))
+    };
+    put("text/plain", b"bad \xff").await.assert_problem("invalid_field");
+    assert_eq!(put("text/plain; charset=latin1", b"\xfc\r1").await.status, 201);
+    assert_eq!(harness.get(key).await.text(), "ü\r1");
+    harness.stop().await;
+}

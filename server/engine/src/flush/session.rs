@@ -17,6 +17,7 @@ use super::{
     Stage, TreeFlush,
     assembly::{Assembled, Assembly, There},
     begin::Place,
+    incoming::{Landed, Tree},
 };
 use crate::{
     Engine, Error, Result,
@@ -44,7 +45,8 @@ pub type Vet = Box<dyn Fn(&[Action], &[NewCheck]) -> std::result::Result<(), Fie
 ///
 /// Trees are committed as they come; each is visible whole once it is, and stays so if the rest of
 /// the commit never comes. Dropping the session throws away what has come of a tree that is not
-/// complete.
+/// complete; it may be sent again when those that were complete have been answered for, which
+/// [`put_away`](Self::put_away) waits for.
 pub struct CommitSession {
     engine: Engine,
     store: Arc<dyn Store>,
@@ -66,34 +68,6 @@ pub struct CommitSession {
     flying_bytes: usize,
     outcome: CommitOutcome,
     refused: Vec<VerdictRow>,
-}
-
-/// The tree that is coming in.
-enum Tree {
-    Receiving {
-        assembly: Box<Assembly>,
-        stage: Option<Stage>,
-    },
-    /// It was applied when the commit was sent before.
-    Applied {
-        begin: u64,
-        row: Box<VerdictRow>,
-    },
-    /// Nothing of it is applied; the rest of it is only read.
-    Refused {
-        root: JobId,
-        begin: u64,
-        error: Error,
-    },
-}
-
-/// A tree that the engine has answered for.
-struct Landed {
-    root: JobId,
-    begin: u64,
-    checksum: u64,
-    bytes: usize,
-    done: Result<TreeVerdict>,
 }
 
 impl CommitSession {
@@ -156,6 +130,21 @@ impl CommitSession {
     /// # Errors
     /// The store does not answer; the commit may be sent again.
     pub async fn finish(mut self) -> Result<CommitOutcome> {
+        let done = self.conclude().await;
+        if done.is_err() {
+            self.put_away().await;
+        }
+        done
+    }
+
+    /// Ends without a conclusion. The commit may be sent again from here on: none of its trees is
+    /// on its way any more.
+    pub async fn put_away(mut self) {
+        // What became of them is known when they are sent again.
+        while self.flying.next().await.is_some() {}
+    }
+
+    async fn conclude(&mut self) -> Result<CommitOutcome> {
         while !self.flying.is_empty() {
             self.land_one().await?;
         }
@@ -166,7 +155,7 @@ impl CommitSession {
         self.outcome.complete = true;
         let row = CommitRow { outcome: self.outcome.clone(), time: self.received };
         self.store.conclude(row, std::mem::take(&mut self.refused)).await?;
-        Ok(self.outcome)
+        Ok(self.outcome.clone())
     }
 
     /// Finds out where the jobs that a batch speaks of stand, as far as the store has them.

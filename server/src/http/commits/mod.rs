@@ -6,7 +6,9 @@
 mod receive;
 mod unpack;
 
-use actix_web::HttpResponse;
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, web::Bytes};
 use jobtracker_engine::Begun;
 use jobtracker_model::{
     Page, ProblemCode as Code,
@@ -14,7 +16,7 @@ use jobtracker_model::{
     limits,
 };
 use jobtracker_store::{PageLimit, VerdictsQuery};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use self::receive::Receiver;
 use super::{
@@ -43,18 +45,20 @@ const PARTS: usize = 8;
     request_body(content = Vec<u8>, content_type = "application/vnd.jobtracker.commit"),
     responses((status = 200, description = "What became of it.", body = CommitOutcome)))]
 pub(super) async fn send(app: State, id: Commit, mut body: CommitBody) -> Result<HttpResponse> {
-    let slow = |_| ApiError::new(Code::RequestTimeout, "The commit took too long to come in.");
-    let most = app.commits.receive_timeout();
-    let taken = tokio::time::timeout(most, take_in(&app, id.0, &mut body)).await.map_err(slow)?;
+    let taken = take_in(&app, id.0, &mut body).await;
     // An answer may come before the end of what is sent.
-    body.drain().await;
+    let rest = async {
+        body.drain().await;
+        Ok(())
+    };
+    // A stop ends that, and the connection is closed with the answer then.
+    let _ = app.unless_stopping(rest).await;
     reply::ok(&taken?)
 }
 
 async fn take_in(app: &App, id: CommitId, body: &mut CommitBody) -> Result<CommitOutcome> {
-    let silence = app.commits.silence_timeout();
     let full = |_| ApiError::new(Code::Overloaded, "As many commits as may come in at once do.");
-    let _place = app.commit_places.try_acquire().map_err(full)?;
+    let place = Arc::clone(&app.commit_places).try_acquire_owned().map_err(full)?;
     let session = match app.engine.begin_commit(id).await? {
         Begun::Session(session) => {
             let vet = app.follow_ups.vet();
@@ -63,25 +67,49 @@ async fn take_in(app: &App, id: CommitId, body: &mut CommitBody) -> Result<Commi
         Begun::Concluded(outcome) => return Ok(outcome),
     };
     let (parts, received) = mpsc::channel(PARTS);
-    let receiver = Receiver::new(session, body.encoding, app.commits.limit_bytes)?;
+    let receiver = Receiver::new(session, place, body.encoding, app.commits.limit_bytes)?;
     let mut outcome = receiver.start(received)?;
+    let slow = |_| ApiError::new(Code::RequestTimeout, "The commit took too long to come in.");
+    let most = app.commits.receive_timeout();
+    let passing = tokio::time::timeout(most, pass_on(app, body, &parts, &mut outcome));
+    let passed = passing.await.map_err(slow).and_then(|passed| passed);
+    drop(parts);
     let lost = |_| ApiError::internal(&"the thread that took the commit in has stopped");
+    match passed {
+        Ok(Some(early)) => early.map_err(lost)?,
+        Ok(None) => outcome.await.map_err(lost)?,
+        Err(refused) => {
+            // Only when it has been put away may it be sent again, which an answer invites to.
+            let _ = outcome.await;
+            Err(refused)
+        }
+    }
+}
+
+/// What the thread answers.
+type Answer = std::result::Result<Result<CommitOutcome>, oneshot::error::RecvError>;
+
+/// Passes the body on to the thread. That may answer before the end, when the stream cannot go on.
+async fn pass_on(
+    app: &App,
+    body: &mut CommitBody,
+    parts: &mpsc::Sender<Bytes>,
+    outcome: &mut oneshot::Receiver<Result<CommitOutcome>>,
+) -> Result<Option<Answer>> {
+    let silence = app.commits.silence_timeout();
     loop {
         tokio::select! {
             biased;
-            // It ends before the stream does when the stream cannot go on.
-            outcome = &mut outcome => return outcome.map_err(lost)?,
-            next = body.next(silence) => match next? {
+            early = &mut *outcome => return Ok(Some(early)),
+            next = app.sent_by_client(body.next(silence)) => match next? {
                 Some(part) => {
                     // It fails when the thread has ended, and then there is an outcome.
                     let _ = parts.send(part).await;
                 }
-                None => break,
+                None => return Ok(None),
             },
         }
     }
-    drop(parts);
-    outcome.await.map_err(lost)?
 }
 
 /// Ask what became of a commit

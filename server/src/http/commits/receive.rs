@@ -4,7 +4,7 @@ use jobtracker_model::{
     ProblemCode as Code,
     commit::{CommitOutcome, Item, Reader},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::unpack::Unpacker;
 use crate::http::{
@@ -19,6 +19,14 @@ const ITEMS: usize = 1024;
 /// seconds of a processor, and nobody else's request is to wait for them.
 pub(super) struct Receiver {
     session: CommitSession,
+    /// Its room among those that come in at once; as long as the thread lives, which may be longer
+    /// than the request.
+    place: OwnedSemaphorePermit,
+    bytes: ByteReader,
+}
+
+/// Makes records of the bytes.
+struct ByteReader {
     unpacker: Unpacker,
     reader: Reader,
     packed: u64,
@@ -27,13 +35,21 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    pub fn new(session: CommitSession, encoding: Option<Encoding>, limit: u64) -> Result<Self> {
+    pub fn new(
+        session: CommitSession,
+        place: OwnedSemaphorePermit,
+        encoding: Option<Encoding>,
+        limit: u64,
+    ) -> Result<Self> {
         let unpacker = Unpacker::new(encoding).map_err(|error| ApiError::internal(&error))?;
-        Ok(Self { session, unpacker, reader: Reader::default(), packed: 0, unpacked: 0, limit })
+        let reader = Reader::default();
+        let bytes = ByteReader { unpacker, reader, packed: 0, unpacked: 0, limit };
+        Ok(Self { session, place, bytes })
     }
 
     /// Starts the thread: bytes go in, the outcome comes out. If the channel closes before the
-    /// stream has ended, what has come of a tree is thrown away.
+    /// stream has ended, what has come of a tree is thrown away. When the outcome is there, the
+    /// same commit may be sent again.
     pub fn start(
         self,
         bytes: mpsc::Receiver<Bytes>,
@@ -43,22 +59,44 @@ impl Receiver {
         let runtime = runtime.map_err(|error| ApiError::internal(&error))?;
         let thread = std::thread::Builder::new().name("commit".into());
         let work = move || {
+            let Self { session, place, bytes: reader } = self;
+            let outcome = runtime.block_on(receive(session, reader, bytes));
+            drop(place);
             // Whoever sent it may have gone; what was applied stays applied.
-            let _ = done.send(runtime.block_on(self.receive(bytes)));
+            let _ = done.send(outcome);
         };
         thread.spawn(work).map_err(|error| ApiError::internal(&error))?;
         Ok(outcome)
     }
+}
 
-    async fn receive(mut self, mut bytes: mpsc::Receiver<Bytes>) -> Result<CommitOutcome> {
-        while let Some(packed) = bytes.recv().await {
-            self.take(&packed).await?;
+async fn receive(
+    mut session: CommitSession,
+    mut reader: ByteReader,
+    bytes: mpsc::Receiver<Bytes>,
+) -> Result<CommitOutcome> {
+    match reader.read(&mut session, bytes).await {
+        Ok(()) => Ok(session.finish().await?),
+        Err(refused) => {
+            session.put_away().await;
+            Err(refused)
         }
-        self.reader.finish()?;
-        Ok(self.session.finish().await?)
+    }
+}
+
+impl ByteReader {
+    async fn read(
+        &mut self,
+        session: &mut CommitSession,
+        mut bytes: mpsc::Receiver<Bytes>,
+    ) -> Result<()> {
+        while let Some(packed) = bytes.recv().await {
+            self.take(session, &packed).await?;
+        }
+        Ok(self.reader.finish()?)
     }
 
-    async fn take(&mut self, mut packed: &[u8]) -> Result<()> {
+    async fn take(&mut self, session: &mut CommitSession, mut packed: &[u8]) -> Result<()> {
         self.packed += packed.len() as u64;
         self.check_size(self.packed)?;
         let mut unpacked = Vec::new();
@@ -71,7 +109,7 @@ impl Receiver {
             self.unpacked += unpacked.len() as u64;
             self.check_size(self.unpacked)?;
             self.reader.push(&unpacked);
-            self.hand_over().await?;
+            self.hand_over(session).await?;
             if packed.is_empty() && !more {
                 return Ok(());
             }
@@ -89,13 +127,13 @@ impl Receiver {
     }
 
     /// Hands all whole records to the session; those before a broken one too.
-    async fn hand_over(&mut self) -> Result<()> {
+    async fn hand_over(&mut self, session: &mut CommitSession) -> Result<()> {
         let mut items: Vec<Item> = Vec::with_capacity(ITEMS);
         loop {
             let next = self.reader.next_item();
             let all = !matches!(next, Ok(Some(_)));
             if all || items.len() == ITEMS {
-                self.session.take(std::mem::take(&mut items)).await?;
+                session.take(std::mem::take(&mut items)).await?;
             }
             match next? {
                 Some(item) => items.push(item),

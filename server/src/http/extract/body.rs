@@ -7,6 +7,7 @@ use actix_web::{
     http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
     web,
 };
+use encoding_rs::Encoding;
 use futures_util::StreamExt;
 use jobtracker_model::ProblemCode as Code;
 
@@ -14,7 +15,7 @@ use super::super::{
     app::{App, State},
     problem::{ApiError, Result},
 };
-use crate::http::compress::Encoding;
+use crate::http::compress::Encoding as Packing;
 
 /// Bodies from this size on are unpacked and parsed off the worker, so that it can go on.
 pub(super) const ELSEWHERE_FROM: usize = 256 * 1024;
@@ -25,7 +26,7 @@ pub(crate) const ZSTD_WINDOW_LOG_MAX: u32 = 25;
 /// What the head of a request says of its body, before any of it is read.
 pub(super) struct BodyHead {
     app: State,
-    encoding: Option<Encoding>,
+    encoding: Option<Packing>,
     announced: Option<usize>,
 }
 
@@ -33,17 +34,35 @@ pub(super) struct BodyHead {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Json,
-    Text,
+    /// In this character set.
+    Text(&'static Encoding),
 }
 
-/// The type of the body, which has to be one of those that the request takes.
-pub(super) fn kind(request: &HttpRequest, taken: &[Kind]) -> Result<Kind> {
-    let value = request.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or(""));
-    let found = value.and_then(parse_kind).filter(|kind| taken.contains(kind));
-    found.ok_or_else(|| {
-        let names: Vec<_> = taken.iter().map(|kind| kind.name()).collect();
-        other_type(&names.join(" or "), value)
-    })
+/// The type of the body, for a request that takes JSON.
+pub(super) fn json_kind(request: &HttpRequest) -> Result<()> {
+    match kind(request) {
+        Ok(Kind::Json) => Ok(()),
+        _ => Err(other_type("application/json", given(request))),
+    }
+}
+
+/// The character set of the body, for a request that takes text.
+pub(super) fn text_kind(request: &HttpRequest) -> Result<&'static Encoding> {
+    match kind(request) {
+        Ok(Kind::Text(charset)) => Ok(charset),
+        _ => Err(other_type("text/plain", given(request))),
+    }
+}
+
+/// The type of the body, for a request that takes either.
+pub(super) fn kind(request: &HttpRequest) -> Result<Kind> {
+    let given = given(request);
+    let kind = given.and_then(parse_kind);
+    kind.ok_or_else(|| other_type("application/json or text/plain", given))
+}
+
+fn given(request: &HttpRequest) -> Option<&str> {
+    request.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or(""))
 }
 
 /// A request takes one content type, and the body has another.
@@ -53,34 +72,33 @@ pub(super) fn other_type(taken: &str, given: Option<&str>) -> ApiError {
     ApiError::new(Code::UnsupportedMediaType, detail)
 }
 
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Text => "text/plain in UTF-8",
-        }
-    }
-}
-
 fn parse_kind(value: &str) -> Option<Kind> {
     // The one that nearly every request has, without a look at its parts.
     if value == "application/json" {
         return Some(Kind::Json);
     }
     let mut parts = value.split(';').map(str::trim);
-    let kind = match parts.next()? {
-        name if name.eq_ignore_ascii_case("application/json") => Kind::Json,
-        name if name.eq_ignore_ascii_case("text/plain") => Kind::Text,
-        _ => return None,
-    };
-    let utf8 = parts.all(|parameter| match parameter.split_once('=') {
-        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
-            let value = value.trim_matches('"');
-            value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("us-ascii")
+    let name = parts.next()?;
+    let mut charset = encoding_rs::UTF_8;
+    for (name, value) in parts.filter_map(|parameter| parameter.split_once('=')) {
+        if name.eq_ignore_ascii_case("charset") {
+            charset = parse_charset(value.trim_matches('"'))?;
         }
-        _ => true,
-    });
-    utf8.then_some(kind)
+    }
+    match name {
+        name if name.eq_ignore_ascii_case("text/plain") => Some(Kind::Text(charset)),
+        // JSON has no other.
+        name if name.eq_ignore_ascii_case("application/json") => {
+            (charset == encoding_rs::UTF_8).then_some(Kind::Json)
+        }
+        _ => None,
+    }
+}
+
+fn parse_charset(label: &str) -> Option<&'static Encoding> {
+    // The web takes ASCII for windows-1252; what says so here is more often UTF-8 than that.
+    let is_ascii = ["us-ascii", "ascii"].iter().any(|name| label.eq_ignore_ascii_case(name));
+    if is_ascii { Some(encoding_rs::UTF_8) } else { Encoding::for_label(label.as_bytes()) }
 }
 
 impl BodyHead {
@@ -98,7 +116,7 @@ impl BodyHead {
 
     /// The whole body, unpacked.
     pub async fn read(self, payload: Payload) -> Result<web::Bytes> {
-        let reading = self.collect(payload);
+        let reading = self.app.sent_by_client(self.collect(payload));
         let slow = || ApiError::new(Code::RequestTimeout, "The body was too slow.");
         let packed =
             tokio::time::timeout(self.app.body_timeout, reading).await.map_err(|_| slow())??;
@@ -131,14 +149,14 @@ impl BodyHead {
     }
 }
 
-pub(super) fn encoding(request: &HttpRequest) -> Result<Option<Encoding>> {
+pub(super) fn encoding(request: &HttpRequest) -> Result<Option<Packing>> {
     let mut values = request.headers().get_all(CONTENT_ENCODING);
     let Some(value) = values.next() else { return Ok(None) };
     let name = value.to_str().unwrap_or("").trim();
     let found = match name {
         name if name.eq_ignore_ascii_case("identity") => Some(None),
-        name if name.eq_ignore_ascii_case("gzip") => Some(Some(Encoding::Gzip)),
-        name if name.eq_ignore_ascii_case("zstd") => Some(Some(Encoding::Zstd)),
+        name if name.eq_ignore_ascii_case("gzip") => Some(Some(Packing::Gzip)),
+        name if name.eq_ignore_ascii_case("zstd") => Some(Some(Packing::Zstd)),
         _ => None,
     };
     found.filter(|_| values.next().is_none()).ok_or_else(|| {
@@ -148,13 +166,13 @@ pub(super) fn encoding(request: &HttpRequest) -> Result<Option<Encoding>> {
 }
 
 /// Unpacks at most one byte more than a body may have, however much there is.
-fn unpack(encoding: Encoding, packed: &[u8], app: &App) -> Result<Vec<u8>> {
+fn unpack(encoding: Packing, packed: &[u8], app: &App) -> Result<Vec<u8>> {
     let broken = |error: std::io::Error| {
         ApiError::new(Code::UnsupportedEncoding, format!("It cannot be unpacked: {error}."))
     };
     let mut reader: Box<dyn Read + '_> = match encoding {
-        Encoding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(packed)),
-        Encoding::Zstd => {
+        Packing::Gzip => Box::new(flate2::read::MultiGzDecoder::new(packed)),
+        Packing::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::new(packed).map_err(broken)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(broken)?;
             Box::new(decoder)

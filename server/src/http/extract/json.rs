@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     super::problem::{ApiError, Result},
-    body::{BodyHead, ELSEWHERE_FROM, Kind, kind},
+    body::{BodyHead, ELSEWHERE_FROM, json_kind},
 };
 
 /// A body of `application/json`.
@@ -17,7 +17,7 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest for Json<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let head = kind(request, &[Kind::Json]).and_then(|_| BodyHead::of(request));
+        let head = json_kind(request).and_then(|()| BodyHead::of(request));
         let payload = payload.take();
         Box::pin(async move {
             let body = head?.read(payload).await?;

@@ -3,6 +3,7 @@
 mod body;
 mod commit;
 mod json;
+mod lines;
 mod path;
 mod query;
 mod text;

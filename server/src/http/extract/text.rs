@@ -1,12 +1,14 @@
 use std::pin::Pin;
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use encoding_rs::Encoding;
 use jobtracker_model::NewLogLines;
 
 use super::{
     super::problem::{ApiError, Result},
-    body::{BodyHead, Kind, kind},
+    body::{BodyHead, ELSEWHERE_FROM, Kind, kind, text_kind},
     json,
+    lines::lines,
 };
 
 /// A body of `text/plain`.
@@ -23,9 +25,13 @@ impl FromRequest for Text {
     type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let head = kind(request, &[Kind::Text]).and_then(|_| BodyHead::of(request));
+        let kind = text_kind(request);
+        let head = kind.and_then(|charset| BodyHead::of(request).map(|head| (charset, head)));
         let payload = payload.take();
-        Box::pin(async move { utf8(head?.read(payload).await?, "text").map(Self) })
+        Box::pin(async move {
+            let (charset, head) = head?;
+            exactly(head.read(payload).await?, charset).map(Self)
+        })
     }
 }
 
@@ -34,7 +40,7 @@ impl FromRequest for LogBody {
     type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let kind = kind(request, &[Kind::Json, Kind::Text]);
+        let kind = kind(request);
         let head = kind.and_then(|kind| BodyHead::of(request).map(|head| (kind, head)));
         let payload = payload.take();
         Box::pin(async move {
@@ -42,20 +48,34 @@ impl FromRequest for LogBody {
             let body = head.read(payload).await?;
             match kind {
                 Kind::Json => json::parse(body).await.map(Self::Json),
-                Kind::Text => Ok(Self::Lines(lines(&utf8(body, "lines")?))),
+                Kind::Text(charset) => output(body, charset).await.map(Self::Lines),
             }
         })
     }
 }
 
-fn utf8(body: web::Bytes, field: &str) -> Result<String> {
-    String::from_utf8(body.into()).map_err(|error| {
-        let place = error.utf8_error().valid_up_to();
-        ApiError::invalid_field(field, format!("is not UTF-8 at byte {place}"))
-    })
+/// A text that is kept as it is: what is not of its character set is refused.
+fn exactly(body: web::Bytes, charset: &'static Encoding) -> Result<String> {
+    if charset == encoding_rs::UTF_8 {
+        return String::from_utf8(body.into()).map_err(|error| {
+            let place = error.utf8_error().valid_up_to();
+            ApiError::invalid_field("text", format!("is not UTF-8 at byte {place}"))
+        });
+    }
+    let decoded = charset.decode_without_bom_handling_and_without_replacement(&body);
+    let name = charset.name();
+    let broken = || ApiError::invalid_field("text", format!("is not {name} throughout"));
+    decoded.map(Into::into).ok_or_else(broken)
 }
 
-/// The lines of a text; a line break at the end begins no further line.
-fn lines(text: &str) -> Vec<String> {
-    text.lines().map(str::to_owned).collect()
+/// What a program has printed, whatever that is. A log that lacked what cannot be read would say
+/// less than one with marks in its place.
+async fn output(body: web::Bytes, charset: &'static Encoding) -> Result<Vec<String>> {
+    let is_large = body.len() >= ELSEWHERE_FROM;
+    let read = move || lines(&charset.decode(&body).0);
+    if is_large {
+        web::block(read).await.map_err(|error| ApiError::internal(&error))
+    } else {
+        Ok(read())
+    }
 }

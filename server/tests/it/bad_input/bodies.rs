@@ -41,7 +41,7 @@ async fn wrong_content_types_and_encodings() {
         let put = || Bad::new(Method::PUT, "/jobs/101/attachments/a", "unsupported_media_type");
         cases.push(put().body("x"));
         cases.push(put().body("\"x\"").header("content-type", JSON));
-        cases.push(put().body("x").header("content-type", "text/plain; charset=utf-16"));
+        cases.push(put().body("x").header("content-type", "text/plain; charset=klingon"));
         let log = || Bad::new(Method::POST, "/jobs/101/log", "unsupported_media_type");
         cases.push(log().body("x").header("content-type", "text/html"));
         for encoding in ["br", "deflate", "gzip, gzip", "x"] {
@@ -120,7 +120,7 @@ async fn a_body_without_a_length_is_counted_as_it_comes() {
     .await;
     let address = harness.url().trim_start_matches("http://");
     let (mut read, mut write) = TcpStream::connect(address).await.unwrap().into_split();
-    let head = "POST /api/v1/jobs HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+    let head = "POST /api/v1/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
                 transfer-encoding: chunked\r\n\r\n";
     write.write_all(head.as_bytes()).await.unwrap();
     let endless = tokio::spawn(async move {
@@ -154,7 +154,8 @@ async fn requests_that_break_off_or_are_none() {
         let harness = Harness::start(kind, |_| {}).await;
         plant(&harness).await;
         let before = dump(&harness).await;
-        let head = "POST /api/v1/jobs HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+        let head =
+            "POST /api/v1/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
         for request in [
             format!("{head}content-length: 100\r\n\r\n{NEW_JOB}"),
             format!("{head}transfer-encoding: chunked\r\n\r\n16\r\n{NEW_JOB}\r\n"),
@@ -164,11 +165,11 @@ async fn requests_that_break_off_or_are_none() {
             format!("{head}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n{NEW_JOB}"),
             format!("{head}content-len"),
             "GET / HTTP/9.9\r\n\r\n".to_owned(),
-            "GET http://[/ HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(),
+            "GET http://[/ HTTP/1.1\r\nhost: localhost\r\n\r\n".to_owned(),
             "nonsense\r\n\r\n".to_owned(),
             "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}".to_owned(),
-            format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", x(200_000)),
-            format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", "a: b\r\n".repeat(5_000)),
+            format!("GET /{} HTTP/1.1\r\nhost: localhost\r\n\r\n", x(200_000)),
+            format!("GET / HTTP/1.1\r\nhost: localhost\r\n{}\r\n", "a: b\r\n".repeat(5_000)),
         ] {
             let reply = raw(&harness, request.as_bytes()).await;
             let start: String = request.chars().take(200).collect();
@@ -184,7 +185,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     let harness = Harness::start(STORES[0], |config| config.server.body_timeout_ms = 100).await;
     let address = harness.url().trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = "POST /api/v1/jobs HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
+    let head = "POST /api/v1/jobs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
                 content-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut reply = vec![0; 4096];

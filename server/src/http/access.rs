@@ -1,0 +1,184 @@
+use std::net::{IpAddr, SocketAddr};
+
+use actix_web::{
+    dev::ServiceRequest,
+    http::{
+        Method,
+        header::{HOST, HeaderName, ORIGIN},
+        uri::Authority,
+    },
+};
+use jobtracker_model::ProblemCode;
+
+use super::problem::{ApiError, Result};
+use crate::Config;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Keeps web sites out of a server that asks for no token. A browser that runs on a machine that
+/// can connect does what any site says that is open in it; it cannot be made to send a token.
+///
+/// A site can send requests from its own page, which then have its `Origin`. It can also have its
+/// own name lead to this server (DNS rebinding): those requests have its name as `Host`.
+#[derive(Debug)]
+pub(crate) struct Access {
+    /// Where it listens; not one address if it does so at all of them.
+    listens: IpAddr,
+    /// What is configured, in lower case.
+    hosts: Vec<String>,
+}
+
+/// In the place of a host: any.
+const ANY: &str = "*";
+
+impl Access {
+    pub fn new(config: &Config, listens: SocketAddr) -> Self {
+        let hosts = config.server.hosts.iter().map(|host| host.to_ascii_lowercase());
+        Self { listens: listens.ip(), hosts: hosts.collect() }
+    }
+
+    /// To be asked when no token is.
+    pub fn check(&self, request: &ServiceRequest) -> Result<()> {
+        let host = asked_for(request);
+        match &host {
+            // Only clients of HTTP/1.0 send none, and no browser is one.
+            None => {}
+            Some(Ok(host)) if self.is_ours(host.host()) => {}
+            Some(Ok(host)) => return Err(unknown_host(host.host())),
+            Some(Err(text)) => return Err(unknown_host(text)),
+        }
+        let own = host.and_then(std::result::Result::ok);
+        if *request.method() == Method::GET || *request.method() == Method::HEAD {
+            return Ok(());
+        }
+        self.check_origin(request, own.as_ref())
+    }
+
+    /// What a page sends that changes something has to come from a page of this server's own.
+    fn check_origin(&self, request: &ServiceRequest, own: Option<&Authority>) -> Result<()> {
+        let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
+        if let Some(site) = text(SEC_FETCH_SITE)
+            && !["same-origin", "none"].contains(&site)
+        {
+            return Err(foreign(&format!("a page of another site (Sec-Fetch-Site: {site})")));
+        }
+        let Some(origin) = text(ORIGIN) else { return Ok(()) };
+        let page = origin.split_once("://").and_then(|(_, rest)| rest.parse::<Authority>().ok());
+        match page {
+            Some(page) if Some(&page) == own || self.is_configured(page.host()) => Ok(()),
+            _ => Err(foreign(&format!("the page {origin:?}"))),
+        }
+    }
+
+    /// Whether a site of somebody else's cannot have this name.
+    fn is_ours(&self, host: &str) -> bool {
+        let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let is_local = name == "localhost" || name.ends_with(".localhost");
+        is_local || self.is_configured(&name) || self.is_own_address(&name)
+    }
+
+    fn is_configured(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        self.hosts.iter().any(|own| *own == host || own == ANY)
+    }
+
+    /// A loopback address or the one it listens at. One that others can reach is asked for under
+    /// any address of the machine, and under a name of the network it is in, without a dot: sites
+    /// have neither.
+    fn is_own_address(&self, host: &str) -> bool {
+        let literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let is_reached_by_others = !self.listens.is_loopback();
+        match literal.unwrap_or(host).parse::<IpAddr>() {
+            Ok(ip) => is_reached_by_others || ip.to_canonical().is_loopback() || ip == self.listens,
+            Err(_) => is_reached_by_others && !host.is_empty() && !host.contains('.'),
+        }
+    }
+}
+
+/// The host that the request is for, or what cannot be one.
+fn asked_for(request: &ServiceRequest) -> Option<std::result::Result<Authority, String>> {
+    // The whole address in the first line goes before the header.
+    if let Some(authority) = request.uri().authority() {
+        return Some(Ok(authority.clone()));
+    }
+    let value = request.headers().get(HOST)?;
+    let text = String::from_utf8_lossy(value.as_bytes());
+    Some(text.parse().map_err(|_| text.into_owned()))
+}
+
+fn unknown_host(host: &str) -> ApiError {
+    ApiError::new(ProblemCode::UnknownHost, format!("It is asked for as {host:?}."))
+}
+
+fn foreign(page: &str) -> ApiError {
+    ApiError::new(ProblemCode::ForeignOrigin, format!("It comes from {page}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn access(listen: &str, hosts: &[&str]) -> Access {
+        let mut config = Config::defaults();
+        config.server.hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+        Access::new(&config, listen.parse().unwrap())
+    }
+
+    /// The code with which it is refused, if it is.
+    fn code(access: &Access, method: Method, headers: &[(&str, &str)]) -> Option<ProblemCode> {
+        let mut request = TestRequest::default().method(method).uri("/");
+        for header in headers {
+            request = request.append_header(*header);
+        }
+        access.check(&request.to_srv_request()).err().map(|error| error.code())
+    }
+
+    #[test]
+    fn names_that_a_site_can_have_are_refused() {
+        let (local, open) = (access("127.0.0.1:80", &["Jobs.example"]), access("0.0.0.0:80", &[]));
+        let is_let_in =
+            |access: &Access, host: &str| code(access, Method::GET, &[("host", host)]).is_none();
+        for host in ["localhost", "LOCALHOST.:1", "a.localhost", "127.0.0.1:8840", "127.9.9.9"] {
+            assert!(is_let_in(&local, host) && is_let_in(&open, host), "{host}");
+        }
+        assert!(is_let_in(&local, "[::1]:8840") && is_let_in(&local, "jobs.EXAMPLE:1"));
+        for host in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "", "a b"]
+        {
+            assert!(!is_let_in(&local, host) && !is_let_in(&open, host), "{host}");
+        }
+        for host in ["10.0.0.7:8840", "[fd00::1]", "tracker:8840"] {
+            assert!(!is_let_in(&local, host) && is_let_in(&open, host), "{host}");
+        }
+        assert!(is_let_in(&access("10.0.0.7:80", &[]), "10.0.0.7"));
+        assert!(is_let_in(&access("127.0.0.1:80", &["*"]), "evil.example"));
+        assert_eq!(code(&local, Method::POST, &[]), None);
+    }
+
+    #[test]
+    fn pages_of_others_change_nothing() {
+        let local = access("127.0.0.1:8840", &["jobs.example"]);
+        let asked = |method: &Method, name: &str, value: &str| {
+            code(&local, method.clone(), &[("host", "127.0.0.1:8840"), (name, value)])
+        };
+        let foreign = Some(ProblemCode::ForeignOrigin);
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+            for origin in ["http://evil.example", "null", "http://127.0.0.1:3000", "", "file://"] {
+                assert_eq!(asked(&method, "origin", origin), foreign, "{method} {origin}");
+                assert_eq!(asked(&Method::GET, "origin", origin), None);
+            }
+            for own in ["http://127.0.0.1:8840", "https://jobs.example"] {
+                assert_eq!(asked(&method, "origin", own), None, "{method} {own}");
+            }
+            for (site, wanted) in [
+                ("same-origin", None),
+                ("none", None),
+                ("same-site", foreign),
+                ("cross-site", foreign),
+            ] {
+                assert_eq!(asked(&method, "sec-fetch-site", site), wanted, "{method} {site}");
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+use std::{io, net::TcpListener, time::Duration};
+
+use actix_http::{HttpService, Protocol};
+use actix_service::{apply_fn_factory, map_config};
+use actix_web::{
+    App as ActixApp,
+    dev::{AppConfig, Server, Service},
+    middleware::from_fn,
+    rt::net::TcpStream,
+    web,
+};
+use tokio::sync::watch;
+
+use super::socket::{Patience, Socket};
+use crate::{
+    ServerConfig,
+    http::{app::App, middleware::around, routes::register},
+};
+
+/// Threads per worker for what would hold it up: large bodies and filter expressions. More of
+/// these wait, so that they cannot take the processor from everything else.
+const BLOCKING_THREADS_PER_WORKER: usize = 4;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// How long a client that was answered before the end of its body is read from, so that it gets
+/// to hear the answer: what it sends to a closed connection would take that away from it.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// When connections come to their ends.
+#[derive(Clone)]
+pub(crate) struct Ends {
+    /// True once they are to end when the request that is under way is answered.
+    pub stopping: watch::Receiver<bool>,
+    /// True once they are to end as they are.
+    pub cut: watch::Receiver<bool>,
+}
+
+/// Serves what comes in at `listener`. It is what `HttpServer` of actix-web does, which gives no
+/// access to the sockets.
+pub(crate) fn serve(
+    config: &ServerConfig,
+    listener: TcpListener,
+    app: &web::Data<App>,
+    ends: Ends,
+) -> io::Result<Server> {
+    let address = listener.local_addr()?;
+    let builder = Server::build()
+        .disable_signals()
+        .backlog(BACKLOG)
+        .max_concurrent_connections(config.connections_per_worker)
+        .worker_max_blocking_threads(BLOCKING_THREADS_PER_WORKER)
+        .shutdown_timeout(config.shutdown_grace_ms.div_ceil(1000));
+    let builder = match config.workers {
+        0 => builder,
+        workers => builder.workers(workers),
+    };
+    let millis = Duration::from_millis;
+    let (head, send) = (millis(config.head_timeout_ms), millis(config.send_timeout_ms));
+    let keep_alive = millis(config.keep_alive_ms);
+    let app = app.clone();
+    let worker = move || {
+        let (app, stopping, cut) = (app.clone(), ends.stopping.clone(), ends.cut.clone());
+        let routes =
+            ActixApp::new().wrap(from_fn(around)).configure(move |config| register(config, &app));
+        let service = HttpService::build()
+            .graceful_shutdown_signal(move || is_true(stopping.clone()))
+            .keep_alive(keep_alive)
+            .client_request_timeout(head)
+            .client_disconnect_timeout(LINGER)
+            .local_addr(address)
+            .finish(map_config(routes, |()| AppConfig::default()));
+        apply_fn_factory(service, move |stream: TcpStream, http| {
+            // Answers are written whole, so that there is nothing to wait for.
+            let _ = stream.set_nodelay(true);
+            let peer = stream.peer_addr().ok();
+            let socket = Socket::new(stream, Patience { head, send });
+            let serving = Service::call(http, (socket, Protocol::Http1, peer));
+            let cut = is_true(cut.clone());
+            async move {
+                tokio::select! {
+                    done = serving => done,
+                    () = cut => Ok(()),
+                }
+            }
+        })
+    };
+    Ok(builder.listen("http", listener, worker)?.run())
+}
+
+/// Ends once it is true, or nothing can make it true any more.
+async fn is_true(mut receiver: watch::Receiver<bool>) {
+    let _ = receiver.wait_for(|is_true| *is_true).await;
+}

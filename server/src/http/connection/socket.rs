@@ -1,0 +1,193 @@
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use actix_web::{rt::net::TcpStream, web::BytesMut};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
+
+use super::framing::Framing;
+
+/// How long a client may let the service wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// From the first byte of a head to its last one.
+    pub head: Duration,
+    /// While it takes nothing of an answer.
+    pub send: Duration,
+}
+
+/// The socket of a client: heads come whole and without wishes for other protocols, and nothing
+/// is waited for without an end.
+pub(super) struct Socket {
+    stream: TcpStream,
+    framing: Framing,
+    /// What has come in and is not read.
+    held: BytesMut,
+    /// So much of that may be read; the rest is a part of a head.
+    cleared: usize,
+    patience: Patience,
+    /// Runs while a head is not whole.
+    head_timer: Timer,
+    /// Runs while nothing is taken of what is sent.
+    send_timer: Timer,
+}
+
+/// No client is heard out longer than this for a head; actix-http refuses what is as long.
+const HEAD_BYTES: usize = 128 * 1024;
+
+/// What is written before an answer.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// How much is read at a time of a head that came in parts.
+const PART: usize = 4096;
+
+impl Socket {
+    pub fn new(stream: TcpStream, patience: Patience) -> Self {
+        Self {
+            stream,
+            framing: Framing::default(),
+            held: BytesMut::new(),
+            cleared: 0,
+            patience,
+            head_timer: Timer::default(),
+            send_timer: Timer::default(),
+        }
+    }
+
+    /// Gives away what may be read of what is held.
+    fn give(&mut self, out: &mut ReadBuf<'_>) {
+        let given = self.cleared.min(out.remaining());
+        out.put_slice(&self.held.split_to(given));
+        self.cleared -= given;
+    }
+
+    /// Reads when nothing is held, which is nearly always: into the reader's own room.
+    fn read_straight(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> PollRead {
+        let before = out.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, out))?;
+        let came = &mut out.filled_mut()[before..];
+        if came.is_empty() {
+            return Poll::Ready(Ok(true));
+        }
+        let cleared = self.framing.advance(came);
+        self.held.extend_from_slice(&came[cleared..]);
+        out.set_filled(before + cleared);
+        Poll::Ready(Ok(cleared > 0))
+    }
+
+    /// Goes on with what is held back until there is an answer; whether there was something.
+    fn go_on(&mut self) -> bool {
+        self.cleared = self.framing.advance(&mut self.held);
+        self.cleared > 0
+    }
+
+    /// Reads on when a part of a head is held. A client that is too slow has come to its end.
+    fn read_on(&mut self, cx: &mut Context<'_>) -> PollRead {
+        let mut room = [0; PART];
+        let mut room = ReadBuf::new(&mut room);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut room) {
+            Poll::Pending if self.head_timer.is_over(cx, self.patience.head) => {
+                return Poll::Ready(Ok(true));
+            }
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(done) => done?,
+        }
+        self.held.extend_from_slice(room.filled());
+        // A head that does not come to its end is refused as what has come of it.
+        if room.filled().is_empty() || self.held.len() >= HEAD_BYTES {
+            self.framing.give_up();
+        }
+        self.cleared = self.framing.advance(&mut self.held);
+        if self.cleared > 0 {
+            self.head_timer.stop();
+        }
+        Poll::Ready(Ok(self.cleared > 0))
+    }
+}
+
+/// Whether there is something for the reader, or nothing any more.
+type PollRead = Poll<io::Result<bool>>;
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if this.cleared > 0 {
+                this.give(out);
+                return Poll::Ready(Ok(()));
+            }
+            let has_come = if this.held.is_empty() {
+                ready!(this.read_straight(cx, out))?
+            } else if this.framing.waits() {
+                // The answer wakes the reader.
+                return Poll::Pending;
+            } else if this.go_on() {
+                continue;
+            } else {
+                ready!(this.read_on(cx))?
+            };
+            if has_come && this.cleared == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if bytes != CONTINUE {
+            if this.framing.waits() && !this.held.is_empty() {
+                cx.waker().wake_by_ref();
+            }
+            this.framing.answered();
+        }
+        match Pin::new(&mut this.stream).poll_write(cx, bytes) {
+            Poll::Pending if this.send_timer.is_over(cx, this.patience.send) => {
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            Poll::Pending => Poll::Pending,
+            written => {
+                this.send_timer.stop();
+                written
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+/// Counts from when something was first waited for.
+#[derive(Default)]
+struct Timer(Option<Pin<Box<Sleep>>>);
+
+impl Timer {
+    fn is_over(&mut self, cx: &mut Context<'_>, time: Duration) -> bool {
+        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep(time)));
+        sleep.as_mut().poll(cx).is_ready()
+    }
+
+    fn stop(&mut self) {
+        self.0 = None;
+    }
+}
