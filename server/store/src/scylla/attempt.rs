@@ -21,8 +21,8 @@ use uuid::Uuid;
 use super::{ScyllaOptions, failure, routing::OneCoordinator, statements::Statements};
 use crate::{Error, Result, Version};
 
-/// The wait before a conditional write of which nobody knows what it has done is made anew, at first
-/// and at most; it doubles.
+/// The wait before a conditional write of which nobody knows what it has done is made anew, at
+/// first and at most; it doubles.
 pub const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 
 /// What one sending of a conditional write came to.

@@ -15,7 +15,10 @@ use scylla::{
 use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::{
-    ScyllaOptions, attempt::Attempts, connect, failure, migrate, patience::Patience,
+    ScyllaOptions,
+    attempt::{self, Attempts},
+    connect, failure, migrate,
+    patience::Patience,
     statements::Statements,
 };
 use crate::{Error, Result};
@@ -38,6 +41,7 @@ pub struct Cluster {
     runtime: Handle,
     plain: Semaphore,
     patience: Duration,
+    doubt: Duration,
 }
 
 impl Cluster {
@@ -54,6 +58,7 @@ impl Cluster {
             runtime: Handle::current(),
             plain: Semaphore::new(options.writes_in_flight.max(1)),
             patience: options.request_timeout * TRIES,
+            doubt: options.resolve_timeout,
         })
     }
 
@@ -149,7 +154,7 @@ impl Cluster {
     where
         F: Future<Output = std::result::Result<T, ExecutionError>>,
     {
-        let mut patience = self.patience(PAUSE);
+        let mut patience = Patience::new(self.patience, PAUSE);
         loop {
             let permit = self.plain.acquire().await;
             let permit = permit.map_err(|_| Error::Unavailable("it was closed".into()))?;
@@ -165,9 +170,9 @@ impl Cluster {
         }
     }
 
-    /// The time in which something is tried again.
-    pub fn patience(&self, pauses: (Duration, Duration)) -> Patience {
-        Patience::new(self.patience, pauses)
+    /// The time in which conditional writes of unknown outcome are followed by others.
+    pub fn doubt(&self) -> Patience {
+        Patience::new(self.doubt, attempt::PAUSE)
     }
 
     /// Lets nothing begin any more.

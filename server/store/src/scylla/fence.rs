@@ -7,7 +7,7 @@ use jobtracker_model::JobId;
 use uuid::Uuid;
 
 use super::{
-    attempt::{Attempt, PAUSE},
+    attempt::Attempt,
     cluster::Cluster,
     failure, keys,
     open::stage_key,
@@ -31,7 +31,7 @@ pub async fn fence(
     let (attempts, session) = (&cluster.attempts, cluster.session());
     let key = keys::number(root);
     let mark = revoke.map(|stage| (key, stage_key(stage.0), REVOKED));
-    let mut patience = cluster.patience(PAUSE);
+    let mut patience = cluster.doubt();
     for _ in 0..RACES {
         let tail = trees.look(&tree).await?;
         if let Some(stage) = revoke

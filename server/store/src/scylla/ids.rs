@@ -9,7 +9,7 @@ use jobtracker_model::JobId;
 use scylla::statement::prepared::PreparedStatement;
 
 use super::{
-    attempt::{Attempt, PAUSE, Seen},
+    attempt::{Attempt, Seen},
     cluster::Cluster,
     failure,
     keys::{self, listing},
@@ -42,7 +42,7 @@ impl Ids {
         let exhausted = Error::IdsExhausted(count);
         let more = u64::from(count.max(1)) - 1;
         let mut known = self.value().await?;
-        let mut patience = self.cluster.patience(PAUSE);
+        let mut patience = self.cluster.doubt();
         for _ in 0..RACES {
             let first = self.free_block(known.unwrap_or(JobId::MIN.get()), more).await?;
             let Some(first) = first else { return Err(exhausted) };

@@ -42,7 +42,7 @@
 //! | `job`, page −1 | pages of one parent | 3,907; 1M of lone ids | 0.1 MB; 30 MB |
 //! | `origin` | 256 ids | 256 | 10 KB |
 //! | `history` | 32 changes of 256 ids | up to 8,192 | 0.1 MB; 33 MB with full messages |
-//! | `listing`, roots | one of 16 slots of a minute | 100,000 at 27,000 new roots a second | 11 MB |
+//! | `listing`, roots | one of 16 slots of a minute | 100,000 at 27,000 roots a second | 11 MB |
 //! | `detail` | a job | attachments, later repeatable appends | 4 MB; 10 MB when full |
 //!
 //! # Ids

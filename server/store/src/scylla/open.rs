@@ -144,14 +144,15 @@ impl Open {
             self.cluster.write(&statements.put_entry, row).await?;
             self.noted.store(minute, Ordering::Relaxed);
         }
+        // From its place in this list everything else is found, so that comes first.
+        let (place, key) = work.key();
+        let row = (listing::OPEN, minute, place, key, Some(body.clone()));
+        self.cluster.write(&statements.put_listing, row).await?;
         if let Work::Stage(stage) = work {
             let (list, slot) = staged_slot(stage);
-            let row = (list, slot, RECORD.0, RECORD.1, Some(body.clone()));
+            let row = (list, slot, RECORD.0, RECORD.1.to_owned(), Some(body));
             self.cluster.write(&statements.put_listing, row).await?;
         }
-        let (place, key) = work.key();
-        let row = (listing::OPEN, minute, place, key, Some(body));
-        self.cluster.write(&statements.put_listing, row).await?;
         match begun.elapsed() > WRITTEN_WITHIN {
             true => Err(Error::Unavailable("the cluster is slow; try again".into())),
             false => Ok(()),

@@ -88,19 +88,20 @@ async fn a_lease_that_has_expired_goes_to_another() {
 /// Every server asks for every part all the time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_a_lease_keeps_it_by_one_condition_and_others_ask_by_none() {
-    const ASKED: usize = 50;
-    // What the store itself asks for now and then.
-    const OTHERS: usize = 40;
+    const ASKED: usize = 20;
+    // What the store itself asks for now and then, and what a busy node has not answered in time.
+    const OTHERS: usize = 20;
     let space = Space::new().await;
     let proxy = space.proxy().await;
     let patient = |options: &mut ScyllaOptions| options.request_timeout = SHORT * 30;
     let (one, other) = (space.behind(&proxy, patient).await, space.open_with(patient).await);
     proxy.inject("INSERT INTO register (name, owner)", Fault::Count, usize::MAX);
-    assert!(takes(&one, "sorting", LONG).await && proxy.hits() > 0);
-    assert!(takes(&other, "washing", LONG).await);
+    takes_soon(&one, "cooking", LONG).await;
+    assert!(proxy.hits() > 0, "nothing is counted");
+    takes_soon(&other, "mending", LONG).await;
     for _ in 0..ASKED {
-        assert!(takes(&one, "sorting", LONG).await, "it has not kept it");
-        assert!(!takes(&one, "washing", LONG).await, "another has it");
+        takes_soon(&one, "cooking", LONG).await;
+        assert!(!takes(&one, "mending", LONG).await, "another has it");
     }
     assert!(proxy.hits() < OTHERS, "leases were to be taken {} times", proxy.hits());
     for store in [one, other] {
