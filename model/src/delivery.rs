@@ -229,6 +229,21 @@ pub struct Delivery {
     pub last_attempt: Option<Attempt>,
 }
 
+/// A page of the deliveries of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DeliveryPage {
+    /// The deliveries, oldest first.
+    pub items: Vec<Delivery>,
+    /// Where the next page begins; absent at the end of the list.
+    pub next_cursor: Option<String>,
+    /// How many were not made, because the job had as many as it may have: so often somebody was
+    /// not told.
+    #[serde(default)]
+    pub lost: u32,
+}
+
 /// Which failed deliveries are to be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -41,8 +41,8 @@ pub use change::{Change, Expect, NewChange, Repeat, Report, Standing, Updated};
 pub use check::{CheckKind, CheckView, NewCheck};
 pub use definition::{Definition, FieldError, Fingerprint, Fingerprints};
 pub use delivery::{
-    Added, Attempt, Channel, CheckStatus, Delivery, DeliveryId, DeliveryStatus, Event,
-    InvalidDeliveryId, JobAction, JobCheck, Progress, ReplayFailed, Replayed, Tested,
+    Added, Attempt, Channel, CheckStatus, Delivery, DeliveryId, DeliveryPage, DeliveryStatus,
+    Event, InvalidDeliveryId, JobAction, JobCheck, Progress, ReplayFailed, Replayed, Tested,
     TestedChannel, Trigger,
 };
 pub use id::{InvalidId, JobId};

@@ -125,6 +125,12 @@ problems! {
     RepeatConflict 409 "repeat_conflict" never,
         "The same change id or append id was sent before with other content.",
         "Use a new id for each change or append.";
+    AlreadyInState 409 "already_in_state" never,
+        "The job is finished in a state that the action names, so it would not fire.",
+        "Look at the job's state; an action fires when a state is reached, not while it lasts.";
+    NotAReceiver 410 "not_a_receiver" never,
+        "This is a delivery of a job tracker, and a job tracker takes none.",
+        "Give the action the address of a receiver of your own.";
     CheckIsOver 422 "check_is_over" never,
         "The check has been made.",
         "Look at the job's checks for what it found.";

@@ -203,8 +203,7 @@ proptest! {
         for (id, (_, status)) in &now.jobs {
             prop_assert_eq!(status, &jobs.jobs[id].1, "{}", id);
             // What finished it is the same report, as far as it became finished in these steps.
-            let finished = (status.state == State::RanToCompletion).then(|| now.caused.get(id));
-            if let Some(caused) = finished.flatten() {
+            if let (State::RanToCompletion, Some(caused)) = (status.state, now.caused.get(id)) {
                 prop_assert_eq!(caused, &jobs.caused[id], "{}", id);
             }
         }

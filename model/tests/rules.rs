@@ -125,7 +125,7 @@ const REPORTED: [State; 6] = [
     State::Faulted,
 ];
 
-/// The root is done, one child failed, the other one ends well later: it is the failure that counts.
+/// The root is done, a child failed, the other one ends well later: it is the failure that counts.
 #[test]
 fn the_cause_of_a_failure_is_the_first_fault() {
     let id = |number| JobId::new(number).unwrap();

@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     Config, EngineConfig, Secret, clock,
-    follow_ups::{FollowUpMetrics, PREPARED, Parts, Rounds},
+    follow_ups::{FollowUpMetrics, PREPARED, Parts, Rounds, Uptime},
     http::{self, Access, App, Ends, Gate, RequestIds},
     metrics::{Metrics, RouteMetrics},
     outbox::{Guard, Lanes, Mailer, OutboxError, Poster, Schedule},
@@ -194,7 +194,8 @@ impl Sending {
         let (store, engine) = (Arc::clone(store), engine.clone());
         let metrics = FollowUpMetrics::default();
         let prepared = Arc::new(Semaphore::new(PREPARED));
-        Parts { store, engine, poster, mailer, schedule, lanes, prepared, metrics }
+        let uptime = Uptime::default();
+        Parts { store, engine, poster, mailer, schedule, lanes, prepared, metrics, uptime }
     }
 }
 

@@ -82,6 +82,14 @@ pub enum Error {
     /// The job has, or had, as many checks as a job may have.
     #[error("job {0} has, or had, as many checks as a job may have")]
     TooManyChecks(JobId),
+    /// The job is finished in a state that the action names.
+    #[error("job {id} is {state} already, so this action would not fire for that")]
+    AlreadyInState {
+        /// The job.
+        id: JobId,
+        /// Its state.
+        state: State,
+    },
     /// There is no such check.
     #[error("job {id} has no check {number}")]
     CheckNotFound {
@@ -168,6 +176,7 @@ impl Error {
             Self::TooManyAttachments(_) => Code::TooManyAttachments,
             Self::TooManyActions(_) => Code::TooManyActions,
             Self::TooManyChecks(_) => Code::TooManyChecks,
+            Self::AlreadyInState { .. } => Code::AlreadyInState,
             Self::CheckNotFound { .. } => Code::CheckNotFound,
             Self::CheckIsOver { .. } => Code::CheckIsOver,
             Self::DeliveryNotFound(_) => Code::DeliveryNotFound,

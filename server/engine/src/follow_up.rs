@@ -6,7 +6,7 @@ use jobtracker_model::{Action, Attempt, DeliveryId, JobId, NewCheck, Progress, T
 use jobtracker_store::FollowUpKey;
 
 use crate::{
-    Engine, Result,
+    Engine, Outages, Result,
     operation::{Operation, Outcome},
 };
 
@@ -16,11 +16,9 @@ pub(crate) enum FollowUpChange {
     AddAction(Arc<Action>),
     AddCheck(Arc<NewCheck>),
     CancelCheck(u32),
-    /// Make a check that was due; of an expression, the caller says whether it holds.
     MakeCheck {
         number: u32,
-        due: Timestamp,
-        holds: Option<bool>,
+        look: Look,
     },
     /// Note a try to deliver.
     Settle {
@@ -74,12 +72,22 @@ impl FollowUpChange {
     }
 }
 
+/// A check that was due, to be made.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub due: Timestamp,
+    /// Of an expression, whether it holds.
+    pub holds: Option<bool>,
+    pub outages: Outages,
+}
+
 impl Engine {
     /// Adds an action to a job; answers with its number, and whether it is new. Safe to repeat: the
     /// same action is there once.
     ///
     /// # Errors
-    /// An unknown job, a field past its limit, a job with 16 actions.
+    /// An unknown job, a field past its limit, a job with 16 actions, or one that is finished in a
+    /// state that the action names: it fires when a state is reached, not while it lasts.
     pub async fn add_action(&self, id: JobId, action: Action) -> Result<(u32, bool)> {
         action.check("action")?;
         self.follow_up(id, FollowUpChange::AddAction(Arc::new(action))).await
@@ -104,7 +112,8 @@ impl Engine {
     }
 
     /// Makes a check that was due at that time, unless that has been done; says whether this did
-    /// it. Of an expression the caller says whether it holds. Safe to repeat.
+    /// it. Of an expression the caller says whether it holds. Silence during an outage does not
+    /// count. Safe to repeat.
     ///
     /// # Errors
     /// An unknown job or check.
@@ -114,8 +123,10 @@ impl Engine {
         number: u32,
         due: Timestamp,
         holds: Option<bool>,
+        outages: Outages,
     ) -> Result<bool> {
-        let change = FollowUpChange::MakeCheck { number, due, holds };
+        let look = Look { due, holds, outages };
+        let change = FollowUpChange::MakeCheck { number, look };
         self.follow_up(id, change).await.map(|(_, done)| done)
     }
 

@@ -38,6 +38,7 @@ mod apply;
 mod flush;
 
 mod metrics;
+mod outages;
 mod wait;
 mod watch;
 
@@ -46,3 +47,4 @@ pub use error::{Error, Result};
 pub use flush::{Begun, CommitSession, Vet};
 pub use follow_up::Tried;
 pub use handle::{Engine, Options};
+pub use outages::Outages;

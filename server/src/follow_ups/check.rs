@@ -30,7 +30,7 @@ async fn try_to(
         CheckKind::Subtree { expression, .. } => Some(holds(parts, id, expression.clone()).await?),
         CheckKind::State { .. } | CheckKind::Silence { .. } => None,
     };
-    parts.engine.make_check(id, number, due, holds).await
+    parts.engine.make_check(id, number, due, holds, parts.uptime.outages()).await
 }
 
 /// Whether an expression is true of a job. One that cannot be understood is not.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use jobtracker_engine::{Engine, Error, Tried};
+use jobtracker_engine::{Error, Tried};
 use jobtracker_model::{Attempt, Channel, DeliveryId, Progress, Timestamp, Trigger, Way};
 use jobtracker_store::{
     Agenda, DeliveryRow, FollowUp, FollowUpKey, Loaded, Result as StoreResult, Wanted,
@@ -32,6 +32,8 @@ const FRESH: Duration = Duration::from_secs(1);
 /// The pause before it is tried again to note what came of a try, at first and at most; it doubles.
 const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// The pause after which something is due again of which it cannot be noted what came of it.
+const PAUSE_FOR_GOOD: Duration = Duration::from_secs(3600);
 /// Deliveries whose causes are read at once.
 const CAUSES_AT_ONCE: usize = 16;
 
@@ -54,7 +56,7 @@ pub(super) struct Prepared {
 /// Reads what is to be sent of many deliveries at once. None for those that there is no room for,
 /// or that are not due any more: they are read, again, when it is their turn.
 pub(super) async fn prepare(parts: &Parts, due: &[Due]) -> Vec<Option<Prepared>> {
-    let Ok(loaded) = parts.store.load(wanted(due)).await else {
+    let Ok(loaded) = parts.store.look_up(wanted(due)).await else {
         return due.iter().map(|_| None).collect();
     };
     let since = Instant::now();
@@ -73,11 +75,12 @@ pub(super) async fn deliver(
     parts: &Parts,
     due: Due,
     prepared: Option<Prepared>,
-    (in_line, lease, mut stopping): (InLine, Arc<Lease>, watch::Receiver<bool>),
+    (in_line, lease, stopping): (InLine, Arc<Lease>, watch::Receiver<bool>),
 ) {
+    let mut stops = stopping.clone();
     let turn = tokio::select! {
         turn = in_line.turn() => turn,
-        _ = stopping.wait_for(|stopping| *stopping) => return,
+        _ = stops.wait_for(|stopping| *stopping) => return,
     };
     if !lease.holds() {
         // It was a long wait, and another server looks after this by now.
@@ -108,11 +111,11 @@ pub(super) async fn deliver(
     let progress = progress(parts, made, &outcome, now);
     parts.metrics.tried(row.way.channel, progress);
     let tried = Tried { due: due.time, attempts: row.attempts };
-    note(&parts.engine, id, tried, (attempt(outcome, now), progress)).await;
+    note(parts, id, tried, (attempt(outcome, now), progress), stopping).await;
 }
 
 async fn read(parts: &Parts, due: Due) -> StoreResult<Option<(DeliveryRow, Option<Letter>)>> {
-    let loaded = parts.store.load(wanted(&[due])).await?;
+    let loaded = parts.store.look_up(wanted(&[due])).await?;
     let Some((row, letter)) = found(&loaded, due) else { return Ok(None) };
     let letter = with_cause(parts, &row, letter).await?;
     Ok(Some((row, letter)))
@@ -206,25 +209,79 @@ pub(super) fn attempt(outcome: Outcome, time: Timestamp) -> Attempt {
     }
 }
 
-/// Notes what came of a try, however long that takes: a store that takes no writes must not become
-/// a stream of requests to the receiver.
+/// Notes what came of a try, however long that takes, until the service stops: a store that takes
+/// no writes must not become a stream of requests to the receiver. What can never be noted is due
+/// again after a long pause, for the same reason.
 async fn note(
-    engine: &Engine,
+    parts: &Parts,
     id: DeliveryId,
     tried: Tried,
     (attempt, progress): (Attempt, Progress),
+    mut stopping: watch::Receiver<bool>,
 ) {
     let mut pause = PAUSE;
     loop {
-        match engine.settle_delivery(id, tried, attempt.clone(), progress).await {
-            Ok(_) => return,
-            // There is nothing left that could be noted.
-            Err(Error::JobNotFound(_) | Error::DeliveryNotFound(_)) => return,
-            Err(error) => {
+        let noted = parts.engine.settle_delivery(id, tried, attempt.clone(), progress).await;
+        let Err(error) = noted else { return };
+        let last = match ending(&error) {
+            Ending::Over => return,
+            Ending::Passes => {
                 tracing::warn!(delivery = %id, %error, "what came of a delivery waits to be noted");
+                false
             }
+            Ending::Stays => {
+                parts.metrics.not_noted();
+                tracing::error!(delivery = %id, %error, "what came of a delivery cannot be noted");
+                pause = PAUSE_FOR_GOOD;
+                true
+            }
+        };
+        tokio::select! {
+            () = sleep(pause) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => return,
         }
-        sleep(pause).await;
+        if last {
+            return;
+        }
         pause = PAUSE_MAX.min(pause * 2);
+    }
+}
+
+/// What an error means to somebody who would note something.
+#[derive(Debug, PartialEq, Eq)]
+enum Ending {
+    /// There is nothing left that could be noted, or nothing is noted any more.
+    Over,
+    /// It may be noted later.
+    Passes,
+    /// It will be the same every time.
+    Stays,
+}
+
+fn ending(error: &Error) -> Ending {
+    match error {
+        Error::JobNotFound(_) | Error::DeliveryNotFound(_) | Error::ShuttingDown => Ending::Over,
+        error if error.code().is_transient() => Ending::Passes,
+        _ => Ending::Stays,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jobtracker_model::JobId;
+    use jobtracker_store::Error as StoreError;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_pass_is_not_waited_for() {
+        let of = |error: StoreError| ending(&error.into());
+        assert_eq!(of(StoreError::Unavailable("busy".into())), Ending::Passes);
+        assert_eq!(of(StoreError::Full("disk".into())), Ending::Passes);
+        assert_eq!(of(StoreError::OutcomeUnknown("lost".into())), Ending::Passes);
+        assert_eq!(of(StoreError::Corrupt("row".into())), Ending::Stays);
+        assert_eq!(ending(&Error::JobNotFound(JobId::MIN)), Ending::Over);
+        assert_eq!(ending(&Error::ShuttingDown), Ending::Over);
+        assert_eq!(ending(&Error::Overloaded { retry_after_ms: 1 }), Ending::Passes);
     }
 }

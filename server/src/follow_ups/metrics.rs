@@ -18,6 +18,7 @@ pub(crate) struct FollowUpMetrics {
     waiting: Family<PartLabels, Gauge>,
     under_way: Gauge,
     tries: Family<TryLabels, Counter>,
+    unnoted: Counter,
     checks: Counter,
     late: Family<LateLabels, Histogram, fn() -> Histogram>,
 }
@@ -47,6 +48,7 @@ impl Default for FollowUpMetrics {
             waiting: Family::default(),
             under_way: Gauge::default(),
             tries: Family::default(),
+            unnoted: Counter::default(),
             checks: Counter::default(),
             late: Family::new_with_constructor(lateness),
         }
@@ -63,6 +65,8 @@ impl FollowUpMetrics {
         registry.register("under_way", help, self.under_way.clone());
         let help = "Tries to deliver by what came of them; those that wait will be tried again";
         registry.register("tries", help, self.tries.clone());
+        let help = "Tries of which it cannot be noted what came of them";
+        registry.register("unnoted", help, self.unnoted.clone());
         registry.register("checks", "Checks that were made", self.checks.clone());
         let help = "From the time at which something was due to when it began";
         registry.register_with_unit("late", help, Unit::Seconds, self.late.clone());
@@ -89,6 +93,10 @@ impl FollowUpMetrics {
             Progress::Waiting(_) | Progress::Cancelled(_) => "waits",
         };
         self.tries.get_or_create(&TryLabels { channel, outcome }).inc();
+    }
+
+    pub fn not_noted(&self) {
+        self.unnoted.inc();
     }
 
     pub fn checked(&self) {

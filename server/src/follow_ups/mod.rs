@@ -17,10 +17,12 @@ mod metrics;
 mod notice;
 mod rounds;
 mod test_send;
+mod uptime;
 mod vet;
 
 pub(crate) use cause::said;
 pub(crate) use metrics::FollowUpMetrics;
 pub(crate) use rounds::{PREPARED, Parts, Rounds};
 pub(crate) use test_send::test_send;
+pub(crate) use uptime::Uptime;
 pub(crate) use vet::{Unfit, Vet};

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    FollowUpMetrics, Vet, check,
+    FollowUpMetrics, Uptime, Vet, check,
     delivery::{self, Due},
     due::{BUSY, Begin, Begun, DueList, Round},
     hand::{Hands, InHand},
@@ -50,6 +50,7 @@ pub(crate) struct Parts {
     /// Room for deliveries that are read before it is their turn.
     pub prepared: Arc<Semaphore>,
     pub metrics: FollowUpMetrics,
+    pub uptime: Uptime,
 }
 
 /// Deliveries of up to some 30 KB each that are in memory before it is their turn.
@@ -58,7 +59,7 @@ pub(crate) const PREPARED: usize = 4_000;
 impl Parts {
     /// What can be followed here.
     pub fn vet(&self) -> Vet {
-        Vet { has_mailer: self.mailer.is_some() }
+        Vet { guard: self.poster.guard(), has_mailer: self.mailer.is_some() }
     }
 }
 
@@ -90,9 +91,12 @@ impl Rounds {
     /// Works until the service stops; then ends what is under way.
     pub async fn run(self, stopping: watch::Receiver<bool>) {
         let this = Arc::new(self);
+        let (store, uptime) = (&*this.parts.store, &this.parts.uptime);
+        uptime.begin(store, &mut stopping.clone()).await;
         let parts = 0..this.parts.store.agenda_parts();
         let all = parts.map(|part| Arc::clone(&this).follow_on(part, stopping.clone()));
-        futures_util::future::join_all(all).await;
+        let all = futures_util::future::join_all(all);
+        futures_util::join!(all, uptime.go_on(store, stopping.clone()));
     }
 
     /// Looks after one part of the list, also after something has gone very wrong.

@@ -1,6 +1,11 @@
+use std::sync::Arc;
+
 use jobtracker_model::{Action, CheckKind, FieldError, NewCheck, NewJob, Target};
 
-use crate::expression::{Expression, Invalid};
+use crate::{
+    expression::{Expression, Invalid},
+    outbox::Guard,
+};
 
 /// Why something cannot be followed here.
 #[derive(Debug)]
@@ -10,10 +15,11 @@ pub(crate) enum Unfit {
     Expression(String, Invalid),
 }
 
-/// Says what can be followed here besides what the model allows: e-mails only if there is a server
-/// for them, and expressions that can be understood.
-#[derive(Debug, Clone, Copy)]
+/// Says what can be followed here besides what the model allows: requests only to where they may
+/// go, e-mails only if there is a server for them, and expressions that can be understood.
+#[derive(Debug, Clone)]
 pub(crate) struct Vet {
+    pub guard: Arc<Guard>,
     pub has_mailer: bool,
 }
 
@@ -27,7 +33,7 @@ impl Vet {
 
     /// Looks at everything that a new job wants followed, within its limits. `within` is what
     /// stands before the names of the fields.
-    pub fn job(self, within: &str, job: &NewJob) -> Vetted {
+    pub fn job(&self, within: &str, job: &NewJob) -> Vetted {
         let all = self.all(&job.actions, &job.checks);
         all.map_err(|unfit| match unfit {
             Unfit::Field(FieldError { field, reason }) => {
@@ -40,7 +46,7 @@ impl Vet {
     }
 
     /// The same of actions and checks.
-    pub fn all(self, actions: &[Action], checks: &[NewCheck]) -> Vetted {
+    pub fn all(&self, actions: &[Action], checks: &[NewCheck]) -> Vetted {
         Action::check_all(actions)?;
         NewCheck::check_all(checks)?;
         for (index, action) in actions.iter().enumerate() {
@@ -51,7 +57,7 @@ impl Vet {
     }
 
     /// Looks at a check that is within its limits.
-    pub fn check(self, field: &str, check: &NewCheck) -> Vetted {
+    pub fn check(&self, field: &str, check: &NewCheck) -> Vetted {
         for (side, target) in [("success", &check.success), ("failure", &check.failure)] {
             if let Some(target) = target {
                 self.target(&format!("{field}.{side}"), target)?;
@@ -66,7 +72,13 @@ impl Vet {
     }
 
     /// Looks at a target that is within its limits.
-    pub fn target(self, field: &str, target: &Target) -> Vetted {
+    pub fn target(&self, field: &str, target: &Target) -> Vetted {
+        if let Some(http) = &target.http
+            && let Err(forbidden) = self.guard.check_receiver(http)
+        {
+            let reason = format!("may not be called: {forbidden}");
+            return Err(FieldError::new(format!("{field}.http.url"), reason).into());
+        }
         if target.email.is_none() || self.has_mailer {
             return Ok(());
         }

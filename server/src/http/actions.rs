@@ -14,8 +14,9 @@ use crate::{clock, follow_ups::test_send};
 
 /// Add an action to a job
 ///
-/// It fires for what happens from now on. Durable before the reply. Safe to repeat: the same action
-/// is there once.
+/// It fires for what happens from now on. For a job that is finished in a state that the action
+/// names it is refused (`already_in_state`): it would wait for what has happened. Durable before
+/// the reply. Safe to repeat: the same action is there once.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/actions", operation_id = "addAction",
     tag = "follow-ups", params(("id" = JobId, Path, description = "The job.")),
     request_body = Action,

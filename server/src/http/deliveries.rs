@@ -1,8 +1,8 @@
 use actix_web::{HttpResponse, http::StatusCode};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jobtracker_model::{
-    Channel, Delivery, DeliveryId, DeliveryStatus, JobId, Page, Progress, ReplayFailed, Replayed,
-    Timestamp, limits,
+    Channel, Delivery, DeliveryId, DeliveryPage, DeliveryStatus, JobId, Page, Progress,
+    ReplayFailed, Replayed, Timestamp, limits,
 };
 use jobtracker_store::{
     Agenda, AgendaQuery, Cause, DeliveryRow, FollowUp, FollowUpKey, FollowUpsQuery, PageLimit,
@@ -43,10 +43,11 @@ pub(super) struct FailedQuery {
 
 /// List the deliveries of a job
 ///
-/// Oldest first, with what became of each.
+/// Oldest first, with what became of each, and how many were not made because there would have been
+/// too many.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/deliveries", operation_id = "listDeliveries",
     tag = "follow-ups", params(("id" = JobId, Path, description = "The job."), PageQuery),
-    responses((status = 200, description = "A page.", body = Page<Delivery>)))]
+    responses((status = 200, description = "A page.", body = DeliveryPage)))]
 pub(super) async fn list(app: State, id: Id, query: Query<PageQuery>) -> Result<HttpResponse> {
     let (id, PageQuery { limit: items, cursor }) = (id.0, query.0);
     let from = cursor::decode(List::Deliveries, id.get(), cursor.as_deref())?.unwrap_or(0);
@@ -56,7 +57,15 @@ pub(super) async fn list(app: State, id: Id, query: Query<PageQuery>) -> Result<
         |last: FollowUpKey| cursor::encode(List::Deliveries, id.get(), &last.next().parts().1);
     let next_cursor = listed.next.map(next);
     let rows = listed.items.into_iter().map(|(key, row)| (id, key, row));
-    reply::ok(&Page { items: all_shown(&app, rows).await?, next_cursor })
+    let items = all_shown(&app, rows).await?;
+    let from = FollowUpKey::Watch;
+    let limit = PageLimit::items(1);
+    let watch = app.store.list_follow_ups(FollowUpsQuery { id, from, limit }).await?.items.pop();
+    let lost = match watch {
+        Some((_, FollowUp::Watch(watch))) => watch.lost,
+        _ => 0,
+    };
+    reply::ok(&DeliveryPage { items, next_cursor, lost })
 }
 
 /// List failed deliveries

@@ -18,6 +18,7 @@ use super::{
     app::{App, State},
     compress::{COMPRESS_ELSEWHERE_FROM, COMPRESS_FROM, Encoding},
     endpoint::Matched,
+    loops::refuse_delivery,
     problem::ApiError,
     reply,
     request_id::REQUEST_ID,
@@ -64,6 +65,7 @@ pub(crate) async fn around(
 }
 
 fn is_let_in(app: &App, request: &ServiceRequest) -> Result<(), ApiError> {
+    refuse_delivery(request.headers())?;
     if OPEN.contains(&request.path()) {
         return Ok(());
     }

@@ -11,6 +11,7 @@ mod access;
 mod auth;
 mod compress;
 mod connection;
+mod loops;
 mod middleware;
 mod request_id;
 mod unread;

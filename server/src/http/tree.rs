@@ -86,7 +86,7 @@ pub(super) async fn ancestors(app: State, id: Id) -> Result<HttpResponse> {
     responses((status = 200, description = "The jobs.", body = JobPath)))]
 pub(super) async fn path(app: State, id: Id) -> Result<HttpResponse> {
     let paths = HashSet::from([id.0]);
-    let mut nodes = app.store.load(Wanted { paths, ..Wanted::default() }).await?.nodes;
+    let mut nodes = app.store.look_up(Wanted { paths, ..Wanted::default() }).await?.nodes;
     let mut items = Vec::new();
     let mut next = Some(id.0);
     while let Some((id, node)) = next.and_then(|id| Some((id, nodes.remove(&id)?))) {

@@ -1,8 +1,9 @@
 use std::{
     io,
-    net::{IpAddr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
 };
 
+use jobtracker_model::HttpAction;
 use url::{Host, Url};
 
 use crate::CallbacksConfig;
@@ -54,6 +55,19 @@ impl Guard {
         Ok(Self::new(rules(&config.allow)?, rules(&config.deny)?, own))
     }
 
+    /// Checks what can be known of an action's receiver, and of its proxy, before names are
+    /// resolved.
+    ///
+    /// # Errors
+    /// A delivery may not go there.
+    pub fn check_receiver(&self, action: &HttpAction) -> Result<(), Forbidden> {
+        let parsed = |text: &str| Url::parse(text).map_err(|_| forbidden(text, "is no address"));
+        let url = parsed(&action.url)?;
+        let Some(proxy) = &action.proxy else { return self.check_url(&url) };
+        self.check_behind_proxy(&url)?;
+        self.check_url(&parsed(&proxy.url)?)
+    }
+
     /// Checks what can be known before a name is resolved: all of an address, of a name whether it
     /// is denied.
     ///
@@ -62,7 +76,15 @@ impl Guard {
     pub fn check_url(&self, url: &Url) -> Result<(), Forbidden> {
         let (host, port) = host_and_port(url)?;
         match host {
-            Host::Domain(name) => self.check_name(name),
+            Host::Domain(name) => {
+                self.check_name(name)?;
+                let here = |ip: IpAddr| self.is_own(SocketAddr::new(ip, port));
+                let local = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+                match is_this_machine(name) && local.into_iter().any(here) {
+                    true => Err(forbidden(url, "is this server's own address")),
+                    false => Ok(()),
+                }
+            }
             Host::Ipv4(ip) => self.check_address(None, SocketAddr::new(ip.into(), port)),
             Host::Ipv6(ip) => self.check_address(None, SocketAddr::new(ip.into(), port)),
         }
@@ -151,6 +173,12 @@ impl Guard {
                 && (own.ip() == address.ip() || own.ip().is_unspecified() && is_local(address.ip()))
         })
     }
+}
+
+/// Names that mean this machine whatever anyone says.
+fn is_this_machine(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// Whether the machine has this address: only then can something be opened at it. Any other reason

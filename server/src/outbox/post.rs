@@ -83,6 +83,12 @@ impl Poster {
         })
     }
 
+    /// What says where it may go.
+    #[must_use]
+    pub fn guard(&self) -> Arc<Guard> {
+        Arc::clone(&self.guard)
+    }
+
     /// Sends a body once. `id` is the delivery's, `now` the time of this try.
     ///
     /// It ends within the configured time. If the future is dropped, the receiver may or may not
@@ -113,18 +119,11 @@ impl Poster {
 
     fn prepare(&self, action: &HttpAction) -> Result<(Url, Client), Outcome> {
         let unusable = |_| Outcome::failed("the address cannot be used");
+        self.guard.check_receiver(action)?;
         let url = Url::parse(&action.url).map_err(unusable)?;
         let gate = match &action.proxy {
-            None => {
-                self.guard.check_url(&url)?;
-                url.clone()
-            }
-            Some(proxy) => {
-                self.guard.check_behind_proxy(&url)?;
-                let gate = Url::parse(&proxy.url).map_err(unusable)?;
-                self.guard.check_url(&gate)?;
-                gate
-            }
+            None => url.clone(),
+            Some(proxy) => Url::parse(&proxy.url).map_err(unusable)?,
         };
         let host = gate.host_str().unwrap_or_default().to_owned();
         let port = gate.port_or_known_default().unwrap_or_default();

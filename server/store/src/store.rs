@@ -54,6 +54,12 @@ pub trait Store: Send + Sync + 'static {
     /// Loads what a group of operations needs.
     async fn load(&self, wanted: Wanted) -> Result<Loaded>;
 
+    /// The same for whoever is not the engine. Where readers have a queue with a limit, it waits in
+    /// that queue, and is refused as [unavailable](crate::Error::Unavailable) when it is full.
+    async fn look_up(&self, wanted: Wanted) -> Result<Loaded> {
+        self.load(wanted).await
+    }
+
     /// Commits trees, each on its own: one may be refused and another done. The answers are in the
     /// order of the commits. A tree appears once in a call.
     ///
@@ -203,6 +209,18 @@ pub trait Store: Send + Sync + 'static {
     async fn lease(&self, part: &str, time: Duration) -> Result<bool> {
         let _ = (part, time);
         Ok(true)
+    }
+
+    /// What servers have noted of when one of them was up, if they have.
+    async fn get_uptime(&self) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
+    /// Notes it, in place of what was noted before. It may be lost with the machine; a store that
+    /// ends with its process need not keep it.
+    async fn put_uptime(&self, note: Vec<u8>) -> Result<()> {
+        let _ = note;
+        Ok(())
     }
 
     /// Whether the store takes commits now.

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use futures_util::FutureExt;
-use jobtracker_engine::{Engine, Error, Options, SOON, Tried};
+use jobtracker_engine::{Engine, Error, Options, Outages, SOON, Tried};
 use jobtracker_model::{
     Action, Attempt, DeliveryId, HttpAction, JobId, NewChange, NewJob, NewLogLines, Progress,
     State, StateSet, Timestamp, limits,
@@ -44,6 +44,11 @@ fn moment(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).unwrap()
 }
 
+/// No server was up from 50 s to 58 s, and everybody was back 2 s later.
+fn outages() -> Outages {
+    Outages::new(&[(moment(50_000), moment(60_000))])
+}
+
 /// An engine whose clock is this test's alone.
 async fn start() -> (Arc<dyn Store>, Engine, MutexGuard<'static, ()>) {
     let turn = TURN.lock().await;
@@ -72,9 +77,9 @@ async fn deliveries(store: &dyn Store, of: u64) -> Vec<DeliveryRow> {
 async fn look(store: &dyn Store, engine: &Engine, of: u64, number: u32) -> Option<i64> {
     let CheckProgress::Waiting(due) = check(store, of, number).await.progress else { return None };
     if due <= now() {
-        assert!(engine.make_check(id(of), number, due, None).await.unwrap());
+        assert!(engine.make_check(id(of), number, due, None, outages()).await.unwrap());
         // Once is enough.
-        assert!(!engine.make_check(id(of), number, due, None).await.unwrap());
+        assert!(!engine.make_check(id(of), number, due, None, outages()).await.unwrap());
     }
     match check(store, of, number).await.progress {
         CheckProgress::Waiting(due) => Some(due.millis()),
@@ -96,6 +101,30 @@ async fn a_commit_tells_of_what_is_due_soon() {
     assert!(!told(), "once is enough");
     engine.update_options(id(1), Some("x".into())).await.unwrap();
     assert!(!told());
+}
+
+#[tokio::test]
+async fn an_outage_is_no_silence() {
+    let (store, engine, _turn) = start().await;
+    it_is(45_000);
+    for number in [1, 2] {
+        let root = NewJob { checks: vec![silence(QUIET)], ..job(number, None) };
+        engine.create(root).await.unwrap();
+    }
+    it_is(58_000);
+    assert_eq!(look(&*store, &engine, 1, 0).await, Some(65_000));
+    assert!(deliveries(&*store, 1).await.is_empty());
+    // The one that reports again is not told of. The other one is, and again as long after that.
+    it_is(59_000);
+    engine.update(id(2), NewChange::new(State::Running)).await.unwrap();
+    it_is(65_000);
+    assert_eq!(look(&*store, &engine, 2, 0).await, Some(70_000));
+    assert_eq!(look(&*store, &engine, 1, 0).await, Some(75_000));
+    let told = deliveries(&*store, 1).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].event.quiet_since, Some(moment(45_000)));
+    assert!(deliveries(&*store, 2).await.is_empty());
+    engine.close().await;
 }
 
 #[tokio::test]
@@ -289,9 +318,18 @@ async fn checks_do_not_take_the_room_of_actions() {
         look(&*store, &engine, 1, 0).await;
         assert_eq!(watch(&*store, id(1)).await.deliveries - deliveries, of_check);
         assert_eq!(check(&*store, 1, 0).await.told, of_check);
+        // What is not made leaves a mark.
+        assert_eq!(watch(&*store, id(1)).await.lost, 1 - of_check);
         engine.update(id(1), NewChange::new(State::RanToCompletion)).await.unwrap();
         let now = watch(&*store, id(1)).await.deliveries;
         assert_eq!(now - deliveries, of_check + of_action);
+        assert_eq!(watch(&*store, id(1)).await.lost, 2 - of_check - of_action);
+        let mut registry = prometheus_client::registry::Registry::default();
+        engine.register_metrics(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let lost = format!("jobtracker_engine_lost_deliveries_total {}", 2 - of_check - of_action);
+        assert!(text.contains(&lost), "{text}");
     }
 }
 
@@ -352,7 +390,7 @@ async fn a_check_of_the_past_is_due_at_once_and_one_of_the_future_is_not() {
     }
     // The clock goes back: what was due is made all the same, when it is looked for.
     it_is(2_000);
-    assert!(engine.make_check(id(1), 0, moment(5_000), None).await.unwrap());
+    assert!(engine.make_check(id(1), 0, moment(5_000), None, outages()).await.unwrap());
     let row = check(&*store, 1, 0).await;
     let CheckProgress::Done { time, passed: false, .. } = row.progress else { panic!("{row:?}") };
     assert_eq!(time, moment(2_000));

@@ -51,6 +51,7 @@ mod journal;
 mod place;
 mod space;
 mod tail;
+mod uptime;
 
 mod failure;
 mod gauges;

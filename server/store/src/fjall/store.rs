@@ -18,6 +18,7 @@ use super::{
     put_aside::PutAside,
     readers::closed,
     session::{Lasting, Session},
+    uptime::Uptime,
     work::Work,
 };
 use crate::{
@@ -35,6 +36,7 @@ use crate::{
 /// has gone; until then it refuses writes and answers what it can.
 pub struct FjallStore {
     lasting: Arc<Lasting>,
+    uptime: Uptime,
     /// Places for chores, as many as for calls in the queue; a chore leaves the queue at once.
     chores: Arc<Semaphore>,
     writer: Mutex<Option<mpsc::Sender<Work>>>,
@@ -66,6 +68,7 @@ impl FjallStore {
         })?;
         Ok(Self {
             lasting,
+            uptime: Uptime::in_directory(&options.directory),
             chores: Arc::new(Semaphore::new(options.commit_queue.max(1))),
             writer: Mutex::new(Some(sender)),
             keeper: Mutex::new(Some(keeper)),
@@ -117,6 +120,13 @@ impl Store for FjallStore {
             Some(loaded) => Ok(loaded),
             // The engine asks for this, and all that is to be written waits behind it.
             None => self.lasting.readers.ask_first(move |rows| view::load(rows, &wanted)).await,
+        }
+    }
+
+    async fn look_up(&self, wanted: Wanted) -> Result<Loaded> {
+        match self.hot().and_then(|front| front.load(&wanted)) {
+            Some(loaded) => Ok(loaded),
+            None => self.ask(move |rows| view::load(rows, &wanted)).await,
         }
     }
 
@@ -234,6 +244,16 @@ impl Store for FjallStore {
         self.ask(move |rows| view::list_verdicts(rows, &query)).await
     }
 
+    async fn get_uptime(&self) -> Result<Option<Vec<u8>>> {
+        let uptime = self.uptime.clone();
+        self.ask(move |_| uptime.get()).await
+    }
+
+    async fn put_uptime(&self, note: Vec<u8>) -> Result<()> {
+        let uptime = self.uptime.clone();
+        self.ask(move |_| uptime.put(&note)).await
+    }
+
     async fn check(&self) -> Result<()> {
         self.ask_writer(|reply| Work::Check { reply }).await
     }
@@ -276,4 +296,48 @@ impl Drop for FjallStore {
 /// What a caller hears when the writer was lost on the way.
 fn unanswered() -> Error {
     Error::OutcomeUnknown("the writer has stopped".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, sync::mpsc};
+
+    use super::*;
+
+    fn wanted() -> Wanted {
+        // Follow-ups are never hot.
+        let follow_ups = HashSet::from([(JobId::MIN, FollowUpKey::Delivery(0))]);
+        Wanted { follow_ups, ..Wanted::default() }
+    }
+
+    /// What others look up waits behind lists, and is refused when too much waits; what the engine
+    /// asks for is not.
+    #[tokio::test]
+    async fn only_the_engine_goes_past_the_queue() {
+        let directory = tempfile::tempdir().unwrap();
+        let options =
+            FjallOptions { readers: 1, read_queue: 1, ..FjallOptions::new(directory.path()) };
+        let store = FjallStore::open(&options).unwrap();
+        let (begun, begins) = mpsc::channel();
+        let (end, ends) = mpsc::channel();
+        let busy = store.ask(move |_| {
+            begun.send(()).unwrap();
+            ends.recv().unwrap();
+            Ok(())
+        });
+        let busy = async { tokio::join!(busy, async { begins.recv().unwrap() }).0 };
+        let mut busy = Box::pin(busy);
+        assert!(futures_util::poll!(&mut busy).is_pending());
+        let mut waits = store.look_up(wanted());
+        assert!(futures_util::poll!(&mut waits).is_pending());
+        let refused = store.look_up(wanted()).await;
+        assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+        let mut first = store.load(wanted());
+        assert!(futures_util::poll!(&mut first).is_pending());
+        end.send(()).unwrap();
+        busy.await.unwrap();
+        first.await.unwrap();
+        waits.await.unwrap();
+        store.close().await;
+    }
 }

@@ -18,7 +18,7 @@ use super::{
     cluster::Cluster,
     commit::Commits,
     ids::Ids,
-    keys,
+    keys::{self, listing},
     lease::Leases,
     lists::Lists,
     load::Reads,
@@ -332,6 +332,22 @@ impl Store for ScyllaStore {
     async fn lease(&self, part: &str, time: Duration) -> Result<bool> {
         self.opened()?;
         self.leases.take(part, time).await
+    }
+
+    async fn get_uptime(&self) -> Result<Option<Vec<u8>>> {
+        self.opened()?;
+        let (list, slot, place, key) = listing::UPTIME;
+        let statement = &self.cluster.statements.listed_at;
+        let row: Option<(Option<Vec<u8>>,)> =
+            self.cluster.row(statement, (list, slot, place, key)).await?;
+        Ok(row.and_then(|(note,)| note))
+    }
+
+    async fn put_uptime(&self, note: Vec<u8>) -> Result<()> {
+        self.opened()?;
+        let (list, slot, place, key) = listing::UPTIME;
+        let statement = &self.cluster.statements.put_listing;
+        self.cluster.write(statement, (list, slot, place, key, Some(note))).await
     }
 
     async fn check(&self) -> Result<()> {

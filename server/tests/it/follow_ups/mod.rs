@@ -6,7 +6,9 @@ mod checks;
 mod deliveries;
 mod killed;
 mod mails;
+mod outages;
 pub mod receiver;
+mod refused;
 mod servers;
 mod worked_examples;
 

@@ -19,6 +19,13 @@ pub(super) fn add(
     if let Some(key) = there {
         return Ok((key, false));
     }
+    // Whoever asks now would wait for what has happened.
+    if let Some(state) = space.status(id).map(|status| status.state)
+        && state.is_finished()
+        && action.states.contains(state)
+    {
+        return Err(Error::AlreadyInState { id, state });
+    }
     if count >= limits::ACTIONS {
         return Err(Error::TooManyActions(id));
     }

@@ -4,7 +4,7 @@ use jobtracker_model::{CheckKind, JobId, NewCheck, StateSet, Timestamp, Trigger,
 use jobtracker_store::{CheckProgress, CheckRow, FollowUp, FollowUpKey};
 
 use super::{Told, begin, tell};
-use crate::{Error, Result, workspace::Workspace};
+use crate::{Error, Result, follow_up::Look, workspace::Workspace};
 
 /// The same check again is the one that is there.
 pub(super) fn add(
@@ -81,26 +81,25 @@ pub(super) fn cancel(
     }
 }
 
-/// Makes a check that was due at that time, unless that has been done. Of an expression the caller
-/// says whether it holds.
+/// Makes a check that was due at that time, unless that has been done.
 pub(super) fn make(
     space: &mut Workspace,
     id: JobId,
     number: u32,
-    (due, holds): (Timestamp, Option<bool>),
+    look: &Look,
     now: Timestamp,
 ) -> Result<(FollowUpKey, bool)> {
     let row = find(space, id, number)?;
     let key = FollowUpKey::Check(number);
-    if row.progress != CheckProgress::Waiting(due) {
+    if row.progress != CheckProgress::Waiting(look.due) {
         return Ok((key, false));
     }
     let state = space.status(id).map(|status| status.state).ok_or(Error::JobNotFound(id))?;
     let passed = match &row.check.kind {
         CheckKind::State { states, .. } => states.contains(state),
-        CheckKind::Subtree { .. } => holds.unwrap_or(false),
+        CheckKind::Subtree { .. } => look.holds.unwrap_or(false),
         CheckKind::Silence { quiet_ms } if !StateSet::FINISHED.contains(state) => {
-            listen(space, id, number, *quiet_ms, now)?;
+            listen(space, id, number, (*quiet_ms, look), now)?;
             return Ok((key, true));
         }
         // The job is finished: nobody waits for it any more.
@@ -112,12 +111,13 @@ pub(super) fn make(
     Ok((key, true))
 }
 
-/// Tells of silence if there was any, and sets the time for the next look.
+/// Tells of silence if there was any, and sets the time for the next look. While no server was up,
+/// nothing could be heard.
 fn listen(
     space: &mut Workspace,
     id: JobId,
     number: u32,
-    quiet_ms: u64,
+    (quiet_ms, look): (u64, &Look),
     now: Timestamp,
 ) -> Result<()> {
     let row = find(space, id, number)?;
@@ -125,7 +125,12 @@ fn listen(
     let active = space.watch(id).and_then(|watch| watch.active);
     let active = active.map_or(row.created, |active| active.max(row.created));
     let quiet = Duration::from_millis(quiet_ms);
-    let (due, told) = match active.after(quiet) {
+    // Silence that was told of is told of again after as long a time.
+    let since = match row.told {
+        0 => active,
+        _ => active.max(look.due.before(quiet)),
+    };
+    let (due, told) = match look.outages.after(since, quiet) {
         due if due > now => (due, 0),
         _ => (now.after(quiet), tell_of(space, id, number, &row, (false, Some(active)), now)),
     };

@@ -187,9 +187,7 @@ pub(super) fn apply(
         FollowUpChange::AddAction(action) => actions::add(space, id, action),
         FollowUpChange::AddCheck(check) => checks::add(space, id, check, now),
         FollowUpChange::CancelCheck(number) => checks::cancel(space, id, *number, now),
-        FollowUpChange::MakeCheck { number, due, holds } => {
-            checks::make(space, id, *number, (*due, *holds), now)
-        }
+        FollowUpChange::MakeCheck { number, look } => checks::make(space, id, *number, look, now),
         FollowUpChange::Settle { number, tried, attempt, progress } => {
             deliveries::settle(space, id, *number, *tried, (attempt, *progress))
         }

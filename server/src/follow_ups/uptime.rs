@@ -1,0 +1,161 @@
+//! When some server was up: what it could not hear is no silence.
+
+use std::time::Duration;
+
+use jobtracker_engine::Outages;
+use jobtracker_model::{Timestamp, limits};
+use jobtracker_store::{Result, Store};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::clock;
+
+/// How often it is noted that a server is up.
+const EVERY: Duration = Duration::from_secs(2);
+/// The pause before it is asked again for what was noted.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Where nothing was noted for so long, no server was up.
+const MISSED: Duration = Duration::from_secs(6);
+/// Whoever reports needs some time to find that there is a server again.
+const BACK: Duration = Duration::from_secs(10);
+/// Outages that are remembered; of more, the oldest are forgotten.
+const OUTAGES: usize = 1_000;
+
+/// What servers note in the store. In JSON, so that fields can be added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Note {
+    /// When a server was up for the last time.
+    last: Timestamp,
+    /// When none was.
+    outages: Vec<(Timestamp, Timestamp)>,
+}
+
+/// What this server knows of it.
+#[derive(Debug, Default)]
+pub(crate) struct Uptime(Mutex<Option<Note>>);
+
+impl Uptime {
+    /// The outages that are known.
+    pub fn outages(&self) -> Outages {
+        let note = self.0.lock();
+        Outages::new(note.as_ref().map_or(&[], |note| &note.outages))
+    }
+
+    /// Notes that this server is up, and what outage ended with that; again if the store does not
+    /// say what was noted before. Answers at the latest when the service stops.
+    pub async fn begin(&self, store: &dyn Store, stopping: &mut watch::Receiver<bool>) {
+        // A store of this machine has one server, and that one was not up until now.
+        let missed = if store.is_shared() { MISSED } else { Duration::ZERO };
+        while let Err(error) = self.beat(store, clock::now(), missed).await {
+            tracing::warn!(%error, "it is not known since when no server was up");
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            }
+        }
+    }
+
+    /// Goes on noting it until the service stops.
+    pub async fn go_on(&self, store: &dyn Store, mut stopping: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            }
+            if let Err(error) = self.beat(store, clock::now(), MISSED).await {
+                tracing::debug!(%error, "it is not noted that this server is up");
+            }
+        }
+    }
+
+    async fn beat(&self, store: &dyn Store, now: Timestamp, missed: Duration) -> Result<()> {
+        let noted = store.get_uptime().await?;
+        // What cannot be understood is of a version to come, or damaged: it begins anew.
+        let noted = noted.and_then(|note| serde_json::from_slice::<Note>(&note).ok());
+        let known = noted.or_else(|| self.0.lock().clone());
+        let note = next(known, now, missed);
+        *self.0.lock() = Some(note.clone());
+        let bytes = serde_json::to_vec(&note).expect("times can be written");
+        store.put_uptime(bytes).await
+    }
+}
+
+fn next(known: Option<Note>, now: Timestamp, missed: Duration) -> Note {
+    let Some(Note { last, mut outages }) = known else {
+        return Note { last: now, outages: Vec::new() };
+    };
+    if last.after(missed) < now {
+        outages.push((last, now.after(BACK)));
+        // An outage soon after another one goes on from it.
+        outages.dedup_by(|later, earlier| {
+            let is_one = later.0 <= earlier.1;
+            if is_one {
+                earlier.1 = earlier.1.max(later.1);
+            }
+            is_one
+        });
+        let oldest = now.before(Duration::from_millis(limits::QUIET_MS));
+        outages.retain(|(_, over)| *over >= oldest);
+        outages.drain(..outages.len().saturating_sub(OUTAGES));
+    }
+    Note { last: now, outages }
+}
+
+#[cfg(test)]
+mod tests {
+    use jobtracker_store::fjall::{FjallOptions, FjallStore};
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1_000).unwrap()
+    }
+
+    #[test]
+    fn an_outage_is_what_nobody_noted() {
+        let mut note = next(None, at(100), Duration::ZERO);
+        assert_eq!(note, Note { last: at(100), outages: vec![] });
+        for seconds in [102, 104, 109] {
+            note = next(Some(note), at(seconds), MISSED);
+        }
+        assert_eq!(note, Note { last: at(109), outages: vec![] });
+        note = next(Some(note), at(117), MISSED);
+        assert_eq!(note.outages, [(at(109), at(127))]);
+        // Down again before everybody was back.
+        note = next(Some(note), at(118), Duration::ZERO);
+        assert_eq!(note.outages, [(at(109), at(128))]);
+        note = next(Some(note), at(200), MISSED);
+        assert_eq!(note.outages, [(at(109), at(128)), (at(118), at(210))][1..].to_vec().as_slice());
+    }
+
+    #[test]
+    fn old_outages_are_forgotten() {
+        let days = |days: i64| at(days * 86_400);
+        let mut note = next(None, days(0), MISSED);
+        for day in 1..=40 {
+            note = next(Some(note), days(day), MISSED);
+        }
+        assert!(note.outages.len() <= 31, "{note:?}");
+        for second in 0..3_000 {
+            note = next(Some(note), days(50).after(BACK * 2 * second), MISSED);
+        }
+        assert_eq!(note.outages.len(), OUTAGES);
+    }
+
+    #[tokio::test]
+    async fn what_is_noted_is_there_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || FjallStore::open(&FjallOptions::new(folder.path())).unwrap();
+        let (store, before) = (open(), Uptime::default());
+        before.beat(&store, at(100), Duration::ZERO).await.unwrap();
+        before.beat(&store, at(102), MISSED).await.unwrap();
+        store.close().await;
+        drop(store);
+        let (store, after) = (open(), Uptime::default());
+        after.beat(&store, at(110), Duration::ZERO).await.unwrap();
+        let noted = after.0.lock().clone().unwrap();
+        assert_eq!(noted, Note { last: at(110), outages: vec![(at(102), at(120))] });
+        store.close().await;
+    }
+}
