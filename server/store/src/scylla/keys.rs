@@ -84,7 +84,7 @@ pub mod listing {
     pub const OPEN_MINUTES: i8 = 17;
     /// The one place with what servers have noted of when one of them was up: list, slot, place and
     /// key.
-    pub const UPTIME: (i8, i64, i64, &str) = (18, 0, 0, "");
+    pub const UPTIME: (i8, i64, i64, &str) = (19, 0, 0, "");
     /// Sent commits by minute.
     pub const SENDINGS: i8 = 18;
 }
