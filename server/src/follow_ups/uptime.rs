@@ -125,8 +125,13 @@ mod tests {
         // Down again before everybody was back.
         note = next(Some(note), at(118), Duration::ZERO);
         assert_eq!(note.outages, [(at(109), at(128))]);
+        // So is what began before everybody was back.
         note = next(Some(note), at(200), MISSED);
-        assert_eq!(note.outages, [(at(109), at(128)), (at(118), at(210))][1..].to_vec().as_slice());
+        assert_eq!(note.outages, [(at(109), at(210))]);
+        for seconds in [205, 211, 300] {
+            note = next(Some(note), at(seconds), MISSED);
+        }
+        assert_eq!(note.outages, [(at(109), at(210)), (at(211), at(310))]);
     }
 
     #[test]
@@ -137,8 +142,12 @@ mod tests {
             note = next(Some(note), days(day), MISSED);
         }
         assert!(note.outages.len() <= 31, "{note:?}");
-        for second in 0..3_000 {
-            note = next(Some(note), days(50).after(BACK * 2 * second), MISSED);
+        for outage in 0..2 * OUTAGES as i64 {
+            // Up for as long as it takes until everybody is back, then down.
+            for seconds in [0, 5, 10, 15] {
+                let now = at(50 * 86_400 + outage * 60 + seconds);
+                note = next(Some(note), now, MISSED);
+            }
         }
         assert_eq!(note.outages.len(), OUTAGES);
     }
