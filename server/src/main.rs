@@ -101,14 +101,15 @@ fn main() -> ExitCode {
 }
 
 fn check_config(arguments: CheckConfig) -> anyhow::Result<()> {
-    let config = Config::load(arguments.config, Overrides::default())?;
+    let CheckConfig { config } = arguments;
+    let config = Config::load(config.as_deref(), Overrides::default())?;
     terminal::print(format_args!("{config:#?}"))
 }
 
 fn migrate(arguments: Migrate) -> anyhow::Result<()> {
     let Migrate { config, store } = arguments;
     let store = store.map(StoreKind::from);
-    let config = Config::load(config, Overrides { store, ..Overrides::default() })?;
+    let config = Config::load(config.as_deref(), Overrides { store, ..Overrides::default() })?;
     let _telemetry = Telemetry::start(&config.log);
     anyhow::ensure!(
         config.store.kind == StoreKind::Scylla,

@@ -159,7 +159,7 @@ fn load(arguments: StoreArguments) -> anyhow::Result<(Config, Telemetry)> {
     let store = store.map(StoreKind::from);
     // Nothing is served, so it does not matter whom it would be open to.
     let overrides = Overrides { store, data_dir, allow_open: true, ..Overrides::default() };
-    let config = Config::load(config, overrides)?;
+    let config = Config::load(config.as_deref(), overrides)?;
     let telemetry = Telemetry::start(&config.log);
     anyhow::ensure!(
         config.store.kind != StoreKind::Memory,

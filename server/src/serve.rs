@@ -59,7 +59,7 @@ struct Source {
 
 impl Source {
     fn read(&self) -> Result<Config, ConfigError> {
-        Config::load(self.file.clone(), self.overrides.clone())
+        Config::load(self.file.as_deref(), self.overrides.clone())
     }
 }
 

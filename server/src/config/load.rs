@@ -28,8 +28,8 @@ impl Config {
     ///
     /// # Errors
     /// A file that cannot be read, an unknown key, a value of the wrong type or out of bounds.
-    pub fn load(file: Option<PathBuf>, overrides: Overrides) -> Result<Self, ConfigError> {
-        Self::layered(file.as_deref(), std::env::vars_os(), overrides)
+    pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
+        Self::layered(file, std::env::vars_os(), overrides)
     }
 
     /// The defaults and nothing else.

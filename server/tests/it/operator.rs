@@ -54,7 +54,7 @@ impl Log {
     }
 
     /// Ends when nothing can be written to it any more.
-    fn to_its_end(self) {
+    fn ends(self) {
         let next = || self.0.recv_timeout(HANGS);
         let end = std::iter::repeat_with(next).find_map(Result::err);
         assert_eq!(end, Some(RecvTimeoutError::Disconnected), "it does not end");
@@ -228,7 +228,7 @@ async fn a_second_signal_ends_it_at_once() {
     log.line_with("stopping");
     signal(served.child(), "-TERM");
     // Zero if nothing held it up after all.
-    log.to_its_end();
+    log.ends();
     let code = served.child().wait().unwrap().code();
     assert!(matches!(code, Some(143 | 0)), "{code:?}");
 }
