@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{failure, place, tail::SET_ASIDE};
+use super::{failure, place, tail::SET_ASIDE, uptime};
 use crate::{Error, Result};
 
 /// Who may do what with a directory of the store: its owner anything, all others nothing.
@@ -97,7 +97,7 @@ pub fn set_strays_aside(directory: &Path, tables: &Path) -> Result<()> {
 }
 
 fn lot_at_top(name: &OsStr) -> Lot {
-    let known = place::NAMES.iter().chain([&SET_ASIDE]);
+    let known = place::NAMES.iter().chain(&uptime::NAMES).chain([&SET_ASIDE]);
     if known.into_iter().any(|known| name == *known) { Lot::Ours } else { Lot::Ignore }
 }
 

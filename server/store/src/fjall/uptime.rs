@@ -12,6 +12,8 @@ use crate::Result;
 
 const NOTE: &str = "UPTIME";
 const NOTE_NEW: &str = "UPTIME.new";
+/// What may be there of it.
+pub const NAMES: [&str; 2] = [NOTE, NOTE_NEW];
 
 /// The place of the note in the directory of a store.
 #[derive(Debug, Clone)]
