@@ -1,4 +1,4 @@
-use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use jobtracker_model::limits;
 use reqwest::{Url, header::HeaderValue};
@@ -126,11 +126,12 @@ impl ClientBuilder {
     /// The client. It opens its first connection with the first call.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] if the address is not one of `http` or `https` without user,
-    /// query and fragment, if the token cannot stand in a header, if a number is out of its
+    /// [`Error::InvalidRequest`] if the address is not one of `http` or `https` (`http` if it does
+    /// not say, as in `localhost:8840`; with a token only on this machine) without user, query and
+    /// fragment, if the token cannot stand in a header, if a number is out of its
     /// range, or if the system's certificates cannot be used.
     pub fn build(self) -> Result<JobTrackerClient> {
-        let base = base(&self.base_url)?;
+        let base = base(&self.base_url, self.token.is_some())?;
         let authorization = self.token.as_deref().map(authorization).transpose()?;
         let rate_limit = self.rate_limit.map(rate_limit).transpose()?;
         if !(1..=limits::IDS_PER_RESERVATION).contains(&self.id_block_size) {
@@ -190,9 +191,16 @@ impl fmt::Debug for ClientBuilder {
 }
 
 /// The address of the service, ending with a slash.
-fn base(text: &str) -> Result<Url> {
-    let mut url = Url::parse(text)
+fn base(text: &str, has_token: bool) -> Result<Url> {
+    let says_how = text.contains("://") || text.starts_with("http:") || text.starts_with("https:");
+    let whole = if says_how { text.to_owned() } else { format!("http://{text}") };
+    let mut url = Url::parse(&whole)
         .map_err(|error| Error::invalid_request_from("the base URL is not a URL", error))?;
+    if !says_how && has_token && !is_this_machine(&url) {
+        let reason = "the base URL must begin with https:// or http://, because the token would \
+                      go over the network as it says";
+        return Err(Error::invalid_request(reason));
+    }
     if !matches!(url.scheme(), "http" | "https") {
         return Err(Error::invalid_request("the base URL must begin with http:// or https://"));
     }
@@ -207,6 +215,11 @@ fn base(text: &str) -> Result<Url> {
         url.set_path(&format!("{}/", url.path()));
     }
     Ok(url)
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn authorization(token: &str) -> Result<HeaderValue> {

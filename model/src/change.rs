@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     FieldError, JobId, State, StateSet, Timestamp,
+    action::check_states,
     definition::check_text,
     limits,
     rollup::Status,
@@ -74,12 +75,7 @@ impl Expect {
     }
 
     fn check(&self) -> Result<(), FieldError> {
-        match self.states {
-            Some(StateSet::EMPTY) => {
-                Err(FieldError::new("expect.states", "is empty; name a state"))
-            }
-            _ => Ok(()),
-        }
+        self.states.map_or(Ok(()), |states| check_states("expect.states", states))
     }
 }
 

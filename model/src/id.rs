@@ -1,6 +1,9 @@
 use std::{fmt, num::NonZeroU64, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, Visitor},
+};
 
 /// The name of a job: an integer from 1 to 2^63 − 1, unique in the whole service.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,11 +74,33 @@ impl Serialize for JobId {
     }
 }
 
+/// In formats for people an id may be a text of digits too: where numbers end at 2^53, as in
+/// JavaScript, larger ids cannot be held in any other way.
 impl<'de> Deserialize<'de> for JobId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = u64::deserialize(deserializer)
-            .map_err(|error| de::Error::custom(format!("{InvalidId} ({error})")))?;
-        Self::new(number).ok_or_else(|| de::Error::custom(InvalidId))
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(NumberOrText)
+        } else {
+            deserializer.deserialize_u64(NumberOrText)
+        }
+    }
+}
+
+struct NumberOrText;
+
+impl Visitor<'_> for NumberOrText {
+    type Value = JobId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a job id: an integer from 1 to {}, or its digits as a text", JobId::MAX)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<JobId, E> {
+        JobId::new(number).ok_or_else(|| E::custom(InvalidId))
+    }
+
+    fn visit_str<E: de::Error>(self, digits: &str) -> Result<JobId, E> {
+        digits.parse().map_err(E::custom)
     }
 }
 
@@ -91,7 +116,11 @@ mod openapi {
                 .schema_type(Type::Integer)
                 .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
                 .minimum(Some(1))
-                .description(Some("The name of a job: an integer from 1 to 2^63 - 1."))
+                .maximum(Some(i64::MAX))
+                .description(Some(
+                    "The name of a job: an integer from 1 to 2^63 - 1. In a request it may be a \
+                     text of its digits too, for languages whose numbers end at 2^53.",
+                ))
                 .into()
         }
     }
@@ -107,9 +136,16 @@ mod tests {
             assert_eq!(bad.parse::<JobId>(), Err(InvalidId), "{bad:?}");
         }
         assert_eq!("9223372036854775807".parse(), Ok(JobId::MAX));
-        for bad in ["0", "-1", "9223372036854775808", "1.5", "\"1\"", "null", "[1]"] {
+        for bad in ["0", "-1", "9223372036854775808", "1.5", "null", "[1]"] {
             assert!(serde_json::from_str::<JobId>(bad).is_err(), "{bad}");
         }
+        for bad in ["\"\"", "\"0\"", "\"01\"", "\"+1\"", "\"1.0\"", "\" 1\"", "\"a\""] {
+            assert!(serde_json::from_str::<JobId>(bad).is_err(), "{bad}");
+        }
+        let largest = "\"9223372036854775807\"";
+        assert_eq!(serde_json::from_str::<JobId>(largest).unwrap(), JobId::MAX);
+        let bytes = postcard::to_stdvec(&JobId::MAX).unwrap();
+        assert_eq!(postcard::from_bytes::<JobId>(&bytes).unwrap(), JobId::MAX);
         assert_eq!(serde_json::from_str::<JobId>("1").unwrap(), JobId::MIN);
     }
 }

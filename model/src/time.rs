@@ -1,5 +1,6 @@
 use std::{fmt, str::FromStr, time::Duration};
 
+use jiff::{SignedDuration, civil::DateTime, fmt::temporal::Pieces};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A moment in milliseconds since 1970-01-01T00:00:00Z, up to the end of the year 9999.
@@ -11,14 +12,19 @@ pub struct Timestamp(i64);
 
 /// A text or number that is not a moment which a job can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a time is RFC 3339 from 1970 to 9999, such as 2026-11-21T09:30:00.125Z")]
+#[error(
+    "a time is RFC 3339 with an offset, from 1970 to the end of 9999, such as \
+     2026-11-21T09:30:00.125Z"
+)]
 pub struct InvalidTimestamp;
+
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 impl Timestamp {
     /// 1970-01-01T00:00:00.000Z.
     pub const MIN: Self = Self(0);
-    /// 9999-12-30T21:59:59.999Z, a little before the end of what RFC 3339 can say.
-    pub const MAX: Self = Self(253_402_207_199_999);
+    /// 9999-12-31T23:59:59.999Z, the end of what RFC 3339 can say.
+    pub const MAX: Self = Self(253_402_300_799_999);
 
     /// The moment this many milliseconds after 1970-01-01T00:00:00Z.
     #[must_use]
@@ -49,9 +55,13 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = jiff::Timestamp::from_millisecond(self.0)
-            .expect("every Timestamp is inside jiff's range");
-        write!(f, "{moment:.3}")
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(moment) => write!(f, "{moment:.3}"),
+            Err(_) => {
+                let moment = EPOCH.saturating_add(SignedDuration::from_millis(self.0));
+                write!(f, "{moment:.3}Z")
+            }
+        }
     }
 }
 
@@ -65,9 +75,22 @@ impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
-        let moment: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
-        Self::from_millis(moment.as_millisecond()).ok_or(InvalidTimestamp)
+        let millis = match text.parse::<jiff::Timestamp>() {
+            Ok(moment) => Some(moment.as_millisecond()),
+            Err(_) => millis_by_calendar(text),
+        };
+        millis.and_then(Self::from_millis).ok_or(InvalidTimestamp)
     }
+}
+
+/// jiff's moments end at 9999-12-30T22:00Z, so that each has a date at every offset. Its calendar
+/// goes on to the end of the year, which is a usual way to say "never".
+fn millis_by_calendar(text: &str) -> Option<i64> {
+    let pieces = Pieces::parse(text).ok()?;
+    let offset = pieces.to_numeric_offset()?;
+    let local = pieces.date().to_datetime(pieces.time()?).duration_since(EPOCH);
+    let offset = SignedDuration::from_secs(offset.seconds().into());
+    i64::try_from((local - offset).as_millis()).ok()
 }
 
 /// Text in formats for people, milliseconds in formats for machines.
@@ -131,6 +154,15 @@ mod tests {
         assert_eq!(time.to_string().parse(), Ok(time));
         assert_eq!("2026-11-21T10:30:00.1209+01:00".parse(), Ok(time));
         assert_eq!(Timestamp::MAX.to_string().parse(), Ok(Timestamp::MAX));
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!("9999-12-31T23:59:59.9999Z".parse(), Ok(Timestamp::MAX));
+        assert_eq!("9999-12-31T22:59:59.999-01:00".parse(), Ok(Timestamp::MAX));
+        for last in ["9999-12-30T21:59:59.999Z", "9999-12-30T22:00:00.000Z"] {
+            assert_eq!(last.parse::<Timestamp>().unwrap().to_string(), last);
+        }
+        for bad in ["9999-12-31T23:59:59-00:01", "9999-12-31T23:59:59", "9999-12-31"] {
+            assert!(bad.parse::<Timestamp>().is_err(), "{bad:?}");
+        }
         for bad in ["", "now", "2026-11-21", "1969-12-31T23:59:59Z", "2026-13-01T00:00:00Z"] {
             assert!(bad.parse::<Timestamp>().is_err(), "{bad:?}");
         }

@@ -16,7 +16,6 @@ fn refused(builder: jobtracker_client::ClientBuilder) -> String {
 fn bad_settings_are_refused_with_the_reason() {
     for (address, reason) in [
         ("", "not a URL"),
-        ("localhost:8080", "http://"),
         ("ftp://localhost", "http://"),
         ("http://", "not a URL"),
         ("http://me:secret@localhost", "user"),
@@ -27,6 +26,13 @@ fn bad_settings_are_refused_with_the_reason() {
         assert!(message.contains(reason), "{address}: {message}");
         assert!(!message.contains("secret"));
     }
+    for address in ["localhost:8840", "127.0.0.1:8840", "[::1]:8840", "http:/localhost"] {
+        assert!(JobTrackerClient::builder(address).bearer_token("secret").build().is_ok());
+    }
+    // Without a token nothing is given away.
+    assert!(JobTrackerClient::new("jobs.example.com:8840").is_ok());
+    let far = JobTrackerClient::builder("jobs.example.com").bearer_token("secret");
+    assert!(refused(far).contains("https://"));
     let good = || JobTrackerClient::builder("http://localhost");
     assert!(refused(good().id_block_size(0)).contains("id block"));
     assert!(refused(good().id_block_size(1_000_001)).contains("id block"));

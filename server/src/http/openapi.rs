@@ -1,3 +1,5 @@
+mod bounds;
+
 use std::sync::LazyLock;
 
 use jobtracker_model::{Problem, ProblemCode};
@@ -24,8 +26,9 @@ use super::{
 pub fn document() -> &'static str {
     static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
         // By way of a value, whose objects keep their keys sorted.
-        let value = serde_json::to_value(Document::openapi())
+        let mut value = serde_json::to_value(Document::openapi())
             .expect("the document is made of texts and numbers, as a test shows");
+        bounds::apply(&mut value);
         format!("{value:#}\n")
     });
     &DOCUMENT

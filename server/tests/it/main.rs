@@ -10,6 +10,7 @@ mod commits;
 mod connections;
 mod context;
 mod crowd;
+mod document;
 mod examples;
 mod follow_ups;
 mod foreign;
@@ -19,6 +20,7 @@ mod http;
 #[path = "../support/inventory.rs"]
 mod inventory;
 mod kill;
+mod lenient;
 mod lists;
 mod machine;
 mod moving;

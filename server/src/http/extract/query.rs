@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     fmt::Display,
     future::{Ready, ready},
     str::FromStr,
@@ -55,7 +56,17 @@ pub(crate) fn states(text: Option<&str>) -> Result<StateSet> {
 
 /// A moment.
 pub(crate) fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>> {
-    text.map(|text| text.parse().map_err(|error| ApiError::query(name, error))).transpose()
+    let parse = |text| with_plus(text).parse().map_err(|error| ApiError::query(name, error));
+    text.map(parse).transpose()
+}
+
+/// The plus of an offset comes in as a space if it was not escaped. Behind a time of day nothing
+/// else can have been meant.
+fn with_plus(text: &str) -> Cow<'_, str> {
+    match text.rsplit_once(' ') {
+        Some((moment, offset)) if moment.contains(':') => format!("{moment}+{offset}").into(),
+        _ => text.into(),
+    }
 }
 
 /// Yes or no; no without a text.

@@ -34,9 +34,17 @@ async fn broken_json() {
         ] {
             cases.push(Bad::raw("/jobs", body, "invalid_json"));
         }
-        for id in
-            ["0", "-1", "1.5", "\"1\"", "9223372036854775808", "1e400", "18446744073709551616"]
-        {
+        for id in [
+            "0",
+            "-1",
+            "1.5",
+            "\"01\"",
+            "\"\"",
+            "9223372036854775808",
+            "\"9223372036854775808\"",
+            "1e400",
+            "18446744073709551616",
+        ] {
             let job = |field: &str| format!("{{\"name\":\"a\",\"{field}\":{id}}}");
             cases.push(Bad::raw("/jobs", job("id"), "invalid_json"));
             cases.push(Bad::raw("/jobs", job("parent"), "invalid_json"));

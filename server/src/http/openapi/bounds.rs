@@ -1,0 +1,201 @@
+//! What the service refuses by value, for the schemas of the document: the types say what a field
+//! is, and this says how long and how many. The numbers are the limits that the checks go by.
+//!
+//! Texts are measured in characters there and in bytes by the service, which is the same for ASCII.
+
+use jobtracker_model::{State, limits};
+use serde_json::{Map, Value, json};
+
+/// No control characters.
+const PLAIN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+/// Neither them nor commas.
+const TAG: &str = r"^[^,\u0000-\u001f\u007f-\u009f]*$";
+const URL: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\\]+$";
+/// Nothing but scheme, host and port.
+const ORIGIN: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#\s\\]+/?$";
+/// A name that a path leaves as it is.
+const FILE_NAME: &str = r"^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$";
+const LOGIN: &str = r"^[^:\u0000-\u001f\u007f-\u009f]*$";
+const ADDRESS: &str = r"^[^@\s]+@[A-Za-z0-9.-]+$";
+
+/// 24 to 64 bytes in base64, with padding.
+const SIGNING: &str = concat!(
+    "^whsec_(",
+    "([A-Za-z0-9+/]{4}){8,20}([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?|",
+    "([A-Za-z0-9+/]{4}){21}([A-Za-z0-9+/]{2}==)?",
+    ")$"
+);
+
+/// Puts the bounds into a document.
+pub(super) fn apply(document: &mut Value) {
+    merge(&mut document["components"]["schemas"], schemas());
+    let Some(paths) = document["paths"].as_object_mut() else { return };
+    for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+        let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+        for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+            let name = parameter["name"].as_str().unwrap_or_default().to_owned();
+            merge(&mut parameter["schema"], self::parameter(&id, &name));
+        }
+        if id == "putAttachment" {
+            let text = json!({"schema": {"maxLength": limits::ATTACHMENT}});
+            merge(&mut operation["requestBody"]["content"]["text/plain"], text);
+        }
+    }
+}
+
+/// Adds to a value what it lacks, and replaces what is not an object.
+fn merge(value: &mut Value, more: Value) {
+    match (value, more) {
+        (Value::Object(fields), Value::Object(more)) => {
+            for (name, more) in more {
+                merge(fields.entry(name).or_insert(Value::Null), more);
+            }
+        }
+        (value, more) => *value = more,
+    }
+}
+
+fn schemas() -> Value {
+    let mut schemas = jobs();
+    merge(&mut schemas, follow_ups());
+    schemas
+}
+
+fn text(min: usize, max: usize) -> Value {
+    json!({"minLength": min, "maxLength": max})
+}
+
+fn text_like(min: usize, max: usize, pattern: &str) -> Value {
+    json!({"minLength": min, "maxLength": max, "pattern": pattern})
+}
+
+fn jobs() -> Value {
+    let repeat_id = text(1, limits::REPEAT_ID);
+    json!({
+        "NewJob": {"properties": {
+            "name": text_like(1, limits::NAME, PLAIN),
+            "createdBy": text(0, limits::CREATED_BY),
+            "tags": {
+                "maxItems": limits::TAGS,
+                "uniqueItems": true,
+                "items": text_like(1, limits::TAG, TAG),
+            },
+            "options": text(0, limits::OPTIONS),
+            "sourceLink": text(0, limits::SOURCE_LINK),
+            "actions": {"maxItems": limits::ACTIONS},
+            "checks": {"maxItems": limits::CHECKS},
+        }},
+        "NewChildren": {"properties": {
+            "jobs": {
+                "minItems": 1,
+                "maxItems": limits::CHILDREN_PER_REQUEST,
+                // It is in the address.
+                "items": {"not": {
+                    "required": ["parent"],
+                    "properties": {"parent": {"type": "integer"}},
+                }},
+            },
+        }},
+        "NewOptions": {"properties": {"options": text(0, limits::OPTIONS)}},
+        "NewChange": {"properties": {
+            "state": {"not": {"const": State::WaitingForActivation}},
+            "changeId": repeat_id,
+        }},
+        "NewLogLines": {"properties": {
+            "lines": {
+                "minItems": 1,
+                "maxItems": limits::LOG_LINES_PER_REQUEST,
+                "items": text_like(0, limits::LOG_LINE, r"^[^\n\r]*$"),
+            },
+            "appendId": repeat_id,
+        }},
+        "ReserveIds": {"properties": {
+            "count": {"minimum": 1, "maximum": limits::IDS_PER_RESERVATION},
+        }},
+        "StateQuery": {"properties": {
+            "ids": {"minItems": 1, "maxItems": limits::STATES_PER_REQUEST},
+        }},
+        "CommitId": text_like(1, limits::REPEAT_ID, FILE_NAME),
+    })
+}
+
+fn follow_ups() -> Value {
+    let addresses = |min: usize, max: usize| {
+        json!({
+            "minItems": min,
+            "maxItems": max,
+            "uniqueItems": true,
+            "items": {"format": "email", "maxLength": limits::ADDRESS, "pattern": ADDRESS},
+        })
+    };
+    json!({
+        "StateSet": {"minItems": 1, "items": {"not": {"const": State::WaitingForActivation}}},
+        "Action": {"anyOf": one_of_both("http", "email")},
+        "Target": {"anyOf": one_of_both("http", "email")},
+        "HttpAction": {"properties": {
+            "url": {"maxLength": limits::URL, "pattern": URL, "format": "uri"},
+            "headers": {
+                "maxProperties": limits::HEADERS,
+                "propertyNames": {"pattern": r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"},
+                "additionalProperties": {"pattern": r"^([!-~]([\t -~]*[!-~])?)?$"},
+            },
+            "secret": {"pattern": SIGNING},
+        }},
+        "Proxy": {
+            "properties": {
+                "url": {"maxLength": limits::URL, "pattern": ORIGIN},
+                "username": text_like(1, limits::PROXY_LOGIN, LOGIN),
+                "password": text_like(0, limits::PROXY_LOGIN, PLAIN),
+            },
+            "dependentRequired": {"password": ["username"]},
+        },
+        "EmailAction": {"properties": {
+            "to": addresses(1, limits::RECIPIENTS),
+            "cc": addresses(0, limits::RECIPIENTS - 1),
+            "subject": text_like(1, limits::SUBJECT, PLAIN),
+        }},
+        "NewCheck": {
+            "properties": {
+                "expression": text(1, limits::EXPRESSION),
+                "quietMs": {"minimum": limits::QUIET_MIN_MS, "maximum": limits::QUIET_MS},
+            },
+            "oneOf": [
+                kind("state", &["at", "states"], &["expression", "quietMs"]),
+                kind("subtree", &["at", "expression"], &["states", "quietMs"]),
+                kind("silence", &["quietMs"], &["at", "states", "expression", "success"]),
+            ],
+            "anyOf": one_of_both("success", "failure"),
+        },
+    })
+}
+
+/// One of two objects, or both.
+fn one_of_both(one: &str, other: &str) -> Value {
+    let has = |name: &str| json!({"required": [name], "properties": {name: {"type": "object"}}});
+    json!([has(one), has(other)])
+}
+
+/// A kind of check, with what it has and what it has not.
+fn kind(name: &str, has: &[&str], lacks: &[&str]) -> Value {
+    let mut properties = Map::from_iter([("kind".to_owned(), json!({"const": name}))]);
+    properties.extend(has.iter().map(|name| ((*name).into(), json!({"not": {"type": "null"}}))));
+    properties.extend(lacks.iter().map(|name| ((*name).into(), json!({"type": "null"}))));
+    json!({"required": has, "properties": properties})
+}
+
+/// The bounds of a parameter of an operation.
+fn parameter(operation: &str, name: &str) -> Value {
+    let names: Vec<_> = State::ALL.iter().map(|state| state.name()).collect();
+    let states = names.join("|");
+    match (operation, name) {
+        ("waitForState", "states") => json!({"pattern": format!("^({states})(,({states}))*$")}),
+        (_, "states") => json!({"pattern": format!("^(({states})(,({states}))*)?$")}),
+        (_, "expression") => text(1, limits::EXPRESSION),
+        ("readLog", "from") => json!({"pattern": "^(start|end|[0-9]{1,7})$"}),
+        ("readLog", "format") => json!({"enum": ["json", "text"]}),
+        ("putAttachment", "key") => text_like(1, limits::ATTACHMENT_KEY, FILE_NAME),
+        (_, "delivery") => json!({"pattern": "^[1-9][0-9]{0,18}-[0-9]{1,10}$"}),
+        (_, "number") => json!({"maximum": u32::MAX}),
+        _ => json!({}),
+    }
+}
