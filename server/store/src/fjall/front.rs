@@ -17,7 +17,9 @@ use super::{
     moment::{Moment, Present},
     stages::Stage,
 };
-use crate::{Agenda, AgendaKey, JobRow, Loaded, Node, Origin, Version, Wanted};
+use crate::{
+    Agenda, AgendaKey, FollowUp, FollowUpKey, JobRow, Loaded, Node, Origin, Version, Wanted, Watch,
+};
 
 /// What every reader takes for the present, and the hot rows of it.
 ///
@@ -41,6 +43,8 @@ pub struct Front {
     nodes: Cache<JobId, Node, Weights>,
     definitions: Cache<JobId, Arc<Definition>, Weights>,
     versions: Cache<JobId, Version>,
+    /// What is watched at jobs, some of which are roots of busy trees: every step below reads it.
+    watches: Cache<JobId, Watch>,
     /// Questions that were answered here, and those that had to go to a reader.
     pub answered: AtomicU64,
     pub missed: AtomicU64,
@@ -53,6 +57,7 @@ pub struct Changed {
     pub statuses: Vec<(JobId, Status)>,
     pub definitions: Vec<(JobId, Arc<Definition>)>,
     pub versions: HashMap<JobId, Version>,
+    pub watches: Vec<(JobId, Watch)>,
     pub adopted: Vec<Arc<Stage>>,
     pub listed: Least,
 }
@@ -63,6 +68,7 @@ pub struct Seen {
     pub nodes: Vec<(JobId, Node)>,
     pub definitions: Vec<(JobId, Arc<Definition>)>,
     pub versions: Vec<(JobId, Version)>,
+    pub watches: Vec<(JobId, Watch)>,
 }
 
 impl Front {
@@ -78,6 +84,7 @@ impl Front {
             nodes: Cache::with_weighter(items(nodes, NODE), nodes, Weights),
             definitions: Cache::with_weighter(items(definitions, 512), definitions, Weights),
             versions: Cache::new(versions),
+            watches: Cache::new(WATCHES),
             answered: AtomicU64::new(0),
             missed: AtomicU64::new(0),
         }
@@ -96,7 +103,8 @@ impl Front {
     /// Makes a group of commits the present. Only the writer calls this, after the group is
     /// durable, with a snapshot that has it.
     pub fn advance(&self, snapshot: Snapshot, changed: Changed) {
-        let Changed { created, statuses, definitions, versions, adopted, listed } = changed;
+        let Changed { created, statuses, definitions, versions, watches, adopted, listed } =
+            changed;
         let snapshot = Arc::new(snapshot);
         let mut new_nodes = Vec::with_capacity(created.len());
         let mut new_definitions = Vec::with_capacity(created.len());
@@ -129,6 +137,9 @@ impl Front {
             for (root, version) in versions {
                 self.versions.insert(root, version);
             }
+            for (id, watch) in watches {
+                self.watches.insert(id, watch);
+            }
             std::mem::replace(&mut moment.snapshot, snapshot)
         };
         drop(passed);
@@ -151,6 +162,7 @@ impl Front {
         self.nodes.clear();
         self.definitions.clear();
         self.versions.clear();
+        self.watches.clear();
         let passed = std::mem::replace(&mut *moment, present.moment(epoch));
         drop(moment);
         drop(passed);
@@ -191,6 +203,9 @@ impl Front {
         for (root, version) in seen.versions {
             self.versions.insert(root, version);
         }
+        for (id, watch) in seen.watches {
+            self.watches.insert(id, watch);
+        }
     }
 
     /// Keeps the first place of a list that a reader saw at `epoch`, which read it from its begin.
@@ -220,6 +235,12 @@ impl Front {
     pub fn version_at(&self, epoch: u64, root: JobId) -> Option<Version> {
         let moment = self.moment.read();
         if moment.epoch == epoch { self.versions.get(&root) } else { None }
+    }
+
+    /// What is watched at a job at `epoch`, likewise.
+    pub fn watch_at(&self, epoch: u64, id: JobId) -> Option<Watch> {
+        let moment = self.moment.read();
+        if moment.epoch == epoch { self.watches.get(&id) } else { None }
     }
 
     /// A job, if that can be told without reading. The outer `None`: it cannot.
@@ -253,7 +274,7 @@ impl Front {
     }
 
     fn load_at(&self, moment: &Moment, wanted: &Wanted) -> Option<Loaded> {
-        // Follow-ups are too rare to be kept here.
+        // What is asked for by name is too rare to be kept here.
         if !wanted.follow_ups.is_empty() {
             return None;
         }
@@ -294,7 +315,11 @@ impl Front {
             if id.get() > moment.max_id {
                 break;
             }
-            let node = self.nodes.get(&id).filter(|node| !node.status.flags.followed)?;
+            let node = self.nodes.get(&id)?;
+            if node.status.flags.followed {
+                let watch = FollowUp::Watch(self.watches.get(&id)?);
+                loaded.follow_ups.insert((id, FollowUpKey::Watch), watch);
+            }
             next = node.origin.parent;
             if next.is_none() {
                 loaded.versions.insert(id, self.versions.get(&id)?);
@@ -331,6 +356,9 @@ impl Front {
 
 /// About what a node takes in memory, with its place in the cache.
 const NODE: u64 = size_of::<Node>() as u64 + 64;
+
+/// Jobs of which is kept what is watched at them: at most about 10 MB, with 16 actions each.
+const WATCHES: usize = 16_384;
 
 /// How much memory a row takes.
 #[derive(Clone)]

@@ -13,7 +13,7 @@ use super::{
     tables::{self, Tables},
     writes::Writes,
 };
-use crate::{Error, Origin, Result, Row, TreeCommit, Version};
+use crate::{Error, FollowUp, Origin, Result, Row, TreeCommit, Version};
 
 /// Everything that one durable batch will write, and the present that it is based on.
 pub struct Group<'a> {
@@ -62,6 +62,9 @@ impl<'a> Group<'a> {
                     self.changed.definitions.push((id, definition));
                 }
                 Row::Status { id, status, .. } => self.changed.statuses.push((id, status)),
+                Row::FollowUp { id, row: FollowUp::Watch(watch), .. } => {
+                    self.changed.watches.push((id, watch));
+                }
                 row => row.place().into_iter().for_each(|place| self.changed.listed.add(place)),
             }
         }

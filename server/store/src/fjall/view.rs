@@ -286,7 +286,20 @@ impl View for MomentView<'_> {
         if self.hides(id) {
             return Ok(None);
         }
-        self.get(&self.tables.history, &follow_ups::row(id, key), "follow-up")
+        let read = || self.get(&self.tables.history, &follow_ups::row(id, key), "follow-up");
+        if key != FollowUpKey::Watch {
+            return read();
+        }
+        if let Some(watch) = self.front.watch_at(self.moment.epoch, id) {
+            return Ok(Some(FollowUp::Watch(watch)));
+        }
+        let found = read()?;
+        if let Some(FollowUp::Watch(watch)) = &found
+            && self.seen.borrow().watches.len() < SEEN
+        {
+            self.seen.borrow_mut().watches.push((id, watch.clone()));
+        }
+        Ok(found)
     }
 
     fn follow_ups(

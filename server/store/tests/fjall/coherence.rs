@@ -8,7 +8,7 @@ use std::sync::{
 
 use jobtracker_model::State;
 use jobtracker_store::{
-    Store, Wanted,
+    FollowUp, FollowUpKey, Loaded, Store, Wanted,
     fjall::{FjallOptions, FjallStore},
 };
 
@@ -32,6 +32,7 @@ async fn watch(node_cache_bytes: u64) {
     options.write_buffer_bytes = 16 * 1024;
     let store: Arc<dyn Store> = Arc::new(FjallStore::open(&options).unwrap());
     let mut tree = Tree::with_children(ROOT, ROOT + 1..=ROOT + CHILDREN);
+    tree.watch(0);
     tree.commit_to(&*store).await.unwrap();
 
     let (over, reads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
@@ -62,8 +63,9 @@ async fn watch(node_cache_bytes: u64) {
             tree.report(id(ROOT + child), state);
         }
         tree.log("");
-        tree.commit_to(&*store).await.unwrap();
         commits += 1;
+        tree.watch(commits as u32);
+        tree.commit_to(&*store).await.unwrap();
     }
     over.store(true, Ordering::Relaxed);
     for reader in readers {
@@ -98,9 +100,38 @@ async fn together(store: &dyn Store, child: u64) {
     let loaded = store.load(wanted).await.unwrap();
     let root = loaded.nodes[&id(ROOT)].status.log_lines + 1;
     assert_eq!(loaded.versions[&id(ROOT)], u64::from(root), "the version of the root");
+    assert_eq!(watched(&loaded) + 1, root, "what is watched at the root");
     for (child, node) in loaded.nodes {
         if child != id(ROOT) {
             assert_eq!(node.status.changes, root, "{child} and its parent in one answer");
         }
     }
+}
+
+fn watched(loaded: &Loaded) -> u32 {
+    match &loaded.follow_ups[&(id(ROOT), FollowUpKey::Watch)] {
+        FollowUp::Watch(watch) => watch.deliveries,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Every step in a tree reads what is watched at its root, so that has to be as near as the root.
+#[tokio::test]
+async fn what_is_watched_at_a_busy_tree_is_read_from_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(&FjallOptions::new(directory.path())).unwrap();
+    let mut tree = Tree::with_children(ROOT, [ROOT + 1]);
+    let cold = || {
+        let gauges = store.gauges();
+        gauges.into_iter().find(|(name, ..)| *name == "store_answered_cold").unwrap().2
+    };
+    for deliveries in 0..3 {
+        tree.watch(deliveries);
+        tree.commit_to(&store).await.unwrap();
+        let before = cold();
+        let paths = [id(ROOT + 1)].into();
+        let loaded = store.load(Wanted { paths, ..Wanted::default() }).await.unwrap();
+        assert_eq!((watched(&loaded), cold()), (deliveries, before));
+    }
+    store.close().await;
 }

@@ -8,7 +8,10 @@ use std::{
 use jobtracker_model::{
     Change, Definition, JobId, LogLine, NewChange, State, Timestamp, rollup::Status,
 };
-use jobtracker_store::{ChangesQuery, JobRow, Node, Origin, PageLimit, Row, Store, TreeCommit};
+use jobtracker_store::{
+    ChangesQuery, FollowUp, FollowUpKey, JobRow, Node, Origin, PageLimit, Row, Store, TreeCommit,
+    Watch,
+};
 
 pub fn id(number: u64) -> JobId {
     JobId::new(number).unwrap()
@@ -98,6 +101,15 @@ impl Tree {
         status.log_lines += 1;
         self.rows.push(Row::LogLine { id: root, line });
         self.touched.insert(root);
+    }
+
+    /// Notes what is to be known of the root's follow-ups: here, how many deliveries it has.
+    pub fn watch(&mut self, deliveries: u32) {
+        let id = self.root;
+        self.jobs.get_mut(&id).unwrap().flags.followed = true;
+        let row = FollowUp::Watch(Watch { deliveries, ..Watch::default() });
+        self.rows.push(Row::FollowUp { id, key: FollowUpKey::Watch, before: None, row });
+        self.touched.insert(id);
     }
 
     pub fn commit(&mut self) -> TreeCommit {
