@@ -1,7 +1,7 @@
 //! A commit that comes in: the flush of a buffered context.
 //!
 //! Reading order: `begin` finds out whether a commit was sent before; a [`CommitSession`] takes its
-//! records and looks after the whole, its trees being `incoming`; an `assembly` makes rows of one
+//! records and looks after the whole, its trees being `incoming`; `look_up` reads for it; an `assembly` makes rows of one
 //! tree's records as they come, in memory for one path of open jobs; `follow_ups` holds what
 //! follows from the states of these jobs; `existing` gathers what is to happen to jobs that are
 //! there already; a [`TreeFlush`] is the result, one operation of the engine like any other. A
@@ -13,6 +13,7 @@ mod begin;
 mod existing;
 mod follow_ups;
 mod incoming;
+mod look_up;
 mod session;
 mod stage;
 mod tree;

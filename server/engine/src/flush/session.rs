@@ -18,6 +18,7 @@ use super::{
     assembly::{Assembled, Assembly, There},
     begin::Place,
     incoming::{Landed, Tree},
+    look_up::look_up,
 };
 use crate::{
     Engine, Error, Result,
@@ -174,7 +175,7 @@ impl CommitSession {
         if wanted.paths.is_empty() {
             return Ok(There::new());
         }
-        let loaded = self.store.load(wanted).await?;
+        let loaded = look_up(&*self.store, wanted).await?;
         Ok(loaded.nodes.into_iter().map(|(id, node)| (id, node.origin)).collect())
     }
 
@@ -350,7 +351,8 @@ impl CommitSession {
         error: &Error,
     ) -> Result<()> {
         let verdicts = HashSet::from([(self.place.id.clone(), root)]);
-        let loaded = self.store.load(Wanted { verdicts, ..Wanted::default() }).await?;
+        let wanted = Wanted { verdicts, ..Wanted::default() };
+        let loaded = look_up(&*self.store, wanted).await?;
         let applied = loaded.verdicts.into_values().find(|row| row.checksum == checksum);
         if let Some(row) = applied {
             self.outcome.add(&row.verdict);

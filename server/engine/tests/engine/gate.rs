@@ -1,4 +1,10 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures_util::{
@@ -26,6 +32,8 @@ pub struct Gate {
     /// Has a permit for each commit that has come to the gate.
     pub came: Semaphore,
     pub failing: parking_lot::Mutex<Option<Error>>,
+    /// Look-ups for which there is no room.
+    pub no_room: AtomicUsize,
     /// How often a commit lets others go first, so that several are under way at once.
     pub patience: usize,
     /// How long a commit is on its way to the store; with one, other servers use the store too.
@@ -63,7 +71,8 @@ impl Gate {
         let (permits, came) = (Semaphore::new(permits), Semaphore::new(0));
         let failing = parking_lot::Mutex::default();
         let loads = Semaphore::new(1_000_000);
-        Self { store, permits, loads, came, failing, patience: 0, way: None }
+        let no_room = AtomicUsize::new(0);
+        Self { store, permits, loads, came, failing, no_room, patience: 0, way: None }
     }
 
     pub fn open(&self) {
@@ -82,6 +91,14 @@ impl Store for Gate {
     async fn load(&self, wanted: Wanted) -> Result<Loaded> {
         self.loads.acquire().await.unwrap().forget();
         self.store.load(wanted).await
+    }
+
+    async fn look_up(&self, wanted: Wanted) -> Result<Loaded> {
+        let one_less = |left: usize| left.checked_sub(1);
+        match self.no_room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
+            Ok(_) => Err(Error::Unavailable("too many reads are waiting".into())),
+            Err(_) => self.store.look_up(wanted).await,
+        }
     }
 
     async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>> {

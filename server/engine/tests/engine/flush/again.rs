@@ -1,6 +1,9 @@
 //! Commits that fail at the store, are dropped half-way, or come in beside others.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::Ordering},
+};
 
 use futures_util::FutureExt;
 use jobtracker_engine::{Engine, Error};
@@ -45,6 +48,21 @@ async fn a_large_tree_whose_commit_fails_is_not_said_to_be_there() {
         let outcome = send(&engine, "c", records()).await.unwrap();
         assert_eq!((outcome.applied, outcome.jobs), (1, LARGE + 1));
     }
+}
+
+/// It reads behind all others, and waits for room to do so.
+#[tokio::test]
+async fn a_commit_does_not_fail_because_many_are_reading() {
+    let (gate, engine) = gated();
+    gate.open();
+    gate.no_room.store(10, Ordering::Relaxed);
+    let outcome = send(&engine, "c", wide(100, 3, true).records()).await.unwrap();
+    assert_eq!((outcome.applied, gate.no_room.load(Ordering::Relaxed)), (1, 0));
+    // A store that stays full, or is gone, is told in the end.
+    gate.no_room.store(usize::MAX, Ordering::Relaxed);
+    let error = send(&engine, "d", wide(200, 3, true).records()).await.unwrap_err();
+    assert!(error.code().is_transient(), "{error:?}");
+    assert_eq!(gate.get_job(id(200)).await.unwrap(), None);
 }
 
 /// While trees of a dropped session are on their way, the commit is still coming in.
