@@ -29,7 +29,8 @@ pub(crate) async fn run(inner: Weak<Inner>, wake: Arc<Notify>, every: Option<Dur
             () = due => {}
         }
         let Some(inner) = inner.upgrade() else { return };
-        if inner.budget.pending().operations == 0 {
+        // What was refused stays until its owner looks after it.
+        if inner.budget.pending().operations <= inner.refused_cost().operations {
             continue;
         }
         let flushed = Arc::clone(&inner).flush_unasked().await;

@@ -150,6 +150,8 @@ impl Inner {
             journal.acknowledge(&batch.id, batch.cost.operations);
         }
         self.budget.settle(applied);
+        // Where all was refused there is no more room, and those who wait for it have to hear that.
+        self.budget.room.notify_waiters();
     }
 
     /// What became of a batch that was answered, and which of its trees were refused.

@@ -127,6 +127,15 @@ async fn reload(
             return;
         }
     };
+    if opens(&new, config, server.addr()) {
+        tracing::error!(
+            "not read again, so what was read before stays: there is no auth.token any more, and \
+             {} can be reached by others; set one and send SIGHUP again, or restart with \
+             --allow-open (server.allow_open = true)",
+            server.addr()
+        );
+        return;
+    }
     let token = if new.auth.token == config.auth.token { "same" } else { "changed" };
     let filter = if new.log.filter == config.log.filter { "same" } else { "changed" };
     let waiting = new.sections_for_restart(config).join(", ");
@@ -144,6 +153,13 @@ async fn reload(
     }
     // The rest is compared with what is in force at the next time too.
     (config.auth, config.log.filter) = (new.auth, new.log.filter);
+}
+
+/// Whether the new configuration would take the token off a server that others can reach and that
+/// was not started to be open. The check of the new one is not enough: it asks about the address
+/// and the permission that stand there, which are for the next start.
+fn opens(new: &Config, running: &Config, address: SocketAddr) -> bool {
+    new.auth.token.is_empty() && !address.ip().is_loopback() && !running.server.allow_open
 }
 
 #[derive(PartialEq, Eq)]
@@ -184,5 +200,21 @@ impl Signals {
             _ = self.terminate.recv() => SignalKind::terminate(),
         };
         128 + number.as_raw_value()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_token_is_taken_off_a_server_that_others_can_reach() {
+        let (mut new, mut running) = (Config::defaults(), Config::defaults());
+        let [reached, local] = ["10.0.0.7:80", "127.0.0.1:80"].map(|text| text.parse().unwrap());
+        // What the new one says of itself is not in force.
+        new.server.allow_open = true;
+        assert!(opens(&new, &running, reached) && !opens(&new, &running, local));
+        running.server.allow_open = true;
+        assert!(!opens(&new, &running, reached));
     }
 }

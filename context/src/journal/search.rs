@@ -9,7 +9,7 @@ use super::entry::{FRAME, KINDS, frame};
 const WINDOW: u64 = 1024 * 1024;
 /// Bytes that are compared with checksums before it is given up: what could be a frame is one, or
 /// chance, and chance is rare.
-const COMPARED: usize = 4 * 1024 * 1024 * 1024;
+const COMPARED: u64 = 4 * 1024 * 1024 * 1024;
 
 /// Where the next whole entry begins behind a place where none does; none: what stands there was
 /// not written to its end.
@@ -42,12 +42,12 @@ fn could_be(head: &[u8], room: u64) -> bool {
     *kind < KINDS && (FRAME + length) as u64 <= room
 }
 
-fn is_whole(mut file: &File, begin: u64, left: &mut usize) -> io::Result<bool> {
+fn is_whole(mut file: &File, begin: u64, left: &mut u64) -> io::Result<bool> {
     let mut head = [0; FRAME];
     file.seek(SeekFrom::Start(begin))?;
     file.read_exact(&mut head)?;
     let Some((length, checksum)) = frame(head) else { return Ok(false) };
-    *left = left.checked_sub(length).ok_or_else(|| {
+    *left = left.checked_sub(length as u64).ok_or_else(|| {
         io::Error::new(ErrorKind::InvalidData, "it is damaged, and cannot be searched for more")
     })?;
     let mut body = vec![0; length];

@@ -1,5 +1,6 @@
 use std::{fs, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use jobtracker_client::JobTracker;
 use jobtracker_context::{Error, Fsync, JobTrackerContext, SavedTrees, WhenFull};
 use jobtracker_model::{NewChange, ProblemCode, State};
@@ -129,6 +130,23 @@ async fn what_is_refused_takes_room() {
         }
         context.close().await.unwrap();
     }
+}
+
+/// Who waits for room when all of it is refused hears that there will be none.
+#[tokio::test]
+async fn a_wait_for_room_ends_when_all_is_refused() {
+    let service = Service::new(true);
+    let builder = recorded::builder(&service).max_operations(2).when_full(WhenFull::Wait);
+    let context = builder.build().unwrap();
+    service.kept().refuse.insert(id(2));
+    context.create(job(2, None)).await.unwrap();
+    context.create(job(20, 2)).await.unwrap();
+    let mut waits = Box::pin(context.create(job(3, None)));
+    assert!((&mut waits).now_or_never().is_none());
+    assert!(matches!(context.flush().await, Err(Error::Refused { .. })));
+    let full = timeout(Duration::from_secs(30), waits).await.expect("it goes on waiting");
+    assert!(matches!(full, Err(Error::Full { .. })), "{full:?}");
+    context.close().await.unwrap();
 }
 
 #[tokio::test]

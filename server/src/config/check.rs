@@ -1,4 +1,4 @@
-use std::fmt::Display;
+use std::{fmt::Display, net::Ipv6Addr};
 
 use super::{Config, ConfigError};
 
@@ -46,7 +46,8 @@ fn check_server(config: &Config) -> Result<(), ConfigError> {
     for host in &server.hosts {
         let is_name =
             host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte));
-        let has_port = host.contains(':') && !host.ends_with(']');
+        let is_bare_address = host.parse::<Ipv6Addr>().is_ok();
+        let has_port = host.contains(':') && !host.ends_with(']') && !is_bare_address;
         if host != "*" && (host.is_empty() || !is_name || has_port) {
             let reason = format!("{host:?} is not a host: a name or an address, without a port");
             return Err(bad("server.hosts", reason));

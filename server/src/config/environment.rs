@@ -1,4 +1,4 @@
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use toml::Table;
 
@@ -22,7 +22,9 @@ pub(super) fn overlay(
         let Some(name) = name.to_str() else { continue };
         let upper = name.to_ascii_uppercase();
         let Some(key) = upper.strip_prefix(PREFIX) else {
-            refuse_near_miss(name, &upper, defaults)?;
+            if !is_of_kubernetes(&value) {
+                refuse_near_miss(name, &upper, defaults)?;
+            }
             continue;
         };
         let Some(text) = value.to_str() else {
@@ -56,6 +58,13 @@ fn wanted(kind: Kind) -> String {
         Kind::Numbers => "a list of whole numbers with commas between them, or none".into(),
         kind => kind.to_string(),
     }
+}
+
+/// Whether this is the address of a Kubernetes service, which has the form of no setting: for one
+/// that is called jobtracker-smtp every pod near it has a variable JOBTRACKER_SMTP_PORT.
+fn is_of_kubernetes(value: &OsStr) -> bool {
+    let value = value.as_encoded_bytes();
+    value.starts_with(b"tcp://") || value.starts_with(b"udp://")
 }
 
 /// A setting with single underscores would be passed over in silence: the token, say, and the

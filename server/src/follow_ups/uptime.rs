@@ -99,7 +99,8 @@ fn next(known: Option<Note>, now: Timestamp, missed: Duration) -> Note {
         outages.retain(|(_, over)| *over >= oldest);
         outages.drain(..outages.len().saturating_sub(OUTAGES));
     }
-    Note { last: now, outages }
+    // Of servers whose clocks differ, none takes back what another has noted.
+    Note { last: last.max(now), outages }
 }
 
 #[cfg(test)]

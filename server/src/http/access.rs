@@ -1,4 +1,4 @@
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use actix_web::{
     dev::ServiceRequest,
@@ -24,7 +24,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(crate) struct Access {
     /// Where it listens; not one address if it does so at all of them.
     listens: IpAddr,
-    /// What is configured, in lower case.
+    /// What is configured, as `comparable` writes it.
     hosts: Vec<String>,
 }
 
@@ -33,7 +33,7 @@ const ANY: &str = "*";
 
 impl Access {
     pub fn new(config: &Config, listens: SocketAddr) -> Self {
-        let hosts = config.server.hosts.iter().map(|host| host.to_ascii_lowercase());
+        let hosts = config.server.hosts.iter().map(|host| comparable(host));
         Self { listens: listens.ip(), hosts: hosts.collect() }
     }
 
@@ -57,12 +57,16 @@ impl Access {
     /// What a page sends that changes something has to come from a page of this server's own.
     fn check_origin(&self, request: &ServiceRequest, own: Option<&Authority>) -> Result<()> {
         let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
-        if let Some(site) = text(SEC_FETCH_SITE)
-            && !["same-origin", "none"].contains(&site)
-        {
-            return Err(foreign(&format!("a page of another site (Sec-Fetch-Site: {site})")));
-        }
-        let Some(origin) = text(ORIGIN) else { return Ok(()) };
+        // A page of a configured host is another site's to the browser, so that the kind of site is
+        // asked about only where the page itself is not named.
+        let Some(origin) = text(ORIGIN) else {
+            return match text(SEC_FETCH_SITE) {
+                None | Some("same-origin" | "none") => Ok(()),
+                Some(site) => {
+                    Err(foreign(&format!("a page of another site (Sec-Fetch-Site: {site})")))
+                }
+            };
+        };
         let page = origin.split_once("://").and_then(|(_, rest)| rest.parse::<Authority>().ok());
         match page {
             Some(page) if Some(&page) == own || self.is_configured(page.host()) => Ok(()),
@@ -78,7 +82,7 @@ impl Access {
     }
 
     fn is_configured(&self, host: &str) -> bool {
-        let host = host.to_ascii_lowercase();
+        let host = comparable(host);
         self.hosts.iter().any(|own| *own == host || own == ANY)
     }
 
@@ -92,6 +96,15 @@ impl Access {
             Ok(ip) => is_reached_by_others || ip.to_canonical().is_loopback() || ip == self.listens,
             Err(_) => is_reached_by_others && !host.is_empty() && !host.contains('.'),
         }
+    }
+}
+
+/// A host as it is compared: in lower case, an IPv6 address in its shortest form and in brackets.
+fn comparable(host: &str) -> String {
+    let literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match literal.unwrap_or(host).parse::<Ipv6Addr>() {
+        Ok(ip) => format!("[{ip}]"),
+        Err(_) => host.to_ascii_lowercase(),
     }
 }
 
@@ -153,6 +166,11 @@ mod tests {
         }
         assert!(is_let_in(&access("10.0.0.7:80", &[]), "10.0.0.7"));
         assert!(is_let_in(&access("127.0.0.1:80", &["*"]), "evil.example"));
+        for own in ["fd00::1", "[fd00::1]", "[FD00:0::1]"] {
+            let local = access("127.0.0.1:80", &[own]);
+            assert!(is_let_in(&local, "[fd00::1]:8840") && is_let_in(&local, "[FD00::0:1]"));
+            assert!(!is_let_in(&local, "[fd00::2]"), "{own}");
+        }
         assert_eq!(code(&local, Method::POST, &[]), None);
     }
 
@@ -179,6 +197,21 @@ mod tests {
             ] {
                 assert_eq!(asked(&method, "sec-fetch-site", site), wanted, "{method} {site}");
             }
+        }
+    }
+
+    #[test]
+    fn where_the_page_is_named_it_alone_decides() {
+        let local = access("127.0.0.1:8840", &["jobs.example"]);
+        for site in ["same-origin", "none", "same-site", "cross-site"] {
+            let asked = |origin: &str| {
+                let headers = [("host", "[::1]"), ("origin", origin), ("sec-fetch-site", site)];
+                code(&local, Method::POST, &headers)
+            };
+            for own in ["https://jobs.example", "http://[::1]"] {
+                assert_eq!(asked(own), None, "{site} {own}");
+            }
+            assert_eq!(asked("http://evil.example"), Some(ProblemCode::ForeignOrigin), "{site}");
         }
     }
 }

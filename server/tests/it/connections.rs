@@ -1,5 +1,7 @@
 //! Connections: what is sent on them that no handler sees, and how they end.
 
+use std::time::Duration;
+
 use jobtracker_server::Config;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -131,6 +133,23 @@ async fn of_requests_in_a_row_each_is_answered_as_it_asks() {
     harness.stop().await;
 }
 
+#[tokio::test]
+async fn of_requests_in_a_row_each_is_answered_as_it_asks_when_answers_are_read_late() {
+    let harness = Harness::start(STORES[0], |_| {}).await;
+    let mut one = Raw::open(&harness).await;
+    let row = [("GET", "/openapi.json"), ("HEAD", "/healthz"), ("GET", "/healthz")].repeat(100);
+    let requests =
+        row.iter().map(|(method, path)| format!("{method} {path} HTTP/1.1\r\nhost: a\r\n\r\n"));
+    one.send(requests.collect::<String>()).await;
+    // Until the service has to stop within an answer: more than fits between here and there.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for (number, (method, _)) in row.iter().enumerate() {
+        let reply = one.reply(method).await.unwrap_or_else(|| panic!("closed before {number}"));
+        assert_eq!(reply.status(), 200, "{number}");
+    }
+    harness.stop().await;
+}
+
 /// Method and path of all there is, with parameters that name nothing.
 fn all_routes() -> Vec<(String, String)> {
     let document: Value = serde_json::from_str(jobtracker_server::openapi_document()).unwrap();
@@ -193,8 +212,13 @@ async fn a_body_that_is_not_wanted_does_not_hold_its_connection() {
 
 /// Short times, and a client that is not heard of again after what `act` does.
 async fn let_go(act: impl AsyncFnOnce(&mut Raw)) {
+    let_go_after(200, act).await;
+}
+
+/// As `let_go`, with so much time for a head.
+async fn let_go_after(head_timeout_ms: u64, act: impl AsyncFnOnce(&mut Raw)) {
     let short = |config: &mut Config| {
-        config.server.head_timeout_ms = 200;
+        config.server.head_timeout_ms = head_timeout_ms;
         config.server.body_timeout_ms = 200;
         config.server.send_timeout_ms = 200;
         config.server.keep_alive_ms = 60_000;
@@ -209,8 +233,8 @@ async fn let_go(act: impl AsyncFnOnce(&mut Raw)) {
 #[tokio::test]
 async fn a_head_that_does_not_end_is_not_waited_for() {
     let_go(async |one| one.send("GET /hea").await).await;
-    // Nor is a later one.
-    let_go(async |one| {
+    // Nor is a later one. The time is that for the first request too, which is to be answered.
+    let_go_after(2_000, async |one| {
         one.send("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
         assert_eq!(one.reply("").await.unwrap().status(), 200);
         one.send("GET /hea").await;

@@ -88,7 +88,14 @@ async fn a_log_that_cannot_be_written_fails_no_request_and_is_counted() {
     let mut command = serve(&["--store", "memory"]);
     let (served, url) = Served::spawn(command.env("JOBTRACKER__LOG__FILTER", "debug").stderr(full));
     create(&url, 300).await;
-    assert!(number(&url, "jobtracker_log_lines_dropped_total").await >= 300);
+    // The log has a thread of its own, which may be behind. Each look adds lines too, so there are
+    // far fewer of them than lines that are waited for.
+    let mut looks = 0;
+    while number(&url, "jobtracker_log_lines_dropped_total").await < 300 {
+        looks += 1;
+        assert!(looks < 50, "lines are not counted");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     served.terminate();
 }
 
@@ -174,7 +181,10 @@ async fn the_log_of_a_start_says_what_an_operator_wants_to_know() {
     for word in [&*version, &url, "store=\"fjall\"", data, "jobs=3", "opening_ms="] {
         assert!(line.contains(word), "{word}: {line}");
     }
-    assert!(!log.contains("WARN") && !log.contains("actix") && !log.contains('\u{1b}'), "{log}");
+    // On a machine that allows few descriptors it says so.
+    let is_warning = |line: &&str| line.contains("WARN") && !line.contains("more descriptors");
+    assert_eq!(log.lines().find(is_warning), None, "{log}");
+    assert!(!log.contains("actix") && !log.contains('\u{1b}'), "{log}");
 }
 
 fn write_config(path: &Path, token: &str, filter: &str, body: &str) {

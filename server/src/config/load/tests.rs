@@ -248,6 +248,23 @@ fn a_variable_that_only_looks_like_a_setting_is_refused() {
     for name in ["JOBTRACKER_PORT", "JOBTRACKER_SERVICE_HOST", "JOBTRACKER_LONG", "AUTH_TOKEN"] {
         assert!(layered("", &[(name, "1")]).is_ok(), "{name}");
     }
+    // Of a service that is called jobtracker-smtp they have the name of a setting.
+    for address in ["tcp://10.0.0.1:25", "udp://10.0.0.1:25"] {
+        assert!(layered("", &[("JOBTRACKER_SMTP_PORT", address)]).is_ok(), "{address}");
+    }
+    let text = refusal("", &[("JOBTRACKER_SMTP_PORT", "25")]);
+    assert!(text.contains("set by JOBTRACKER__SMTP__PORT"), "{text}");
+}
+
+#[test]
+fn hosts_are_names_or_addresses_without_a_port() {
+    for host in ["*", "jobs.example", "10.0.0.7", "[fd00::1]", "fd00::1", "::1"] {
+        assert!(layered(&format!("[server]\nhosts = ['{host}']"), &[]).is_ok(), "{host}");
+    }
+    for host in ["", "jobs.example:80", "10.0.0.7:80", "[fd00::1]:80", "http://jobs.example"] {
+        let text = refusal(&format!("[server]\nhosts = ['{host}']"), &[]);
+        assert!(text.contains("without a port"), "{host}: {text}");
+    }
 }
 
 #[test]

@@ -31,6 +31,9 @@ pub(super) struct Socket {
     held: BytesMut,
     /// So much of that may be read; the rest is a part of a head.
     cleared: usize,
+    /// Something of an answer has been sent, and not yet all that there is. Only when it is all
+    /// sent is the next head let through: the rest of this answer would count as the next one.
+    begun: bool,
     patience: Patience,
     /// Runs while a head is not whole.
     head_timer: Timer,
@@ -54,6 +57,7 @@ impl Socket {
             framing: Framing::default(),
             held: BytesMut::new(),
             cleared: 0,
+            begun: false,
             patience,
             head_timer: Timer::default(),
             send_timer: Timer::default(),
@@ -151,10 +155,7 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if bytes != CONTINUE {
-            if this.framing.waits() && !this.held.is_empty() {
-                cx.waker().wake_by_ref();
-            }
-            this.framing.answered();
+            this.begun = true;
         }
         match Pin::new(&mut this.stream).poll_write(cx, bytes) {
             Poll::Pending if this.send_timer.is_over(cx, this.patience.send) => {
@@ -169,7 +170,18 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        // actix-http flushes only when it has written all that it has: here that is a whole
+        // answer, since each body comes in one piece and with its length.
+        if this.begun {
+            this.begun = false;
+            if this.framing.waits() && !this.held.is_empty() {
+                cx.waker().wake_by_ref();
+            }
+            this.framing.answered();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

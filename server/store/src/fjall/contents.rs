@@ -30,7 +30,7 @@ pub fn make_private(directory: &Path) -> Result<()> {
     }
     if kept > 0 {
         tracing::warn!(
-            %directory, kept, "other users can read some of the data, which somebody else owns"
+            %directory, kept, "some of what is here could not be closed to other users"
         );
     }
     Ok(())
@@ -44,15 +44,27 @@ struct Open {
 }
 
 impl Open {
+    /// What belongs to another user, or can be changed by nobody, is counted and left as it is.
     fn close(&mut self, path: &Path) -> io::Result<()> {
+        use io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+
+        match self.try_close(path) {
+            Err(error) => match error.kind() {
+                PermissionDenied | ReadOnlyFilesystem | Unsupported => self.kept += 1,
+                NotFound => {}
+                _ => return Err(error),
+            },
+            Ok(()) => {}
+        }
+        Ok(())
+    }
+
+    fn try_close(&mut self, path: &Path) -> io::Result<()> {
         let found = fs::metadata(path)?;
         if found.mode() & OTHERS != 0 {
             let private = Permissions::from_mode(found.mode() & 0o7777 & !OTHERS);
-            match fs::set_permissions(path, private) {
-                Ok(()) => self.closed += 1,
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.kept += 1,
-                Err(error) => return Err(error),
-            }
+            fs::set_permissions(path, private)?;
+            self.closed += 1;
         }
         if !found.is_dir() {
             return Ok(());
@@ -96,54 +108,59 @@ pub fn set_strays_aside(directory: &Path, tables: &Path) -> Result<()> {
     Ok(())
 }
 
-fn lot_at_top(name: &OsStr) -> Lot {
+fn lot_at_top(name: &OsStr) -> io::Result<Lot> {
     let known = place::NAMES.iter().chain(&uptime::NAMES).chain([&SET_ASIDE]);
-    if known.into_iter().any(|known| name == *known) { Lot::Ours } else { Lot::Ignore }
+    let is_known = known.into_iter().any(|known| name == *known);
+    Ok(if is_known { Lot::Ours } else { Lot::Ignore })
 }
 
-fn lot_of_engine(entry: &DirEntry, name: &OsStr) -> Lot {
-    let Some(text) = name.to_str() else { return Lot::SetAside };
-    match text.rsplit_once('.') {
-        Some((stem, "jnl")) if is_number(stem) && is_file(entry) => Lot::Ours,
+fn lot_of_engine(entry: &DirEntry, name: &OsStr) -> io::Result<Lot> {
+    let Some(text) = name.to_str() else { return Ok(Lot::SetAside) };
+    Ok(match text.rsplit_once('.') {
+        Some((stem, "jnl")) if is_number(stem) && is_file(entry)? => Lot::Ours,
         Some((_, extension)) if extension.eq_ignore_ascii_case("jnl") => Lot::SetAside,
         _ if ["version", "lock", "keyspaces"].contains(&text) => Lot::Ours,
         _ => Lot::Ignore,
-    }
+    })
 }
 
-/// The engine removes numbered folders that it has not filled.
-fn lot_of_keyspace(entry: &DirEntry, name: &OsStr) -> Lot {
-    let filled = || entry.path().join("current").exists();
-    match is_file(entry) {
-        true => Lot::Ignore,
-        false if name.to_str().is_some_and(is_number) && filled() => Lot::Ours,
-        false => Lot::SetAside,
+/// The engine removes numbered folders that it has not filled. One with tables in it that lacks the
+/// name of its present list of tables is left to the engine, which says what is wrong.
+fn lot_of_keyspace(entry: &DirEntry, name: &OsStr) -> io::Result<Lot> {
+    if is_file(entry)? {
+        return Ok(Lot::Ignore);
     }
+    let is_numbered = name.to_str().is_some_and(is_number);
+    let path = entry.path();
+    let is_filled = path.join("current").try_exists()? || path.join("tables").try_exists()?;
+    Ok(if is_numbered && is_filled { Lot::Ours } else { Lot::SetAside })
 }
 
 /// The engine removes files whose names begin as those of its old lists of tables do.
-fn lot_of_version(entry: &DirEntry, name: &OsStr) -> Lot {
+fn lot_of_version(entry: &DirEntry, name: &OsStr) -> io::Result<Lot> {
     let text = name.to_string_lossy();
-    match text.strip_prefix('v') {
-        Some(number) if is_number(number) && is_file(entry) => Lot::Ours,
+    Ok(match text.strip_prefix('v') {
+        Some(number) if is_number(number) && is_file(entry)? => Lot::Ours,
         Some(_) => Lot::SetAside,
         // Half of a file that was to become one of those.
         None if text.starts_with(".tmp") => Lot::Ours,
         None if ["current", "tables", "blobs"].contains(&&*text) => Lot::Ours,
         None => Lot::Ignore,
-    }
+    })
 }
 
-fn lot_of_table(entry: &DirEntry, name: &OsStr) -> Lot {
-    if name.to_str().is_some_and(is_number) && is_file(entry) { Lot::Ours } else { Lot::SetAside }
+fn lot_of_table(entry: &DirEntry, name: &OsStr) -> io::Result<Lot> {
+    let is_table = name.to_str().is_some_and(is_number) && is_file(entry)?;
+    Ok(if is_table { Lot::Ours } else { Lot::SetAside })
 }
 
 fn is_number(text: &str) -> bool {
     text.parse::<u64>().is_ok()
 }
 
-fn is_file(entry: &DirEntry) -> bool {
-    entry.file_type().is_ok_and(|kind| kind.is_file())
+/// An error is no answer: what cannot be looked at now may be the store's.
+fn is_file(entry: &DirEntry) -> io::Result<bool> {
+    Ok(entry.file_type()?.is_file())
 }
 
 /// Where strays go.
@@ -152,7 +169,11 @@ struct Aside<'a> {
 }
 
 impl Aside<'_> {
-    fn sort(&self, folder: &Path, lot: impl Fn(&DirEntry, &OsStr) -> Lot) -> Result<()> {
+    fn sort(
+        &self,
+        folder: &Path,
+        lot: impl Fn(&DirEntry, &OsStr) -> io::Result<Lot>,
+    ) -> Result<()> {
         let unusable = |error: io::Error| failure::unusable(folder, &error);
         let entries = match fs::read_dir(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -161,7 +182,7 @@ impl Aside<'_> {
         for entry in entries {
             let entry = entry.map_err(unusable)?;
             let path = entry.path();
-            match lot(&entry, &entry.file_name()) {
+            match lot(&entry, &entry.file_name()).map_err(unusable)? {
                 Lot::Ours => {}
                 Lot::Ignore => {
                     tracing::warn!(path = %path.display(), "this is not the store's; ignored");

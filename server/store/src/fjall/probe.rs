@@ -28,7 +28,10 @@ impl Probe {
     /// Looks for space for `buffered` bytes that are not in tables yet, for descriptors, and for a
     /// disk that can be written.
     pub fn check(&mut self, buffered: u64) -> Result<()> {
-        self.space.check(buffered)?;
+        // An engine that is open makes room; one that is closed does not.
+        if !self.space.check_reserve(buffered) {
+            self.space.check(buffered)?;
+        }
         self.descriptors().and_then(|()| self.write()).map_err(|error| match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 Error::Full(error.to_string())

@@ -102,7 +102,9 @@ impl Stages {
 
     /// Has a stage removed, if it is there; tells whether it was.
     pub fn discard(&self, id: StageId) -> bool {
-        let Some(stage) = self.known.lock().get(&id).cloned() else { return false };
+        // Held to the end, so that a reload finds the stage in the list of discarded ones once.
+        let known = self.known.lock();
+        let Some(stage) = known.get(&id).cloned() else { return false };
         let mut progress = stage.progress.lock();
         if matches!(progress.fate, Fate::Discarded | Fate::Adopted | Fate::Stuck) {
             return false;
@@ -110,6 +112,7 @@ impl Stages {
         progress.fate = Fate::Discarded;
         drop(progress);
         self.discarded.lock().push(stage);
+        drop(known);
         true
     }
 

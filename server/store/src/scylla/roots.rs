@@ -160,11 +160,19 @@ impl Roots {
         if let Some(job) = job {
             return Ok(Some((key, job)));
         }
+        if let Err(error) = self.tidy(entry, is_there).await {
+            tracing::debug!(%error, root = %key.id, "a place in the list of roots stays");
+        }
+        Ok(None)
+    }
+
+    /// Removes an entry that is wrong. Whoever lists roots next may do it as well.
+    async fn tidy(&self, entry: Entry, is_there: bool) -> Result<()> {
         if is_there || self.is_dead(&entry).await? {
             let statement = &self.cluster.statements.drop_listing;
             self.cluster.write(statement, entry.row).await?;
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Whether the root of an entry that is not there never will be.

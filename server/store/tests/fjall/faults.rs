@@ -18,7 +18,7 @@ use jobtracker_store::{
     Error, Store,
     fjall::{FjallOptions, FjallStore},
 };
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     disk,
@@ -182,6 +182,17 @@ impl Writers {
         }
     }
 
+    /// Writes for a while, unless the store says before that it takes nothing.
+    async fn fail_within(&mut self, store: &FjallStore, steps: usize) -> bool {
+        for _ in 0..steps {
+            if store.check().await.is_err() {
+                return true;
+            }
+            self.step(store).await;
+        }
+        store.check().await.is_err()
+    }
+
     /// Writes until the store says that it takes nothing.
     async fn until_it_fails(&mut self, store: &FjallStore) {
         let begun = Instant::now();
@@ -292,11 +303,18 @@ async fn child_without_descriptors() {
     let enough = getrlimit(Resource::Nofile);
     for round in 0..3 {
         writers.steps(&store, 10).await;
-        // None at all, then some, so that it fails at several steps.
+        // None at all, then some, so that it fails at several steps. What a merge has open at this
+        // moment it gives back, and then some more have to go.
         let used = fs::read_dir("/proc/self/fd").unwrap().count() as u64;
-        let mut few = enough;
-        few.current = Some([0, used, used + 1][round]);
-        setrlimit(Resource::Nofile, few).unwrap();
+        let mut left = [0, used, used + 1][round];
+        loop {
+            let few = Rlimit { current: Some(left), ..enough };
+            setrlimit(Resource::Nofile, few).unwrap();
+            if left == 0 || writers.fail_within(&store, 100).await {
+                break;
+            }
+            left -= 1;
+        }
         writers.until_it_fails(&store).await;
         setrlimit(Resource::Nofile, enough).unwrap();
         let took = until_it_takes_writes(&store).await;

@@ -2,16 +2,29 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jobtracker_client::{
-    CheckKind, CheckStatus, HttpAction, JobTracker, NewChange, NewCheck, NewJob, State, Timestamp,
+    CheckKind, CheckStatus, HttpAction, JobTracker, JobTrackerClient, NewChange, NewCheck, NewJob,
+    State, Timestamp,
 };
 
 use super::{deliveries, id, receiver::Receiver};
 use crate::process::{ANY_PORT, Process, embedded};
 
 const JOBS: u64 = 20;
-/// Longer than the jobs may be silent.
-const DOWN: Duration = Duration::from_millis(2_500);
+/// So long the jobs may be silent. Everything is asked for all of them at the same time, so that
+/// what is to be done in this time takes a few writes to the disk and not one for each job.
+const QUIET: Duration = Duration::from_secs(3);
+/// Longer than that.
+const DOWN: Duration = Duration::from_millis(3_200);
+
+/// Reports this state of all jobs.
+async fn report(client: &JobTrackerClient, state: State) {
+    let report = |number| client.update(id(number), NewChange::new(state));
+    for reported in join_all((1..=JOBS).map(report)).await {
+        reported.unwrap();
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_was_down_raises_no_alarms() {
@@ -20,15 +33,17 @@ async fn a_service_that_was_down_raises_no_alarms() {
     let settings = embedded(data.path());
     let service = Process::start(ANY_PORT, &settings);
     let client = service.client();
-    for number in 1..=JOBS {
+    let create = |number| {
         // They may be silent for so long that the first alarm is not before the service is down.
-        let silence = NewCheck::new(CheckKind::Silence { quiet_ms: 2_000 })
+        let quiet_ms = QUIET.as_millis() as u64;
+        let silence = NewCheck::new(CheckKind::Silence { quiet_ms })
             .on_failure(HttpAction::new(receiver.url("silence")));
-        client.create(NewJob::new("job").id(id(number)).check(silence)).await.unwrap();
+        client.create(NewJob::new("job").id(id(number)).check(silence))
+    };
+    for created in join_all((1..=JOBS).map(create)).await {
+        created.unwrap();
     }
-    for number in 1..=JOBS {
-        client.update(id(number), NewChange::new(State::Running)).await.unwrap();
-    }
+    report(&client, State::Running).await;
     service.kill();
     // How long it is down is what this is about.
     tokio::time::sleep(DOWN).await;
@@ -39,10 +54,12 @@ async fn a_service_that_was_down_raises_no_alarms() {
         CheckKind::State { at: Timestamp::MIN, states: [State::Warning].into_iter().collect() };
     let marker = NewCheck::new(past).on_failure(HttpAction::new(receiver.url("marker")));
     client.create(NewJob::new("marker").id(id(JOBS + 1)).check(marker)).await.unwrap();
-    let told = receiver.until(|all| all.iter().any(|one| one.path == "marker")).await;
+    receiver.until(|all| all.iter().any(|one| one.path == "marker")).await;
+    // Before anything else, since from here on silence is silence.
+    report(&client, State::RanToCompletion).await;
+    let told = receiver.all();
     assert_eq!(told.len(), 1, "{told:?}");
     for number in 1..=JOBS {
-        client.update(id(number), NewChange::new(State::RanToCompletion)).await.unwrap();
         assert!(deliveries(&client, id(number)).await.is_empty());
         let check = client.checks(id(number)).await.unwrap().remove(0);
         assert!(check.told == 0 && check.status != CheckStatus::Failed, "{check:?}");
