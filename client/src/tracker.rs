@@ -99,8 +99,8 @@ pub trait JobTracker: Send + Sync {
     ///
     /// # Errors
     /// `job_not_found`, `state_not_allowed` for WaitingForActivation, `unexpected_state` with
-    /// [what stands](Error::stands), `repeat_conflict` if the change id was used for another
-    /// change, `too_many_changes`, `invalid_field`.
+    /// [what stands](crate::Error::stands), `repeat_conflict` if the change id was used for
+    /// another change, `too_many_changes`, `invalid_field`.
     async fn update(&self, id: JobId, change: NewChange) -> Result<Updated>;
 
     /// Replaces the options of a job, up to 64 KiB, or takes them away. Of two callers at once
