@@ -48,13 +48,11 @@ impl Open {
     fn close(&mut self, path: &Path) -> io::Result<()> {
         use io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, Unsupported};
 
-        match self.try_close(path) {
-            Err(error) => match error.kind() {
-                PermissionDenied | ReadOnlyFilesystem | Unsupported => self.kept += 1,
-                NotFound => {}
-                _ => return Err(error),
-            },
-            Ok(()) => {}
+        let Err(error) = self.try_close(path) else { return Ok(()) };
+        match error.kind() {
+            PermissionDenied | ReadOnlyFilesystem | Unsupported => self.kept += 1,
+            NotFound => {}
+            _ => return Err(error),
         }
         Ok(())
     }
