@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     fn wanted() -> Wanted {
-        // Follow-ups are never hot.
+        // What is asked for by name is never read from memory.
         let follow_ups = HashSet::from([(JobId::MIN, FollowUpKey::Delivery(0))]);
         Wanted { follow_ups, ..Wanted::default() }
     }
