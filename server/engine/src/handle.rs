@@ -132,7 +132,8 @@ impl Engine {
     }
 
     /// Waits until a commit of this engine has put something that is due within
-    /// [`SOON`](crate::SOON) into a part of the list of what is due. What was put there since the last call ended counts.
+    /// [`SOON`](crate::SOON) into a part of the list of what is due. What was put there since the
+    /// last call ended counts.
     pub async fn due(&self, part: u32) {
         self.0.due.changed(part).await;
     }
