@@ -1,8 +1,9 @@
 //! Roots by time: a list of days, of their minutes, and of roots by minute.
 //!
-//! A root is listed before the commit that creates it, so whoever reads the list makes sure that it
+//! A root is listed before the commit that creates it, so a reader of the list makes sure that it
 //! is there. An entry names the commit that wrote it, so that it is that commit's alone: when that
-//! did not come true, and cannot any more, whoever meets the entry removes it.
+//! did not come true, and cannot any more, the reader that meets the entry removes it. An entry
+//! without such a name, of an earlier version, stays unless its id is that of another job.
 //!
 //! A minute is divided into slots, each a partition, and listed with those that have roots.
 
@@ -46,11 +47,8 @@ const TAKEN: usize = 500;
 /// Size of an entry, about, and of a minute or day.
 const ENTRY_BYTES: usize = 110;
 const SLOT_BYTES: usize = 40;
-/// Whoever left an entry without a root for so long is stopped.
+/// A commit whose root is still missing so long after its entry was written is stopped.
 const LEFT_MILLIS: i64 = 60_000;
-/// Of an entry that does not tell when it was written only the root's own time is known, and a
-/// root may come late.
-const LEFT_UNDATED_MILLIS: i64 = 24 * 3_600_000;
 
 /// Lists of roots.
 pub struct Roots {
@@ -166,7 +164,7 @@ impl Roots {
         Ok(None)
     }
 
-    /// Removes an entry that is wrong. Whoever lists roots next may do it as well.
+    /// Removes an entry that is wrong. If it stays, the next list that meets it tries again.
     async fn tidy(&self, entry: Entry, is_there: bool) -> Result<()> {
         if is_there || self.is_dead(&entry).await? {
             let statement = &self.cluster.statements.drop_listing;
@@ -177,17 +175,13 @@ impl Roots {
 
     /// Whether the root of an entry that is not there never will be.
     async fn is_dead(&self, entry: &Entry) -> Result<bool> {
-        let RootKey { time, id } = entry.root;
-        let writer: Option<Writer> =
-            entry.body.as_ref().map(|body| coding::decode("entry of a root", body)).transpose()?;
-        let left = match writer {
-            Some(writer) => writer.time.saturating_add(LEFT_MILLIS),
-            None => time.millis().saturating_add(LEFT_UNDATED_MILLIS),
-        };
-        if now_millis() < left {
+        // Entries of earlier versions do not name their commit, and theirs may be a slow upload.
+        let Some(body) = &entry.body else { return Ok(false) };
+        let Writer { time, stage } = coding::decode("entry of a root", body)?;
+        if now_millis() < time.saturating_add(LEFT_MILLIS) {
             return Ok(false);
         }
-        let stage = writer.map_or(NO_STAGE, |writer| writer.stage);
+        let id = entry.root.id;
         let claim = Claim { id, root: id, stage, parent: NO_PARENT };
         Ok(!self.claims.is_in_the_way(&claim).await?)
     }

@@ -111,6 +111,42 @@ async fn what_a_program_of_before_has_listed_is_found() {
     store.close().await;
 }
 
+/// Slot, place and key of the entries that do not name their commit.
+async fn unnamed(session: &Session) -> Vec<(i64, i64, String)> {
+    let cql = "SELECT slot, place, key FROM listing WHERE list = 0 ALLOW FILTERING";
+    let answer = session.query_unpaged(cql, ()).await.unwrap().into_rows_result().unwrap();
+    answer.rows().unwrap().map(Result::unwrap).collect()
+}
+
+/// Its root may be much older than the commit that brings it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_of_a_program_of_before_stays_until_it_is_proved_wrong() {
+    let space = Space::new().await;
+    let (session, one, other) = (space.session().await, space.open().await, space.open().await);
+    let mut forest = Forest::default();
+    forest.root(10);
+    (11..13).for_each(|child| forest.child(child, 10));
+    let slow = Aside::new(10, forest.commits().remove(0), 2);
+    put_aside(&one, &slow).await.unwrap();
+    list_as_before(&session).await;
+    assert!(listed(&other, 10).await.is_empty());
+    let entries = unnamed(&session).await;
+    assert_eq!(entries.len(), 1, "an upload that goes on");
+    commit(&one, slow.commit).await.unwrap();
+    assert_eq!(listed(&other, 10).await, [id(10)]);
+
+    // Now that the root is there, an entry for another time is wrong for certain.
+    let (slot, place, key) = &entries[0];
+    let cql = "INSERT INTO listing (list, slot, place, key) VALUES (0, ?, ?, ?)";
+    session.query_unpaged(cql, (slot, place - 1, key)).await.unwrap();
+    assert_eq!(unnamed(&session).await.len(), 2);
+    assert_eq!(listed(&other, 10).await, [id(10)]);
+    assert_eq!(unnamed(&session).await, entries);
+    compare(&[&other], &forest).await;
+    one.close().await;
+    other.close().await;
+}
+
 fn impatient(options: &mut ScyllaOptions) {
     options.request_timeout = Duration::from_millis(500);
     options.resolve_timeout = Duration::from_millis(1_500);
