@@ -81,13 +81,21 @@ impl Receiver {
         self.received.borrow().clone()
     }
 
-    /// Waits until this is so of all that has come.
+    /// Waits until this is so of all that has come. It gives up when nothing more comes.
     pub async fn until(&self, is_so: impl Fn(&[Received]) -> bool) -> Vec<Received> {
         let mut received = self.received.subscribe();
-        let all = tokio::time::timeout(LONG, received.wait_for(|all| is_so(all))).await;
-        match all {
-            Ok(all) => all.unwrap().clone(),
-            Err(_) => panic!("{} came: {:#?}", self.all().len(), self.all()),
+        loop {
+            {
+                let all = received.borrow_and_update();
+                if is_so(&all) {
+                    return all.clone();
+                }
+            }
+            if tokio::time::timeout(LONG, received.changed()).await.is_err() {
+                let all = self.all();
+                let last = &all[all.len().saturating_sub(20)..];
+                panic!("{} came, and then none for {LONG:?}; the last: {last:#?}", all.len());
+            }
         }
     }
 
