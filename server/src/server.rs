@@ -28,7 +28,7 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
-    /// Nobody can be told anything as it is configured.
+    /// Deliveries cannot be made as they are configured.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
 }
@@ -46,7 +46,7 @@ pub struct RunningServer {
     /// What is done besides requests; it ends when the service stops.
     background: Vec<JoinHandle<()>>,
     stopping: watch::Sender<bool>,
-    /// Ends connections as they are.
+    /// Ends connections of which nothing is taken.
     cut: watch::Sender<bool>,
     metrics: Arc<Metrics>,
     engine: Engine,
@@ -113,13 +113,13 @@ impl Server {
 }
 
 impl RunningServer {
-    /// Ends the connections that are left when no request is worked on: what holds them up is a
-    /// client that sends nothing, or takes nothing. Goes on for ever after that.
+    /// Ends the connections that are left when no request is worked on, but for those whose clients
+    /// still take their answers: what holds the others up is a client that sends nothing, or takes
+    /// nothing. Goes on for ever after that.
     async fn cut_the_rest(&self) {
         while self.metrics.in_flight() > 0 {
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        tokio::time::sleep(LAST_ANSWERS).await;
         let _ = self.cut.send(true);
         std::future::pending::<()>().await;
     }
@@ -160,9 +160,7 @@ impl RunningServer {
     }
 }
 
-/// How long answers have to go out when no request is worked on any more.
-const LAST_ANSWERS: Duration = Duration::from_millis(400);
-/// How often it is looked whether one is.
+/// How often a stop looks whether a request is still worked on.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// What following up needs besides the engine and the store.

@@ -47,6 +47,8 @@ impl App {
         work: impl Future<Output = Result<T, ApiError>>,
     ) -> Result<T, ApiError> {
         tokio::select! {
+            // What is ready is given, and costs no look at what all requests share.
+            biased;
             done = work => done,
             () = self.stops(Duration::ZERO) => {
                 Err(ApiError::new(ProblemCode::ShuttingDown, "The wait was ended."))
@@ -62,6 +64,7 @@ impl App {
         /// How long a body that is on its way has to come in.
         const PATIENCE: Duration = Duration::from_millis(300);
         tokio::select! {
+            biased;
             done = work => done,
             () = self.stops(PATIENCE) => {
                 let detail = "The rest of the body did not come while the service stopped.";

@@ -12,6 +12,9 @@ use tokio::{
 
 use crate::harness::{Harness, Reply, STORES};
 
+/// Long past anything that is waited for here.
+const HANGS: Duration = Duration::from_secs(60);
+
 /// A connection on which bytes are sent as they are.
 pub struct Raw {
     stream: TcpStream,
@@ -51,7 +54,7 @@ impl Raw {
             if let Some(end) = self.came.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                 break end + 4;
             }
-            if self.stream.read_buf(&mut self.came).await.unwrap_or(0) == 0 {
+            if self.read_on().await == 0 {
                 return None;
             }
         };
@@ -59,10 +62,15 @@ impl Raw {
         let length = head.header("content-length").map_or(0, |length| length.parse().unwrap());
         let length: usize = if to == "HEAD" { 0 } else { length };
         while self.came.len() < length {
-            assert!(self.stream.read_buf(&mut self.came).await.unwrap() > 0);
+            assert!(self.read_on().await > 0);
         }
         self.came.drain(..length);
         Some(head)
+    }
+
+    async fn read_on(&mut self) -> usize {
+        let reading = self.stream.read_buf(&mut self.came);
+        tokio::time::timeout(HANGS, reading).await.expect("the service is silent").unwrap_or(0)
     }
 
     /// Waits until the service has closed, whatever it still says.
@@ -146,6 +154,32 @@ async fn of_requests_in_a_row_each_is_answered_as_it_asks_when_answers_are_read_
     for (number, (method, _)) in row.iter().enumerate() {
         let reply = one.reply(method).await.unwrap_or_else(|| panic!("closed before {number}"));
         assert_eq!(reply.status(), 200, "{number}");
+    }
+    harness.stop().await;
+}
+
+/// Some clients send an empty line behind a body; the next request may be long in coming.
+#[tokio::test]
+async fn empty_lines_before_a_request_are_no_part_of_it() {
+    let short = |config: &mut Config| config.server.head_timeout_ms = 200;
+    let harness = Harness::start(STORES[0], short).await;
+    let post = "POST /api/v1/ids HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+        content-length: 11\r\n\r\n{\"count\":1}";
+    for parts in [&["\r\n"][..], &["\n\r\n"], &["", "\r\n"], &["\r", "\n"], &["", "\r", "\n\n"]] {
+        let mut one = Raw::open(&harness).await;
+        for round in 0..2 {
+            one.send(format!("{post}{}", parts[0])).await;
+            assert_eq!(one.reply("").await.unwrap().status(), 200, "{parts:?} {round}");
+            for part in &parts[1..] {
+                one.send(part).await;
+                tokio::task::yield_now().await;
+            }
+        }
+        // Longer than a head may take.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        one.send(post).await;
+        let reply = one.reply("").await.unwrap_or_else(|| panic!("closed: {parts:?}"));
+        assert_eq!(reply.status(), 200, "{parts:?}");
     }
     harness.stop().await;
 }

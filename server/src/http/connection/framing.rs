@@ -1,6 +1,6 @@
-use std::{mem::MaybeUninit, ops::Range};
+use std::ops::Range;
 
-use httparse::{Header, Request, Status};
+use memchr::{memchr, memchr_iter};
 
 /// Finds where the requests of a connection begin, and takes every wish for another protocol out
 /// of their heads.
@@ -37,12 +37,22 @@ enum Chunked {
     Size(u64, bool),
     /// So many bytes before the end of a chunk and of the line break behind it.
     Data(u64),
-    /// In the lines behind the last chunk; whether this one has nothing in it so far.
-    Trailer(bool),
+    /// In the lines behind the last chunk.
+    Trailer(Trailer),
 }
 
-/// As many as actix-http takes.
-const HEADERS: usize = 96;
+/// In a line behind the last chunk. Only CR LF ends it, as for actix-http.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trailer {
+    Start,
+    Within,
+    /// Behind the CR; whether the line has nothing in it.
+    Ending(bool),
+}
+
+/// Lines of a head: the first one, the empty one, and between them as many fields as actix-http
+/// takes. So a head that comes in many parts costs little however often it is looked at.
+const LINES: usize = 1 + 96 + 1;
 
 impl Default for Framing {
     fn default() -> Self {
@@ -59,7 +69,8 @@ impl Framing {
         while done < bytes.len() {
             let rest = &mut bytes[done..];
             let (place, taken) = match self.place {
-                Place::Head if !self.is_answered => break,
+                // What is before a head is given away first, since empty lines come off there.
+                Place::Head if !self.is_answered || done > 0 => break,
                 Place::Head => match head(rest) {
                     Some(found) => {
                         self.is_answered = false;
@@ -75,6 +86,18 @@ impl Framing {
             done += taken;
         }
         done
+    }
+
+    /// The length of the empty lines at the start of what has come in, before a head. They are to
+    /// be ignored (RFC 9112, section 2.2); to actix-http they would be the begin of a request.
+    pub fn empty_lines(&self, bytes: &[u8]) -> usize {
+        let mut rest = bytes;
+        while self.place == Place::Head
+            && let Some(next) = rest.strip_prefix(b"\r\n").or(rest.strip_prefix(b"\n"))
+        {
+            rest = next;
+        }
+        bytes.len() - rest.len()
     }
 
     /// The answer to the last request is on its way.
@@ -94,67 +117,93 @@ impl Framing {
 }
 
 /// What follows a head, and its length; none when it is not whole.
+///
+/// It is gone through line by line and not parsed, because actix-http parses it next and refuses
+/// what is no head. In one that it takes, each line ends with a line feed, which is nowhere else.
 fn head(bytes: &mut [u8]) -> Option<(Place, usize)> {
-    let mut headers = [const { MaybeUninit::uninit() }; HEADERS];
-    let mut request = Request::new(&mut []);
-    let length = match request.parse_with_uninit_headers(bytes, &mut headers) {
-        Ok(Status::Complete(length)) => length,
-        Ok(Status::Partial) => return None,
-        Err(_) => return Some((Place::Unknown, bytes.len())),
-    };
-    let place = behind(&request);
-    let start = bytes.as_ptr().addr();
-    for wish in wishes(request.headers, start) {
-        bytes[wish].fill(b' ');
+    let mut fields = Fields::default();
+    let mut start = 0;
+    for (number, end) in memchr_iter(b'\n', bytes).enumerate() {
+        match &bytes[start..end] {
+            [] | [b'\r'] => {
+                let place = fields.place();
+                for wish in fields.wishes {
+                    bytes[wish].fill(b' ');
+                }
+                return Some((place, end + 1));
+            }
+            _ if number + 1 >= LINES => return Some((Place::Unknown, bytes.len())),
+            line if number == 0 => fields.is_connect = line.starts_with(b"CONNECT "),
+            line => fields.note(line, start),
+        }
+        start = end + 1;
     }
-    Some((place, length))
+    None
 }
 
-/// Where in the head another protocol is wished for.
-fn wishes(headers: &[Header<'_>], start: usize) -> Vec<Range<usize>> {
-    let mut wishes = Vec::new();
-    let mut note = |part: &[u8]| {
-        let begin = part.as_ptr().addr() - start;
-        wishes.push(begin..begin + part.len());
-    };
-    for header in headers {
-        if header.name.eq_ignore_ascii_case("upgrade") {
-            note(header.value);
-        } else if header.name.eq_ignore_ascii_case("connection") {
-            let options = header.value.split(|byte| *byte == b',');
-            let is_upgrade = |option: &&[u8]| option.trim_ascii().eq_ignore_ascii_case(b"upgrade");
-            options.filter(is_upgrade).for_each(&mut note);
-        }
-    }
-    wishes
+/// What a head says of what follows it.
+#[derive(Default)]
+struct Fields {
+    is_connect: bool,
+    length: Option<u64>,
+    is_chunked: bool,
+    /// What actix-http refuses.
+    is_odd: bool,
+    /// Where another protocol is wished for.
+    wishes: Vec<Range<usize>>,
 }
 
-/// What follows this head. What actix-http refuses is unknown here.
-fn behind(request: &Request<'_, '_>) -> Place {
-    let mut length = None;
-    let mut is_chunked = false;
-    for header in request.headers.iter() {
-        if header.name.eq_ignore_ascii_case("content-length") {
-            let digits = std::str::from_utf8(header.value).ok();
-            match digits.and_then(|digits| digits.trim().parse().ok()) {
-                Some(bytes) if length.is_none() => length = Some(bytes),
-                _ => return Place::Unknown,
-            }
-        } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
-            let is_known = header.value.trim_ascii().eq_ignore_ascii_case(b"chunked");
-            if is_chunked || !is_known {
-                return Place::Unknown;
-            }
-            is_chunked = true;
+impl Fields {
+    /// Takes note of a line that begins there.
+    fn note(&mut self, line: &[u8], start: usize) {
+        // Most fields are others.
+        if !matches!(line[0], b'c' | b'C' | b't' | b'T' | b'u' | b'U') {
+            return;
+        }
+        let Some(colon) = memchr(b':', line) else { return };
+        let (name, value) = (&line[..colon], &line[colon + 1..]);
+        let start = start + colon + 1;
+        if name.eq_ignore_ascii_case(b"content-length") {
+            let length = digits(value.trim_ascii());
+            self.is_odd |= self.length.is_some() || length.is_none();
+            self.length = length;
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            let is_known = value.trim_ascii().eq_ignore_ascii_case(b"chunked");
+            self.is_odd |= self.is_chunked || !is_known;
+            self.is_chunked = true;
+        } else if name.eq_ignore_ascii_case(b"upgrade") {
+            self.wishes.push(start..start + value.trim_ascii_end().len());
+        } else if name.eq_ignore_ascii_case(b"connection") {
+            self.note_options(value, start);
         }
     }
-    match (is_chunked, length) {
-        (true, None) if request.version == Some(1) => Place::Chunked(Chunked::Size(0, false)),
-        (true, _) => Place::Unknown,
-        _ if request.method == Some("CONNECT") => Place::Unknown,
-        (false, None | Some(0)) => Place::Head,
-        (false, Some(bytes)) => Place::Body(bytes),
+
+    fn note_options(&mut self, value: &[u8], mut start: usize) {
+        for option in value.split(|byte| *byte == b',') {
+            let end = start + option.trim_ascii_end().len();
+            if option.trim_ascii().eq_ignore_ascii_case(b"upgrade") {
+                self.wishes.push(start..end);
+            }
+            start += option.len() + 1;
+        }
     }
+
+    /// What follows.
+    fn place(&self) -> Place {
+        match (self.is_chunked, self.length) {
+            _ if self.is_odd || self.is_connect => Place::Unknown,
+            (true, Some(_)) => Place::Unknown,
+            (true, None) => Place::Chunked(Chunked::Size(0, false)),
+            (false, None | Some(0)) => Place::Head,
+            (false, Some(bytes)) => Place::Body(bytes),
+        }
+    }
+}
+
+/// A number that has nothing but digits.
+fn digits(text: &[u8]) -> Option<u64> {
+    let number = str::from_utf8(text).ok().filter(|text| !text.starts_with('+'));
+    number?.parse().ok()
 }
 
 /// Where a body stands after these bytes, and how many of them are of it.
@@ -175,16 +224,23 @@ impl Chunked {
                 (_, taken) => (Place::Chunked(Self::Size(0, false)), taken),
             },
             Self::Size(size, is_over) => (size_line(size, is_over, bytes[0]), 1),
-            Self::Trailer(is_empty) => {
-                let place = match bytes[0] {
-                    b'\n' if is_empty => Place::Head,
-                    b'\n' => Place::Chunked(Self::Trailer(true)),
-                    b'\r' => Place::Chunked(self),
-                    _ => Place::Chunked(Self::Trailer(false)),
-                };
-                (place, 1)
-            }
+            Self::Trailer(trailer) => (trailer.after(bytes[0]), 1),
         }
+    }
+}
+
+impl Trailer {
+    /// Where one byte leads to.
+    fn after(self, byte: u8) -> Place {
+        let next = match (self, byte) {
+            (Self::Start, b'\r') => Self::Ending(true),
+            (Self::Within, b'\r') => Self::Ending(false),
+            (Self::Start | Self::Within, _) => Self::Within,
+            (Self::Ending(false), b'\n') => Self::Start,
+            (Self::Ending(true), b'\n') => return Place::Head,
+            (Self::Ending(_), _) => return Place::Unknown,
+        };
+        Place::Chunked(Chunked::Trailer(next))
     }
 }
 
@@ -192,7 +248,7 @@ impl Chunked {
 fn size_line(size: u64, is_over: bool, byte: u8) -> Place {
     let digit = char::from(byte).to_digit(16).filter(|_| !is_over);
     let next = match (byte, digit) {
-        (b'\n', _) if size == 0 => Some(Chunked::Trailer(true)),
+        (b'\n', _) if size == 0 => Some(Chunked::Trailer(Trailer::Start)),
         (b'\n', _) => size.checked_add(2).map(Chunked::Data),
         (_, Some(digit)) => {
             let larger = size.checked_mul(16).and_then(|size| size.checked_add(digit.into()));
@@ -206,137 +262,4 @@ fn size_line(size: u64, is_over: bool, byte: u8) -> Place {
 }
 
 #[cfg(test)]
-mod tests {
-    use actix_http::h1::{Codec, Message};
-    use actix_web::web::BytesMut;
-    use proptest::prelude::*;
-    use tokio_util::codec::Decoder;
-
-    use super::*;
-
-    /// What comes through when so much comes in at a time.
-    fn through(bytes: &[u8], at_once: usize) -> Vec<u8> {
-        let (mut framing, mut held, mut out) = (Framing::default(), Vec::new(), Vec::new());
-        for part in bytes.chunks(at_once) {
-            held.extend_from_slice(part);
-            loop {
-                let cleared = framing.advance(&mut held);
-                out.extend(held.drain(..cleared));
-                if !framing.waits() {
-                    break;
-                }
-                framing.answered();
-            }
-        }
-        assert!(held.is_empty(), "{:?}", String::from_utf8_lossy(&held));
-        out
-    }
-
-    const WISH: &str = "host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\
-         HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n";
-
-    #[test]
-    fn a_wish_for_another_protocol_is_taken_out_of_heads_and_of_nothing_else() {
-        let inner = format!("GET /b HTTP/1.1\r\n{WISH}\r\n");
-        let sized = format!("content-length: {}\r\n\r\n{inner}", inner.len());
-        let chunked = format!(
-            "transfer-encoding: chunked\r\n\r\n{:x};a=b\r\n{inner}\r\n0\r\nconnection: upgrade\r\n\
-             \r\n",
-            inner.len()
-        );
-        for body in ["\r\n", &sized, &chunked] {
-            let request = format!("POST /a HTTP/1.1\r\n{WISH}{body}");
-            let two = request.repeat(2);
-            let quiet = |text: &str| {
-                let text = text.replace("Connection: Upgrade,", "Connection:        ,");
-                text.replace("Upgrade: h2c", "Upgrade:    ")
-            };
-            let wanted = format!("POST /a HTTP/1.1\r\n{}{body}", quiet(WISH)).repeat(2);
-            for at_once in [1, 2, 3, 7, 64, two.len()] {
-                let out = String::from_utf8(through(two.as_bytes(), at_once)).unwrap();
-                assert_eq!(out, wanted, "{at_once}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_refused_passes_as_it_is() {
-        for odd in [
-            "nonsense\r\n\r\nGET / HTTP/1.1\r\nconnection: upgrade\r\n\r\n",
-            "POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nGET /",
-            "POST / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\nGET /",
-            "POST / HTTP/1.1\r\ntransfer-encoding: gzip, chunked\r\n\r\nGET /",
-            "POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\nGET /",
-            "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\nGET /",
-            "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffff0\r\nGET /",
-            "CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\nGET /",
-        ] {
-            assert_eq!(through(odd.as_bytes(), odd.len()), odd.as_bytes());
-        }
-    }
-
-    /// The heads and the bytes of bodies that actix-http finds.
-    fn found(bytes: &[u8]) -> (usize, Vec<u8>) {
-        // The codec keeps the time for answers, in a task.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        tokio::task::LocalSet::new().block_on(&runtime.unwrap(), async { decoded(bytes) })
-    }
-
-    fn decoded(bytes: &[u8]) -> (usize, Vec<u8>) {
-        let (mut codec, mut bytes) = (Codec::default(), BytesMut::from(bytes));
-        let (mut heads, mut body) = (0, Vec::new());
-        while let Ok(Some(message)) = codec.decode(&mut bytes) {
-            match message {
-                Message::Item(_) => heads += 1,
-                Message::Chunk(chunk) => body.extend(chunk.unwrap_or_default()),
-            }
-        }
-        (heads, body)
-    }
-
-    fn any_request() -> impl Strategy<Value = Vec<u8>> {
-        let body = proptest::collection::vec(any::<u8>(), 0..300);
-        (body, 0..3_u8, 1..100_usize, any::<bool>()).prop_map(|(body, way, size, wish)| {
-            let wish =
-                if wish { "connection: keep-alive, UPGRADE\r\nupgrade: websocket\r\n" } else { "" };
-            let mut out = format!("POST / HTTP/1.1\r\nhost: a\r\n{wish}").into_bytes();
-            match way {
-                0 => out.extend(b"\r\n"),
-                1 => {
-                    out.extend(format!("content-length: {}\r\n\r\n", body.len()).bytes());
-                    out.extend(body);
-                }
-                _ => {
-                    out.extend(b"transfer-encoding: chunked\r\n\r\n");
-                    for part in body.chunks(size) {
-                        out.extend(format!("{:X}\r\n", part.len()).bytes());
-                        out.extend(part);
-                        out.extend(b"\r\n");
-                    }
-                    out.extend(b"0\r\n\r\n");
-                }
-            }
-            out
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn requests_are_found_where_actix_finds_them(
-            requests in proptest::collection::vec(any_request(), 1..6),
-            at_once in 1..500_usize,
-        ) {
-            let bytes = requests.concat();
-            let out = through(&bytes, at_once);
-            // Of the same length, and with bodies that are the same: only heads have changed.
-            prop_assert_eq!(out.len(), bytes.len());
-            let plain = requests.iter().map(|request| {
-                let text = String::from_utf8_lossy(request);
-                prop_assert!(text.starts_with("POST / "));
-                Ok(found(&through(request, request.len())).1)
-            });
-            let plain: Result<Vec<_>, TestCaseError> = plain.collect();
-            prop_assert_eq!(found(&out), (requests.len(), plain?.concat()));
-        }
-    }
-}
+mod tests;

@@ -28,12 +28,15 @@ const BACKLOG: u32 = 1024;
 /// to hear the answer: what it sends to a closed connection would take that away from it.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// How long a client may take nothing of its answer when only such clients hold up a stop.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
+
 /// When connections come to their ends.
 #[derive(Clone)]
 pub(crate) struct Ends {
     /// True once they are to end when the request that is under way is answered.
     pub stopping: watch::Receiver<bool>,
-    /// True once they are to end as they are.
+    /// True once they are to end as they are, but for those whose clients still take an answer.
     pub cut: watch::Receiver<bool>,
 }
 
@@ -76,10 +79,16 @@ pub(crate) fn serve(
             let _ = stream.set_nodelay(true);
             let peer = stream.peer_addr().ok();
             let socket = Socket::new(stream, Patience { head, send });
+            let taken = socket.taken();
             let serving = Service::call(http, (socket, Protocol::Http1, peer));
             let cut = is_true(cut.clone());
             async move {
+                let cut = async {
+                    cut.await;
+                    taken.stalls(LAST_ANSWER).await;
+                };
                 tokio::select! {
+                    biased;
                     done = serving => done,
                     () = cut => Ok(()),
                 }

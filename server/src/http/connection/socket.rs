@@ -1,6 +1,8 @@
 use std::{
+    cell::Cell,
     io,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -39,6 +41,26 @@ pub(super) struct Socket {
     head_timer: Timer,
     /// Runs while nothing is taken of what is sent.
     send_timer: Timer,
+    taken: Taken,
+}
+
+/// How many bytes the client of a connection has taken.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Taken(Rc<Cell<u64>>);
+
+impl Taken {
+    /// Ends when nothing was taken for so long.
+    pub async fn stalls(&self, time: Duration) {
+        let mut before = None;
+        while before != Some(self.0.get()) {
+            before = Some(self.0.get());
+            sleep(time).await;
+        }
+    }
+
+    fn add(&self, bytes: usize) {
+        self.0.set(self.0.get() + bytes as u64);
+    }
 }
 
 /// No client is heard out longer than this for a head; actix-http refuses what is as long.
@@ -61,7 +83,13 @@ impl Socket {
             patience,
             head_timer: Timer::default(),
             send_timer: Timer::default(),
+            taken: Taken::default(),
         }
+    }
+
+    /// Goes on counting what its client takes.
+    pub fn taken(&self) -> Taken {
+        self.taken.clone()
     }
 
     /// Gives away what may be read of what is held.
@@ -79,15 +107,32 @@ impl Socket {
         if came.is_empty() {
             return Poll::Ready(Ok(true));
         }
-        let cleared = self.framing.advance(came);
-        self.held.extend_from_slice(&came[cleared..]);
+        let empty = self.framing.empty_lines(came);
+        let cleared = self.framing.advance(&mut came[empty..]);
+        self.held.extend_from_slice(&came[empty + cleared..]);
+        if empty > 0 {
+            came.copy_within(empty..empty + cleared, 0);
+        }
         out.set_filled(before + cleared);
         Poll::Ready(Ok(cleared > 0))
+    }
+
+    /// Takes empty lines before a head away.
+    fn skip_empty_lines(&mut self) {
+        let empty = self.framing.empty_lines(&self.held);
+        if empty > 0 {
+            let _ = self.held.split_to(empty);
+            // No head has begun.
+            self.head_timer.stop();
+        }
     }
 
     /// Goes on with what is held back until there is an answer; whether there was something.
     fn go_on(&mut self) -> bool {
         self.cleared = self.framing.advance(&mut self.held);
+        if self.cleared > 0 {
+            self.head_timer.stop();
+        }
         self.cleared > 0
     }
 
@@ -107,11 +152,7 @@ impl Socket {
         if room.filled().is_empty() || self.held.len() >= HEAD_BYTES {
             self.framing.give_up();
         }
-        self.cleared = self.framing.advance(&mut self.held);
-        if self.cleared > 0 {
-            self.head_timer.stop();
-        }
-        Poll::Ready(Ok(self.cleared > 0))
+        Poll::Ready(Ok(false))
     }
 }
 
@@ -130,6 +171,7 @@ impl AsyncRead for Socket {
                 this.give(out);
                 return Poll::Ready(Ok(()));
             }
+            this.skip_empty_lines();
             let has_come = if this.held.is_empty() {
                 ready!(this.read_straight(cx, out))?
             } else if this.framing.waits() {
@@ -164,6 +206,9 @@ impl AsyncWrite for Socket {
             Poll::Pending => Poll::Pending,
             written => {
                 this.send_timer.stop();
+                if let Poll::Ready(Ok(bytes)) = written {
+                    this.taken.add(bytes);
+                }
                 written
             }
         }

@@ -7,7 +7,7 @@ mod large;
 mod resume;
 mod round;
 mod trees;
-mod watched;
+pub mod watched;
 
 use std::{path::Path, sync::Arc};
 

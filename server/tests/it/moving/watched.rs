@@ -11,6 +11,8 @@ use jobtracker_store::{
     VerdictsQuery, Wanted,
 };
 
+use tokio::sync::Semaphore;
+
 use super::now;
 
 /// A store that is watched, and meddled with.
@@ -38,6 +40,11 @@ pub enum Fail {
     Not,
     Unavailable,
     Unknown,
+    /// What it would without a test, once it is let go on.
+    Waits {
+        came: Arc<Semaphore>,
+        goes_on: Arc<Semaphore>,
+    },
 }
 
 /// The largest of each kind.
@@ -113,6 +120,11 @@ impl Store for Watched {
         match self.next_failure() {
             Fail::Not => self.store.commit(commits).await,
             Fail::Unavailable => vec![Err(Error::Unavailable("a test".into())); trees],
+            Fail::Waits { came, goes_on } => {
+                came.add_permits(1);
+                goes_on.acquire().await.unwrap().forget();
+                self.store.commit(commits).await
+            }
             Fail::Unknown => {
                 self.store.commit(commits).await;
                 vec![Err(Error::OutcomeUnknown("a test".into())); trees]
@@ -128,7 +140,7 @@ impl Store for Watched {
         }
         match self.next_failure() {
             Fail::Not => self.store.stage(stage, root, rows).await,
-            Fail::Unavailable | Fail::Unknown => Err(Error::Unavailable("a test".into())),
+            _ => Err(Error::Unavailable("a test".into())),
         }
     }
 
