@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("jobtracker-model", &[]),
     ("jobtracker-client", &["jobtracker-model"]),
     ("jobtracker-context", &["jobtracker-client", "jobtracker-model"]),
+    ("jobtracker-flow", &["jobtracker-context", "jobtracker-client"]),
     ("jobtracker-store", &["jobtracker-model"]),
     ("jobtracker-engine", &["jobtracker-model", "jobtracker-store"]),
     ("jobtracker-server", &["jobtracker-model", "jobtracker-store", "jobtracker-engine"]),

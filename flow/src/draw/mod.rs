@@ -1,0 +1,146 @@
+//! Pictures of flows and of their runs, as texts in languages that others draw.
+
+mod dot;
+mod gantt;
+mod mermaid;
+
+use std::time::Duration;
+
+use jobtracker_client::Timestamp;
+
+use crate::{Flow, Need, Snapshot, StepMeta, StepSnapshot, StepState};
+
+/// What a picture shows. It says the same whenever it is asked.
+struct Picture<'a> {
+    flow: &'a str,
+    steps: Vec<Node<'a>>,
+}
+
+struct Node<'a> {
+    name: &'a str,
+    needs: &'a [Need],
+    /// The name of the type of the output.
+    output: &'a str,
+    /// In a run.
+    state: Option<StepState>,
+    /// What there is to say of it in a run, line by line.
+    tooltip: Vec<String>,
+}
+
+impl<In: Send + Sync + 'static, Out: Send + Sync + 'static> Flow<In, Out> {
+    /// The flow in the language of Graphviz. An edge is solid for an output, dashed for an order,
+    /// dotted for a settled step.
+    #[must_use]
+    pub fn to_dot(&self) -> String {
+        dot::write(&self.picture())
+    }
+
+    /// The flow as a flow chart of Mermaid. An edge is solid for an output, thick for an order,
+    /// dotted for a settled step.
+    #[must_use]
+    pub fn to_mermaid(&self) -> String {
+        mermaid::write(&self.picture())
+    }
+
+    fn picture(&self) -> Picture<'_> {
+        let steps = self.steps().iter().map(Node::of_definition).collect();
+        Picture { flow: self.name(), steps }
+    }
+}
+
+impl Snapshot {
+    /// The run in the language of Graphviz: as [`Flow::to_dot`], and with colours for the states.
+    #[must_use]
+    pub fn to_dot(&self) -> String {
+        dot::write(&self.picture())
+    }
+
+    /// The run as a flow chart of Mermaid: as [`Flow::to_mermaid`], and with colours for the
+    /// states.
+    #[must_use]
+    pub fn to_mermaid(&self) -> String {
+        mermaid::write(&self.picture())
+    }
+
+    /// The run as a time line of Mermaid: for each step that has begun, when it waited and when
+    /// it was at work, attempt by attempt.
+    #[must_use]
+    pub fn to_gantt(&self) -> String {
+        gantt::write(self)
+    }
+
+    fn picture(&self) -> Picture<'_> {
+        let steps = self.steps.iter().map(|step| Node::of_run(step, self.started)).collect();
+        Picture { flow: &self.flow, steps }
+    }
+}
+
+impl<'a> Node<'a> {
+    fn of_definition(meta: &'a StepMeta) -> Self {
+        let (name, needs, output) = (&*meta.name, &*meta.needs, meta.output);
+        Self { name, needs, output, state: None, tooltip: Vec::new() }
+    }
+
+    fn of_run(step: &'a StepSnapshot, begin: Timestamp) -> Self {
+        let mut tooltip = vec![format!("state: {}", label(step.state))];
+        if let Some(started) = step.started {
+            tooltip.push(format!("started: {}", begin.after(started)));
+        }
+        if let Some(duration) = step.duration {
+            tooltip.push(format!("duration: {}", rounded(duration)));
+        }
+        if step.attempts > 0 {
+            tooltip.push(format!("attempts: {}", step.attempts));
+        }
+        if let Some(error) = &step.error {
+            tooltip.push(first_line(&error.to_string()));
+        }
+        let (name, needs, output) = (&*step.name, &*step.needs, step.output);
+        Self { name, needs, output, state: Some(step.state), tooltip }
+    }
+}
+
+fn label(state: StepState) -> &'static str {
+    match state {
+        StepState::Pending => "pending",
+        StepState::Running => "running",
+        StepState::Succeeded => "succeeded",
+        StepState::Failed => "failed",
+        StepState::Skipped => "skipped",
+        StepState::Cancelled => "cancelled",
+        StepState::Reused => "reused",
+    }
+}
+
+/// The colours of a state: inside, border.
+fn colours(state: Option<StepState>) -> (&'static str, &'static str) {
+    match state {
+        None | Some(StepState::Pending) => ("#e5e7eb", "#6b7280"),
+        Some(StepState::Running) => ("#fde68a", "#b45309"),
+        Some(StepState::Succeeded) => ("#bbf7d0", "#15803d"),
+        Some(StepState::Failed) => ("#fecaca", "#b91c1c"),
+        Some(StepState::Skipped) => ("#f3f4f6", "#9ca3af"),
+        Some(StepState::Cancelled) => ("#fed7aa", "#c2410c"),
+        Some(StepState::Reused) => ("#bfdbfe", "#1d4ed8"),
+    }
+}
+
+/// Characters of an error that a picture shows.
+const ERROR_CHARS: usize = 200;
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().chars().take(ERROR_CHARS).collect()
+}
+
+fn rounded(duration: Duration) -> String {
+    format!("{:?}", Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// The last part of the path of a type, and of those inside it.
+fn short_type(name: &str) -> String {
+    let mut short = String::new();
+    for part in name.split_inclusive(|letter: char| "<>(),[]&; ".contains(letter)) {
+        short.push_str(part.rsplit("::").next().unwrap_or(part));
+    }
+    short
+}
