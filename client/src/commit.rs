@@ -26,9 +26,10 @@ pub trait CommitSource: Send + Sync + 'static {
     /// the trees whose roots are in `applied`. Not compressed; in chunks of some 64 to 256 KiB.
     ///
     /// Each call makes a stream of its own. A tree has the same bytes in each of them: the service
-    /// knows a tree that it has seen before by their checksum. A source that cannot go on ends its
-    /// stream early, which the service refuses.
-    fn open(&self, applied: &HashSet<JobId>) -> BoxStream<'static, Vec<u8>>;
+    /// knows a tree that it has seen before by their checksum. A source that cannot go on says so
+    /// with an error: the upload is broken off then and begun again, as when the connection breaks.
+    /// A stream that just ended too early would be refused for good.
+    fn open(&self, applied: &HashSet<JobId>) -> BoxStream<'static, io::Result<Vec<u8>>>;
 }
 
 impl Http {
@@ -113,7 +114,7 @@ impl Http {
     fn upload(
         &self,
         id: &CommitId,
-        stream: BoxStream<'static, Vec<u8>>,
+        stream: BoxStream<'static, io::Result<Vec<u8>>>,
     ) -> Result<Request, Failure> {
         let mut request =
             self.request(Call::new(Method::PUT, address(id))).map_err(Failure::from)?;
@@ -123,7 +124,7 @@ impl Http {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"));
             reqwest::Body::wrap_stream(packed(stream).map_err(Failure::from)?)
         } else {
-            reqwest::Body::wrap_stream(stream.map(io::Result::Ok))
+            reqwest::Body::wrap_stream(stream)
         });
         *request.timeout_mut() = Some(self.commit_timeout.min(FAR));
         Ok(request)
@@ -151,14 +152,14 @@ fn concluded(id: &CommitId, reply: &Reply) -> Result<CommitOutcome> {
 /// The stream, compressed. A chunk is packed when it is sent, on the task that sends it: at the
 /// lowest level that takes less than a millisecond.
 fn packed(
-    stream: BoxStream<'static, Vec<u8>>,
+    stream: BoxStream<'static, io::Result<Vec<u8>>>,
 ) -> Result<impl Stream<Item = io::Result<Vec<u8>>> + Send + 'static> {
     let encoder = zstd::stream::write::Encoder::new(Vec::new(), 1)
         .map_err(|error| Error::invalid_request_from("the body cannot be compressed", error))?;
     let packed = futures_util::stream::unfold(Some((stream, encoder)), |state| async {
         let (mut stream, mut encoder) = state?;
         while let Some(chunk) = stream.next().await {
-            if let Err(error) = encoder.write_all(&chunk) {
+            if let Err(error) = chunk.and_then(|chunk| encoder.write_all(&chunk)) {
                 return Some((Err(error), None));
             }
             // It keeps bytes back until it has a block's worth.

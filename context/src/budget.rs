@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use jobtracker_model::{Change, Definition};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// What something takes of the buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Cost {
     pub operations: u64,
     /// In memory, roughly.

@@ -1,4 +1,8 @@
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    io::{self, ErrorKind},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use jobtracker_client::Error as ClientError;
 use jobtracker_model::{FieldError, JobId, ProblemCode, Standing, State};
@@ -112,8 +116,10 @@ pub enum Error {
         /// What became of everything that was sent.
         flushed: Box<Flushed>,
     },
-    /// The journal cannot be read or written. What it does not have will not survive a crash;
-    /// what is in memory can still be flushed.
+    /// The journal cannot be read or written, on a full disk for instance. It is tried again every
+    /// second, and by [`sync`](crate::JobTrackerContext::sync) and
+    /// [`flush`](crate::JobTrackerContext::flush); until then nothing is recorded. What it does not
+    /// have will not survive a crash; what is in memory can still be flushed.
     #[error("the journal {} failed", path.display())]
     Journal {
         /// The file.
@@ -142,6 +148,14 @@ pub enum Error {
         path: PathBuf,
         /// Where.
         at: u64,
+    },
+    /// The disk failed when the journal was written, and then it was sent from memory: what is in
+    /// the journal may have been sent under a name that it does not have. It is as it was, and
+    /// nothing of it was sent. [`salvage`](crate::JobTrackerContext::salvage) sends it.
+    #[error("what is in the journal {} may have been sent before its disk failed", path.display())]
+    JournalInDoubt {
+        /// The file.
+        path: PathBuf,
     },
     /// Trees that were refused could not be saved to a file. They are still in the context.
     #[error("refused trees could not be saved to {}", path.display())]
@@ -186,6 +200,9 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Full { .. } | Self::TreeFull(_) | Self::JournalInUse { .. } => true,
+            Self::Journal { source, .. } | Self::Save { source, .. } => {
+                matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+            }
             Self::NoIds(source) | Self::Load { source, .. } | Self::Flush(source) => {
                 source.is_retryable()
             }

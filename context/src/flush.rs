@@ -16,7 +16,6 @@ use crate::{
     budget::Cost,
     commit::{Batch, Batches, Sending},
     inner::Inner,
-    journal::Journal,
 };
 
 impl Inner {
@@ -106,7 +105,7 @@ impl Inner {
         self.buffer.clear();
         if let Some(journal) = self.buffer.journal() {
             journal.clear();
-            self.sync_or_erase(journal).await?;
+            journal.sync().await?;
         }
         drop(turn);
         self.budget.room.notify_waiters();
@@ -116,12 +115,21 @@ impl Inner {
     async fn send_all(self: &Arc<Self>, flushed: &mut Flushed) -> Result<()> {
         self.send_queue(flushed).await?;
         self.seal().await;
-        // A commit is sent when the journal knows what is in it, or nothing any more: after a crash
+        // A commit is sent when the journal knows what is in it, or that it does not: after a crash
         // it must not be sent under another name.
-        if let Some(journal) = self.buffer.journal() {
-            self.sync_or_erase(journal).await?;
+        if let Some(journal) = self.buffer.journal()
+            && let Err(error) = journal.sync().await
+            && !self.queue.lock().is_empty()
+        {
+            journal.put_in_doubt()?;
+            tracing::warn!(%error, "a journal failed; what it should have is sent from memory");
         }
-        self.send_queue(flushed).await
+        self.send_queue(flushed).await?;
+        // A journal that has failed has less to hold now; whoever records next should find that.
+        if let Some(journal) = self.buffer.journal().filter(|journal| journal.check().is_err()) {
+            let _ = journal.sync().await;
+        }
+        Ok(())
     }
 
     /// Takes what has been recorded out of the trees.
@@ -138,14 +146,6 @@ impl Inner {
             }
         })
         .await;
-    }
-
-    /// Makes the journal durable. If it has failed, what it has is in memory too, so it may be
-    /// emptied.
-    async fn sync_or_erase(&self, journal: &Journal) -> Result<()> {
-        let Err(error) = journal.sync().await else { return Ok(()) };
-        tracing::error!(%error, "a journal failed, and is emptied");
-        journal.erase()
     }
 
     /// Sends what has been taken out, the oldest first. What has no outcome stays.

@@ -67,6 +67,7 @@ mod paths;
 mod put_aside;
 mod recover;
 mod refused;
+mod replay;
 mod room;
 mod saved;
 mod tree;

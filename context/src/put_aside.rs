@@ -2,32 +2,77 @@
 
 use std::{
     ffi::OsString,
-    fs::{File, OpenOptions},
-    io::{self, ErrorKind},
+    fs::{self, File, OpenOptions},
+    io::{self, BufReader, ErrorKind, Read},
     path::{Path, PathBuf},
 };
 
 /// Names that are tried, and so the files of a kind that there may be.
 const NAMES: u32 = 1_000;
 
-/// A new file. Actions have secrets in them: nobody but its owner is to read it.
-pub(crate) fn create(path: &Path) -> io::Result<File> {
+/// Writes what belongs in a file.
+pub(crate) type Fill<'a> = dyn FnMut(&mut File) -> io::Result<()> + 'a;
+
+/// A new file, durable with its name, or none.
+pub(crate) fn create(path: &Path, fill: &mut Fill<'_>) -> io::Result<()> {
     let mut options = OpenOptions::new();
+    // Actions have secrets in them: nobody but its owner is to read it.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.write(true).create_new(true).open(path)
+    let mut file = options.write(true).create_new(true).open(path)?;
+    let filled = fill(&mut file).and_then(|()| file.sync_all()).and_then(|()| sync_folder(path));
+    if filled.is_err() {
+        // Half of it would be in the way of the next try.
+        let _ = fs::remove_file(path);
+    }
+    filled
 }
 
 /// A new file beside another one: `import.journal.torn` beside `import.journal`, or
-/// `import.journal.torn-2`.
-pub(crate) fn create_beside(path: &Path, what: &str) -> io::Result<(File, PathBuf)> {
+/// `import.journal.torn-2`. If there is such a file that begins with the same bytes, as far as they
+/// are needed, there is no other one.
+pub(crate) fn create_beside(
+    path: &Path,
+    what: &str,
+    needed: u64,
+    fill: &mut Fill<'_>,
+) -> io::Result<PathBuf> {
+    let mut others = Vec::new();
     for number in 1..=NAMES {
         let mut name = OsString::from(path);
         name.push(if number == 1 { format!(".{what}") } else { format!(".{what}-{number}") });
-        match create(Path::new(&name)) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            created => return created.map(|file| (file, name.into())),
+        let name = PathBuf::from(name);
+        match create(&name, fill) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => others.push(name),
+            Err(error) => return Err(error),
+            Ok(()) => {
+                let Some(same) = others.into_iter().find(|other| begin_alike(&name, other, needed))
+                else {
+                    return Ok(name);
+                };
+                fs::remove_file(&name)?;
+                return Ok(same);
+            }
         }
     }
     Err(io::Error::new(ErrorKind::AlreadyExists, "there are too many such files already"))
+}
+
+/// Makes durable which file has this name: the folder has a memory of its own.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Whether both files begin with the same bytes, so many of them, or end sooner, both.
+fn begin_alike(one: &Path, other: &Path, bytes: u64) -> bool {
+    let begin = |path| File::open(path).map(|file| BufReader::new(file).take(bytes).bytes());
+    let (Ok(mut one), Ok(mut other)) = (begin(one), begin(other)) else { return false };
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return true,
+            (Some(Ok(one)), Some(Ok(other))) if one == other => {}
+            _ => return false,
+        }
+    }
 }

@@ -1,6 +1,11 @@
 //! Trees that the service has refused. They stay in the context until somebody has taken them.
 
-use std::{io::Write, path::Path, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    io::{self, Write},
+    path::Path,
+    sync::Arc,
+};
 
 use futures_util::TryStreamExt;
 use jobtracker_client::{Error as ClientError, ListPage};
@@ -15,7 +20,8 @@ use crate::{
     budget::Cost,
     commit::{Batch, BatchTree, write_stream},
     inner::Inner,
-    put_aside,
+    journal::write_kept,
+    put_aside::{self, Fill},
 };
 
 /// A tree that the service has refused: nothing of it was applied.
@@ -38,8 +44,6 @@ pub struct RefusedTree {
 pub(crate) struct Refused {
     tree: Arc<BatchTree>,
     commit: CommitId,
-    /// Operations of the whole commit: as long as one tree of it is here, the journal keeps all.
-    committed: u64,
     refusal: Refusal,
 }
 
@@ -51,7 +55,7 @@ impl JobTrackerContext {
     pub fn refused(&self) -> Vec<RefusedTree> {
         let list = self.inner.refused.lock();
         let shown = list.iter().map(|refused| RefusedTree {
-            root: refused.tree.tree.root,
+            root: refused.tree.root,
             commit: refused.commit.clone(),
             refusal: refused.refusal.clone(),
             operations: refused.tree.cost.operations,
@@ -61,7 +65,7 @@ impl JobTrackerContext {
 
     /// Throws away what was refused of the tree with this root; says how many operations it was.
     pub fn drop_refused(&self, root: JobId) -> u64 {
-        self.inner.let_go(|refused| refused.tree.tree.root == root).operations
+        self.inner.let_go(|refused| refused.tree.root == root).operations
     }
 
     /// Writes all trees that were refused to a new file, from where they can be sent when the cause
@@ -74,7 +78,7 @@ impl JobTrackerContext {
         let (inner, path) = (Arc::clone(&self.inner), path.as_ref().to_owned());
         let saved = spawn_blocking(move || {
             let failed = |error| Error::Save { path: path.clone(), source: Arc::new(error) };
-            inner.save_refused(|| put_aside::create(&path).map(|file| (file, ()))).map_err(failed)
+            inner.save_refused(|fill| put_aside::create(&path, fill)).map_err(failed)
         });
         let saved = saved.await.map_err(|_| Error::Closed)??;
         Ok(saved.map_or(0, |(trees, ())| trees))
@@ -89,24 +93,24 @@ impl Inner {
         cost
     }
 
-    /// Writes the refused trees to the file that is opened for them, and lets them go.
+    /// Writes the refused trees to a file, and lets them go when it is durable.
     pub fn save_refused<T>(
         &self,
-        open: impl FnOnce() -> std::io::Result<(std::fs::File, T)>,
-    ) -> std::io::Result<Option<(u64, T)>> {
+        create: impl FnOnce(&mut Fill<'_>) -> io::Result<T>,
+    ) -> io::Result<Option<(u64, T)>> {
         let trees: Vec<_> =
             self.refused.lock().iter().map(|refused| Arc::clone(&refused.tree)).collect();
         if trees.is_empty() {
             return Ok(None);
         }
-        let (mut file, opened) = open()?;
         let rule = self.buffer.block_updates_after_finish;
-        let trees_of = trees.iter().map(|tree| &**tree);
-        write_stream(rule, trees_of, &mut |bytes| file.write_all(&bytes))?;
-        file.sync_all()?;
+        let created = create(&mut |file| {
+            let trees_of = trees.iter().map(|tree| &**tree);
+            write_stream(rule, trees_of, &mut |bytes| file.write_all(&bytes))
+        })?;
         // More may have been refused meanwhile.
         self.let_go(|refused| trees.iter().any(|tree| Arc::ptr_eq(tree, &refused.tree)));
-        Ok(Some((trees.len() as u64, opened)))
+        Ok(Some((trees.len() as u64, created)))
     }
 
     /// Forgets some of the refused trees; says what they took.
@@ -115,16 +119,14 @@ impl Inner {
         let mut list = self.refused.lock();
         let (gone, left): (Vec<_>, Vec<_>) = list.drain(..).partition(which);
         *list = left;
-        for (at, refused) in gone.iter().enumerate() {
+        let mut operations: HashMap<_, u64> = HashMap::new();
+        for refused in &gone {
             cost.add(refused.tree.cost);
-            let others = list.iter().chain(&gone[at + 1..]);
-            if let Some(journal) = self.buffer.journal()
-                && others.into_iter().all(|other| other.commit != refused.commit)
-            {
-                journal.acknowledge(&refused.commit, refused.committed);
-            }
+            *operations.entry(&refused.commit).or_default() += refused.tree.cost.operations;
         }
-        drop(list);
+        for (commit, operations) in operations {
+            self.settle_in_journal(commit, operations, &list);
+        }
         self.budget.settle(cost);
         cost
     }
@@ -135,23 +137,43 @@ impl Inner {
         batch.settle(&self.buffer);
         let mut applied = batch.cost;
         let mut list = self.refused.lock();
-        for (root, refusal) in refusals {
-            let trees = batch.trees.iter().filter(|tree| tree.tree.root == root);
-            list.extend(trees.map(|tree| {
-                applied.take(tree.cost);
-                let (tree, commit) = (Arc::clone(tree), batch.id.clone());
-                let committed = batch.cost.operations;
-                Refused { tree, commit, committed, refusal: refusal.clone() }
-            }));
+        let mut refusals: HashMap<_, _> = refusals.into_iter().collect();
+        for tree in &batch.trees {
+            let Some(refusal) = refusals.remove(&tree.root) else { continue };
+            applied.take(tree.cost);
+            let (tree, commit) = (Arc::clone(tree), batch.id.clone());
+            list.push(Refused { tree, commit, refusal });
         }
-        let is_over = list.iter().all(|refused| refused.commit != batch.id);
+        self.settle_in_journal(&batch.id, applied.operations, &list);
         drop(list);
-        if let Some(journal) = self.buffer.journal().filter(|_| is_over) {
-            journal.acknowledge(&batch.id, batch.cost.operations);
-        }
         self.budget.settle(applied);
         // Where all was refused there is no more room, and those who wait for it have to hear that.
         self.budget.room.notify_waiters();
+    }
+
+    /// So many operations of a commit are settled, and of its trees those of the list are left. If
+    /// that list is all that the journal is still needed for, it need not be larger than that.
+    fn settle_in_journal(&self, commit: &CommitId, operations: u64, list: &[Refused]) {
+        let Some(journal) = self.buffer.journal() else { return };
+        let of_commit = list.iter().filter(|refused| refused.commit == *commit);
+        let roots: Vec<_> = of_commit.map(|refused| refused.tree.root).collect();
+        journal.settle(commit, &roots, operations);
+        let left = list.iter().map(|refused| refused.tree.cost.operations).sum();
+        if !journal.has_outgrown(left) {
+            return;
+        }
+        match self.as_entries(list) {
+            Ok(entries) => journal.begin_with(left, entries),
+            Err(error) => tracing::error!(%error, "a tree that was refused cannot be written"),
+        }
+    }
+
+    /// What a journal has to have of these trees.
+    fn as_entries(&self, list: &[Refused]) -> io::Result<Vec<u8>> {
+        let rule = self.buffer.block_updates_after_finish;
+        list.iter().try_fold(Vec::new(), |entries, Refused { tree, commit, .. }| {
+            Ok(write_kept(commit, tree.root, tree.cost, &tree.stream(rule)?, entries))
+        })
     }
 
     /// What became of a batch that was answered, and which of its trees were refused.
@@ -164,7 +186,7 @@ impl Inner {
         &self,
         batch: &Batch,
         sent: Result<CommitOutcome, ClientError>,
-    ) -> Result<(CommitOutcome, Vec<(JobId, Refusal)>), ClientError> {
+    ) -> Result<Judged, ClientError> {
         let outcome = match sent {
             Ok(outcome) => outcome,
             Err(error) => match refusal_of_all(&error) {
@@ -172,11 +194,25 @@ impl Inner {
                 None => return Err(error),
             },
         };
+        if outcome.trees > batch.trees.len() as u64 {
+            return self.judge_rest(batch).await;
+        }
         let mut refusals = refusals(outcome.attention.clone());
         if (refusals.len() as u64) < outcome.refused {
             refusals = self::refusals(self.verdicts(batch).await?);
         }
         Ok((outcome, refusals))
+    }
+
+    /// The other trees of the commit were settled before the process died.
+    async fn judge_rest(&self, batch: &Batch) -> Result<Judged, ClientError> {
+        let here: HashSet<_> = batch.trees.iter().map(|tree| tree.root).collect();
+        let mut verdicts = self.verdicts(batch).await?;
+        verdicts.retain(|verdict| here.contains(&verdict.root));
+        let complete = true;
+        let mut outcome = CommitOutcome { complete, ..CommitOutcome::new(batch.id.clone()) };
+        verdicts.iter().for_each(|verdict| outcome.add(verdict));
+        Ok((outcome, refusals(verdicts)))
     }
 
     async fn refuse_rest(
@@ -190,7 +226,7 @@ impl Inner {
         };
         let mut outcome = CommitOutcome::new(batch.id.clone());
         for tree in &batch.trees {
-            let root = tree.tree.root;
+            let root = tree.root;
             let refused =
                 || TreeVerdict { refusal: Some(refusal.clone()), ..TreeVerdict::new(root) };
             let verdict = known.iter().find(|verdict| verdict.root == root);
@@ -203,6 +239,9 @@ impl Inner {
         self.tracker.commit_trees_stream(&batch.id, ListPage::default()).try_collect().await
     }
 }
+
+/// What became of the trees of a batch, and which of them were refused.
+type Judged = (CommitOutcome, Vec<(JobId, Refusal)>);
 
 fn refusals(verdicts: Vec<TreeVerdict>) -> Vec<(JobId, Refusal)> {
     let refused = |verdict: TreeVerdict| verdict.refusal.map(|refusal| (verdict.root, refusal));

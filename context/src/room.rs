@@ -54,8 +54,7 @@ impl Inner {
     fn may_ever_fit(&self, mut cost: Cost) -> bool {
         let (most, refused) = (self.budget.most, self.refused_cost());
         cost.add(refused);
-        let journal_stays = refused.operations > 0;
-        let stuck = journal_stays && self.buffer.journal().is_some_and(Journal::is_full);
+        let stuck = self.buffer.journal().is_some_and(Journal::is_stuck);
         cost.operations <= most.operations && cost.bytes <= most.bytes && !stuck
     }
 

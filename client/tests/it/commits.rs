@@ -1,5 +1,6 @@
 use std::{
     collections::HashSet,
+    io,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -44,9 +45,9 @@ impl Chunks {
 }
 
 impl CommitSource for Chunks {
-    fn open(&self, applied: &HashSet<JobId>) -> BoxStream<'static, Vec<u8>> {
+    fn open(&self, applied: &HashSet<JobId>) -> BoxStream<'static, io::Result<Vec<u8>>> {
         self.left_out.lock().unwrap().push(applied.clone());
-        stream::iter(self.chunks.clone()).boxed()
+        stream::iter(self.chunks.clone()).map(Ok).boxed()
     }
 }
 

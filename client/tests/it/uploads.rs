@@ -1,6 +1,14 @@
 //! Commits over connections that break, and to services that do not wait for the end.
 
-use std::{collections::HashSet, net::SocketAddr, sync::Arc};
+use std::{
+    collections::HashSet,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+};
 
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use jobtracker_client::{
@@ -17,7 +25,7 @@ use crate::stub;
 struct Noise(u64);
 
 impl CommitSource for Noise {
-    fn open(&self, _: &HashSet<JobId>) -> BoxStream<'static, Vec<u8>> {
+    fn open(&self, _: &HashSet<JobId>) -> BoxStream<'static, io::Result<Vec<u8>>> {
         let chunk = |seed: u64| {
             let mut word = seed.wrapping_mul(2).wrapping_add(1);
             let mut bytes = Vec::with_capacity(64 * 1024);
@@ -29,7 +37,7 @@ impl CommitSource for Noise {
             }
             bytes
         };
-        stream::iter(0..self.0).map(chunk).boxed()
+        stream::iter(0..self.0).map(chunk).map(Ok).boxed()
     }
 }
 
@@ -83,6 +91,55 @@ async fn a_stream_that_is_cut_is_sent_again() {
     let (length, answered) = tokio::join!(server, sent);
     assert!(length > 10 * 64 * 1024);
     assert_eq!(answered.unwrap(), outcome);
+}
+
+/// Noise that cannot go on at first, like a file that cannot be read at this moment.
+struct Stuttering(AtomicBool);
+
+impl CommitSource for Stuttering {
+    fn open(&self, applied: &HashSet<JobId>) -> BoxStream<'static, io::Result<Vec<u8>>> {
+        let whole = Noise(4).open(applied);
+        if self.0.swap(true, SeqCst) {
+            return whole;
+        }
+        whole.take(3).chain(stream::once(async { Err(io::Error::other("on purpose")) })).boxed()
+    }
+}
+
+/// What the sender itself cuts has no end that could be taken for one, and is sent again.
+#[tokio::test]
+async fn a_source_that_cannot_go_on_is_asked_again() {
+    for compress in [true, false] {
+        let (listener, address) = listening().await;
+        let id = "c".parse().unwrap();
+        let outcome = CommitOutcome { complete: true, ..CommitOutcome::new("c".parse().unwrap()) };
+        let server = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let (mut cut, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
+            loop {
+                match socket.read(&mut buffer).await.unwrap() {
+                    0 => break,
+                    count => cut.extend_from_slice(&buffer[..count]),
+                }
+                assert!(!cut.ends_with(b"\r\n0\r\n\r\n"), "it came to an end");
+            }
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let asked = read_until(&mut socket, b"\r\n\r\n", usize::MAX).await;
+            assert!(asked.starts_with(b"GET /api/v1/commits/c HTTP"));
+            let unknown = Problem::new(ProblemCode::CommitNotFound, "");
+            let answered = answer("404 Not Found", "application/problem+json", &unknown);
+            socket.write_all(&answered).await.unwrap();
+            drop(socket);
+            let (mut socket, _) = listener.accept().await.unwrap();
+            read_until(&mut socket, b"\r\n0\r\n\r\n", usize::MAX).await;
+            socket.write_all(&answer("200 OK", "application/json", &outcome)).await.unwrap();
+        };
+        let url = format!("http://{address}");
+        let client = stub::builder(&url).compress_requests(compress).build().unwrap();
+        let sent = client.commit(&id, Arc::new(Stuttering(AtomicBool::new(false))));
+        let ((), answered) = tokio::join!(server, sent);
+        assert_eq!(answered.unwrap(), outcome);
+    }
 }
 
 #[tokio::test]

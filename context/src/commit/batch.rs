@@ -1,14 +1,17 @@
 use std::{
     borrow::Cow,
+    collections::HashSet,
+    io, iter,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
 };
 
-use jobtracker_model::{commit::CommitId, limits};
+use jobtracker_model::{JobId, commit::CommitId, limits};
 use parking_lot::MutexGuard;
 
+use super::write_stream;
 use crate::{
     budget::Cost,
     buffer::Buffer,
@@ -29,11 +32,22 @@ pub(crate) struct Batch {
 
 /// What a commit says of one tree.
 pub(crate) struct BatchTree {
-    pub tree: Arc<Tree>,
-    /// As in a walk down the tree.
-    pub jobs: Vec<FrozenJob>,
-    pub log: Vec<Noted>,
+    pub root: JobId,
+    pub said: Said,
     pub cost: Cost,
+}
+
+/// What is said of a tree, and in which form it is at hand.
+pub(crate) enum Said {
+    /// As it was taken out of the tree.
+    Frozen {
+        tree: Arc<Tree>,
+        /// As in a walk down the tree.
+        jobs: Vec<FrozenJob>,
+        log: Vec<Noted>,
+    },
+    /// As it was sent and refused: a stream of its own, that nothing in the buffer belongs to.
+    Written(Vec<u8>),
 }
 
 /// Jobs that leave the buffer at once; in between, others get at the tree.
@@ -64,7 +78,8 @@ impl Batch {
         self.cost.add(cost);
         self.new_jobs += frozen.new_jobs;
         let (jobs, log) = frozen.into_walk();
-        self.trees.push(Arc::new(BatchTree { tree: Arc::clone(tree), jobs, log, cost }));
+        let said = Said::Frozen { tree: Arc::clone(tree), jobs, log };
+        self.trees.push(Arc::new(BatchTree { root: tree.root, said, cost }));
     }
 
     /// Takes what a tree has into this batch, whatever its size.
@@ -84,16 +99,58 @@ impl Batch {
     /// It has an outcome: its jobs leave the buffer, as far as nothing newer is known of them.
     pub fn settle(&self, buffer: &Buffer) {
         buffer.begin_departure();
-        for tree in &self.trees {
+        for said in self.trees.iter().map(|tree| &tree.said) {
+            let Said::Frozen { tree, jobs, .. } = said else { continue };
             // Children leave before their parents, which wait for them.
-            for jobs in tree.jobs.rchunks(LEAVING) {
-                tree.tree.lock().settle(buffer, jobs.iter().rev());
+            for jobs in jobs.rchunks(LEAVING) {
+                tree.lock().settle(buffer, jobs.iter().rev());
             }
         }
     }
 
+    /// It had an outcome before the process died, and of its trees only these are still here, which
+    /// were refused. Says what the others take.
+    ///
+    /// # Errors
+    /// A tree cannot be written as it was sent.
+    pub fn settle_but(&mut self, buffer: &Buffer, refused: &HashSet<JobId>) -> io::Result<Cost> {
+        self.settle(buffer);
+        let mut gone = std::mem::take(&mut self.cost);
+        let rule = self.block_updates_after_finish;
+        let left = self.trees.drain(..).filter(|tree| refused.contains(&tree.root));
+        self.trees = left.map(|tree| tree.written(rule).map(Arc::new)).collect::<Result<_, _>>()?;
+        self.trees.iter().for_each(|tree| self.cost.add(tree.cost));
+        gone.take(self.cost);
+        Ok(gone)
+    }
+
+    /// Takes a tree that was refused before the process died.
+    pub fn take_refused(&mut self, tree: BatchTree) {
+        self.cost.add(tree.cost);
+        self.trees.push(Arc::new(tree));
+    }
+
     pub fn is_in_doubt(&self) -> bool {
         self.in_doubt.load(SeqCst)
+    }
+}
+
+impl BatchTree {
+    /// The same, without what belongs to the buffer.
+    fn written(&self, block_updates_after_finish: bool) -> io::Result<Self> {
+        let bytes = self.stream(block_updates_after_finish)?;
+        Ok(Self { root: self.root, said: Said::Written(bytes), cost: self.cost })
+    }
+
+    /// As a stream of its own.
+    pub fn stream(&self, block_updates_after_finish: bool) -> io::Result<Vec<u8>> {
+        let mut stream = Vec::new();
+        let mut keep = |bytes: Vec<u8>| {
+            stream.extend_from_slice(&bytes);
+            Ok(())
+        };
+        write_stream(block_updates_after_finish, iter::once(self), &mut keep)?;
+        Ok(stream)
     }
 }
 

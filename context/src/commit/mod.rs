@@ -2,6 +2,8 @@
 
 mod batch;
 mod source;
+mod stored;
 
-pub(crate) use batch::{Batch, BatchTree, Batches};
-pub(crate) use source::{Sending, write_stream};
+pub(crate) use batch::{Batch, BatchTree, Batches, Said};
+pub(crate) use source::{Sending, write_stream, written_ahead};
+pub(crate) use stored::{broken, read_stream};

@@ -1,4 +1,9 @@
-use std::{borrow::Cow, collections::HashSet, io, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    io::{self, ErrorKind},
+    sync::Arc,
+};
 
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use jobtracker_client::CommitSource;
@@ -8,50 +13,65 @@ use jobtracker_model::{
 };
 use tokio::sync::mpsc;
 
-use super::{Batch, BatchTree};
+use super::{Batch, BatchTree, Said, read_stream};
 use crate::{
     follow_ups::FollowUps,
-    tree::{FrozenCreation, FrozenJob, NONE, Note},
+    tree::{FrozenCreation, FrozenJob, NONE, Note, Noted},
 };
 
 /// The size of a chunk, and how many wait to be sent.
 const CHUNK: usize = 128 * 1024;
 const CHUNKS: usize = 4;
 
-/// A batch that is sent. Each opening writes the same stream anew, on a thread of its own, a few
-/// chunks ahead of the network.
+/// A batch that is sent. Each opening writes the same stream anew.
 pub(crate) struct Sending(pub Arc<Batch>);
 
 impl CommitSource for Sending {
-    fn open(&self, applied: &HashSet<JobId>) -> BoxStream<'static, Vec<u8>> {
-        let (sender, receiver) = mpsc::channel(CHUNKS);
+    fn open(&self, applied: &HashSet<JobId>) -> BoxStream<'static, io::Result<Vec<u8>>> {
         let (batch, applied) = (Arc::clone(&self.0), applied.clone());
-        tokio::task::spawn_blocking(move || {
-            let left = batch.trees.iter().filter(|tree| !applied.contains(&tree.tree.root));
-            let left = left.map(|tree| &**tree);
-            let mut send = |bytes| {
-                // Nobody listens any more.
-                sender.blocking_send(bytes).map_err(|_| io::ErrorKind::BrokenPipe.into())
-            };
-            match write_stream(batch.block_updates_after_finish, left, &mut send) {
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                    // The stream ends without its end, and the service says so.
-                    tracing::error!(commit = %batch.id, %error, "a commit cannot be written");
-                }
-                _ => {}
-            }
-        });
-        stream::unfold(receiver, |mut receiver| async {
-            receiver.recv().await.map(|chunk| (chunk, receiver))
+        written_ahead(move |send| {
+            let left = batch.trees.iter().filter(|tree| !applied.contains(&tree.root));
+            write_stream(batch.block_updates_after_finish, left.map(|tree| &**tree), send)
         })
-        .boxed()
     }
+}
+
+/// What takes the chunks of a stream.
+type Send<'a> = dyn FnMut(Vec<u8>) -> io::Result<()> + 'a;
+
+/// A stream that is written on a thread of its own, a few chunks ahead of the network. What is not
+/// written to its end ends with an error: an end that is none would be refused for good.
+pub(crate) fn written_ahead(
+    write: impl FnOnce(&mut Send<'_>) -> io::Result<()> + std::marker::Send + 'static,
+) -> BoxStream<'static, io::Result<Vec<u8>>> {
+    let (sender, receiver) = mpsc::channel(CHUNKS);
+    tokio::task::spawn_blocking(move || {
+        // Nobody listens any more when it fails, as after an answer before the end.
+        let send = |part| sender.blocking_send(part).map_err(|_| ErrorKind::BrokenPipe.into());
+        let written = write(&mut |bytes| send(Ok(Some(bytes))));
+        if let Err(error) = &written
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            tracing::error!(%error, "a commit cannot be written");
+        }
+        let _ = send(written.map(|()| None));
+    });
+    stream::unfold(Some(receiver), |receiver| async {
+        let mut receiver = receiver?;
+        let stopped = || Err(io::Error::other("the thread that wrote the commit has stopped"));
+        match receiver.recv().await.unwrap_or_else(stopped) {
+            Ok(Some(bytes)) => Some((Ok(bytes), Some(receiver))),
+            Ok(None) => None,
+            Err(error) => Some((Err(error), None)),
+        }
+    })
+    .boxed()
 }
 
 /// A stream on its way.
 struct Out<'a> {
     writer: Writer,
-    send: &'a mut dyn FnMut(Vec<u8>) -> io::Result<()>,
+    send: &'a mut Send<'a>,
 }
 
 impl Out<'_> {
@@ -65,15 +85,13 @@ impl Out<'_> {
 pub(crate) fn write_stream<'a>(
     block_updates_after_finish: bool,
     trees: impl Iterator<Item = &'a BatchTree>,
-    send: &mut dyn FnMut(Vec<u8>) -> io::Result<()>,
+    send: &mut Send<'_>,
 ) -> io::Result<()> {
     let mut out = Out { writer: Writer::new(block_updates_after_finish), send };
     for tree in trees {
-        out.write(&Record::Tree { root: tree.tree.root })?;
-        // The format wants the jobs that the service has before the new ones.
-        let (old, new): (Vec<_>, Vec<_>) = tree.jobs.iter().partition(|job| job.creation.is_none());
-        for job in old.into_iter().chain(new) {
-            write_job(tree, job, &mut out)?;
+        match &tree.said {
+            Said::Frozen { jobs, log, .. } => write_tree(tree.root, jobs, log, &mut out)?,
+            Said::Written(bytes) => write_again(bytes, &mut out)?,
         }
         out.writer.tree_end();
     }
@@ -81,7 +99,22 @@ pub(crate) fn write_stream<'a>(
     (out.send)(out.writer.take())
 }
 
-fn write_job(tree: &BatchTree, job: &FrozenJob, out: &mut Out<'_>) -> io::Result<()> {
+fn write_tree(root: JobId, jobs: &[FrozenJob], log: &[Noted], out: &mut Out<'_>) -> io::Result<()> {
+    out.write(&Record::Tree { root })?;
+    // The format wants the jobs that the service has before the new ones.
+    let (old, new): (Vec<_>, Vec<_>) = jobs.iter().partition(|job| job.creation.is_none());
+    old.into_iter().chain(new).try_for_each(|job| write_job(log, job, out))
+}
+
+/// Writes a tree as it was written before, which gives the same bytes.
+fn write_again(stream: &[u8], out: &mut Out<'_>) -> io::Result<()> {
+    read_stream(stream, |record| match record {
+        Record::Header { .. } | Record::TreeEnd { .. } | Record::End { .. } => Ok(()),
+        record => out.write(record),
+    })
+}
+
+fn write_job(log: &[Noted], job: &FrozenJob, out: &mut Out<'_>) -> io::Result<()> {
     match &job.creation {
         Some(creation) => write_creation(job.id, creation, out)?,
         None => out.write(&Record::Existing { id: job.id })?,
@@ -92,7 +125,7 @@ fn write_job(tree: &BatchTree, job: &FrozenJob, out: &mut Out<'_>) -> io::Result
     }
     let mut next = job.notes.first;
     while next != NONE {
-        let noted = &tree.log[next as usize];
+        let noted = &log[next as usize];
         write_note(&noted.note, out)?;
         next = noted.next;
     }

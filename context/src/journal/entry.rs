@@ -5,6 +5,8 @@ use jobtracker_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Cost;
+
 /// What a journal says, one after another, in the order in which it happened to each tree.
 ///
 /// Journals that older versions have left are read too: the order of variants and fields never
@@ -41,16 +43,38 @@ pub(crate) enum Entry<'a> {
         actions: Cow<'a, [Action]>,
         checks: Cow<'a, [NewCheck]>,
     },
+    /// The commit has an outcome, and of its trees only these, which were refused, are still here.
+    Refused { commit: Cow<'a, CommitId>, roots: Cow<'a, [JobId]> },
+    /// A part of a tree that was refused, of the stream in which it is sent.
+    Kept {
+        commit: Cow<'a, CommitId>,
+        root: JobId,
+        /// What the tree takes in a buffer.
+        cost: Cost,
+        part: Cow<'a, [u8]>,
+        is_last: bool,
+    },
 }
 
 /// How many kinds of entries there are; each begins with its number, in one byte.
-pub(crate) const KINDS: u8 = 8;
+pub(crate) const KINDS: u8 = 10;
+/// The last version of the format that knew only the kinds before [`Entry::Refused`], and the one
+/// that knows all.
+pub(crate) const FIRST: u8 = 1;
+pub(crate) const SECOND: u8 = 2;
+/// The size of the parts in which a tree is kept.
+const PART: usize = 1024 * 1024;
 /// Before each entry: its length and its checksum.
 pub(crate) const FRAME: usize = size_of::<u32>() + size_of::<u64>();
 /// Longer than every entry: the longest has a thousand lines of a log.
 const LONGEST: usize = 64 * 1024 * 1024;
 
 impl Entry<'_> {
+    /// The first version of the format that knows this kind.
+    pub fn version(&self) -> u8 {
+        if matches!(self, Self::Refused { .. } | Self::Kept { .. }) { SECOND } else { FIRST }
+    }
+
     /// Writes the entry behind what is there.
     pub fn write(&self, bytes: Vec<u8>) -> Vec<u8> {
         let begin = bytes.len();
@@ -63,6 +87,23 @@ impl Entry<'_> {
         head[4..].copy_from_slice(&xxhash_rust::xxh3::xxh3_64(body).to_le_bytes());
         bytes
     }
+}
+
+/// Writes a tree that was refused behind what is there, from the stream in which it is sent.
+pub(crate) fn write_kept(
+    commit: &CommitId,
+    root: JobId,
+    cost: Cost,
+    stream: &[u8],
+    bytes: Vec<u8>,
+) -> Vec<u8> {
+    let (mut bytes, mut parts) = (bytes, stream.chunks(PART).peekable());
+    while let Some(part) = parts.next() {
+        let (commit, part) = (Cow::Borrowed(commit), Cow::Borrowed(part));
+        let is_last = parts.peek().is_none();
+        bytes = Entry::Kept { commit, root, cost, part, is_last }.write(bytes);
+    }
+    bytes
 }
 
 /// The length and the checksum in a frame, if they can be right.

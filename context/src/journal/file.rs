@@ -1,24 +1,38 @@
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    ffi::OsString,
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
-    entry::{Entry, FRAME, frame},
+    entry::{Entry, FIRST, FRAME, KINDS, SECOND, frame},
     search,
 };
 use crate::{Error, Result, put_aside};
 
-/// What a journal begins with: a name, a version, and the rule for updates to finished jobs.
-const NAME: [u8; 8] = *b"JOBTRKJ\x01";
-pub(crate) const HEADER: u64 = NAME.len() as u64 + 1;
+/// What a journal begins with: a name, the version of its format, and a byte of [`BLOCKED`] and
+/// [`IN_DOUBT`]. The version is the first one that knows all kinds of entries in it.
+const NAME: [u8; 7] = *b"JOBTRKJ";
+pub(crate) const HEADER: u64 = NAME.len() as u64 + 2;
+/// Updates to finished jobs are blocked.
+const BLOCKED: u8 = 1;
+/// What is in the journal may have been sent under a name that it does not know.
+const IN_DOUBT: u8 = 2;
 
 /// The file of a journal. It is locked as long as it is open.
 pub(crate) struct JournalFile {
     pub path: PathBuf,
     pub file: File,
+    version: u8,
+    block_updates_after_finish: bool,
+}
+
+/// What a journal says of itself at its begin.
+pub(crate) struct Header {
+    pub block_updates_after_finish: bool,
+    pub is_in_doubt: bool,
 }
 
 /// How far a journal could be read.
@@ -64,63 +78,93 @@ impl JournalFile {
 
     fn lock(path: &Path, create: bool) -> Result<Self> {
         let failed = |error| failure(path, error);
-        let mut options = OpenOptions::new();
-        // Actions have secrets in them: nobody else is to read them.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.read(true).write(true).create(create).open(path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { path: path.into(), file }),
-            Err(TryLockError::WouldBlock) => Err(Error::JournalInUse { path: path.into() }),
-            Err(TryLockError::Error(error)) => Err(failed(error)),
+        loop {
+            let mut options = private();
+            let file = options.read(true).create(create).open(path).map_err(failed)?;
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::JournalInUse { path: path.into() });
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+                // Its owner may have put another file in its place, and gone.
+                Ok(()) if !is_at(&file, path).map_err(failed)? => {}
+                Ok(()) => {
+                    // What a process has not come to put in its place.
+                    let _ = fs::remove_file(beside(path));
+                    let (version, block_updates_after_finish) = (FIRST, false);
+                    return Ok(Self {
+                        path: path.into(),
+                        file,
+                        version,
+                        block_updates_after_finish,
+                    });
+                }
+            }
         }
     }
 
-    /// The rule for updates to finished jobs. None: the process died before it had written even
-    /// that.
+    /// Reads the begin. None: the process died before it had written even that.
     ///
     /// # Errors
     /// It is not a journal, or cannot be read.
-    pub fn rule(&mut self) -> io::Result<Option<bool>> {
+    pub fn header(&mut self) -> io::Result<Option<Header>> {
         let mut header = [0; HEADER as usize];
         self.file.seek(SeekFrom::Start(0))?;
         if !fill(&mut self.file, &mut header)? {
             return Ok(None);
         }
-        match (header.strip_prefix(&NAME), header[NAME.len()]) {
-            (Some(_), 0) => Ok(Some(false)),
-            (Some(_), 1) => Ok(Some(true)),
-            _ => {
-                let reason = "it is not a journal of a context, or one of another version";
-                Err(io::Error::new(ErrorKind::InvalidData, reason))
+        let (version, flags) = match header.strip_prefix(&NAME) {
+            Some([version @ FIRST..=SECOND, flags]) if flags & !(BLOCKED | IN_DOUBT) == 0 => {
+                (*version, *flags)
             }
-        }
+            Some(_) => return Err(invalid("it was written by a later version of this library")),
+            None => return Err(invalid("it is not a journal of a context")),
+        };
+        self.version = version;
+        self.block_updates_after_finish = flags & BLOCKED != 0;
+        Ok(Some(Header {
+            block_updates_after_finish: self.block_updates_after_finish,
+            is_in_doubt: flags & IN_DOUBT != 0,
+        }))
     }
 
-    /// Reads what follows the header, up to the end or to where the writing broke off. What stands
-    /// behind that is put into a file of its own and cut off, so that it can be written on.
+    /// Reads what follows the header, up to the end or to where the writing broke off. What cannot
+    /// be read is put into a file of its own, and what stands behind the last whole entry is cut
+    /// off, so that it can be written on.
     ///
     /// # Errors
     /// It cannot be read, or is damaged.
     pub fn entries(&mut self, damage: Damage, take: impl FnMut(Entry<'static>)) -> Result<Found> {
         let path = self.path.clone();
         let failed = |error| failure(&path, error);
-        let mut found = self.read_entries(damage, take)?;
+        let mut found = Found { end: HEADER, torn: 0, damaged: 0, set_aside: None };
+        let damaged_to = self.read_entries(damage, &mut found, take)?;
         let length = self.file.metadata().map_err(failed)?.len();
         found.torn = length - found.end;
-        if found.torn > 0 && found.set_aside.is_none() {
-            found.set_aside = Some(self.set_aside(found.end, "torn").map_err(failed)?);
-        }
+        let set_aside = match (found.damaged, found.torn) {
+            (0, 0) => None,
+            (0, _) => Some(self.set_aside(found.end, length, "torn")),
+            // What stands behind the damage stays here, and need not be in a copy of before.
+            (_, 0) => Some(self.set_aside(0, damaged_to, "damaged")),
+            _ => Some(self.set_aside(0, length, "damaged")),
+        };
+        found.set_aside = set_aside.transpose().map_err(failed)?;
         self.file.set_len(found.end).map_err(failed)?;
         self.file.seek(SeekFrom::Start(found.end)).map_err(failed)?;
         Ok(found)
     }
 
-    fn read_entries(&self, damage: Damage, mut take: impl FnMut(Entry<'static>)) -> Result<Found> {
+    /// Says where the last damage ends.
+    fn read_entries(
+        &self,
+        damage: Damage,
+        found: &mut Found,
+        mut take: impl FnMut(Entry<'static>),
+    ) -> Result<u64> {
         let failed = |error| failure(&self.path, error);
-        let mut found = Found { end: HEADER, torn: 0, damaged: 0, set_aside: None };
         let mut reader = BufReader::with_capacity(256 * 1024, &self.file);
         let mut body = Vec::new();
+        let mut damaged_to = 0;
         loop {
             reader.seek(SeekFrom::Start(found.end)).map_err(failed)?;
             while let Some(entry) = next(&mut reader, &mut body).map_err(failed)? {
@@ -128,50 +172,158 @@ impl JournalFile {
                 take(entry);
             }
             let Some(more) = search::next_whole(&self.file, found.end).map_err(failed)? else {
-                return Ok(found);
+                return Ok(damaged_to);
             };
             if damage == Damage::Refuse {
                 return Err(Error::JournalDamaged { path: self.path.clone(), at: found.end });
             }
-            if found.set_aside.is_none() {
-                found.set_aside = Some(self.set_aside(0, "damaged").map_err(failed)?);
-            }
             found.damaged += more - found.end;
-            found.end = more;
+            (found.end, damaged_to) = (more, more);
         }
     }
 
-    /// Copies what stands behind a place to a file of its own.
-    fn set_aside(&self, from: u64, what: &str) -> io::Result<PathBuf> {
-        let (mut copy, path) = put_aside::create_beside(&self.path, what)?;
+    /// Copies all of it to a file of its own, since it may be sent twice.
+    pub fn set_all_aside(&self) -> io::Result<PathBuf> {
+        self.set_aside(0, self.file.metadata()?.len(), "damaged")
+    }
+
+    /// Copies what stands behind a place to a file of its own, unless there is one that has it as
+    /// far as it is needed.
+    fn set_aside(&self, from: u64, needed_to: u64, what: &str) -> io::Result<PathBuf> {
         let mut file = &self.file;
-        file.seek(SeekFrom::Start(from))?;
-        io::copy(&mut file, &mut copy)?;
-        copy.sync_all()?;
-        Ok(path)
+        let needed = needed_to - from;
+        put_aside::create_beside(&self.path, what, needed, &mut |copy| {
+            file.seek(SeekFrom::Start(from))?;
+            io::copy(&mut file, copy).map(drop)
+        })
     }
 
     /// Writes the header of an empty journal.
-    pub fn begin(&mut self, block_updates_after_finish: bool) -> io::Result<()> {
+    fn begin(&mut self, block_updates_after_finish: bool) -> io::Result<()> {
+        self.block_updates_after_finish = block_updates_after_finish;
         self.file.set_len(0)?;
-        self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(&NAME)?;
-        self.file.write_all(&[u8::from(block_updates_after_finish)])?;
+        self.put_header(FIRST)?;
         self.file.sync_all()?;
-        // The name of the file is in its folder, which has a memory of its own.
-        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
+        self.sync_folder()
     }
 
     /// Throws away everything behind the header, for good: what is written next must not be
     /// followed by something old.
     pub fn restart(&mut self) -> io::Result<()> {
         self.file.set_len(HEADER)?;
-        self.file.seek(SeekFrom::Start(HEADER))?;
+        self.put_header(FIRST)?;
         self.file.sync_all()
     }
+
+    /// Puts a file that has only this behind its header in the place of the journal, at one
+    /// instant. Durable when its folder is, too.
+    ///
+    /// # Errors
+    /// The journal is as it was.
+    pub fn replace(&mut self, kept: &[u8]) -> io::Result<()> {
+        let path = beside(&self.path);
+        let mut options = private();
+        let file = options.read(true).create(true).truncate(true).open(&path)?;
+        let write = |mut file: &File| {
+            file.try_lock()?;
+            file.write_all(&self.header_of(SECOND))?;
+            file.write_all(kept)?;
+            file.sync_all()?;
+            fs::rename(&path, &self.path)
+        };
+        if let Err(error) = write(&file) {
+            let _ = fs::remove_file(&path);
+            return Err(error);
+        }
+        (self.file, self.version) = (file, SECOND);
+        Ok(())
+    }
+
+    /// Writes behind a place, over what stands there.
+    pub fn write_at(&mut self, end: u64, version: u8, bytes: &[u8]) -> io::Result<()> {
+        if version > self.version {
+            self.put_header(version)?;
+        }
+        self.file.seek(SeekFrom::Start(end))?;
+        self.file.write_all(bytes)
+    }
+
+    /// Says that what is in the journal at this path may be sent under a name that it does not
+    /// know. That takes no room on the disk.
+    pub fn put_in_doubt(path: &Path, block_updates_after_finish: bool) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).open(path)?;
+        file.seek(SeekFrom::Start(HEADER - 1))?;
+        file.write_all(&[flags(block_updates_after_finish) | IN_DOUBT])?;
+        file.sync_all()
+    }
+
+    /// Says that the journal knows of everything that was sent.
+    pub fn put_out_of_doubt(&mut self) -> io::Result<()> {
+        self.put_header(self.version)?;
+        self.file.sync_data()
+    }
+
+    /// Makes durable what file has the name.
+    pub fn sync_folder(&self) -> io::Result<()> {
+        put_aside::sync_folder(&self.path)
+    }
+
+    pub fn blocks_updates_after_finish(&self) -> bool {
+        self.block_updates_after_finish
+    }
+
+    fn put_header(&mut self, version: u8) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(&self.header_of(version))?;
+        self.version = version;
+        Ok(())
+    }
+
+    fn header_of(&self, version: u8) -> [u8; HEADER as usize] {
+        let mut header = [0; HEADER as usize];
+        header[..NAME.len()].copy_from_slice(&NAME);
+        header[NAME.len()] = version;
+        header[NAME.len() + 1] = flags(self.block_updates_after_finish);
+        header
+    }
+}
+
+fn flags(block_updates_after_finish: bool) -> u8 {
+    if block_updates_after_finish { BLOCKED } else { 0 }
+}
+
+/// For files that only their owner may read: actions have secrets in them.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.write(true);
+    options
+}
+
+/// Where the file is written that is to take the place of a journal.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".new");
+    name.into()
+}
+
+/// Whether this is the file that has the name.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let there = match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        there => there?,
+    };
+    let here = file.metadata()?;
+    Ok((here.dev(), here.ino()) == (there.dev(), there.ino()))
+}
+
+/// A file that is open keeps its name there.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// The next entry, whose bytes go into `body`. None: there is no more, or it is not whole.
@@ -185,10 +337,16 @@ fn next(reader: &mut impl Read, body: &mut Vec<u8>) -> io::Result<Option<Entry<'
     if !fill(reader, body)? || xxhash_rust::xxh3::xxh3_64(body) != checksum {
         return Ok(None);
     }
-    // What has the right checksum and cannot be read was written by another version.
+    if body[0] >= KINDS {
+        return Err(invalid("it has entries of a later version of this library"));
+    }
     let (entry, _) = postcard::take_from_bytes(body)
         .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
     Ok(Some(entry))
+}
+
+fn invalid(reason: &'static str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, reason)
 }
 
 /// Reads so many bytes. False: there are not so many.

@@ -2,26 +2,30 @@
 //!
 //! An entry is appended under the lock of its tree, so the file has the operations of each tree in
 //! their order. It goes into memory first; a thread writes it to the file as fast as that takes it.
+//!
+//! When everything has an outcome, the file begins anew, empty. When only trees that were refused
+//! are left, and the file has grown, it is replaced by one that has only these.
 
 mod entry;
 mod file;
 mod search;
+mod state;
 mod writer;
 
-pub(crate) use entry::Entry;
-pub(crate) use file::{Damage, Found, HEADER, JournalFile, failure};
+pub(crate) use entry::{Entry, write_kept};
+pub(crate) use file::{Damage, Found, HEADER, Header, JournalFile, failure};
+
+use self::state::{State, Synced};
 
 use std::{
     borrow::Cow,
-    fs::OpenOptions,
-    io,
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use jobtracker_model::commit::CommitId;
+use jobtracker_model::{JobId, commit::CommitId};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, watch};
 
@@ -42,9 +46,13 @@ pub enum Fsync {
 /// Bytes that wait for the file, past which recording waits too.
 const WAITING: usize = 32 * 1024 * 1024;
 
+/// A journal that begins anew with what was refused has grown by this much at least, and twofold.
+const GROWN: u64 = 256 * 1024;
+
 pub(crate) struct Journal {
     path: PathBuf,
     most: u64,
+    block_updates_after_finish: bool,
     shared: Arc<Shared>,
     synced: watch::Receiver<Synced>,
     thread: Option<JoinHandle<()>>,
@@ -58,31 +66,6 @@ struct Shared {
     written: Notify,
 }
 
-/// What the lock of a journal guards.
-#[derive(Default)]
-struct State {
-    /// What waits for the file.
-    bytes: Vec<u8>,
-    /// How much has been appended since the journal was opened, in bytes and new begins.
-    appended: u64,
-    /// How much of that has to be durable.
-    wanted: u64,
-    /// The size of the file with what waits for it.
-    size: u64,
-    /// Operations in it that have no outcome yet.
-    open_operations: u64,
-    /// Whether the file has to begin anew before what waits is written.
-    restart: bool,
-    closing: bool,
-}
-
-/// How much of what was appended is durable.
-#[derive(Clone, Default)]
-struct Synced {
-    up_to: u64,
-    failure: Option<Arc<io::Error>>,
-}
-
 impl Journal {
     /// Writes on in a file that has so many bytes and operations without an outcome.
     pub fn start(
@@ -93,16 +76,18 @@ impl Journal {
         open_operations: u64,
     ) -> Result<Self> {
         let path = file.path.clone();
-        let state = Mutex::new(State { size, open_operations, ..State::default() });
+        let block_updates_after_finish = file.blocks_updates_after_finish();
+        let state = Mutex::new(State::new(size, open_operations));
         let (work, written) = (Condvar::new(), Notify::new());
         let shared = Arc::new(Shared { state, work, written });
         let (sender, synced) = watch::channel(Synced::default());
-        let writer = writer::Writer { file, fsync, shared: Arc::clone(&shared), synced: sender };
+        let writer = writer::Writer::new(file, size, fsync, Arc::clone(&shared), sender);
         let thread = thread::Builder::new()
             .name("jobtracker-journal".into())
             .spawn(move || writer.run())
             .map_err(|error| failure(&path, error))?;
-        Ok(Self { path, most, shared, synced, thread: Some(thread) })
+        let thread = Some(thread);
+        Ok(Self { path, most, block_updates_after_finish, shared, synced, thread })
     }
 
     /// Appends entries that stand for so many operations, all at one moment: what comes to its end
@@ -115,36 +100,60 @@ impl Journal {
         }
     }
 
-    /// A commit with so many operations has an outcome. When that was the last one, the journal
-    /// begins anew.
-    pub fn acknowledge(&self, commit: &CommitId, operations: u64) {
+    /// So many operations of a commit have an outcome, and of its trees these are left, which were
+    /// refused. When nothing is left of any commit, the journal begins anew.
+    pub fn settle(&self, commit: &CommitId, refused: &[JobId], operations: u64) {
         let mut state = self.shared.state.lock();
         state.open_operations -= operations;
-        if state.open_operations > 0 {
-            return self.push(&mut state, &Entry::Acknowledged { commit: Cow::Borrowed(commit) });
+        if state.open_operations == 0 {
+            return self.begin_anew(&mut state, Vec::new());
         }
-        self.begin_anew(&mut state);
+        let commit = Cow::Borrowed(commit);
+        let roots = Cow::Borrowed(refused);
+        self.push(
+            &mut state,
+            &match refused {
+                [] => Entry::Acknowledged { commit },
+                _ => Entry::Refused { commit, roots },
+            },
+        );
+    }
+
+    /// Whether only trees that were refused are left in it, of so many operations, and it has grown
+    /// far beyond them.
+    pub fn has_outgrown(&self, refused: u64) -> bool {
+        let state = self.shared.state.lock();
+        let has_grown = state.size > 2 * state.begun + GROWN
+            || state.size > self.most && state.size > state.begun;
+        refused > 0 && state.open_operations == refused && has_grown
+    }
+
+    /// Begins anew with these entries, which have all that is left in the journal, unless something
+    /// has been appended meanwhile.
+    pub fn begin_with(&self, refused: u64, entries: Vec<u8>) {
+        let mut state = self.shared.state.lock();
+        if state.open_operations == refused && HEADER + (entries.len() as u64) < state.size {
+            self.begin_anew(&mut state, entries);
+        }
     }
 
     /// Forgets everything.
     pub fn clear(&self) {
         let mut state = self.shared.state.lock();
         state.open_operations = 0;
-        self.begin_anew(&mut state);
+        self.begin_anew(&mut state, Vec::new());
     }
 
-    /// Empties the file of a journal that has failed, so that nobody recovers what is about to be
-    /// sent from memory.
+    /// Says in the file of a journal that cannot be written that what it has may be sent from
+    /// memory, under a name that it does not have. It says so until it has everything.
     ///
     /// # Errors
     /// That cannot be done either.
-    pub fn erase(&self) -> Result<()> {
-        let erase = || {
-            let file = OpenOptions::new().write(true).open(&self.path)?;
-            file.set_len(HEADER)?;
-            file.sync_all()
-        };
-        erase().map_err(|error| failure(&self.path, error))
+    pub fn put_in_doubt(&self) -> Result<()> {
+        JournalFile::put_in_doubt(&self.path, self.block_updates_after_finish)
+            .map_err(|error| failure(&self.path, error))?;
+        self.shared.state.lock().is_in_doubt = true;
+        Ok(())
     }
 
     /// The file.
@@ -161,23 +170,29 @@ impl Journal {
         self.check()
     }
 
-    /// Makes everything durable that has been appended.
+    /// Makes everything durable that has been appended. If writing has failed before, it is tried
+    /// again now.
     pub async fn sync(&self) -> Result<()> {
-        let appended = {
+        let (appended, tries) = {
             let mut state = self.shared.state.lock();
             state.wanted = state.appended;
+            state.try_now = true;
             self.shared.work.notify_one();
-            state.appended
+            (state.appended, self.synced.borrow().tries)
         };
         let mut synced = self.synced.clone();
-        let is_done = |synced: &Synced| synced.up_to >= appended || synced.failure.is_some();
-        // The writer says why it stops, if it stops.
-        let _ = synced.wait_for(is_done).await;
-        self.check()
+        let is_done = |synced: &Synced| {
+            synced.up_to >= appended || synced.tries > tries && synced.failure.is_some()
+        };
+        match synced.wait_for(is_done).await {
+            Ok(synced) if synced.up_to >= appended => Ok(()),
+            // The writer says why it stops, if it stops.
+            _ => self.check(),
+        }
     }
 
     /// # Errors
-    /// The journal cannot be written.
+    /// The journal could not be written when it was last tried.
     pub fn check(&self) -> Result<()> {
         match &self.synced.borrow().failure {
             Some(source) => {
@@ -203,6 +218,11 @@ impl Journal {
         self.shared.state.lock().bytes.len() >= WAITING
     }
 
+    /// Whether what was refused alone leaves no room in it.
+    pub fn is_stuck(&self) -> bool {
+        self.shared.state.lock().begun > self.most
+    }
+
     /// Whether it has to be emptied before it may grow further.
     pub fn is_full(&self) -> bool {
         self.size() > self.most
@@ -216,6 +236,7 @@ impl Journal {
         let before = state.bytes.len();
         let bytes = std::mem::take(&mut state.bytes);
         state.bytes = entry.write(bytes);
+        state.version = state.version.max(entry.version());
         let more = (state.bytes.len() - before) as u64;
         state.appended += more;
         state.size += more;
@@ -233,12 +254,8 @@ impl Journal {
         }
     }
 
-    fn begin_anew(&self, state: &mut State) {
-        state.bytes.clear();
-        state.size = HEADER;
-        // It has to become durable like everything else.
-        state.appended += 1;
-        state.restart = true;
+    fn begin_anew(&self, state: &mut State, entries: Vec<u8>) {
+        state.begin_anew(entries);
         self.shared.work.notify_one();
     }
 }

@@ -185,6 +185,38 @@ async fn damage_is_no_end() {
     assert!(damaged > 20 && torn > 0);
 }
 
+/// A salvage that is repeated until the service is there keeps one copy, also if it has cut off a
+/// torn end.
+#[tokio::test]
+async fn a_salvage_that_is_repeated_keeps_one_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let context = open(&Service::new(true), &path);
+    record(&context).await;
+    context.sync().await.unwrap();
+    drop(context);
+    let mut bytes = fs::read(&path).unwrap();
+    let text = bytes.windows(3).position(|bytes| bytes == b"new").unwrap();
+    bytes[text] ^= 0x55;
+    bytes.extend([7; 5]);
+    fs::write(&path, &bytes).unwrap();
+    let service = Service::new(true);
+    let salvage = || JobTrackerContext::salvage(Arc::clone(&service) as _, &path);
+    for _ in 0..3 {
+        service.fail(Fault::Unreachable);
+        assert!(matches!(salvage().await, Err(Error::Flush(_))));
+    }
+    let report = salvage().await.unwrap();
+    assert_eq!(report.operations, 10);
+    assert_eq!(fs::read(report.set_aside.unwrap()).unwrap(), bytes);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    // Another damage is another copy.
+    bytes[text] ^= 0x33;
+    fs::write(&path, &bytes).unwrap();
+    let report = salvage().await.unwrap();
+    assert_eq!(report.set_aside.unwrap(), folder.path().join("journal.damaged-2"));
+}
+
 #[tokio::test]
 async fn a_journal_has_one_owner_and_is_not_overwritten() {
     let folder = tempfile::tempdir().unwrap();

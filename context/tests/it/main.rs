@@ -9,9 +9,12 @@ mod drops;
 mod existing;
 mod flushes;
 mod follow_ups;
+#[cfg(target_os = "linux")]
+mod full;
 mod ids;
 mod journal;
 mod kills;
+mod left;
 mod limits;
 mod operation;
 mod recorded;

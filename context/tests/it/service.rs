@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use futures_util::StreamExt;
+use futures_util::TryStreamExt;
 use jobtracker_client::{CommitSource, Error, Problem, Result};
 use jobtracker_model::{
     Action, Change, Definition, IdBlock, JobId, JobNode, NewCheck, ProblemCode, State, Timestamp,
@@ -38,10 +38,11 @@ pub struct Service {
     pub block: bool,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Kept {
     pub jobs: BTreeMap<JobId, Job>,
-    pub outcomes: HashMap<CommitId, (Vec<Item>, CommitOutcome)>,
+    /// What it remembers of commits; clearing it is the passing of a day.
+    pub outcomes: HashMap<CommitId, Outcome>,
     /// The commits in the order in which they came, repeated ones too.
     pub sent: Vec<CommitId>,
     /// The bytes of each commit as they came last.
@@ -51,6 +52,13 @@ pub struct Kept {
     pub refuse: HashSet<JobId>,
     next_id: u64,
     now: i64,
+}
+
+#[derive(Clone)]
+pub struct Outcome {
+    pub all: CommitOutcome,
+    /// The trees as they came, and what became of each.
+    pub trees: BTreeMap<JobId, (Vec<Record<'static>>, TreeVerdict)>,
 }
 
 #[derive(Clone)]
@@ -76,6 +84,20 @@ impl Service {
 
     pub fn kept(&self) -> MutexGuard<'_, Kept> {
         self.state.lock().unwrap()
+    }
+
+    /// Another one that has the same.
+    pub fn copy(&self) -> Arc<Self> {
+        let state = Mutex::new(self.kept().clone());
+        Arc::new(Self { block: self.block, state, ..Self::default() })
+    }
+
+    /// The roots of the trees that came last in the commit that came last.
+    pub fn last_roots(&self) -> Vec<u64> {
+        let kept = self.kept();
+        let Some(commit) = kept.sent.last() else { return Vec::new() };
+        let trees = trees_of(&read(&kept.streams[commit]), self.block);
+        trees.into_iter().map(|(root, _)| root.get()).collect()
     }
 
     pub fn fail(&self, fault: Fault) {
@@ -117,25 +139,43 @@ impl Service {
             Some(Fault::Refused(code)) => return Err(problem(code, false)),
             Some(Fault::LostReply) | None => {}
         }
-        let chunks: Vec<_> = source.open(&HashSet::new()).collect().await;
+        let chunks: Vec<_> = source.open(&HashSet::new()).try_collect().await.unwrap();
         let stream = chunks.concat();
         let items = read(&stream);
         let mut kept = self.kept();
         kept.sent.push(id.clone());
         kept.streams.insert(id.clone(), stream);
+        let trees = trees_of(&items, self.block);
         let outcome = match kept.outcomes.get(id) {
-            Some((known, outcome)) => {
-                assert!(*known == items, "the same commit with another content");
-                outcome.clone()
+            Some(known) => {
+                for (root, tree) in &trees {
+                    assert!(known.trees[root].0 == *tree, "the same tree with another content");
+                }
+                known.all.clone()
             }
-            None => kept.apply(id, &items, self.block),
+            None => kept.apply(id, trees, self.block),
         };
-        kept.outcomes.insert(id.clone(), (items, outcome.clone()));
         match fault {
             Some(Fault::LostReply) => Err(problem(ProblemCode::OutcomeUnknown, true)),
             _ => Ok(outcome),
         }
     }
+}
+
+/// The trees of a commit, in its order; each begins with its root.
+fn trees_of(items: &[Item], block: bool) -> Vec<(JobId, Vec<Record<'static>>)> {
+    let mut trees: Vec<(JobId, Vec<Record<'_>>)> = Vec::new();
+    for Item { record, .. } in items {
+        match record {
+            Record::Header { block_updates_after_finish } => {
+                assert_eq!(*block_updates_after_finish, block);
+            }
+            Record::Tree { root } => trees.push((*root, vec![record.clone()])),
+            Record::TreeEnd { .. } | Record::End { .. } => {}
+            other => trees.last_mut().unwrap().1.push(other.clone()),
+        }
+    }
+    trees
 }
 
 /// The records of a stream, which must be whole.
@@ -151,26 +191,26 @@ pub fn read(stream: &[u8]) -> Vec<Item> {
 }
 
 impl Kept {
-    fn apply(&mut self, id: &CommitId, items: &[Item], block: bool) -> CommitOutcome {
-        let mut outcome = CommitOutcome::new(id.clone());
-        let mut tree: Vec<&Record<'_>> = Vec::new();
-        for item in items {
-            match &item.record {
-                Record::Header { block_updates_after_finish } => {
-                    assert_eq!(*block_updates_after_finish, block);
-                }
-                Record::Tree { .. } => tree = vec![&item.record],
-                Record::TreeEnd { .. } => outcome.add(&self.apply_tree(&tree, block)),
-                Record::End { .. } => outcome.complete = true,
-                other => tree.push(other),
-            }
-        }
-        outcome
+    fn apply(
+        &mut self,
+        id: &CommitId,
+        trees: Vec<(JobId, Vec<Record<'static>>)>,
+        block: bool,
+    ) -> CommitOutcome {
+        let mut all = CommitOutcome { complete: true, ..CommitOutcome::new(id.clone()) };
+        let judged = trees.into_iter().map(|(root, tree)| {
+            let verdict = self.apply_tree(&tree, block);
+            all.add(&verdict);
+            (root, (tree, verdict))
+        });
+        let trees = judged.collect();
+        self.outcomes.insert(id.clone(), Outcome { all: all.clone(), trees });
+        all
     }
 
     /// All of a tree, or nothing.
-    fn apply_tree(&mut self, records: &[&Record<'_>], block: bool) -> TreeVerdict {
-        let Record::Tree { root } = records[0] else { panic!("a tree begins with its root") };
+    fn apply_tree(&mut self, records: &[Record<'_>], block: bool) -> TreeVerdict {
+        let Record::Tree { root } = &records[0] else { panic!("a tree begins with its root") };
         let mut verdict = TreeVerdict {
             root: *root,
             jobs: 0,
@@ -191,7 +231,7 @@ impl Kept {
 
     fn try_tree(
         &mut self,
-        records: &[&Record<'_>],
+        records: &[Record<'_>],
         block: bool,
         verdict: &mut TreeVerdict,
     ) -> Result<(), ProblemCode> {
@@ -204,13 +244,13 @@ impl Kept {
             match record {
                 Record::Job { id, order, .. } | Record::FollowedJob { id, order, .. } => {
                     about = *id;
-                    steps.push((*order, about, *record));
+                    steps.push((*order, about, record));
                 }
                 Record::Existing { id } => about = *id,
-                Record::Change { order, .. } => steps.push((*order, about, *record)),
+                Record::Change { order, .. } => steps.push((*order, about, record)),
                 // These have no place in the order; behind everything they do no harm.
                 Record::Options { .. } | Record::LogLine { .. } => {
-                    steps.push((u64::MAX, about, *record));
+                    steps.push((u64::MAX, about, record));
                 }
                 _ => {}
             }

@@ -29,7 +29,7 @@ impl JobTracker for Service {
         self.take(id, source).await
     }
     async fn commit_outcome(&self, id: &CommitId) -> Result<Option<CommitOutcome>> {
-        let known = self.kept().outcomes.get(id).map(|(_, outcome)| outcome.clone());
+        let known = self.kept().outcomes.get(id).map(|known| known.all.clone());
         Ok(known.filter(|_| !self.is_mute))
     }
     async fn create(&self, job: NewJob) -> Result<Created> {
@@ -44,8 +44,11 @@ impl JobTracker for Service {
         Ok(Created { id, root: *root, created: false, state: status.state })
     }
 
-    async fn commit_trees(&self, _: &CommitId, _: ListPage) -> Result<Page<TreeVerdict>> {
-        unimplemented!()
+    async fn commit_trees(&self, id: &CommitId, _: ListPage) -> Result<Page<TreeVerdict>> {
+        let kept = self.kept();
+        let known = kept.outcomes.get(id).ok_or(problem(ProblemCode::CommitNotFound, false))?;
+        let items = known.trees.values().map(|(_, verdict)| verdict.clone()).collect();
+        Ok(Page { items, next_cursor: None })
     }
     async fn create_children(&self, _: JobId, _: Vec<NewJob>) -> Result<Vec<Created>> {
         unimplemented!()

@@ -1,0 +1,112 @@
+use std::{io, sync::Arc};
+
+use super::{HEADER, entry::FIRST};
+
+/// What the lock of a journal guards.
+pub(super) struct State {
+    /// What waits for the file, and the version of the format that it is in.
+    pub bytes: Vec<u8>,
+    pub version: u8,
+    /// How much has been appended since the journal was opened, in bytes and new begins.
+    pub appended: u64,
+    /// How much of that has to be durable.
+    pub wanted: u64,
+    /// The size of the file with what waits for it.
+    pub size: u64,
+    /// The size with which it last began anew.
+    pub begun: u64,
+    /// Operations in it that have no outcome yet.
+    pub open_operations: u64,
+    /// How the file has to begin anew before what waits is written.
+    pub restart: Option<Restart>,
+    /// Whether the file says that it may not know all that was sent.
+    pub is_in_doubt: bool,
+    /// Whether it is tried again at once after a failure.
+    pub try_now: bool,
+    pub closing: bool,
+}
+
+/// A new begin of the file.
+#[derive(Default)]
+pub(super) struct Restart {
+    /// Nothing of what is in the file is needed any more, nor of what had to be written then.
+    pub is_empty: bool,
+    /// If there is something here, it takes the place of all that is in the file.
+    pub entries: Vec<u8>,
+    /// What had to be written before that, and what makes the file so much larger, if that cannot
+    /// be done.
+    pub instead: Vec<u8>,
+    pub saved: u64,
+    /// The version of the format that it is in.
+    pub version: u8,
+}
+
+/// How much of what was appended is durable.
+#[derive(Clone, Default)]
+pub(super) struct Synced {
+    pub up_to: u64,
+    /// How often it was tried to write.
+    pub tries: u64,
+    /// Why the last time failed.
+    pub failure: Option<Arc<io::Error>>,
+}
+
+impl State {
+    /// Of a file that has so many bytes and operations without an outcome.
+    pub fn new(size: u64, open_operations: u64) -> Self {
+        Self {
+            bytes: Vec::new(),
+            version: FIRST,
+            appended: 0,
+            wanted: 0,
+            size,
+            begun: HEADER,
+            open_operations,
+            restart: None,
+            is_in_doubt: false,
+            try_now: false,
+            closing: false,
+        }
+    }
+
+    /// From now on only these entries are in the journal.
+    pub fn begin_anew(&mut self, entries: Vec<u8>) {
+        let size = HEADER + entries.len() as u64;
+        if entries.is_empty() {
+            self.bytes.clear();
+            self.restart = Some(Restart { is_empty: true, ..Restart::default() });
+        } else {
+            let mut restart = self.restart.take().unwrap_or_default();
+            restart.instead.append(&mut self.bytes);
+            restart.saved += self.size - size;
+            restart.entries = entries;
+            self.restart = Some(restart);
+        }
+        self.version = FIRST;
+        self.try_now = true;
+        (self.size, self.begun) = (size, size);
+        // It has to become durable like everything else.
+        self.appended += 1;
+    }
+
+    /// Something could not be written, and waits again, before what has come since.
+    pub fn put_back(&mut self, restart: Option<Restart>, version: u8, mut bytes: Vec<u8>) {
+        match &mut self.restart {
+            None => {
+                bytes.append(&mut self.bytes);
+                (self.bytes, self.restart) = (bytes, restart);
+                self.version = self.version.max(version);
+            }
+            // It is not needed any more.
+            Some(later) if later.entries.is_empty() => {}
+            Some(later) => {
+                let mut restart = restart.unwrap_or_default();
+                restart.instead.append(&mut bytes);
+                restart.instead.append(&mut later.instead);
+                later.instead = restart.instead;
+                later.saved += restart.saved;
+                later.is_empty |= restart.is_empty;
+            }
+        }
+    }
+}
