@@ -74,7 +74,9 @@ impl ClientBuilder {
     /// How long a call may take with all its tries, the waits between them, the rate limit and the
     /// reservation of ids; 30 seconds by default. A wait may take this much more than the time
     /// that it asks for. Of a commit, what its tries take is not counted, up to the time-out of one
-    /// try: it is given up so long after the service has gone, however large it is.
+    /// try: it is given up so long after the service has gone, however large it is. If the service
+    /// is there and turns it away, it is given up when it has sent four times as much as it has to
+    /// in vain, and 64 MiB at least.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self

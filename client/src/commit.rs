@@ -1,6 +1,6 @@
-use std::{collections::HashSet, io, io::Write};
+use std::{collections::HashSet, io, io::Write, sync::atomic::Ordering::Relaxed};
 
-use futures_util::{Stream, StreamExt, stream::BoxStream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use jobtracker_model::{
     JobId, Page, ProblemCode,
     commit::{CommitId, CommitOutcome, MEDIA_TYPE, TreeVerdict},
@@ -44,9 +44,13 @@ impl Http {
         let mut tries = tries.uncounted(self.commit_timeout);
         let mut applied = HashSet::new();
         loop {
+            let sent = tries.counter();
+            let count = move |chunk: &Vec<u8>| {
+                sent.fetch_add(chunk.len() as u64, Relaxed);
+            };
             let this = async {
-                let request = self.upload(id, source.open(&applied))?;
-                self.try_once(request).await
+                let stream = source.open(&applied).inspect_ok(count).boxed();
+                self.try_once(self.upload(id, stream)?).await
             };
             if let Some(reply) = tries.make(this).await? {
                 return concluded(id, &reply);

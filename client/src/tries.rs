@@ -1,4 +1,11 @@
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -8,6 +15,21 @@ use crate::{
     request::{FAR, Http},
 };
 
+/// An upload that is turned away again and again is given up when it has sent so many bytes in
+/// vain, or if that is more, so many times what it has to send. A service that is replaced turns
+/// away what has hardly begun, and may do so until the deadline.
+const IN_VAIN: u64 = 64 * 1024 * 1024;
+const TIMES: u64 = 4;
+
+/// What an upload has sent, before it is compressed.
+#[derive(Default)]
+struct Sent {
+    /// In the try that is made.
+    now: Arc<AtomicU64>,
+    most: u64,
+    in_vain: u64,
+}
+
 /// The tries of one call: how many there may be and until when, and what became of them.
 pub(crate) struct Tries<'a> {
     http: &'a Http,
@@ -15,6 +37,8 @@ pub(crate) struct Tries<'a> {
     deadline: Instant,
     /// How much of the time that the tries take does not count: it moves the deadline.
     uncounted: Duration,
+    /// How much of what is sent may be in vain.
+    sent: Sent,
     made: u32,
     /// Why the last complete one failed.
     last: Option<Error>,
@@ -24,8 +48,8 @@ pub(crate) struct Tries<'a> {
 
 impl<'a> Tries<'a> {
     pub(crate) fn new(http: &'a Http, attempts: u32, deadline: Instant) -> Self {
-        let uncounted = Duration::ZERO;
-        Self { http, attempts, deadline, uncounted, made: 0, last: None, unknown: false }
+        let (uncounted, sent) = (Duration::ZERO, Sent::default());
+        Self { http, attempts, deadline, uncounted, sent, made: 0, last: None, unknown: false }
     }
 
     /// So much of what the tries themselves take is left out of the deadline, so that it bounds how
@@ -33,6 +57,11 @@ impl<'a> Tries<'a> {
     pub(crate) fn uncounted(mut self, uncounted: Duration) -> Self {
         self.uncounted = uncounted.min(FAR);
         self
+    }
+
+    /// Counts the bytes that the next try sends.
+    pub(crate) fn counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.sent.now)
     }
 
     pub(crate) fn deadline(&self) -> Instant {
@@ -68,7 +97,8 @@ impl<'a> Tries<'a> {
         };
         let error = failure.error.after(self.unknown);
         self.unknown = error.outcome_unknown();
-        if self.made >= self.attempts || !error.is_retryable() {
+        let is_spent = self.sent.is_spent_by(&error);
+        if self.made >= self.attempts || !error.is_retryable() || is_spent {
             return Err(error);
         }
         let policy = &self.http.retry;
@@ -90,5 +120,17 @@ impl<'a> Tries<'a> {
     fn given_up(&mut self) -> Error {
         let last = self.last.take().map(Box::new);
         Error::DeadlineExceeded { last, outcome_unknown: self.unknown }
+    }
+}
+
+impl Sent {
+    /// A try has failed so. Whether there should be no other one, since this upload has been
+    /// answered, and turned away, often enough.
+    fn is_spent_by(&mut self, error: &Error) -> bool {
+        let now = self.now.swap(0, Relaxed);
+        self.most = self.most.max(now);
+        let is_answer = matches!(error, Error::Problem { .. } | Error::InvalidReply { .. });
+        self.in_vain += if is_answer { now } else { 0 };
+        self.in_vain >= IN_VAIN.max(self.most.saturating_mul(TIMES))
     }
 }

@@ -177,6 +177,15 @@ async fn a_service_that_cannot_tell_gets_it_again() {
     assert!(error.outcome_unknown());
 }
 
+/// As when it is replaced by another one: that takes seconds, and what is sent meanwhile is little.
+#[tokio::test]
+async fn a_service_that_is_away_for_long_gets_it_in_the_end() {
+    let puts = [vec![busy(); 50], vec![json(outcome(true))]].concat();
+    let server = serving(puts, vec![problem(ProblemCode::CommitNotFound); 50]).await;
+    let client = stub::builder(&server.uri()).retry(stub::stubborn()).build().unwrap();
+    assert_eq!(client.commit(&name(), Chunks::new()).await.unwrap(), outcome(true));
+}
+
 #[tokio::test]
 async fn what_is_refused_for_good_is_not_sent_again() {
     for code in [ProblemCode::InvalidCommit, ProblemCode::CommitConflict, ProblemCode::OtherRules] {

@@ -43,3 +43,8 @@ pub async fn requests(server: &MockServer) -> Vec<Request> {
 pub fn field(requests: &[Request], name: &str) -> Vec<serde_json::Value> {
     requests.iter().map(|r| r.body_json::<serde_json::Value>().unwrap()[name].clone()).collect()
 }
+
+/// Tries as often as there is time for.
+pub fn stubborn() -> RetryPolicy {
+    RetryPolicy { attempts: u32::MAX, ..quick() }
+}

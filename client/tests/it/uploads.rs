@@ -6,8 +6,9 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
+    time::Duration,
 };
 
 use futures_util::{StreamExt, stream, stream::BoxStream};
@@ -140,6 +141,51 @@ async fn a_source_that_cannot_go_on_is_asked_again() {
         let ((), answered) = tokio::join!(server, sent);
         assert_eq!(answered.unwrap(), outcome);
     }
+}
+
+/// Answers each request, when all of it has come; a commit is turned away. Says how many commits
+/// have come.
+async fn turning_away(listener: TcpListener, came: Arc<AtomicU64>) {
+    let mut overloaded = Problem::new(ProblemCode::Overloaded, "It is too much.");
+    overloaded.retry_after_ms = Some(1);
+    let unknown = Problem::new(ProblemCode::CommitNotFound, "");
+    loop {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let (mut begin, mut end, mut buffer) = (None, [0; 5], vec![0; 256 * 1024]);
+        while end != *b"0\r\n\r\n" && begin != Some(b'G') {
+            let count = socket.read(&mut buffer).await.unwrap();
+            begin = begin.or(buffer[..count].first().copied());
+            if count >= end.len() {
+                end.copy_from_slice(&buffer[count - 5..count]);
+            }
+        }
+        let (status, problem) = match begin {
+            Some(b'P') if came.fetch_add(1, SeqCst) < 10 => ("429 Too Many Requests", &overloaded),
+            // Otherwise a client that does not give up would not come to an end.
+            Some(b'P') => ("400 Bad Request", &unknown),
+            _ => ("404 Not Found", &unknown),
+        };
+        socket.write_all(&answer(status, "application/problem+json", problem)).await.unwrap();
+    }
+}
+
+/// A service that turns a commit away when all of it has come does not get it until the time is
+/// over; that time is long, since the uploads themselves are not counted.
+#[tokio::test]
+async fn what_is_turned_away_is_not_sent_for_ever() {
+    let (listener, address) = listening().await;
+    let came = Arc::new(AtomicU64::new(0));
+    let server = tokio::spawn(turning_away(listener, Arc::clone(&came)));
+    let client = stub::builder(&format!("http://{address}")).compress_requests(false);
+    let client = client.retry(stub::stubborn()).deadline(Duration::from_secs(3600));
+    let client = client.build().unwrap();
+    // A quarter of what may be sent in vain.
+    let chunks = 16 * 1024 / 64;
+    let error = client.commit(&"c".parse().unwrap(), Arc::new(Noise(chunks))).await.unwrap_err();
+    assert_eq!(error.code(), Some(ProblemCode::Overloaded));
+    assert!(error.is_retryable() && !error.outcome_unknown());
+    assert_eq!(came.load(SeqCst), 4);
+    server.abort();
 }
 
 #[tokio::test]
