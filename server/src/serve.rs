@@ -18,7 +18,7 @@ use jobtracker_server::{
 use jobtracker_store::Store;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{StoreName, descriptors, open, runtime, store_descriptors, terminal::Unheard};
+use crate::{StoreName, descriptors, open, runtime, store_descriptors};
 
 #[derive(Args)]
 pub struct Serve {
@@ -45,9 +45,7 @@ pub fn serve(arguments: Serve) -> anyhow::Result<()> {
     let source = Source { file, overrides: Overrides { listen, data_dir, store, allow_open } };
     let config = source.read()?;
     let telemetry = Telemetry::start(&config.log);
-    let done = runtime(config.store.kind)?.block_on(run(&source, config, &telemetry));
-    // Where no log is read no error is read either, and to say it would take for ever.
-    if telemetry.close() { done } else { done.map_err(|_| Unheard.into()) }
+    runtime(config.store.kind)?.block_on(run(&source, config, &telemetry))
 }
 
 /// Where the configuration comes from, at the start and when it is read again.

@@ -5,6 +5,7 @@
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
+    convert::Infallible,
     io::{self, IsTerminal, Write},
     panic::PanicHookInfo,
     sync::{
@@ -39,9 +40,17 @@ static UNWRITTEN: AtomicU64 = AtomicU64::new(0);
 /// The log of this process, which ends with it.
 pub struct Telemetry {
     /// None: it is closed.
-    writer: Mutex<Option<WorkerGuard>>,
+    writing: Mutex<Option<Writing>>,
     /// None: the process has a log already, which stays as it is.
     filter: Option<reload::Handle<EnvFilter, Registry>>,
+}
+
+/// The thread that writes.
+struct Writing {
+    /// Ends it, when it is dropped.
+    guard: WorkerGuard,
+    /// Is closed when it has ended, which is when all is written.
+    ended: mpsc::Receiver<Infallible>,
 }
 
 impl Telemetry {
@@ -49,12 +58,13 @@ impl Telemetry {
     /// set. When the process has a log already, that stays.
     #[must_use]
     pub fn start(config: &LogConfig) -> Self {
-        let (lines, writer) = NonBlockingBuilder::default()
+        let (writer, ended) = LogWriter::new(io::stderr());
+        let (lines, guard) = NonBlockingBuilder::default()
             .buffered_lines_limit(LINES_WAITING)
             .lossy(true)
             .thread_name("log")
-            .finish(LogWriter::new(io::stderr()));
-        let writer = Mutex::new(Some(writer));
+            .finish(writer);
+        let writing = Mutex::new(Some(Writing { guard, ended }));
         let dropped = lines.error_counter();
         let levels = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
         let (levels, handle) = reload::Layer::new(levels);
@@ -69,11 +79,11 @@ impl Telemetry {
         let started = tracing_subscriber::registry().with(levels).with(form).try_init();
         if started.is_err() {
             tracing::debug!("a log was set up before; it stays");
-            return Self { writer, filter: None };
+            return Self { writing, filter: None };
         }
         CROWDED_OUT.get_or_init(|| dropped);
         std::panic::set_hook(Box::new(log_panic));
-        Self { writer, filter: Some(handle) }
+        Self { writing, filter: Some(handle) }
     }
 
     /// Logs by another filter from now on. One that is none changes nothing.
@@ -85,18 +95,14 @@ impl Telemetry {
     }
 
     /// Writes what is waiting to be written, if that is done soon: a pipe that is not read does
-    /// not hold up the end. False when lines are left. What is logged later is dropped.
-    pub fn close(&self) -> bool {
-        let Some(writer) = self.writer.lock().take() else { return true };
-        let (done, written) = mpsc::channel();
-        // The guard waits, and may print and fail while it does.
-        let closing = move || {
-            drop(writer);
-            // When this took too long, nothing waits for it any more.
-            let _ = done.send(());
-        };
-        let closing = thread::Builder::new().name("log-close".into()).spawn(closing);
-        closing.is_ok() && written.recv_timeout(LAST_LINES).is_ok()
+    /// not hold up the end. What is logged later is dropped.
+    pub fn close(&self) {
+        let Some(Writing { guard, ended }) = self.writing.lock().take() else { return };
+        // The guard waits too, for less, and may print and fail while it does.
+        let closing = thread::Builder::new().name("log-close".into()).spawn(move || drop(guard));
+        if closing.is_ok() {
+            let _ = ended.recv_timeout(LAST_LINES);
+        }
     }
 }
 
@@ -132,11 +138,15 @@ struct LogWriter<W> {
     out: W,
     /// The last line was cut off, so the next one has to begin a new one.
     is_cut: bool,
+    /// Goes when this goes, and sends nothing.
+    _end: mpsc::Sender<Infallible>,
 }
 
 impl<W: Write> LogWriter<W> {
-    fn new(out: W) -> Self {
-        Self { out, is_cut: false }
+    /// With what is closed when it is dropped.
+    fn new(out: W) -> (Self, mpsc::Receiver<Infallible>) {
+        let (end, ended) = mpsc::channel();
+        (Self { out, is_cut: false, _end: end }, ended)
     }
 }
 
@@ -187,7 +197,7 @@ mod tests {
     fn a_log_that_was_cut_goes_on_with_a_line_of_its_own() {
         let mut disk = Disk { bytes: Vec::new(), room: 10 };
         let before = dropped_lines();
-        let mut log = LogWriter::new(&mut disk);
+        let (mut log, _) = LogWriter::new(&mut disk);
         for line in ["first\n", "second\n", "third\n"] {
             log.write_all(line.as_bytes()).unwrap();
         }

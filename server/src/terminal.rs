@@ -6,6 +6,9 @@ use std::{
     fmt::Display,
     io::{self, Write},
     process::ExitCode,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
 };
 
 /// Standard output leads to a reader that has had enough.
@@ -13,13 +16,11 @@ use std::{
 #[error("nothing reads what is written")]
 pub struct ReaderGone;
 
-/// Standard error leads to a reader that does not read, and whatever is said there waits for it.
-#[derive(Debug, thiserror::Error)]
-#[error("nothing reads what goes wrong")]
-pub struct Unheard;
-
 /// As if SIGPIPE (13) had ended it, which is what shells know.
 const READER_GONE: u8 = 128 + 13;
+
+/// How long the end of the process waits for its last line to be written.
+const LAST_LINE: Duration = Duration::from_millis(1_500);
 
 /// Writes a line to standard output, for which the command was called.
 pub fn print(line: impl Display) -> anyhow::Result<()> {
@@ -42,10 +43,25 @@ pub fn end(done: anyhow::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<ReaderGone>() => ExitCode::from(READER_GONE),
-        Err(error) if error.is::<Unheard>() => ExitCode::FAILURE,
         Err(error) => {
-            tell(format_args!("jobtracker: {error:#}"));
+            tell_soon(&format!("jobtracker: {error:#}").into());
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Writes a line to standard error if that is done soon: a pipe that is full and not read does not
+/// hold up the end.
+fn tell_soon(line: &Arc<str>) {
+    let (done, told) = mpsc::channel();
+    let last = Arc::clone(line);
+    let telling = thread::Builder::new().name("last-line".into()).spawn(move || {
+        tell(last);
+        // When this took too long, nothing waits for it any more.
+        let _ = done.send(());
+    });
+    match telling {
+        Ok(_) => drop(told.recv_timeout(LAST_LINE)),
+        Err(_) => tell(line),
     }
 }

@@ -1,14 +1,16 @@
 //! What an operator meets: the log, signals, outputs that cannot be written.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write, pipe},
-    net::TcpStream,
+    io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write, pipe},
+    net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, ChildStderr, Command, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     time::{Duration, Instant},
 };
+
+use rustix::fs::{OFlags, fcntl_setfl};
 
 use crate::command_line::{BINARY, Served};
 
@@ -114,6 +116,45 @@ async fn a_log_that_is_not_read_holds_up_neither_requests_nor_the_stop() {
     served.terminate();
 }
 
+/// A pipe that is full, and its far end, which is not to be read.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (unread, mut full) = pipe().unwrap();
+    fcntl_setfl(&full, OFlags::NONBLOCK).unwrap();
+    for bytes in [4096, 1] {
+        while full.write(&vec![b'x'; bytes]).is_ok() {}
+    }
+    fcntl_setfl(&full, OFlags::empty()).unwrap();
+    (unread, full)
+}
+
+#[test]
+fn a_failure_that_nothing_reads_ends_a_command_all_the_same() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    // Before there is a log, and with lines in it that wait.
+    for arguments in [
+        &["check-config", "--config", "/nowhere.toml"][..],
+        &["serve", "--store", "memory", "--listen", &address],
+    ] {
+        let (_unread, stderr) = full_pipe();
+        let mut command = Command::new(BINARY);
+        command.args(arguments).env("JOBTRACKER__LOG__FILTER", "trace").stderr(stderr);
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        let begun = Instant::now();
+        let status = loop {
+            match child.try_wait().unwrap() {
+                Some(status) => break status,
+                None if begun.elapsed() < HANGS => std::thread::sleep(Duration::from_millis(20)),
+                None => {
+                    child.kill().unwrap();
+                    panic!("{arguments:?} hangs");
+                }
+            }
+        };
+        assert_eq!(status.code(), Some(1), "{arguments:?}");
+    }
+}
+
 #[test]
 fn commands_end_quietly_when_what_they_write_is_not_read() {
     let directory = tempfile::tempdir().unwrap();
@@ -143,7 +184,7 @@ fn commands_end_quietly_when_what_they_write_is_not_read() {
 }
 
 #[test]
-fn exports_are_for_their_owner_and_need_nobody_who_reads_what_they_say() {
+fn exports_are_for_their_owner_and_need_no_reader_of_what_they_say() {
     let directory = tempfile::tempdir().unwrap();
     let place = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let (data, file) = (place("data"), place("trees.export"));
