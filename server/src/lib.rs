@@ -24,9 +24,9 @@ mod sweep;
 pub mod moving;
 
 pub use config::{
-    AuthConfig, CallbacksConfig, CommitsConfig, Config, ConfigError, EngineConfig, JobsConfig,
-    LogConfig, LogFormat, Overrides, ScyllaConfig, Secret, ServerConfig, SmtpConfig, SmtpTls,
-    StoreConfig, StoreKind, TabletsChoice, listen_address,
+    AuthConfig, CallbacksConfig, CommitsConfig, Config, ConfigError, EngineConfig, InvalidListen,
+    JobsConfig, Listen, LogConfig, LogFormat, Overrides, ScyllaConfig, Secret, ServerConfig,
+    SmtpConfig, SmtpTls, StoreConfig, StoreKind, TabletsChoice,
 };
 pub use http::openapi::document as openapi_document;
 pub use server::{RunningServer, Server, StartError};

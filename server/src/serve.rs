@@ -12,8 +12,8 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use jobtracker_server::{
-    Config, ConfigError, Overrides, RunningServer, Server, StoreConfig, StoreKind, Telemetry,
-    listen_address,
+    Config, ConfigError, Listen, Overrides, RunningServer, Server, StoreConfig, StoreKind,
+    Telemetry,
 };
 use jobtracker_store::Store;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -29,8 +29,8 @@ pub struct Serve {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Where to listen; a name is looked up
-    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
-    listen: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<Listen>,
     /// The store
     #[arg(long)]
     store: Option<StoreName>,
@@ -63,11 +63,14 @@ impl Source {
 
 async fn run(source: &Source, mut config: Config, telemetry: &Telemetry) -> anyhow::Result<()> {
     let mut signals = Signals::catch()?;
+    let address = config.listen_address()?;
     let begun = Instant::now();
     let store = open(&config.store).await?;
     let opening = begun.elapsed();
-    let fitted = descriptors::keep_for_store(config.clone(), store_descriptors(&config.store));
-    let server = match Server::start(&fitted, Arc::clone(&store)) {
+    let mut fitted = descriptors::keep_for_store(config.clone(), store_descriptors(&config.store));
+    // It is not looked up twice, which could find another one.
+    fitted.server.listen = address.into();
+    let mut server = match Server::start(&fitted, Arc::clone(&store)) {
         Ok(server) => server,
         Err(error) => {
             store.close().await;
@@ -78,11 +81,19 @@ async fn run(source: &Source, mut config: Config, telemetry: &Telemetry) -> anyh
     // For scripts that ask for any free port. The service is there for others too, so it goes on
     // when this line cannot be written.
     let _ = writeln!(io::stdout(), "jobtracker listens on http://{}", server.addr());
-    while signals.next().await == Wanted::Reload {
-        reload(source, &mut config, &server, telemetry).await;
-    }
+    let failed = loop {
+        tokio::select! {
+            wanted = signals.next() => match wanted {
+                Wanted::Reload => reload(source, &mut config, &server, telemetry).await,
+                Wanted::End => break None,
+            },
+            error = server.failed() => break Some(error),
+        }
+    };
     tokio::select! {
-        () = server.stop() => Ok(()),
+        () = server.stop() => failed.map_or(Ok(()), |error| {
+            Err(anyhow::Error::from(error).context("connections cannot be taken"))
+        }),
         code = signals.end() => {
             tracing::warn!("ended at once, by a second signal; what was answered is kept");
             telemetry.close();
@@ -160,7 +171,6 @@ fn opens(new: &Config, running: &Config, address: SocketAddr) -> bool {
     new.auth.token.is_empty() && !address.ip().is_loopback() && !running.server.allow_open
 }
 
-#[derive(PartialEq, Eq)]
 enum Wanted {
     End,
     Reload,

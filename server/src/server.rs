@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    Config, EngineConfig, Secret, clock,
+    Config, ConfigError, EngineConfig, Secret, clock,
     follow_ups::{FollowUpMetrics, PREPARED, Parts, Rounds, Uptime},
     http::{self, Access, App, Ends, Gate, RequestIds},
     metrics::{Metrics, RouteMetrics},
@@ -20,6 +20,9 @@ use crate::{
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// There is no address to listen on, or none that may be served as it is configured.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -41,7 +44,8 @@ pub struct Server;
 pub struct RunningServer {
     address: SocketAddr,
     http: ServerHandle,
-    serving: JoinHandle<io::Result<()>>,
+    /// None: it has ended by itself.
+    serving: Option<JoinHandle<io::Result<()>>>,
     gate: Arc<Gate>,
     /// What is done besides requests; it ends when the service stops.
     background: Vec<JoinHandle<()>>,
@@ -60,7 +64,7 @@ impl Server {
     /// # Errors
     /// The address cannot be listened on; the store is left open then.
     pub fn start(config: &Config, store: Arc<dyn Store>) -> Result<RunningServer, StartError> {
-        let address = config.server.listen;
+        let address = config.listen_address()?;
         let failed = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -95,7 +99,7 @@ impl Server {
         let ends = Ends { stopping: stops, cut: cuts };
         let server = http::serve(&config.server, listener, &app, ends).map_err(failed)?;
         let http = server.handle();
-        let serving = tokio::spawn(server);
+        let serving = Some(tokio::spawn(server));
         let background = vec![tokio::spawn(sweep), tokio::spawn(following)];
         Ok(RunningServer {
             address,
@@ -130,6 +134,19 @@ impl RunningServer {
         self.address
     }
 
+    /// Ends when no requests are taken any more though it was not stopped: what takes connections
+    /// could not be started, say.
+    pub async fn failed(&mut self) -> io::Error {
+        let Some(serving) = &mut self.serving else { return std::future::pending().await };
+        let ended = serving.await;
+        self.serving = None;
+        match ended {
+            Ok(Err(error)) => error,
+            Ok(Ok(())) => io::Error::other("it has ended"),
+            Err(error) => io::Error::other(error),
+        }
+    }
+
     /// Asks every request for this token from now on; an empty one: for none.
     pub fn set_token(&self, token: Secret) {
         self.gate.set_token(token);
@@ -146,7 +163,9 @@ impl RunningServer {
             () = self.http.stop(true) => {}
             () = self.cut_the_rest() => {}
         }
-        if let Ok(Err(error)) = self.serving.await {
+        if let Some(serving) = self.serving
+            && let Ok(Err(error)) = serving.await
+        {
             tracing::warn!(%error, "the listener failed");
         }
         for work in self.background {

@@ -1,4 +1,7 @@
-use std::{fmt::Display, net::Ipv6Addr};
+use std::{
+    fmt::Display,
+    net::{Ipv6Addr, SocketAddr},
+};
 
 use super::{Config, ConfigError};
 
@@ -41,7 +44,7 @@ fn check_server(config: &Config) -> Result<(), ConfigError> {
     within("server.head_timeout_ms", server.head_timeout_ms, 100, 600_000)?;
     within("server.body_timeout_ms", server.body_timeout_ms, 100, 600_000)?;
     within("server.send_timeout_ms", server.send_timeout_ms, 100, 600_000)?;
-    within("server.keep_alive_ms", server.keep_alive_ms, 100, 3_600_000)?;
+    within("server.keep_alive_ms", server.keep_alive_ms, 1_000, 3_600_000)?;
     within("server.shutdown_grace_ms", server.shutdown_grace_ms, 0, 600_000)?;
     for host in &server.hosts {
         let is_name =
@@ -53,16 +56,20 @@ fn check_server(config: &Config) -> Result<(), ConfigError> {
             return Err(bad("server.hosts", reason));
         }
     }
-    let open = config.auth.token.is_empty() && !server.listen.ip().is_loopback();
-    if open && !server.allow_open {
-        let reason = format!(
-            "{} can be reached by others, and no auth.token is set; set one, listen on a loopback \
-             address, or say --allow-open (server.allow_open = true)",
-            server.listen
-        );
-        return Err(bad("server.listen", reason));
+    // Of a name it is checked when that is looked up.
+    server.listen.address().map_or(Ok(()), |address| check_reach(config, address))
+}
+
+/// Checks that an address which others can reach is served with a token, or meant to be open.
+pub(super) fn check_reach(config: &Config, address: SocketAddr) -> Result<(), ConfigError> {
+    if !config.auth.token.is_empty() || address.ip().is_loopback() || config.server.allow_open {
+        return Ok(());
     }
-    Ok(())
+    let reason = format!(
+        "{address} can be reached by others, and no auth.token is set; set one, listen on a \
+         loopback address, or say --allow-open (server.allow_open = true)"
+    );
+    Err(bad("server.listen", reason))
 }
 
 fn check_store(config: &Config) -> Result<(), ConfigError> {

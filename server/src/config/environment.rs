@@ -1,6 +1,6 @@
 use std::ffi::{OsStr, OsString};
 
-use toml::Table;
+use toml::{Table, Value};
 
 use super::{
     ConfigError,
@@ -40,7 +40,8 @@ pub(super) fn overlay(
             continue;
         }
         let kind = Kind::of(default);
-        let Some(value) = kind.read(text) else {
+        let none = stands_for_none(text, default).then(|| Value::String(String::new()));
+        let Some(value) = none.or_else(|| kind.read(text)) else {
             let key = path.join(".");
             let kind = wanted(kind);
             let reason = format!("{key} in the environment ({name}) must be {kind}");
@@ -49,6 +50,12 @@ pub(super) fn overlay(
         put(standing, &path, value);
     }
     Ok(())
+}
+
+/// Whether it empties a text, which can be meant only of one that is empty by default: a token of
+/// the file's, say, that another one is to replace.
+fn stands_for_none(text: &str, default: &Value) -> bool {
+    default.as_str() == Some("") && text.trim().eq_ignore_ascii_case("none")
 }
 
 /// What a variable has to be, as it is written there.

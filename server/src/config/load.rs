@@ -1,12 +1,11 @@
 use std::{
     ffi::OsString,
-    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use toml::Table;
 
-use super::{Config, ConfigError, Secret, check, environment, layers};
+use super::{Config, ConfigError, Listen, Secret, check, environment, layers};
 
 const DEFAULTS: &str = include_str!("../../config.default.toml");
 
@@ -14,7 +13,7 @@ const DEFAULTS: &str = include_str!("../../config.default.toml");
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// `server.listen`
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<Listen>,
     /// `store.data_dir`
     pub data_dir: Option<PathBuf>,
     /// `store.kind`
@@ -97,7 +96,9 @@ fn deserialize(merged: Table) -> Result<Config, ConfigError> {
 impl Overrides {
     fn apply(self, config: &mut Config) {
         let Self { listen, data_dir, store, allow_open } = self;
-        config.server.listen = listen.unwrap_or(config.server.listen);
+        if let Some(listen) = listen {
+            config.server.listen = listen;
+        }
         config.server.allow_open |= allow_open;
         config.store.kind = store.unwrap_or(config.store.kind);
         if let Some(data_dir) = data_dir {

@@ -18,7 +18,7 @@ mod smtp;
 
 pub use callbacks::CallbacksConfig;
 pub use error::ConfigError;
-pub use listen::listen_address;
+pub use listen::{InvalidListen, Listen};
 pub use load::Overrides;
 pub use scylla::{ScyllaConfig, TabletsChoice};
 pub use secret::Secret;

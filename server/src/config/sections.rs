@@ -2,7 +2,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use super::{CallbacksConfig, ScyllaConfig, Secret, SmtpConfig, listen};
+use super::{CallbacksConfig, ConfigError, Listen, ScyllaConfig, Secret, SmtpConfig, check};
 
 /// Everything that can be set. `config.default.toml` says what each key means.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -46,6 +46,17 @@ impl Config {
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
     }
+
+    /// Where to listen: a name is looked up.
+    ///
+    /// # Errors
+    /// It has no address, or one that others can reach without a token though that is not allowed.
+    pub fn listen_address(&self) -> Result<SocketAddr, ConfigError> {
+        let found = self.server.listen.look_up();
+        let address = found.map_err(|reason| check::bad("server.listen", reason))?;
+        check::check_reach(self, address)?;
+        Ok(address)
+    }
 }
 
 /// Section `server`.
@@ -53,8 +64,7 @@ impl Config {
 #[serde(deny_unknown_fields)]
 pub struct ServerConfig {
     /// Where to listen.
-    #[serde(deserialize_with = "listen::deserialize")]
-    pub listen: SocketAddr,
+    pub listen: Listen,
     /// Whether an address that others can reach is served without a token.
     pub allow_open: bool,
     /// Names under which it is asked without a token, besides those of this machine itself.

@@ -36,8 +36,9 @@ impl Served {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().rsplit(' ').next().unwrap().to_owned();
-        assert!(url.starts_with("http://127.0.0.1:"), "{line}");
-        (Self(child), url)
+        assert!(url.starts_with("http://"), "{line}");
+        // One that listens everywhere does so here too.
+        (Self(child), url.replace("//0.0.0.0:", "//127.0.0.1:"))
     }
 
     pub fn child(&mut self) -> &mut Child {

@@ -1,12 +1,18 @@
 //! What all addresses have in common.
 
-use std::io::{Read, Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{Read, Write},
+};
 
 use jobtracker_server::Secret;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Harness, Reply, STORES};
+use crate::{
+    connections::documented_routes,
+    harness::{Harness, Reply, STORES},
+};
 
 const TOKEN: &str = "a-token-for-tests";
 
@@ -87,6 +93,31 @@ async fn other_methods_are_told_which_there_are() {
         let reply = Reply::of(harness.request(method, path)).await;
         reply.assert_problem("method_not_allowed");
         assert_eq!(reply.header("allow"), Some(allow), "{path}");
+    }
+    harness.stop().await;
+}
+
+/// Every address that is documented is known under every method, and says which it takes.
+#[tokio::test]
+async fn every_address_refuses_the_methods_that_it_does_not_have() {
+    let harness = Harness::start(STORES[0], |_| {}).await;
+    let mut routes = BTreeMap::<_, BTreeSet<_>>::new();
+    for (method, path) in documented_routes() {
+        let methods = routes.entry(path).or_default();
+        if method == "GET" {
+            methods.insert("HEAD".to_owned());
+        }
+        methods.insert(method);
+    }
+    let all = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
+    for (path, methods) in routes {
+        for method in all.iter().filter(|method| !methods.contains(method.as_str())) {
+            let reply = Reply::of(harness.request(method.clone(), &path)).await;
+            assert_eq!(reply.status, 405, "{method} {path}");
+            reply.assert_problem("method_not_allowed");
+            let allow: BTreeSet<_> = reply.header("allow").unwrap().split(", ").collect();
+            assert!(allow.into_iter().eq(&methods), "{method} {path}");
+        }
     }
     harness.stop().await;
 }

@@ -5,12 +5,15 @@ use std::{
     net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::{Child, ChildStderr, Command, Stdio},
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     time::{Duration, Instant},
 };
 
-use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::{
+    fs::{OFlags, fcntl_setfl},
+    process::{Pid, Resource, Rlimit, getrlimit, prlimit},
+};
 
 use crate::command_line::{BINARY, Served};
 
@@ -139,19 +142,39 @@ fn a_failure_that_nothing_reads_ends_a_command_all_the_same() {
         let (_unread, stderr) = full_pipe();
         let mut command = Command::new(BINARY);
         command.args(arguments).env("JOBTRACKER__LOG__FILTER", "trace").stderr(stderr);
-        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
-        let begun = Instant::now();
-        let status = loop {
-            match child.try_wait().unwrap() {
-                Some(status) => break status,
-                None if begun.elapsed() < HANGS => std::thread::sleep(Duration::from_millis(20)),
-                None => {
-                    child.kill().unwrap();
-                    panic!("{arguments:?} hangs");
-                }
-            }
-        };
+        let status = end_of(command.stdout(Stdio::null()).spawn().unwrap());
         assert_eq!(status.code(), Some(1), "{arguments:?}");
+    }
+}
+
+/// How a process ends, which it has to do by itself.
+fn end_of(mut child: Child) -> ExitStatus {
+    let begun = Instant::now();
+    loop {
+        match child.try_wait().unwrap() {
+            Some(status) => return status,
+            None if begun.elapsed() < HANGS => std::thread::sleep(Duration::from_millis(20)),
+            None => {
+                child.kill().unwrap();
+                panic!("it hangs");
+            }
+        }
+    }
+}
+
+/// Whatever it is that cannot be opened: there is no service that does not serve.
+#[test]
+fn a_service_that_cannot_take_connections_ends() {
+    for descriptors in [8, 9, 10, 12, 14, 16] {
+        let mut shell = Command::new("sh");
+        let limited = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+        shell.args(["-c", &limited, BINARY, "serve", "--store", "memory"]);
+        shell.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = shell.spawn().unwrap();
+        let log = Log::of(child.stderr.take().unwrap());
+        let status = end_of(child);
+        assert!(!status.success(), "{descriptors}");
+        log.line_with("Too many open files");
     }
 }
 
@@ -259,6 +282,78 @@ async fn a_hang_up_reads_the_token_and_the_log_filter_again() {
     let line = log.line_with("not read again");
     assert!(line.contains("engine.queue") && !line.contains("-token"), "{line}");
     assert_eq!(status(&url, "/metrics", "the-second-token").await, 200);
+    served.terminate();
+}
+
+/// By a server that others can reach: a new token in its file, and then none.
+#[tokio::test]
+async fn a_hang_up_reads_the_file_of_the_token_again_and_takes_no_token_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name);
+    let (file, token) = (place("jobtracker.toml"), place("token"));
+    let server = "[server]\nlisten = '0.0.0.0:0'\n";
+    let auth = format!("[auth]\ntoken_file = '{}'\n", token.display());
+    std::fs::write(&file, format!("{server}{auth}")).unwrap();
+    std::fs::write(&token, "the-first-token\n").unwrap();
+    let mut command = Command::new(BINARY);
+    command.args(["serve", "--store", "memory", "--config"]).arg(&file);
+    let (mut served, url) = Served::spawn(command.stderr(Stdio::piped()));
+    let log = Log::of(served.child().stderr.take().unwrap());
+    let asked = async || {
+        let mut asked = Vec::new();
+        for token in ["the-first-token", "the-second-token", ""] {
+            asked.push(status(&url, "/metrics", token).await);
+        }
+        asked
+    };
+    assert_eq!(asked().await, [200, 401, 401]);
+
+    std::fs::write(&token, "the-second-token\n").unwrap();
+    assert_eq!(asked().await, [200, 401, 401]);
+    signal(served.child(), "-HUP");
+    let line = log.line_with("configuration read again");
+    assert!(line.contains("token=\"changed\""), "{line}");
+    assert_eq!(asked().await, [401, 200, 401]);
+
+    // The file of the token is empty, or gone, or not named any more, or where it listens is said
+    // to be allowed to be open, which is for the next start.
+    std::fs::write(&token, "\n").unwrap();
+    signal(served.child(), "-HUP");
+    log.line_with("not read again");
+    std::fs::remove_file(&token).unwrap();
+    signal(served.child(), "-HUP");
+    log.line_with("not read again");
+    for text in [server.to_owned(), format!("{server}allow_open = true\n"), String::new()] {
+        std::fs::write(&file, text).unwrap();
+        signal(served.child(), "-HUP");
+        let line = log.line_with("not read again");
+        assert!(!line.contains("-token"), "{line}");
+    }
+    assert_eq!(asked().await, [401, 200, 401]);
+    served.terminate();
+}
+
+/// The limit is put down to what the process has open, so that nothing can be accepted.
+#[tokio::test]
+async fn connections_wait_while_there_are_no_descriptors() {
+    let mut command = serve(&["--store", "memory"]);
+    let (mut served, url) = Served::spawn(command.stderr(Stdio::piped()));
+    let log = Log::of(served.child().stderr.take().unwrap());
+    // From here on nothing is opened but connections.
+    assert_eq!(status(&url, "/healthz", "").await, 200);
+    let process = Pid::from_child(served.child());
+    let whole =
+        Rlimit { current: getrlimit(Resource::Nofile).maximum, ..getrlimit(Resource::Nofile) };
+    let limit = |to| prlimit(Some(process), Resource::Nofile, to).unwrap();
+    limit(Rlimit { current: Some(3), ..whole });
+    let mut first = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+    first.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    log.line_with("Error accepting connection");
+    limit(whole);
+    first.set_read_timeout(Some(HANGS)).unwrap();
+    let mut answer = [0; 12];
+    first.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
     served.terminate();
 }
 

@@ -1,6 +1,8 @@
 use super::*;
 use crate::StoreKind;
 
+mod variables;
+
 fn variables(all: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
     all.iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
@@ -33,12 +35,12 @@ fn the_defaults_are_valid_and_follow_the_limits_of_the_model() {
 fn each_layer_wins_over_the_one_below() {
     let file = "[server]\nlisten = '127.0.0.1:1'\nkeep_alive_ms = 1000\n";
     let config = layered(file, &[("JOBTRACKER__SERVER__LISTEN", "127.0.0.1:2")]).unwrap();
-    assert_eq!(config.server.listen.port(), 2);
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:2");
     assert_eq!(config.server.keep_alive_ms, 1000);
     assert_eq!(config.server.body_timeout_ms, 60_000);
     let overrides = Overrides { listen: "127.0.0.1:3".parse().ok(), ..Overrides::default() };
     let config = Config::layered(None, [], overrides).unwrap();
-    assert_eq!(config.server.listen.port(), 3);
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:3");
 }
 
 #[test]
@@ -58,6 +60,7 @@ fn bad_values_are_refused_with_their_bounds() {
         ("[server]\nlisten = 'here'\n", "server.listen"),
         ("[server]\nworkers = 257\n", "server.workers is 257; it must be 0 to 256"),
         ("[server]\nworkers = -1\n", "server.workers"),
+        ("[server]\nkeep_alive_ms = 999\n", "it must be 1000 to 3600000"),
         ("[server]\nbody_limit_bytes = 0\n", "server.body_limit_bytes"),
         ("[store]\nkind = 'paper'\n", "store.kind"),
         ("[engine]\nqueue_operations = 0\n", "engine.queue_operations"),
@@ -215,48 +218,6 @@ fn secrets_do_not_print_and_keep_their_zeros() {
 }
 
 #[test]
-fn an_empty_variable_sets_nothing() {
-    let file = "[auth]\ntoken = '0123456789'\n[callbacks]\nallow = ['hooks.test']\n";
-    let empty = [
-        ("JOBTRACKER__AUTH__TOKEN", ""),
-        ("JOBTRACKER__CALLBACKS__ALLOW", " "),
-        ("JOBTRACKER__SERVER__WORKERS", ""),
-        ("JOBTRACKER__LOG__FILTER", ""),
-    ];
-    let config = layered(file, &empty).unwrap();
-    assert_eq!(config, layered(file, &[]).unwrap());
-    assert_eq!(config.auth.token.expose(), "0123456789");
-    assert_eq!(config.callbacks.allow, ["hooks.test"]);
-    for none in ["none", "[]", " None "] {
-        let config = layered(file, &[("JOBTRACKER__CALLBACKS__ALLOW", none)]).unwrap();
-        assert!(config.callbacks.allow.is_empty(), "{none:?}");
-    }
-    let text = refusal(file, &[("JOBTRACKER__CALLBACKS__ALLOW", ", ,")]);
-    assert!(text.contains("callbacks.allow") && text.contains("or none"), "{text}");
-    // A key that is not known is a mistake whatever it is set to.
-    assert!(refusal("", &[("JOBTRACKER__AUTH__TOKENS", "")]).contains("auth.token?"));
-}
-
-#[test]
-fn a_variable_that_only_looks_like_a_setting_is_refused() {
-    for name in ["JOBTRACKER_AUTH_TOKEN", "JOBTRACKER_AUTH__TOKEN", "jobtracker_auth_token"] {
-        let text = refusal("", &[(name, "geheim-geheim")]);
-        assert!(text.contains("set by JOBTRACKER__AUTH__TOKEN"), "{text}");
-        assert!(!text.contains("geheim"), "{text}");
-    }
-    // Those of others are not ours: Kubernetes has some for every service.
-    for name in ["JOBTRACKER_PORT", "JOBTRACKER_SERVICE_HOST", "JOBTRACKER_LONG", "AUTH_TOKEN"] {
-        assert!(layered("", &[(name, "1")]).is_ok(), "{name}");
-    }
-    // Of a service that is called jobtracker-smtp they have the name of a setting.
-    for address in ["tcp://10.0.0.1:25", "udp://10.0.0.1:25"] {
-        assert!(layered("", &[("JOBTRACKER_SMTP_PORT", address)]).is_ok(), "{address}");
-    }
-    let text = refusal("", &[("JOBTRACKER_SMTP_PORT", "25")]);
-    assert!(text.contains("set by JOBTRACKER__SMTP__PORT"), "{text}");
-}
-
-#[test]
 fn hosts_are_names_or_addresses_without_a_port() {
     for host in ["*", "jobs.example", "10.0.0.7", "[fd00::1]", "fd00::1", "::1"] {
         assert!(layered(&format!("[server]\nhosts = ['{host}']"), &[]).is_ok(), "{host}");
@@ -370,17 +331,23 @@ fn what_is_not_utf_8_is_refused_and_not_told() {
 }
 
 #[test]
-fn names_can_be_listened_on() {
-    let config = layered("[server]\nlisten = 'localhost:8840'\n", &[]).unwrap();
-    assert!(config.server.listen.ip().is_loopback() && config.server.listen.port() == 8840);
+fn names_can_be_listened_on_and_are_looked_up_then() {
+    let named = |name: &str| layered(&format!("[server]\nlisten = '{name}'\n"), &[]).unwrap();
+    let address = named("localhost:8840").listen_address().unwrap();
+    assert!(address.ip().is_loopback() && address.port() == 8840);
+    let told = named("no.such.name.invalid:8840").listen_address().unwrap_err().to_string();
+    assert!(told.contains("server.listen") && told.contains("is not known"), "{told}");
+    // An address that others can reach is refused whenever it is known.
+    let mut open = named("localhost:8840");
+    open.server.listen = std::net::SocketAddr::from(([0, 0, 0, 0], 8840)).into();
+    assert!(open.listen_address().unwrap_err().to_string().contains("--allow-open"));
     for (text, words) in [
         ("localhost", "such as 127.0.0.1:8840"),
         (":8840", "such as 127.0.0.1:8840"),
         ("localhost:http", "such as 127.0.0.1:8840"),
         ("localhost:88400", "such as 127.0.0.1:8840"),
-        ("no.such.name.invalid:8840", "is not known"),
     ] {
-        let told = crate::listen_address(text).unwrap_err();
+        let told = text.parse::<Listen>().unwrap_err().to_string();
         assert!(told.contains(words), "{told}");
         let told = refusal(&format!("[server]\nlisten = '{text}'\n"), &[]);
         assert!(told.contains("server.listen") && told.contains(words), "{told}");

@@ -24,6 +24,10 @@ const BLOCKING_THREADS_PER_WORKER: usize = 4;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
+/// How far the clock of actix-http may be behind, which it reads twice a second: what it counts
+/// from there would end too early.
+const CLOCK_LAG: Duration = Duration::from_millis(500);
+
 /// How long a client that was answered before the end of its body is read from, so that it gets
 /// to hear the answer: what it sends to a closed connection would take that away from it.
 const LINGER: Duration = Duration::from_secs(5);
@@ -61,7 +65,7 @@ pub(crate) fn serve(
     };
     let millis = Duration::from_millis;
     let (head, send) = (millis(config.head_timeout_ms), millis(config.send_timeout_ms));
-    let keep_alive = millis(config.keep_alive_ms);
+    let keep_alive = millis(config.keep_alive_ms) + CLOCK_LAG;
     let app = app.clone();
     let worker = move || {
         let (app, stopping, cut) = (app.clone(), ends.stopping.clone(), ends.cut.clone());
@@ -70,7 +74,7 @@ pub(crate) fn serve(
         let service = HttpService::build()
             .graceful_shutdown_signal(move || is_true(stopping.clone()))
             .keep_alive(keep_alive)
-            .client_request_timeout(head)
+            .client_request_timeout(head + CLOCK_LAG)
             .client_disconnect_timeout(LINGER)
             .local_addr(address)
             .finish(map_config(routes, |()| AppConfig::default()));

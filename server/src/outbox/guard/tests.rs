@@ -1,3 +1,7 @@
+use std::process::Command;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::*;
 
 fn guard(allow: &[&str], deny: &[&str], own: &[&str]) -> Guard {
@@ -105,6 +109,29 @@ fn the_server_does_not_call_itself() {
         // Set aside for examples: no machine has it.
         assert_eq!(check(&all, "http://192.0.2.1:8840"), Ok(()));
     }
+}
+
+/// The limit is that of a whole process, so the test runs itself in one of its own.
+#[test]
+fn without_descriptors_an_address_is_taken_for_its_own() {
+    const ALONE: &str = "JOBTRACKER_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let name = std::thread::current().name().unwrap().to_owned();
+        let mut alone = Command::new(std::env::current_exe().unwrap());
+        let output = alone.args(["--exact", &name]).env(ALONE, "1").output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let all = guard(&[], &[], &["0.0.0.0:8840"]);
+    let foreign = || check(&all, "http://192.0.2.1:8840");
+    assert_eq!(foreign(), Ok(()));
+    let before = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..before }).unwrap();
+    assert!(UdpSocket::bind("127.0.0.1:0").is_err());
+    let refused = foreign();
+    setrlimit(Resource::Nofile, before).unwrap();
+    assert!(refused.unwrap_err().why.contains("own address"));
 }
 
 #[test]
