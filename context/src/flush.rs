@@ -127,6 +127,8 @@ impl Inner {
         self.send_queue(flushed).await?;
         // A journal that has failed has less to hold now; whoever records next should find that.
         if let Some(journal) = self.buffer.journal().filter(|journal| journal.check().is_err()) {
+            let inner = Arc::clone(self);
+            blocking(move || inner.renew_journal()).await;
             let _ = journal.sync().await;
         }
         Ok(())

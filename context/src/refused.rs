@@ -20,7 +20,7 @@ use crate::{
     budget::Cost,
     commit::{Batch, BatchTree, write_stream},
     inner::Inner,
-    journal::write_kept,
+    journal::{Journal, write_kept},
     put_aside::{self, Fill},
 };
 
@@ -158,6 +158,11 @@ impl Inner {
         let of_commit = list.iter().filter(|refused| refused.commit == *commit);
         let roots: Vec<_> = of_commit.map(|refused| refused.tree.root).collect();
         journal.settle(commit, &roots, operations);
+        self.shrink(journal, list);
+    }
+
+    /// Has the journal begin anew if only these trees are left in it, and it is worth it.
+    fn shrink(&self, journal: &Journal, list: &[Refused]) {
         let left = list.iter().map(|refused| refused.tree.cost.operations).sum();
         if !journal.has_outgrown(left) {
             return;
@@ -165,6 +170,13 @@ impl Inner {
         match self.as_entries(list) {
             Ok(entries) => journal.begin_with(left, entries),
             Err(error) => tracing::error!(%error, "a tree that was refused cannot be written"),
+        }
+    }
+
+    /// Has a journal begin anew that has failed, with what is left in it.
+    pub fn renew_journal(&self) {
+        if let Some(journal) = self.buffer.journal() {
+            self.shrink(journal, &self.refused.lock());
         }
     }
 

@@ -89,8 +89,8 @@ impl JournalFile {
                 // Its owner may have put another file in its place, and gone.
                 Ok(()) if !is_at(&file, path).map_err(failed)? => {}
                 Ok(()) => {
-                    // What a process has not come to put in its place.
-                    let _ = fs::remove_file(beside(path));
+                    // What a process that was killed has not come to put in its place.
+                    let _ = open_beside(path, false).and_then(|(_, path)| fs::remove_file(path));
                     let (version, block_updates_after_finish) = (FIRST, false);
                     return Ok(Self {
                         path: path.into(),
@@ -221,15 +221,15 @@ impl JournalFile {
     /// # Errors
     /// The journal is as it was.
     pub fn replace(&mut self, kept: &[u8]) -> io::Result<()> {
-        let path = beside(&self.path);
-        let mut options = private();
-        let file = options.read(true).create(true).truncate(true).open(&path)?;
+        let (file, path) = open_beside(&self.path, true)?;
         let write = |mut file: &File| {
             file.try_lock()?;
+            file.set_len(0)?;
             file.write_all(&self.header_of(SECOND))?;
             file.write_all(kept)?;
             file.sync_all()?;
-            fs::rename(&path, &self.path)
+            // Where there is a link, it stays one.
+            fs::rename(&path, fs::canonicalize(&self.path)?)
         };
         if let Err(error) = write(&file) {
             let _ = fs::remove_file(&path);
@@ -265,7 +265,7 @@ impl JournalFile {
 
     /// Makes durable what file has the name.
     pub fn sync_folder(&self) -> io::Result<()> {
-        put_aside::sync_folder(&self.path)
+        put_aside::sync_folder(&fs::canonicalize(&self.path)?)
     }
 
     pub fn blocks_updates_after_finish(&self) -> bool {
@@ -301,11 +301,23 @@ fn private() -> OpenOptions {
     options
 }
 
-/// Where the file is written that is to take the place of a journal.
-fn beside(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
+/// Opens the file that is to take the place of a journal, beside it: one that a process has left
+/// there, or a new one.
+///
+/// # Errors
+/// There is another file of that name.
+fn open_beside(path: &Path, create: bool) -> io::Result<(File, PathBuf)> {
+    let mut name = OsString::from(fs::canonicalize(path)?);
     name.push(".new");
-    name.into()
+    let path = PathBuf::from(name);
+    let mut file = private().read(true).create(create).open(&path)?;
+    let mut begin = [0; NAME.len()];
+    let length = file.metadata()?.len();
+    if length > 0 && !(fill(&mut file, &mut begin)? && begin == NAME) {
+        return Err(io::Error::new(ErrorKind::AlreadyExists, "there is a file of that name"));
+    }
+    file.seek(SeekFrom::Start(0))?;
+    Ok((file, path))
 }
 
 /// Whether this is the file that has the name.

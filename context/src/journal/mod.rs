@@ -47,7 +47,7 @@ pub enum Fsync {
 const WAITING: usize = 32 * 1024 * 1024;
 
 /// A journal that begins anew with what was refused has grown by this much at least, and twofold.
-const GROWN: u64 = 256 * 1024;
+const GROWN: u64 = 64 * 1024;
 
 pub(crate) struct Journal {
     path: PathBuf,
@@ -120,19 +120,20 @@ impl Journal {
     }
 
     /// Whether only trees that were refused are left in it, of so many operations, and it has grown
-    /// far beyond them.
+    /// far beyond them, or cannot be written on.
     pub fn has_outgrown(&self, refused: u64) -> bool {
+        let has_failed = self.check().is_err();
         let state = self.shared.state.lock();
         let has_grown = state.size > 2 * state.begun + GROWN
             || state.size > self.most && state.size > state.begun;
-        refused > 0 && state.open_operations == refused && has_grown
+        refused > 0 && state.open_operations == refused && (has_grown || has_failed)
     }
 
     /// Begins anew with these entries, which have all that is left in the journal, unless something
     /// has been appended meanwhile.
     pub fn begin_with(&self, refused: u64, entries: Vec<u8>) {
         let mut state = self.shared.state.lock();
-        if state.open_operations == refused && HEADER + (entries.len() as u64) < state.size {
+        if state.open_operations == refused {
             self.begin_anew(&mut state, entries);
         }
     }

@@ -78,7 +78,7 @@ impl State {
         } else {
             let mut restart = self.restart.take().unwrap_or_default();
             restart.instead.append(&mut self.bytes);
-            restart.saved += self.size - size;
+            restart.saved += self.size.saturating_sub(size);
             restart.entries = entries;
             self.restart = Some(restart);
         }

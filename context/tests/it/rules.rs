@@ -117,7 +117,7 @@ async fn texts_are_checked_and_shown() {
     context.flush().await.unwrap();
     let kept = service.kept();
     assert_eq!(kept.jobs[&id(1)].said.0.options, None);
-    assert_eq!(kept.jobs[&id(1)].lines, ["a", "b"]);
+    assert_eq!(kept.jobs[&id(1)].lines, ["a", "b"].map(std::sync::Arc::from));
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ pub struct Job {
     pub node: JobNode,
     pub said: Said,
     pub changes: Vec<State>,
-    pub lines: Vec<String>,
+    pub lines: Vec<Arc<str>>,
 }
 
 /// What the creator of a job says of it.
@@ -294,7 +294,7 @@ impl Kept {
             }
             Record::LogLine { text, .. } => {
                 let job = self.jobs.get_mut(&id).ok_or(ProblemCode::JobNotFound)?;
-                job.lines.push(text.to_string());
+                job.lines.push(Arc::from(&**text));
                 job.node.status.log_lines += 1;
                 Ok(())
             }
