@@ -45,7 +45,11 @@ pub fn serve(arguments: Serve) -> anyhow::Result<()> {
     let source = Source { file, overrides: Overrides { listen, data_dir, store, allow_open } };
     let config = source.read()?;
     let telemetry = Telemetry::start(&config.log);
-    runtime(config.store.kind)?.block_on(run(&source, config, &telemetry))
+    let runtime = runtime(config.store.kind)?;
+    let done = runtime.block_on(run(&source, config, &telemetry));
+    // What is left in it waits for a file or an output that may never come.
+    runtime.shutdown_background();
+    done
 }
 
 /// Where the configuration comes from, at the start and when it is read again.
@@ -78,13 +82,20 @@ async fn run(source: &Source, mut config: Config, telemetry: &Telemetry) -> anyh
         }
     };
     log_start(server.addr(), &config.store, &*store, opening);
+    let address = server.addr();
     // For scripts that ask for any free port. The service is there for others too, so it goes on
-    // when this line cannot be written.
-    let _ = writeln!(io::stdout(), "jobtracker listens on http://{}", server.addr());
+    // when this line cannot be written, and while it waits for its reader.
+    tokio::task::spawn_blocking(move || {
+        let _ = writeln!(io::stdout(), "jobtracker listens on http://{address}");
+    });
     let failed = loop {
         tokio::select! {
             wanted = signals.next() => match wanted {
-                Wanted::Reload => reload(source, &mut config, &server, telemetry).await,
+                // A file that is read again may be one that never ends.
+                Wanted::Reload => tokio::select! {
+                    () = reload(source, &mut config, &server, telemetry) => {}
+                    _ = signals.end() => break None,
+                },
                 Wanted::End => break None,
             },
             error = server.failed() => break Some(error),
