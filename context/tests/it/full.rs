@@ -1,4 +1,5 @@
-//! A journal on a disk that has no room for it: files of the process may not grow, for a while.
+//! A journal on a disk that has no room for it, or loses what it has taken: in processes of their
+//! own, whose files may not grow for a while, or whose calls fail.
 
 use std::{
     env, fs,
@@ -29,14 +30,80 @@ fn a_journal_on_a_full_disk() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
+/// What a disk has taken and could not make durable may be gone, whatever it says the next time.
+#[test]
+fn a_journal_on_a_disk_that_loses_what_it_has_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let [library, control] = ["faults.so", "control"].map(|name| folder.path().join(name));
+    let source = "../server/store/tests/fjall/faults.c";
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+    let mut compiler = Command::new("cc");
+    let built = compiler.args(["-shared", "-fPIC", "-o"]).args([&library, &source]).arg("-ldl");
+    assert!(built.status().expect("this needs a C compiler, as the build does").success());
+    fs::write(&control, [0; 140]).unwrap();
+    let mut child = Command::new(env::current_exe().unwrap());
+    child.args(["--exact", "full::in_a_process_of_its_own"]).env(CHILD, "2");
+    let output = child.env("LD_PRELOAD", library).env("FAULTS", control).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
 #[test]
 fn in_a_process_of_its_own() {
-    if env::var_os(CHILD).is_none() {
-        return;
-    }
+    let Ok(which) = env::var(CHILD) else { return };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(it_goes_on_when_there_is_room());
-    runtime.block_on(what_is_sent_meanwhile_is_not_doubted_for_ever());
+    if which == "1" {
+        runtime.block_on(it_goes_on_when_there_is_room());
+        runtime.block_on(what_is_sent_meanwhile_is_not_doubted_for_ever());
+    } else {
+        runtime.block_on(only_a_new_begin_helps());
+    }
+}
+
+/// Makes the flushes of journals fail with EIO, or no more: the control of the fault library.
+fn fail_flushes(fail: bool) {
+    let mut control = [0; 140];
+    if fail {
+        let (error, calls) = (5_u32.to_le_bytes(), 4_u32.to_le_bytes());
+        control[..4].copy_from_slice(&error);
+        control[4..8].copy_from_slice(&calls);
+        control[12..19].copy_from_slice(b"journal");
+    }
+    let file = fs::OpenOptions::new().write(true).open(env::var("FAULTS").unwrap()).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &control, 0).unwrap();
+}
+
+async fn only_a_new_begin_helps() {
+    for is_refused in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let service = Service::new(true);
+        let context = open(&service, &path);
+        if is_refused {
+            service.kept().refuse.insert(id(2));
+            context.create(job(2, None)).await.unwrap();
+            context.flush().await.unwrap_err();
+        }
+        context.create(job(1, None)).await.unwrap();
+        fail_flushes(true);
+        let failed = context.sync().await;
+        assert!(matches!(failed, Err(Error::Journal { .. })), "{failed:?}");
+        // Nothing is sent of which the journal does not even know that it does not know it.
+        let failed = context.flush().await;
+        assert!(matches!(failed, Err(Error::Journal { .. })), "{failed:?}");
+        fail_flushes(false);
+        assert!(context.sync().await.is_err());
+        assert!(context.create(job(3, None)).await.is_err());
+        assert_eq!(context.flush().await.unwrap().jobs, 1);
+        context.create(job(3, None)).await.unwrap();
+        context.sync().await.unwrap();
+        let other = service.copy();
+        other.kept().outcomes.clear();
+        let report = recover(&other, &path).await;
+        assert_eq!(report.operations, 1 + u64::from(is_refused));
+        assert_eq!(report.flushed.refused, u64::from(is_refused));
+        assert_eq!(other.kept().jobs.len(), 2);
+        context.close().await.unwrap();
+    }
 }
 
 /// How large a file may become.
