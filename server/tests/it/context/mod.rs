@@ -6,4 +6,5 @@ mod follow_ups;
 mod killed;
 mod million;
 mod proxy;
+mod refused;
 mod splits;
