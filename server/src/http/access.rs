@@ -26,6 +26,8 @@ pub(crate) struct Access {
     listens: IpAddr,
     /// What is configured, as `comparable` writes it.
     hosts: Vec<String>,
+    /// Texts that are let in as they are, without a look at what they consist of.
+    usual: [String; 2],
 }
 
 /// In the place of a host: any.
@@ -33,29 +35,35 @@ const ANY: &str = "*";
 
 impl Access {
     pub fn new(config: &Config, listens: SocketAddr) -> Self {
-        let hosts = config.server.hosts.iter().map(|host| comparable(host));
-        Self { listens: listens.ip(), hosts: hosts.collect() }
+        let hosts = config.server.hosts.iter().map(|host| comparable(host)).collect();
+        let usual = [listens.to_string(), format!("localhost:{}", listens.port())];
+        Self { listens: listens.ip(), hosts, usual }
     }
 
     /// To be asked when no token is.
     pub fn check(&self, request: &ServiceRequest) -> Result<()> {
-        let host = asked_for(request);
-        match &host {
-            // Only clients of HTTP/1.0 send none, and no browser is one.
-            None => {}
-            Some(Ok(host)) if self.is_ours(host.host()) => {}
-            Some(Ok(host)) => return Err(unknown_host(host.host())),
-            Some(Err(text)) => return Err(unknown_host(text)),
+        if !self.is_usual(request) {
+            match asked_for(request) {
+                // Only clients of HTTP/1.0 send none, and no browser is one.
+                None => {}
+                Some(Ok(host)) if self.is_ours(host.host()) => {}
+                Some(Ok(host)) => return Err(unknown_host(host.host())),
+                Some(Err(text)) => return Err(unknown_host(&text)),
+            }
         }
-        let own = host.and_then(std::result::Result::ok);
         if *request.method() == Method::GET || *request.method() == Method::HEAD {
             return Ok(());
         }
-        self.check_origin(request, own.as_ref())
+        self.check_origin(request)
+    }
+
+    fn is_usual(&self, request: &ServiceRequest) -> bool {
+        let host = request.headers().get(HOST).filter(|_| request.uri().authority().is_none());
+        host.is_some_and(|host| self.usual.iter().any(|usual| host.as_bytes() == usual.as_bytes()))
     }
 
     /// What a page sends that changes something has to come from a page of this server's own.
-    fn check_origin(&self, request: &ServiceRequest, own: Option<&Authority>) -> Result<()> {
+    fn check_origin(&self, request: &ServiceRequest) -> Result<()> {
         let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
         // A page of a configured host is another site's to the browser, so that the kind of site is
         // asked about only where the page itself is not named.
@@ -67,14 +75,15 @@ impl Access {
                 }
             };
         };
+        let own = asked_for(request).and_then(std::result::Result::ok);
         let page = origin.split_once("://").and_then(|(_, rest)| rest.parse::<Authority>().ok());
         match page {
-            Some(page) if Some(&page) == own || self.is_configured(page.host()) => Ok(()),
+            Some(page) if Some(&page) == own.as_ref() || self.is_configured(page.host()) => Ok(()),
             _ => Err(foreign(&format!("the page {origin:?}"))),
         }
     }
 
-    /// Whether a site of somebody else's cannot have this name.
+    /// Whether no other site can have this name.
     fn is_ours(&self, host: &str) -> bool {
         let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let is_local = name == "localhost" || name.ends_with(".localhost");
@@ -82,6 +91,9 @@ impl Access {
     }
 
     fn is_configured(&self, host: &str) -> bool {
+        if self.hosts.is_empty() {
+            return false;
+        }
         let host = comparable(host);
         self.hosts.iter().any(|own| *own == host || own == ANY)
     }
@@ -155,6 +167,12 @@ mod tests {
             |access: &Access, host: &str| code(access, Method::GET, &[("host", host)]).is_none();
         for host in ["localhost", "LOCALHOST.:1", "a.localhost", "127.0.0.1:8840", "127.9.9.9"] {
             assert!(is_let_in(&local, host) && is_let_in(&open, host), "{host}");
+        }
+        for usual in ["127.0.0.1:80", "localhost:80"] {
+            assert!(is_let_in(&local, usual), "{usual}");
+            let request = TestRequest::default().uri("http://evil.example/");
+            let request = request.append_header(("host", usual)).to_srv_request();
+            assert!(local.check(&request).is_err(), "the address in the first line goes before it");
         }
         assert!(is_let_in(&local, "[::1]:8840") && is_let_in(&local, "jobs.EXAMPLE:1"));
         for host in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "", "a b"]

@@ -1,4 +1,10 @@
-use std::{io, net::TcpListener, time::Duration};
+use std::{
+    future::poll_fn,
+    io,
+    net::TcpListener,
+    task::{Poll, Waker},
+    time::Duration,
+};
 
 use actix_http::{HttpService, Protocol};
 use actix_service::{apply_fn_factory, map_config};
@@ -103,6 +109,19 @@ pub(crate) fn serve(
 }
 
 /// Ends once it is true, or nothing can make it true any more.
-async fn is_true(mut receiver: watch::Receiver<bool>) {
-    let _ = receiver.wait_for(|is_true| *is_true).await;
+///
+/// It is polled whenever its connection goes on, and waits in a list that all connections share: it
+/// looks there only when it has not done so before, or there is news.
+fn is_true(mut receiver: watch::Receiver<bool>) -> impl Future<Output = ()> {
+    let news = receiver.clone();
+    let mut told = Box::pin(async move { drop(receiver.wait_for(|is_true| *is_true).await) });
+    let mut waits: Option<Waker> = None;
+    poll_fn(move |cx| {
+        let is_waiting = waits.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if is_waiting && matches!(news.has_changed(), Ok(false)) {
+            return Poll::Pending;
+        }
+        waits = Some(cx.waker().clone());
+        told.as_mut().poll(cx)
+    })
 }
