@@ -146,7 +146,12 @@ impl ContextBuilder {
     /// Writes what is recorded to this file too, so that it can be
     /// [recovered](JobTrackerContext::recover) when the process is killed. The file is created if
     /// it is not there; only its owner may read it then, since the secrets of actions are in it. It
-    /// is emptied whenever everything that was recorded has an outcome, and is never deleted.
+    /// is emptied whenever everything that was recorded has an outcome, and is never deleted. Trees
+    /// that were refused stay in it; when only these are left and it has grown, it is replaced by a
+    /// file with them alone, which is written beside it (`.new`) first.
+    ///
+    /// While it cannot be written, as on a full disk, nothing is recorded
+    /// ([`Error::Journal`](crate::Error::Journal)); what was recorded before can be flushed.
     pub fn journal(mut self, path: impl AsRef<Path>) -> Self {
         self.journal = Some(path.as_ref().to_owned());
         self
@@ -159,7 +164,8 @@ impl ContextBuilder {
     }
 
     /// How large the journal may grow, in bytes, before it has to be emptied; 4 GiB by default.
-    /// Past it the buffer counts as full until everything in it has been sent.
+    /// Past it the buffer counts as full until everything in it has been sent, but for what was
+    /// refused.
     pub fn max_journal_bytes(mut self, bytes: u64) -> Self {
         self.journal_bytes = bytes;
         self

@@ -29,7 +29,7 @@ use super::{
     claims::Claims,
     cluster::Cluster,
     connect::now_millis,
-    keys::{self, NO_PARENT, NO_STAGE, listing},
+    keys::{self, NO_PARENT, listing},
     load::Reads,
     places::{Claim, Several},
 };
