@@ -162,7 +162,7 @@ impl ScyllaConfig {
         ];
         let named = |file: &PathBuf| !file.as_os_str().is_empty();
         if !self.tls {
-            // Whoever names certificates believes that they are asked for.
+            // One who names certificates takes it that they are asked for.
             let first = files.iter().find(|(_, file)| named(file));
             let refused = |(key, _): &(&'static str, _)| {
                 Err(bad(key, "is set and store.scylla.tls is not true".into()))

@@ -84,7 +84,7 @@ impl SmtpConfig {
         let file = &self.tls_ca_file;
         let named = !file.as_os_str().is_empty();
         if self.tls == SmtpTls::None {
-            // Whoever names certificates believes that they are asked for.
+            // One who names certificates takes it that they are asked for.
             if named {
                 return Err(bad("smtp.tls_ca_file", "is set and smtp.tls is \"none\"".into()));
             }

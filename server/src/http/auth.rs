@@ -9,7 +9,7 @@ use crate::Secret;
 /// Lets a request in or not.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// Empty: everybody may come in.
+    /// Empty: none is asked for.
     token: RwLock<Secret>,
 }
 

@@ -25,8 +25,8 @@ use super::{
     unread::Unread,
 };
 
-/// Addresses for whoever watches over the service: they need no token, tell nothing and change
-/// nothing.
+/// Addresses for supervisors and for tools that read the document: they need no token, tell nothing
+/// of what is kept and change nothing.
 const OPEN: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
 
 /// The one middleware: request id, token, problem bodies, compression, numbers, log, the rest of

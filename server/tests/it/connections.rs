@@ -1,6 +1,6 @@
 //! Connections: what is sent on them that no handler sees, and how they end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jobtracker_server::Config;
 use reqwest::Method;
@@ -180,6 +180,27 @@ async fn empty_lines_before_a_request_are_no_part_of_it() {
         one.send(post).await;
         let reply = one.reply("").await.unwrap_or_else(|| panic!("closed: {parts:?}"));
         assert_eq!(reply.status(), 200, "{parts:?}");
+    }
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_for_as_long_as_is_set() {
+    const KEPT: Duration = Duration::from_secs(1);
+    let short = |config: &mut Config| config.server.keep_alive_ms = KEPT.as_millis() as u64;
+    let harness = Harness::start(STORES[0], short).await;
+    // At several moments of the clock that actix-http reads twice a second.
+    let idle = (0..8).map(async |number| {
+        tokio::time::sleep(Duration::from_millis(70 * number)).await;
+        let mut one = Raw::open(&harness).await;
+        let begun = Instant::now();
+        one.send("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+        assert_eq!(one.reply("").await.unwrap().status(), 200);
+        one.closed().await;
+        begun.elapsed()
+    });
+    for kept in futures_util::future::join_all(idle).await {
+        assert!(kept >= KEPT, "{kept:?}");
     }
     harness.stop().await;
 }
