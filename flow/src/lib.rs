@@ -45,11 +45,13 @@
 //! - [`StepError`] is why a step did not succeed, [`FlowError`] why a run did not, [`BuildError`]
 //!   why there is no flow.
 //! - [`Snapshot`] is a run as it stands, and [draws](Snapshot::to_dot) it.
-//! - [`Observer`] is told what happens.
+//! - [`Observer`] is told what happens, and [`Recorder`] is one that records runs as trees of jobs
+//!   in a service.
 //!
 //! The life of a step inside: `builder` defines it, `plan` keeps it, `run` starts a run of it,
 //! `running` counts its dependencies, `scheduler` has it ready, `runner` takes it, `attempt` runs
-//! its body, and `running` says what follows from its end. `snapshot` looks at it, `draw` shows it.
+//! its body, and `running` says what follows from its end. `snapshot` looks at it, `draw` shows it,
+//! and `record` tells of it.
 
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
@@ -81,6 +83,7 @@ mod observer;
 mod snapshot;
 
 mod draw;
+mod record;
 
 pub use body::{Attempt, AttemptInfo};
 pub use builder::{BuildError, BuildMistake, FlowBuilder, StepBuilder};
@@ -90,6 +93,7 @@ pub use error::{BoxError, FlowError, StepError, StepErrorKind};
 pub use flow::Flow;
 pub use observer::{Event, Observer, RunView};
 pub use options::{OnFailure, Parent, RunId, RunInfo, RunOptions};
+pub use record::{Recorder, RecorderStats};
 pub use rerun::{Rerun, RerunError};
 pub use run::{CancelOnDrop, Run};
 pub use slot::StepState;

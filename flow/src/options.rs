@@ -40,7 +40,7 @@ impl fmt::Display for RunId {
 pub enum Parent {
     /// A job of the service.
     Job(JobId),
-    /// A step of another run that the same recorder records.
+    /// A step of another run that the same [`Recorder`](crate::Recorder) records.
     Step {
         /// The run.
         run: RunId,

@@ -6,6 +6,7 @@ mod build;
 mod cancel;
 mod drawing;
 mod failure;
+mod observers;
 mod panics;
 mod rerun;
 mod retry;

@@ -12,6 +12,7 @@ mod context;
 mod crowd;
 mod document;
 mod examples;
+mod flow;
 mod follow_ups;
 mod foreign;
 mod harness;

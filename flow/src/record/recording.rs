@@ -1,0 +1,70 @@
+use std::sync::{Arc, OnceLock};
+
+use jobtracker_client::JobId;
+use tokio::sync::Notify;
+
+use crate::{RunInfo, StepMeta};
+
+use super::outbox::Outbox;
+
+/// A run that is recorded.
+pub(super) struct Recording {
+    pub(super) info: RunInfo,
+    pub(super) steps: Vec<StepMeta>,
+    pub(super) outbox: Outbox,
+    /// The run that it is a part of, or that it continues.
+    pub(super) parent: Option<(Arc<Recording>, u32)>,
+    pub(super) origin: Option<Arc<Recording>>,
+    jobs: OnceLock<Option<Jobs>>,
+    settled: Notify,
+}
+
+/// The jobs of a run.
+#[derive(Clone)]
+pub(super) struct Jobs {
+    pub(super) run: JobId,
+    pub(super) steps: Vec<JobId>,
+}
+
+impl Recording {
+    pub(super) fn new(
+        info: RunInfo,
+        steps: &[StepMeta],
+        parent: Option<(Arc<Self>, u32)>,
+        origin: Option<Arc<Self>>,
+    ) -> Self {
+        Self {
+            info,
+            steps: steps.to_vec(),
+            outbox: Outbox::new(steps.len()),
+            parent,
+            origin,
+            jobs: OnceLock::new(),
+            settled: Notify::new(),
+        }
+    }
+
+    /// The jobs, if they are there already.
+    pub(super) fn jobs(&self) -> Option<&Jobs> {
+        self.jobs.get()?.as_ref()
+    }
+
+    /// The jobs, when they are there. Nothing if they will never be.
+    pub(super) async fn jobs_to_come(&self) -> Option<&Jobs> {
+        loop {
+            let mut settled = std::pin::pin!(self.settled.notified());
+            settled.as_mut().enable();
+            if let Some(jobs) = self.jobs.get() {
+                return jobs.as_ref();
+            }
+            settled.await;
+        }
+    }
+
+    /// Says which jobs they are, or that there will be none. Only the first time counts.
+    pub(super) fn settle(&self, jobs: Option<Jobs>) {
+        if self.jobs.set(jobs).is_ok() {
+            self.settled.notify_waiters();
+        }
+    }
+}
