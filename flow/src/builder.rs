@@ -131,6 +131,29 @@ impl<In: Send + Sync + 'static> FlowBuilder<In> {
 
 /// A step that is being defined. Its last call is [`run`](Self::run) or
 /// [`run_blocking`](Self::run_blocking).
+///
+/// What does not fit does not compile: outputs of another type,
+/// ```compile_fail
+/// # let mut flow = jobtracker_flow::FlowBuilder::<()>::new("wrong");
+/// # use std::sync::Arc;
+/// let number = flow.step("number").run(|_, ()| async { Ok(1_u64) });
+/// flow.step("text").needs(number).run(|_, text: Arc<String>| async move { Ok(text.len()) });
+/// ```
+/// bodies that must stay on their thread,
+/// ```compile_fail
+/// # let mut flow = jobtracker_flow::FlowBuilder::<()>::new("wrong");
+/// flow.step("local").run(|_, ()| async {
+///     let local = std::rc::Rc::new(1);
+///     tokio::task::yield_now().await;
+///     Ok(*local)
+/// });
+/// ```
+/// and circles, since there is no handle of a step before the step.
+/// ```compile_fail
+/// # let mut flow = jobtracker_flow::FlowBuilder::<()>::new("wrong");
+/// flow.step("early").needs(late).run(|_, number| async move { Ok(*number) });
+/// let late = flow.step("late").run(|_, ()| async { Ok(1_u64) });
+/// ```
 #[must_use = "a step is there when its body is: call run"]
 pub struct StepBuilder<'b, In, D> {
     flow: &'b mut FlowBuilder<In>,

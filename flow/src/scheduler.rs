@@ -143,3 +143,6 @@ impl Ord for Entry {
         self.step.cmp(&other.step)
     }
 }
+
+#[cfg(test)]
+mod tests;

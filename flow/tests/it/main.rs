@@ -11,5 +11,6 @@ mod panics;
 mod rerun;
 mod retry;
 mod running;
+mod stress;
 mod support;
 mod time;
