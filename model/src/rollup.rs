@@ -9,11 +9,13 @@
 //! A job whose whole history is there at once is a [`Branch`]: one look instead of many steps.
 
 mod branch;
+mod fault;
 mod flags;
 mod growth;
 mod kept;
 
 pub use branch::{Branch, Grown, Milestones, Recorded};
+pub use fault::FirstFault;
 pub use flags::Flags;
 pub use growth::{Growth, GrowthStep};
 
@@ -60,9 +62,11 @@ pub struct Status {
     /// Attachments.
     pub attachments: u32,
     /// The earliest own Faulted report of the job or of a job below it: what it is Faulted for,
-    /// once it is. None as well where the report is older than the service's knowledge of this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first_fault: Option<Report>,
+    /// once it is. Null if there is none; absent if the job is older than the service's knowledge
+    /// of this.
+    #[serde(default, skip_serializing_if = "FirstFault::is_unknown")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Report>))]
+    pub first_fault: FirstFault,
 }
 
 /// What a step at a job means to its parent.
@@ -148,7 +152,7 @@ impl Status {
             changes: 1,
             log_lines: 0,
             attachments: 0,
-            first_fault: None,
+            first_fault: FirstFault::None,
         };
         let mut delta = Delta::default();
         delta.shift(None, state);
@@ -180,7 +184,7 @@ impl Status {
         self.mark_end(Mark { time, source: id });
         let started =
             (state == State::Running && self.mark_start(Mark { time, source: id })).then_some(time);
-        let faulted = (state == State::Faulted && self.mark_fault(cause)).then_some(cause);
+        let faulted = (state == State::Faulted && self.first_fault.take(cause)).then_some(cause);
         let ripple = self.ripple(id, before, Delta::default(), cause);
         Ripple { started, faulted, ..ripple }
     }
@@ -210,7 +214,7 @@ impl Status {
         self.state = self.visible();
         self.mark_end(Mark { time: rise.cause.time, source: rise.source });
         let started = rise.started.filter(|mark| self.mark_start(*mark)).map(|mark| mark.time);
-        let faulted = rise.faulted.filter(|report| self.mark_fault(*report));
+        let faulted = rise.faulted.filter(|report| self.first_fault.take(*report));
         let ripple = self.ripple(id, before, rise.delta, rise.cause);
         let ripple = Ripple { started, faulted, ..ripple };
         (!ripple.is_still()).then_some(ripple)
@@ -243,15 +247,6 @@ impl Status {
         let earlier = self.tree_start.is_none_or(|known| mark.time < known.time);
         if earlier {
             self.tree_start = Some(mark);
-        }
-        earlier
-    }
-
-    /// Keeps the earliest Faulted report; says whether this one is it.
-    fn mark_fault(&mut self, report: Report) -> bool {
-        let earlier = self.first_fault.is_none_or(|known| report.time < known.time);
-        if earlier {
-            self.first_fault = Some(report);
         }
         earlier
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use jobtracker_model::{
     JobId, Report, State, Timestamp,
-    rollup::{Branch, Grown, Growth, GrowthStep, Milestones, Recorded, Ripple, Status},
+    rollup::{Branch, FirstFault, Grown, Growth, GrowthStep, Milestones, Recorded, Ripple, Status},
 };
 use proptest::prelude::*;
 
@@ -125,7 +125,9 @@ proptest! {
             prop_assert_eq!(&whole.status, status, "{}", id);
             // What it is told to come of is what the steps say, too.
             match status.state {
-                State::Faulted => prop_assert_eq!(Some(whole.cause()), status.first_fault),
+                State::Faulted => {
+                    prop_assert_eq!(FirstFault::At(whole.cause()), status.first_fault);
+                },
                 State::RanToCompletion => {
                     let (state, report) = jobs.caused[&id];
                     prop_assert_eq!((state, report), (status.state, whole.cause()), "{}", id);
@@ -136,9 +138,14 @@ proptest! {
     }
 
     /// Jobs that were there before, with new branches below them: the branches as sums between
-    /// the reports leave the old jobs as the steps do.
+    /// the reports leave the old jobs as the steps do. Of some of these it is not known whether
+    /// anything below them had failed.
     #[test]
-    fn growth_below_old_jobs_is_the_sum_of_its_steps(before in steps(12), then in steps(40)) {
+    fn growth_below_old_jobs_is_the_sum_of_its_steps(
+        before in steps(12),
+        unknown: [bool; 4],
+        then in steps(40),
+    ) {
         let mut jobs = Jobs::default();
         jobs.create(None, 0);
         let run = |jobs: &mut Jobs, steps: Steps, reported: &mut Vec<(JobId, State, Recorded)>| {
@@ -155,6 +162,11 @@ proptest! {
             }
         };
         run(&mut jobs, before, &mut Vec::new());
+        for ((_, status), is_unknown) in jobs.jobs.values_mut().zip(unknown) {
+            if is_unknown {
+                status.first_fault = FirstFault::Unknown;
+            }
+        }
         let old = Jobs { jobs: jobs.jobs.clone(), ..Jobs::default() };
         let mut reported = Vec::new();
         run(&mut jobs, then, &mut reported);

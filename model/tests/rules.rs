@@ -6,7 +6,7 @@ use std::{collections::HashMap, fs, path::Path};
 
 use jobtracker_model::{
     JobId, Report, State, Timestamp,
-    rollup::{Ripple, Status},
+    rollup::{FirstFault, Ripple, Status},
     testing::{Expected, NaiveTree, Step, Vector},
 };
 use proptest::prelude::*;
@@ -138,7 +138,7 @@ fn the_cause_of_a_failure_is_the_first_fault() {
     jobs.update_at(id(1), State::RanToCompletion, time(20), true);
     // It changes no category, and yet the jobs above know of it.
     jobs.update_at(id(2), State::Faulted, time(40), true);
-    let first = |jobs: &Jobs, of: u64| jobs.jobs[&id(of)].1.first_fault;
+    let first = |jobs: &Jobs, of: u64| jobs.jobs[&id(of)].1.first_fault.report();
     let own = Report { time: time(40), job: id(2), change: 1 };
     assert_eq!([first(&jobs, 1), first(&jobs, 2), first(&jobs, 3)], [Some(own), Some(own), None]);
     // A report from a buffer, with the time at which it was recorded.
@@ -149,6 +149,27 @@ fn the_cause_of_a_failure_is_the_first_fault() {
     jobs.update_at(id(4), State::RanToCompletion, time(50), true);
     assert_eq!(jobs.fired[&id(1)], [State::WaitingForChildrenToComplete, State::Faulted]);
     assert_eq!(first(&jobs, 1), deep);
+}
+
+/// A job that was kept before first faults were may have had one: none of later is taken for it.
+#[test]
+fn a_first_fault_that_is_not_known_stays_unknown() {
+    let id = |number| JobId::new(number).unwrap();
+    let time = |millis| Timestamp::from_millis(millis).unwrap();
+    let mut jobs = Jobs::default();
+    for (number, parent) in [(1, None), (2, Some(1)), (3, Some(2)), (4, Some(3))] {
+        jobs.create(id(number), parent.map(id));
+    }
+    // As if the job in the middle had been read from an old row.
+    jobs.jobs.get_mut(&id(2)).unwrap().1.first_fault = FirstFault::Unknown;
+    jobs.update_at(id(4), State::Faulted, time(30), true);
+    jobs.update_at(id(2), State::Faulted, time(20), true);
+    let first = |of| jobs.jobs[&id(of)].1.first_fault;
+    let deep = FirstFault::At(Report { time: time(30), job: id(4), change: 1 });
+    assert_eq!([first(2), first(3), first(4)], [FirstFault::Unknown, deep, deep]);
+    // What is known above is what has come since.
+    let own = Report { time: time(20), job: id(2), change: 1 };
+    assert_eq!(first(1), FirstFault::At(own));
 }
 
 proptest! {
@@ -193,9 +214,9 @@ proptest! {
                     below.waiting_for_children, below.successful, below.failed];
                 prop_assert_eq!(numbers, truth.subtree);
                 prop_assert_eq!(status.tree_end.is_some(), status.state.is_finished());
-                prop_assert_eq!(status.first_fault, naive.first_fault(*id));
+                prop_assert_eq!(status.first_fault, naive.first_fault(*id).into());
                 // What is Faulted can say what for.
-                prop_assert!(status.state != State::Faulted || status.first_fault.is_some());
+                prop_assert!(status.state != State::Faulted || status.first_fault.report().is_some());
             }
         }
     }

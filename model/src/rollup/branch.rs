@@ -162,7 +162,7 @@ impl Branch {
         let Self { id, born, last, mut status, over, started, faulted, ended } = self;
         status.state = status.visible();
         status.tree_start = started.map(mark);
-        status.first_fault = faulted.map(|at| at.report);
+        status.first_fault = faulted.map(|at| at.report).into();
         let own = over.map(|at| (at, id));
         let ended = own.into_iter().chain(ended).max_by_key(|(at, _)| at.order);
         let ended = ended.filter(|_| status.state.is_finished());

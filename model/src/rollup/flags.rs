@@ -4,8 +4,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Facts about a job that never become untrue.
 ///
-/// In JSON this is `ever_faulted` alone, as a boolean: whoever reckons with a status needs no more.
-/// Stores keep a bit for each (`kept`).
+/// In JSON this is `ever_faulted` alone, as a boolean: the rules need no more than that. Stores
+/// keep a bit for each (`kept`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Flags {
     /// Whether any own change was Faulted.

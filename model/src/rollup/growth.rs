@@ -11,8 +11,8 @@ use crate::{
 ///
 /// Branches go in one by one, and only sums are kept, whatever their number. Each counts as pending
 /// from its creation until it last finished; what it went through in between leaves no trace above.
-/// The sums hold between two moments at which something else happens to the jobs above, so
-/// whoever adds up has one of these for each such span.
+/// The sums hold between two moments at which something else happens to the jobs above, so there
+/// has to be one of these for each such span.
 #[derive(Debug, Clone, Default)]
 pub struct Growth {
     births: Option<(Rise, u64)>,

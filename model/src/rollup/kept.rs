@@ -8,83 +8,73 @@ use serde::{
     ser::SerializeTuple,
 };
 
-use super::{Flags, Status};
-use crate::{Children, Mark, Report, State, Subtree, Timestamp};
-
-/// A status as stores keep it. The fields stay as they are for ever. What came later stands behind
-/// it where a bit of `flags` says so: rows of before are read as they are, and those that have
-/// nothing more to say are no larger.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    state: State,
-    last: State,
-    flags: u8,
-    create_time: Timestamp,
-    start_time: Option<Timestamp>,
-    end_time: Option<Timestamp>,
-    children: Children,
-    subtree: Subtree,
-    tree_start: Option<Mark>,
-    tree_end: Option<Mark>,
-    changes: u32,
-    log_lines: u32,
-    attachments: u32,
-}
+use super::{FirstFault, Flags, Status};
 
 const EVER_FAULTED: u8 = 1;
 const FOLLOWED: u8 = 2;
 /// The first Faulted report stands behind.
 const FIRST_FAULT: u8 = 4;
-const KNOWN: u8 = EVER_FAULTED | FOLLOWED | FIRST_FAULT;
+/// There is no Faulted report.
+const NO_FAULT: u8 = 8;
+const KNOWN: u8 = EVER_FAULTED | FOLLOWED | FIRST_FAULT | NO_FAULT;
 
-impl Kept {
-    fn new(status: &Status) -> Self {
-        let Status { state, last, create_time, start_time, end_time, .. } = *status;
-        let Status { flags, children, subtree, tree_start, tree_end, .. } = *status;
-        let Status { changes, log_lines, attachments, first_fault, .. } = *status;
-        let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
-        let flags = bit(flags.ever_faulted, EVER_FAULTED)
-            | bit(flags.followed, FOLLOWED)
-            | bit(first_fault.is_some(), FIRST_FAULT);
-        Self {
-            state,
-            last,
-            flags,
-            create_time,
-            start_time,
-            end_time,
-            children,
-            subtree,
-            tree_start,
-            tree_end,
-            changes,
-            log_lines,
-            attachments,
+/// The fields in the order in which they are kept, with a byte of bits among them. This stays as it
+/// is for ever. What came later stands behind it where a bit says so: rows of before are read as
+/// they are, and those that have nothing more to say are no larger.
+macro_rules! kept {
+    ($($before:ident)* [bits] $($behind:ident)*) => {
+        fn write<T: SerializeTuple>(status: &Status, to: &mut T) -> Result<(), T::Error> {
+            let Status { $($before,)* flags: _, $($behind,)* first_fault } = status;
+            $(to.serialize_element($before)?;)*
+            to.serialize_element(&bits(status))?;
+            $(to.serialize_element($behind)?;)*
+            first_fault.report().map_or(Ok(()), |report| to.serialize_element(&report))
         }
-    }
 
-    fn status(self, first_fault: Option<Report>) -> Status {
-        let Self { state, last, flags, create_time, start_time, end_time, .. } = self;
-        let Self { children, subtree, tree_start, tree_end, .. } = self;
-        let Self { changes, log_lines, attachments, .. } = self;
-        let (ever_faulted, followed) = (flags & EVER_FAULTED != 0, flags & FOLLOWED != 0);
-        Status {
-            state,
-            last,
-            flags: Flags { ever_faulted, followed },
-            create_time,
-            start_time,
-            end_time,
-            children,
-            subtree,
-            tree_start,
-            tree_end,
-            changes,
-            log_lines,
-            attachments,
-            first_fault,
+        fn read<'de, A: SeqAccess<'de>>(from: &mut A) -> Result<Status, A::Error> {
+            $(let $before = next(from)?;)*
+            let bits: u8 = next(from)?;
+            let flags = flags(bits)?;
+            $(let $behind = next(from)?;)*
+            let first_fault = match bits & (FIRST_FAULT | NO_FAULT) {
+                0 => FirstFault::Unknown,
+                NO_FAULT => FirstFault::None,
+                FIRST_FAULT => FirstFault::At(next(from)?),
+                _ => return Err(A::Error::custom(format!("contradicting flags {bits:#b}"))),
+            };
+            Ok(Status { $($before,)* flags, $($behind,)* first_fault })
         }
+
+        /// With what may stand behind.
+        const PARTS: usize = [$(stringify!($before),)* "bits", $(stringify!($behind)),*].len() + 1;
+    };
+}
+
+kept! {
+    state last [bits] create_time start_time end_time children subtree tree_start tree_end changes
+    log_lines attachments
+}
+
+fn bits(status: &Status) -> u8 {
+    let Flags { ever_faulted, followed } = status.flags;
+    let first_fault = match status.first_fault {
+        FirstFault::Unknown => 0,
+        FirstFault::None => NO_FAULT,
+        FirstFault::At(_) => FIRST_FAULT,
+    };
+    let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
+    bit(ever_faulted, EVER_FAULTED) | bit(followed, FOLLOWED) | first_fault
+}
+
+fn flags<E: Error>(bits: u8) -> Result<Flags, E> {
+    if bits > KNOWN {
+        return Err(E::custom(format!("unknown flags {bits:#b}")));
     }
+    Ok(Flags { ever_faulted: bits & EVER_FAULTED != 0, followed: bits & FOLLOWED != 0 })
+}
+
+fn next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(from: &mut A) -> Result<T, A::Error> {
+    from.next_element()?.ok_or_else(|| A::Error::custom("a status ends early"))
 }
 
 impl Serialize for Status {
@@ -92,12 +82,9 @@ impl Serialize for Status {
         if serializer.is_human_readable() {
             return Self::serialize(self, serializer);
         }
-        let parts = 1 + usize::from(self.first_fault.is_some());
-        let mut tuple = serializer.serialize_tuple(parts)?;
-        tuple.serialize_element(&Kept::new(self))?;
-        if let Some(report) = &self.first_fault {
-            tuple.serialize_element(report)?;
-        }
+        let behind = usize::from(self.first_fault.report().is_some());
+        let mut tuple = serializer.serialize_tuple(PARTS - 1 + behind)?;
+        write(self, &mut tuple)?;
         tuple.end()
     }
 }
@@ -107,7 +94,7 @@ impl<'de> Deserialize<'de> for Status {
         if deserializer.is_human_readable() {
             return Self::deserialize(deserializer);
         }
-        deserializer.deserialize_tuple(2, Parts)
+        deserializer.deserialize_tuple(PARTS, Parts)
     }
 }
 
@@ -121,15 +108,6 @@ impl<'de> Visitor<'de> for Parts {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Status, A::Error> {
-        let missing = || A::Error::invalid_length(0, &self);
-        let kept: Kept = parts.next_element()?.ok_or_else(missing)?;
-        if kept.flags > KNOWN {
-            return Err(A::Error::custom(format!("unknown flags {:#b}", kept.flags)));
-        }
-        let first_fault = match kept.flags & FIRST_FAULT {
-            0 => None,
-            _ => Some(parts.next_element()?.ok_or_else(missing)?),
-        };
-        Ok(kept.status(first_fault))
+        read(&mut parts)
     }
 }

@@ -1,7 +1,7 @@
 //! What a delivery comes from. It is read when it is told: what a report said is kept once, and not
 //! in each delivery that tells of it.
 
-use jobtracker_model::{Event, JobId, Report, Timestamp};
+use jobtracker_model::{Blocker, Event, JobId, Report, State, Timestamp};
 use jobtracker_store::{
     BlockersQuery, Cause as Kept, ChangesQuery, DeliveryRow, PageLimit, Result, Store,
 };
@@ -62,13 +62,18 @@ async fn path(store: &dyn Store, top: JobRef, cause: JobId) -> Result<Vec<JobRef
     Ok(path)
 }
 
-/// The earliest of the failures that a job comes from, as far as they are looked at.
+/// The earliest of the failures that a job comes from. None, where not all of them can be seen: if
+/// there are too many, or the job has been opened again. A later one is not told in its place.
 async fn first_failure(
     store: &dyn Store,
     of: JobId,
 ) -> Result<Option<(JobId, Timestamp, Option<String>)>> {
     let limit = PageLimit::items(SEARCHED);
     let failures = store.list_blockers(BlockersQuery { of, after: None, limit }).await?;
+    let says_why = |failure: &Blocker| failure.last_change.state == State::Faulted;
+    if failures.next.is_some() || !failures.items.iter().all(says_why) {
+        return Ok(None);
+    }
     let first = failures.items.into_iter().min_by_key(|failure| failure.last_change.time);
     Ok(first.map(|failure| {
         let change = failure.last_change;

@@ -1,4 +1,4 @@
-//! When some server was up: what it could not hear is no silence.
+//! When some server was up: silence is counted only while there was one to hear reports.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use crate::clock;
 const EVERY: Duration = Duration::from_secs(2);
 /// The pause before it is asked again for what was noted.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Where nothing was noted for so long, no server was up.
+/// Where nothing was noted for so long, no server was up. It is more by what clocks may differ.
 const MISSED: Duration = Duration::from_secs(6);
-/// Whoever reports needs some time to find that there is a server again.
+/// Programs that report need some time to find that there is a server again.
 const BACK: Duration = Duration::from_secs(10);
 /// Outages that are remembered; of more, the oldest are forgotten.
 const OUTAGES: usize = 1_000;
@@ -46,7 +46,7 @@ impl Uptime {
     /// say what was noted before. Answers at the latest when the service stops.
     pub async fn begin(&self, store: &dyn Store, stopping: &mut watch::Receiver<bool>) {
         // A store of this machine has one server, and that one was not up until now.
-        let missed = if store.is_shared() { MISSED } else { Duration::ZERO };
+        let missed = if store.is_shared() { missed(store) } else { Duration::ZERO };
         while let Err(error) = self.beat(store, clock::now(), missed).await {
             tracing::warn!(%error, "it is not known since when no server was up");
             tokio::select! {
@@ -63,7 +63,7 @@ impl Uptime {
                 () = tokio::time::sleep(EVERY) => {}
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             }
-            if let Err(error) = self.beat(store, clock::now(), MISSED).await {
+            if let Err(error) = self.beat(store, clock::now(), missed(store)).await {
                 tracing::debug!(%error, "it is not noted that this server is up");
             }
         }
@@ -79,6 +79,11 @@ impl Uptime {
         let bytes = serde_json::to_vec(&note).expect("times can be written");
         store.put_uptime(bytes).await
     }
+}
+
+/// After how long a gap between notes no server was up. Each of two servers has a clock of its own.
+fn missed(store: &dyn Store) -> Duration {
+    MISSED + store.max_clock_skew() * 2
 }
 
 fn next(known: Option<Note>, now: Timestamp, missed: Duration) -> Note {
@@ -114,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_what_nobody_noted() {
+    fn an_outage_is_what_no_server_noted() {
         let mut note = next(None, at(100), Duration::ZERO);
         assert_eq!(note, Note { last: at(100), outages: vec![] });
         for seconds in [102, 104, 109] {
@@ -123,16 +128,30 @@ mod tests {
         assert_eq!(note, Note { last: at(109), outages: vec![] });
         note = next(Some(note), at(117), MISSED);
         assert_eq!(note.outages, [(at(109), at(127))]);
-        // Down again before everybody was back.
+        // Down again before all programs were back.
         note = next(Some(note), at(118), Duration::ZERO);
         assert_eq!(note.outages, [(at(109), at(128))]);
-        // So is what began before everybody was back.
+        // So is what began before all programs were back.
         note = next(Some(note), at(200), MISSED);
         assert_eq!(note.outages, [(at(109), at(210))]);
         for seconds in [205, 211, 300] {
             note = next(Some(note), at(seconds), MISSED);
         }
         assert_eq!(note.outages, [(at(109), at(210)), (at(211), at(310))]);
+    }
+
+    /// Two servers that are up, one with a clock that is 9 s fast, of which each writes over what
+    /// the other one has noted.
+    #[test]
+    fn clocks_that_differ_are_no_outage() {
+        let skewed = MISSED + Duration::from_secs(5) * 2;
+        let slow = next(None, at(100), skewed);
+        for seconds in [100, 102, 104] {
+            let fast = next(Some(slow.clone()), at(seconds + 9), skewed);
+            assert_eq!(fast, Note { last: at(seconds + 9), outages: vec![] });
+        }
+        let after = next(Some(slow), at(117), skewed);
+        assert_eq!(after.outages, [(at(100), at(127))], "longer than any two clocks differ");
     }
 
     #[test]
@@ -144,7 +163,7 @@ mod tests {
         }
         assert!(note.outages.len() <= 31, "{note:?}");
         for outage in 0..2 * OUTAGES as i64 {
-            // Up for as long as it takes until everybody is back, then down.
+            // Up for as long as it takes until all programs are back, then down.
             for seconds in [0, 5, 10, 15] {
                 let now = at(50 * 86_400 + outage * 60 + seconds);
                 note = next(Some(note), now, MISSED);

@@ -135,7 +135,7 @@ fn of_tree(row: &JobRow) -> Statistics {
         state: status.state,
         tree_start: status.tree_start,
         tree_end: status.tree_end,
-        first_fault: status.first_fault,
+        first_fault: status.first_fault.report(),
         execution_time_ms: status.execution_time_ms(),
         children: status.children,
         subtree: status.subtree,

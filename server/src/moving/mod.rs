@@ -17,7 +17,7 @@
 //! again after the move is applied again, but for the creations: let contexts flush before), what
 //! has been put aside and not been adopted, and the versions of trees, which begin again at 1.
 //!
-//! # The file, version 3
+//! # The file, version 4
 //! Frames of zstd, one after the other; unpacked, lines of JSON in UTF-8, one object each, ended by
 //! one line feed. An object has one member, whose name tells what the line is (`zstd -dc FILE | jq`
 //! shows them). The first frame has the header, then come the trees with a frame each, and the last
@@ -35,7 +35,7 @@
 //!   `createTime`, `startTime`\*, `endTime`\*, `children`, `subtree`, `treeStart`\*, `treeEnd`\*,
 //!   `changes` (the creation included), `logLines`, `attachments`, and since version 2 `followed`:
 //!   true, where the job has follow-ups, and since version 3 `firstFault`: `time`, `job` and
-//!   `change` (its number), where there is one
+//!   `change` (its number), or null; absent where it is not known
 //! - `change`: `id`, `number`, `state`, `time`, `message`\*, `reasonCode`\*, `changeId`\*
 //! - `logLine`: `id`, `line`, `time`, `text`
 //! - `attachment`: `id`, `key`, `text`

@@ -11,7 +11,7 @@ use super::tally::Counts;
 /// What the header calls the format.
 pub(super) const FORMAT: &str = "jobtracker-export";
 /// The newest version of the format that this program knows, and the one that it writes.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// One line of an export; see the [module](super) for the order in which they come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -141,7 +141,7 @@ pub(super) enum RepeatOf {
     Append,
 }
 
-/// A follow-up; since version 2. Version 3 has more kinds of rows.
+/// A follow-up; since version 2. Versions 3 and 4 have more kinds of rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct FollowUpRecord {
     pub id: JobId,

@@ -90,7 +90,7 @@ pub mod tests {
         Fingerprint, HttpAction, JobId, Lane, Mark, NewCheck, Payload, Progress, Report, State,
         StateSet, Subtree, Target, Trigger, Way,
         commit::{BlockedChange, CommitOutcome, Refusal, TreeVerdict},
-        rollup::{Flags, Status},
+        rollup::{FirstFault, Flags, Status},
     };
 
     use super::*;
@@ -139,14 +139,16 @@ pub mod tests {
             changes: 5,
             log_lines: 6,
             attachments: 7,
-            first_fault: None,
+            first_fault: FirstFault::Unknown,
         };
         pinned(&status, "010605010201040001020315010203040b010eac0200050607");
         let flags = Flags { followed: true, ..status.flags };
         let followed = Status { flags, ..status };
         pinned(&followed, "010605030201040001020315010203040b010eac0200050607");
+        let none = Status { first_fault: FirstFault::None, ..followed };
+        pinned(&none, "0106050b0201040001020315010203040b010eac0200050607");
         // What came later stands behind.
-        let first_fault = Some(Report { time: time(8), job: id, change: 3 });
+        let first_fault = FirstFault::At(Report { time: time(8), job: id, change: 3 });
         let caused = Status { first_fault, ..followed };
         pinned(&caused, "010605070201040001020315010203040b010eac020005060710ac0203");
         let definition = Definition {
@@ -232,7 +234,7 @@ pub mod tests {
     fn check(kind: CheckKind, progress: CheckProgress) -> FollowUp {
         let told = EmailAction::to("a@b");
         let check = Arc::new(NewCheck::new(kind).on_failure(told));
-        FollowUp::Check(CheckRow { check, created: time(3), progress, told: 300 })
+        FollowUp::Check(CheckRow { check, created: time(3), progress, told: 300, last_told: None })
     }
 
     #[test]
@@ -261,6 +263,13 @@ pub mod tests {
         pinned(
             &check(kind, CheckProgress::Cancelled(time(4))),
             "01020200000001ac020001000101036140620000060208ac02",
+        );
+        let kind = CheckKind::Silence { quiet_ms: 300 };
+        let waiting = check(kind, CheckProgress::Waiting(time(300)));
+        let FollowUp::Check(row) = waiting else { panic!("it is a check") };
+        pinned(
+            &FollowUp::Check(CheckRow { last_told: Some(time(5)), ..row }),
+            "01070200000001ac0200010001010361406200000600d804ac020a",
         );
     }
 

@@ -117,8 +117,11 @@ pub struct CheckRow {
     pub created: Timestamp,
     /// What became of it.
     pub progress: CheckProgress,
-    /// How often it has told somebody; more than once for silence alone.
+    /// How often it has told of what it found; more than once for silence alone.
     pub told: u32,
+    /// When it told of silence for the last time. None in rows of earlier versions, too.
+    #[serde(skip)]
+    pub last_told: Option<Timestamp>,
 }
 
 /// What became of a check.
@@ -135,7 +138,7 @@ pub enum CheckProgress {
         /// The visible state that it found.
         state: State,
     },
-    /// Somebody has cancelled it.
+    /// It was cancelled.
     Cancelled(Timestamp),
 }
 
@@ -154,7 +157,7 @@ pub struct DeliveryRow {
     pub progress: Progress,
     /// Tries so far.
     pub attempts: u32,
-    /// Tries up to the last time that somebody asked for it again: the schedule begins there.
+    /// Tries up to the last time that it was asked for again: the schedule begins there.
     pub earlier: u32,
     /// The last try.
     pub last: Option<Attempt>,
@@ -181,7 +184,7 @@ impl CheckRow {
     #[must_use]
     pub fn new(check: Arc<NewCheck>, now: Timestamp) -> Self {
         let progress = CheckProgress::Waiting(check.kind.first(now));
-        Self { check, created: now, progress, told: 0 }
+        Self { check, created: now, progress, told: 0, last_told: None }
     }
 }
 

@@ -203,6 +203,11 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
+    /// How far the clocks of its servers may differ from the right time.
+    fn max_clock_skew(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Whether this server may run a background part of that name for so long; asking again in
     /// time keeps it. Of several servers on one store one may, and another when it has gone. A
     /// lease saves work and promises nothing: two may believe that they have it.

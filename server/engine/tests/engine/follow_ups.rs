@@ -127,6 +127,23 @@ async fn an_outage_is_no_silence() {
     engine.close().await;
 }
 
+/// However the time is divided by looks at it: what had passed before the outage counts.
+#[tokio::test]
+async fn an_outage_postpones_what_is_told_again_by_no_more_than_its_length() {
+    let (store, engine, _turn) = start().await;
+    it_is(35_000);
+    let root = NewJob { checks: vec![silence(QUIET)], ..job(1, None) };
+    engine.create(root).await.unwrap();
+    it_is(45_000);
+    assert_eq!(look(&*store, &engine, 1, 0).await, Some(55_000));
+    for (now, due, told) in [(58_000, 65_000, 1), (65_000, 75_000, 2), (76_000, 86_000, 3)] {
+        it_is(now);
+        assert_eq!(look(&*store, &engine, 1, 0).await, Some(due), "at {now}");
+        assert_eq!(deliveries(&*store, 1).await.len(), told, "at {now}");
+    }
+    engine.close().await;
+}
+
 #[tokio::test]
 async fn silence_is_counted_from_the_last_thing_that_took_effect() {
     let (store, engine, _turn) = start().await;

@@ -1,4 +1,7 @@
-use jobtracker_model::{Children, Mark, State, Subtree, rollup::Flags};
+use jobtracker_model::{
+    Children, Mark, Report, State, Subtree,
+    rollup::{FirstFault, Flags},
+};
 
 use super::*;
 
@@ -51,7 +54,7 @@ fn status() -> Status {
         changes: 5,
         log_lines: 6,
         attachments: 7,
-        first_fault: None,
+        first_fault: FirstFault::Unknown,
     }
 }
 
@@ -161,4 +164,25 @@ fn lines_of_a_tree_are_pinned_and_are_rows() {
     }
     let gone = Row::Attachment { id, key: "k".into(), text: None };
     assert!(Record::of(gone).is_err());
+}
+
+/// Since version 3.
+#[test]
+fn a_first_fault_is_pinned() {
+    let report = Report { time: time(8), job: id(300), change: 3 };
+    let known = r#""firstFault":{"time":"1970-01-01T00:00:00.008Z","job":300,"change":3}}}"#;
+    for (first_fault, behind) in [
+        (FirstFault::At(report), Some(known)),
+        (FirstFault::None, Some(r#""firstFault":null}}"#)),
+        (FirstFault::Unknown, None),
+    ] {
+        let status = Status { first_fault, ..status() };
+        let record = Record::Status(StatusRecord { id: id(300), status, followed: false });
+        let mut line = Vec::new();
+        record.write(&mut line);
+        let line = String::from_utf8(line).unwrap();
+        let there = line.find(r#""firstFault""#).map(|at| line[at..].trim_end());
+        assert_eq!(there, behind);
+        assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record);
+    }
 }

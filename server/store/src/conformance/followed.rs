@@ -40,7 +40,8 @@ impl Forest {
         let (created, states) = (self.tick(), StateSet::FINISHED);
         let told = HttpAction::new(format!("https://jobs.example/late/{number}"));
         let check = NewCheck::new(CheckKind::State { at: created, states }).on_failure(told);
-        let row = CheckRow { check: Arc::new(check), created, progress, told: number };
+        let last_told = (number % 2 == 1).then_some(created);
+        let row = CheckRow { check: Arc::new(check), created, progress, told: number, last_told };
         self.follow(id, FollowUpKey::Check(number), FollowUp::Check(row));
     }
 

@@ -39,7 +39,6 @@ pub fn opening(directory: &Path, error: fjall::Error) -> Error {
                 | io::ErrorKind::InvalidInput => {
                     Error::Corrupt(format!("{}: {error}", directory.display()))
                 }
-                io::ErrorKind::StorageFull => Error::Full(error.to_string()),
                 _ => unusable(directory, &error),
             }
         }
@@ -52,8 +51,11 @@ pub fn locked(directory: &Path) -> Error {
     Error::Locked(format!("the data directory {}", directory.display()))
 }
 
-/// The directory, or something in it, cannot be read or written.
+/// The directory, or something in it, cannot be read or written, or has no room.
 pub fn unusable(place: &Path, error: &io::Error) -> Error {
+    if is_full(error) {
+        return Error::Full(format!("{}: {error}", place.display()));
+    }
     let reason = match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             format!("{error}; this process needs to read and write there")
@@ -66,6 +68,12 @@ pub fn unusable(place: &Path, error: &io::Error) -> Error {
     Error::Unusable { place: place.display().to_string(), reason }
 }
 
+/// Whether there is no room on the disk, or none for this user. Room may come back, and a new
+/// process would have no more of it.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Runs something of the engine, which may panic where it meets bytes that it did not expect.
 pub fn caught<T>(what: &str, work: impl FnOnce() -> T) -> Result<T> {
     // What the closure touches is either thrown away after a panic or guarded by the engine.
@@ -76,4 +84,33 @@ pub fn caught<T>(what: &str, work: impl FnOnce() -> T) -> Result<T> {
 fn text(panic: &(dyn Any + Send)) -> &str {
     let string = panic.downcast_ref::<String>().map(String::as_str);
     string.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("for an unknown reason")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_without_room_is_full_whatever_found_it() {
+        const ENOSPC: i32 = 28;
+        const EDQUOT: i32 = 122;
+        const EROFS: i32 = 30;
+        const EFBIG: i32 = 27;
+        let place = Path::new("/data");
+        let io = io::Error::from_raw_os_error;
+        for full in [ENOSPC, EDQUOT] {
+            for error in [
+                unusable(place, &io(full)),
+                opening(place, fjall::Error::Io(io(full))),
+                opening(place, fjall::Error::Storage(LsmError::Io(io(full)))),
+            ] {
+                assert!(matches!(&error, Error::Full(_)), "{error}");
+            }
+        }
+        // These do not pass by themselves, nor when something is deleted.
+        for other in [EROFS, EFBIG] {
+            let error = opening(place, fjall::Error::Io(io(other)));
+            assert!(matches!(&error, Error::Unusable { .. }), "{error}");
+        }
+    }
 }

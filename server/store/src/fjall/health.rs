@@ -8,65 +8,92 @@ const PROVEN: Duration = Duration::from_secs(30);
 /// Whether a store whose engine has failed can still come back by itself.
 pub struct Health {
     state: Mutex<State>,
-    /// How long it may take to come back.
+    /// How long it may be out of service before it is well again.
     patience: Duration,
 }
 
-#[derive(Default)]
+/// What is counted is the time out of service, over all failures in a row: an engine that is open
+/// does its work, and says nothing against the one that fails next.
 struct State {
-    /// Since when the engine cannot stay open.
-    trouble: Option<Instant>,
-    /// How many times it has failed, or not opened, since then.
+    /// How long the engine was out of service in the failures before the present one.
+    out: Duration,
+    /// Since when it is out of service now, unless it is open.
+    failed: Option<Instant>,
+    /// When it was opened for the last time.
+    opened: Instant,
+    /// How many times it has failed, or not opened, in a row.
     failures: u32,
-    /// When it was opened, unless it is not.
-    opened: Option<Instant>,
     /// What opens it has died.
     lost: bool,
 }
 
 impl Health {
+    /// Of an engine that is open.
     pub fn new(patience: Duration) -> Self {
-        Self { state: Mutex::default(), patience }
+        Self { state: Mutex::new(State::new(Instant::now())), patience }
     }
 
-    /// The engine is open.
+    /// The engine is open again.
     pub fn opened(&self) {
-        self.state.lock().opened = Some(Instant::now());
+        self.state.lock().open(Instant::now());
     }
 
     /// The engine has failed; answers how many times in a row.
     pub fn failed(&self) -> u32 {
-        let mut state = self.state.lock();
-        if state.is_proven() {
-            (state.trouble, state.failures) = (None, 0);
-        }
-        state.opened = None;
-        state.trouble.get_or_insert_with(Instant::now);
-        state.failures += 1;
-        state.failures
+        self.state.lock().fail(Instant::now())
     }
 
     /// It lacks something that a new process would lack as well, so that it has all the time.
     pub fn excused(&self) {
-        self.state.lock().trouble = Some(Instant::now());
+        self.state.lock().excuse(Instant::now());
     }
 
-    /// Nobody opens the engine any more.
+    /// The thread that opens the engine has died.
     pub fn lost(&self) {
         self.state.lock().lost = true;
     }
 
     /// False when only a new process may help.
     pub fn is_alive(&self) -> bool {
-        let state = self.state.lock();
-        let in_time = state.trouble.is_none_or(|since| since.elapsed() < self.patience);
-        !state.lost && (in_time || state.is_proven())
+        self.state.lock().is_alive(Instant::now(), self.patience)
     }
 }
 
 impl State {
-    fn is_proven(&self) -> bool {
-        self.opened.is_some_and(|opened| opened.elapsed() > PROVEN)
+    fn new(now: Instant) -> Self {
+        Self { out: Duration::ZERO, failed: None, opened: now, failures: 0, lost: false }
+    }
+
+    fn open(&mut self, now: Instant) {
+        self.out = self.out_of_service(now);
+        (self.failed, self.opened) = (None, now);
+    }
+
+    fn fail(&mut self, now: Instant) -> u32 {
+        if self.is_proven(now) {
+            (self.out, self.failures) = (Duration::ZERO, 0);
+        }
+        self.failed.get_or_insert(now);
+        self.failures += 1;
+        self.failures
+    }
+
+    fn excuse(&mut self, now: Instant) {
+        self.out = Duration::ZERO;
+        self.failed = self.failed.map(|_| now);
+    }
+
+    fn is_alive(&self, now: Instant, patience: Duration) -> bool {
+        !self.lost && (self.out_of_service(now) < patience || self.is_proven(now))
+    }
+
+    fn out_of_service(&self, now: Instant) -> Duration {
+        let present = self.failed.map(|since| now.saturating_duration_since(since));
+        self.out + present.unwrap_or_default()
+    }
+
+    fn is_proven(&self, now: Instant) -> bool {
+        self.failed.is_none() && now.saturating_duration_since(self.opened) > PROVEN
     }
 }
 
@@ -74,22 +101,64 @@ impl State {
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A store, and a clock that begins with it.
+    fn new() -> (State, impl Fn(u64) -> Instant) {
+        let begin = Instant::now();
+        (State::new(begin), move |seconds| begin + Duration::from_secs(seconds))
+    }
+
     #[test]
     fn it_is_dead_when_its_patience_is_at_its_end() {
-        let patient = Health::new(Duration::from_secs(3600));
-        assert!(patient.is_alive());
-        assert_eq!([patient.failed(), patient.failed()], [1, 2]);
-        assert!(patient.is_alive());
-        patient.lost();
-        assert!(!patient.is_alive());
-
-        let impatient = Health::new(Duration::ZERO);
-        impatient.opened();
-        assert!(impatient.is_alive());
-        impatient.failed();
-        assert!(!impatient.is_alive());
+        let (mut state, at) = new();
+        assert_eq!([state.fail(at(0)), state.fail(at(10))], [1, 2]);
+        assert!(state.is_alive(at(59), PATIENCE));
+        assert!(!state.is_alive(at(60), PATIENCE));
         // To open is not yet to write.
-        impatient.opened();
-        assert!(!impatient.is_alive());
+        state.open(at(70));
+        assert!(!state.is_alive(at(100), PATIENCE));
+        assert!(state.is_alive(at(101), PATIENCE));
+        // That was long ago when it fails again.
+        assert_eq!(state.fail(at(102)), 1);
+        assert!(state.is_alive(at(161), PATIENCE));
+        state.lost = true;
+        assert!(!state.is_alive(at(161), PATIENCE));
+    }
+
+    #[test]
+    fn a_store_that_is_open_again_is_alive() {
+        let (mut state, at) = new();
+        state.fail(at(0));
+        state.open(at(59));
+        for seconds in 59..100 {
+            assert!(state.is_alive(at(seconds), PATIENCE), "{seconds}");
+        }
+        // One that fails soon after it was opened, again and again, but is back at once.
+        let (mut state, at) = new();
+        for time in 0..7 {
+            assert_eq!(state.fail(at(time * 25)), time as u32 + 1);
+            state.open(at(time * 25 + 1));
+            assert!(state.is_alive(at(time * 25 + 24), PATIENCE));
+        }
+        // It is out of service for most of the time.
+        let (mut state, at) = new();
+        for time in 0..7 {
+            state.fail(at(time * 10));
+            assert_eq!(state.is_alive(at(time * 10 + 9), PATIENCE), time < 6, "{time}");
+            state.open(at(time * 10 + 9));
+        }
+        assert!(!state.is_alive(at(69), PATIENCE));
+    }
+
+    #[test]
+    fn what_a_new_process_would_lack_as_well_is_excused() {
+        let (mut state, at) = new();
+        state.fail(at(0));
+        state.excuse(at(50));
+        assert!(state.is_alive(at(109), PATIENCE));
+        state.excuse(at(109));
+        state.open(at(150));
+        assert!(state.is_alive(at(150), PATIENCE));
     }
 }

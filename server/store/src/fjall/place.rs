@@ -29,7 +29,8 @@ const NAME: &str = "jobtracker fjall ";
 /// put aside, which a program that knows only format 1 would take for rows like any others. Format
 /// 3 has follow-ups: jobs that have some have a flag that a program of before cannot read. So have
 /// jobs that failed, or have failed jobs below, in format 4: they say which report was the first.
-const KNOWN: u32 = 4;
+/// In format 5 so have all jobs of which that is known, and checks say when they told of silence.
+const KNOWN: u32 = 5;
 /// What the engine says of the layout of its files: a name and a number.
 const ENGINE: &[u8; 4] = b"FJL\x03";
 /// What may be in a directory that is to become a store: what a first start left that did not get

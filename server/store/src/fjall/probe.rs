@@ -4,7 +4,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{FjallOptions, space::SpaceGuard};
+use super::{FjallOptions, failure, space::SpaceGuard};
 use crate::{Error, Result};
 
 /// Written and removed again to see whether the disk takes anything.
@@ -32,11 +32,11 @@ impl Probe {
         if !self.space.check_reserve(buffered) {
             self.space.check(buffered)?;
         }
-        self.descriptors().and_then(|()| self.write()).map_err(|error| match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Error::Full(error.to_string())
+        self.descriptors().and_then(|()| self.write()).map_err(|error| {
+            if failure::is_full(&error) {
+                return Error::Full(error.to_string());
             }
-            _ => Error::Unavailable(format!("the store cannot be opened now: {error}")),
+            Error::Unavailable(format!("the store cannot be opened now: {error}"))
         })
     }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use jobtracker_model::{Action, Report};
+use jobtracker_model::{Action, Report, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Cause, CheckRow, DeliveryRow, FollowUp, Watch};
@@ -21,6 +21,8 @@ pub(super) enum Kept {
     DeliveryFromBelow(DeliveryRow),
     /// With the number of deliveries that were not made.
     WatchWithLoss(Watch, u32),
+    /// With [`last_told`](CheckRow::last_told).
+    CheckTold(CheckRow, Timestamp),
 }
 
 /// The same, to be written.
@@ -33,6 +35,7 @@ enum Written<'a> {
     DeliveryOf(&'a DeliveryRow, Report),
     DeliveryFromBelow(&'a DeliveryRow),
     WatchWithLoss(&'a Watch, u32),
+    CheckTold(&'a CheckRow, Timestamp),
 }
 
 impl Serialize for FollowUp {
@@ -41,7 +44,10 @@ impl Serialize for FollowUp {
             Self::Watch(watch) if watch.lost > 0 => Written::WatchWithLoss(watch, watch.lost),
             Self::Watch(watch) => Written::Watch(watch),
             Self::Action(action) => Written::Action(action),
-            Self::Check(check) => Written::Check(check),
+            Self::Check(check) => match check.last_told {
+                None => Written::Check(check),
+                Some(time) => Written::CheckTold(check, time),
+            },
             Self::Delivery(row) => match row.cause {
                 Cause::Told => Written::Delivery(row),
                 Cause::At(report) => Written::DeliveryOf(row, report),
@@ -59,6 +65,9 @@ impl From<Kept> for FollowUp {
             Kept::WatchWithLoss(watch, lost) => Self::Watch(Watch { lost, ..watch }),
             Kept::Action(action) => Self::Action(action),
             Kept::Check(check) => Self::Check(check),
+            Kept::CheckTold(check, time) => {
+                Self::Check(CheckRow { last_told: Some(time), ..check })
+            }
             Kept::Delivery(row) => Self::Delivery(row),
             Kept::DeliveryOf(row, report) => {
                 Self::Delivery(DeliveryRow { cause: Cause::At(report), ..row })

@@ -52,6 +52,7 @@ pub struct ScyllaStore {
     tidy: Arc<Tidy>,
     verdicts: Arc<Verdicts>,
     closing: watch::Sender<bool>,
+    max_clock_skew: Duration,
 }
 
 impl ScyllaStore {
@@ -125,6 +126,7 @@ impl ScyllaStore {
             tidy,
             verdicts,
             closing,
+            max_clock_skew: options.max_clock_skew,
         })
     }
 
@@ -327,6 +329,10 @@ impl Store for ScyllaStore {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn max_clock_skew(&self) -> Duration {
+        self.max_clock_skew
     }
 
     async fn lease(&self, part: &str, time: Duration) -> Result<bool> {

@@ -114,7 +114,7 @@ impl Walk<'_> {
 /// The own change that says why a job failed: its first Faulted one. The last one, where that is
 /// too far from the first.
 fn failing_change(view: &dyn View, id: JobId, status: &Status) -> Result<Change> {
-    let known = status.first_fault.filter(|report| report.job == id);
+    let known = status.first_fault.report().filter(|report| report.job == id);
     let from = known.map_or(1, |report| report.change);
     let (mut found, mut seen) = (None, 0);
     view.changes(id, from, &mut |(_, change)| {

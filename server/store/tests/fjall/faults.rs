@@ -41,6 +41,7 @@ const READ: u32 = 16;
 const EIO: i32 = 5;
 const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
+const EDQUOT: i32 = 122;
 
 /// Which calls fail, on which files.
 struct Fault {
@@ -65,6 +66,7 @@ const FAULTS: &[Fault] = &[
     fault("nothing reaches the disk", EIO, FLUSH, ALL),
     fault("nothing can be read", EIO, READ, ALL),
     fault("no space for journals", ENOSPC, WRITE | TRUNCATE, ".jnl"),
+    fault("no quota for journals", EDQUOT, WRITE | TRUNCATE, ".jnl"),
     fault("journals do not reach the disk", EIO, FLUSH, ".jnl"),
     fault("no space for tables", ENOSPC, WRITE, "/tables/"),
     fault("tables do not reach the disk", EIO, FLUSH, "/tables/"),
@@ -75,6 +77,11 @@ const FAULTS: &[Fault] = &[
 ];
 
 impl Fault {
+    /// Whether it keeps the engine from being opened again because there is no room.
+    fn leaves_no_room(&self) -> bool {
+        [ENOSPC, EDQUOT].contains(&self.error) && [ALL, ".jnl"].contains(&self.part)
+    }
+
     fn leaves_reads(&self) -> bool {
         self.part == ALL && self.calls & (OPEN | READ) == 0
     }
@@ -204,6 +211,15 @@ impl Writers {
     }
 }
 
+/// Everything else would count against the store.
+async fn until_it_says_that_it_is_full(store: &FjallStore) {
+    let begun = Instant::now();
+    while !matches!(store.check().await, Err(Error::Full(_))) {
+        assert!(begun.elapsed() < HANG, "it is something else");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
 async fn until_it_takes_writes(store: &FjallStore) -> Duration {
     let begun = Instant::now();
     while let Err(error) = store.check().await {
@@ -272,6 +288,9 @@ async fn child_with_errors() {
         control.set(fault);
         writers.until_it_fails(&store).await;
         assert!(control.failed() > 0, "{}", fault.name);
+        if fault.leaves_no_room() {
+            until_it_says_that_it_is_full(&store).await;
+        }
         if fault.leaves_reads() {
             writers.are_there(&store).await;
         }

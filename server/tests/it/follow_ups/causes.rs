@@ -6,6 +6,11 @@ use jobtracker_client::{
     CheckKind, HttpAction, JobTracker, ListPage, NewChange, NewCheck, NewJob, State, Timestamp,
 };
 use jobtracker_context::JobTrackerContext;
+use jobtracker_model::{
+    Change, Definition, JobId,
+    rollup::{FirstFault, Status},
+};
+use jobtracker_store::{Origin, Row, TreeCommit};
 use serde_json::{Value, json};
 
 use super::{deliveries, id, receiver::Receiver, settled, start, tell};
@@ -153,5 +158,61 @@ async fn a_check_that_finds_a_failure_says_why() {
         assert_eq!((&data["message"], path(&data)), (&json!("disk error"), vec![1, 2]));
         assert_eq!(deliveries(&client, id(1)).await.len(), 1);
         harness.stop().await;
+    }
+}
+
+/// A tree of a program that kept no first faults: so many jobs below the root have failed, the
+/// second of them first, and one runs.
+fn of_before(failed: u64) -> TreeCommit {
+    let time = |number: u64| Timestamp::from_millis(1_700_000_000_000 + number as i64).unwrap();
+    let row = |number: u64, status: Status| {
+        let definition = Definition { name: format!("job {number}"), ..Definition::default() };
+        let parent = (number > 1).then(|| id(1));
+        let fingerprint = definition.fingerprint(parent);
+        let origin = Origin { parent, root: id(1), depth: u32::from(number > 1), fingerprint };
+        let status = Status { first_fault: FirstFault::Unknown, ..status };
+        let (id, definition) = (id(number), Arc::new(definition));
+        [Row::Job { id, origin, definition }, Row::Status { id, parent, before: None, status }]
+    };
+    let (mut root, _) = Status::created(id(1), time(1));
+    let mut rows = Vec::new();
+    for number in 2..failed + 3 {
+        let job: JobId = id(number);
+        let (mut status, born) = Status::created(job, time(1));
+        root.absorb(id(1), &born);
+        if number < failed + 2 {
+            let at = if number == 3 { time(5) } else { time(5 + number) };
+            root.absorb(id(1), &status.report(job, State::Faulted, at));
+            let why = faulted(&format!("failure of {number}"));
+            rows.push(Row::Change { id: job, number: 1, change: Change::recorded(why, at) });
+        }
+        rows.extend(row(number, status));
+    }
+    rows.extend(row(1, root));
+    TreeCommit { root: id(1), expected: 0, rows, adopts: None }
+}
+
+#[tokio::test]
+async fn a_failure_of_before_is_not_told_as_a_later_one() {
+    for kind in STORES {
+        for failed in [2, 100] {
+            let harness = start(kind).await;
+            harness.store().commit(vec![of_before(failed)]).await.remove(0).unwrap();
+            let (client, receiver) = (harness.client(), Receiver::start().await);
+            let hook = tell(&receiver, "hook", &[State::Faulted]);
+            client.add_action(id(1), &hook).await.unwrap();
+            client.update(id(failed + 2), faulted("a later one")).await.unwrap();
+            client.update(id(1), done("started all")).await.unwrap();
+            let data = receiver.count(1).await.remove(0).json()["data"].clone();
+            assert_eq!(data["state"], "Faulted");
+            if failed == 2 {
+                assert_eq!((&data["message"], path(&data)), (&json!("failure of 3"), vec![1, 3]));
+            } else {
+                // There are more than are looked at for the first one.
+                assert_eq!((&data["message"], data.get("cause")), (&Value::Null, None));
+            }
+            assert_eq!(client.statistics(id(1)).await.unwrap().first_fault, None);
+            harness.stop().await;
+        }
     }
 }

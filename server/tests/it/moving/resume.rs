@@ -94,7 +94,7 @@ async fn what_is_there_is_not_overwritten() {
     // Whatever else it is, it is not touched.
     let text = zstd::decode_all(&*file).unwrap();
     let one_frame = zstd::encode_all(&*text, 3).unwrap();
-    let newer = String::from_utf8(text).unwrap().replacen("\"version\":3", "\"version\":4", 1);
+    let newer = String::from_utf8(text).unwrap().replacen("\"version\":4", "\"version\":5", 1);
     let newer = zstd::encode_all(newer.as_bytes(), 3).unwrap();
     let noise: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
     let long = zstd::encode_all(&*noise, 3).unwrap();

@@ -102,7 +102,7 @@ pub(super) fn make(
             listen(space, id, number, (*quiet_ms, look), now)?;
             return Ok((key, true));
         }
-        // The job is finished: nobody waits for it any more.
+        // The job is finished, so its silence is expected.
         CheckKind::Silence { .. } => true,
     };
     let told = tell_of(space, id, number, &row, (passed, None), now);
@@ -126,20 +126,26 @@ fn listen(
     let active = active.map_or(row.created, |active| active.max(row.created));
     let quiet = Duration::from_millis(quiet_ms);
     // Silence that was told of is told of again after as long a time.
-    let since = match row.told {
-        0 => active,
-        _ => active.max(look.due.before(quiet)),
+    let since = match (row.told, row.last_told) {
+        (0, _) => active,
+        (_, Some(told)) => active.max(told),
+        // It was told by an earlier version, which did not keep when.
+        (_, None) => active.max(look.due.before(quiet)),
     };
-    let (due, told) = match look.outages.after(since, quiet) {
-        due if due > now => (due, 0),
-        _ => (now.after(quiet), tell_of(space, id, number, &row, (false, Some(active)), now)),
+    let due = look.outages.after(since, quiet);
+    let row = if due > now {
+        CheckRow { progress: CheckProgress::Waiting(due), ..row }
+    } else {
+        let told = tell_of(space, id, number, &row, (false, Some(active)), now);
+        let progress = CheckProgress::Waiting(now.after(quiet));
+        let last_told = if told > 0 { Some(now) } else { row.last_told };
+        CheckRow { progress, told: row.told + told, last_told, ..row }
     };
-    let row = CheckRow { progress: CheckProgress::Waiting(due), told: row.told + told, ..row };
     space.set_follow_up(id, FollowUpKey::Check(number), FollowUp::Check(row));
     Ok(())
 }
 
-/// Adds the deliveries of a check; 1 if somebody is told.
+/// Adds the deliveries of a check; 1 if there are any.
 fn tell_of(
     space: &mut Workspace,
     id: JobId,

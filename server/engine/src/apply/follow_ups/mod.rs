@@ -1,4 +1,4 @@
-//! What follows from a step: who is told, and when somebody looks again.
+//! What follows from a step: who is told, and when the service looks again.
 
 mod actions;
 mod checks;
@@ -11,6 +11,7 @@ use std::{
 
 use jobtracker_model::{
     Action, Event, JobId, NewCheck, Report, State, Timestamp, Trigger, Way, limits,
+    rollup::FirstFault,
 };
 use jobtracker_store::{Cause, DeliveryRow, FollowUp, FollowUpKey, Watch};
 
@@ -51,8 +52,8 @@ impl<'a> Told<'a> {
     fn found(space: &Workspace, id: JobId, now: Timestamp) -> Self {
         let status = space.status(id).filter(|status| status.state == State::Faulted);
         let (source, cause) = match status.map(|status| status.first_fault) {
-            Some(Some(report)) => (report.job, Cause::At(report)),
-            Some(None) => (id, Cause::Below),
+            Some(FirstFault::At(report)) => (report.job, Cause::At(report)),
+            Some(FirstFault::None | FirstFault::Unknown) => (id, Cause::Below),
             None => (id, Cause::Told),
         };
         Self { time: now, source, message: None, cause, quiet_since: None }
