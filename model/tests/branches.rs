@@ -62,6 +62,33 @@ impl Jobs {
         }
     }
 
+    /// Reports of old jobs, and what new branches mean in the spans between them.
+    fn replay(
+        &mut self,
+        reported: &[(JobId, State, Recorded)],
+        growth: &BTreeMap<(usize, JobId), Growth>,
+    ) {
+        for number in 0..=reported.len() {
+            let mut steps: Vec<(GrowthStep, JobId)> = Vec::new();
+            for ((_, parent), growth) in growth.iter().filter(|((span, _), _)| *span == number) {
+                steps.extend(growth.clone().steps().map(|step| (step, *parent)));
+            }
+            steps.sort();
+            for (step, parent) in steps {
+                let (above, status) = self.jobs.get_mut(&parent).unwrap();
+                let (above, ripple) = (*above, status.grow(parent, &step));
+                if let Some(ripple) = ripple {
+                    self.climb(above, ripple);
+                }
+            }
+            if let Some((id, state, at)) = reported.get(number) {
+                let (parent, status) = self.jobs.get_mut(id).unwrap();
+                let (parent, ripple) = (*parent, status.report(*id, *state, at.time));
+                self.climb(parent, ripple);
+            }
+        }
+    }
+
     fn note(&mut self, ripple: &Ripple) {
         if let Some(state) = ripple.became() {
             self.caused.insert(ripple.source, (state, ripple.cause));
@@ -193,25 +220,7 @@ proptest! {
             growth.entry((span(ended), parent)).or_default().end(&grown);
         }
         let mut now = old;
-        for number in 0..=reported.len() {
-            let mut steps: Vec<(GrowthStep, JobId)> = Vec::new();
-            for ((_, parent), growth) in growth.iter().filter(|((span, _), _)| *span == number) {
-                steps.extend(growth.clone().steps().map(|step| (step, *parent)));
-            }
-            steps.sort();
-            for (step, parent) in steps {
-                let (above, status) = now.jobs.get_mut(&parent).unwrap();
-                let (above, ripple) = (*above, status.grow(parent, &step));
-                if let Some(ripple) = ripple {
-                    now.climb(above, ripple);
-                }
-            }
-            if let Some((id, state, at)) = reported.get(number) {
-                let (parent, status) = now.jobs.get_mut(id).unwrap();
-                let (parent, ripple) = (*parent, status.report(*id, *state, at.time));
-                now.climb(parent, ripple);
-            }
-        }
+        now.replay(&reported, &growth);
         for (id, (_, status)) in &now.jobs {
             prop_assert_eq!(status, &jobs.jobs[id].1, "{}", id);
             // What finished it is the same report, as far as it became finished in these steps.

@@ -216,7 +216,8 @@ proptest! {
                 prop_assert_eq!(status.tree_end.is_some(), status.state.is_finished());
                 prop_assert_eq!(status.first_fault, naive.first_fault(*id).into());
                 // What is Faulted can say what for.
-                prop_assert!(status.state != State::Faulted || status.first_fault.report().is_some());
+                let says_why = status.first_fault.report().is_some();
+                prop_assert!(status.state != State::Faulted || says_why);
             }
         }
     }

@@ -61,7 +61,7 @@ impl Options {
 
 /// The door to the engine; cheap to clone. Every method that changes something answers when it is
 /// durable, or with an error after which nothing has changed, unless the error says otherwise. A
-/// dropped future leaves its operation in the queue: it is done, and nobody is told.
+/// dropped future leaves its operation in the queue: it is done without an answer.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
@@ -84,6 +84,10 @@ struct Inner {
 const COMMITS_AT_ONCE: usize = 4;
 /// The same on a store that servers share: each waits for the network most of the time.
 const COMMITS_AT_ONCE_SHARED: usize = 32;
+/// How long a creation waits for ids that are still held by an upload that was thrown away, and how
+/// often it looks.
+const IDS_WAITED_FOR: Duration = Duration::from_secs(20);
+const IDS_LOOKED_FOR: Duration = Duration::from_millis(10);
 /// When a caller that met a full queue may try again.
 const RETRY_AFTER_MS: u64 = 250;
 
@@ -314,8 +318,27 @@ impl Engine {
     }
 
     pub(crate) async fn submit(&self, operation: Operation) -> Result<Outcome> {
+        self.until_free(&operation).await;
         let share = self.room_for(&operation)?;
         self.submit_with(operation, share)?.await
+    }
+
+    /// Ends when no id that an operation creates is held by an upload that was thrown away: what
+    /// was refused may be sent again, mended, while its rows are being removed.
+    pub(crate) fn until_free(
+        &self,
+        operation: &Operation,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let store = self.store();
+        let mut held: Vec<_> = operation.created().filter(|id| store.is_leaving(*id)).collect();
+        async move {
+            let mut patience = IDS_WAITED_FOR;
+            while !held.is_empty() && !patience.is_zero() {
+                tokio::time::sleep(IDS_LOOKED_FOR).await;
+                patience = patience.saturating_sub(IDS_LOOKED_FOR);
+                held.retain(|id| store.is_leaving(*id));
+            }
+        }
     }
 
     /// Room for an operation within the bounds.

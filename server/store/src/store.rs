@@ -100,6 +100,13 @@ pub trait Store: Send + Sync + 'static {
     /// Does nothing when the stage has been adopted or is not known.
     fn discard(&self, stage: StageId);
 
+    /// Whether an id is held by a stage that was discarded and is being removed: it will be free
+    /// soon, and until then a commit that creates the job is refused as stale.
+    fn is_leaving(&self, id: JobId) -> bool {
+        let _ = id;
+        false
+    }
+
     /// Writes verdicts on trees of a sent commit that were refused, and that every tree of it has
     /// its verdict now. A tree that was applied keeps that verdict. Durable, and may be repeated;
     /// after an error some of it may be there, but not the conclusion.

@@ -51,7 +51,6 @@ pub type Vet = Box<dyn Fn(&[Action], &[NewCheck]) -> std::result::Result<(), Fie
 pub struct CommitSession {
     engine: Engine,
     store: Arc<dyn Store>,
-    place: Arc<Place>,
     block_updates_after_finish: bool,
     received: Timestamp,
     most_jobs: u64,
@@ -69,6 +68,8 @@ pub struct CommitSession {
     flying_bytes: usize,
     outcome: CommitOutcome,
     refused: Vec<VerdictRow>,
+    /// Given up last: who sends the commit again does not meet what has been put aside of it.
+    place: Arc<Place>,
 }
 
 impl CommitSession {
@@ -306,6 +307,7 @@ impl CommitSession {
         while !self.flying.is_empty() && full(self) {
             self.land_one().await?;
         }
+        self.engine.until_free(&operation).await;
         let mut patience = ROOM_WAITED_FOR;
         let share = loop {
             match self.engine.room_for(&operation) {

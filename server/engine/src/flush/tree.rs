@@ -8,8 +8,6 @@ use super::{Stage, begin::Place, follow_ups::Upcoming};
 /// A tree of a commit, ready to be applied.
 #[derive(Debug)]
 pub(crate) struct TreeFlush {
-    /// Held until the tree is decided: until then its commit cannot begin to come in again.
-    pub place: Arc<Place>,
     pub root: JobId,
     /// Of the tree's records, so that another tree under the same name is noticed.
     pub checksum: u64,
@@ -28,6 +26,9 @@ pub(crate) struct TreeFlush {
     pub steps: Vec<Step>,
     /// About how much memory it holds.
     pub bytes: usize,
+    /// Held until the tree is decided, and given up last: until then its commit cannot begin to
+    /// come in again.
+    pub place: Arc<Place>,
 }
 
 /// Something that happens to a job that is there already.

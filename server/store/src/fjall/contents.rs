@@ -19,7 +19,7 @@ pub const OF_THE_FILE_SYSTEM: &str = "lost+found";
 /// Strays that may have one name; with more of them there is something else to look after.
 const OF_ONE_NAME: u32 = 1000;
 
-/// Takes the directory, and all that is in it, from everybody but its owner.
+/// Takes the directory, and all that is in it, from all users but its owner.
 pub fn make_private(directory: &Path) -> Result<()> {
     let mut open = Open::default();
     open.close(directory).map_err(|error| failure::unusable(directory, &error))?;
@@ -44,7 +44,7 @@ struct Open {
 }
 
 impl Open {
-    /// What belongs to another user, or can be changed by nobody, is counted and left as it is.
+    /// What belongs to another user, or cannot be changed, is counted and left as it is.
     fn close(&mut self, path: &Path) -> io::Result<()> {
         use io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, Unsupported};
 
@@ -81,7 +81,7 @@ impl Open {
 enum Lot {
     /// It belongs there.
     Ours,
-    /// It does not, and is in nobody's way.
+    /// It does not, and is not in the way.
     Ignore,
     /// It does not, and the engine would stop at it, or remove it.
     SetAside,
@@ -207,10 +207,14 @@ impl Aside<'_> {
             let mut numbered = name.to_owned();
             numbered.push(format!(".stray-{number}"));
             let target = aside.join(numbered);
-            // Nobody else writes here, so what is not there now will not be.
-            if fs::symlink_metadata(&target).is_err() {
-                fs::rename(stray, &target).map_err(unusable)?;
-                return Ok(target);
+            match fs::symlink_metadata(&target) {
+                Ok(_) => {}
+                // Nothing but this writes here, so what is not there now will not be.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    fs::rename(stray, &target).map_err(unusable)?;
+                    return Ok(target);
+                }
+                Err(error) => return Err(unusable(error)),
             }
         }
         let reason = format!("{} has too many of this name", aside.display());

@@ -188,6 +188,11 @@ impl Front {
         moment.hidden = moment.hidden.without(std::slice::from_ref(stage));
     }
 
+    /// Whether an id is hidden only until a stage that was discarded is gone.
+    pub fn is_leaving(&self, id: JobId) -> bool {
+        self.moment.read().hidden.is_leaving(id)
+    }
+
     /// Keeps rows that a reader saw at `epoch`, unless that is past.
     pub fn keep(&self, epoch: u64, seen: Seen) {
         let moment = self.moment.read();

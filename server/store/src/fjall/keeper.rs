@@ -108,6 +108,9 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.lasting.health.lost();
+            // The threads that read may be closed, and nothing opens them any more.
+            let why = "the store has stopped; restart the service";
+            self.lasting.readers.refuse(Error::Unavailable(why.into()));
         }
     }
 }

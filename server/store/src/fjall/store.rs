@@ -154,6 +154,10 @@ impl Store for FjallStore {
         }
     }
 
+    fn is_leaving(&self, id: JobId) -> bool {
+        self.lasting.front.is_leaving(id)
+    }
+
     async fn conclude(&self, row: CommitRow, refused: Vec<VerdictRow>) -> Result<()> {
         self.ask_for(|permit, reply| Conclude::new(row, refused, permit, reply)).await
     }

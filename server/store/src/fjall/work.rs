@@ -31,7 +31,7 @@ pub enum Work {
 impl Work {
     /// Answers that nothing of it was done.
     pub fn refuse(self, error: &Error, front: &Front) {
-        // Nobody may be there to hear it.
+        // A caller that has gone does not hear it.
         match self {
             Self::Commit { commits, reply } => {
                 reply.send(vec![Err(error.clone()); commits.len()]).ok();

@@ -4,6 +4,8 @@
 //! They are made in processes of their own: by a library between the process and the C library, by
 //! a limit of descriptors, and on a small disk that is full.
 
+mod small_disk;
+
 use std::{
     fs::{self, File},
     os::unix::fs::FileExt,
@@ -20,10 +22,7 @@ use jobtracker_store::{
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::{
-    disk,
-    forest::{Tree, id},
-};
+use crate::forest::{Tree, id};
 
 const TREES: u64 = 4;
 /// Longer than any recovery takes; it is there so that a hang ends.
@@ -342,63 +341,4 @@ async fn child_without_descriptors() {
     }
     store.close().await;
     writers.compare(&FjallStore::open(&options(&directory)).unwrap()).await;
-}
-
-/// A disk of its own, for those who may mount one.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount() -> Option<Self> {
-        let directory = tempfile::tempdir().unwrap();
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=160m", "none"])
-            .arg(directory.path())
-            .stderr(Stdio::null())
-            .status();
-        mount.is_ok_and(|status| status.success()).then_some(Self(directory))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
-#[test]
-fn a_store_comes_back_after_its_disk_was_full() {
-    match SmallDisk::mount() {
-        Some(disk) => in_a_process("child_on_a_small_disk", disk.0.path(), None, None),
-        None => eprintln!(
-            "no disk can be mounted here, which takes root: a full disk is tested by injected \
-             errors only"
-        ),
-    }
-}
-
-#[tokio::test]
-#[ignore = "runs in a process of its own, started by another test"]
-async fn child_on_a_small_disk() {
-    let Some(disk) = told_directory() else { return };
-    let directory = disk.join("store");
-    let mut options = options(&directory);
-    options.min_free_bytes = 0;
-    // What another program takes between two looks is not seen by the store.
-    options.free_space = std::sync::Arc::new(|_| Ok(u64::MAX));
-    let store = FjallStore::open(&options).unwrap();
-    let mut writers = Writers::new(&store).await;
-    for round in 0..4 {
-        writers.steps(&store, 10).await;
-        let other = disk.join("other");
-        let filled = fs::write(&other, vec![7; 170 << 20]);
-        assert!(filled.is_err(), "the disk is larger than it should be");
-        writers.until_it_fails(&store).await;
-        writers.are_there(&store).await;
-        fs::remove_file(other).unwrap();
-        let took = until_it_takes_writes(&store).await;
-        println!("round {round} on a full disk, back after {took:?}");
-        writers.compare(&store).await;
-    }
-    store.close().await;
-    writers.compare(&disk::open(&directory).unwrap()).await;
 }

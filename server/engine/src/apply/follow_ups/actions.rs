@@ -19,7 +19,7 @@ pub(super) fn add(
     if let Some(key) = there {
         return Ok((key, false));
     }
-    // Whoever asks now would wait for what has happened.
+    // An action that is added now would wait for what has happened.
     if let Some(state) = space.status(id).map(|status| status.state)
         && state.is_finished()
         && action.states.contains(state)

@@ -10,7 +10,7 @@ fn find(space: &Workspace, id: JobId, number: u32) -> Result<DeliveryRow> {
     }
 }
 
-/// Notes a try to deliver. If another one was noted meanwhile, or somebody has cancelled it or
+/// Notes a try to deliver. If another one was noted meanwhile, or it was cancelled or
 /// asked for it again, what came of it is noted only if it was received.
 pub(super) fn settle(
     space: &mut Workspace,
