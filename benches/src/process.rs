@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::cluster::Place;
+use crate::cluster::Nodes;
 
 pub struct Server {
     child: Child,
@@ -42,7 +42,7 @@ impl Server {
     }
 
     /// The service on a cluster, as it is set up for itself.
-    pub fn on_cluster(place: &Place, keyspace: &str) -> Result<Self> {
+    pub fn on_cluster(place: &Nodes, keyspace: &str) -> Result<Self> {
         let copies = place.copies().to_string();
         Self::start(serve()?.envs([
             ("JOBTRACKER__STORE__KIND", "scylla"),

@@ -15,7 +15,7 @@ pub struct ClientBuilder {
     token: Option<String>,
     connect_timeout: Duration,
     request_timeout: Duration,
-    commit_timeout: Duration,
+    upload_timeout: Duration,
     deadline: Duration,
     retry: RetryPolicy,
     rate_limit: Option<(u32, u32)>,
@@ -32,7 +32,7 @@ impl ClientBuilder {
             token: None,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(10),
-            commit_timeout: Duration::from_secs(600),
+            upload_timeout: Duration::from_secs(600),
             deadline: Duration::from_secs(30),
             retry: RetryPolicy::default(),
             rate_limit: None,
@@ -64,16 +64,16 @@ impl ClientBuilder {
         self
     }
 
-    /// How long one try of a commit may take, from connecting to the last byte of the answer; 10
+    /// How long one try of an upload may take, from connecting to the last byte of the answer; 10
     /// minutes by default.
-    pub fn commit_timeout(mut self, timeout: Duration) -> Self {
-        self.commit_timeout = timeout;
+    pub fn upload_timeout(mut self, timeout: Duration) -> Self {
+        self.upload_timeout = timeout;
         self
     }
 
     /// How long a call may take with all its tries, the waits between them, the rate limit and the
-    /// reservation of ids; 30 seconds by default. A wait may take this much more than the time
-    /// that it asks for. Of a commit, what its tries take is not counted, up to the time-out of one
+    /// reservation of ids; 30 seconds by default. A wait may take this much more than the time that
+    /// it asks for. Of an upload, what its tries take is not counted, up to the time-out of one
     /// try: it is given up so long after the service has gone, however large it is. If the service
     /// is there and turns it away, it is given up when it has sent four times as much as it has to
     /// in vain, and 64 MiB at least.
@@ -111,7 +111,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Whether commits are sent compressed (zstd), and batches of children and of log lines from
+    /// Whether uploads are sent compressed (zstd), and batches of children and of log lines from
     /// 8 KiB on. Yes by default; not worth it on the same machine.
     pub fn compress_requests(mut self, compress: bool) -> Self {
         self.compress = compress;
@@ -162,7 +162,7 @@ impl ClientBuilder {
             base,
             authorization,
             request_timeout: self.request_timeout,
-            commit_timeout: self.commit_timeout,
+            upload_timeout: self.upload_timeout,
             deadline: self.deadline,
             retry: self.retry,
             rate_limit,
@@ -181,7 +181,7 @@ impl fmt::Debug for ClientBuilder {
             .field("token", &self.token.as_ref().map(|_| "(redacted)"))
             .field("connect_timeout", &self.connect_timeout)
             .field("request_timeout", &self.request_timeout)
-            .field("commit_timeout", &self.commit_timeout)
+            .field("upload_timeout", &self.upload_timeout)
             .field("deadline", &self.deadline)
             .field("retry", &self.retry)
             .field("rate_limit", &self.rate_limit)

@@ -6,13 +6,13 @@ use jobtracker_model::{
     JobNode, JobPath, JobState, JobStates, LogAppended, LogLine, NewChange, NewChildren, NewJob,
     NewLogLines, NewOptions, Page, ProblemCode, RootPage, State, StateQuery, StateSet, Statistics,
     Updated, Waited,
-    commit::{CommitId, CommitOutcome, TreeVerdict},
+    upload::{TreeResult, UploadId, UploadOutcome},
 };
 use reqwest::header::HeaderName;
 
 use crate::{
-    CommitSource, Error, JobTracker, JobTrackerClient, ListJobs, ListPage, LogQuery, LogText,
-    Result, RootsQuery, call::Call, ids, wait,
+    Error, JobTracker, JobTrackerClient, ListJobs, ListPage, LogQuery, LogText, Result, RootsQuery,
+    UploadSource, call::Call, ids, wait,
 };
 
 const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
@@ -147,16 +147,16 @@ impl JobTracker for JobTrackerClient {
         }
     }
 
-    async fn commit(&self, id: &CommitId, source: Arc<dyn CommitSource>) -> Result<CommitOutcome> {
-        self.http.commit(id, &*source).await
+    async fn upload(&self, id: &UploadId, source: Arc<dyn UploadSource>) -> Result<UploadOutcome> {
+        self.http.upload(id, &*source).await
     }
 
-    async fn commit_outcome(&self, id: &CommitId) -> Result<Option<CommitOutcome>> {
-        self.http.commit_outcome(id, self.http.deadline()).await
+    async fn upload_outcome(&self, id: &UploadId) -> Result<Option<UploadOutcome>> {
+        self.http.upload_outcome(id, self.http.deadline()).await
     }
 
-    async fn commit_trees(&self, id: &CommitId, page: ListPage) -> Result<Page<TreeVerdict>> {
-        self.http.commit_trees(id, page, self.http.deadline()).await
+    async fn upload_trees(&self, id: &UploadId, page: ListPage) -> Result<Page<TreeResult>> {
+        self.http.upload_trees(id, page, self.http.deadline()).await
     }
 }
 

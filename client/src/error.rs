@@ -85,7 +85,7 @@ impl Error {
         }
     }
 
-    /// Whether the service says that the job, the parent, the attachment or the commit is not
+    /// Whether the service says that the job, the parent, the attachment or the upload is not
     /// there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {

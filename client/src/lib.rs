@@ -23,7 +23,7 @@
 //!   token, time-outs, the overall deadline, retries, rate limit.
 //! - [`ListPage`], [`ListJobs`], [`RootsQuery`] and [`LogQuery`] say which part of a list; every
 //!   list also comes as an [`ItemStream`].
-//! - [`JobTracker::commit`] sends whole trees at once, from a [`CommitSource`]; the buffered
+//! - [`JobTracker::upload`] sends whole trees at once, from a [`UploadSource`]; the buffered
 //!   context of `jobtracker-context` has one.
 //! - [`Error`] is why a call failed: by [`ProblemCode`] if the service said so.
 //! - The rest are the words of the service, from `jobtracker-model`.
@@ -46,24 +46,24 @@ mod logs;
 mod stream;
 
 mod call;
-mod commit;
 mod ids;
 mod rate;
 mod reply;
 mod request;
 mod retry;
 mod tries;
+mod upload;
 mod wait;
 
 pub use builder::ClientBuilder;
 pub use client::JobTrackerClient;
-pub use commit::CommitSource;
 pub use error::{Error, Result};
 pub use lists::{ListJobs, ListPage, RootsQuery};
 pub use logs::{LogFrom, LogQuery, LogText};
 pub use retry::RetryPolicy;
 pub use stream::ItemStream;
 pub use tracker::JobTracker;
+pub use upload::UploadSource;
 
 pub use jobtracker_model::{
     Action, ActionView, Added, AttachmentInfo, Attempt, Blocker, Category, Change, Channel,
@@ -72,12 +72,11 @@ pub use jobtracker_model::{
     InvalidTimestamp, Job, JobAction, JobCheck, JobId, JobNode, JobState, LogAppended, LogLine,
     Mark, NewChange, NewCheck, NewJob, NewLogLines, Page, Payload, Problem, ProblemCode, Proxy,
     ProxyView, Replayed, RootPage, Secret, Standing, State, StateSet, Statistics, Subtree, Target,
-    TargetView, Tested, TestedChannel, Timestamp, Trigger, UnknownState, Updated, Waited,
-    commit::{
-        BlockedChange, CommitId, CommitOutcome, InvalidCommitId, MEDIA_TYPE, Refusal, TreeVerdict,
-    },
-    limits,
+    TargetView, Tested, TestedChannel, Timestamp, Trigger, UnknownState, Updated, Waited, limits,
     rollup::Status,
+    upload::{
+        BlockedChange, InvalidUploadId, MEDIA_TYPE, Refusal, TreeResult, UploadId, UploadOutcome,
+    },
 };
 /// The HTTP library, for [`ClientBuilder::http_client`] and [`Error::Transport`].
 pub use reqwest;

@@ -27,7 +27,7 @@ pub(crate) struct Http {
     pub(crate) base: Url,
     pub(crate) authorization: Option<HeaderValue>,
     pub(crate) request_timeout: Duration,
-    pub(crate) commit_timeout: Duration,
+    pub(crate) upload_timeout: Duration,
     pub(crate) deadline: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) rate_limit: Option<RateLimit>,

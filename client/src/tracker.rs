@@ -5,11 +5,11 @@ use jobtracker_model::{
     AttachmentInfo, Blocker, Change, Created, IdBlock, Job, JobId, JobNode, JobState, LogAppended,
     LogLine, NewChange, NewJob, NewLogLines, Page, RootPage, State, StateSet, Statistics, Updated,
     Waited,
-    commit::{CommitId, CommitOutcome, TreeVerdict},
+    upload::{TreeResult, UploadId, UploadOutcome},
 };
 
 use crate::{
-    CommitSource, ItemStream, ListJobs, ListPage, LogQuery, LogText, Result, RootsQuery, stream,
+    ItemStream, ListJobs, ListPage, LogQuery, LogText, Result, RootsQuery, UploadSource, stream,
     wait,
 };
 
@@ -205,31 +205,31 @@ pub trait JobTracker: Send + Sync {
     /// `attachment_not_found`, unless an earlier try of this call may have taken it away.
     async fn delete_attachment(&self, id: JobId, key: &str) -> Result<()>;
 
-    /// Sends a commit: new jobs and changes for any number of trees, of each of which all becomes
+    /// Sends an upload: new jobs and changes for any number of trees, of each of which all becomes
     /// visible at one instant, or nothing.
     ///
-    /// A commit has up to 2,000,000 new jobs, 100,000 trees and 1 GiB, unless the service is set up
-    /// otherwise. `Ok` says what became of it; trees may have been refused. What was applied is
+    /// An upload has up to 2,000,000 new jobs, 100,000 trees and 1 GiB, unless the service is set
+    /// up otherwise. `Ok` says what became of it; trees may have been refused. What was applied is
     /// durable then. The client sends what has not arrived again, after asking what has; and the
     /// whole call is safe to repeat with the same id and source, for as long as the service
-    /// remembers commits (a day at least): a tree that was applied is not applied again. A call
-    /// that is dropped leaves each tree applied or not; [`commit_outcome`](Self::commit_outcome)
+    /// remembers uploads (a day at least): a tree that was applied is not applied again. A call
+    /// that is dropped leaves each tree applied or not; [`upload_outcome`](Self::upload_outcome)
     /// tells, and so does sending it again.
     ///
     /// # Errors
     /// `invalid_commit` with the record, `commit_conflict` if the id was used for something else,
     /// `commit_too_large`, `other_rules`. Trees before the mistake may have been applied.
-    async fn commit(&self, id: &CommitId, source: Arc<dyn CommitSource>) -> Result<CommitOutcome>;
+    async fn upload(&self, id: &UploadId, source: Arc<dyn UploadSource>) -> Result<UploadOutcome>;
 
-    /// What has become of a commit, if the service remembers it. While it is still coming in, or
+    /// What has become of an upload, if the service remembers it. While it is still coming in, or
     /// when it has broken off, it is not `complete`.
-    async fn commit_outcome(&self, id: &CommitId) -> Result<Option<CommitOutcome>>;
+    async fn upload_outcome(&self, id: &UploadId) -> Result<Option<UploadOutcome>>;
 
-    /// A page of the verdicts on the trees of a commit, in the order of their roots.
+    /// A page of the results of the trees of an upload, in the order of their roots.
     ///
     /// # Errors
     /// `commit_not_found`, `invalid_cursor`.
-    async fn commit_trees(&self, id: &CommitId, page: ListPage) -> Result<Page<TreeVerdict>>;
+    async fn upload_trees(&self, id: &UploadId, page: ListPage) -> Result<Page<TreeResult>>;
 
     /// [`changes`](Self::changes) one by one; pages are fetched as they are needed.
     fn changes_stream(&self, id: JobId, page: ListPage) -> ItemStream<'_, Change> {
@@ -277,12 +277,12 @@ pub trait JobTracker: Send + Sync {
         stream::items(cursor, move |cursor| self.log(id, LogQuery { from, limit, cursor }))
     }
 
-    /// [`commit_trees`](Self::commit_trees) one by one; pages are fetched as they are needed.
-    fn commit_trees_stream(&self, id: &CommitId, page: ListPage) -> ItemStream<'_, TreeVerdict> {
+    /// [`upload_trees`](Self::upload_trees) one by one; pages are fetched as they are needed.
+    fn upload_trees_stream(&self, id: &UploadId, page: ListPage) -> ItemStream<'_, TreeResult> {
         let id = id.clone();
         stream::items(page.cursor, move |cursor| {
             let (id, limit) = (id.clone(), page.limit);
-            async move { self.commit_trees(&id, ListPage { limit, cursor }).await }
+            async move { self.upload_trees(&id, ListPage { limit, cursor }).await }
         })
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 /// a place is copied out of the map before its tree is locked, and looked up again if the job has
 /// left meanwhile.
 pub(crate) struct Buffer {
-    jobs: DashMap<JobId, Place>,
+    jobs: DashMap<JobId, JobAddress>,
     /// The trees that the next flush has to look at.
     listed: Mutex<Vec<Arc<Tree>>>,
     is_closed: AtomicBool,
@@ -34,7 +34,7 @@ const SHARDS: usize = 64;
 
 /// Where a job is.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct JobAddress {
     pub tree: Arc<Tree>,
     pub slot: u32,
 }
@@ -71,7 +71,7 @@ impl Buffer {
     where
         F: FnOnce(&mut Recording<'_>) -> Result<T>,
     {
-        while let Some(Place { tree, slot }) = self.find(id) {
+        while let Some(JobAddress { tree, slot }) = self.find(id) {
             let mut state = tree.lock();
             if state.nodes.holds(slot, id) {
                 return Ok(self.record(&tree, &mut state, slot, None, op));
@@ -138,7 +138,7 @@ impl Buffer {
 
     /// Looks at a job in the buffer.
     pub fn look<T>(&self, id: JobId, look: impl Fn(&TreeState, u32) -> T) -> Option<T> {
-        while let Some(Place { tree, slot }) = self.find(id) {
+        while let Some(JobAddress { tree, slot }) = self.find(id) {
             let state = tree.lock();
             if state.nodes.holds(slot, id) {
                 return Some(look(&state, slot));
@@ -152,7 +152,7 @@ impl Buffer {
         self.look(id, TreeState::job)
     }
 
-    pub fn entry(&self, id: JobId) -> Entry<'_, JobId, Place> {
+    pub fn entry(&self, id: JobId) -> Entry<'_, JobId, JobAddress> {
         self.jobs.entry(id)
     }
 
@@ -204,7 +204,7 @@ impl Buffer {
         self.take_listed();
     }
 
-    fn find(&self, id: JobId) -> Option<Place> {
+    fn find(&self, id: JobId) -> Option<JobAddress> {
         self.jobs.get(&id).map(|place| place.clone())
     }
 

@@ -72,7 +72,7 @@ impl ContextBuilder {
     }
 
     /// Whether updates to finished jobs change nothing. Yes by default, as for the service; it
-    /// must be as the service is set up, which refuses commits otherwise (`other_rules`).
+    /// must be as the service is set up, which refuses uploads otherwise (`other_rules`).
     pub fn block_updates_after_finish(mut self, block: bool) -> Self {
         self.block_updates_after_finish = block;
         self
@@ -215,7 +215,7 @@ impl ContextBuilder {
             turn: Semaphore::new(1),
             refused: Mutex::new(Vec::new()),
             unreported: Mutex::new(Flushed::default()),
-            commits: AtomicU64::new(0),
+            uploads: AtomicU64::new(0),
             failed_flushes: AtomicU64::new(0),
             auto,
         })

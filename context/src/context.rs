@@ -22,7 +22,7 @@ use crate::{
 ///   everything in the context were committed; also the limits are the same. A job that is not in
 ///   the buffer is loaded from the service, with all above it, and stays in the buffer until what
 ///   was recorded of it has been sent. If somebody else changes it meanwhile, the service decides
-///   by the rules when the commit arrives, and says so in [`Flushed`].
+///   by the rules when the upload arrives, and says so in [`Flushed`].
 /// - **Durable**: with the next successful [`flush`](Self::flush) or
 ///   [`commit_and_close`](Self::commit_and_close). With a journal it survives the process before
 ///   that: see [`Fsync`](crate::Fsync).
@@ -108,7 +108,7 @@ impl JobTrackerContext {
     /// left the buffer, it is the service that notices.
     ///
     /// What a change [expects](NewChange::expect) is compared with what the context knows. It is
-    /// not sent: what others have done until the commit arrives, it does not see.
+    /// not sent: what others have done until the upload arrives, it does not see.
     ///
     /// # Errors
     /// As the service would answer: [`Field`](Error::Field),
@@ -195,7 +195,7 @@ impl JobTrackerContext {
 
     /// Sends what is there and goes on. What is recorded meanwhile waits for the next flush.
     ///
-    /// Everything goes in one commit, unless it is more than a commit may have: then in several,
+    /// Everything goes in one upload, unless it is more than an upload may have: then in several,
     /// but no tree in two of them. For each tree all becomes visible at one instant, or nothing.
     /// Jobs of which everything has been sent leave the buffer. Several flushes at once wait for
     /// each other. A flush whose future is dropped goes on.

@@ -58,11 +58,11 @@ pub enum Error {
     /// The job's log is full.
     #[error("the log of job {0} has no room for these lines")]
     LogFull(JobId),
-    /// The tree has as much as one commit may have: 2,000,000 new jobs, as much about jobs that the
+    /// The tree has as much as one upload may have: 2,000,000 new jobs, as much about jobs that the
     /// service has as it takes at once (some 30,000 changes, of some 37,000 jobs), or new jobs with
-    /// nearly 50,000 checks, and deliveries of actions that fire with the commit, one for each
+    /// nearly 50,000 checks, and deliveries of actions that fire with the upload, one for each
     /// recipient. Flush, and record it again.
-    #[error("tree {0} has as much as one commit may have; flush first")]
+    #[error("tree {0} has as much as one upload may have; flush first")]
     TreeFull(JobId),
     /// A field is past its limit.
     #[error(transparent)]
@@ -101,9 +101,9 @@ pub enum Error {
     /// What the service answered about a job that is not in the buffer makes no sense.
     #[error("the service's answer is not the path from job {0} to its root")]
     NotAPath(JobId),
-    /// What was recorded could not be sent. It is still here, under the commit id that it had, and
+    /// What was recorded could not be sent. It is still here, under the upload id that it had, and
     /// the next flush begins with it; if it did arrive, it is not applied twice (as long as the
-    /// service remembers commits: 24 hours at least). If it is refused for what does not lie in it
+    /// service remembers uploads: 24 hours at least). If it is refused for what does not lie in it
     /// ([`is_retryable`](Self::is_retryable) is false, as for `other_rules` or `unauthorized`),
     /// nothing behind it is sent either until that has been set right.
     #[error("what was recorded could not be sent; it is kept")]

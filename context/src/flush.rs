@@ -8,14 +8,14 @@ use std::{
 };
 
 use jobtracker_client::Error as ClientError;
-use jobtracker_model::commit::CommitOutcome;
+use jobtracker_model::upload::UploadOutcome;
 use tokio::{sync::SemaphorePermit, task::spawn_blocking};
 
 use crate::{
     Discarded, Error, Flushed, Result,
     budget::Cost,
-    commit::{Batch, Batches, Sending},
     inner::Inner,
+    upload::{Batch, Batches, Sending},
 };
 
 impl Inner {
@@ -115,8 +115,8 @@ impl Inner {
     async fn send_all(self: &Arc<Self>, flushed: &mut Flushed) -> Result<()> {
         self.send_queue(flushed).await?;
         self.seal().await;
-        // A commit is sent when the journal knows what is in it, or that it does not: after a crash
-        // it must not be sent under another name.
+        // An upload is sent when the journal knows what is in it, or that it does not: after a
+        // crash it must not be sent under another name.
         if let Some(journal) = self.buffer.journal()
             && let Err(error) = journal.sync().await
             && !self.queue.lock().is_empty()
@@ -158,7 +158,7 @@ impl Inner {
             let judged = self.judge(&batch, sent).await;
             let (outcome, refusals) = judged.map_err(|error| Error::Flush(Arc::new(error)))?;
             flushed.add_outcome(outcome);
-            self.commits.fetch_add(1, Relaxed);
+            self.uploads.fetch_add(1, Relaxed);
             let inner = Arc::clone(self);
             blocking(move || {
                 inner.queue.lock().pop_front();
@@ -169,16 +169,16 @@ impl Inner {
     }
 
     /// Sends a batch. If it may have arrived before, the service is asked first.
-    async fn deliver(&self, batch: &Arc<Batch>) -> Result<CommitOutcome, ClientError> {
+    async fn deliver(&self, batch: &Arc<Batch>) -> Result<UploadOutcome, ClientError> {
         let was_in_doubt = batch.in_doubt.swap(true, SeqCst);
         if was_in_doubt
-            && let Some(outcome) = self.tracker.commit_outcome(&batch.id).await?
+            && let Some(outcome) = self.tracker.upload_outcome(&batch.id).await?
             && outcome.complete
         {
             return Ok(outcome);
         }
         let source = Arc::new(Sending(Arc::clone(batch)));
-        let sent = self.tracker.commit(&batch.id, source).await;
+        let sent = self.tracker.upload(&batch.id, source).await;
         if let Err(error) = &sent {
             batch.in_doubt.store(was_in_doubt || error.outcome_unknown(), SeqCst);
         }

@@ -17,10 +17,10 @@ use crate::{
     Flushed, WhenFull,
     budget::{Budget, Cost},
     buffer::Buffer,
-    commit::Batch,
     ids::Ids,
     paths::Paths,
     refused::Refused,
+    upload::Batch,
 };
 
 /// What all handles of a context share.
@@ -40,7 +40,7 @@ pub(crate) struct Inner {
     pub refused: Mutex<Vec<Refused>>,
     /// What has become of what was sent in the background, until somebody asks.
     pub unreported: Mutex<Flushed>,
-    pub commits: AtomicU64,
+    pub uploads: AtomicU64,
     pub failed_flushes: AtomicU64,
     /// What starts a flush in the background.
     pub auto: Auto,

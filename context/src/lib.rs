@@ -40,7 +40,7 @@
 //! The way of an operation inside: `context` checks it, `budget` has room for it, `buffer` finds
 //! its tree, `tree` applies it by the rules of the model and writes it down for the next flush,
 //! `journal` does the same on disk. The way of a flush: `flush` has `tree` freeze what is there
-//! into a batch of `commit`, which writes it as a stream for the client.
+//! into a batch of `upload`, which writes it as a stream for the client.
 
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
@@ -57,7 +57,6 @@ mod auto;
 mod budget;
 mod buffer;
 mod clock;
-mod commit;
 mod flush;
 mod follow_ups;
 mod ids;
@@ -71,6 +70,7 @@ mod replay;
 mod room;
 mod saved;
 mod tree;
+mod upload;
 
 pub use builder::{ContextBuilder, WhenFull};
 pub use context::JobTrackerContext;

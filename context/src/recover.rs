@@ -20,7 +20,7 @@ impl JobTrackerContext {
     /// Sends what a context has left in its journal when its process died, and empties the journal.
     /// A journal that is not there, or is empty, is no mistake: nothing is sent then.
     ///
-    /// What had been sent is sent under the same commit ids, so it is applied once, also if it had
+    /// What had been sent is sent under the same upload ids, so it is applied once, also if it had
     /// arrived. If it fails it can be called again. A future that is dropped goes on.
     ///
     /// An end that was not written when the process died is left out, and kept in a file beside the

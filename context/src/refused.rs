@@ -11,17 +11,17 @@ use futures_util::TryStreamExt;
 use jobtracker_client::{Error as ClientError, ListPage};
 use jobtracker_model::{
     JobId, ProblemCode,
-    commit::{CommitId, CommitOutcome, Refusal, TreeVerdict},
+    upload::{Refusal, TreeResult, UploadId, UploadOutcome},
 };
 use tokio::task::spawn_blocking;
 
 use crate::{
     Error, JobTrackerContext, Result,
     budget::Cost,
-    commit::{Batch, BatchTree, write_stream},
     inner::Inner,
     journal::{Journal, write_kept},
     put_aside::{self, Fill},
+    upload::{Batch, BatchTree, write_stream},
 };
 
 /// A tree that the service has refused: nothing of it was applied.
@@ -32,8 +32,8 @@ use crate::{
 pub struct RefusedTree {
     /// The root.
     pub root: JobId,
-    /// The commit in which it was sent.
-    pub commit: CommitId,
+    /// The upload in which it was sent.
+    pub upload: UploadId,
     /// Why it was refused.
     pub refusal: Refusal,
     /// Creations, changes, options and lines in it.
@@ -43,7 +43,7 @@ pub struct RefusedTree {
 /// The same with what was to be sent.
 pub(crate) struct Refused {
     tree: Arc<BatchTree>,
-    commit: CommitId,
+    upload: UploadId,
     refusal: Refusal,
 }
 
@@ -56,7 +56,7 @@ impl JobTrackerContext {
         let list = self.inner.refused.lock();
         let shown = list.iter().map(|refused| RefusedTree {
             root: refused.tree.root,
-            commit: refused.commit.clone(),
+            upload: refused.upload.clone(),
             refusal: refused.refusal.clone(),
             operations: refused.tree.cost.operations,
         });
@@ -122,10 +122,10 @@ impl Inner {
         let mut operations: HashMap<_, u64> = HashMap::new();
         for refused in &gone {
             cost.add(refused.tree.cost);
-            *operations.entry(&refused.commit).or_default() += refused.tree.cost.operations;
+            *operations.entry(&refused.upload).or_default() += refused.tree.cost.operations;
         }
-        for (commit, operations) in operations {
-            self.settle_in_journal(commit, operations, &list);
+        for (upload, operations) in operations {
+            self.settle_in_journal(upload, operations, &list);
         }
         self.budget.settle(cost);
         cost
@@ -141,8 +141,8 @@ impl Inner {
         for tree in &batch.trees {
             let Some(refusal) = refusals.remove(&tree.root) else { continue };
             applied.take(tree.cost);
-            let (tree, commit) = (Arc::clone(tree), batch.id.clone());
-            list.push(Refused { tree, commit, refusal });
+            let (tree, upload) = (Arc::clone(tree), batch.id.clone());
+            list.push(Refused { tree, upload, refusal });
         }
         self.settle_in_journal(&batch.id, applied.operations, &list);
         drop(list);
@@ -151,13 +151,13 @@ impl Inner {
         self.budget.room.notify_waiters();
     }
 
-    /// So many operations of a commit are settled, and of its trees those of the list are left. If
+    /// So many operations of an upload are settled, and of its trees those of the list are left. If
     /// that list is all that the journal is still needed for, it need not be larger than that.
-    fn settle_in_journal(&self, commit: &CommitId, operations: u64, list: &[Refused]) {
+    fn settle_in_journal(&self, upload: &UploadId, operations: u64, list: &[Refused]) {
         let Some(journal) = self.buffer.journal() else { return };
-        let of_commit = list.iter().filter(|refused| refused.commit == *commit);
+        let of_commit = list.iter().filter(|refused| refused.upload == *upload);
         let roots: Vec<_> = of_commit.map(|refused| refused.tree.root).collect();
-        journal.settle(commit, &roots, operations);
+        journal.settle(upload, &roots, operations);
         self.shrink(journal, list);
     }
 
@@ -183,21 +183,21 @@ impl Inner {
     /// What a journal has to have of these trees.
     fn as_entries(&self, list: &[Refused]) -> io::Result<Vec<u8>> {
         let rule = self.buffer.block_updates_after_finish;
-        list.iter().try_fold(Vec::new(), |entries, Refused { tree, commit, .. }| {
-            Ok(write_kept(commit, tree.root, tree.cost, &tree.stream(rule)?, entries))
+        list.iter().try_fold(Vec::new(), |entries, Refused { tree, upload, .. }| {
+            Ok(write_kept(upload, tree.root, tree.cost, &tree.stream(rule)?, entries))
         })
     }
 
     /// What became of a batch that was answered, and which of its trees were refused.
     ///
-    /// A commit that is refused as a whole for what is in it is no reason to keep others waiting:
+    /// An upload that is refused as a whole for what is in it is no reason to keep others waiting:
     /// of its trees, those before the mistake may have been applied, and the others count as
     /// refused. What has to be set right elsewhere (a token, the rule for finished jobs) stays an
     /// error.
     pub async fn judge(
         &self,
         batch: &Batch,
-        sent: Result<CommitOutcome, ClientError>,
+        sent: Result<UploadOutcome, ClientError>,
     ) -> Result<Judged, ClientError> {
         let outcome = match sent {
             Ok(outcome) => outcome,
@@ -211,56 +211,56 @@ impl Inner {
         }
         let mut refusals = refusals(outcome.attention.clone());
         if (refusals.len() as u64) < outcome.refused {
-            refusals = self::refusals(self.verdicts(batch).await?);
+            refusals = self::refusals(self.tree_results(batch).await?);
         }
         Ok((outcome, refusals))
     }
 
-    /// The other trees of the commit were settled before the process died.
+    /// The other trees of the upload were settled before the process died.
     async fn judge_rest(&self, batch: &Batch) -> Result<Judged, ClientError> {
         let here: HashSet<_> = batch.trees.iter().map(|tree| tree.root).collect();
-        let mut verdicts = self.verdicts(batch).await?;
-        verdicts.retain(|verdict| here.contains(&verdict.root));
+        let mut tree_results = self.tree_results(batch).await?;
+        tree_results.retain(|tree_result| here.contains(&tree_result.root));
         let complete = true;
-        let mut outcome = CommitOutcome { complete, ..CommitOutcome::new(batch.id.clone()) };
-        verdicts.iter().for_each(|verdict| outcome.add(verdict));
-        Ok((outcome, refusals(verdicts)))
+        let mut outcome = UploadOutcome { complete, ..UploadOutcome::new(batch.id.clone()) };
+        tree_results.iter().for_each(|tree_result| outcome.add(tree_result));
+        Ok((outcome, refusals(tree_results)))
     }
 
     async fn refuse_rest(
         &self,
         batch: &Batch,
         refusal: &Refusal,
-    ) -> Result<CommitOutcome, ClientError> {
-        let known = match self.tracker.commit_outcome(&batch.id).await? {
-            Some(_) => self.verdicts(batch).await?,
+    ) -> Result<UploadOutcome, ClientError> {
+        let known = match self.tracker.upload_outcome(&batch.id).await? {
+            Some(_) => self.tree_results(batch).await?,
             None => Vec::new(),
         };
-        let mut outcome = CommitOutcome::new(batch.id.clone());
+        let mut outcome = UploadOutcome::new(batch.id.clone());
         for tree in &batch.trees {
             let root = tree.root;
-            let refused =
-                || TreeVerdict { refusal: Some(refusal.clone()), ..TreeVerdict::new(root) };
-            let verdict = known.iter().find(|verdict| verdict.root == root);
-            outcome.add(&verdict.cloned().unwrap_or_else(refused));
+            let refused = || TreeResult { refusal: Some(refusal.clone()), ..TreeResult::new(root) };
+            let tree_result = known.iter().find(|tree_result| tree_result.root == root);
+            outcome.add(&tree_result.cloned().unwrap_or_else(refused));
         }
         Ok(outcome)
     }
 
-    async fn verdicts(&self, batch: &Batch) -> Result<Vec<TreeVerdict>, ClientError> {
-        self.tracker.commit_trees_stream(&batch.id, ListPage::default()).try_collect().await
+    async fn tree_results(&self, batch: &Batch) -> Result<Vec<TreeResult>, ClientError> {
+        self.tracker.upload_trees_stream(&batch.id, ListPage::default()).try_collect().await
     }
 }
 
 /// What became of the trees of a batch, and which of them were refused.
-type Judged = (CommitOutcome, Vec<(JobId, Refusal)>);
+type Judged = (UploadOutcome, Vec<(JobId, Refusal)>);
 
-fn refusals(verdicts: Vec<TreeVerdict>) -> Vec<(JobId, Refusal)> {
-    let refused = |verdict: TreeVerdict| verdict.refusal.map(|refusal| (verdict.root, refusal));
-    verdicts.into_iter().filter_map(refused).collect()
+fn refusals(tree_results: Vec<TreeResult>) -> Vec<(JobId, Refusal)> {
+    let refused =
+        |tree_result: TreeResult| tree_result.refusal.map(|refusal| (tree_result.root, refusal));
+    tree_results.into_iter().filter_map(refused).collect()
 }
 
-/// The refusal of every tree, if the service has refused a commit for what is in it.
+/// The refusal of every tree, if the service has refused an upload for what is in it.
 fn refusal_of_all(error: &ClientError) -> Option<Refusal> {
     use ProblemCode::{CommitConflict, CommitTooLarge, InvalidCommit};
     let ClientError::Problem { code, problem, .. } = error else { return None };

@@ -1,15 +1,15 @@
 use std::{borrow::Cow, sync::Arc};
 
-use jobtracker_model::{Change, Definition, JobId, Timestamp, commit::CommitId};
+use jobtracker_model::{Change, Definition, JobId, Timestamp, upload::UploadId};
 
 use crate::{
     Result,
     budget::Cost,
-    commit::{Batch, BatchTree, Said, read_stream},
     follow_ups::FollowUps,
     inner::Inner,
     journal::Entry,
     tree::{Creation, Planted, Recording},
+    upload::{Batch, BatchTree, Said, read_stream},
 };
 
 /// Does once more what a journal says.
@@ -24,7 +24,7 @@ pub(crate) struct Replay<'a> {
 }
 
 struct Kept {
-    commit: CommitId,
+    upload: UploadId,
     root: JobId,
     cost: Cost,
     stream: Vec<u8>,
@@ -66,11 +66,11 @@ impl<'a> Replay<'a> {
                 let cost = Cost::lines(&lines);
                 self.record(id, cost, |at| at.append(lines.into_owned(), time, cost));
             }
-            Entry::Sealed { commit, root } => self.seal(commit.into_owned(), root),
-            Entry::Acknowledged { commit } => self.acknowledge(&commit),
-            Entry::Refused { commit, roots } => self.refuse(&commit, &roots),
-            Entry::Kept { commit, root, cost, part, is_last } => {
-                self.keep(commit.into_owned(), root, cost, &part);
+            Entry::Sealed { upload, root } => self.seal(upload.into_owned(), root),
+            Entry::Acknowledged { upload } => self.acknowledge(&upload),
+            Entry::Refused { upload, roots } => self.refuse(&upload, &roots),
+            Entry::Kept { upload, root, cost, part, is_last } => {
+                self.keep(upload.into_owned(), root, cost, &part);
                 if is_last {
                     self.place_kept();
                 }
@@ -142,36 +142,36 @@ impl<'a> Replay<'a> {
         self.misplaced += cost.operations;
     }
 
-    fn seal(&mut self, commit: CommitId, root: JobId) {
+    fn seal(&mut self, upload: UploadId, root: JobId) {
         let Some(tree) = self.inner.buffer.tree(root) else { return };
         let buffer = &self.inner.buffer;
-        self.batch(commit).take(buffer, &tree);
+        self.batch(upload).take(buffer, &tree);
     }
 
-    fn batch(&mut self, commit: CommitId) -> &mut Batch {
-        let at = self.batches.iter().position(|batch| batch.id == commit);
+    fn batch(&mut self, upload: UploadId) -> &mut Batch {
+        let at = self.batches.iter().position(|batch| batch.id == upload);
         let at = at.unwrap_or_else(|| {
             let rule = self.inner.buffer.block_updates_after_finish;
-            self.batches.push(Batch::new(commit, rule));
+            self.batches.push(Batch::new(upload, rule));
             self.batches.len() - 1
         });
         &mut self.batches[at]
     }
 
-    fn acknowledge(&mut self, commit: &CommitId) {
-        if let Some(at) = self.batches.iter().position(|batch| batch.id == *commit) {
+    fn acknowledge(&mut self, upload: &UploadId) {
+        if let Some(at) = self.batches.iter().position(|batch| batch.id == *upload) {
             let batch = self.batches.remove(at);
             batch.settle(&self.inner.buffer);
             self.inner.budget.give_back(batch.cost);
         }
     }
 
-    fn refuse(&mut self, commit: &CommitId, roots: &[JobId]) {
-        let Some(batch) = self.batches.iter_mut().find(|batch| batch.id == *commit) else { return };
+    fn refuse(&mut self, upload: &UploadId, roots: &[JobId]) {
+        let Some(batch) = self.batches.iter_mut().find(|batch| batch.id == *upload) else { return };
         let all = batch.cost;
         let gone = batch.settle_but(&self.inner.buffer, &roots.iter().copied().collect());
         let gone = gone.unwrap_or_else(|error| {
-            tracing::error!(%commit, %error, "trees that were refused cannot be written");
+            tracing::error!(%upload, %error, "trees that were refused cannot be written");
             self.misplaced += all.operations;
             all
         });
@@ -179,28 +179,28 @@ impl<'a> Replay<'a> {
     }
 
     /// Takes a part of a tree, the parts of which follow each other.
-    fn keep(&mut self, commit: CommitId, root: JobId, cost: Cost, part: &[u8]) {
+    fn keep(&mut self, upload: UploadId, root: JobId, cost: Cost, part: &[u8]) {
         match &mut self.kept {
-            Some(kept) if kept.root == root && kept.commit == commit => {
+            Some(kept) if kept.root == root && kept.upload == upload => {
                 kept.stream.extend_from_slice(part);
             }
             _ => {
                 self.give_up_kept();
-                self.kept = Some(Kept { commit, root, cost, stream: part.to_vec() });
+                self.kept = Some(Kept { upload, root, cost, stream: part.to_vec() });
             }
         }
     }
 
     /// All parts of a tree have come, unless the journal is damaged.
     fn place_kept(&mut self) {
-        let Some(Kept { commit, root, cost, stream }) = self.kept.take() else { return };
+        let Some(Kept { upload, root, cost, stream }) = self.kept.take() else { return };
         if let Err(error) = read_stream(&*stream, |_| Ok(())) {
-            tracing::error!(%commit, %root, %error, "a tree that was refused is damaged");
+            tracing::error!(%upload, %root, %error, "a tree that was refused is damaged");
             self.misplaced += cost.operations;
             return;
         }
         self.inner.budget.take_anyway(cost).keep();
-        self.batch(commit).take_refused(BatchTree { root, said: Said::Written(stream), cost });
+        self.batch(upload).take_refused(BatchTree { root, said: Said::Written(stream), cost });
     }
 
     fn give_up_kept(&mut self) {

@@ -98,7 +98,7 @@ impl Inner {
             in_flight: operations.saturating_sub(unsent),
             refused,
             jobs: self.buffer.len() as u64,
-            commits: self.commits.load(Relaxed),
+            uploads: self.uploads.load(Relaxed),
             failed_flushes: self.failed_flushes.load(Relaxed),
             journal_bytes: self.buffer.journal().map_or(0, Journal::size),
         }

@@ -6,27 +6,27 @@ use std::{
 };
 
 use futures_util::stream::BoxStream;
-use jobtracker_client::CommitSource;
+use jobtracker_client::UploadSource;
 use jobtracker_model::{
     JobId,
-    commit::{Record, Writer},
+    upload::{Record, Writer},
 };
 
-use crate::commit::{broken, read_stream, written_ahead};
+use crate::upload::{broken, read_stream, written_ahead};
 
 /// Trees in a file, as [`save_refused`](crate::JobTrackerContext::save_refused) and
 /// [`recover`](crate::JobTrackerContext::recover) leave them.
 ///
-/// The file is a commit in the format of [`jobtracker_model::commit`], so every client can send it.
-/// Here it is done with [`JobTracker::commit`](jobtracker_client::JobTracker::commit), under a name
-/// of the caller's choice: the same name when an answer was lost, and a new one when the cause of
-/// the refusal is gone, since the service remembers what it said to the other.
+/// The file is an upload in the format of [`jobtracker_model::upload`], so every client can send
+/// it. Here it is done with [`JobTracker::upload`](jobtracker_client::JobTracker::upload), under a
+/// name of the caller's choice: the same name when an answer was lost, and a new one when the cause
+/// of the refusal is gone, since the service remembers what it said to the other.
 ///
 /// ```no_run
 /// # use jobtracker_client::JobTracker;
 /// # async fn run(tracker: &dyn JobTracker) -> Result<(), Box<dyn std::error::Error>> {
 /// let trees = jobtracker_context::SavedTrees::open("import.refused")?;
-/// let outcome = tracker.commit(&"import-again-1".parse()?, std::sync::Arc::new(trees)).await?;
+/// let outcome = tracker.upload(&"import-again-1".parse()?, std::sync::Arc::new(trees)).await?;
 /// assert_eq!(outcome.refused, 0);
 /// # Ok(())
 /// # }
@@ -43,7 +43,7 @@ impl SavedTrees {
     /// The trees in this file, which is read to its end to see whether it is whole.
     ///
     /// # Errors
-    /// It cannot be read, or is not a whole commit.
+    /// It cannot be read, or is not a whole upload.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref().to_owned();
         read_stream(File::open(&path)?, |_| Ok(()))?;
@@ -51,7 +51,7 @@ impl SavedTrees {
     }
 }
 
-impl CommitSource for SavedTrees {
+impl UploadSource for SavedTrees {
     fn open(&self, applied: &HashSet<JobId>) -> BoxStream<'static, io::Result<Vec<u8>>> {
         let (path, applied) = (self.path.clone(), applied.clone());
         written_ahead(move |chunks| send(&path, &applied, chunks))

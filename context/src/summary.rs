@@ -1,16 +1,16 @@
 use std::path::PathBuf;
 
 use jobtracker_model::{
-    commit::{CommitId, CommitOutcome, TreeVerdict},
     limits,
+    upload::{TreeResult, UploadId, UploadOutcome},
 };
 
 /// What has become of what was sent, in sum.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Flushed {
-    /// Commits that were sent. One, if there is not more than a commit may have, and none was left
+    /// Uploads that were sent. One, if there is not more than an upload may have, and none was left
     /// from before.
-    pub commits: u64,
+    pub uploads: u64,
     /// Trees in them.
     pub trees: u64,
     /// Trees that were applied.
@@ -23,10 +23,10 @@ pub struct Flushed {
     pub changes: u64,
     /// Changes that were not applied because somebody else had finished the job.
     pub blocked: u64,
-    /// The verdicts of the first 100 trees that were refused or had changes blocked.
-    pub attention: Vec<TreeVerdict>,
-    /// The first 100 commits that have such trees; the service lists the verdicts of each.
-    pub attention_commits: Vec<CommitId>,
+    /// The results of the first 100 trees that were refused or had changes blocked.
+    pub attention: Vec<TreeResult>,
+    /// The first 100 uploads that have such trees; the service lists the results of each.
+    pub attention_uploads: Vec<UploadId>,
 }
 
 /// What a context has thrown away.
@@ -53,8 +53,8 @@ pub struct Stats {
     pub in_flight: u64,
     /// Jobs in the buffer, those of the service included.
     pub jobs: u64,
-    /// Commits that have an outcome.
-    pub commits: u64,
+    /// Uploads that have an outcome.
+    pub uploads: u64,
     /// Flushes that failed.
     pub failed_flushes: u64,
     /// The size of the journal in bytes.
@@ -91,12 +91,12 @@ impl Flushed {
         self.refused == 0 && self.blocked == 0
     }
 
-    pub(crate) fn add_outcome(&mut self, outcome: CommitOutcome) {
-        let CommitOutcome { id, trees, applied, refused, jobs, changes, blocked, .. } = outcome;
+    pub(crate) fn add_outcome(&mut self, outcome: UploadOutcome) {
+        let UploadOutcome { id, trees, applied, refused, jobs, changes, blocked, .. } = outcome;
         let attention = outcome.attention;
-        let attention_commits = if refused > 0 || blocked > 0 { vec![id] } else { Vec::new() };
+        let attention_uploads = if refused > 0 || blocked > 0 { vec![id] } else { Vec::new() };
         self.add(Self {
-            commits: 1,
+            uploads: 1,
             trees,
             applied,
             refused,
@@ -104,12 +104,12 @@ impl Flushed {
             changes,
             blocked,
             attention,
-            attention_commits,
+            attention_uploads,
         });
     }
 
     pub(crate) fn add(&mut self, other: Self) {
-        self.commits += other.commits;
+        self.uploads += other.uploads;
         self.trees += other.trees;
         self.applied += other.applied;
         self.refused += other.refused;
@@ -117,8 +117,8 @@ impl Flushed {
         self.changes += other.changes;
         self.blocked += other.blocked;
         self.attention.extend(other.attention);
-        self.attention.truncate(limits::VERDICTS_SHOWN);
-        self.attention_commits.extend(other.attention_commits);
-        self.attention_commits.truncate(limits::VERDICTS_SHOWN);
+        self.attention.truncate(limits::RESULTS_SHOWN);
+        self.attention_uploads.extend(other.attention_uploads);
+        self.attention_uploads.truncate(limits::RESULTS_SHOWN);
     }
 }

@@ -18,7 +18,7 @@ pub use http::{HttpAction, HttpView, Proxy, ProxyView};
 pub use payload::Payload;
 pub use secret::Secret;
 pub use target::{Target, TargetView};
-pub use ways::{Lane, Way, Ways};
+pub use ways::{Host, Way, Ways};
 
 use serde::{Deserialize, Serialize};
 

@@ -28,13 +28,13 @@ mod text;
 mod job;
 mod wire;
 
-pub mod commit;
+pub mod upload;
 
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use action::{
-    Action, ActionView, EmailAction, HttpAction, HttpView, Lane, Payload, Proxy, ProxyView, Secret,
+    Action, ActionView, EmailAction, Host, HttpAction, HttpView, Payload, Proxy, ProxyView, Secret,
     Target, TargetView, Way, Ways,
 };
 pub use change::{Change, Expect, NewChange, Repeat, Report, Standing, Updated};

@@ -96,21 +96,22 @@ pub const QUIET_MS: u64 = 30 * 24 * 3_600_000;
 pub const WAIT_MS: u64 = 60_000;
 /// Body of a request, after decompression.
 pub const BODY: usize = 32 * 1024 * 1024;
-/// New jobs in one commit, unless the service is set up otherwise.
+/// New jobs in one upload, unless the service is set up otherwise.
 pub const COMMIT_JOBS: u64 = 2_000_000;
-/// A commit's stream after decompression, unless the service is set up otherwise.
+/// An upload's stream after decompression, unless the service is set up otherwise.
 pub const COMMIT_BYTES: u64 = 1024 * 1024 * 1024;
-/// Trees in one commit.
+/// Trees in one upload.
 pub const COMMIT_TREES: u64 = 100_000;
-/// Jobs of one tree that a commit changes or puts children under, and that the service has already.
+/// Jobs of one tree that an upload changes or puts children under, and that the service has
+/// already.
 pub const COMMIT_EXISTING: usize = 50_000;
-/// Changes and lines for such jobs of one tree in a commit, about, in bytes: some 40,000 changes
+/// Changes and lines for such jobs of one tree in an upload, about, in bytes: some 40,000 changes
 /// with short messages. They are applied at once, and nobody else's work is done meanwhile.
 pub const COMMIT_EXISTING_BYTES: usize = 8 * 1024 * 1024;
-/// Ranges of 65,536 numbers that the ids of new jobs of one commit may be from.
+/// Ranges of 65,536 numbers that the ids of new jobs of one upload may be from.
 pub const COMMIT_ID_RANGES: u64 = 100_000;
-/// One record of a commit's stream, but for that of a job with actions or checks
-/// ([`FOLLOWED_RECORD`](crate::commit::FOLLOWED_RECORD)).
+/// One record of an upload's stream, but for that of a job with actions or checks
+/// ([`FOLLOWED_RECORD`](crate::upload::FOLLOWED_RECORD)).
 pub const COMMIT_RECORD: usize = 128 * 1024;
-/// Verdicts, or blocked changes of a verdict, that are shown at once.
-pub const VERDICTS_SHOWN: usize = 100;
+/// Results of trees, or blocked changes of a result, that are shown at once.
+pub const RESULTS_SHOWN: usize = 100;

@@ -1,9 +1,9 @@
 //! The rules: how a job's own changes and its children's make its visible state, numbers and times.
 //!
-//! A change at one job is a [`Ripple`]. It starts with [`Status::created`] or [`Status::report`]
-//! and goes up: each ancestor [absorbs](Status::absorb) what came from its child and hands on what
-//! its own parent has to know, until nothing changes any more or the root is reached. So a change
-//! costs one small step per level, whatever the number of children.
+//! A change at one job is a [`StatusDelta`]. It starts with [`Status::created`] or
+//! [`Status::report`] and goes up: each ancestor [absorbs](Status::absorb) what came from its child
+//! and hands on what its own parent has to know, until nothing changes any more or the root is
+//! reached. So a change costs one small step per level, whatever the number of children.
 //!
 //! The engine walks the rows of a path, the buffered context walks its buffer; the steps are these.
 //! A job whose whole history is there at once is a [`Branch`]: one look instead of many steps.
@@ -71,7 +71,7 @@ pub struct Status {
 
 /// What a step at a job means to its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ripple {
+pub struct StatusDelta {
     /// The job that it comes from.
     pub source: JobId,
     /// Its visible state before; none when it has just been created.
@@ -110,7 +110,7 @@ impl Rise {
     }
 }
 
-impl Ripple {
+impl StatusDelta {
     /// The visible state that the job became by this step, if it became another one. This is what
     /// fires actions; being created fires nothing.
     #[must_use]
@@ -136,7 +136,7 @@ impl Ripple {
 impl Status {
     /// A new job, and what its creation means to its parent.
     #[must_use]
-    pub fn created(id: JobId, time: Timestamp) -> (Self, Ripple) {
+    pub fn created(id: JobId, time: Timestamp) -> (Self, StatusDelta) {
         let state = State::WaitingToRun;
         let status = Self {
             state,
@@ -158,9 +158,9 @@ impl Status {
         delta.shift(None, state);
         let cause = Report { time, job: id, change: 0 };
         let (started, faulted) = (None, None);
-        let ripple =
-            Ripple { source: id, before: None, after: state, cause, delta, started, faulted };
-        (status, ripple)
+        let status_delta =
+            StatusDelta { source: id, before: None, after: state, cause, delta, started, faulted };
+        (status, status_delta)
     }
 
     /// Whether an update to this job is applied, or answered with the state that stands.
@@ -170,7 +170,7 @@ impl Status {
     }
 
     /// Appends one of the job's own changes.
-    pub fn report(&mut self, id: JobId, state: State, time: Timestamp) -> Ripple {
+    pub fn report(&mut self, id: JobId, state: State, time: Timestamp) -> StatusDelta {
         let before = self.state;
         let cause = Report { time, job: id, change: self.changes };
         self.changes += 1;
@@ -185,19 +185,19 @@ impl Status {
         let started =
             (state == State::Running && self.mark_start(Mark { time, source: id })).then_some(time);
         let faulted = (state == State::Faulted && self.first_fault.take(cause)).then_some(cause);
-        let ripple = self.ripple(id, before, Delta::default(), cause);
-        Ripple { started, faulted, ..ripple }
+        let status_delta = self.status_delta(id, before, Delta::default(), cause);
+        StatusDelta { started, faulted, ..status_delta }
     }
 
     /// Whether what happened at a direct child fits the numbers here. It always does when both
     /// were seen at the same moment; a buffer may have seen one earlier than the other.
     #[must_use]
-    pub fn can_absorb(&self, child: &Ripple) -> bool {
+    pub fn can_absorb(&self, child: &StatusDelta) -> bool {
         self.children.can_add(&child.shift()) && self.subtree.can_add(&child.delta)
     }
 
     /// Takes in what happened at a direct child. `None`: nothing changes further up.
-    pub fn absorb(&mut self, id: JobId, child: &Ripple) -> Option<Ripple> {
+    pub fn absorb(&mut self, id: JobId, child: &StatusDelta) -> Option<StatusDelta> {
         let mut rise = Rise::new(child.source, child.cause);
         rise.children = child.shift();
         rise.delta = child.delta;
@@ -207,7 +207,7 @@ impl Status {
     }
 
     /// Takes in what comes from below. `None`: nothing changes further up.
-    fn rise(&mut self, id: JobId, rise: &Rise) -> Option<Ripple> {
+    fn rise(&mut self, id: JobId, rise: &Rise) -> Option<StatusDelta> {
         let before = self.state;
         self.subtree.add(&rise.delta);
         self.children.add(&rise.children);
@@ -215,18 +215,24 @@ impl Status {
         self.mark_end(Mark { time: rise.cause.time, source: rise.source });
         let started = rise.started.filter(|mark| self.mark_start(*mark)).map(|mark| mark.time);
         let faulted = rise.faulted.filter(|report| self.first_fault.take(*report));
-        let ripple = self.ripple(id, before, rise.delta, rise.cause);
-        let ripple = Ripple { started, faulted, ..ripple };
-        (!ripple.is_still()).then_some(ripple)
+        let status_delta = self.status_delta(id, before, rise.delta, rise.cause);
+        let status_delta = StatusDelta { started, faulted, ..status_delta };
+        (!status_delta.is_still()).then_some(status_delta)
     }
 
     /// What a change at this job means to its parent, without what may be the first of its kind.
-    fn ripple(&self, id: JobId, before: State, mut delta: Delta, cause: Report) -> Ripple {
+    fn status_delta(
+        &self,
+        id: JobId,
+        before: State,
+        mut delta: Delta,
+        cause: Report,
+    ) -> StatusDelta {
         if before != self.state {
             delta.shift(Some(before), self.state);
         }
         let (before, after, started, faulted) = (Some(before), self.state, None, None);
-        Ripple { source: id, before, after, cause, delta, started, faulted }
+        StatusDelta { source: id, before, after, cause, delta, started, faulted }
     }
 
     /// The visible state, from the last own state and the children.

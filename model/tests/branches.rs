@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use jobtracker_model::{
     JobId, Report, State, Timestamp,
-    rollup::{Branch, FirstFault, Grown, Growth, GrowthStep, Milestones, Recorded, Ripple, Status},
+    rollup::{
+        Branch, FirstFault, Grown, Growth, GrowthStep, Milestones, Recorded, Status, StatusDelta,
+    },
 };
 use proptest::prelude::*;
 
@@ -30,10 +32,10 @@ impl Jobs {
     fn create(&mut self, parent: Option<JobId>, millis: u8) -> JobId {
         let at = self.at(millis);
         let id = JobId::new(self.jobs.len() as u64 + 1).unwrap();
-        let (status, ripple) = Status::created(id, at.time);
+        let (status, delta) = Status::created(id, at.time);
         self.jobs.insert(id, (parent, status));
         self.recorded.insert(id, vec![(State::WaitingToRun, at)]);
-        self.climb(parent, ripple);
+        self.climb(parent, delta);
         id
     }
 
@@ -43,18 +45,18 @@ impl Jobs {
         if !status.accepts_update(block) {
             return false;
         }
-        let (parent, ripple) = (*parent, status.report(id, state, at.time));
+        let (parent, delta) = (*parent, status.report(id, state, at.time));
         self.recorded.get_mut(&id).unwrap().push((state, at));
-        self.climb(parent, ripple);
+        self.climb(parent, delta);
         true
     }
 
-    fn climb(&mut self, parent: Option<JobId>, ripple: Ripple) {
-        self.note(&ripple);
-        let mut up = parent.map(|parent| (parent, ripple));
-        while let Some((id, ripple)) = up {
+    fn climb(&mut self, parent: Option<JobId>, delta: StatusDelta) {
+        self.note(&delta);
+        let mut up = parent.map(|parent| (parent, delta));
+        while let Some((id, delta)) = up {
             let (above, status) = self.jobs.get_mut(&id).unwrap();
-            let (above, next) = (*above, status.absorb(id, &ripple));
+            let (above, next) = (*above, status.absorb(id, &delta));
             if let Some(next) = &next {
                 self.note(next);
             }
@@ -76,22 +78,22 @@ impl Jobs {
             steps.sort();
             for (step, parent) in steps {
                 let (above, status) = self.jobs.get_mut(&parent).unwrap();
-                let (above, ripple) = (*above, status.grow(parent, &step));
-                if let Some(ripple) = ripple {
-                    self.climb(above, ripple);
+                let (above, delta) = (*above, status.grow(parent, &step));
+                if let Some(delta) = delta {
+                    self.climb(above, delta);
                 }
             }
             if let Some((id, state, at)) = reported.get(number) {
                 let (parent, status) = self.jobs.get_mut(id).unwrap();
-                let (parent, ripple) = (*parent, status.report(*id, *state, at.time));
-                self.climb(parent, ripple);
+                let (parent, delta) = (*parent, status.report(*id, *state, at.time));
+                self.climb(parent, delta);
             }
         }
     }
 
-    fn note(&mut self, ripple: &Ripple) {
-        if let Some(state) = ripple.became() {
-            self.caused.insert(ripple.source, (state, ripple.cause));
+    fn note(&mut self, delta: &StatusDelta) {
+        if let Some(state) = delta.became() {
+            self.caused.insert(delta.source, (state, delta.cause));
         }
     }
 

@@ -6,7 +6,7 @@ use std::{collections::HashMap, fs, path::Path};
 
 use jobtracker_model::{
     JobId, Report, State, Timestamp,
-    rollup::{FirstFault, Ripple, Status},
+    rollup::{FirstFault, Status, StatusDelta},
     testing::{Expected, NaiveTree, Step, Vector},
 };
 use proptest::prelude::*;
@@ -27,10 +27,10 @@ impl Jobs {
     }
 
     fn create(&mut self, id: JobId, parent: Option<JobId>) {
-        let (status, ripple) = Status::created(id, self.tick());
+        let (status, delta) = Status::created(id, self.tick());
         self.jobs.insert(id, (parent, status));
         self.changes.insert(id, vec![State::WaitingToRun]);
-        self.climb(parent, ripple);
+        self.climb(parent, delta);
     }
 
     fn update(&mut self, id: JobId, state: State, block: bool) -> bool {
@@ -44,19 +44,19 @@ impl Jobs {
         if !status.accepts_update(block) {
             return false;
         }
-        let (parent, ripple) = (*parent, status.report(id, state, now));
+        let (parent, delta) = (*parent, status.report(id, state, now));
         self.changes.get_mut(&id).unwrap().push(state);
-        self.climb(parent, ripple);
+        self.climb(parent, delta);
         true
     }
 
-    fn climb(&mut self, parent: Option<JobId>, ripple: Ripple) {
-        let mut up = Some((parent, ripple));
-        while let Some((parent, ripple)) = up {
-            self.fired.entry(ripple.source).or_default().extend(ripple.became());
+    fn climb(&mut self, parent: Option<JobId>, delta: StatusDelta) {
+        let mut up = Some((parent, delta));
+        while let Some((parent, delta)) = up {
+            self.fired.entry(delta.source).or_default().extend(delta.became());
             up = parent.and_then(|id| {
                 let (above, status) = self.jobs.get_mut(&id).unwrap();
-                status.absorb(id, &ripple).map(|next| (*above, next))
+                status.absorb(id, &delta).map(|next| (*above, next))
             });
         }
     }

@@ -24,9 +24,9 @@ mod sweep;
 pub mod moving;
 
 pub use config::{
-    AuthConfig, CallbacksConfig, CommitsConfig, Config, ConfigError, EngineConfig, InvalidListen,
-    JobsConfig, Listen, LogConfig, LogFormat, Overrides, ScyllaConfig, Secret, ServerConfig,
-    SmtpConfig, SmtpTls, StoreConfig, StoreKind, TabletsChoice,
+    AuthConfig, CallbacksConfig, Config, ConfigError, EngineConfig, InvalidListen, JobsConfig,
+    Listen, LogConfig, LogFormat, Overrides, ScyllaConfig, Secret, ServerConfig, SmtpConfig,
+    SmtpTls, StoreConfig, StoreKind, TabletsChoice, UploadsConfig,
 };
 pub use http::openapi::document as openapi_document;
 pub use server::{RunningServer, Server, StartError};

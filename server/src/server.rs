@@ -13,7 +13,7 @@ use crate::{
     follow_ups::{FollowUpMetrics, PREPARED, Parts, Rounds, Uptime},
     http::{self, Access, App, Ends, Gate, RequestIds},
     metrics::{Metrics, RouteMetrics},
-    outbox::{Guard, Lanes, Mailer, OutboxError, Poster, Schedule},
+    outbox::{Guard, HostLimits, Mailer, OutboxError, Poster, Schedule},
     sweep::Sweep,
 };
 
@@ -187,7 +187,7 @@ struct Sending {
     poster: Poster,
     mailer: Option<Mailer>,
     schedule: Schedule,
-    lanes: Arc<Lanes>,
+    hosts: Arc<HostLimits>,
 }
 
 impl Sending {
@@ -202,17 +202,17 @@ impl Sending {
             poster: Poster::new(callbacks, guard)?,
             mailer: Mailer::new(&config.smtp)?,
             schedule: Schedule::new(callbacks),
-            lanes: Lanes::new(callbacks.at_once_per_host, callbacks.at_once),
+            hosts: HostLimits::new(callbacks.at_once_per_host, callbacks.at_once),
         })
     }
 
     fn parts(self, engine: &Engine, store: &Arc<dyn Store>) -> Parts {
-        let Self { poster, mailer, schedule, lanes } = self;
+        let Self { poster, mailer, schedule, hosts } = self;
         let (store, engine) = (Arc::clone(store), engine.clone());
         let metrics = FollowUpMetrics::default();
         let prepared = Arc::new(Semaphore::new(PREPARED));
         let uptime = Uptime::default();
-        Parts { store, engine, poster, mailer, schedule, lanes, prepared, metrics, uptime }
+        Parts { store, engine, poster, mailer, schedule, hosts, prepared, metrics, uptime }
     }
 }
 

@@ -4,7 +4,7 @@ use jobtracker_model::Timestamp;
 use jobtracker_store::{Result, Store};
 use tokio::sync::watch;
 
-use crate::{CommitsConfig, clock};
+use crate::{UploadsConfig, clock};
 
 /// How often the store is swept.
 const EVERY: Duration = Duration::from_secs(600);
@@ -24,7 +24,7 @@ pub(crate) struct Sweep {
 }
 
 impl Sweep {
-    pub fn new(store: Arc<dyn Store>, config: &CommitsConfig) -> Self {
+    pub fn new(store: Arc<dyn Store>, config: &UploadsConfig) -> Self {
         Self { store, keep_ms: i64::from(config.keep_hours) * 3_600_000 }
     }
 
@@ -52,15 +52,15 @@ impl Sweep {
         }
         let before = Timestamp::from_millis(now.millis() - self.keep_ms);
         let before = before.unwrap_or(Timestamp::MIN);
-        while self.store.forget_commits(before, AT_ONCE).await? == AT_ONCE {}
+        while self.store.forget_uploads(before, AT_ONCE).await? == AT_ONCE {}
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use jobtracker_model::commit::{CommitId, CommitOutcome};
-    use jobtracker_store::{CommitRow, memory::MemoryStore};
+    use jobtracker_model::upload::{UploadId, UploadOutcome};
+    use jobtracker_store::{UploadRow, memory::MemoryStore};
 
     use super::*;
     use crate::Config;
@@ -71,16 +71,16 @@ mod tests {
         let at = |hours: i64| Timestamp::from_millis(1_000 + hours * HOUR).unwrap();
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let sweep = Sweep::new(Arc::clone(&store), &Config::defaults().commits);
-        let id = |number: usize| format!("commit-{number}").parse::<CommitId>().unwrap();
+        let id = |number: usize| format!("commit-{number}").parse::<UploadId>().unwrap();
         // More than are forgotten at once.
         for number in 0..=AT_ONCE {
-            let row = CommitRow { outcome: CommitOutcome::new(id(number)), time: at(0) };
-            store.conclude(row, Vec::new()).await.unwrap();
+            let row = UploadRow { outcome: UploadOutcome::new(id(number)), time: at(0) };
+            store.complete_upload(row, Vec::new()).await.unwrap();
         }
         for (hours, remembered) in [(24, true), (48, true), (49, false)] {
             sweep.tick(at(hours)).await.unwrap();
             for number in [0, AT_ONCE] {
-                let row = store.get_commit(&id(number)).await.unwrap();
+                let row = store.get_upload(&id(number)).await.unwrap();
                 assert_eq!(row.is_some(), remembered, "{number} after {hours} hours");
             }
         }

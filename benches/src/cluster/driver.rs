@@ -16,7 +16,7 @@ use scylla::{
 };
 use tokio::runtime::Runtime;
 
-use super::Place;
+use super::Nodes;
 use crate::load::{Measured, Numbers, Until};
 
 /// Connections to each node: what the service takes by default.
@@ -49,7 +49,7 @@ pub struct Driver {
 
 impl Driver {
     /// Connects, and makes a keyspace of its own.
-    pub fn connect(place: &Place, keyspace: &str) -> Result<Self> {
+    pub fn connect(place: &Nodes, keyspace: &str) -> Result<Self> {
         let runtime = Runtime::new()?;
         let session = runtime.block_on(session(place))?;
         let replication = format!(
@@ -125,7 +125,7 @@ impl Driver {
     }
 
     /// Reads of each table of a keyspace so far, where a single node counts them.
-    pub fn reads_of(&self, keyspace: &str, place: &Place) -> Option<Reads> {
+    pub fn reads_of(&self, keyspace: &str, place: &Nodes) -> Option<Reads> {
         if place.nodes.len() > 1 {
             return None;
         }
@@ -217,7 +217,7 @@ impl Drop for Driver {
     }
 }
 
-async fn session(place: &Place) -> Result<Session> {
+async fn session(place: &Nodes) -> Result<Session> {
     let profile = ExecutionProfile::builder()
         .consistency(Consistency::LocalQuorum)
         .serial_consistency(Some(SerialConsistency::LocalSerial))

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use jobtracker_client::{JobId, JobTracker, JobTrackerClient, State};
 use serde::Deserialize;
 
-use super::{Place, driver::Driver, partitions};
+use super::{Nodes, driver::Driver, partitions};
 use crate::{
     flush,
     load::{self, Until},
@@ -31,7 +31,7 @@ struct Item {
 }
 
 /// Puts so many jobs into one tree, reads and finishes them.
-pub fn run(driver: &Driver, place: &Place, keyspace: &str, jobs: u64) -> Result<()> {
+pub fn run(driver: &Driver, place: &Nodes, keyspace: &str, jobs: u64) -> Result<()> {
     let service = Server::on_cluster(place, keyspace)?;
     let idle = service.memory()?.resident_mb;
     println!("\n{jobs} jobs in one tree:\n");

@@ -37,27 +37,27 @@ pub struct Options {
 }
 
 /// Where the cluster is.
-pub struct Place {
+pub struct Nodes {
     pub nodes: Vec<String>,
     pub datacenter: String,
 }
 
 impl Options {
     /// The cluster, if one is to be measured.
-    pub fn place(&self) -> Option<Place> {
+    pub fn place(&self) -> Option<Nodes> {
         let (nodes, datacenter) = (self.cluster.clone(), self.datacenter.clone());
-        (!nodes.is_empty()).then_some(Place { nodes, datacenter })
+        (!nodes.is_empty()).then_some(Nodes { nodes, datacenter })
     }
 }
 
-impl Place {
+impl Nodes {
     /// Copies of each row.
     pub fn copies(&self) -> usize {
         self.nodes.len().min(3)
     }
 }
 
-pub fn run(options: &Options, place: &Place, rounds: usize, time: Duration) -> Result<()> {
+pub fn run(options: &Options, place: &Nodes, rounds: usize, time: Duration) -> Result<()> {
     let own = format!("jobtracker_bench_{}", std::process::id());
     let driver = Driver::connect(place, &own)?;
     println!("\n{}; {} copies of each row.", driver.about()?, place.copies());

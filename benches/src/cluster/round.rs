@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Result, anyhow, ensure};
 
 use super::{
-    Place,
+    Nodes,
     driver::{Driver, Reads},
     partitions,
 };
@@ -61,7 +61,7 @@ pub struct Gets {
 
 pub struct Round<'a> {
     pub driver: &'a Driver,
-    pub place: &'a Place,
+    pub place: &'a Nodes,
     /// The service's.
     pub keyspace: &'a str,
     /// For each shape and each floor.

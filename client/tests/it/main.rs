@@ -7,12 +7,12 @@ mod canned;
 mod stub;
 
 mod build;
-mod commits;
 mod connections;
 mod deadline;
 mod endpoints;
 mod ids;
 mod lists;
+mod outcomes;
 mod rate;
 mod repeats;
 mod replies;

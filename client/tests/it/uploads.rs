@@ -1,4 +1,4 @@
-//! Commits over connections that break, and to services that do not wait for the end.
+//! Uploads over connections that break, and to services that do not wait for the end.
 
 use std::{
     collections::HashSet,
@@ -13,7 +13,7 @@ use std::{
 
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use jobtracker_client::{
-    CommitOutcome, CommitSource, JobId, JobTracker, Problem, ProblemCode, RetryPolicy,
+    JobId, JobTracker, Problem, ProblemCode, RetryPolicy, UploadOutcome, UploadSource,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -25,7 +25,7 @@ use crate::stub;
 /// So many chunks of noise, which does not shrink when it is compressed.
 struct Noise(u64);
 
-impl CommitSource for Noise {
+impl UploadSource for Noise {
     fn open(&self, _: &HashSet<JobId>) -> BoxStream<'static, io::Result<Vec<u8>>> {
         let chunk = |seed: u64| {
             let mut word = seed.wrapping_mul(2).wrapping_add(1);
@@ -70,7 +70,7 @@ async fn read_until(socket: &mut TcpStream, end: &[u8], most: usize) -> Vec<u8> 
 async fn a_stream_that_is_cut_is_sent_again() {
     let (listener, address) = listening().await;
     let id = "c".parse().unwrap();
-    let outcome = CommitOutcome { complete: true, ..CommitOutcome::new("c".parse().unwrap()) };
+    let outcome = UploadOutcome { complete: true, ..UploadOutcome::new("c".parse().unwrap()) };
     let server = async {
         let (mut socket, _) = listener.accept().await.unwrap();
         read_until(&mut socket, b"never", 100_000).await;
@@ -88,7 +88,7 @@ async fn a_stream_that_is_cut_is_sent_again() {
         sent.len()
     };
     let client = stub::builder(&format!("http://{address}")).build().unwrap();
-    let sent = client.commit(&id, Arc::new(Noise(10)));
+    let sent = client.upload(&id, Arc::new(Noise(10)));
     let (length, answered) = tokio::join!(server, sent);
     assert!(length > 10 * 64 * 1024);
     assert_eq!(answered.unwrap(), outcome);
@@ -97,7 +97,7 @@ async fn a_stream_that_is_cut_is_sent_again() {
 /// Noise that cannot go on at first, like a file that cannot be read at this moment.
 struct Stuttering(AtomicBool);
 
-impl CommitSource for Stuttering {
+impl UploadSource for Stuttering {
     fn open(&self, applied: &HashSet<JobId>) -> BoxStream<'static, io::Result<Vec<u8>>> {
         let whole = Noise(4).open(applied);
         if self.0.swap(true, SeqCst) {
@@ -113,7 +113,7 @@ async fn a_source_that_cannot_go_on_is_asked_again() {
     for compress in [true, false] {
         let (listener, address) = listening().await;
         let id = "c".parse().unwrap();
-        let outcome = CommitOutcome { complete: true, ..CommitOutcome::new("c".parse().unwrap()) };
+        let outcome = UploadOutcome { complete: true, ..UploadOutcome::new("c".parse().unwrap()) };
         let server = async {
             let (mut socket, _) = listener.accept().await.unwrap();
             let (mut cut, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
@@ -137,13 +137,13 @@ async fn a_source_that_cannot_go_on_is_asked_again() {
         };
         let url = format!("http://{address}");
         let client = stub::builder(&url).compress_requests(compress).build().unwrap();
-        let sent = client.commit(&id, Arc::new(Stuttering(AtomicBool::new(false))));
+        let sent = client.upload(&id, Arc::new(Stuttering(AtomicBool::new(false))));
         let ((), answered) = tokio::join!(server, sent);
         assert_eq!(answered.unwrap(), outcome);
     }
 }
 
-/// Answers each request, when all of it has come; a commit is turned away. Says how many commits
+/// Answers each request, when all of it has come; an upload is turned away. Says how many uploads
 /// have come.
 async fn turning_away(listener: TcpListener, came: Arc<AtomicU64>) {
     let mut overloaded = Problem::new(ProblemCode::Overloaded, "It is too much.");
@@ -169,7 +169,7 @@ async fn turning_away(listener: TcpListener, came: Arc<AtomicU64>) {
     }
 }
 
-/// A service that turns a commit away when all of it has come does not get it until the time is
+/// A service that turns an upload away when all of it has come does not get it until the time is
 /// over; that time is long, since the uploads themselves are not counted.
 #[tokio::test]
 async fn what_is_turned_away_is_not_sent_for_ever() {
@@ -181,7 +181,7 @@ async fn what_is_turned_away_is_not_sent_for_ever() {
     let client = client.build().unwrap();
     // A quarter of what may be sent in vain.
     let chunks = 16 * 1024 / 64;
-    let error = client.commit(&"c".parse().unwrap(), Arc::new(Noise(chunks))).await.unwrap_err();
+    let error = client.upload(&"c".parse().unwrap(), Arc::new(Noise(chunks))).await.unwrap_err();
     assert_eq!(error.code(), Some(ProblemCode::Overloaded));
     assert!(error.is_retryable() && !error.outcome_unknown());
     assert_eq!(came.load(SeqCst), 4);
@@ -202,7 +202,7 @@ async fn an_answer_before_the_end_of_the_stream_counts() {
     let client =
         stub::builder(&format!("http://{address}")).retry(RetryPolicy::never()).build().unwrap();
     let id = "c".parse().unwrap();
-    let sent = client.commit(&id, Arc::new(Noise(u64::MAX)));
+    let sent = client.upload(&id, Arc::new(Noise(u64::MAX)));
     let (_socket, answered) = tokio::join!(server, sent);
     assert_eq!(answered.unwrap_err().code(), Some(ProblemCode::InvalidCommit));
 }

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use jobtracker_model::{
-    Action, Change, Definition, JobId, JobNode, NewCheck, Timestamp, commit::CommitId,
+    Action, Change, Definition, JobId, JobNode, NewCheck, Timestamp, upload::UploadId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,10 +29,10 @@ pub(crate) enum Entry<'a> {
     Options { id: JobId, options: Option<Cow<'a, str>> },
     /// Lines were appended to a job's log.
     Lines { id: JobId, time: Timestamp, lines: Cow<'a, [String]> },
-    /// What has been said of a tree so far, and is in no other commit, is in this one.
-    Sealed { commit: Cow<'a, CommitId>, root: JobId },
-    /// The commit has an outcome.
-    Acknowledged { commit: Cow<'a, CommitId> },
+    /// What has been said of a tree so far, and is in no other upload, is in this one.
+    Sealed { upload: Cow<'a, UploadId>, root: JobId },
+    /// The upload has an outcome.
+    Acknowledged { upload: Cow<'a, UploadId> },
     /// A job with actions or checks was created.
     CreatedFollowed {
         id: JobId,
@@ -43,11 +43,11 @@ pub(crate) enum Entry<'a> {
         actions: Cow<'a, [Action]>,
         checks: Cow<'a, [NewCheck]>,
     },
-    /// The commit has an outcome, and of its trees only these, which were refused, are still here.
-    Refused { commit: Cow<'a, CommitId>, roots: Cow<'a, [JobId]> },
+    /// The upload has an outcome, and of its trees only these, which were refused, are still here.
+    Refused { upload: Cow<'a, UploadId>, roots: Cow<'a, [JobId]> },
     /// A part of a tree that was refused, of the stream in which it is sent.
     Kept {
-        commit: Cow<'a, CommitId>,
+        upload: Cow<'a, UploadId>,
         root: JobId,
         /// What the tree takes in a buffer.
         cost: Cost,
@@ -91,7 +91,7 @@ impl Entry<'_> {
 
 /// Writes a tree that was refused behind what is there, from the stream in which it is sent.
 pub(crate) fn write_kept(
-    commit: &CommitId,
+    upload: &UploadId,
     root: JobId,
     cost: Cost,
     stream: &[u8],
@@ -99,9 +99,9 @@ pub(crate) fn write_kept(
 ) -> Vec<u8> {
     let (mut bytes, mut parts) = (bytes, stream.chunks(PART).peekable());
     while let Some(part) = parts.next() {
-        let (commit, part) = (Cow::Borrowed(commit), Cow::Borrowed(part));
+        let (upload, part) = (Cow::Borrowed(upload), Cow::Borrowed(part));
         let is_last = parts.peek().is_none();
-        bytes = Entry::Kept { commit, root, cost, part, is_last }.write(bytes);
+        bytes = Entry::Kept { upload, root, cost, part, is_last }.write(bytes);
     }
     bytes
 }

@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-use jobtracker_model::{JobId, commit::CommitId};
+use jobtracker_model::{JobId, upload::UploadId};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, watch};
 
@@ -39,7 +39,7 @@ pub enum Fsync {
     /// So long after something was recorded at the latest, and by every call of
     /// [`sync`](crate::JobTrackerContext::sync).
     Every(Duration),
-    /// By every call of [`sync`](crate::JobTrackerContext::sync), and before a commit is sent.
+    /// By every call of [`sync`](crate::JobTrackerContext::sync), and before an upload is sent.
     OnCall,
 }
 
@@ -100,21 +100,21 @@ impl Journal {
         }
     }
 
-    /// So many operations of a commit have an outcome, and of its trees these are left, which were
-    /// refused. When nothing is left of any commit, the journal begins anew.
-    pub fn settle(&self, commit: &CommitId, refused: &[JobId], operations: u64) {
+    /// So many operations of an upload have an outcome, and of its trees these are left, which were
+    /// refused. When nothing is left of any upload, the journal begins anew.
+    pub fn settle(&self, upload: &UploadId, refused: &[JobId], operations: u64) {
         let mut state = self.shared.state.lock();
         state.open_operations -= operations;
         if state.open_operations == 0 {
             return self.begin_anew(&mut state, Vec::new());
         }
-        let commit = Cow::Borrowed(commit);
+        let upload = Cow::Borrowed(upload);
         let roots = Cow::Borrowed(refused);
         self.push(
             &mut state,
             &match refused {
-                [] => Entry::Acknowledged { commit },
-                _ => Entry::Refused { commit, roots },
+                [] => Entry::Acknowledged { upload },
+                _ => Entry::Refused { upload, roots },
             },
         );
     }

@@ -6,7 +6,7 @@ use jobtracker_model::JobNode;
 use super::{NONE, Node, Tree, TreeState};
 use crate::{
     Error, Result,
-    buffer::{Buffer, Place},
+    buffer::{Buffer, JobAddress},
 };
 
 impl TreeState {
@@ -38,7 +38,7 @@ impl TreeState {
                 }
                 Entry::Vacant(vacant) => {
                     let slot = self.nodes.next_slot();
-                    vacant.insert(Place { tree: Arc::clone(tree), slot });
+                    vacant.insert(JobAddress { tree: Arc::clone(tree), slot });
                     self.link(Node::existing(job, above))
                 }
             };

@@ -40,7 +40,7 @@ pub(crate) struct TreeState {
     unsent: Cost,
     /// How many those are.
     new_jobs: u64,
-    /// Jobs that are not to be created and have something, and what that takes in a commit.
+    /// Jobs that are not to be created and have something, and what that takes in an upload.
     old_jobs: usize,
     old_bytes: usize,
     /// What follows from the states of the jobs that are to be created.

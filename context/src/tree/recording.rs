@@ -3,9 +3,9 @@ use std::{borrow::Cow, sync::Arc};
 use dashmap::Entry as Slot;
 use jobtracker_model::{
     Change, Definition, JobId, JobNode, NewChange, Repeat, Standing, State, Timestamp, Updated,
-    commit::{TREE_UPCOMING, TREE_UPCOMING_BYTES},
     limits,
-    rollup::{Ripple, Status},
+    rollup::{Status, StatusDelta},
+    upload::{TREE_UPCOMING, TREE_UPCOMING_BYTES},
 };
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -13,7 +13,7 @@ use super::{NONE, Node, Note, Noted, Tree, TreeState};
 use crate::{
     Error, Result,
     budget::Cost,
-    buffer::{Buffer, Place},
+    buffer::{Buffer, JobAddress},
     follow_ups::{FollowUps, Upcoming},
     journal::Entry,
 };
@@ -77,7 +77,7 @@ impl Recording<'_> {
             return Planted::Taken(creation);
         };
         let slot = self.state.nodes.next_slot();
-        drop(vacant.insert(Place { tree: Arc::clone(self.tree), slot }));
+        drop(vacant.insert(JobAddress { tree: Arc::clone(self.tree), slot }));
         let order = self.next_order();
         let Creation { id, parent, definition, follow_ups, cost } = creation;
         self.journal(cost.operations, || {
@@ -90,7 +90,7 @@ impl Recording<'_> {
                 }
             }
         });
-        let (status, ripple) = Status::created(id, time);
+        let (status, delta) = Status::created(id, time);
         let mut node = Node::new(id, above, depth, status);
         node.definition = Some(definition);
         node.born = Some(order);
@@ -101,7 +101,7 @@ impl Recording<'_> {
         let slot = self.state.link(node);
         self.state.new_jobs += 1;
         self.touch(slot, cost);
-        self.climb(above, ripple);
+        self.climb(above, delta);
         Planted::New
     }
 
@@ -149,15 +149,15 @@ impl Recording<'_> {
         });
         let node = self.state.nodes.get_mut(slot);
         let before = node.deliveries();
-        let ripple = node.status.report(id, change.state, change.time);
+        let delta = node.status.report(id, change.state, change.time);
         let (parent, after) = (node.parent, node.deliveries());
         self.state.upcoming.replace(before, after);
         self.note(Note::change(order, change));
         self.touch(slot, cost);
-        if !ripple.is_still() {
-            self.climb(parent, ripple);
+        if !delta.is_still() {
+            self.climb(parent, delta);
         }
-        ripple.after
+        delta.after
     }
 
     /// Replaces the options.
@@ -289,22 +289,22 @@ impl Recording<'_> {
     }
 
     /// Carries what happened at a job up to the root, as far as anything changes.
-    fn climb(&mut self, parent: u32, ripple: Ripple) {
-        let (mut slot, mut ripple) = (parent, ripple);
+    fn climb(&mut self, parent: u32, delta: StatusDelta) {
+        let (mut slot, mut delta) = (parent, delta);
         while slot != NONE {
             let node = self.state.nodes.get_mut(slot);
-            if !node.status.can_absorb(&ripple) {
+            if !node.status.can_absorb(&delta) {
                 // Both come from the service, but from different moments: somebody else has changed
                 // the tree in between. What it comes to is decided there.
                 tracing::debug!(job = %node.id, "the tree was changed by somebody else");
                 return;
             }
             let before = node.deliveries();
-            let next = node.status.absorb(node.id, &ripple);
+            let next = node.status.absorb(node.id, &delta);
             let (parent, after) = (node.parent, node.deliveries());
             self.state.upcoming.replace(before, after);
             let Some(next) = next else { return };
-            (slot, ripple) = (parent, next);
+            (slot, delta) = (parent, next);
         }
     }
 }

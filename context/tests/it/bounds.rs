@@ -1,4 +1,4 @@
-//! What one commit may have of a tree, and what is created again while it leaves the buffer.
+//! What one upload may have of a tree, and what is created again while it leaves the buffer.
 
 use std::{fs, sync::Arc};
 

@@ -77,7 +77,7 @@ async fn what_comes_to_nothing_leaves_nothing() {
     assert!(!report(&context, 2, State::Running).await);
     assert_eq!(context.stats().jobs, 2);
     assert_eq!(context.flush().await.unwrap().changes, 1);
-    assert_eq!(context.flush().await.unwrap().commits, 0);
+    assert_eq!(context.flush().await.unwrap().uploads, 0);
 }
 
 #[tokio::test]
@@ -173,6 +173,6 @@ async fn what_the_service_blocks_is_told() {
     let flushed = context.flush().await.unwrap();
     assert_eq!((flushed.blocked, flushed.changes), (2, 0));
     assert!(!flushed.is_clean());
-    assert_eq!(flushed.attention_commits.len(), 1);
+    assert_eq!(flushed.attention_uploads.len(), 1);
     assert_eq!(status(&context, 2).await.state, State::Faulted);
 }

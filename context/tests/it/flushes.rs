@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jobtracker_context::{Error, JobTrackerContext};
-use jobtracker_model::{NewChange, ProblemCode, State, commit::Record};
+use jobtracker_model::{NewChange, ProblemCode, State, upload::Record};
 use tokio::{sync::Semaphore, task::yield_now, time::timeout};
 
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     service::{Fault, Service, read},
 };
 
-/// A service that answers a commit when it is let.
+/// A service that answers an upload when it is let.
 fn gated() -> Arc<Service> {
     let gate = Some(Semaphore::new(0));
     Arc::new(Service { block: true, gate, ..Service::default() })
@@ -58,7 +58,7 @@ async fn recording_goes_on_meanwhile() {
             _ => None,
         })
         .collect();
-    // They go on where the first commit ended.
+    // They go on where the first upload ended.
     assert_eq!(orders, [4, 5]);
 }
 
@@ -75,9 +75,9 @@ async fn what_could_not_be_sent_is_sent_first_under_its_name() {
     }
     report(&context, 1, State::Running).await;
     let flushed = context.flush().await.unwrap();
-    assert_eq!((flushed.commits, flushed.jobs, flushed.changes), (2, 1, 1));
+    assert_eq!((flushed.uploads, flushed.jobs, flushed.changes), (2, 1, 1));
     let stats = context.stats();
-    assert_eq!((stats.commits, stats.failed_flushes, stats.operations), (2, 2, 0));
+    assert_eq!((stats.uploads, stats.failed_flushes, stats.operations), (2, 2, 0));
     let kept = service.kept();
     // The first one had arrived: its outcome was asked for, and it was not sent again.
     assert_eq!(kept.sent.len(), 2);
@@ -111,7 +111,7 @@ async fn trees_that_are_refused_are_told_and_the_rest_is_applied() {
     let Error::Refused { flushed } = error else { panic!() };
     assert_eq!((flushed.applied, flushed.refused, flushed.jobs), (2, 1, 2));
     assert_eq!(flushed.attention[0].root, id(2));
-    assert_eq!(flushed.attention_commits, service.kept().sent);
+    assert_eq!(flushed.attention_uploads, service.kept().sent);
     assert_eq!((context.stats().operations, context.stats().jobs), (0, 0));
     assert!(context.get(id(2)).await.unwrap().is_none());
     assert!(context.commit_and_close().await.unwrap().is_clean());
@@ -149,7 +149,7 @@ async fn a_flush_that_is_dropped_goes_on() {
     assert_eq!(context.stats().in_flight, 1);
     service.gate.as_ref().unwrap().add_permits(1);
     // The next one waits for its turn, and finds nothing left.
-    assert_eq!(context.flush().await.unwrap().commits, 0);
+    assert_eq!(context.flush().await.unwrap().uploads, 0);
     assert_eq!(service.kept().sent.len(), 1);
 }
 
@@ -158,7 +158,7 @@ async fn an_empty_flush_sends_nothing() {
     let service = Service::new(true);
     let context = recorded::context(&service);
     assert_eq!(context.flush().await.unwrap(), jobtracker_context::Flushed::default());
-    assert_eq!(context.commit_and_close().await.unwrap().commits, 0);
+    assert_eq!(context.commit_and_close().await.unwrap().uploads, 0);
     assert!(service.kept().sent.is_empty());
 }
 

@@ -5,9 +5,8 @@ use std::{fs, sync::Arc};
 use jobtracker_context::{Error, Fsync, JobTrackerContext};
 use jobtracker_model::{
     Action, CheckKind, EmailAction, HttpAction, NewChange, NewCheck, NewJob, ProblemCode, State,
-    StateSet, Target, Ways,
-    commit::{Item, Record, TREE_UPCOMING, TREE_UPCOMING_BYTES},
-    limits,
+    StateSet, Target, Ways, limits,
+    upload::{Item, Record, TREE_UPCOMING, TREE_UPCOMING_BYTES},
 };
 
 use crate::{
@@ -156,7 +155,7 @@ async fn they_are_sent_again_as_they_were() {
         let copy = path.with_extension("copy");
         fs::copy(&path, &copy).unwrap();
         let report = JobTrackerContext::recover(Arc::clone(&service) as _, &copy).await.unwrap();
-        assert_eq!((report.operations, report.flushed.commits), (5, 2));
+        assert_eq!((report.operations, report.flushed.uploads), (5, 2));
         assert_eq!(service.kept().jobs[&id(4)].said, followed(4, 3).into_parts().unwrap());
         drop(context);
         fs::remove_file(&path).unwrap();

@@ -1,7 +1,7 @@
 use std::{fs, io::Write, path::Path, sync::Arc, time::Duration};
 
 use jobtracker_context::{Error, Fsync, JobTrackerContext, RecoverReport, WhenFull};
-use jobtracker_model::{NewChange, State, commit::Item};
+use jobtracker_model::{NewChange, State, upload::Item};
 
 use crate::{
     recorded::{self, id, job, report},
@@ -80,7 +80,7 @@ async fn a_commit_that_had_arrived_is_not_applied_twice() {
         context.create(job(9, None)).await.unwrap();
         context.sync().await.unwrap();
         let recovered = recover(&service, &killed(&path)).await;
-        assert_eq!((recovered.operations, recovered.flushed.commits), (14, 2));
+        assert_eq!((recovered.operations, recovered.flushed.uploads), (14, 2));
         let kept = service.kept();
         assert_eq!(kept.jobs.len(), 6);
         assert_eq!(kept.jobs[&id(3)].changes.len(), 3);

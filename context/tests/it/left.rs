@@ -1,4 +1,4 @@
-//! What is left in a journal of commits of which trees were refused.
+//! What is left in a journal of uploads of which trees were refused.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -53,7 +53,7 @@ async fn only_what_was_refused_is_sent_again() {
     record(&context, &service).await;
     let refused = context.flush().await;
     assert!(matches!(refused, Err(Error::Refused { flushed }) if flushed.refused == 2));
-    // What comes after it in one of these trees is another commit.
+    // What comes after it in one of these trees is another upload.
     report(&context, 4, State::Running).await;
     context.sync().await.unwrap();
     let journal = fs::read(&path).unwrap();
@@ -70,11 +70,11 @@ async fn only_what_was_refused_is_sent_again() {
         assert_eq!((flushed.trees, flushed.applied, flushed.refused), (3, 1, 2));
         assert_eq!(flushed.changes, 1);
         assert_eq!((changes(&other, 1), changes(&other, 40), changes(&other, 4)), (2, 2, 2));
-        // The refused ones, if they had to be sent, and the new commit.
+        // The refused ones, if they had to be sent, and the new upload.
         assert_eq!(other.kept().sent.len(), sent + 1 + usize::from(is_forgotten));
         assert_eq!(other.last_roots(), [4]);
-        let commit = other.kept().sent[sent].clone();
-        assert_eq!(other.kept().outcomes[&commit].trees.len(), if is_forgotten { 2 } else { 1 });
+        let upload = other.kept().sent[sent].clone();
+        assert_eq!(other.kept().outcomes[&upload].trees.len(), if is_forgotten { 2 } else { 1 });
     }
     // The cause is gone meanwhile: they are applied, once.
     let other = service.copy();

@@ -116,7 +116,7 @@ async fn a_full_buffer_flushes_by_itself() {
     // It tells of the flushes that nobody asked for.
     let flushed = context.commit_and_close().await.unwrap();
     assert_eq!((flushed.jobs, flushed.refused), (119, 0));
-    assert!(flushed.commits >= 11);
+    assert!(flushed.uploads >= 11);
     assert_eq!(service.kept().jobs[&id(1)].node.status.subtree.total, 118);
 }
 

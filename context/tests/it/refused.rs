@@ -1,7 +1,7 @@
 use std::{collections::HashSet, fs, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, TryStreamExt};
-use jobtracker_client::{CommitSource, JobTracker};
+use jobtracker_client::{JobTracker, UploadSource};
 use jobtracker_context::{Error, Fsync, JobTrackerContext, SavedTrees, WhenFull};
 use jobtracker_model::{NewChange, ProblemCode, State};
 use tokio::time::timeout;
@@ -34,7 +34,7 @@ async fn what_is_refused_stays_and_the_rest_goes_on() {
     let refused = context.refused();
     assert_eq!((refused[0].root, refused[0].operations, refused.len()), (id(2), 3, 1));
     assert_eq!(refused[0].refusal.code, ProblemCode::TooDeep.code());
-    assert_eq!(refused[0].commit, service.kept().sent[0]);
+    assert_eq!(refused[0].upload, service.kept().sent[0]);
     let stats = context.stats();
     assert_eq!((stats.operations, stats.in_flight, stats.refused), (0, 0, 3));
     report(&context, 1, State::Running).await;
@@ -54,7 +54,7 @@ async fn what_is_refused_stays_and_the_rest_goes_on() {
     // When the cause is gone, it is sent from the file.
     service.kept().refuse.clear();
     let trees = Arc::new(SavedTrees::open(&path).unwrap());
-    let outcome = service.commit(&"again".parse().unwrap(), trees).await.unwrap();
+    let outcome = service.upload(&"again".parse().unwrap(), trees).await.unwrap();
     assert_eq!((outcome.applied, outcome.jobs, outcome.changes), (1, 2, 1));
     assert_eq!(service.kept().jobs[&id(2)].node.status.subtree.failed, 1);
 }
@@ -75,17 +75,17 @@ async fn saved_trees_are_sent_without_those_that_arrived() {
     let stream = async |applied: &[u64]| {
         let applied = applied.iter().map(|root| id(*root)).collect();
         let source = SavedTrees::open(&path).unwrap();
-        let chunks: Vec<_> = CommitSource::open(&source, &applied).try_collect().await.unwrap();
+        let chunks: Vec<_> = UploadSource::open(&source, &applied).try_collect().await.unwrap();
         chunks.concat()
     };
     assert_eq!(stream(&[]).await, fs::read(&path).unwrap());
     assert_eq!(crate::service::read(&stream(&[1]).await).len(), 6);
     assert_eq!(crate::service::read(&stream(&[1, 2]).await).len(), 2);
-    // What is no whole commit is not begun, and what is one no more has no end that looks like one.
+    // What is no whole upload is not begun, and what is one no more has no end that looks like one.
     let whole = fs::read(&path).unwrap();
     let source = SavedTrees::open(&path).unwrap();
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    let chunks = CommitSource::open(&source, &HashSet::new());
+    let chunks = UploadSource::open(&source, &HashSet::new());
     assert!(chunks.try_collect::<Vec<_>>().await.is_err());
     for bytes in [&whole[..whole.len() - 1], b"JOBTREES\x02", b""] {
         fs::write(&path, bytes).unwrap();
@@ -93,7 +93,7 @@ async fn saved_trees_are_sent_without_those_that_arrived() {
     }
 }
 
-/// One commit that is not understood does not keep all others waiting.
+/// One upload that is not understood does not keep all others waiting.
 #[tokio::test]
 async fn a_commit_that_is_refused_as_a_whole_stays_too() {
     let service = Service::new(true);
@@ -167,7 +167,7 @@ async fn a_journal_keeps_it_until_somebody_has_taken_it() {
     assert_eq!(fs::metadata(&path).unwrap().len(), 9);
     service.kept().refuse.clear();
     let trees = Arc::new(SavedTrees::open(&file).unwrap());
-    service.commit(&"again".parse().unwrap(), trees).await.unwrap();
+    service.upload(&"again".parse().unwrap(), trees).await.unwrap();
     assert_eq!(service.kept().jobs.len(), 4);
 
     // Taken while the context lives, it leaves the journal.

@@ -1,4 +1,4 @@
-//! A service in memory that takes commits and applies them step by step, in the order in which
+//! A service in memory that takes uploads and applies them step by step, in the order in which
 //! they were recorded. Against the real one the context is tested there.
 
 use std::{
@@ -7,15 +7,15 @@ use std::{
 };
 
 use futures_util::TryStreamExt;
-use jobtracker_client::{CommitSource, Error, Problem, Result};
+use jobtracker_client::{Error, Problem, Result, UploadSource};
 use jobtracker_model::{
     Action, Change, Definition, IdBlock, JobId, JobNode, NewCheck, ProblemCode, State, Timestamp,
-    commit::{CommitId, CommitOutcome, Item, Reader, Record, Refusal, TreeVerdict},
-    rollup::{Ripple, Status},
+    rollup::{Status, StatusDelta},
+    upload::{Item, Reader, Record, Refusal, TreeResult, UploadId, UploadOutcome},
 };
 use tokio::sync::Semaphore;
 
-/// What happens to a commit instead of nothing special.
+/// What happens to an upload instead of nothing special.
 pub enum Fault {
     /// It does not arrive.
     Unreachable,
@@ -29,11 +29,11 @@ pub enum Fault {
 pub struct Service {
     pub state: Mutex<Kept>,
     pub faults: Mutex<VecDeque<Fault>>,
-    /// When it is there, each commit takes a permit before it is answered.
+    /// When it is there, each upload takes a permit before it is answered.
     pub gate: Option<Semaphore>,
     /// When it is there, each answer about this job takes a permit before it is given.
     pub slow_path: Option<(JobId, Semaphore)>,
-    /// Whether it does not tell outcomes, so that a commit has to be sent again.
+    /// Whether it does not tell outcomes, so that an upload has to be sent again.
     pub is_mute: bool,
     pub block: bool,
 }
@@ -41,12 +41,12 @@ pub struct Service {
 #[derive(Default, Clone)]
 pub struct Kept {
     pub jobs: BTreeMap<JobId, Job>,
-    /// What it remembers of commits; clearing it is the passing of a day.
-    pub outcomes: HashMap<CommitId, Outcome>,
-    /// The commits in the order in which they came, repeated ones too.
-    pub sent: Vec<CommitId>,
-    /// The bytes of each commit as they came last.
-    pub streams: HashMap<CommitId, Vec<u8>>,
+    /// What it remembers of uploads; clearing it is the passing of a day.
+    pub outcomes: HashMap<UploadId, Outcome>,
+    /// The uploads in the order in which they came, repeated ones too.
+    pub sent: Vec<UploadId>,
+    /// The bytes of each upload as they came last.
+    pub streams: HashMap<UploadId, Vec<u8>>,
     pub reserved: Vec<u32>,
     pub paths: Vec<JobId>,
     pub refuse: HashSet<JobId>,
@@ -56,9 +56,9 @@ pub struct Kept {
 
 #[derive(Clone)]
 pub struct Outcome {
-    pub all: CommitOutcome,
+    pub all: UploadOutcome,
     /// The trees as they came, and what became of each.
-    pub trees: BTreeMap<JobId, (Vec<Record<'static>>, TreeVerdict)>,
+    pub trees: BTreeMap<JobId, (Vec<Record<'static>>, TreeResult)>,
 }
 
 #[derive(Clone)]
@@ -92,11 +92,11 @@ impl Service {
         Arc::new(Self { block: self.block, state, ..Self::default() })
     }
 
-    /// The roots of the trees that came last in the commit that came last.
+    /// The roots of the trees that came last in the upload that came last.
     pub fn last_roots(&self) -> Vec<u64> {
         let kept = self.kept();
-        let Some(commit) = kept.sent.last() else { return Vec::new() };
-        let trees = trees_of(&read(&kept.streams[commit]), self.block);
+        let Some(upload) = kept.sent.last() else { return Vec::new() };
+        let trees = trees_of(&read(&kept.streams[upload]), self.block);
         trees.into_iter().map(|(root, _)| root.get()).collect()
     }
 
@@ -127,9 +127,9 @@ impl Service {
 
     pub async fn take(
         &self,
-        id: &CommitId,
-        source: Arc<dyn CommitSource>,
-    ) -> Result<CommitOutcome> {
+        id: &UploadId,
+        source: Arc<dyn UploadSource>,
+    ) -> Result<UploadOutcome> {
         if let Some(gate) = &self.gate {
             gate.acquire().await.unwrap().forget();
         }
@@ -162,7 +162,7 @@ impl Service {
     }
 }
 
-/// The trees of a commit, in its order; each begins with its root.
+/// The trees of an upload, in its order; each begins with its root.
 fn trees_of(items: &[Item], block: bool) -> Vec<(JobId, Vec<Record<'static>>)> {
     let mut trees: Vec<(JobId, Vec<Record<'_>>)> = Vec::new();
     for Item { record, .. } in items {
@@ -193,15 +193,15 @@ pub fn read(stream: &[u8]) -> Vec<Item> {
 impl Kept {
     fn apply(
         &mut self,
-        id: &CommitId,
+        id: &UploadId,
         trees: Vec<(JobId, Vec<Record<'static>>)>,
         block: bool,
-    ) -> CommitOutcome {
-        let mut all = CommitOutcome { complete: true, ..CommitOutcome::new(id.clone()) };
+    ) -> UploadOutcome {
+        let mut all = UploadOutcome { complete: true, ..UploadOutcome::new(id.clone()) };
         let judged = trees.into_iter().map(|(root, tree)| {
-            let verdict = self.apply_tree(&tree, block);
-            all.add(&verdict);
-            (root, (tree, verdict))
+            let tree_result = self.apply_tree(&tree, block);
+            all.add(&tree_result);
+            (root, (tree, tree_result))
         });
         let trees = judged.collect();
         self.outcomes.insert(id.clone(), Outcome { all: all.clone(), trees });
@@ -209,9 +209,9 @@ impl Kept {
     }
 
     /// All of a tree, or nothing.
-    fn apply_tree(&mut self, records: &[Record<'_>], block: bool) -> TreeVerdict {
+    fn apply_tree(&mut self, records: &[Record<'_>], block: bool) -> TreeResult {
         let Record::Tree { root } = &records[0] else { panic!("a tree begins with its root") };
-        let mut verdict = TreeVerdict {
+        let mut tree_result = TreeResult {
             root: *root,
             jobs: 0,
             changes: 0,
@@ -221,24 +221,24 @@ impl Kept {
             refusal: None,
         };
         let before = self.jobs.clone();
-        if let Err(code) = self.try_tree(records, block, &mut verdict) {
+        if let Err(code) = self.try_tree(records, block, &mut tree_result) {
             self.jobs = before;
             let refusal = Refusal { position: 0, code: code.code().into(), detail: String::new() };
-            verdict = TreeVerdict { jobs: 0, changes: 0, refusal: Some(refusal), ..verdict };
+            tree_result = TreeResult { jobs: 0, changes: 0, refusal: Some(refusal), ..tree_result };
         }
-        verdict
+        tree_result
     }
 
     fn try_tree(
         &mut self,
         records: &[Record<'_>],
         block: bool,
-        verdict: &mut TreeVerdict,
+        tree_result: &mut TreeResult,
     ) -> Result<(), ProblemCode> {
-        if self.refuse.contains(&verdict.root) {
+        if self.refuse.contains(&tree_result.root) {
             return Err(ProblemCode::TooDeep);
         }
-        let mut about = verdict.root;
+        let mut about = tree_result.root;
         let mut steps = Vec::new();
         for record in records {
             match record {
@@ -257,7 +257,7 @@ impl Kept {
         }
         steps.sort_by_key(|(order, ..)| *order);
         for (_, id, record) in steps {
-            self.step(id, record, block, verdict)?;
+            self.step(id, record, block, tree_result)?;
         }
         Ok(())
     }
@@ -267,23 +267,23 @@ impl Kept {
         id: JobId,
         record: &Record<'_>,
         block: bool,
-        verdict: &mut TreeVerdict,
+        tree_result: &mut TreeResult,
     ) -> Result<(), ProblemCode> {
         match record {
             Record::Job { parent, time, definition, .. } => {
-                verdict.jobs += 1;
+                tree_result.jobs += 1;
                 self.create(id, *parent, *time, (Definition::clone(definition), vec![], vec![]))
             }
             Record::FollowedJob { parent, time, definition, actions, checks, .. } => {
-                verdict.jobs += 1;
+                tree_result.jobs += 1;
                 let said = (Definition::clone(definition), actions.to_vec(), checks.to_vec());
                 self.create(id, *parent, *time, said)
             }
             Record::Change { change, .. } => {
                 if self.report(id, change, block)? {
-                    verdict.changes += 1;
+                    tree_result.changes += 1;
                 } else {
-                    verdict.blocked += 1;
+                    tree_result.blocked += 1;
                 }
                 Ok(())
             }
@@ -320,11 +320,11 @@ impl Kept {
                 (parent.node.root, parent.node.depth + 1)
             }
         };
-        let (status, ripple) = Status::created(id, time);
+        let (status, delta) = Status::created(id, time);
         let node = JobNode { id, parent, root, depth, status };
         let changes = vec![State::WaitingToRun];
         self.jobs.insert(id, Job { node, said, changes, lines: Vec::new() });
-        self.climb(parent, ripple);
+        self.climb(parent, delta);
         Ok(())
     }
 
@@ -334,10 +334,10 @@ impl Kept {
             return Ok(false);
         }
         job.changes.push(change.state);
-        let ripple = job.node.status.report(id, change.state, change.time);
+        let delta = job.node.status.report(id, change.state, change.time);
         let parent = job.node.parent;
-        if !ripple.is_still() {
-            self.climb(parent, ripple);
+        if !delta.is_still() {
+            self.climb(parent, delta);
         }
         Ok(true)
     }
@@ -350,11 +350,11 @@ impl Kept {
         self.report(id, &change, block).unwrap()
     }
 
-    fn climb(&mut self, parent: Option<JobId>, ripple: Ripple) {
-        let mut up = parent.map(|parent| (parent, ripple));
-        while let Some((id, ripple)) = up {
+    fn climb(&mut self, parent: Option<JobId>, delta: StatusDelta) {
+        let mut up = parent.map(|parent| (parent, delta));
+        while let Some((id, delta)) = up {
             let node = &mut self.jobs.get_mut(&id).unwrap().node;
-            up = node.parent.zip(node.status.absorb(id, &ripple));
+            up = node.parent.zip(node.status.absorb(id, &delta));
         }
     }
 }

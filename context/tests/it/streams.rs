@@ -6,9 +6,9 @@ use std::sync::{
 use jobtracker_context::JobTrackerContext;
 use jobtracker_model::{
     JobId, NewChange, State, Timestamp,
-    commit::{Item, Record},
     rollup::{Branch, Grown, Recorded, Status},
     testing::NaiveTree,
+    upload::{Item, Record},
 };
 use proptest::prelude::*;
 

@@ -2,10 +2,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jobtracker_client::{
-    AttachmentInfo, Blocker, Change, CommitId, CommitOutcome, CommitSource, Created, IdBlock, Job,
-    JobId, JobNode, JobState, JobTracker, ListJobs, ListPage, LogAppended, LogLine, LogQuery,
-    LogText, NewChange, NewJob, NewLogLines, Page, ProblemCode, Result, RootPage, RootsQuery,
-    State, StateSet, Statistics, TreeVerdict, Updated, Waited,
+    AttachmentInfo, Blocker, Change, Created, IdBlock, Job, JobId, JobNode, JobState, JobTracker,
+    ListJobs, ListPage, LogAppended, LogLine, LogQuery, LogText, NewChange, NewJob, NewLogLines,
+    Page, ProblemCode, Result, RootPage, RootsQuery, State, StateSet, Statistics, TreeResult,
+    Updated, UploadId, UploadOutcome, UploadSource, Waited,
 };
 
 use crate::service::{Service, problem};
@@ -25,10 +25,10 @@ impl JobTracker for Service {
         }
         path
     }
-    async fn commit(&self, id: &CommitId, source: Arc<dyn CommitSource>) -> Result<CommitOutcome> {
+    async fn upload(&self, id: &UploadId, source: Arc<dyn UploadSource>) -> Result<UploadOutcome> {
         self.take(id, source).await
     }
-    async fn commit_outcome(&self, id: &CommitId) -> Result<Option<CommitOutcome>> {
+    async fn upload_outcome(&self, id: &UploadId) -> Result<Option<UploadOutcome>> {
         let known = self.kept().outcomes.get(id).map(|known| known.all.clone());
         Ok(known.filter(|_| !self.is_mute))
     }
@@ -44,10 +44,10 @@ impl JobTracker for Service {
         Ok(Created { id, root: *root, created: false, state: status.state })
     }
 
-    async fn commit_trees(&self, id: &CommitId, _: ListPage) -> Result<Page<TreeVerdict>> {
+    async fn upload_trees(&self, id: &UploadId, _: ListPage) -> Result<Page<TreeResult>> {
         let kept = self.kept();
         let known = kept.outcomes.get(id).ok_or(problem(ProblemCode::CommitNotFound, false))?;
-        let items = known.trees.values().map(|(_, verdict)| verdict.clone()).collect();
+        let items = known.trees.values().map(|(_, tree_result)| tree_result.clone()).collect();
         Ok(Page { items, next_cursor: None })
     }
     async fn create_children(&self, _: JobId, _: Vec<NewJob>) -> Result<Vec<Created>> {

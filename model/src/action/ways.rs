@@ -3,15 +3,15 @@ use url::Url;
 
 use crate::{Channel, HttpAction, Target};
 
-/// The way to one host, as a number. Deliveries of one lane share the places that there are for its
+/// The way to one host, as a number. Deliveries of one host share the places that there are for its
 /// host; those of others do not wait for them.
 ///
 /// Two hosts have the same number by chance once in about 2^64 pairs; they would share their places
 /// and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Lane(u64);
+pub struct Host(u64);
 
-impl Lane {
+impl Host {
     /// The way of all e-mails: to the one SMTP server.
     pub const EMAIL: Self = Self(0);
 
@@ -31,7 +31,7 @@ pub struct Way {
     /// How.
     pub channel: Channel,
     /// Where.
-    pub lane: Lane,
+    pub host: Host,
     /// Which recipient of an e-mail: those of `to` first, then those of `cc`, from 0 on. Each one
     /// gets it in a delivery of their own, so that nobody misses it, or gets it again, because of
     /// another one.
@@ -42,7 +42,7 @@ pub struct Way {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ways {
     /// By a request, to this host.
-    http: Option<Lane>,
+    http: Option<Host>,
     /// By e-mails to so many recipients.
     emails: u32,
 }
@@ -56,16 +56,16 @@ impl Ways {
 
     /// One after the other.
     pub fn each(self) -> impl Iterator<Item = Way> {
-        let http = self.http.map(|lane| Way { channel: Channel::Http, lane, recipient: 0 });
-        let (channel, lane) = (Channel::Email, Lane::EMAIL);
-        let emails = (0..self.emails).map(move |recipient| Way { channel, lane, recipient });
+        let http = self.http.map(|host| Way { channel: Channel::Http, host, recipient: 0 });
+        let (channel, host) = (Channel::Email, Host::EMAIL);
+        let emails = (0..self.emails).map(move |recipient| Way { channel, host, recipient });
         http.into_iter().chain(emails)
     }
 }
 
 impl From<&Target> for Ways {
     fn from(Target { http, email }: &Target) -> Self {
-        let http = http.as_ref().map(|HttpAction { url, .. }| Lane::to(url));
+        let http = http.as_ref().map(|HttpAction { url, .. }| Host::to(url));
         let emails = email.as_ref().map_or(0, |email| email.recipients().count() as u32);
         Self { http, emails }
     }
@@ -78,12 +78,12 @@ mod tests {
 
     #[test]
     fn a_lane_is_a_host_and_a_port() {
-        let same = ["https://a.example/x", "https://A.example:443/y?z=1"].map(Lane::to);
+        let same = ["https://a.example/x", "https://A.example:443/y?z=1"].map(Host::to);
         assert_eq!(same[0], same[1]);
         let others = ["http://a.example/x", "https://a.example:444/", "https://b.example/", "?"];
-        for other in others.map(Lane::to) {
+        for other in others.map(Host::to) {
             assert_ne!(same[0], other);
-            assert_ne!(Lane::EMAIL, other);
+            assert_ne!(Host::EMAIL, other);
         }
     }
 
@@ -92,9 +92,9 @@ mod tests {
         let email = EmailAction { cc: vec!["c@d".into()], ..EmailAction::to("a@b") };
         let both = Target::from(HttpAction::new("http://a")).and_email(email);
         let ways: Vec<_> = Ways::from(&both).each().collect();
-        let way = |channel, lane, recipient| Way { channel, lane, recipient };
-        let http = way(Channel::Http, Lane::to("http://a:80"), 0);
-        let email = |recipient| way(Channel::Email, Lane::EMAIL, recipient);
+        let way = |channel, host, recipient| Way { channel, host, recipient };
+        let http = way(Channel::Http, Host::to("http://a:80"), 0);
+        let email = |recipient| way(Channel::Email, Host::EMAIL, recipient);
         assert_eq!(ways, [http, email(0), email(1)]);
         assert_eq!(Ways::from(&both).count(), ways.len());
         assert_eq!(Ways::from(&Target::default()).each().count(), 0);

@@ -76,8 +76,8 @@ impl Branch {
     /// A new job.
     #[must_use]
     pub fn created(id: JobId, born: Recorded) -> Self {
-        let (status, ripple) = Status::created(id, born.time);
-        let born = Placed { order: born.order, report: ripple.cause };
+        let (status, delta) = Status::created(id, born.time);
+        let born = Placed { order: born.order, report: delta.cause };
         let (over, started, faulted, ended) = Default::default();
         Self { id, born, last: born, status, over, started, faulted, ended }
     }

@@ -1,5 +1,5 @@
 use super::{
-    Ripple, Rise, Status,
+    Rise, Status, StatusDelta,
     branch::{Grown, Placed, keep_first, keep_first_fault, mark},
 };
 use crate::{
@@ -111,7 +111,7 @@ impl Growth {
 
 impl Status {
     /// Takes in a step of the growth below. `None`: nothing changes further up.
-    pub fn grow(&mut self, id: JobId, step: &GrowthStep) -> Option<Ripple> {
+    pub fn grow(&mut self, id: JobId, step: &GrowthStep) -> Option<StatusDelta> {
         self.rise(id, &step.rise)
     }
 }

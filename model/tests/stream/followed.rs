@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use jobtracker_model::{
     Action, CheckKind, Definition, EmailAction, HttpAction, JobId, NewCheck, Payload, Proxy, State,
-    StateSet, Target, Timestamp,
-    commit::{FOLLOWED_RECORD, Record},
-    limits,
+    StateSet, Target, Timestamp, limits,
+    upload::{FOLLOWED_RECORD, Record},
 };
 
 use super::{id, read, time, written};

@@ -9,9 +9,8 @@ use std::borrow::Cow;
 
 use followed::{checks, followed, target};
 use jobtracker_model::{
-    Action, Change, Definition, JobId, NewChange, State, Timestamp,
-    commit::{Item, Reader, Record, StreamError, Writer},
-    limits,
+    Action, Change, Definition, JobId, NewChange, State, Timestamp, limits,
+    upload::{Item, Reader, Record, StreamError, Writer},
 };
 use proptest::prelude::*;
 
@@ -140,7 +139,7 @@ fn the_example_is_a_stream() {
     let change = Change::recorded(NewChange::new(State::Faulted), time(7));
     let change = Record::Change { order: 2, change: Cow::Owned(change) };
     let (bytes, begins) = written(&[Record::Tree { root: id(300) }, job, change]);
-    let text = include_str!("../../src/commit/mod.rs");
+    let text = include_str!("../../src/upload/mod.rs");
     let lines = text.lines().skip_while(|line| !line.contains("4a4f")).take(5);
     let hex: String = lines
         .flat_map(|line| line.trim_start_matches("//! ").split("  ").next())

@@ -21,12 +21,12 @@ use crate::{
     Error, Options, Result,
     apply::Rules,
     due::{DueParts, due_in},
-    flight::{Applied, Flight, wanted},
+    fairness::{Ended, Fairness},
+    group::{Applied, Group, wanted},
     ids::IdLease,
-    line::Line,
     metrics::Metrics,
     operation::{Operation, Outcome, Submitted},
-    turns::{Ended, Turns},
+    queue::Queue,
     wait::Waiters,
     watch::watch,
     workspace::Workspace,
@@ -35,21 +35,21 @@ use crate::{
 /// Ids that are taken from the store at once for all operations of a group, about.
 const IDS_AT_ONCE: u32 = 10_000_000;
 /// How often an operation is computed before its caller hears of contention. Another server can be
-/// ahead many times in a row until it notices this one ([`Turns`]).
+/// ahead many times in a row until it notices this one ([`Fairness`]).
 const ATTEMPTS: u32 = 100;
 
 /// The one who commits.
 pub(crate) struct Committer {
     store: Arc<dyn Store>,
     options: Options,
-    queue: mpsc::Receiver<Submitted>,
-    line: Line,
+    incoming: mpsc::Receiver<Submitted>,
+    queue: Queue,
     /// Groups whose commits are under way; each comes back once for each of its parts, and once
     /// more when it has ended.
-    flights: FuturesUnordered<StreamFuture<BoxStream<'static, Landed>>>,
+    in_flight: FuturesUnordered<StreamFuture<BoxStream<'static, Settled>>>,
     /// Commits that have ended and whose trees are still held busy.
-    landed: Vec<Released>,
-    turns: Turns,
+    settled: Vec<Released>,
+    fairness: Fairness,
     ids: IdLease,
     waiters: Arc<Waiters>,
     due: Arc<DueParts>,
@@ -61,8 +61,8 @@ pub(crate) struct Committer {
 type Released = (Vec<JobId>, Vec<(JobId, JobId)>, Vec<Submitted>);
 
 /// A commit that has ended, of a whole group or of one of its trees.
-struct Landed {
-    flight: Flight,
+struct Settled {
+    group: Group,
     failed: HashMap<JobId, StoreError>,
     seconds: f64,
     /// Also counts the load before it.
@@ -73,14 +73,26 @@ impl Committer {
     pub fn new(
         store: Arc<dyn Store>,
         options: Options,
-        queue: mpsc::Receiver<Submitted>,
+        incoming: mpsc::Receiver<Submitted>,
         (waiters, due): (Arc<Waiters>, Arc<DueParts>),
         metrics: Metrics,
     ) -> Self {
-        let (line, ids) = (Line::default(), IdLease::default());
-        let (flights, landed) = (FuturesUnordered::new(), Vec::new());
-        let turns = Turns::new(store.is_shared(), options.group_operations);
-        Self { store, options, queue, line, flights, landed, turns, ids, waiters, due, metrics }
+        let (queue, ids) = (Queue::default(), IdLease::default());
+        let (in_flight, settled) = (FuturesUnordered::new(), Vec::new());
+        let fairness = Fairness::new(store.is_shared(), options.group_operations);
+        Self {
+            store,
+            options,
+            incoming,
+            queue,
+            in_flight,
+            settled,
+            fairness,
+            ids,
+            waiters,
+            due,
+            metrics,
+        }
     }
 
     /// Runs on a thread of its own, so that a busy web worker cannot hold a commit up.
@@ -109,24 +121,24 @@ impl Committer {
         let mut open = true;
         loop {
             // Also when there is always something else to do.
-            while let Some(Some(over)) = self.turns.next().now_or_never() {
-                self.turns.end(&over, &mut self.line);
+            while let Some(Some(over)) = self.fairness.next().now_or_never() {
+                self.fairness.end(&over, &mut self.queue);
             }
-            let room = self.flights.len() < self.options.commits_at_once;
-            if room && !self.line.is_empty() {
+            let room = self.in_flight.len() < self.options.commits_at_once;
+            if room && !self.queue.is_empty() {
                 let group = self.gather();
-                self.depart(group).await;
+                self.dispatch(group).await;
                 continue;
             }
             tokio::select! {
                 biased;
-                Some((landed, rest)) = self.flights.next() => {
-                    self.land(landed, rest);
-                    self.release_landed();
+                Some((settled, rest)) = self.in_flight.next() => {
+                    self.settle(settled, rest);
+                    self.release_settled();
                 }
-                Some(over) = self.turns.next() => self.turns.end(&over, &mut self.line),
-                next = self.queue.recv(), if room && open => match next {
-                    Some(submitted) => self.line.push(submitted),
+                Some(over) = self.fairness.next() => self.fairness.end(&over, &mut self.queue),
+                next = self.incoming.recv(), if room && open => match next {
+                    Some(submitted) => self.queue.push(submitted),
                     None => open = false,
                 },
                 else => break,
@@ -134,33 +146,33 @@ impl Committer {
         }
     }
 
-    /// The first operation in line, and more as long as the bounds allow, without those that are
-    /// known to have to wait for their tree.
+    /// The first operation of the queue, and more as long as the bounds allow, without those that
+    /// are known to have to wait for their tree.
     fn gather(&mut self) -> Vec<Submitted> {
         let mut group = Vec::new();
         let mut bytes = 0;
         // One whose tree is not known may have to wait for it before those behind it do.
         let mut known = true;
         while group.len() < self.options.group_operations.max(1) {
-            if self.line.is_empty()
-                && let Ok(next) = self.queue.try_recv()
+            if self.queue.is_empty()
+                && let Ok(next) = self.incoming.try_recv()
             {
-                self.line.push(next);
+                self.queue.push(next);
             }
-            let Some(next) = self.line.pop() else { break };
-            let root = self.line.root_of(&next);
+            let Some(next) = self.queue.pop() else { break };
+            let root = self.queue.root_of(&next);
             known &= root.is_some() || next.operation.subject().is_none();
             let next = match root.filter(|_| known) {
-                Some(root) => self.line.park(root, next),
+                Some(root) => self.queue.park(root, next),
                 None => Some(next),
             };
             let Some(next) = next else {
-                self.line.release_complete();
+                self.queue.release_complete();
                 continue;
             };
             bytes += next.share.bytes;
             if bytes > self.options.group_bytes && !group.is_empty() {
-                self.line.push_front(next);
+                self.queue.push_front(next);
                 break;
             }
             group.push(next);
@@ -170,12 +182,12 @@ impl Committer {
 
     /// Applies a group, as far as its trees are free, and sends it on its way.
     #[expect(clippy::disallowed_methods, reason = "measures, and decides nothing that is applied")]
-    async fn depart(&mut self, group: Vec<Submitted>) {
+    async fn dispatch(&mut self, group: Vec<Submitted>) {
         let started = Instant::now();
         let group = self.take_ids(group).await;
         let (group, space) = self.load(group).await;
         let group = self.park_busy(&space, group);
-        self.release_landed();
+        self.release_settled();
         if group.is_empty() {
             return;
         }
@@ -184,18 +196,18 @@ impl Committer {
             block_updates_after_finish: self.options.block_updates_after_finish,
             now: (self.options.clock)(),
         };
-        let (mut flight, commits) = Flight::plan(space, group, rules);
-        flight.due = due_in(&commits, rules.now, &*self.store);
-        self.line.occupy(flight.trees.iter().map(|(root, _)| *root), &flight.created);
+        let (mut group, commits) = Group::apply(space, group, rules);
+        group.due = due_in(&commits, rules.now, &*self.store);
+        self.queue.occupy(group.trees.iter().map(|(root, _)| *root), &group.created);
         let store = Arc::clone(&self.store);
         let begun = Instant::now();
-        let flying = flight.fly(store, commits).map(move |(flight, failed)| Landed {
-            flight,
+        let committing = group.commit(store, commits).map(move |(group, failed)| Settled {
+            group,
             failed,
             seconds: begun.elapsed().as_secs_f64(),
             took: started.elapsed(),
         });
-        self.flights.push(flying.boxed().into_future());
+        self.in_flight.push(committing.boxed().into_future());
     }
 
     /// Loads what the group needs. An operation whose rows cannot be read is answered so, and does
@@ -231,14 +243,14 @@ impl Committer {
     }
 
     /// Waits for something while the commits under way go on and are answered. Their trees stay
-    /// busy until [`release_landed`](Self::release_landed): what is being loaded may be from before
-    /// they ended.
+    /// busy until [`release_settled`](Self::release_settled): what is being loaded may be from
+    /// before they ended.
     async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         loop {
             tokio::select! {
                 biased;
-                Some((landed, rest)) = self.flights.next() => self.land(landed, rest),
+                Some((settled, rest)) = self.in_flight.next() => self.settle(settled, rest),
                 done = &mut work => return done,
             }
         }
@@ -284,13 +296,13 @@ impl Committer {
             let subject = submitted.operation.subject();
             let root = subject.and_then(|id| match space.origin(id) {
                 Some(origin) => {
-                    self.line.learn(id, origin.root);
+                    self.queue.learn(id, origin.root);
                     Some(origin.root)
                 }
-                None => self.line.unborn(id).or_else(|| submitted.operation.own_root()),
+                None => self.queue.unborn(id).or_else(|| submitted.operation.own_root()),
             });
             free.extend(match root {
-                Some(root) => self.line.park(root, submitted),
+                Some(root) => self.queue.park(root, submitted),
                 None => Some(submitted),
             });
         }
@@ -298,28 +310,28 @@ impl Committer {
     }
 
     /// Lets the trees of ended commits go on.
-    fn release_landed(&mut self) {
-        for (roots, created, again) in self.landed.drain(..) {
-            self.line.release(&roots, &created, again);
+    fn release_settled(&mut self) {
+        for (roots, created, again) in self.settled.drain(..) {
+            self.queue.release(&roots, &created, again);
         }
-        self.line.release_complete();
+        self.queue.release_complete();
     }
 
     /// Answers every operation of a commit that has ended; those whose tree had moved will stand
-    /// in line again. The rest of its group goes on.
-    fn land(&mut self, landed: Option<Landed>, rest: BoxStream<'static, Landed>) {
-        let Some(Landed { flight, failed, seconds, took }) = landed else { return };
-        self.flights.push(rest.into_future());
-        if !flight.trees.is_empty() {
+    /// the queue again. The rest of its group goes on.
+    fn settle(&mut self, settled: Option<Settled>, rest: BoxStream<'static, Settled>) {
+        let Some(Settled { group, failed, seconds, took }) = settled else { return };
+        self.in_flight.push(rest.into_future());
+        if !group.trees.is_empty() {
             self.metrics.commit_seconds.observe(seconds);
         }
-        self.due.tell(&flight.due, &failed);
+        self.due.tell(&group.due, &failed);
         let (mut again, mut again_in) = (Vec::new(), HashSet::new());
         let mut answered: HashMap<JobId, usize> = HashMap::new();
-        for Applied { mut submitted, root, outcome, became, lost } in flight.applied {
+        for Applied { mut submitted, root, outcome, became, lost } in group.applied {
             let moved = match root.and_then(|root| failed.get(&root)) {
                 Some(StoreError::Stale { .. }) => {
-                    // An id that the engine chose may be one that has been put aside, and so may
+                    // An id that the engine chose may be one that has been staged, and so may
                     // those behind it.
                     if submitted.operation.renew_ids() && submitted.attempts > 0 {
                         self.ids = IdLease::default();
@@ -358,18 +370,18 @@ impl Committer {
             }
         }
         self.metrics.recomputed.inc_by(again.len() as u64);
-        for (id, root) in flight.created.iter().filter(|(_, root)| !failed.contains_key(root)) {
-            self.line.learn(*id, *root);
+        for (id, root) in group.created.iter().filter(|(_, root)| !failed.contains_key(root)) {
+            self.queue.learn(*id, *root);
         }
         let ended = Ended {
-            trees: &flight.trees,
+            trees: &group.trees,
             failed: &failed,
             again: &again_in,
             answered: &answered,
             took,
         };
-        let roots = self.turns.may_go_on(&ended, &mut self.line);
-        self.landed.push((roots, flight.created, again));
+        let roots = self.fairness.may_go_on(&ended, &mut self.queue);
+        self.settled.push((roots, group.created, again));
     }
 }
 

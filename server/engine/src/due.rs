@@ -3,10 +3,10 @@
 use std::{collections::HashMap, time::Duration};
 
 use jobtracker_model::{JobId, Timestamp};
-use jobtracker_store::{Agenda, Store, TreeCommit};
+use jobtracker_store::{IndexId, Store, TreeCommit};
 use tokio::sync::Notify;
 
-use crate::flight::Failed;
+use crate::group::Failed;
 
 /// Nobody is told of what becomes due later than this after its commit. A reader that looks as far
 /// ahead, at least as often, finds it in time.
@@ -20,7 +20,7 @@ pub(crate) type DueIn = HashMap<JobId, u32>;
 
 impl DueParts {
     pub fn new(store: &dyn Store) -> Self {
-        Self((0..store.agenda_parts()).map(|_| Notify::new()).collect())
+        Self((0..store.index_parts()).map(|_| Notify::new()).collect())
     }
 
     /// Waits until something has been put into a part since the last time that this ended.
@@ -46,7 +46,7 @@ pub(crate) fn due_in(commits: &[TreeCommit], now: Timestamp, store: &dyn Store) 
     let soon = now.after(SOON);
     let is_due = |commit: &&TreeCommit| {
         let mut places = commit.rows.iter().filter_map(jobtracker_store::Row::place);
-        places.any(|(agenda, key)| agenda == Agenda::Due && key.time <= soon)
+        places.any(|(index, key)| index == IndexId::Due && key.time <= soon)
     };
-    commits.iter().filter(is_due).map(|tree| (tree.root, store.agenda_part(tree.root))).collect()
+    commits.iter().filter(is_due).map(|tree| (tree.root, store.index_part(tree.root))).collect()
 }

@@ -1,5 +1,5 @@
 use jobtracker_model::{
-    DeliveryId, FieldError, JobId, ProblemCode, Standing, State, commit::CommitId,
+    DeliveryId, FieldError, JobId, ProblemCode, Standing, State, upload::UploadId,
 };
 use jobtracker_store::Error as StoreError;
 
@@ -118,28 +118,28 @@ pub enum Error {
     /// Other servers kept changing the tree.
     #[error("tree {0} kept changing while this was computed")]
     Contention(JobId),
-    /// A job of a commit whose parent has been passed already.
+    /// A job of an upload whose parent has been passed already.
     #[error("job {0} does not stand below its parent in the stream")]
     ParentAfterChild(JobId),
-    /// A creation or change of a commit with a number that is not larger than the one before.
+    /// A creation or change of an upload with a number that is not larger than the one before.
     #[error("job {0} has a record that is not in the order of recording")]
     OutOfOrder(JobId),
-    /// A job of a commit that stands in another tree.
+    /// A job of an upload that stands in another tree.
     #[error("job {0} belongs to another tree")]
     OtherTree(JobId),
-    /// A commit with more than a commit may have.
+    /// An upload with more than an upload may have.
     #[error("{0}")]
     CommitTooLarge(String),
-    /// The same commit is coming in already.
-    #[error("commit {0} is coming in on another connection")]
-    CommitInProgress(CommitId),
-    /// The same commit was sent with other content.
-    #[error("commit {0} was sent before with other content for this tree")]
-    CommitConflict(CommitId),
-    /// A commit that was recorded under another rule for updates to finished jobs.
-    #[error("the commit was recorded under another rule for updates to finished jobs")]
+    /// The same upload is coming in already.
+    #[error("upload {0} is coming in on another connection")]
+    CommitInProgress(UploadId),
+    /// The same upload was sent with other content.
+    #[error("upload {0} was sent before with other content for this tree")]
+    CommitConflict(UploadId),
+    /// An upload that was recorded under another rule for updates to finished jobs.
+    #[error("the upload was recorded under another rule for updates to finished jobs")]
     OtherRules,
-    /// What is wrong with a record of a commit.
+    /// What is wrong with a record of an upload.
     #[error("record {position}: {error}")]
     AtRecord {
         /// The number of the record in the stream.
@@ -206,7 +206,7 @@ impl Error {
         matches!(self, Self::Store(_))
     }
 
-    /// The number of the record of a commit that it is about.
+    /// The number of the record of an upload that it is about.
     #[must_use]
     pub fn position(&self) -> Option<u64> {
         match self {
@@ -215,7 +215,7 @@ impl Error {
         }
     }
 
-    /// The same about a record of a commit, unless it says already about which.
+    /// The same about a record of an upload, unless it says already about which.
     pub(crate) fn at(self, position: u64) -> Self {
         match self {
             Self::AtRecord { .. } => self,

@@ -15,7 +15,7 @@ use crate::{
     bounds::{Bounds, Share},
     commit::Committer,
     due::DueParts,
-    flush::CommitsUnderWay,
+    flush::UploadsUnderWay,
     metrics::Metrics,
     operation::{Operation, Outcome, Submitted},
     wait::Waiters,
@@ -74,7 +74,7 @@ struct Inner {
     store: Arc<dyn Store>,
     waiters: Arc<Waiters>,
     due: Arc<DueParts>,
-    commits: CommitsUnderWay,
+    commits: UploadsUnderWay,
     options: Options,
     metrics: Metrics,
 }
@@ -121,7 +121,7 @@ impl Engine {
         );
         committer.spawn(end);
         let queue = Mutex::new(Some(queue));
-        let commits = CommitsUnderWay::default();
+        let commits = UploadsUnderWay::default();
         Self(Arc::new(Inner {
             queue,
             bounds,
@@ -305,7 +305,7 @@ impl Engine {
         self.0.options
     }
 
-    pub(crate) fn commits_under_way(&self) -> CommitsUnderWay {
+    pub(crate) fn uploads_under_way(&self) -> UploadsUnderWay {
         Arc::clone(&self.0.commits)
     }
 

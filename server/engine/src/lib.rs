@@ -2,12 +2,12 @@
 //! groups, and answers when they are durable.
 //!
 //! Reading order: [`Engine`] is the door (a queue within `bounds`), `commit` takes what waits and
-//! makes one durable commit of it (a `flight`; whoever has to wait for one stands in `line`),
-//! `apply` is pure and knows the rules through the model, `wait` tells those who wait for a state
-//! and `due` those who do what is due.
-//! On a store that other servers share, `turns` keeps the race for a tree fair, and `watch` sees
-//! what others have committed.
-//! A commit of a buffered context comes in through a [`CommitSession`] (`flush`), which makes one
+//! makes one durable commit of it (a `group` in flight; operations whose tree is in one wait in
+//! `queue`), `apply` is pure and knows the rules through the model, `wait` tells those who wait for
+//! a state and `due` those who do what is due.
+//! On a store that other servers share, `fairness` and `backoff` give each server its turn with a
+//! tree, and `watch` sees what other servers have committed.
+//! An upload of a buffered context comes in through an [`UploadSession`] (`flush`), which makes one
 //! operation of each of its trees.
 //! Nothing here knows HTTP or a database driver.
 
@@ -22,16 +22,16 @@ mod handle;
 
 mod commit;
 mod due;
-mod flight;
 mod follow_up;
+mod group;
 mod ids;
 mod workspace;
 
-mod homes;
-mod line;
+mod queue;
+mod root_cache;
 
-mod contest;
-mod turns;
+mod backoff;
+mod fairness;
 
 mod apply;
 
@@ -44,7 +44,7 @@ mod watch;
 
 pub use due::SOON;
 pub use error::{Error, Result};
-pub use flush::{Begun, CommitSession, Vet};
+pub use flush::{Begun, UploadSession, Validate};
 pub use follow_up::Tried;
 pub use handle::{Engine, Options};
 pub use outages::Outages;

@@ -2,7 +2,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use jobtracker_model::{
     Action, Created, Definition, FieldError, Fingerprints, JobId, LogAppended, NewChange, NewCheck,
-    NewJob, NewLogLines, State, Updated, commit::TreeVerdict, limits,
+    NewJob, NewLogLines, State, Updated, limits, upload::TreeResult,
 };
 use jobtracker_store::FollowUpKey;
 use tokio::sync::oneshot;
@@ -28,7 +28,7 @@ pub(crate) enum Operation {
     DeleteAttachment { id: JobId, key: String },
     /// Change something about a job's follow-ups.
     FollowUp { id: JobId, change: Box<FollowUpChange> },
-    /// Apply a tree of a commit, whole or not at all.
+    /// Apply a tree of an upload, whole or not at all.
     Flush(Box<TreeFlush>),
 }
 
@@ -65,14 +65,14 @@ pub(crate) enum Outcome {
     Appended(LogAppended),
     Attached { new: bool },
     FollowedUp { key: FollowUpKey, new: bool },
-    Flushed(Box<TreeVerdict>),
+    Flushed(Box<TreeResult>),
 }
 
 impl Outcome {
-    /// What became of a tree of a commit.
-    pub fn into_verdict(self) -> TreeVerdict {
+    /// What became of a tree of an upload.
+    pub fn into_tree_result(self) -> TreeResult {
         match self {
-            Self::Flushed(verdict) => *verdict,
+            Self::Flushed(tree_result) => *tree_result,
             other => unreachable!("a flush cannot have this outcome: {other:?}"),
         }
     }

@@ -33,7 +33,7 @@ struct Waiter {
 
 /// A place in the list; leaving it (by drop) takes the waiter out.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Waiting {
     waiters: Arc<Waiters>,
     id: JobId,
     number: u64,
@@ -43,7 +43,7 @@ pub(crate) struct Place {
 impl Waiters {
     /// Registers a wait; whoever waits reads the state only after this, so that no step is missed.
     /// `None`: too many wait already.
-    pub fn register(self: &Arc<Self>, id: JobId, states: StateSet) -> Option<Place> {
+    pub fn register(self: &Arc<Self>, id: JobId, states: StateSet) -> Option<Waiting> {
         if self.count.fetch_add(1, Ordering::SeqCst) >= WAITERS {
             self.count.fetch_sub(1, Ordering::SeqCst);
             return None;
@@ -51,7 +51,7 @@ impl Waiters {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (tell, told) = oneshot::channel();
         self.by_job.lock().entry(id).or_default().push(Waiter { number, states, tell });
-        Some(Place { waiters: Arc::clone(self), id, number, told })
+        Some(Waiting { waiters: Arc::clone(self), id, number, told })
     }
 
     /// Tells those who wait for what has become.
@@ -98,7 +98,7 @@ impl Waiters {
     }
 }
 
-impl Drop for Place {
+impl Drop for Waiting {
     fn drop(&mut self) {
         self.waiters.leave(self.id, self.number);
     }

@@ -10,11 +10,11 @@ use std::{
 };
 
 use jobtracker_model::{
-    Change, Definition, JobId, LogLine, Repeat, State, Timestamp, commit::CommitId, rollup::Status,
+    Change, Definition, JobId, LogLine, Repeat, State, Timestamp, rollup::Status, upload::UploadId,
 };
 use jobtracker_store::{
-    Agenda, FollowUp, FollowUpKey, Loaded, Node, Origin, RepeatRow, Row, StageId, TreeCommit,
-    VerdictRow, Version,
+    FollowUp, FollowUpKey, IndexId, Loaded, Node, Origin, RepeatRow, Row, StageId, TreeCommit,
+    TreeResultRow, Version,
 };
 
 pub(crate) struct Workspace {
@@ -24,7 +24,7 @@ pub(crate) struct Workspace {
     repeats: HashMap<(JobId, Repeat), RepeatRow>,
     attachments: HashSet<(JobId, String)>,
     follow_ups: HashMap<(JobId, FollowUpKey), FollowUp>,
-    verdicts: HashMap<(CommitId, JobId), VerdictRow>,
+    tree_results: HashMap<(UploadId, JobId), TreeResultRow>,
     changed: HashMap<JobId, TreeChanges>,
     /// Deliveries that were not made, because a job had as many as it may have.
     pub lost: u32,
@@ -39,24 +39,22 @@ struct TreeChanges {
     definitions: BTreeMap<JobId, Arc<Definition>>,
     attachments: BTreeMap<(JobId, String), Option<String>>,
     /// Follow-ups that are new or changed, with the place in a list by time that the store has.
-    follow_ups: BTreeMap<(JobId, FollowUpKey), Option<(Agenda, Timestamp)>>,
+    follow_ups: BTreeMap<(JobId, FollowUpKey), Option<(IndexId, Timestamp)>>,
     /// Rows that are written once and never again.
     appended: Vec<Row>,
-    adopts: Option<StageId>,
+    publishes: Option<StageId>,
 }
 
 impl Workspace {
     pub fn new(loaded: Loaded) -> Self {
-        let Loaded { nodes, versions, definitions, repeats, attachments, follow_ups, verdicts } =
-            loaded;
         Self {
-            nodes,
-            versions,
-            definitions,
-            repeats,
-            attachments,
-            follow_ups,
-            verdicts,
+            nodes: loaded.nodes,
+            versions: loaded.versions,
+            definitions: loaded.definitions,
+            repeats: loaded.repeats,
+            attachments: loaded.attachments,
+            follow_ups: loaded.follow_ups,
+            tree_results: loaded.tree_results,
             changed: HashMap::new(),
             lost: 0,
         }
@@ -147,8 +145,8 @@ impl Workspace {
             .into_iter()
             .map(|(root, tree)| {
                 let expected = self.versions.get(&root).copied().unwrap_or(0);
-                let adopts = tree.adopts;
-                TreeCommit { root, expected, rows: self.rows(tree), adopts }
+                let publishes = tree.publishes;
+                TreeCommit { root, expected, rows: self.rows(tree), publishes }
             })
             .collect()
     }

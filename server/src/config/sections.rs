@@ -17,7 +17,7 @@ pub struct Config {
     /// The bounds of the engine.
     pub engine: EngineConfig,
     /// The bounds of commits of buffered contexts.
-    pub commits: CommitsConfig,
+    pub commits: UploadsConfig,
     /// The rules for jobs that can be chosen.
     pub jobs: JobsConfig,
     /// How those are told who are to hear of something.
@@ -176,7 +176,7 @@ pub struct EngineConfig {
 /// Section `commits`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CommitsConfig {
+pub struct UploadsConfig {
     /// New jobs that one may have.
     pub limit_jobs: u64,
     /// Bytes that one may have, after decompression.
@@ -191,7 +191,7 @@ pub struct CommitsConfig {
     pub keep_hours: u32,
 }
 
-impl CommitsConfig {
+impl UploadsConfig {
     /// How long a commit may take to come in.
     #[must_use]
     pub fn receive_timeout(&self) -> Duration {

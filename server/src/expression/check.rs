@@ -5,7 +5,7 @@ use cel::{
 use jobtracker_model::limits;
 
 use super::{
-    compile::{Invalid, Places},
+    compile::{Invalid, Positions},
     row,
 };
 
@@ -42,7 +42,7 @@ const FUNCTIONS: [&str; 21] = [
 
 /// Checks that an expression uses what there is and costs no more than it may; answers how many
 /// operations an evaluation can take.
-pub(super) fn steps(root: &IdedExpr, places: &Places<'_>) -> Result<usize, Invalid> {
+pub(super) fn steps(root: &IdedExpr, places: &Positions<'_>) -> Result<usize, Invalid> {
     let mut walk = Walk { places, scopes: Vec::new(), depth: 0 };
     let steps = walk.cost(root)?;
     if steps > STEPS_MAX {
@@ -53,7 +53,7 @@ pub(super) fn steps(root: &IdedExpr, places: &Places<'_>) -> Result<usize, Inval
 }
 
 struct Walk<'a> {
-    places: &'a Places<'a>,
+    places: &'a Positions<'a>,
     /// The variables of the comprehension around, if one is.
     scopes: Vec<String>,
     depth: usize,

@@ -48,7 +48,7 @@ impl Expression {
             return Err(Invalid(format!("it has {length} bytes; it may have {max}")));
         }
         let (root, places) = parse(source)?;
-        let steps = check::steps(&root, &Places { source, info: &places })?;
+        let steps = check::steps(&root, &Positions { source, info: &places })?;
         let expression = Self { root, steps };
         // Whether it says yes or no shows at a job; any will do, and one that cannot be evaluated
         // here may well be at others.
@@ -114,12 +114,12 @@ fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), Invalid> {
 }
 
 /// Where the parts of an expression stand in its text.
-pub(super) struct Places<'a> {
+pub(super) struct Positions<'a> {
     source: &'a str,
     info: &'a SourceInfo,
 }
 
-impl Places<'_> {
+impl Positions<'_> {
     /// A complaint about a part.
     pub fn invalid(&self, part: &IdedExpr, reason: &str) -> Invalid {
         let Some((offset, _)) = self.info.offset_for(part.id) else {

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use jobtracker_engine::{Error, Tried};
 use jobtracker_model::{Attempt, Channel, DeliveryId, Progress, Timestamp, Trigger, Way};
 use jobtracker_store::{
-    Agenda, DeliveryRow, FollowUp, FollowUpKey, Loaded, Result as StoreResult, Wanted,
+    DeliveryRow, FollowUp, FollowUpKey, IndexId, Loaded, Result as StoreResult, Wanted,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
@@ -19,12 +19,12 @@ use tokio::{
 use super::{
     cause::cause,
     lease::Lease,
-    notice::{Letter, letter, source_of},
+    notice::{Message, message, source_of},
     rounds::Parts,
 };
 use crate::{
     clock,
-    outbox::{Answer, InLine, JobName, JobRef, Outcome},
+    outbox::{Answer, JobName, JobRef, Outcome, Queued},
 };
 
 /// What was read longer ago is read again: somebody may have cancelled it.
@@ -48,7 +48,7 @@ pub(super) struct Due {
 /// A delivery with what is to be sent, read before it is its turn.
 pub(super) struct Prepared {
     row: DeliveryRow,
-    letter: Option<Letter>,
+    message: Option<Message>,
     since: Instant,
     _room: OwnedSemaphorePermit,
 }
@@ -63,9 +63,9 @@ pub(super) async fn prepare(parts: &Parts, due: &[Due]) -> Vec<Option<Prepared>>
     let loaded = &loaded;
     let prepared = due.iter().copied().map(async |due| {
         let room = Arc::clone(&parts.prepared).try_acquire_owned().ok()?;
-        let (row, letter) = found(loaded, due)?;
-        let letter = with_cause(parts, &row, letter).await.ok()?;
-        Some(Prepared { row, letter, since, _room: room })
+        let (row, message) = found(loaded, due)?;
+        let message = with_cause(parts, &row, message).await.ok()?;
+        Some(Prepared { row, message, since, _room: room })
     });
     stream::iter(prepared).buffered(CAUSES_AT_ONCE).collect().await
 }
@@ -75,11 +75,11 @@ pub(super) async fn deliver(
     parts: &Parts,
     due: Due,
     prepared: Option<Prepared>,
-    (in_line, lease, stopping): (InLine, Arc<Lease>, watch::Receiver<bool>),
+    (queued, lease, stopping): (Queued, Arc<Lease>, watch::Receiver<bool>),
 ) {
     let mut stops = stopping.clone();
     let turn = tokio::select! {
-        turn = in_line.turn() => turn,
+        turn = queued.turn() => turn,
         _ = stops.wait_for(|stopping| *stopping) => return,
     };
     if !lease.holds() {
@@ -87,8 +87,8 @@ pub(super) async fn deliver(
         return;
     }
     let id = due.id;
-    let (row, letter) = match prepared.filter(|prepared| prepared.since.elapsed() < FRESH) {
-        Some(Prepared { row, letter, .. }) => (row, letter),
+    let (row, message) = match prepared.filter(|prepared| prepared.since.elapsed() < FRESH) {
+        Some(Prepared { row, message, .. }) => (row, message),
         None => match read(parts, due).await {
             Ok(Some(found)) => found,
             Ok(None) => return,
@@ -100,8 +100,8 @@ pub(super) async fn deliver(
     };
     let under_way = parts.metrics.enter();
     parts.metrics.began("delivery", due.time, clock::now());
-    let outcome = match letter {
-        Some(letter) => send(parts, row.way, &letter).await,
+    let outcome = match message {
+        Some(message) => send(parts, row.way, &message).await,
         None => refused("what it belongs to is not there"),
     };
     // The next one need not wait until this one is noted.
@@ -114,24 +114,24 @@ pub(super) async fn deliver(
     note(parts, id, tried, (attempt(outcome, now), progress), stopping).await;
 }
 
-async fn read(parts: &Parts, due: Due) -> StoreResult<Option<(DeliveryRow, Option<Letter>)>> {
+async fn read(parts: &Parts, due: Due) -> StoreResult<Option<(DeliveryRow, Option<Message>)>> {
     let loaded = parts.store.look_up(wanted(&[due])).await?;
-    let Some((row, letter)) = found(&loaded, due) else { return Ok(None) };
-    let letter = with_cause(parts, &row, letter).await?;
-    Ok(Some((row, letter)))
+    let Some((row, message)) = found(&loaded, due) else { return Ok(None) };
+    let message = with_cause(parts, &row, message).await?;
+    Ok(Some((row, message)))
 }
 
-/// A letter that says what it comes from.
+/// A message that says what it comes from.
 async fn with_cause(
     parts: &Parts,
     row: &DeliveryRow,
-    letter: Option<Letter>,
-) -> StoreResult<Option<Letter>> {
-    let Some(mut letter) = letter else { return Ok(None) };
-    let JobName { id, name, .. } = &letter.notice.job;
+    message: Option<Message>,
+) -> StoreResult<Option<Message>> {
+    let Some(mut message) = message else { return Ok(None) };
+    let JobName { id, name, .. } = &message.notice.job;
     let job = JobRef { id: *id, name: name.clone() };
-    letter.notice.cause = cause(&*parts.store, job, row).await?;
-    Ok(Some(letter))
+    message.notice.cause = cause(&*parts.store, job, row).await?;
+    Ok(Some(message))
 }
 
 fn wanted(due: &[Due]) -> Wanted {
@@ -146,19 +146,19 @@ fn wanted(due: &[Due]) -> Wanted {
 
 /// The delivery as it is now and what is to be sent, unless it is not due at that time any more:
 /// what came of an earlier try may have been noted after the list was read.
-fn found(loaded: &Loaded, Due { id, time, .. }: Due) -> Option<(DeliveryRow, Option<Letter>)> {
+fn found(loaded: &Loaded, Due { id, time, .. }: Due) -> Option<(DeliveryRow, Option<Message>)> {
     let row = loaded.follow_ups.get(&(id.job, FollowUpKey::Delivery(id.number)))?;
     match row {
-        FollowUp::Delivery(delivery) if row.place() == Some((Agenda::Due, time)) => {
-            Some((delivery.clone(), letter(id, delivery, loaded)))
+        FollowUp::Delivery(delivery) if row.place() == Some((IndexId::Due, time)) => {
+            Some((delivery.clone(), message(id, delivery, loaded)))
         }
         _ => None,
     }
 }
 
-/// Sends a letter in one way, once.
-pub(super) async fn send(parts: &Parts, way: Way, letter: &Letter) -> Outcome {
-    let Letter { notice, http, email } = letter;
+/// Sends a message in one way, once.
+pub(super) async fn send(parts: &Parts, way: Way, message: &Message) -> Outcome {
+    let Message { notice, http, email } = message;
     let now = clock::now();
     match (way.channel, http, email, &parts.mailer) {
         (Channel::Http, Some(http), ..) => match notice.body(http.payload.as_ref()) {

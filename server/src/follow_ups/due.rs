@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use jobtracker_engine::SOON;
 use jobtracker_model::Timestamp;
-use jobtracker_store::{Agenda, AgendaKey, AgendaQuery, FollowUp, PageLimit, Result, Store};
+use jobtracker_store::{FollowUp, IndexId, IndexKey, IndexQuery, PageLimit, Result, Store};
 
 /// Follow-ups that are read at once.
 const PAGE: usize = 100;
@@ -35,7 +35,7 @@ pub(super) struct DueList {
 /// Where a reader is.
 struct Reader {
     from: Timestamp,
-    after: Option<AgendaKey>,
+    after: Option<IndexKey>,
     /// What it has read since it began.
     read: usize,
     /// Whether there was no room for some of that.
@@ -45,7 +45,7 @@ struct Reader {
 /// What is done with something that is due.
 pub(super) trait Begin {
     /// Begins it, if that has not happened and there is room for it.
-    fn begin(&mut self, key: AgendaKey, row: FollowUp) -> Begun;
+    fn begin(&mut self, key: IndexKey, row: FollowUp) -> Begun;
 
     /// A page has been read: what was begun of it goes on.
     fn go_on(&mut self) -> impl Future<Output = ()> + Send;
@@ -134,10 +134,10 @@ impl Reader {
             if turned_away >= if begun < BUSY { TURNED_AWAY } else { TURNED_AWAY_BUSY } {
                 break;
             }
-            let (agenda, from, after) = (Agenda::Due, self.from, self.after);
+            let (index, from, after) = (IndexId::Due, self.from, self.after);
             let limit = PageLimit::items(PAGE);
-            let query = AgendaQuery { agenda, part, from, until, after, limit };
-            let page = store.list_agenda(query).await?;
+            let query = IndexQuery { index, part, from, until, after, limit };
+            let page = store.list_index(query).await?;
             for (key, row) in page.items {
                 if key.time > now {
                     later = Some(key.time);
@@ -180,11 +180,11 @@ mod tests {
     /// Takes what is due from a moment on; of what was due before, nothing.
     struct Taken {
         from: Timestamp,
-        all: BTreeSet<AgendaKey>,
+        all: BTreeSet<IndexKey>,
     }
 
     impl Begin for Taken {
-        fn begin(&mut self, key: AgendaKey, _: FollowUp) -> Begun {
+        fn begin(&mut self, key: IndexKey, _: FollowUp) -> Begun {
             match key.time >= self.from {
                 true if self.all.insert(key) => Begun::Yes,
                 true => Begun::Already,
@@ -208,7 +208,7 @@ mod tests {
             let (key, row) = (FollowUpKey::Check(number), FollowUp::Check(row));
             Row::FollowUp { id: root, key, before: None, row }
         });
-        let commit = TreeCommit { root, expected: base, rows: rows.collect(), adopts: None };
+        let commit = TreeCommit { root, expected: base, rows: rows.collect(), publishes: None };
         store.commit(vec![commit]).await.remove(0).unwrap();
     }
 

@@ -6,7 +6,7 @@ use jobtracker_store::{CheckRow, DeliveryRow, FollowUp, FollowUpKey, Loaded};
 use crate::outbox::{Finding, Found, JobName, Notice, NoticeKind};
 
 /// A delivery with everything that is needed to send it.
-pub(super) struct Letter {
+pub(super) struct Message {
     pub notice: Notice,
     pub http: Option<HttpAction>,
     pub email: Option<EmailAction>,
@@ -22,7 +22,7 @@ pub(super) fn source_of(trigger: Trigger) -> FollowUpKey {
 
 /// What is to be sent for a delivery, but for what it comes from; none when what it belongs to is
 /// not among what was loaded.
-pub(super) fn letter(id: DeliveryId, row: &DeliveryRow, loaded: &Loaded) -> Option<Letter> {
+pub(super) fn message(id: DeliveryId, row: &DeliveryRow, loaded: &Loaded) -> Option<Message> {
     let definition = loaded.definitions.get(&id.job)?;
     let source = loaded.follow_ups.get(&(id.job, source_of(row.trigger)))?;
     let (target, kind) = match (source, row.trigger) {
@@ -50,7 +50,7 @@ pub(super) fn letter(id: DeliveryId, row: &DeliveryRow, loaded: &Loaded) -> Opti
         subtree: event.subtree,
     };
     let Target { http, email } = target.clone();
-    Some(Letter { notice, http, email })
+    Some(Message { notice, http, email })
 }
 
 fn finding(check: &CheckRow, row: &DeliveryRow, met: bool) -> Finding {

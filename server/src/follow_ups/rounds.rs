@@ -5,22 +5,22 @@ use std::{
 
 use jobtracker_engine::{Engine, SOON};
 use jobtracker_model::{DeliveryId, Timestamp};
-use jobtracker_store::{AgendaKey, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Result, Store};
+use jobtracker_store::{CheckRow, DeliveryRow, FollowUp, FollowUpKey, IndexKey, Result, Store};
 use tokio::{
     sync::{Semaphore, watch},
     task::{JoinError, JoinSet},
 };
 
 use super::{
-    FollowUpMetrics, Uptime, Vet, check,
+    FollowUpMetrics, Uptime, Validator, check,
     delivery::{self, Due},
     due::{BUSY, Begin, Begun, DueList, Round},
-    hand::{Hands, InHand},
+    in_progress::{Entry, InProgress},
     lease::{ASK_AGAIN, Lease},
 };
 use crate::{
     clock,
-    outbox::{InLine, Lanes, Mailer, Poster, Schedule},
+    outbox::{HostLimits, Mailer, Poster, Queued, Schedule},
 };
 
 /// How often a list is read at most when little is due, on a store of this machine and on one that
@@ -46,7 +46,7 @@ pub(crate) struct Parts {
     /// None when no SMTP server is configured.
     pub mailer: Option<Mailer>,
     pub schedule: Schedule,
-    pub lanes: Arc<Lanes>,
+    pub hosts: Arc<HostLimits>,
     /// Room for deliveries that are read before it is their turn.
     pub prepared: Arc<Semaphore>,
     pub metrics: FollowUpMetrics,
@@ -58,15 +58,15 @@ pub(crate) const PREPARED: usize = 4_000;
 
 impl Parts {
     /// What can be followed here.
-    pub fn vet(&self) -> Vet {
-        Vet { guard: self.poster.guard(), has_mailer: self.mailer.is_some() }
+    pub fn validator(&self) -> Validator {
+        Validator { guard: self.poster.guard(), has_mailer: self.mailer.is_some() }
     }
 }
 
 /// Reads what is due, round by round, and has it done.
 pub(crate) struct Rounds {
     parts: Arc<Parts>,
-    hands: Hands,
+    in_progress: InProgress,
     checks: Arc<Semaphore>,
     /// How long what is under way has to end when the service stops.
     grace: Duration,
@@ -77,7 +77,7 @@ struct Work<'a> {
     rounds: &'a Rounds,
     lease: &'a Arc<Lease>,
     /// Deliveries that have a place in the line of their receiver and are not started yet.
-    lined_up: Vec<(Due, InLine, InHand)>,
+    queued: Vec<(Due, Queued, Entry)>,
     tasks: &'a mut JoinSet<()>,
     stopping: &'a watch::Receiver<bool>,
 }
@@ -85,7 +85,7 @@ struct Work<'a> {
 impl Rounds {
     pub fn new(parts: Arc<Parts>, grace: Duration) -> Self {
         let checks = Arc::new(Semaphore::new(CHECKS));
-        Self { parts, hands: Hands::default(), checks, grace: grace.min(GRACE_AT_MOST) }
+        Self { parts, in_progress: InProgress::default(), checks, grace: grace.min(GRACE_AT_MOST) }
     }
 
     /// Works until the service stops; then ends what is under way.
@@ -93,7 +93,7 @@ impl Rounds {
         let this = Arc::new(self);
         let (store, uptime) = (&*this.parts.store, &this.parts.uptime);
         uptime.begin(store, &mut stopping.clone()).await;
-        let parts = 0..this.parts.store.agenda_parts();
+        let parts = 0..this.parts.store.index_parts();
         let all = parts.map(|part| Arc::clone(&this).follow_on(part, stopping.clone()));
         let all = futures_util::future::join_all(all);
         futures_util::join!(all, uptime.go_on(store, stopping.clone()));
@@ -116,8 +116,8 @@ impl Rounds {
         let mut stops = stopping.clone();
         loop {
             let (tasks, stopping) = (&mut tasks, &stopping);
-            let lined_up = Vec::new();
-            let mut work = Work { rounds: &self, lease: &lease, lined_up, tasks, stopping };
+            let queued = Vec::new();
+            let mut work = Work { rounds: &self, lease: &lease, queued, tasks, stopping };
             let pause = match self.round(&mut list, &mut work, &mut idle).await {
                 Ok(pause) => pause,
                 Err(error) => {
@@ -208,13 +208,13 @@ fn tell_of_panic(ended: std::result::Result<(), JoinError>) {
 }
 
 impl Begin for Work<'_> {
-    fn begin(&mut self, key: AgendaKey, row: FollowUp) -> Begun {
-        let Some(in_hand) = self.rounds.hands.take((key.id, key.key)) else {
+    fn begin(&mut self, key: IndexKey, row: FollowUp) -> Begun {
+        let Some(in_hand) = self.rounds.in_progress.take((key.id, key.key)) else {
             return Begun::Already;
         };
         let begun = match (key.key, row) {
             (FollowUpKey::Delivery(number), FollowUp::Delivery(row)) => {
-                self.line_up(key, number, &row, in_hand)
+                self.enqueue(key, number, &row, in_hand)
             }
             (FollowUpKey::Check(number), FollowUp::Check(row)) => {
                 self.check(key, number, row, in_hand)
@@ -226,15 +226,15 @@ impl Begin for Work<'_> {
 
     /// Starts the deliveries that stand in line.
     async fn go_on(&mut self) {
-        let lined_up = std::mem::take(&mut self.lined_up);
-        if lined_up.is_empty() {
+        let queued = std::mem::take(&mut self.queued);
+        if queued.is_empty() {
             return;
         }
-        let due: Vec<_> = lined_up.iter().map(|(due, ..)| *due).collect();
+        let due: Vec<_> = queued.iter().map(|(due, ..)| *due).collect();
         let prepared = delivery::prepare(&self.rounds.parts, &due).await;
-        for ((due, in_line, in_hand), prepared) in lined_up.into_iter().zip(prepared) {
+        for ((due, queued, in_hand), prepared) in queued.into_iter().zip(prepared) {
             let parts = Arc::clone(&self.rounds.parts);
-            let held = (in_line, Arc::clone(self.lease), self.stopping.clone());
+            let held = (queued, Arc::clone(self.lease), self.stopping.clone());
             self.tasks.spawn(async move {
                 let _held = in_hand;
                 delivery::deliver(&parts, due, prepared, held).await;
@@ -245,21 +245,21 @@ impl Begin for Work<'_> {
 
 impl Work<'_> {
     /// None when the line to its receiver is full.
-    fn line_up(
+    fn enqueue(
         &mut self,
-        key: AgendaKey,
+        key: IndexKey,
         number: u32,
         row: &DeliveryRow,
-        in_hand: InHand,
+        in_hand: Entry,
     ) -> Option<()> {
-        let in_line = self.rounds.parts.lanes.line_up(row.way.lane)?;
+        let queued = self.rounds.parts.hosts.enqueue(row.way.host)?;
         let (id, trigger) = (DeliveryId { job: key.id, number }, row.trigger);
-        self.lined_up.push((Due { id, trigger, time: key.time }, in_line, in_hand));
+        self.queued.push((Due { id, trigger, time: key.time }, queued, in_hand));
         Some(())
     }
 
     /// None when enough of them are being made.
-    fn check(&mut self, key: AgendaKey, number: u32, row: CheckRow, in_hand: InHand) -> Option<()> {
+    fn check(&mut self, key: IndexKey, number: u32, row: CheckRow, in_hand: Entry) -> Option<()> {
         let room = Arc::clone(&self.rounds.checks).try_acquire_owned().ok()?;
         let parts = Arc::clone(&self.rounds.parts);
         self.tasks.spawn(async move {

@@ -9,7 +9,7 @@ use jobtracker_model::{
 
 use super::{
     delivery::{attempt, send},
-    notice::Letter,
+    notice::Message,
     rounds::Parts,
 };
 use crate::{
@@ -36,8 +36,8 @@ pub(crate) async fn test_send(parts: &Parts, target: Target, now: Timestamp) -> 
         subtree: Subtree::default(),
     };
     let Target { http, email } = target;
-    let letter = Letter { notice, http, email };
-    let tested = join_all(ways.iter().map(|way| send_one(parts, *way, &letter))).await;
+    let message = Message { notice, http, email };
+    let tested = join_all(ways.iter().map(|way| send_one(parts, *way, &message))).await;
     let mut outcomes: Vec<_> = ways.into_iter().zip(tested).collect();
     // What failed comes first, of each channel.
     outcomes.sort_by_key(|(_, tested)| tested.delivered);
@@ -48,11 +48,11 @@ pub(crate) async fn test_send(parts: &Parts, target: Target, now: Timestamp) -> 
     Tested { http: of(Channel::Http), email: of(Channel::Email) }
 }
 
-async fn send_one(parts: &Parts, way: Way, letter: &Letter) -> TestedChannel {
+async fn send_one(parts: &Parts, way: Way, message: &Message) -> TestedChannel {
     let full = || Outcome::failed("too many deliveries wait for this host");
-    let outcome = match parts.lanes.line_up(way.lane) {
-        Some(in_line) => match tokio::time::timeout(PATIENCE, in_line.turn()).await {
-            Ok(_turn) => send(parts, way, letter).await,
+    let outcome = match parts.hosts.enqueue(way.host) {
+        Some(queued) => match tokio::time::timeout(PATIENCE, queued.turn()).await {
+            Ok(_turn) => send(parts, way, message).await,
             Err(_) => full(),
         },
         None => full(),

@@ -24,7 +24,7 @@ use crate::{clock, follow_ups::test_send};
         (status = 200, description = "It was there already.", body = Added)))]
 pub(super) async fn add(app: State, id: Id, body: Json<Action>) -> Result<HttpResponse> {
     body.0.check("action")?;
-    app.follow_ups.vet().target("action", &body.0.target)?;
+    app.follow_ups.validator().target("action", &body.0.target)?;
     let (number, added) = app.engine.add_action(id.0, body.0).await?;
     let status = if added { StatusCode::CREATED } else { StatusCode::OK };
     reply::json(status, &Added { number, added })
@@ -57,7 +57,7 @@ pub(super) async fn list(app: State, id: Id) -> Result<HttpResponse> {
     responses((status = 200, description = "What came of it.", body = Tested)))]
 pub(super) async fn test(app: State, body: Json<Target>) -> Result<HttpResponse> {
     body.0.check("target")?;
-    app.follow_ups.vet().target("target", &body.0)?;
+    app.follow_ups.validator().target("target", &body.0)?;
     try_out(&app, body.0).await
 }
 

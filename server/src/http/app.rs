@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{access::Access, auth::Gate, problem::ApiError, request_id::RequestIds};
 use crate::{
-    CommitsConfig,
+    UploadsConfig,
     follow_ups::Parts as FollowUpParts,
     metrics::{Metrics, RouteMetrics},
 };
@@ -26,7 +26,7 @@ pub(crate) struct App {
     pub request_ids: RequestIds,
     pub body_limit: usize,
     pub body_timeout: Duration,
-    pub commits: CommitsConfig,
+    pub commits: UploadsConfig,
     /// Room for commits that come in at once.
     pub commit_places: Arc<Semaphore>,
     /// True once the service is stopping.

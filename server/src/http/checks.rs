@@ -8,7 +8,7 @@ use super::{
     extract::{Id, Json, NumberPath},
     problem::Result,
     reply,
-    vet::vet_elsewhere,
+    validate::validate_off_thread,
 };
 
 /// Add a check to a job
@@ -21,10 +21,10 @@ use super::{
     responses((status = 201, description = "It is new.", body = Added),
         (status = 200, description = "It was there already.", body = Added)))]
 pub(super) async fn add(app: State, id: Id, body: Json<NewCheck>) -> Result<HttpResponse> {
-    let (vet, check) = (app.follow_ups.vet(), body.0);
+    let (validator, check) = (app.follow_ups.validator(), body.0);
     check.check("check")?;
-    let vetted = vet_elsewhere(move || vet.check("check", &check).map(|()| check));
-    let (number, added) = app.engine.add_check(id.0, vetted.await?).await?;
+    let validated = validate_off_thread(move || validator.check("check", &check).map(|()| check));
+    let (number, added) = app.engine.add_check(id.0, validated.await?).await?;
     let status = if added { StatusCode::CREATED } else { StatusCode::OK };
     reply::json(status, &Added { number, added })
 }

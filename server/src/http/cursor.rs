@@ -1,6 +1,6 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jobtracker_model::{JobId, ProblemCode, Timestamp};
-use jobtracker_store::{AgendaKey, FollowUpKey, RootKey};
+use jobtracker_store::{FollowUpKey, IndexKey, RootKey};
 
 use super::problem::{ApiError, Result};
 
@@ -139,13 +139,13 @@ impl Position for RootsPosition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FailedPosition {
     pub part: u32,
-    pub after: Option<AgendaKey>,
+    pub after: Option<IndexKey>,
 }
 
 impl Position for FailedPosition {
     fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.part.to_le_bytes());
-        let Some(AgendaKey { time, id, key }) = self.after else { return };
+        let Some(IndexKey { time, id, key }) = self.after else { return };
         let (kind, number) = key.parts();
         bytes.extend_from_slice(&time.millis().to_le_bytes());
         bytes.extend_from_slice(&id.get().to_le_bytes());
@@ -165,7 +165,7 @@ impl Position for FailedPosition {
         let time = Timestamp::from_millis(i64::from_le_bytes(*time))?;
         let id = JobId::new(u64::from_le_bytes(*id))?;
         let key = FollowUpKey::of(*kind, u32::from_le_bytes(number.try_into().ok()?))?;
-        Some(Self { part, after: Some(AgendaKey { time, id, key }) })
+        Some(Self { part, after: Some(IndexKey { time, id, key }) })
     }
 }
 

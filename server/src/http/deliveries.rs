@@ -5,7 +5,7 @@ use jobtracker_model::{
     ReplayFailed, Replayed, Timestamp, limits,
 };
 use jobtracker_store::{
-    Agenda, AgendaQuery, Cause, DeliveryRow, FollowUp, FollowUpKey, FollowUpsQuery, PageLimit,
+    Cause, DeliveryRow, FollowUp, FollowUpKey, FollowUpsQuery, IndexId, IndexQuery, PageLimit,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -85,11 +85,11 @@ pub(super) async fn list_failed(app: State, query: Query<FailedQuery>) -> Result
     let mut at = at.unwrap_or(FailedPosition { part: 0, after: None });
     let limit = limit(items.as_deref())?;
     loop {
-        let listed = app.store.list_agenda(failed(range, at, limit)).await?;
+        let listed = app.store.list_index(failed(range, at, limit)).await?;
         let next = match listed.next {
             Some(after) => Some(FailedPosition { after: Some(after), ..at }),
             None => Some(FailedPosition { part: at.part + 1, after: None })
-                .filter(|next| next.part < app.store.agenda_parts()),
+                .filter(|next| next.part < app.store.index_parts()),
         };
         let rows = listed.items.into_iter().map(|(place, row)| (place.id, place.key, row));
         let items = all_shown(&app, rows).await?;
@@ -141,11 +141,11 @@ pub(super) async fn replay_failed(app: State, body: Json<ReplayFailed>) -> Resul
     // What fails from now on is not replayed again by the same request.
     let range = ReplayFailed { to: body.0.to.min(clock::now()), ..body.0 };
     let mut replayed = 0;
-    for part in 0..app.store.agenda_parts() {
+    for part in 0..app.store.index_parts() {
         let mut at = FailedPosition { part, after: None };
         loop {
             let limit = PageLimit::items(limits::PAGE.min(REPLAYED_AT_ONCE - replayed));
-            let listed = app.store.list_agenda(failed(range, at, limit)).await?;
+            let listed = app.store.list_index(failed(range, at, limit)).await?;
             let deliveries = listed.items.iter().filter_map(|(place, _)| match place.key {
                 FollowUpKey::Delivery(number) => {
                     Some((DeliveryId { job: place.id, number }, place.time))
@@ -166,10 +166,10 @@ pub(super) async fn replay_failed(app: State, body: Json<ReplayFailed>) -> Resul
     reply::ok(&Replayed { replayed: replayed as u64, more: false })
 }
 
-fn failed(range: ReplayFailed, at: FailedPosition, limit: PageLimit) -> AgendaQuery {
+fn failed(range: ReplayFailed, at: FailedPosition, limit: PageLimit) -> IndexQuery {
     let ReplayFailed { from, to } = range;
     let FailedPosition { part, after } = at;
-    AgendaQuery { agenda: Agenda::Failed, part, from, until: to, after, limit }
+    IndexQuery { index: IndexId::Failed, part, from, until: to, after, limit }
 }
 
 /// Messages that are read at once.

@@ -9,7 +9,7 @@ use super::{
     extract::{Id, Json},
     problem::{ApiError, Result},
     reply,
-    vet::vet_jobs,
+    validate::validate_jobs,
 };
 
 /// Create a job
@@ -23,7 +23,7 @@ use super::{
             headers(("location" = String, description = "The address of the job."))),
         (status = 200, description = "The job was there already.", body = Created)))]
 pub(super) async fn create(app: State, body: Json<NewJob>) -> Result<HttpResponse> {
-    let job = vet_jobs(&app, vec![body.0], |_| String::new()).await?.remove(0);
+    let job = validate_jobs(&app, vec![body.0], |_| String::new()).await?.remove(0);
     let created = app.engine.create(job).await?;
     reply::created(created.created, created.id, &created)
 }
@@ -42,7 +42,7 @@ pub(super) async fn create_children(
     id: Id,
     body: Json<NewChildren>,
 ) -> Result<HttpResponse> {
-    let jobs = vet_jobs(&app, body.0.jobs, |index| format!("jobs[{index}].")).await?;
+    let jobs = validate_jobs(&app, body.0.jobs, |index| format!("jobs[{index}].")).await?;
     let created = app.engine.create_children(id.0, jobs).await?;
     let any_new = created.items.iter().any(|child| child.created);
     reply::json(if any_new { StatusCode::CREATED } else { StatusCode::OK }, &created)

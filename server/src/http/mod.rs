@@ -34,7 +34,7 @@ mod roots;
 mod roots_filter;
 mod roots_scan;
 mod tree;
-mod vet;
+mod validate;
 mod wait;
 
 mod endpoint;

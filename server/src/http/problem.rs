@@ -2,7 +2,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use jobtracker_engine::Error as EngineError;
-use jobtracker_model::{FieldError, JobId, Problem, ProblemCode, Standing, commit::StreamError};
+use jobtracker_model::{FieldError, JobId, Problem, ProblemCode, Standing, upload::StreamError};
 use jobtracker_store::Error as StoreError;
 
 /// Why a request is not answered with what it asked for. The middleware makes the reply of it,

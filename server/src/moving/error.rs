@@ -35,12 +35,12 @@ pub enum MovingError {
     },
     /// The file ends before its end.
     #[error("the export breaks off {0}")]
-    Truncated(Place),
+    Truncated(Location),
     /// The file is not what was written.
     #[error("the export is damaged {place}: {what}")]
     Damaged {
         /// Where.
-        place: Place,
+        place: Location,
         /// What is wrong.
         what: String,
     },
@@ -78,7 +78,7 @@ impl MovingError {
 
 /// A place in an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     /// The byte of the file at which the frame begins.
     pub byte: u64,
     /// The line in that frame, from 1.
@@ -87,7 +87,7 @@ pub struct Place {
     pub tree: Option<JobId>,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { byte, line, tree } = self;
         if let Some(tree) = tree {

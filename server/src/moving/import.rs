@@ -6,7 +6,7 @@ use jobtracker_store::{Row, Store};
 
 use super::{
     BYTES_AT_ONCE, Counts, ROWS_AT_ONCE, Result, TREES_AT_ONCE,
-    landing::{Aside, Landed, land, not_aside, there},
+    placing::{Placed, Stage, not_staged, place_tree, there},
     reader::{ExportReader, Item},
     rows,
     tally::Sum,
@@ -71,7 +71,7 @@ pub async fn import(
     let mut importer = Importer { store: Arc::clone(store), reader, flying, done, tell };
     let read = importer.read().await;
     // What is on its way lands in any case.
-    importer.land_until(0).await?;
+    importer.place_until(0).await?;
     read.map(|()| importer.done)
 }
 
@@ -79,7 +79,7 @@ struct Importer<'a, R> {
     store: Arc<dyn Store>,
     reader: ExportReader<R>,
     /// Small trees on their way to the store.
-    flying: FuturesUnordered<LocalBoxFuture<'static, Result<(JobId, Sum, Landed)>>>,
+    flying: FuturesUnordered<LocalBoxFuture<'static, Result<(JobId, Sum, Placed)>>>,
     done: Imported,
     tell: &'a mut dyn FnMut(Step<'_>),
 }
@@ -99,8 +99,8 @@ struct Coming {
 enum Way {
     /// All that came of it is in memory.
     Whole,
-    /// Some of it has been put aside.
-    Aside(Aside),
+    /// Some of it has been staged.
+    Stage(Stage),
     /// There is such a tree already; the rest is only read.
     There,
     /// It cannot be put in; the rest is only read.
@@ -119,7 +119,7 @@ impl<R: Read> Importer<'_, R> {
                     self.done.rows += 1;
                     tree.add(row, bytes);
                     if tree.is_full() {
-                        self.put_aside(tree).await?;
+                        self.stage_rows(tree).await?;
                     }
                 }
                 Item::TreeEnd(sum) => {
@@ -135,19 +135,19 @@ impl<R: Read> Importer<'_, R> {
     }
 
     /// Puts what came of a tree where it does not take memory.
-    async fn put_aside(&mut self, tree: &mut Coming) -> Result<()> {
+    async fn stage_rows(&mut self, tree: &mut Coming) -> Result<()> {
         let (root, rows) = (tree.root, tree.take());
         if matches!(tree.way, Way::Whole) {
-            self.land_until(0).await?;
+            self.place_until(0).await?;
             tree.way = match rows::root(&self.store, root).await? {
                 Some(_) => Way::There,
-                None => Way::Aside(Aside::open(&self.store, root)),
+                None => Way::Stage(Stage::open(&self.store, root)),
             };
         }
-        if let Way::Aside(aside) = &tree.way
-            && let Err(error) = aside.put(rows).await
+        if let Way::Stage(stage) = &tree.way
+            && let Err(error) = stage.put(rows).await
         {
-            tree.way = Way::Failed(not_aside(root, error)?);
+            tree.way = Way::Failed(not_staged(root, error)?);
         }
         (self.tell)(Step::Done(&self.done));
         Ok(())
@@ -157,44 +157,46 @@ impl<R: Read> Importer<'_, R> {
     async fn whole(&mut self, mut tree: Coming, sum: Sum) -> Result<()> {
         let (root, mut rows) = (tree.root, tree.take());
         let waiting = std::mem::take(&mut tree.waiting);
-        let landed = match tree.way {
+        let placed = match tree.way {
             Way::Whole => {
                 rows.extend(waiting);
                 let store = Arc::clone(&self.store);
                 self.flying.push(Box::pin(async move {
-                    land(&store, root, rows, None, sum).await.map(|landed| (root, sum, landed))
+                    place_tree(&store, root, rows, None, sum)
+                        .await
+                        .map(|placed| (root, sum, placed))
                 }));
-                return self.land_until(TREES_AT_ONCE - 1).await;
+                return self.place_until(TREES_AT_ONCE - 1).await;
             }
-            Way::Aside(aside) => match aside.put(rows).await {
-                Ok(()) => land(&self.store, root, waiting, Some(aside.id), sum).await?,
-                Err(error) => Landed::Failed(not_aside(root, error)?),
+            Way::Stage(stage) => match stage.put(rows).await {
+                Ok(()) => place_tree(&self.store, root, waiting, Some(stage.id), sum).await?,
+                Err(error) => Placed::Failed(not_staged(root, error)?),
             },
             Way::There => {
                 let found = there(&self.store, root, sum).await?;
-                found.unwrap_or_else(|| Landed::Failed("it has gone meanwhile".into()))
+                found.unwrap_or_else(|| Placed::Failed("it has gone meanwhile".into()))
             }
-            Way::Failed(reason) => Landed::Failed(reason),
+            Way::Failed(reason) => Placed::Failed(reason),
         };
-        self.note(root, sum, &landed);
+        self.note(root, sum, &placed);
         Ok(())
     }
 
     /// Waits until no more than so many small trees are on their way.
-    async fn land_until(&mut self, most: usize) -> Result<()> {
+    async fn place_until(&mut self, most: usize) -> Result<()> {
         while self.flying.len() > most {
-            let Some(landed) = self.flying.next().await else { break };
-            let (root, sum, landed) = landed?;
-            self.note(root, sum, &landed);
+            let Some(placed) = self.flying.next().await else { break };
+            let (root, sum, placed) = placed?;
+            self.note(root, sum, &placed);
         }
         Ok(())
     }
 
-    fn note(&mut self, root: JobId, sum: Sum, landed: &Landed) {
-        match landed {
-            Landed::New => self.done.new += 1,
-            Landed::There => self.done.there += 1,
-            Landed::Failed(reason) => {
+    fn note(&mut self, root: JobId, sum: Sum, placed: &Placed) {
+        match placed {
+            Placed::New => self.done.new += 1,
+            Placed::There => self.done.there += 1,
+            Placed::Failed(reason) => {
                 self.done.failed += 1;
                 (self.tell)(Step::Failed { root, reason });
             }

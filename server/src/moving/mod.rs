@@ -15,7 +15,7 @@
 //!
 //! What does not move: **the outcomes of sent commits** of buffered contexts (a commit that is sent
 //! again after the move is applied again, but for the creations: let contexts flush before), what
-//! has been put aside and not been adopted, and the versions of trees, which begin again at 1.
+//! has been staged and not been published, and the versions of trees, which begin again at 1.
 //!
 //! # The file, version 4
 //! Frames of zstd, one after the other; unpacked, lines of JSON in UTF-8, one object each, ended by
@@ -80,10 +80,10 @@ mod resume;
 mod target;
 
 mod import;
-mod landing;
+mod placing;
 
 pub use crate::clock::now;
-pub use error::{MovingError, Place};
+pub use error::{Location, MovingError};
 pub use export::{Export, Exported};
 pub use import::{Imported, Step, import};
 pub use record::Selection;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{
-    MovingError, Place, Result,
+    Location, MovingError, Result,
     frames::{FrameReader, Piece},
     record::{End, FORMAT, Header, Record, TreeEnd, TreeRecord, VERSION},
     shape::{Shape, check_texts},
@@ -209,12 +209,12 @@ impl<R: Read> ExportReader<R> {
         Ok(Item::TreeEnd(sum))
     }
 
-    fn place(&self) -> Place {
+    fn place(&self) -> Location {
         let tree = match &self.stand {
             Stand::Inside(tree) => Some(tree.root),
             _ => None,
         };
-        Place { byte: self.frames.frame, line: self.lines.max(1), tree }
+        Location { byte: self.frames.frame, line: self.lines.max(1), tree }
     }
 
     fn damaged(&self, what: impl Into<String>) -> MovingError {

@@ -236,7 +236,7 @@ impl Record {
             | Row::Attachment { id, .. }
             | Row::Definition { id, .. }
             | Row::FollowUp { id, .. } => return Err(strange(id)),
-            Row::Verdict { row, .. } => return Err(strange(row.verdict.root)),
+            Row::TreeResult { row, .. } => return Err(strange(row.tree_result.root)),
         })
     }
 

@@ -246,7 +246,7 @@ pub(super) fn check_texts(row: &Row) -> Checked<()> {
         Row::FollowUp { .. }
         | Row::Status { .. }
         | Row::Definition { .. }
-        | Row::Verdict { .. } => Ok(()),
+        | Row::TreeResult { .. } => Ok(()),
     };
     checked.map_err(|error| error.to_string())
 }

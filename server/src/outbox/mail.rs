@@ -17,7 +17,7 @@ use crate::{SmtpConfig, SmtpTls};
 
 use super::{Answer, Notice, OutboxError, Outcome};
 
-mod letter;
+mod message;
 
 /// Longest text of an answer that is kept.
 const TEXT_CHARS: usize = 1024;
@@ -74,13 +74,13 @@ impl Mailer {
         let Some(to) = to.and_then(|to| to.parse::<Address>().ok()) else {
             return Outcome::failed("it has no such recipient");
         };
-        let letter = match letter::write(event, email, &self.sender, system_time(now)) {
-            Ok(letter) => letter.formatted(),
+        let message = match message::write(event, email, &self.sender, system_time(now)) {
+            Ok(message) => message.formatted(),
             Err(reason) => return Outcome::failed(reason),
         };
         let envelope = Envelope::new(Some(self.sender.email.clone()), vec![to])
             .expect("an envelope with a recipient is one");
-        let sent = self.transport.send_raw(&envelope, &letter);
+        let sent = self.transport.send_raw(&envelope, &message);
         match tokio::time::timeout(self.timeout, sent).await {
             Ok(Ok(response)) => Outcome::Delivered(answer(&response)),
             Ok(Err(error)) => refusal(&error),

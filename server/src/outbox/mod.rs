@@ -3,12 +3,12 @@
 //!
 //! Reading order: a [`Notice`] becomes the body of a request or an e-mail; [`Guard`] says where a
 //! request may go, [`Poster`] sends it and [`Mailer`] sends the e-mail; both answer with an
-//! [`Outcome`]. [`Schedule`] says when to try again, [`Lanes`] how many tries go to one host at
-//! once.
+//! [`Outcome`]. [`Schedule`] says when to try again, [`HostLimits`] how many tries go to one host
+//! at once.
 
 mod error;
 mod guard;
-mod lanes;
+mod host_limits;
 mod mail;
 mod notice;
 mod outcome;
@@ -20,7 +20,7 @@ mod trust;
 
 pub use error::OutboxError;
 pub use guard::{Forbidden, Guard, Rule};
-pub use lanes::{InLine, Lanes};
+pub use host_limits::{HostLimits, Queued};
 pub use mail::Mailer;
 pub use notice::{Cause, Finding, Found, JobName, JobRef, Notice, NoticeKind};
 pub use outcome::{Answer, Outcome};

@@ -87,16 +87,16 @@ pub mod tests {
 
     use jobtracker_model::{
         Action, Attempt, Change, Channel, CheckKind, Children, Definition, EmailAction, Event,
-        Fingerprint, HttpAction, JobId, Lane, Mark, NewCheck, Payload, Progress, Report, State,
+        Fingerprint, Host, HttpAction, JobId, Mark, NewCheck, Payload, Progress, Report, State,
         StateSet, Subtree, Target, Trigger, Way,
-        commit::{BlockedChange, CommitOutcome, Refusal, TreeVerdict},
         rollup::{FirstFault, Flags, Status},
+        upload::{BlockedChange, Refusal, TreeResult, UploadOutcome},
     };
 
     use super::*;
     use crate::{
-        Cause, CheckProgress, CheckRow, CommitRow, DeliveryRow, FollowUp, FollowUpKey, Origin,
-        RepeatRow, VerdictRow, Watch, Watched,
+        Cause, CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Origin, RepeatRow,
+        TreeResultRow, UploadRow, Watch, Watched,
     };
 
     fn time(millis: i64) -> Timestamp {
@@ -182,7 +182,7 @@ pub mod tests {
         let id = |number| JobId::new(number).unwrap();
         let blocked = BlockedChange { position: 300, job: id(8), state: State::Faulted };
         let refusal = Refusal { position: 4, code: "c".into(), detail: "d".into() };
-        let verdict = TreeVerdict {
+        let tree_result = TreeResult {
             root: id(300),
             jobs: 1,
             changes: 2,
@@ -191,12 +191,12 @@ pub mod tests {
             blocked_changes: vec![blocked],
             refusal: Some(refusal),
         };
-        let row = VerdictRow { verdict: verdict.clone(), checksum: 300, time: time(3) };
+        let row = TreeResultRow { tree_result: tree_result.clone(), checksum: 300, time: time(3) };
         pinned(&row, "01ac020102030101ac020806010401630164ac0206");
-        let mut outcome = CommitOutcome::new("a".parse().unwrap());
-        outcome.add(&verdict);
+        let mut outcome = UploadOutcome::new("a".parse().unwrap());
+        outcome.add(&tree_result);
         outcome.complete = true;
-        let row = CommitRow { outcome, time: time(3) };
+        let row = UploadRow { outcome, time: time(3) };
         pinned(&row, "0101610101000100000101ac020102030101ac02080601040163016406");
     }
 
@@ -286,7 +286,7 @@ pub mod tests {
         };
         let last = Attempt { time: time(4), status: Some(500), response: "r".into() };
         let row =
-            DeliveryRow::new(trigger, Way { channel, lane: Lane::EMAIL, recipient: 7 }, event);
+            DeliveryRow::new(trigger, Way { channel, host: Host::EMAIL, recipient: 7 }, event);
         FollowUp::Delivery(DeliveryRow {
             progress,
             attempts: 5,

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use jobtracker_model::{
-    Change, Definition, JobId, LogLine, Repeat, State, Timestamp, commit::CommitId, rollup::Status,
+    Change, Definition, JobId, LogLine, Repeat, State, Timestamp, rollup::Status, upload::UploadId,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Agenda, AgendaKey, Error, FollowUp, FollowUpKey, Origin, RepeatRow, Result, StageId, VerdictRow,
+    Error, FollowUp, FollowUpKey, IndexId, IndexKey, Origin, RepeatRow, Result, StageId,
+    TreeResultRow,
 };
 
 /// How often a tree has been committed to; 0: the tree is not there.
@@ -23,8 +24,8 @@ pub struct TreeCommit {
     /// What is written, each row at most once and in no particular order. Whatever follows from a
     /// step (callbacks to send, checks to make) is a row of the same commit.
     pub rows: Vec<Row>,
-    /// What has been put aside for this tree, and becomes visible with the rows.
-    pub adopts: Option<StageId>,
+    /// What has been staged for this tree, and becomes visible with the rows.
+    pub publishes: Option<StageId>,
 }
 
 /// One row of a commit.
@@ -96,13 +97,13 @@ pub enum Row {
         /// Its text; none takes it away.
         text: Option<String>,
     },
-    /// The verdict on this tree of a sent commit: that it was applied, which is what the other rows
+    /// The result on this tree of a sent commit: that it was applied, which is what the other rows
     /// do. It takes the place of a refusal.
-    Verdict {
+    TreeResult {
         /// The sent commit.
-        commit: CommitId,
-        /// The verdict; no refusal.
-        row: VerdictRow,
+        commit: UploadId,
+        /// The result; no refusal.
+        row: TreeResultRow,
     },
     /// A follow-up, new or changed. Its job has the flag that it is followed.
     FollowUp {
@@ -111,14 +112,14 @@ pub enum Row {
         /// Its name.
         key: FollowUpKey,
         /// The list by time in which the store has it, and its time there.
-        before: Option<(Agenda, Timestamp)>,
+        before: Option<(IndexId, Timestamp)>,
         /// What it is now.
         row: FollowUp,
     },
 }
 
 impl Row {
-    /// The job that it belongs to; none for a verdict.
+    /// The job that it belongs to; none for a result.
     #[must_use]
     pub fn job(&self) -> Option<JobId> {
         match self {
@@ -130,21 +131,21 @@ impl Row {
             | Self::Repeat { id, .. }
             | Self::Attachment { id, .. }
             | Self::FollowUp { id, .. } => Some(*id),
-            Self::Verdict { .. } => None,
+            Self::TreeResult { .. } => None,
         }
     }
 
     /// The place in a list by time that it makes.
     #[must_use]
-    pub fn place(&self) -> Option<(Agenda, AgendaKey)> {
+    pub fn place(&self) -> Option<(IndexId, IndexKey)> {
         let Self::FollowUp { id, key, row, .. } = self else { return None };
-        let (agenda, time) = row.place()?;
-        Some((agenda, AgendaKey { time, id: *id, key: *key }))
+        let (index, time) = row.place()?;
+        Some((index, IndexKey { time, id: *id, key: *key }))
     }
 }
 
 /// Refuses rows that would be found in lists by time before anybody has committed them.
-pub(crate) fn check_aside(rows: &[Row]) -> Result<()> {
+pub(crate) fn check_staged(rows: &[Row]) -> Result<()> {
     let listed = rows.iter().find_map(Row::place);
-    listed.map_or(Ok(()), |(_, place)| Err(Error::NotAside(place.id)))
+    listed.map_or(Ok(()), |(_, place)| Err(Error::NotStaged(place.id)))
 }

@@ -21,10 +21,10 @@ pub enum Error {
         /// The tree.
         root: JobId,
     },
-    /// A follow-up that is in a list by time was to be put aside. It comes with the commit that
-    /// adopts the stage instead. Nothing was done.
-    #[error("a follow-up of job {0} is in a list by time, so it cannot be put aside")]
-    NotAside(JobId),
+    /// A follow-up that is in a list by time was to be staged. It comes with the commit that
+    /// publishes the stage instead. Nothing was done.
+    #[error("a follow-up of job {0} is in a list by time, so it cannot be staged")]
+    NotStaged(JobId),
     /// There is no space left. Nothing was done.
     #[error("no space left in the store: {0}")]
     Full(String),

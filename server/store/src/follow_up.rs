@@ -201,7 +201,7 @@ impl DeliveryRow {
 
 /// A list by time in which a follow-up can be; it is in one at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Agenda {
+pub enum IndexId {
     /// Something is to be done at that time.
     Due,
     /// It failed at that time.
@@ -210,7 +210,7 @@ pub enum Agenda {
 
 /// The place of a follow-up in a list by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct AgendaKey {
+pub struct IndexKey {
     /// The time.
     pub time: Timestamp,
     /// The job.
@@ -222,14 +222,14 @@ pub struct AgendaKey {
 impl FollowUp {
     /// The list that it is in, and its time there.
     #[must_use]
-    pub fn place(&self) -> Option<(Agenda, Timestamp)> {
+    pub fn place(&self) -> Option<(IndexId, Timestamp)> {
         match self {
             Self::Check(CheckRow { progress: CheckProgress::Waiting(time), .. })
             | Self::Delivery(DeliveryRow { progress: Progress::Waiting(time), .. }) => {
-                Some((Agenda::Due, *time))
+                Some((IndexId::Due, *time))
             }
             Self::Delivery(DeliveryRow { progress: Progress::Failed(time), .. }) => {
-                Some((Agenda::Failed, *time))
+                Some((IndexId::Failed, *time))
             }
             _ => None,
         }

@@ -34,14 +34,14 @@ pub mod conformance;
 pub use commit::{Row, TreeCommit, Version};
 pub use error::{Error, Result};
 pub use follow_up::{
-    Agenda, AgendaKey, Cause, CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Watch,
+    Cause, CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, IndexId, IndexKey, Watch,
     Watched,
 };
 pub use load::{Loaded, Wanted};
 pub use query::{
-    After, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery,
-    FollowUpsQuery, Listed, LogQuery, PageLimit, RootsQuery, RowsQuery, VerdictsQuery,
+    After, BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, FollowUpsQuery,
+    IndexQuery, Listed, LogQuery, PageLimit, RootsQuery, RowsQuery, TreeResultsQuery,
 };
-pub use rows::{CommitRow, JobRow, Node, Origin, RepeatRow, RootKey, StageId, VerdictRow};
+pub use rows::{JobRow, Node, Origin, RepeatRow, RootKey, StageId, TreeResultRow, UploadRow};
 pub use store::Store;
 pub use view::View;

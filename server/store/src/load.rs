@@ -3,9 +3,9 @@ use std::{
     sync::Arc,
 };
 
-use jobtracker_model::{Definition, JobId, Repeat, commit::CommitId};
+use jobtracker_model::{Definition, JobId, Repeat, upload::UploadId};
 
-use crate::{FollowUp, FollowUpKey, Node, RepeatRow, VerdictRow, Version};
+use crate::{FollowUp, FollowUpKey, Node, RepeatRow, TreeResultRow, Version};
 
 /// What the engine asks for before it applies a group of operations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Wanted {
     /// Follow-ups that may be there. Those of a path that tell what to watch come by themselves.
     pub follow_ups: HashSet<(JobId, FollowUpKey)>,
     /// Sent commits and roots of trees that they may have been applied to.
-    pub verdicts: HashSet<(CommitId, JobId)>,
+    pub tree_results: HashSet<(UploadId, JobId)>,
 }
 
 /// The answer to [`Wanted`]: the rows of one instant.
@@ -40,6 +40,6 @@ pub struct Loaded {
     /// Those of the follow-ups that are there, and [`FollowUpKey::Watch`] of each of the nodes that
     /// is followed.
     pub follow_ups: HashMap<(JobId, FollowUpKey), FollowUp>,
-    /// The verdicts on those that have been applied; refused ones are left out.
-    pub verdicts: HashMap<(CommitId, JobId), VerdictRow>,
+    /// The results on those that have been applied; refused ones are left out.
+    pub tree_results: HashMap<(UploadId, JobId), TreeResultRow>,
 }

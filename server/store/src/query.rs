@@ -1,6 +1,6 @@
-use jobtracker_model::{JobId, StateSet, Timestamp, commit::CommitId, limits};
+use jobtracker_model::{JobId, StateSet, Timestamp, limits, upload::UploadId};
 
-use crate::{Agenda, AgendaKey, FollowUpKey, RootKey};
+use crate::{FollowUpKey, IndexId, IndexKey, RootKey};
 
 /// How much one page may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,11 +121,11 @@ pub struct RowsQuery {
     pub limit: PageLimit,
 }
 
-/// Verdicts on the trees of a sent commit, by root.
+/// Results on the trees of a sent commit, by root.
 #[derive(Debug, Clone)]
-pub struct VerdictsQuery {
+pub struct TreeResultsQuery {
     /// The commit.
-    pub commit: CommitId,
+    pub upload: UploadId,
     /// Behind this root.
     pub after: After,
     /// How much.
@@ -145,17 +145,17 @@ pub struct FollowUpsQuery {
 
 /// Follow-ups of all jobs by time, oldest first.
 #[derive(Debug, Clone)]
-pub struct AgendaQuery {
+pub struct IndexQuery {
     /// The list.
-    pub agenda: Agenda,
-    /// The part of it, of as many as the store [has](crate::Store::agenda_parts).
+    pub index: IndexId,
+    /// The part of it, of as many as the store [has](crate::Store::index_parts).
     pub part: u32,
     /// From this time on.
     pub from: Timestamp,
     /// Up to this time, itself included.
     pub until: Timestamp,
     /// Behind this one, which need not be there any more.
-    pub after: Option<AgendaKey>,
+    pub after: Option<IndexKey>,
     /// How much.
     pub limit: PageLimit,
 }

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use jobtracker_model::{
     Definition, Fingerprint, Job, JobId, Timestamp,
-    commit::{CommitOutcome, TreeVerdict},
     rollup::Status,
+    upload::{TreeResult, UploadOutcome},
 };
 use serde::{Deserialize, Serialize};
 
@@ -95,27 +95,27 @@ pub struct RepeatRow {
     pub fingerprint: u64,
 }
 
-/// Rows that have been put aside, until a commit adopts them. Chosen by whoever puts them there, at
+/// Rows that have been staged, until a commit publishes them. Chosen by whoever puts them there, at
 /// random: it may never have been used before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StageId(pub u64);
 
 /// What has become of one tree of a sent commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VerdictRow {
-    /// The verdict, with the root.
-    pub verdict: TreeVerdict,
+pub struct TreeResultRow {
+    /// The result, with the root.
+    pub tree_result: TreeResult,
     /// The checksum that was sent with the tree.
     pub checksum: u64,
     /// When it was sent; the same for all trees of one sending.
     pub time: Timestamp,
 }
 
-/// What has become of a sent commit whose every tree has a verdict.
+/// What has become of a sent commit whose every tree has a result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommitRow {
+pub struct UploadRow {
     /// The sum, with the name of the commit.
-    pub outcome: CommitOutcome,
+    pub outcome: UploadOutcome,
     /// When it was sent.
     pub time: Timestamp,
 }

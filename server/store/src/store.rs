@@ -6,13 +6,13 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use jobtracker_model::{
-    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
+    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, upload::UploadId,
 };
 
 use crate::{
-    AgendaKey, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow,
-    DescendantsQuery, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, Listed, Loaded, LogQuery,
-    Result, RootKey, RootsQuery, Row, RowsQuery, StageId, TreeCommit, VerdictRow, VerdictsQuery,
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, FollowUp, FollowUpKey,
+    FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
+    RootsQuery, Row, RowsQuery, StageId, TreeCommit, TreeResultRow, TreeResultsQuery, UploadRow,
     Wanted,
 };
 
@@ -34,18 +34,18 @@ use crate::{
 /// A dropped future may or may not have done its work; it is never done by half. (Putting rows
 /// aside is: a stage whose call was dropped can only be discarded.)
 ///
-/// **Put aside**: rows of a tree that is too large for one commit are put aside call by call, as a
-/// *stage*. Nobody sees them, in no method, until a commit of that tree adopts the stage; then all
-/// of them are there at one instant, with the rows of that commit. The ids of jobs in a stage are
-/// taken: they are not given out, and who creates one of them is refused as stale. What has not
-/// been adopted when the process ends is not seen after the next start either, and is removed in
+/// **Staged**: rows of a tree that is too large for one commit are staged call by call, as a
+/// *stage*. Nobody sees them, in no method, until a commit of that tree publishes the stage; then
+/// all of them are there at one instant, with the rows of that commit. The ids of jobs in a stage
+/// are taken: they are not given out, and who creates one of them is refused as stale. What has not
+/// been published when the process ends is not seen after the next start either, and is removed in
 /// the background.
 ///
 /// A store of many machines (a CQL database, say) needs no conditional write per job for that. It
 /// writes the rows plainly into their own places, each with the id of its stage, and where a job
 /// has to be new, claims its id by a plain insert of a row of its own that names the stage, and
-/// reads it back. The adopting commit is the one conditional write that every commit of a tree is,
-/// on the version in the tree's partition, and sets a mark for the stage in the same partition.
+/// reads it back. The publishing commit is the one conditional write that every commit of a tree
+/// is, on the version in the tree's partition, and sets a mark for the stage in the same partition.
 /// Whoever meets a row with the id of a stage asks for that mark (and may remember it: it never
 /// goes away) and passes the row by when there is none. What was discarded is found by a list of
 /// open stages with the time of their last call, and removed with the ids they claimed.
@@ -63,8 +63,8 @@ pub trait Store: Send + Sync + 'static {
     /// Commits trees, each on its own: one may be refused and another done. The answers are in the
     /// order of the commits. A tree appears once in a call.
     ///
-    /// A commit that [adopts](TreeCommit::adopts) a stage and is refused as stale leaves it as it
-    /// is: another one may adopt it. It is refused as
+    /// A commit that [publishes](TreeCommit::publishes) a stage and is refused as stale leaves it
+    /// as it is: another one may publish it. It is refused as
     /// [unavailable](crate::Error::Unavailable) when the stage is not there, is not of this tree,
     /// or is not whole because one of its calls failed or is not answered yet.
     async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>>;
@@ -79,16 +79,16 @@ pub trait Store: Send + Sync + 'static {
         stream::once(all).flatten().boxed()
     }
 
-    /// Puts rows of new jobs aside. More calls add more.
+    /// Stages rows of new jobs. More calls add more.
     ///
     /// A job comes with its [`Row::Job`], in this call or one that was answered before, and may
     /// have no row that is there already. A [`Row::FollowUp`] with a [place](Row::place) in a list
-    /// by time comes with the commit that adopts the stage: before that nobody may find it. While
-    /// its id is still held by a stage that was discarded, the call waits. It is durable at the
-    /// latest when the commit is that adopts it.
+    /// by time comes with the commit that publishes the stage: before that nobody may find it.
+    /// While its id is still held by a stage that was discarded, the call waits. It is durable at
+    /// the latest when the commit is that publishes it.
     ///
     /// # Errors
-    /// [`Error::NotAside`](crate::Error::NotAside): a row has a place in a list by time. Nothing
+    /// [`Error::NotStaged`](crate::Error::NotStaged): a row has a place in a list by time. Nothing
     /// was done, and the stage is as it was.
     ///
     /// [`Error::Stale`](crate::Error::Stale): one of the jobs is there already, or has been put
@@ -96,8 +96,8 @@ pub trait Store: Send + Sync + 'static {
     /// the stage can only be discarded.
     async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()>;
 
-    /// Throws away what was put aside, in the background; the ids are free again when that is done.
-    /// Does nothing when the stage has been adopted or is not known.
+    /// Throws away what was staged, in the background; the ids are free again when that is done.
+    /// Does nothing when the stage has been published or is not known.
     fn discard(&self, stage: StageId);
 
     /// Whether an id is held by a stage that was discarded and is being removed: it will be free
@@ -107,14 +107,14 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
-    /// Writes verdicts on trees of a sent commit that were refused, and that every tree of it has
-    /// its verdict now. A tree that was applied keeps that verdict. Durable, and may be repeated;
-    /// after an error some of it may be there, but not the conclusion.
-    async fn conclude(&self, row: CommitRow, refused: Vec<VerdictRow>) -> Result<()>;
+    /// Writes results of trees of a sent commit that were refused, and that every tree of it has
+    /// its result now. A tree that was applied keeps that result. Durable, and may be repeated;
+    /// after an error some of it may be there, but not the completion.
+    async fn complete_upload(&self, row: UploadRow, refused: Vec<TreeResultRow>) -> Result<()>;
 
-    /// Forgets what was sent before that time: verdicts and conclusions, of up to `limit` sendings,
+    /// Forgets what was sent before that time: results and conclusions, of up to `limit` sendings,
     /// oldest first. Answers of how many; a commit that was sent twice counts twice.
-    async fn forget_commits(&self, before: Timestamp, limit: usize) -> Result<usize>;
+    async fn forget_uploads(&self, before: Timestamp, limit: usize) -> Result<usize>;
 
     /// Gives out `count` ids that follow each other, larger than any given before, never given
     /// twice, and none of which names a job yet. Answers the first.
@@ -165,25 +165,23 @@ pub trait Store: Send + Sync + 'static {
     /// Follow-ups by time, in the order of their keys. A page that is empty may still go on. Each
     /// is shown as it is when the page is made; one that moves while pages are read may come twice
     /// or not at all, and one that does not move comes once.
-    async fn list_agenda(
-        &self,
-        query: AgendaQuery,
-    ) -> Result<Listed<(AgendaKey, FollowUp), AgendaKey>>;
+    async fn list_index(&self, query: IndexQuery)
+    -> Result<Listed<(IndexKey, FollowUp), IndexKey>>;
 
     /// Into how many parts the lists by time are divided, so that several servers can share them.
     /// All follow-ups of a tree are in one.
-    fn agenda_parts(&self) -> u32 {
+    fn index_parts(&self) -> u32 {
         1
     }
 
     /// The part that has the follow-ups of a tree.
-    fn agenda_part(&self, root: JobId) -> u32 {
+    fn index_part(&self, root: JobId) -> u32 {
         let _ = root;
         0
     }
 
     /// Everything that a tree consists of, as the rows by which it could be created elsewhere:
-    /// [put aside](Self::stage) and adopted, or in one commit of a tree that is not there yet.
+    /// [staged](Self::stage) and published, or in one commit of a tree that is not there yet.
     ///
     /// Of each job in turn: [`Row::Job`], [`Row::Status`] as of a new job, and then, each in its
     /// own order, [`Row::Change`] but for the creation, [`Row::LogLine`], [`Row::Attachment`],
@@ -199,11 +197,14 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::BadCursor`](crate::Error::BadCursor): it is to go on behind a job of another tree.
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>>;
 
-    /// A sent commit, if it has been concluded.
-    async fn get_commit(&self, commit: &CommitId) -> Result<Option<CommitRow>>;
+    /// A sent commit, if it has been completed.
+    async fn get_upload(&self, commit: &UploadId) -> Result<Option<UploadRow>>;
 
-    /// Verdicts on the trees of a sent commit, applied and refused.
-    async fn list_verdicts(&self, query: VerdictsQuery) -> Result<Listed<VerdictRow, JobId>>;
+    /// Results on the trees of a sent commit, applied and refused.
+    async fn list_tree_results(
+        &self,
+        query: TreeResultsQuery,
+    ) -> Result<Listed<TreeResultRow, JobId>>;
 
     /// Whether other servers may commit to the same trees, so that what is known here may be old.
     fn is_shared(&self) -> bool {

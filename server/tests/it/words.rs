@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use jobtracker_model::{
     Change, NewChange, State, Timestamp,
-    commit::{Record, Writer},
+    upload::{Record, Writer},
 };
 use reqwest::Method;
 use serde_json::{Value, json};

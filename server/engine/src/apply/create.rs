@@ -33,10 +33,10 @@ pub(super) fn apply(
         }
         let (root, depth) = above.unwrap_or((id, 0));
         let origin = Origin { parent, root, depth, fingerprint: job.fingerprints.own };
-        let (status, ripple) = Status::created(id, rules.now);
+        let (status, delta) = Status::created(id, rules.now);
         created.push(Created { id, root, created: true, state: status.state });
         space.create(id, origin, Arc::clone(&job.definition), status);
-        climb(space, parent, ripple, became);
+        climb(space, parent, delta, became);
         follow_ups::install(space, id, &job.actions, &job.checks, rules.now);
     }
     Ok(created)

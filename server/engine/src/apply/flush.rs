@@ -1,11 +1,10 @@
 use std::collections::HashMap;
 
 use jobtracker_model::{
-    JobId, NewLogLines, Report, State, Timestamp,
-    commit::{BlockedChange, TreeVerdict},
-    limits,
+    JobId, NewLogLines, Report, State, Timestamp, limits,
+    upload::{BlockedChange, TreeResult},
 };
-use jobtracker_store::VerdictRow;
+use jobtracker_store::TreeResultRow;
 
 use super::{Became, Rules, Stir, climb, log, options, reported, update};
 use crate::{
@@ -14,32 +13,32 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Applies a tree of a commit, whole or not at all, unless that was done before.
+/// Applies a tree of an upload, whole or not at all, unless that was done before.
 pub(super) fn apply<'a>(
     space: &mut Workspace,
     tree: &'a TreeFlush,
     rules: Rules,
     became: &mut Vec<Became>,
     stirs: &mut Vec<Stir<'a>>,
-) -> Result<TreeVerdict> {
-    if let Some(done) = space.verdict(tree.commit(), tree.root) {
+) -> Result<TreeResult> {
+    if let Some(done) = space.tree_result(tree.commit(), tree.root) {
         let same = done.checksum == tree.checksum;
-        let verdict = || done.verdict.clone();
-        return same.then(verdict).ok_or_else(|| Error::CommitConflict(tree.commit().clone()));
+        let tree_result = || done.tree_result.clone();
+        return same.then(tree_result).ok_or_else(|| Error::CommitConflict(tree.commit().clone()));
     }
-    if tree.stage.is_some() && space.adopts(tree.root) {
+    if tree.stage.is_some() && space.publishes(tree.root) {
         return Err(Error::Contention(tree.root));
     }
     if let Some(id) = tree.created().find(|id| space.origin(*id).is_some()) {
         return Err(Error::IdConflict(id));
     }
     let (jobs, changes) = (tree.jobs, tree.changes);
-    let mut verdict = TreeVerdict { jobs, changes, ..TreeVerdict::new(tree.root) };
+    let mut tree_result = TreeResult { jobs, changes, ..TreeResult::new(tree.root) };
     // What is there already changes on the side, so that an error leaves nothing behind.
     let mut aside = space.fork(&tree.steps);
     let mut on_the_way = Vec::new();
     for step in &tree.steps {
-        let stir = take_step(&mut aside, step, rules, &mut verdict, &mut on_the_way);
+        let stir = take_step(&mut aside, step, rules, &mut tree_result, &mut on_the_way);
         stirs.extend(stir.map_err(|error| error.at(step.position))?);
     }
     // What a job is in the end was caused by what made it that the last time.
@@ -52,8 +51,8 @@ pub(super) fn apply<'a>(
     space.merge(aside);
     space.graft(tree, rules.now);
     let (checksum, time) = (tree.checksum, tree.received);
-    space.decide(tree.commit(), VerdictRow { verdict: verdict.clone(), checksum, time });
-    Ok(verdict)
+    space.decide(tree.commit(), TreeResultRow { tree_result: tree_result.clone(), checksum, time });
+    Ok(tree_result)
 }
 
 /// What happens to a job that is there. States that it goes through on the way are never visible,
@@ -62,7 +61,7 @@ fn take_step<'a>(
     space: &mut Workspace,
     step: &'a Step,
     rules: Rules,
-    verdict: &mut TreeVerdict,
+    tree_result: &mut TreeResult,
     on_the_way: &mut Vec<Became>,
 ) -> Result<Option<Stir<'a>>> {
     let id = step.id;
@@ -72,22 +71,22 @@ fn take_step<'a>(
             let updated = update::apply(space, id, change, at(*time), on_the_way)?;
             match (updated.applied, updated.repeated) {
                 (_, true) => {
-                    verdict.repeated += 1;
+                    tree_result.repeated += 1;
                     return Ok(None);
                 }
                 (false, false) => {
-                    block(verdict, step.position, id, updated.state);
+                    block(tree_result, step.position, id, updated.state);
                     return Ok(None);
                 }
-                (true, false) => verdict.changes += 1,
+                (true, false) => tree_result.changes += 1,
             }
             return Ok(Some(reported(space, id, change)));
         }
         What::Growth(growth) => {
             let node = space.change(id).ok_or(Error::JobNotFound(id))?;
             let parent = node.origin.parent;
-            if let Some(ripple) = node.status.grow(id, growth) {
-                climb(space, parent, ripple, on_the_way);
+            if let Some(delta) = node.status.grow(id, growth) {
+                climb(space, parent, delta, on_the_way);
             }
         }
         What::Options(text) => {
@@ -102,9 +101,9 @@ fn take_step<'a>(
     Ok(Some(Stir { id, said: None }))
 }
 
-fn block(verdict: &mut TreeVerdict, position: u64, job: JobId, state: State) {
-    verdict.blocked += 1;
-    if verdict.blocked_changes.len() < limits::VERDICTS_SHOWN {
-        verdict.blocked_changes.push(BlockedChange { position, job, state });
+fn block(tree_result: &mut TreeResult, position: u64, job: JobId, state: State) {
+    tree_result.blocked += 1;
+    if tree_result.blocked_changes.len() < limits::RESULTS_SHOWN {
+        tree_result.blocked_changes.push(BlockedChange { position, job, state });
     }
 }

@@ -15,7 +15,7 @@ mod full;
 
 pub(crate) use update::fingerprint as change_fingerprint;
 
-use jobtracker_model::{JobId, NewChange, Report, State, Timestamp, rollup::Ripple};
+use jobtracker_model::{JobId, NewChange, Report, State, Timestamp, rollup::StatusDelta};
 
 use crate::{
     Result,
@@ -114,8 +114,8 @@ fn step<'a>(
             done.map(|(key, new)| Outcome::FollowedUp { key, new })
         }
         Operation::Flush(tree) => {
-            let verdict = flush::apply(space, tree, rules, became, stirs)?;
-            Ok(Outcome::Flushed(Box::new(verdict)))
+            let tree_result = flush::apply(space, tree, rules, became, stirs)?;
+            Ok(Outcome::Flushed(Box::new(tree_result)))
         }
     }
 }
@@ -127,16 +127,21 @@ fn reported<'a>(space: &Workspace, id: JobId, change: &'a NewChange) -> Stir<'a>
 }
 
 /// Carries what happened at a job up to the root, as far as anything changes.
-fn climb(space: &mut Workspace, parent: Option<JobId>, ripple: Ripple, became: &mut Vec<Became>) {
-    let of = |ripple: &Ripple| {
-        let (id, cause) = (ripple.source, ripple.cause);
-        ripple.became().map(|state| Became { id, state, cause })
+fn climb(
+    space: &mut Workspace,
+    parent: Option<JobId>,
+    delta: StatusDelta,
+    became: &mut Vec<Became>,
+) {
+    let of = |delta: &StatusDelta| {
+        let (id, cause) = (delta.source, delta.cause);
+        delta.became().map(|state| Became { id, state, cause })
     };
-    became.extend(of(&ripple));
-    let mut up = parent.zip((!ripple.is_still()).then_some(ripple));
-    while let Some((id, ripple)) = up {
+    became.extend(of(&delta));
+    let mut up = parent.zip((!delta.is_still()).then_some(delta));
+    while let Some((id, delta)) = up {
         let node = space.change(id).expect("a path is loaded up to its root");
-        let next = node.status.absorb(id, &ripple);
+        let next = node.status.absorb(id, &delta);
         let above = node.origin.parent;
         became.extend(next.as_ref().and_then(of));
         up = above.zip(next);

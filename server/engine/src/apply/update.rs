@@ -40,10 +40,10 @@ pub(super) fn apply(
     }
     space.append_change(id, number, Change::recorded(change.clone(), rules.now));
     let node = space.change(id).expect("its status was there");
-    let ripple = node.status.report(id, change.state, rules.now);
+    let delta = node.status.report(id, change.state, rules.now);
     let (parent, changes) = (node.origin.parent, node.status.changes);
-    climb(space, parent, ripple, became);
-    Ok(Updated { applied: true, repeated: false, state: ripple.after, changes })
+    climb(space, parent, delta, became);
+    Ok(Updated { applied: true, repeated: false, state: delta.after, changes })
 }
 
 fn check_room(id: JobId, status: &Status, change: &NewChange) -> Result<()> {

@@ -4,10 +4,9 @@ use std::{
 };
 
 use jobtracker_model::{
-    Action, Change, Definition, JobId, LogLine, Repeat, State, Timestamp,
-    commit::{Item, Record},
-    limits,
+    Action, Change, Definition, JobId, LogLine, Repeat, State, Timestamp, limits,
     rollup::{Branch, Recorded},
+    upload::{Item, Record},
 };
 use jobtracker_store::{FollowUp, FollowUpKey, Origin, RepeatRow, Row, Watch};
 use roaring::RoaringTreemap;
@@ -22,7 +21,7 @@ use crate::{Error, Result, apply::change_fingerprint, operation::definition_byte
 /// Where jobs of a batch of records stand that the store has already.
 pub(super) type There = HashMap<JobId, Origin>;
 
-/// One tree of a commit while its records come in: rows come out as soon as they are known, and
+/// One tree of an upload while its records come in: rows come out as soon as they are known, and
 /// what stays is the path of jobs whose children are still coming.
 pub(super) struct Assembly {
     pub root: JobId,
@@ -30,7 +29,7 @@ pub(super) struct Assembly {
     pub begin: u64,
     pub jobs: u64,
     pub changes: u64,
-    /// When the commit began to come in.
+    /// When the upload began to come in.
     received: Timestamp,
     path: Vec<Open>,
     /// The creation that came last, until it is clear that no other options follow it.
@@ -117,7 +116,7 @@ impl Assembly {
         std::mem::replace(&mut self.rows, room)
     }
 
-    /// Takes a record of the tree. `seen` are the new jobs of the whole commit.
+    /// Takes a record of the tree. `seen` are the new jobs of the whole upload.
     pub fn take(&mut self, item: Item, seen: &mut RoaringTreemap, there: &There) -> Result<()> {
         let position = item.position;
         if !matches!(item.record, Record::Options { .. }) {
@@ -183,7 +182,7 @@ impl Assembly {
             self.belongs(id, origin)?;
             return self.existing.repeated(id);
         }
-        let (root, depth) = self.place(id, parent, born, seen, there)?;
+        let (root, depth) = self.receiving(id, parent, born, seen, there)?;
         if !seen.insert(id.get()) {
             return Err(Error::DuplicateId(id));
         }
@@ -212,7 +211,7 @@ impl Assembly {
     }
 
     /// Where a new job stands: its root and depth. Jobs that it is not below are complete by now.
-    fn place(
+    fn receiving(
         &mut self,
         id: JobId,
         parent: Option<JobId>,

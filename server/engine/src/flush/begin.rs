@@ -4,90 +4,89 @@ use std::{
 };
 
 use jobtracker_model::{
-    JobId,
-    commit::{CommitId, CommitOutcome},
-    limits,
+    JobId, limits,
+    upload::{UploadId, UploadOutcome},
 };
-use jobtracker_store::{PageLimit, Store, VerdictRow, VerdictsQuery};
+use jobtracker_store::{PageLimit, Store, TreeResultRow, TreeResultsQuery};
 use parking_lot::Mutex;
 
-use super::CommitSession;
+use super::UploadSession;
 use crate::{Engine, Error, Result};
 
-/// What begins when a commit comes in.
+/// What begins when an upload comes in.
 #[derive(Debug)]
 pub enum Begun {
     /// It was complete already: this is what became of it.
-    Concluded(CommitOutcome),
+    Completed(UploadOutcome),
     /// It may come in.
-    Session(Box<CommitSession>),
+    Session(Box<UploadSession>),
 }
 
-/// The commits that come in at this moment.
-pub(crate) type CommitsUnderWay = Arc<Mutex<HashSet<CommitId>>>;
+/// The uploads that are being received.
+pub(crate) type UploadsUnderWay = Arc<Mutex<HashSet<UploadId>>>;
 
-/// A commit's place among those under way.
-pub(crate) struct Place {
-    pub id: CommitId,
-    all: CommitsUnderWay,
+/// An upload that is being received; dropped, it is not any more.
+pub(crate) struct Receiving {
+    pub id: UploadId,
+    all: UploadsUnderWay,
 }
 
-impl std::fmt::Debug for Place {
+impl std::fmt::Debug for Receiving {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Place").field(&self.id).finish()
+        f.debug_tuple("Receiving").field(&self.id).finish()
     }
 }
 
-impl Drop for Place {
+impl Drop for Receiving {
     fn drop(&mut self) {
         self.all.lock().remove(&self.id);
     }
 }
 
 impl Engine {
-    /// Begins to take in a commit, unless it is complete already.
+    /// Begins to take in an upload, unless it is complete already.
     ///
     /// # Errors
-    /// The same commit is coming in on another connection; the store cannot be asked.
-    pub async fn begin_commit(&self, id: CommitId) -> Result<Begun> {
-        let all = self.commits_under_way();
+    /// The same upload is coming in on another connection; the store cannot be asked.
+    pub async fn begin_upload(&self, id: UploadId) -> Result<Begun> {
+        let all = self.uploads_under_way();
         let store = self.store();
         if !all.lock().insert(id.clone()) {
-            // The place may be held a little longer than it takes to conclude the commit.
-            let concluded = store.get_commit(&id).await?;
-            let concluded = concluded.map(|row| Begun::Concluded(row.outcome));
-            return concluded.ok_or(Error::CommitInProgress(id));
+            // It may count as being received a little longer than it takes to complete it.
+            let completed = store.get_upload(&id).await?;
+            let completed = completed.map(|row| Begun::Completed(row.outcome));
+            return completed.ok_or(Error::CommitInProgress(id));
         }
-        let place = Arc::new(Place { id: id.clone(), all });
-        if let Some(row) = store.get_commit(&id).await? {
-            return Ok(Begun::Concluded(row.outcome));
+        let receiving = Arc::new(Receiving { id: id.clone(), all });
+        if let Some(row) = store.get_upload(&id).await? {
+            return Ok(Begun::Completed(row.outcome));
         }
         let applied = applied(&*store, &id).await?;
-        Ok(Begun::Session(Box::new(CommitSession::new(self.clone(), place, applied))))
+        Ok(Begun::Session(Box::new(UploadSession::new(self.clone(), receiving, applied))))
     }
 
-    /// Whether a commit is coming in at this moment.
+    /// Whether an upload is coming in at this moment.
     #[must_use]
-    pub fn is_taking_in(&self, id: &CommitId) -> bool {
-        self.commits_under_way().lock().contains(id)
+    pub fn is_receiving(&self, id: &UploadId) -> bool {
+        self.uploads_under_way().lock().contains(id)
     }
 }
 
-/// The trees of a commit that were applied when it was sent before.
-async fn applied(store: &dyn Store, id: &CommitId) -> Result<HashMap<JobId, VerdictRow>> {
+/// The trees of an upload that were applied when it was sent before.
+async fn applied(store: &dyn Store, id: &UploadId) -> Result<HashMap<JobId, TreeResultRow>> {
     let mut applied = HashMap::new();
     let (mut after, mut detailed) = (None, 0);
     loop {
         let limit = PageLimit::items(limits::PAGE);
-        let query = VerdictsQuery { commit: id.clone(), after, limit };
-        let page = store.list_verdicts(query).await?;
-        for mut row in page.items.into_iter().filter(|row| row.verdict.is_applied()) {
-            detailed += usize::from(row.verdict.blocked > 0);
-            if detailed > limits::VERDICTS_SHOWN {
+        let query = TreeResultsQuery { upload: id.clone(), after, limit };
+        let page = store.list_tree_results(query).await?;
+        for mut row in page.items.into_iter().filter(|row| row.tree_result.is_applied()) {
+            detailed += usize::from(row.tree_result.blocked > 0);
+            if detailed > limits::RESULTS_SHOWN {
                 // More are never shown, and there may be very many.
-                row.verdict.blocked_changes = Vec::new();
+                row.tree_result.blocked_changes = Vec::new();
             }
-            applied.insert(row.verdict.root, row);
+            applied.insert(row.tree_result.root, row);
         }
         if page.next.is_none() {
             return Ok(applied);

@@ -8,7 +8,7 @@ use jobtracker_model::{
 use super::{Step, What};
 use crate::{Error, Result};
 
-/// What a tree of a commit does to jobs that are there already.
+/// What a tree of an upload does to jobs that are there already.
 ///
 /// Their own reports come first in the stream. They divide what was recorded in the tree into
 /// spans, and the new branches below these jobs are summed up by span: so a million of them under

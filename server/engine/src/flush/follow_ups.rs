@@ -1,6 +1,6 @@
-//! Actions and checks of the new jobs of a commit.
+//! Actions and checks of the new jobs of an upload.
 //!
-//! What is known of them from the beginning are rows like others, which may be put aside with their
+//! What is known of them from the beginning are rows like others, which may be staged with their
 //! jobs. What has a place in a list by time may not: nobody may find it before its job is visible.
 //! So it waits here, and becomes rows of the commit that makes the tree visible.
 
@@ -9,8 +9,8 @@ use std::sync::Arc;
 use jobtracker_model::{
     Action, CheckKind, Children, Definition, Event, Fingerprints, JobId, NewCheck, Report, State,
     Subtree, Timestamp, Trigger, Way,
-    commit::{TREE_UPCOMING, TREE_UPCOMING_BYTES},
     rollup::{Grown, Status},
+    upload::{TREE_UPCOMING, TREE_UPCOMING_BYTES},
 };
 use jobtracker_store::{Cause, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Row, Watch, Watched};
 
@@ -146,7 +146,7 @@ impl Upcoming {
         let (rows, bytes) = (TREE_UPCOMING, TREE_UPCOMING_BYTES);
         if self.rows > rows || self.texts > bytes {
             return Err(Error::CommitTooLarge(format!(
-                "the new jobs of one tree may have {rows} checks and deliveries in a commit, and \
+                "the new jobs of one tree may have {rows} checks and deliveries in an upload, and \
                  {bytes} bytes of texts in these checks"
             )));
         }

@@ -1,5 +1,5 @@
-use jobtracker_model::{JobId, commit::TreeVerdict};
-use jobtracker_store::VerdictRow;
+use jobtracker_model::{JobId, upload::TreeResult};
+use jobtracker_store::TreeResultRow;
 
 use super::{Stage, assembly::Assembly};
 use crate::{Error, Result};
@@ -10,10 +10,10 @@ pub(super) enum Tree {
         assembly: Box<Assembly>,
         stage: Option<Stage>,
     },
-    /// It was applied when the commit was sent before.
+    /// It was applied when the upload was sent before.
     Applied {
         begin: u64,
-        row: Box<VerdictRow>,
+        row: Box<TreeResultRow>,
     },
     /// Nothing of it is applied; the rest of it is only read.
     Refused {
@@ -24,10 +24,10 @@ pub(super) enum Tree {
 }
 
 /// A tree that the engine has answered for.
-pub(super) struct Landed {
+pub(super) struct Answered {
     pub root: JobId,
     pub begin: u64,
     pub checksum: u64,
     pub bytes: usize,
-    pub done: Result<TreeVerdict>,
+    pub done: Result<TreeResult>,
 }

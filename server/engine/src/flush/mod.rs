@@ -1,12 +1,12 @@
-//! A commit that comes in: the flush of a buffered context.
+//! An upload that comes in: the flush of a buffered context.
 //!
-//! Reading order: `begin` finds out whether a commit was sent before; a [`CommitSession`] takes its
-//! records and looks after the whole, its trees being `incoming`; `look_up` reads for it; an
+//! Reading order: `begin` finds out whether an upload was sent before; a [`UploadSession`] takes
+//! its records and looks after the whole, its trees being `incoming`; `look_up` reads for it; an
 //! `assembly` makes rows of one tree's records as they come, in memory for one path of open jobs;
 //! `follow_ups` holds what follows from the states of these jobs; `existing` gathers what is to
 //! happen to jobs that are there already; a [`TreeFlush`] is the result, one operation of the
-//! engine like any other. A large tree's rows are put aside in the store on the way (`stage`),
-//! where nobody sees them, and the operation's commit adopts them.
+//! engine like any other. A large tree's rows are staged in the store on the way (`stage`), where
+//! nobody sees them, and the operation's commit publishes them.
 
 mod assembly;
 mod begin;
@@ -19,7 +19,7 @@ mod stage;
 mod tree;
 
 pub use begin::Begun;
-pub(crate) use begin::CommitsUnderWay;
-pub use session::{CommitSession, Vet};
+pub(crate) use begin::UploadsUnderWay;
+pub use session::{UploadSession, Validate};
 pub(crate) use stage::Stage;
 pub(crate) use tree::{Step, TreeFlush, What};

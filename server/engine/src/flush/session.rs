@@ -6,18 +6,17 @@ use std::{
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jobtracker_model::{
-    Action, FieldError, JobId, NewCheck, Problem, Timestamp,
-    commit::{CommitOutcome, Item, Record, Refusal, TreeVerdict},
-    limits,
+    Action, FieldError, JobId, NewCheck, Problem, Timestamp, limits,
+    upload::{Item, Record, Refusal, TreeResult, UploadOutcome},
 };
-use jobtracker_store::{CommitRow, Error as StoreError, Store, VerdictRow, Wanted};
+use jobtracker_store::{Error as StoreError, Store, TreeResultRow, UploadRow, Wanted};
 use roaring::RoaringTreemap;
 
 use super::{
     Stage, TreeFlush,
     assembly::{Assembled, Assembly, There},
-    begin::Place,
-    incoming::{Landed, Tree},
+    begin::Receiving,
+    incoming::{Answered, Tree},
     look_up::look_up,
 };
 use crate::{
@@ -25,12 +24,12 @@ use crate::{
     operation::{Operation, Outcome},
 };
 
-/// Rows of a tree from this size on are put aside, in parts of this size; a smaller tree is one
+/// Rows of a tree from this size on are staged, in parts of this size; a smaller tree is one
 /// operation. In bytes, about.
 const SMALL_TREE: usize = 1024 * 1024;
 /// Records whose jobs are looked up at once.
 const LOOKED_UP: usize = 512;
-/// Trees of one commit that are on their way to the store at once, and their bytes, about.
+/// Trees of one upload that are on their way to the store at once, and their bytes, about.
 const TREES_AT_ONCE: usize = 256;
 const BYTES_AT_ONCE: usize = 8 * 1024 * 1024;
 /// A range of ids has so many bits.
@@ -40,23 +39,24 @@ const ROOM_WAITED_FOR: Duration = Duration::from_secs(30);
 const ROOM_LOOKED_FOR: Duration = Duration::from_millis(50);
 
 /// Says whether what a new job wants followed can be followed by the service around the engine.
-pub type Vet = Box<dyn Fn(&[Action], &[NewCheck]) -> std::result::Result<(), FieldError> + Send>;
+pub type Validate =
+    Box<dyn Fn(&[Action], &[NewCheck]) -> std::result::Result<(), FieldError> + Send>;
 
-/// A commit that comes in, record by record.
+/// An upload that comes in, record by record.
 ///
 /// Trees are committed as they come; each is visible whole once it is, and stays so if the rest of
-/// the commit never comes. Dropping the session throws away what has come of a tree that is not
+/// the upload never comes. Dropping the session throws away what has come of a tree that is not
 /// complete; it may be sent again when those that were complete have been answered for, which
 /// [`put_away`](Self::put_away) waits for.
-pub struct CommitSession {
+pub struct UploadSession {
     engine: Engine,
     store: Arc<dyn Store>,
     block_updates_after_finish: bool,
     received: Timestamp,
     most_jobs: u64,
-    vet: Option<Vet>,
-    /// Trees that were applied when the commit was sent before.
-    applied: HashMap<JobId, VerdictRow>,
+    validate: Option<Validate>,
+    /// Trees that were applied when the upload was sent before.
+    applied: HashMap<JobId, TreeResultRow>,
     roots: HashSet<JobId>,
     /// The new jobs, and how many they are.
     seen: RoaringTreemap,
@@ -64,30 +64,30 @@ pub struct CommitSession {
     /// The ranges of ids that the new jobs are from.
     ranges: RoaringTreemap,
     tree: Option<Tree>,
-    flying: FuturesUnordered<BoxFuture<'static, Landed>>,
+    flying: FuturesUnordered<BoxFuture<'static, Answered>>,
     flying_bytes: usize,
-    outcome: CommitOutcome,
-    refused: Vec<VerdictRow>,
-    /// Given up last: who sends the commit again does not meet what has been put aside of it.
-    place: Arc<Place>,
+    outcome: UploadOutcome,
+    refused: Vec<TreeResultRow>,
+    /// Given up last: who sends the upload again does not meet what has been staged of it.
+    receiving: Arc<Receiving>,
 }
 
-impl CommitSession {
+impl UploadSession {
     pub(super) fn new(
         engine: Engine,
-        place: Arc<Place>,
-        applied: HashMap<JobId, VerdictRow>,
+        receiving: Arc<Receiving>,
+        applied: HashMap<JobId, TreeResultRow>,
     ) -> Self {
         let options = engine.options();
         Self {
             store: engine.store(),
-            outcome: CommitOutcome::new(place.id.clone()),
+            outcome: UploadOutcome::new(receiving.id.clone()),
             engine,
-            place,
+            receiving,
             block_updates_after_finish: options.block_updates_after_finish,
             received: (options.clock)(),
             most_jobs: options.commit_jobs,
-            vet: None,
+            validate: None,
             applied,
             roots: HashSet::new(),
             seen: RoaringTreemap::new(),
@@ -103,15 +103,15 @@ impl CommitSession {
     /// Refuses trees with jobs whose actions or checks do not pass. It is asked where the records
     /// are taken, and may take its time.
     #[must_use]
-    pub fn vetting(mut self, vet: Vet) -> Self {
-        self.vet = Some(vet);
+    pub fn validating(mut self, validate: Validate) -> Self {
+        self.validate = Some(validate);
         self
     }
 
     /// Takes records that follow those before.
     ///
     /// # Errors
-    /// The commit cannot go on: it is too large, was recorded under other rules, or the store does
+    /// The upload cannot go on: it is too large, was recorded under other rules, or the store does
     /// not answer. Trees that were complete before may have been applied. What is wrong with one
     /// tree is no error; that tree is refused.
     pub async fn take(&mut self, items: Vec<Item>) -> Result<()> {
@@ -130,33 +130,33 @@ impl CommitSession {
     /// The stream has come to its end: waits for the trees that are on their way.
     ///
     /// # Errors
-    /// The store does not answer; the commit may be sent again.
-    pub async fn finish(mut self) -> Result<CommitOutcome> {
-        let done = self.conclude().await;
+    /// The store does not answer; the upload may be sent again.
+    pub async fn finish(mut self) -> Result<UploadOutcome> {
+        let done = self.complete_upload().await;
         if done.is_err() {
             self.put_away().await;
         }
         done
     }
 
-    /// Ends without a conclusion. The commit may be sent again from here on: none of its trees is
+    /// Ends without a completion. The upload may be sent again from here on: none of its trees is
     /// on its way any more.
     pub async fn put_away(mut self) {
         // What became of them is known when they are sent again.
         while self.flying.next().await.is_some() {}
     }
 
-    async fn conclude(&mut self) -> Result<CommitOutcome> {
+    async fn complete_upload(&mut self) -> Result<UploadOutcome> {
         while !self.flying.is_empty() {
             self.land_one().await?;
         }
-        // What was applied before and has not been sent again is part of the commit all the same.
+        // What was applied before and has not been sent again is part of the upload all the same.
         for row in std::mem::take(&mut self.applied).into_values() {
-            self.outcome.add(&row.verdict);
+            self.outcome.add(&row.tree_result);
         }
         self.outcome.complete = true;
-        let row = CommitRow { outcome: self.outcome.clone(), time: self.received };
-        self.store.conclude(row, std::mem::take(&mut self.refused)).await?;
+        let row = UploadRow { outcome: self.outcome.clone(), time: self.received };
+        self.store.complete_upload(row, std::mem::take(&mut self.refused)).await?;
         Ok(self.outcome.clone())
     }
 
@@ -196,7 +196,7 @@ impl CommitSession {
     fn begin_tree(&mut self, root: JobId, begin: u64) -> Result<()> {
         if self.roots.len() as u64 >= limits::COMMIT_TREES {
             let most = limits::COMMIT_TREES;
-            return Err(Error::CommitTooLarge(format!("a commit may have {most} trees")));
+            return Err(Error::CommitTooLarge(format!("an upload may have {most} trees")));
         }
         if !self.roots.insert(root) {
             return Err(Error::DuplicateId(root));
@@ -218,7 +218,7 @@ impl CommitSession {
             self.count(*id)?;
         }
         let Some(Tree::Receiving { assembly, stage }) = &mut self.tree else { return Ok(()) };
-        let vetted = vet(self.vet.as_ref(), &item);
+        let vetted = validate(self.validate.as_ref(), &item);
         if let Err(error) = vetted.and_then(|()| assembly.take(item, &mut self.seen, there)) {
             let (root, begin) = (assembly.root, assembly.begin);
             self.tree = Some(Tree::Refused { root, begin, error });
@@ -238,7 +238,7 @@ impl CommitSession {
         self.jobs += 1;
         if self.jobs > self.most_jobs {
             let most = self.most_jobs;
-            return Err(Error::CommitTooLarge(format!("a commit may have {most} new jobs")));
+            return Err(Error::CommitTooLarge(format!("an upload may have {most} new jobs")));
         }
         let new = self.ranges.insert(id.get() >> ID_RANGE_BITS);
         if new
@@ -247,7 +247,7 @@ impl CommitSession {
         {
             let most = limits::COMMIT_ID_RANGES;
             return Err(Error::CommitTooLarge(format!(
-                "the new jobs of a commit may have ids from {most} ranges of 65,536 numbers"
+                "the new jobs of an upload may have ids from {most} ranges of 65,536 numbers"
             )));
         }
         Ok(())
@@ -257,10 +257,10 @@ impl CommitSession {
         match self.tree.take() {
             None => {}
             Some(Tree::Applied { begin, row }) if row.checksum != checksum => {
-                let error = Error::CommitConflict(self.place.id.clone());
-                self.refuse(row.verdict.root, begin, checksum, &error).await?;
+                let error = Error::CommitConflict(self.receiving.id.clone());
+                self.refuse(row.tree_result.root, begin, checksum, &error).await?;
             }
-            Some(Tree::Applied { row, .. }) => self.outcome.add(&row.verdict),
+            Some(Tree::Applied { row, .. }) => self.outcome.add(&row.tree_result),
             Some(Tree::Refused { root, begin, error }) => {
                 self.refuse(root, begin, checksum, &error).await?;
             }
@@ -279,7 +279,7 @@ impl CommitSession {
                 };
                 let received = self.received;
                 let tree = TreeFlush {
-                    place: Arc::clone(&self.place),
+                    receiving: Arc::clone(&self.receiving),
                     root,
                     checksum,
                     received,
@@ -324,18 +324,18 @@ impl CommitSession {
         self.flying_bytes += bytes;
         let answer = self.engine.submit_with(operation, share)?;
         self.flying.push(Box::pin(async move {
-            let done = answer.await.map(Outcome::into_verdict);
-            Landed { root, begin, checksum, bytes, done }
+            let done = answer.await.map(Outcome::into_tree_result);
+            Answered { root, begin, checksum, bytes, done }
         }));
         Ok(())
     }
 
     async fn land_one(&mut self) -> Result<()> {
-        let Some(landed) = self.flying.next().await else { return Ok(()) };
-        let Landed { root, begin, checksum, bytes, done } = landed;
+        let Some(answered) = self.flying.next().await else { return Ok(()) };
+        let Answered { root, begin, checksum, bytes, done } = answered;
         self.flying_bytes -= bytes;
         match done {
-            Ok(verdict) => self.outcome.add(&verdict),
+            Ok(tree_result) => self.outcome.add(&tree_result),
             Err(error) if error.is_refusal() => {
                 self.refuse(root, begin, checksum, &error).await?;
             }
@@ -352,25 +352,25 @@ impl CommitSession {
         checksum: u64,
         error: &Error,
     ) -> Result<()> {
-        let verdicts = HashSet::from([(self.place.id.clone(), root)]);
-        let wanted = Wanted { verdicts, ..Wanted::default() };
+        let tree_results = HashSet::from([(self.receiving.id.clone(), root)]);
+        let wanted = Wanted { tree_results, ..Wanted::default() };
         let loaded = look_up(&*self.store, wanted).await?;
-        let applied = loaded.verdicts.into_values().find(|row| row.checksum == checksum);
+        let applied = loaded.tree_results.into_values().find(|row| row.checksum == checksum);
         if let Some(row) = applied {
-            self.outcome.add(&row.verdict);
+            self.outcome.add(&row.tree_result);
             return Ok(());
         }
         let Problem { code, detail, .. } = Problem::new(error.code(), error.sentence());
         let position = error.position().unwrap_or(begin);
         let refusal = Some(Refusal { position, code, detail });
-        let verdict = TreeVerdict { refusal, ..TreeVerdict::new(root) };
-        self.outcome.add(&verdict);
-        self.refused.push(VerdictRow { verdict, checksum, time: self.received });
+        let tree_result = TreeResult { refusal, ..TreeResult::new(root) };
+        self.outcome.add(&tree_result);
+        self.refused.push(TreeResultRow { tree_result, checksum, time: self.received });
         Ok(())
     }
 }
 
-/// Nobody sees the jobs that are in the way of what is put aside: another commit is bringing them,
+/// Nobody sees the jobs that are in the way of what is staged: another upload is bringing them,
 /// or what is left of one that broke off is still there.
 fn in_the_way(error: StoreError) -> Error {
     match error {
@@ -379,15 +379,16 @@ fn in_the_way(error: StoreError) -> Error {
     }
 }
 
-impl std::fmt::Debug for CommitSession {
+impl std::fmt::Debug for UploadSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CommitSession").field("id", &self.place.id).finish_non_exhaustive()
+        f.debug_struct("UploadSession").field("id", &self.receiving.id).finish_non_exhaustive()
     }
 }
 
-fn vet(vet: Option<&Vet>, item: &Item) -> Result<()> {
-    let (Some(vet), Record::FollowedJob { actions, checks, .. }) = (vet, &item.record) else {
+fn validate(validate: Option<&Validate>, item: &Item) -> Result<()> {
+    let (Some(validate), Record::FollowedJob { actions, checks, .. }) = (validate, &item.record)
+    else {
         return Ok(());
     };
-    vet(actions, checks).map_err(|error| Error::from(error).at(item.position))
+    validate(actions, checks).map_err(|error| Error::from(error).at(item.position))
 }

@@ -4,10 +4,10 @@ use futures_util::future::BoxFuture;
 use jobtracker_model::JobId;
 use jobtracker_store::{Result, Row, StageId, Store};
 
-/// Rows that are put aside in the store. Whoever lets go of it has them thrown away, unless a
-/// commit has adopted them.
+/// Rows that are staged in the store. Whoever lets go of it has them thrown away, unless a
+/// commit has published them.
 ///
-/// The store puts one part aside while the next one is being made.
+/// The store takes one part while the next one is being made.
 pub(crate) struct Stage {
     store: Arc<dyn Store>,
     root: JobId,

@@ -1,34 +1,34 @@
 use std::sync::Arc;
 
-use jobtracker_model::{JobId, NewChange, Timestamp, commit::CommitId, rollup::GrowthStep};
+use jobtracker_model::{JobId, NewChange, Timestamp, rollup::GrowthStep, upload::UploadId};
 use jobtracker_store::Row;
 
-use super::{Stage, begin::Place, follow_ups::Upcoming};
+use super::{Stage, begin::Receiving, follow_ups::Upcoming};
 
-/// A tree of a commit, ready to be applied.
+/// A tree of an upload, ready to be applied.
 #[derive(Debug)]
 pub(crate) struct TreeFlush {
     pub root: JobId,
     /// Of the tree's records, so that another tree under the same name is noticed.
     pub checksum: u64,
-    /// When the commit began to come in.
+    /// When the upload began to come in.
     pub received: Timestamp,
     /// New jobs, and their changes without the creations.
     pub jobs: u64,
     pub changes: u64,
-    /// Rows of new jobs that have not been put aside.
+    /// Rows of new jobs that have not been staged.
     pub rows: Vec<Row>,
-    /// Checks and deliveries of new jobs, put aside or not.
+    /// Checks and deliveries of new jobs, staged or not.
     pub upcoming: Upcoming,
-    /// What has been put aside.
+    /// What has been staged.
     pub stage: Option<Stage>,
     /// What happens to jobs that are there, in order.
     pub steps: Vec<Step>,
     /// About how much memory it holds.
     pub bytes: usize,
-    /// Held until the tree is decided, and given up last: until then its commit cannot begin to
+    /// Held until the tree is decided, and given up last: until then its upload cannot begin to
     /// come in again.
-    pub place: Arc<Place>,
+    pub receiving: Arc<Receiving>,
 }
 
 /// Something that happens to a job that is there already.
@@ -53,12 +53,12 @@ pub(crate) enum What {
 }
 
 impl TreeFlush {
-    /// The commit that it is a part of.
-    pub fn commit(&self) -> &CommitId {
-        &self.place.id
+    /// The upload that it is a part of.
+    pub fn commit(&self) -> &UploadId {
+        &self.receiving.id
     }
 
-    /// The new jobs whose rows have not been put aside.
+    /// The new jobs whose rows have not been staged.
     pub fn created(&self) -> impl Iterator<Item = JobId> {
         self.rows.iter().filter_map(|row| match row {
             Row::Job { id, .. } => Some(*id),

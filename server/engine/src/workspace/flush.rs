@@ -1,22 +1,22 @@
-//! What a tree of a commit needs of the rows besides single steps.
+//! What a tree of an upload needs of the rows besides single steps.
 
 use std::{collections::HashMap, sync::Arc};
 
-use jobtracker_model::{JobId, Repeat, State, Timestamp, commit::CommitId};
-use jobtracker_store::{Loaded, Node, Row, VerdictRow};
+use jobtracker_model::{JobId, Repeat, State, Timestamp, upload::UploadId};
+use jobtracker_store::{Loaded, Node, Row, TreeResultRow};
 
 use super::{TreeChanges, Workspace};
 use crate::flush::{Step, TreeFlush, What};
 
 impl Workspace {
-    /// The verdict on a tree of a commit, if it has been applied.
-    pub fn verdict(&self, commit: &CommitId, root: JobId) -> Option<&VerdictRow> {
-        self.verdicts.get(&(commit.clone(), root))
+    /// The result of a tree of an upload, if it has been applied.
+    pub fn tree_result(&self, commit: &UploadId, root: JobId) -> Option<&TreeResultRow> {
+        self.tree_results.get(&(commit.clone(), root))
     }
 
-    /// Whether a commit of this tree adopts something already.
-    pub fn adopts(&self, root: JobId) -> bool {
-        self.changed.get(&root).is_some_and(|tree| tree.adopts.is_some())
+    /// Whether the commit of this tree publishes something already.
+    pub fn publishes(&self, root: JobId) -> bool {
+        self.changed.get(&root).is_some_and(|tree| tree.publishes.is_some())
     }
 
     /// A workspace with what these steps are about and what is above that, as it is here.
@@ -75,14 +75,14 @@ impl Workspace {
         self.repeats.extend(fork.repeats);
     }
 
-    /// Adds the new jobs of a tree of a commit, with what follows from their states now. If some of
-    /// them have been put aside, those that have not are as invisible to the rest of the group as
+    /// Adds the new jobs of a tree of an upload, with what follows from their states now. If some
+    /// of them have been staged, those that have not are as invisible to the rest of the group as
     /// they are.
     pub fn graft(&mut self, flush: &TreeFlush, now: Timestamp) {
         let rows = flush.rows.iter().cloned().chain(flush.upcoming.rows(flush.root, now));
         let tree = self.changed.entry(flush.root).or_default();
         if let Some(stage) = &flush.stage {
-            tree.adopts = Some(stage.id);
+            tree.publishes = Some(stage.id);
             tree.appended.extend(rows);
             return;
         }
@@ -113,11 +113,11 @@ impl Workspace {
         }
     }
 
-    /// Notes the verdict on a tree of a commit.
-    pub fn decide(&mut self, commit: &CommitId, row: VerdictRow) {
-        let root = row.verdict.root;
+    /// Notes the result of a tree of an upload.
+    pub fn decide(&mut self, commit: &UploadId, row: TreeResultRow) {
+        let root = row.tree_result.root;
         let tree = self.changed.entry(root).or_default();
-        tree.appended.push(Row::Verdict { commit: commit.clone(), row: row.clone() });
-        self.verdicts.insert((commit.clone(), root), row);
+        tree.appended.push(Row::TreeResult { commit: commit.clone(), row: row.clone() });
+        self.tree_results.insert((commit.clone(), root), row);
     }
 }

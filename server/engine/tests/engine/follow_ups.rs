@@ -289,7 +289,7 @@ async fn checks_do_not_take_the_room_of_actions() {
         let row = FollowUp::Watch(Watch { deliveries, ..watch(&*store, id(1)).await });
         let key = FollowUpKey::Watch;
         let rows = vec![Row::FollowUp { id: id(1), key, before: None, row }];
-        let commit = TreeCommit { root: id(1), expected: 1, rows, adopts: None };
+        let commit = TreeCommit { root: id(1), expected: 1, rows, publishes: None };
         store.commit(vec![commit]).await.remove(0).unwrap();
         let engine = Engine::start(Arc::clone(&store), Options::new(now));
         it_is(10_000);

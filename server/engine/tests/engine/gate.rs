@@ -12,13 +12,13 @@ use futures_util::{
     stream::{BoxStream, FuturesUnordered},
 };
 use jobtracker_model::{
-    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
+    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, upload::UploadId,
 };
 use jobtracker_store::{
-    AgendaKey, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow,
-    DescendantsQuery, Error, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, Listed, Loaded,
-    LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, VerdictRow,
-    VerdictsQuery, Wanted, memory::MemoryStore,
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, FollowUp, FollowUpKey,
+    FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
+    RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery,
+    UploadRow, Wanted, memory::MemoryStore,
 };
 use tokio::sync::Semaphore;
 
@@ -136,12 +136,12 @@ impl Store for Gate {
         self.store.discard(stage);
     }
 
-    async fn conclude(&self, row: CommitRow, refused: Vec<VerdictRow>) -> Result<()> {
-        self.store.conclude(row, refused).await
+    async fn complete_upload(&self, row: UploadRow, refused: Vec<TreeResultRow>) -> Result<()> {
+        self.store.complete_upload(row, refused).await
     }
 
-    async fn forget_commits(&self, before: Timestamp, limit: usize) -> Result<usize> {
-        self.store.forget_commits(before, limit).await
+    async fn forget_uploads(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        self.store.forget_uploads(before, limit).await
     }
 
     async fn reserve_ids(&self, count: u32) -> Result<JobId> {
@@ -199,23 +199,26 @@ impl Store for Gate {
         self.store.list_follow_ups(query).await
     }
 
-    async fn list_agenda(
+    async fn list_index(
         &self,
-        query: AgendaQuery,
-    ) -> Result<Listed<(AgendaKey, FollowUp), AgendaKey>> {
-        self.store.list_agenda(query).await
+        query: IndexQuery,
+    ) -> Result<Listed<(IndexKey, FollowUp), IndexKey>> {
+        self.store.list_index(query).await
     }
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
         self.store.list_rows(query).await
     }
 
-    async fn get_commit(&self, commit: &CommitId) -> Result<Option<CommitRow>> {
-        self.store.get_commit(commit).await
+    async fn get_upload(&self, commit: &UploadId) -> Result<Option<UploadRow>> {
+        self.store.get_upload(commit).await
     }
 
-    async fn list_verdicts(&self, query: VerdictsQuery) -> Result<Listed<VerdictRow, JobId>> {
-        self.store.list_verdicts(query).await
+    async fn list_tree_results(
+        &self,
+        query: TreeResultsQuery,
+    ) -> Result<Listed<TreeResultRow, JobId>> {
+        self.store.list_tree_results(query).await
     }
 
     fn is_shared(&self) -> bool {

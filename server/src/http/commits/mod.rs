@@ -11,11 +11,10 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, web::Bytes};
 use jobtracker_engine::Begun;
 use jobtracker_model::{
-    Page, ProblemCode as Code,
-    commit::{CommitId, CommitOutcome, TreeVerdict},
-    limits,
+    Page, ProblemCode as Code, limits,
+    upload::{TreeResult, UploadId, UploadOutcome},
 };
-use jobtracker_store::{PageLimit, VerdictsQuery};
+use jobtracker_store::{PageLimit, TreeResultsQuery};
 use tokio::sync::{mpsc, oneshot};
 
 use self::receive::Receiver;
@@ -23,7 +22,7 @@ use super::{
     app::{App, State},
     changes::PageQuery,
     cursor::{self, List},
-    extract::{Commit, CommitBody, Query, limit},
+    extract::{Commit, Query, UploadBody, limit},
     problem::{ApiError, Result},
     reply,
 };
@@ -40,11 +39,11 @@ const PARTS: usize = 8;
 /// applied: each is applied once.
 #[utoipa::path(put, path = "/api/v1/commits/{commit}", operation_id = "sendCommit",
     tag = "commits",
-    params(("commit" = CommitId, Path, description = "Chosen by the sender: 1 to 64 of \
+    params(("commit" = UploadId, Path, description = "Chosen by the sender: 1 to 64 of \
         A-Z a-z 0-9 . _ -")),
     request_body(content = Vec<u8>, content_type = "application/vnd.jobtracker.commit"),
-    responses((status = 200, description = "What became of it.", body = CommitOutcome)))]
-pub(super) async fn send(app: State, id: Commit, mut body: CommitBody) -> Result<HttpResponse> {
+    responses((status = 200, description = "What became of it.", body = UploadOutcome)))]
+pub(super) async fn send(app: State, id: Commit, mut body: UploadBody) -> Result<HttpResponse> {
     let taken = take_in(&app, id.0, &mut body).await;
     // An answer may come before the end of what is sent.
     let rest = async {
@@ -56,15 +55,15 @@ pub(super) async fn send(app: State, id: Commit, mut body: CommitBody) -> Result
     reply::ok(&taken?)
 }
 
-async fn take_in(app: &App, id: CommitId, body: &mut CommitBody) -> Result<CommitOutcome> {
+async fn take_in(app: &App, id: UploadId, body: &mut UploadBody) -> Result<UploadOutcome> {
     let full = |_| ApiError::new(Code::Overloaded, "As many commits as may come in at once do.");
     let place = Arc::clone(&app.commit_places).try_acquire_owned().map_err(full)?;
-    let session = match app.engine.begin_commit(id).await? {
+    let session = match app.engine.begin_upload(id).await? {
         Begun::Session(session) => {
-            let vet = app.follow_ups.vet();
-            session.vetting(Box::new(move |actions, checks| Ok(vet.all(actions, checks)?)))
+            let validator = app.follow_ups.validator();
+            session.validating(Box::new(move |actions, checks| Ok(validator.all(actions, checks)?)))
         }
-        Begun::Concluded(outcome) => return Ok(outcome),
+        Begun::Completed(outcome) => return Ok(outcome),
     };
     let (parts, received) = mpsc::channel(PARTS);
     let receiver = Receiver::new(session, place, body.encoding, app.commits.limit_bytes)?;
@@ -87,14 +86,14 @@ async fn take_in(app: &App, id: CommitId, body: &mut CommitBody) -> Result<Commi
 }
 
 /// What the thread answers.
-type Answer = std::result::Result<Result<CommitOutcome>, oneshot::error::RecvError>;
+type Answer = std::result::Result<Result<UploadOutcome>, oneshot::error::RecvError>;
 
 /// Passes the body on to the thread. That may answer before the end, when the stream cannot go on.
 async fn pass_on(
     app: &App,
-    body: &mut CommitBody,
+    body: &mut UploadBody,
     parts: &mpsc::Sender<Bytes>,
-    outcome: &mut oneshot::Receiver<Result<CommitOutcome>>,
+    outcome: &mut oneshot::Receiver<Result<UploadOutcome>>,
 ) -> Result<Option<Answer>> {
     let silence = app.commits.silence_timeout();
     loop {
@@ -116,25 +115,25 @@ async fn pass_on(
 ///
 /// Remembered for at least 24 hours. While it is not complete, what is known so far.
 #[utoipa::path(get, path = "/api/v1/commits/{commit}", operation_id = "getCommit",
-    tag = "commits", params(("commit" = CommitId, Path, description = "The commit.")),
-    responses((status = 200, description = "What became of it.", body = CommitOutcome)))]
+    tag = "commits", params(("commit" = UploadId, Path, description = "The commit.")),
+    responses((status = 200, description = "What became of it.", body = UploadOutcome)))]
 pub(super) async fn get(app: State, id: Commit) -> Result<HttpResponse> {
-    if let Some(row) = app.store.get_commit(&id.0).await? {
+    if let Some(row) = app.store.get_upload(&id.0).await? {
         return reply::ok(&row.outcome);
     }
-    let mut outcome = CommitOutcome::new(id.0.clone());
+    let mut outcome = UploadOutcome::new(id.0.clone());
     let mut after = None;
     loop {
         let limit = PageLimit::items(limits::PAGE);
-        let query = VerdictsQuery { commit: id.0.clone(), after, limit };
-        let listed = app.store.list_verdicts(query).await?;
-        listed.items.iter().for_each(|row| outcome.add(&row.verdict));
+        let query = TreeResultsQuery { upload: id.0.clone(), after, limit };
+        let listed = app.store.list_tree_results(query).await?;
+        listed.items.iter().for_each(|row| outcome.add(&row.tree_result));
         after = listed.next;
         if after.is_none() {
             break;
         }
     }
-    if outcome.trees == 0 && !app.engine.is_taking_in(&id.0) {
+    if outcome.trees == 0 && !app.engine.is_receiving(&id.0) {
         let detail = format!("There is no commit {}.", id.0);
         return Err(ApiError::new(Code::CommitNotFound, detail));
     }
@@ -146,16 +145,16 @@ pub(super) async fn get(app: State, id: Commit) -> Result<HttpResponse> {
 /// By root; those that have been decided so far.
 #[utoipa::path(get, path = "/api/v1/commits/{commit}/trees", operation_id = "listCommitTrees",
     tag = "commits",
-    params(("commit" = CommitId, Path, description = "The commit."), PageQuery),
-    responses((status = 200, description = "A page.", body = Page<TreeVerdict>)))]
+    params(("commit" = UploadId, Path, description = "The commit."), PageQuery),
+    responses((status = 200, description = "A page.", body = Page<TreeResult>)))]
 pub(super) async fn trees(app: State, id: Commit, query: Query<PageQuery>) -> Result<HttpResponse> {
     let PageQuery { limit: items, cursor } = query.0;
     let subject = cursor::fnv(id.0.as_str().as_bytes());
     let after = cursor::decode(List::CommitTrees, subject, cursor.as_deref())?;
     let limit = limit(items.as_deref())?;
-    let query = VerdictsQuery { commit: id.0, after, limit };
-    let listed = app.store.list_verdicts(query).await?;
-    let items = listed.items.into_iter().map(|row| row.verdict).collect::<Vec<_>>();
+    let query = TreeResultsQuery { upload: id.0, after, limit };
+    let listed = app.store.list_tree_results(query).await?;
+    let items = listed.items.into_iter().map(|row| row.tree_result).collect::<Vec<_>>();
     let next = |last| cursor::encode(List::CommitTrees, subject, &last);
     reply::ok(&Page { items, next_cursor: listed.next.map(next) })
 }

@@ -1,8 +1,8 @@
 use actix_web::web::Bytes;
-use jobtracker_engine::CommitSession;
+use jobtracker_engine::UploadSession;
 use jobtracker_model::{
     ProblemCode as Code,
-    commit::{CommitOutcome, Item, Reader},
+    upload::{Item, Reader, UploadOutcome},
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
@@ -18,7 +18,7 @@ const ITEMS: usize = 1024;
 /// Takes a commit in on a thread of its own, since unpacking and adding up a million jobs takes
 /// seconds of a processor, and nobody else's request is to wait for them.
 pub(super) struct Receiver {
-    session: CommitSession,
+    session: UploadSession,
     /// Its room among those that come in at once; as long as the thread lives, which may be longer
     /// than the request.
     place: OwnedSemaphorePermit,
@@ -36,7 +36,7 @@ struct ByteReader {
 
 impl Receiver {
     pub fn new(
-        session: CommitSession,
+        session: UploadSession,
         place: OwnedSemaphorePermit,
         encoding: Option<Encoding>,
         limit: u64,
@@ -53,7 +53,7 @@ impl Receiver {
     pub fn start(
         self,
         bytes: mpsc::Receiver<Bytes>,
-    ) -> Result<oneshot::Receiver<Result<CommitOutcome>>> {
+    ) -> Result<oneshot::Receiver<Result<UploadOutcome>>> {
         let (done, outcome) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(|error| ApiError::internal(&error))?;
@@ -71,10 +71,10 @@ impl Receiver {
 }
 
 async fn receive(
-    mut session: CommitSession,
+    mut session: UploadSession,
     mut reader: ByteReader,
     bytes: mpsc::Receiver<Bytes>,
-) -> Result<CommitOutcome> {
+) -> Result<UploadOutcome> {
     match reader.read(&mut session, bytes).await {
         Ok(()) => Ok(session.finish().await?),
         Err(refused) => {
@@ -87,7 +87,7 @@ async fn receive(
 impl ByteReader {
     async fn read(
         &mut self,
-        session: &mut CommitSession,
+        session: &mut UploadSession,
         mut bytes: mpsc::Receiver<Bytes>,
     ) -> Result<()> {
         while let Some(packed) = bytes.recv().await {
@@ -96,7 +96,7 @@ impl ByteReader {
         Ok(self.reader.finish()?)
     }
 
-    async fn take(&mut self, session: &mut CommitSession, mut packed: &[u8]) -> Result<()> {
+    async fn take(&mut self, session: &mut UploadSession, mut packed: &[u8]) -> Result<()> {
         self.packed += packed.len() as u64;
         self.check_size(self.packed)?;
         let mut unpacked = Vec::new();
@@ -127,7 +127,7 @@ impl ByteReader {
     }
 
     /// Hands all whole records to the session; those before a broken one too.
-    async fn hand_over(&mut self, session: &mut CommitSession) -> Result<()> {
+    async fn hand_over(&mut self, session: &mut UploadSession) -> Result<()> {
         let mut items: Vec<Item> = Vec::with_capacity(ITEMS);
         loop {
             let next = self.reader.next_item();

@@ -5,7 +5,7 @@ use std::{
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::CONTENT_TYPE, web::Bytes};
 use futures_util::StreamExt;
-use jobtracker_model::{ProblemCode as Code, commit::MEDIA_TYPE};
+use jobtracker_model::{ProblemCode as Code, upload::MEDIA_TYPE};
 
 use super::body::{encoding, other_type};
 use crate::http::{
@@ -14,7 +14,7 @@ use crate::http::{
 };
 
 /// A body that is a commit, to be read bit by bit.
-pub(crate) struct CommitBody {
+pub(crate) struct UploadBody {
     /// How it is compressed.
     pub encoding: Option<Encoding>,
     payload: Payload,
@@ -22,7 +22,7 @@ pub(crate) struct CommitBody {
     is_over: bool,
 }
 
-impl FromRequest for CommitBody {
+impl FromRequest for UploadBody {
     type Error = ApiError;
     type Future = Ready<Result<Self>>;
 
@@ -33,7 +33,7 @@ impl FromRequest for CommitBody {
     }
 }
 
-impl CommitBody {
+impl UploadBody {
     /// The next bytes; none at the end.
     pub async fn next(&mut self, silence: Duration) -> Result<Option<Bytes>> {
         let slow = |_| ApiError::new(Code::RequestTimeout, "The commit was silent for too long.");

@@ -1,7 +1,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
-use jobtracker_model::{DeliveryId, JobId, commit::CommitId};
+use jobtracker_model::{DeliveryId, JobId, upload::UploadId};
 
 use super::super::problem::{ApiError, Result};
 
@@ -9,7 +9,7 @@ use super::super::problem::{ApiError, Result};
 pub(crate) struct Id(pub JobId);
 
 /// The commit in the address.
-pub(crate) struct Commit(pub CommitId);
+pub(crate) struct Commit(pub UploadId);
 
 /// The job and the number of one of its checks or actions in the address.
 pub(crate) struct NumberPath {

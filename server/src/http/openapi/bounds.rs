@@ -115,7 +115,7 @@ fn jobs() -> Value {
         "StateQuery": {"properties": {
             "ids": {"minItems": 1, "maxItems": limits::STATES_PER_REQUEST},
         }},
-        "CommitId": text_like(1, limits::REPEAT_ID, FILE_NAME),
+        "UploadId": text_like(1, limits::REPEAT_ID, FILE_NAME),
     })
 }
 

@@ -6,9 +6,9 @@ use jobtracker_model::{JobId, State};
 
 use super::{
     Fixture,
-    aside::is_stale,
     forest::{Forest, definition, id},
     stage::Stage,
+    staged::is_stale,
 };
 use crate::{Result, TreeCommit};
 

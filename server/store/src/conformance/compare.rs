@@ -35,7 +35,7 @@ impl Stage {
     pub async fn compare(&self) {
         self.compare_trees().await;
         self.compare_roots(ALWAYS, WIDE).await;
-        self.compare_agendas(ALWAYS, WIDE).await;
+        self.compare_indexes(ALWAYS, WIDE).await;
         let check = self.store.check().await;
         self.ok("check", check);
     }
@@ -67,7 +67,7 @@ impl Stage {
                 self.compare_rows(*id, limit).await;
             }
             self.compare_roots(ALWAYS, limit).await;
-            self.compare_agendas(ALWAYS, limit).await;
+            self.compare_indexes(ALWAYS, limit).await;
         }
     }
 

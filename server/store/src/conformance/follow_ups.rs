@@ -4,15 +4,15 @@ use jobtracker_model::{JobId, Progress, State, Timestamp};
 
 use super::{
     Fixture,
-    agendas::KINDS,
-    aside::{Aside, is_stale},
     followed::time,
     forest::{Forest, id},
+    indexes::KINDS,
     pages::{ALWAYS, NARROW, WIDE},
     stage::Stage,
+    staged::{Staging, is_stale},
 };
 use crate::{
-    Agenda, AgendaKey, AgendaQuery, Error, FollowUpKey, FollowUpsQuery, PageLimit, Row, TreeCommit,
+    Error, FollowUpKey, FollowUpsQuery, IndexId, IndexKey, IndexQuery, PageLimit, Row, TreeCommit,
     Wanted,
 };
 
@@ -23,7 +23,7 @@ pub(super) async fn run(fixture: &impl Fixture) {
     moves(fixture).await;
     quick_moves(fixture).await;
     refused(fixture).await;
-    put_aside(fixture).await;
+    stage_rows(fixture).await;
 }
 
 async fn of_jobs(fixture: &impl Fixture) {
@@ -173,13 +173,13 @@ async fn by_time(fixture: &impl Fixture) {
     stage.commit().await;
     for _ in 0..2 {
         for limit in NARROW.into_iter().chain([WIDE]) {
-            stage.compare_agendas(ALWAYS, limit).await;
+            stage.compare_indexes(ALWAYS, limit).await;
         }
         stage = stage.reopen(fixture).await;
     }
     for from in times {
         for until in times.into_iter().step_by(2) {
-            stage.compare_agendas((from, until), NARROW[2]).await;
+            stage.compare_indexes((from, until), NARROW[2]).await;
         }
     }
     behind_places(&stage, &times[2..6]).await;
@@ -189,18 +189,18 @@ async fn by_time(fixture: &impl Fixture) {
 /// A list goes on behind any place, be anything there or not.
 async fn behind_places(stage: &Stage, times: &[Timestamp]) {
     let (from, until, limit) = (time(0), time(90_000_000), WIDE);
-    let all = stage.forest.agenda(Agenda::Due, (from, until));
+    let all = stage.forest.index(IndexId::Due, (from, until));
     let keys = [FollowUpKey::Check(4), FollowUpKey::Delivery(30)];
     let ids = [JobId::MIN, id(4), JobId::MAX];
     for time in times {
         for id in ids {
             for key in keys {
-                let after = AgendaKey { time: *time, id, key };
+                let after = IndexKey { time: *time, id, key };
                 let mut got = Vec::new();
-                for part in 0..stage.store.agenda_parts() {
-                    let (agenda, after) = (Agenda::Due, Some(after));
-                    let query = AgendaQuery { agenda, part, from, until, after, limit };
-                    let page = stage.store.list_agenda(query).await;
+                for part in 0..stage.store.index_parts() {
+                    let (index, after) = (IndexId::Due, Some(after));
+                    let query = IndexQuery { index, part, from, until, after, limit };
+                    let page = stage.store.list_index(query).await;
                     got.extend(stage.ok("a list by time behind a place", page).items);
                 }
                 got.sort_by_key(|(key, _)| *key);
@@ -241,7 +241,7 @@ async fn moves(fixture: &impl Fixture) {
             _ => {}
         }
         stage.commit().await;
-        stage.compare_agendas(ALWAYS, WIDE).await;
+        stage.compare_indexes(ALWAYS, WIDE).await;
         stage.compare_follow_ups(id(2), WIDE).await;
         if round % 5 == 2 {
             stage = stage.reopen(fixture).await;
@@ -275,7 +275,7 @@ async fn quick_moves(fixture: &impl Fixture) {
         }
         stage.commit().await;
         if round % 20 == 19 {
-            stage.compare_agendas(ALWAYS, NARROW[2]).await;
+            stage.compare_indexes(ALWAYS, NARROW[2]).await;
         }
     }
     stage.finish(fixture).await;
@@ -312,26 +312,26 @@ async fn refused(fixture: &impl Fixture) {
                 stage.refused("the second commit of no tree", answer, is_stale(30));
             }
         }
-        stage.compare_agendas(ALWAYS, WIDE).await;
+        stage.compare_indexes(ALWAYS, WIDE).await;
         stage.forest.check(id(1), 0, time(round as i64));
         stage.forest.deliver(id(2), 0, Progress::Waiting(time(4)));
         stage.commit().await;
-        stage.compare_agendas(ALWAYS, WIDE).await;
+        stage.compare_indexes(ALWAYS, WIDE).await;
     }
     stage.finish(fixture).await;
 }
 
-/// Calls that may put nothing aside: rows that are in lists by time, with their jobs or without.
-fn listed_rows(aside: &Aside) -> Vec<Vec<Row>> {
+/// Calls that may stage nothing: rows that are in lists by time, with their jobs or without.
+fn listed_rows(aside: &Staging) -> Vec<Vec<Row>> {
     let listed = aside.commit.rows.iter().filter(|row| row.place().is_some()).cloned();
     let with_jobs = listed.clone().map(|row| [&aside.calls[0][..], &[row]].concat());
     with_jobs.chain(listed.map(|row| vec![row])).collect()
 }
 
-/// Those of jobs that are put aside are nobody's to see before the commit that adopts them, which
+/// Those of jobs that are staged are nobody's to see before the commit that publishes them, which
 /// brings what is in a list by time.
-async fn put_aside(fixture: &impl Fixture) {
-    let mut stage = Stage::open("follow-ups that are put aside", fixture).await;
+async fn stage_rows(fixture: &impl Fixture) {
+    let mut stage = Stage::open("follow-ups that are staged", fixture).await;
     stage.forest.root(1);
     stage.forest.check(id(1), 0, time(4));
     stage.commit().await;
@@ -356,20 +356,20 @@ async fn put_aside(fixture: &impl Fixture) {
         forest.check(id(30), 1, time(1));
     });
     for aside in [&aside, &vain] {
-        let is_not_aside = |error: &Error| matches!(error, Error::NotAside(_));
+        let is_not_staged = |error: &Error| matches!(error, Error::NotStaged(_));
         for rows in listed_rows(aside) {
             let refused = stage.put(aside, &rows).await;
-            stage.refused("rows of lists by time that are put aside", refused, is_not_aside);
+            stage.refused("rows of lists by time that are staged", refused, is_not_staged);
         }
-        stage.put_aside(aside).await;
+        stage.stage_rows(aside).await;
         stage.unseen(&aside.ids()).await;
     }
-    stage.compare_agendas(ALWAYS, WIDE).await;
+    stage.compare_indexes(ALWAYS, WIDE).await;
     let mut stale = aside.clone();
     stale.commit.expected += 1;
-    stage.refused("a stale adoption", stage.adopt(&stale).await, is_stale(1));
-    stage.compare_agendas(ALWAYS, WIDE).await;
-    stage.ok("an adoption", stage.adopt(&aside).await);
+    stage.refused("a stale publication", stage.publish(&stale).await, is_stale(1));
+    stage.compare_indexes(ALWAYS, WIDE).await;
+    stage.ok("a publication", stage.publish(&aside).await);
     stage.forest = forest;
     stage.compare().await;
     stage.store.discard(vain.id);
@@ -380,6 +380,6 @@ async fn put_aside(fixture: &impl Fixture) {
     stage.forest.check(id(30), 1, time(9));
     stage.commit().await;
     let limit = PageLimit { items: 3, ..WIDE };
-    stage.compare_agendas(ALWAYS, limit).await;
+    stage.compare_indexes(ALWAYS, limit).await;
     stage.finish(fixture).await;
 }

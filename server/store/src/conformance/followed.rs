@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jobtracker_model::{
-    Action, Channel, CheckKind, Event, HttpAction, JobId, Lane, NewCheck, Progress, State,
+    Action, Channel, CheckKind, Event, Host, HttpAction, JobId, NewCheck, Progress, State,
     StateSet, Timestamp, Trigger, Way,
 };
 
 use super::forest::Forest;
 use crate::{
-    Agenda, AgendaKey, CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Watch, Watched,
+    CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, IndexId, IndexKey, Watch, Watched,
 };
 
 /// A moment of some day in 2023.
@@ -62,7 +62,7 @@ impl Forest {
             subtree: self.job(id).status.subtree,
             quiet_since: None,
         };
-        let way = Way { channel: Channel::Email, lane: Lane::EMAIL, recipient: number };
+        let way = Way { channel: Channel::Email, host: Host::EMAIL, recipient: number };
         let row = DeliveryRow::new(Trigger::Action(number), way, event);
         let row = DeliveryRow { progress, attempts, ..row };
         self.follow(id, key, FollowUp::Delivery(row));
@@ -94,19 +94,19 @@ impl Forest {
     }
 
     /// Everything that is in a list by time between these moments, both included.
-    pub(super) fn agenda(
+    pub(super) fn index(
         &self,
-        agenda: Agenda,
+        index: IndexId,
         (from, until): (Timestamp, Timestamp),
-    ) -> Vec<(AgendaKey, FollowUp)> {
+    ) -> Vec<(IndexKey, FollowUp)> {
         let mut all = BTreeMap::new();
         for (id, job) in &self.jobs {
             for (key, row) in &job.follow_ups {
                 let place = row
                     .place()
-                    .filter(|(list, time)| *list == agenda && (from..=until).contains(time));
+                    .filter(|(list, time)| *list == index && (from..=until).contains(time));
                 if let Some((_, time)) = place {
-                    all.insert(AgendaKey { time, id: *id, key: *key }, row.clone());
+                    all.insert(IndexKey { time, id: *id, key: *key }, row.clone());
                 }
             }
         }

@@ -5,11 +5,11 @@ use std::{
 
 use jobtracker_model::{
     Change, Definition, JobId, LogLine, NewChange, Repeat, State, Timestamp,
-    rollup::{Ripple, Status},
+    rollup::{Status, StatusDelta},
 };
 
 use super::draft::Draft;
-use crate::{Agenda, FollowUp, FollowUpKey, Origin, RepeatRow, TreeCommit, Version};
+use crate::{FollowUp, FollowUpKey, IndexId, Origin, RepeatRow, TreeCommit, Version};
 
 /// What should be in the store, kept the plain way, and what is still to be committed.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +35,7 @@ pub(super) struct Kept {
     pub attachments: BTreeMap<String, String>,
     pub follow_ups: BTreeMap<FollowUpKey, FollowUp>,
     /// Where the last commit left those of them that are in a list by time.
-    pub places: BTreeMap<FollowUpKey, (Agenda, Timestamp)>,
+    pub places: BTreeMap<FollowUpKey, (IndexId, Timestamp)>,
 }
 
 /// A valid id, from a number that the suite knows to be one.
@@ -161,7 +161,7 @@ impl Forest {
     }
 
     /// Hands a step up to the root.
-    fn rise(&mut self, mut parent: Option<JobId>, mut ripple: Ripple) {
+    fn rise(&mut self, mut parent: Option<JobId>, mut ripple: StatusDelta) {
         while let Some(id) = parent {
             let job = self.job_mut(id);
             let risen = job.status.absorb(id, &ripple);
@@ -240,6 +240,6 @@ impl Forest {
         if expected % 2 == 1 {
             rows.reverse();
         }
-        TreeCommit { root, expected, rows, adopts: None }
+        TreeCommit { root, expected, rows, publishes: None }
     }
 }

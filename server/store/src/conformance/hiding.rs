@@ -1,13 +1,13 @@
-//! What is put aside is seen by nobody, and takes its ids.
+//! What is staged is seen by nobody, and takes its ids.
 
 use jobtracker_model::{State, StateSet};
 
 use super::{
     Fixture,
-    aside::{Aside, is_stale},
     forest::{Forest, id},
     pages::{ALWAYS, NARROW, WIDE, filters},
     stage::Stage,
+    staged::{Staging, is_stale},
 };
 use crate::ChildrenQuery;
 
@@ -33,7 +33,7 @@ fn grow(forest: &mut Forest, first: u64) {
 }
 
 async fn a_new_tree(fixture: &impl Fixture) {
-    let mut stage = Stage::open("a new tree that is put aside", fixture).await;
+    let mut stage = Stage::open("a new tree that is staged", fixture).await;
     stage.forest.root(10);
     stage.forest.child(11, 10);
     stage.commit().await;
@@ -44,7 +44,7 @@ async fn a_new_tree(fixture: &impl Fixture) {
     });
     for rows in &aside.calls {
         let answer = stage.put(&aside, rows).await;
-        stage.ok("rows that are put aside", answer);
+        stage.ok("rows that are staged", answer);
         stage.unseen(&aside.ids()).await;
         stage.compare().await;
         // Others go on meanwhile.
@@ -53,7 +53,7 @@ async fn a_new_tree(fixture: &impl Fixture) {
         stage.commit().await;
         stage.unseen(&aside.ids()).await;
     }
-    stage.ok("an adoption", stage.adopt(&aside).await);
+    stage.ok("a publication", stage.publish(&aside).await);
     stage.join(forest, id(100));
     stage.compare_pages().await;
     stage.finish(fixture).await;
@@ -61,7 +61,7 @@ async fn a_new_tree(fixture: &impl Fixture) {
 
 /// New jobs below jobs that are there.
 async fn a_branch(fixture: &impl Fixture) {
-    let mut stage = Stage::open("a branch that is put aside", fixture).await;
+    let mut stage = Stage::open("a branch that is staged", fixture).await;
     stage.forest.root(1);
     for child in [5, 20, 300, 400] {
         stage.forest.child(child, 1);
@@ -79,7 +79,7 @@ async fn a_branch(fixture: &impl Fixture) {
         forest.append(id(1), &["grown"]);
         forest.append(id(3), &["new"]);
     });
-    stage.put_aside(&aside).await;
+    stage.stage_rows(&aside).await;
     stage.unseen(&aside.ids()).await;
     stage.compare().await;
     stage.compare_pages().await;
@@ -93,7 +93,7 @@ async fn a_branch(fixture: &impl Fixture) {
         due.retain(|job| Some(job.id) > after);
         stage.same_jobs("children behind a hidden one", &page.items, &due);
     }
-    stage.ok("an adoption", stage.adopt(&aside).await);
+    stage.ok("a publication", stage.publish(&aside).await);
     stage.forest = forest;
     stage.compare().await;
     stage.compare_pages().await;
@@ -124,23 +124,23 @@ async fn long_runs(fixture: &impl Fixture) {
             forest.child(child, 2);
         }
     });
-    stage.put_aside(&aside).await;
-    stage.put_aside(&other).await;
+    stage.stage_rows(&aside).await;
+    stage.stage_rows(&other).await;
     stage.compare().await;
     for limit in NARROW {
         stage.compare_lists(id(1), &filters(), limit).await;
         stage.compare_roots(ALWAYS, limit).await;
     }
-    stage.ok("an adoption", stage.adopt(&aside).await);
+    stage.ok("a publication", stage.publish(&aside).await);
     stage.forest = forest;
     stage.compare().await;
     stage.unseen(&other.ids()).await;
     stage.finish(fixture).await;
 }
 
-/// `root` is a root, before or behind the ids that are put aside.
+/// `root` is a root, before or behind the ids that are staged.
 async fn taken_ids(fixture: &impl Fixture, root: u64) {
-    let mut stage = Stage::open("ids of what is put aside", fixture).await;
+    let mut stage = Stage::open("ids of what is staged", fixture).await;
     stage.forest.root(root);
     stage.commit().await;
     let mut last = 0;
@@ -151,7 +151,7 @@ async fn taken_ids(fixture: &impl Fixture, root: u64) {
         }
         forest.child(given + 505, root);
     });
-    stage.put_aside(&aside).await;
+    stage.stage_rows(&aside).await;
     for count in [1, 5, 1] {
         let first = stage.reserve(count, &mut last).await;
         let among = aside.ids().range(id(first)..=id(last)).next().copied();
@@ -165,12 +165,12 @@ async fn taken_ids(fixture: &impl Fixture, root: u64) {
         }
         let mut stranger = Forest::default();
         stranger.root(taken);
-        let other = Aside::new(taken, stranger.commits().remove(0), 9);
+        let other = Staging::new(taken, stranger.commits().remove(0), 9);
         let answer = stage.put(&other, &other.calls[0]).await;
         stage.refused("a hidden id in another stage", answer, is_stale(taken));
         stage.store.discard(other.id);
     }
-    stage.ok("an adoption", stage.adopt(&aside).await);
+    stage.ok("a publication", stage.publish(&aside).await);
     stage.forest = forest;
     stage.reserve(1, &mut last).await;
     stage.finish(fixture).await;

@@ -1,133 +1,126 @@
-//! Jobs that finish and open again are found where they are now.
+//! Lists of follow-ups, of a job and by time.
 
-use jobtracker_model::{JobId, State, StateSet};
+use std::{collections::BTreeMap, sync::Arc};
 
-use crate::PageLimit;
+use jobtracker_model::{JobId, Timestamp};
 
-use super::{
-    Fixture,
-    forest::id,
-    pages::{WIDE, filters},
-    stage::Stage,
+use super::{forest::Forest, pages::ALWAYS, stage::Stage};
+use crate::{
+    FollowUp, FollowUpKey, FollowUpsQuery, IndexId, IndexKey, IndexQuery, Listed, PageLimit, Store,
 };
 
-pub(super) async fn run(fixture: &impl Fixture) {
-    moves(fixture).await;
-    blockers(fixture).await;
+/// The first of each kind.
+pub(super) const KINDS: [FollowUpKey; 4] =
+    [FollowUpKey::Watch, FollowUpKey::Action(0), FollowUpKey::Check(0), FollowUpKey::Delivery(0)];
+
+/// Compares the lists by time of a store that has nothing else, with one kind of pages.
+///
+/// # Panics
+/// They are not as they should be.
+pub async fn compare_indexes(store: Arc<dyn Store>, forest: &Forest, limit: PageLimit) {
+    let mut stage = Stage::with("follow-ups of a test", store);
+    stage.forest = forest.clone();
+    stage.compare_indexes(ALWAYS, limit).await;
 }
 
-/// Every state after every other one, at a leaf, seen from each ancestor.
-async fn moves(fixture: &impl Fixture) {
-    let mut stage = Stage::open("moves between states", fixture).await;
-    stage.forest.root(1);
-    for (child, parent) in [(2, 1), (3, 2), (4, 3), (5, 3), (6, 2), (7, 1)] {
-        stage.forest.child(child, parent);
+/// The follow-up behind this one, if its kind goes on.
+fn next_of(key: FollowUpKey) -> Option<FollowUpKey> {
+    let (kind, number) = key.parts();
+    FollowUpKey::of(kind, number.checked_add(1)?)
+}
+
+impl Stage {
+    /// Compares the follow-ups of a job, kind by kind.
+    pub async fn compare_follow_ups(&self, id: JobId, limit: PageLimit) {
+        let is_followed = self.forest.job(id).status.flags.followed;
+        for from in if is_followed { &KINDS[..] } else { &KINDS[3..] } {
+            self.compare_follow_ups_from(id, *from, limit).await;
+        }
     }
-    // Own work is over everywhere but at the leaf, so that its category decides up to the root.
-    stage.forest.reports(State::RanToCompletion, &[1, 2, 3, 5, 6, 7]);
-    stage.commit().await;
-    let told = [
-        State::Running,
-        State::RanToCompletion,
-        State::Warning,
-        State::WaitingForChildrenToComplete,
-        State::WaitingToRun,
-    ];
-    for first in told {
-        for second in told {
-            for state in [first, second] {
-                stage.forest.reports(state, &[4]);
-                stage.commit().await;
-                compare_filtered(&stage).await;
+
+    /// Compares the follow-ups of a job from one on.
+    pub async fn compare_follow_ups_from(&self, id: JobId, from: FollowUpKey, limit: PageLimit) {
+        let what = format!("follow-ups of {id} from {from:?} with {limit:?}");
+        let due = self.forest.follow_ups(id, from);
+        let (mut got, mut next) = (Vec::new(), Some(from));
+        while let Some(from) = next {
+            let page = self.store.list_follow_ups(FollowUpsQuery { id, from, limit }).await;
+            let Listed { items, next: last } = self.ok(&what, page);
+            self.page_is_small(&what, items.len(), limit);
+            self.holds(format_args!("{what} get on"), last.is_none_or(|last| last >= from));
+            got.extend(items);
+            next = last.and_then(next_of);
+        }
+        self.same(what, &got, &due);
+    }
+
+    #[track_caller]
+    fn page_is_small(&self, what: &str, items: usize, limit: PageLimit) {
+        let most = if limit.bytes == 1 { 1 } else { limit.items.min(limit.scan) };
+        self.holds(format_args!("{what}: {items} on a page"), items <= most);
+    }
+
+    /// A list by time, all parts of it page by page.
+    pub async fn index_pages(
+        &self,
+        index: IndexId,
+        span: (Timestamp, Timestamp),
+        limit: PageLimit,
+    ) -> Vec<(IndexKey, FollowUp)> {
+        let (mut all, mut part_of) = (Vec::new(), BTreeMap::new());
+        for part in 0..self.store.index_parts() {
+            let found = self.index_part(part, index, span, limit).await;
+            for (key, _) in &found {
+                let of_tree = self.forest.jobs.get(&key.id).map(|job| job.origin.root);
+                let first = of_tree.map(|root| *part_of.entry(root).or_insert(part));
+                let is_one = first.is_none_or(|first| first == part);
+                self.holds(format_args!("the tree of {} is in one part", key.id), is_one);
+            }
+            all.extend(found);
+        }
+        all.sort_by_key(|(key, _)| *key);
+        all
+    }
+
+    async fn index_part(
+        &self,
+        part: u32,
+        index: IndexId,
+        (from, until): (Timestamp, Timestamp),
+        limit: PageLimit,
+    ) -> Vec<(IndexKey, FollowUp)> {
+        let what = format!("{index:?} of part {part} from {from} until {until} with {limit:?}");
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let query = IndexQuery { index, part, from, until, after, limit };
+            let Listed { items, next } = self.ok(&what, self.store.list_index(query).await);
+            self.page_is_small(&what, items.len(), limit);
+            let keys = || items.iter().map(|(key, _)| *key);
+            let is_behind = keys().all(|key| after.is_none_or(|after| key > after));
+            self.holds(format_args!("{what}: in order"), is_behind && keys().is_sorted());
+            let gets_on = next.is_none_or(|next| after < Some(next));
+            let has_all = next.is_none_or(|next| keys().all(|key| key <= next));
+            self.holds(format_args!("{what}: gets on"), gets_on && has_all);
+            found.extend(items);
+            after = next;
+            if after.is_none() {
+                return found;
             }
         }
     }
-    stage = stage.reopen(fixture).await;
-    // Once it has failed it never becomes successful again, but it may be at work.
-    for state in [State::Faulted, State::Running, State::RanToCompletion, State::Warning] {
-        stage.forest.reports(state, &[4]);
-        stage.commit().await;
-        compare_filtered(&stage).await;
+
+    /// Compares both lists by time, between two moments.
+    pub async fn compare_indexes(&self, span: (Timestamp, Timestamp), limit: PageLimit) {
+        for index in [IndexId::Due, IndexId::Failed] {
+            let (from, until) = span;
+            let what = format!("{index:?} from {from} until {until} with {limit:?}");
+            let got = self.index_pages(index, span, limit).await;
+            let due = self.forest.index(index, span);
+            let keys = |rows: &[(IndexKey, FollowUp)]| {
+                rows.iter().map(|(key, _)| *key).collect::<Vec<_>>()
+            };
+            self.same(format_args!("places in {what}"), &keys(&got), &keys(&due));
+            self.same(what, &got, &due);
+        }
     }
-    // Several moves in one commit are one move to the store.
-    stage.forest.reports(State::Faulted, &[4]);
-    stage.forest.reports(State::Running, &[4]);
-    stage.forest.reports(State::Faulted, &[4, 5]);
-    stage.commit().await;
-    // A child of a finished job opens it, and all above.
-    stage.forest.child(8, 5);
-    stage.commit().await;
-    compare_filtered(&stage).await;
-    stage.finish(fixture).await;
-}
-
-async fn compare_filtered(stage: &Stage) {
-    let filters = filters();
-    for id in stage.forest.jobs.keys() {
-        stage.compare_lists(*id, &filters, WIDE).await;
-    }
-}
-
-/// The meaning of blockers, in so many words.
-async fn blockers(fixture: &impl Fixture) {
-    let mut stage = Stage::open("blockers", fixture).await;
-    stage.forest.root(1);
-    for (child, parent) in [(2, 1), (3, 2), (4, 2), (5, 1), (6, 5), (7, 1)] {
-        stage.forest.child(child, parent);
-    }
-    stage.forest.reports(State::Running, &[1, 2, 3]);
-    stage.commit().await;
-    expect_blockers(&stage, 1, &[3, 4, 6, 7]).await;
-    expect_blockers(&stage, 5, &[6]).await;
-    expect_blockers(&stage, 3, &[]).await;
-
-    stage.forest.report(id(3), State::Faulted, Some("out of paper".to_owned()));
-    stage.forest.reports(State::RanToCompletion, &[4, 7]);
-    stage.commit().await;
-    // 2 still runs, and it waits for nobody but itself.
-    expect_blockers(&stage, 1, &[2, 6]).await;
-    expect_blockers(&stage, 2, &[]).await;
-    // It failed by itself.
-    expect_blockers(&stage, 3, &[3]).await;
-
-    // What it says after its failure is not why it failed.
-    stage.forest.report(id(3), State::RanToCompletion, Some("put away".to_owned()));
-    stage.forest.reports(State::RanToCompletion, &[1, 2, 5, 6]);
-    stage.commit().await;
-    stage.same("the state of the root", &stage.forest.state(id(1)), &State::Faulted);
-    expect_blockers(&stage, 1, &[3]).await;
-    expect_blockers(&stage, 2, &[3]).await;
-    expect_blockers(&stage, 5, &[]).await;
-    expect_blockers(&stage, 7, &[]).await;
-    let reason = stage.blockers_pages(id(1), WIDE).await.remove(0).last_change.message;
-    stage.same("why it failed", &reason.as_deref(), &Some("out of paper"));
-
-    // A parent that failed itself is a reason like its child, and comes before it.
-    stage.forest.child(9, 5);
-    stage.forest.report(id(5), State::Faulted, Some("no ink".to_owned()));
-    stage.forest.reports(State::Faulted, &[9]);
-    stage.commit().await;
-    expect_blockers(&stage, 1, &[3, 5, 9]).await;
-    expect_blockers(&stage, 5, &[5, 9]).await;
-    let narrow = PageLimit::items(1);
-    let pages = stage.blockers_pages(id(5), narrow).await;
-    let reasons: Vec<_> = pages.into_iter().map(|one| one.last_change.message).collect();
-    stage.same("why it failed by itself", &reasons[0].as_deref(), &Some("no ink"));
-    stage.same("failures one by one", &reasons.len(), &2);
-
-    stage.forest.child(8, 6);
-    stage.commit().await;
-    expect_blockers(&stage, 1, &[8]).await;
-    let failed = stage.children_pages(id(1), StateSet::from_iter([State::Faulted]), WIDE).await;
-    stage.same_jobs("failed children of an open root", &failed, &[stage.forest.row(id(2))]);
-    stage.finish(fixture).await;
-}
-
-async fn expect_blockers(stage: &Stage, of: u64, due: &[u64]) {
-    let got = stage.blockers_pages(id(of), WIDE).await;
-    let got: Vec<JobId> = got.iter().map(|blocker| blocker.job.id).collect();
-    let due: Vec<JobId> = due.iter().map(|number| id(*number)).collect();
-    stage.same(format_args!("blockers of {of}"), &got, &due);
-    let brute: Vec<JobId> = stage.forest.blockers(id(of)).iter().map(|one| one.job.id).collect();
-    stage.same(format_args!("blockers of {of} found by looking at all"), &brute, &due);
 }

@@ -11,32 +11,32 @@ mod expected;
 mod followed;
 mod forest;
 
-mod agendas;
-mod aside;
 mod compare;
+mod indexes;
 mod pages;
 mod stage;
+mod staged;
 
 mod bulk;
+mod child_indexes;
 mod commits;
 mod follow_ups;
 mod hiding;
 mod history;
 mod ids;
-mod indexes;
 mod lists;
 mod random;
 mod readers;
 mod rows;
 mod staging;
 mod unknown;
-mod verdicts;
+mod uploads;
 
-pub use agendas::compare_agendas;
-pub use aside::Aside;
 pub use compare::{compare_roots, compare_trees};
 pub use forest::Forest;
+pub use indexes::compare_indexes;
 pub use random::random_work;
+pub use staged::Staging;
 
 use std::sync::Arc;
 
@@ -90,7 +90,7 @@ pub async fn run_part<F: Fixture>(fixture: &F, part: usize) {
         0 => {
             unknown::run(fixture).await;
             commits::run(fixture).await;
-            indexes::run(fixture).await;
+            child_indexes::run(fixture).await;
             lists::run(fixture).await;
         }
         1 => {
@@ -98,7 +98,7 @@ pub async fn run_part<F: Fixture>(fixture: &F, part: usize) {
             rows::run(fixture).await;
             ids::run(fixture).await;
             follow_ups::run(fixture).await;
-            verdicts::run(fixture).await;
+            uploads::run(fixture).await;
         }
         2 => {
             hiding::run(fixture).await;

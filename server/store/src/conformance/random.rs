@@ -6,11 +6,11 @@ use jobtracker_model::{JobId, Progress, State, StateSet, Timestamp, limits};
 
 use super::{
     Fixture,
-    aside::Aside,
     followed::time,
     forest::{Forest, definition, id},
     pages::{NARROW, WIDE, filters},
     stage::Stage,
+    staged::Staging,
 };
 use crate::{Error, PageLimit, Store, TreeCommit};
 
@@ -97,25 +97,25 @@ impl Stage {
         self.commit().await;
     }
 
-    /// Commits what there is to commit, new jobs put aside before. Any number of calls for each.
+    /// Commits what there is to commit, new jobs staged before. Any number of calls for each.
     async fn commit_in_parts(&mut self, choices: &mut Choices) {
         let before = self.forest.clone();
         let commits = self.forest.commits();
         let after = std::mem::replace(&mut self.forest, before);
         let jobs = choices.below(9) + 1;
-        let part = |commit| Aside::new(self.next_stage(), commit, jobs);
-        let parts: Vec<Aside> = commits.into_iter().map(part).collect();
+        let part = |commit| Staging::new(self.next_stage(), commit, jobs);
+        let parts: Vec<Staging> = commits.into_iter().map(part).collect();
         for aside in &parts {
-            self.put_aside(aside).await;
+            self.stage_rows(aside).await;
         }
         for aside in &parts {
-            let answer = self.adopt(aside).await;
+            let answer = self.publish(aside).await;
             self.ok("a commit of two parts", answer);
         }
         self.forest = after;
     }
 
-    /// Puts aside what will not be adopted.
+    /// Stages what will not be published.
     async fn put_in_vain(&mut self, choices: &mut Choices) {
         self.commit().await;
         let mut forest = self.forest.clone();
@@ -126,8 +126,8 @@ impl Stage {
             forest.create(id(number), parent, definition("in vain"));
         }
         for commit in forest.commits() {
-            let aside = Aside::new(self.next_stage(), commit, choices.below(9) + 1);
-            self.put_aside(&aside).await;
+            let aside = Staging::new(self.next_stage(), commit, choices.below(9) + 1);
+            self.stage_rows(&aside).await;
             if choices.below(2) == 0 {
                 self.store.discard(aside.id);
             }
@@ -147,7 +147,7 @@ impl Stage {
         self.compare_follow_ups(job, limit).await;
         let from = choices.of(&[Timestamp::MIN, time(1), time(59_999)]);
         let until = choices.of(&[time(1), time(59_999), time(90_000_000), Timestamp::MAX]);
-        self.compare_agendas((from, until), limit).await;
+        self.compare_indexes((from, until), limit).await;
     }
 
     /// A commit of an old or future version does nothing.

@@ -103,17 +103,17 @@ async fn pages(fixture: &impl Fixture) {
         }
         stage = stage.reopen(fixture).await;
     }
-    // What is put aside is not among the rows until it is adopted.
+    // What is staged is not among the rows until it is published.
     let (aside, forest) = stage.parted(1, 2, |forest| {
         for number in 1_000..1_010 {
             forest.child(number, 20 + 480 * (number % 2));
             forest.append(id(number), &["aside"]);
         }
     });
-    stage.put_aside(&aside).await;
+    stage.stage_rows(&aside).await;
     stage.compare_rows(id(500), WIDE).await;
-    let adopted = stage.adopt(&aside).await;
-    stage.ok("a commit of two parts", adopted);
+    let published = stage.publish(&aside).await;
+    stage.ok("a commit of two parts", published);
     stage.forest = forest;
     stage.compare_rows(id(500), NARROW[2]).await;
     stage.finish(fixture).await;
@@ -154,8 +154,8 @@ async fn places(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
-/// Rows that were read out of one store make the same tree in another: in one commit, or put aside,
-/// all of them, and adopted by a commit that has none.
+/// Rows that were read out of one store make the same tree in another: in one commit, or staged,
+/// all of them, and published by a commit that has none.
 async fn moved(fixture: &impl Fixture) {
     let mut from = Stage::open("trees to be moved", fixture).await;
     from.forest = garden();
@@ -185,20 +185,20 @@ async fn moved(fixture: &impl Fixture) {
 
 impl Stage {
     async fn take_tree(&mut self, root: JobId, mut rows: Vec<Row>, calls: usize) {
-        let adopts = (calls > 0).then(|| StageId(self.next_stage()));
+        let publishes = (calls > 0).then(|| StageId(self.next_stage()));
         // What is in a list by time comes with the commit.
         let is_placed =
             |row: &mut Row| matches!(row, Row::FollowUp { row, .. } if row.place().is_some());
         let placed: Vec<Row> = rows.extract_if(.., is_placed).collect();
-        if let Some(stage) = adopts {
+        if let Some(stage) = publishes {
             for rows in rows.chunks(rows.len().div_ceil(calls)) {
                 let answer = self.store.stage(stage, root, rows.to_vec()).await;
-                self.ok("rows that are put aside", answer);
+                self.ok("rows that are staged", answer);
             }
             rows.clear();
         }
         rows.extend(placed);
-        let commit = TreeCommit { root, expected: 0, rows, adopts };
+        let commit = TreeCommit { root, expected: 0, rows, publishes };
         let answer = self.store.commit(vec![commit]).await.remove(0);
         self.ok("the commit of a moved tree", answer);
         self.forest.versions.insert(root, 1);

@@ -11,7 +11,7 @@ pub(super) struct Stage {
     phase: &'static str,
     pub store: Arc<dyn Store>,
     pub forest: Forest,
-    /// How many stages of rows put aside have got a number.
+    /// How many stages of rows staged have got a number.
     stages: u64,
 }
 
@@ -47,7 +47,7 @@ impl Stage {
         }
     }
 
-    /// A number for another stage of rows put aside.
+    /// A number for another stage of rows staged.
     pub fn next_stage(&mut self) -> u64 {
         self.stages += 1;
         self.stages

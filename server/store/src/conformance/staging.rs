@@ -1,4 +1,4 @@
-//! What becomes of what is put aside: adopted, discarded, or left where it is.
+//! What becomes of what is staged: published, discarded, or left where it is.
 
 use std::sync::{
     Arc,
@@ -9,19 +9,19 @@ use jobtracker_model::{State, StateSet};
 
 use super::{
     Fixture,
-    aside::{Aside, is_stale},
     forest::{Forest, id},
     pages::{ALWAYS, WIDE},
     stage::Stage,
+    staged::{Staging, is_stale},
 };
 use crate::{DescendantsQuery, Error, Result, RootsQuery, Row, StageId, Store, TreeCommit};
 
 pub(super) async fn run<F: Fixture>(fixture: &F) {
     refused(fixture).await;
-    adoptions(fixture).await;
+    publications(fixture).await;
     statuses_last(fixture).await;
     discarded(fixture).await;
-    put_aside_again(fixture).await;
+    stage_again(fixture).await;
     left_open(fixture).await;
     dropped(fixture).await;
     at_one_instant(fixture).await;
@@ -48,7 +48,7 @@ async fn planted(phase: &'static str, fixture: &impl Fixture) -> Stage {
 }
 
 async fn refused(fixture: &impl Fixture) {
-    let stage = planted("rows that cannot be put aside", fixture).await;
+    let stage = planted("rows that cannot be staged", fixture).await;
     let (good, _) = stage.parted(1, 9, grow(10));
     let rows = &good.calls[0];
     let known = stage.forest.job(id(2)).clone();
@@ -59,49 +59,49 @@ async fn refused(fixture: &impl Fixture) {
     let is_job = |row: &&Row| matches!(row, Row::Job { .. });
     let headless: Vec<Row> = rows.iter().filter(|row| !is_job(row)).cloned().collect();
     for (number, rows) in [(2, with_foreign), (3, twice), (4, headless)] {
-        let adopts = Some(StageId(number));
-        let commit = TreeCommit { adopts, ..good.commit.clone() };
-        let aside = Aside { id: StageId(number), calls: vec![], commit };
+        let publishes = Some(StageId(number));
+        let commit = TreeCommit { publishes, ..good.commit.clone() };
+        let aside = Staging { id: StageId(number), calls: vec![], commit };
         let answer = stage.put(&aside, &rows).await;
         stage.refused(format_args!("the rows of stage {number}"), answer, is_stale(1));
         // Something is missing in it now.
         let answer = stage.put(&aside, &[]).await;
         stage.refused("more for a stage that is not whole", answer, is_missing);
-        stage.refused("a stage that is not whole", stage.adopt(&aside).await, is_missing);
+        stage.refused("a stage that is not whole", stage.publish(&aside).await, is_missing);
         stage.store.discard(aside.id);
     }
     stage.finish(fixture).await;
 }
 
-async fn adoptions(fixture: &impl Fixture) {
-    let mut stage = planted("adoptions", fixture).await;
+async fn publications(fixture: &impl Fixture) {
+    let mut stage = planted("publications", fixture).await;
     let (aside, forest) = stage.parted(1, 9, grow(10));
-    stage.refused("a stage that is not there", stage.adopt(&aside).await, is_missing);
-    stage.put_aside(&aside).await;
+    stage.refused("a stage that is not there", stage.publish(&aside).await, is_missing);
+    stage.stage_rows(&aside).await;
     for expected in [0, aside.commit.expected + 1, u64::MAX] {
         let mut stale = aside.clone();
         stale.commit.expected = expected;
-        stage.refused("a stale adoption", stage.adopt(&stale).await, is_stale(1));
+        stage.refused("a stale publication", stage.publish(&stale).await, is_stale(1));
         stage.unseen(&aside.ids()).await;
     }
     let mut other = aside.clone();
     other.commit.root = id(5);
     other.commit.expected = stage.forest.versions[&id(5)];
     other.commit.rows.clear();
-    stage.refused("the stage of another tree", stage.adopt(&other).await, is_missing);
+    stage.refused("the stage of another tree", stage.publish(&other).await, is_missing);
     stage.compare().await;
 
-    stage.ok("an adoption", stage.adopt(&aside).await);
+    stage.ok("a publication", stage.publish(&aside).await);
     stage.forest = forest;
-    stage.refused("an adoption again", stage.adopt(&aside).await, is_stale(1));
+    stage.refused("a publication again", stage.publish(&aside).await, is_stale(1));
     let mut again = aside.clone();
     again.commit.expected += 1;
     again.commit.rows.clear();
-    stage.refused("a stage that was adopted", stage.adopt(&again).await, is_missing);
+    stage.refused("a stage that was published", stage.publish(&again).await, is_missing);
     stage.store.discard(aside.id);
     stage.compare().await;
 
-    // Two at once: one is adopted, the other one is not.
+    // Two at once: one is published, the other one is not.
     let (first, forest) = stage.parted(11, 1, |forest| {
         (100..120).for_each(|child| forest.child(child, 1));
     });
@@ -114,15 +114,15 @@ async fn adoptions(fixture: &impl Fixture) {
             stage.ok("one of two stages", answer);
         }
     }
-    stage.ok("an adoption", stage.adopt(&first).await);
+    stage.ok("a publication", stage.publish(&first).await);
     stage.forest = forest;
     stage.unseen(&second.ids()).await;
     stage.finish(fixture).await;
 }
 
-/// A job may be put aside without its status, which comes with the commit then.
+/// A job may be staged without its status, which comes with the commit then.
 async fn statuses_last(fixture: &impl Fixture) {
-    let mut stage = planted("statuses that come with the adoption", fixture).await;
+    let mut stage = planted("statuses that come with the publication", fixture).await;
     let (below, forest) = stage.parted(1, 9, |forest| {
         (10..40).for_each(|child| forest.child(child, [1, 10, 2][child as usize / 10 - 1]));
         forest.reports(State::Running, &[10, 20, 39]);
@@ -135,9 +135,9 @@ async fn statuses_last(fixture: &impl Fixture) {
     });
     for aside in [below, tree] {
         let aside = aside.with_statuses_last();
-        stage.put_aside(&aside).await;
+        stage.stage_rows(&aside).await;
         stage.unseen(&aside.ids()).await;
-        stage.ok("an adoption", stage.adopt(&aside).await);
+        stage.ok("a publication", stage.publish(&aside).await);
         if aside.commit.root == id(1) {
             stage.forest = forest.clone();
         } else {
@@ -161,10 +161,10 @@ async fn discarded(fixture: &impl Fixture) {
         (51..80).for_each(|child| forest.append(id(child), &["one", "two"]));
     };
     let (aside, _) = stage.parted(1, 4, several);
-    stage.put_aside(&aside).await;
+    stage.stage_rows(&aside).await;
     stage.store.discard(aside.id);
     stage.unseen(&aside.ids()).await;
-    stage.refused("a stage that was discarded", stage.adopt(&aside).await, is_missing);
+    stage.refused("a stage that was discarded", stage.publish(&aside).await, is_missing);
     // As soon as its ids are free, they are like any others.
     let root = |forest: &mut Forest| {
         forest.root(50);
@@ -178,39 +178,39 @@ async fn discarded(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
-/// What was discarded may be put aside again at once: that waits until the ids are free.
-async fn put_aside_again(fixture: &impl Fixture) {
-    let mut stage = planted("what is put aside again", fixture).await;
+/// What was discarded may be staged again at once: that waits until the ids are free.
+async fn stage_again(fixture: &impl Fixture) {
+    let mut stage = planted("what is staged again", fixture).await;
     let several = |forest: &mut Forest| {
         forest.root(50);
         (51..600).for_each(|child| forest.child(child, 50));
         forest.reports(State::Running, &[51, 599]);
     };
     let (first, _) = stage.parted(1, 4, several);
-    stage.put_aside(&first).await;
+    stage.stage_rows(&first).await;
     stage.store.discard(first.id);
     let (second, forest) = stage.parted(2, 3, several);
-    stage.put_aside(&second).await;
+    stage.stage_rows(&second).await;
     stage.unseen(&second.ids()).await;
-    stage.ok("an adoption", stage.adopt(&second).await);
+    stage.ok("a publication", stage.publish(&second).await);
     stage.forest = forest;
     stage.compare().await;
     stage.finish(fixture).await;
 }
 
-/// A process ends, and what it had put aside is not there any more.
+/// A process ends, and what it had staged is not there any more.
 async fn left_open<F: Fixture>(fixture: &F) {
     let mut stage = planted("what a process leaves", fixture).await;
     let (aside, _) = stage.parted(1, 3, |forest| {
         (50..80).for_each(|child| forest.child(child, 1));
         forest.append(id(55), &["one", "two"]);
     });
-    let (adopted, forest) = stage.parted(2, 3, |forest| {
+    let (published, forest) = stage.parted(2, 3, |forest| {
         (80..99).for_each(|child| forest.child(child, 1));
     });
-    stage.put_aside(&aside).await;
-    stage.put_aside(&adopted).await;
-    stage.ok("an adoption", stage.adopt(&adopted).await);
+    stage.stage_rows(&aside).await;
+    stage.stage_rows(&published).await;
+    stage.ok("a publication", stage.publish(&published).await);
     stage.forest = forest;
     if F::DURABLE {
         stage = stage.reopen(fixture).await;
@@ -219,7 +219,7 @@ async fn left_open<F: Fixture>(fixture: &F) {
     }
     stage.unseen(&aside.ids()).await;
     stage.compare().await;
-    stage.refused("a stage of before", stage.adopt(&aside).await, |error| {
+    stage.refused("a stage of before", stage.publish(&aside).await, |error| {
         matches!(error, Error::Stale { .. } | Error::Unavailable(_))
     });
     stage.commit_once_free(|forest| (50..80).for_each(|child| forest.child(child, 5))).await;
@@ -241,7 +241,7 @@ async fn dropped(fixture: &impl Fixture) {
             _ = stage.put(&aside, &aside.calls[0]) => {}
             () = async { for _ in 0..round % 4 { tokio::task::yield_now().await } } => {}
         }
-        match stage.adopt(&aside).await {
+        match stage.publish(&aside).await {
             Ok(()) => stage.forest = forest,
             answer => stage.refused("what was given up", answer, is_missing),
         }
@@ -257,7 +257,7 @@ const NEW: u64 = 60;
 /// Readers find none of the new jobs or all of them, in lists and in numbers.
 async fn at_one_instant(fixture: &impl Fixture) {
     const ROUNDS: u64 = 12;
-    let mut stage = planted("readers during adoptions", fixture).await;
+    let mut stage = planted("readers during publications", fixture).await;
     let over = Arc::new(AtomicBool::new(false));
     let reads = Arc::new(AtomicU64::new(0));
     let reader = |read: u64| {
@@ -290,10 +290,10 @@ async fn at_one_instant(fixture: &impl Fixture) {
             forest.root(root);
             (1..NEW).for_each(|child| forest.child(root + child, root));
         });
-        stage.put_aside(&aside).await;
-        stage.put_aside(&tree).await;
-        stage.ok("an adoption", stage.adopt(&aside).await);
-        stage.ok("an adoption", stage.adopt(&tree).await);
+        stage.stage_rows(&aside).await;
+        stage.stage_rows(&tree).await;
+        stage.ok("a publication", stage.publish(&aside).await);
+        stage.ok("a publication", stage.publish(&tree).await);
         stage.forest = forest;
         stage.join(trees, id(root));
         round += 1;

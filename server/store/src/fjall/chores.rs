@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{front::Front, moment::Moment, tables::Tables, writes::Writes};
+use super::{hot_cache::HotCache, snapshot::Snapshot, tables::Tables, writes::Writes};
 use crate::Result;
 
 /// Rows of one step: a batch of so many holds the writer up for a few milliseconds.
@@ -16,7 +16,7 @@ pub trait Chore: Send {
     fn plan<'a>(&mut self, desk: &Desk<'a>, writes: &mut Writes<'a>) -> Result<Step>;
 
     /// Hears that the last step is durable and seen, or what went wrong.
-    fn end(self: Box<Self>, front: &Front, done: Result<()>);
+    fn end(self: Box<Self>, cache: &HotCache, done: Result<()>);
 
     /// Whether it is done in one step that costs no more than a commit, so that it may go with one.
     fn is_short(&self) -> bool {
@@ -32,8 +32,8 @@ pub trait Chore: Send {
 /// What a step is planned from: the present, with all earlier steps in it.
 pub struct Desk<'a> {
     pub tables: &'a Tables,
-    pub front: &'a Front,
-    pub moment: &'a Moment,
+    pub cache: &'a HotCache,
+    pub snapshot: &'a Snapshot,
 }
 
 /// Where a chore is.

@@ -6,7 +6,7 @@ use jobtracker_model::{JobId, rollup::Status};
 use super::{
     chores::{Chore, Desk, Step, is_full},
     failure,
-    front::Front,
+    hot_cache::HotCache,
     keys::{self, Part},
     stages::{Stage, Stages},
     tables,
@@ -56,15 +56,15 @@ impl Chore for Clean {
         Ok(Step::Last)
     }
 
-    fn end(self: Box<Self>, front: &Front, done: Result<()>) {
+    fn end(self: Box<Self>, cache: &HotCache, done: Result<()>) {
         match done {
             Ok(()) => {
-                front.uncover(&self.stage);
+                cache.uncover(&self.stage);
                 self.stages.removed(&self.stage);
             }
             // It stays hidden, and the next process tries again.
             Err(error) => {
-                tracing::error!(%error, "what was put aside cannot be removed");
+                tracing::error!(%error, "what was staged cannot be removed");
                 self.stage.give_up();
             }
         }
@@ -77,19 +77,18 @@ impl Chore for Clean {
 
 /// Removes the rows of a job; false when they are so many that some have to wait for another step.
 fn remove_job<'a>(desk: &Desk<'a>, id: JobId, writes: &mut Writes<'a>) -> Result<bool> {
-    let (tables, snapshot) = (desk.tables, &desk.moment.snapshot);
-    let origin: Option<Origin> =
-        tables::get(snapshot, &tables.origins, &keys::origin(id), "origin")?;
+    let (tables, rows) = (desk.tables, &desk.snapshot.rows);
+    let origin: Option<Origin> = tables::get(rows, &tables.origins, &keys::origin(id), "origin")?;
     // Its rows are written with the origin or after it, so there are none.
     let Some(Origin { parent, .. }) = origin else { return Ok(true) };
-    for row in snapshot.prefix(&tables.history, keys::origin(id)) {
+    for row in rows.prefix(&tables.history, keys::origin(id)) {
         if is_full(writes) {
             return Ok(false);
         }
         writes.remove(&tables.history, &row.key().map_err(failure::reading)?);
     }
     let key = keys::job(parent, id, Part::Status);
-    let status: Option<Status> = tables::get(snapshot, &tables.jobs, &key, "status")?;
+    let status: Option<Status> = tables::get(rows, &tables.jobs, &key, "status")?;
     if let Some(status) = status {
         writes.remove(&tables.jobs, &key);
         match parent {

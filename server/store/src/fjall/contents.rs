@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{failure, place, tail::SET_ASIDE, uptime};
+use super::{directory, failure, tail::SET_ASIDE, uptime};
 use crate::{Error, Result};
 
 /// Who may do what with a directory of the store: its owner anything, all others nothing.
@@ -91,23 +91,23 @@ enum Lot {
 /// network file system leaves. The engine takes some of it for damage; that is set aside.
 pub fn set_strays_aside(directory: &Path, tables: &Path) -> Result<()> {
     let unusable = |error: io::Error| failure::unusable(tables, &error);
-    let aside = Aside { directory };
-    aside.sort(directory, |_, name| lot_at_top(name))?;
-    aside.sort(tables, lot_of_engine)?;
+    let strays = Strays { directory };
+    strays.sort(directory, |_, name| lot_at_top(name))?;
+    strays.sort(tables, lot_of_engine)?;
     let keyspaces = tables.join("keyspaces");
-    aside.sort(&keyspaces, lot_of_keyspace)?;
+    strays.sort(&keyspaces, lot_of_keyspace)?;
     for entry in fs::read_dir(&keyspaces).map_err(unusable)? {
         let keyspace = entry.map_err(unusable)?.path();
         if keyspace.is_dir() {
-            aside.sort(&keyspace, lot_of_version)?;
-            aside.sort(&keyspace.join("tables"), lot_of_table)?;
+            strays.sort(&keyspace, lot_of_version)?;
+            strays.sort(&keyspace.join("tables"), lot_of_table)?;
         }
     }
     Ok(())
 }
 
 fn lot_at_top(name: &OsStr) -> io::Result<Lot> {
-    let known = place::NAMES.iter().chain(&uptime::NAMES).chain([&SET_ASIDE]);
+    let known = directory::NAMES.iter().chain(&uptime::NAMES).chain([&SET_ASIDE]);
     let is_known = known.into_iter().any(|known| name == *known);
     Ok(if is_known { Lot::Ours } else { Lot::Ignore })
 }
@@ -161,12 +161,12 @@ fn is_file(entry: &DirEntry) -> io::Result<bool> {
     Ok(entry.file_type()?.is_file())
 }
 
-/// Where strays go.
-struct Aside<'a> {
+/// Files that are not the store's.
+struct Strays<'a> {
     directory: &'a Path,
 }
 
-impl Aside<'_> {
+impl Strays<'_> {
     fn sort(
         &self,
         folder: &Path,

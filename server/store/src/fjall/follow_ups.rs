@@ -3,9 +3,9 @@
 use jobtracker_model::{JobId, Timestamp};
 
 use super::keys::{self, FOLLOW_UP};
-use crate::{Agenda, AgendaKey, Error, FollowUpKey, Result};
+use crate::{Error, FollowUpKey, IndexId, IndexKey, Result};
 
-const AGENDA: u8 = 8;
+const INDEX: u8 = 8;
 
 /// Job, tag, kind and number.
 pub type RowKey = [u8; 14];
@@ -33,10 +33,10 @@ pub fn row_key(key: &[u8]) -> Result<FollowUpKey> {
     follow_up_at(key, 9).ok_or_else(|| unreadable("history", key))
 }
 
-pub fn place(agenda: Agenda, AgendaKey { time, id, key }: AgendaKey) -> PlaceKey {
+pub fn place(index: IndexId, IndexKey { time, id, key }: IndexKey) -> PlaceKey {
     let (kind, number) = key.parts();
-    let mut bytes = [AGENDA; 23];
-    bytes[1] = list(agenda);
+    let mut bytes = [INDEX; 23];
+    bytes[1] = list(index);
     bytes[2..10].copy_from_slice(&time.millis().to_be_bytes());
     bytes[10..18].copy_from_slice(&keys::origin(id));
     bytes[18] = kind;
@@ -45,14 +45,14 @@ pub fn place(agenda: Agenda, AgendaKey { time, id, key }: AgendaKey) -> PlaceKey
 }
 
 /// The last key that a place in a list may have.
-pub fn last_place(agenda: Agenda) -> PlaceKey {
+pub fn last_place(index: IndexId) -> PlaceKey {
     let mut bytes = [u8::MAX; 23];
-    bytes[..2].copy_from_slice(&[AGENDA, list(agenda)]);
+    bytes[..2].copy_from_slice(&[INDEX, list(index)]);
     bytes
 }
 
 /// The place of a row of a list.
-pub fn place_key(key: &[u8]) -> Result<AgendaKey> {
+pub fn place_key(key: &[u8]) -> Result<IndexKey> {
     let number = |at: usize| {
         let bytes = key.get(at..at + 8)?.try_into().ok()?;
         Some(u64::from_be_bytes(bytes))
@@ -60,7 +60,7 @@ pub fn place_key(key: &[u8]) -> Result<AgendaKey> {
     let read = || {
         let time = Timestamp::from_millis(i64::try_from(number(2)?).ok()?)?;
         let id = JobId::new(number(10)?)?;
-        Some(AgendaKey { time, id, key: follow_up_at(key, 18)? })
+        Some(IndexKey { time, id, key: follow_up_at(key, 18)? })
     };
     read().ok_or_else(|| unreadable("index", key))
 }
@@ -70,10 +70,10 @@ fn follow_up_at(key: &[u8], at: usize) -> Option<FollowUpKey> {
     FollowUpKey::of(*key.get(at)?, u32::from_be_bytes(number))
 }
 
-fn list(agenda: Agenda) -> u8 {
-    match agenda {
-        Agenda::Due => 0,
-        Agenda::Failed => 1,
+fn list(index: IndexId) -> u8 {
+    match index {
+        IndexId::Due => 0,
+        IndexId::Failed => 1,
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
     fn the_order_of_places_is_that_of_time() {
         let at = |millis, number, key| {
             let time = Timestamp::from_millis(millis).unwrap();
-            AgendaKey { time, id: id(number), key }
+            IndexKey { time, id: id(number), key }
         };
         let places = [
             at(0, 9, FollowUpKey::Delivery(1)),
@@ -120,9 +120,9 @@ mod tests {
             at(256, 1, FollowUpKey::Check(0)),
             at(256, 2, FollowUpKey::Check(0)),
         ];
-        let keys = places.map(|key| place(Agenda::Due, key));
-        assert!(keys.is_sorted() && keys[3] <= last_place(Agenda::Due));
-        assert!(last_place(Agenda::Due) < place(Agenda::Failed, places[0]));
+        let keys = places.map(|key| place(IndexId::Due, key));
+        assert!(keys.is_sorted() && keys[3] <= last_place(IndexId::Due));
+        assert!(last_place(IndexId::Due) < place(IndexId::Failed, places[0]));
         for (key, place) in keys.iter().zip(places) {
             assert_eq!(place_key(key).unwrap(), place);
             assert!(place_key(&key[..22]).is_err());

@@ -1,19 +1,19 @@
 use std::ops::Bound;
 
 use fjall::Readable;
-use jobtracker_model::{JobId, Timestamp, commit::CommitId};
+use jobtracker_model::{JobId, Timestamp, upload::UploadId};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
     chores::{Chore, Desk, STEP_ROWS, Step, is_full},
     failure,
-    front::Front,
+    hot_cache::HotCache,
     keys, tables,
     writes::Writes,
 };
-use crate::{CommitRow, Result, VerdictRow, coding};
+use crate::{Result, TreeResultRow, UploadRow, coding};
 
-/// Forgets commits that were sent before some time, oldest first.
+/// Forgets uploads that were sent before some time, oldest first.
 ///
 /// A sending takes the rows of its own time, and older ones, with it: what was sent again later
 /// stays.
@@ -30,8 +30,8 @@ pub struct Forget {
 
 struct Sending {
     time: Timestamp,
-    commit: CommitId,
-    /// The last root whose verdict was looked at.
+    commit: UploadId,
+    /// The last root whose result was looked at.
     after: Option<JobId>,
 }
 
@@ -53,7 +53,7 @@ impl Forget {
         if self.forgotten >= self.limit {
             return Ok(None);
         }
-        let mut rows = desk.moment.snapshot.range::<&[u8], _>(&desk.tables.index, behind);
+        let mut rows = desk.snapshot.rows.range::<&[u8], _>(&desk.tables.index, behind);
         let Some(row) = rows.next() else { return Ok(None) };
         let key = row.key().map_err(failure::reading)?;
         let (time, commit) = keys::sending_of(&key)?;
@@ -63,30 +63,34 @@ impl Forget {
 }
 
 impl Sending {
-    /// Removes verdicts, as many as fit into a step; true when that were all.
-    fn remove_verdicts<'a>(&mut self, desk: &Desk<'a>, writes: &mut Writes<'a>) -> Result<bool> {
+    /// Removes results, as many as fit into a step; true when that were all.
+    fn remove_tree_results<'a>(
+        &mut self,
+        desk: &Desk<'a>,
+        writes: &mut Writes<'a>,
+    ) -> Result<bool> {
         let index = &desk.tables.index;
-        let (first, last) = keys::verdicts(&self.commit, self.after);
-        let rows = desk.moment.snapshot.range(index, first..=last);
+        let (first, last) = keys::tree_results(&self.commit, self.after);
+        let rows = desk.snapshot.rows.range(index, first..=last);
         for (looked, row) in rows.enumerate() {
             if is_full(writes) || looked == STEP_ROWS {
                 return Ok(false);
             }
             let (key, value) = row.into_inner().map_err(failure::reading)?;
-            let row: VerdictRow = coding::decode("verdict", &value)?;
+            let row: TreeResultRow = coding::decode("verdict", &value)?;
             if row.time <= self.time {
                 writes.remove(index, &key);
             }
-            self.after = Some(row.verdict.root);
+            self.after = Some(row.tree_result.root);
         }
         Ok(true)
     }
 
     fn remove_conclusion<'a>(&self, desk: &Desk<'a>, writes: &mut Writes<'a>) -> Result<()> {
         let index = &desk.tables.index;
-        let key = keys::concluded(&self.commit);
-        let row: Option<CommitRow> =
-            tables::get(&desk.moment.snapshot, index, &key, "concluded commit")?;
+        let key = keys::completed(&self.commit);
+        let row: Option<UploadRow> =
+            tables::get(&desk.snapshot.rows, index, &key, "completed commit")?;
         if row.is_some_and(|row| row.time <= self.time) {
             writes.remove(index, &key);
         }
@@ -104,7 +108,7 @@ impl Chore for Forget {
                     None => return Ok(Step::Last),
                 },
             };
-            if !sending.remove_verdicts(desk, writes)? || is_full(writes) {
+            if !sending.remove_tree_results(desk, writes)? || is_full(writes) {
                 self.of = Some(sending);
                 return Ok(Step::More);
             }
@@ -114,7 +118,7 @@ impl Chore for Forget {
         }
     }
 
-    fn end(self: Box<Self>, _: &Front, done: Result<()>) {
+    fn end(self: Box<Self>, _: &HotCache, done: Result<()>) {
         self.reply.send(done.map(|()| self.forgotten)).ok();
     }
 

@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use super::{front::Front, stages::Stages, tables::Tables};
+use super::{hot_cache::HotCache, stages::Stages, tables::Tables};
 use crate::{Error, Result};
 
 /// What the writer counts.
@@ -45,12 +45,12 @@ impl Meters {
 /// All the numbers. Nothing here waits for the disk.
 pub fn read(
     meters: &Meters,
-    front: &Front,
+    cache: &HotCache,
     stages: &Stages,
     tables: &Tables,
     reads_waiting: usize,
 ) -> Vec<Gauge> {
-    let (nodes, definitions) = front.bytes();
+    let (nodes, definitions) = cache.bytes();
     let (open, aside) = stages.count();
     let database = &tables.database;
     let of_all = |number: fn(&fjall::Keyspace) -> u64| tables.all().into_iter().map(number).sum();
@@ -64,10 +64,10 @@ pub fn read(
         ("store_group_micros", "Microseconds spent on them.", meters.group_micros.load(Relaxed)),
         ("store_trees_committed", "Commits of one tree done.", meters.trees.load(Relaxed)),
         ("store_trees_stale", "Commits of one tree refused as stale.", meters.stale.load(Relaxed)),
-        ("store_stages", "Trees put aside, or being removed.", open),
-        ("store_jobs_aside", "Jobs in them.", aside),
-        ("store_answered_hot", "Reads answered from memory.", front.answered.load(Relaxed)),
-        ("store_answered_cold", "Reads that went to a thread.", front.missed.load(Relaxed)),
+        ("store_stages", "Trees staged, or being removed.", open),
+        ("stage_jobs", "Jobs in them.", aside),
+        ("store_answered_hot", "Reads answered from memory.", cache.answered.load(Relaxed)),
+        ("store_answered_cold", "Reads that went to a thread.", cache.missed.load(Relaxed)),
         ("store_reads_waiting", "Reads that wait for a thread.", reads_waiting as u64),
         ("store_node_cache_bytes", "Memory for hot jobs.", nodes),
         ("store_definition_cache_bytes", "Memory for hot definitions.", definitions),

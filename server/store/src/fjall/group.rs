@@ -6,9 +6,9 @@ use jobtracker_model::JobId;
 use super::{
     chores::{Chore, Desk},
     failure,
-    front::{Changed, Front},
+    hot_cache::{Changed, HotCache},
     keys,
-    moment::Moment,
+    snapshot::Snapshot,
     stages::{Stage, Stages},
     tables::{self, Tables},
     writes::Writes,
@@ -18,9 +18,9 @@ use crate::{Error, FollowUp, Origin, Result, Row, TreeCommit, Version};
 /// Everything that one durable batch will write, and the present that it is based on.
 pub struct Group<'a> {
     tables: &'a Tables,
-    front: &'a Front,
+    cache: &'a HotCache,
     stages: &'a Stages,
-    moment: &'a Moment,
+    snapshot: &'a Snapshot,
     pub writes: Writes<'a>,
     next_id: Option<u64>,
     /// What the rows will be once the batch is there.
@@ -30,29 +30,29 @@ pub struct Group<'a> {
 impl<'a> Group<'a> {
     pub fn new(
         tables: &'a Tables,
-        front: &'a Front,
+        cache: &'a HotCache,
         stages: &'a Stages,
-        moment: &'a Moment,
+        snapshot: &'a Snapshot,
     ) -> Self {
         let (writes, changed) = (Writes::new(tables), Changed::default());
-        Self { tables, front, stages, moment, writes, next_id: None, changed }
+        Self { tables, cache, stages, snapshot, writes, next_id: None, changed }
     }
 
     /// Takes in the changes to a tree, all of them or, on an error, none.
     pub fn add_tree(&mut self, commit: TreeCommit) -> Result<()> {
-        let TreeCommit { root, expected, rows, adopts } = commit;
+        let TreeCommit { root, expected, rows, publishes } = commit;
         if self.version(root)? != Some(expected) {
             return Err(Error::Stale { root });
         }
         let new_jobs = self.new_jobs(root, &rows)?;
         let before = self.writes.len();
-        let adopted = self.plan(root, expected + 1, &rows).and_then(|()| {
+        let published = self.plan(root, expected + 1, &rows).and_then(|()| {
             // Last, since it cannot be taken back.
-            adopts.map(|stage| self.stages.adopt(stage, root)).transpose()
+            publishes.map(|stage| self.stages.publish(stage, root)).transpose()
         });
-        let adopted = adopted.inspect_err(|_| self.writes.truncate(before))?;
-        if let Some(stage) = adopted {
-            self.adopt(stage);
+        let published = published.inspect_err(|_| self.writes.truncate(before))?;
+        if let Some(stage) = published {
+            self.publish(stage);
         }
         self.changed.versions.insert(root, expected + 1);
         self.changed.created.extend(new_jobs);
@@ -84,14 +84,14 @@ impl<'a> Group<'a> {
             return Ok(None);
         }
         // A tree without a root is not there, so its version need not be looked for.
-        if root.get() > self.moment.max_id {
+        if root.get() > self.snapshot.max_id {
             return Ok(Some(0));
         }
-        if let Some(version) = self.front.version_at(self.moment.epoch, root) {
+        if let Some(version) = self.cache.version_at(self.snapshot.epoch, root) {
             return Ok(Some(version));
         }
         let key = keys::version(root);
-        let version = tables::get(&self.moment.snapshot, &self.tables.index, &key, "version")?;
+        let version = tables::get(&self.snapshot.rows, &self.tables.index, &key, "version")?;
         Ok(Some(version.unwrap_or(0)))
     }
 
@@ -101,7 +101,7 @@ impl<'a> Group<'a> {
         let mut new: Vec<(JobId, Origin)> = Vec::new();
         for row in rows {
             let Row::Job { id, origin, .. } = row else { continue };
-            if self.moment.is_taken(self.tables, *id)? || self.changed.created.contains_key(id) {
+            if self.snapshot.is_taken(self.tables, *id)? || self.changed.created.contains_key(id) {
                 return Err(Error::Stale { root });
             }
             new.push((*id, *origin));
@@ -119,24 +119,24 @@ impl<'a> Group<'a> {
     }
 
     /// Its rows are where they belong; without the records of their ids they are like all others.
-    fn adopt(&mut self, stage: Arc<Stage>) {
+    fn publish(&mut self, stage: Arc<Stage>) {
         for record in 0..stage.records() {
             self.writes.remove(&self.tables.index, &keys::staged(stage.id(), record));
         }
-        self.changed.adopted.push(stage);
+        self.changed.published.push(stage);
     }
 
     /// Reserves ids behind all that were given out, where no job has taken them, not even one of
     /// this group: so reservations come after the trees.
     pub fn reserve(&mut self, count: u32) -> Result<JobId> {
         let stored = || {
-            tables::get(&self.moment.snapshot, &self.tables.index, &keys::NEXT_ID, "next id")
+            tables::get(&self.snapshot.rows, &self.tables.index, &keys::NEXT_ID, "next id")
                 .map(|next| next.unwrap_or(JobId::MIN.get()))
         };
         let mut first = self.next_id.map_or_else(stored, Ok)?;
         let count_of = u64::from(count.max(1));
         loop {
-            let free = self.moment.hidden.gap(first, count_of);
+            let free = self.snapshot.hidden.gap(first, count_of);
             let free = self.gap_in_group(self.gap_in_tables(free, count_of)?, count_of);
             if free == first {
                 break;
@@ -161,10 +161,10 @@ impl<'a> Group<'a> {
     /// The first number from `first` on with `count` numbers that name no job.
     fn gap_in_tables(&self, first: u64, count: u64) -> Result<u64> {
         let mut free = first;
-        if first > self.moment.max_id {
+        if first > self.snapshot.max_id {
             return Ok(free);
         }
-        for row in self.moment.snapshot.range(&self.tables.origins, first.to_be_bytes()..) {
+        for row in self.snapshot.rows.range(&self.tables.origins, first.to_be_bytes()..) {
             let id = keys::origin_id(&row.key().map_err(failure::reading)?)?;
             if step_over(id, &mut free, count).is_break() {
                 break;

@@ -8,9 +8,10 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
-    FjallOptions, failure,
+    FjallOptions,
+    directory::StoreDirectory,
+    failure,
     intake::Intake,
-    place::Place,
     probe::Probe,
     readers::closed,
     session::{Lasting, Session},
@@ -32,14 +33,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// start of a process, as soon as it would find what it may have lacked. Until then reads go on,
 /// and writes are refused.
 pub struct Keeper {
-    place: Place,
+    place: StoreDirectory,
     options: FjallOptions,
     lasting: Arc<Lasting>,
     probe: Probe,
 }
 
 impl Keeper {
-    pub fn new(place: Place, options: &FjallOptions, lasting: &Arc<Lasting>) -> Self {
+    pub fn new(place: StoreDirectory, options: &FjallOptions, lasting: &Arc<Lasting>) -> Self {
         let (options, lasting) = (options.clone(), Arc::clone(lasting));
         Self { place, probe: Probe::new(&options), options, lasting }
     }
@@ -149,7 +150,7 @@ impl Waiting {
             };
             match next {
                 Poll::Ready(Some(Work::Close)) => self.intake.close(),
-                Poll::Ready(Some(work)) => work.refuse(why, &lasting.front),
+                Poll::Ready(Some(work)) => work.refuse(why, &lasting.cache),
                 Poll::Ready(None) => return ControlFlow::Break(()),
                 Poll::Pending if Instant::now() >= end => return ControlFlow::Continue(()),
                 Poll::Pending => {}

@@ -14,17 +14,17 @@
 //! | `index` | 1, parent, id | child that is not finished |
 //! | `index` | 2, parent, id | child that failed |
 //! | `index` | 3, !time, !id | root, newest first |
-//! | `index` | 4, stage, number | ids of jobs that are put aside |
-//! | `index` | 5, commit, 0, root | verdict on a tree of a sent commit |
-//! | `index` | 6, commit | a sent commit that was concluded |
+//! | `index` | 4, stage, number | ids of jobs that are staged |
+//! | `index` | 5, commit, 0, root | result of a tree of a sent commit |
+//! | `index` | 6, commit | a sent commit that was completed |
 //! | `index` | 7, time, commit | when something of a commit was sent |
 //! | `index` | 8, list, time, id, kind, number | place of a follow-up |
 //! | `index` | 255, 0 | the next id to give out |
 //!
-//! Rows that are put aside stand where they will belong, and are nobody's to see as long as a row
+//! Rows that are staged stand where they will belong, and are nobody's to see as long as a row
 //! with tag 4 has the id of their job.
 
-use jobtracker_model::{JobId, Repeat, Timestamp, commit::CommitId};
+use jobtracker_model::{JobId, Repeat, Timestamp, upload::UploadId};
 
 use crate::{Error, Result, RootKey, StageId, view::ChildIndex};
 
@@ -45,8 +45,8 @@ const PENDING: u8 = 1;
 const FAILED: u8 = 2;
 const ROOT: u8 = 3;
 const STAGED: u8 = 4;
-const VERDICT: u8 = 5;
-const CONCLUDED: u8 = 6;
+const TREE_RESULT: u8 = 5;
+const COMPLETED: u8 = 6;
 const SENDING: u8 = 7;
 
 /// The row with the next id to give out.
@@ -200,7 +200,7 @@ pub fn root_key(key: &[u8]) -> Result<RootKey> {
     }
 }
 
-/// A record of ids that are put aside.
+/// A record of ids that are staged.
 pub fn staged(stage: StageId, record: u64) -> Key {
     pair(STAGED, stage.0, record)
 }
@@ -217,25 +217,25 @@ pub fn staged_record(key: &[u8]) -> Result<(StageId, u64)> {
     Ok((StageId(stage), record))
 }
 
-pub fn verdict(commit: &CommitId, root: JobId) -> Vec<u8> {
-    verdict_at(commit, origin(root))
+pub fn tree_result(commit: &UploadId, root: JobId) -> Vec<u8> {
+    tree_result_at(commit, origin(root))
 }
 
-/// The first and the last key that verdicts on trees behind `after` may have.
-pub fn verdicts(commit: &CommitId, after: Option<JobId>) -> (Vec<u8>, Vec<u8>) {
-    (verdict_at(commit, behind(after)), verdict_at(commit, [u8::MAX; 8]))
+/// The first and the last key that results of trees behind `after` may have.
+pub fn tree_results(commit: &UploadId, after: Option<JobId>) -> (Vec<u8>, Vec<u8>) {
+    (tree_result_at(commit, behind(after)), tree_result_at(commit, [u8::MAX; 8]))
 }
 
-fn verdict_at(commit: &CommitId, root: [u8; 8]) -> Vec<u8> {
+fn tree_result_at(commit: &UploadId, root: [u8; 8]) -> Vec<u8> {
     // No id has a 0 in it, so no id begins like another one with its 0.
-    [&[VERDICT], commit.as_str().as_bytes(), &[0], &root].concat()
+    [&[TREE_RESULT], commit.as_str().as_bytes(), &[0], &root].concat()
 }
 
-pub fn concluded(commit: &CommitId) -> Vec<u8> {
-    [&[CONCLUDED], commit.as_str().as_bytes()].concat()
+pub fn completed(commit: &UploadId) -> Vec<u8> {
+    [&[COMPLETED], commit.as_str().as_bytes()].concat()
 }
 
-pub fn sending(time: Timestamp, commit: &CommitId) -> Vec<u8> {
+pub fn sending(time: Timestamp, commit: &UploadId) -> Vec<u8> {
     [&sendings_end(time)[..], commit.as_str().as_bytes()].concat()
 }
 
@@ -252,7 +252,7 @@ pub fn sendings_end(before: Timestamp) -> [u8; 9] {
 }
 
 /// What was sent, and when.
-pub fn sending_of(key: &[u8]) -> Result<(Timestamp, CommitId)> {
+pub fn sending_of(key: &[u8]) -> Result<(Timestamp, UploadId)> {
     let time = u64_at(key, 1).and_then(|time| Timestamp::from_millis(i64::try_from(time).ok()?));
     let text = key.get(9..).and_then(|bytes| std::str::from_utf8(bytes).ok());
     let commit = text.and_then(|text| text.parse().ok());
@@ -359,12 +359,18 @@ mod tests {
 
     #[test]
     fn verdicts_of_one_commit_are_one_range() {
-        let commit = |text: &str| text.parse::<CommitId>().unwrap();
-        let (first, last) = verdicts(&commit("a"), Some(id(7)));
+        let commit = |text: &str| text.parse::<UploadId>().unwrap();
+        let (first, last) = tree_results(&commit("a"), Some(id(7)));
         let inside = |key: Vec<u8>| first <= key && key <= last;
-        assert!(inside(verdict(&commit("a"), id(8))) && inside(verdict(&commit("a"), JobId::MAX)));
-        assert!(!inside(verdict(&commit("a"), id(7))));
-        assert!(!inside(verdict(&commit("a-"), id(8))) && !inside(verdict(&commit("aa"), id(8))));
+        assert!(
+            inside(tree_result(&commit("a"), id(8)))
+                && inside(tree_result(&commit("a"), JobId::MAX))
+        );
+        assert!(!inside(tree_result(&commit("a"), id(7))));
+        assert!(
+            !inside(tree_result(&commit("a-"), id(8)))
+                && !inside(tree_result(&commit("aa"), id(8)))
+        );
     }
 
     #[test]

@@ -2,15 +2,15 @@
 //!
 //! Reading order: [`FjallStore`] is the door. The `keeper` keeps the engine open: each `session` is
 //! one opening of it, and after a failure there is a new one as soon as the `probe` finds what it
-//! needs; `health` says whether that can still be hoped for. `front` answers what is hot without
-//! leaving the caller's thread and decides what "now" is (`moment`); `firsts` says where the lists
-//! by time begin then. `readers` answer the rest from a snapshot (`view`); one `writer` turns all
-//! waiting `work` into one `group`, which is one durable batch (`writes`). Between groups it goes
-//! on with the `chores`, long work that is done in steps: `stages` are rows that are there and
-//! hidden, `put_aside` writes them and `clean` removes the discarded ones; `conclude` and `forget`
-//! look after commits that were sent. `keys`, `follow_ups` and `coding` are the format of the rows,
-//! `ids` that of sets of ids, `tables` the tuning of the engine. `place`, `contents`, `journal` and
-//! `tail` look after the directory before the engine may touch it; `space` keeps the disk from
+//! needs; `health` says whether that can still be hoped for. `hot_cache` answers what is hot
+//! without leaving the caller's thread and holds the present `snapshot`; `low_water` says where the
+//! lists by time begin in it. `readers` answer the rest from a snapshot (`view`); one `writer`
+//! turns all waiting `work` into one `group`, which is one durable batch (`writes`). Between groups
+//! it goes on with the `chores`, long work that is done in steps: `stages` are rows that are there
+//! and hidden, `stage_rows` writes them and `clean` removes the discarded ones; `complete_upload`
+//! and `forget` look after uploads. `keys`, `follow_ups` and `coding` are the format of the rows,
+//! `ids` that of sets of ids, `tables` the tuning of the engine. `directory`, `contents`, `journal`
+//! and `tail` look after the directory before the engine may touch it; `space` keeps the disk from
 //! filling up.
 
 mod options;
@@ -21,10 +21,10 @@ mod keeper;
 mod probe;
 mod session;
 
-mod firsts;
-mod front;
-mod moment;
+mod hot_cache;
+mod low_water;
 mod readers;
+mod snapshot;
 mod view;
 
 mod group;
@@ -36,10 +36,10 @@ mod writes;
 
 mod chores;
 mod clean;
-mod conclude;
+mod complete_upload;
 mod follow_ups;
 mod forget;
-mod put_aside;
+mod stage_rows;
 mod stages;
 
 mod ids;
@@ -47,8 +47,8 @@ mod keys;
 mod tables;
 
 mod contents;
+mod directory;
 mod journal;
-mod place;
 mod space;
 mod tail;
 mod uptime;

@@ -13,10 +13,10 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use super::{failure, front::Front, tables::Tables, view::MomentView};
+use super::{failure, hot_cache::HotCache, tables::Tables, view::SnapshotView};
 use crate::{Error, Result};
 
-type Job = Box<dyn FnOnce(&Tables, &Front) + Send>;
+type Job = Box<dyn FnOnce(&Tables, &HotCache) + Send>;
 
 /// A few threads that answer from the tables, and a bounded queue before them; what writing waits
 /// for goes past that queue. The queue stays while the engine is closed and opened again, the
@@ -55,7 +55,7 @@ impl Readers {
     pub fn start(
         &self,
         tables: &Arc<Tables>,
-        front: &Arc<Front>,
+        cache: &Arc<HotCache>,
         threads: usize,
     ) -> std::io::Result<Vec<JoinHandle<()>>> {
         {
@@ -65,9 +65,9 @@ impl Readers {
         }
         let mut handles = Vec::new();
         for number in 0..threads.max(1) {
-            let (queue, tables, front) = (self.queue.clone(), tables.clone(), front.clone());
+            let (queue, tables, cache) = (self.queue.clone(), tables.clone(), cache.clone());
             let thread = std::thread::Builder::new().name(format!("store-read-{number}"));
-            let handle = thread.spawn(move || queue.work(&tables, &front));
+            let handle = thread.spawn(move || queue.work(&tables, &cache));
             handles.push(handle.inspect_err(|_| self.rest())?);
         }
         Ok(handles)
@@ -107,10 +107,10 @@ impl Readers {
         state.first.len() + state.jobs.len()
     }
 
-    /// Answers a question from the rows of one moment, on one of the threads.
+    /// Answers a question from the rows of one snapshot, on one of the threads.
     pub async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&MomentView) -> Result<T> + Send + 'static,
+        question: impl FnOnce(&SnapshotView) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (job, answer) = asked(question);
         self.push(|state| {
@@ -127,7 +127,7 @@ impl Readers {
     /// everybody who writes waits for, and who has a bound of his own.
     pub async fn ask_first<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&MomentView) -> Result<T> + Send + 'static,
+        question: impl FnOnce(&SnapshotView) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (job, answer) = asked(question);
         self.push(|state| {
@@ -159,15 +159,15 @@ impl Readers {
 
 /// A question as work for a thread, and where its answer will be.
 fn asked<T: Send + 'static>(
-    question: impl FnOnce(&MomentView) -> Result<T> + Send + 'static,
+    question: impl FnOnce(&SnapshotView) -> Result<T> + Send + 'static,
 ) -> (Job, oneshot::Receiver<Result<T>>) {
     let (reply, answer) = oneshot::channel();
-    let job = move |tables: &Tables, front: &Front| {
+    let job = move |tables: &Tables, cache: &HotCache| {
         if reply.is_closed() {
             return;
         }
         let found = failure::caught("reading", || {
-            let view = MomentView::new(tables, front);
+            let view = SnapshotView::new(tables, cache);
             let found = question(&view);
             view.finish();
             found
@@ -179,7 +179,7 @@ fn asked<T: Send + 'static>(
 }
 
 impl Queue {
-    fn work(&self, tables: &Tables, front: &Front) {
+    fn work(&self, tables: &Tables, cache: &HotCache) {
         loop {
             let mut state = self.state.lock();
             let job = loop {
@@ -194,7 +194,7 @@ impl Queue {
                 }
             };
             drop(state);
-            job(tables, front);
+            job(tables, cache);
         }
     }
 }
@@ -209,20 +209,20 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::fjall::{FjallOptions, moment::Present};
+    use crate::fjall::{FjallOptions, snapshot::Present};
 
     #[test]
     fn what_comes_first_is_neither_refused_nor_kept_waiting() {
         let directory = tempfile::tempdir().unwrap();
         let options = FjallOptions::new(directory.path());
         let tables = Arc::new(Tables::open(directory.path(), &options).unwrap());
-        let front = Arc::new(Front::new(&options, Present::of_jobs(&tables, 0)));
+        let cache = Arc::new(HotCache::new(&options, Present::of_jobs(&tables, 0)));
         let readers = Readers::new(1);
-        let threads = readers.start(&tables, &front, 1).unwrap();
+        let threads = readers.start(&tables, &cache, 1).unwrap();
         let (answered, answers) = mpsc::channel();
         let question = |name: &'static str| {
             let answered = answered.clone();
-            move |_: &MomentView| {
+            move |_: &SnapshotView| {
                 answered.send(name).unwrap();
                 Ok(())
             }
@@ -230,7 +230,7 @@ mod tests {
         // The one thread has begun an answer, and will not end it before the queue is full.
         let (begun, begins) = mpsc::channel();
         let (end, ends) = mpsc::channel();
-        let busy = move |_: &MomentView| {
+        let busy = move |_: &SnapshotView| {
             begun.send(()).unwrap();
             ends.recv().unwrap();
             Ok(())

@@ -6,15 +6,16 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
-    FjallOptions, failure,
-    front::Front,
+    FjallOptions,
+    directory::StoreDirectory,
+    failure,
     gauges::{self, Gauge, Meters},
     health::Health,
+    hot_cache::HotCache,
     intake::Intake,
-    moment::Present,
-    place::Place,
     readers::Readers,
     retired::Retired,
+    snapshot::Present,
     stages::Stages,
     tables::Tables,
     work::Work,
@@ -24,7 +25,7 @@ use crate::{Error, Result};
 
 /// What stays while the engine is closed and opened again.
 pub struct Lasting {
-    pub front: Arc<Front>,
+    pub cache: Arc<HotCache>,
     pub stages: Arc<Stages>,
     pub meters: Arc<Meters>,
     pub readers: Readers,
@@ -40,7 +41,7 @@ impl Lasting {
         let tables = self.counted.lock();
         let read = |tables: &Arc<Tables>| {
             let waiting = self.readers.waiting();
-            gauges::read(&self.meters, &self.front, &self.stages, tables, waiting)
+            gauges::read(&self.meters, &self.cache, &self.stages, tables, waiting)
         };
         tables.as_ref().map(read).unwrap_or_default()
     }
@@ -55,11 +56,11 @@ pub struct Session {
 
 impl Session {
     /// Opens the engine for the first time in this process.
-    pub fn first(place: &Place, options: &FjallOptions) -> Result<(Self, Arc<Lasting>)> {
+    pub fn first(place: &StoreDirectory, options: &FjallOptions) -> Result<(Self, Arc<Lasting>)> {
         let stages = Arc::new(Stages::default());
         let (tables, present) = open(place, options, &stages)?;
         let lasting = Arc::new(Lasting {
-            front: Arc::new(Front::new(options, present)),
+            cache: Arc::new(HotCache::new(options, present)),
             stages,
             meters: Arc::default(),
             readers: Readers::new(options.read_queue),
@@ -70,9 +71,13 @@ impl Session {
     }
 
     /// Opens it again.
-    pub fn again(place: &Place, options: &FjallOptions, lasting: &Lasting) -> Result<Self> {
+    pub fn again(
+        place: &StoreDirectory,
+        options: &FjallOptions,
+        lasting: &Lasting,
+    ) -> Result<Self> {
         let (tables, present) = open(place, options, &lasting.stages)?;
-        lasting.front.restart(present);
+        lasting.cache.restart(present);
         let session = Self::start(tables, options, lasting)?;
         lasting.meters.reopened.fetch_add(1, Relaxed);
         Ok(session)
@@ -82,7 +87,7 @@ impl Session {
         let no_thread = |error| Error::Unavailable(format!("cannot start a thread: {error}"));
         let (retired, freeing) = Retired::start().map_err(no_thread)?;
         let readers = &lasting.readers;
-        let threads = readers.start(&tables, &lasting.front, options.readers);
+        let threads = readers.start(&tables, &lasting.cache, options.readers);
         let mut threads = threads.map_err(no_thread)?;
         threads.push(freeing);
         let writer = Writer::new(&tables, lasting, retired, options);
@@ -125,7 +130,11 @@ impl Session {
     }
 }
 
-fn open(place: &Place, options: &FjallOptions, stages: &Stages) -> Result<(Arc<Tables>, Present)> {
+fn open(
+    place: &StoreDirectory,
+    options: &FjallOptions,
+    stages: &Stages,
+) -> Result<(Arc<Tables>, Present)> {
     place.look_through()?;
     let tables = Arc::new(Tables::open(&place.tables(), options)?);
     let present = failure::caught("opening the store", || Present::read(&tables, stages))??;

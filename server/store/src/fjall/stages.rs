@@ -21,10 +21,10 @@ pub struct Stages {
     discarded: Mutex<Vec<Arc<Stage>>>,
 }
 
-/// Rows of one tree that have been put aside.
+/// Rows of one tree that have been staged.
 ///
 /// They stand where they belong. What makes them invisible is that the ids of their jobs are in
-/// here, and this is in the [`Hidden`] of the moment that is read at: an id comes here before the
+/// here, and this is in the [`Hidden`] of the snapshot that is read at: an id comes here before the
 /// first of its rows is written.
 pub struct Stage {
     id: StageId,
@@ -46,7 +46,7 @@ enum Fate {
     Open,
     /// A call was not done to its end: it can only be discarded.
     Broken,
-    Adopted,
+    Published,
     Discarded,
     /// It was discarded, and its rows cannot be removed.
     Stuck,
@@ -64,7 +64,7 @@ impl Stages {
             let (key, value) = row.into_inner().map_err(failure::reading)?;
             let (id, record) = keys::staged_record(&key)?;
             let stage = known.entry(id).or_insert_with(|| Arc::new(Stage::left(id)));
-            coding::decode::<RunsRow>("ids put aside", &value)?.add_to(&mut stage.ids.write());
+            coding::decode::<RunsRow>("ids staged", &value)?.add_to(&mut stage.ids.write());
             let mut progress = stage.progress.lock();
             progress.records = progress.records.max(record + 1);
         }
@@ -86,15 +86,15 @@ impl Stages {
         Ok(Call { stage: Arc::clone(stage), done: false })
     }
 
-    /// Gives a stage to the commit that adopts it. From here on it cannot be discarded.
-    pub fn adopt(&self, id: StageId, root: JobId) -> Result<Arc<Stage>> {
+    /// Gives a stage to the commit that publishes it. From here on it cannot be discarded.
+    pub fn publish(&self, id: StageId, root: JobId) -> Result<Arc<Stage>> {
         let mut known = self.known.lock();
         let stage = known.get(&id).cloned().ok_or_else(|| not_whole(root))?;
         let mut progress = stage.progress.lock();
         if progress.fate != Fate::Open || progress.calls > 0 || stage.root != root {
             return Err(not_whole(root));
         }
-        progress.fate = Fate::Adopted;
+        progress.fate = Fate::Published;
         drop(progress);
         known.remove(&id);
         Ok(stage)
@@ -106,7 +106,7 @@ impl Stages {
         let known = self.known.lock();
         let Some(stage) = known.get(&id).cloned() else { return false };
         let mut progress = stage.progress.lock();
-        if matches!(progress.fate, Fate::Discarded | Fate::Adopted | Fate::Stuck) {
+        if matches!(progress.fate, Fate::Discarded | Fate::Published | Fate::Stuck) {
             return false;
         }
         progress.fate = Fate::Discarded;
@@ -156,7 +156,7 @@ impl Stage {
         progress.records = 0;
         progress.fate = match progress.fate {
             Fate::Open | Fate::Broken => Fate::Broken,
-            Fate::Discarded | Fate::Stuck | Fate::Adopted => Fate::Discarded,
+            Fate::Discarded | Fate::Stuck | Fate::Published => Fate::Discarded,
         };
     }
 
@@ -315,6 +315,6 @@ impl Hidden {
 }
 
 fn not_whole(root: JobId) -> Error {
-    let what = "what was put aside for tree";
-    Error::Unavailable(format!("{what} {root} is not there, or not whole; put it aside again"))
+    let what = "what was staged for tree";
+    Error::Unavailable(format!("{what} {root} is not there, or not whole; stage it again"))
 }

@@ -2,7 +2,7 @@ use std::{sync::Arc, thread::JoinHandle};
 
 use async_trait::async_trait;
 use jobtracker_model::{
-    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
+    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, upload::UploadId,
 };
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -10,22 +10,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::{
     FjallOptions,
     chores::Chore,
-    conclude::Conclude,
+    complete_upload::CompleteUpload,
+    directory::StoreDirectory,
     forget::Forget,
-    front::Front,
+    hot_cache::HotCache,
     keeper::Keeper,
-    place::Place,
-    put_aside::PutAside,
     readers::closed,
     session::{Lasting, Session},
+    stage_rows::StageRows,
     uptime::Uptime,
     work::Work,
 };
 use crate::{
-    AgendaKey, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow,
-    DescendantsQuery, Error, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, Listed, Loaded,
-    LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, VerdictRow,
-    VerdictsQuery, View, Wanted, commit::check_aside, view,
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, FollowUp, FollowUpKey,
+    FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
+    RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery,
+    UploadRow, View, Wanted, commit::check_staged, view,
 };
 
 /// The store in a directory of this machine; one process may have it open.
@@ -52,7 +52,7 @@ impl FjallStore {
     /// # Errors
     /// The directory cannot be used, is in use, is damaged or was written by a newer version.
     pub fn open(options: &FjallOptions) -> Result<Self> {
-        let place = Place::take(options)?;
+        let place = StoreDirectory::take(options)?;
         let (session, lasting) = Session::first(&place, options)?;
         let keeper = Keeper::new(place, options, &lasting);
         let (sender, queue) = mpsc::channel(options.commit_queue.max(1));
@@ -77,8 +77,8 @@ impl FjallStore {
     }
 
     /// What can answer at once, unless the store has been closed.
-    fn hot(&self) -> Option<&Front> {
-        if self.lasting.readers.is_closed() { None } else { Some(&self.lasting.front) }
+    fn hot(&self) -> Option<&HotCache> {
+        if self.lasting.readers.is_closed() { None } else { Some(&self.lasting.cache) }
     }
 
     /// Hands work to the writer; waits while its queue is full.
@@ -116,7 +116,7 @@ impl FjallStore {
 #[async_trait]
 impl Store for FjallStore {
     async fn load(&self, wanted: Wanted) -> Result<Loaded> {
-        match self.hot().and_then(|front| front.load(&wanted)) {
+        match self.hot().and_then(|cache| cache.load(&wanted)) {
             Some(loaded) => Ok(loaded),
             // The engine asks for this, and all that is to be written waits behind it.
             None => self.lasting.readers.ask_first(move |rows| view::load(rows, &wanted)).await,
@@ -124,7 +124,7 @@ impl Store for FjallStore {
     }
 
     async fn look_up(&self, wanted: Wanted) -> Result<Loaded> {
-        match self.hot().and_then(|front| front.load(&wanted)) {
+        match self.hot().and_then(|cache| cache.load(&wanted)) {
             Some(loaded) => Ok(loaded),
             None => self.ask(move |rows| view::load(rows, &wanted)).await,
         }
@@ -140,9 +140,9 @@ impl Store for FjallStore {
     }
 
     async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
-        check_aside(&rows)?;
+        check_staged(&rows)?;
         let call = self.lasting.stages.call(stage, root)?;
-        self.ask_for(|permit, reply| PutAside::new(call, rows, permit, reply)).await
+        self.ask_for(|permit, reply| StageRows::new(call, rows, permit, reply)).await
     }
 
     fn discard(&self, stage: StageId) {
@@ -155,14 +155,14 @@ impl Store for FjallStore {
     }
 
     fn is_leaving(&self, id: JobId) -> bool {
-        self.lasting.front.is_leaving(id)
+        self.lasting.cache.is_leaving(id)
     }
 
-    async fn conclude(&self, row: CommitRow, refused: Vec<VerdictRow>) -> Result<()> {
-        self.ask_for(|permit, reply| Conclude::new(row, refused, permit, reply)).await
+    async fn complete_upload(&self, row: UploadRow, refused: Vec<TreeResultRow>) -> Result<()> {
+        self.ask_for(|permit, reply| CompleteUpload::new(row, refused, permit, reply)).await
     }
 
-    async fn forget_commits(&self, before: Timestamp, limit: usize) -> Result<usize> {
+    async fn forget_uploads(&self, before: Timestamp, limit: usize) -> Result<usize> {
         self.ask_for(|permit, reply| Forget::new(before, limit, permit, reply)).await
     }
 
@@ -171,14 +171,14 @@ impl Store for FjallStore {
     }
 
     async fn get_job(&self, id: JobId) -> Result<Option<JobRow>> {
-        match self.hot().and_then(|front| front.job(id)) {
+        match self.hot().and_then(|cache| cache.job(id)) {
             Some(job) => Ok(job),
             None => self.ask(move |rows| view::get_job(rows, id)).await,
         }
     }
 
     async fn get_states(&self, ids: Vec<JobId>) -> Result<Vec<State>> {
-        match self.hot().and_then(|front| front.states(&ids)) {
+        match self.hot().and_then(|cache| cache.states(&ids)) {
             Some(states) => Ok(states),
             None => self.ask(move |rows| view::get_states(rows, &ids)).await,
         }
@@ -228,24 +228,27 @@ impl Store for FjallStore {
         self.ask(move |rows| view::list_follow_ups(rows, &query)).await
     }
 
-    async fn list_agenda(
+    async fn list_index(
         &self,
-        query: AgendaQuery,
-    ) -> Result<Listed<(AgendaKey, FollowUp), AgendaKey>> {
-        self.ask(move |rows| view::list_agenda(rows, &query)).await
+        query: IndexQuery,
+    ) -> Result<Listed<(IndexKey, FollowUp), IndexKey>> {
+        self.ask(move |rows| view::list_index(rows, &query)).await
     }
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
         self.ask(move |rows| view::list_rows(rows, &query)).await
     }
 
-    async fn get_commit(&self, commit: &CommitId) -> Result<Option<CommitRow>> {
+    async fn get_upload(&self, commit: &UploadId) -> Result<Option<UploadRow>> {
         let commit = commit.clone();
-        self.ask(move |rows| rows.concluded(&commit)).await
+        self.ask(move |rows| rows.completed(&commit)).await
     }
 
-    async fn list_verdicts(&self, query: VerdictsQuery) -> Result<Listed<VerdictRow, JobId>> {
-        self.ask(move |rows| view::list_verdicts(rows, &query)).await
+    async fn list_tree_results(
+        &self,
+        query: TreeResultsQuery,
+    ) -> Result<Listed<TreeResultRow, JobId>> {
+        self.ask(move |rows| view::list_tree_results(rows, &query)).await
     }
 
     async fn get_uptime(&self) -> Result<Option<Vec<u8>>> {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{failure, journal, place};
+use super::{directory, failure, journal};
 use crate::{Error, Result};
 
 /// Where the bytes go that are taken out of a journal.
@@ -54,7 +54,7 @@ pub fn look_through(directory: &Path, tables: &Path) -> Result<()> {
     torn.map_or(Ok(()), |torn| torn.take_off(directory).map_err(damaged))?;
     last.map_or(Ok(()), |last| last.write_again().map_err(damaged))?;
     // A new journal may have failed before its name was on the disk.
-    place::sync_directory(tables).map_err(damaged)
+    directory::sync_directory(tables).map_err(damaged)
 }
 
 struct Journal {
@@ -177,8 +177,8 @@ impl Torn {
         let mut file = File::create(&copy)?;
         file.write_all(&tail)?;
         file.sync_all()?;
-        place::sync_directory(&aside)?;
-        place::sync_directory(directory)?;
+        directory::sync_directory(&aside)?;
+        directory::sync_directory(directory)?;
         let file = File::options().write(true).open(&self.journal.path)?;
         file.set_len(self.at)?;
         file.sync_all()?;

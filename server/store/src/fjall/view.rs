@@ -2,19 +2,19 @@ use std::{cell::RefCell, collections::HashMap, ops::ControlFlow, sync::Arc};
 
 use fjall::{Keyspace, Readable, Slice};
 use jobtracker_model::{
-    Change, Definition, JobId, LogLine, Repeat, Timestamp, commit::CommitId, rollup::Status,
+    Change, Definition, JobId, LogLine, Repeat, Timestamp, rollup::Status, upload::UploadId,
 };
 
 use super::{
     failure, follow_ups,
-    front::{Front, Seen},
+    hot_cache::{HotCache, Seen},
     keys::{self, Key, Part},
-    moment::Moment,
+    snapshot::Snapshot,
     tables::{self, Tables},
 };
 use crate::{
-    Agenda, AgendaKey, CommitRow, Error, FollowUp, FollowUpKey, Node, Origin, RepeatRow, Result,
-    RootKey, VerdictRow, Version, View,
+    Error, FollowUp, FollowUpKey, IndexId, IndexKey, Node, Origin, RepeatRow, Result, RootKey,
+    TreeResultRow, UploadRow, Version, View,
     coding::{self, LineRow},
     view::{Child, ChildIndex, Visit},
 };
@@ -25,25 +25,25 @@ const SEEN: usize = 4096;
 /// Hidden ids in a row that are left behind by a new search, rather than one by one.
 const WORTH_A_SEEK: u64 = 64;
 
-/// The rows of one moment: from the front where it has them, from the tables otherwise.
-pub struct MomentView<'a> {
+/// The rows of one snapshot: from the cache where it has them, from the tables otherwise.
+pub struct SnapshotView<'a> {
     tables: &'a Tables,
-    front: &'a Front,
-    moment: Moment,
+    cache: &'a HotCache,
+    snapshot: Snapshot,
     seen: RefCell<Seen>,
     /// Origins whose status may be asked for next.
     origins: RefCell<HashMap<JobId, Origin>>,
 }
 
-impl<'a> MomentView<'a> {
-    pub fn new(tables: &'a Tables, front: &'a Front) -> Self {
-        let moment = front.now();
-        Self { tables, front, moment, seen: RefCell::default(), origins: RefCell::default() }
+impl<'a> SnapshotView<'a> {
+    pub fn new(tables: &'a Tables, cache: &'a HotCache) -> Self {
+        let snapshot = cache.now();
+        Self { tables, cache, snapshot, seen: RefCell::default(), origins: RefCell::default() }
     }
 
     /// Leaves what was read to the next one who asks.
     pub fn finish(self) {
-        self.front.keep(self.moment.epoch, self.seen.into_inner());
+        self.cache.keep(self.snapshot.epoch, self.seen.into_inner());
     }
 
     fn get<T: serde::de::DeserializeOwned>(
@@ -52,7 +52,7 @@ impl<'a> MomentView<'a> {
         key: &[u8],
         what: &str,
     ) -> Result<Option<T>> {
-        tables::get(&self.moment.snapshot, keyspace, key, what)
+        tables::get(&self.snapshot.rows, keyspace, key, what)
     }
 
     /// Gives every row from `first` to `last` to a visitor until it has enough.
@@ -63,7 +63,7 @@ impl<'a> MomentView<'a> {
         last: &[u8],
         mut visit: impl FnMut(&[u8], &Slice) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        for row in self.moment.snapshot.range(keyspace, first..=last) {
+        for row in self.snapshot.rows.range(keyspace, first..=last) {
             let (key, value) = row.into_inner().map_err(failure::reading)?;
             if visit(&key, &value)?.is_break() {
                 break;
@@ -92,7 +92,7 @@ impl<'a> MomentView<'a> {
                 if run.is_some_and(|end| id <= end) {
                     return Ok(ControlFlow::Continue(()));
                 }
-                run = self.moment.hidden.run_end(id);
+                run = self.snapshot.hidden.run_end(id);
                 match run {
                     None => visit(id, key, value),
                     Some(end) if end.get() - id.get() < WORTH_A_SEEK => {
@@ -110,13 +110,13 @@ impl<'a> MomentView<'a> {
 
     /// Whether a job is not to be seen.
     fn hides(&self, id: JobId) -> bool {
-        self.moment.hidden.has(id)
+        self.snapshot.hidden.has(id)
     }
 }
 
-impl View for MomentView<'_> {
+impl View for SnapshotView<'_> {
     fn version(&self, root: JobId) -> Result<Version> {
-        if let Some(version) = self.front.version_at(self.moment.epoch, root) {
+        if let Some(version) = self.cache.version_at(self.snapshot.epoch, root) {
             return Ok(version);
         }
         let version = self.get(&self.tables.index, &keys::version(root), "version")?.unwrap_or(0);
@@ -128,10 +128,10 @@ impl View for MomentView<'_> {
     }
 
     fn origin(&self, id: JobId) -> Result<Option<Origin>> {
-        if id.get() > self.moment.max_id {
+        if id.get() > self.snapshot.max_id {
             return Ok(None);
         }
-        if let Some(node) = self.front.node_at(self.moment.epoch, id) {
+        if let Some(node) = self.cache.node_at(self.snapshot.epoch, id) {
             return Ok(Some(node.origin));
         }
         // Without it, nobody comes to anything else of the job.
@@ -148,7 +148,7 @@ impl View for MomentView<'_> {
     }
 
     fn status(&self, id: JobId, parent: Option<JobId>) -> Result<Option<Status>> {
-        if let Some(node) = self.front.node_at(self.moment.epoch, id)
+        if let Some(node) = self.cache.node_at(self.snapshot.epoch, id)
             && node.origin.parent == parent
         {
             return Ok(Some(node.status));
@@ -166,7 +166,7 @@ impl View for MomentView<'_> {
     }
 
     fn definition(&self, id: JobId, parent: Option<JobId>) -> Result<Option<Arc<Definition>>> {
-        if let Some(definition) = self.front.definition_at(self.moment.epoch, id) {
+        if let Some(definition) = self.cache.definition_at(self.snapshot.epoch, id) {
             return Ok(Some(definition));
         }
         let key = keys::job(parent, id, Part::Definition);
@@ -236,7 +236,7 @@ impl View for MomentView<'_> {
     }
 
     fn repeats(&self, id: JobId, visit: Visit<(Repeat, RepeatRow)>) -> Result<()> {
-        for row in self.moment.snapshot.prefix(&self.tables.history, keys::repeats(id)) {
+        for row in self.snapshot.rows.prefix(&self.tables.history, keys::repeats(id)) {
             let (key, value) = row.into_inner().map_err(failure::reading)?;
             if visit((keys::repeat_name(&key)?, coding::decode("repeat", &value)?)).is_break() {
                 break;
@@ -251,13 +251,13 @@ impl View for MomentView<'_> {
             return Ok(None);
         }
         let key = keys::attachment(id, key);
-        tables::bytes(&self.moment.snapshot, &self.tables.history, &key)?
+        tables::bytes(&self.snapshot.rows, &self.tables.history, &key)?
             .map(|value| coding::decode_text("attachment", &value))
             .transpose()
     }
 
     fn attachments(&self, id: JobId, visit: Visit<(String, usize)>) -> Result<()> {
-        for row in self.moment.snapshot.prefix(&self.tables.history, keys::attachments(id)) {
+        for row in self.snapshot.rows.prefix(&self.tables.history, keys::attachments(id)) {
             let (key, value) = row.into_inner().map_err(failure::reading)?;
             let size = coding::text_len("attachment", &value)?;
             if visit((keys::attachment_name(&key)?, size)).is_break() {
@@ -290,7 +290,7 @@ impl View for MomentView<'_> {
         if key != FollowUpKey::Watch {
             return read();
         }
-        if let Some(watch) = self.front.watch_at(self.moment.epoch, id) {
+        if let Some(watch) = self.cache.watch_at(self.snapshot.epoch, id) {
             return Ok(Some(FollowUp::Watch(watch)));
         }
         let found = read()?;
@@ -314,39 +314,39 @@ impl View for MomentView<'_> {
         })
     }
 
-    fn agenda(&self, agenda: Agenda, from: AgendaKey, visit: Visit<AgendaKey>) -> Result<()> {
-        let known = self.moment.firsts.of(agenda);
+    fn index(&self, index: IndexId, from: IndexKey, visit: Visit<IndexKey>) -> Result<()> {
+        let known = self.snapshot.low_water.of(index);
         let mut read = None;
-        let first = follow_ups::place(agenda, from.max(known));
-        self.scan(&self.tables.index, &first, &follow_ups::last_place(agenda), |key, _| {
+        let first = follow_ups::place(index, from.max(known));
+        self.scan(&self.tables.index, &first, &follow_ups::last_place(index), |key, _| {
             let place = follow_ups::place_key(key)?;
             read.get_or_insert(place);
             if self.hides(place.id) { Ok(ControlFlow::Continue(())) } else { Ok(visit(place)) }
         })?;
         if from <= known && read != Some(known) {
-            self.front.keep_first(self.moment.epoch, agenda, read);
+            self.cache.keep_first(self.snapshot.epoch, index, read);
         }
         Ok(())
     }
 
-    fn verdict(&self, commit: &CommitId, root: JobId) -> Result<Option<VerdictRow>> {
-        self.get(&self.tables.index, &keys::verdict(commit, root), "verdict")
+    fn tree_result(&self, commit: &UploadId, root: JobId) -> Result<Option<TreeResultRow>> {
+        self.get(&self.tables.index, &keys::tree_result(commit, root), "verdict")
     }
 
-    fn verdicts(
+    fn tree_results(
         &self,
-        commit: &CommitId,
+        commit: &UploadId,
         after: Option<JobId>,
-        visit: Visit<VerdictRow>,
+        visit: Visit<TreeResultRow>,
     ) -> Result<()> {
-        let (first, last) = keys::verdicts(commit, after);
+        let (first, last) = keys::tree_results(commit, after);
         self.scan(&self.tables.index, &first, &last, |_, value| {
             Ok(visit(coding::decode("verdict", value)?))
         })
     }
 
-    fn concluded(&self, commit: &CommitId) -> Result<Option<CommitRow>> {
-        self.get(&self.tables.index, &keys::concluded(commit), "concluded commit")
+    fn completed(&self, commit: &UploadId) -> Result<Option<UploadRow>> {
+        self.get(&self.tables.index, &keys::completed(commit), "completed commit")
     }
 }
 
@@ -357,7 +357,7 @@ fn half_a_job(id: JobId) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fjall::{FjallOptions, moment::Present};
+    use crate::fjall::{FjallOptions, snapshot::Present};
 
     #[test]
     fn a_long_read_remembers_only_so_much() {
@@ -377,8 +377,8 @@ mod tests {
             batch.insert(&tables.jobs, &keys::job(None, id, Part::Status)[..], status);
         }
         batch.commit().unwrap();
-        let front = Front::new(&options, Present::of_jobs(&tables, u64::MAX));
-        let view = MomentView::new(&tables, &front);
+        let cache = HotCache::new(&options, Present::of_jobs(&tables, u64::MAX));
+        let view = SnapshotView::new(&tables, &cache);
         for id in ids {
             assert!(view.origin(id).unwrap().is_some());
             assert!(view.status(id, None).unwrap().is_some());

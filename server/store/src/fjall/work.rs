@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use jobtracker_model::JobId;
 use tokio::sync::oneshot;
 
-use super::{chores::Chore, front::Front, intake::Intake};
+use super::{chores::Chore, hot_cache::HotCache, intake::Intake};
 use crate::{Error, Result, TreeCommit};
 
 /// Rows after which a group takes no more calls.
@@ -30,7 +30,7 @@ pub enum Work {
 
 impl Work {
     /// Answers that nothing of it was done.
-    pub fn refuse(self, error: &Error, front: &Front) {
+    pub fn refuse(self, error: &Error, cache: &HotCache) {
         // A caller that has gone does not hear it.
         match self {
             Self::Commit { commits, reply } => {
@@ -38,7 +38,7 @@ impl Work {
             }
             Self::Reserve { reply, .. } => drop(reply.send(Err(error.clone()))),
             Self::Check { reply } => drop(reply.send(Err(error.clone()))),
-            Self::Chore(chore) => chore.end(front, Err(error.clone())),
+            Self::Chore(chore) => chore.end(cache, Err(error.clone())),
             Self::Discarded | Self::Close => {}
         }
     }

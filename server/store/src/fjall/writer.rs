@@ -11,9 +11,9 @@ use super::{
     chores::{Chore, Chores, Desk, Step},
     clean::Clean,
     failure,
-    front::Front,
     gauges::Meters,
     group::Group,
+    hot_cache::HotCache,
     intake::Intake,
     retired::Retired,
     session::Lasting,
@@ -56,7 +56,7 @@ pub enum End {
 /// batch. In between it does a step of a chore.
 pub struct Writer {
     tables: Arc<Tables>,
-    front: Arc<Front>,
+    cache: Arc<HotCache>,
     stages: Arc<Stages>,
     chores: Chores,
     /// When there was a step, and until when there is to be none.
@@ -79,7 +79,7 @@ impl Writer {
     ) -> Self {
         Self {
             tables: Arc::clone(tables),
-            front: Arc::clone(&lasting.front),
+            cache: Arc::clone(&lasting.cache),
             stages: Arc::clone(&lasting.stages),
             chores: Chores::new(),
             stepped: Instant::now(),
@@ -142,12 +142,12 @@ impl Writer {
 
     fn serve(&mut self, group: Vec<Work>) {
         let ready = self.make_ready();
-        let front = Arc::clone(&self.front);
+        let cache = Arc::clone(&self.cache);
         let tables = Arc::clone(&self.tables);
-        let moment = front.now();
+        let snapshot = cache.now();
         let stages = Arc::clone(&self.stages);
-        let mut plan = Group::new(&tables, &front, &stages, &moment);
-        let desk = Desk { tables: &tables, front: &front, moment: &moment };
+        let mut plan = Group::new(&tables, &cache, &stages, &snapshot);
+        let desk = Desk { tables: &tables, cache: &cache, snapshot: &snapshot };
         let mut commits = Vec::new();
         let mut reservations = Vec::new();
         let mut short: Vec<(Box<dyn Chore>, Result<()>)> = Vec::new();
@@ -180,7 +180,7 @@ impl Writer {
             reply.send(answers).ok();
         }
         for (chore, planned) in short {
-            chore.end(&front, planned.and(written.clone()));
+            chore.end(&cache, planned.and(written.clone()));
         }
         for (reply, first) in reservations {
             reply.send(first.and_then(|first| written.clone().map(|()| first))).ok();
@@ -221,7 +221,7 @@ impl Writer {
             return Ok(());
         }
         self.make_durable(&mut group.writes)?;
-        self.front.advance(self.tables.database.snapshot(), group.changed);
+        self.cache.advance(self.tables.database.snapshot(), group.changed);
         Ok(())
     }
 
@@ -279,22 +279,22 @@ impl Writer {
         let done = if reserve { Ok(()) } else { ready }.and_then(|()| self.advance(&mut *chore));
         match done {
             Ok(Step::More) => self.chores.push_back(chore),
-            Ok(Step::Last) => chore.end(&self.front, Ok(())),
-            Err(error) => chore.end(&self.front, Err(error)),
+            Ok(Step::Last) => chore.end(&self.cache, Ok(())),
+            Err(error) => chore.end(&self.cache, Err(error)),
         }
         self.flush_full_buffers();
     }
 
     /// Plans a step and makes it durable.
     fn advance(&mut self, chore: &mut dyn Chore) -> Result<Step> {
-        let (tables, front) = (Arc::clone(&self.tables), Arc::clone(&self.front));
-        let moment = front.now();
+        let (tables, cache) = (Arc::clone(&self.tables), Arc::clone(&self.cache));
+        let snapshot = cache.now();
         let mut writes = Writes::new(&tables);
-        let desk = Desk { tables: &tables, front: &front, moment: &moment };
+        let desk = Desk { tables: &tables, cache: &cache, snapshot: &snapshot };
         let step = chore.plan(&desk, &mut writes)?;
         if !writes.is_empty() {
             self.make_durable(&mut writes)?;
-            front.refresh(tables.database.snapshot());
+            cache.refresh(tables.database.snapshot());
         }
         Ok(step)
     }

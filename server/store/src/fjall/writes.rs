@@ -1,5 +1,5 @@
 use fjall::{Keyspace, Slice};
-use jobtracker_model::{Category, JobId, State, Timestamp, commit::CommitId};
+use jobtracker_model::{Category, JobId, State, Timestamp, upload::UploadId};
 use serde::Serialize;
 
 use super::{
@@ -8,7 +8,7 @@ use super::{
     tables::Tables,
 };
 use crate::{
-    Agenda, AgendaKey, FollowUp, FollowUpKey, Result, RootKey, Row, VerdictRow,
+    FollowUp, FollowUpKey, IndexId, IndexKey, Result, RootKey, Row, TreeResultRow,
     coding::{self, LineRow},
     view::ChildIndex,
 };
@@ -114,15 +114,15 @@ impl<'a> Writes<'a> {
                 self.push(&tables.history, &keys::attachment(*id, key), text);
                 Ok(())
             }
-            Row::Verdict { commit, row } => self.verdict(commit, row),
+            Row::TreeResult { commit, row } => self.tree_result(commit, row),
             Row::FollowUp { id, key, before, row } => self.follow_up(*id, *key, *before, row),
         }
     }
 
-    /// A verdict, and where it is found when it is old.
-    pub fn verdict(&mut self, commit: &CommitId, row: &VerdictRow) -> Result<()> {
+    /// A result, and where it is found when it is old.
+    pub fn tree_result(&mut self, commit: &UploadId, row: &TreeResultRow) -> Result<()> {
         self.mark(&keys::sending(row.time, commit));
-        self.put(&self.tables.index, &keys::verdict(commit, row.verdict.root), row)
+        self.put(&self.tables.index, &keys::tree_result(commit, row.tree_result.root), row)
     }
 
     /// A follow-up, and its place in a list by time.
@@ -130,10 +130,10 @@ impl<'a> Writes<'a> {
         &mut self,
         id: JobId,
         key: FollowUpKey,
-        before: Option<(Agenda, Timestamp)>,
+        before: Option<(IndexId, Timestamp)>,
         row: &FollowUp,
     ) -> Result<()> {
-        let place = |(agenda, time)| follow_ups::place(agenda, AgendaKey { time, id, key });
+        let place = |(index, time)| follow_ups::place(index, IndexKey { time, id, key });
         let (before, after) = (before.map(place), row.place().map(place));
         if let Some(before) = before.filter(|before| after.as_ref() != Some(before)) {
             self.remove(&self.tables.index, &before);

@@ -3,22 +3,22 @@ use std::collections::BTreeSet;
 use jobtracker_model::{Category, JobId, State, Timestamp, rollup::Status};
 
 use super::rows::{Place, Rows};
-use crate::{Agenda, AgendaKey, Error, FollowUp, FollowUpKey, Result, RootKey, Row, TreeCommit};
+use crate::{Error, FollowUp, FollowUpKey, IndexId, IndexKey, Result, RootKey, Row, TreeCommit};
 
 impl Rows {
     /// Does one commit, or refuses it and does nothing.
     pub(super) fn commit(&mut self, commit: TreeCommit) -> Result<()> {
-        let TreeCommit { root, expected, rows, adopts } = commit;
+        let TreeCommit { root, expected, rows, publishes } = commit;
         let version = self.versions.get(&root).copied().unwrap_or(0);
         // A job whose id was taken meanwhile, perhaps in another tree, may not be there twice.
         let taken = |row: &Row| matches!(row, Row::Job { id, .. } if self.is_taken(*id));
         if version != expected || rows.iter().any(taken) {
             return Err(Error::Stale { root });
         }
-        let adopted = adopts.map(|stage| self.adopt(stage, root)).transpose()?;
+        let published = publishes.map(|stage| self.publish(stage, root)).transpose()?;
         self.versions.insert(root, version + 1);
-        let adopted = adopted.unwrap_or_default();
-        adopted.into_iter().chain(rows).for_each(|row| self.put(row));
+        let published = published.unwrap_or_default();
+        published.into_iter().chain(rows).for_each(|row| self.put(row));
         Ok(())
     }
 
@@ -44,7 +44,7 @@ impl Rows {
                 self.repeats.entry(id).or_default().insert(key, row);
             }
             Row::Attachment { id, key, text } => self.put_attachment(id, key, text),
-            Row::Verdict { commit, row } => self.put_verdict(commit, row),
+            Row::TreeResult { commit, row } => self.put_tree_result(commit, row),
             Row::FollowUp { id, key, before, row } => self.put_follow_up(id, key, before, row),
         }
     }
@@ -80,14 +80,14 @@ impl Rows {
         &mut self,
         id: JobId,
         key: FollowUpKey,
-        before: Option<(Agenda, Timestamp)>,
+        before: Option<(IndexId, Timestamp)>,
         row: FollowUp,
     ) {
-        let place = |(agenda, time)| (agenda, AgendaKey { time, id, key });
+        let place = |(index, time)| (index, IndexKey { time, id, key });
         if let Some(before) = before {
-            self.agenda.remove(&place(before));
+            self.index.remove(&place(before));
         }
-        self.agenda.extend(row.place().map(place));
+        self.index.extend(row.place().map(place));
         self.follow_ups.insert((id, key), row);
     }
 

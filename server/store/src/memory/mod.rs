@@ -4,16 +4,16 @@
 //! [`commit`](crate::Store::commit) promises no more than that every later read sees it.
 //!
 //! [`MemoryStore`] is the store; `rows` holds what it has and is its [`View`](crate::View);
-//! `commit` changes it, and `aside` has what will be; `verdicts` tells of commits that were sent;
-//! `ids` gives out ids.
+//! `commit` changes it, and `stages` has what will be; `tree_results` tells of commits that were
+//! sent; `ids` gives out ids.
 
 mod store;
 
 mod rows;
 
-mod aside;
 mod commit;
 mod ids;
-mod verdicts;
+mod stages;
+mod uploads;
 
 pub use store::MemoryStore;

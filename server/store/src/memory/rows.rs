@@ -5,13 +5,13 @@ use std::{
 };
 
 use jobtracker_model::{
-    Change, Definition, JobId, LogLine, Repeat, Timestamp, commit::CommitId, rollup::Status,
+    Change, Definition, JobId, LogLine, Repeat, Timestamp, rollup::Status, upload::UploadId,
 };
 
-use super::aside::Stage;
+use super::stages::Stage;
 use crate::{
-    Agenda, AgendaKey, CommitRow, Error, FollowUp, FollowUpKey, Origin, RepeatRow, Result, RootKey,
-    StageId, VerdictRow, Version, View,
+    Error, FollowUp, FollowUpKey, IndexId, IndexKey, Origin, RepeatRow, Result, RootKey, StageId,
+    TreeResultRow, UploadRow, Version, View,
     view::{Child, ChildIndex, Visit},
 };
 
@@ -33,10 +33,10 @@ pub(super) struct Rows {
     pub repeats: BTreeMap<JobId, BTreeMap<Repeat, RepeatRow>>,
     pub attachments: BTreeMap<JobId, BTreeMap<String, String>>,
     pub follow_ups: BTreeMap<(JobId, FollowUpKey), FollowUp>,
-    pub agenda: BTreeSet<(Agenda, AgendaKey)>,
-    pub verdicts: BTreeMap<(CommitId, JobId), VerdictRow>,
-    pub commits: BTreeMap<CommitId, CommitRow>,
-    pub sendings: BTreeSet<(Timestamp, CommitId)>,
+    pub index: BTreeSet<(IndexId, IndexKey)>,
+    pub tree_results: BTreeMap<(UploadId, JobId), TreeResultRow>,
+    pub commits: BTreeMap<UploadId, UploadRow>,
+    pub sendings: BTreeSet<(Timestamp, UploadId)>,
     /// What nobody sees yet.
     pub stages: BTreeMap<StageId, Stage>,
 }
@@ -151,34 +151,34 @@ impl View for Rows {
         Ok(())
     }
 
-    fn agenda(&self, agenda: Agenda, from: AgendaKey, visit: Visit<AgendaKey>) -> Result<()> {
-        let places = self.agenda.range((agenda, from)..);
-        let places = places.take_while(|(of, _)| *of == agenda).map(|(_, place)| *place);
+    fn index(&self, index: IndexId, from: IndexKey, visit: Visit<IndexKey>) -> Result<()> {
+        let places = self.index.range((index, from)..);
+        let places = places.take_while(|(of, _)| *of == index).map(|(_, place)| *place);
         until_break(places, visit);
         Ok(())
     }
 
-    fn verdict(&self, commit: &CommitId, root: JobId) -> Result<Option<VerdictRow>> {
-        Ok(self.verdicts.get(&(commit.clone(), root)).cloned())
+    fn tree_result(&self, commit: &UploadId, root: JobId) -> Result<Option<TreeResultRow>> {
+        Ok(self.tree_results.get(&(commit.clone(), root)).cloned())
     }
 
-    fn verdicts(
+    fn tree_results(
         &self,
-        commit: &CommitId,
+        commit: &UploadId,
         after: Option<JobId>,
-        visit: Visit<VerdictRow>,
+        visit: Visit<TreeResultRow>,
     ) -> Result<()> {
         let of = |root| (commit.clone(), root);
         let start = match after {
             Some(after) => Bound::Excluded(of(after)),
             None => Bound::Included(of(JobId::MIN)),
         };
-        let rows = self.verdicts.range((start, Bound::Included(of(JobId::MAX))));
+        let rows = self.tree_results.range((start, Bound::Included(of(JobId::MAX))));
         until_break(rows.map(|(_, row)| row.clone()), visit);
         Ok(())
     }
 
-    fn concluded(&self, commit: &CommitId) -> Result<Option<CommitRow>> {
+    fn completed(&self, commit: &UploadId) -> Result<Option<UploadRow>> {
         Ok(self.commits.get(commit).cloned())
     }
 }
@@ -214,7 +214,7 @@ mod tests {
     use jobtracker_model::{CheckKind, HttpAction, NewCheck};
 
     use super::*;
-    use crate::{AgendaQuery, CheckProgress, CheckRow, PageLimit, Row, TreeCommit, view};
+    use crate::{CheckProgress, CheckRow, IndexQuery, PageLimit, Row, TreeCommit, view};
 
     fn waiting(id: u64, number: u32, time: i64) -> Row {
         let time = Timestamp::from_millis(time).unwrap();
@@ -232,13 +232,13 @@ mod tests {
         let mut rows = Rows::default();
         let all = [waiting(1, 0, 5), waiting(2, 0, 6), waiting(3, 0, 7)];
         let root = JobId::MIN;
-        rows.commit(TreeCommit { root, expected: 0, rows: all.to_vec(), adopts: None }).unwrap();
+        rows.commit(TreeCommit { root, expected: 0, rows: all.to_vec(), publishes: None }).unwrap();
         let places: Vec<_> = all.iter().filter_map(Row::place).map(|(_, place)| place).collect();
         let list = |rows: &Rows, items| {
             let (from, until, after) = (Timestamp::MIN, Timestamp::MAX, None);
             let limit = PageLimit { items, bytes: 1 << 20, scan: 100 };
-            let query = AgendaQuery { agenda: Agenda::Due, part: 0, from, until, after, limit };
-            let listed = view::list_agenda(rows, &query).unwrap();
+            let query = IndexQuery { index: IndexId::Due, part: 0, from, until, after, limit };
+            let listed = view::list_index(rows, &query).unwrap();
             let items: Vec<_> = listed.items.into_iter().map(|(place, _)| place).collect();
             (items, listed.next)
         };

@@ -1,15 +1,15 @@
 use async_trait::async_trait;
 use jobtracker_model::{
-    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
+    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, upload::UploadId,
 };
 use parking_lot::RwLock;
 
 use super::{ids::Ids, rows::Rows};
 use crate::{
-    AgendaKey, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow,
-    DescendantsQuery, Error, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, Listed, Loaded,
-    LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, VerdictRow,
-    VerdictsQuery, View, Wanted, commit::check_aside, view,
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, FollowUp, FollowUpKey,
+    FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
+    RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery,
+    UploadRow, View, Wanted, commit::check_staged, view,
 };
 
 /// A store in memory. It keeps nothing: dropping it loses every job.
@@ -61,22 +61,22 @@ impl Store for MemoryStore {
     async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
         let mut held = self.held.write();
         held.open()?;
-        check_aside(&rows)?;
-        held.rows.put_aside(stage, root, rows)
+        check_staged(&rows)?;
+        held.rows.stage_rows(stage, root, rows)
     }
 
     fn discard(&self, stage: StageId) {
         self.held.write().rows.stages.remove(&stage);
     }
 
-    async fn conclude(&self, row: CommitRow, refused: Vec<VerdictRow>) -> Result<()> {
+    async fn complete_upload(&self, row: UploadRow, refused: Vec<TreeResultRow>) -> Result<()> {
         let mut held = self.held.write();
         held.open()?;
-        held.rows.conclude(row, refused);
+        held.rows.complete_upload(row, refused);
         Ok(())
     }
 
-    async fn forget_commits(&self, before: Timestamp, limit: usize) -> Result<usize> {
+    async fn forget_uploads(&self, before: Timestamp, limit: usize) -> Result<usize> {
         let mut held = self.held.write();
         held.open()?;
         Ok(held.rows.forget(before, limit))
@@ -140,23 +140,26 @@ impl Store for MemoryStore {
         self.read(|rows| view::list_follow_ups(rows, &query))
     }
 
-    async fn list_agenda(
+    async fn list_index(
         &self,
-        query: AgendaQuery,
-    ) -> Result<Listed<(AgendaKey, FollowUp), AgendaKey>> {
-        self.read(|rows| view::list_agenda(rows, &query))
+        query: IndexQuery,
+    ) -> Result<Listed<(IndexKey, FollowUp), IndexKey>> {
+        self.read(|rows| view::list_index(rows, &query))
     }
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
         self.read(|rows| view::list_rows(rows, &query))
     }
 
-    async fn get_commit(&self, commit: &CommitId) -> Result<Option<CommitRow>> {
-        self.read(|rows| rows.concluded(commit))
+    async fn get_upload(&self, commit: &UploadId) -> Result<Option<UploadRow>> {
+        self.read(|rows| rows.completed(commit))
     }
 
-    async fn list_verdicts(&self, query: VerdictsQuery) -> Result<Listed<VerdictRow, JobId>> {
-        self.read(|rows| view::list_verdicts(rows, &query))
+    async fn list_tree_results(
+        &self,
+        query: TreeResultsQuery,
+    ) -> Result<Listed<TreeResultRow, JobId>> {
+        self.read(|rows| view::list_tree_results(rows, &query))
     }
 
     async fn check(&self) -> Result<()> {
@@ -169,7 +172,7 @@ impl Store for MemoryStore {
         vec![
             ("store_jobs", "Jobs in the store", count(rows.origins.len())),
             ("store_trees", "Trees in the store", count(rows.versions.len())),
-            ("store_stages", "Trees put aside", count(rows.stages.len())),
+            ("store_stages", "Trees staged", count(rows.stages.len())),
         ]
     }
 

@@ -55,7 +55,7 @@ pub struct Attempts {
     /// Another name for what stands, so that whoever meant to follow it cannot.
     pub fence_absent: PreparedStatement,
     pub fence: PreparedStatement,
-    /// The same with a mark that a stage may not be adopted.
+    /// The same with a mark that a stage may not be published.
     pub revoke_absent: Batch,
     pub revoke: Batch,
 }

@@ -96,7 +96,7 @@ impl Checkpoints {
 
     /// Brings a whole log to the other tables.
     pub async fn whole(&self, tree: &Arc<Tree>) -> Result<()> {
-        match self.trees.look(tree).await? {
+        match self.trees.refresh(tree).await? {
             Some(tail) if tail.version > 0 => self.make(tree, &tail, tail.version).await,
             _ => Ok(()),
         }

@@ -15,22 +15,22 @@ use jobtracker_model::JobId;
 use uuid::Uuid;
 
 use super::{
-    agenda::Agendas,
     checkpoint::Checkpoints,
-    claims::Claims,
     cluster::Cluster,
     connect,
+    index::Indexes,
     keys::{self, NO_STAGE},
+    locations::IdReservation,
     open::{Open, Work, stage_key},
-    places::Claim,
     redo::{Name, Redo},
+    reservations::Reservations,
     roots::Roots,
     sending::{Base, Sending},
-    stages::{Adoption, Stages},
+    stages::{Publication, Stages},
     tail::Tail,
     tree::Tree,
-    trees::{Place, REVOKED, Trees},
-    verdicts::Verdicts,
+    trees::{Location, REVOKED, Trees},
+    uploads::Uploads,
 };
 use crate::{Error, Origin, Result, Row, StageId, TreeCommit, Version};
 
@@ -44,13 +44,13 @@ const PART_BYTES: usize = 256 * 1024;
 pub struct Commits {
     pub cluster: Arc<Cluster>,
     pub trees: Arc<Trees>,
-    pub claims: Arc<Claims>,
+    pub reservations: Arc<Reservations>,
     pub stages: Arc<Stages>,
     pub open: Arc<Open>,
     pub checkpoints: Arc<Checkpoints>,
     pub roots: Arc<Roots>,
-    pub agendas: Arc<Agendas>,
-    pub verdicts: Arc<Verdicts>,
+    pub indexes: Arc<Indexes>,
+    pub tree_results: Arc<Uploads>,
     pub patience: Duration,
 }
 
@@ -60,7 +60,7 @@ struct Prepared {
     base: Base,
     before: Option<Arc<Tail>>,
     created: Vec<(JobId, Origin)>,
-    adopts: Option<Adoption>,
+    publishes: Option<Publication>,
     rows: Vec<Row>,
 }
 
@@ -75,12 +75,12 @@ impl Commits {
             let prepared = commits.into_iter().map(|commit| self.prepare(commit));
             let prepared = futures_util::future::join_all(prepared).await;
             let prepared = self.one_tree_for_each_id(prepared);
-            let (taken, roots, agenda) = tokio::join!(
-                self.claim(&prepared),
+            let (taken, roots, index) = tokio::join!(
+                self.reservation(&prepared),
                 self.note_roots(&prepared),
                 self.note_follow_ups(&prepared)
             );
-            let noted = Arc::new((taken, roots.and(agenda)));
+            let noted = Arc::new((taken, roots.and(index)));
             let end = |(place, prepared)| {
                 let (commits, noted) = (Arc::clone(&self), Arc::clone(&noted));
                 async move {
@@ -101,30 +101,30 @@ impl Commits {
         noted: &Result<()>,
     ) -> Result<()> {
         let root = prepared.tree.root;
-        let adoption = prepared.adopts.take();
+        let publication = prepared.publishes.take();
         let done = match (taken, noted) {
             (Err(error), _) | (_, Err(error)) => Err(error.clone()),
             (Ok(taken), _) if prepared.created.iter().any(|(id, _)| taken.contains(id)) => {
                 Err(Error::Stale { root })
             }
-            _ => self.send(prepared, adoption.as_ref()).await,
+            _ => self.send(prepared, publication.as_ref()).await,
         };
-        if let Some(adoption) = adoption {
-            adoption.end(&done);
+        if let Some(publication) = publication {
+            publication.end(&done);
         }
         done
     }
 
-    /// Looks at what the commit follows. This comes before anything is claimed: whoever fences the
-    /// tree because of a claim has to be noticed.
+    /// Looks at what the commit follows. This comes before anything is reserved: whoever fences the
+    /// tree because of a reservation has to be noticed.
     async fn prepare(&self, commit: TreeCommit) -> Result<Prepared> {
-        let TreeCommit { root, expected, rows, adopts } = commit;
+        let TreeCommit { root, expected, rows, publishes } = commit;
         let tree = self.trees.tree(root);
         let stale = || Error::Stale { root };
         let before = match tree.tail() {
             Some(tail) if tail.version >= expected => Some(tail),
             None if expected == 0 => None,
-            _ => self.trees.look(&tree).await?,
+            _ => self.trees.refresh(&tree).await?,
         };
         let base = match &before {
             Some(tail) if tail.version == expected => {
@@ -133,8 +133,8 @@ impl Commits {
             None if expected == 0 => Base { cid: self.trees.empty(root), version: 0 },
             _ => return Err(stale()),
         };
-        let adopts = match adopts {
-            Some(stage) => Some(self.adopt(&tree, expected, stage).await?),
+        let publishes = match publishes {
+            Some(stage) => Some(self.publish(&tree, expected, stage).await?),
             None => None,
         };
         let created = rows.iter().filter_map(|row| match row {
@@ -142,32 +142,37 @@ impl Commits {
             _ => None,
         });
         let created = created.collect();
-        Ok(Prepared { tree, base, before, created, adopts, rows })
+        Ok(Prepared { tree, base, before, created, publishes, rows })
     }
 
-    /// Begins to adopt a stage by a commit of this version.
-    async fn adopt(&self, tree: &Arc<Tree>, expected: Version, stage: StageId) -> Result<Adoption> {
+    /// Begins to publish a stage by a commit of this version.
+    async fn publish(
+        &self,
+        tree: &Arc<Tree>,
+        expected: Version,
+        stage: StageId,
+    ) -> Result<Publication> {
         let root = tree.root;
-        let adoption = match self.stages.adopt(stage, root) {
-            Ok(adoption) => adoption,
+        let publication = match self.stages.publish(stage, root) {
+            Ok(publication) => publication,
             Err(error) => {
                 // It may be gone because an earlier sending of this commit has come true.
-                let now = self.trees.look(tree).await?.map_or(0, |tail| tail.version);
+                let now = self.trees.refresh(tree).await?.map_or(0, |tail| tail.version);
                 return Err(if now == expected { error } else { Error::Stale { root } });
             }
         };
         let (done, answer) = match self.trees.mark(root, stage).await {
-            Ok(None) => return Ok(adoption),
+            Ok(None) => return Ok(publication),
             Ok(Some(REVOKED)) => {
-                let what = "another server has taken the ids of what was put aside";
-                let what = format!("{what} for tree {root}; put it aside again");
+                let what = "another server has taken the ids of what was staged";
+                let what = format!("{what} for tree {root}; stage it again");
                 let error = Error::Unavailable(what);
                 (Err(error.clone()), error)
             }
             Ok(Some(_)) => (Ok(()), Error::Stale { root }),
             Err(error) => (Err(error.clone()), error),
         };
-        adoption.end(&done);
+        publication.end(&done);
         Err(answer)
     }
 
@@ -179,8 +184,8 @@ impl Commits {
             let created = || prepared.created.iter().map(|(id, _)| *id);
             if created().any(|id| seen.contains(&id)) {
                 let stale = Error::Stale { root: prepared.tree.root };
-                if let Some(adoption) = prepared.adopts {
-                    adoption.end(&Err(stale.clone()));
+                if let Some(publication) = prepared.publishes {
+                    publication.end(&Err(stale.clone()));
                 }
                 return Err(stale);
             }
@@ -190,13 +195,13 @@ impl Commits {
         prepared.into_iter().map(first).collect()
     }
 
-    async fn claim(&self, prepared: &[Result<Prepared>]) -> Result<HashSet<JobId>> {
-        let claims: Vec<Claim> = prepared
+    async fn reservation(&self, prepared: &[Result<Prepared>]) -> Result<HashSet<JobId>> {
+        let reservations: Vec<IdReservation> = prepared
             .iter()
             .flatten()
             .flat_map(|prepared| {
                 let root = prepared.tree.root;
-                prepared.created.iter().map(move |(id, origin)| Claim {
+                prepared.created.iter().map(move |(id, origin)| IdReservation {
                     id: *id,
                     root,
                     stage: NO_STAGE,
@@ -207,7 +212,7 @@ impl Commits {
         let prepared = prepared.iter().flatten();
         let new = prepared.filter(|prepared| prepared.base.version == 0);
         let new = new.map(|prepared| prepared.tree.root).collect();
-        self.claims.claim(&claims, &new).await
+        self.reservations.reservation(&reservations, &new).await
     }
 
     /// Lists new roots by time. One whose commit fails is passed by when the list is read.
@@ -223,16 +228,16 @@ impl Commits {
         let commits: Vec<_> = commits
             .map(|prepared| (prepared.tree.root, prepared.base.version, &prepared.rows[..]))
             .collect();
-        self.agendas.note(&commits).await
+        self.indexes.note(&commits).await
     }
 
-    async fn send(&self, prepared: Prepared, adoption: Option<&Adoption>) -> Result<()> {
+    async fn send(&self, prepared: Prepared, publication: Option<&Publication>) -> Result<()> {
         let Prepared { tree, base, before, created, rows, .. } = prepared;
-        let rows = self.with_stages(&tree, rows, &created, adoption).await?;
-        self.note_verdicts(&rows).await?;
+        let rows = self.with_stages(&tree, rows, &created, publication).await?;
+        self.note_tree_results(&rows).await?;
         let (cid, stamp) = (Uuid::new_v4(), connect::now_millis() * 1_000);
         let name = Name { version: base.version + 1, cid, stamp, parted: false };
-        let stage = adoption.map(|adoption| adoption.stage);
+        let stage = publication.map(|publication| publication.stage);
         let (mut redo, body) = Redo::new(name, stage, rows)?;
         let mut parts = 0;
         if body.len() > INLINE_BYTES {
@@ -286,7 +291,7 @@ impl Commits {
         let applied = tree.tail().map_or(0, |now| now.applied);
         tree.advance(if applied > tail.applied { tail.applied(applied) } else { tail });
         for (id, origin) in created {
-            self.trees.remember_place(id, Place { origin, stage: NO_STAGE });
+            self.trees.remember_location(id, Location { origin, stage: NO_STAGE });
         }
         self.trees.weigh(tree);
         self.checkpoints.after_commit(tree).await;
@@ -298,7 +303,7 @@ impl Commits {
         tree: &Tree,
         rows: Vec<Row>,
         created: &[(JobId, Origin)],
-        adoption: Option<&Adoption>,
+        publication: Option<&Publication>,
     ) -> Result<Vec<(i64, Row)>> {
         let created: HashSet<JobId> = created.iter().map(|(id, _)| *id).collect();
         let mut known: HashMap<JobId, i64> = HashMap::new();
@@ -307,9 +312,9 @@ impl Commits {
             if known.contains_key(&id) {
                 continue;
             }
-            match adoption {
+            match publication {
                 _ if created.contains(&id) => drop(known.insert(id, NO_STAGE)),
-                Some(Adoption { stage, ids, .. }) if ids.contains(id.get()) => {
+                Some(Publication { stage, ids, .. }) if ids.contains(id.get()) => {
                     known.insert(id, stage_key(stage.0));
                 }
                 _ => unknown.push(id),
@@ -325,12 +330,12 @@ impl Commits {
         Ok(rows.into_iter().map(|row| (stage(&row).unwrap_or(NO_STAGE), row)).collect())
     }
 
-    /// Lists the verdicts by the commit that was sent. One that does not come true has no body.
-    async fn note_verdicts(&self, rows: &[(i64, Row)]) -> Result<()> {
+    /// Lists the results by the commit that was sent. One that does not come true has no body.
+    async fn note_tree_results(&self, rows: &[(i64, Row)]) -> Result<()> {
         for (_, row) in rows {
-            if let Row::Verdict { commit, row } = row {
-                self.verdicts.note_sending(commit, row.time).await?;
-                self.verdicts.note_applied(commit, row.verdict.root).await?;
+            if let Row::TreeResult { commit, row } = row {
+                self.tree_results.note_sending(commit, row.time).await?;
+                self.tree_results.note_applied(commit, row.tree_result.root).await?;
             }
         }
         Ok(())

@@ -128,7 +128,7 @@ impl Ids {
     }
 
     /// Lists those of the ids that have not been given out. It is for not giving them out; of two
-    /// who have one all the same their claims decide.
+    /// who have one all the same their reservations decide.
     pub async fn note(&self, ids: impl Iterator<Item = JobId> + Clone) -> Result<()> {
         let is_new = |id: &JobId| id.get() >= self.seen.load(Ordering::Relaxed);
         if !ids.clone().any(|id| is_new(&id)) {

@@ -14,7 +14,7 @@ const PART: u32 = 5;
 
 /// The parent of roots, which have none.
 pub const NO_PARENT: i64 = 0;
-/// The stage of jobs that were never put aside.
+/// The stage of jobs that were never staged.
 pub const NO_STAGE: i64 = 0;
 
 /// Kinds of rows in the partition of a tree. Before them stand the marks of stages, kind 0.
@@ -43,11 +43,11 @@ pub mod detail {
 }
 
 /// Kinds of rows about a tree of a sent commit.
-pub mod verdict {
+pub mod tree_result {
     pub const APPLIED: i8 = 0;
     pub const REFUSED: i8 = 1;
-    /// The conclusion, which stands at tree 0.
-    pub const CONCLUDED: i8 = 2;
+    /// The completion, which stands at tree 0.
+    pub const COMPLETED: i8 = 2;
 }
 
 /// Lists by time or number.
@@ -72,10 +72,10 @@ pub mod listing {
     /// Ids of jobs that nobody had reserved, 65,536 numbers to a slot.
     pub const CHOSEN: i8 = 8;
     /// What is due, and what has failed, by part and minute.
-    pub const AGENDA: [i8; 2] = [9, 10];
+    pub const INDEX: [i8; 2] = [9, 10];
     /// Minutes of the same, by part: those of which places were written in time, and the others.
-    pub const AGENDA_MINUTES: [i8; 2] = [11, 12];
-    pub const AGENDA_LATE: [i8; 2] = [13, 14];
+    pub const INDEX_MINUTES: [i8; 2] = [11, 12];
+    pub const INDEX_LATE: [i8; 2] = [13, 14];
     /// Roots by the slot of the minute of their creation.
     pub const ROOTS: i8 = 15;
     /// Work that was begun and must be tidied up if its server has gone, by minute.

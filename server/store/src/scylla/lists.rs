@@ -6,7 +6,7 @@ use jobtracker_model::{AttachmentInfo, Blocker, Category, Change, JobId, LogLine
 use tokio::{sync::Semaphore, task::JoinError};
 
 use super::{
-    snapshot::{Moment, Snapshot, TRIES, moves_on},
+    snapshot::{PinnedTree, Snapshot, TRIES, moves_on},
     trees::Trees,
 };
 use crate::{
@@ -91,11 +91,11 @@ impl Lists {
         let root = place.ok_or(Error::UnknownJob(subject))?.origin.root;
         let mut query = query;
         for again in 0..TRIES {
-            let _held = if again > 0 { Moment::hold(&self.trees, root).await } else { None };
-            let moment = Moment::now(&self.trees, root).await?;
-            let moment = moment.ok_or(Error::UnknownJob(subject))?;
+            let _held = if again > 0 { PinnedTree::hold(&self.trees, root).await } else { None };
+            let pinned = PinnedTree::now(&self.trees, root).await?;
+            let pinned = pinned.ok_or(Error::UnknownJob(subject))?;
             let (asked, runtime) = (query.clone(), self.trees.runtime().clone());
-            let work = move || list(Snapshot::new(moment, runtime), &asked);
+            let work = move || list(Snapshot::new(pinned, runtime), &asked);
             match self.trees.runtime().spawn_blocking(work).await.unwrap_or_else(not_done) {
                 Err(Error::Stale { .. }) => {}
                 done => return done,

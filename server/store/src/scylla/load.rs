@@ -6,42 +6,42 @@ use std::{
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use jobtracker_model::{Definition, JobId, Repeat, State, commit::CommitId};
+use jobtracker_model::{Definition, JobId, Repeat, State, upload::UploadId};
 
 use super::{
-    places::{READS_AT_ONCE, Several},
-    snapshot::{Known, Moment, Sought, steadily},
+    locations::{READS_AT_ONCE, Several},
+    snapshot::{Known, PinnedTree, Sought, steadily},
     tail::Tail,
-    trees::{Place, Trees},
-    verdicts::Verdicts,
+    trees::{Location, Trees},
+    uploads::Uploads,
 };
 use crate::{Error, FollowUp, FollowUpKey, JobRow, Loaded, Node, Result, Version, Wanted};
 
 /// Reads that need no list.
 pub struct Reads {
     trees: Arc<Trees>,
-    verdicts: Arc<Verdicts>,
+    tree_results: Arc<Uploads>,
 }
 
 /// What is wanted of one tree.
 #[derive(Default)]
 struct Part {
-    places: HashMap<JobId, Place>,
+    places: HashMap<JobId, Location>,
     paths: HashSet<JobId>,
     definitions: HashSet<JobId>,
     repeats: Vec<(JobId, Repeat)>,
     attachments: Vec<(JobId, String)>,
     follow_ups: Vec<(JobId, FollowUpKey)>,
-    verdicts: Vec<CommitId>,
-    /// Whether its root is wanted too, so that there is no verdict on the tree when it is missing.
+    tree_results: Vec<UploadId>,
+    /// Whether its root is wanted too, so that there is no result on the tree when it is missing.
     is_wanted: bool,
     /// A look at it that was begun meanwhile.
     tail: Option<Arc<Tail>>,
 }
 
 impl Reads {
-    pub fn new(trees: Arc<Trees>, verdicts: Arc<Verdicts>) -> Self {
-        Self { trees, verdicts }
+    pub fn new(trees: Arc<Trees>, tree_results: Arc<Uploads>) -> Self {
+        Self { trees, tree_results }
     }
 
     /// Loads what a group of operations needs, each tree as it is at one moment.
@@ -51,8 +51,9 @@ impl Reads {
         for (root, mut part) in parts {
             reads.push(Box::pin(async move {
                 let first = part.tail.take();
-                let (verdicts, part) = (&self.verdicts, &part);
-                let load = |moment: Arc<Moment>| async move { part.load(&moment, verdicts).await };
+                let (tree_results, part) = (&self.tree_results, &part);
+                let load =
+                    |pinned: Arc<PinnedTree>| async move { part.load(&pinned, tree_results).await };
                 steadily(&self.trees, root, first, load).await
             }));
         }
@@ -67,7 +68,7 @@ impl Reads {
             loaded.repeats.extend(repeats);
             loaded.attachments.extend(attachments);
             loaded.follow_ups.extend(part.follow_ups);
-            loaded.verdicts.extend(part.verdicts);
+            loaded.tree_results.extend(part.tree_results);
         }
         Ok(loaded)
     }
@@ -75,7 +76,7 @@ impl Reads {
     /// What is wanted, by tree. What is known to be of some tree is not waited for while the others
     /// are searched: that tree is looked at meanwhile.
     async fn parts(&self, wanted: Wanted) -> Result<BTreeMap<JobId, Part>> {
-        let Wanted { paths, definitions, repeats, attachments, follow_ups, verdicts } = wanted;
+        let Wanted { paths, definitions, repeats, attachments, follow_ups, tree_results } = wanted;
         let mut ids: HashSet<JobId> = paths.union(&definitions).copied().collect();
         ids.extend(repeats.iter().map(|(id, _)| *id));
         ids.extend(attachments.iter().map(|(id, _)| *id));
@@ -117,7 +118,7 @@ impl Reads {
                 part.follow_ups.push((id, key));
             }
         }
-        for (commit, root) in verdicts {
+        for (commit, root) in tree_results {
             let is_wanted = paths.contains(&root);
             // Nothing has been applied to a tree that is not there.
             if is_wanted && !places.contains_key(&root) {
@@ -125,7 +126,7 @@ impl Reads {
             }
             let part = parts.entry(root).or_default();
             part.is_wanted = is_wanted;
-            part.verdicts.push(commit);
+            part.tree_results.push(commit);
         }
         Ok(parts)
     }
@@ -133,7 +134,7 @@ impl Reads {
     async fn looks(&self, roots: HashSet<JobId>) -> Result<HashMap<JobId, Arc<Tail>>> {
         let mut looks: Several<'_, Option<Arc<Tail>>> = Vec::new();
         for root in roots {
-            looks.push(Box::pin(async move { self.trees.look(&self.trees.tree(root)).await }));
+            looks.push(Box::pin(async move { self.trees.refresh(&self.trees.tree(root)).await }));
         }
         let mut looks = stream::iter(looks).buffer_unordered(READS_AT_ONCE);
         let mut tails = HashMap::new();
@@ -150,8 +151,8 @@ impl Reads {
 
     /// What is known of one job.
     pub async fn job(&self, id: JobId) -> Result<Option<(Node, Arc<Definition>)>> {
-        let read = |moment: Arc<Moment>, place: Place| async move {
-            let known = moment.read(&[(id, place, true)]).await?.remove(&id);
+        let read = |pinned: Arc<PinnedTree>, place: Location| async move {
+            let known = pinned.read(&[(id, place, true)]).await?.remove(&id);
             Ok(known.map(|known| (place.origin, known)))
         };
         let Some((origin, known)) = self.of_job(id, read).await? else { return Ok(None) };
@@ -167,9 +168,9 @@ impl Reads {
         id: JobId,
         key: FollowUpKey,
     ) -> Result<Option<(Version, Option<FollowUp>)>> {
-        let read = |moment: Arc<Moment>, place: Place| async move {
-            let row = moment.follow_up(id, place, key).await?;
-            Ok(Some((moment.tail.version, row)))
+        let read = |pinned: Arc<PinnedTree>, place: Location| async move {
+            let row = pinned.follow_up(id, place, key).await?;
+            Ok(Some((pinned.tail.version, row)))
         };
         self.of_job(id, read).await
     }
@@ -178,26 +179,26 @@ impl Reads {
     async fn of_job<T, F>(
         &self,
         id: JobId,
-        read: impl Fn(Arc<Moment>, Place) -> F,
+        read: impl Fn(Arc<PinnedTree>, Location) -> F,
     ) -> Result<Option<T>>
     where
         F: Future<Output = Result<Option<T>>>,
     {
-        let claims = match self.trees.place(id) {
-            Some(place) => vec![place.claim(id)],
-            None => self.trees.claims(&[id]).await?,
+        let reservations = match self.trees.place(id) {
+            Some(place) => vec![place.reservation(id)],
+            None => self.trees.reservations(&[id]).await?,
         };
-        for claim in claims {
-            let read = |moment: Arc<Moment>| {
+        for reservation in reservations {
+            let read = |pinned: Arc<PinnedTree>| {
                 let read = &read;
                 async move {
-                    match moment.places(&[claim]).await?.pop() {
-                        Some((_, place)) => read(moment, place).await,
+                    match pinned.places(&[reservation]).await?.pop() {
+                        Some((_, place)) => read(pinned, place).await,
                         None => Ok(None),
                     }
                 }
             };
-            let found = steadily(&self.trees, claim.root, None, read).await?.flatten();
+            let found = steadily(&self.trees, reservation.root, None, read).await?.flatten();
             if found.is_some() {
                 return Ok(found);
             }
@@ -207,7 +208,7 @@ impl Reads {
 
     /// Visible states, in the order of the ids; those of one tree as they are at one moment.
     pub async fn get_states(&self, ids: Vec<JobId>) -> Result<Vec<State>> {
-        let mut trees: BTreeMap<JobId, Vec<(JobId, Place, bool)>> = BTreeMap::new();
+        let mut trees: BTreeMap<JobId, Vec<(JobId, Location, bool)>> = BTreeMap::new();
         for (id, place) in self.trees.find(&ids).await? {
             trees.entry(place.origin.root).or_default().push((id, place, false));
         }
@@ -215,7 +216,7 @@ impl Reads {
         for (root, asked) in trees {
             reads.push(Box::pin(async move {
                 let asked = &asked;
-                let read = |moment: Arc<Moment>| async move { moment.read(asked).await };
+                let read = |pinned: Arc<PinnedTree>| async move { pinned.read(asked).await };
                 steadily(&self.trees, root, None, read).await
             }));
         }
@@ -231,44 +232,44 @@ impl Reads {
 
     /// The text of an attachment.
     pub async fn get_attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
-        let read = |moment: Arc<Moment>, place: Place| async move {
-            moment.attachment(id, place, key).await
+        let read = |pinned: Arc<PinnedTree>, place: Location| async move {
+            pinned.attachment(id, place, key).await
         };
         self.of_job(id, read).await
     }
 }
 
 impl Part {
-    async fn load(&self, moment: &Moment, verdicts: &Verdicts) -> Result<Loaded> {
-        let places = self.with_ancestors(moment).await?;
+    async fn load(&self, pinned: &PinnedTree, tree_results: &Uploads) -> Result<Loaded> {
+        let places = self.with_ancestors(pinned).await?;
         let wants = |id: &JobId| self.definitions.contains(id);
         let asked: Vec<_> = places.iter().map(|(id, place)| (*id, *place, wants(id))).collect();
-        let known = moment.read(&asked).await?;
+        let known = pinned.read(&asked).await?;
         let mut loaded = Loaded::default();
         for id in &self.paths {
             self.load_path(*id, &places, &known, &mut loaded)?;
         }
         if !loaded.nodes.is_empty() {
-            loaded.versions.insert(moment.tail.root, moment.tail.version);
+            loaded.versions.insert(pinned.tail.root, pinned.tail.version);
         }
         for id in &self.definitions {
             let definition = known.get(id).and_then(|known| known.definition.clone());
             loaded.definitions.extend(definition.map(|definition| (*id, definition)));
         }
-        self.load_appends(moment, &known, &mut loaded).await?;
-        self.load_follow_ups(moment, &places, &known, &mut loaded).await?;
-        if !self.is_wanted || loaded.nodes.contains_key(&moment.tail.root) {
-            let root = moment.tail.root;
-            for commit in &self.verdicts {
-                let row = verdicts.applied(moment, commit).await?;
-                loaded.verdicts.extend(row.map(|row| ((commit.clone(), root), row)));
+        self.load_appends(pinned, &known, &mut loaded).await?;
+        self.load_follow_ups(pinned, &places, &known, &mut loaded).await?;
+        if !self.is_wanted || loaded.nodes.contains_key(&pinned.tail.root) {
+            let root = pinned.tail.root;
+            for commit in &self.tree_results {
+                let row = tree_results.applied(pinned, commit).await?;
+                loaded.tree_results.extend(row.map(|row| ((commit.clone(), root), row)));
             }
         }
         Ok(loaded)
     }
 
     /// The places of everything that is wanted, and of what is above the paths.
-    async fn with_ancestors(&self, moment: &Moment) -> Result<HashMap<JobId, Place>> {
+    async fn with_ancestors(&self, pinned: &PinnedTree) -> Result<HashMap<JobId, Location>> {
         let mut places = self.places.clone();
         let mut level: HashSet<JobId> = self.paths.clone();
         loop {
@@ -281,7 +282,7 @@ impl Part {
             if level.is_empty() {
                 return Ok(places);
             }
-            places.extend(moment.find(&next).await?);
+            places.extend(pinned.find(&next).await?);
         }
     }
 
@@ -289,7 +290,7 @@ impl Part {
     fn load_path(
         &self,
         id: JobId,
-        places: &HashMap<JobId, Place>,
+        places: &HashMap<JobId, Location>,
         known: &HashMap<JobId, Known>,
         loaded: &mut Loaded,
     ) -> Result<()> {
@@ -310,8 +311,8 @@ impl Part {
     /// Follow-ups that are wanted, and what is to be watched at the jobs of the paths.
     async fn load_follow_ups(
         &self,
-        moment: &Moment,
-        places: &HashMap<JobId, Place>,
+        pinned: &PinnedTree,
+        places: &HashMap<JobId, Location>,
         known: &HashMap<JobId, Known>,
         loaded: &mut Loaded,
     ) -> Result<()> {
@@ -322,7 +323,7 @@ impl Part {
         for (id, key) in wanted.into_iter().filter(|(id, _)| followed(id)) {
             let Some(place) = places.get(&id).copied() else { continue };
             reads.push(Box::pin(async move {
-                let row = moment.follow_up(id, place, key).await?;
+                let row = pinned.follow_up(id, place, key).await?;
                 Ok(row.map(|row| ((id, key), row)))
             }));
         }
@@ -336,7 +337,7 @@ impl Part {
     /// Appends that were done before, and attachments.
     async fn load_appends(
         &self,
-        moment: &Moment,
+        pinned: &PinnedTree,
         known: &HashMap<JobId, Known>,
         loaded: &mut Loaded,
     ) -> Result<()> {
@@ -346,13 +347,13 @@ impl Part {
             let Some((place, status)) = of(id) else { continue };
             sought.push(Sought { id: *id, place, status, key });
         }
-        loaded.repeats = moment.appends(&sought).await?;
+        loaded.repeats = pinned.appends(&sought).await?;
         let mut reads: Several<'_, _> = Vec::new();
         for (id, key) in &self.attachments {
             let Some((place, status)) = of(id) else { continue };
             if status.attachments > 0 {
                 reads.push(Box::pin(async move {
-                    let text = moment.attachment(*id, place, key).await?;
+                    let text = pinned.attachment(*id, place, key).await?;
                     Ok(text.map(|_| (*id, key.clone())))
                 }));
             }

@@ -47,13 +47,14 @@
 //!
 //! # Ids
 //!
-//! A job's tree is found by a *claim* in the table `origin` (`claims`). It is a plain write; see
-//! there how two trees that claim one id are kept apart without a conditional write per job.
+//! A job's tree is found by a *reservation* of its id in the table `origin` (`reservations`). It is
+//! a plain write; see there how two trees that reserve one id are kept apart without a conditional
+//! write per job.
 //!
 //! # Stages
 //!
-//! What is put aside is written plainly into the tables under the stage's number, which is part of
-//! the keys. The commit that adopts it is the same conditional batch as always, with a mark for the
+//! What is staged is written plainly into the tables under the stage's number, which is part of the
+//! keys. The commit that publishes it is the same conditional batch as always, with a mark for the
 //! stage in the tree's partition. Whoever meets a row of a stage asks for that mark.
 //!
 //! # When an answer is lost
@@ -69,25 +70,25 @@
 //! cut of all of them at once is for the cluster to say: with `commitlog_sync: batch` (or `group`
 //! on Cassandra) it does. With `periodic`, the default of both, a node answers plain writes before
 //! they are on its disk, and Cassandra conditional ones too; ScyllaDB syncs those, but a log whose
-//! parts, claims or checkpoints are lost is of little use.
+//! parts, reservations or checkpoints are lost is of little use.
 //!
-//! Reading order: [`ScyllaStore`] is the door. `commit` makes sure of the ids (`claims`) and gives
-//! the batch to `sending`, which tries it by `attempt`; `redo` is an entry of a log, `tail` what of
-//! it is not in the tables, `tree` and `trees` what a server remembers; `checkpoint` and `writes`
-//! bring entries to the tables. `places` finds jobs, `load` answers for the engine, `snapshot` is a
-//! tree at one instant for the `lists`; `roots`, `agenda` and `verdicts` are kept by time. `stages`
-//! puts aside, `open` and `tidy` look after what a server that died has left, `fence` stops its
-//! late writes. `schema`, `statements` and `keys` are the tables.
+//! Reading order: [`ScyllaStore`] is the door. `commit` makes sure of the ids (`reservations`) and
+//! gives the batch to `sending`, which tries it by `attempt`; `redo` is an entry of a log, `tail`
+//! what of it is not in the tables, `tree` and `trees` what a server remembers; `checkpoint` and
+//! `writes` bring entries to the tables. `locations` finds jobs, `load` answers for the engine,
+//! `snapshot` is a tree at one instant for the `lists`; `roots`, `index` and `uploads` are kept by
+//! time. `stages` holds staged rows, `open` and `tidy` look after what a server that died has left,
+//! `fence` stops its late writes. `schema`, `statements` and `keys` are the tables.
 
 mod options;
 mod store;
 
 mod attempt;
-mod claims;
 mod commit;
 mod fence;
 mod ids;
 mod lease;
+mod reservations;
 mod sending;
 
 mod checkpoint;
@@ -97,13 +98,13 @@ mod tree;
 mod trees;
 mod writes;
 
-mod agenda;
+mod index;
 mod lists;
 mod load;
-mod places;
+mod locations;
 mod roots;
 mod snapshot;
-mod verdicts;
+mod uploads;
 
 mod open;
 mod stages;

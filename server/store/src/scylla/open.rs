@@ -39,7 +39,7 @@ const RECORD: (i64, &str) = (0, "");
 /// What is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Work {
-    /// Rows are being put aside.
+    /// Rows are being staged.
     Stage(u64),
     /// A large entry of a log is being written in parts.
     Parts(Uuid),
@@ -322,7 +322,7 @@ pub fn staged_slot(stage: u64) -> (i8, i64) {
     (listing::STAGED, stage as i64)
 }
 
-/// The number of a stage in keys; never that of jobs that were not put aside.
+/// The number of a stage in keys; never that of jobs that were not staged.
 pub fn stage_key(stage: u64) -> i64 {
     let key = stage as i64;
     if key == keys::NO_STAGE { i64::MIN } else { key }

@@ -8,13 +8,13 @@ use std::{
 };
 
 use jobtracker_model::{
-    Change, Definition, JobId, LogLine, Repeat, commit::CommitId, rollup::Status,
+    Change, Definition, JobId, LogLine, Repeat, rollup::Status, upload::UploadId,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    Error, FollowUp, FollowUpKey, Origin, RepeatRow, Result, Row, StageId, VerdictRow, Version,
+    Error, FollowUp, FollowUpKey, Origin, RepeatRow, Result, Row, StageId, TreeResultRow, Version,
     coding,
 };
 
@@ -29,7 +29,7 @@ const LARGEST: usize = 1 << 30;
 /// What is kept of a commit, as it is written. The format is that of `coding`, and never changes.
 #[derive(Debug, Serialize, Deserialize)]
 struct Body {
-    adopts: Option<u64>,
+    publishes: Option<u64>,
     /// The rows, each with the stage of its job.
     rows: Vec<(i64, Row)>,
 }
@@ -47,8 +47,8 @@ pub struct Redo {
     pub parted: bool,
     /// The size of its body before it was packed.
     pub bytes: usize,
-    /// What it adopts.
-    pub adopts: Option<StageId>,
+    /// What it publishes.
+    pub publishes: Option<StageId>,
     /// Its rows, each with the stage of its job.
     pub rows: Vec<(i64, Row)>,
     by_job: HashMap<JobId, Vec<u32>>,
@@ -90,10 +90,10 @@ impl Redo {
     /// The entry for these rows, and how they are written.
     pub fn new(
         name: Name,
-        adopts: Option<StageId>,
+        publishes: Option<StageId>,
         rows: Vec<(i64, Row)>,
     ) -> Result<(Self, Vec<u8>)> {
-        let body = Body { adopts: adopts.map(|stage| stage.0), rows };
+        let body = Body { publishes: publishes.map(|stage| stage.0), rows };
         let mut bytes = Vec::new();
         coding::encode(&body, &mut bytes)?;
         if bytes.len() > LARGEST {
@@ -118,8 +118,8 @@ impl Redo {
 
     fn of(name: Name, body: Body, bytes: usize) -> Self {
         let Name { version, cid, stamp, parted } = name;
-        let Body { adopts, rows } = body;
-        let adopts = adopts.map(StageId);
+        let Body { publishes, rows } = body;
+        let publishes = publishes.map(StageId);
         let mut by_job: HashMap<JobId, Vec<u32>> = HashMap::new();
         let mut children = BTreeSet::new();
         for (index, (_, row)) in rows.iter().enumerate() {
@@ -132,7 +132,7 @@ impl Redo {
                 children.insert((parent, *id));
             }
         }
-        Self { version, cid, stamp, parted, bytes, adopts, rows, by_job, children }
+        Self { version, cid, stamp, parted, bytes, publishes, rows, by_job, children }
     }
 
     /// The same entry with its body elsewhere.
@@ -234,10 +234,10 @@ impl Redo {
         })
     }
 
-    /// The verdict that it gives on its tree in a sent commit.
-    pub fn verdict(&self, commit: &CommitId) -> Option<&VerdictRow> {
+    /// The result that it gives on its tree in a sent commit.
+    pub fn tree_result(&self, commit: &UploadId) -> Option<&TreeResultRow> {
         self.rows.iter().find_map(|(_, row)| match row {
-            Row::Verdict { commit: found, row } if found == commit => Some(row),
+            Row::TreeResult { commit: found, row } if found == commit => Some(row),
             _ => None,
         })
     }
@@ -263,7 +263,7 @@ mod tests {
             let read = Redo::read(name, &body).unwrap();
             assert_eq!((&made.rows, &read.rows), (&rows, &rows));
             assert_eq!(made.bytes, read.bytes);
-            assert_eq!((made.adopts, read.adopts), (Some(StageId(4)), Some(StageId(4))));
+            assert_eq!((made.publishes, read.publishes), (Some(StageId(4)), Some(StageId(4))));
             assert!(body.len() < 256 + made.bytes / 20, "{count} lines take {}", body.len());
             let torn = Redo::read(name, &body[..body.len() - 1]);
             assert!(matches!(torn, Err(Error::Corrupt(_))), "{torn:?}");

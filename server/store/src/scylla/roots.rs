@@ -26,12 +26,12 @@ use self::{
     walk::{Entry, Walk},
 };
 use super::{
-    claims::Claims,
     cluster::Cluster,
     connect::now_millis,
     keys::{self, NO_PARENT, listing},
     load::Reads,
-    places::{Claim, Several},
+    locations::{IdReservation, Several},
+    reservations::Reservations,
 };
 use crate::{
     JobRow, Listed, Result, RootKey, RootsQuery, coding,
@@ -54,7 +54,7 @@ const LEFT_MILLIS: i64 = 60_000;
 pub struct Roots {
     cluster: Arc<Cluster>,
     reads: Arc<Reads>,
-    claims: Arc<Claims>,
+    reservations: Arc<Reservations>,
     /// Lists and slots that have been noted in the list above them.
     noted: Cache<(i8, i64), ()>,
 }
@@ -64,7 +64,7 @@ pub struct Roots {
 struct Writer {
     /// When it wrote, in milliseconds.
     time: i64,
-    /// The stage that the root is put aside in, or none.
+    /// The stage that the root is staged in, or none.
     stage: i64,
 }
 
@@ -72,8 +72,8 @@ struct Writer {
 type Row = (i8, i64, i64, String, Option<Vec<u8>>);
 
 impl Roots {
-    pub fn new(cluster: Arc<Cluster>, reads: Arc<Reads>, claims: Arc<Claims>) -> Self {
-        Self { cluster, reads, claims, noted: Cache::new(NOTED) }
+    pub fn new(cluster: Arc<Cluster>, reads: Arc<Reads>, reservations: Arc<Reservations>) -> Self {
+        Self { cluster, reads, reservations, noted: Cache::new(NOTED) }
     }
 
     /// Lists new roots before they are created, by a commit or in a stage.
@@ -182,8 +182,8 @@ impl Roots {
             return Ok(false);
         }
         let id = entry.root.id;
-        let claim = Claim { id, root: id, stage, parent: NO_PARENT };
-        Ok(!self.claims.is_in_the_way(&claim).await?)
+        let reservation = IdReservation { id, root: id, stage, parent: NO_PARENT };
+        Ok(!self.reservations.is_in_the_way(&reservation).await?)
     }
 }
 

@@ -26,7 +26,7 @@ const FIRST: Migration = Migration {
         // Bodies of the log that are too large for a conditional batch.
         "CREATE TABLE IF NOT EXISTS part (cid uuid, part int, body blob, \
          PRIMARY KEY ((cid), part))",
-        // Claims: which tree has a job, if that job is visible there.
+        // Reservations: which tree has a job, if that job is visible there.
         "CREATE TABLE IF NOT EXISTS origin (bucket bigint, id bigint, root bigint, stage bigint, \
          parent bigint, PRIMARY KEY ((bucket), id, root, stage, parent)) \
          WITH compaction = {'class': 'LeveledCompactionStrategy'}",
@@ -47,7 +47,7 @@ const FIRST: Migration = Migration {
         // Lists by time or number.
         "CREATE TABLE IF NOT EXISTS listing (list tinyint, slot bigint, place bigint, key text, \
          body blob, PRIMARY KEY ((list, slot), place, key))",
-        // Sent commits and the verdicts on their trees.
+        // Sent commits and the results on their trees.
         "CREATE TABLE IF NOT EXISTS verdict (sent text, root bigint, kind tinyint, ver bigint, \
          body blob, PRIMARY KEY ((sent), root, kind))",
         // Single values that servers agree on. Written by conditions alone.

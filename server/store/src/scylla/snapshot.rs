@@ -3,23 +3,23 @@
 mod details;
 mod follow_ups;
 mod history;
-mod moment;
 mod pages;
+mod pinned;
 
 use std::{cell::RefCell, collections::HashMap, ops::ControlFlow, sync::Arc};
 
 use jobtracker_model::{
-    Change, Definition, JobId, LogLine, Repeat, Timestamp, commit::CommitId, rollup::Status,
+    Change, Definition, JobId, LogLine, Repeat, Timestamp, rollup::Status, upload::UploadId,
 };
 use tokio::runtime::Handle;
 
 pub use details::Sought;
-pub use moment::{Known, Moment, TRIES, moves_on, steadily};
+pub use pinned::{Known, PinnedTree, TRIES, moves_on, steadily};
 
-use super::trees::Place;
+use super::trees::Location;
 use crate::{
-    Agenda, AgendaKey, CommitRow, Error, FollowUp, FollowUpKey, Origin, RepeatRow, Result, RootKey,
-    VerdictRow, Version, View,
+    Error, FollowUp, FollowUpKey, IndexId, IndexKey, Origin, RepeatRow, Result, RootKey,
+    TreeResultRow, UploadRow, Version, View,
     view::{Child, ChildIndex, Visit},
 };
 
@@ -28,7 +28,7 @@ use crate::{
 ///
 /// It answers [`Error::Stale`] when the tables have gone on to what came after that moment.
 pub struct Snapshot {
-    moment: Moment,
+    pinned: PinnedTree,
     runtime: Handle,
     /// Jobs that are being looked at, and what was asked for by itself.
     held: RefCell<HashMap<JobId, Held>>,
@@ -43,15 +43,15 @@ type GoesBelow = Box<dyn Fn(&Status) -> bool>;
 /// What is known of a job.
 #[derive(Clone)]
 struct Held {
-    place: Place,
+    place: Location,
     status: Status,
     definition: Option<Arc<Definition>>,
 }
 
 impl Snapshot {
-    pub fn new(moment: Moment, runtime: Handle) -> Self {
+    pub fn new(pinned: PinnedTree, runtime: Handle) -> Self {
         let (held, ahead) = (RefCell::default(), RefCell::default());
-        Self { moment, runtime, held, ahead, goes_below: None }
+        Self { pinned, runtime, held, ahead, goes_below: None }
     }
 
     /// The same for a list that will look below all children of which this is true, so that it is
@@ -69,21 +69,21 @@ impl Snapshot {
         self.held.borrow().get(&id).cloned()
     }
 
-    fn place(&self, id: JobId) -> Result<Option<Place>> {
+    fn place(&self, id: JobId) -> Result<Option<Location>> {
         if let Some(held) = self.held.borrow().get(&id) {
             return Ok(Some(held.place));
         }
-        let found = match self.moment.place(id) {
+        let found = match self.pinned.place(id) {
             Some(place) => Some(place),
-            None => self.wait(self.moment.find(&[id]))?.remove(&id),
+            None => self.wait(self.pinned.find(&[id]))?.remove(&id),
         };
-        Ok(found.filter(|place| place.origin.root == self.moment.tail.root))
+        Ok(found.filter(|place| place.origin.root == self.pinned.tail.root))
     }
 
     /// The status of a job, if that takes no read.
     fn known_status(&self, id: JobId) -> Option<Status> {
         let held = self.held.borrow().get(&id).map(|held| held.status.clone());
-        held.or_else(|| self.moment.status(id))
+        held.or_else(|| self.pinned.status(id))
     }
 
     fn read(&self, id: JobId, definition: bool) -> Result<Option<Held>> {
@@ -93,7 +93,7 @@ impl Snapshot {
             return Ok(Some(held));
         }
         let Some(place) = self.place(id)? else { return Ok(None) };
-        let read = self.wait(self.moment.read(&[(id, place, definition)]))?.remove(&id);
+        let read = self.wait(self.pinned.read(&[(id, place, definition)]))?.remove(&id);
         let Some(Known { status, definition }) = read else { return Ok(None) };
         let held = Held { place, status, definition };
         self.held.borrow_mut().insert(id, held.clone());
@@ -115,7 +115,7 @@ impl Snapshot {
 
 impl View for Snapshot {
     fn version(&self, root: JobId) -> Result<Version> {
-        let tail = &self.moment.tail;
+        let tail = &self.pinned.tail;
         Ok(if root == tail.root { tail.version } else { 0 })
     }
 
@@ -159,12 +159,12 @@ impl View for Snapshot {
     fn repeat(&self, id: JobId, key: &Repeat) -> Result<Option<RepeatRow>> {
         let Some(Held { place, status, .. }) = self.read(id, false)? else { return Ok(None) };
         let sought = Sought { id, place, status: &status, key };
-        Ok(self.wait(self.moment.appends(&[sought]))?.into_values().next())
+        Ok(self.wait(self.pinned.appends(&[sought]))?.into_values().next())
     }
 
     fn repeats(&self, id: JobId, visit: Visit<(Repeat, RepeatRow)>) -> Result<()> {
         let Some(Held { place, .. }) = self.read(id, false)? else { return Ok(()) };
-        for row in self.wait(self.moment.repeats(id, place))? {
+        for row in self.wait(self.pinned.repeats(id, place))? {
             if visit(row) == ControlFlow::Break(()) {
                 break;
             }
@@ -174,12 +174,12 @@ impl View for Snapshot {
 
     fn attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
         let Some(place) = self.place(id)? else { return Ok(None) };
-        self.wait(self.moment.attachment(id, place, key))
+        self.wait(self.pinned.attachment(id, place, key))
     }
 
     fn attachments(&self, id: JobId, visit: Visit<(String, usize)>) -> Result<()> {
         let Some(place) = self.place(id)? else { return Ok(()) };
-        for row in self.wait(self.moment.attachments(id, place))? {
+        for row in self.wait(self.pinned.attachments(id, place))? {
             if visit(row) == ControlFlow::Break(()) {
                 break;
             }
@@ -199,7 +199,7 @@ impl View for Snapshot {
 
     fn follow_up(&self, id: JobId, key: FollowUpKey) -> Result<Option<FollowUp>> {
         let Some(place) = self.place(id)? else { return Ok(None) };
-        self.wait(self.moment.follow_up(id, place, key))
+        self.wait(self.pinned.follow_up(id, place, key))
     }
 
     fn follow_ups(
@@ -211,19 +211,19 @@ impl View for Snapshot {
         self.walk_follow_ups(id, from, visit)
     }
 
-    fn agenda(&self, _: Agenda, _: AgendaKey, _: Visit<AgendaKey>) -> Result<()> {
+    fn index(&self, _: IndexId, _: IndexKey, _: Visit<IndexKey>) -> Result<()> {
         Err(elsewhere())
     }
 
-    fn verdict(&self, _: &CommitId, _: JobId) -> Result<Option<VerdictRow>> {
+    fn tree_result(&self, _: &UploadId, _: JobId) -> Result<Option<TreeResultRow>> {
         Err(elsewhere())
     }
 
-    fn verdicts(&self, _: &CommitId, _: Option<JobId>, _: Visit<VerdictRow>) -> Result<()> {
+    fn tree_results(&self, _: &UploadId, _: Option<JobId>, _: Visit<TreeResultRow>) -> Result<()> {
         Err(elsewhere())
     }
 
-    fn concluded(&self, _: &CommitId) -> Result<Option<CommitRow>> {
+    fn completed(&self, _: &UploadId) -> Result<Option<UploadRow>> {
         Err(elsewhere())
     }
 }

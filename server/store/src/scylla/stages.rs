@@ -1,4 +1,4 @@
-//! Stages: rows that are put aside under a number of their own, until a commit of their tree adopts
+//! Stages: rows that are staged under a number of their own, until a commit of their tree publishes
 //! them by a mark.
 
 mod staged;
@@ -20,8 +20,8 @@ use super::{
         self,
         history::{CHANGE, DELIVERY, LINE},
     },
+    locations::Several,
     open::{Open, Work, stage_key},
-    places::Several,
     trees::{REVOKED, Trees},
 };
 use crate::{Error, Result, Row, StageId};
@@ -43,16 +43,16 @@ struct Stage {
     calls: u64,
     under_way: usize,
     state: State,
-    /// Whether a commit that adopts it is under way.
-    adopting: bool,
+    /// Whether a commit that publishes it is under way.
+    publishing: bool,
     /// Whether such a commit has ended, and nobody knows how.
     doubtful: bool,
 }
 
 impl Stage {
-    /// Whether it may have been adopted, or still be.
-    fn may_be_adopted(&self) -> bool {
-        self.adopting || self.doubtful
+    /// Whether it may have been published, or still be.
+    fn may_be_published(&self) -> bool {
+        self.publishing || self.doubtful
     }
 }
 
@@ -61,13 +61,13 @@ enum State {
     Whole,
     /// Something is missing in it, or may be.
     Broken,
-    /// It was discarded, and no commit can adopt it any more.
+    /// It was discarded, and no commit can publish it any more.
     Discarded,
 }
 
 /// What is to be thought of a stage that has an id.
 pub enum Fate {
-    /// It may be adopted, or has been.
+    /// It may be published, or has been.
     Alive,
     /// It never will be.
     Dead,
@@ -75,8 +75,8 @@ pub enum Fate {
     Left,
 }
 
-/// A commit that adopts a stage. Dropped before its end, it leaves the stage in doubt.
-pub struct Adoption {
+/// A commit that publishes a stage. Dropped before its end, it leaves the stage in doubt.
+pub struct Publication {
     stages: Arc<Stages>,
     pub stage: StageId,
     /// The jobs that are in it.
@@ -84,7 +84,7 @@ pub struct Adoption {
     is_over: bool,
 }
 
-/// A call to put rows aside. Dropped before its end, it leaves the stage broken.
+/// A call to stage rows. Dropped before its end, it leaves the stage broken.
 pub struct Call {
     stages: Arc<Stages>,
     pub stage: StageId,
@@ -114,10 +114,10 @@ impl Stages {
             calls: 0,
             under_way: 0,
             state: State::Whole,
-            adopting: false,
+            publishing: false,
             doubtful: false,
         });
-        if entry.state != State::Whole || entry.may_be_adopted() || entry.root != root {
+        if entry.state != State::Whole || entry.may_be_published() || entry.root != root {
             return Err(not_whole(root));
         }
         let known = |id: &JobId| entry.ids.contains(id.get());
@@ -134,59 +134,59 @@ impl Stages {
         Ok(Call { stages: Arc::clone(self), stage, root, number, whole: false })
     }
 
-    /// The ids of a stage that a commit is about to adopt. The same commit may try again when its
+    /// The ids of a stage that a commit is about to publish. The same commit may try again when its
     /// outcome was not known: both follow the same version, so one of them comes true at most.
-    pub fn adopt(self: &Arc<Self>, stage: StageId, root: JobId) -> Result<Adoption> {
+    pub fn publish(self: &Arc<Self>, stage: StageId, root: JobId) -> Result<Publication> {
         let mut mine = self.mine.lock();
         match mine.get_mut(&stage_key(stage.0)) {
             Some(entry)
                 if entry.root == root
                     && entry.under_way == 0
-                    && !entry.adopting
+                    && !entry.publishing
                     && entry.state == State::Whole =>
             {
-                entry.adopting = true;
+                entry.publishing = true;
                 let ids = entry.ids.clone();
-                Ok(Adoption { stages: Arc::clone(self), stage, ids, is_over: false })
+                Ok(Publication { stages: Arc::clone(self), stage, ids, is_over: false })
             }
             _ => Err(not_whole(root)),
         }
     }
 
-    /// A commit that would have adopted it has done nothing: another one may.
-    fn not_adopted(&self, stage: StageId) {
+    /// A commit that would have published it has done nothing: another one may.
+    fn not_published(&self, stage: StageId) {
         if let Some(entry) = self.mine.lock().get_mut(&stage_key(stage.0)) {
-            entry.adopting = false;
+            entry.publishing = false;
         }
     }
 
-    /// Nobody knows whether a commit has adopted it.
+    /// Nobody knows whether a commit has published it.
     fn in_doubt(&self, stage: StageId) {
         if let Some(entry) = self.mine.lock().get_mut(&stage_key(stage.0)) {
-            (entry.adopting, entry.doubtful) = (false, true);
+            (entry.publishing, entry.doubtful) = (false, true);
         }
     }
 
-    /// A commit has adopted it: what was listed of it is of no more use.
-    fn adopted(self: &Arc<Self>, stage: StageId) {
+    /// A commit has published it: what was listed of it is of no more use.
+    fn published(self: &Arc<Self>, stage: StageId) {
         if self.mine.lock().remove(&stage_key(stage.0)).is_some() {
             let this = Arc::clone(self);
             self.cluster.runtime().spawn(async move {
                 let forgotten = this.forget(stage).await;
                 if let Err(error) = forgotten.and(this.open.end(Work::Stage(stage.0)).await) {
                     this.open.give_up(Work::Stage(stage.0));
-                    tracing::debug!(%error, "the list of an adopted stage is left");
+                    tracing::debug!(%error, "the list of a published stage is left");
                 }
             });
         }
     }
 
-    /// Removes what was put aside, unless it was adopted after all.
+    /// Removes what was staged, unless it was published after all.
     pub fn discard(self: &Arc<Self>, stage: StageId) {
         let attempted = {
             let mut mine = self.mine.lock();
             let Some(entry) = mine.get_mut(&stage_key(stage.0)) else { return };
-            let attempted = entry.may_be_adopted();
+            let attempted = entry.may_be_published();
             if !attempted {
                 entry.state = State::Discarded;
             }
@@ -221,7 +221,7 @@ impl Stages {
     pub async fn close(&self) {
         let mine: Vec<(i64, bool, JobId)> = {
             let mine = self.mine.lock();
-            let entry = |(key, stage): (&i64, &Stage)| (*key, stage.may_be_adopted(), stage.root);
+            let entry = |(key, stage): (&i64, &Stage)| (*key, stage.may_be_published(), stage.root);
             mine.iter().map(entry).collect()
         };
         for (key, attempted, root) in mine {
@@ -302,19 +302,19 @@ impl Stages {
     }
 }
 
-impl Adoption {
+impl Publication {
     /// What became of the commit.
     pub fn end(mut self, done: &Result<()>) {
         self.is_over = true;
         match done {
-            Ok(()) => self.stages.adopted(self.stage),
+            Ok(()) => self.stages.published(self.stage),
             Err(Error::OutcomeUnknown(_)) => self.stages.in_doubt(self.stage),
-            Err(_) => self.stages.not_adopted(self.stage),
+            Err(_) => self.stages.not_published(self.stage),
         }
     }
 }
 
-impl Drop for Adoption {
+impl Drop for Publication {
     fn drop(&mut self) {
         if !self.is_over {
             self.stages.in_doubt(self.stage);
@@ -328,7 +328,7 @@ impl Call {
         self.whole = true;
     }
 
-    /// What it puts aside, listed before anything of it is written.
+    /// What it stages, listed before anything of it is written.
     pub async fn list(&self, rows: &[Row]) -> Result<()> {
         if self.number == 1 {
             self.stages.open.begin(Work::Stage(self.stage.0), self.root).await?;
@@ -357,6 +357,6 @@ impl Drop for Call {
 }
 
 fn not_whole(root: JobId) -> Error {
-    let what = "what was put aside for tree";
-    Error::Unavailable(format!("{what} {root} is not there, or not whole; put it aside again"))
+    let what = "what was staged for tree";
+    Error::Unavailable(format!("{what} {root} is not there, or not whole; stage it again"))
 }

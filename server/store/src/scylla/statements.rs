@@ -56,7 +56,7 @@ statements! {
     put_part: "INSERT INTO part (cid, part, body) VALUES (?, ?, ?)";
     drop_parts: "DELETE FROM part WHERE cid = ?";
 
-    // Claims.
+    // Reservations.
     put_origin: "INSERT INTO origin (bucket, id, root, stage, parent) VALUES (?, ?, ?, ?, ?) \
                  USING TIMESTAMP 1";
     drop_origin: "DELETE FROM origin USING TIMESTAMP 1 \
@@ -120,15 +120,15 @@ statements! {
     listed_at: "SELECT body FROM listing WHERE list = ? AND slot = ? AND place = ? AND key = ?";
 
     // Sent commits.
-    put_verdict: "INSERT INTO verdict (sent, root, kind, ver, body) VALUES (?, ?, ?, ?, ?) \
+    put_tree_result: "INSERT INTO verdict (sent, root, kind, ver, body) VALUES (?, ?, ?, ?, ?) \
                   USING TIMESTAMP ?";
-    claim_verdict: "INSERT INTO verdict (sent, root, kind, ver) VALUES (?, ?, 0, 0) \
+    note_upload: "INSERT INTO verdict (sent, root, kind, ver) VALUES (?, ?, 0, 0) \
                     USING TIMESTAMP ?";
-    verdict_claimed: "SELECT WRITETIME(ver) FROM verdict \
+    upload_noted: "SELECT WRITETIME(ver) FROM verdict \
                       WHERE sent = ? AND root = ? AND kind = 0";
-    drop_verdict: "DELETE FROM verdict WHERE sent = ? AND root = ? AND kind = ?";
-    verdict: "SELECT kind, ver, body FROM verdict WHERE sent = ? AND root = ?";
-    verdicts: "SELECT root, kind, ver, body FROM verdict WHERE sent = ? AND root > ? LIMIT 500";
+    drop_tree_result: "DELETE FROM verdict WHERE sent = ? AND root = ? AND kind = ?";
+    tree_result: "SELECT kind, ver, body FROM verdict WHERE sent = ? AND root = ?";
+    tree_results: "SELECT root, kind, ver, body FROM verdict WHERE sent = ? AND root > ? LIMIT 500";
 
     // Registers.
     register: "SELECT value FROM register WHERE name = ?";

@@ -6,41 +6,41 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use jobtracker_model::{
-    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
+    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, upload::UploadId,
 };
 use tokio::sync::watch;
 
 use super::{
     ScyllaOptions,
-    agenda::{self, Agendas},
     checkpoint::Checkpoints,
-    claims::Claims,
     cluster::Cluster,
     commit::Commits,
     ids::Ids,
+    index::{self, Indexes},
     keys::{self, listing},
     lease::Leases,
     lists::Lists,
     load::Reads,
+    locations::IdReservation,
     open::{Open, stage_key},
-    places::Claim,
+    reservations::Reservations,
     roots::Roots,
     stages::Stages,
     tidy::Tidy,
     trees::Trees,
-    verdicts::Verdicts,
+    uploads::Uploads,
     writes::Writes,
 };
 use crate::{
-    AgendaKey, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow,
-    DescendantsQuery, Error, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, Listed, Loaded,
-    LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, VerdictRow,
-    VerdictsQuery, Wanted, commit::check_aside,
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, FollowUp, FollowUpKey,
+    FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
+    RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery,
+    UploadRow, Wanted, commit::check_staged,
 };
 
 /// A store in a ScyllaDB or Cassandra cluster, which other servers may share.
 pub struct ScyllaStore {
-    agendas: Arc<Agendas>,
+    indexes: Arc<Indexes>,
     cluster: Arc<Cluster>,
     commits: Arc<Commits>,
     ids: Arc<Ids>,
@@ -50,7 +50,7 @@ pub struct ScyllaStore {
     roots: Arc<Roots>,
     stages: Arc<Stages>,
     tidy: Arc<Tidy>,
-    verdicts: Arc<Verdicts>,
+    tree_results: Arc<Uploads>,
     closing: watch::Sender<bool>,
     max_clock_skew: Duration,
 }
@@ -75,13 +75,13 @@ impl ScyllaStore {
         ));
         let ids = Arc::new(Ids::new(Arc::clone(&cluster)));
         let leases = Arc::new(Leases::new(Arc::clone(&cluster), open.server));
-        let verdicts = Arc::new(Verdicts::new(
+        let tree_results = Arc::new(Uploads::new(
             Arc::clone(&cluster),
             Arc::clone(&trees),
             Arc::clone(&checkpoints),
         ));
-        let reads = Arc::new(Reads::new(Arc::clone(&trees), Arc::clone(&verdicts)));
-        let agendas = Agendas::new(&cluster, &trees, &reads, options);
+        let reads = Arc::new(Reads::new(Arc::clone(&trees), Arc::clone(&tree_results)));
+        let indexes = Indexes::new(&cluster, &trees, &reads, options);
         let lists = Lists::new(Arc::clone(&trees));
         let tidy = Arc::new(Tidy {
             cluster: Arc::clone(&cluster),
@@ -91,30 +91,30 @@ impl ScyllaStore {
             checkpoints: Arc::clone(&checkpoints),
             leases: Arc::clone(&leases),
         });
-        let claims = Arc::new(Claims {
+        let reservations = Arc::new(Reservations {
             cluster: Arc::clone(&cluster),
             trees: Arc::clone(&trees),
             stages: Arc::clone(&stages),
             ids: Arc::clone(&ids),
         });
-        let roots = Roots::new(Arc::clone(&cluster), Arc::clone(&reads), Arc::clone(&claims));
+        let roots = Roots::new(Arc::clone(&cluster), Arc::clone(&reads), Arc::clone(&reservations));
         let roots = Arc::new(roots);
         let commits = Arc::new(Commits {
             cluster: Arc::clone(&cluster),
             trees,
-            claims,
+            reservations,
             stages: Arc::clone(&stages),
             open,
             checkpoints,
             roots: Arc::clone(&roots),
-            agendas: Arc::clone(&agendas),
-            verdicts: Arc::clone(&verdicts),
+            indexes: Arc::clone(&indexes),
+            tree_results: Arc::clone(&tree_results),
             patience: options.resolve_timeout,
         });
         let (closing, closed) = watch::channel(false);
         tokio::spawn(Arc::clone(&tidy).run(closed));
         Ok(Self {
-            agendas,
+            indexes,
             cluster,
             commits,
             ids,
@@ -124,7 +124,7 @@ impl ScyllaStore {
             roots,
             stages,
             tidy,
-            verdicts,
+            tree_results,
             closing,
             max_clock_skew: options.max_clock_skew,
         })
@@ -147,7 +147,7 @@ impl ScyllaStore {
         }
     }
 
-    async fn put_aside(&self, stage: StageId, root: JobId, rows: &[Row]) -> Result<()> {
+    async fn stage_rows(&self, stage: StageId, root: JobId, rows: &[Row]) -> Result<()> {
         let created = rows.iter().filter_map(|row| match row {
             Row::Job { id, origin, .. } => Some((*id, origin.parent)),
             _ => None,
@@ -155,14 +155,20 @@ impl ScyllaStore {
         let new: Vec<JobId> = created.clone().map(|(id, _)| id).collect();
         let of: Option<_> = rows.iter().map(Row::job).collect();
         let key = stage_key(stage.0);
-        // A verdict belongs to no job.
+        // A result belongs to no job.
         let of = of.unwrap_or_else(|| [JobId::MAX, root].into());
         let call = self.stages.call(stage, root, &new, &of)?;
         call.list(rows).await?;
-        let claims: Vec<Claim> = created
-            .map(|(id, parent)| Claim { id, root, stage: key, parent: keys::parent(parent) })
+        let reservations: Vec<IdReservation> = created
+            .map(|(id, parent)| IdReservation {
+                id,
+                root,
+                stage: key,
+                parent: keys::parent(parent),
+            })
             .collect();
-        if !self.commits.claims.claim(&claims, &HashSet::new()).await?.is_empty() {
+        if !self.commits.reservations.reservation(&reservations, &HashSet::new()).await?.is_empty()
+        {
             return Err(Error::Stale { root });
         }
         let roots: Vec<_> = rows.iter().filter_map(super::commit::new_root).collect();
@@ -210,22 +216,22 @@ impl Store for ScyllaStore {
 
     async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
         self.opened()?;
-        check_aside(&rows)?;
-        self.put_aside(stage, root, &rows).await
+        check_staged(&rows)?;
+        self.stage_rows(stage, root, &rows).await
     }
 
     fn discard(&self, stage: StageId) {
         self.stages.discard(stage);
     }
 
-    async fn conclude(&self, row: CommitRow, refused: Vec<VerdictRow>) -> Result<()> {
+    async fn complete_upload(&self, row: UploadRow, refused: Vec<TreeResultRow>) -> Result<()> {
         self.opened()?;
-        self.verdicts.conclude(row, refused).await
+        self.tree_results.complete_upload(row, refused).await
     }
 
-    async fn forget_commits(&self, before: Timestamp, limit: usize) -> Result<usize> {
+    async fn forget_uploads(&self, before: Timestamp, limit: usize) -> Result<usize> {
         self.opened()?;
-        self.verdicts.forget_commits(before, limit).await
+        self.tree_results.forget_uploads(before, limit).await
     }
 
     async fn reserve_ids(&self, count: u32) -> Result<JobId> {
@@ -296,20 +302,20 @@ impl Store for ScyllaStore {
         self.lists.list_follow_ups(query).await
     }
 
-    async fn list_agenda(
+    async fn list_index(
         &self,
-        query: AgendaQuery,
-    ) -> Result<Listed<(AgendaKey, FollowUp), AgendaKey>> {
+        query: IndexQuery,
+    ) -> Result<Listed<(IndexKey, FollowUp), IndexKey>> {
         self.opened()?;
-        self.agendas.list(query).await
+        self.indexes.list(query).await
     }
 
-    fn agenda_parts(&self) -> u32 {
-        agenda::PARTS
+    fn index_parts(&self) -> u32 {
+        index::PARTS
     }
 
-    fn agenda_part(&self, root: JobId) -> u32 {
-        agenda::part(root)
+    fn index_part(&self, root: JobId) -> u32 {
+        index::part(root)
     }
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
@@ -317,14 +323,17 @@ impl Store for ScyllaStore {
         self.lists.list_rows(query).await
     }
 
-    async fn get_commit(&self, commit: &CommitId) -> Result<Option<CommitRow>> {
+    async fn get_upload(&self, commit: &UploadId) -> Result<Option<UploadRow>> {
         self.opened()?;
-        self.verdicts.get_commit(commit).await
+        self.tree_results.get_upload(commit).await
     }
 
-    async fn list_verdicts(&self, query: VerdictsQuery) -> Result<Listed<VerdictRow, JobId>> {
+    async fn list_tree_results(
+        &self,
+        query: TreeResultsQuery,
+    ) -> Result<Listed<TreeResultRow, JobId>> {
         self.opened()?;
-        self.verdicts.list_verdicts(query).await
+        self.tree_results.list_tree_results(query).await
     }
 
     fn is_shared(&self) -> bool {

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use jobtracker_model::{Definition, JobId, Repeat, commit::CommitId, rollup::Status};
+use jobtracker_model::{Definition, JobId, Repeat, rollup::Status, upload::UploadId};
 use uuid::Uuid;
 
 use super::redo::{Born, Redo};
-use crate::{FollowUp, FollowUpKey, RepeatRow, VerdictRow, Version};
+use crate::{FollowUp, FollowUpKey, RepeatRow, TreeResultRow, Version};
 
 /// A tree at one version: the head and the tail of its log. Rows of the other tables that have a
 /// version up to this one, with the tail's in their places, are the tree at that instant.
@@ -74,9 +74,9 @@ impl Tail {
         })
     }
 
-    /// The verdict on this tree that the tail gives.
-    pub fn verdict(&self, commit: &CommitId) -> Option<&VerdictRow> {
-        self.newest(|redo| redo.verdict(commit))
+    /// The result on this tree that the tail gives.
+    pub fn tree_result(&self, commit: &UploadId) -> Option<&TreeResultRow> {
+        self.newest(|redo| redo.tree_result(commit))
     }
 
     /// The size of the tail before it was packed.

@@ -11,7 +11,7 @@ use scylla::client::session::Session;
 use tokio::sync::OnceCell;
 
 use super::{
-    ScyllaOptions, agenda, connect::connect, keys::listing, migrate::migrate, roots, schema::TABLES,
+    ScyllaOptions, connect::connect, index, keys::listing, migrate::migrate, roots, schema::TABLES,
 };
 
 /// Names the nodes of the cluster that tests may use, as `host:port` with commas between.
@@ -100,7 +100,7 @@ async fn empty(options: &ScyllaOptions) {
 /// # Panics
 /// The cluster does not do what it is asked.
 pub async fn age_places(session: &Session, minutes: i64) {
-    let lists = [listing::AGENDA, listing::AGENDA_MINUTES, listing::AGENDA_LATE].concat();
+    let lists = [listing::INDEX, listing::INDEX_MINUTES, listing::INDEX_LATE].concat();
     for list in lists {
         let cql = "SELECT slot, place, key, body FROM listing WHERE list = ? ALLOW FILTERING";
         let answer = session.query_unpaged(cql, (list,)).await.expect("lists can be read");
@@ -111,7 +111,7 @@ pub async fn age_places(session: &Session, minutes: i64) {
             let cql = "DELETE FROM listing WHERE list = ? AND slot = ? AND place = ? AND key = ?";
             let old = (list, slot, place, key.as_str());
             session.query_unpaged(cql, old).await.expect("a row can be removed");
-            let (slot, key, body) = agenda::aged(slot, key, body, minutes);
+            let (slot, key, body) = index::aged(slot, key, body, minutes);
             let cql = "INSERT INTO listing (list, slot, place, key, body) VALUES (?, ?, ?, ?, ?)";
             let new = (list, slot, place, key, body);
             session.query_unpaged(cql, new).await.expect("a row can be written");

@@ -101,7 +101,7 @@ impl Tidy {
     async fn parts(&self, cid: Uuid, root: JobId) -> Result<()> {
         fence(&self.cluster, &self.trees, root, None).await?;
         let tree = self.trees.tree(root);
-        let tail = self.trees.look(&tree).await?;
+        let tail = self.trees.refresh(&tree).await?;
         if tail.is_some_and(|tail| tail.redos.iter().any(|redo| redo.cid == cid)) {
             self.checkpoints.whole(&tree).await?;
         }

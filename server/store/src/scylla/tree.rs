@@ -21,8 +21,8 @@ use crate::{Result, Row, StageId, Version};
 
 /// Statuses remembered of one tree; past it they are forgotten.
 const STATUSES: usize = 50_000;
-/// Adopted stages remembered of one tree; past it they are forgotten, and asked for again.
-const ADOPTED: usize = 10_000;
+/// Published stages remembered of one tree; past it they are forgotten, and asked for again.
+const PUBLISHED: usize = 10_000;
 
 /// A tree as this server last saw it. What is remembered may be old; a look at the tail of the log
 /// brings all of it up to date, and says when it cannot.
@@ -34,12 +34,12 @@ pub struct Tree {
     /// Whether the last look found nothing that this server did not know.
     is_quiet: AtomicBool,
     /// A look that has not begun yet, so that it serves whoever comes now.
-    next_look: Mutex<Option<Shared<Looking>>>,
+    next_refresh: Mutex<Option<Shared<HeadRefresh>>>,
     known: Mutex<Known>,
 }
 
 /// What finds the tail of a tree.
-pub type Looking = BoxFuture<'static, Result<Option<Arc<Tail>>>>;
+pub type HeadRefresh = BoxFuture<'static, Result<Option<Arc<Tail>>>>;
 
 #[derive(Debug, Default)]
 struct Known {
@@ -47,8 +47,8 @@ struct Known {
     /// Statuses from the other tables, and those that have gone there out of the tail: of every job
     /// that is here, the newest up to the tail's beginning.
     statuses: HashMap<JobId, (Version, Status)>,
-    /// Stages with the versions that adopted them.
-    adopted: HashMap<StageId, Version>,
+    /// Stages with the versions that published them.
+    published: HashMap<StageId, Version>,
 }
 
 impl Known {
@@ -65,11 +65,11 @@ impl Known {
         }
     }
 
-    fn remember_adopted(&mut self, stage: StageId, version: Version) {
-        if self.adopted.len() >= ADOPTED {
-            self.adopted.clear();
+    fn remember_published(&mut self, stage: StageId, version: Version) {
+        if self.published.len() >= PUBLISHED {
+            self.published.clear();
         }
-        self.adopted.insert(stage, version);
+        self.published.insert(stage, version);
     }
 }
 
@@ -79,19 +79,19 @@ impl Tree {
             root,
             checkpoint: Arc::new(Semaphore::new(1)),
             is_quiet: AtomicBool::new(true),
-            next_look: Mutex::default(),
+            next_refresh: Mutex::default(),
             known: Mutex::default(),
         }
     }
 
     /// The look that has not begun yet; it is made if there is none.
-    pub fn next_look(&self, make: impl FnOnce() -> Looking) -> Shared<Looking> {
-        self.next_look.lock().get_or_insert_with(|| make().shared()).clone()
+    pub fn next_refresh(&self, make: impl FnOnce() -> HeadRefresh) -> Shared<HeadRefresh> {
+        self.next_refresh.lock().get_or_insert_with(|| make().shared()).clone()
     }
 
     /// The look begins: who comes from here on needs another one.
-    pub fn look_begins(&self) {
-        self.next_look.lock().take();
+    pub fn refresh_begins(&self) {
+        self.next_refresh.lock().take();
     }
 
     /// Whether it is likely that nobody else writes to it.
@@ -129,8 +129,8 @@ impl Tree {
             known.keep(before.redos.iter().filter(|redo| redo.version <= tail.begin()));
         }
         for redo in &tail.redos {
-            if let Some(stage) = redo.adopts {
-                known.remember_adopted(stage, redo.version);
+            if let Some(stage) = redo.publishes {
+                known.remember_published(stage, redo.version);
             }
         }
         let tail = Arc::new(tail);
@@ -161,14 +161,14 @@ impl Tree {
         );
     }
 
-    /// The version that adopted a stage, if this server knows it.
-    pub fn adopted(&self, stage: StageId) -> Option<Version> {
-        self.known.lock().adopted.get(&stage).copied()
+    /// The version that published a stage, if this server knows it.
+    pub fn published(&self, stage: StageId) -> Option<Version> {
+        self.known.lock().published.get(&stage).copied()
     }
 
-    /// Remembers that a version adopted a stage.
-    pub fn remember_adopted(&self, stage: StageId, version: Version) {
-        self.known.lock().remember_adopted(stage, version);
+    /// Remembers that a version published a stage.
+    pub fn remember_published(&self, stage: StageId, version: Version) {
+        self.known.lock().remember_published(stage, version);
     }
 
     /// About how much memory it takes.
@@ -178,7 +178,7 @@ impl Tree {
         const STAGE: usize = 40;
         let known = self.known.lock();
         let tail = known.tail.as_ref().map_or(0, |tail| tail.bytes() * 4);
-        let rows = known.statuses.len() * STATUS + known.adopted.len() * STAGE;
+        let rows = known.statuses.len() * STATUS + known.published.len() * STAGE;
         (FIXED + tail + rows) as u64
     }
 }
@@ -190,15 +190,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn adopted_stages_count_and_are_forgotten_past_a_bound() {
+    fn published_stages_count_and_are_forgotten_past_a_bound() {
         let tree = Tree::new(JobId::MIN);
         let empty = tree.bytes();
-        for stage in 0..=ADOPTED as u64 {
-            tree.remember_adopted(StageId(stage), stage);
+        for stage in 0..=PUBLISHED as u64 {
+            tree.remember_published(StageId(stage), stage);
             assert!(tree.bytes() > empty);
         }
-        let known = |stage| tree.adopted(StageId(stage));
-        let last = ADOPTED as u64;
+        let known = |stage| tree.published(StageId(stage));
+        let last = PUBLISHED as u64;
         assert_eq!((known(0), known(last)), (None, Some(last)));
         assert!(tree.bytes() < empty + 1_000, "{} after {empty}", tree.bytes());
     }
@@ -209,9 +209,9 @@ mod tests {
         let begun = Arc::new(AtomicUsize::new(0));
         let look = || {
             let (counted, begun) = (Arc::clone(&tree), Arc::clone(&begun));
-            tree.next_look(move || {
+            tree.next_refresh(move || {
                 let begin = async move {
-                    counted.look_begins();
+                    counted.refresh_begins();
                     begun.fetch_add(1, Ordering::SeqCst);
                     tokio::task::yield_now().await;
                     Ok(None)

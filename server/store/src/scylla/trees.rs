@@ -17,12 +17,12 @@ use super::{
     open::stage_key,
     redo::{Name, Redo},
     tail::Tail,
-    tree::{Looking, Tree},
+    tree::{HeadRefresh, Tree},
 };
 use crate::{Error, Origin, Result, StageId, Version};
 
 /// Looks at a log that moves on while it is being looked at; each time it has.
-const LOOKS: usize = 100;
+const REFRESHES: usize = 100;
 /// Trees without jobs that are remembered.
 const EMPTY: usize = 1_000;
 /// Memory that the place of one job takes, about.
@@ -33,7 +33,7 @@ const NEW_PLACES: f64 = 0.5;
 
 /// Where a job is kept. Never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     pub origin: Origin,
     pub stage: i64,
 }
@@ -58,7 +58,7 @@ impl Weighter<JobId, Weighed> for Weight {
 pub struct Trees {
     pub cluster: Arc<Cluster>,
     trees: Cache<JobId, Weighed, Weight, RandomState>,
-    places: Cache<JobId, Place>,
+    places: Cache<JobId, Location>,
     /// Trees that have a head and no jobs, because somebody had to stop one that was to be created;
     /// with the names of what stands.
     empty: Cache<JobId, Uuid>,
@@ -121,12 +121,12 @@ impl Trees {
     }
 
     /// Where a job is, if this server remembers it.
-    pub fn place(&self, id: JobId) -> Option<Place> {
+    pub fn place(&self, id: JobId) -> Option<Location> {
         self.places.get(&id)
     }
 
     /// Remembers where a job that is visible is kept.
-    pub fn remember_place(&self, id: JobId, place: Place) {
+    pub fn remember_location(&self, id: JobId, place: Location) {
         self.places.insert(id, place);
     }
 
@@ -143,17 +143,17 @@ impl Trees {
     /// The tail of a tree's log as it is now; none when there is no such tree.
     ///
     /// What was acknowledged before this call is in it. Callers share a look that has not begun.
-    pub async fn look(self: &Arc<Self>, tree: &Arc<Tree>) -> Result<Option<Arc<Tail>>> {
-        tree.next_look(|| self.begin_look(tree)).await
+    pub async fn refresh(self: &Arc<Self>, tree: &Arc<Tree>) -> Result<Option<Arc<Tail>>> {
+        tree.next_refresh(|| self.begin_refresh(tree)).await
     }
 
     /// Not on the runtime of a caller, which may end while others wait.
-    fn begin_look(self: &Arc<Self>, tree: &Arc<Tree>) -> Looking {
+    fn begin_refresh(self: &Arc<Self>, tree: &Arc<Tree>) -> HeadRefresh {
         let (trees, tree) = (Arc::clone(self), Arc::clone(tree));
         let look = self.runtime().spawn(async move {
-            tree.look_begins();
+            tree.refresh_begins();
             let is_new = tree.tail().is_none();
-            let seen = trees.look_alone(&tree).await;
+            let seen = trees.refresh_alone(&tree).await;
             if is_new {
                 trees.weigh(&tree);
             }
@@ -165,9 +165,9 @@ impl Trees {
         seen.boxed()
     }
 
-    async fn look_alone(&self, tree: &Arc<Tree>) -> Result<Option<Arc<Tail>>> {
+    async fn refresh_alone(&self, tree: &Arc<Tree>) -> Result<Option<Arc<Tail>>> {
         let root = keys::number(tree.root);
-        for _ in 0..LOOKS {
+        for _ in 0..REFRESHES {
             let known = tree.tail();
             // As a rule nobody else writes to a tree: one row tells, which costs half of a slice.
             if tree.is_quiet() && known.is_some() {
@@ -273,18 +273,18 @@ impl Trees {
         Ok(Some(body))
     }
 
-    /// The version that adopted a stage of a tree, if one has; asked for once.
-    pub async fn adopted(&self, tree: &Tree, stage: StageId) -> Result<Option<Version>> {
-        if let Some(version) = tree.adopted(stage) {
+    /// The version that published a stage of a tree, if one has; asked for once.
+    pub async fn published(&self, tree: &Tree, stage: StageId) -> Result<Option<Version>> {
+        if let Some(version) = tree.published(stage) {
             return Ok(Some(version));
         }
         let mark = self.mark(tree.root, stage).await?;
         let Some(version) = mark.and_then(|mark| u64::try_from(mark).ok()) else { return Ok(None) };
-        tree.remember_adopted(stage, version);
+        tree.remember_published(stage, version);
         Ok(Some(version))
     }
 
-    /// The mark of a stage of a tree: the version that adopted it, or [`REVOKED`].
+    /// The mark of a stage of a tree: the version that published it, or [`REVOKED`].
     pub async fn mark(&self, root: JobId, stage: StageId) -> Result<Option<i64>> {
         let statement = &self.cluster.statements.mark;
         let key = (keys::number(root), stage_key(stage.0));
@@ -293,7 +293,7 @@ impl Trees {
     }
 }
 
-fn places(room: usize) -> Cache<JobId, Place> {
+fn places(room: usize) -> Cache<JobId, Location> {
     let options = OptionsBuilder::new()
         .estimated_items_capacity(room)
         .weight_capacity(room as u64)
@@ -304,5 +304,5 @@ fn places(room: usize) -> Cache<JobId, Place> {
     Cache::with_options(options, UnitWeighter, hasher, cycle)
 }
 
-/// The mark of a stage that may not be adopted any more.
+/// The mark of a stage that may not be published any more.
 pub const REVOKED: i64 = -1;

@@ -46,7 +46,7 @@ struct Entry {
 }
 
 type DetailRow = (i64, i64, i8, String, i64, i32, Option<Vec<u8>>, i64);
-type VerdictValues = (String, i64, i8, i64, Vec<u8>, i64);
+type TreeResultValues = (String, i64, i8, i64, Vec<u8>, i64);
 
 /// Rows that are written together. Of several images of one row the last that was added counts.
 #[derive(Default)]
@@ -55,11 +55,11 @@ pub struct Writes<'a> {
     pages: BTreeMap<i64, BTreeMap<i64, ()>>,
     history: HashMap<HistoryPart, BTreeMap<EntryKey, Entry>>,
     details: HashMap<i64, BTreeMap<(i64, i8, String), DetailRow>>,
-    verdicts: Vec<VerdictValues>,
+    tree_results: Vec<TreeResultValues>,
 }
 
 impl<'a> Writes<'a> {
-    /// Adds a row of a commit, or one that is put aside (version 0). `stamp` is the time of the
+    /// Adds a row of a commit, or one that is staged (version 0). `stamp` is the time of the
     /// commit in microseconds, for what is not a row of its tree alone.
     pub fn add(&mut self, stage: i64, row: &'a Row, version: Version, stamp: i64) -> Result<()> {
         match row {
@@ -110,11 +110,11 @@ impl<'a> Writes<'a> {
                 let (kind, name) = keys::follow_up(*key);
                 self.detail(*id, stage, kind, &name, (version, 0, Some(encoded(row)?)));
             }
-            Row::Verdict { commit, row } => {
-                let (root, kind) = (keys::number(row.verdict.root), keys::verdict::APPLIED);
+            Row::TreeResult { commit, row } => {
+                let (root, kind) = (keys::number(row.tree_result.root), keys::tree_result::APPLIED);
                 let body = encoded(row)?;
                 let ver = version as i64;
-                self.verdicts.push((commit.to_string(), root, kind, ver, body, stamp));
+                self.tree_results.push((commit.to_string(), root, kind, ver, body, stamp));
             }
         }
         Ok(())
@@ -192,8 +192,8 @@ impl<'a> Writes<'a> {
             let rows = rows.into_values().map(|row| (size(&row), row)).collect();
             writes.push(Box::pin(cluster.write_rows(&statements.put_detail, rows)));
         }
-        for row in self.verdicts {
-            writes.push(Box::pin(cluster.write(&statements.put_verdict, row)));
+        for row in self.tree_results {
+            writes.push(Box::pin(cluster.write(&statements.put_tree_result, row)));
         }
         futures_util::stream::iter(writes).buffer_unordered(AT_ONCE).try_collect().await
     }
@@ -228,7 +228,7 @@ fn job_values(
 }
 
 /// The timestamp of what a version wrote: later versions win over earlier ones, and over what was
-/// put aside.
+/// staged.
 fn stamp_of(version: Version) -> i64 {
     version as i64 + 1
 }

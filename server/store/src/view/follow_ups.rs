@@ -11,7 +11,7 @@ use super::{
     load::subject,
     page::{Page, follow_up_bytes, try_visit},
 };
-use crate::{AgendaKey, AgendaQuery, FollowUp, FollowUpKey, FollowUpsQuery, Listed, Result};
+use crate::{FollowUp, FollowUpKey, FollowUpsQuery, IndexKey, IndexQuery, Listed, Result};
 
 /// How often it is said at most that a place was passed by: what is due is read several times a
 /// second.
@@ -47,14 +47,14 @@ pub fn list_follow_ups(
 ///
 /// # Errors
 /// The rows cannot be read.
-pub fn list_agenda(
+pub fn list_index(
     view: &dyn View,
-    query: &AgendaQuery,
-) -> Result<Listed<(AgendaKey, FollowUp), AgendaKey>> {
+    query: &IndexQuery,
+) -> Result<Listed<(IndexKey, FollowUp), IndexKey>> {
     let mut page = Page::new(query.limit);
-    let first = AgendaKey { time: query.from, id: JobId::MIN, key: FollowUpKey::Watch };
+    let first = IndexKey { time: query.from, id: JobId::MIN, key: FollowUpKey::Watch };
     let from = query.after.map_or(first, |after| after.max(first));
-    let walk = |visit: super::Visit<'_, AgendaKey>| view.agenda(query.agenda, from, visit);
+    let walk = |visit: super::Visit<'_, IndexKey>| view.index(query.index, from, visit);
     try_visit(walk, |place| {
         if query.after == Some(place) {
             return Ok(ControlFlow::Continue(()));
@@ -63,7 +63,7 @@ pub fn list_agenda(
             return Ok(ControlFlow::Break(()));
         }
         let row = view.follow_up(place.id, place.key)?;
-        match row.filter(|row| row.place() == Some((query.agenda, place.time))) {
+        match row.filter(|row| row.place() == Some((query.index, place.time))) {
             Some(row) => {
                 let bytes = follow_up_bytes(&row);
                 page.take((place, row), bytes);
@@ -75,7 +75,7 @@ pub fn list_agenda(
     Ok(page.finish())
 }
 
-fn passed_by(place: AgendaKey) {
+fn passed_by(place: IndexKey) {
     static SAID: Mutex<Option<Instant>> = Mutex::new(None);
     let mut said = SAID.lock();
     if said.is_none_or(|said| said.elapsed() >= SAID_EVERY) {

@@ -42,15 +42,15 @@ pub fn load(view: &dyn View, wanted: &Wanted) -> Result<Loaded> {
             loaded.follow_ups.insert((id, key), row);
         }
     }
-    for (commit, root) in &wanted.verdicts {
+    for (commit, root) in &wanted.tree_results {
         // Nothing has been applied to a tree that is not there.
         if wanted.paths.contains(root) && !loaded.nodes.contains_key(root) {
             continue;
         }
-        if let Some(row) = view.verdict(commit, *root)?
-            && row.verdict.is_applied()
+        if let Some(row) = view.tree_result(commit, *root)?
+            && row.tree_result.is_applied()
         {
-            loaded.verdicts.insert((commit.clone(), *root), row);
+            loaded.tree_results.insert((commit.clone(), *root), row);
         }
     }
     Ok(loaded)

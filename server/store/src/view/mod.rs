@@ -11,28 +11,28 @@ mod load;
 pub(crate) mod page;
 mod roots;
 mod rows;
-mod verdicts;
+mod tree_results;
 
 pub use ancestors::list_ancestors;
 pub use blockers::list_blockers;
 pub use children::list_children;
 pub use descendants::list_descendants;
-pub use follow_ups::{list_agenda, list_follow_ups};
+pub use follow_ups::{list_follow_ups, list_index};
 pub use history::{list_attachments, list_changes, list_log};
 pub use load::{get_job, get_states, load};
 pub use roots::list_roots;
 pub use rows::list_rows;
-pub use verdicts::list_verdicts;
+pub use tree_results::list_tree_results;
 
 use std::{ops::ControlFlow, sync::Arc};
 
 use jobtracker_model::{
-    Change, Definition, JobId, LogLine, Repeat, Timestamp, commit::CommitId, rollup::Status,
+    Change, Definition, JobId, LogLine, Repeat, Timestamp, rollup::Status, upload::UploadId,
 };
 
 use crate::{
-    Agenda, AgendaKey, CommitRow, FollowUp, FollowUpKey, Node, Origin, RepeatRow, Result, RootKey,
-    VerdictRow, Version,
+    FollowUp, FollowUpKey, IndexId, IndexKey, Node, Origin, RepeatRow, Result, RootKey,
+    TreeResultRow, UploadRow, Version,
 };
 
 /// What a visitor says after each row: go on or stop.
@@ -60,7 +60,7 @@ pub enum ChildIndex {
 
 /// The rows of a store at one instant. Synchronous: it runs where blocking is allowed.
 ///
-/// What has been put aside is in none of the answers.
+/// What has been staged is in none of the answers.
 pub trait View {
     /// The version of a tree; 0 when it is not there.
     fn version(&self, root: JobId) -> Result<Version>;
@@ -112,19 +112,19 @@ pub trait View {
         visit: Visit<(FollowUpKey, FollowUp)>,
     ) -> Result<()>;
     /// Places in a list by time, from one on.
-    fn agenda(&self, agenda: Agenda, from: AgendaKey, visit: Visit<AgendaKey>) -> Result<()>;
+    fn index(&self, index: IndexId, from: IndexKey, visit: Visit<IndexKey>) -> Result<()>;
 
-    /// The verdict on a tree of a sent commit.
-    fn verdict(&self, commit: &CommitId, root: JobId) -> Result<Option<VerdictRow>>;
-    /// The verdicts on its trees by root, behind `after`.
-    fn verdicts(
+    /// The result of a tree of a sent commit.
+    fn tree_result(&self, commit: &UploadId, root: JobId) -> Result<Option<TreeResultRow>>;
+    /// The results on its trees by root, behind `after`.
+    fn tree_results(
         &self,
-        commit: &CommitId,
+        commit: &UploadId,
         after: Option<JobId>,
-        visit: Visit<VerdictRow>,
+        visit: Visit<TreeResultRow>,
     ) -> Result<()>;
-    /// A sent commit that has been concluded.
-    fn concluded(&self, commit: &CommitId) -> Result<Option<CommitRow>>;
+    /// A sent commit that has been completed.
+    fn completed(&self, commit: &UploadId) -> Result<Option<UploadRow>>;
 
     /// What the roll-up needs of a job.
     fn node(&self, id: JobId) -> Result<Option<Node>> {

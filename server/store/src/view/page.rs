@@ -1,9 +1,11 @@
 use std::{mem::size_of, ops::ControlFlow};
 
-use jobtracker_model::{Change, Definition, LogLine, Repeat, commit::BlockedChange};
+use jobtracker_model::{Change, Definition, LogLine, Repeat, upload::BlockedChange};
 
 use super::Visit;
-use crate::{DeliveryRow, FollowUp, JobRow, Listed, PageLimit, Result, Row, VerdictRow, Watched};
+use crate::{
+    DeliveryRow, FollowUp, JobRow, Listed, PageLimit, Result, Row, TreeResultRow, Watched,
+};
 
 /// A page while it is filled.
 pub(crate) struct Page<T, K> {
@@ -92,7 +94,7 @@ pub(super) fn row_bytes(row: &Row) -> usize {
         Row::LogLine { line, .. } => line_bytes(line),
         Row::Attachment { key, text: content, .. } => key.len() + text(content),
         Row::Repeat { key: Repeat::Change(name) | Repeat::Append(name), .. } => name.len(),
-        Row::Verdict { row, .. } => verdict_bytes(row),
+        Row::TreeResult { row, .. } => tree_result_bytes(row),
         Row::FollowUp { row, .. } => follow_up_bytes(row),
     };
     size_of::<Row>() + texts
@@ -111,12 +113,12 @@ pub(super) fn line_bytes(line: &LogLine) -> usize {
     size_of::<LogLine>() + line.text.len()
 }
 
-/// About the size of a verdict on a page.
-pub(crate) fn verdict_bytes(row: &VerdictRow) -> usize {
-    let refusal = row.verdict.refusal.as_ref();
+/// About the size of a result on a page.
+pub(crate) fn tree_result_bytes(row: &TreeResultRow) -> usize {
+    let refusal = row.tree_result.refusal.as_ref();
     let refusal = refusal.map_or(0, |refusal| refusal.code.len() + refusal.detail.len());
-    let blocked = row.verdict.blocked_changes.len() * size_of::<BlockedChange>();
-    size_of::<VerdictRow>() + refusal + blocked
+    let blocked = row.tree_result.blocked_changes.len() * size_of::<BlockedChange>();
+    size_of::<TreeResultRow>() + refusal + blocked
 }
 
 /// About the size of a follow-up on a page.

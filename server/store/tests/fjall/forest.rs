@@ -88,7 +88,7 @@ impl Tree {
         }
     }
 
-    fn absorb(&mut self, ripple: &jobtracker_model::rollup::Ripple) {
+    fn absorb(&mut self, ripple: &jobtracker_model::rollup::StatusDelta) {
         self.jobs.get_mut(&self.root).unwrap().absorb(self.root, ripple);
         self.touched.insert(self.root);
     }
@@ -120,7 +120,7 @@ impl Tree {
             rows.push(Row::Status { id, parent: self.parent(id), before, status });
         }
         self.version += 1;
-        TreeCommit { root: self.root, expected: self.version - 1, rows, adopts: None }
+        TreeCommit { root: self.root, expected: self.version - 1, rows, publishes: None }
     }
 
     pub async fn commit_to(&mut self, store: &dyn Store) -> jobtracker_store::Result<()> {

@@ -1,4 +1,4 @@
-//! What is put aside, when the process or the disk comes to its end.
+//! What is staged, when the process or the disk comes to its end.
 
 use std::sync::{
     Arc,
@@ -16,9 +16,9 @@ use crate::{
     forest::{Tree, id},
 };
 
-/// A tree that is put aside in calls of some rows, the jobs of each before their other rows, and
-/// the commit that adopts it.
-struct Aside {
+/// A tree that is staged in calls of some rows, the jobs of each before their other rows, and
+/// the commit that publishes it.
+struct Staging {
     tree: Tree,
     calls: Vec<Vec<Row>>,
     commit: TreeCommit,
@@ -26,7 +26,7 @@ struct Aside {
 
 const STAGE: StageId = StageId(7);
 
-impl Aside {
+impl Staging {
     fn new(root: u64, children: u64) -> Self {
         let mut tree = Tree::with_children(root, root + 1..=root + children);
         for _ in 0..3 {
@@ -37,7 +37,7 @@ impl Aside {
             commit.rows.into_iter().partition(|row| row.job() != Some(tree.root));
         rows.sort_by_key(|row| (row.job(), !matches!(row, Row::Job { .. })));
         let calls = rows.chunks(100).map(<[Row]>::to_vec).collect();
-        let commit = TreeCommit { rows: rest, adopts: Some(STAGE), ..commit };
+        let commit = TreeCommit { rows: rest, publishes: Some(STAGE), ..commit };
         Self { tree, calls, commit }
     }
 
@@ -67,7 +67,7 @@ fn gauge(store: &dyn Store, name: &str) -> u64 {
     store.gauges().into_iter().find(|(of, ..)| *of == name).unwrap().2
 }
 
-/// Waits until nothing is put aside any more.
+/// Waits until nothing is staged any more.
 async fn cleaned(store: &dyn Store) {
     while gauge(store, "store_stages") > 0 {
         store.check().await.unwrap();
@@ -76,13 +76,13 @@ async fn cleaned(store: &dyn Store) {
 
 /// After a crash there is nothing of it to be seen, and in the end nothing at all.
 #[tokio::test]
-async fn a_crash_before_the_adoption() {
+async fn a_crash_before_the_publication() {
     let directory = tempfile::tempdir().unwrap();
     let images = tempfile::tempdir().unwrap();
     let store = disk::open(directory.path()).unwrap();
     let mut tree = Tree::with_children(1, 2..40);
     tree.commit_to(&store).await.unwrap();
-    let aside = Aside::new(1000, 900);
+    let aside = Staging::new(1000, 900);
     for (round, rows) in aside.calls.iter().enumerate() {
         store.stage(STAGE, aside.tree.root, rows.clone()).await.unwrap();
         if round % 5 > 0 {
@@ -112,13 +112,13 @@ async fn a_crash_before_the_adoption() {
 async fn nothing_is_left_of_what_was_discarded() {
     let directory = tempfile::tempdir().unwrap();
     let store = disk::open_small(directory.path()).unwrap();
-    let aside = Aside::new(1000, 900);
+    let aside = Staging::new(1000, 900);
     aside.put(&store).await;
     assert_eq!(gauge(&store, "store_stages"), 1);
-    assert_eq!(gauge(&store, "store_jobs_aside"), 900);
+    assert_eq!(gauge(&store, "stage_jobs"), 900);
     store.discard(STAGE);
     cleaned(&store).await;
-    assert_eq!(gauge(&store, "store_jobs_aside"), 0);
+    assert_eq!(gauge(&store, "stage_jobs"), 0);
     // The same ids below another root: if a row were left, a list would meet half a job.
     let mut tree = Tree::with_children(999, 1001..1900);
     tree.commit_to(&store).await.unwrap();
@@ -137,11 +137,11 @@ async fn nothing_is_left_of_what_was_discarded() {
 }
 
 #[tokio::test]
-async fn a_crash_after_the_adoption() {
+async fn a_crash_after_the_publication() {
     let directory = tempfile::tempdir().unwrap();
     let (origin, image) = (directory.path().join("origin"), directory.path().join("image"));
     let store = disk::open(&origin).unwrap();
-    let aside = Aside::new(1000, 900);
+    let aside = Staging::new(1000, 900);
     aside.put(&store).await;
     store.commit(vec![aside.commit.clone()]).await.remove(0).unwrap();
     disk::copy(&origin, &image);
@@ -152,7 +152,7 @@ async fn a_crash_after_the_adoption() {
     aside.tree.compare(&disk::open(&image).unwrap()).await.unwrap();
 }
 
-/// Every batch of a journal is whole before the next one is written, those that are put aside too:
+/// Every batch of a journal is whole before the next one is written, those that are staged too:
 /// so a power cut never leaves a hole before a whole batch, which would look like damage.
 #[tokio::test]
 async fn a_power_cut_in_the_last_batch_of_a_stage() {
@@ -161,7 +161,7 @@ async fn a_power_cut_in_the_last_batch_of_a_stage() {
     let store = disk::open(&origin).unwrap();
     let mut tree = Tree::with_children(1, 2..40);
     tree.commit_to(&store).await.unwrap();
-    let aside = Aside::new(1000, 300);
+    let aside = Staging::new(1000, 300);
     let (last, calls) = aside.calls.split_last().unwrap();
     for rows in calls {
         store.stage(STAGE, aside.tree.root, rows.clone()).await.unwrap();
@@ -182,14 +182,14 @@ async fn a_power_cut_in_the_last_batch_of_a_stage() {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_what_would_be_put_aside() {
+async fn a_full_disk_refuses_what_would_be_staged() {
     let directory = tempfile::tempdir().unwrap();
     let free = Arc::new(AtomicU64::new(u64::MAX));
     let mut options = FjallOptions::new(directory.path());
     let probed = Arc::clone(&free);
     options.free_space = Arc::new(move |_| Ok(probed.load(Ordering::Relaxed)));
     let store = FjallStore::open(&options).unwrap();
-    let aside = Aside::new(1000, 900);
+    let aside = Staging::new(1000, 900);
     let (first, rest) = aside.calls.split_first().unwrap();
     store.stage(STAGE, aside.tree.root, first.clone()).await.unwrap();
     free.store(0, Ordering::Relaxed);
@@ -203,8 +203,8 @@ async fn a_full_disk_refuses_what_would_be_put_aside() {
         while store.check().await.is_ok() {}
     }
     assert!(matches!(refused, Some(Error::Full(_))), "{refused:?}");
-    let adopted = store.commit(vec![aside.commit.clone()]).await.remove(0);
-    assert!(matches!(adopted, Err(Error::Full(_))), "{adopted:?}");
+    let published = store.commit(vec![aside.commit.clone()]).await.remove(0);
+    assert!(matches!(published, Err(Error::Full(_))), "{published:?}");
     store.discard(STAGE);
     aside.is_unseen(&store).await;
     // With nothing free it cannot be removed; with little it can, since that makes room.
@@ -223,11 +223,11 @@ async fn a_full_disk_refuses_what_would_be_put_aside() {
 
 /// The engine's own threads cannot write their files any more.
 #[tokio::test]
-async fn a_disk_that_is_gone_refuses_what_would_be_put_aside() {
+async fn a_disk_that_is_gone_refuses_what_would_be_staged() {
     let directory = tempfile::tempdir().unwrap();
     let store = disk::open_small(directory.path()).unwrap();
     std::fs::rename(directory.path().join("db"), directory.path().join("gone")).unwrap();
-    let aside = Aside::new(1000, 9_000);
+    let aside = Staging::new(1000, 9_000);
     let mut refused = None;
     for rows in &aside.calls {
         if let Err(error) = store.stage(STAGE, aside.tree.root, rows.clone()).await {
@@ -244,10 +244,10 @@ async fn a_disk_that_is_gone_refuses_what_would_be_put_aside() {
 
 /// Rows of a call that was answered may be missing then, though its owner goes on.
 #[tokio::test]
-async fn what_is_half_put_aside_when_the_engine_fails_can_only_be_discarded() {
+async fn what_is_half_staged_when_the_engine_fails_can_only_be_discarded() {
     let directory = tempfile::tempdir().unwrap();
     let store = disk::open_small(directory.path()).unwrap();
-    let aside = Aside::new(100, 300);
+    let aside = Staging::new(100, 300);
     let (first, rest) = aside.calls.split_at(1);
     store.stage(STAGE, aside.tree.root, first[0].clone()).await.unwrap();
     let (db, gone) = (directory.path().join("db"), directory.path().join("gone"));
@@ -266,19 +266,19 @@ async fn what_is_half_put_aside_when_the_engine_fails_can_only_be_discarded() {
         let put = store.stage(STAGE, aside.tree.root, rows.clone()).await;
         assert!(matches!(put, Err(Error::Unavailable(_))), "{put:?}");
     }
-    let adopted = store.commit(vec![aside.commit.clone()]).await.remove(0);
-    assert!(matches!(adopted, Err(Error::Unavailable(_))), "{adopted:?}");
+    let published = store.commit(vec![aside.commit.clone()]).await.remove(0);
+    assert!(matches!(published, Err(Error::Unavailable(_))), "{published:?}");
     aside.is_unseen(&store).await;
     store.discard(STAGE);
     cleaned(&store).await;
-    // Under another name it is put aside as a whole, with the same ids.
+    // Under another name it is staged as a whole, with the same ids.
     aside.put(&store).await;
     store.commit(vec![aside.commit.clone()]).await.remove(0).unwrap();
     aside.tree.compare(&store).await.unwrap();
 }
 
 /// Puts aside a lot while others commit, with buffers so small that tables are written all the
-/// time; then a part of all that was put aside is adopted.
+/// time; then a part of all that was staged is published.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn commits_go_on_beside_large_stages() {
     let directory = tempfile::tempdir().unwrap();
@@ -288,13 +288,13 @@ async fn commits_go_on_beside_large_stages() {
         let store = Arc::clone(&store);
         tasks.push(tokio::spawn(async move {
             let root = 1_000_000 * (number + 1);
-            let mut aside = Aside::new(root, 3_000);
+            let mut aside = Staging::new(root, 3_000);
             let stage = StageId(number);
             for rows in &aside.calls {
                 store.stage(stage, aside.tree.root, rows.clone()).await.unwrap();
             }
             if number % 2 == 0 {
-                aside.commit.adopts = Some(stage);
+                aside.commit.publishes = Some(stage);
                 store.commit(vec![aside.commit.clone()]).await.remove(0).unwrap();
             } else {
                 store.discard(stage);

@@ -8,16 +8,16 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jobtracker_model::{
     Progress, State, Timestamp,
-    commit::{CommitId, CommitOutcome, Refusal, TreeVerdict},
+    upload::{Refusal, TreeResult, UploadId, UploadOutcome},
 };
 use jobtracker_store::{
-    CommitRow, PageLimit, Result, Row, StageId, Store, VerdictRow, VerdictsQuery,
-    conformance::{Aside, Forest, compare_roots},
+    PageLimit, Result, Row, StageId, Store, TreeResultRow, TreeResultsQuery, UploadRow,
+    conformance::{Forest, Staging, compare_roots},
     scylla::ScyllaStore,
 };
 
 use crate::{
-    faulty::put_aside,
+    faulty::stage_rows,
     leftovers,
     proxy::Proxy,
     space::{Space, append_noise, commit, commit_soon, compare, id, only, versions},
@@ -36,7 +36,7 @@ struct Work {
     done: Forest,
     /// What will be there if the commit comes true that it is at.
     under_way: Option<Forest>,
-    /// Whether it has begun to conclude a commit that was sent, and whether it has done so.
+    /// Whether it has begun to complete a commit that was sent, and whether it has done so.
     concluding: (bool, bool),
 }
 
@@ -61,15 +61,15 @@ impl Work {
         Ok(())
     }
 
-    /// Puts jobs aside, and adopts them or throws them away.
-    async fn stage(&mut self, adopts: bool, change: impl FnOnce(&mut Forest)) -> Result<()> {
+    /// Puts jobs aside, and publishes them or throws them away.
+    async fn stage(&mut self, publishes: bool, change: impl FnOnce(&mut Forest)) -> Result<()> {
         let mut after = self.done.clone();
         change(&mut after);
         let due = only(&mut after);
-        let aside = Aside::new(self.base * 100 + due.root.get() + u64::from(adopts), due, 2);
-        put_aside(&self.store, &aside).await?;
+        let aside = Staging::new(self.base * 100 + due.root.get() + u64::from(publishes), due, 2);
+        stage_rows(&self.store, &aside).await?;
         self.proxy.quiet().await;
-        if adopts {
+        if publishes {
             self.under_way = Some(after);
             commit(&self.store, aside.commit).await?;
         } else {
@@ -100,7 +100,7 @@ impl Work {
         self.stage(true, |forest| {
             for child in base + 10..base + 13 {
                 forest.child(child, base + 2);
-                forest.append(id(child), &["put aside"]);
+                forest.append(id(child), &["staged"]);
                 forest.deliver(id(child), 40, Progress::Delivered(Timestamp::MIN));
                 forest.report(id(child), State::Faulted, None);
             }
@@ -132,11 +132,11 @@ impl Work {
 
     async fn sent(&mut self) -> Result<()> {
         let root = self.base + 40;
-        let row = Row::Verdict { commit: name(self.base), row: verdict(root, false) };
+        let row = Row::TreeResult { commit: name(self.base), row: tree_result(root, false) };
         self.commit_with(|forest| forest.root(root), |rows| rows.push(row)).await?;
         self.concluding.0 = true;
-        let refused = vec![verdict(root + 1, true)];
-        self.store.conclude(conclusion(self.base), refused).await?;
+        let refused = vec![tree_result(root + 1, true)];
+        self.store.complete_upload(completion(self.base), refused).await?;
         self.proxy.quiet().await;
         self.concluding.1 = true;
         Ok(())
@@ -148,13 +148,13 @@ fn append_often(forest: &mut Forest, job: u64) {
     (0..34).for_each(|_| forest.append(id(job), &["again"]));
 }
 
-fn name(base: u64) -> CommitId {
+fn name(base: u64) -> UploadId {
     format!("commit-{base}").parse().unwrap()
 }
 
-fn verdict(root: u64, refused: bool) -> VerdictRow {
+fn tree_result(root: u64, refused: bool) -> TreeResultRow {
     let refusal = Refusal { position: 1, code: "cycle".into(), detail: "a cycle".into() };
-    let verdict = TreeVerdict {
+    let tree_result = TreeResult {
         root: id(root),
         jobs: 1,
         changes: 0,
@@ -164,16 +164,16 @@ fn verdict(root: u64, refused: bool) -> VerdictRow {
         refusal: refused.then_some(refusal),
     };
     let time = Timestamp::from_millis(1_700_000_000_000).unwrap();
-    VerdictRow { verdict, checksum: root, time }
+    TreeResultRow { tree_result, checksum: root, time }
 }
 
-fn conclusion(base: u64) -> CommitRow {
-    let mut outcome = CommitOutcome::new(name(base));
-    let (applied, refused) = (verdict(base + 40, false), verdict(base + 41, true));
-    outcome.add(&applied.verdict);
-    outcome.add(&refused.verdict);
+fn completion(base: u64) -> UploadRow {
+    let mut outcome = UploadOutcome::new(name(base));
+    let (applied, refused) = (tree_result(base + 40, false), tree_result(base + 41, true));
+    outcome.add(&applied.tree_result);
+    outcome.add(&refused.tree_result);
     outcome.complete = true;
-    CommitRow { outcome, time: applied.time }
+    UploadRow { outcome, time: applied.time }
 }
 
 /// The others, and what they see.
@@ -213,7 +213,7 @@ impl Others {
         }
         let found = self.found(&work).await;
         compare(&[&self.store], &found).await;
-        self.compare_verdicts(&work, &found).await;
+        self.compare_tree_results(&work, &found).await;
         self.go_on(&work, found).await;
         proxy.is_dead()
     }
@@ -230,22 +230,22 @@ impl Others {
         }
     }
 
-    async fn compare_verdicts(&self, work: &Work, found: &Forest) {
+    async fn compare_tree_results(&self, work: &Work, found: &Forest) {
         let (base, commit) = (work.base, name(work.base));
         let query =
-            VerdictsQuery { commit: commit.clone(), after: None, limit: PageLimit::items(9) };
-        let mut verdicts = self.store.list_verdicts(query).await.unwrap().items;
-        let concluded = self.store.get_commit(&commit).await.unwrap();
+            TreeResultsQuery { upload: commit.clone(), after: None, limit: PageLimit::items(9) };
+        let mut tree_results = self.store.list_tree_results(query).await.unwrap().items;
+        let completed = self.store.get_upload(&commit).await.unwrap();
         let (begun, done) = work.concluding;
-        assert!(concluded.is_some() || !done, "a conclusion that was acknowledged");
-        assert!(concluded.is_none() || begun, "a conclusion before its time");
-        assert!(concluded.is_none_or(|concluded| concluded == conclusion(base)));
-        let refused = verdicts.pop_if(|row| !row.verdict.is_applied());
+        assert!(completed.is_some() || !done, "a completion that was acknowledged");
+        assert!(completed.is_none() || begun, "a completion before its time");
+        assert!(completed.is_none_or(|completed| completed == completion(base)));
+        let refused = tree_results.pop_if(|row| !row.tree_result.is_applied());
         assert!(refused.is_some() || !done, "a refusal that was acknowledged");
-        assert!(refused.is_none_or(|row| begun && row == verdict(base + 41, true)));
+        assert!(refused.is_none_or(|row| begun && row == tree_result(base + 41, true)));
         let is_there = found.ids().any(|job| job == id(base + 40));
-        let due: Vec<_> = is_there.then(|| verdict(base + 40, false)).into_iter().collect();
-        assert_eq!(verdicts, due, "verdicts of tree {}", base + 40);
+        let due: Vec<_> = is_there.then(|| tree_result(base + 40, false)).into_iter().collect();
+        assert_eq!(tree_results, due, "verdicts of tree {}", base + 40);
     }
 
     /// The others tidy up, take every id that was not used, and go on where it died.
@@ -269,8 +269,8 @@ impl Others {
         for due in forest.commits() {
             commit_soon(&self.store, due).await;
         }
-        let refused = vec![verdict(work.base + 41, true)];
-        self.store.conclude(conclusion(work.base), refused).await.unwrap();
+        let refused = vec![tree_result(work.base + 41, true)];
+        self.store.complete_upload(completion(work.base), refused).await.unwrap();
         compare(&[&self.store], &forest).await;
         self.all.join(forest);
     }

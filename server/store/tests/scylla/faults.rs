@@ -6,24 +6,24 @@ use std::time::Duration;
 use jobtracker_model::{JobId, State};
 use jobtracker_store::{
     Error, Result, StageId, Store,
-    conformance::{Aside, Forest},
+    conformance::{Forest, Staging},
     scylla::ScyllaOptions,
 };
 
 use crate::{
-    faulty::{Faulty, put_aside},
+    faulty::{Faulty, stage_rows},
     proxy::{FAULTS, Fault},
     space::{COMMIT, append_noise, commit, commit_soon, id},
 };
 
 /// Each fault once, at commits that change this.
-async fn every_fault(is_put_aside: bool, change: fn(&mut Forest, u64)) {
+async fn every_fault(is_staged: bool, change: fn(&mut Forest, u64)) {
     let mut faulty = Faulty::new(|_| {}).await;
     for (round, fault) in FAULTS.into_iter().enumerate() {
         let (mut due, after) = faulty.changed(|forest| change(forest, 1_000 * (round as u64 + 1)));
-        if is_put_aside {
-            let aside = Aside::new(round as u64 + 1, due, 2);
-            put_aside(&faulty.store, &aside).await.unwrap();
+        if is_staged {
+            let aside = Staging::new(round as u64 + 1, due, 2);
+            stage_rows(&faulty.store, &aside).await.unwrap();
             due = aside.commit;
         }
         faulty.proxy.inject(COMMIT, fault, 1);
@@ -67,11 +67,11 @@ async fn a_large_commit_is_done_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_adoption_is_done_once() {
+async fn a_publication_is_done_once() {
     every_fault(true, |forest, number| {
         for child in number + 1..number + 5 {
             forest.child(child, 1);
-            forest.append(id(child), &["put aside"]);
+            forest.append(id(child), &["staged"]);
         }
         forest.report(id(number + 1), State::Faulted, None);
     })
@@ -183,7 +183,7 @@ fn impatient(options: &mut ScyllaOptions) {
 async fn a_commit_in_doubt_may_be_repeated() {
     let mut faulty = Faulty::new(impatient).await;
     for (fault, number) in [(Fault::LoseReply, 10), (Fault::LoseRequest, 20)] {
-        // In a tree that is there, in a new one, and of jobs that were put aside.
+        // In a tree that is there, in a new one, and of jobs that were staged.
         let news: [fn(&mut Forest, u64); 3] = [
             |forest, number| forest.child(number, 1),
             |forest, number| forest.root(number),
@@ -192,8 +192,8 @@ async fn a_commit_in_doubt_may_be_repeated() {
         for (new, number) in news.into_iter().zip(number..) {
             let (mut due, after) = faulty.changed(|forest| new(forest, number));
             if number % 10 == 2 {
-                let aside = Aside::new(number, due, 2);
-                put_aside(&faulty.store, &aside).await.unwrap();
+                let aside = Staging::new(number, due, 2);
+                stage_rows(&faulty.store, &aside).await.unwrap();
                 due = aside.commit;
             }
             faulty.proxy.inject(COMMIT, fault, usize::MAX);
@@ -216,7 +216,7 @@ async fn a_commit_in_doubt_may_be_repeated() {
     faulty.finish().await;
 }
 
-/// A commit that adopts a stage may still come true when its caller gives up and discards it.
+/// A commit that publishes a stage may still come true when its caller gives up and discards it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stage_in_doubt_is_discarded_whole_or_not_at_all() {
     let mut faulty = Faulty::new(impatient).await;
@@ -231,8 +231,8 @@ async fn a_stage_in_doubt_is_discarded_whole_or_not_at_all() {
             }
             children.clone().for_each(|child| forest.child(child, number));
         });
-        let aside = Aside::new(stage, due.clone(), 2);
-        put_aside(&faulty.store, &aside).await.unwrap();
+        let aside = Staging::new(stage, due.clone(), 2);
+        stage_rows(&faulty.store, &aside).await.unwrap();
         faulty.proxy.inject(COMMIT, fault, usize::MAX);
         let answer = commit(&faulty.store, aside.commit).await;
         assert!(matches!(answer, Err(Error::OutcomeUnknown(_))), "{fault:?}: {answer:?}");

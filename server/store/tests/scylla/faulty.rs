@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jobtracker_store::{
     Result, Store, TreeCommit,
-    conformance::{Aside, Forest},
+    conformance::{Forest, Staging},
     scylla::{ScyllaOptions, ScyllaStore},
 };
 use tokio::task::JoinHandle;
@@ -64,7 +64,7 @@ impl Faulty {
 }
 
 /// Does every call of a stage.
-pub async fn put_aside(store: &ScyllaStore, aside: &Aside) -> Result<()> {
+pub async fn stage_rows(store: &ScyllaStore, aside: &Staging) -> Result<()> {
     for rows in &aside.calls {
         store.stage(aside.id, aside.commit.root, rows.clone()).await?;
     }

@@ -31,14 +31,14 @@ pub async fn check(session: &Session) {
 
     let cql = "SELECT id, version FROM tree WHERE kind = 0 ALLOW FILTERING";
     let marks: Vec<(i64, i64)> = rows(session, cql).await;
-    let adopted: BTreeSet<i64> =
+    let published: BTreeSet<i64> =
         marks.into_iter().filter(|(_, version)| *version >= 0).map(|(stage, _)| stage).collect();
-    assert!(!adopted.is_empty(), "no stage was adopted at all");
+    assert!(!published.is_empty(), "no stage was published at all");
     for table in ["job", "origin", "history", "detail"] {
         let cql = format!("SELECT id, stage FROM {table}");
         let mut found: Vec<(i64, i64)> = rows(session, &cql).await;
-        assert!(found.iter().any(|(_, stage)| adopted.contains(stage)), "no stage in {table}");
-        found.retain(|(_, stage)| *stage != 0 && !adopted.contains(stage));
+        assert!(found.iter().any(|(_, stage)| published.contains(stage)), "no stage in {table}");
+        found.retain(|(_, stage)| *stage != 0 && !published.contains(stage));
         assert!(found.is_empty(), "table {table} has rows of dead stages: {found:?}");
     }
 }

@@ -1,17 +1,17 @@
-//! Plain writes whose requests and replies get lost: claims, stages, parts, checkpoints, ids.
+//! Plain writes whose requests and replies get lost: reservations, stages, parts, checkpoints, ids.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use jobtracker_model::State;
 use jobtracker_store::{
     Error, StageId, Store,
-    conformance::{Aside, Forest},
+    conformance::{Forest, Staging},
     scylla::ScyllaOptions,
 };
 use tokio::time::sleep;
 
 use crate::{
-    faulty::{Faulty, put_aside},
+    faulty::{Faulty, stage_rows},
     proxy::{FAULTS, Fault},
     space::{append_noise, commit, commit_soon, compare, id},
 };
@@ -70,18 +70,18 @@ async fn a_stage_of_which_writes_get_lost_is_whole_or_refused() {
         for fault in PLAIN {
             stage += 2;
             let (due, after) = faulty.changed(|forest| grow(forest, stage * 100));
-            let aside = Aside::new(stage, due.clone(), 2);
+            let aside = Staging::new(stage, due.clone(), 2);
             let before = faulty.proxy.hits();
             faulty.proxy.inject(words, fault, 1);
-            let put = put_aside(&faulty.store, &aside).await;
+            let put = stage_rows(&faulty.store, &aside).await;
             assert_eq!(faulty.proxy.hits(), before + 1, "{fault:?} at {words}");
             if put.is_ok() {
                 commit(&faulty.store, aside.commit).await.unwrap();
             } else {
                 assert!(!breaks(fault), "{fault:?} at {words}: {put:?}");
-                let adopted = commit(&faulty.store, aside.commit).await;
-                let refused = matches!(adopted, Err(Error::Unavailable(_)));
-                assert!(refused, "{fault:?} at {words}: {adopted:?}");
+                let published = commit(&faulty.store, aside.commit).await;
+                let refused = matches!(published, Err(Error::Unavailable(_)));
+                assert!(refused, "{fault:?} at {words}: {published:?}");
                 faulty.store.discard(StageId(stage));
                 commit_soon(&faulty.store, due).await;
             }

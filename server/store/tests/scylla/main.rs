@@ -12,16 +12,16 @@ mod faulty;
 mod leftovers;
 mod space;
 
-mod agenda;
-mod claims;
 mod crash;
 mod encrypted;
 mod entering;
 mod faults;
 mod follow_ups;
+mod index;
 mod leases;
 mod lost_writes;
 mod open;
+mod reservations;
 mod rivals;
 mod roots;
 mod suite;

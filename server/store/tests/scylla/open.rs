@@ -8,14 +8,14 @@ use std::{
 
 use jobtracker_store::{
     Store,
-    conformance::{Aside, Forest},
+    conformance::{Forest, Staging},
     scylla::ScyllaStore,
 };
 use scylla::client::session::Session;
 use tokio::time::sleep;
 
 use crate::{
-    faulty::{Faulty, put_aside},
+    faulty::{Faulty, stage_rows},
     proxy::Fault,
     space::{Space, commit, compare},
 };
@@ -63,10 +63,10 @@ async fn age(session: &Session) {
 }
 
 /// A tree with some jobs, in a stage of its number.
-fn aside(forest: &mut Forest, number: u64) -> Aside {
+fn aside(forest: &mut Forest, number: u64) -> Staging {
     forest.root(number);
     (1..5).for_each(|child| forest.child(number + child, number));
-    Aside::new(number, forest.commits().remove(0), 2)
+    Staging::new(number, forest.commits().remove(0), 2)
 }
 
 /// Until it is so; what it waits for happens in the background.
@@ -88,12 +88,12 @@ async fn a_minute_is_read_until_everything_in_it_has_ended() {
     let session = space.session().await;
     let [one, other] = two(&space).await;
     let mut forest = Forest::default();
-    let adopted = aside(&mut forest, 10);
-    put_aside(&one, &adopted).await.unwrap();
-    commit(&one, adopted.commit).await.unwrap();
+    let published = aside(&mut forest, 10);
+    stage_rows(&one, &published).await.unwrap();
+    commit(&one, published.commit).await.unwrap();
     let left = aside(&mut forest.clone(), 20);
-    put_aside(&one, &left).await.unwrap();
-    until("what was adopted stays open", async || open(&session).await == 1).await;
+    stage_rows(&one, &left).await.unwrap();
+    until("what was published stays open", async || open(&session).await == 1).await;
 
     age(&session).await;
     assert_eq!(other.tidy().await.unwrap(), 0, "its server is there");
@@ -117,13 +117,13 @@ async fn what_a_program_of_before_left_open_is_tidied_up() {
     let [before, other] = two(&space).await;
     let mut forest = Forest::default();
     let left = aside(&mut forest, 10);
-    put_aside(&before, &left).await.unwrap();
+    stage_rows(&before, &left).await.unwrap();
     move_open(&session, |_| (5, 0)).await;
     let cql = "DELETE FROM listing WHERE list = 6 AND slot = 10 AND place = 0";
     session.query_unpaged(cql, ()).await.unwrap();
     assert_eq!(other.tidy().await.unwrap(), 0, "its server is there");
     let in_the_way = commit(&other, aside(&mut Forest::default(), 10).commit).await;
-    assert!(in_the_way.is_err(), "the ids of a stage that may be adopted");
+    assert!(in_the_way.is_err(), "the ids of a stage that may be published");
     space.forget_servers(&session).await;
     assert_eq!(other.tidy().await.unwrap(), 1, "its server has gone");
     assert_eq!(listed(&session, 5).await, []);
@@ -140,7 +140,7 @@ async fn a_stage_that_could_not_be_removed_is_removed_later_by_its_own_server() 
     let faulty = Faulty::new(|options| options.request_timeout = Duration::from_millis(300)).await;
     let session = faulty.space.session().await;
     let vain = aside(&mut faulty.forest.clone(), 10);
-    put_aside(&faulty.store, &vain).await.unwrap();
+    stage_rows(&faulty.store, &vain).await.unwrap();
     faulty.proxy.inject("DELETE FROM job", Fault::LoseRequest, usize::MAX);
     faulty.store.discard(vain.id);
     until("it is not tried again", async || faulty.store.tidy().await.is_err()).await;

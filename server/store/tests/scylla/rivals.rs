@@ -91,7 +91,7 @@ async fn work(store: Arc<ScyllaStore>, name: String) -> (Vec<String>, Vec<String
             Row::LogLine { id: id(1), line },
             Row::Status { id: id(1), parent: None, before, status },
         ];
-        match commit(&store, TreeCommit { root: id(1), expected, rows, adopts: None }).await {
+        match commit(&store, TreeCommit { root: id(1), expected, rows, publishes: None }).await {
             Ok(()) => done.push(text),
             Err(Error::Stale { .. }) => {}
             Err(Error::OutcomeUnknown(_)) => in_doubt.push(text),

@@ -6,13 +6,13 @@ use std::{collections::BTreeMap, time::Duration};
 use jobtracker_model::{JobId, Timestamp};
 use jobtracker_store::{
     Error, PageLimit, RootsQuery, Store,
-    conformance::{Aside, Forest},
+    conformance::{Forest, Staging},
     scylla::{ScyllaOptions, ScyllaStore, testing::age_roots},
 };
 use scylla::client::session::Session;
 
 use crate::{
-    faulty::{Faulty, put_aside},
+    faulty::{Faulty, stage_rows},
     proxy::Fault,
     space::{COMMIT, Space, commit, commit_soon, compare, id},
 };
@@ -126,8 +126,8 @@ async fn an_entry_of_a_program_of_before_stays_until_it_is_proved_wrong() {
     let mut forest = Forest::default();
     forest.root(10);
     (11..13).for_each(|child| forest.child(child, 10));
-    let slow = Aside::new(10, forest.commits().remove(0), 2);
-    put_aside(&one, &slow).await.unwrap();
+    let slow = Staging::new(10, forest.commits().remove(0), 2);
+    stage_rows(&one, &slow).await.unwrap();
     list_as_before(&session).await;
     assert!(listed(&other, 10).await.is_empty());
     let entries = unnamed(&session).await;
@@ -191,25 +191,25 @@ async fn entries_of_roots_that_were_not_created_go() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_root_that_is_put_aside_stays_listed_while_it_may_be_adopted() {
+async fn a_staged_root_stays_listed_while_it_may_be_published() {
     let space = Space::new().await;
     let (session, one, other) = (space.session().await, space.open().await, space.open().await);
     let mut forest = Forest::default();
     let aside = |forest: &mut Forest, number: u64| {
         forest.root(number);
         (2..5).for_each(|child| forest.child(number + child, number));
-        Aside::new(number, forest.commits().remove(0), 2)
+        Staging::new(number, forest.commits().remove(0), 2)
     };
-    let adopted = aside(&mut forest, 10);
-    put_aside(&one, &adopted).await.unwrap();
+    let published = aside(&mut forest, 10);
+    stage_rows(&one, &published).await.unwrap();
     let dropped = aside(&mut forest.clone(), 20);
-    put_aside(&one, &dropped).await.unwrap();
+    stage_rows(&one, &dropped).await.unwrap();
     age_roots(&session, 60).await;
     assert!(listed(&other, 10).await.is_empty());
     assert_eq!(entries(&session).await, 2, "a slow upload is no dead one");
 
     one.discard(dropped.id);
-    commit(&one, adopted.commit).await.unwrap();
+    commit(&one, published.commit).await.unwrap();
     assert_eq!(listed(&other, 10).await, [id(10)]);
     one.close().await;
     assert_eq!(listed(&other, 10).await, [id(10)]);

@@ -80,8 +80,8 @@ pub async fn commit(store: &ScyllaStore, commit: TreeCommit) -> Result<()> {
     store.commit(vec![commit]).await.remove(0)
 }
 
-/// Commits one tree, whatever has become of claims on its jobs. Load and try again: that is what
-/// whoever hears of a stale tree does.
+/// Commits one tree, whatever has become of reservations on its jobs. Load and try again: that is
+/// what whoever hears of a stale tree does.
 pub async fn commit_soon(store: &ScyllaStore, due: TreeCommit) {
     const TRIES: usize = 40;
     for _ in 0..TRIES {

@@ -17,7 +17,7 @@ mod with_defaults {
     suite! {
         |_| {};
         commits_and_lists: 0;
-        history_and_verdicts: 1;
+        history_and_tree_results: 1;
         stages: 2;
         random_work: 3;
         readers_and_bulk: 4;
@@ -28,7 +28,7 @@ mod with_short_tails_and_no_memory {
     suite! {
         super::short;
         commits_and_lists: 0;
-        history_and_verdicts: 1;
+        history_and_tree_results: 1;
         #[ignore = "takes minutes; the same part with defaults always runs"]
         stages: 2;
         random_work: 3;

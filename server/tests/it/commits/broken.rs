@@ -4,15 +4,15 @@
 use futures_util::StreamExt;
 use jobtracker_model::{
     Timestamp,
-    commit::{MEDIA_TYPE, Record},
+    upload::{MEDIA_TYPE, Record},
 };
-use jobtracker_store::conformance::{Aside, Forest};
+use jobtracker_store::conformance::{Forest, Staging};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use super::stream::{stream, tree, tree_begin};
 use crate::harness::{Harness, Reply, STORES};
 
-/// Enough that a part of it is put aside before it ends.
+/// Enough that a part of it is staged before it ends.
 const MANY: u64 = 20_000;
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn jobs_of_an_upload_that_was_thrown_away_can_be_created_at_once() {
         let mut forest = Forest::default();
         forest.root(1);
         (2..=LARGE).for_each(|child| forest.child(child, 1));
-        let aside = Aside::new(7, forest.commits().remove(0), 1_000);
+        let aside = Staging::new(7, forest.commits().remove(0), 1_000);
         for rows in aside.calls {
             harness.store().stage(aside.id, aside.commit.root, rows).await.unwrap();
         }
@@ -123,7 +123,7 @@ async fn what_the_request_says_has_to_fit() {
     }
     harness.send_commit("a,b", good.clone()).await.assert_problem("invalid_query");
     let other_rules = {
-        let mut writer = jobtracker_model::commit::Writer::new(false);
+        let mut writer = jobtracker_model::upload::Writer::new(false);
         tree(&mut writer, 100, 1, true);
         writer.end();
         writer.take()
@@ -149,7 +149,7 @@ async fn what_is_too_much_is_refused() {
     let request = harness.commit("bomb", bomb).header("content-encoding", "zstd");
     Reply::of(request).await.assert_problem("invalid_commit");
     // A good tree, and then lines for its log without end.
-    let mut long = jobtracker_model::commit::Writer::new(true);
+    let mut long = jobtracker_model::upload::Writer::new(true);
     tree_begin(&mut long, 2000);
     for _ in 0..(1 << 20) / 100 {
         let line = Record::LogLine { time: Timestamp::MIN, text: "x".repeat(100).into() };

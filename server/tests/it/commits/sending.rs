@@ -91,7 +91,7 @@ async fn nobody_sees_a_part() {
     for kind in STORES {
         let harness = Arc::new(Harness::start(kind, |_| {}).await);
         harness.create(5, None).await;
-        let mut writer = jobtracker_model::commit::Writer::new(true);
+        let mut writer = jobtracker_model::upload::Writer::new(true);
         super::stream::tree(&mut writer, 5, 30_000, false);
         writer.end();
         let bytes = writer.take();
@@ -125,13 +125,13 @@ async fn a_refused_tree_is_told_and_the_others_are_applied() {
         (reply.status, &outcome["applied"], &outcome["refused"]),
         (200, &1.into(), &1.into())
     );
-    let verdict = &outcome["attention"][0];
+    let tree_result = &outcome["attention"][0];
     assert_eq!(
-        (&verdict["root"], &verdict["refusal"]["code"]),
+        (&tree_result["root"], &tree_result["refusal"]["code"]),
         (&100.into(), &"id_conflict".into())
     );
     // The header, the tree, the root.
-    assert_eq!(verdict["refusal"]["position"], 3);
+    assert_eq!(tree_result["refusal"]["position"], 3);
     assert_eq!(harness.below(100).await, None);
     assert_eq!(harness.below(200).await, Some([3, 3, 0]));
     let listed = harness.get("/api/v1/commits/c/trees").await.json();

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jobtracker_model::{
     Change, Definition, JobId, NewChange, State, Timestamp,
-    commit::{MEDIA_TYPE, Record, Writer},
+    upload::{MEDIA_TYPE, Record, Writer},
 };
 use reqwest::{Method, RequestBuilder};
 

@@ -55,7 +55,7 @@ async fn what_could_not_be_sent_is_kept() {
     assert!(is_whole(&harness.client(), 1_000, 30).await);
     record(&context, 2_000, 30).await;
     let flushed = context.commit_and_close().await.unwrap();
-    assert_eq!((flushed.commits, flushed.applied), (2, 2));
+    assert_eq!((flushed.uploads, flushed.applied), (2, 2));
     assert!(is_whole(&harness.client(), 1_000, 30).await);
     assert!(is_whole(&harness.client(), 2_000, 30).await);
     harness.stop().await;

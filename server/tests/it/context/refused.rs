@@ -31,7 +31,7 @@ async fn what_was_applied_beside_it_is_not_sent_again() {
         // As a kill leaves it.
         drop(context);
         if is_forgotten {
-            assert_eq!(harness.store().forget_commits(Timestamp::MAX, 10).await.unwrap(), 1);
+            assert_eq!(harness.store().forget_uploads(Timestamp::MAX, 10).await.unwrap(), 1);
         }
         let report = JobTrackerContext::recover(Arc::clone(&client) as _, &journal).await.unwrap();
         assert_eq!((report.operations, report.misplaced), (2, 0));

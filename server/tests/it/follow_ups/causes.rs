@@ -189,7 +189,7 @@ fn of_before(failed: u64) -> TreeCommit {
         rows.extend(row(number, status));
     }
     rows.extend(row(1, root));
-    TreeCommit { root: id(1), expected: 0, rows, adopts: None }
+    TreeCommit { root: id(1), expected: 0, rows, publishes: None }
 }
 
 #[tokio::test]

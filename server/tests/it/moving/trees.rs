@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use jobtracker_model::{
     Change, Definition, JobId, LogLine, Repeat, State, Timestamp,
-    rollup::{Ripple, Status},
+    rollup::{Status, StatusDelta},
 };
 use jobtracker_store::{Origin, RepeatRow, Row, Store, TreeCommit, conformance};
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -42,10 +42,10 @@ pub fn broad_tree(root: u64, width: u64, each: u64) -> TreeCommit {
     rows.extend(job(root, None, root, 0));
     rows.extend(run(root, &mut top, None, begin));
     rows.push(status_row(root, None, top));
-    TreeCommit { root: id(root), expected: 0, rows, adopts: None }
+    TreeCommit { root: id(root), expected: 0, rows, publishes: None }
 }
 
-fn absorb(status: &mut Status, id: JobId, ripple: &Ripple) {
+fn absorb(status: &mut Status, id: JobId, ripple: &StatusDelta) {
     status.absorb(id, ripple);
 }
 

@@ -2,13 +2,13 @@ use std::{collections::VecDeque, sync::Arc, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use jobtracker_model::{
-    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, commit::CommitId,
+    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, upload::UploadId,
 };
 use jobtracker_store::{
-    AgendaKey, AgendaQuery, BlockersQuery, ChangesQuery, ChildrenQuery, CommitRow,
-    DescendantsQuery, Error, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, Listed, Loaded,
-    LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, VerdictRow,
-    VerdictsQuery, Wanted,
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, FollowUp, FollowUpKey,
+    FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
+    RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery,
+    UploadRow, Wanted,
 };
 
 use tokio::sync::Semaphore;
@@ -99,7 +99,7 @@ impl Watched {
             Row::LogLine { id: root, line },
             Row::Status { id: root, parent: None, before, status },
         ];
-        TreeCommit { root, expected: loaded.versions[&root], rows, adopts: None }
+        TreeCommit { root, expected: loaded.versions[&root], rows, publishes: None }
     }
 
     fn next_failure(&self) -> Fail {
@@ -148,12 +148,12 @@ impl Store for Watched {
         self.store.discard(stage);
     }
 
-    async fn conclude(&self, row: CommitRow, refused: Vec<VerdictRow>) -> Result<()> {
-        self.store.conclude(row, refused).await
+    async fn complete_upload(&self, row: UploadRow, refused: Vec<TreeResultRow>) -> Result<()> {
+        self.store.complete_upload(row, refused).await
     }
 
-    async fn forget_commits(&self, before: Timestamp, limit: usize) -> Result<usize> {
-        self.store.forget_commits(before, limit).await
+    async fn forget_uploads(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        self.store.forget_uploads(before, limit).await
     }
 
     async fn reserve_ids(&self, count: u32) -> Result<JobId> {
@@ -211,11 +211,11 @@ impl Store for Watched {
         self.store.list_follow_ups(query).await
     }
 
-    async fn list_agenda(
+    async fn list_index(
         &self,
-        query: AgendaQuery,
-    ) -> Result<Listed<(AgendaKey, FollowUp), AgendaKey>> {
-        self.store.list_agenda(query).await
+        query: IndexQuery,
+    ) -> Result<Listed<(IndexKey, FollowUp), IndexKey>> {
+        self.store.list_index(query).await
     }
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
@@ -227,12 +227,15 @@ impl Store for Watched {
         page
     }
 
-    async fn get_commit(&self, commit: &CommitId) -> Result<Option<CommitRow>> {
-        self.store.get_commit(commit).await
+    async fn get_upload(&self, commit: &UploadId) -> Result<Option<UploadRow>> {
+        self.store.get_upload(commit).await
     }
 
-    async fn list_verdicts(&self, query: VerdictsQuery) -> Result<Listed<VerdictRow, JobId>> {
-        self.store.list_verdicts(query).await
+    async fn list_tree_results(
+        &self,
+        query: TreeResultsQuery,
+    ) -> Result<Listed<TreeResultRow, JobId>> {
+        self.store.list_tree_results(query).await
     }
 
     fn is_shared(&self) -> bool {

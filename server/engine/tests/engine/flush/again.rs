@@ -7,8 +7,8 @@ use std::{
 
 use futures_util::FutureExt;
 use jobtracker_engine::{Engine, Error};
-use jobtracker_model::{NewChange, NewJob, State, Timestamp, commit::Record, limits};
-use jobtracker_store::{Error as StoreError, PageLimit, Store, VerdictsQuery};
+use jobtracker_model::{NewChange, NewJob, State, Timestamp, limits, upload::Record};
+use jobtracker_store::{Error as StoreError, PageLimit, Store, TreeResultsQuery};
 
 use super::{
     recording::{named, send, session},
@@ -19,7 +19,7 @@ use crate::{
     harness::{id, job, memory, options},
 };
 
-/// A tree is large when a part of it is put aside; its root is new to everybody.
+/// A tree is large when a part of it is staged; its root is new to everybody.
 const LARGE: u64 = 20_000;
 
 fn gated() -> (Arc<Gate>, Engine) {
@@ -43,7 +43,7 @@ async fn a_large_tree_whose_commit_fails_is_not_said_to_be_there() {
         let error = send(&engine, "c", records()).await.unwrap_err();
         assert!(error.code().is_transient(), "{error:?}");
         assert_eq!(gate.get_job(id(1_000_000)).await.unwrap(), None);
-        assert_eq!(gate.get_commit(&name("c")).await.unwrap(), None);
+        assert_eq!(gate.get_upload(&name("c")).await.unwrap(), None);
         *gate.failing.lock() = None;
         let outcome = send(&engine, "c", records()).await.unwrap();
         assert_eq!((outcome.applied, outcome.jobs), (1, LARGE + 1));
@@ -73,7 +73,7 @@ async fn a_commit_sent_again_at_once_is_told_what_became_of_it() {
     let mut first = session(&engine, "c").await.unwrap().unwrap();
     first.take(items(records())).await.unwrap();
     drop(first);
-    let busy = engine.begin_commit(name("c")).await.unwrap_err();
+    let busy = engine.begin_upload(name("c")).await.unwrap_err();
     assert!(matches!(busy, Error::CommitInProgress(_)), "{busy:?}");
     gate.open();
     let outcome = send(&engine, "c", records()).await.unwrap();
@@ -89,8 +89,8 @@ async fn what_was_applied_before_need_not_be_sent_again() {
     let outcome = send(&engine, "c", wide(200, 5, true).records()).await.unwrap();
     assert_eq!((outcome.trees, outcome.applied, outcome.jobs), (2, 2, 10));
     let limit = PageLimit::items(10);
-    let query = VerdictsQuery { commit: name("c"), after: None, limit };
-    assert_eq!(store.list_verdicts(query).await.unwrap().items.len(), 2);
+    let query = TreeResultsQuery { upload: name("c"), after: None, limit };
+    assert_eq!(store.list_tree_results(query).await.unwrap().items.len(), 2);
 }
 
 /// Whoever waits behind a large tree under way is not forgotten when its root is created again.

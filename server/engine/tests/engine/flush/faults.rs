@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use jobtracker_engine::Engine;
-use jobtracker_model::{Change, Definition, NewChange, State, Timestamp, commit::Record, limits};
+use jobtracker_model::{Change, Definition, NewChange, State, Timestamp, limits, upload::Record};
 use jobtracker_store::Store;
 
 use super::{
@@ -140,8 +140,8 @@ async fn a_tree_that_makes_no_sense_is_refused_whole() {
     for (index, (code, position, mut records)) in cases.enumerate() {
         records.push(end());
         let outcome = send(&engine, &format!("case-{index}"), records).await.unwrap();
-        let verdict = &outcome.attention[0];
-        let refusal = verdict.refusal.as_ref().unwrap();
+        let tree_result = &outcome.attention[0];
+        let refusal = tree_result.refusal.as_ref().unwrap();
         let found = (refusal.code.as_str(), refusal.position);
         assert_eq!(found, (code, position), "case {index}");
         assert_eq!(seen(&*store).await, before, "case {index}");
@@ -194,7 +194,7 @@ async fn a_refused_tree_does_not_hold_the_others_up() {
 async fn what_was_recorded_under_other_rules_is_not_taken() {
     let (_, engine) = memory();
     let jobtracker_engine::Begun::Session(mut session) =
-        engine.begin_commit(name("c")).await.unwrap()
+        engine.begin_upload(name("c")).await.unwrap()
     else {
         panic!("it has not been sent yet");
     };

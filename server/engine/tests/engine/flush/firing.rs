@@ -15,7 +15,7 @@ use jobtracker_store::{
 use proptest::{prelude::*, sample::Index};
 
 use super::{
-    follow_ups::{agenda, all, follow_ups, http, mail, on},
+    follow_ups::{all, due_index, follow_ups, http, mail, on},
     recording::{Recording, send},
 };
 use crate::{
@@ -178,7 +178,7 @@ async fn run(store: Arc<dyn Store>, block: bool, steps: &[Step]) {
     run.looker.expected.retain(|_, fired| !fired.is_empty());
     assert_eq!(seen, run.looker.expected);
     // Each of them waits to be sent.
-    assert_eq!(agenda(&*store).await.len(), seen.values().map(Vec::len).sum::<usize>());
+    assert_eq!(due_index(&*store).await.len(), seen.values().map(Vec::len).sum::<usize>());
     run.engine.close().await;
     store.close().await;
 }

@@ -7,10 +7,10 @@ use jobtracker_engine::{Engine, Options};
 use jobtracker_model::{
     Action, Channel, CheckKind, EmailAction, HttpAction, JobId, NewChange, NewCheck, NewJob,
     Progress, State, StateSet, Target, Timestamp, Trigger,
-    commit::{CommitOutcome, Item},
+    upload::{Item, UploadOutcome},
 };
 use jobtracker_store::{
-    Agenda, AgendaKey, AgendaQuery, CheckProgress, CheckRow, FollowUp, FollowUpKey, FollowUpsQuery,
+    CheckProgress, CheckRow, FollowUp, FollowUpKey, FollowUpsQuery, IndexId, IndexKey, IndexQuery,
     PageLimit, Store, Wanted, Watch,
     fjall::{FjallOptions, FjallStore},
     memory::MemoryStore,
@@ -77,16 +77,16 @@ pub async fn fired(store: &dyn Store, of: JobId) -> Vec<(u32, Channel, State)> {
 }
 
 /// Everything that waits.
-pub async fn agenda(store: &dyn Store) -> Vec<(AgendaKey, FollowUp)> {
-    let query = AgendaQuery {
-        agenda: Agenda::Due,
+pub async fn due_index(store: &dyn Store) -> Vec<(IndexKey, FollowUp)> {
+    let query = IndexQuery {
+        index: IndexId::Due,
         part: 0,
         from: Timestamp::MIN,
         until: Timestamp::MAX,
         after: None,
         limit: PageLimit::items(1000),
     };
-    store.list_agenda(query).await.unwrap().items
+    store.list_index(query).await.unwrap().items
 }
 
 async fn watch(store: &dyn Store, of: JobId) -> Option<Watch> {
@@ -98,7 +98,7 @@ async fn watch(store: &dyn Store, of: JobId) -> Option<Watch> {
     }
 }
 
-pub fn code(outcome: &CommitOutcome) -> String {
+pub fn code(outcome: &UploadOutcome) -> String {
     outcome.attention[0].refusal.as_ref().unwrap().code.clone()
 }
 
@@ -133,8 +133,8 @@ async fn what_follows_on(store: Arc<dyn Store>, children: u64) {
     let mut session = session(&engine, "c").await.unwrap().unwrap();
     let count = records.len() as u64;
     session.take(items(records)).await.unwrap();
-    // Rows that are put aside are found by nobody.
-    assert_eq!(agenda(&*store).await, []);
+    // Rows that are staged are found by nobody.
+    assert_eq!(due_index(&*store).await, []);
     session.take(vec![Item { position: count, record: end }]).await.unwrap();
     let outcome = session.finish().await.unwrap();
     assert_eq!((outcome.applied, outcome.jobs), (1, children + 3));
@@ -167,13 +167,13 @@ async fn what_follows_on(store: Arc<dyn Store>, children: u64) {
                 assert_eq!(delivery.progress, Progress::Waiting(event.time));
                 moments.push(event.time);
             }
-            if let Some((Agenda::Due, time)) = row_of.place() {
-                waiting.push((AgendaKey { time, id: of, key }, row_of));
+            if let Some((IndexId::Due, time)) = row_of.place() {
+                waiting.push((IndexKey { time, id: of, key }, row_of));
             }
         }
     }
     waiting.sort_by_key(|(place, _)| *place);
-    assert_eq!(agenda(&*store).await, waiting);
+    assert_eq!(due_index(&*store).await, waiting);
     assert_eq!(waiting.len(), 7);
     assert!(moments.windows(2).all(|two| two[0] == two[1]), "at one instant");
     checks_wait(&*store, id(root + 2), moments[0]).await;
@@ -212,7 +212,7 @@ async fn what_follows_from_a_small_tree() {
 }
 
 #[tokio::test]
-async fn what_follows_from_a_tree_that_is_put_aside() {
+async fn what_follows_from_a_tree_that_is_staged() {
     what_follows_on(Arc::new(MemoryStore::new()), 20_000).await;
     let folder = tempfile::tempdir().unwrap();
     let store = FjallStore::open(&FjallOptions::new(folder.path())).unwrap();
@@ -234,10 +234,10 @@ async fn a_commit_sent_again_fires_once() {
         drop(first);
         let outcome = send(&engine, "c", records()).await.unwrap();
         assert_eq!((outcome.applied, outcome.refused), (2, 0));
-        let before = agenda(&*store).await;
+        let before = due_index(&*store).await;
         assert_eq!(before.len(), 8);
         assert_eq!(send(&engine, "c", records()).await.unwrap(), outcome);
-        assert_eq!(agenda(&*store).await, before);
+        assert_eq!(due_index(&*store).await, before);
     }
 }
 
@@ -252,10 +252,10 @@ async fn a_commit_that_fails_has_fired_nothing() {
         *gate.failing.lock() = Some(StoreError::Unavailable("down".into()));
         let records = || tree(1_000_000, children).records();
         send(&engine, "c", records()).await.unwrap_err();
-        assert_eq!(agenda(&*gate).await, []);
+        assert_eq!(due_index(&*gate).await, []);
         *gate.failing.lock() = None;
         send(&engine, "c", records()).await.unwrap();
-        assert_eq!(agenda(&*gate).await.len(), 7);
+        assert_eq!(due_index(&*gate).await.len(), 7);
     }
 }
 

@@ -5,10 +5,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use jobtracker_engine::{Begun, CommitSession, Engine, Error, Result};
+use jobtracker_engine::{Begun, Engine, Error, Result, UploadSession};
 use jobtracker_model::{
     Action, Change, Definition, JobId, NewChange, NewCheck, State, Timestamp,
-    commit::{CommitId, CommitOutcome, Item, Record},
+    upload::{Item, Record, UploadId, UploadOutcome},
 };
 
 /// Creations and changes in the order in which they were recorded.
@@ -117,11 +117,11 @@ pub async fn send(
     engine: &Engine,
     name: &str,
     records: Vec<Record<'static>>,
-) -> Result<CommitOutcome> {
+) -> Result<UploadOutcome> {
     let Some(mut session) = session(engine, name).await? else {
         let id = name.parse().unwrap();
-        let Begun::Concluded(outcome) = engine.begin_commit(id).await? else {
-            panic!("it was concluded");
+        let Begun::Completed(outcome) = engine.begin_upload(id).await? else {
+            panic!("it was completed");
         };
         return Ok(outcome);
     };
@@ -130,13 +130,13 @@ pub async fn send(
     session.finish().await
 }
 
-/// Begins a commit, as soon as what was sent of it before has landed; none if it is concluded.
-pub async fn session(engine: &Engine, name: &str) -> Result<Option<Box<CommitSession>>> {
-    let id: CommitId = name.parse().unwrap();
+/// Begins a commit, as soon as what was sent of it before has landed; none if it is completed.
+pub async fn session(engine: &Engine, name: &str) -> Result<Option<Box<UploadSession>>> {
+    let id: UploadId = name.parse().unwrap();
     loop {
-        match engine.begin_commit(id.clone()).await {
+        match engine.begin_upload(id.clone()).await {
             Ok(Begun::Session(session)) => return Ok(Some(session)),
-            Ok(Begun::Concluded(_)) => return Ok(None),
+            Ok(Begun::Completed(_)) => return Ok(None),
             Err(Error::CommitInProgress(_)) => tokio::task::yield_now().await,
             Err(error) => return Err(error),
         }

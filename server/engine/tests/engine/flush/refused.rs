@@ -1,13 +1,12 @@
 //! Actions and checks that are refused, or never arrive whole, and so have no consequences.
 
 use jobtracker_model::{
-    Action, EmailAction, HttpAction, NewCheck, Payload, StateSet, Target, Timestamp,
-    commit::{Record, TREE_UPCOMING, TREE_UPCOMING_BYTES},
-    limits,
+    Action, EmailAction, HttpAction, NewCheck, Payload, StateSet, Target, Timestamp, limits,
+    upload::{Record, TREE_UPCOMING, TREE_UPCOMING_BYTES},
 };
 
 use super::{
-    follow_ups::{agenda, all, at, code, fired, http, on, silence, tree},
+    follow_ups::{all, at, code, due_index, fired, http, on, silence, tree},
     recording::{Recording, send, session},
     trees::{items, wide},
 };
@@ -34,13 +33,13 @@ async fn what_makes_no_sense_is_refused_and_fires_nothing() {
         assert_eq!(code(&outcome), "invalid_field", "{field}");
         let detail = &outcome.attention[0].refusal.as_ref().unwrap().detail;
         assert!(detail.contains(field), "{field}: {detail}");
-        assert_eq!(agenda(&*store).await, []);
+        assert_eq!(due_index(&*store).await, []);
         assert_eq!(store.get_job(id(100)).await.unwrap(), None);
     }
     // Right to the end, where the tree of another commit is in the way.
     engine.create(job(103, None)).await.unwrap();
     let outcome = send(&engine, "late", tree(100, 5).records()).await.unwrap();
-    assert_eq!((outcome.refused, agenda(&*store).await.len()), (1, 0));
+    assert_eq!((outcome.refused, due_index(&*store).await.len()), (1, 0));
 }
 
 #[tokio::test]
@@ -58,7 +57,7 @@ async fn too_much_that_follows_is_refused() {
     let most = TREE_UPCOMING / each;
     let outcome = send(&engine, "over", ended(most + 1).records()).await.unwrap();
     assert_eq!(code(&outcome), "commit_too_large");
-    assert_eq!((agenda(&*store).await.len(), store.get_job(id(1)).await.unwrap()), (0, None));
+    assert_eq!((due_index(&*store).await.len(), store.get_job(id(1)).await.unwrap()), (0, None));
     // Being created fires nothing, so it counts nothing.
     let outcome = send(&engine, "just", ended(most).records()).await.unwrap();
     assert_eq!((outcome.applied, outcome.jobs), (1, most as u64 + 1));
@@ -87,6 +86,6 @@ async fn a_tree_that_breaks_off_fires_nothing() {
     let mut broken = session(&engine, "c").await.unwrap().unwrap();
     broken.take(items(records)).await.unwrap();
     broken.finish().await.unwrap();
-    assert_eq!(agenda(&*store).await, []);
+    assert_eq!(due_index(&*store).await, []);
     assert_eq!(store.get_job(id(1_000_000)).await.unwrap(), None);
 }

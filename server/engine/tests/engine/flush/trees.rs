@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jobtracker_engine::{Begun, Engine, Error, Options};
 use jobtracker_model::{
     NewChange, State, StateSet, Subtree, Timestamp,
-    commit::{CommitId, Item, Record},
+    upload::{Item, Record, UploadId},
 };
 use jobtracker_store::{
     Store,
@@ -100,14 +100,14 @@ async fn a_commit_sent_again_is_applied_once() {
     let records = || wide(1, 10, true).records();
     let first = send(&engine, "once", records()).await.unwrap();
     assert_eq!(send(&engine, "once", records()).await.unwrap(), first);
-    // Broken off before it was concluded: the trees that were applied are not applied again.
+    // Broken off before it was completed: the trees that were applied are not applied again.
     let mut two = wide(100, 3, true).records();
     let half = two.clone();
     two.extend(wide(200, 3, true).records());
-    let Begun::Session(mut session) = engine.begin_commit(name("half")).await.unwrap() else {
+    let Begun::Session(mut session) = engine.begin_upload(name("half")).await.unwrap() else {
         panic!("it has not been sent yet");
     };
-    let busy = engine.begin_commit(name("half")).await.unwrap_err();
+    let busy = engine.begin_upload(name("half")).await.unwrap_err();
     assert!(matches!(busy, Error::CommitInProgress(_)));
     session.take(items(half)).await.unwrap();
     // The tree is on its way; the session may go, the tree is not lost.
@@ -134,7 +134,7 @@ async fn the_same_commit_by_two_servers_at_once_is_applied_once() {
 #[tokio::test]
 async fn another_tree_under_the_same_name_is_a_conflict() {
     let (_, engine) = memory();
-    let Begun::Session(mut session) = engine.begin_commit(name("c")).await.unwrap() else {
+    let Begun::Session(mut session) = engine.begin_upload(name("c")).await.unwrap() else {
         panic!("it has not been sent yet");
     };
     session.take(items(wide(1, 3, true).records())).await.unwrap();
@@ -189,7 +189,7 @@ async fn the_number_of_jobs_is_bounded() {
     assert_eq!(subtree(&*store, 100).await, None);
 }
 
-pub fn name(text: &str) -> CommitId {
+pub fn name(text: &str) -> UploadId {
     text.parse().unwrap()
 }
 

@@ -11,7 +11,7 @@ use crate::{
     scylla::{
         cluster::Cluster,
         keys::{self, listing},
-        places::Several,
+        locations::Several,
     },
 };
 

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jobtracker_model::{JobId, Repeat, limits, rollup::Status};
 
-use super::moment::Moment;
+use super::pinned::PinnedTree;
 use crate::{
     RepeatRow, Result, coding,
     scylla::{
         keys::{self, detail},
-        places::{IDS, READS_AT_ONCE, Several},
-        trees::Place,
+        locations::{IDS, READS_AT_ONCE, Several},
+        trees::Location,
     },
 };
 
@@ -30,7 +30,7 @@ type Group = (i64, i64, i8);
 /// A repeatable append that is looked for.
 pub struct Sought<'a> {
     pub id: JobId,
-    pub place: Place,
+    pub place: Location,
     pub status: &'a Status,
     pub key: &'a Repeat,
 }
@@ -70,7 +70,7 @@ impl Sought<'_> {
     }
 }
 
-impl Moment {
+impl PinnedTree {
     /// What repeatable appends did, those of them that were done.
     pub async fn appends(
         &self,
@@ -152,7 +152,7 @@ impl Moment {
     pub async fn detail(
         &self,
         id: JobId,
-        place: Place,
+        place: Location,
         kind: i8,
         key: &str,
     ) -> Result<Option<DetailRow>> {
@@ -161,7 +161,7 @@ impl Moment {
     }
 
     /// What all repeatable appends to a job did, by name: those of changes, then those of lines.
-    pub async fn repeats(&self, id: JobId, place: Place) -> Result<Vec<(Repeat, RepeatRow)>> {
+    pub async fn repeats(&self, id: JobId, place: Location) -> Result<Vec<(Repeat, RepeatRow)>> {
         let mut all = BTreeMap::new();
         if !self.is_in_tail() {
             for key in [Repeat::Change as fn(String) -> Repeat, Repeat::Append] {
@@ -179,7 +179,12 @@ impl Moment {
         Ok(all.into_iter().collect())
     }
 
-    async fn named(&self, id: JobId, place: Place, kind: i8) -> Result<Vec<(String, RepeatRow)>> {
+    async fn named(
+        &self,
+        id: JobId,
+        place: Location,
+        kind: i8,
+    ) -> Result<Vec<(String, RepeatRow)>> {
         let cluster = self.cluster();
         let (mut all, mut behind) = (Vec::new(), String::new());
         loop {
@@ -198,7 +203,12 @@ impl Moment {
     }
 
     /// The text of an attachment of a job.
-    pub async fn attachment(&self, id: JobId, place: Place, key: &str) -> Result<Option<String>> {
+    pub async fn attachment(
+        &self,
+        id: JobId,
+        place: Location,
+        key: &str,
+    ) -> Result<Option<String>> {
         if let Some(text) = self.tail.attachment(id, key) {
             return Ok(text.map(str::to_owned));
         }
@@ -215,7 +225,7 @@ impl Moment {
     }
 
     /// Keys and sizes of the attachments of a job, by key.
-    pub async fn attachments(&self, id: JobId, place: Place) -> Result<Vec<(String, usize)>> {
+    pub async fn attachments(&self, id: JobId, place: Location) -> Result<Vec<(String, usize)>> {
         let mut all: BTreeMap<String, Option<usize>> = BTreeMap::new();
         if !self.is_in_tail() {
             let (cluster, kind) = (self.cluster(), detail::ATTACHMENT);

@@ -8,20 +8,20 @@ use super::{
     Snapshot,
     details::{DetailRow, NamedRow},
     history::{History, WIDTH},
-    moment::Moment,
+    pinned::PinnedTree,
 };
 use crate::{
     FollowUp, FollowUpKey, Result, coding,
-    scylla::{keys, trees::Place},
+    scylla::{keys, trees::Location},
     view::Visit,
 };
 
-impl Moment {
+impl PinnedTree {
     /// A follow-up of a job.
     pub async fn follow_up(
         &self,
         id: JobId,
-        place: Place,
+        place: Location,
         key: FollowUpKey,
     ) -> Result<Option<FollowUp>> {
         if let Some(row) = self.tail.follow_up(id, key) {
@@ -44,7 +44,7 @@ impl Moment {
         body.map(|body| coding::decode("follow-up", &body)).transpose()
     }
 
-    async fn delivery(&self, id: JobId, place: Place, number: u32) -> Result<Option<DetailRow>> {
+    async fn delivery(&self, id: JobId, place: Location, number: u32) -> Result<Option<DetailRow>> {
         let (kind, part) = (keys::history::DELIVERY, keys::part(number));
         let (bucket, cluster) = (keys::bucket(id), self.cluster());
         let key = (bucket, kind, part, keys::number(id), place.stage, number as i32);
@@ -56,7 +56,7 @@ impl Moment {
     async fn follow_ups(
         &self,
         id: JobId,
-        place: Place,
+        place: Location,
         from: FollowUpKey,
     ) -> Result<BTreeMap<FollowUpKey, FollowUp>> {
         let (kind, number) = from.parts();
@@ -88,7 +88,7 @@ impl Moment {
     async fn deliveries(
         &self,
         id: JobId,
-        place: Place,
+        place: Location,
         numbers: Range<u32>,
     ) -> Result<BTreeMap<FollowUpKey, FollowUp>> {
         let mut found = BTreeMap::new();
@@ -152,7 +152,7 @@ impl Snapshot {
             if matches!(from, FollowUpKey::Delivery(_)) {
                 return self.walk_deliveries(id, place, number, visit);
             }
-            let found = self.wait(self.moment.follow_ups(id, place, from))?;
+            let found = self.wait(self.pinned.follow_ups(id, place, from))?;
             let last = found.keys().next_back().map(|key| key.parts().1);
             let behind = last.and_then(|last| last.checked_add(1));
             let same = behind.and_then(|number| FollowUpKey::of(kind, number));
@@ -167,18 +167,18 @@ impl Snapshot {
     fn walk_deliveries(
         &self,
         id: JobId,
-        place: Place,
+        place: Location,
         from: u32,
         visit: Visit<(FollowUpKey, FollowUp)>,
     ) -> Result<()> {
         // This tells where they end.
-        let watch = self.wait(self.moment.follow_up(id, place, FollowUpKey::Watch))?;
+        let watch = self.wait(self.pinned.follow_up(id, place, FollowUpKey::Watch))?;
         let Some(FollowUp::Watch(watch)) = watch else { return Ok(()) };
         let (mut next, mut width) = (from, 1);
         while next < watch.deliveries {
             let numbers = next..keys::part_begin(keys::part(next) + width).min(watch.deliveries);
             (next, width) = (numbers.end, (width * 2).min(WIDTH as i32));
-            let found = self.wait(self.moment.deliveries(id, place, numbers))?;
+            let found = self.wait(self.pinned.deliveries(id, place, numbers))?;
             if found.into_iter().try_for_each(&mut *visit).is_break() {
                 break;
             }

@@ -8,11 +8,11 @@ use std::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jobtracker_model::{Change, JobId, LogLine};
 
-use super::{Held, Snapshot, moment::Moment};
+use super::{Held, Snapshot, pinned::PinnedTree};
 use crate::{
     Result,
     coding::{self, LineRow},
-    scylla::{keys, places::Several},
+    scylla::{keys, locations::Several},
     view::Visit,
 };
 
@@ -30,7 +30,7 @@ pub(super) struct History {
 /// Number, version and body.
 pub(super) type EntryRow = (i32, Option<i64>, Option<Vec<u8>>);
 
-impl Moment {
+impl PinnedTree {
     /// Entries of some parts, in order.
     pub(super) async fn entries(
         &self,
@@ -58,7 +58,7 @@ impl Snapshot {
         visit: Visit<(u32, Change)>,
     ) -> Result<()> {
         let Some(Held { place, status, .. }) = self.read(id, false)? else { return Ok(()) };
-        let redos = self.moment.tail.redos.iter();
+        let redos = self.pinned.tail.redos.iter();
         let later = redos.flat_map(|redo| redo.changes(id));
         let later: BTreeMap<u32, &Change> = later.filter(|(number, _)| *number >= from).collect();
         let end = later.first_key_value().map_or(status.changes, |(number, _)| *number);
@@ -78,7 +78,7 @@ impl Snapshot {
 
     pub(super) fn walk_lines(&self, id: JobId, from: u32, visit: Visit<LogLine>) -> Result<()> {
         let Some(Held { place, status, .. }) = self.read(id, false)? else { return Ok(()) };
-        let redos = self.moment.tail.redos.iter();
+        let redos = self.pinned.tail.redos.iter();
         let later = redos.flat_map(|redo| redo.lines(id)).map(|line| (line.line, line));
         let later: BTreeMap<u32, &LogLine> = later.filter(|(line, _)| *line >= from).collect();
         let end = later.first_key_value().map_or(status.log_lines, |(line, _)| *line);
@@ -104,7 +104,7 @@ impl Snapshot {
         numbers: Range<u32>,
         mut visit: impl FnMut(u32, &[u8]) -> Result<ControlFlow<()>>,
     ) -> Result<ControlFlow<()>> {
-        if numbers.is_empty() || self.moment.is_in_tail() {
+        if numbers.is_empty() || self.pinned.is_in_tail() {
             return Ok(ControlFlow::Continue(()));
         }
         let last = keys::part(numbers.end - 1);
@@ -114,11 +114,11 @@ impl Snapshot {
             let parts: Vec<i32> = (next..=last).take(width).collect();
             next += parts.len() as i32;
             width = (width * 2).min(WIDTH);
-            let rows = self.wait(self.moment.entries(history, numbers.start, parts))?;
+            let rows = self.wait(self.pinned.entries(history, numbers.start, parts))?;
             for (number, version, body) in rows {
                 let (Ok(number), Some(body)) = (u32::try_from(number), body) else { continue };
                 // What was written later is not there yet.
-                if !numbers.contains(&number) || !self.moment.is_past(version) {
+                if !numbers.contains(&number) || !self.pinned.is_past(version) {
                     continue;
                 }
                 if visit(number, &body)?.is_break() {

@@ -7,14 +7,14 @@ use jobtracker_model::{Category, Children, JobId, rollup::Status};
 
 use super::{
     Held, Snapshot,
-    moment::{Found, Known, Moment, Which},
+    pinned::{Found, Known, PinnedTree, Which},
 };
 use crate::{
     Error, Result,
     scylla::{
         keys,
-        places::{READS_AT_ONCE, Several},
-        trees::Place,
+        locations::{READS_AT_ONCE, Several},
+        trees::Location,
     },
     view::{Child, ChildIndex, Visit},
 };
@@ -51,31 +51,31 @@ pub struct Ahead {
 }
 
 impl Walk {
-    fn new(moment: &Moment, parent: JobId, after: Option<JobId>, definitions: bool) -> Self {
-        let born = moment.tail.children(parent, after);
-        let unlisted = (!moment.is_in_tail()).then(|| after.map_or(0, keys::bucket));
+    fn new(pinned: &PinnedTree, parent: JobId, after: Option<JobId>, definitions: bool) -> Self {
+        let born = pinned.tail.children(parent, after);
+        let unlisted = (!pinned.is_in_tail()).then(|| after.map_or(0, keys::bucket));
         let listed = VecDeque::new();
         Self { parent, after, definitions, born, listed, unlisted, width: 1, is_over: false }
     }
 
     /// The next children; none at the end.
-    async fn next(&mut self, moment: &Moment) -> Result<Option<BTreeMap<JobId, Held>>> {
+    async fn next(&mut self, pinned: &PinnedTree) -> Result<Option<BTreeMap<JobId, Held>>> {
         if self.is_over {
             return Ok(None);
         }
-        self.list(moment).await?;
+        self.list(pinned).await?;
         let pages: Vec<i64> = self.listed.drain(..self.width.min(self.listed.len())).collect();
         self.is_over = self.listed.is_empty() && self.unlisted.is_none();
         // The tail may have children in pages that are not in the directory yet.
         let last = pages.last().filter(|_| !self.is_over).map(|page| keys::bucket_end(*page));
-        let mut children = self.read(moment, pages).await?;
+        let mut children = self.read(pinned, pages).await?;
         let bytes: usize = children.values().map(Held::option_bytes).sum();
         self.width = if bytes > OPTION_BYTES { 1 } else { (self.width * 2).min(WIDTH) };
         while let Some(&id) = self.born.first()
             && last.is_none_or(|last| keys::number(id) <= last)
         {
             self.born.pop_first();
-            if let Some(held) = born(moment, id) {
+            if let Some(held) = born(pinned, id) {
                 children.entry(id).or_insert(held);
             }
         }
@@ -83,9 +83,9 @@ impl Walk {
     }
 
     /// Goes on in the directory when nothing is left of what it has named.
-    async fn list(&mut self, moment: &Moment) -> Result<()> {
+    async fn list(&mut self, pinned: &PinnedTree) -> Result<()> {
         let Some(from) = self.unlisted.filter(|_| self.listed.is_empty()) else { return Ok(()) };
-        let (cluster, parent) = (moment.cluster(), keys::number(self.parent));
+        let (cluster, parent) = (pinned.cluster(), keys::number(self.parent));
         let pages: Vec<(i64,)> = cluster.rows(&cluster.statements.pages, (parent, from)).await?;
         let last = pages.last().filter(|_| pages.len() >= LISTED);
         self.unlisted = last.map(|(page,)| page + 1);
@@ -93,19 +93,19 @@ impl Walk {
         Ok(())
     }
 
-    async fn read(&self, moment: &Moment, pages: Vec<i64>) -> Result<BTreeMap<JobId, Held>> {
+    async fn read(&self, pinned: &PinnedTree, pages: Vec<i64>) -> Result<BTreeMap<JobId, Held>> {
         let (parent, after, definitions) =
             (keys::number(self.parent), self.after, self.definitions);
         let mut reads: Several<'_, Vec<Found>> = Vec::new();
         for page in pages {
-            reads.push(Box::pin(moment.rows(((parent, page), definitions), Which::Behind(after))));
+            reads.push(Box::pin(pinned.rows(((parent, page), definitions), Which::Behind(after))));
         }
         let mut reads = stream::iter(reads).buffer_unordered(WIDTH);
         let mut children = BTreeMap::new();
         while let Some(rows) = reads.try_next().await? {
             for found in rows {
-                let (id, place) = (found.id, Place { origin: found.origin, stage: found.stage });
-                if let Some(Known { status, definition }) = moment.known(found, definitions)? {
+                let (id, place) = (found.id, Location { origin: found.origin, stage: found.stage });
+                if let Some(Known { status, definition }) = pinned.known(found, definitions)? {
                     children.insert(id, Held { place, status, definition });
                 }
             }
@@ -121,9 +121,9 @@ impl Held {
     }
 }
 
-fn born(moment: &Moment, id: JobId) -> Option<Held> {
-    let (place, status) = (moment.place(id)?, moment.tail.status(id)?.clone());
-    Some(Held { place, status, definition: moment.tail.definition(id).cloned() })
+fn born(pinned: &PinnedTree, id: JobId) -> Option<Held> {
+    let (place, status) = (pinned.place(id)?, pinned.tail.status(id)?.clone());
+    Some(Held { place, status, definition: pinned.tail.definition(id).cloned() })
 }
 
 fn counts(index: ChildIndex, status: &Status) -> bool {
@@ -152,7 +152,7 @@ impl Snapshot {
         after: Option<JobId>,
         visit: Visit<Child>,
     ) -> Result<()> {
-        // Where the numbers tell how many there are, what is put aside behind them is not read.
+        // Where the numbers tell how many there are, what is staged behind them is not read.
         let first = after.is_none().then(|| self.known_status(parent)).flatten();
         let most = first.map(|status| total(&status.children));
         let mut seen = 0;
@@ -217,7 +217,7 @@ impl Snapshot {
         if asked.is_empty() {
             return Ok(());
         }
-        let mut read = self.wait(self.moment.read(&asked))?;
+        let mut read = self.wait(self.pinned.read(&asked))?;
         for (id, held) in children {
             if let Some(known) = read.remove(id) {
                 held.definition = known.definition;
@@ -230,14 +230,14 @@ impl Snapshot {
         let ahead = self.ahead.borrow_mut().remove(&parent);
         match ahead {
             Some(ahead) if after.is_none() && ahead.walk.definitions >= definitions => ahead,
-            _ => Ahead { walk: Walk::new(&self.moment, parent, after, definitions), first: None },
+            _ => Ahead { walk: Walk::new(&self.pinned, parent, after, definitions), first: None },
         }
     }
 
     fn next(&self, ahead: &mut Ahead) -> Result<Option<BTreeMap<JobId, Held>>> {
         match ahead.first.take() {
             Some(first) => Ok(Some(first)),
-            None => self.wait(ahead.walk.next(&self.moment)),
+            None => self.wait(ahead.walk.next(&self.pinned)),
         }
     }
 
@@ -248,7 +248,7 @@ impl Snapshot {
             return Ok(());
         };
         let is_read = self.ahead.borrow().contains_key(first);
-        if is_read || self.moment.is_in_tail() || !goes_below(&held.status) {
+        if is_read || self.pinned.is_in_tail() || !goes_below(&held.status) {
             return Ok(());
         }
         let below = siblings.iter().filter(|(_, held)| goes_below(&held.status));
@@ -256,13 +256,13 @@ impl Snapshot {
         for (id, held) in below.take(READS_AT_ONCE) {
             let numbers = &held.status.children;
             let definitions = index.is_none_or(|index| is_worth_all(index, numbers));
-            walks.push(Walk::new(&self.moment, *id, None, definitions));
+            walks.push(Walk::new(&self.pinned, *id, None, definitions));
         }
         let mut reads: Several<'_, Ahead> = Vec::new();
-        let moment = &self.moment;
+        let pinned = &self.pinned;
         for mut walk in walks {
             reads.push(Box::pin(async move {
-                let first = walk.next(moment).await?;
+                let first = walk.next(pinned).await?;
                 Ok(Ahead { walk, first })
             }));
         }

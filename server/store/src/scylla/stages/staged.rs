@@ -1,4 +1,4 @@
-//! What is listed of a call that puts rows aside, so that they can be found and removed.
+//! What is listed of a call that stages rows, so that they can be found and removed.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ pub fn staged(rows: &[Row]) -> Vec<Staged> {
             Row::Repeat { .. } | Row::Attachment { .. } | Row::FollowUp { .. } => {
                 job.details = job.details.max(Details::Some);
             }
-            Row::Verdict { .. } => {}
+            Row::TreeResult { .. } => {}
         }
     }
     jobs.into_values().collect()
@@ -62,7 +62,7 @@ pub fn staged(rows: &[Row]) -> Vec<Staged> {
 
 #[cfg(test)]
 mod tests {
-    use jobtracker_model::{Channel, Event, Lane, State, Subtree, Timestamp, Trigger, Way};
+    use jobtracker_model::{Channel, Event, Host, State, Subtree, Timestamp, Trigger, Way};
 
     use super::*;
     use crate::{DeliveryRow, FollowUp, Watch, coding, coding::tests::pinned};
@@ -104,7 +104,7 @@ mod tests {
                 subtree: Subtree::default(),
                 quiet_since: None,
             };
-            let way = Way { channel: Channel::Email, lane: Lane::EMAIL, recipient: 0 };
+            let way = Way { channel: Channel::Email, host: Host::EMAIL, recipient: 0 };
             let row = DeliveryRow::new(Trigger::Action(0), way, event);
             (FollowUpKey::Delivery(number), FollowUp::Delivery(row))
         };

@@ -1,0 +1,204 @@
+//! A group of operations that has been applied and is being committed.
+
+use std::{collections::HashMap, sync::Arc};
+
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use jobtracker_model::{JobId, Repeat, State};
+use jobtracker_store::{Error as StoreError, Row, Store, TreeCommit, Version, Wanted};
+
+use crate::{
+    Result,
+    apply::{self, Became, Rules},
+    due::DueIn,
+    flush::{Step, TreeFlush, What},
+    operation::{Operation, Outcome, Submitted},
+    workspace::Workspace,
+};
+
+/// Operations on their way to the store, and what is to be told when they are there.
+#[derive(Default)]
+pub(crate) struct Group {
+    pub applied: Vec<Applied>,
+    /// The trees that change, each with the version that the change was computed from.
+    pub trees: Vec<(JobId, Version)>,
+    /// The jobs that are created, each with its tree.
+    pub created: Vec<(JobId, JobId)>,
+    /// Where the commits put something that is due soon.
+    pub due: DueIn,
+}
+
+/// The trees for which a commit failed.
+pub(crate) type Failed = HashMap<JobId, StoreError>;
+
+/// An operation that has been applied but not committed.
+pub(crate) struct Applied {
+    pub submitted: Submitted,
+    /// The tree that it belongs to, if there is one.
+    pub root: Option<JobId>,
+    pub outcome: Result<Outcome>,
+    /// Whose visible states it changed; told when it is committed.
+    pub became: Vec<(JobId, State)>,
+    /// How many deliveries it did not make, because a job had as many as it may have.
+    pub lost: u32,
+}
+
+impl Group {
+    /// Applies each operation in the order of arrival.
+    pub fn apply(
+        mut space: Workspace,
+        group: Vec<Submitted>,
+        rules: Rules,
+    ) -> (Self, Vec<TreeCommit>) {
+        let applied = group
+            .into_iter()
+            .map(|submitted| {
+                let mut became = Vec::new();
+                let outcome = apply::apply(&mut space, &submitted.operation, rules, &mut became);
+                let became = became.into_iter().map(|Became { id, state, .. }| (id, state));
+                let (became, lost) = (became.collect(), std::mem::take(&mut space.lost));
+                let subject = submitted.operation.subject();
+                let found = subject.and_then(|id| space.origin(id)).map(|origin| origin.root);
+                // What has been staged is not in the workspace; its tree is known all the same.
+                let root = found.or_else(|| submitted.operation.own_root());
+                Applied { submitted, root, outcome, became, lost }
+            })
+            .collect();
+        let commits = space.into_commits();
+        let trees = commits.iter().map(|commit| (commit.root, commit.expected)).collect();
+        let created = commits.iter().flat_map(created).collect();
+        (Self { applied, trees, created, due: DueIn::new() }, commits)
+    }
+
+    /// Commits. On a store that servers share, each tree comes back as soon as its own commit has
+    /// ended: one that takes long holds nobody else up.
+    pub fn commit(
+        self,
+        store: Arc<dyn Store>,
+        commits: Vec<TreeCommit>,
+    ) -> BoxStream<'static, (Self, Failed)> {
+        let parts = store.is_shared() && self.trees.len() > 1 && !self.depends_on_all();
+        match parts {
+            true => self.commit_by_tree(store, commits),
+            false => stream::once(self.commit_whole(store, commits)).boxed(),
+        }
+    }
+
+    async fn commit_whole(self, store: Arc<dyn Store>, commits: Vec<TreeCommit>) -> (Self, Failed) {
+        let results = match commits.is_empty() {
+            true => Vec::new(),
+            false => store.commit(commits).await,
+        };
+        let answered = self.trees.iter().zip(results);
+        let failed = answered.filter_map(|((root, _), result)| Some((*root, result.err()?)));
+        let failed = failed.collect();
+        (self, failed)
+    }
+
+    fn commit_by_tree(
+        self,
+        store: Arc<dyn Store>,
+        commits: Vec<TreeCommit>,
+    ) -> BoxStream<'static, (Self, Failed)> {
+        let (unchanged, mut parts) = self.split();
+        let ended = store.commit_each(commits).map(move |(tree, result)| {
+            let part = std::mem::take(&mut parts[tree]);
+            let root = part.trees.first().map(|(root, _)| *root);
+            let failed = root.into_iter().zip(result.err()).collect();
+            (part, failed)
+        });
+        stream::once(async { (unchanged, Failed::new()) }).chain(ended).boxed()
+    }
+
+    /// An id that is in the way of an operation may be one of any tree of the group, and free if
+    /// that tree fails.
+    fn depends_on_all(&self) -> bool {
+        let conflict =
+            |applied: &Applied| matches!(applied.outcome, Err(crate::Error::IdConflict(_)));
+        self.applied.iter().any(conflict)
+    }
+
+    /// What no commit of the group touches, and a part for each of its trees.
+    fn split(self) -> (Self, Vec<Self>) {
+        let place: HashMap<JobId, usize> =
+            self.trees.iter().enumerate().map(|(place, (root, _))| (*root, place)).collect();
+        let part = |tree| Self { trees: vec![tree], ..Self::default() };
+        let mut parts: Vec<Self> = self.trees.into_iter().map(part).collect();
+        let mut unchanged = Self::default();
+        for applied in self.applied {
+            let part = applied.root.and_then(|root| place.get(&root));
+            part.map_or(&mut unchanged, |place| &mut parts[*place]).applied.push(applied);
+        }
+        for (root, due) in self.due {
+            let part = place.get(&root);
+            part.map_or(&mut unchanged, |place| &mut parts[*place]).due.insert(root, due);
+        }
+        for (id, root) in self.created {
+            let part = place.get(&root);
+            part.map_or(&mut unchanged, |place| &mut parts[*place]).created.push((id, root));
+        }
+        (unchanged, parts)
+    }
+}
+
+fn created(commit: &TreeCommit) -> impl Iterator<Item = (JobId, JobId)> {
+    commit.rows.iter().filter_map(|row| match row {
+        Row::Job { id, .. } => Some((*id, commit.root)),
+        _ => None,
+    })
+}
+
+/// Everything that applying the group may look at.
+pub(crate) fn wanted(group: &[Submitted]) -> Wanted {
+    let mut wanted = Wanted::default();
+    for submitted in group {
+        wanted.paths.extend(submitted.operation.subject());
+        match &submitted.operation {
+            Operation::ReserveIds { .. } => {}
+            Operation::Create { jobs, .. } => {
+                wanted.paths.extend(jobs.iter().filter_map(|job| job.id));
+            }
+            Operation::Update { id, change } => {
+                let repeat = change.change_id.clone().map(Repeat::Change);
+                wanted.repeats.extend(repeat.map(|key| (*id, key)));
+            }
+            Operation::SetOptions { id, .. } => {
+                wanted.definitions.insert(*id);
+            }
+            Operation::AppendLog { id, lines } => {
+                let repeat = lines.append_id.clone().map(Repeat::Append);
+                wanted.repeats.extend(repeat.map(|key| (*id, key)));
+            }
+            Operation::PutAttachment { id, key, .. } | Operation::DeleteAttachment { id, key } => {
+                wanted.attachments.insert((*id, key.clone()));
+            }
+            Operation::FollowUp { id, change } => {
+                wanted.follow_ups.extend(change.wanted().into_iter().map(|key| (*id, key)));
+            }
+            Operation::Flush(tree) => want_tree(&mut wanted, tree, submitted.attempts),
+        }
+    }
+    wanted
+}
+
+fn want_tree(wanted: &mut Wanted, tree: &TreeFlush, attempts: u32) {
+    wanted.tree_results.insert((tree.commit().clone(), tree.root));
+    if attempts > 0 {
+        // That the new jobs were not there was seen when the tree came in. If one of them is by
+        // now, the store has refused the first attempt, and this one finds out which.
+        wanted.paths.extend(tree.created());
+    }
+    for Step { id, what, .. } in &tree.steps {
+        wanted.paths.insert(*id);
+        match what {
+            What::Report { change, .. } => {
+                let repeat = change.change_id.clone().map(Repeat::Change);
+                wanted.repeats.extend(repeat.map(|key| (*id, key)));
+            }
+            What::Options(_) => drop(wanted.definitions.insert(*id)),
+            What::Growth(_) | What::Line { .. } => {}
+        }
+    }
+}

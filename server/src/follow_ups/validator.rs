@@ -1,0 +1,103 @@
+use std::sync::Arc;
+
+use jobtracker_model::{Action, CheckKind, FieldError, NewCheck, NewJob, Target};
+
+use crate::{
+    expression::{Expression, Invalid},
+    outbox::Guard,
+};
+
+/// Why something cannot be followed here.
+#[derive(Debug)]
+pub(crate) enum Unfit {
+    Field(FieldError),
+    /// An expression that cannot be understood, in this field.
+    Expression(String, Invalid),
+}
+
+/// Says what can be followed here besides what the model allows: requests only to where they may
+/// go, e-mails only if there is a server for them, and expressions that can be understood.
+#[derive(Debug, Clone)]
+pub(crate) struct Validator {
+    pub guard: Arc<Guard>,
+    pub has_mailer: bool,
+}
+
+type Validated = Result<(), Unfit>;
+
+impl Validator {
+    /// Whether it takes the processor for so long that others should not wait for it.
+    pub fn is_slow(job: &NewJob) -> bool {
+        job.checks.iter().any(|check| matches!(check.kind, CheckKind::Subtree { .. }))
+    }
+
+    /// Looks at everything that a new job wants followed, within its limits. `within` is what
+    /// stands before the names of the fields.
+    pub fn job(&self, within: &str, job: &NewJob) -> Validated {
+        let all = self.all(&job.actions, &job.checks);
+        all.map_err(|unfit| match unfit {
+            Unfit::Field(FieldError { field, reason }) => {
+                Unfit::Field(FieldError::new(format!("{within}{field}"), reason))
+            }
+            Unfit::Expression(field, invalid) => {
+                Unfit::Expression(format!("{within}{field}"), invalid)
+            }
+        })
+    }
+
+    /// The same of actions and checks.
+    pub fn all(&self, actions: &[Action], checks: &[NewCheck]) -> Validated {
+        Action::check_all(actions)?;
+        NewCheck::check_all(checks)?;
+        for (index, action) in actions.iter().enumerate() {
+            self.target(&format!("actions[{index}]"), &action.target)?;
+        }
+        let mut checks = checks.iter().enumerate();
+        checks.try_for_each(|(index, check)| self.check(&format!("checks[{index}]"), check))
+    }
+
+    /// Looks at a check that is within its limits.
+    pub fn check(&self, field: &str, check: &NewCheck) -> Validated {
+        for (side, target) in [("success", &check.success), ("failure", &check.failure)] {
+            if let Some(target) = target {
+                self.target(&format!("{field}.{side}"), target)?;
+            }
+        }
+        match &check.kind {
+            CheckKind::Subtree { expression, .. } => Expression::compile(expression)
+                .map(drop)
+                .map_err(|invalid| Unfit::Expression(format!("{field}.expression"), invalid)),
+            CheckKind::State { .. } | CheckKind::Silence { .. } => Ok(()),
+        }
+    }
+
+    /// Looks at a target that is within its limits.
+    pub fn target(&self, field: &str, target: &Target) -> Validated {
+        if let Some(http) = &target.http
+            && let Err(forbidden) = self.guard.check_receiver(http)
+        {
+            let reason = format!("may not be called: {forbidden}");
+            return Err(FieldError::new(format!("{field}.http.url"), reason).into());
+        }
+        if target.email.is_none() || self.has_mailer {
+            return Ok(());
+        }
+        let reason = "cannot be sent: no SMTP server is configured (section smtp)";
+        Err(FieldError::new(format!("{field}.email"), reason).into())
+    }
+}
+
+impl From<FieldError> for Unfit {
+    fn from(error: FieldError) -> Self {
+        Self::Field(error)
+    }
+}
+
+impl From<Unfit> for FieldError {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Field(error) => error,
+            Unfit::Expression(field, invalid) => Self::new(field, format!("is no use: {invalid}")),
+        }
+    }
+}

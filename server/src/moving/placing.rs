@@ -1,0 +1,139 @@
+use std::sync::Arc;
+
+use jobtracker_model::JobId;
+use jobtracker_store::{
+    Error as StoreError, Result as StoreResult, Row, StageId, Store, TreeCommit,
+};
+
+use super::{
+    MovingError, Result,
+    rows::{self, patiently},
+    tally::Sum,
+};
+
+/// What became of one tree.
+pub(super) enum Placed {
+    /// It is there now.
+    New,
+    /// It was there before, just so.
+    There,
+    /// It is not there, or not so.
+    Failed(String),
+}
+
+/// What a tree in a store is, compared with what it should be.
+enum Found {
+    Nothing,
+    Same,
+    Other(String),
+}
+
+/// Makes a tree visible that is not there yet, and reads it back.
+///
+/// # Errors
+/// The store cannot be used.
+pub(super) async fn place_tree(
+    store: &Arc<dyn Store>,
+    root: JobId,
+    rows: Vec<Row>,
+    publishes: Option<StageId>,
+    sum: Sum,
+) -> Result<Placed> {
+    // Nothing is tried on a tree that is there.
+    if publishes.is_none()
+        && let Some(placed) = there(store, root, sum).await?
+    {
+        return Ok(placed);
+    }
+    let commit = TreeCommit { root, expected: 0, rows, publishes };
+    let ask = async || store.commit(vec![commit.clone()]).await.remove(0);
+    match patiently(ask).await {
+        Ok(()) => Ok(match look(store, root, sum).await? {
+            Found::Same => Placed::New,
+            Found::Nothing => Placed::Failed("it was put in, and is not there".into()),
+            Found::Other(what) => Placed::Failed(format!("it was put in, and now {what}")),
+        }),
+        // It may have been done by a try whose outcome was not known.
+        Err(StoreError::Stale { .. }) => {
+            let placed = there(store, root, sum).await?;
+            Ok(placed.unwrap_or_else(|| Placed::Failed(IDS_ARE_TAKEN.into())))
+        }
+        Err(source) => Err(MovingError::Tree { root, source }),
+    }
+}
+
+/// What is to be said of a tree that is there already; none: it is not.
+///
+/// # Errors
+/// The store cannot be used.
+pub(super) async fn there(store: &Arc<dyn Store>, root: JobId, sum: Sum) -> Result<Option<Placed>> {
+    Ok(match look(store, root, sum).await? {
+        Found::Nothing => None,
+        Found::Same => Some(Placed::There),
+        Found::Other(what) => Some(Placed::Failed(format!("it is there already, and {what}"))),
+    })
+}
+
+async fn look(store: &Arc<dyn Store>, root: JobId, sum: Sum) -> Result<Found> {
+    let Some((node, _)) = rows::root(store, root).await? else { return Ok(Found::Nothing) };
+    if node.origin.parent.is_some() {
+        return Ok(Found::Other("is part of another tree".into()));
+    }
+    // The root tells at once that a tree has another size; all else takes reading it.
+    let (jobs, due) = (node.status.subtree.total.saturating_add(1), sum.counts.jobs);
+    if jobs != due {
+        return Ok(Found::Other(format!("has {jobs} jobs instead of {due}")));
+    }
+    let found = rows::sum(store, root).await?;
+    Ok(if found.has_come_from(&sum) {
+        Found::Same
+    } else if found.counts == sum.counts {
+        Found::Other("has as many rows, but other ones".into())
+    } else {
+        Found::Other(format!("has {:?} instead of {:?}", found.counts, sum.counts))
+    })
+}
+
+const IDS_ARE_TAKEN: &str = "ids of its jobs are taken by other trees";
+
+/// Rows of one tree that are staged; thrown away unless they are published.
+pub(super) struct Stage {
+    store: Arc<dyn Store>,
+    pub id: StageId,
+    root: JobId,
+}
+
+impl Stage {
+    /// Under a name that no other stage has.
+    pub fn open(store: &Arc<dyn Store>, root: JobId) -> Self {
+        Self { store: Arc::clone(store), id: StageId(rand::random()), root }
+    }
+
+    pub async fn put(&self, rows: Vec<Row>) -> StoreResult<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.store.stage(self.id, self.root, rows).await
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.store.discard(self.id);
+    }
+}
+
+/// What an error of staging rows means to the tree: nothing of it is there, and what follows
+/// in the file may well be put there.
+///
+/// # Errors
+/// The store cannot be used.
+pub(super) fn not_staged(root: JobId, error: StoreError) -> Result<String> {
+    match error {
+        StoreError::Stale { .. } => Ok(IDS_ARE_TAKEN.into()),
+        StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) => {
+            Ok(format!("{error}; import the file again"))
+        }
+        source => Err(MovingError::Tree { root, source }),
+    }
+}

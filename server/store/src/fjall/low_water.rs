@@ -1,0 +1,232 @@
+//! Where the lists by time begin.
+//!
+//! What is due is looked for several times a second, from the oldest on. What was there and has
+//! gone stands before it in the tables until the engine tidies up, and is passed by row by row: a
+//! million places that have gone take up to a tenth of a second. So the first place of each list
+//! is remembered.
+
+use std::collections::VecDeque;
+
+use jobtracker_model::{JobId, Timestamp};
+
+use crate::{FollowUpKey, IndexId, IndexKey};
+
+/// Groups of commits that add places while somebody reads, of which each is known; who has read for
+/// longer does not say where the list begins.
+const GROUPS: usize = 1024;
+
+/// Keys before which the lists by time have no place.
+#[derive(Debug, Clone, Copy)]
+pub struct LowWaterMarks([IndexKey; 2]);
+
+/// The least places that a group of commits adds to the lists.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Least([Option<IndexKey>; 2]);
+
+/// What the last groups have added, so that who has read at an earlier snapshot can say where a
+/// list begins now.
+#[derive(Default)]
+pub struct Added {
+    groups: VecDeque<(u64, Least)>,
+    /// The last snapshot of those that are known no more.
+    forgotten: u64,
+}
+
+impl Default for LowWaterMarks {
+    fn default() -> Self {
+        let first = IndexKey { time: Timestamp::MIN, id: JobId::MIN, key: FollowUpKey::Watch };
+        Self([first; 2])
+    }
+}
+
+impl LowWaterMarks {
+    pub fn of(&self, index: IndexId) -> IndexKey {
+        self.0[index as usize]
+    }
+
+    /// A list has been read from its begin on; this came first, if anything did.
+    pub fn learn(&mut self, index: IndexId, read: Option<IndexKey>) {
+        let key = FollowUpKey::Delivery(u32::MAX);
+        let behind_all = IndexKey { time: Timestamp::MAX, id: JobId::MAX, key };
+        let first = &mut self.0[index as usize];
+        *first = read.unwrap_or(behind_all).max(*first);
+    }
+
+    /// Some places come.
+    pub fn add(&mut self, least: Least) {
+        for (first, least) in self.0.iter_mut().zip(least.0) {
+            *first = least.unwrap_or(*first).min(*first);
+        }
+    }
+}
+
+impl Least {
+    pub fn add(&mut self, (index, place): (IndexId, IndexKey)) {
+        let least = &mut self.0[index as usize];
+        *least = Some(least.map_or(place, |least| least.min(place)));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+}
+
+impl Added {
+    /// The group that makes this snapshot adds these places.
+    pub fn add(&mut self, epoch: u64, least: Least) {
+        if least.is_empty() {
+            return;
+        }
+        self.groups.push_back((epoch, least));
+        if self.groups.len() > GROUPS
+            && let Some((forgotten, _)) = self.groups.pop_front()
+        {
+            self.forgotten = forgotten;
+        }
+    }
+
+    /// Nothing is known of what came before a snapshot.
+    pub fn forget(&mut self, epoch: u64) {
+        *self = Self { groups: VecDeque::new(), forgotten: epoch };
+    }
+
+    /// What has been added since a snapshot; none if that is not known any more.
+    pub fn since(&self, epoch: u64) -> Option<impl Iterator<Item = Least>> {
+        let later = self.groups.iter().rev().take_while(move |(of, _)| *of > epoch);
+        (epoch >= self.forgotten).then(|| later.map(|(_, least)| *least))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use super::*;
+    use crate::{
+        View,
+        fjall::{
+            FjallOptions, follow_ups,
+            hot_cache::{Changed, HotCache},
+            snapshot::Present,
+            tables::Tables,
+            view::SnapshotView,
+        },
+    };
+
+    fn place(millis: i64) -> IndexKey {
+        let time = Timestamp::from_millis(millis).unwrap();
+        IndexKey { time, id: JobId::MIN, key: FollowUpKey::Check(0) }
+    }
+
+    struct Lists {
+        tables: Tables,
+        cache: HotCache,
+        _directory: tempfile::TempDir,
+    }
+
+    impl Lists {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let options = FjallOptions::new(directory.path());
+            let tables = Tables::open(directory.path(), &options).unwrap();
+            let cache = HotCache::new(&options, Present::of_jobs(&tables, 1));
+            Self { tables, cache, _directory: directory }
+        }
+
+        /// One group of commits.
+        fn moves(&self, gone: &[i64], new: &[i64]) {
+            let mut batch = self.tables.batch(0);
+            let mut changed = Changed::default();
+            for millis in gone {
+                batch.remove(&self.tables.index, follow_ups::place(IndexId::Due, place(*millis)));
+            }
+            for millis in new {
+                let key = follow_ups::place(IndexId::Due, place(*millis));
+                batch.insert(&self.tables.index, key, "");
+                changed.listed.add((IndexId::Due, place(*millis)));
+            }
+            batch.commit().unwrap();
+            self.cache.advance(self.tables.database.snapshot(), changed);
+        }
+
+        fn view(&self) -> SnapshotView<'_> {
+            SnapshotView::new(&self.tables, &self.cache)
+        }
+
+        fn first(&self) -> IndexKey {
+            self.cache.now().low_water.of(IndexId::Due)
+        }
+    }
+
+    fn list(view: &SnapshotView<'_>, from: i64) -> Vec<i64> {
+        let mut found = Vec::new();
+        let mut visit = |place: IndexKey| {
+            found.push(place.time.millis());
+            ControlFlow::Continue(())
+        };
+        let from = IndexKey { key: FollowUpKey::Watch, ..place(from) };
+        view.index(IndexId::Due, from, &mut visit).unwrap();
+        found
+    }
+
+    #[test]
+    fn what_has_gone_is_passed_by_once() {
+        let lists = Lists::new();
+        lists.moves(&[], &[3, 5, 8, 9]);
+        assert_eq!(list(&lists.view(), 5), [5, 8, 9]);
+        assert_eq!(lists.first().time, Timestamp::MIN, "it was not read from its begin");
+        assert_eq!(list(&lists.view(), 0), [3, 5, 8, 9]);
+        assert_eq!(lists.first(), place(3));
+        lists.moves(&[3, 5], &[]);
+        assert_eq!(list(&lists.view(), 0), [8, 9]);
+        assert_eq!(lists.first(), place(8));
+        assert_eq!(list(&lists.view(), 9), [9]);
+        assert_eq!(lists.first(), place(8));
+        lists.moves(&[8, 9], &[]);
+        assert!(list(&lists.view(), 0).is_empty());
+        assert!(lists.first() > place(1 << 40));
+        let failed = lists.cache.now().low_water.of(IndexId::Failed);
+        assert_eq!(failed.time, Timestamp::MIN, "the other list");
+        // What comes then is found, wherever it stands.
+        for (new, due) in [(7, vec![7]), (4, vec![4, 7]), (9, vec![4, 7, 9])] {
+            lists.moves(&[], &[new]);
+            assert_eq!(list(&lists.view(), 0), due);
+            assert_eq!(lists.first(), place(due[0]));
+        }
+    }
+
+    #[test]
+    fn what_comes_while_somebody_reads_is_not_passed_by() {
+        let lists = Lists::new();
+        lists.moves(&[], &[3, 8]);
+        let early = lists.view();
+        lists.moves(&[3, 8], &[5, 9]);
+        let late = lists.view();
+        lists.moves(&[5], &[7]);
+        assert!(list(&lists.view(), 0) == [7, 9] && lists.first() == place(7));
+        // Those who have begun before see what was there, and know of what has come since.
+        assert_eq!(list(&early, 0), [3, 8]);
+        assert_eq!(list(&late, 0), [5, 9]);
+        assert_eq!(lists.first(), place(7));
+    }
+
+    #[test]
+    fn who_has_read_for_long_does_not_say_where_a_list_begins() {
+        for (groups, is_known) in [(10, true), (GROUPS, false)] {
+            let lists = Lists::new();
+            lists.moves(&[], &[7, 9]);
+            let early = lists.view();
+            lists.moves(&[7, 9], &[2]);
+            for _ in 0..groups {
+                let mut listed = Least::default();
+                listed.add((IndexId::Due, place(8)));
+                let changed = Changed { listed, ..Changed::default() };
+                lists.cache.advance(lists.tables.database.snapshot(), changed);
+            }
+            assert_eq!(list(&early, 0), [7, 9]);
+            let due = if is_known { place(2).time } else { Timestamp::MIN };
+            assert_eq!(lists.first().time, due, "after {groups} groups");
+            assert_eq!(list(&lists.view(), 0), [2]);
+        }
+    }
+}

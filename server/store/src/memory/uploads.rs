@@ -1,0 +1,42 @@
+use jobtracker_model::{Timestamp, upload::UploadId};
+
+use super::rows::Rows;
+use crate::{TreeResultRow, UploadRow};
+
+impl Rows {
+    /// Puts a result in the place of any that there was.
+    pub(super) fn put_tree_result(&mut self, upload: UploadId, row: TreeResultRow) {
+        self.sendings.insert((row.time, upload.clone()));
+        self.tree_results.insert((upload, row.tree_result.root), row);
+    }
+
+    /// Puts the results of trees that were not applied, then the completion.
+    pub(super) fn complete_upload(&mut self, row: UploadRow, refused: Vec<TreeResultRow>) {
+        let upload = row.outcome.id.clone();
+        for tree_result in refused {
+            let place = (upload.clone(), tree_result.tree_result.root);
+            let before = self.tree_results.get(&place);
+            if !before.is_some_and(|before| before.tree_result.is_applied()) {
+                self.put_tree_result(upload.clone(), tree_result);
+            }
+        }
+        self.sendings.insert((row.time, upload.clone()));
+        self.commits.insert(upload, row);
+    }
+
+    /// Forgets the oldest sendings of before a time. One that was followed by another of the same
+    /// upload takes its own rows with it and no newer ones.
+    pub(super) fn forget(&mut self, before: Timestamp, limit: usize) -> usize {
+        let due = self.sendings.iter().take_while(|(time, _)| *time < before).take(limit);
+        let due: Vec<_> = due.cloned().collect();
+        for sending in &due {
+            let (time, upload) = sending;
+            self.tree_results.retain(|(of, _), row| of != upload || row.time > *time);
+            if self.commits.get(upload).is_some_and(|row| row.time <= *time) {
+                self.commits.remove(upload);
+            }
+            self.sendings.remove(sending);
+        }
+        due.len()
+    }
+}

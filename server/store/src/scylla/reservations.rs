@@ -1,0 +1,111 @@
+//! Reservations: of two trees that create a job of one id, one does.
+//!
+//! A reservation is a row of its own, written plainly and on a quorum before the list of all
+//! reservations of that id is read from a quorum. Of two that reserve at once, the later to finish
+//! writing sees the other, and both may. Whoever sees another reservation gives way when that job
+//! is visible or may still become so, or else makes sure that it cannot: it fences that tree or
+//! revokes that stage. Only then does it commit.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use futures_util::{StreamExt, TryStreamExt};
+use jobtracker_model::JobId;
+
+use super::{
+    cluster::Cluster,
+    fence::fence,
+    ids::Ids,
+    keys::{self, NO_STAGE},
+    locations::IdReservation,
+    stages::{Fate, Stages},
+    trees::Trees,
+};
+use crate::{Result, StageId};
+
+/// Buckets that one call writes at once.
+const AT_ONCE: usize = 32;
+/// What a reservation takes, about.
+const RESERVATION_BYTES: usize = 60;
+
+pub struct Reservations {
+    pub cluster: Arc<Cluster>,
+    pub trees: Arc<Trees>,
+    pub stages: Arc<Stages>,
+    pub ids: Arc<Ids>,
+}
+
+impl Reservations {
+    /// Reserves ids; answers those that somebody else has. When that is nobody, the caller may go
+    /// on to commit at the version that it knew before this call, and at no other. `new` are trees
+    /// of which that version is 0.
+    pub async fn reservation(
+        &self,
+        reservations: &[IdReservation],
+        new: &HashSet<JobId>,
+    ) -> Result<HashSet<JobId>> {
+        if reservations.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let ids: Vec<JobId> = reservations.iter().map(|reservation| reservation.id).collect();
+        // Reservations of the same tree cannot be told from one's own afterwards. A new tree has no
+        // jobs.
+        let old = reservations.iter().filter(|reservation| !new.contains(&reservation.root));
+        let old: Vec<JobId> = old.map(|reservation| reservation.id).collect();
+        let (found, (), ()) = futures_util::try_join!(
+            self.trees.find(&old),
+            self.ids.note(ids.iter().copied()),
+            self.write(reservations)
+        )?;
+        let mut taken: HashSet<JobId> = found.into_keys().collect();
+        let mine: HashMap<JobId, &IdReservation> =
+            reservations.iter().map(|reservation| (reservation.id, reservation)).collect();
+        let is_other = |reservation: &IdReservation| {
+            let mine = mine.get(&reservation.id);
+            mine.is_some_and(|mine| {
+                (mine.root, mine.stage) != (reservation.root, reservation.stage)
+            })
+        };
+        let found = self.trees.reservations(&ids).await?;
+        for other in found.into_iter().filter(is_other) {
+            if !taken.contains(&other.id) && self.is_in_the_way(&other).await? {
+                taken.insert(other.id);
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn write(&self, reservations: &[IdReservation]) -> Result<()> {
+        let mut buckets: BTreeMap<i64, Vec<_>> = BTreeMap::new();
+        for IdReservation { id, root, stage, parent } in reservations {
+            let bucket = keys::bucket(*id);
+            let row = (bucket, keys::number(*id), keys::number(*root), *stage, *parent);
+            buckets.entry(bucket).or_default().push((RESERVATION_BYTES, row));
+        }
+        let put = &self.cluster.statements.put_origin;
+        let writes = buckets.into_values().map(|rows| self.cluster.write_rows(put, rows));
+        futures_util::stream::iter(writes).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    /// Whether another reservation may come true; it cannot any more if not.
+    pub async fn is_in_the_way(&self, other: &IdReservation) -> Result<bool> {
+        if self.trees.visible(other).await?.is_some() {
+            return Ok(true);
+        }
+        if other.stage == NO_STAGE {
+            fence(&self.cluster, &self.trees, other.root, None).await?;
+            return Ok(self.trees.visible(other).await?.is_some());
+        }
+        let stage = StageId(other.stage as u64);
+        match self.stages.fate(stage, other.root).await? {
+            Fate::Alive => Ok(true),
+            Fate::Dead => Ok(false),
+            Fate::Left => {
+                fence(&self.cluster, &self.trees, other.root, Some(stage)).await?;
+                Ok(self.trees.visible(other).await?.is_some())
+            }
+        }
+    }
+}

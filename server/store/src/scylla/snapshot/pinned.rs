@@ -1,0 +1,380 @@
+//! Reads of jobs of one tree beside one tail of its log.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jobtracker_model::{Definition, JobId, rollup::Status};
+use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{
+    Error, Origin, Result, StageId, Version, coding,
+    scylla::{
+        cluster::Cluster,
+        keys::{self, NO_STAGE},
+        locations::{IDS, IdReservation, READS_AT_ONCE, Several},
+        tail::Tail,
+        tree::Tree,
+        trees::{Location, Trees},
+    },
+};
+
+/// Looks at a tree that has moved on while the tables were read.
+pub const TRIES: usize = 8;
+/// How long a reader waits at most for a checkpoint to end before it tries again.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// A tree at one version: the tail of its log, and what goes with it from the tables. What is read
+/// of later versions is passed by where the tail says how it was before, and is an
+/// [`Error::Stale`] elsewhere.
+pub struct PinnedTree {
+    pub trees: Arc<Trees>,
+    pub tree: Arc<Tree>,
+    pub tail: Arc<Tail>,
+    /// Versions that published stages; none where that has not happened.
+    stages: Mutex<HashMap<i64, Option<Version>>>,
+}
+
+/// What is known of a job.
+pub struct Known {
+    pub status: Status,
+    /// Only where it was asked for.
+    pub definition: Option<Arc<Definition>>,
+}
+
+/// A row of the table of jobs, of a job that is visible now or was at that moment.
+pub struct Found {
+    pub id: JobId,
+    pub stage: i64,
+    /// The version that published it; 0 for what was never staged.
+    since: Version,
+    /// The version that wrote it.
+    version: Version,
+    pub origin: Origin,
+    pub definition: Option<Arc<Definition>>,
+    pub status: Status,
+}
+
+/// Which rows of a page are read.
+pub enum Which {
+    Behind(Option<JobId>),
+    /// These, of this stage: whole keys, which a cluster finds faster than beginnings of keys.
+    Ids(Vec<JobId>, i64),
+}
+
+type Cells = (i64, i64, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+type NodeCells = (i64, i64, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// A place in the table of jobs, and whether definitions are read too.
+type Page = ((i64, i64), bool);
+/// Rows of one page and one stage.
+type Group = (Page, i64);
+
+impl PinnedTree {
+    /// A tree as it is now; none when it is not there.
+    pub async fn now(trees: &Arc<Trees>, root: JobId) -> Result<Option<Self>> {
+        let tree = trees.tree(root);
+        let tail = trees.refresh(&tree).await?;
+        Ok(tail.map(|tail| Self::at(trees, tree, tail)))
+    }
+
+    /// Keeps this server from making checkpoints of a tree, so that what a reader meant to read
+    /// stays as it is. Other servers may still make some.
+    pub async fn hold(trees: &Trees, root: JobId) -> Option<OwnedSemaphorePermit> {
+        let checkpoint = Arc::clone(&trees.tree(root).checkpoint);
+        tokio::time::timeout(WAIT, checkpoint.acquire_owned()).await.ok()?.ok()
+    }
+
+    /// A tree as it was last seen.
+    pub fn at(trees: &Arc<Trees>, tree: Arc<Tree>, tail: Arc<Tail>) -> Self {
+        Self { trees: Arc::clone(trees), tree, tail, stages: Mutex::default() }
+    }
+
+    pub fn cluster(&self) -> &Cluster {
+        &self.trees.cluster
+    }
+
+    /// Whether the tail is the whole tree, so that there is nothing of it in the tables.
+    pub fn is_in_tail(&self) -> bool {
+        self.tail.begin() == 0 && self.tail.redos.iter().all(|redo| redo.publishes.is_none())
+    }
+
+    /// The answer when a row of a later version stands in the way.
+    pub fn stale(&self) -> Error {
+        Error::Stale { root: self.tail.root }
+    }
+
+    /// Whether a row that was written by this version belongs to this moment.
+    pub fn is_past(&self, version: Option<i64>) -> bool {
+        version.unwrap_or(0) as Version <= self.tail.version
+    }
+
+    /// The version that published a stage, if that has happened.
+    async fn published(&self, stage: i64) -> Result<Option<Version>> {
+        if let Some(known) = self.stages.lock().get(&stage) {
+            return Ok(*known);
+        }
+        let published = self.trees.published(&self.tree, StageId(stage as u64)).await?;
+        self.stages.lock().insert(stage, published);
+        Ok(published)
+    }
+
+    /// Rows of one page, with definitions or without.
+    pub async fn rows(
+        &self,
+        ((parent, page), definitions): Page,
+        which: Which,
+    ) -> Result<Vec<Found>> {
+        let (cluster, statements) = (self.cluster(), &self.cluster().statements);
+        let behind = |after: Option<JobId>| (parent, page, after.map_or(0, keys::number));
+        let among = |ids: &[JobId], stage: i64| {
+            let ids: Vec<i64> = ids.iter().map(|id| keys::number(*id)).collect();
+            (parent, page, ids, stage)
+        };
+        let rows: Vec<Cells> = match (which, definitions) {
+            (Which::Behind(after), true) => {
+                cluster.rows(&statements.children, behind(after)).await?
+            }
+            (Which::Behind(after), false) => {
+                whole(cluster.rows(&statements.child_nodes, behind(after)).await?)
+            }
+            (Which::Ids(ids, stage), true) => {
+                cluster.rows(&statements.jobs, among(&ids, stage)).await?
+            }
+            (Which::Ids(ids, stage), false) => {
+                whole(cluster.rows(&statements.nodes, among(&ids, stage)).await?)
+            }
+        };
+        self.sift(rows).await
+    }
+
+    /// Leaves out what has not been published, and what no commit has ever created.
+    async fn sift(&self, rows: Vec<Cells>) -> Result<Vec<Found>> {
+        let mut found = Vec::with_capacity(rows.len());
+        for (id, stage, version, origin, definition, status) in rows {
+            let (Some(id), Some(origin)) = (keys::id(id), origin) else { continue };
+            // A job may be staged without its status: the commit that publishes it has that.
+            let status = match status {
+                Some(status) => coding::decode("status", &status)?,
+                None => match self.tail.status(id) {
+                    Some(status) => status.clone(),
+                    None => continue,
+                },
+            };
+            let since = match stage {
+                NO_STAGE => 0,
+                _ => match self.published(stage).await? {
+                    Some(since) => since,
+                    None => continue,
+                },
+            };
+            let definition: Option<Definition> = definition
+                .map(|definition| coding::decode("definition", &definition))
+                .transpose()?;
+            found.push(Found {
+                id,
+                stage,
+                since,
+                version: since.max(version.unwrap_or(0) as Version),
+                origin: coding::decode("origin", &origin)?,
+                definition: definition.map(Arc::new),
+                status,
+            });
+        }
+        Ok(found)
+    }
+
+    /// What a row says of its job at this moment; none when the job was not there yet.
+    pub fn known(&self, found: Found, definition: bool) -> Result<Option<Known>> {
+        let Found { id, since, version, .. } = found;
+        if since > self.tail.version {
+            return Ok(None);
+        }
+        let status = self.tail.status(id).cloned();
+        let later = if definition { self.tail.definition(id).cloned() } else { None };
+        let is_covered = status.is_some() && (!definition || later.is_some());
+        if version > self.tail.version && !is_covered {
+            return Err(self.stale());
+        }
+        let status = status.unwrap_or(found.status);
+        let definition = later.or(if definition { found.definition } else { None });
+        Ok(Some(Known { status, definition }))
+    }
+
+    /// Keeps statuses for whoever comes next.
+    fn remember(&self, found: &[Found]) {
+        let past = found.iter().filter(|found| found.version <= self.tail.version);
+        let read = past.map(|found| (found.id, found.version, found.status.clone()));
+        self.tree.remember(&self.tail, read);
+    }
+
+    /// The status of a job that is at hand.
+    pub fn status(&self, id: JobId) -> Option<Status> {
+        let status = self.tail.status(id).cloned();
+        status.or_else(|| self.tree.statuses(&self.tail, &[id]).remove(&id))
+    }
+
+    /// Jobs at this moment, each with its definition if that is asked for. Those that are not there
+    /// are left out.
+    pub async fn read(&self, asked: &[(JobId, Location, bool)]) -> Result<HashMap<JobId, Known>> {
+        let mut known = HashMap::with_capacity(asked.len());
+        let ids: Vec<JobId> = asked.iter().map(|(id, ..)| *id).collect();
+        let mut remembered = self.tree.statuses(&self.tail, &ids);
+        let mut groups: BTreeMap<Group, Vec<JobId>> = BTreeMap::new();
+        for &(id, place, wanted) in asked {
+            let status = self.tail.status(id).cloned().or_else(|| remembered.remove(&id));
+            let definition = if wanted { self.tail.definition(id).cloned() } else { None };
+            match status {
+                Some(status) if !wanted || definition.is_some() => {
+                    known.insert(id, Known { status, definition });
+                }
+                None if self.is_in_tail() => {}
+                _ => {
+                    let group = ((place.page(id), wanted), place.stage);
+                    groups.entry(group).or_default().push(id);
+                }
+            }
+        }
+        for (wanted, rows) in self.rows_of(groups).await? {
+            self.remember(&rows);
+            for found in rows {
+                let id = found.id;
+                if let Some(found) = self.known(found, wanted)? {
+                    known.insert(id, found);
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    /// The rows of some ids.
+    async fn rows_of(
+        &self,
+        groups: BTreeMap<Group, Vec<JobId>>,
+    ) -> Result<Vec<(bool, Vec<Found>)>> {
+        let mut reads: Several<'_, (bool, Vec<Found>)> = Vec::new();
+        for ((page, stage), ids) in groups {
+            for ids in ids.chunks(IDS) {
+                let ids = Which::Ids(ids.to_vec(), stage);
+                reads.push(Box::pin(async move { Ok((page.1, self.rows(page, ids).await?)) }));
+            }
+        }
+        stream::iter(reads).buffer_unordered(READS_AT_ONCE).try_collect().await
+    }
+
+    /// Where a job of this tree is, if that takes no read.
+    pub fn place(&self, id: JobId) -> Option<Location> {
+        let known = self.trees.place(id);
+        known.filter(|place| place.origin.root == self.tail.root).or_else(|| {
+            let born = self.tail.born(id)?;
+            let place = Location { origin: born.origin, stage: born.stage };
+            self.trees.remember_location(id, place);
+            Some(place)
+        })
+    }
+
+    /// Where those of the jobs are that this tree has now.
+    pub async fn find(&self, ids: &[JobId]) -> Result<HashMap<JobId, Location>> {
+        let mut found = HashMap::with_capacity(ids.len());
+        let mut left = Vec::new();
+        for &id in ids {
+            match self.place(id) {
+                Some(place) => drop(found.insert(id, place)),
+                None => left.push(id),
+            }
+        }
+        if !left.is_empty() && !self.is_in_tail() {
+            let mut reservations = self.trees.reservations(&left).await?;
+            reservations.retain(|reservation| reservation.root == self.tail.root);
+            found.extend(self.places(&reservations).await?);
+        }
+        Ok(found)
+    }
+
+    /// Where those of the jobs are, of these reservations on this tree, that are visible.
+    pub async fn places(&self, reservations: &[IdReservation]) -> Result<Vec<(JobId, Location)>> {
+        let mut places = Vec::new();
+        let mut groups: BTreeMap<Group, Vec<JobId>> = BTreeMap::new();
+        for reservation in reservations {
+            let IdReservation { id, stage, parent, .. } = *reservation;
+            if let Some(place) = self.place(id) {
+                if place.stage == stage {
+                    places.push((id, place));
+                }
+                continue;
+            }
+            if self.is_in_tail() || stage != NO_STAGE && self.published(stage).await?.is_none() {
+                continue;
+            }
+            let page = ((parent, keys::bucket(id)), false);
+            groups.entry((page, stage)).or_default().push(id);
+        }
+        for (_, rows) in self.rows_of(groups).await? {
+            self.remember(&rows);
+            for Found { id, stage, origin, .. } in rows {
+                let place = Location { origin, stage };
+                self.trees.remember_location(id, place);
+                places.push((id, place));
+            }
+        }
+        Ok(places)
+    }
+}
+
+fn whole(nodes: Vec<NodeCells>) -> Vec<Cells> {
+    let whole = |(id, stage, version, origin, status)| (id, stage, version, origin, None, status);
+    nodes.into_iter().map(whole).collect()
+}
+
+/// Reads a tree at one moment, and again at a later one when the tables have gone on meanwhile.
+/// `first` is a look at it that was begun within this call of the store. None: there is no such
+/// tree.
+pub async fn steadily<T, F>(
+    trees: &Arc<Trees>,
+    root: JobId,
+    first: Option<Arc<Tail>>,
+    read: impl Fn(Arc<PinnedTree>) -> F,
+) -> Result<Option<T>>
+where
+    F: Future<Output = Result<T>>,
+{
+    let mut first = first;
+    let tree = trees.tree(root);
+    if first.is_none()
+        && tree.is_quiet()
+        && let Some(known) = tree.tail()
+    {
+        // Most likely nothing has changed: what is read beside the look is right then.
+        let pinned = Arc::new(PinnedTree::at(trees, Arc::clone(&tree), Arc::clone(&known)));
+        let (seen, answer) = futures_util::join!(trees.refresh(&tree), read(pinned));
+        let Some(seen) = seen? else { return Ok(None) };
+        match answer {
+            Err(Error::Stale { .. }) => {}
+            answer if seen.cid == known.cid => return answer.map(Some),
+            _ => {}
+        }
+        first = Some(seen);
+    }
+    for again in 0..TRIES {
+        let _held = if again > 0 { PinnedTree::hold(trees, root).await } else { None };
+        let pinned = match first.take() {
+            Some(tail) => Some(PinnedTree::at(trees, trees.tree(root), tail)),
+            None => PinnedTree::now(trees, root).await?,
+        };
+        let Some(pinned) = pinned else { return Ok(None) };
+        match read(Arc::new(pinned)).await {
+            Err(Error::Stale { .. }) => {}
+            done => return done.map(Some),
+        }
+    }
+    Err(moves_on(root))
+}
+
+/// The answer when a tree has moved on every time.
+pub fn moves_on(root: JobId) -> Error {
+    Error::Unavailable(format!("tree {root} changes too fast to be read; try again"))
+}

@@ -1,0 +1,256 @@
+//! Jobs of one id that two trees create at once.
+
+use std::{sync::Arc, time::Duration};
+
+use jobtracker_store::{
+    Error, Result, StageId, Store, TreeCommit,
+    conformance::{Forest, Staging},
+    scylla::ScyllaStore,
+};
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    faulty::stage_rows,
+    proxy::Fault,
+    space::{COMMIT, Space, commit, commit_soon, compare, id, only, versions},
+};
+
+/// A store with a tree of its own, and what should be in that tree.
+struct Side {
+    store: Arc<ScyllaStore>,
+    root: u64,
+    forest: Forest,
+    stages: u64,
+}
+
+/// How a side creates jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Commit,
+    /// It stages them before.
+    Stage,
+    /// It creates a tree with them.
+    NewTree,
+}
+
+impl Side {
+    async fn new(space: &Space, root: u64) -> Self {
+        let mut forest = Forest::default();
+        forest.root(root);
+        let store = space.open().await;
+        commit(&store, only(&mut forest)).await.unwrap();
+        Self { store, root, forest, stages: root << 32 }
+    }
+
+    /// What it wants to commit, and the forest after it.
+    fn wish(&self, wanted: [u64; 2], way: Way) -> (TreeCommit, Forest) {
+        let mut forest = self.forest.clone();
+        let mut parent = self.root;
+        if way == Way::NewTree {
+            parent = self.root * 1_000_000 + wanted[0];
+            forest.root(parent);
+        }
+        wanted.into_iter().for_each(|child| forest.child(child, parent));
+        (only(&mut forest), forest)
+    }
+
+    async fn try_once(&mut self, due: TreeCommit, way: Way) -> Result<()> {
+        if way != Way::Stage {
+            return commit(&self.store, due).await;
+        }
+        self.stages += 1;
+        let aside = Staging::new(self.stages, due, 1);
+        let done = match stage_rows(&self.store, &aside).await {
+            Ok(()) => commit(&self.store, aside.commit).await,
+            refused => refused,
+        };
+        if done.is_err() {
+            self.store.discard(StageId(self.stages));
+        }
+        done
+    }
+
+    /// Tries until it has the jobs, or sees that somebody else has. Answers whether it has.
+    async fn create(&mut self, wanted: [u64; 2], way: Way) -> bool {
+        for round in 0..60_u64 {
+            let (due, after) = self.wish(wanted, way);
+            match self.try_once(due, way).await {
+                Ok(()) => {
+                    self.forest = after;
+                    return true;
+                }
+                Err(Error::Stale { .. } | Error::Unavailable(_)) => {}
+                Err(error) => panic!("{way:?} of {wanted:?} in tree {}: {error}", self.root),
+            }
+            let [first, second] = wanted.map(|wanted| self.store.get_job(id(wanted)));
+            if first.await.unwrap().is_some() || second.await.unwrap().is_some() {
+                return false;
+            }
+            versions(&self.store, [id(self.root)]).await;
+            // Two that hinder each other may not go on in step.
+            sleep(Duration::from_millis(round * (3 + self.root * 4))).await;
+        }
+        panic!("{wanted:?} cannot be created in tree {} by {way:?}", self.root);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_two_trees_gets_the_jobs() {
+    let space = Space::new().await;
+    let (mut one, mut two) = (Side::new(&space, 1).await, Side::new(&space, 2).await);
+    let ways = [
+        (Way::Commit, Way::Commit),
+        (Way::Stage, Way::Commit),
+        (Way::Stage, Way::Stage),
+        (Way::NewTree, Way::Commit),
+        (Way::NewTree, Way::Stage),
+        (Way::NewTree, Way::NewTree),
+    ];
+    let mut wanted = 1_000;
+    let mut won = [0, 0];
+    for round in 0..4 {
+        for (mine, theirs) in ways {
+            wanted += 1;
+            let (mine, theirs) = if round % 2 == 0 { (mine, theirs) } else { (theirs, mine) };
+            // Two jobs, which are reserved in two places.
+            let both = [wanted, wanted + 5_000];
+            let (first, second) = tokio::join!(one.create(both, mine), two.create(both, theirs));
+            assert!(first != second, "{wanted} by {mine:?}, {theirs:?}: {first}, {second}");
+            won[usize::from(second)] += 1;
+        }
+    }
+    println!("won by one and by the other: {won:?}");
+    let mut all = one.forest.clone();
+    all.join(two.forest.clone());
+    let fresh = space.open().await;
+    compare(&[&one.store, &two.store, &fresh], &all).await;
+    for store in [one.store, two.store, fresh] {
+        store.close().await;
+    }
+}
+
+/// A commit is cut off between its reservations and its condition, and arrives when its ids are
+/// taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_of_a_commit_that_is_cut_off_is_no_obstacle() {
+    let space = Space::new().await;
+    let proxy = space.proxy().await;
+    let dying = space.behind(&proxy, |options| options.resolve_timeout = Duration::ZERO).await;
+    let other = space.open().await;
+    let mut theirs = Forest::default();
+    theirs.root(1);
+    theirs.root(2);
+    for due in theirs.commits() {
+        commit(&other, due).await.unwrap();
+    }
+    // In a tree that is there, and in one that was to be created.
+    for number in [10, 20] {
+        let mut mine = theirs.clone();
+        if number == 20 {
+            mine.root(number);
+        }
+        mine.child(number + 1, if number == 20 { number } else { 1 });
+        proxy.inject(COMMIT, Fault::Hold, 1);
+        let answer = commit(&dying, only(&mut mine)).await;
+        assert!(matches!(answer, Err(Error::OutcomeUnknown(_))), "{answer:?}");
+        // Two others want it: neither has to wait for long, and one gets it.
+        theirs.child(number + 1, 2);
+        let due = only(&mut theirs);
+        timeout(Duration::from_secs(10), commit_soon(&other, due)).await.expect("it is blocked");
+        proxy.clear();
+        proxy.quiet().await;
+        compare(&[&other], &theirs).await;
+        let roots = [id(1), id(2)];
+        let found = versions(&other, roots.into_iter().chain([id(20)])).await;
+        assert_eq!(found, theirs.versions().collect(), "the late commit has come true");
+    }
+    // The tree that was not created may still be.
+    theirs.root(20);
+    commit_soon(&other, only(&mut theirs)).await;
+    let fresh = space.open().await;
+    compare(&[&fresh, &other], &theirs).await;
+    for store in [dying, other, fresh] {
+        store.close().await;
+    }
+}
+
+/// A server dies with a stage that was about to be published: nobody waits longer for its jobs than
+/// it may have been away, and the publication that comes late does nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stage_of_a_dead_server_is_revoked() {
+    let space = Space::new().await;
+    let proxy = space.proxy().await;
+    let dying = space.behind(&proxy, |options| options.resolve_timeout = Duration::ZERO).await;
+    let other = space.open().await;
+    let mut theirs = Forest::default();
+    theirs.root(1);
+    theirs.root(2);
+    for due in theirs.commits() {
+        commit(&other, due).await.unwrap();
+    }
+    let mut mine = theirs.clone();
+    for child in 10..16 {
+        mine.child(child, 1);
+    }
+    let aside = Staging::new(7, only(&mut mine), 2);
+    stage_rows(&dying, &aside).await.unwrap();
+    proxy.inject(COMMIT, Fault::Hold, 1);
+    let answer = commit(&dying, aside.commit).await;
+    assert!(matches!(answer, Err(Error::OutcomeUnknown(_))), "{answer:?}");
+
+    theirs.child(15, 2);
+    let due = only(&mut theirs);
+    let early = commit(&other, due.clone()).await;
+    assert!(matches!(early, Err(Error::Stale { .. })), "its server is still there: {early:?}");
+    assert_eq!(other.tidy().await.unwrap(), 0, "its server is still there");
+    space.forget_servers(&space.session().await).await;
+    commit_soon(&other, due).await;
+    proxy.clear();
+    proxy.quiet().await;
+    compare(&[&other], &theirs).await;
+    // One job of the stage was taken; the others can be had when somebody has tidied up.
+    assert_eq!(other.tidy().await.unwrap(), 1, "what was left");
+    for child in 10..15 {
+        theirs.child(child, 2);
+    }
+    commit_soon(&other, only(&mut theirs)).await;
+    let fresh = space.open().await;
+    compare(&[&fresh, &other], &theirs).await;
+    for store in [dying, other, fresh] {
+        store.close().await;
+    }
+}
+
+/// A server that was away for so long that its stage was revoked may not go on with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stage_that_was_revoked_is_not_published() {
+    let space = Space::new().await;
+    let (away, other) = (space.open().await, space.open().await);
+    let mut theirs = Forest::default();
+    theirs.root(1);
+    theirs.root(2);
+    for due in theirs.commits() {
+        commit(&other, due).await.unwrap();
+    }
+    let mut mine = theirs.clone();
+    for child in 10..14 {
+        mine.child(child, 1);
+    }
+    let aside = Staging::new(7, only(&mut mine), 2);
+    stage_rows(&away, &aside).await.unwrap();
+    space.forget_servers(&space.session().await).await;
+    theirs.child(12, 2);
+    commit_soon(&other, only(&mut theirs)).await;
+
+    versions(&away, [id(1)]).await;
+    let late = commit(&away, aside.commit).await;
+    assert!(matches!(late, Err(Error::Unavailable(_))), "the stage was revoked: {late:?}");
+    compare(&[&away, &other], &theirs).await;
+    away.discard(aside.id);
+    theirs.child(11, 2);
+    commit_soon(&other, only(&mut theirs)).await;
+    compare(&[&away, &other], &theirs).await;
+    for store in [away, other] {
+        store.close().await;
+    }
+}
