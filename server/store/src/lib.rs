@@ -28,9 +28,6 @@ pub mod fjall;
 #[cfg(feature = "scylla")]
 pub mod scylla;
 
-#[cfg(feature = "conformance")]
-pub mod conformance;
-
 pub use commit::{Row, TreeCommit, Version};
 pub use error::{Error, Result};
 pub use follow_up::{

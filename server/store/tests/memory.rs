@@ -3,11 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jobtracker_store::{
-    Store,
-    conformance::{self, Fixture},
-    memory::MemoryStore,
-};
+use jobtracker_store::{Store, memory::MemoryStore};
+use jobtracker_store_suite::{Fixture, random_work};
 use proptest::prelude::*;
 
 struct InMemory;
@@ -27,7 +24,7 @@ impl Fixture for InMemory {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn memory_passes_the_suite() {
-    conformance::run(&InMemory).await;
+    jobtracker_store_suite::run(&InMemory).await;
 }
 
 proptest! {
@@ -36,6 +33,6 @@ proptest! {
     #[test]
     fn random_work_is_what_it_should_be(choices in prop::collection::vec(any::<u32>(), 0..160)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(conformance::random_work(Arc::new(MemoryStore::new()), &choices));
+        runtime.block_on(random_work(Arc::new(MemoryStore::new()), &choices));
     }
 }

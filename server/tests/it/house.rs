@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("jobtracker-context", &["jobtracker-client", "jobtracker-model"]),
     ("jobtracker-flow", &["jobtracker-context", "jobtracker-client"]),
     ("jobtracker-store", &["jobtracker-model"]),
+    ("jobtracker-store-suite", &["jobtracker-model", "jobtracker-store"]),
     ("jobtracker-engine", &["jobtracker-model", "jobtracker-store"]),
     ("jobtracker-server", &["jobtracker-model", "jobtracker-store", "jobtracker-engine"]),
     ("jobtracker-benches", &["jobtracker-client", "jobtracker-context"]),

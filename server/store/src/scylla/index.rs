@@ -276,7 +276,7 @@ fn follow_up(name: &str) -> Option<(JobId, FollowUpKey)> {
 
 /// Slot, key and body of a place, or of a minute that is listed, as if it had been written so many
 /// minutes earlier.
-#[cfg(feature = "conformance")]
+#[cfg(feature = "testing")]
 pub fn aged(
     slot: i64,
     key: String,

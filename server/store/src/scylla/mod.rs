@@ -121,7 +121,7 @@ mod routing;
 mod schema;
 mod statements;
 
-#[cfg(feature = "conformance")]
+#[cfg(feature = "testing")]
 pub mod testing;
 
 pub use migrate::{Migrated, migrate};

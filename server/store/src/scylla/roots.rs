@@ -193,7 +193,7 @@ fn key(id: JobId) -> String {
 }
 
 /// The body of an entry as if it had been written so many minutes earlier.
-#[cfg(feature = "conformance")]
+#[cfg(feature = "testing")]
 pub fn aged(body: &[u8], minutes: i64) -> Vec<u8> {
     let mut writer: Writer = coding::decode("entry", body).expect("an entry has its writer");
     writer.time -= minutes * 60_000;

@@ -72,6 +72,6 @@ const FIRST_FAULTS: Migration = Migration { to: 4, statements: &[] };
 const KNOWN_FAULTS: Migration = Migration { to: 5, statements: &[] };
 
 /// The tables, for tests that empty them.
-#[cfg(feature = "conformance")]
+#[cfg(feature = "testing")]
 pub const TABLES: [&str; 9] =
     ["tree", "part", "origin", "job", "history", "detail", "listing", "verdict", "register"];

@@ -7,9 +7,9 @@ use std::{
 use async_trait::async_trait;
 use jobtracker_store::{
     Store,
-    conformance::{self, Fixture},
     fjall::{FjallOptions, FjallStore},
 };
+use jobtracker_store_suite::Fixture;
 use tempfile::TempDir;
 
 /// Stores in directories of their own.
@@ -56,7 +56,7 @@ impl Fixture for Directories {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn passes_the_suite() {
-    conformance::run(&Directories::new(|_| {})).await;
+    jobtracker_store_suite::run(&Directories::new(|_| {})).await;
 }
 
 /// So little memory that nearly every row goes to a table file and comes back from there.
@@ -71,5 +71,5 @@ async fn passes_the_suite_with_tiny_buffers_and_caches() {
         options.workers = 1;
         options.commit_queue = 1;
     };
-    conformance::run(&Directories::new(tune)).await;
+    jobtracker_store_suite::run(&Directories::new(tune)).await;
 }

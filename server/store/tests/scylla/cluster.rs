@@ -8,9 +8,9 @@ use std::{
 use async_trait::async_trait;
 use jobtracker_store::{
     Store,
-    conformance::Fixture,
     scylla::{ScyllaOptions, ScyllaStore, testing::Lent},
 };
+use jobtracker_store_suite::Fixture;
 
 /// A store that is open, and where its trees are.
 type Open = (Arc<dyn Store>, Lent);

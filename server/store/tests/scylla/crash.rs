@@ -12,9 +12,9 @@ use jobtracker_model::{
 };
 use jobtracker_store::{
     PageLimit, Result, Row, StageId, Store, TreeResultRow, TreeResultsQuery, UploadRow,
-    conformance::{Forest, Staging, compare_roots},
     scylla::ScyllaStore,
 };
+use jobtracker_store_suite::{Forest, Staging, compare_roots};
 
 use crate::{
     faulty::stage_rows,

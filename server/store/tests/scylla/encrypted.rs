@@ -9,9 +9,9 @@ use std::{
 
 use jobtracker_store::{
     Error, Store,
-    conformance::Forest,
     scylla::{ScyllaOptions, ScyllaStore, Tls, testing::Lent},
 };
+use jobtracker_store_suite::Forest;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
     RootCertStore, ServerConfig, crypto::ring::default_provider, pki_types::PrivateKeyDer,

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use jobtracker_model::JobId;
 use jobtracker_store::{
     Error, Store,
-    conformance::Forest,
     scylla::{Migrated, ScyllaOptions, ScyllaStore, migrate, testing},
 };
+use jobtracker_store_suite::Forest;
 use scylla::{
     client::{session::Session, session_builder::SessionBuilder},
     response::query_result::QueryRowsResult,

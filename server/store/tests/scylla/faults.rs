@@ -4,11 +4,8 @@
 use std::time::Duration;
 
 use jobtracker_model::{JobId, State};
-use jobtracker_store::{
-    Error, Result, StageId, Store,
-    conformance::{Forest, Staging},
-    scylla::ScyllaOptions,
-};
+use jobtracker_store::{Error, Result, StageId, Store, scylla::ScyllaOptions};
+use jobtracker_store_suite::{Forest, Staging};
 
 use crate::{
     faulty::{Faulty, stage_rows},

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use jobtracker_store::{
     Result, Store, TreeCommit,
-    conformance::{Forest, Staging},
     scylla::{ScyllaOptions, ScyllaStore},
 };
+use jobtracker_store_suite::{Forest, Staging};
 use tokio::task::JoinHandle;
 
 use crate::{

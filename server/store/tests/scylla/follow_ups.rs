@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use jobtracker_model::{Progress, Timestamp};
-use jobtracker_store::{Store, conformance::Forest};
+use jobtracker_store::Store;
+use jobtracker_store_suite::Forest;
 use scylla::client::session::Session;
 
 use crate::space::{Space, commit, compare, id, only};

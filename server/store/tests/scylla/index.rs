@@ -13,9 +13,9 @@ use std::{
 use jobtracker_model::{Progress, Timestamp};
 use jobtracker_store::{
     Error, IndexId, IndexQuery, PageLimit, Store,
-    conformance::{Forest, compare_indexes},
     scylla::{ScyllaOptions, ScyllaStore, testing::age_places},
 };
+use jobtracker_store_suite::{Forest, compare_indexes};
 use scylla::client::session::Session;
 
 use crate::{

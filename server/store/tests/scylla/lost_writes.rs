@@ -3,11 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use jobtracker_model::State;
-use jobtracker_store::{
-    Error, StageId, Store,
-    conformance::{Forest, Staging},
-    scylla::ScyllaOptions,
-};
+use jobtracker_store::{Error, StageId, Store, scylla::ScyllaOptions};
+use jobtracker_store_suite::{Forest, Staging};
 use tokio::time::sleep;
 
 use crate::{

@@ -6,11 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jobtracker_store::{
-    Store,
-    conformance::{Forest, Staging},
-    scylla::ScyllaStore,
-};
+use jobtracker_store::{Store, scylla::ScyllaStore};
+use jobtracker_store_suite::{Forest, Staging};
 use scylla::client::session::Session;
 use tokio::time::sleep;
 

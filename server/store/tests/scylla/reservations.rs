@@ -2,11 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jobtracker_store::{
-    Error, Result, StageId, Store, TreeCommit,
-    conformance::{Forest, Staging},
-    scylla::ScyllaStore,
-};
+use jobtracker_store::{Error, Result, StageId, Store, TreeCommit, scylla::ScyllaStore};
+use jobtracker_store_suite::{Forest, Staging};
 use tokio::time::{sleep, timeout};
 
 use crate::{

@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, sync::Arc};
 use jobtracker_model::{LogLine, Timestamp};
 use jobtracker_store::{
     Error, LogQuery, PageLimit, Row, Store, TreeCommit, Wanted,
-    conformance::Forest,
     scylla::{ScyllaOptions, ScyllaStore},
 };
+use jobtracker_store_suite::Forest;
 
 use crate::space::{Space, commit, id, only};
 

@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, time::Duration};
 use jobtracker_model::{JobId, Timestamp};
 use jobtracker_store::{
     Error, PageLimit, RootsQuery, Store,
-    conformance::{Forest, Staging},
     scylla::{ScyllaOptions, ScyllaStore, testing::age_roots},
 };
+use jobtracker_store_suite::{Forest, Staging};
 use scylla::client::session::Session;
 
 use crate::{

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jobtracker_model::JobId;
 use jobtracker_store::{
     Error, Result, Store, TreeCommit, Version, Wanted,
-    conformance::{Forest, compare_trees},
     scylla::{ScyllaOptions, ScyllaStore, testing::Lent},
 };
+use jobtracker_store_suite::{Forest, compare_trees};
 use scylla::client::{session::Session, session_builder::SessionBuilder};
 use tokio::time::sleep;
 

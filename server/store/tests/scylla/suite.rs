@@ -1,4 +1,4 @@
-use jobtracker_store::{conformance, scylla::ScyllaOptions};
+use jobtracker_store::scylla::ScyllaOptions;
 
 use crate::cluster::Keyspaces;
 
@@ -39,11 +39,11 @@ mod with_short_tails_and_no_memory {
 
 #[test]
 fn no_part_is_left_out() {
-    assert_eq!(conformance::PARTS, 5);
+    assert_eq!(jobtracker_store_suite::PARTS, 5);
 }
 
 async fn run(part: usize, tune: fn(&mut ScyllaOptions)) {
-    conformance::run_part(&Keyspaces::new(tune), part).await;
+    jobtracker_store_suite::run_part(&Keyspaces::new(tune), part).await;
 }
 
 /// A checkpoint after nearly every commit, and next to nothing remembered.

@@ -6,7 +6,7 @@ use jobtracker_model::{
     Timestamp,
     upload::{MEDIA_TYPE, Record},
 };
-use jobtracker_store::conformance::{Forest, Staging};
+use jobtracker_store_suite::{Forest, Staging};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use super::stream::{stream, tree, tree_begin};

@@ -4,7 +4,7 @@ use jobtracker_model::{
     Change, Definition, JobId, LogLine, Repeat, State, Timestamp,
     rollup::{Status, StatusDelta},
 };
-use jobtracker_store::{Origin, RepeatRow, Row, Store, TreeCommit, conformance};
+use jobtracker_store::{Origin, RepeatRow, Row, Store, TreeCommit};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::id;
@@ -14,7 +14,7 @@ pub async fn random_trees(store: &Arc<dyn Store>, seed: u64) {
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let choices: Vec<u32> = (0..220).map(|_| random.random()).collect();
-    conformance::random_work(Arc::clone(store), &choices).await;
+    jobtracker_store_suite::random_work(Arc::clone(store), &choices).await;
 }
 
 /// The rows of a tree that is made by hand, two levels deep: a root, `width` children, and of each

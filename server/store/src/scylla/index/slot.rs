@@ -46,14 +46,14 @@ impl Slot {
     }
 
     /// The same slot of so many minutes earlier.
-    #[cfg(feature = "conformance")]
+    #[cfg(feature = "testing")]
     pub fn earlier(self, minutes: i64) -> Self {
         Self { minute: self.minute - minutes, ..self }
     }
 }
 
 /// The key of the same slot of so many minutes earlier.
-#[cfg(feature = "conformance")]
+#[cfg(feature = "testing")]
 pub fn earlier_key(key: i64, minutes: i64) -> i64 {
     key - minutes * SLOTS * i64::from(PARTS)
 }

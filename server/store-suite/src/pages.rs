@@ -5,7 +5,7 @@ use std::fmt::{Debug, Display};
 use jobtracker_model::{Blocker, Change, JobId, LogLine, State, StateSet, Timestamp};
 
 use super::stage::Stage;
-use crate::{
+use jobtracker_store::{
     BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, JobRow, Listed, LogQuery,
     PageLimit, Result, RootKey, RootsQuery,
 };

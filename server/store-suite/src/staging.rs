@@ -14,7 +14,9 @@ use super::{
     stage::Stage,
     staged::{Staging, is_stale},
 };
-use crate::{DescendantsQuery, Error, Result, RootsQuery, Row, StageId, Store, TreeCommit};
+use jobtracker_store::{
+    DescendantsQuery, Error, Result, RootsQuery, Row, StageId, Store, TreeCommit,
+};
 
 pub(super) async fn run<F: Fixture>(fixture: &F) {
     refused(fixture).await;

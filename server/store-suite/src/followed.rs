@@ -8,7 +8,7 @@ use jobtracker_model::{
 };
 
 use super::forest::Forest;
-use crate::{
+use jobtracker_store::{
     CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, IndexId, IndexKey, Watch, Watched,
 };
 

@@ -9,7 +9,7 @@ use super::{
     stage::Stage,
     staged::{Staging, is_stale},
 };
-use crate::ChildrenQuery;
+use jobtracker_store::ChildrenQuery;
 
 pub(super) async fn run(fixture: &impl Fixture) {
     a_new_tree(fixture).await;

@@ -11,7 +11,7 @@ use super::{
     pages::{NARROW, WIDE},
     stage::Stage,
 };
-use crate::{Error, Listed, PageLimit, Row, RowsQuery, StageId, TreeCommit};
+use jobtracker_store::{Error, Listed, PageLimit, Row, RowsQuery, StageId, TreeCommit};
 
 pub(super) async fn run(fixture: &impl Fixture) {
     pages(fixture).await;

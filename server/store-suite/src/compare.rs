@@ -7,7 +7,7 @@ use super::{
     pages::{ALWAYS, NARROW, WIDE, filters},
     stage::Stage,
 };
-use crate::{FollowUpKey, Store, Wanted};
+use jobtracker_store::{FollowUpKey, Store, Wanted};
 
 /// Compares everything that can be read of these trees, beside which others may be there.
 ///

@@ -8,7 +8,7 @@ use super::{
     pages::{NARROW, WIDE},
     stage::Stage,
 };
-use crate::{PageLimit, Wanted};
+use jobtracker_store::{PageLimit, Wanted};
 
 pub(super) async fn run(fixture: &impl Fixture) {
     changes_and_log(fixture).await;

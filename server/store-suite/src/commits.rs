@@ -10,7 +10,7 @@ use super::{
     stage::Stage,
     staged::is_stale,
 };
-use crate::{Result, TreeCommit};
+use jobtracker_store::{Result, TreeCommit};
 
 pub(super) async fn run(fixture: &impl Fixture) {
     versions(fixture).await;

@@ -14,7 +14,7 @@ use super::{
     pages::WIDE,
     stage::Stage,
 };
-use crate::{DescendantsQuery, Loaded, Result, Store, Wanted};
+use jobtracker_store::{DescendantsQuery, Loaded, Result, Store, Wanted};
 
 /// Jobs in the middle of each tree, and leaves below each of them.
 const MIDDLES: u64 = 3;

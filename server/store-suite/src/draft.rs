@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jobtracker_model::{Change, JobId, LogLine, Repeat};
 
 use super::forest::Kept;
-use crate::{FollowUpKey, RepeatRow, Row};
+use jobtracker_store::{FollowUpKey, RepeatRow, Row};
 
 /// What is to be committed in one tree, each row once.
 #[derive(Debug, Clone, Default)]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use jobtracker_model::{JobId, Timestamp};
 
 use super::{forest::Forest, pages::ALWAYS, stage::Stage};
-use crate::{
+use jobtracker_store::{
     FollowUp, FollowUpKey, FollowUpsQuery, IndexId, IndexKey, IndexQuery, Listed, PageLimit, Store,
 };
 

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use jobtracker_model::{JobId, Repeat, State, StateSet, Timestamp};
 
 use super::{Fixture, forest::id, pages::WIDE, stage::Stage};
-use crate::{
+use jobtracker_store::{
     BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, LogQuery, Result,
     RootsQuery, Wanted,
 };
@@ -108,8 +108,8 @@ async fn keep<F: Fixture>(stage: Stage, fixture: &F) {
     }
 }
 
-fn root_of(stage: &Stage) -> crate::RootKey {
-    crate::RootKey { time: stage.forest.job(id(1)).status.create_time, id: id(1) }
+fn root_of(stage: &Stage) -> jobtracker_store::RootKey {
+    jobtracker_store::RootKey { time: stage.forest.job(id(1)).status.create_time, id: id(1) }
 }
 
 fn unavailable<T: Debug>(stage: &Stage, what: &str, answer: Result<T>) {

@@ -9,7 +9,7 @@ use jobtracker_model::{
 };
 
 use super::draft::Draft;
-use crate::{FollowUp, FollowUpKey, IndexId, Origin, RepeatRow, TreeCommit, Version};
+use jobtracker_store::{FollowUp, FollowUpKey, IndexId, Origin, RepeatRow, TreeCommit, Version};
 
 /// What should be in the store, kept the plain way, and what is still to be committed.
 #[derive(Debug, Clone, Default)]

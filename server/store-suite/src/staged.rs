@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jobtracker_model::{JobId, Repeat, State, StateSet};
 
 use super::{forest::Forest, pages::WIDE, stage::Stage};
-use crate::{
+use jobtracker_store::{
     BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, FollowUpKey,
     FollowUpsQuery, LogQuery, Result, Row, StageId, TreeCommit, Wanted,
 };

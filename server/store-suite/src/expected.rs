@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jobtracker_model::{Blocker, JobId, State, StateSet, Timestamp, rollup::Status};
 
 use super::forest::{Forest, Kept};
-use crate::{FollowUpKey, JobRow, Loaded, Node, RootKey, Row, Wanted};
+use jobtracker_store::{FollowUpKey, JobRow, Loaded, Node, RootKey, Row, Wanted};
 
 impl Forest {
     pub(super) fn row(&self, id: JobId) -> JobRow {

@@ -11,7 +11,7 @@ use super::{
     stage::Stage,
     staged::{Staging, is_stale},
 };
-use crate::{
+use jobtracker_store::{
     Error, FollowUpKey, FollowUpsQuery, IndexId, IndexKey, IndexQuery, PageLimit, Row, TreeCommit,
     Wanted,
 };

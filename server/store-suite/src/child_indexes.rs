@@ -2,7 +2,7 @@
 
 use jobtracker_model::{JobId, State, StateSet};
 
-use crate::PageLimit;
+use jobtracker_store::PageLimit;
 
 use super::{
     Fixture,

@@ -13,7 +13,7 @@ use super::{
     pages::{NARROW, WIDE},
     stage::Stage,
 };
-use crate::{PageLimit, Row, TreeResultRow, TreeResultsQuery, UploadRow, Wanted};
+use jobtracker_store::{PageLimit, Row, TreeResultRow, TreeResultsQuery, UploadRow, Wanted};
 
 pub(super) async fn run(fixture: &impl Fixture) {
     applied_and_refused(fixture).await;

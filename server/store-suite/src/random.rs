@@ -12,7 +12,7 @@ use super::{
     stage::Stage,
     staged::Staging,
 };
-use crate::{Error, PageLimit, Store, TreeCommit};
+use jobtracker_store::{Error, PageLimit, Store, TreeCommit};
 
 pub(super) async fn run<F: Fixture>(fixture: &F) {
     for seed in 1..=F::ROUNDS {

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::{Fixture, forest::Forest};
-use crate::{Error, JobRow, Result, Store};
+use jobtracker_store::{Error, JobRow, Result, Store};
 
 /// One phase: a store, what should be in it, and the phase's name for messages.
 pub(super) struct Stage {

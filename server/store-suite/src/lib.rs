@@ -6,6 +6,8 @@
 //! commits with the model's roll-up, as the engine does; `expected` answers every question by
 //! looking at everything.
 
+#![warn(missing_docs)]
+
 mod draft;
 mod expected;
 mod followed;
@@ -42,7 +44,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::Store;
+use jobtracker_store::Store;
 
 /// How the suite gets at a backend.
 #[async_trait]

@@ -8,7 +8,7 @@ use super::{
     pages::WIDE,
     stage::Stage,
 };
-use crate::{ChildrenQuery, PageLimit};
+use jobtracker_store::{ChildrenQuery, PageLimit};
 
 /// The ids of its children are behind this.
 const BASE: u64 = 1_000_000;

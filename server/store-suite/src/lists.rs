@@ -8,7 +8,7 @@ use super::{
     pages::{ALWAYS, NARROW, WIDE},
     stage::Stage,
 };
-use crate::{
+use jobtracker_store::{
     BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, LogQuery, PageLimit,
     RootKey, RootsQuery,
 };
