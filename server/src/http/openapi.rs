@@ -128,7 +128,7 @@ mod tests {
         assert!(
             committed == document(),
             "server/openapi.json has drifted from the code; write it anew with \
-             `cargo run -p jobtracker-server -- openapi > server/openapi.json`"
+             `cargo run --bin jobtracker -- openapi > server/openapi.json`"
         );
     }
 

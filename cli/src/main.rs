@@ -3,7 +3,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod descriptors;
-mod moving_commands;
+mod export_import;
 mod serve;
 mod terminal;
 
@@ -36,9 +36,9 @@ enum Command {
     /// Make the tables of a cluster, or bring them to the newest version
     Migrate(Migrate),
     /// Write trees of a store into a file
-    Export(moving_commands::ExportArguments),
+    Export(export_import::ExportArguments),
     /// Put the trees of a file into a store
-    Import(moving_commands::ImportArguments),
+    Import(export_import::ImportArguments),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -93,8 +93,8 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::serve(arguments),
         Command::CheckConfig(arguments) => check_config(arguments),
         Command::Migrate(arguments) => migrate(arguments),
-        Command::Export(arguments) => moving_commands::export(arguments),
-        Command::Import(arguments) => moving_commands::import(arguments),
+        Command::Export(arguments) => export_import::export(arguments),
+        Command::Import(arguments) => export_import::import(arguments),
         Command::Openapi => terminal::print(jobtracker_server::openapi_document().trim_end()),
     };
     terminal::end(done)

@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("jobtracker-store-suite", &["jobtracker-model", "jobtracker-store"]),
     ("jobtracker-engine", &["jobtracker-model", "jobtracker-store"]),
     ("jobtracker-server", &["jobtracker-model", "jobtracker-store", "jobtracker-engine"]),
+    ("jobtracker", &["jobtracker-model", "jobtracker-store", "jobtracker-server"]),
     ("jobtracker-benches", &["jobtracker-client", "jobtracker-context"]),
     (
         "jobtracker-examples",
