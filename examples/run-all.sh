@@ -11,6 +11,7 @@ run blockers
 run callback
 run demo -- --once
 run bulk_context -- --jobs 20000
+run sql_summary
 
 echo 'curl alone:'
 cargo build --quiet --bin jobtracker
@@ -24,3 +25,5 @@ until url=$(grep -o 'http://[0-9.:]*' "$log"); do
   sleep 0.1
 done
 examples/curl.sh "$url"
+echo 'A flow that is recorded:'
+JOBTRACKER_URL=$url run sql_summary | tail -n 2

@@ -27,11 +27,11 @@ use crate::{
 pub(crate) async fn all<In: Send + Sync + 'static>(
     run: &Arc<Running<In>>,
     place: &mut Place,
-    step: u32,
+    (step, mut begun): (u32, u64),
     mut permit: Option<Permit>,
 ) -> (Outcome, Option<Permit>) {
     let (meta, policy) = (run.shared.plan.meta(step), run.shared.plan.policy(step));
-    let (mut begun, mut delays) = (run.now(), None);
+    let mut delays = None;
     run.slot(step).start(begun);
     loop {
         let attempt = run.slot(step).count_attempt();

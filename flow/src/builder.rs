@@ -17,7 +17,7 @@ use crate::{
     Attempt, AttemptInfo, BoxError, Cx, Deps, Flow, Need, NeedKind, Step, StepError, StepId,
     StepMeta,
     body::{Around, Body, blocking, concurrent},
-    plan::Plan,
+    plan::{Plan, Work},
     policy::Policy,
 };
 
@@ -28,8 +28,7 @@ pub struct FlowBuilder<In> {
     name: Arc<str>,
     flow: u64,
     metas: Vec<StepMeta>,
-    policies: Vec<Policy>,
-    bodies: Vec<Body<In>>,
+    work: Vec<Work<In>>,
     around: Vec<Around>,
     /// By the step that has it.
     foreign: Vec<u32>,
@@ -46,8 +45,7 @@ impl<In: Send + Sync + 'static> FlowBuilder<In> {
             name: name.into(),
             flow: FLOWS.fetch_add(1, Ordering::Relaxed),
             metas: Vec::new(),
-            policies: Vec::new(),
-            bodies: Vec::new(),
+            work: Vec::new(),
             around: Vec::new(),
             foreign: Vec::new(),
         }
@@ -101,8 +99,8 @@ impl<In: Send + Sync + 'static> FlowBuilder<In> {
         if !mistakes.is_empty() {
             return Err(BuildError { flow: self.name, mistakes });
         }
-        let Self { name, flow, metas, policies, bodies, around, .. } = self;
-        let plan = Plan::new(name, flow, metas, policies, bodies, around);
+        let Self { name, flow, metas, work, around, .. } = self;
+        let plan = Plan::new(name, flow, metas, work, around);
         Ok(Flow { plan: Arc::new(plan), output, out: PhantomData })
     }
 
@@ -255,8 +253,7 @@ impl<In: Send + Sync + 'static> FlowBuilder<In> {
             timeout: policy.timeout,
             retries: policy.retries(),
         });
-        self.policies.push(policy);
-        self.bodies.push(body);
+        self.work.push(Work { policy, body });
         Step { id: StepId { flow: self.flow, index }, output: PhantomData }
     }
 }

@@ -1,36 +1,50 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use jobtracker_client::JobId;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tokio_util::sync::CancellationToken;
 
 use crate::Observer;
 
 /// The name of a run: one of the caller's, or 32 random hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct RunId(Arc<str>);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(Name);
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Name {
+    /// It is written out only when it is shown: a small run is over sooner than that is done.
+    Random(u128),
+    Given(Arc<str>),
+}
 
 impl RunId {
     pub(crate) fn random() -> Self {
-        Self(format!("{:032x}", rand::random::<u128>()).into())
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+        Self(Name::Random(rand::random()))
     }
 }
 
 impl<T: Into<Arc<str>>> From<T> for RunId {
     fn from(name: T) -> Self {
-        Self(name.into())
+        let name = name.into();
+        // What was shown of a random one is that one.
+        let number = u128::from_str_radix(&name, 16).map(Name::Random);
+        let random = number.ok().map(Self).filter(|random| random.to_string() == *name);
+        random.unwrap_or(Self(Name::Given(name)))
     }
 }
 
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match &self.0 {
+            Name::Random(number) => write!(f, "{number:032x}"),
+            Name::Given(name) => f.write_str(name),
+        }
+    }
+}
+
+impl Serialize for RunId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -162,4 +176,20 @@ pub struct RunInfo {
     pub flow: Arc<str>,
     /// Under what it is recorded.
     pub parent: Option<Parent>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RunId;
+
+    #[test]
+    fn a_name_is_what_it_shows() {
+        let random = RunId::random();
+        assert_eq!(RunId::from(random.to_string()), random);
+        let long = "0123456789abcdef0123456789abcdef0";
+        for name in ["monday", "12", "", "00", &long[..32], &long[..32].to_uppercase(), long] {
+            assert_eq!(RunId::from(name).to_string(), name);
+        }
+        assert_ne!(RunId::random(), random);
+    }
 }

@@ -16,13 +16,18 @@ pub(crate) struct Plan<In> {
     pub(crate) name: Arc<str>,
     pub(crate) flow: u64,
     pub(crate) metas: Vec<StepMeta>,
-    policies: Vec<Policy>,
-    bodies: Vec<Body<In>>,
+    work: Vec<Work<In>>,
     around: Vec<Around>,
     /// The edges from the side of what is depended on: those of step `i` are
     /// `edges[begin[i]..begin[i + 1]]`.
     begin: Vec<u32>,
     edges: Vec<Edge>,
+}
+
+/// What a step does.
+pub(crate) struct Work<In> {
+    pub(crate) policy: Policy,
+    pub(crate) body: Body<In>,
 }
 
 /// An edge, from the side of what is depended on.
@@ -37,12 +42,11 @@ impl<In> Plan<In> {
         name: Arc<str>,
         flow: u64,
         metas: Vec<StepMeta>,
-        policies: Vec<Policy>,
-        bodies: Vec<Body<In>>,
+        work: Vec<Work<In>>,
         around: Vec<Around>,
     ) -> Self {
         let (begin, edges) = turned(&metas);
-        Self { name, flow, metas, policies, bodies, around, begin, edges }
+        Self { name, flow, metas, work, around, begin, edges }
     }
 
     pub(crate) fn meta(&self, step: u32) -> &StepMeta {
@@ -50,7 +54,7 @@ impl<In> Plan<In> {
     }
 
     pub(crate) fn policy(&self, step: u32) -> &Policy {
-        &self.policies[step as usize]
+        &self.work[step as usize].policy
     }
 
     /// The edges to the steps that depend on a step.
@@ -71,7 +75,7 @@ impl<In> Plan<In> {
         slots: &[Slot],
         permit: Option<Permit>,
     ) -> BoxFuture<'static, Attempt> {
-        let body = &self.bodies[cx.index() as usize];
+        let body = &self.work[cx.index() as usize].body;
         let work = body(cx, &Outcomes(slots), permit);
         if self.around.is_empty() {
             return work;

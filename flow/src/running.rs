@@ -20,7 +20,7 @@ use crate::{
     observer::Watched,
     permit::Permits,
     runner::Runner,
-    scheduler::Scheduler,
+    scheduler::{Ready, Scheduler},
     slot::Slot,
     snapshot::{self, Notes},
     watch::{End, Watchers},
@@ -91,8 +91,7 @@ impl<In: Send + Sync + 'static> Running<In> {
             return run;
         }
         let ready = (0..count(run.slots.len())).filter(|&step| run.slot(step).is_ready());
-        let ready: Vec<u32> = ready.collect();
-        run.spawn(run.scheduler.push(&ready, false));
+        run.spawn(run.scheduler.push(ready.collect(), false));
         if let Some(limit) = run.options.deadline {
             run.runtime.spawn(Arc::clone(&run).watch_deadline(limit));
         }
@@ -157,11 +156,10 @@ impl<In: Send + Sync + 'static> Running<In> {
 
     /// Ends a step that the caller has claimed, and all steps that can no longer run because of
     /// it. Answers the steps that are ready now. [`ended`](Self::ended) has to be told the number.
-    pub(crate) fn end(&self, step: u32, outcome: Outcome) -> (Vec<u32>, u32) {
-        let (mut ready, mut skipped) = (Vec::new(), Vec::new());
+    pub(crate) fn end(&self, step: u32, outcome: Outcome, now: u64) -> (Ready, u32) {
+        let (mut ready, mut skipped) = (Ready::default(), Vec::new());
         let (mut at, mut ends) = (step, 1);
         let mut is_success = outcome.is_ok();
-        let now = self.now();
         self.close(at, outcome, now);
         loop {
             for edge in self.shared.plan.edges(at) {

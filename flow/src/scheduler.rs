@@ -34,6 +34,30 @@ struct Entry {
     again: Option<oneshot::Sender<()>>,
 }
 
+/// Steps that are ready all at once: mostly one, which needs no memory of its own.
+#[derive(Default)]
+pub(crate) struct Ready {
+    first: Option<u32>,
+    others: Vec<u32>,
+}
+
+impl Ready {
+    pub(crate) fn push(&mut self, step: u32) {
+        if self.first.is_none() {
+            self.first = Some(step);
+        } else {
+            self.others.push(step);
+        }
+    }
+}
+
+impl FromIterator<u32> for Ready {
+    fn from_iter<T: IntoIterator<Item = u32>>(steps: T) -> Self {
+        let mut steps = steps.into_iter();
+        Self { first: steps.next(), others: steps.collect() }
+    }
+}
+
 impl Scheduler {
     pub(crate) fn new(places: usize, limit: Option<usize>) -> Self {
         Self { places: places.max(1), limit, queue: Mutex::default() }
@@ -46,12 +70,11 @@ impl Scheduler {
     /// Adds steps that are ready. A caller that `takes` is a runner with a place, which takes one
     /// of them. Answers how many runners have to be spawned; each has a place already.
     #[must_use]
-    pub(crate) fn push(&self, steps: &[u32], takes: bool) -> usize {
-        if steps.is_empty() {
-            return 0;
-        }
+    pub(crate) fn push(&self, ready: Ready, takes: bool) -> usize {
+        let Ready { first: Some(first), others } = ready else { return 0 };
         let mut queue = self.queue.lock();
-        queue.ready.extend(steps.iter().map(|&step| Reverse(Entry { step, again: None })));
+        let steps = [first].into_iter().chain(others);
+        queue.ready.extend(steps.map(|step| Reverse(Entry { step, again: None })));
         self.fill(&mut queue, usize::from(takes))
     }
 

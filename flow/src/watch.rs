@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering, fence},
@@ -14,11 +14,11 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(crate) struct Watchers {
     waiting: AtomicUsize,
-    by_end: Mutex<HashMap<End, Arc<Notify>>>,
+    by_end: Mutex<BTreeMap<End, Arc<Notify>>>,
 }
 
 /// What can be waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum End {
     Step(u32),
     Run,

@@ -20,9 +20,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("jobtracker-server", &["jobtracker-model", "jobtracker-store", "jobtracker-engine"]),
     ("jobtracker", &["jobtracker-model", "jobtracker-store", "jobtracker-server"]),
     ("jobtracker-benches", &["jobtracker-client", "jobtracker-context"]),
+    ("jobtracker-flow-benches", &["jobtracker-client", "jobtracker-flow"]),
     (
         "jobtracker-examples",
-        &["jobtracker-client", "jobtracker-context", "jobtracker-server", "jobtracker-store"],
+        &[
+            "jobtracker-client",
+            "jobtracker-context",
+            "jobtracker-flow",
+            "jobtracker-server",
+            "jobtracker-store",
+        ],
     ),
 ];
 

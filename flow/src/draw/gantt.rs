@@ -13,7 +13,7 @@ pub(super) fn write(snapshot: &Snapshot) -> String {
 
 fn body(snapshot: &Snapshot, out: &mut String) -> std::fmt::Result {
     writeln!(out, "gantt")?;
-    writeln!(out, "  title {} {}", plain(&snapshot.flow), plain(snapshot.run.as_str()))?;
+    writeln!(out, "  title {} {}", plain(&snapshot.flow), plain(&snapshot.run.to_string()))?;
     writeln!(out, "  dateFormat x")?;
     writeln!(out, "  axisFormat %M:%S.%L")?;
     for (index, step) in snapshot.steps.iter().enumerate() {

@@ -132,8 +132,11 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().chars().take(ERROR_CHARS).collect()
 }
 
+/// To milliseconds, or to microseconds where there is less than one.
 fn rounded(duration: Duration) -> String {
-    format!("{:?}", Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    let unit = if duration < Duration::from_millis(1) { 1_000 } else { 1_000_000 };
+    let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    format!("{:?}", Duration::from_nanos(nanos - nanos % unit))
 }
 
 /// The last part of the path of a type, and of those inside it.

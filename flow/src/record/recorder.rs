@@ -9,14 +9,14 @@ use jobtracker_context::JobTrackerContext;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use crate::{Event, Observer, Parent, RunId, RunInfo, RunView};
+use crate::{Event, Observer, Parent, RunId, RunView};
 
 use super::{
     outbox::End,
     recording::Recording,
     sink::{Buffered, Direct, Failure, Sink},
     texts::{self, Labels},
-    writer,
+    writer::{self, Begin},
 };
 
 /// Runs that are recorded at once. Past it, a run is not recorded, and a warning says so.
@@ -135,14 +135,14 @@ impl Recorder {
     /// then, into a context and from there to the service.
     ///
     /// # Errors
-    /// The context could not be flushed; what it says.
-    pub async fn flush(&self) -> Result<(), String> {
+    /// The context could not be flushed.
+    pub async fn flush(&self) -> jobtracker_context::Result<()> {
         let open: Vec<_> = self.inner.runs.lock().by_id.values().map(Arc::clone).collect();
         for recording in open {
             recording.jobs_to_come().await;
             recording.outbox.empty().await;
         }
-        self.inner.sink.flush().await.map_err(|failure| failure.reason)
+        self.inner.sink.flush().await
     }
 
     /// The job of a run, if it has been created; of the last 1,000 runs.
@@ -167,11 +167,20 @@ impl Inner {
             tracing::warn!(run = %info.id, "a run is not recorded: too many are");
             return;
         }
-        let recording = Arc::new(runs.recording(info, run));
+        let of = |run: &RunId| runs.by_id.get(run).map(Arc::clone);
+        let begin = Begin {
+            parent: match &info.parent {
+                Some(Parent::Step { run, step }) => of(run).map(|parent| (parent, *step)),
+                _ => None,
+            },
+            origin: info.origin.as_ref().and_then(of),
+            snapshot: run.snapshot(),
+        };
+        let recording = Arc::new(Recording::new(info.clone(), run.steps()));
         runs.stats.open += 1;
         runs.by_id.insert(info.id.clone(), Arc::clone(&recording));
         drop(runs);
-        tokio::spawn(writer::write(Arc::clone(self), recording, run.snapshot()));
+        tokio::spawn(writer::write(Arc::clone(self), recording, begin));
     }
 
     fn recording(&self, run: &RunId) -> Option<Arc<Recording>> {
@@ -201,17 +210,6 @@ impl Inner {
     }
 }
 
-impl Runs {
-    fn recording(&self, info: &RunInfo, run: &RunView<'_>) -> Recording {
-        let of = |run: &RunId| self.by_id.get(run).map(Arc::clone);
-        let parent = match &info.parent {
-            Some(Parent::Step { run, step }) => of(run).map(|parent| (parent, *step)),
-            _ => None,
-        };
-        Recording::new(info.clone(), run.steps(), parent, info.origin.as_ref().and_then(of))
-    }
-}
-
 impl Observer for Recorder {
     fn on(&self, run: &RunView<'_>, event: &Event<'_>) {
         if matches!(event, Event::RunStarted) {
@@ -226,7 +224,7 @@ impl Observer for Recorder {
                 outbox.warning(step.index, texts::retrying(*attempt, error, *delay));
             }
             Event::StepDone { step, state, attempts, error, .. } => {
-                let origin = recording.info.origin.as_ref().map(RunId::as_str);
+                let origin = recording.info.origin.as_ref();
                 outbox.end_of(step.index, texts::ended(*state, *attempts, *error, origin));
             }
             Event::RunDone { outcome, .. } => {

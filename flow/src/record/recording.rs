@@ -1,4 +1,4 @@
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use jobtracker_client::JobId;
 use tokio::sync::Notify;
@@ -12,9 +12,6 @@ pub(super) struct Recording {
     pub(super) info: RunInfo,
     pub(super) steps: Vec<StepMeta>,
     pub(super) outbox: Outbox,
-    /// The run that it is a part of, or that it continues.
-    pub(super) parent: Option<(Arc<Recording>, u32)>,
-    pub(super) origin: Option<Arc<Recording>>,
     jobs: OnceLock<Option<Jobs>>,
     settled: Notify,
 }
@@ -27,18 +24,11 @@ pub(super) struct Jobs {
 }
 
 impl Recording {
-    pub(super) fn new(
-        info: RunInfo,
-        steps: &[StepMeta],
-        parent: Option<(Arc<Self>, u32)>,
-        origin: Option<Arc<Self>>,
-    ) -> Self {
+    pub(super) fn new(info: RunInfo, steps: &[StepMeta]) -> Self {
         Self {
             info,
             steps: steps.to_vec(),
             outbox: Outbox::new(steps.len()),
-            parent,
-            origin,
             jobs: OnceLock::new(),
             settled: Notify::new(),
         }

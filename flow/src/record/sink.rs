@@ -21,7 +21,7 @@ pub(super) trait Sink: Send + Sync {
     async fn attach(&self, job: JobId, key: &str, text: String) -> Result<(), Failure>;
 
     /// Sends what is buffered.
-    async fn flush(&self) -> Result<(), Failure>;
+    async fn flush(&self) -> jobtracker_context::Result<()>;
 }
 
 /// Why a call failed, and whether to call again.
@@ -79,7 +79,7 @@ impl Sink for Direct {
         Ok(self.0.put_attachment(job, key, text).await?)
     }
 
-    async fn flush(&self) -> Result<(), Failure> {
+    async fn flush(&self) -> jobtracker_context::Result<()> {
         Ok(())
     }
 }
@@ -115,7 +115,7 @@ impl Sink for Buffered {
         Ok(())
     }
 
-    async fn flush(&self) -> Result<(), Failure> {
+    async fn flush(&self) -> jobtracker_context::Result<()> {
         self.0.flush().await?;
         Ok(())
     }

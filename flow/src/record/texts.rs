@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use jobtracker_client::{JobId, NewChange, NewJob, State, limits};
 use serde_json::json;
 
-use crate::{FlowError, NeedKind, RunInfo, StepError, StepErrorKind, StepMeta, StepState};
+use crate::{FlowError, NeedKind, RunId, RunInfo, StepError, StepErrorKind, StepMeta, StepState};
 
 /// What every job of a run has.
 #[derive(Clone, Default)]
@@ -54,13 +54,15 @@ fn job(name: &str, labels: &Labels) -> NewJob {
     labels.tags.iter().fold(job, |job, tag| job.tag(tag.clone()))
 }
 
-/// That an attempt failed and another one follows.
+/// That an attempt failed and another one follows. Texts are shortened here, since they may have
+/// to wait.
 pub(super) fn retrying(attempt: u32, error: &StepError, delay: Duration) -> NewChange {
     let kind = &error.kind;
     NewChange::new(State::Warning)
         .reason_code("retry")
         .message(format!("attempt {attempt} {kind}; attempt {} in {delay:?}", attempt + 1))
         .change_id(format!("attempt-{attempt}"))
+        .shortened()
 }
 
 /// How a step ended.
@@ -68,19 +70,19 @@ pub(super) fn ended(
     state: StepState,
     attempts: u32,
     error: Option<&StepError>,
-    origin: Option<&str>,
+    origin: Option<&RunId>,
 ) -> NewChange {
     let change = match error {
         Some(error) => failed(error, attempts),
         None if state == StepState::Reused => {
-            let origin = origin.unwrap_or("an earlier one");
+            let origin = origin.map_or("an earlier run".to_owned(), |run| format!("run {run}"));
             NewChange::new(State::RanToCompletion)
                 .reason_code("reused")
-                .message(format!("its output is that of run {origin}"))
+                .message(format!("its output is that of {origin}"))
         }
         None => NewChange::new(State::RanToCompletion),
     };
-    change.change_id("end")
+    change.change_id("end").shortened()
 }
 
 fn failed(error: &StepError, attempts: u32) -> NewChange {
@@ -105,5 +107,5 @@ pub(super) fn run_ended(outcome: &Result<(), FlowError>) -> NewChange {
             NewChange::new(State::Faulted).reason_code(reason).message(error.to_string())
         }
     };
-    change.change_id("end")
+    change.change_id("end").shortened()
 }

@@ -19,10 +19,18 @@ const STEPS_AT_ONCE: usize = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
+/// What is known of a run when it begins.
+pub(super) struct Begin {
+    /// The step that it is a part of, and the run that it continues, if these are recorded.
+    pub(super) parent: Option<(Arc<Recording>, u32)>,
+    pub(super) origin: Option<Arc<Recording>>,
+    pub(super) snapshot: Snapshot,
+}
+
 /// Writes down one run, behind it.
-pub(super) async fn write(inner: Arc<Inner>, recording: Arc<Recording>, begin: Snapshot) {
+pub(super) async fn write(inner: Arc<Inner>, recording: Arc<Recording>, begin: Begin) {
     let writer = Writer { inner: &inner, recording: &recording };
-    let outcome = writer.write(&begin).await;
+    let outcome = writer.write(begin).await;
     inner.done(&recording, &outcome);
 }
 
@@ -32,10 +40,11 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    async fn write(&self, begin: &Snapshot) -> Result<(), Failure> {
-        let jobs = self.create().await?;
+    async fn write(&self, begin: Begin) -> Result<(), Failure> {
+        let jobs = self.create(&begin).await?;
         self.update(jobs.run, NewChange::new(State::Running).change_id("running")).await?;
-        self.draw(jobs.run, begin, false).await;
+        self.draw(jobs.run, &begin.snapshot, false).await;
+        drop(begin);
         self.recording.settle(Some(jobs.clone()));
         loop {
             let batch = self.recording.outbox.take().await;
@@ -56,8 +65,8 @@ impl Writer<'_> {
     }
 
     /// Creates the jobs: that of the run, and those of its steps.
-    async fn create(&self) -> Result<Jobs, Failure> {
-        let Recording { info, steps, origin, .. } = self.recording;
+    async fn create(&self, begin: &Begin) -> Result<Jobs, Failure> {
+        let Recording { info, steps, .. } = self.recording;
         let labels = &self.inner.labels;
         let count = u32::try_from(steps.len()).unwrap_or(u32::MAX).saturating_add(1);
         let first = self.persist(|| self.inner.sink.reserve(count)).await?;
@@ -65,9 +74,9 @@ impl Writer<'_> {
             id: first.and_then(|first| JobId::new(first.get() + number)),
             ..job
         };
-        let origin = origin.as_ref().and_then(|origin| origin.jobs()).map(|jobs| jobs.run);
+        let origin = begin.origin.as_ref().and_then(|origin| origin.jobs()).map(|jobs| jobs.run);
         let run = texts::run(info, origin, labels);
-        let run = NewJob { parent: self.parent().await?, ..named(run, 0) };
+        let run = NewJob { parent: self.parent(begin).await?, ..named(run, 0) };
         let created = self.persist(|| self.inner.sink.create(vec![run.clone()])).await?;
         let run = *created.first().ok_or_else(|| lost("the job of a run"))?;
         let mut jobs = Jobs { run, steps: Vec::with_capacity(steps.len()) };
@@ -83,8 +92,8 @@ impl Writer<'_> {
     }
 
     /// Under what the run is: a job, or the step of another run, as soon as that has one.
-    async fn parent(&self) -> Result<Option<JobId>, Failure> {
-        match (&self.recording.parent, &self.recording.info.parent) {
+    async fn parent(&self, begin: &Begin) -> Result<Option<JobId>, Failure> {
+        match (&begin.parent, &self.recording.info.parent) {
             (Some((parent, step)), _) => match parent.jobs_to_come().await {
                 Some(jobs) => Ok(jobs.steps.get(*step as usize).copied()),
                 None => Err(lost("the run that it is a part of")),

@@ -3,7 +3,7 @@
 
 use tokio::sync::oneshot;
 
-use super::Scheduler;
+use super::{Ready, Scheduler};
 
 /// A step of a small graph: what depends on it, whether its body waits, how often it fails first.
 struct Step {
@@ -87,8 +87,8 @@ impl World<'_> {
                     self.open[*dependant as usize] -= 1;
                     self.open[*dependant as usize] == 0
                 });
-                let ready: Vec<u32> = ready.collect();
-                let more = self.scheduler.push(&ready, runner.has_place);
+                let ready: Ready = ready.collect();
+                let more = self.scheduler.push(ready, runner.has_place);
                 self.spawn(more);
                 At::Released
             }
@@ -152,8 +152,8 @@ fn all_orders(steps: &[Step], places: usize, limit: Option<usize>) -> usize {
             runners: Vec::new(),
         };
         let ready = steps.iter().zip(0..).filter(|(step, _)| step.open == 0);
-        let ready: Vec<u32> = ready.map(|(_, number)| number).collect();
-        let more = world.scheduler.push(&ready, false);
+        let ready: Ready = ready.map(|(_, number)| number).collect();
+        let more = world.scheduler.push(ready, false);
         world.spawn(more);
         let mut turn = 0;
         loop {
