@@ -152,3 +152,36 @@ impl Outbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_and_in_order() {
+        let outbox = Outbox::new(2);
+        outbox.running(1);
+        for attempt in 1..=100 {
+            outbox.warning(1, NewChange::new(State::Warning).message(format!("{attempt}")));
+        }
+        outbox.end_of(1, NewChange::new(State::Faulted));
+        let Batch { steps, end } = outbox.take().await;
+        let [(1, changes)] = &steps[..] else { panic!("{steps:?}") };
+        let states: Vec<State> = changes.iter().map(|change| change.state).collect();
+        assert_eq!(
+            (states[0], states[1], states[17]),
+            (State::Running, State::Warning, State::Faulted)
+        );
+        let told = |at: usize| changes[at].message.as_deref();
+        assert_eq!((changes.len(), told(1), told(16)), (18, Some("85"), Some("100")));
+        assert!(end.is_none());
+        // What is told of it later is only what is new.
+        outbox.running(0);
+        assert_eq!(outbox.take().await.steps.len(), 1);
+        // Without a writer, nothing waits.
+        outbox.close();
+        outbox.running(0);
+        assert!(outbox.try_take().is_none());
+        outbox.empty().await;
+    }
+}

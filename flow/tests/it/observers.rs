@@ -96,3 +96,16 @@ async fn b50_a_service_that_is_silent_or_gone_changes_nothing() {
         assert_eq!(next.snapshot().steps[0].state, StepState::Failed);
     }
 }
+
+#[tokio::test]
+async fn b50_so_many_runs_are_recorded_at_once_and_the_others_are_counted() {
+    let flow = FlowBuilder::<()>::new("empty").build().unwrap();
+    let client = JobTrackerClient::new(&silent().await).unwrap();
+    let recorder = Arc::new(Recorder::new(Arc::new(client)));
+    for _ in 0..1_003 {
+        let run = flow.start_with((), RunOptions::new().observer(recorder.clone()));
+        run.wait().await.unwrap();
+    }
+    let stats = recorder.stats();
+    assert_eq!((stats.open, stats.turned_away, stats.given_up), (1_000, 3, 0));
+}

@@ -130,7 +130,7 @@ fn endings() -> Flow<u32> {
     });
     flow.step("slow").timeout(Duration::from_millis(5)).run(|cx, ()| async move {
         if **cx.input() == 4 {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         Ok(())
     });
