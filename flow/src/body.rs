@@ -96,7 +96,8 @@ where
     })
 }
 
-/// A body at work. Its panics come out as errors, those of what it drops too.
+/// A body at work. Its panics come out as errors. One that comes when it is given up changes
+/// nothing any more and goes into the log.
 pub(crate) struct Guarded(Option<BoxFuture<'static, Attempt>>);
 
 impl Guarded {
@@ -106,11 +107,6 @@ impl Guarded {
     ) -> Result<Self, StepErrorKind> {
         caught(body).map(|body| Self(Some(body)))
     }
-
-    fn give_up(&mut self) -> Result<(), StepErrorKind> {
-        let body = self.0.take();
-        caught(|| drop(body))
-    }
 }
 
 impl Future for Guarded {
@@ -118,19 +114,19 @@ impl Future for Guarded {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(body) = &mut self.0 else { return Poll::Pending };
-        let done = match caught(|| body.as_mut().poll(cx)) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(Attempt(result))) => result.map_err(StepErrorKind::Failed),
-            Err(panicked) => Err(panicked),
-        };
-        Poll::Ready(self.give_up().and(done))
+        match caught(|| body.as_mut().poll(cx)) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(Attempt(result))) => Poll::Ready(result.map_err(StepErrorKind::Failed)),
+            Err(panicked) => Poll::Ready(Err(panicked)),
+        }
     }
 }
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        if let Err(error) = self.give_up() {
-            tracing::warn!(%error, "the body of a step that was given up");
+        let body = self.0.take();
+        if let Err(error) = caught(|| drop(body)) {
+            tracing::warn!(%error, "the body of a step, when it was given up");
         }
     }
 }

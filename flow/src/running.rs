@@ -159,7 +159,8 @@ impl<In: Send + Sync + 'static> Running<In> {
     pub(crate) fn end(&self, step: u32, outcome: Outcome, now: u64) -> (Ready, u32) {
         let (mut ready, mut skipped) = (Ready::default(), Vec::new());
         let (mut at, mut ends) = (step, 1);
-        let mut is_success = outcome.is_ok();
+        // What is skipped on the way has not succeeded either.
+        let is_success = outcome.is_ok();
         self.close(at, outcome, now);
         loop {
             for edge in self.shared.plan.edges(at) {
@@ -175,7 +176,6 @@ impl<In: Send + Sync + 'static> Running<In> {
                     ends += 1;
                 }
             }
-            is_success = false;
             match skipped.pop() {
                 Some(next) => at = next,
                 None => return (ready, ends),

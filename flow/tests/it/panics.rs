@@ -1,6 +1,11 @@
 //! Behaviours 37 to 39: panics, and a runtime that goes away.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use jobtracker_flow::{
@@ -119,6 +124,39 @@ async fn what_is_around_attempts_can_set_what_they_see() {
     });
     let flow = flow.build_with(step).unwrap();
     assert_eq!(*flow.run(()).await.unwrap(), "here/1");
+}
+
+/// Ready at once, and panics when it is dropped.
+struct DropsBadly(bool);
+
+impl Future for DropsBadly {
+    type Output = Result<u32, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.0 { Poll::Ready(Ok(1)) } else { Poll::Pending }
+    }
+}
+
+impl Drop for DropsBadly {
+    fn drop(&mut self) {
+        panic!("when it is dropped");
+    }
+}
+
+#[tokio::test]
+async fn b37_a_panic_of_a_body_that_is_given_up_changes_nothing() {
+    let mut flow = FlowBuilder::<()>::new("drops");
+    let ready = flow.step("ready").run(|_, ()| DropsBadly(true));
+    flow.step("given up").run(|_, ()| DropsBadly(false));
+    let run = flow.build_with(ready).unwrap().start(());
+    let error = run.result().await.unwrap_err();
+    assert_eq!(error.to_string(), "step \"ready\" panicked: when it is dropped");
+    while run.snapshot().steps[1].state == StepState::Pending {
+        tokio::task::yield_now().await;
+    }
+    run.cancel();
+    run.wait().await.unwrap_err();
+    assert_eq!(states(&run.snapshot()), [StepState::Failed, StepState::Cancelled]);
 }
 
 struct Panics;

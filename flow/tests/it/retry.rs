@@ -132,6 +132,20 @@ async fn b25_a_pause_takes_no_room_in_the_limit() {
     assert_eq!(*log.lock(), ["first 1", "second 1", "third 1", "first 2"]);
 }
 
+/// On one thread, and without a limit: what has failed without waiting still lets others by.
+#[tokio::test(start_paused = true)]
+async fn b25_a_pause_holds_up_no_other_step() {
+    let mut flow = FlowBuilder::<()>::new("by");
+    flow.step("first").retry(again(1_000, 1)).run(|_, ()| async { boom::<()>(1) });
+    let second = flow.step("second").run(|_, ()| async { Ok(()) });
+    let run = flow.build_with(second).unwrap().start(());
+    let begin = Instant::now();
+    run.result().await.unwrap();
+    assert!(begin.elapsed() < ms(500));
+    assert_eq!(run.snapshot().steps[0].state, StepState::Running);
+    run.wait().await.unwrap_err();
+}
+
 #[tokio::test(start_paused = true)]
 async fn b26_the_clock_of_tokio_drives_pauses() {
     let wall = std::time::Instant::now();
