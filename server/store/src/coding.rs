@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{Error, Result};
 
-/// The one format that there is.
+/// The only format so far.
 const POSTCARD: u8 = 1;
 
 /// A line of a log without its number, which its key tells.
@@ -30,7 +30,7 @@ impl From<LogLine> for LineRow {
     }
 }
 
-/// The value of a row. `buffer` is only there to be used again.
+/// The value of a row. `buffer` is passed in so that it can be used again.
 pub fn encode<'a, T: Serialize>(row: &T, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
     let mut bytes = std::mem::take(buffer);
     bytes.clear();
@@ -41,7 +41,7 @@ pub fn encode<'a, T: Serialize>(row: &T, buffer: &'a mut Vec<u8>) -> Result<&'a 
     Ok(buffer)
 }
 
-/// The row that a value stands for; `what` is for the complaint.
+/// The row that a value stands for; `what` goes into the error text.
 pub fn decode<T: DeserializeOwned>(what: &str, value: &[u8]) -> Result<T> {
     let row = payload(what, value)?;
     match postcard::take_from_bytes(row) {
@@ -51,7 +51,7 @@ pub fn decode<T: DeserializeOwned>(what: &str, value: &[u8]) -> Result<T> {
     }
 }
 
-/// The value for a text that stands by itself.
+/// The value of a text that is a row of its own.
 pub fn encode_text<'a>(text: &str, buffer: &'a mut Vec<u8>) -> &'a [u8] {
     buffer.clear();
     buffer.push(POSTCARD);
@@ -103,7 +103,7 @@ pub mod tests {
         Timestamp::from_millis(millis).unwrap()
     }
 
-    /// What is on disks already has to be read for ever: these bytes may not change.
+    /// Rows on disks must stay readable for ever: these bytes may not change.
     pub fn pinned<T: Serialize + DeserializeOwned + PartialEq + Debug>(row: &T, hex: &str) {
         let value = encode(row, &mut Vec::new()).unwrap().to_vec();
         let found: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -147,7 +147,7 @@ pub mod tests {
         pinned(&followed, "010605030201040001020315010203040b010eac0200050607");
         let none = Status { first_fault: FirstFault::None, ..followed };
         pinned(&none, "0106050b0201040001020315010203040b010eac0200050607");
-        // What came later stands behind.
+        // Fields that were added later stand behind.
         let first_fault = FirstFault::At(Report { time: time(8), job: id, change: 3 });
         let caused = Status { first_fault, ..followed };
         pinned(&caused, "010605070201040001020315010203040b010eac020005060710ac0203");

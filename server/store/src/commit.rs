@@ -18,13 +18,13 @@ pub type Version = u64;
 pub struct TreeCommit {
     /// The tree.
     pub root: JobId,
-    /// The version that the rows were computed from; the store refuses the commit when the tree
-    /// has another one by now. It has this plus one afterwards.
+    /// The version that the rows were computed from; the store refuses the commit when the tree has
+    /// another version by now. Afterwards the tree has this version plus one.
     pub expected: Version,
-    /// What is written, each row at most once and in no particular order. Whatever follows from a
-    /// step (callbacks to send, checks to make) is a row of the same commit.
+    /// The rows to write, each at most once and in no particular order. What follows from a step
+    /// (callbacks to send, checks to make) is a row of the same commit.
     pub rows: Vec<Row>,
-    /// What has been staged for this tree, and becomes visible with the rows.
+    /// A stage of this tree, which becomes visible with the rows.
     pub publishes: Option<StageId>,
 }
 
@@ -38,9 +38,9 @@ pub enum Row {
     Job {
         /// The job.
         id: JobId,
-        /// Where it stands.
+        /// Its position in the tree.
         origin: Origin,
-        /// What its creator says of it.
+        /// What its creator said of it.
         definition: Arc<Definition>,
     },
     /// The definition of a job that is there, with other options.
@@ -58,7 +58,7 @@ pub enum Row {
         id: JobId,
         /// Its parent.
         parent: Option<JobId>,
-        /// The visible state that the store has for it; none when the job is new.
+        /// The visible state that the store has for it; `None` when the job is new.
         before: Option<State>,
         /// The whole status.
         status: Status,
@@ -94,13 +94,13 @@ pub enum Row {
         id: JobId,
         /// Its key.
         key: String,
-        /// Its text; none takes it away.
+        /// Its text; `None` removes it.
         text: Option<String>,
     },
-    /// The result on this tree of a sent commit: that it was applied, which is what the other rows
-    /// do. It takes the place of a refusal.
+    /// The result on this tree of an upload: that it was applied, which is what the other rows do.
+    /// It replaces a refusal.
     TreeResult {
-        /// The sent commit.
+        /// The upload.
         commit: UploadId,
         /// The result; no refusal.
         row: TreeResultRow,
@@ -113,13 +113,13 @@ pub enum Row {
         key: FollowUpKey,
         /// The list by time in which the store has it, and its time there.
         before: Option<(IndexId, Timestamp)>,
-        /// What it is now.
+        /// Its new value.
         row: FollowUp,
     },
 }
 
 impl Row {
-    /// The job that it belongs to; none for a result.
+    /// The job that it belongs to; `None` for a result.
     #[must_use]
     pub fn job(&self) -> Option<JobId> {
         match self {
@@ -135,7 +135,7 @@ impl Row {
         }
     }
 
-    /// The place in a list by time that it makes.
+    /// The entry that it makes in a list by time.
     #[must_use]
     pub fn place(&self) -> Option<(IndexId, IndexKey)> {
         let Self::FollowUp { id, key, row, .. } = self else { return None };
@@ -144,7 +144,7 @@ impl Row {
     }
 }
 
-/// Refuses rows that would be found in lists by time before anybody has committed them.
+/// Refuses rows that readers would find in lists by time before the rows are committed.
 pub(crate) fn check_staged(rows: &[Row]) -> Result<()> {
     let listed = rows.iter().find_map(Row::place);
     listed.map_or(Ok(()), |(_, place)| Err(Error::NotStaged(place.id)))

@@ -1,13 +1,13 @@
 use jobtracker_model::JobId;
 
-/// What a store could not do, by what a caller can do about it.
+/// What a store could not do, grouped by what a caller can do about it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A list was asked of a job that is not there.
+    /// A list was asked of a job that does not exist.
     #[error("there is no job {0}")]
     UnknownJob(JobId),
-    /// A list of what is below one job was to go on behind a job that is not below it.
+    /// A list of descendants of one job was to go on behind a job that is not below it.
     #[error("job {after} is not below job {of}")]
     BadCursor {
         /// The job at the top of the list.
@@ -21,21 +21,21 @@ pub enum Error {
         /// The tree.
         root: JobId,
     },
-    /// A follow-up that is in a list by time was to be staged. It comes with the commit that
-    /// publishes the stage instead. Nothing was done.
+    /// A follow-up that is in a list by time was to be staged. It belongs into the commit that
+    /// publishes the stage. Nothing was done.
     #[error("a follow-up of job {0} is in a list by time, so it cannot be staged")]
     NotStaged(JobId),
     /// There is no space left. Nothing was done.
     #[error("no space left in the store: {0}")]
     Full(String),
-    /// The ids that are left do not suffice.
+    /// There are not enough ids left.
     #[error("no block of {0} ids is left")]
     IdsExhausted(u32),
-    /// The store does not take this now. Nothing was done.
+    /// The store does not accept this request now. Nothing was done.
     #[error("the store is not available: {0}")]
     Unavailable(String),
-    /// It is not known whether it was done; a commit may be repeated as it is, since its version
-    /// lets it be applied once.
+    /// It is not known whether it was done. A commit may be repeated unchanged, since its version
+    /// lets it be applied only once.
     #[error("the outcome is unknown: {0}")]
     OutcomeUnknown(String),
     /// What is stored cannot be read.
@@ -55,7 +55,7 @@ pub enum Error {
         /// The newest format that this program knows.
         known: u32,
     },
-    /// The place for the data cannot be used.
+    /// The directory or address of the data cannot be used.
     #[error("cannot use {place}: {reason}")]
     Unusable {
         /// The directory or address.

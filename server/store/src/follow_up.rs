@@ -1,4 +1,5 @@
-//! What follows from the states of a job: whom to tell, when to look, and what was told.
+//! What follows from the states of a job: notices to send, checks to make, and notices that were
+//! sent.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ mod kept;
 /// The name of a follow-up among those of its job. The order is that of the lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum FollowUpKey {
-    /// What has to be known of the others when the job changes; there is one.
+    /// What has to be known of the other follow-ups when the job changes; each job has one at most.
     Watch,
     /// An action.
     Action(u32),
@@ -24,7 +25,7 @@ pub enum FollowUpKey {
 }
 
 impl FollowUpKey {
-    /// The kind and the number, as keys have them.
+    /// The kind and the number, as they stand in keys.
     #[must_use]
     pub fn parts(self) -> (u8, u32) {
         match self {
@@ -35,7 +36,7 @@ impl FollowUpKey {
         }
     }
 
-    /// The one behind it, of its kind.
+    /// The next one of its kind.
     #[must_use]
     pub fn next(self) -> Self {
         match self {
@@ -59,7 +60,7 @@ impl FollowUpKey {
     }
 }
 
-/// Something that follows from the states of a job. How it is kept is in `kept`.
+/// Something that follows from the states of a job. `kept` defines its stored form.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "kept::Kept")]
 pub enum FollowUp {
@@ -73,9 +74,10 @@ pub enum FollowUp {
     Delivery(DeliveryRow),
 }
 
-/// What has to be known of a job's follow-ups when it changes, or when something below it does.
+/// What has to be known of a job's follow-ups when the job, or a job below it, changes.
 ///
-/// Kept as it is here: the order of fields never changes, and new ones are skipped and kept behind.
+/// Stored as it is here: the order of fields never changes, and new ones are skipped and kept
+/// behind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watch {
     /// The actions, by number.
@@ -84,9 +86,10 @@ pub struct Watch {
     pub checks: u32,
     /// How many of them wait for silence.
     pub silences: u32,
-    /// How many deliveries there are: the number behind the last one.
+    /// How many deliveries there are: one more than the last number.
     pub deliveries: u32,
-    /// When something last happened at the job or below it; none unless a check waits for silence.
+    /// When something last happened at the job or below it; `None` unless a check waits for
+    /// silence.
     pub active: Option<Timestamp>,
     /// Deliveries that were not made because the job had as many as it may have.
     #[serde(skip)]
@@ -98,7 +101,7 @@ pub struct Watch {
 pub struct Watched {
     /// The states that it names.
     pub states: StateSet,
-    /// In which ways it is told.
+    /// The ways in which its notices are sent.
     pub ways: Ways,
 }
 
@@ -117,9 +120,9 @@ pub struct CheckRow {
     pub created: Timestamp,
     /// What became of it.
     pub progress: CheckProgress,
-    /// How often it has told of what it found; more than once for silence alone.
+    /// How often it sent a notice of its finding; more than once for silence alone.
     pub told: u32,
-    /// When it told of silence for the last time. None in rows of earlier versions, too.
+    /// When it last sent a notice of silence. `None` in rows of earlier versions, too.
     #[serde(skip)]
     pub last_told: Option<Timestamp>,
 }
@@ -144,36 +147,36 @@ pub enum CheckProgress {
 
 /// A delivery and what became of it.
 ///
-/// Kept as it is here, as [`Watch`] is.
+/// Stored as it is here, like [`Watch`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryRow {
-    /// What it belongs to.
+    /// What fired it.
     pub trigger: Trigger,
     /// How it is sent, and where.
     pub way: Way,
-    /// What is told; not in place, for the sake of rows of other kinds.
+    /// The event that it reports; boxed, so that rows of other kinds stay small.
     pub event: Box<Event>,
     /// What became of it.
     pub progress: Progress,
     /// Tries so far.
     pub attempts: u32,
-    /// Tries up to the last time that it was asked for again: the schedule begins there.
+    /// Tries up to the last time that the delivery was asked for again: the schedule begins there.
     pub earlier: u32,
     /// The last try.
     pub last: Option<Attempt>,
-    /// Where to find what the event comes from.
+    /// Where to find the own change that the event comes from.
     #[serde(skip)]
     pub cause: Cause,
 }
 
 /// Where to find the own change that made a state what it is: its message is not copied into every
-/// delivery that tells of it.
+/// delivery that reports the state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Cause {
     /// The event has all of it: the source, its message, and its time, which is the event's.
     #[default]
     Told,
-    /// It is this one. If the event has a message, it is that of this one.
+    /// It is this report. If the event has a message, it is the message of this report.
     At(Report),
     /// It is older than the service's knowledge of it, and below the job that the event is about.
     Below,
@@ -189,7 +192,7 @@ impl CheckRow {
 }
 
 impl DeliveryRow {
-    /// A delivery that is due when what it tells of has happened.
+    /// A delivery that is due at the time of its event.
     #[must_use]
     pub fn new(trigger: Trigger, way: Way, event: Event) -> Self {
         let progress = Progress::Waiting(event.time);
@@ -199,16 +202,16 @@ impl DeliveryRow {
     }
 }
 
-/// A list by time in which a follow-up can be; it is in one at most.
+/// A list by time. A follow-up is in one such list at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum IndexId {
-    /// Something is to be done at that time.
+    /// There is something to do at that time.
     Due,
     /// It failed at that time.
     Failed,
 }
 
-/// The place of a follow-up in a list by time.
+/// The entry of a follow-up in a list by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct IndexKey {
     /// The time.

@@ -1,6 +1,6 @@
-//! Where job trees are kept.
+//! The stores of job trees.
 //!
-//! Reading order: [`Origin`] and the other rows say what is kept, [`TreeCommit`] how it changes,
+//! Reading order: [`Origin`] and the other rows say what is stored, [`TreeCommit`] how it changes,
 //! [`Store`] what a backend promises. The embedded backends, [`memory`] and `fjall`, give a
 //! synchronous [`View`] of one instant, and share the lists that [`view`] makes of it.
 

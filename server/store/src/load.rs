@@ -16,11 +16,11 @@ pub struct Wanted {
     pub definitions: HashSet<JobId>,
     /// Appends that may have been done before.
     pub repeats: HashSet<(JobId, Repeat)>,
-    /// Attachments that may be there.
+    /// Attachments that may exist.
     pub attachments: HashSet<(JobId, String)>,
-    /// Follow-ups that may be there. Those of a path that tell what to watch come by themselves.
+    /// Follow-ups that may exist. The watches of the jobs on a path are loaded in any case.
     pub follow_ups: HashSet<(JobId, FollowUpKey)>,
-    /// Sent commits and roots of trees that they may have been applied to.
+    /// Uploads and roots of trees that they may have been applied to.
     pub tree_results: HashSet<(UploadId, JobId)>,
 }
 
@@ -31,15 +31,14 @@ pub struct Loaded {
     pub nodes: HashMap<JobId, Node>,
     /// The version of every tree that one of the nodes belongs to.
     pub versions: HashMap<JobId, Version>,
-    /// The definitions that are there.
+    /// The definitions that were found.
     pub definitions: HashMap<JobId, Arc<Definition>>,
     /// The appends that have been done.
     pub repeats: HashMap<(JobId, Repeat), RepeatRow>,
-    /// Those of the attachments that are there.
+    /// The attachments that exist.
     pub attachments: HashSet<(JobId, String)>,
-    /// Those of the follow-ups that are there, and [`FollowUpKey::Watch`] of each of the nodes that
-    /// is followed.
+    /// The follow-ups that exist, and [`FollowUpKey::Watch`] of each followed node.
     pub follow_ups: HashMap<(JobId, FollowUpKey), FollowUp>,
-    /// The results on those that have been applied; refused ones are left out.
+    /// The results on trees that have been applied; refused ones are left out.
     pub tree_results: HashMap<(UploadId, JobId), TreeResultRow>,
 }

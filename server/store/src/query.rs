@@ -9,7 +9,7 @@ pub struct PageLimit {
     pub items: usize,
     /// The page ends after the item that passes this size in bytes.
     pub bytes: usize,
-    /// The page ends after this many rows were looked at, matching or not.
+    /// The page ends after this many rows were read, matching or not.
     pub scan: usize,
 }
 
@@ -21,17 +21,17 @@ impl PageLimit {
     }
 }
 
-/// Some items of a list, and where the list goes on: give `next` as `after` to get there. Without
-/// `next` the list has ended. A filtered page may have no item and still go on.
+/// Some items of a list, and where the list goes on: give `next` as `after` to continue. Without
+/// `next` the list has ended. A page with a filter may have no item and still go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed<T, K> {
     /// The items.
     pub items: Vec<T>,
-    /// The last place that was looked at, if there may be more behind it.
+    /// The key of the last row that was read, if there may be more behind it.
     pub next: Option<K>,
 }
 
-/// Where a list of jobs goes on: behind this one.
+/// Where a list of jobs goes on: behind this job.
 pub type After = Option<JobId>;
 
 /// Direct children, by id.
@@ -39,11 +39,11 @@ pub type After = Option<JobId>;
 pub struct ChildrenQuery {
     /// The parent.
     pub parent: JobId,
-    /// Only those in these visible states; empty: all.
+    /// Only children in these visible states; empty: all.
     pub states: StateSet,
-    /// Behind this child, which need not be there any more.
+    /// Behind this child, which need not exist any more.
     pub after: After,
-    /// How much.
+    /// The size of the page.
     pub limit: PageLimit,
 }
 
@@ -52,17 +52,17 @@ pub struct ChildrenQuery {
 pub struct DescendantsQuery {
     /// The job at the top, itself not listed.
     pub of: JobId,
-    /// Only those in these visible states; empty: all.
+    /// Only descendants in these visible states; empty: all.
     pub states: StateSet,
     /// Behind this descendant, in that order.
     pub after: After,
-    /// How much.
+    /// The size of the page.
     pub limit: PageLimit,
 }
 
-/// For a job that is not finished: the deepest unfinished descendants that it waits for (those
-/// with no unfinished child); a job that waits for nobody but itself has none. For a faulted one:
-/// those that failed by themselves, the job itself and those below it, each with the change that
+/// For a job that is not finished: the deepest unfinished descendants that it waits for (those with
+/// no unfinished child); a job that waits only for its own report has none. For a faulted job: the
+/// jobs that failed by themselves, the job itself and those below it, each with the change that
 /// says why. In the order of descendants.
 #[derive(Debug, Clone)]
 pub struct BlockersQuery {
@@ -70,7 +70,7 @@ pub struct BlockersQuery {
     pub of: JobId,
     /// Behind this descendant.
     pub after: After,
-    /// How much.
+    /// The size of the page.
     pub limit: PageLimit,
 }
 
@@ -81,7 +81,7 @@ pub struct ChangesQuery {
     pub id: JobId,
     /// From this number; the creation is 0.
     pub from: u32,
-    /// How much.
+    /// The size of the page.
     pub limit: PageLimit,
 }
 
@@ -90,22 +90,22 @@ pub struct ChangesQuery {
 pub struct LogQuery {
     /// The job.
     pub id: JobId,
-    /// From this line; `None`: so that the page ends with the last line.
+    /// From this line on; `None`: the page ends with the last line.
     pub from: Option<u32>,
-    /// How much.
+    /// The size of the page.
     pub limit: PageLimit,
 }
 
 /// Root jobs, newest first.
 #[derive(Debug, Clone)]
 pub struct RootsQuery {
-    /// Created at this moment or later.
+    /// Created at this time or later.
     pub from: Timestamp,
-    /// Created before this moment.
+    /// Created before this time.
     pub to: Timestamp,
-    /// Behind (older than) this one.
+    /// Behind (older than) this root.
     pub after: Option<RootKey>,
-    /// How much.
+    /// The size of the page.
     pub limit: PageLimit,
 }
 
@@ -116,19 +116,19 @@ pub struct RowsQuery {
     pub root: JobId,
     /// Behind this job of the tree.
     pub after: After,
-    /// How much, with rows as items; a page has whole jobs only, so it ends after the job that
-    /// reaches the limit. `scan` counts jobs.
+    /// The size of the page, with rows as items; a page has whole jobs only, so it ends after the
+    /// job that reaches the limit. `scan` counts jobs.
     pub limit: PageLimit,
 }
 
-/// Results on the trees of a sent commit, by root.
+/// Results on the trees of an upload, by root.
 #[derive(Debug, Clone)]
 pub struct TreeResultsQuery {
-    /// The commit.
+    /// The upload.
     pub upload: UploadId,
     /// Behind this root.
     pub after: After,
-    /// How much.
+    /// The size of the page.
     pub limit: PageLimit,
 }
 
@@ -139,7 +139,7 @@ pub struct FollowUpsQuery {
     pub id: JobId,
     /// From this one on, to the last one of its kind.
     pub from: FollowUpKey,
-    /// How much.
+    /// The size of the page.
     pub limit: PageLimit,
 }
 
@@ -148,14 +148,14 @@ pub struct FollowUpsQuery {
 pub struct IndexQuery {
     /// The list.
     pub index: IndexId,
-    /// The part of it, of as many as the store [has](crate::Store::index_parts).
+    /// The part of it; the store tells [how many](crate::Store::index_parts) there are.
     pub part: u32,
     /// From this time on.
     pub from: Timestamp,
-    /// Up to this time, itself included.
+    /// Up to and including this time.
     pub until: Timestamp,
-    /// Behind this one, which need not be there any more.
+    /// Behind this entry, which need not exist any more.
     pub after: Option<IndexKey>,
-    /// How much.
+    /// The size of the page.
     pub limit: PageLimit,
 }

@@ -7,10 +7,10 @@ use jobtracker_model::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Where a job stands and what its creation was. Never changes.
+/// A job's position in its tree, and what its creation was. Never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// The parent; none for a root.
+    /// The parent; `None` for a root.
     pub parent: Option<JobId>,
     /// The root; the job itself for a root.
     pub root: JobId,
@@ -24,9 +24,9 @@ pub struct Origin {
 /// What the roll-up needs of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// Where it stands.
+    /// Its position in the tree.
     pub origin: Origin,
-    /// Everything that moves.
+    /// Everything that changes.
     pub status: Status,
 }
 
@@ -35,7 +35,7 @@ pub struct Node {
 pub struct JobRow {
     /// The job.
     pub id: JobId,
-    /// The parent; none for a root.
+    /// The parent; `None` for a root.
     pub parent: Option<JobId>,
     /// The root; the job itself for a root.
     pub root: JobId,
@@ -43,7 +43,7 @@ pub struct JobRow {
     pub depth: u32,
     /// What its creator said, with the options as last updated.
     pub definition: Arc<Definition>,
-    /// Everything that moves.
+    /// Everything that changes.
     pub status: Status,
 }
 
@@ -95,12 +95,12 @@ pub struct RepeatRow {
     pub fingerprint: u64,
 }
 
-/// Rows that have been staged, until a commit publishes them. Chosen by whoever puts them there, at
-/// random: it may never have been used before.
+/// The name of a stage: rows that are hidden until a commit publishes them. The caller chooses it
+/// at random; it may never have been used before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StageId(pub u64);
 
-/// What has become of one tree of a sent commit.
+/// What has become of one tree of an upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeResultRow {
     /// The result, with the root.
@@ -111,16 +111,16 @@ pub struct TreeResultRow {
     pub time: Timestamp,
 }
 
-/// What has become of a sent commit whose every tree has a result.
+/// What has become of an upload when each of its trees has a result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadRow {
-    /// The sum, with the name of the commit.
+    /// The sum, with the name of the upload.
     pub outcome: UploadOutcome,
     /// When it was sent.
     pub time: Timestamp,
 }
 
-/// The place of a root in the list of roots.
+/// The key of a root in the list of roots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RootKey {
     /// When it was created.

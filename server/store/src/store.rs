@@ -16,10 +16,10 @@ use crate::{
     Wanted,
 };
 
-/// A place where job trees are kept.
+/// A store of job trees.
 ///
-/// **Atomic unit**: one [`TreeCommit`]. It is seen whole or not at all, by every reader, in every
-/// method; an answer with several rows of one tree shows them at one instant.
+/// **Atomic unit**: one [`TreeCommit`]. Every reader, in every method, sees it whole or not at all;
+/// an answer with several rows of one tree shows them at one instant.
 ///
 /// **Durable before the reply**: when [`commit`](Self::commit) or
 /// [`reserve_ids`](Self::reserve_ids) answers `Ok`, what it did survives the end of the process and
@@ -31,31 +31,31 @@ use crate::{
 /// which a commit may have been done; sending the same commit again is then refused as stale or
 /// done once, never twice.
 ///
-/// A dropped future may or may not have done its work; it is never done by half. (Putting rows
-/// aside is: a stage whose call was dropped can only be discarded.)
+/// A dropped future may or may not have done its work; it is never done by half. (Staging rows is
+/// the exception: a stage whose call was dropped can only be discarded.)
 ///
 /// **Staged**: rows of a tree that is too large for one commit are staged call by call, as a
-/// *stage*. Nobody sees them, in no method, until a commit of that tree publishes the stage; then
-/// all of them are there at one instant, with the rows of that commit. The ids of jobs in a stage
-/// are taken: they are not given out, and who creates one of them is refused as stale. What has not
-/// been published when the process ends is not seen after the next start either, and is removed in
-/// the background.
+/// *stage*. No method shows them until a commit of that tree publishes the stage; then all of them
+/// are visible at one instant, with the rows of that commit. The ids of jobs in a stage are taken:
+/// they are not given out, and a commit that creates one of them is refused as stale. A stage that
+/// was not published when the process ends is not visible after the next start either, and is
+/// removed in the background.
 ///
 /// A store of many machines (a CQL database, say) needs no conditional write per job for that. It
-/// writes the rows plainly into their own places, each with the id of its stage, and where a job
-/// has to be new, claims its id by a plain insert of a row of its own that names the stage, and
-/// reads it back. The publishing commit is the one conditional write that every commit of a tree
-/// is, on the version in the tree's partition, and sets a mark for the stage in the same partition.
-/// Whoever meets a row with the id of a stage asks for that mark (and may remember it: it never
-/// goes away) and passes the row by when there is none. What was discarded is found by a list of
-/// open stages with the time of their last call, and removed with the ids they claimed.
+/// writes the rows plainly where they belong, each with the id of its stage, and where a job has to
+/// be new, claims its id by a plain insert of a row of its own that names the stage, and reads it
+/// back. The publishing commit is the one conditional write that every commit of a tree is, on the
+/// version in the tree's partition, and sets a mark for the stage in the same partition. A reader
+/// that meets a row with the id of a stage asks for that mark (and may remember it: it never goes
+/// away) and skips the row if there is none. Discarded stages are found by a list of open stages
+/// with the time of their last call, and removed with the ids they claimed.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Loads what a group of operations needs.
     async fn load(&self, wanted: Wanted) -> Result<Loaded>;
 
-    /// The same for whoever is not the engine. Where readers have a queue with a limit, it waits in
-    /// that queue, and is refused as [unavailable](crate::Error::Unavailable) when it is full.
+    /// The same for callers other than the engine. Where reads have a bounded queue, the call waits
+    /// in that queue, and is refused as [unavailable](crate::Error::Unavailable) when it is full.
     async fn look_up(&self, wanted: Wanted) -> Result<Loaded> {
         self.load(wanted).await
     }
@@ -69,8 +69,8 @@ pub trait Store: Send + Sync + 'static {
     /// or is not whole because one of its calls failed or is not answered yet.
     async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>>;
 
-    /// The same, with each answer as soon as it is known, beside the place of its commit in the
-    /// call. A stream that is dropped may or may not have done what it has not answered.
+    /// The same, with each answer as soon as it is known, beside the position of its commit in the
+    /// call. When the stream is dropped, commits that it has not answered may or may not be done.
     fn commit_each(
         self: Arc<Self>,
         commits: Vec<TreeCommit>,
@@ -81,23 +81,23 @@ pub trait Store: Send + Sync + 'static {
 
     /// Stages rows of new jobs. More calls add more.
     ///
-    /// A job comes with its [`Row::Job`], in this call or one that was answered before, and may
-    /// have no row that is there already. A [`Row::FollowUp`] with a [place](Row::place) in a list
-    /// by time comes with the commit that publishes the stage: before that nobody may find it.
-    /// While its id is still held by a stage that was discarded, the call waits. It is durable at
-    /// the latest when the commit is that publishes it.
+    /// A job comes with its [`Row::Job`], in this call or one that was answered before, and none of
+    /// its rows may exist already. A [`Row::FollowUp`] with an [entry](Row::place) in a list by
+    /// time belongs into the commit that publishes the stage: before that no reader may find it.
+    /// While its id is still held by a stage that was discarded, the call waits. The rows are
+    /// durable at the latest when the commit that publishes them is.
     ///
     /// # Errors
-    /// [`Error::NotStaged`](crate::Error::NotStaged): a row has a place in a list by time. Nothing
+    /// [`Error::NotStaged`](crate::Error::NotStaged): a row has an entry in a list by time. Nothing
     /// was done, and the stage is as it was.
     ///
-    /// [`Error::Stale`](crate::Error::Stale): one of the jobs is there already, or has been put
-    /// aside, or a row belongs to a job that has not. After this and any other error but the first,
-    /// the stage can only be discarded.
+    /// [`Error::Stale`](crate::Error::Stale): one of the jobs exists already, visible or staged, or
+    /// a row belongs to a job that is not in the stage. After this and any other error but the
+    /// first, the stage can only be discarded.
     async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()>;
 
-    /// Throws away what was staged, in the background; the ids are free again when that is done.
-    /// Does nothing when the stage has been published or is not known.
+    /// Removes the staged rows in the background; the ids are free again when that is done. Does
+    /// nothing when the stage has been published or is not known.
     fn discard(&self, stage: StageId);
 
     /// Whether an id is held by a stage that was discarded and is being removed: it will be free
@@ -107,17 +107,17 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
-    /// Writes results of trees of a sent commit that were refused, and that every tree of it has
-    /// its result now. A tree that was applied keeps that result. Durable, and may be repeated;
-    /// after an error some of it may be there, but not the completion.
+    /// Writes the results of the refused trees of an upload, then that each of its trees has a
+    /// result. A tree that was applied keeps that result. Durable, and may be repeated; after an
+    /// error some of it may be there, but not the completion.
     async fn complete_upload(&self, row: UploadRow, refused: Vec<TreeResultRow>) -> Result<()>;
 
-    /// Forgets what was sent before that time: results and conclusions, of up to `limit` sendings,
-    /// oldest first. Answers of how many; a commit that was sent twice counts twice.
+    /// Forgets uploads that were sent before that time: results and completions of up to `limit`
+    /// sendings, oldest first. Answers how many; an upload that was sent twice counts twice.
     async fn forget_uploads(&self, before: Timestamp, limit: usize) -> Result<usize>;
 
-    /// Gives out `count` ids that follow each other, larger than any given before, never given
-    /// twice, and none of which names a job yet. Answers the first.
+    /// Gives out `count` consecutive ids, larger than any given before, never given twice, and none
+    /// of which names a job yet. Answers the first.
     async fn reserve_ids(&self, count: u32) -> Result<JobId>;
 
     /// One job.
@@ -163,13 +163,13 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>>;
 
     /// Follow-ups by time, in the order of their keys. A page that is empty may still go on. Each
-    /// is shown as it is when the page is made; one that moves while pages are read may come twice
-    /// or not at all, and one that does not move comes once.
+    /// follow-up is shown as it is when the page is made; one that moves while pages are read may
+    /// come twice or not at all, and one that does not move comes once.
     async fn list_index(&self, query: IndexQuery)
     -> Result<Listed<(IndexKey, FollowUp), IndexKey>>;
 
-    /// Into how many parts the lists by time are divided, so that several servers can share them.
-    /// All follow-ups of a tree are in one.
+    /// The number of parts of the lists by time, which several servers can share. All follow-ups of
+    /// a tree are in one part.
     fn index_parts(&self) -> u32 {
         1
     }
@@ -197,16 +197,17 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::BadCursor`](crate::Error::BadCursor): it is to go on behind a job of another tree.
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>>;
 
-    /// A sent commit, if it has been completed.
+    /// An upload, if it is complete.
     async fn get_upload(&self, commit: &UploadId) -> Result<Option<UploadRow>>;
 
-    /// Results on the trees of a sent commit, applied and refused.
+    /// Results on the trees of an upload, applied and refused.
     async fn list_tree_results(
         &self,
         query: TreeResultsQuery,
     ) -> Result<Listed<TreeResultRow, JobId>>;
 
-    /// Whether other servers may commit to the same trees, so that what is known here may be old.
+    /// Whether other servers may commit to the same trees, so that what this server knows may be
+    /// old.
     fn is_shared(&self) -> bool {
         false
     }
@@ -216,9 +217,9 @@ pub trait Store: Send + Sync + 'static {
         Duration::ZERO
     }
 
-    /// Whether this server may run a background part of that name for so long; asking again in
-    /// time keeps it. Of several servers on one store one may, and another when it has gone. A
-    /// lease saves work and promises nothing: two may believe that they have it.
+    /// Whether this server may run the background part of that name for this time; asking again in
+    /// time keeps the lease. Of several servers on one store one may, and another when it has gone.
+    /// A lease saves work and promises nothing: two servers may believe that they have it.
     async fn lease(&self, part: &str, time: Duration) -> Result<bool> {
         let _ = (part, time);
         Ok(true)
@@ -229,8 +230,8 @@ pub trait Store: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Notes it, in place of what was noted before. It may be lost with the machine; a store that
-    /// ends with its process need not keep it.
+    /// Replaces that note. It may be lost with the machine; a store that ends with its process need
+    /// not keep it.
     async fn put_uptime(&self, note: Vec<u8>) -> Result<()> {
         let _ = note;
         Ok(())

@@ -5,17 +5,17 @@ use std::collections::VecDeque;
 use super::{hot_cache::HotCache, snapshot::Snapshot, tables::Tables, writes::Writes};
 use crate::Result;
 
-/// Rows of one step: a batch of so many holds the writer up for a few milliseconds.
+/// Rows of one step: a batch of this many holds the writer up for a few milliseconds.
 pub const STEP_ROWS: usize = 4_000;
 /// Bytes after which a step ends sooner.
 pub const STEP_BYTES: u64 = 1024 * 1024;
 
 /// Work that is done step by step, each of them one durable batch.
 pub trait Chore: Send {
-    /// Says what the next step writes, and whether it is the last one.
+    /// Plans what the next step writes, and says whether it is the last one.
     fn plan<'a>(&mut self, desk: &Desk<'a>, writes: &mut Writes<'a>) -> Result<Step>;
 
-    /// Hears that the last step is durable and seen, or what went wrong.
+    /// Is called when the last step is durable and visible, or with what went wrong.
     fn end(self: Box<Self>, cache: &HotCache, done: Result<()>);
 
     /// Whether it is done in one step that costs no more than a commit, so that it may go with one.
@@ -23,27 +23,27 @@ pub trait Chore: Send {
         false
     }
 
-    /// Whether it makes room on the disk in the end, so that it may go on when that is rare.
+    /// Whether it makes room on the disk in the end, so that it may go on when space is short.
     fn makes_room(&self) -> bool {
         false
     }
 }
 
-/// What a step is planned from: the present, with all earlier steps in it.
+/// The basis for planning a step: the present, with all earlier steps in it.
 pub struct Desk<'a> {
     pub tables: &'a Tables,
     pub cache: &'a HotCache,
     pub snapshot: &'a Snapshot,
 }
 
-/// Where a chore is.
+/// How far a chore has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     More,
     Last,
 }
 
-/// Whether a step has enough.
+/// Whether a step is large enough.
 pub fn is_full(writes: &Writes) -> bool {
     writes.len() >= STEP_ROWS || writes.bytes() >= STEP_BYTES
 }

@@ -17,14 +17,15 @@ use crate::{Origin, Result, RootKey};
 /// Jobs that one step removes: to find their rows takes longer than to remove them.
 const STEP_JOBS: usize = 256;
 
-/// Removes the rows of a stage that was discarded or left by another process. It stays hidden until
-/// nothing of it is there.
+/// Removes the rows of a stage that was discarded or left by another process. The stage stays
+/// hidden until all its rows are gone.
 pub struct Clean {
     stages: Arc<Stages>,
     stage: Arc<Stage>,
-    /// Jobs from this number on are still there.
+    /// Jobs from this number on still have rows.
     jobs: u64,
-    /// So are records from this one on. They go last, so that a new process would find the jobs.
+    /// Records from this one on still exist. They go last, so that a new process would find the
+    /// jobs.
     records: u64,
 }
 
@@ -62,7 +63,7 @@ impl Chore for Clean {
                 cache.uncover(&self.stage);
                 self.stages.removed(&self.stage);
             }
-            // It stays hidden, and the next process tries again.
+            // The stage stays hidden, and the next process tries again.
             Err(error) => {
                 tracing::error!(%error, "what was staged cannot be removed");
                 self.stage.give_up();
@@ -75,7 +76,7 @@ impl Chore for Clean {
     }
 }
 
-/// Removes the rows of a job; false when they are so many that some have to wait for another step.
+/// Removes the rows of a job; false when some of them have to wait for another step.
 fn remove_job<'a>(desk: &Desk<'a>, id: JobId, writes: &mut Writes<'a>) -> Result<bool> {
     let (tables, rows) = (desk.tables, &desk.snapshot.rows);
     let origin: Option<Origin> = tables::get(rows, &tables.origins, &keys::origin(id), "origin")?;

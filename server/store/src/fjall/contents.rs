@@ -1,4 +1,4 @@
-//! What is in the data directory besides what belongs there, and who may read it.
+//! Foreign files in the data directory, and who may read the directory.
 
 use std::{
     ffi::OsStr,
@@ -11,15 +11,15 @@ use std::{
 use super::{directory, failure, tail::SET_ASIDE, uptime};
 use crate::{Error, Result};
 
-/// Who may do what with a directory of the store: its owner anything, all others nothing.
+/// Permissions of a directory of the store: its owner may do anything, all others nothing.
 pub const PRIVATE: u32 = 0o700;
 const OTHERS: u32 = 0o077;
-/// What a file system puts at its top.
+/// The directory that a file system puts at its top.
 pub const OF_THE_FILE_SYSTEM: &str = "lost+found";
-/// Strays that may have one name; with more of them there is something else to look after.
+/// Strays that may have one name; with more of them the cause has to be found first.
 const OF_ONE_NAME: u32 = 1000;
 
-/// Takes the directory, and all that is in it, from all users but its owner.
+/// Takes the permissions on the directory, and all that is in it, from all users but its owner.
 pub fn make_private(directory: &Path) -> Result<()> {
     let mut open = Open::default();
     open.close(directory).map_err(|error| failure::unusable(directory, &error))?;
@@ -36,7 +36,7 @@ pub fn make_private(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// How many files and directories were open to others, and how many have to stay so.
+/// How many files and directories were open to other users, and how many have to stay so.
 #[derive(Default)]
 struct Open {
     closed: u64,
@@ -44,7 +44,7 @@ struct Open {
 }
 
 impl Open {
-    /// What belongs to another user, or cannot be changed, is counted and left as it is.
+    /// Files that belong to another user, or cannot be changed, are counted and left as they are.
     fn close(&mut self, path: &Path) -> io::Result<()> {
         use io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, Unsupported};
 
@@ -77,9 +77,9 @@ impl Open {
     }
 }
 
-/// What to do with something in a folder of the store.
+/// What to do with a file or directory in a folder of the store.
 enum Lot {
-    /// It belongs there.
+    /// It belongs to the store.
     Ours,
     /// It does not, and is not in the way.
     Ignore,
@@ -87,8 +87,9 @@ enum Lot {
     SetAside,
 }
 
-/// Finds what does not belong into the store's folders, such as what an editor, a crash or a
-/// network file system leaves. The engine takes some of it for damage; that is set aside.
+/// Finds files that do not belong into the store's folders, such as those that an editor, a crash
+/// or a network file system leaves. The engine takes some of them for damage; those are moved to
+/// `set-aside`.
 pub fn set_strays_aside(directory: &Path, tables: &Path) -> Result<()> {
     let unusable = |error: io::Error| failure::unusable(tables, &error);
     let strays = Strays { directory };
@@ -122,8 +123,8 @@ fn lot_of_engine(entry: &DirEntry, name: &OsStr) -> io::Result<Lot> {
     })
 }
 
-/// The engine removes numbered folders that it has not filled. One with tables in it that lacks the
-/// name of its present list of tables is left to the engine, which says what is wrong.
+/// The engine removes numbered folders that it has not filled. A folder with tables that lacks the
+/// file that names its present list of tables is left to the engine, which says what is wrong.
 fn lot_of_keyspace(entry: &DirEntry, name: &OsStr) -> io::Result<Lot> {
     if is_file(entry)? {
         return Ok(Lot::Ignore);
@@ -156,7 +157,7 @@ fn is_number(text: &str) -> bool {
     text.parse::<u64>().is_ok()
 }
 
-/// An error is no answer: what cannot be looked at now may be the store's.
+/// An error is no answer: a file that cannot be examined now may be the store's.
 fn is_file(entry: &DirEntry) -> io::Result<bool> {
     Ok(entry.file_type()?.is_file())
 }
@@ -209,7 +210,8 @@ impl Strays<'_> {
             let target = aside.join(numbered);
             match fs::symlink_metadata(&target) {
                 Ok(_) => {}
-                // Nothing but this writes here, so what is not there now will not be.
+                // No other process writes here, so a file that is not there now will not appear
+                // later.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     fs::rename(stray, &target).map_err(unusable)?;
                     return Ok(target);

@@ -20,27 +20,27 @@ const LOCK: &str = "LOCK";
 /// Says what the directory is, and in which format.
 const FORMAT: &str = "FORMAT";
 const FORMAT_NEW: &str = "FORMAT.new";
-/// The engine's own directory, and what it is called until it is complete.
+/// The engine's own directory, and its name until it is complete.
 const TABLES: &str = "db";
 const TABLES_NEW: &str = "db.new";
-/// What is before the number in the format file.
+/// The text before the number in the format file.
 const NAME: &str = "jobtracker fjall ";
-/// The format that this program writes, and the newest that it reads. Format 2 has rows that are
-/// staged, which a program that knows only format 1 would take for rows like any others. Format
-/// 3 has follow-ups: jobs that have some have a flag that a program of before cannot read. So have
-/// jobs that failed, or have failed jobs below, in format 4: they say which report was the first.
-/// In format 5 so have all jobs of which that is known, and checks say when they told of silence.
+/// The format that this program writes, and the newest that it reads. Format 2 has staged rows,
+/// which a program that knows only format 1 would take for rows like any others. Format 3 has
+/// follow-ups: jobs that have some have a flag that an older program cannot read. So have jobs that
+/// failed, or have failed jobs below, in format 4: they say which report was the first. In format 5
+/// so have all jobs of which that is known, and checks say when they told of silence.
 const KNOWN: u32 = 5;
-/// What the engine says of the layout of its files: a name and a number.
+/// How the engine marks the layout of its files: a name and a number.
 const ENGINE: &[u8; 4] = b"FJL\x03";
-/// What may be in a directory that is to become a store: what a first start left that did not get
-/// to its end, and what file systems put there.
+/// What may be in a directory that is to become a store: what an unfinished first start left, and
+/// what file systems put there.
 const UNFINISHED: [&str; 4] = [LOCK, FORMAT_NEW, TABLES_NEW, OF_THE_FILE_SYSTEM];
-/// What belongs into a store's directory.
+/// Names that belong into a store's directory.
 pub const NAMES: [&str; 7] =
     [LOCK, FORMAT, FORMAT_NEW, TABLES, TABLES_NEW, PROBE, OF_THE_FILE_SYSTEM];
 
-/// A directory that is a store, and this process's alone.
+/// A directory that is a store, and that this process alone has open.
 pub struct StoreDirectory {
     directory: PathBuf,
     /// Unlocks when it is dropped.
@@ -48,7 +48,7 @@ pub struct StoreDirectory {
 }
 
 impl StoreDirectory {
-    /// Takes the directory, and makes a store of it if it is empty.
+    /// Locks the directory, and makes a store of it if it is empty.
     pub fn take(options: &FjallOptions) -> Result<Self> {
         let directory = &options.directory;
         let unusable = |error: io::Error| failure::unusable(directory, &error);
@@ -74,7 +74,7 @@ impl StoreDirectory {
         Ok(place)
     }
 
-    /// Looks through what the engine has left, before it is opened.
+    /// Checks the files that the engine has left, before it is opened.
     pub fn look_through(&self) -> Result<()> {
         let tables = self.tables();
         check_engine(&tables)?;
@@ -125,7 +125,7 @@ impl StoreDirectory {
     }
 }
 
-/// Complains of an engine's directory that is gone or is not in the one layout that is known here.
+/// Refuses an engine's directory that is gone or is not in the one layout that is known here.
 /// Without the file that tells it, the engine would take the rest for rubbish and begin anew.
 fn check_engine(tables: &Path) -> Result<()> {
     let marker = tables.join("version");
@@ -163,7 +163,7 @@ fn create(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Complains of a directory that has something in it and is not a store.
+/// Refuses a directory that has something in it and is not a store.
 fn refuse_foreign(directory: &Path) -> Result<()> {
     let unusable = |error: io::Error| failure::unusable(directory, &error);
     for entry in fs::read_dir(directory).map_err(unusable)? {

@@ -6,7 +6,7 @@ use fjall::LsmError;
 
 use crate::{Error, Result};
 
-/// What is said when the engine takes no writes any more.
+/// What callers are told when the engine takes no writes any more.
 pub const OUT_OF_SERVICE: &str = "writing to the disk has failed; the store tries to open it anew";
 
 /// A read that failed.
@@ -46,7 +46,7 @@ pub fn opening(directory: &Path, error: fjall::Error) -> Error {
     }
 }
 
-/// Another process has the directory.
+/// Another process has locked the directory.
 pub fn locked(directory: &Path) -> Error {
     Error::Locked(format!("the data directory {}", directory.display()))
 }
@@ -68,15 +68,15 @@ pub fn unusable(place: &Path, error: &io::Error) -> Error {
     Error::Unusable { place: place.display().to_string(), reason }
 }
 
-/// Whether there is no room on the disk, or none for this user. Room may come back, and a new
-/// process would have no more of it.
+/// Whether the disk is full, or full for this user. Room may come back, and a new process would
+/// have no more of it.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Runs something of the engine, which may panic where it meets bytes that it did not expect.
+/// Runs code of the engine, which may panic where it meets bytes that it did not expect.
 pub fn caught<T>(what: &str, work: impl FnOnce() -> T) -> Result<T> {
-    // What the closure touches is either thrown away after a panic or guarded by the engine.
+    // What the closure uses is either dropped after a panic or guarded by the engine.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
         .map_err(|panic| Error::Corrupt(format!("{what} stopped: {}", text(&*panic))))
 }

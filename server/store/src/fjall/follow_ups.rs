@@ -44,14 +44,14 @@ pub fn place(index: IndexId, IndexKey { time, id, key }: IndexKey) -> PlaceKey {
     bytes
 }
 
-/// The last key that a place in a list may have.
+/// The last key that an entry of a list may have.
 pub fn last_place(index: IndexId) -> PlaceKey {
     let mut bytes = [u8::MAX; 23];
     bytes[..2].copy_from_slice(&[INDEX, list(index)]);
     bytes
 }
 
-/// The place of a row of a list.
+/// The entry of a row of a list.
 pub fn place_key(key: &[u8]) -> Result<IndexKey> {
     let number = |at: usize| {
         let bytes = key.get(at..at + 8)?.try_into().ok()?;

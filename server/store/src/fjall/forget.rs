@@ -15,8 +15,8 @@ use crate::{Result, TreeResultRow, UploadRow, coding};
 
 /// Forgets uploads that were sent before some time, oldest first.
 ///
-/// A sending takes the rows of its own time, and older ones, with it: what was sent again later
-/// stays.
+/// A sending takes the rows of its own time, and older ones, with it: rows that were sent again
+/// later stay.
 pub struct Forget {
     before: Timestamp,
     limit: usize,
@@ -31,7 +31,7 @@ pub struct Forget {
 struct Sending {
     time: Timestamp,
     commit: UploadId,
-    /// The last root whose result was looked at.
+    /// The last root whose result was read.
     after: Option<JobId>,
 }
 
@@ -63,7 +63,7 @@ impl Forget {
 }
 
 impl Sending {
-    /// Removes results, as many as fit into a step; true when that were all.
+    /// Removes results, as many as fit into a step; true when none is left.
     fn remove_tree_results<'a>(
         &mut self,
         desk: &Desk<'a>,

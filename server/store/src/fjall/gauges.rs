@@ -6,7 +6,7 @@ use std::{
 use super::{hot_cache::HotCache, stages::Stages, tables::Tables};
 use crate::{Error, Result};
 
-/// What the writer counts.
+/// The writer's counters.
 #[derive(Default)]
 pub struct Meters {
     pub free_bytes: AtomicU64,

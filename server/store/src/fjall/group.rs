@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{Error, FollowUp, Origin, Result, Row, TreeCommit, Version};
 
-/// Everything that one durable batch will write, and the present that it is based on.
+/// All that one durable batch will write, and the present that it is based on.
 pub struct Group<'a> {
     tables: &'a Tables,
     cache: &'a HotCache,
@@ -23,7 +23,7 @@ pub struct Group<'a> {
     snapshot: &'a Snapshot,
     pub writes: Writes<'a>,
     next_id: Option<u64>,
-    /// What the rows will be once the batch is there.
+    /// The rows as they will be once the batch is durable.
     pub changed: Changed,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Group<'a> {
         let new_jobs = self.new_jobs(root, &rows)?;
         let before = self.writes.len();
         let published = self.plan(root, expected + 1, &rows).and_then(|()| {
-            // Last, since it cannot be taken back.
+            // Last, since it cannot be undone.
             publishes.map(|stage| self.stages.publish(stage, root)).transpose()
         });
         let published = published.inspect_err(|_| self.writes.truncate(before))?;
@@ -78,12 +78,12 @@ impl<'a> Group<'a> {
         planned.map(drop).inspect_err(|_| self.writes.truncate(before))
     }
 
-    /// The version that a tree has; none when this group changes it already.
+    /// The version that a tree has; `None` when this group changes it already.
     fn version(&self, root: JobId) -> Result<Option<Version>> {
         if self.changed.versions.contains_key(&root) {
             return Ok(None);
         }
-        // A tree without a root is not there, so its version need not be looked for.
+        // A tree without a root does not exist, so its version need not be read.
         if root.get() > self.snapshot.max_id {
             return Ok(Some(0));
         }
@@ -95,7 +95,7 @@ impl<'a> Group<'a> {
         Ok(Some(version.unwrap_or(0)))
     }
 
-    /// The jobs that the rows create; stale if one of them is there by now, since the commit was
+    /// The jobs that the rows create; stale if one of them exists by now, since the commit was
     /// computed from rows without it.
     fn new_jobs(&self, root: JobId, rows: &[Row]) -> Result<Vec<(JobId, Origin)>> {
         let mut new: Vec<(JobId, Origin)> = Vec::new();
@@ -151,7 +151,7 @@ impl<'a> Group<'a> {
         Ok(id)
     }
 
-    /// Puts the ids that were given out among the rows. Comes after all reservations.
+    /// Adds the ids that were given out to the rows. Comes after all reservations.
     pub fn finish(&mut self) -> Result<()> {
         let next = self.next_id.take();
         let put = |next| self.writes.put(&self.tables.index, &keys::NEXT_ID, &next);

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// A store that has written for so long after it was opened is well again.
+/// A store that has written for this long after it was opened is well again.
 const PROVEN: Duration = Duration::from_secs(30);
 
 /// Whether a store whose engine has failed can still come back by itself.
@@ -12,8 +12,8 @@ pub struct Health {
     patience: Duration,
 }
 
-/// What is counted is the time out of service, over all failures in a row: an engine that is open
-/// does its work, and says nothing against the one that fails next.
+/// The time out of service counts, over all failures in a row: the time in which the engine is open
+/// counts neither for nor against the failure that comes next.
 struct State {
     /// How long the engine was out of service in the failures before the present one.
     out: Duration,
@@ -23,12 +23,12 @@ struct State {
     opened: Instant,
     /// How many times it has failed, or not opened, in a row.
     failures: u32,
-    /// What opens it has died.
+    /// The thread that opens the engine has died.
     lost: bool,
 }
 
 impl Health {
-    /// Of an engine that is open.
+    /// The health of an engine that is open.
     pub fn new(patience: Duration) -> Self {
         Self { state: Mutex::new(State::new(Instant::now())), patience }
     }
@@ -43,7 +43,8 @@ impl Health {
         self.state.lock().fail(Instant::now())
     }
 
-    /// It lacks something that a new process would lack as well, so that it has all the time.
+    /// The engine lacks something that a new process would lack as well, so that it has unlimited
+    /// time.
     pub fn excused(&self) {
         self.state.lock().excuse(Instant::now());
     }
@@ -115,11 +116,11 @@ mod tests {
         assert_eq!([state.fail(at(0)), state.fail(at(10))], [1, 2]);
         assert!(state.is_alive(at(59), PATIENCE));
         assert!(!state.is_alive(at(60), PATIENCE));
-        // To open is not yet to write.
+        // An engine that is open has not written yet.
         state.open(at(70));
         assert!(!state.is_alive(at(100), PATIENCE));
         assert!(state.is_alive(at(101), PATIENCE));
-        // That was long ago when it fails again.
+        // The earlier failure is long ago when it fails again.
         assert_eq!(state.fail(at(102)), 1);
         assert!(state.is_alive(at(161), PATIENCE));
         state.lost = true;
@@ -134,7 +135,7 @@ mod tests {
         for seconds in 59..100 {
             assert!(state.is_alive(at(seconds), PATIENCE), "{seconds}");
         }
-        // One that fails soon after it was opened, again and again, but is back at once.
+        // An engine that fails soon after it was opened, again and again, but is back at once.
         let (mut state, at) = new();
         for time in 0..7 {
             assert_eq!(state.fail(at(time * 25)), time as u32 + 1);

@@ -20,9 +20,9 @@ use crate::{
     FollowUp, FollowUpKey, IndexId, IndexKey, JobRow, Loaded, Node, Origin, Version, Wanted, Watch,
 };
 
-/// What every reader takes for the present, and the hot rows of it.
+/// The present of all readers, and its hot rows.
 ///
-/// **The present is what the writer says it is.** It commits a group to the engine and then, under
+/// **The writer says what the present is.** It commits a group to the engine and then, under
 /// the write lock, replaces the [`Snapshot`] and the rows of the group with it. Readers take rows
 /// from here and use that snapshot, never one that they open themselves; so a group becomes
 /// visible at one instant in the caches and behind them, after it is durable. (A snapshot that a
@@ -37,14 +37,14 @@ use crate::{
 /// not seen.
 pub struct HotCache {
     snapshot: RwLock<Snapshot>,
-    /// Locked only by who holds the lock of the snapshot.
+    /// Locked only while the lock of the snapshot is held.
     added: Mutex<Added>,
     nodes: Cache<JobId, Node, Weights>,
     definitions: Cache<JobId, Arc<Definition>, Weights>,
     versions: Cache<JobId, Version>,
-    /// What is watched at jobs, some of which are roots of busy trees: every step below reads it.
+    /// The watches of jobs, some of which are roots of busy trees: every step below reads them.
     watches: Cache<JobId, Watch>,
-    /// Questions that were answered here, and those that had to go to a reader.
+    /// Reads that were answered here, and those that had to go to a reader.
     pub answered: AtomicU64,
     pub missed: AtomicU64,
 }
@@ -61,7 +61,7 @@ pub struct Changed {
     pub listed: Least,
 }
 
-/// Rows that a reader came by.
+/// Rows that a reader has read on the way.
 #[derive(Default)]
 pub struct Seen {
     pub nodes: Vec<(JobId, Node)>,
@@ -142,7 +142,7 @@ impl HotCache {
             std::mem::replace(&mut snapshot.rows, rows)
         };
         drop(passed);
-        // New jobs have no old rows in here that anyone could mistake for the present, and until
+        // New jobs have no old rows in here that a reader could mistake for the present, and until
         // the writer comes back nothing changes them: they need no lock.
         for (id, node) in new_nodes {
             self.nodes.insert(id, node);
@@ -167,21 +167,21 @@ impl HotCache {
         drop(passed);
     }
 
-    /// Takes a newer snapshot after a batch that changed nothing a reader sees. One that stays
-    /// keeps the engine from letting go of write buffers and tables.
+    /// Takes a newer snapshot after a batch that changed nothing a reader sees. A snapshot that
+    /// stays keeps the engine from letting go of write buffers and tables.
     pub fn refresh(&self, rows: fjall::Snapshot) {
         let rows = Arc::new(rows);
         let passed = std::mem::replace(&mut self.snapshot.write().rows, rows);
         drop(passed);
     }
 
-    /// Hides the jobs of a stage, those that it has and those that it will have.
+    /// Hides the jobs of a stage, present and future ones.
     pub fn hide(&self, stage: &Arc<Stage>) {
         let mut snapshot = self.snapshot.write();
         snapshot.hidden = snapshot.hidden.with(stage);
     }
 
-    /// Hides them no longer; no row of them is left.
+    /// Ends the hiding; no row of these jobs is left.
     pub fn uncover(&self, stage: &Arc<Stage>) {
         let mut snapshot = self.snapshot.write();
         snapshot.hidden = snapshot.hidden.without(std::slice::from_ref(stage));
@@ -212,7 +212,8 @@ impl HotCache {
         }
     }
 
-    /// Keeps the first place of a list that a reader saw at `epoch`, which read it from its begin.
+    /// Keeps the first entry of a list that a reader saw at `epoch` and that has read the list from
+    /// its begin.
     pub fn keep_first(&self, epoch: u64, index: IndexId, read: Option<IndexKey>) {
         let mut snapshot = self.snapshot.write();
         let added = self.added.lock();
@@ -241,7 +242,7 @@ impl HotCache {
         if snapshot.epoch == epoch { self.versions.get(&root) } else { None }
     }
 
-    /// What is watched at a job at `epoch`, likewise.
+    /// The watch of a job at `epoch`, likewise.
     pub fn watch_at(&self, epoch: u64, id: JobId) -> Option<Watch> {
         let snapshot = self.snapshot.read();
         if snapshot.epoch == epoch { self.watches.get(&id) } else { None }
@@ -278,7 +279,7 @@ impl HotCache {
     }
 
     fn load_at(&self, snapshot: &Snapshot, wanted: &Wanted) -> Option<Loaded> {
-        // What is asked for by name is too rare to be kept here.
+        // Follow-ups that are asked for by name are too rare to be kept here.
         if !wanted.follow_ups.is_empty() {
             return None;
         }
@@ -303,7 +304,7 @@ impl HotCache {
         for (id, _) in &wanted.attachments {
             self.has_none(snapshot, *id, &loaded, |status| status.attachments == 0)?;
         }
-        // A tree that is not there has not been applied.
+        // An upload cannot have been applied to a tree that is not there.
         if wanted.tree_results.iter().any(|(_, root)| root.get() <= snapshot.max_id) {
             return None;
         }
@@ -358,10 +359,10 @@ impl HotCache {
     }
 }
 
-/// About what a node takes in memory, with its place in the cache.
+/// About what a node takes in memory, with its slot in the cache.
 const NODE: u64 = size_of::<Node>() as u64 + 64;
 
-/// Jobs of which is kept what is watched at them: at most about 10 MB, with 16 actions each.
+/// Jobs whose watches are kept: at most about 10 MB, with 16 actions each.
 const WATCHES: usize = 16_384;
 
 /// How much memory a row takes.

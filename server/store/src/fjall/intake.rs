@@ -27,8 +27,8 @@ impl<T> Intake<T> {
         Self { queue, waker: Arc::new(Unpark(thread::current())).into() }
     }
 
-    /// What comes next, if it comes soon; none when nothing ever will. (It may give up sooner than
-    /// it was told to.)
+    /// The next item, if it comes soon; `None` when none can come any more. (It may give up sooner
+    /// than it was told to.)
     pub fn wait(&mut self, at_most: Duration) -> Poll<Option<T>> {
         let mut context = Context::from_waker(&self.waker);
         let found = self.queue.poll_recv(&mut context);
@@ -39,12 +39,12 @@ impl<T> Intake<T> {
         self.queue.poll_recv(&mut context)
     }
 
-    /// What is there already.
+    /// The next item that is already in the queue.
     pub fn try_receive(&mut self) -> Option<T> {
         self.queue.try_recv().ok()
     }
 
-    /// Lets nothing more in.
+    /// Lets no further item in.
     pub fn close(&mut self) {
         self.queue.close();
     }

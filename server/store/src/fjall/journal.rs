@@ -1,7 +1,7 @@
 //! Reads the engine's journal files without the engine: which batches in them are whole.
 //!
 //! The engine itself takes the first byte that it does not know for the end of a journal and cuts
-//! the file there, wherever it stands. So the journals are looked at before it may open them.
+//! the file there, wherever it stands. So the journals are checked before it may open them.
 //!
 //! A batch is `1, items: u32, seqno: u64`, then the items, then `3, checksum: u64, "FJL", 3`. An
 //! item is `2, kind, compression, keyspace: u64, key: u16, value: u32, stored: u32`, the key and
@@ -34,21 +34,21 @@ const END_LEN: usize = 13;
 const SHORTEST: usize = START_LEN + CLEAR_LEN + END_LEN;
 /// Numbers that may be missing between batches. The engine takes one for each batch and one for
 /// each write buffer that becomes a table and each merge of tables. Those need full buffers, and
-/// so many bytes in the journal, that they are few compared to the batches that would fit; this is
+/// that many bytes in the journal, so they are few compared to the batches that would fit; this is
 /// for what goes on while no batch comes.
 const MISSING: u64 = 1024;
 
 /// A whole batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch {
-    /// Its place in the order of all batches.
+    /// Its number in the order of all batches.
     pub seqno: u64,
     /// How many bytes it takes.
     pub bytes: u64,
 }
 
-/// Reads one batch from where a reader stands, with `left` bytes to the end of the file.
-/// `None`: there is no whole batch here.
+/// Reads one batch from the reader's position, with `left` bytes to the end of the file. `None`:
+/// there is no whole batch here.
 ///
 /// # Errors
 /// Besides failing reads, [`ErrorKind::Unsupported`]: the batch is whole, and the engine would not
@@ -66,11 +66,11 @@ pub fn read_batch(
     }
 }
 
-/// Looks for a whole batch in the bytes behind the batch `last`. Answers its place.
+/// Searches for a whole batch in the bytes behind the batch `last`. Answers its position.
 ///
-/// Rows have texts that anybody may have written, and a text can look like a batch. Only where the
-/// bytes begin there has to be one; anywhere else a batch has to have a number that it can have at
-/// this place, and lengths that lead to its end, before any more of it is looked at.
+/// Rows have texts that any client may have written, and a text can look like a batch. Only where
+/// the bytes begin there has to be one; anywhere else a batch has to have a number that it can have
+/// at this position, and lengths that lead to its end, before any more of it is read.
 pub fn find_batch(bytes: &[u8], last: Option<u64>) -> io::Result<Option<usize>> {
     // With no batch before it, the damaged one may still tell its number. If that is gone too, any
     // number may be right: a store that stays closed is better than one that loses batches.
@@ -111,8 +111,8 @@ impl Head {
         last < self.seqno && self.seqno <= highest
     }
 
-    /// Whether the lengths of its items lead to the end of a batch. Looks at nothing else, so that
-    /// a length costs no time either.
+    /// Whether the lengths of its items lead to the end of a batch. Reads nothing else, so that a
+    /// length costs no time either.
     fn leads_to_end(&self, batch: &[u8]) -> bool {
         let mut rest = &batch[START_LEN..];
         if self.items > (rest.len() / CLEAR_LEN) as u64 {

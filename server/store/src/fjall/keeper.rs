@@ -28,8 +28,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Keeps the engine open, on the thread that writes.
 ///
 /// An error while it writes a journal, a table or a list of tables ends the engine's writing for
-/// good, whatever the cause and however short: it can still be read, and that is all. What was
-/// acknowledged is on the disk. So the engine is closed and opened again, in the same way as at the
+/// good, whatever the cause and however short: from then on it can only be read. Acknowledged
+/// commits are on the disk. So the engine is closed and opened again, in the same way as at the
 /// start of a process, as soon as it would find what it may have lacked. Until then reads go on,
 /// and writes are refused.
 pub struct Keeper {
@@ -45,8 +45,7 @@ impl Keeper {
         Self { place, probe: Probe::new(&options), options, lasting }
     }
 
-    /// Works until there is nothing more to do and nothing more will come; then the directory is
-    /// free again.
+    /// Works until all work is done and no more can come; then the directory is free again.
     pub fn run(mut self, session: Session, queue: mpsc::Receiver<Work>) {
         let mut work = Waiting { intake: Intake::new(queue), held: None };
         let mut open = Some(session);
@@ -62,7 +61,7 @@ impl Keeper {
         self.lasting.readers.refuse(closed());
     }
 
-    /// Opens the engine again; none when the store is to be closed.
+    /// Opens the engine again; `None` when the store is to be closed.
     fn recover(&mut self, failed: Session, work: &mut Waiting) -> Option<Session> {
         tracing::error!("the store takes no writes until it is opened anew, which is tried now");
         let mut open = Some(failed);
@@ -109,14 +108,14 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.lasting.health.lost();
-            // The threads that read may be closed, and nothing opens them any more.
+            // The readers' threads may be closed, and nothing opens them any more.
             let why = "the store has stopped; restart the service";
             self.lasting.readers.refuse(Error::Unavailable(why.into()));
         }
     }
 }
 
-/// How long to wait after so many failures in a row.
+/// How long to wait after this many failures in a row.
 fn pause_after(failures: u32) -> Duration {
     match failures {
         0 | 1 => Duration::ZERO,
@@ -132,7 +131,7 @@ fn refusal(error: Error) -> Error {
     }
 }
 
-/// What is to be written.
+/// The work that waits to be written.
 struct Waiting {
     intake: Intake<Work>,
     /// It was taken before the engine failed, and goes first.
@@ -140,7 +139,8 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Refuses what is there and what comes in this time; breaks off when nothing more will come.
+    /// Refuses the work that waits and the work that comes in this time; breaks off when no more
+    /// can come.
     fn refuse(&mut self, time: Duration, why: &Error, lasting: &Lasting) -> ControlFlow<()> {
         let end = Instant::now() + time;
         loop {

@@ -14,15 +14,15 @@
 //! | `index` | 1, parent, id | child that is not finished |
 //! | `index` | 2, parent, id | child that failed |
 //! | `index` | 3, !time, !id | root, newest first |
-//! | `index` | 4, stage, number | ids of jobs that are staged |
-//! | `index` | 5, commit, 0, root | result of a tree of a sent commit |
-//! | `index` | 6, commit | a sent commit that was completed |
-//! | `index` | 7, time, commit | when something of a commit was sent |
-//! | `index` | 8, list, time, id, kind, number | place of a follow-up |
+//! | `index` | 4, stage, number | ids of staged jobs |
+//! | `index` | 5, upload, 0, root | result of a tree of an upload |
+//! | `index` | 6, upload | an upload that is complete |
+//! | `index` | 7, time, upload | when an upload was sent |
+//! | `index` | 8, list, time, id, kind, number | entry of a follow-up |
 //! | `index` | 255, 0 | the next id to give out |
 //!
-//! Rows that are staged stand where they will belong, and are nobody's to see as long as a row
-//! with tag 4 has the id of their job.
+//! Staged rows stand where they will belong, and are hidden as long as a row with tag 4 has the id
+//! of their job.
 
 use jobtracker_model::{JobId, Repeat, Timestamp, upload::UploadId};
 
@@ -145,7 +145,7 @@ pub fn attachments(id: JobId) -> [u8; 9] {
     of_job(id, ATTACHMENT)
 }
 
-/// The key that people know an attachment by.
+/// The name of an attachment.
 pub fn attachment_name(key: &[u8]) -> Result<String> {
     let text = key.get(9..).and_then(|bytes| std::str::from_utf8(bytes).ok());
     text.map(str::to_owned).ok_or_else(|| unreadable("history", key))
@@ -177,7 +177,7 @@ pub fn root(root: RootKey) -> Key {
     pair(ROOT, !millis(root.time), !root.id.get())
 }
 
-/// The first and the last key that roots created in `from..to` behind `after` may have; none if
+/// The first and the last key that roots created in `from..to` behind `after` may have; `None` if
 /// there can be no such root.
 pub fn roots(from: Timestamp, to: Timestamp, after: Option<RootKey>) -> Option<(Key, Key)> {
     let newest = millis(to).checked_sub(1)?;
@@ -251,7 +251,7 @@ pub fn sendings_end(before: Timestamp) -> [u8; 9] {
     key
 }
 
-/// What was sent, and when.
+/// The upload that was sent, and when.
 pub fn sending_of(key: &[u8]) -> Result<(Timestamp, UploadId)> {
     let time = u64_at(key, 1).and_then(|time| Timestamp::from_millis(i64::try_from(time).ok()?));
     let text = key.get(9..).and_then(|bytes| std::str::from_utf8(bytes).ok());

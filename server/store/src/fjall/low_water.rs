@@ -1,8 +1,8 @@
 //! Where the lists by time begin.
 //!
-//! What is due is looked for several times a second, from the oldest on. What was there and has
-//! gone stands before it in the tables until the engine tidies up, and is passed by row by row: a
-//! million places that have gone take up to a tenth of a second. So the first place of each list
+//! The store is asked for due follow-ups several times a second, from the oldest on. Removed
+//! entries stand before them in the tables until the engine merges those, and are skipped row by
+//! row: a million removed entries take up to a tenth of a second. So the first entry of each list
 //! is remembered.
 
 use std::collections::VecDeque;
@@ -11,20 +11,20 @@ use jobtracker_model::{JobId, Timestamp};
 
 use crate::{FollowUpKey, IndexId, IndexKey};
 
-/// Groups of commits that add places while somebody reads, of which each is known; who has read for
-/// longer does not say where the list begins.
+/// Groups of commits that add entries during a read, of which each is known; a reader that has read
+/// for longer does not say where the list begins.
 const GROUPS: usize = 1024;
 
-/// Keys before which the lists by time have no place.
+/// Keys before which the lists by time have no entry.
 #[derive(Debug, Clone, Copy)]
 pub struct LowWaterMarks([IndexKey; 2]);
 
-/// The least places that a group of commits adds to the lists.
+/// The least entries that a group of commits adds to the lists.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Least([Option<IndexKey>; 2]);
 
-/// What the last groups have added, so that who has read at an earlier snapshot can say where a
-/// list begins now.
+/// What the last groups have added, so that a reader of an earlier snapshot can say where a list
+/// begins now.
 #[derive(Default)]
 pub struct Added {
     groups: VecDeque<(u64, Least)>,
@@ -44,7 +44,7 @@ impl LowWaterMarks {
         self.0[index as usize]
     }
 
-    /// A list has been read from its begin on; this came first, if anything did.
+    /// A list has been read from its begin on; `read` is its first entry, if it has one.
     pub fn learn(&mut self, index: IndexId, read: Option<IndexKey>) {
         let key = FollowUpKey::Delivery(u32::MAX);
         let behind_all = IndexKey { time: Timestamp::MAX, id: JobId::MAX, key };
@@ -52,7 +52,7 @@ impl LowWaterMarks {
         *first = read.unwrap_or(behind_all).max(*first);
     }
 
-    /// Some places come.
+    /// Entries are added.
     pub fn add(&mut self, least: Least) {
         for (first, least) in self.0.iter_mut().zip(least.0) {
             *first = least.unwrap_or(*first).min(*first);
@@ -72,7 +72,7 @@ impl Least {
 }
 
 impl Added {
-    /// The group that makes this snapshot adds these places.
+    /// The group that makes this snapshot adds these entries.
     pub fn add(&mut self, epoch: u64, least: Least) {
         if least.is_empty() {
             return;
@@ -85,12 +85,12 @@ impl Added {
         }
     }
 
-    /// Nothing is known of what came before a snapshot.
+    /// Forgets what was added before a snapshot.
     pub fn forget(&mut self, epoch: u64) {
         *self = Self { groups: VecDeque::new(), forgotten: epoch };
     }
 
-    /// What has been added since a snapshot; none if that is not known any more.
+    /// What has been added since a snapshot; `None` if that is not known any more.
     pub fn since(&self, epoch: u64) -> Option<impl Iterator<Item = Least>> {
         let later = self.groups.iter().rev().take_while(move |(of, _)| *of > epoch);
         (epoch >= self.forgotten).then(|| later.map(|(_, least)| *least))
@@ -187,7 +187,7 @@ mod tests {
         assert!(lists.first() > place(1 << 40));
         let failed = lists.cache.now().low_water.of(IndexId::Failed);
         assert_eq!(failed.time, Timestamp::MIN, "the other list");
-        // What comes then is found, wherever it stands.
+        // An entry that is added then is found, wherever it stands.
         for (new, due) in [(7, vec![7]), (4, vec![4, 7]), (9, vec![4, 7, 9])] {
             lists.moves(&[], &[new]);
             assert_eq!(list(&lists.view(), 0), due);
@@ -204,7 +204,7 @@ mod tests {
         let late = lists.view();
         lists.moves(&[5], &[7]);
         assert!(list(&lists.view(), 0) == [7, 9] && lists.first() == place(7));
-        // Those who have begun before see what was there, and know of what has come since.
+        // Readers that began earlier see what was there then, and learn what was added since.
         assert_eq!(list(&early, 0), [3, 8]);
         assert_eq!(list(&late, 0), [5, 9]);
         assert_eq!(lists.first(), place(7));

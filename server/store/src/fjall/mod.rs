@@ -1,17 +1,17 @@
 //! The default store: an embedded log-structured engine in a directory of its own.
 //!
-//! Reading order: [`FjallStore`] is the door. The `keeper` keeps the engine open: each `session` is
-//! one opening of it, and after a failure there is a new one as soon as the `probe` finds what it
-//! needs; `health` says whether that can still be hoped for. `hot_cache` answers what is hot
-//! without leaving the caller's thread and holds the present `snapshot`; `low_water` says where the
-//! lists by time begin in it. `readers` answer the rest from a snapshot (`view`); one `writer`
-//! turns all waiting `work` into one `group`, which is one durable batch (`writes`). Between groups
-//! it goes on with the `chores`, long work that is done in steps: `stages` are rows that are there
-//! and hidden, `stage_rows` writes them and `clean` removes the discarded ones; `complete_upload`
-//! and `forget` look after uploads. `keys`, `follow_ups` and `coding` are the format of the rows,
-//! `ids` that of sets of ids, `tables` the tuning of the engine. `directory`, `contents`, `journal`
-//! and `tail` look after the directory before the engine may touch it; `space` keeps the disk from
-//! filling up.
+//! Reading order: [`FjallStore`] is the entry point. The `keeper` keeps the engine open: each
+//! `session` is one opening of it, and after a failure there is a new one as soon as the `probe`
+//! finds what it needs; `health` says whether that can still be hoped for. `hot_cache` answers what
+//! is hot without leaving the caller's thread and holds the present `snapshot`; `low_water` says
+//! where the lists by time begin in it. `readers` answer the rest from a snapshot (`view`); one
+//! `writer` turns all waiting `work` into one `group`, which is one durable batch (`writes`).
+//! Between groups it goes on with the `chores`, long work that is done in steps: `stages` are rows
+//! that are written and hidden, `stage_rows` writes them and `clean` removes the discarded ones;
+//! `complete_upload` and `forget` look after uploads. `keys`, `follow_ups` and `coding` are the
+//! format of the rows, `ids` that of sets of ids, `tables` the tuning of the engine. `directory`,
+//! `contents`, `journal` and `tail` look after the directory before the engine may touch it;
+//! `space` keeps the disk from filling up.
 
 mod options;
 mod store;

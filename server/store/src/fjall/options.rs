@@ -5,8 +5,8 @@ pub type FreeSpace = Arc<dyn Fn(&Path) -> io::Result<u64> + Send + Sync>;
 
 const MIB: u64 = 1024 * 1024;
 
-/// Descriptors besides those of cached files: two locks, the journal and the one that comes after
-/// it, and what is open while directories are flushed.
+/// Descriptors besides those of cached files: two locks, the journal and its successor, and what is
+/// open while directories are flushed.
 const DESCRIPTORS: usize = 12;
 /// For each thread that writes tables: a merge reads a dozen, and writes one and a list of them.
 const DESCRIPTORS_PER_WORKER: usize = 16;
@@ -28,8 +28,8 @@ pub struct FjallOptions {
     pub write_buffer_bytes: u64,
     /// Threads that read.
     pub readers: usize,
-    /// Reads that may wait for a thread; more are answered "unavailable". The engine's own do not
-    /// count: they go first.
+    /// Reads that may wait for a thread; more are answered "unavailable". The engine's own reads do
+    /// not count: they go first.
     pub read_queue: usize,
     /// Calls that may wait for the writer; more wait in their callers.
     pub commit_queue: usize,
@@ -45,7 +45,7 @@ pub struct FjallOptions {
     /// How long the store may be out of service, after writing has failed, until only a new
     /// process may help. The time in which the disk is full does not count.
     pub patience: Duration,
-    /// How the free space is found out.
+    /// How the store finds out the free space.
     pub free_space: FreeSpace,
 }
 
@@ -70,19 +70,19 @@ impl FjallOptions {
         }
     }
 
-    /// How many descriptors the store may need at once. When it cannot have them writing fails, and
-    /// comes back when it can.
+    /// How many descriptors the store may need at once. When it cannot have them, writing fails,
+    /// and comes back when it can.
     #[must_use]
     pub fn descriptors(&self) -> usize {
         let workers = self.workers.max(1).saturating_mul(DESCRIPTORS_PER_WORKER);
-        // Each thread that reads has a file open that may be in the cache no more.
+        // Each thread that reads may have a file open that is no longer in the cache.
         [self.cached_files, self.readers, workers]
             .into_iter()
             .fold(DESCRIPTORS, usize::saturating_add)
     }
 }
 
-/// What the file system says that an ordinary user may still write.
+/// The space that an ordinary user may still use, as the file system says.
 fn free_space(directory: &Path) -> io::Result<u64> {
     let found = rustix::fs::statvfs(directory)?;
     Ok(found.f_bavail.saturating_mul(found.f_frsize))

@@ -7,7 +7,7 @@ use std::{
 use super::{FjallOptions, failure, space::SpaceGuard};
 use crate::{Error, Result};
 
-/// Written and removed again to see whether the disk takes anything.
+/// A file that is written and removed again to see whether the disk can be written.
 pub const PROBE: &str = "PROBE";
 const PROBE_BYTES: usize = 64 * 1024;
 /// Descriptors that have to be free before the engine is opened: what it needs besides those that
@@ -25,7 +25,7 @@ impl Probe {
         Self { directory: options.directory.clone(), space: SpaceGuard::new(options) }
     }
 
-    /// Looks for space for `buffered` bytes that are not in tables yet, for descriptors, and for a
+    /// Checks for space for `buffered` bytes that are not in tables yet, for descriptors, and for a
     /// disk that can be written.
     pub fn check(&mut self, buffered: u64) -> Result<()> {
         // An engine that is open makes room; one that is closed does not.

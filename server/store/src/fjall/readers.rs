@@ -18,8 +18,8 @@ use crate::{Error, Result};
 
 type Job = Box<dyn FnOnce(&Tables, &HotCache) + Send>;
 
-/// A few threads that answer from the tables, and a bounded queue before them; what writing waits
-/// for goes past that queue. The queue stays while the engine is closed and opened again, the
+/// A few threads that answer from the tables, and a bounded queue before them; reads that writing
+/// waits for go past that queue. The queue stays while the engine is closed and opened again, the
 /// threads do not.
 pub struct Readers {
     queue: Arc<Queue>,
@@ -35,18 +35,18 @@ struct Queue {
 
 #[derive(Default)]
 struct State {
-    /// Those that writing waits for; their number has a bound where they come from.
+    /// Reads that writing waits for; the caller bounds their number.
     first: VecDeque<Job>,
     jobs: VecDeque<Job>,
-    /// The threads are to end; what waits is for those that come after them.
+    /// The threads are to end; waiting reads are for the threads that come after them.
     resting: bool,
-    /// Nobody will answer for a while, for this reason.
+    /// Reads are refused for a while, for this reason.
     refused: Option<Error>,
     closed: bool,
 }
 
 impl Readers {
-    /// A queue for so many reads, which wait until there are threads.
+    /// A queue for this many reads, which wait until there are threads.
     pub fn new(limit: usize) -> Self {
         Self { queue: Arc::default(), closed: AtomicBool::new(false), limit: limit.max(1) }
     }
@@ -73,18 +73,18 @@ impl Readers {
         Ok(handles)
     }
 
-    /// Has the threads end. What waits goes on waiting.
+    /// Has the threads end. Reads that wait go on waiting.
     pub fn rest(&self) {
         self.queue.state.lock().resting = true;
         self.queue.arrived.notify_all();
     }
 
-    /// Refuses what waits and what comes, until there are threads again.
+    /// Refuses the reads that wait and those that come, until there are threads again.
     pub fn refuse(&self, error: Error) {
         let mut state = self.queue.state.lock();
         state.refused = Some(error);
         let refused = (std::mem::take(&mut state.first), std::mem::take(&mut state.jobs));
-        // Those who asked hear of it when their questions are dropped, and look here why.
+        // The callers notice when their questions are dropped, and read the reason here.
         drop(state);
         drop(refused);
     }
@@ -123,8 +123,8 @@ impl Readers {
         answer.await.unwrap_or_else(|_| Err(self.refusal()))
     }
 
-    /// Answers a question before all those that wait, however many they are: one whose asker
-    /// everybody who writes waits for, and who has a bound of his own.
+    /// Answers a question before all those that wait, no matter how many: all writing waits for its
+    /// answer, and the caller has a bound of its own.
     pub async fn ask_first<T: Send + 'static>(
         &self,
         question: impl FnOnce(&SnapshotView) -> Result<T> + Send + 'static,
@@ -137,7 +137,7 @@ impl Readers {
         answer.await.unwrap_or_else(|_| Err(self.refusal()))
     }
 
-    /// Why a read was dropped that had been taken.
+    /// Why a read was dropped after it had been accepted.
     fn refusal(&self) -> Error {
         self.queue.state.lock().refused.clone().unwrap_or_else(closed)
     }
@@ -172,7 +172,7 @@ fn asked<T: Send + 'static>(
             view.finish();
             found
         });
-        // Nobody has to wait for the answer.
+        // The caller may have stopped waiting for the answer.
         reply.send(found.flatten()).ok();
     };
     (Box::new(job), answer)
@@ -183,7 +183,7 @@ impl Queue {
         loop {
             let mut state = self.state.lock();
             let job = loop {
-                // A store that is being closed answers what it has taken.
+                // A store that is being closed answers what it has accepted.
                 if state.resting && !state.closed {
                     return;
                 }

@@ -30,7 +30,7 @@ impl Retired {
         self.held.push(buffer);
     }
 
-    /// Frees the buffers that nobody else has any more.
+    /// Frees the buffers that the engine has let go of.
     pub fn free(&mut self) {
         for buffer in self.held.extract_if(.., |buffer| Arc::strong_count(buffer) == 1) {
             // Without the thread it is freed right here.

@@ -23,19 +23,19 @@ use super::{
 };
 use crate::{Error, Result};
 
-/// What stays while the engine is closed and opened again.
+/// The parts that stay while the engine is closed and opened again.
 pub struct Lasting {
     pub cache: Arc<HotCache>,
     pub stages: Arc<Stages>,
     pub meters: Arc<Meters>,
     pub readers: Readers,
     pub health: Health,
-    /// The open engine, for those who only count what it has.
+    /// The open engine, for readers of its counters.
     counted: Mutex<Option<Arc<Tables>>>,
 }
 
 impl Lasting {
-    /// All the numbers; none while the engine is closed.
+    /// All the numbers; empty while the engine is closed.
     pub fn gauges(&self) -> Vec<Gauge> {
         // Under the lock, so that the engine is not held when it is to be closed.
         let tables = self.counted.lock();
@@ -96,8 +96,8 @@ impl Session {
         Ok(Self { tables, writer, threads })
     }
 
-    /// Writes until there is nothing more to write or writing has failed. What was taken and not
-    /// begun is left in `held`.
+    /// Writes until there is nothing more to write or writing has failed. Work that was accepted
+    /// and not begun is left in `held`.
     pub fn write(&mut self, intake: &mut Intake<Work>, held: &mut Option<Work>) -> End {
         self.writer.run(intake, held)
     }
@@ -107,8 +107,7 @@ impl Session {
         self.tables.database.write_buffer_size()
     }
 
-    /// Ends the threads, then the engine. Nothing that was acknowledged is anywhere but on the
-    /// disk.
+    /// Ends the threads, then the engine. Everything that was acknowledged is on the disk.
     pub fn close(self, lasting: &Lasting) {
         let Self { tables, writer, threads } = self;
         lasting.counted.lock().take();

@@ -19,14 +19,14 @@ pub struct Snapshot {
     pub rows: Arc<fjall::Snapshot>,
     /// The largest id that names a job; no id above it does, but for hidden ones.
     pub max_id: u64,
-    /// Jobs that are not to be seen, though the snapshot may have rows of them.
+    /// Hidden jobs, though the snapshot may have rows of them.
     pub hidden: Hidden,
     /// Where the lists by time begin.
     pub low_water: LowWaterMarks,
 }
 
 impl Snapshot {
-    /// Whether an id names a job, be it one that is not to be seen.
+    /// Whether an id names a job, visible or hidden.
     pub fn is_taken(&self, tables: &Tables, id: JobId) -> Result<bool> {
         if self.hidden.has(id) {
             return Ok(true);
@@ -36,7 +36,7 @@ impl Snapshot {
     }
 }
 
-/// What is there when the engine has been opened.
+/// The state of the tables when the engine has been opened.
 pub struct Present {
     rows: fjall::Snapshot,
     max_id: u64,
@@ -53,7 +53,7 @@ impl Present {
         Ok(Self { rows, max_id, hidden: Hidden::new(stages.all()) })
     }
 
-    /// For tests of what is in the way of no stage.
+    /// For tests without stages.
     #[cfg(test)]
     pub fn of_jobs(tables: &Tables, max_id: u64) -> Self {
         Self { rows: tables.database.snapshot(), max_id, hidden: Hidden::default() }

@@ -16,7 +16,7 @@ pub struct SpaceGuard {
     directory: PathBuf,
     free_space: FreeSpace,
     floor: u64,
-    /// What work may use up that makes room in the end.
+    /// How much of the free space work may use up that makes room in the end.
     reserve: u64,
     asked: Option<Instant>,
     written: u64,
@@ -66,7 +66,7 @@ impl SpaceGuard {
         self.written = self.written.saturating_add(bytes);
     }
 
-    /// What was free when it was last asked for.
+    /// The free space when it was last asked for.
     pub fn free(&self) -> u64 {
         self.free
     }

@@ -11,17 +11,18 @@ use super::{
 };
 use crate::{Error, Result, Row};
 
-/// Puts the rows of one call aside.
+/// Stages the rows of one call.
 ///
-/// The jobs' own rows go first, with records of their ids in the same batches: whatever is there
-/// when the process ends, its job is found by a record, and where it stands by its origin.
+/// The jobs' own rows go first, with records of their ids in the same batches: for every row that
+/// is there when the process ends, its job is found by a record, and its keys by the job's origin.
 pub struct StageRows {
     call: Call,
     rows: Vec<Row>,
-    /// How many rows have been looked at, for jobs and then for the rest; none: nothing is done.
+    /// How many rows have been handled, for jobs and then for the rest; `None`: nothing is done
+    /// yet.
     at: Option<(usize, usize)>,
     reply: oneshot::Sender<Result<()>>,
-    /// The call's place among those that may wait.
+    /// The call's permit, one of those for calls that may wait.
     _permit: OwnedSemaphorePermit,
 }
 
@@ -101,7 +102,7 @@ impl Chore for StageRows {
         let (mut jobs, mut others) = match self.at {
             Some(at) => at,
             None if self.hide(desk)? => (0, 0),
-            // What removes them gets its turn before this does again.
+            // The chore that removes them gets its turn before this one does again.
             None => return Ok(Step::More),
         };
         jobs = self.jobs(jobs, desk, writes)?;
@@ -116,7 +117,7 @@ impl Chore for StageRows {
         if done.is_ok() {
             self.call.done();
         }
-        // Nobody may be there to hear it.
+        // The caller may have gone.
         self.reply.send(done).ok();
     }
 }

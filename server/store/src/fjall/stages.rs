@@ -13,19 +13,19 @@ use super::{
 };
 use crate::{Error, Result, StageId, coding};
 
-/// The stages that are there: those that calls add to, and those whose rows are being removed.
+/// The present stages: those that calls add to, and those whose rows are being removed.
 #[derive(Default)]
 pub struct Stages {
     known: Mutex<HashMap<StageId, Arc<Stage>>>,
-    /// Those that the writer has not begun to remove.
+    /// Stages that the writer has not begun to remove.
     discarded: Mutex<Vec<Arc<Stage>>>,
 }
 
-/// Rows of one tree that have been staged.
+/// Staged rows of one tree.
 ///
-/// They stand where they belong. What makes them invisible is that the ids of their jobs are in
-/// here, and this is in the [`Hidden`] of the snapshot that is read at: an id comes here before the
-/// first of its rows is written.
+/// They stand where they belong. They are invisible because the ids of their jobs are in here, and
+/// this is in the [`Hidden`] of the snapshot that is read at: an id comes here before the first of
+/// its rows is written.
 pub struct Stage {
     id: StageId,
     root: JobId,
@@ -53,9 +53,9 @@ enum Fate {
 }
 
 impl Stages {
-    /// Takes in what is on the disk, after the engine was opened. What the last process has left,
-    /// or the engine before this one, can only be removed; a stage whose owner is still there is
-    /// kept hidden until he discards it, since more of his calls may come.
+    /// Takes in what is on the disk, after the engine was opened. Stages of an earlier process, or
+    /// of the engine before this one, can only be removed; a stage whose owner is still there is
+    /// kept hidden until the owner discards it, since more calls may come.
     pub fn reload(&self, tables: &Tables, snapshot: &fjall::Snapshot) -> Result<()> {
         let mut known = self.known.lock();
         known.values().for_each(|stage| stage.interrupt());
@@ -116,12 +116,12 @@ impl Stages {
         true
     }
 
-    /// Those that have been discarded since this was last asked.
+    /// The stages that have been discarded since the last call.
     pub fn take_discarded(&self) -> Vec<Arc<Stage>> {
         std::mem::take(&mut self.discarded.lock())
     }
 
-    /// All that are there.
+    /// All present stages.
     pub fn all(&self) -> Vec<Arc<Stage>> {
         self.known.lock().values().cloned().collect()
     }
@@ -146,11 +146,11 @@ impl Stage {
 
     fn left(id: StageId) -> Self {
         let progress = Progress { fate: Fate::Discarded, calls: 0, records: 0 };
-        // Whose it was is of no interest any more.
+        // Its root does not matter any more.
         Self { id, root: JobId::MIN, ids: RwLock::default(), progress: Mutex::new(progress) }
     }
 
-    /// The engine was closed: what of it is on the disk is not known, nor whether all of it is.
+    /// The engine was closed: it is not known how much of the stage is on the disk.
     fn interrupt(&self) {
         let mut progress = self.progress.lock();
         progress.records = 0;
@@ -173,7 +173,7 @@ impl Stage {
         self.progress.lock().fate == Fate::Open
     }
 
-    /// Its rows cannot be removed: nobody is to wait for that.
+    /// Its rows cannot be removed: no caller is to wait for that.
     pub fn give_up(&self) {
         self.progress.lock().fate = Fate::Stuck;
     }
@@ -186,7 +186,7 @@ impl Stage {
         self.ids.read().contains(id.get())
     }
 
-    /// Whether every one of some ids is in it, given those that are about to be.
+    /// Whether all of these ids are in it or in `new`.
     pub fn has_all(&self, mut ids: impl Iterator<Item = JobId>, new: &[JobId]) -> bool {
         let held = self.ids.read();
         ids.all(|id| new.binary_search(&id).is_ok() || held.contains(id.get()))
@@ -213,7 +213,7 @@ impl Stage {
         ids.take(count).filter_map(JobId::new).collect()
     }
 
-    /// The last of the ids that follow each other from this one on; none if it is not in here.
+    /// The last of the consecutive ids from this one on; `None` if it is not in here.
     fn run_end(&self, id: u64) -> Option<u64> {
         let held = self.ids.read();
         held.contains(id).then(|| run_end(&held, id))
@@ -243,7 +243,7 @@ impl Call {
         &self.stage
     }
 
-    /// Everything of it has been written.
+    /// All its rows have been written.
     pub fn done(mut self) {
         self.done = true;
     }
@@ -259,7 +259,7 @@ impl Drop for Call {
     }
 }
 
-/// The stages whose jobs are not to be seen.
+/// The stages whose jobs are hidden.
 #[derive(Clone, Default)]
 pub struct Hidden(Option<Arc<[Arc<Stage>]>>);
 
@@ -281,7 +281,7 @@ impl Hidden {
         self.stages().iter().any(|stage| stage.is_discarded() && stage.has(id))
     }
 
-    /// When an id is hidden: one that is not smaller, so that all between are hidden as well.
+    /// If an id is hidden: a later id, or itself, up to which all are hidden.
     pub fn run_end(&self, id: JobId) -> Option<JobId> {
         let ends = self.stages().iter().filter_map(|stage| stage.run_end(id.get()));
         ends.max().and_then(JobId::new)

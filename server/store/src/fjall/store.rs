@@ -31,17 +31,17 @@ use crate::{
 /// The store in a directory of this machine; one process may have it open.
 ///
 /// A commit is answered after its batch is in the journal and the journal is on the disk. Memory is
-/// bounded by the options. Hot rows are answered at once; everything that may touch the disk runs
-/// on threads of the store. When writing fails, the store comes back by itself as soon as the cause
+/// bounded by the options. Hot rows are answered at once; work that may touch the disk runs on
+/// threads of the store. When writing fails, the store comes back by itself as soon as the cause
 /// has gone; until then it refuses writes and answers what it can.
 pub struct FjallStore {
     lasting: Arc<Lasting>,
     uptime: Uptime,
-    /// Places for chores, as many as for calls in the queue; a chore leaves the queue at once.
+    /// Permits for chores, as many as for calls in the queue; a chore leaves the queue at once.
     chores: Arc<Semaphore>,
     writer: Mutex<Option<mpsc::Sender<Work>>>,
     keeper: Mutex<Option<JoinHandle<()>>>,
-    /// Hears that the directory is free again.
+    /// Is told when the directory is free again.
     closed: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
@@ -76,7 +76,7 @@ impl FjallStore {
         })
     }
 
-    /// What can answer at once, unless the store has been closed.
+    /// The hot cache, which answers at once, unless the store has been closed.
     fn hot(&self) -> Option<&HotCache> {
         if self.lasting.readers.is_closed() { None } else { Some(&self.lasting.cache) }
     }
@@ -96,7 +96,7 @@ impl FjallStore {
         answer.await.unwrap_or_else(|_| Err(unanswered()))
     }
 
-    /// Hands over work of many steps, once there is a place for it.
+    /// Hands over work of many steps, once it has a permit.
     async fn ask_for<T, C: Chore + 'static>(
         &self,
         chore: impl FnOnce(OwnedSemaphorePermit, oneshot::Sender<Result<T>>) -> C,
@@ -118,7 +118,7 @@ impl Store for FjallStore {
     async fn load(&self, wanted: Wanted) -> Result<Loaded> {
         match self.hot().and_then(|cache| cache.load(&wanted)) {
             Some(loaded) => Ok(loaded),
-            // The engine asks for this, and all that is to be written waits behind it.
+            // The engine asks for this, and all writing waits behind it.
             None => self.lasting.readers.ask_first(move |rows| view::load(rows, &wanted)).await,
         }
     }
@@ -149,7 +149,7 @@ impl Store for FjallStore {
         if self.lasting.stages.discard(stage)
             && let Some(writer) = &*self.writer.lock()
         {
-            // A full queue has something to wake the writer too.
+            // When the queue is full, its work wakes the writer too.
             writer.try_send(Work::Discarded).ok();
         }
     }
@@ -277,7 +277,7 @@ impl Store for FjallStore {
         self.lasting.readers.close();
         let writer = self.writer.lock().take();
         if let Some(writer) = writer {
-            // It fails only when the writer is gone, and then there is nobody to tell.
+            // It fails only when the writer is gone, and then there is no writer to tell.
             writer.send(Work::Close).await.ok();
         }
         let closed = self.closed.lock().take();
@@ -300,7 +300,7 @@ impl Drop for FjallStore {
     }
 }
 
-/// What a caller hears when the writer was lost on the way.
+/// The error for a caller whose request the writer dropped.
 fn unanswered() -> Error {
     Error::OutcomeUnknown("the writer has stopped".into())
 }
@@ -312,13 +312,13 @@ mod tests {
     use super::*;
 
     fn wanted() -> Wanted {
-        // What is asked for by name is never read from memory.
+        // Follow-ups that are asked for by name are never read from memory.
         let follow_ups = HashSet::from([(JobId::MIN, FollowUpKey::Delivery(0))]);
         Wanted { follow_ups, ..Wanted::default() }
     }
 
-    /// What others look up waits behind lists, and is refused when too much waits; what the engine
-    /// asks for is not.
+    /// Reads of other callers wait behind lists, and are refused when the queue is full; reads of
+    /// the engine are not.
     #[tokio::test]
     async fn only_the_engine_goes_past_the_queue() {
         let directory = tempfile::tempdir().unwrap();

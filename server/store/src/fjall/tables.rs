@@ -13,14 +13,14 @@ use crate::{Result, coding};
 
 const MIB: u64 = 1024 * 1024;
 /// The smallest bound that the engine takes: one journal that is written and one whose rows are on
-/// their way to table files. It is what a start after a crash has to read.
+/// their way to table files. A start after a crash has to read this much.
 const JOURNALS: u64 = 64 * MIB;
-/// Tables are small, so that a merge is short: reads and flushes wait for nothing long.
+/// Tables are small, so that a merge is short: reads and flushes never wait for long.
 pub const TABLE: u64 = 16 * MIB;
 /// The fewest files that the engine's cache can have.
 const FEWEST_FILES: usize = 10;
 /// The engine remembers a keyspace's buffer size from when it was created. This one is never
-/// reached: the writer looks after the buffers itself, by the options of today.
+/// reached: the writer manages the buffers itself, by the current options.
 const NEVER: u64 = 1024 * MIB;
 
 /// The engine and its keyspaces.
@@ -33,7 +33,7 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Opens the engine in its own directory, and creates what is not there.
+    /// Opens the engine in its own directory, and creates what is missing.
     pub fn open(directory: &Path, options: &FjallOptions) -> Result<Self> {
         failure::caught("opening the store", || Self::open_unguarded(directory, options))?
             .map_err(|error| failure::opening(directory, error))
@@ -50,10 +50,10 @@ impl Tables {
         let keyspace = |name, tune: fn(KeyspaceCreateOptions) -> KeyspaceCreateOptions| {
             database.keyspace(name, || tune(every_keyspace()))
         };
-        // Jobs are read where they are known to be: no filters for the last level.
+        // Jobs are read only where they are known to exist: no filters for the last level.
         let jobs = keyspace("jobs", |options| options.expect_point_read_hits(true))?;
-        // An id may be asked for that names no job, above all when one is created: filters, and
-        // good ones, down to the last level.
+        // The store may be asked for an id that names no job, above all when one is created:
+        // filters, and good ones, down to the last level.
         let origins = keyspace("origins", |options| options.filter_policy(filters(12.0)))?;
         // Logs are long and read in order. The filters are for append ids that are new.
         let history = keyspace("history", |options| {
@@ -63,8 +63,8 @@ impl Tables {
         Ok(Self { database, jobs, origins, history, index })
     }
 
-    /// An empty batch that is durable once it is committed. Every batch is, even where nobody waits
-    /// for it: a power cut may tear the last batch of the journal and no earlier one.
+    /// An empty batch that is durable once it is committed. Every batch is, even where no caller
+    /// waits for it: a power cut may tear the last batch of the journal and no earlier one.
     pub fn batch(&self, capacity: usize) -> OwnedWriteBatch {
         OwnedWriteBatch::with_capacity(self.database.clone(), capacity)
             .durability(Some(PersistMode::SyncData))
@@ -76,7 +76,7 @@ impl Tables {
 
     /// Whether the engine still takes writes.
     pub fn is_sound(&self) -> bool {
-        // With nothing to write this only looks at the flag.
+        // With nothing to write this only checks the flag.
         self.database.persist(PersistMode::Buffer).is_ok()
     }
 }

@@ -9,14 +9,14 @@ use std::{
 use super::{directory, failure, journal};
 use crate::{Error, Result};
 
-/// Where the bytes go that are taken out of a journal.
+/// Directory for the bytes that are taken out of a journal.
 pub const SET_ASIDE: &str = "set-aside";
 
-/// Looks through the engine's journals before it opens them, and takes off the torn end of the
+/// Checks the engine's journals before the engine opens them, and takes off the torn end of the
 /// last one, if it has one.
 ///
-/// A batch is acknowledged after it is on the disk, and the next one is written after that. So what
-/// a power cut can tear is the last batch of all, which nobody has an answer for: it goes to
+/// A batch is acknowledged after it is on the disk, and the next one is written after that. So a
+/// power cut can tear only the last batch of all, which was not acknowledged: it goes to
 /// `set-aside` and the store opens without it. Damage with a whole batch behind it is something
 /// else: acknowledged batches are lost there. Then nothing is touched, and the store stays closed.
 ///
@@ -121,7 +121,7 @@ fn scan(journal: &Journal, mut seqno: Option<u64>) -> io::Result<Found> {
     Ok(Found { batches, last, seqno, damage: (!empty).then_some(at) })
 }
 
-/// The engine makes journals larger than what is in them yet; the rest of a file is zeros.
+/// The engine preallocates journals; the rest of a file is zeros.
 fn is_zero(reader: &mut impl Read) -> io::Result<bool> {
     let mut buffer = vec![0; 256 * 1024];
     loop {
@@ -134,7 +134,7 @@ fn is_zero(reader: &mut impl Read) -> io::Result<bool> {
 }
 
 impl Whole {
-    /// Writes what is there already; in place, since it changes nothing.
+    /// Writes the same bytes again; in place, since it changes nothing.
     fn write_again(&self) -> io::Result<()> {
         let file = File::options().read(true).write(true).open(&self.path)?;
         let len = self.range.end - self.range.start;

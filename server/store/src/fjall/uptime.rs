@@ -1,5 +1,5 @@
-//! The file with what servers have noted of when one of them was up. It is written every few
-//! seconds and may be lost, so it is none of the tables, whose writes wait for the disk.
+//! The file in which servers note when one of them was up. It is written every few seconds and may
+//! be lost, so it is none of the tables, whose writes wait for the disk.
 
 use std::{
     fs::{self, File},
@@ -12,10 +12,10 @@ use crate::Result;
 
 const NOTE: &str = "UPTIME";
 const NOTE_NEW: &str = "UPTIME.new";
-/// What may be there of it.
+/// Names of its files.
 pub const NAMES: [&str; 2] = [NOTE, NOTE_NEW];
 
-/// The place of the note in the directory of a store.
+/// The path of the note in the directory of a store.
 #[derive(Debug, Clone)]
 pub struct Uptime(PathBuf);
 
@@ -33,7 +33,8 @@ impl Uptime {
         }
     }
 
-    /// Writes it: there is the old one or the new one, also when the process is killed. Blocks.
+    /// Writes it: afterwards the old note or the new one is there, even if the process is killed.
+    /// Blocks.
     pub fn put(&self, note: &[u8]) -> Result<()> {
         let new = self.0.join(NOTE_NEW);
         let write = || -> io::Result<()> {

@@ -22,7 +22,7 @@ use crate::{
 /// Rows that one read may bring into the caches; more are not worth their time.
 const SEEN: usize = 4096;
 
-/// Hidden ids in a row that are left behind by a new search, rather than one by one.
+/// Consecutive hidden ids that are passed by a new search, rather than one by one.
 const WORTH_A_SEEK: u64 = 64;
 
 /// The rows of one snapshot: from the cache where it has them, from the tables otherwise.
@@ -41,7 +41,7 @@ impl<'a> SnapshotView<'a> {
         Self { tables, cache, snapshot, seen: RefCell::default(), origins: RefCell::default() }
     }
 
-    /// Leaves what was read to the next one who asks.
+    /// Leaves what was read to later readers.
     pub fn finish(self) {
         self.cache.keep(self.snapshot.epoch, self.seen.into_inner());
     }
@@ -72,8 +72,8 @@ impl<'a> SnapshotView<'a> {
         Ok(())
     }
 
-    /// Gives the rows of those children that may be seen to a visitor. `range` tells the first and
-    /// the last key behind a child, `child` the child of a key.
+    /// Gives the rows of the visible ones of those children to a visitor. `range` tells the first
+    /// and the last key behind a child, `child` the child of a key.
     fn scan_children(
         &self,
         keyspace: &Keyspace,
@@ -108,7 +108,7 @@ impl<'a> SnapshotView<'a> {
         Ok(())
     }
 
-    /// Whether a job is not to be seen.
+    /// Whether a job is hidden.
     fn hides(&self, id: JobId) -> bool {
         self.snapshot.hidden.has(id)
     }
@@ -120,7 +120,7 @@ impl View for SnapshotView<'_> {
             return Ok(version);
         }
         let version = self.get(&self.tables.index, &keys::version(root), "version")?.unwrap_or(0);
-        // Trees that are not there are not worth a place.
+        // Trees that do not exist are not cached.
         if version > 0 && self.seen.borrow().versions.len() < SEEN {
             self.seen.borrow_mut().versions.push((root, version));
         }
@@ -134,7 +134,7 @@ impl View for SnapshotView<'_> {
         if let Some(node) = self.cache.node_at(self.snapshot.epoch, id) {
             return Ok(Some(node.origin));
         }
-        // Without it, nobody comes to anything else of the job.
+        // Without its origin, a reader reaches nothing else of the job.
         if self.hides(id) {
             return Ok(None);
         }
@@ -246,7 +246,7 @@ impl View for SnapshotView<'_> {
     }
 
     fn attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
-        // Nothing is kept under such keys, and the engine has a limit of its own for them.
+        // No attachment has such a key, and the engine has a limit of its own for keys.
         if key.len() > jobtracker_model::limits::ATTACHMENT_KEY || self.hides(id) {
             return Ok(None);
         }
@@ -277,7 +277,7 @@ impl View for SnapshotView<'_> {
         let Some((first, last)) = keys::roots(from, to, after) else { return Ok(()) };
         self.scan(&self.tables.index, &first, &last, |key, _| {
             let root = keys::root_key(key)?;
-            // A stage has one root at most, so there is no run of them to be left behind.
+            // A stage has one root at most, so roots form no run of hidden ids.
             if self.hides(root.id) { Ok(ControlFlow::Continue(())) } else { Ok(visit(root)) }
         })
     }

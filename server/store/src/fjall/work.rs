@@ -9,7 +9,7 @@ use crate::{Error, Result, TreeCommit};
 /// Rows after which a group takes no more calls.
 const GROUP_ROWS: usize = 50_000;
 
-/// What the writer is asked for.
+/// A request to the writer.
 pub enum Work {
     Commit {
         commits: Vec<TreeCommit>,
@@ -31,7 +31,7 @@ pub enum Work {
 impl Work {
     /// Answers that nothing of it was done.
     pub fn refuse(self, error: &Error, cache: &HotCache) {
-        // A caller that has gone does not hear it.
+        // A caller that has gone gets no answer.
         match self {
             Self::Commit { commits, reply } => {
                 reply.send(vec![Err(error.clone()); commits.len()]).ok();
@@ -44,8 +44,8 @@ impl Work {
     }
 }
 
-/// Takes what waits behind `first`, as far as it fits into one batch. A tree can be in a batch
-/// once; a call that has it again is held for the next batch.
+/// Takes the work that waits behind `first`, as far as it fits into one batch. A tree can be in a
+/// batch once; a call that has it again is held for the next batch.
 pub fn gather(first: Work, intake: &mut Intake<Work>, held: &mut Option<Work>) -> Vec<Work> {
     let mut roots = HashSet::new();
     let mut rows = 0;

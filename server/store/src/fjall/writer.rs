@@ -33,7 +33,7 @@ const SMALL_TABLES: usize = 28;
 const CHORE_SEALED_BUFFERS: usize = 2;
 const CHORE_SMALL_TABLES: usize = 12;
 const PAUSE: Duration = Duration::from_millis(1);
-/// How often it is looked, while there is nothing to write, whether the engine still could.
+/// How often the writer checks, while there is nothing to write, whether the engine still could.
 const LOOK: Duration = Duration::from_secs(1);
 /// While commits keep coming, a chore gets a step in this time.
 const CHORE_EVERY: Duration = Duration::from_millis(20);
@@ -45,21 +45,21 @@ const METER: Duration = Duration::from_secs(1);
 /// Why the writer has ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
-    /// All that was taken is done, and nothing more will come.
+    /// All accepted work is done, and no more can come.
     Closed,
-    /// Writing has failed: what is on the disk is not known any more, and the engine takes nothing
-    /// more until it is opened again.
+    /// Writing has failed: it is not known what is on the disk, and the engine takes no more until
+    /// it is opened again.
     Failed,
 }
 
-/// What writes, on the one thread that does. It takes all that waits, and makes it one durable
+/// Writes, on the one thread that does. It takes all the work that waits, and makes it one durable
 /// batch. In between it does a step of a chore.
 pub struct Writer {
     tables: Arc<Tables>,
     cache: Arc<HotCache>,
     stages: Arc<Stages>,
     chores: Chores,
-    /// When there was a step, and until when there is to be none.
+    /// When the last step was, and until when there is to be none.
     stepped: Instant,
     postponed: Option<Instant>,
     meters: Arc<Meters>,
@@ -93,9 +93,8 @@ impl Writer {
         }
     }
 
-    /// Works until it is told to close and all commits that were taken are done, or until writing
-    /// fails. Work that it has taken and not begun is in `held` then. Chores are left where they
-    /// are.
+    /// Works until it is told to close and all accepted commits are done, or until writing fails.
+    /// Work that it has taken and not begun is in `held` then. Chores are left where they are.
     pub fn run(&mut self, intake: &mut Intake<Work>, held: &mut Option<Work>) -> End {
         loop {
             let discarded = self.stages.take_discarded().into_iter();
@@ -127,7 +126,7 @@ impl Writer {
         }
     }
 
-    /// What comes next; waits for it unless there is a chore to be done meanwhile.
+    /// The next work; waits for it unless there is a chore to do meanwhile.
     fn next(&self, intake: &mut Intake<Work>) -> Poll<Option<Work>> {
         let may_step = || if self.may_step() { Duration::ZERO } else { PAUSE };
         intake.wait(if self.chores.is_empty() { LOOK } else { may_step() })
@@ -158,7 +157,7 @@ impl Writer {
                     commits.push((reply, trees.into_iter().map(add).collect::<Vec<_>>()));
                 }
                 Work::Reserve { count, reply } => reservations.push((reply, count)),
-                // Nobody may be there to hear it.
+                // The caller may have gone.
                 Work::Check { reply } => drop(reply.send(ready.clone())),
                 Work::Chore(mut chore) if chore.is_short() => {
                     let planned = ready.clone().and_then(|()| plan.add_step(&desk, &mut *chore));
@@ -207,7 +206,7 @@ impl Writer {
         self.has_behind(SEALED_BUFFERS, SMALL_TABLES)
     }
 
-    /// Whether so many buffers or small tables of a keyspace wait for the engine.
+    /// Whether this many buffers or small tables of a keyspace wait for the engine.
     fn has_behind(&self, buffers: usize, tables: usize) -> bool {
         self.tables.all().into_iter().any(|keyspace| {
             keyspace.sealed_memtable_count() >= buffers || keyspace.tree.l0_run_count() >= tables
@@ -232,7 +231,7 @@ impl Writer {
         };
         let begun = Instant::now();
         let written = match failure::caught("a commit", || writes.commit()) {
-            // What fails between a new journal and its name on the disk fails just before this.
+            // A failure between a new journal and its name on the disk comes just before this.
             Ok(Ok(())) if !self.tables.is_sound() => {
                 Err(unknown("the engine has failed meanwhile".into()))
             }

@@ -13,7 +13,7 @@ use crate::{
     view::ChildIndex,
 };
 
-/// What one batch will write.
+/// The rows that one batch will write.
 pub struct Writes<'a> {
     tables: &'a Tables,
     writes: Vec<Write<'a>>,
@@ -21,7 +21,7 @@ pub struct Writes<'a> {
     buffer: Vec<u8>,
 }
 
-/// A row with its value; without one it goes away.
+/// A row with its value; without one it is removed.
 struct Write<'a> {
     keyspace: &'a Keyspace,
     key: Slice,
@@ -48,7 +48,7 @@ impl<'a> Writes<'a> {
         self.writes.len()
     }
 
-    /// About how much will be, or was, written.
+    /// About how many bytes will be, or were, written.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -119,13 +119,13 @@ impl<'a> Writes<'a> {
         }
     }
 
-    /// A result, and where it is found when it is old.
+    /// A result, and the row by which it is found when it is old.
     pub fn tree_result(&mut self, commit: &UploadId, row: &TreeResultRow) -> Result<()> {
         self.mark(&keys::sending(row.time, commit));
         self.put(&self.tables.index, &keys::tree_result(commit, row.tree_result.root), row)
     }
 
-    /// A follow-up, and its place in a list by time.
+    /// A follow-up, and its entry in a list by time.
     fn follow_up(
         &mut self,
         id: JobId,
@@ -144,7 +144,7 @@ impl<'a> Writes<'a> {
         self.put(&self.tables.history, &follow_ups::row(id, key), row)
     }
 
-    /// Keeps the lists of unfinished and of failed children in step with a child's state.
+    /// Updates the lists of unfinished and of failed children by a child's state.
     fn index_child(&mut self, parent: JobId, id: JobId, before: Option<State>, after: State) {
         let (before, after) = (before.and_then(index_of), index_of(after));
         if before == after {
@@ -164,7 +164,7 @@ impl<'a> Writes<'a> {
         Ok(())
     }
 
-    /// Puts a row of `index` that has nothing but its key.
+    /// Puts a row of `index` that consists of its key.
     pub fn mark(&mut self, key: &[u8]) {
         self.push(&self.tables.index, key, Some(Slice::from([])));
     }

@@ -1,6 +1,6 @@
-//! How follow-ups are kept: the order of variants and fields never changes, and new ones come last.
-//! What came later is behind the row that it belongs to, in a variant of its own, so what has
-//! nothing of it is as it was before.
+//! The stored form of follow-ups: the order of variants and fields never changes, and new ones come
+//! last. A field that was added later stands behind the row that it belongs to, in a variant of its
+//! own, so that rows without it are as they were before.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(super) enum Kept {
     CheckTold(CheckRow, Timestamp),
 }
 
-/// The same, to be written.
+/// The same, for writing.
 #[derive(Serialize)]
 enum Written<'a> {
     Watch(&'a Watch),

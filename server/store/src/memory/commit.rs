@@ -10,7 +10,7 @@ impl Rows {
     pub(super) fn commit(&mut self, commit: TreeCommit) -> Result<()> {
         let TreeCommit { root, expected, rows, publishes } = commit;
         let version = self.versions.get(&root).copied().unwrap_or(0);
-        // A job whose id was taken meanwhile, perhaps in another tree, may not be there twice.
+        // A job whose id was taken meanwhile, perhaps in another tree, may not exist twice.
         let taken = |row: &Row| matches!(row, Row::Job { id, .. } if self.is_taken(*id));
         if version != expected || rows.iter().any(taken) {
             return Err(Error::Stale { root });
@@ -49,7 +49,7 @@ impl Rows {
         }
     }
 
-    /// Puts a status and keeps the indexes in step with it.
+    /// Puts a status and updates the indexes.
     fn put_status(&mut self, place: Place, before: Option<State>, status: Status) {
         match place {
             (Some(_), _) => {
@@ -75,7 +75,7 @@ impl Rows {
         }
     }
 
-    /// Puts a follow-up and keeps the lists by time in step with it.
+    /// Puts a follow-up and updates the lists by time.
     fn put_follow_up(
         &mut self,
         id: JobId,

@@ -17,10 +17,10 @@ impl Default for Ids {
 }
 
 impl Ids {
-    /// Gives out the first `count` ids in a row that name no job.
+    /// Gives out the first `count` consecutive ids that name no job.
     pub fn reserve(&mut self, count: u32, rows: &Rows) -> Result<JobId> {
         let exhausted = Error::IdsExhausted(count);
-        // Nothing is asked for now and then; giving one id away is as good an answer as any.
+        // A call for zero ids is rare; it gets one.
         let more = u64::from(count.max(1)) - 1;
         let mut first = self.next;
         loop {

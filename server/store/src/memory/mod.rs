@@ -1,11 +1,11 @@
 //! A store in memory, for tests and for trying things out.
 //!
-//! **It keeps nothing**: what was committed is gone when the store is dropped, and `Ok` from
-//! [`commit`](crate::Store::commit) promises no more than that every later read sees it.
+//! **It keeps nothing**: commits are gone when the store is dropped, and `Ok` from
+//! [`commit`](crate::Store::commit) promises no more than that every later read sees the commit.
 //!
-//! [`MemoryStore`] is the store; `rows` holds what it has and is its [`View`](crate::View);
-//! `commit` changes it, and `stages` has what will be; `tree_results` tells of commits that were
-//! sent; `ids` gives out ids.
+//! [`MemoryStore`] is the store; `rows` holds its rows and is its [`View`](crate::View); `commit`
+//! changes them, and `stages` has the staged ones; `tree_results` has the results of uploads; `ids`
+//! gives out ids.
 
 mod store;
 

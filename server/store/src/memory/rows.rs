@@ -37,7 +37,7 @@ pub(super) struct Rows {
     pub tree_results: BTreeMap<(UploadId, JobId), TreeResultRow>,
     pub commits: BTreeMap<UploadId, UploadRow>,
     pub sendings: BTreeSet<(Timestamp, UploadId)>,
-    /// What nobody sees yet.
+    /// Staged rows, which readers do not see yet.
     pub stages: BTreeMap<StageId, Stage>,
 }
 
@@ -127,7 +127,7 @@ impl View for Rows {
         visit: Visit<RootKey>,
     ) -> Result<()> {
         let oldest = RootKey { time: from, id: JobId::MIN };
-        // The first place that is not listed any more, going to newer ones.
+        // The first key that is not listed any more, going to newer ones.
         let end = RootKey { time: to, id: JobId::MIN };
         let end = after.map_or(end, |after| after.min(end));
         if oldest < end {
@@ -226,7 +226,7 @@ mod tests {
         Row::FollowUp { id, key, before: None, row: FollowUp::Check(row) }
     }
 
-    /// One leftover does not stop all the others.
+    /// One leftover entry does not stop the list.
     #[test]
     fn a_place_without_a_follow_up_is_passed_by() {
         let mut rows = Rows::default();
@@ -243,7 +243,7 @@ mod tests {
             (items, listed.next)
         };
         assert_eq!(list(&rows, 9), (places.clone(), None));
-        // A row is missing, and another one stands elsewhere by now.
+        // A row is missing, and another one has moved meanwhile.
         rows.follow_ups.remove(&(places[0].id, places[0].key));
         let Row::FollowUp { row, .. } = waiting(2, 0, 60) else { panic!("a follow-up") };
         rows.follow_ups.insert((places[1].id, places[1].key), row);

@@ -5,18 +5,18 @@ use jobtracker_model::JobId;
 use super::rows::Rows;
 use crate::{Error, Result, Row, StageId};
 
-/// Rows that nobody sees yet.
+/// Staged rows, which readers do not see yet.
 #[derive(Debug)]
 pub(super) struct Stage {
     root: JobId,
     rows: Vec<Row>,
     ids: BTreeSet<JobId>,
-    /// A call has failed, so that something is missing.
+    /// A call has failed, so that rows are missing.
     broken: bool,
 }
 
 impl Rows {
-    /// Puts rows aside, or none of them.
+    /// Stages rows, or none of them.
     pub(super) fn stage_rows(&mut self, id: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
         let new = || Stage { root, rows: vec![], ids: BTreeSet::new(), broken: false };
         let stage = self.stages.entry(id).or_insert_with(new);
@@ -34,7 +34,7 @@ impl Rows {
         Ok(())
     }
 
-    /// The jobs that rows create; none if one of them is there already, or if a row belongs to
+    /// The jobs that rows create; `None` if one of them is there already, or if a row belongs to
     /// another job.
     fn new_ids(&self, stage: StageId, rows: &[Row]) -> Option<BTreeSet<JobId>> {
         let mut ids = BTreeSet::new();
@@ -50,7 +50,7 @@ impl Rows {
         rows.iter().all(|row| row.job().is_some_and(has)).then_some(ids)
     }
 
-    /// Takes the rows of a stage, to be put where they belong.
+    /// Takes the rows of a stage, for the tables that they belong in.
     pub(super) fn publish(&mut self, id: StageId, root: JobId) -> Result<Vec<Row>> {
         let whole = |stage: &Stage| stage.root == root && !stage.broken;
         if !self.stages.get(&id).is_some_and(whole) {
@@ -59,12 +59,12 @@ impl Rows {
         Ok(self.stages.remove(&id).map(|stage| stage.rows).unwrap_or_default())
     }
 
-    /// Whether an id names a job, be it one that nobody sees yet.
+    /// Whether an id names a job, visible or staged.
     pub(super) fn is_taken(&self, id: JobId) -> bool {
         self.origins.contains_key(&id) || self.stages.values().any(|stage| stage.ids.contains(&id))
     }
 
-    /// The largest id in a block that names a job, be it one that nobody sees yet.
+    /// The largest id in a block that names a job, visible or staged.
     pub(super) fn last_taken(&self, first: JobId, last: JobId) -> Option<JobId> {
         let there = self.origins.range(first..=last).next_back().map(|(id, _)| *id);
         let aside = self.stages.values();

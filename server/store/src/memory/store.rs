@@ -26,13 +26,13 @@ struct Held {
 }
 
 impl MemoryStore {
-    /// A store with nothing in it.
+    /// An empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Reads the rows of one instant. Reads are short, so they are done on the spot.
+    /// Reads the rows of one instant. Reads are short, so they are done on the caller's thread.
     fn read<T>(&self, read: impl FnOnce(&Rows) -> Result<T>) -> Result<T> {
         let held = self.held.read();
         held.open()?;

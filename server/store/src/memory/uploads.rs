@@ -4,7 +4,7 @@ use super::rows::Rows;
 use crate::{TreeResultRow, UploadRow};
 
 impl Rows {
-    /// Puts a result in the place of any that there was.
+    /// Puts a result, which replaces an earlier one.
     pub(super) fn put_tree_result(&mut self, upload: UploadId, row: TreeResultRow) {
         self.sendings.insert((row.time, upload.clone()));
         self.tree_results.insert((upload, row.tree_result.root), row);
@@ -24,8 +24,8 @@ impl Rows {
         self.commits.insert(upload, row);
     }
 
-    /// Forgets the oldest sendings of before a time. One that was followed by another of the same
-    /// upload takes its own rows with it and no newer ones.
+    /// Forgets the oldest sendings of before a time. A sending that was followed by another of the
+    /// same upload takes its own rows with it and no newer ones.
     pub(super) fn forget(&mut self, before: Timestamp, limit: usize) -> usize {
         let due = self.sendings.iter().take_while(|(time, _)| *time < before).take(limit);
         let due: Vec<_> = due.cloned().collect();

@@ -1,4 +1,4 @@
-//! Conditional writes: sent once, and never again behind our back.
+//! Conditional writes: each is sent once; the driver never repeats it on its own.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,24 +21,24 @@ use uuid::Uuid;
 use super::{ScyllaOptions, failure, routing::OneCoordinator, statements::Statements};
 use crate::{Error, Result, Version};
 
-/// The wait before a conditional write of which nobody knows what it has done is made anew, at
-/// first and at most; it doubles.
+/// The wait before a conditional write of unknown outcome is made anew, at first and at most; it
+/// doubles.
 pub const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 
-/// What one sending of a conditional write came to.
+/// The outcome of one sending of a conditional write.
 #[derive(Debug)]
 pub enum Attempt {
     /// Its condition held and it was written.
     Applied,
     /// Its condition did not hold: nothing was written by this sending.
     Lost(Seen),
-    /// It never left: nothing was written by this sending.
+    /// The request was never sent: nothing was written by this sending.
     NotSent(Error),
-    /// Nobody can tell yet.
+    /// The outcome is not known yet.
     Unknown(String),
 }
 
-/// What stood in the row that a condition looked at.
+/// What stood in the row that the condition was checked against.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
     pub version: Option<Version>,
@@ -52,10 +52,10 @@ pub struct Attempts {
     /// The first commit of a tree, and the others; each without and with a mark.
     pub first: [Batch; 2],
     pub next: [Batch; 2],
-    /// Another name for what stands, so that whoever meant to follow it cannot.
+    /// Gives the head another name, so that no commit that was computed from it can follow it.
     pub fence_absent: PreparedStatement,
     pub fence: PreparedStatement,
-    /// The same with a mark that a stage may not be published.
+    /// The same, with a mark that a stage may not be published.
     pub revoke_absent: Batch,
     pub revoke: Batch,
 }

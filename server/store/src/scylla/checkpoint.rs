@@ -1,4 +1,4 @@
-//! Checkpoints: what the older part of a tree's log says is brought to the other tables.
+//! Checkpoints: they bring the older part of a tree's log to the other tables.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{Result, Version};
 
-/// How much longer than it should be a tail may become before commits wait for its checkpoint.
+/// How many times its due length a tail may reach before commits wait for its checkpoint.
 const OVERLONG: usize = 8;
 
 /// Makes checkpoints. Any number of servers may make one of the same log at once: they write the
@@ -38,8 +38,9 @@ impl Checkpoints {
         Self { cluster, trees, open, versions, bytes: options.tail_bytes }
     }
 
-    /// Up to which version a checkpoint is due. The newer half of a tail stays: what has just been
-    /// written changes again soon, and readers that are under way still find what they began with.
+    /// Up to which version a checkpoint is due. The newer half of a tail stays: rows that have just
+    /// been written change again soon, and readers that are under way still find what they began
+    /// with.
     fn due(&self, tail: &Tail) -> Option<Version> {
         let (mut versions, mut bytes) = (tail.redos.len(), tail.bytes());
         if versions < self.versions && bytes < self.bytes {
@@ -70,7 +71,7 @@ impl Checkpoints {
         }
         let Ok(place) = Arc::clone(&tree.checkpoint).try_acquire_owned() else {
             if self.is_overlong(&tail) {
-                // Whoever makes it is done when there is a place.
+                // The permit is free when the task that makes the checkpoint is done.
                 drop(tree.checkpoint.acquire().await);
             }
             return;

@@ -27,7 +27,7 @@ use crate::{Error, Result};
 const BATCH_ROWS: usize = 128;
 /// Bytes in one plain batch, about.
 const BATCH_BYTES: usize = 64 * 1024;
-/// How many times as long as one request may take what is tried again and again.
+/// Requests that are repeated may take this many times as long as one request.
 const TRIES: u32 = 2;
 /// The wait before what failed is tried again, at first and at most; it doubles.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
@@ -37,7 +37,7 @@ pub struct Cluster {
     pub statements: Statements,
     pub attempts: Attempts,
     session: Session,
-    /// Where work goes on in the background: callers have runtimes of their own that may end.
+    /// Runs background work: callers have runtimes of their own that may end.
     runtime: Handle,
     plain: Semaphore,
     patience: Duration,
@@ -148,8 +148,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Sends what may be repeated until it is answered, or until it has taken too long. What the
-    /// cluster refuses is not sent again.
+    /// Sends a request that may be repeated until it is answered, or until it has taken too long. A
+    /// request that the cluster refuses is not sent again.
     async fn patiently<T, F>(&self, send: impl Fn() -> F) -> Result<T>
     where
         F: Future<Output = std::result::Result<T, ExecutionError>>,
@@ -175,7 +175,7 @@ impl Cluster {
         Patience::new(self.doubt, attempt::PAUSE)
     }
 
-    /// Lets nothing begin any more.
+    /// Lets no further request begin.
     pub fn close(&self) {
         self.plain.close();
         self.attempts.close();

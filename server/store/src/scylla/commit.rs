@@ -1,5 +1,5 @@
-//! One commit of one tree: what has to be there before, one conditional batch, and the end of every
-//! doubt about it.
+//! One commit of one tree: what has to be written before it, the one conditional batch, and how its
+//! outcome is found out.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -54,7 +54,7 @@ pub struct Commits {
     pub patience: Duration,
 }
 
-/// A commit that is ready to be sent.
+/// A commit that is ready to send.
 struct Prepared {
     tree: Arc<Tree>,
     base: Base,
@@ -66,7 +66,7 @@ struct Prepared {
 
 impl Commits {
     /// Commits trees side by side, each on its own, and answers each when it is done. What can be
-    /// written for all at once comes before that.
+    /// written for all at once is written first.
     pub fn commit(
         self: Arc<Self>,
         commits: Vec<TreeCommit>,
@@ -93,7 +93,7 @@ impl Commits {
         stream::once(begun).flatten()
     }
 
-    /// Sends a commit for which everything has been written that comes before it.
+    /// Sends a commit after everything that must be written before it.
     async fn end(
         &self,
         mut prepared: Prepared,
@@ -115,8 +115,8 @@ impl Commits {
         done
     }
 
-    /// Looks at what the commit follows. This comes before anything is reserved: whoever fences the
-    /// tree because of a reservation has to be noticed.
+    /// Refreshes the head that the commit follows. This comes before any id is reserved: the commit
+    /// has to notice a server that fences the tree because of a reservation.
     async fn prepare(&self, commit: TreeCommit) -> Result<Prepared> {
         let TreeCommit { root, expected, rows, publishes } = commit;
         let tree = self.trees.tree(root);
@@ -215,14 +215,14 @@ impl Commits {
         self.reservations.reservation(&reservations, &new).await
     }
 
-    /// Lists new roots by time. One whose commit fails is passed by when the list is read.
+    /// Lists new roots by time. Readers of the list skip a root whose commit fails.
     async fn note_roots(&self, prepared: &[Result<Prepared>]) -> Result<()> {
         let rows = prepared.iter().flatten().flat_map(|prepared| &prepared.rows);
         let roots: Vec<_> = rows.filter_map(new_root).collect();
         if roots.is_empty() { Ok(()) } else { self.roots.note_roots(&roots, NO_STAGE).await }
     }
 
-    /// Lists follow-ups by time. One whose commit fails is passed by likewise.
+    /// Lists follow-ups by time. Readers skip one whose commit fails likewise.
     async fn note_follow_ups(&self, prepared: &[Result<Prepared>]) -> Result<()> {
         let commits = prepared.iter().flatten();
         let commits: Vec<_> = commits
@@ -261,7 +261,7 @@ impl Commits {
         };
         let done = sending.resolve(&self.cluster, &self.trees, self.patience).await;
         match &done {
-            // Whether the log has them is found out by `tidy`.
+            // `tidy` finds out whether the log has them.
             Err(Error::OutcomeUnknown(_)) => self.open.give_up(Work::Parts(cid)),
             done if parts > 0 => self.end_parts(cid, done.is_err()),
             _ => {}
@@ -271,7 +271,7 @@ impl Commits {
         Ok(())
     }
 
-    /// What was committed is what the next look would find.
+    /// Adds what was committed to the tail; the next head refresh would find the same.
     async fn landed(
         &self,
         tree: &Arc<Tree>,
@@ -330,7 +330,7 @@ impl Commits {
         Ok(rows.into_iter().map(|row| (stage(&row).unwrap_or(NO_STAGE), row)).collect())
     }
 
-    /// Lists the results by the commit that was sent. One that does not come true has no body.
+    /// Lists the results by the upload that was sent. One that does not come true has no body.
     async fn note_tree_results(&self, rows: &[(i64, Row)]) -> Result<()> {
         for (_, row) in rows {
             if let Row::TreeResult { commit, row } = row {
@@ -352,7 +352,7 @@ impl Commits {
         Ok(parts)
     }
 
-    /// The parts of a body are the log's from now on, or nobody's.
+    /// From now on the parts of a body belong to the log, or are to be removed.
     fn end_parts(&self, cid: Uuid, are_dead: bool) {
         let (open, cluster) = (Arc::clone(&self.open), Arc::clone(&self.cluster));
         self.cluster.runtime().spawn(async move {

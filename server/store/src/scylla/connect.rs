@@ -1,4 +1,4 @@
-//! Connecting to the cluster, and what has to be right before anything is kept there.
+//! Connecting to the cluster, and what has to be right before the store keeps anything there.
 
 use std::{fs::File, io::BufReader, path::Path, sync::Arc, time::Duration};
 
@@ -17,11 +17,11 @@ use scylla::{
 use super::{ScyllaOptions, options::Tls};
 use crate::{Error, Result};
 
-/// A node that has not answered by then may stand still: another one is asked as well.
+/// A node that has not answered by then may be down: another one is asked as well.
 const SLOW: Duration = Duration::from_secs(1);
 
 /// How often a connection is asked whether its node is there, and how long that may take: a node
-/// that stands still keeps its connections.
+/// that hangs keeps its connections open.
 const ALIVE: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(5));
 
 /// A session that uses no keyspace yet.
@@ -65,7 +65,7 @@ pub async fn connect(options: &ScyllaOptions) -> Result<Session> {
     })
 }
 
-/// The name goes into statements as it is.
+/// The name goes into statements unchanged.
 fn check_name(keyspace: &str) -> Result<()> {
     let sound = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     let begins = keyspace.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());

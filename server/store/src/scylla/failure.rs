@@ -6,7 +6,7 @@ use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
 
 use crate::Error;
 
-/// A request that changes nothing, or that may be repeated whatever it has done.
+/// A request that changes nothing, or that may be repeated whether or not it had an effect.
 pub fn asking(error: impl Display) -> Error {
     Error::Unavailable(format!("the cluster does not answer: {error}"))
 }
@@ -36,7 +36,7 @@ pub fn can_pass(error: &ExecutionError) -> bool {
     }
 }
 
-/// The same of one sending of it. What this program or the cluster cannot read or write will be as
+/// The same for one sending of it. What this program or the cluster cannot read or write is just as
 /// unreadable the next time.
 pub fn attempt_can_pass(error: &RequestAttemptError) -> bool {
     match error {
@@ -49,7 +49,7 @@ pub fn attempt_can_pass(error: &RequestAttemptError) -> bool {
     }
 }
 
-/// Whether the cluster has looked at a request and will not do it, now or later.
+/// Whether the cluster has read a request and refuses it, now and later.
 fn is_refusal(error: &DbError) -> bool {
     matches!(
         error,
@@ -63,8 +63,8 @@ fn is_refusal(error: &DbError) -> bool {
     )
 }
 
-/// Whether a request was refused before it can have done anything. Of everything else it is not
-/// known: a coordinator that has given up, or died, may have reached some copies.
+/// Whether a request was refused before it can have had an effect. For every other error that is
+/// not known: a coordinator that has given up, or died, may have reached some copies.
 pub fn was_not_sent(error: &ExecutionError) -> bool {
     match error {
         ExecutionError::BadQuery(_)

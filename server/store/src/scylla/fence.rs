@@ -1,4 +1,4 @@
-//! Fences: whoever meant to follow the commit that stands can no longer do so, however late its
+//! Fences: after one, a commit computed from the old head can no longer follow it, however late its
 //! request arrives.
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::{Error, Result, StageId};
 /// Times that a fence may be overtaken by commits.
 const RACES: usize = 100;
 
-/// Gives the commit that a tree is at another name, and revokes a stage with it if one is named. A
+/// Gives the commit at a tree's head another name, and revokes a stage with it if one is named. A
 /// tree that is not there gets a head without jobs.
 pub async fn fence(
     cluster: &Cluster,
@@ -63,7 +63,7 @@ pub async fn fence(
                 return Ok(());
             }
             Attempt::NotSent(error) => return Err(error),
-            // Another server was faster, or it is not known: one more fence does no harm.
+            // Another server was faster, or the outcome is not known: one more fence does no harm.
             Attempt::Lost(_) => {}
             Attempt::Unknown(error) => {
                 if !patience.wait().await {

@@ -1,4 +1,4 @@
-//! Ids that are given out: a counter, and a list of those that somebody has chosen beyond it.
+//! Ids that are given out: a counter, and a list of the ids beyond it that callers have chosen.
 
 use std::sync::{
     Arc,
@@ -25,7 +25,7 @@ pub struct Ids {
     cluster: Arc<Cluster>,
     first: PreparedStatement,
     next: PreparedStatement,
-    /// The register was at least here.
+    /// The lowest value that the register can have.
     seen: AtomicU64,
 }
 
@@ -36,8 +36,8 @@ impl Ids {
         Self { cluster, first, next, seen: AtomicU64::new(0) }
     }
 
-    /// Gives out ids that follow each other. When it is not known whether a block was taken, the
-    /// next one is: ids may have gaps.
+    /// Gives out consecutive ids. When it is not known whether a block was taken, the next one is:
+    /// ids may have gaps.
     pub async fn reserve(&self, count: u32) -> Result<JobId> {
         let exhausted = Error::IdsExhausted(count);
         let more = u64::from(count.max(1)) - 1;
@@ -49,7 +49,7 @@ impl Ids {
             let end = first.get() + more;
             match self.raise(known, end + 1).await? {
                 Attempt::Applied => {
-                    // Somebody may have chosen one of them just before.
+                    // A caller may have chosen one of them just before.
                     self.seen.fetch_max(end + 1, Ordering::Relaxed);
                     if self.last_chosen(first.get(), end).await?.is_none() {
                         return Ok(first);
@@ -91,7 +91,7 @@ impl Ids {
         }
     }
 
-    /// The first block from here on of which nobody has chosen an id.
+    /// The first block from here on in which no caller has chosen an id.
     async fn free_block(&self, from: u64, more: u64) -> Result<Option<JobId>> {
         let mut first = from;
         loop {
@@ -105,7 +105,7 @@ impl Ids {
         }
     }
 
-    /// The largest id of a block that somebody has chosen.
+    /// The largest id of a block that a caller has chosen.
     async fn last_chosen(&self, first: u64, end: u64) -> Result<Option<u64>> {
         for slot in (keys::chosen_slot(first)..=keys::chosen_slot(end)).rev() {
             let mut behind = (first as i64 - 1, String::from("~"));
@@ -127,8 +127,8 @@ impl Ids {
         Ok(None)
     }
 
-    /// Lists those of the ids that have not been given out. It is for not giving them out; of two
-    /// who have one all the same their reservations decide.
+    /// Lists the ids among these that have not been given out, so that they are not given out
+    /// later. If two creators have the same id all the same, their reservations decide.
     pub async fn note(&self, ids: impl Iterator<Item = JobId> + Clone) -> Result<()> {
         let is_new = |id: &JobId| id.get() >= self.seen.load(Ordering::Relaxed);
         if !ids.clone().any(|id| is_new(&id)) {

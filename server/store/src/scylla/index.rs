@@ -1,16 +1,19 @@
 //! Follow-ups by time: what is due, and what has failed.
 //!
-//! A place in a list is a row of its own; it is written plainly *before* the commit that puts the
-//! follow-up there, so that nothing committed can be missing. Whoever reads the list asks the tree:
-//! a row is in the list when the tree says so. Where the tree says otherwise the row is what a
-//! commit has left that did not come true, or that was followed by others; it goes as soon as that
-//! commit cannot come true any more: when the tree has gone on, or else, some time later, when a
-//! fence has seen to it.
+//! An entry of a list is a row of its own. It is written plainly *before* the commit that puts the
+//! follow-up there, so that no committed follow-up can be missing. A reader of the list asks the
+//! tree: an entry counts when the tree
+//! says so. Where the tree says otherwise, the entry was left by a commit that did not come true,
+//! or that others followed. It is
+//! removed as soon as that commit cannot come true any more: when the tree has gone on or, some
+//! time later, after a fence.
 //!
-//! Places are kept in slots by minute, and each minute is listed with its slots. A place is in a
-//! slot of its own minute or, when that had passed as it was written, of the minute of that moment:
-//! nothing is ever added to slots of the past. So an old slot that is empty stays so, and is not
-//! listed any more.
+//! Entries
+//! are kept in slots by minute, and each minute is listed with its slots. An entry is in a slot of
+//! its own minute or, if that minute
+//! had passed when the entry was written, of the minute of the writing: nothing is ever added to
+//! slots of the past. So an old slot
+//! that is empty stays empty, and is taken off the list.
 
 mod low_water;
 mod slot;
@@ -46,17 +49,17 @@ use crate::{
     view::page::{Page, follow_up_bytes},
 };
 
-/// Slots that are written, and places that are looked at, at once.
+/// Slots that are written, and entries that are checked, at once.
 const AT_ONCE: usize = 16;
-/// Places that are taken from a list at a time at most.
+/// Entries that are taken from a list at a time at most.
 const TAKEN: usize = 64;
-/// What a place takes, about, and what a minute takes.
+/// What an entry takes, about, and what a minute takes.
 const PLACE_BYTES: usize = 130;
 const MINUTE_BYTES: usize = 40;
-/// Whoever left a place without a follow-up for so long is stopped.
+/// An entry this old whose follow-up is still missing: the commit that wrote it is fenced.
 const LEFT_MILLIS: i64 = 60_000;
-/// So long after its end nobody writes to a slot any more, with time to spare: places of up to a
-/// minute ago are in time, and writing them takes no longer than it may. Clocks come on top.
+/// This long after its end no server writes to a slot any more, with time to spare: entries of up
+/// to a minute ago are in time, and writing them takes no longer than it may. Clocks come on top.
 const CLOSED_MILLIS: i64 = 180_000;
 
 /// The lists by time.
@@ -68,7 +71,7 @@ pub struct Indexes {
     low_water: LowWaterMarks,
 }
 
-/// The commit that wrote a place.
+/// The commit that wrote an entry.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Writer {
     root: JobId,
@@ -79,10 +82,10 @@ struct Writer {
 }
 
 type PutRow = (i8, i64, i64, String, Option<Vec<u8>>);
-/// A minute in its list: list, slot, place and key.
+/// A minute in its list: list, slot, `place` and key.
 type MinuteRow = (i8, i64, i64, String);
 
-/// A place as it was found.
+/// An entry as it was found.
 struct Place {
     key: IndexKey,
     writer: Writer,
@@ -90,15 +93,15 @@ struct Place {
     name: String,
 }
 
-/// The trees of some places that have been read, each with whether it was fenced since.
+/// The trees of some entries that have been read, each with whether it was fenced since.
 type Fences = HashMap<JobId, OnceCell<()>>;
 
-/// What is to be thought of a place.
+/// What the tree says about an entry.
 enum Seen {
     Right(Box<FollowUp>),
-    /// Its commit is perhaps under way.
+    /// Its commit may be under way.
     Early,
-    /// It never will be right.
+    /// It can never become right.
     Wrong,
 }
 
@@ -181,7 +184,7 @@ impl Indexes {
             let mut looks = stream::iter(looks).buffered(AT_ONCE);
             for Place { key, .. } in &places {
                 let row = looks.try_next().await?.flatten();
-                // One follow-up may have been put at one place by several commits.
+                // Several commits may have written an entry for one follow-up.
                 if looked != Some(*key) {
                     if page.look(*key).is_break() {
                         return Ok(page.finish());
@@ -197,7 +200,7 @@ impl Indexes {
         }
     }
 
-    /// The follow-up of a place, if it is there; a place that is wrong is removed.
+    /// The follow-up of an entry, if it is there; an entry that is wrong is removed.
     async fn look(
         &self,
         index: IndexId,
@@ -207,7 +210,7 @@ impl Indexes {
         let Place { key, writer, slot, name } = place;
         let mut seen = self.see(index, *key, *writer).await?;
         if matches!(seen, Seen::Early) && writer.time + LEFT_MILLIS < now_millis() {
-            // Its commit looked at the tree before it wrote the place, so it follows what stood
+            // Its commit refreshed the head before it wrote the entry, so it follows the head from
             // before the fence.
             let fence = || fence(&self.cluster, &self.trees, writer.root, None);
             if let Some(fenced) = fences.get(&writer.root) {
@@ -235,8 +238,8 @@ impl Indexes {
         let (version, row) = match self.reads.follow_up(id, key).await? {
             Some(found) => found,
             None => {
-                // The job is not there, or comes just now: only what is read after the version says
-                // what became of commits before it.
+                // The job is not there, or is being created now: only what is read after the
+                // version says what became of commits before it.
                 let tail = self.trees.refresh(&self.trees.tree(writer.root)).await?;
                 let version = tail.map_or(0, |tail| tail.version);
                 let found = self.reads.follow_up(id, key).await?;
@@ -250,7 +253,7 @@ impl Indexes {
         })
     }
 
-    /// The first minute that may have a slot that is written to at this time.
+    /// The first minute that may have a slot that is still open for writes at this time.
     fn first_open(&self, now: i64) -> i64 {
         (now - self.closed_millis).div_euclid(MINUTE)
     }
@@ -262,7 +265,7 @@ fn name(id: JobId, key: FollowUpKey) -> String {
     format!("{:019}/{kind}/{number:010}", id.get())
 }
 
-/// A name behind all places of a follow-up.
+/// A name behind all entries of a follow-up.
 fn after_name(after: IndexKey) -> String {
     format!("{}/~", name(after.id, after.key))
 }
@@ -274,7 +277,7 @@ fn follow_up(name: &str) -> Option<(JobId, FollowUpKey)> {
     Some((id, FollowUpKey::of(kind, parts.next()?.parse().ok()?)?))
 }
 
-/// Slot, key and body of a place, or of a minute that is listed, as if it had been written so many
+/// Slot, key and body of an entry, or of a listed minute, as if it had been written this many
 /// minutes earlier.
 #[cfg(feature = "testing")]
 pub fn aged(

@@ -42,7 +42,7 @@ pub mod detail {
     pub const FOLLOW_UP: i8 = 3;
 }
 
-/// Kinds of rows about a tree of a sent commit.
+/// Kinds of rows about one tree of an upload.
 pub mod tree_result {
     pub const APPLIED: i8 = 0;
     pub const REFUSED: i8 = 1;
@@ -58,22 +58,22 @@ pub mod listing {
     pub const ROOT_MINUTES: i8 = 1;
     /// Days that have roots, all in one slot.
     pub const ROOT_DAYS: i8 = 2;
-    /// Sent commits by hour, as they were listed before they were listed by minute.
+    /// Uploads by hour, as they were listed before they were listed by minute.
     pub const SENDINGS_OF_HOURS: i8 = 3;
-    /// Hours that have sent commits with their minutes, all in one slot.
+    /// Hours that have uploads with their minutes, all in one slot.
     pub const SENDING_HOURS: i8 = 4;
     /// Work that was begun and must be tidied up if its server has gone, all in one slot, as it was
     /// listed before it was listed by minute.
     pub const OPEN_UNDIVIDED: i8 = 5;
-    /// What a stage consists of, and before that who has it open.
+    /// The parts of a stage and, before them, the server that has it open.
     pub const STAGED: i8 = 6;
     /// Servers that have something open, all in one slot.
     pub const SERVERS: i8 = 7;
-    /// Ids of jobs that nobody had reserved, 65,536 numbers to a slot.
+    /// Ids of jobs that no caller had reserved, 65,536 numbers to a slot.
     pub const CHOSEN: i8 = 8;
     /// What is due, and what has failed, by part and minute.
     pub const INDEX: [i8; 2] = [9, 10];
-    /// Minutes of the same, by part: those of which places were written in time, and the others.
+    /// Minutes of the same, by part: those whose entries were written in time, and the others.
     pub const INDEX_MINUTES: [i8; 2] = [11, 12];
     pub const INDEX_LATE: [i8; 2] = [13, 14];
     /// Roots by the slot of the minute of their creation.
@@ -82,10 +82,9 @@ pub mod listing {
     pub const OPEN: i8 = 16;
     /// Minutes that have such work, all in one slot.
     pub const OPEN_MINUTES: i8 = 17;
-    /// The one place with what servers have noted of when one of them was up: list, slot, place and
-    /// key.
+    /// The one row in which servers note when one of them was up: list, slot, `place` and key.
     pub const UPTIME: (i8, i64, i64, &str) = (19, 0, 0, "");
-    /// Sent commits by minute.
+    /// Uploads by minute.
     pub const SENDINGS: i8 = 18;
 }
 
@@ -146,12 +145,12 @@ pub fn follow_up(key: FollowUpKey) -> (i8, String) {
     (detail::FOLLOW_UP + kind as i8, format!("{number:010}"))
 }
 
-/// The slot of an id that nobody had reserved.
+/// The slot of an id that no caller had reserved.
 pub fn chosen_slot(id: u64) -> i64 {
     (id >> 16) as i64
 }
 
-/// The minute of a root or of a sent commit in their lists.
+/// The minute of a root or of an upload in their lists.
 pub fn minute(time: Timestamp) -> i64 {
     time.millis().div_euclid(60_000)
 }

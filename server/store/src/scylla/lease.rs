@@ -28,12 +28,12 @@ impl Leases {
         Self { cluster, server, take, keep, held: Mutex::default() }
     }
 
-    /// Whether this server has a part for so long, in whole seconds. The cluster lets go of it by
+    /// Whether this server has a part for this time, in whole seconds. The cluster ends a lease by
     /// itself. Each part has one time: to keep a lease for less than it was taken for does not
     /// shorten it.
     ///
-    /// Servers ask all the time, and a condition costs as much as ten reads: what this server has
-    /// it keeps by one, and what another one has costs a read.
+    /// Servers ask all the time, and a condition costs as much as ten reads: a part that this
+    /// server has, it keeps by one condition; a part that another server has costs a read.
     pub async fn take(&self, part: &str, time: Duration) -> Result<bool> {
         let seconds = i32::try_from(time.as_secs().max(1)).unwrap_or(i32::MAX);
         let name = format!("lease {part}");
@@ -65,7 +65,7 @@ impl Leases {
                 self.keep(name, seconds).await
             }
             Attempt::NotSent(error) => Err(error),
-            // Nobody knows who has it: not this one, then.
+            // It is not known who has it, so not this server.
             _ => Ok(false),
         }
     }

@@ -1,4 +1,4 @@
-//! Lists of one tree: the shared ones, each made of a snapshot.
+//! Lists of one tree, each made of a snapshot by the code that all stores share.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use crate::{
 
 /// Lists that are made at once; each has a thread that waits for its reads.
 const LISTS: usize = 64;
-/// Tries with the page that was asked for. When a tree does not hold still for it, each further one
-/// is for a page that is smaller by so much.
+/// Tries with the page size that was asked for. When the tree keeps changing, the page of each
+/// further try is smaller by the factor `SMALLER`.
 const LARGE_TRIES: usize = 3;
 const SMALLER: usize = 4;
 
@@ -31,11 +31,11 @@ pub struct Lists {
 trait Query: Clone + Send + 'static {
     /// The job that it is asked of.
     fn subject(&self) -> JobId;
-    /// How much.
+    /// The size of a page, if it has pages.
     fn limit(&mut self) -> Option<&mut PageLimit>;
 }
 
-/// What has no pages.
+/// A list without pages.
 #[derive(Clone)]
 struct All(JobId);
 
@@ -78,7 +78,7 @@ impl Lists {
         Self { trees, room: Semaphore::new(LISTS) }
     }
 
-    /// Makes a list of a tree at one moment.
+    /// Makes a list of a tree at one snapshot.
     async fn list<Q: Query, T: Send + 'static>(
         &self,
         query: Q,

@@ -33,9 +33,9 @@ struct Part {
     attachments: Vec<(JobId, String)>,
     follow_ups: Vec<(JobId, FollowUpKey)>,
     tree_results: Vec<UploadId>,
-    /// Whether its root is wanted too, so that there is no result on the tree when it is missing.
+    /// Whether its root is wanted too; when the root is missing, the tree has no result.
     is_wanted: bool,
-    /// A look at it that was begun meanwhile.
+    /// A head refresh that was begun meanwhile.
     tail: Option<Arc<Tail>>,
 }
 
@@ -44,7 +44,7 @@ impl Reads {
         Self { trees, tree_results }
     }
 
-    /// Loads what a group of operations needs, each tree as it is at one moment.
+    /// Loads what a group of operations needs, each tree at one snapshot.
     pub async fn load(&self, wanted: Wanted) -> Result<Loaded> {
         let parts = self.parts(wanted).await?;
         let mut reads: Several<'_, Option<Loaded>> = Vec::new();
@@ -73,8 +73,8 @@ impl Reads {
         Ok(loaded)
     }
 
-    /// What is wanted, by tree. What is known to be of some tree is not waited for while the others
-    /// are searched: that tree is looked at meanwhile.
+    /// What is wanted, by tree. The trees that are known already do not wait while the others are
+    /// searched for: their heads are refreshed meanwhile.
     async fn parts(&self, wanted: Wanted) -> Result<BTreeMap<JobId, Part>> {
         let Wanted { paths, definitions, repeats, attachments, follow_ups, tree_results } = wanted;
         let mut ids: HashSet<JobId> = paths.union(&definitions).copied().collect();
@@ -84,7 +84,7 @@ impl Reads {
         let ids: Vec<JobId> = ids.into_iter().collect();
         let known = ids.iter().filter_map(|id| self.trees.place(*id));
         let known: Vec<JobId> = known.map(|place| place.origin.root).collect();
-        // Where nothing has to be searched for there is no meanwhile.
+        // Where nothing has to be searched for, no refresh is begun early.
         let roots: HashSet<JobId> =
             if known.len() < ids.len() { known.into_iter().collect() } else { HashSet::new() };
         let (places, mut tails) =
@@ -120,7 +120,7 @@ impl Reads {
         }
         for (commit, root) in tree_results {
             let is_wanted = paths.contains(&root);
-            // Nothing has been applied to a tree that is not there.
+            // An upload cannot have been applied to a tree that is not there.
             if is_wanted && !places.contains_key(&root) {
                 continue;
             }
@@ -161,8 +161,8 @@ impl Reads {
         Ok(Some((Node { origin, status }, definition.ok_or_else(missing)?)))
     }
 
-    /// A follow-up of a job, and the version of its tree that it is of; none when there is no such
-    /// job.
+    /// A follow-up of a job, and the version of its tree at which it was read; `None` if there is
+    /// no such job.
     pub async fn follow_up(
         &self,
         id: JobId,
@@ -175,7 +175,7 @@ impl Reads {
         self.of_job(id, read).await
     }
 
-    /// Finds a job and reads something of it, both at one moment of its tree.
+    /// Finds a job and reads something of it, both at one snapshot of its tree.
     async fn of_job<T, F>(
         &self,
         id: JobId,
@@ -206,7 +206,7 @@ impl Reads {
         Ok(None)
     }
 
-    /// Visible states, in the order of the ids; those of one tree as they are at one moment.
+    /// Visible states, in the order of the ids; those of one tree at one snapshot.
     pub async fn get_states(&self, ids: Vec<JobId>) -> Result<Vec<State>> {
         let mut trees: BTreeMap<JobId, Vec<(JobId, Location, bool)>> = BTreeMap::new();
         for (id, place) in self.trees.find(&ids).await? {
@@ -268,7 +268,7 @@ impl Part {
         Ok(loaded)
     }
 
-    /// The places of everything that is wanted, and of what is above the paths.
+    /// The locations of everything that is wanted, and of the jobs above the paths.
     async fn with_ancestors(&self, pinned: &PinnedTree) -> Result<HashMap<JobId, Location>> {
         let mut places = self.places.clone();
         let mut level: HashSet<JobId> = self.paths.clone();
@@ -286,7 +286,7 @@ impl Part {
         }
     }
 
-    /// Puts a job and what is above it into the answer, if it is there at this moment.
+    /// Puts a job and its ancestors into the answer, if it is there at this snapshot.
     fn load_path(
         &self,
         id: JobId,

@@ -1,4 +1,4 @@
-//! Where jobs are found: reservations on ids, and which of them have come true.
+//! Where jobs are found: reservations of ids, and which of them have come true.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,7 +22,7 @@ pub type Several<'a, T> = Vec<BoxFuture<'a, Result<T>>>;
 /// Ids in one statement.
 pub const IDS: usize = 100;
 
-/// That a tree has a job, if that job is visible there.
+/// Says that a tree has a job, if that job is visible there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IdReservation {
     pub id: JobId,
@@ -69,7 +69,7 @@ impl Trees {
         Ok(found.into_iter().next().map(|(_, place)| place))
     }
 
-    /// Where those of the jobs are that are visible.
+    /// Where the visible ones of these jobs are.
     pub async fn find(self: &Arc<Self>, ids: &[JobId]) -> Result<HashMap<JobId, Location>> {
         let mut found = HashMap::with_capacity(ids.len());
         let mut left = Vec::new();

@@ -21,7 +21,7 @@ use crate::{Error, Result};
 
 /// A change of the tables takes longer than other requests, and may have this time at least.
 const CHANGE: Duration = Duration::from_secs(60);
-/// The wait before what was not ready yet is tried again.
+/// The wait before a step that was not ready yet is tried again.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What [`migrate`] did.
@@ -34,7 +34,7 @@ pub struct Migrated {
 }
 
 /// Creates the keyspace and the tables, or brings them to the newest version. May be repeated, and
-/// does nothing when nothing is to be done.
+/// does nothing if they are up to date.
 ///
 /// # Errors
 /// The cluster cannot be reached or refuses, or the tables are of a newer program.
@@ -68,8 +68,8 @@ async fn create_keyspace(session: &Session, options: &ScyllaOptions) -> Result<(
     change(session, options, &cql).await
 }
 
-/// Enters the keyspace; says whether it is there. One that somebody is creating is listed a little
-/// before it can be used.
+/// Enters the keyspace; says whether it is there. A keyspace that another server is creating is
+/// listed a little before it can be used.
 async fn enter_keyspace(session: &Session, options: &ScyllaOptions) -> Result<bool> {
     let cql = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
     let keyspace = options.keyspace.as_str();

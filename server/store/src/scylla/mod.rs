@@ -16,12 +16,12 @@
 //! tree lives in its log; a checkpoint is made when the tail is past 128 entries or 512 KiB, of its
 //! older half.
 //!
-//! A reader looks at the tail, which is one slice of one partition, and at the tables, with the
+//! A reader refreshes the tail, which is one slice of one partition, and reads the tables, with the
 //! tail's image in the place of theirs. A row of a table that is newer than the tail was brought
 //! there meanwhile: the reader begins again. So every answer is of one instant. A server remembers
-//! the tails and what it has read; a look fetches only what is new. As a rule nobody else writes to
-//! a tree: then the head tells that what is remembered is still all, and what was read from the
-//! tables beside that look is right.
+//! the tails and what it has read; a head refresh fetches only what is new. Usually no other server
+//! writes to a tree: then the head tells that what is remembered is still all, and what was read
+//! from the tables beside that refresh is right.
 //!
 //! # Why so
 //!
@@ -53,16 +53,16 @@
 //!
 //! # Stages
 //!
-//! What is staged is written plainly into the tables under the stage's number, which is part of the
-//! keys. The commit that publishes it is the same conditional batch as always, with a mark for the
-//! stage in the tree's partition. Whoever meets a row of a stage asks for that mark.
+//! Staged rows are written plainly into the tables under the stage's number, which is part of the
+//! keys. The commit that publishes the stage is the same conditional batch as always, with a mark
+//! for the stage in the tree's partition. A reader that meets a row of a stage asks for that mark.
 //!
 //! # When an answer is lost
 //!
-//! A conditional batch is sent by nobody but `sending`, and again only with the same name: if an
-//! earlier sending came true, the head bears that name, or the log has it. What cannot be found out
-//! in time is [`OutcomeUnknown`](crate::Error::OutcomeUnknown); sent again, it is refused as stale
-//! or done once.
+//! Only `sending` sends a conditional batch, and again only with the same name: if an earlier
+//! sending came true, the head bears that name, or the log has it. An outcome that cannot be found
+//! out in time is [`OutcomeUnknown`](crate::Error::OutcomeUnknown); the commit, sent again, is
+//! refused as stale or done once.
 //!
 //! # Durability
 //!
@@ -72,13 +72,14 @@
 //! they are on its disk, and Cassandra conditional ones too; ScyllaDB syncs those, but a log whose
 //! parts, reservations or checkpoints are lost is of little use.
 //!
-//! Reading order: [`ScyllaStore`] is the door. `commit` makes sure of the ids (`reservations`) and
-//! gives the batch to `sending`, which tries it by `attempt`; `redo` is an entry of a log, `tail`
-//! what of it is not in the tables, `tree` and `trees` what a server remembers; `checkpoint` and
-//! `writes` bring entries to the tables. `locations` finds jobs, `load` answers for the engine,
-//! `snapshot` is a tree at one instant for the `lists`; `roots`, `index` and `uploads` are kept by
-//! time. `stages` holds staged rows, `open` and `tidy` look after what a server that died has left,
-//! `fence` stops its late writes. `schema`, `statements` and `keys` are the tables.
+//! Reading order: [`ScyllaStore`] is the entry point. `commit` makes sure of the ids
+//! (`reservations`) and gives the batch to `sending`, which tries it by `attempt`; `redo` is an
+//! entry of a log, `tail` the part of a log that is not in the tables, `tree` and `trees` what a
+//! server remembers; `checkpoint` and `writes` bring entries to the tables. `locations` finds jobs,
+//! `load` answers for the engine, `snapshot` is a tree at one instant for the `lists`; `roots`,
+//! `index` and `uploads` are kept by time. `stages` holds staged rows, `open` and `tidy` look after
+//! what a dead server has left, `fence` stops its late writes. `schema`, `statements` and `keys`
+//! are the tables.
 
 mod options;
 mod store;

@@ -25,15 +25,15 @@ use super::{
 };
 use crate::{Error, Result, coding};
 
-/// How long a server counts as there after it last said so. It decides only who is in the way of
-/// whom; whatever it has begun can be stopped by a condition at any time.
+/// How long a server counts as alive after its last heartbeat. This decides only which server is in
+/// the way of which; whatever it has begun can be stopped by a condition at any time.
 const ALIVE_SECONDS: i32 = 10;
-/// How often it says so.
+/// How often a server sends its heartbeat.
 pub const BEAT: Duration = Duration::from_secs(3);
-/// So long after its end nothing is listed in a minute any more, with time to spare. Clocks come on
-/// top.
+/// This long after its end no server lists anything in a minute any more, with time to spare.
+/// Clocks come on top.
 const CLOSED_MILLIS: i64 = 180_000;
-/// Where the record of a stage stands among its calls, which are numbered from 1.
+/// The key of a stage's record among its calls, which are numbered from 1.
 const RECORD: (i64, &str) = (0, "");
 
 /// What is open.
@@ -45,14 +45,14 @@ pub enum Work {
     Parts(Uuid),
 }
 
-/// Who has it open, and where.
+/// Which server has it open, and where.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Record {
     server: [u8; 16],
     root: JobId,
 }
 
-/// Work that a server that has gone has left open, or that its own has given up.
+/// Work that a dead server has left open, or that its own server has given up.
 #[derive(Debug)]
 pub struct Left {
     pub work: Work,
@@ -60,24 +60,24 @@ pub struct Left {
     place: Place,
 }
 
-/// A list and the slot of it in which work is listed.
+/// A list, and the slot in it where work is listed.
 type Place = (i8, i64);
 type ListRow = (i64, String, Option<Vec<u8>>);
 
-/// The list of what is open, by the minute in which it was begun.
+/// The list of open work, by the minute in which it was begun.
 ///
-/// What ends leaves a mark behind, which a cluster keeps for ten days, and Cassandra refuses a read
-/// that meets 100,000 of them. So a minute is read until everything in it has ended, and never
+/// Work that ends leaves a tombstone, which a cluster keeps for ten days, and Cassandra refuses a
+/// read that meets 100,000 of them. So a minute is read until everything in it has ended, and never
 /// again.
 pub struct Open {
     cluster: Arc<Cluster>,
-    /// This server, or rather this run of it.
+    /// This run of this server.
     pub server: Uuid,
     /// What this server has open.
     mine: Mutex<HashMap<Work, Mine>>,
     /// The last minute that this server has listed.
     noted: AtomicI64,
-    /// When it last said that it is there.
+    /// When it sent its last heartbeat.
     beat: Mutex<Option<Instant>>,
     closed_millis: i64,
 }
@@ -91,7 +91,7 @@ struct Mine {
     is_given_up: bool,
 }
 
-/// Servers, by whether they are there, for as long as one look takes.
+/// Servers, by whether they are alive, for the time of one search.
 struct Servers {
     there: HashSet<Uuid>,
     gone: HashSet<Uuid>,
@@ -144,7 +144,7 @@ impl Open {
             self.cluster.write(&statements.put_entry, row).await?;
             self.noted.store(minute, Ordering::Relaxed);
         }
-        // From its place in this list everything else is found, so that comes first.
+        // Everything else is found from the entry in this list, so the entry comes first.
         let (place, key) = work.key();
         let row = (listing::OPEN, minute, place, key, Some(body.clone()));
         self.cluster.write(&statements.put_listing, row).await?;
@@ -178,7 +178,7 @@ impl Open {
         Ok(())
     }
 
-    /// Work of this server could not be ended, or nobody knows how it has: it is for `tidy`.
+    /// Work of this server could not be ended, or its outcome is unknown: it is left to `tidy`.
     pub fn give_up(&self, work: Work) {
         if let Some(mine) = self.mine.lock().get_mut(&work) {
             mine.is_given_up = true;
@@ -192,7 +192,7 @@ impl Open {
         given_up.map(|(work, mine)| mine.left(*work)).collect()
     }
 
-    /// Says that this server is there, if it has something open and has not said so just now.
+    /// Sends a heartbeat if this server has something open and has not sent one just now.
     pub async fn beat(&self) -> Result<()> {
         let is_due = self.beat.lock().is_none_or(|last| last.elapsed() >= BEAT / 2);
         if !is_due || self.mine.lock().is_empty() {
@@ -213,7 +213,7 @@ impl Open {
         self.cluster.write(&self.cluster.statements.drop_listing, row).await
     }
 
-    /// Whether the server that has this stage open is there.
+    /// Whether the server that has this stage open is alive.
     pub async fn is_alive(&self, stage: u64) -> Result<bool> {
         let statement = &self.cluster.statements.listed_at;
         let (list, slot) = staged_slot(stage);
@@ -236,8 +236,7 @@ impl Open {
         Ok(row.is_some())
     }
 
-    /// What servers that have gone left open. Minutes in which everything has ended are not listed
-    /// any more.
+    /// What dead servers left open. Minutes in which everything has ended are taken off the list.
     pub async fn left(&self) -> Result<Vec<Left>> {
         let (mut left, mut empty) = (Vec::new(), Vec::new());
         let mut servers = Servers { there: [self.server].into(), gone: HashSet::new() };
@@ -257,7 +256,7 @@ impl Open {
             }
         }
         self.end_minutes(until.filter(|until| Some(*until) != first), empty).await?;
-        // A program of before had one list of all, in which too much may have ended to be read.
+        // Earlier versions kept one list of all, in which too much may have ended to be read.
         let before = (listing::OPEN_UNDIVIDED, 0);
         if let Err(error) = self.left_at(before, &mut servers, &mut left).await {
             tracing::warn!(%error, "what was begun before an upgrade cannot be tidied up now");
@@ -265,7 +264,7 @@ impl Open {
         Ok(left)
     }
 
-    /// Finds what is left in one place; answers whether there is anything at all.
+    /// Finds the work left in one slot; answers whether the slot has any entry at all.
     async fn left_at(
         &self,
         place: Place,

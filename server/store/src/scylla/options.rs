@@ -14,7 +14,7 @@ pub struct ScyllaOptions {
     pub replication_factor: u32,
     /// Whether the keyspace is created with tablets.
     pub tablets: Tablets,
-    /// Who asks; empty: nobody in particular.
+    /// The user; empty: the connection is anonymous.
     pub user: String,
     /// The password of that user.
     pub password: String,
@@ -27,7 +27,7 @@ pub struct ScyllaOptions {
     pub request_timeout: Duration,
     /// How long a node has to accept a connection.
     pub connect_timeout: Duration,
-    /// How long a commit whose outcome is unknown is asked after before its caller hears so.
+    /// How long the store asks what became of a commit before the caller hears that it is unknown.
     pub resolve_timeout: Duration,
     /// Connections to each node.
     pub connections_per_node: usize,
@@ -37,7 +37,7 @@ pub struct ScyllaOptions {
     pub writes_in_flight: usize,
     /// The store is not opened when the cluster's clock and this one disagree by more.
     pub max_clock_skew: Duration,
-    /// Memory for the logs of trees and their jobs, about; where jobs are kept takes half as much
+    /// Memory for the logs of trees and their jobs, about; the locations of jobs take half as much
     /// again.
     pub tree_cache_bytes: u64,
     /// Versions in the tail of a tree's log at which a checkpoint is made of its older half.

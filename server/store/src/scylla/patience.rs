@@ -1,4 +1,4 @@
-//! How long something is tried, and how often.
+//! How long an action is tried, and how often.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// For that long, with a pause of so long at first and of so long at most.
+    /// Tries for this time, with pauses of these lengths at first and at most.
     pub fn new(time: Duration, (pause, pause_max): (Duration, Duration)) -> Self {
         Self { end: Instant::now() + time, pause, pause_max }
     }

@@ -218,7 +218,7 @@ impl Redo {
         })
     }
 
-    /// What it does to the attachments of a job: key and text, none where one is taken away.
+    /// What it does to the attachments of a job: key and text, `None` where one is removed.
     pub fn attachments(&self, id: JobId) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.of_job(id).filter_map(|(_, row)| match row {
             Row::Attachment { key, text, .. } => Some((key.as_str(), text.as_deref())),
@@ -234,7 +234,7 @@ impl Redo {
         })
     }
 
-    /// The result that it gives on its tree in a sent commit.
+    /// The result that it gives on its tree in an upload.
     pub fn tree_result(&self, commit: &UploadId) -> Option<&TreeResultRow> {
         self.rows.iter().find_map(|(_, row)| match row {
             Row::TreeResult { commit: found, row } if found == commit => Some(row),

@@ -1,10 +1,10 @@
-//! Reservations: of two trees that create a job of one id, one does.
+//! Reservations: if two trees create a job of one id, one of them does.
 //!
 //! A reservation is a row of its own, written plainly and on a quorum before the list of all
 //! reservations of that id is read from a quorum. Of two that reserve at once, the later to finish
-//! writing sees the other, and both may. Whoever sees another reservation gives way when that job
-//! is visible or may still become so, or else makes sure that it cannot: it fences that tree or
-//! revokes that stage. Only then does it commit.
+//! writing sees the other, and both may. A tree that sees another reservation gives way when that
+//! job is visible or may still become so; otherwise it makes sure that the job cannot: it fences
+//! the other tree or revokes the other stage. Only then does it commit.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -38,9 +38,9 @@ pub struct Reservations {
 }
 
 impl Reservations {
-    /// Reserves ids; answers those that somebody else has. When that is nobody, the caller may go
-    /// on to commit at the version that it knew before this call, and at no other. `new` are trees
-    /// of which that version is 0.
+    /// Reserves ids; answers those that other trees have. When there are none, the caller may go on
+    /// to commit at the version that it knew before this call, and at no other. `new` are trees
+    /// that are at version 0.
     pub async fn reservation(
         &self,
         reservations: &[IdReservation],
@@ -50,8 +50,8 @@ impl Reservations {
             return Ok(HashSet::new());
         }
         let ids: Vec<JobId> = reservations.iter().map(|reservation| reservation.id).collect();
-        // Reservations of the same tree cannot be told from one's own afterwards. A new tree has no
-        // jobs.
+        // Reservations of the same tree cannot be told from the caller's own afterwards. A new tree
+        // has no jobs.
         let old = reservations.iter().filter(|reservation| !new.contains(&reservation.root));
         let old: Vec<JobId> = old.map(|reservation| reservation.id).collect();
         let (found, (), ()) = futures_util::try_join!(
@@ -89,7 +89,7 @@ impl Reservations {
         futures_util::stream::iter(writes).buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    /// Whether another reservation may come true; it cannot any more if not.
+    /// Whether another reservation may come true; if the answer is no, it can never do so.
     pub async fn is_in_the_way(&self, other: &IdReservation) -> Result<bool> {
         if self.trees.visible(other).await?.is_some() {
             return Ok(true);

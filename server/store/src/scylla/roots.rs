@@ -1,9 +1,9 @@
 //! Roots by time: a list of days, of their minutes, and of roots by minute.
 //!
-//! A root is listed before the commit that creates it, so a reader of the list makes sure that it
-//! is there. An entry names the commit that wrote it, so that it is that commit's alone: when that
-//! did not come true, and cannot any more, the reader that meets the entry removes it. An entry
-//! without such a name, of an earlier version, stays unless its id is that of another job.
+//! A root is listed before the commit that creates it, so a reader of the list makes sure that the
+//! root exists. An entry names the commit that wrote it, and so belongs to that commit alone: when
+//! the commit did not come true, and cannot any more, the reader that meets the entry removes it.
+//! An entry without such a name, of an earlier version, stays unless its id is that of another job.
 //!
 //! A minute is divided into slots, each a partition, and listed with those that have roots.
 
@@ -47,7 +47,7 @@ const TAKEN: usize = 500;
 /// Size of an entry, about, and of a minute or day.
 const ENTRY_BYTES: usize = 110;
 const SLOT_BYTES: usize = 40;
-/// A commit whose root is still missing so long after its entry was written is stopped.
+/// An entry this old whose root is still missing: the commit that wrote it is fenced.
 const LEFT_MILLIS: i64 = 60_000;
 
 /// Lists of roots.
@@ -68,7 +68,7 @@ struct Writer {
     stage: i64,
 }
 
-/// List, slot, place, key and body.
+/// List, slot, `place`, key and body.
 type Row = (i8, i64, i64, String, Option<Vec<u8>>);
 
 impl Roots {
@@ -175,7 +175,7 @@ impl Roots {
 
     /// Whether the root of an entry that is not there never will be.
     async fn is_dead(&self, entry: &Entry) -> Result<bool> {
-        // Entries of earlier versions do not name their commit, and theirs may be a slow upload.
+        // Entries of earlier versions do not name their commit, which may be a slow upload.
         let Some(body) = &entry.body else { return Ok(false) };
         let Writer { time, stage } = coding::decode("entry of a root", body)?;
         if now_millis() < time.saturating_add(LEFT_MILLIS) {
@@ -187,12 +187,12 @@ impl Roots {
     }
 }
 
-/// What the keys of the entries of a root begin with, in the order of ids.
+/// The beginning of the keys of a root's entries, in the order of ids.
 fn key(id: JobId) -> String {
     format!("{:019}", id.get())
 }
 
-/// The body of an entry as if it had been written so many minutes earlier.
+/// The body of an entry as if it had been written this many minutes earlier.
 #[cfg(feature = "testing")]
 pub fn aged(body: &[u8], minutes: i64) -> Vec<u8> {
     let mut writer: Writer = coding::decode("entry", body).expect("an entry has its writer");

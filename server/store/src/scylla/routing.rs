@@ -23,13 +23,12 @@ tokio::task_local! {
     static PICKED: Cell<Option<Uuid>>;
 }
 
-/// Sends all conditional writes of a partition to the same of its replicas, as long as that one is
-/// there.
+/// Sends all conditional writes of a partition to the same replica, as long as that one is up.
 ///
 /// The driver would take any replica for a conditional batch, and two coordinators that propose at
 /// once make each other start again. Which replica is first differs from partition to partition, so
-/// that the work is spread. One that has not answered comes last for a while: a node that stands
-/// still keeps its connections.
+/// that the work is spread. A replica that has not answered comes last for a while: a node that
+/// hangs keeps its connections.
 #[derive(Debug)]
 pub struct OneCoordinator {
     datacenter: String,
@@ -42,7 +41,7 @@ impl OneCoordinator {
         Arc::new(Self { datacenter: datacenter.to_owned(), suspects: Mutex::default() })
     }
 
-    /// Sends a request that this orders the nodes for. `failed` says of its answer whether the node
+    /// Sends a request whose nodes this policy orders. `failed` says of its answer whether the node
     /// is to be suspected.
     pub async fn watched<T>(
         &self,
@@ -98,7 +97,7 @@ impl LoadBalancingPolicy for OneCoordinator {
         cluster: &'a ClusterState,
     ) -> Option<(NodeRef<'a>, Option<Shard>)> {
         let first = self.order(request, cluster).into_iter().next();
-        // Outside of `watched` nobody asks.
+        // Outside of `watched` the choice is not read.
         let _ = PICKED.try_with(|picked| picked.set(first.map(|(node, _)| node.host_id)));
         first
     }

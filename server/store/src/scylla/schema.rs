@@ -47,7 +47,7 @@ const FIRST: Migration = Migration {
         // Lists by time or number.
         "CREATE TABLE IF NOT EXISTS listing (list tinyint, slot bigint, place bigint, key text, \
          body blob, PRIMARY KEY ((list, slot), place, key))",
-        // Sent commits and the results on their trees.
+        // Uploads and the results on their trees.
         "CREATE TABLE IF NOT EXISTS verdict (sent text, root bigint, kind tinyint, ver bigint, \
          body blob, PRIMARY KEY ((sent), root, kind))",
         // Single values that servers agree on. Written by conditions alone.
@@ -55,20 +55,20 @@ const FIRST: Migration = Migration {
     ],
 };
 
-/// Rows of follow-ups go into the tables that are there. A program of before can read neither them
-/// nor the jobs that have some: it is to leave these tables alone.
+/// Rows of follow-ups go into the existing tables. An older program can read neither them nor the
+/// jobs that have some, so it has to leave these tables alone.
 const FOLLOW_UPS: Migration = Migration { to: 2, statements: &[] };
 
-/// New roots are listed in slots of their minutes, and open work by minutes. What was listed before
-/// stays where it is and is read there; a program of before would not find what is new.
+/// New roots are listed in slots of their minutes, and open work by minutes. Older entries stay
+/// where they are and are read there; an older program would not find the new ones.
 const SPREAD_LISTS: Migration = Migration { to: 3, statements: &[] };
 
-/// Jobs that failed, or have failed jobs below, say which report was the first; a program of before
+/// Jobs that failed, or have failed jobs below, say which report was the first; an older program
 /// cannot read them.
 const FIRST_FAULTS: Migration = Migration { to: 4, statements: &[] };
 
-/// Jobs say whether it is known that nothing has failed, and checks when they told of silence; a
-/// program of before cannot read them.
+/// Jobs say whether it is known that nothing has failed, and checks when they told of silence; an
+/// older program cannot read them.
 const KNOWN_FAULTS: Migration = Migration { to: 5, statements: &[] };
 
 /// The tables, for tests that empty them.

@@ -1,4 +1,4 @@
-//! The one conditional batch of a commit, sent until it is known what became of it.
+//! The one conditional batch of a commit, sent until its outcome is known.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{Error, Result, StageId, Version};
 
-/// What a commit follows.
+/// The head that a commit follows.
 #[derive(Clone, Copy)]
 pub struct Base {
-    /// The name of the commit that stands; none when there is no tree.
+    /// The name of the commit at the head; `None` when there is no tree.
     pub cid: Option<Uuid>,
     pub version: Version,
 }
@@ -35,15 +35,15 @@ pub struct Sending {
 }
 
 impl Sending {
-    /// Whether the tree has gone on from what this follows: it may then have been by this.
+    /// Whether the tree has gone on from what this follows: this commit may have done that.
     fn is_followed(&self, seen: Seen) -> bool {
         seen.version != Some(self.base.version)
     }
 
-    /// Sends a commit until it is known what became of it, or until it has taken too long.
+    /// Sends a commit until its outcome is known, or until it has taken too long.
     ///
-    /// All sendings have one name, so that at most one of them comes true: what they follow is gone
-    /// then.
+    /// All sendings have one name, so that at most one of them comes true: after that, the head
+    /// that they follow is gone.
     pub async fn resolve(
         &self,
         cluster: &Cluster,
@@ -56,7 +56,7 @@ impl Sending {
             let attempt = match (self.attempt(cluster).await, &doubt) {
                 (Ok(attempt), _) => attempt,
                 (Err(error), None) => return Err(error),
-                // The store is being closed: what was sent before may have come true.
+                // The store is being closed: an earlier sending may have come true.
                 (Err(_), Some(why)) => return Err(Error::OutcomeUnknown(why.clone())),
             };
             match attempt {

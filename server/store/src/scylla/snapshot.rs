@@ -1,4 +1,4 @@
-//! A tree at one moment, for the lists that are made of it.
+//! A tree at one snapshot, for the lists that are made of it.
 
 mod details;
 mod follow_ups;
@@ -23,18 +23,18 @@ use crate::{
     view::{Child, ChildIndex, Visit},
 };
 
-/// A tree at one moment, as [`View`] has it: each call reads what it needs and waits for it, so it
-/// is for threads that may wait. Jobs of other trees are not there.
+/// A tree at one snapshot, as [`View`] has it: each call reads what it needs and waits for it, so
+/// it is for threads that may wait. Jobs of other trees are not there.
 ///
-/// It answers [`Error::Stale`] when the tables have gone on to what came after that moment.
+/// It answers [`Error::Stale`] when the tables have gone on to what came after the snapshot.
 pub struct Snapshot {
     pinned: PinnedTree,
     runtime: Handle,
-    /// Jobs that are being looked at, and what was asked for by itself.
+    /// Jobs that are being visited, and jobs that were asked for by themselves.
     held: RefCell<HashMap<JobId, Held>>,
-    /// Children that were read before anybody came to their parents.
+    /// Children that were read before the list came to their parents.
     ahead: RefCell<HashMap<JobId, pages::Ahead>>,
-    /// Which jobs the list will look below of.
+    /// Which jobs the list will go below.
     goes_below: Option<GoesBelow>,
 }
 
@@ -54,8 +54,8 @@ impl Snapshot {
         Self { pinned, runtime, held, ahead, goes_below: None }
     }
 
-    /// The same for a list that will look below all children of which this is true, so that it is
-    /// worth while to read several children's children at once.
+    /// The same for a list that will go below all children of which this is true, so that it pays
+    /// to read several children's children at once.
     pub fn going_below(self, goes_below: impl Fn(&Status) -> bool + 'static) -> Self {
         Self { goes_below: Some(Box::new(goes_below)), ..self }
     }
@@ -100,7 +100,7 @@ impl Snapshot {
         Ok(Some(held))
     }
 
-    /// Shows a job to a visitor; whatever the visitor asks of it is at hand meanwhile.
+    /// Shows a job to a visitor; what the visitor asks of it is in memory meanwhile.
     fn show<T>(&self, id: JobId, held: &Held, visit: impl FnOnce(&Held) -> Result<T>) -> Result<T> {
         let before = self.held.borrow_mut().insert(id, held.clone());
         let shown = visit(held);
@@ -228,7 +228,7 @@ impl View for Snapshot {
     }
 }
 
-/// What is not in a tree. Nobody asks a tree for it.
+/// For what is not kept in a tree. No caller asks a tree for it.
 fn elsewhere() -> Error {
     Error::Unavailable("this is not kept in a tree".into())
 }

@@ -45,7 +45,7 @@ struct Stage {
     state: State,
     /// Whether a commit that publishes it is under way.
     publishing: bool,
-    /// Whether such a commit has ended, and nobody knows how.
+    /// Whether such a commit has ended with an unknown outcome.
     doubtful: bool,
 }
 
@@ -59,13 +59,13 @@ impl Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Whole,
-    /// Something is missing in it, or may be.
+    /// Rows are missing in it, or may be.
     Broken,
     /// It was discarded, and no commit can publish it any more.
     Discarded,
 }
 
-/// What is to be thought of a stage that has an id.
+/// What may still become of a stage that has an id.
 pub enum Fate {
     /// It may be published, or has been.
     Alive,
@@ -135,7 +135,7 @@ impl Stages {
     }
 
     /// The ids of a stage that a commit is about to publish. The same commit may try again when its
-    /// outcome was not known: both follow the same version, so one of them comes true at most.
+    /// outcome was not known: both follow the same version, so at most one of them comes true.
     pub fn publish(self: &Arc<Self>, stage: StageId, root: JobId) -> Result<Publication> {
         let mut mine = self.mine.lock();
         match mine.get_mut(&stage_key(stage.0)) {
@@ -160,14 +160,14 @@ impl Stages {
         }
     }
 
-    /// Nobody knows whether a commit has published it.
+    /// It is not known whether a commit has published it.
     fn in_doubt(&self, stage: StageId) {
         if let Some(entry) = self.mine.lock().get_mut(&stage_key(stage.0)) {
             (entry.publishing, entry.doubtful) = (false, true);
         }
     }
 
-    /// A commit has published it: what was listed of it is of no more use.
+    /// A commit has published it: the list of its rows is of no more use.
     fn published(self: &Arc<Self>, stage: StageId) {
         if self.mine.lock().remove(&stage_key(stage.0)).is_some() {
             let this = Arc::clone(self);
@@ -181,7 +181,7 @@ impl Stages {
         }
     }
 
-    /// Removes what was staged, unless it was published after all.
+    /// Removes the staged rows, unless they were published after all.
     pub fn discard(self: &Arc<Self>, stage: StageId) {
         let attempted = {
             let mut mine = self.mine.lock();
@@ -201,7 +201,7 @@ impl Stages {
         });
     }
 
-    /// What is to be thought of a stage that has an id.
+    /// What may still become of a stage that has an id.
     pub async fn fate(&self, stage: StageId, root: JobId) -> Result<Fate> {
         let state = self.mine.lock().get(&stage_key(stage.0)).map(|entry| entry.state);
         match state {
@@ -217,7 +217,7 @@ impl Stages {
         }
     }
 
-    /// Discards what is left when the server closes, and waits until that is done.
+    /// Discards the remaining stages when the server closes, and waits until that is done.
     pub async fn close(&self) {
         let mine: Vec<(i64, bool, JobId)> = {
             let mine = self.mine.lock();
@@ -237,8 +237,8 @@ impl Stages {
         self.open.end(Work::Stage(stage.0)).await
     }
 
-    /// Removes the rows of a stage. `attempted`: the tree to which a commit may have tried to bring
-    /// it; it is revoked first, and stays if that is too late.
+    /// Removes the rows of a stage. `attempted` is the tree to which a commit may have tried to
+    /// publish it; the stage is revoked there first, and stays if that is too late.
     pub async fn remove(&self, stage: StageId, attempted: Option<JobId>) -> Result<()> {
         if let Some(root) = attempted {
             super::fence::fence(&self.cluster, &self.trees, root, Some(stage)).await?;
@@ -247,7 +247,7 @@ impl Stages {
             }
         }
         let (list, slot) = super::open::staged_slot(stage.0);
-        // The first call is number 1; what stands before it is no call.
+        // The first call is number 1; the row before it is no call.
         let mut behind = (0, String::from("~"));
         loop {
             let statement = &self.cluster.statements.listed;
@@ -328,7 +328,7 @@ impl Call {
         self.whole = true;
     }
 
-    /// What it stages, listed before anything of it is written.
+    /// Lists what the call stages, before any of it is written.
     pub async fn list(&self, rows: &[Row]) -> Result<()> {
         if self.number == 1 {
             self.stages.open.begin(Work::Stage(self.stage.0), self.root).await?;

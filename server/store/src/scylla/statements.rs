@@ -8,7 +8,7 @@ use crate::Result;
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident: $cql:expr;)*) => {
         /// The statements by name. Those whose name begins with `put` write rows of which the one
-        /// with the highest timestamp stays; every other write is in the words of its comment.
+        /// with the highest timestamp stays; the comment of every other write says what it does.
         pub struct Statements {
             $($(#[$doc])* pub $name: PreparedStatement,)*
         }
@@ -119,7 +119,7 @@ statements! {
                   ORDER BY place DESC, key DESC LIMIT ?";
     listed_at: "SELECT body FROM listing WHERE list = ? AND slot = ? AND place = ? AND key = ?";
 
-    // Sent commits.
+    // Uploads.
     put_tree_result: "INSERT INTO verdict (sent, root, kind, ver, body) VALUES (?, ?, ?, ?, ?) \
                   USING TIMESTAMP ?";
     note_upload: "INSERT INTO verdict (sent, root, kind, ver) VALUES (?, ?, 0, 0) \

@@ -59,7 +59,7 @@ impl ScyllaStore {
     /// Connects to the cluster, and makes or checks the tables.
     ///
     /// # Errors
-    /// The cluster cannot be reached, its clock is too far off, or the tables are not there, or of
+    /// The cluster cannot be reached, its clock is too far off, or the tables are missing or of
     /// another version.
     pub async fn open(options: &ScyllaOptions) -> Result<Self> {
         let cluster = Arc::new(Cluster::open(options).await?);
@@ -130,8 +130,8 @@ impl ScyllaStore {
         })
     }
 
-    /// Tidies up after servers that have gone, as one of the servers does every few seconds;
-    /// answers how much there was.
+    /// Tidies up after dead servers, as one of the servers does every few seconds; answers how much
+    /// was tidied.
     ///
     /// # Errors
     /// The cluster does not answer.

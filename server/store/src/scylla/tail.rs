@@ -20,7 +20,8 @@ pub struct Tail {
     pub cid: Uuid,
     /// Everything up to this version is in the other tables.
     pub applied: Version,
-    /// What is not, oldest first, without a gap up to the version. It may begin earlier.
+    /// The entries that are not, oldest first, without a gap up to the version. It may begin
+    /// earlier.
     pub redos: Vec<Arc<Redo>>,
 }
 
@@ -59,8 +60,8 @@ impl Tail {
         self.newest(|redo| redo.repeat(id, key))
     }
 
-    /// The text of an attachment, if it changed within the tail; none inside where it was taken
-    /// away.
+    /// The text of an attachment, if it changed within the tail; the inner `None` means that it was
+    /// removed.
     pub fn attachment(&self, id: JobId, key: &str) -> Option<Option<&str>> {
         self.newest(|redo| {
             redo.attachments(id).find_map(|(found, text)| (found == key).then_some(text))

@@ -17,10 +17,10 @@ use super::{
 /// Names the nodes of the cluster that tests may use, as `host:port` with commas between.
 pub const NODES: &str = "JOBTRACKER_TEST_CQL";
 
-/// Keyspaces of this process that nobody uses. Making one takes seconds, emptying one less.
+/// Keyspaces of this process that are free. Making one takes seconds, emptying one less.
 static FREE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 static NEXT: AtomicU64 = AtomicU64::new(1);
-/// Whether what other processes have left has been removed.
+/// Whether the keyspaces that other processes left have been removed.
 static CLEANED: OnceCell<()> = OnceCell::const_new();
 /// What all names begin with; the process and a number follow.
 const PREFIX: &str = "jobtracker_test_";
@@ -33,7 +33,7 @@ pub struct Lent {
 }
 
 impl Lent {
-    /// A keyspace that nobody else uses.
+    /// A keyspace for one test alone.
     ///
     /// # Panics
     /// There is no cluster for tests, or it does not do what it is asked.
@@ -63,7 +63,7 @@ impl Lent {
     }
 }
 
-/// How long a busy node may take to remove what it has.
+/// How long a busy node may take to remove a keyspace.
 const SLOW: Duration = Duration::from_secs(60);
 
 /// Removes the keyspaces of processes that have ended: a small node has no room for many.
@@ -95,7 +95,7 @@ async fn empty(options: &ScyllaOptions) {
     session.query_unpaged(cql, ()).await.expect("a register can be removed");
 }
 
-/// Lets everything in the lists by time look as if it had been written so many minutes earlier.
+/// Makes everything in the lists by time look as if it had been written this many minutes earlier.
 ///
 /// # Panics
 /// The cluster does not do what it is asked.
@@ -119,7 +119,8 @@ pub async fn age_places(session: &Session, minutes: i64) {
     }
 }
 
-/// Lets every entry in the lists of roots look as if it had been written so many minutes earlier.
+/// Makes every entry in the lists of roots look as if it had been written this many minutes
+/// earlier.
 ///
 /// # Panics
 /// The cluster does not do what it is asked.

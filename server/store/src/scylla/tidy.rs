@@ -1,4 +1,4 @@
-//! What a server does besides answering: it says that it is there, and tidies up after others that
+//! What a server does besides answering: it sends its heartbeat, and tidies up after servers that
 //! have gone.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{Result, StageId};
 
-/// How often one of the servers looks for what is left.
+/// How often one of the servers searches for work that was left open.
 const EVERY: Duration = Duration::from_secs(10);
 
 pub struct Tidy {
@@ -36,12 +36,13 @@ impl Tidy {
         tokio::select! {
             never = self.say_it_is_there() => match never {},
             never = self.look_for_what_is_left() => match never {},
-            // An error means that the store has gone, which is as good as closing.
+            // An error means that the store has gone, which counts as closing.
             _ = closing.wait_for(|closing| *closing) => {}
         }
     }
 
-    /// However long tidying up takes: a server that is silent has its own work taken away.
+    /// Runs beside the tidying, however long that takes: other servers take away the work of a
+    /// server that is silent.
     async fn say_it_is_there(&self) -> Infallible {
         loop {
             tokio::time::sleep(BEAT).await;
@@ -68,8 +69,8 @@ impl Tidy {
         Ok(())
     }
 
-    /// Tidies up after every server that has gone, and what this one has given up; answers how
-    /// much there was.
+    /// Tidies up after every server that has gone, and what this one has given up; answers how much
+    /// there was.
     pub async fn tick(&self) -> Result<usize> {
         let mut left = self.open.given_up();
         left.extend(self.open.left().await?);
@@ -77,7 +78,7 @@ impl Tidy {
         Ok(left.len())
     }
 
-    /// What cannot be ended does not keep the rest from it.
+    /// Work that cannot be ended does not keep the rest from it.
     async fn end_all(&self, left: &[Left]) -> Result<()> {
         let mut ended = Ok(());
         for left in left {
@@ -96,8 +97,8 @@ impl Tidy {
         self.open.end_left(left).await
     }
 
-    /// Parts of an entry that is in the log go with a checkpoint, others at once. The fence makes
-    /// sure that it does not get there later.
+    /// Parts of an entry that is in the log are removed by a checkpoint, others at once. The fence
+    /// makes sure that the entry does not get there later.
     async fn parts(&self, cid: Uuid, root: JobId) -> Result<()> {
         fence(&self.cluster, &self.trees, root, None).await?;
         let tree = self.trees.tree(root);

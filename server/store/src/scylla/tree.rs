@@ -24,21 +24,21 @@ const STATUSES: usize = 50_000;
 /// Published stages remembered of one tree; past it they are forgotten, and asked for again.
 const PUBLISHED: usize = 10_000;
 
-/// A tree as this server last saw it. What is remembered may be old; a look at the tail of the log
-/// brings all of it up to date, and says when it cannot.
+/// A tree as this server last saw it. What is remembered may be old; a head refresh brings all of
+/// it up to date, and says when it cannot.
 #[derive(Debug)]
 pub struct Tree {
     pub root: JobId,
-    /// Held by whoever makes a checkpoint of it.
+    /// Held by the task that makes a checkpoint of the tree.
     pub checkpoint: Arc<Semaphore>,
-    /// Whether the last look found nothing that this server did not know.
+    /// Whether the last head refresh found nothing new.
     is_quiet: AtomicBool,
-    /// A look that has not begun yet, so that it serves whoever comes now.
+    /// A head refresh that has not begun yet, which callers that come now can share.
     next_refresh: Mutex<Option<Shared<HeadRefresh>>>,
     known: Mutex<Known>,
 }
 
-/// What finds the tail of a tree.
+/// Finds the tail of a tree.
 pub type HeadRefresh = BoxFuture<'static, Result<Option<Arc<Tail>>>>;
 
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ struct Known {
 }
 
 impl Known {
-    /// Keeps the statuses of what leaves the tail.
+    /// Keeps the statuses of entries that leave the tail.
     fn keep<'a>(&mut self, redos: impl Iterator<Item = &'a Arc<Redo>>) {
         for redo in redos {
             for (_, row) in &redo.rows {
@@ -84,22 +84,22 @@ impl Tree {
         }
     }
 
-    /// The look that has not begun yet; it is made if there is none.
+    /// The head refresh that has not begun yet; it is made if there is none.
     pub fn next_refresh(&self, make: impl FnOnce() -> HeadRefresh) -> Shared<HeadRefresh> {
         self.next_refresh.lock().get_or_insert_with(|| make().shared()).clone()
     }
 
-    /// The look begins: who comes from here on needs another one.
+    /// The head refresh begins: callers that come from here on need another one.
     pub fn refresh_begins(&self) {
         self.next_refresh.lock().take();
     }
 
-    /// Whether it is likely that nobody else writes to it.
+    /// Whether it is likely that no other server writes to the tree.
     pub fn is_quiet(&self) -> bool {
         self.is_quiet.load(Ordering::Relaxed)
     }
 
-    /// Notes whether a look has found nothing that this server did not know.
+    /// Notes whether a head refresh found nothing new.
     pub fn note_quiet(&self, is_quiet: bool) {
         self.is_quiet.store(is_quiet, Ordering::Relaxed);
     }
@@ -220,7 +220,7 @@ mod tests {
             })
         };
         let five = futures_util::future::join_all([look(), look(), look(), look(), look()]);
-        // The first poll of any of them begins the look of all.
+        // The first poll of any of them begins the head refresh of all.
         let mut five = Box::pin(five);
         assert!(futures_util::poll!(&mut five).is_pending());
         assert_eq!(begun.load(Ordering::SeqCst), 1);

@@ -1,4 +1,4 @@
-//! The trees that a server remembers, and how it looks at them again.
+//! The trees that a server remembers, and how it refreshes their heads.
 
 use std::{hash::RandomState, sync::Arc};
 
@@ -21,14 +21,14 @@ use super::{
 };
 use crate::{Error, Origin, Result, StageId, Version};
 
-/// Looks at a log that moves on while it is being looked at; each time it has.
+/// Tries to refresh the head of a log that moves on each time it is read.
 const REFRESHES: usize = 100;
 /// Trees without jobs that are remembered.
 const EMPTY: usize = 1_000;
-/// Memory that the place of one job takes, about.
+/// Memory that the location of one job takes, about.
 const PLACE_BYTES: u64 = 120;
-/// Places that nobody has asked for again may take this part of the room. A tree that has just been
-/// made is asked for once, job by job, so it has to fit here as a whole.
+/// Locations that have not been asked for again may take this part of the room. A tree that has
+/// just been made is asked for once, job by job, so it has to fit here as a whole.
 const NEW_PLACES: f64 = 0.5;
 
 /// Where a job is kept. Never changes.
@@ -38,7 +38,7 @@ pub struct Location {
     pub stage: i64,
 }
 
-/// A tree with what it weighed when that was last asked.
+/// A tree with its weight when it was last weighed.
 #[derive(Clone)]
 struct Weighed {
     tree: Arc<Tree>,
@@ -59,8 +59,8 @@ pub struct Trees {
     pub cluster: Arc<Cluster>,
     trees: Cache<JobId, Weighed, Weight, RandomState>,
     places: Cache<JobId, Location>,
-    /// Trees that have a head and no jobs, because somebody had to stop one that was to be created;
-    /// with the names of what stands.
+    /// Trees that have a head and no jobs, because a server had to fence one that was to be
+    /// created; with the names at their heads.
     empty: Cache<JobId, Uuid>,
 }
 
@@ -92,14 +92,14 @@ impl Trees {
         }
     }
 
-    /// Takes notice of how large a tree has become.
+    /// Updates the weight of a tree, which may have grown.
     pub fn weigh(&self, tree: &Arc<Tree>) {
-        // Replaced only if it is still there: another one may have taken its place.
+        // Replaced only if it is still there: another one may have taken its slot.
         let _ = self.trees.replace(tree.root, self.weighed(tree), false);
     }
 
-    /// The largest of all is kept, too, for it is the one that is worked on: none counts for more
-    /// than a quarter.
+    /// The largest of all is kept, too, since it is the one that is worked on: no tree counts for
+    /// more than a quarter.
     fn weighed(&self, tree: &Arc<Tree>) -> Weighed {
         let bytes = tree.bytes().min(self.trees.capacity() / 4);
         Weighed { tree: Arc::clone(tree), bytes }
@@ -130,19 +130,20 @@ impl Trees {
         self.places.insert(id, place);
     }
 
-    /// The name of what stands in a tree without jobs, if this server knows of one.
+    /// The name at the head of a tree without jobs, if this server knows of one.
     pub fn empty(&self, root: JobId) -> Option<Uuid> {
         self.empty.get(&root)
     }
 
-    /// Remembers what stands in a tree without jobs.
+    /// Remembers the name at the head of a tree without jobs.
     pub fn remember_empty(&self, root: JobId, cid: Uuid) {
         self.empty.insert(root, cid);
     }
 
-    /// The tail of a tree's log as it is now; none when there is no such tree.
+    /// The tail of a tree's log as it is now; `None` when there is no such tree.
     ///
-    /// What was acknowledged before this call is in it. Callers share a look that has not begun.
+    /// Commits that were acknowledged before this call are in it. Callers share a head refresh that
+    /// has not begun.
     pub async fn refresh(self: &Arc<Self>, tree: &Arc<Tree>) -> Result<Option<Arc<Tail>>> {
         tree.next_refresh(|| self.begin_refresh(tree)).await
     }
@@ -169,10 +170,10 @@ impl Trees {
         let root = keys::number(tree.root);
         for _ in 0..REFRESHES {
             let known = tree.tail();
-            // As a rule nobody else writes to a tree: one row tells, which costs half of a slice.
+            // Usually no other server writes to a tree: one row tells, which costs half of a slice.
             if tree.is_quiet() && known.is_some() {
                 let head = self.head(root).await?;
-                // This server's own commits may have come meanwhile.
+                // Commits of this server may have come meanwhile.
                 let now = tree.tail().filter(|now| {
                     head.is_some_and(|(version, cid)| {
                         version < now.version || (version, cid) == (now.version, now.cid)
@@ -218,8 +219,8 @@ impl Trees {
         Ok(row.and_then(|(version, cid)| Some((version.unwrap_or(0) as Version, cid?))))
     }
 
-    /// Puts what was read behind what is known. None when something is missing between them: it was
-    /// applied meanwhile, and has gone.
+    /// Puts what was read behind what is known. `None` when entries are missing between them: they
+    /// were applied meanwhile, and have gone.
     async fn assemble(
         &self,
         tree: &Arc<Tree>,
@@ -261,7 +262,8 @@ impl Trees {
         Ok(Some(tree.advance(tail)))
     }
 
-    /// The body of an entry, put together from its parts if it has some. None when they have gone.
+    /// The body of an entry, put together from its parts if it has some. `None` when they have
+    /// gone.
     async fn whole(&self, name: Name, body: Vec<u8>, parts: i32) -> Result<Option<Vec<u8>>> {
         let mut body = body;
         for part in 0..parts {

@@ -1,7 +1,7 @@
-//! Sent uploads and the results on their trees.
+//! Uploads and the results on their trees.
 //!
 //! That a tree was applied is a row of its upload, so it is in the log of the tree first. A
-//! reservation in the table of results, written before, says in which logs to look. Refusals are
+//! reservation in the table of results, written before, says in which logs to search. Refusals are
 //! plain rows beside them, and count only where the tree was not applied.
 
 mod forget;
@@ -31,17 +31,17 @@ use super::{
 };
 use crate::{Result, TreeResultRow, UploadRow, coding};
 
-/// How long it is taken for granted that a minute is listed. When it is forgotten it is taken off
-/// the list, by any server.
+/// How long a server relies on it that a minute is listed. When a minute is forgotten, any server
+/// takes it off the list.
 const NOTED: Duration = Duration::from_secs(60);
 /// Minutes that are remembered.
 const MINUTES: usize = 1_000;
-/// Where the completion stands.
+/// The root number of the completion.
 const NO_ROOT: i64 = 0;
 /// What a row takes beyond its body, about.
 const ROW_BYTES: usize = 120;
 
-/// Sent uploads.
+/// Uploads.
 pub struct Uploads {
     cluster: Arc<Cluster>,
     trees: Arc<Trees>,
@@ -120,7 +120,7 @@ impl Uploads {
         self.cluster.write(put, (sent, NO_ROOT, tree_result::COMPLETED, 0_i64, body, stamp)).await
     }
 
-    /// A sent upload, if it has been completed.
+    /// An upload, if it is complete.
     pub async fn get_upload(&self, upload: &UploadId) -> Result<Option<UploadRow>> {
         let rows = self.rows(upload, NO_ROOT).await?;
         let body = rows.into_iter().find_map(|(kind, _, body)| match kind {
@@ -134,7 +134,7 @@ impl Uploads {
         self.cluster.rows(&self.cluster.statements.tree_result, (upload.as_str(), root)).await
     }
 
-    /// The result at that moment that a tree was applied, if it was.
+    /// The result, at that snapshot, that a tree was applied, if it was.
     pub async fn applied(
         &self,
         pinned: &PinnedTree,

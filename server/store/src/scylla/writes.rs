@@ -23,7 +23,7 @@ const AT_ONCE: usize = 32;
 /// What a row takes beyond its blobs, about.
 const ROW_BYTES: usize = 80;
 
-/// What is known of a job, newest first in line.
+/// What is known of a job, the newest first.
 #[derive(Default)]
 struct Cells<'a> {
     version: Version,
@@ -48,7 +48,7 @@ struct Entry {
 type DetailRow = (i64, i64, i8, String, i64, i32, Option<Vec<u8>>, i64);
 type TreeResultValues = (String, i64, i8, i64, Vec<u8>, i64);
 
-/// Rows that are written together. Of several images of one row the last that was added counts.
+/// Rows that are written together. Of several images of one row, the last one added counts.
 #[derive(Default)]
 pub struct Writes<'a> {
     jobs: BTreeMap<(i64, i64), BTreeMap<(i64, i64), Cells<'a>>>,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{BlockersQuery, Error, JobRow, Listed, Result};
 
-/// Changes of a job that are looked at for the one that says why it failed, where its status does
+/// Changes of a job that are searched for the one that says why it failed, where its status does
 /// not tell which one that is.
 const CHANGES_SEARCHED: usize = 10_000;
 
@@ -66,7 +66,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether a job is one of those that others wait for, or failed by itself.
+    /// Whether other jobs wait for this one, or it failed by itself.
     fn is_one(&self, status: &Status) -> bool {
         match self.index {
             ChildIndex::Pending => status.children.pending == 0,

@@ -10,7 +10,7 @@ use crate::{ChildrenQuery, Error, JobRow, Listed, Result};
 /// Direct children, by id.
 ///
 /// When only pending or only failed ones are asked for, their siblings cost nothing; when the
-/// parent's numbers say that there are none, nothing is looked at.
+/// parent's numbers say that there are none, no row is read.
 ///
 /// # Errors
 /// There is no such parent, or the rows cannot be read.

@@ -12,7 +12,7 @@ use crate::{DescendantsQuery, JobRow, Listed, Result};
 
 /// Descendants, each before its own children, siblings by id.
 ///
-/// Subtrees whose numbers say that nothing in them is asked for are passed by.
+/// Subtrees whose numbers say that they have no matching job are skipped.
 ///
 /// # Errors
 /// There is no such job, `after` is not below it, or the rows cannot be read.

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{FollowUp, FollowUpKey, FollowUpsQuery, IndexKey, IndexQuery, Listed, Result};
 
-/// How often it is said at most that a place was passed by: what is due is read several times a
-/// second.
+/// The shortest time between two log messages about skipped entries: due follow-ups are read
+/// several times a second.
 const SAID_EVERY: Duration = Duration::from_secs(60);
 
 /// Follow-ups of one kind of a job.
@@ -42,8 +42,8 @@ pub fn list_follow_ups(
     Ok(page.finish())
 }
 
-/// Follow-ups of all jobs by time. A place without a follow-up is passed by: those behind it are
-/// not to wait for ever.
+/// Follow-ups of all jobs by time. An entry without a follow-up is skipped, so that those behind it
+/// do not wait for ever.
 ///
 /// # Errors
 /// The rows cannot be read.

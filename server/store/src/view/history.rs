@@ -22,7 +22,7 @@ pub fn list_changes(view: &dyn View, query: &ChangesQuery) -> Result<Listed<Chan
         page.take(change, bytes);
         ControlFlow::Continue(())
     };
-    // The creation is no row of its own: all there is to say of it is its time.
+    // The creation is no row of its own: it consists of its time alone.
     if query.from > 0 || put(0, Change::creation(status.create_time)).is_continue() {
         view.changes(query.id, query.from.max(1), &mut |(number, change)| put(number, change))?;
     }
@@ -46,7 +46,7 @@ pub fn list_log(view: &dyn View, query: &LogQuery) -> Result<Listed<LogLine, u32
     Ok(page.finish())
 }
 
-/// The page that ends with the last of so many lines. Going back from there, it begins with the
+/// The page that ends with the last of this many lines. Going back from there, it begins with the
 /// line that passes the limit.
 fn last_lines(
     view: &dyn View,

@@ -9,16 +9,15 @@ pub(super) struct Level {
     pub parent: JobId,
     /// What is known of the parent.
     pub node: Node,
-    /// The sibling behind which they stand; none: all of them.
+    /// The sibling behind which they stand; `None`: all of them.
     pub behind: After,
 }
 
-/// What a walk below `of` has still to come to when it goes on behind `after`, in its order: what
-/// is below `after`, then the siblings behind it, then those behind its parent, and so on up to
-/// `of`.
+/// The rest of a walk below `of` that goes on behind `after`, in its order: the jobs below `after`,
+/// then the siblings behind it, then those behind its parent, and so on up to `of`.
 ///
-/// It is found by going up, so it costs the same however much of the tree was walked before, and
-/// jobs that were added meanwhile have their place in it.
+/// It is found by going up, so it costs the same no matter how much of the tree was walked before,
+/// and jobs that were added meanwhile are included.
 pub(super) fn levels_behind(view: &dyn View, of: JobId, after: After) -> Result<Vec<Level>> {
     let node = subject(view, of)?;
     let Some(after) = after else { return Ok(vec![Level { parent: of, node, behind: None }]) };

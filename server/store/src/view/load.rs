@@ -43,7 +43,7 @@ pub fn load(view: &dyn View, wanted: &Wanted) -> Result<Loaded> {
         }
     }
     for (commit, root) in &wanted.tree_results {
-        // Nothing has been applied to a tree that is not there.
+        // An upload cannot have been applied to a tree that is not there.
         if wanted.paths.contains(root) && !loaded.nodes.contains_key(root) {
             continue;
         }
@@ -56,7 +56,7 @@ pub fn load(view: &dyn View, wanted: &Wanted) -> Result<Loaded> {
     Ok(loaded)
 }
 
-/// Loads a job and what is above it, as far as that is not loaded yet.
+/// Loads a job and its ancestors, as far as they are not loaded yet.
 fn load_path(view: &dyn View, id: JobId, loaded: &mut Loaded) -> Result<()> {
     if loaded.nodes.contains_key(&id) {
         return Ok(());
@@ -103,7 +103,7 @@ pub(super) fn subject(view: &dyn View, id: JobId) -> Result<Node> {
     view.node(id)?.ok_or(Error::UnknownJob(id))
 }
 
-/// The node of a job that another row speaks of.
+/// The node of a job that another row names.
 pub(super) fn must_be_there(view: &dyn View, id: JobId) -> Result<Node> {
     view.node(id)?.ok_or_else(|| Error::Corrupt(format!("job {id} is spoken of and not there")))
 }
@@ -116,7 +116,7 @@ pub(super) fn job_of(view: &dyn View, id: JobId, node: Node) -> Result<JobRow> {
     Ok(JobRow::new(id, node, definition))
 }
 
-/// A parent, as far as its children say where they stand by it.
+/// What children need of their parent to become whole jobs.
 #[derive(Clone, Copy)]
 pub(super) struct Parent {
     pub id: JobId,

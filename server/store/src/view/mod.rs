@@ -45,11 +45,11 @@ pub struct Child {
     pub id: JobId,
     /// What its creator said.
     pub definition: Arc<Definition>,
-    /// Everything that moves.
+    /// Everything that changes.
     pub status: Status,
 }
 
-/// Children that are found without looking at their siblings.
+/// Children that are found without reading their siblings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChildIndex {
     /// Not finished.
@@ -60,15 +60,15 @@ pub enum ChildIndex {
 
 /// The rows of a store at one instant. Synchronous: it runs where blocking is allowed.
 ///
-/// What has been staged is in none of the answers.
+/// Staged rows are in none of the answers.
 pub trait View {
     /// The version of a tree; 0 when it is not there.
     fn version(&self, root: JobId) -> Result<Version>;
-    /// Where a job stands.
+    /// A job's position in its tree.
     fn origin(&self, id: JobId) -> Result<Option<Origin>>;
-    /// The status of a job that stands there.
+    /// The status of a job with this parent.
     fn status(&self, id: JobId, parent: Option<JobId>) -> Result<Option<Status>>;
-    /// The definition of a job that stands there.
+    /// The definition of a job with this parent.
     fn definition(&self, id: JobId, parent: Option<JobId>) -> Result<Option<Arc<Definition>>>;
     /// Children by id, behind `after`.
     fn children(&self, parent: JobId, after: Option<JobId>, visit: Visit<Child>) -> Result<()>;
@@ -111,10 +111,10 @@ pub trait View {
         from: FollowUpKey,
         visit: Visit<(FollowUpKey, FollowUp)>,
     ) -> Result<()>;
-    /// Places in a list by time, from one on.
+    /// Entries of a list by time, from one on.
     fn index(&self, index: IndexId, from: IndexKey, visit: Visit<IndexKey>) -> Result<()>;
 
-    /// The result of a tree of a sent commit.
+    /// The result of a tree of an upload.
     fn tree_result(&self, commit: &UploadId, root: JobId) -> Result<Option<TreeResultRow>>;
     /// The results on its trees by root, behind `after`.
     fn tree_results(
@@ -123,7 +123,7 @@ pub trait View {
         after: Option<JobId>,
         visit: Visit<TreeResultRow>,
     ) -> Result<()>;
-    /// A sent commit that has been completed.
+    /// An upload that is complete.
     fn completed(&self, commit: &UploadId) -> Result<Option<UploadRow>>;
 
     /// What the roll-up needs of a job.

@@ -22,10 +22,10 @@ impl<T, K> Page<T, K> {
         Self { limit, items: Vec::new(), bytes: 0, scanned: 0, last: None, goes_on: false }
     }
 
-    /// Says that the row at `place` is about to be looked at. When the page is full it stops
-    /// instead, and knows by this row that the list goes on.
+    /// Says that the row at `place` is about to be read. When the page is full it stops instead,
+    /// and knows by this row that the list goes on.
     pub fn look(&mut self, place: K) -> ControlFlow<()> {
-        // A limit of nothing would never get anywhere, so the first row is always looked at.
+        // A limit of zero would make no progress, so the first row is always read.
         let full = self.items.len() >= self.limit.items
             || self.bytes > self.limit.bytes
             || self.scanned >= self.limit.scan;
@@ -38,13 +38,13 @@ impl<T, K> Page<T, K> {
         ControlFlow::Continue(())
     }
 
-    /// Puts the row that was looked at on the page.
+    /// Puts the row that was read on the page.
     pub fn take(&mut self, item: T, bytes: usize) {
         self.items.push(item);
         self.bytes += bytes;
     }
 
-    /// Whether a row was met that did not fit, so that there is no use in going on.
+    /// Whether a row did not fit, so that it is no use to go on.
     pub fn flow(&self) -> ControlFlow<()> {
         if self.goes_on { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }

@@ -26,7 +26,7 @@ pub fn list_rows(view: &dyn View, query: &RowsQuery) -> Result<Listed<Row, JobId
         let definition = job_of(view, root, node)?.definition;
         walk.job(root, origin, definition, status)?;
     }
-    // Behind the root is what is below it.
+    // Behind the root stand its descendants.
     let behind = query.after.filter(|after| *after != root);
     for level in levels_behind(view, root, behind)? {
         if walk.page.flow().is_break() {

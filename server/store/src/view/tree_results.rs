@@ -6,7 +6,7 @@ use crate::{Listed, Result, TreeResultRow, TreeResultsQuery};
 
 use jobtracker_model::JobId;
 
-/// Results on the trees of a sent upload, by root.
+/// Results on the trees of an upload, by root.
 ///
 /// # Errors
 /// The rows cannot be read.

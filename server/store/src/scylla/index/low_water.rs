@@ -9,11 +9,11 @@ use crate::scylla::clocks::Clocks;
 /// A list of minutes, and the part.
 type List = (i8, u32);
 
-/// The first minute of each list and part that may have places that were written in time. What was
-/// before it has gone, and need not be searched through again.
+/// The first minute of each list and part that may have entries that were written in time. The
+/// minutes before it are empty, and need not be searched again.
 ///
-/// That is said by the clock. One that was ahead and has been put back has said it of minutes that
-/// are still to come, so this is forgotten then, and learned anew.
+/// The clock says which those are. A clock that was ahead and has been put back has said it of
+/// minutes that are still to come, so the mark is forgotten then, and learned anew.
 pub struct LowWaterMarks {
     known: Mutex<HashMap<List, First>>,
     /// By how much clocks may be wrong anyway.
@@ -37,7 +37,7 @@ impl LowWaterMarks {
         first.map_or(0, |first| first.minute)
     }
 
-    /// Notes what was seen by whoever began to look at that moment.
+    /// Notes what a reader saw that began at that time.
     pub fn learn(&self, list: List, minute: i64, since: Clocks) {
         let mut known = self.known.lock();
         let before = known.get(&list).filter(|first| !since.is_put_back(first.since, self.skew));
@@ -56,7 +56,7 @@ mod tests {
     const LIST: List = (11, 3);
     const SKEW: Duration = Duration::from_secs(5);
 
-    /// The moment so many milliseconds after a first one, by both clocks.
+    /// The time this many milliseconds after a first one, by both clocks.
     fn at(begin: Instant, set: i64, steady: u64) -> Clocks {
         Clocks { millis: 1_000_000_000 + set, steady: begin + Duration::from_millis(steady) }
     }
@@ -71,25 +71,25 @@ mod tests {
         }
         assert_eq!(low_water.get((12, 3), at(begin, 61_000, 61_000)), 0, "another list");
         assert_eq!(low_water.get((11, 4), at(begin, 61_000, 61_000)), 0, "another part");
-        // A clock that is a little off, and one that goes on while the machine stands still.
+        // A clock that is a little off, and one that goes on while the machine is suspended.
         assert_eq!(low_water.get(LIST, at(begin, 57_000, 61_100)), 9);
         assert_eq!(low_water.get(LIST, at(begin, 900_000, 61_100)), 9);
     }
 
-    /// Or places up to that minute would be passed by until it has come again.
+    /// Or readers would skip entries up to that minute until the minute has come again.
     #[test]
     fn what_a_clock_said_that_was_ahead_is_forgotten() {
         const HOUR: i64 = 3_600_000;
         let (low_water, begin) = (LowWaterMarks::new(SKEW), Instant::now());
         low_water.learn(LIST, 7, at(begin, 0, 0));
         low_water.learn(LIST, 67, at(begin, HOUR, 100));
-        assert_eq!(low_water.get(LIST, at(begin, HOUR + 100, 200)), 67, "nobody can tell");
+        assert_eq!(low_water.get(LIST, at(begin, HOUR + 100, 200)), 67, "the mark is not known");
         let put_back = at(begin, 300, 300);
         assert_eq!(low_water.get(LIST, put_back), 0);
         low_water.learn(LIST, 6, put_back);
         assert_eq!(low_water.get(LIST, put_back), 6);
 
-        // Nobody has looked until that time has come again.
+        // No reader has searched since that time has come again.
         low_water.learn(LIST, 67, at(begin, HOUR, 400));
         let later = HOUR + 1_000;
         assert_eq!(low_water.get(LIST, at(begin, later, later as u64)), 0);

@@ -1,4 +1,4 @@
-//! Where places stand: parts, minutes and their slots.
+//! Where entries are kept: parts, minutes and their slots.
 
 use jobtracker_model::JobId;
 
@@ -6,9 +6,9 @@ use jobtracker_model::JobId;
 pub const PARTS: u32 = 16;
 /// Slots of one minute in one part. A job is in one of them.
 ///
-/// A place that goes leaves a mark behind, which a cluster keeps for ten days, and Cassandra
+/// An entry that is removed leaves a tombstone, which a cluster keeps for ten days, and Cassandra
 /// refuses a read that meets 100,000 of them in one slot. So with four slots a part takes 400,000
-/// places in a minute, which is 6,600 a second, and all parts together 100,000 a second. Of the
+/// entries in a minute, which is 6,600 a second, and all parts together 100,000 a second. In the
 /// lists of minutes a slot takes one row: in ten days 57,600 of a part that are written in time,
 /// which is less than that as well.
 const SLOTS: i64 = 4;
@@ -21,7 +21,7 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// The slot for places of a job that are written in this minute.
+    /// The slot for entries of a job that are written in this minute.
     pub fn of(minute: i64, id: JobId) -> Self {
         // The rest by the number of parts is the same for all roots of a part.
         let number = (id.get() / u64::from(PARTS)) as i64 % SLOTS;
@@ -45,14 +45,14 @@ impl Slot {
         (0..SLOTS).contains(&number).then_some(Self { minute, number })
     }
 
-    /// The same slot of so many minutes earlier.
+    /// The same slot, this many minutes earlier.
     #[cfg(feature = "testing")]
     pub fn earlier(self, minutes: i64) -> Self {
         Self { minute: self.minute - minutes, ..self }
     }
 }
 
-/// The key of the same slot of so many minutes earlier.
+/// The key of the same slot, this many minutes earlier.
 #[cfg(feature = "testing")]
 pub fn earlier_key(key: i64, minutes: i64) -> i64 {
     key - minutes * SLOTS * i64::from(PARTS)

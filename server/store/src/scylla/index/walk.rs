@@ -1,4 +1,4 @@
-//! The places of one list and part in the order of their times.
+//! The entries of one list and part in the order of their times.
 
 use std::collections::VecDeque;
 
@@ -55,7 +55,7 @@ impl Minutes {
     }
 }
 
-/// The places of one minute in one slot, or some of them.
+/// The entries of one minute in one slot, or some of them.
 struct Slice {
     /// In which list the minute is listed with this slot.
     listed: (i8, Slot),
@@ -94,20 +94,20 @@ fn read(slot: i64, time: i64, name: String, body: Option<Vec<u8>>) -> Result<Pla
 /// A minute that is being read.
 struct Minute {
     minute: i64,
-    /// Places before this moment.
+    /// The end of the range: entries before this time.
     end: i64,
-    /// Whether all of it is asked for.
+    /// Whether the whole minute is asked for.
     is_whole: bool,
-    /// When that began.
+    /// When the reading began.
     since: i64,
     slices: Vec<Slice>,
 }
 
-/// The places that a query asks for, oldest first.
+/// The entries that a query asks for, oldest first.
 pub struct Walk<'a> {
     indexes: &'a Indexes,
     query: &'a IndexQuery,
-    /// Places behind this one.
+    /// The range begins behind this entry.
     begin: (i64, String),
     in_time: Minutes,
     late: Minutes,
@@ -131,7 +131,7 @@ impl<'a> Walk<'a> {
         Self { indexes, query, begin, in_time, late, minute: None, since }
     }
 
-    /// Some places, none only at the end.
+    /// Some entries; empty only at the end.
     pub async fn next(&mut self, count: usize) -> Result<Vec<Place>> {
         let (cluster, list) = (&self.indexes.cluster, listing::INDEX[self.query.index as usize]);
         let mut found = Vec::new();
@@ -165,7 +165,7 @@ impl<'a> Walk<'a> {
         let heads = future::try_join(self.in_time.head(cluster), self.late.head(cluster));
         let (in_time, late) = heads.await?;
         if let Some(since) = self.since.take() {
-            // Nothing is written in time any more before the minutes that are open.
+            // Before the open minutes, no server writes entries in time any more.
             let open = self.indexes.first_open(since.millis);
             let (list, first) = (self.in_time.list, in_time.unwrap_or(i64::MAX).min(open));
             self.indexes.low_water.learn((list, self.query.part), first, since);
@@ -196,8 +196,8 @@ impl<'a> Walk<'a> {
         Ok(Some(Minute { minute, end, is_whole, since, slices }))
     }
 
-    /// Goes on to the next minute. Slots of this one that are empty and will stay so are not listed
-    /// any more.
+    /// Goes on to the next minute. Slots of this one that are empty and will stay so are taken off
+    /// the list.
     async fn leave_minute(&mut self) -> Result<()> {
         let Some(Minute { minute, is_whole, since, slices, .. }) = self.minute.take() else {
             return Ok(());
@@ -205,7 +205,7 @@ impl<'a> Walk<'a> {
         let (cluster, closed) = (&self.indexes.cluster, self.indexes.first_open(since));
         let mut drops: Several<'_, ()> = Vec::new();
         for Slice { listed: (list, slot), is_empty, .. } in slices {
-            // That they were old before they were read is what counts.
+            // They count as closed if they were old before they were read.
             if is_whole && is_empty && slot.minute < closed {
                 let row = (list, i64::from(self.query.part), minute, slot.name());
                 drops.push(Box::pin(cluster.write(&cluster.statements.drop_listing, row)));

@@ -20,13 +20,13 @@ const LISTED: (i32, i32) = (500, 32);
 /// Slots that are read at once at most; a list begins with those of one minute and doubles.
 const WIDTH: usize = 16;
 
-/// Place, key and body.
+/// `place`, key and body.
 type ListRow = (i64, String, Option<Vec<u8>>);
 
 /// An entry as it was found.
 pub struct Entry {
     pub root: RootKey,
-    /// Where it stands: list, slot, place and key.
+    /// Its row: list, slot, `place` and key.
     pub row: (i8, i64, i64, String),
     /// What is known of the commit that wrote it.
     pub body: Option<Vec<u8>>,
@@ -36,18 +36,18 @@ pub struct Entry {
 struct Back {
     list: i8,
     slot: i64,
-    /// The first place that is asked for.
+    /// The lowest `place` that is asked for.
     floor: i64,
     /// The last entry that has been read.
     behind: (i64, String),
-    /// Rows that are read next.
+    /// How many rows are read next.
     count: i32,
     ready: VecDeque<ListRow>,
     is_over: bool,
 }
 
 impl Back {
-    /// Entries from a place on up to one, itself left out.
+    /// Entries from a `place` on up to one entry, itself left out.
     fn new((list, slot): (i8, i64), floor: i64, behind: (i64, String)) -> Self {
         let (ready, count) = (VecDeque::new(), LISTED.0);
         Self { list, slot, floor, behind, count, ready, is_over: false }
@@ -107,7 +107,7 @@ impl Minute {
 
 /// The entries that a query asks for, newest first.
 pub struct Walk {
-    /// Entries of this moment and later ones.
+    /// Entries of this time and later ones.
     from: i64,
     /// Entries before this one.
     end: (i64, String),
@@ -130,7 +130,7 @@ impl Walk {
         Self { from: from.millis(), end, days, minutes, begun, width: 1 }
     }
 
-    /// About so many entries, none only at the end.
+    /// About this many entries; empty only at the end.
     pub async fn next(&mut self, cluster: &Cluster, count: usize) -> Result<Vec<Entry>> {
         let mut found = Vec::new();
         if (self.from, "") >= (self.end.0, self.end.1.as_str()) {
@@ -193,7 +193,7 @@ impl Walk {
         }
     }
 
-    /// Of each of the lists about as much of a page as it is likely to have.
+    /// Reads from each of the lists about as much of a page as it is likely to have.
     fn minute(&self, lists: Vec<(i8, i64)>) -> Minute {
         let count = (LISTED.0 / lists.len() as i32).max(LISTED.1);
         let slot = |list| Back { count, ..Back::new(list, self.from, self.end.clone()) };
@@ -201,7 +201,8 @@ impl Walk {
     }
 }
 
-/// The list and its slot for a slot of a minute. Before there were slots a minute had no name.
+/// The list and its slot for a slot of a minute. Earlier versions had no slots, and minutes no
+/// name.
 fn list_of(minute: i64, name: &str) -> Result<(i8, i64)> {
     if name.is_empty() {
         return Ok((listing::ROOTS_UNDIVIDED, minute));
@@ -216,7 +217,8 @@ fn minute(millis: i64) -> i64 {
     Timestamp::from_millis(millis).map_or(0, keys::minute)
 }
 
-/// The root that an entry names. Its key begins with the id; the name of who wrote it may follow.
+/// The root that an entry names. Its key begins with the id; the name of the commit that wrote it
+/// may follow.
 fn root_key(place: i64, key: &str) -> Option<RootKey> {
     let time = Timestamp::from_millis(place)?;
     let id = key.split('/').next()?.parse().ok().and_then(JobId::new)?;

@@ -71,7 +71,7 @@ impl Sought<'_> {
 }
 
 impl PinnedTree {
-    /// What repeatable appends did, those of them that were done.
+    /// What these repeatable appends did, for those that were done.
     pub async fn appends(
         &self,
         sought: &[Sought<'_>],
@@ -126,7 +126,7 @@ impl PinnedTree {
         let mut early: HashMap<_, Vec<Append>> = HashMap::new();
         while let Some((entries, rows)) = reads.try_next().await? {
             for (id, version, body) in rows {
-                // What was written later is not there yet.
+                // What was written after the snapshot is not there yet.
                 if let (Some(id), Some(body)) = (keys::id(id), body)
                     && self.is_past(version)
                 {

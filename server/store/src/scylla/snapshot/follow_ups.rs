@@ -52,7 +52,7 @@ impl PinnedTree {
     }
 
     /// Follow-ups of one kind of a job that has a small bound, from one on: some of them, and all
-    /// up to the last of these; no more are there if none comes.
+    /// up to the last of these; an empty answer means that there are no more.
     async fn follow_ups(
         &self,
         id: JobId,
@@ -63,7 +63,8 @@ impl PinnedTree {
         let mut found = BTreeMap::new();
         let mut end = None;
         if !self.is_in_tail() {
-            // Names are numbers of ten digits: what is behind the one before comes from this on.
+            // Names are numbers of ten digits: the follow-ups from this one on are those behind the
+            // one before.
             let before = number.checked_sub(1).and_then(|number| FollowUpKey::of(kind, number));
             let behind = before.map(|before| keys::follow_up(before).1).unwrap_or_default();
             let cluster = self.cluster();
@@ -171,7 +172,7 @@ impl Snapshot {
         from: u32,
         visit: Visit<(FollowUpKey, FollowUp)>,
     ) -> Result<()> {
-        // This tells where they end.
+        // The watch tells where they end.
         let watch = self.wait(self.pinned.follow_up(id, place, FollowUpKey::Watch))?;
         let Some(FollowUp::Watch(watch)) = watch else { return Ok(()) };
         let (mut next, mut width) = (from, 1);

@@ -1,4 +1,4 @@
-//! Changes and lines of logs, and what else is kept like them.
+//! Changes and lines of logs, and rows that are kept like them.
 
 use std::{
     collections::BTreeMap,
@@ -117,7 +117,7 @@ impl Snapshot {
             let rows = self.wait(self.pinned.entries(history, numbers.start, parts))?;
             for (number, version, body) in rows {
                 let (Ok(number), Some(body)) = (u32::try_from(number), body) else { continue };
-                // What was written later is not there yet.
+                // What was written after the snapshot is not there yet.
                 if !numbers.contains(&number) || !self.pinned.is_past(version) {
                     continue;
                 }

@@ -21,11 +21,11 @@ use crate::{
 
 /// Pages that are read at once at most; a walk begins with one and doubles.
 const WIDTH: usize = 8;
-/// Options beyond this in what was read last, and the walk goes on by single pages.
+/// After more bytes of options than this in one read, the walk goes on by single pages.
 const OPTION_BYTES: usize = 1024 * 1024;
 /// Pages in one answer of the directory.
 const LISTED: usize = 256;
-/// Of so many siblings one has to be asked for to read the definitions of all of them.
+/// If one in this many siblings has to be read, the definitions of all of them are.
 const WORTH_ALL: u64 = 4;
 
 /// A walk over the children of one job.
@@ -38,13 +38,13 @@ struct Walk {
     born: BTreeSet<JobId>,
     /// Pages that the directory has named.
     listed: VecDeque<i64>,
-    /// From where the directory goes on, if it may.
+    /// Where the directory goes on, if it may.
     unlisted: Option<i64>,
     width: usize,
     is_over: bool,
 }
 
-/// What was read before anybody asked for it.
+/// What was read before the list asked for it.
 pub struct Ahead {
     walk: Walk,
     first: Option<BTreeMap<JobId, Held>>,
@@ -82,7 +82,7 @@ impl Walk {
         Ok(Some(children))
     }
 
-    /// Goes on in the directory when nothing is left of what it has named.
+    /// Goes on in the directory when the list of named pages is empty.
     async fn list(&mut self, pinned: &PinnedTree) -> Result<()> {
         let Some(from) = self.unlisted.filter(|_| self.listed.is_empty()) else { return Ok(()) };
         let (cluster, parent) = (pinned.cluster(), keys::number(self.parent));
@@ -152,7 +152,7 @@ impl Snapshot {
         after: Option<JobId>,
         visit: Visit<Child>,
     ) -> Result<()> {
-        // Where the numbers tell how many there are, what is staged behind them is not read.
+        // Where the numbers tell how many children there are, staged ones behind them are not read.
         let first = after.is_none().then(|| self.known_status(parent)).flatten();
         let most = first.map(|status| total(&status.children));
         let mut seen = 0;
@@ -206,7 +206,7 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Reads the definitions that are missing, but for jobs that are only passed through.
+    /// Reads the definitions that are missing, except of jobs that are only passed through.
     fn define(&self, children: &mut [(JobId, Held)]) -> Result<()> {
         let goes_below = |held: &Held| {
             self.goes_below.as_ref().is_some_and(|goes_below| goes_below(&held.status))

@@ -23,19 +23,19 @@ use crate::{
     },
 };
 
-/// Looks at a tree that has moved on while the tables were read.
+/// Refreshes of a tree's head when the tree has moved on while the tables were read.
 pub const TRIES: usize = 8;
 /// How long a reader waits at most for a checkpoint to end before it tries again.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// A tree at one version: the tail of its log, and what goes with it from the tables. What is read
-/// of later versions is passed by where the tail says how it was before, and is an
-/// [`Error::Stale`] elsewhere.
+/// A tree at one version: the tail of its log, and the rows of the tables that belong to it. A row
+/// of a later version is skipped where the tail says how it was before, and is an [`Error::Stale`]
+/// elsewhere.
 pub struct PinnedTree {
     pub trees: Arc<Trees>,
     pub tree: Arc<Tree>,
     pub tail: Arc<Tail>,
-    /// Versions that published stages; none where that has not happened.
+    /// Versions that published stages; `None` where that has not happened.
     stages: Mutex<HashMap<i64, Option<Version>>>,
 }
 
@@ -46,7 +46,7 @@ pub struct Known {
     pub definition: Option<Arc<Definition>>,
 }
 
-/// A row of the table of jobs, of a job that is visible now or was at that moment.
+/// A row of the table of jobs, of a job that is visible now or was at this snapshot.
 pub struct Found {
     pub id: JobId,
     pub stage: i64,
@@ -69,21 +69,21 @@ pub enum Which {
 type Cells = (i64, i64, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
 type NodeCells = (i64, i64, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>);
 
-/// A place in the table of jobs, and whether definitions are read too.
+/// A partition of the table of jobs, and whether definitions are read too.
 type Page = ((i64, i64), bool);
 /// Rows of one page and one stage.
 type Group = (Page, i64);
 
 impl PinnedTree {
-    /// A tree as it is now; none when it is not there.
+    /// A tree as it is now; `None` when it is not there.
     pub async fn now(trees: &Arc<Trees>, root: JobId) -> Result<Option<Self>> {
         let tree = trees.tree(root);
         let tail = trees.refresh(&tree).await?;
         Ok(tail.map(|tail| Self::at(trees, tree, tail)))
     }
 
-    /// Keeps this server from making checkpoints of a tree, so that what a reader meant to read
-    /// stays as it is. Other servers may still make some.
+    /// Keeps this server from making checkpoints of a tree, so that the rows that a reader is about
+    /// to read stay. Other servers may still make some.
     pub async fn hold(trees: &Trees, root: JobId) -> Option<OwnedSemaphorePermit> {
         let checkpoint = Arc::clone(&trees.tree(root).checkpoint);
         tokio::time::timeout(WAIT, checkpoint.acquire_owned()).await.ok()?.ok()
@@ -108,7 +108,7 @@ impl PinnedTree {
         Error::Stale { root: self.tail.root }
     }
 
-    /// Whether a row that was written by this version belongs to this moment.
+    /// Whether a row that was written by this version belongs to this snapshot.
     pub fn is_past(&self, version: Option<i64>) -> bool {
         version.unwrap_or(0) as Version <= self.tail.version
     }
@@ -188,7 +188,7 @@ impl PinnedTree {
         Ok(found)
     }
 
-    /// What a row says of its job at this moment; none when the job was not there yet.
+    /// What a row says of its job at this snapshot; `None` when the job was not there yet.
     pub fn known(&self, found: Found, definition: bool) -> Result<Option<Known>> {
         let Found { id, since, version, .. } = found;
         if since > self.tail.version {
@@ -205,21 +205,21 @@ impl PinnedTree {
         Ok(Some(Known { status, definition }))
     }
 
-    /// Keeps statuses for whoever comes next.
+    /// Keeps statuses for later readers.
     fn remember(&self, found: &[Found]) {
         let past = found.iter().filter(|found| found.version <= self.tail.version);
         let read = past.map(|found| (found.id, found.version, found.status.clone()));
         self.tree.remember(&self.tail, read);
     }
 
-    /// The status of a job that is at hand.
+    /// The status of a job, if it is in memory.
     pub fn status(&self, id: JobId) -> Option<Status> {
         let status = self.tail.status(id).cloned();
         status.or_else(|| self.tree.statuses(&self.tail, &[id]).remove(&id))
     }
 
-    /// Jobs at this moment, each with its definition if that is asked for. Those that are not there
-    /// are left out.
+    /// Jobs at this snapshot, each with its definition if that is asked for. Jobs that are not
+    /// there are left out.
     pub async fn read(&self, asked: &[(JobId, Location, bool)]) -> Result<HashMap<JobId, Known>> {
         let mut known = HashMap::with_capacity(asked.len());
         let ids: Vec<JobId> = asked.iter().map(|(id, ..)| *id).collect();
@@ -277,7 +277,7 @@ impl PinnedTree {
         })
     }
 
-    /// Where those of the jobs are that this tree has now.
+    /// Where the jobs are that this tree has now.
     pub async fn find(&self, ids: &[JobId]) -> Result<HashMap<JobId, Location>> {
         let mut found = HashMap::with_capacity(ids.len());
         let mut left = Vec::new();
@@ -295,7 +295,7 @@ impl PinnedTree {
         Ok(found)
     }
 
-    /// Where those of the jobs are, of these reservations on this tree, that are visible.
+    /// Where the jobs of these reservations on this tree are, if they are visible.
     pub async fn places(&self, reservations: &[IdReservation]) -> Result<Vec<(JobId, Location)>> {
         let mut places = Vec::new();
         let mut groups: BTreeMap<Group, Vec<JobId>> = BTreeMap::new();
@@ -330,8 +330,8 @@ fn whole(nodes: Vec<NodeCells>) -> Vec<Cells> {
     nodes.into_iter().map(whole).collect()
 }
 
-/// Reads a tree at one moment, and again at a later one when the tables have gone on meanwhile.
-/// `first` is a look at it that was begun within this call of the store. None: there is no such
+/// Reads a tree at one snapshot, and again at a later one when the tables have gone on meanwhile.
+/// `first` is a head refresh that was begun within this call of the store. `None`: there is no such
 /// tree.
 pub async fn steadily<T, F>(
     trees: &Arc<Trees>,
@@ -348,7 +348,7 @@ where
         && tree.is_quiet()
         && let Some(known) = tree.tail()
     {
-        // Most likely nothing has changed: what is read beside the look is right then.
+        // Most likely nothing has changed: what is read beside the head refresh is right then.
         let pinned = Arc::new(PinnedTree::at(trees, Arc::clone(&tree), Arc::clone(&known)));
         let (seen, answer) = futures_util::join!(trees.refresh(&tree), read(pinned));
         let Some(seen) = seen? else { return Ok(None) };

@@ -17,13 +17,13 @@ pub struct Staged {
     pub details: Details,
 }
 
-/// What else a job of a call has: attachments, repeatable appends and follow-ups. Before there were
-/// deliveries this was a truth value, which is written like the first two.
+/// What else a job of a call has: attachments, repeatable appends and follow-ups. Before deliveries
+/// existed, this was a truth value, which is written like the first two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Details {
     None,
     Some,
-    /// Some, and deliveries in so many parts of their own.
+    /// Some, and deliveries in this many parts of their own.
     Deliveries(i32),
 }
 

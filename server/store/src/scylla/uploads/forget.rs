@@ -1,4 +1,4 @@
-//! Forgetting what was sent long ago.
+//! Forgetting uploads of long ago.
 
 use std::time::Duration;
 
@@ -31,14 +31,14 @@ pub(super) fn name(minute: i64) -> String {
     format!("{minute:012}")
 }
 
-/// A minute, or an hour of before, with a list of sendings.
+/// A minute, or an hour of an earlier version, with a list of sendings.
 struct Slot {
     hour: i64,
     /// Empty before there were minutes.
     name: String,
     list: i8,
     key: i64,
-    /// The first moment after it.
+    /// The first time after it.
     end: i64,
 }
 
@@ -54,7 +54,7 @@ impl Slot {
     }
 }
 
-/// A sending and its place in the list.
+/// A sending and its entry in the list.
 struct Sending {
     time: Timestamp,
     commit: UploadId,
@@ -114,8 +114,8 @@ impl Uploads {
         Ok(rows.take_while(|sending| sending.time < before).take(most).collect())
     }
 
-    /// Takes sendings off their list. Most of them by one range, which leaves less behind than so
-    /// many rows; nobody lists anything that old any more.
+    /// Takes sendings off their list. Most of them by one range, which leaves less behind than this
+    /// many rows; no server lists anything that old any more.
     async fn unlist(&self, slot: &Slot, sendings: &[Sending], last: i64) -> Result<()> {
         let statements = &self.cluster.statements;
         let range = (slot.list, slot.key, last);
@@ -127,7 +127,7 @@ impl Uploads {
         self.cluster.write_rows(&statements.drop_listing, latest.map(entry).collect()).await
     }
 
-    /// Takes a slot that has nothing in it any more off the list.
+    /// Takes an empty slot off the list.
     async fn end_slot(&self, slot: &Slot) -> Result<()> {
         let statements = &self.cluster.statements;
         let entry = (listing::SENDING_HOURS, 0_i64, slot.hour, slot.name.as_str());
@@ -142,8 +142,8 @@ impl Uploads {
         self.cluster.write(&statements.put_entry, entry).await
     }
 
-    /// Removes results and the completion of that time and older ones: what was sent again later
-    /// stays.
+    /// Removes results and the completion of that time and older ones: an upload that was sent
+    /// again later stays.
     async fn forget_sending(&self, sending: &Sending) -> Result<()> {
         let Sending { time, commit } = sending;
         let mut after = None;
@@ -179,7 +179,7 @@ impl Uploads {
         time: Timestamp,
     ) -> Result<Vec<(JobId, i8)>> {
         let is_old = |row: &TreeResultRow| row.time <= time;
-        // What is to stay is left in the log too.
+        // A row that is to stay is left in the log too.
         if row.applied.as_ref().is_some_and(|row| !is_old(row)) {
             return Ok(refused_if(root, row.refused.as_ref().is_some_and(is_old)));
         }

@@ -52,7 +52,7 @@ impl Row {
 }
 
 impl Uploads {
-    /// Results on the trees of a sent upload, by root.
+    /// Results on the trees of an upload, by root.
     pub async fn list_tree_results(
         &self,
         query: TreeResultsQuery,
