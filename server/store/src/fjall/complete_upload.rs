@@ -69,6 +69,6 @@ fn is_applied(
 ) -> Result<bool> {
     let key = keys::tree_result(upload, refused.tree_result.root);
     let before: Option<TreeResultRow> =
-        tables::get(&snapshot.rows, &tables.index, &key, "verdict")?;
+        tables::get(&snapshot.rows, &tables.index, &key, "tree result")?;
     Ok(before.is_some_and(|before| before.tree_result.is_applied()))
 }

@@ -77,7 +77,7 @@ impl Sending {
                 return Ok(false);
             }
             let (key, value) = row.into_inner().map_err(failure::reading)?;
-            let row: TreeResultRow = coding::decode("verdict", &value)?;
+            let row: TreeResultRow = coding::decode("tree result", &value)?;
             if row.time <= self.time {
                 writes.remove(index, &key);
             }

@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn verdicts_of_one_commit_are_one_range() {
+    fn results_of_one_upload_are_one_range() {
         let commit = |text: &str| text.parse::<UploadId>().unwrap();
         let (first, last) = tree_results(&commit("a"), Some(id(7)));
         let inside = |key: Vec<u8>| first <= key && key <= last;

@@ -22,7 +22,7 @@ use crate::{
 /// Rows that one read may bring into the caches; more are not worth their time.
 const SEEN: usize = 4096;
 
-/// Consecutive hidden ids that are passed by a new search, rather than one by one.
+/// Consecutive hidden ids that a new search skips, rather than one by one.
 const WORTH_A_SEEK: u64 = 64;
 
 /// The rows of one snapshot: from the cache where it has them, from the tables otherwise.
@@ -330,7 +330,7 @@ impl View for SnapshotView<'_> {
     }
 
     fn tree_result(&self, commit: &UploadId, root: JobId) -> Result<Option<TreeResultRow>> {
-        self.get(&self.tables.index, &keys::tree_result(commit, root), "verdict")
+        self.get(&self.tables.index, &keys::tree_result(commit, root), "tree result")
     }
 
     fn tree_results(
@@ -341,7 +341,7 @@ impl View for SnapshotView<'_> {
     ) -> Result<()> {
         let (first, last) = keys::tree_results(commit, after);
         self.scan(&self.tables.index, &first, &last, |_, value| {
-            Ok(visit(coding::decode("verdict", value)?))
+            Ok(visit(coding::decode("tree result", value)?))
         })
     }
 

@@ -290,7 +290,7 @@ pub fn aged(
         let written = Slot::named(&key).expect("a minute is listed with a slot");
         return (slot, written.earlier(minutes).name(), None);
     };
-    let mut writer: Writer = coding::decode("place", &body).expect("a place has its writer");
+    let mut writer: Writer = coding::decode("entry", &body).expect("an entry has its writer");
     writer.time -= minutes * MINUTE;
     coding::encode(&writer, &mut body).expect("a writer can be written");
     (slot::earlier_key(slot, minutes), key, Some(body))

@@ -159,7 +159,7 @@ impl Roots {
             return Ok(Some((key, job)));
         }
         if let Err(error) = self.tidy(entry, is_there).await {
-            tracing::debug!(%error, root = %key.id, "a place in the list of roots stays");
+            tracing::debug!(%error, root = %key.id, "an entry of the list of roots stays");
         }
         Ok(None)
     }

@@ -152,7 +152,7 @@ impl Uploads {
                 if !pinned.is_past(version) {
                     return Err(pinned.stale());
                 }
-                return coding::decode("verdict", &body).map(Some);
+                return coding::decode("tree result", &body).map(Some);
             }
         }
         Ok(None)

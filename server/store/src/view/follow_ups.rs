@@ -80,6 +80,6 @@ fn passed_by(place: IndexKey) {
     let mut said = SAID.lock();
     if said.is_none_or(|said| said.elapsed() >= SAID_EVERY) {
         *said = Some(Instant::now());
-        tracing::warn!(?place, "a place in a list by time has no follow-up; it is passed by");
+        tracing::warn!(?place, "an entry of a list by time has no follow-up; it is skipped");
     }
 }

@@ -85,9 +85,9 @@ impl Slice {
 fn read(slot: i64, time: i64, name: String, body: Option<Vec<u8>>) -> Result<Place> {
     let found = Timestamp::from_millis(time).zip(follow_up(&name));
     let (Some((time, (id, key))), Some(body)) = (found, body) else {
-        return Err(Error::Corrupt(format!("a list by time has the unreadable place {name}")));
+        return Err(Error::Corrupt(format!("a list by time has the unreadable entry {name}")));
     };
-    let writer = coding::decode("place in a list by time", &body)?;
+    let writer = coding::decode("entry of a list by time", &body)?;
     Ok(Place { key: IndexKey { time, id, key }, writer, slot, name })
 }
 

@@ -33,7 +33,7 @@ type RootRow = (i64, i8, Option<i64>, Option<Vec<u8>>);
 
 impl Row {
     fn add(&mut self, kind: i8, body: Option<Vec<u8>>) -> Result<()> {
-        let row = body.map(|body| coding::decode("verdict", &body)).transpose()?;
+        let row = body.map(|body| coding::decode("tree result", &body)).transpose()?;
         match kind {
             tree_result::APPLIED => (self.is_reserved, self.applied) = (true, row),
             tree_result::REFUSED => self.refused = row,
