@@ -27,7 +27,7 @@ pub(super) async fn run<F: Fixture>(fixture: &F) {
 }
 
 async fn grow(stage: &mut Stage, children: u64) {
-    // About what a bulk creation brings in one commit.
+    // About as many rows as a bulk creation brings in one commit.
     let numbers: Vec<u64> = (1..=children).collect();
     for block in numbers.chunks(children as usize / 3) {
         for number in block {
@@ -45,7 +45,7 @@ async fn grow(stage: &mut Stage, children: u64) {
     }
 }
 
-/// One of three children succeeds, one of a hundred fails, and some of both open again.
+/// One child in three succeeds, one in a hundred fails, and some of both open again.
 async fn finish_some(stage: &mut Stage, children: u64) {
     for number in 1..=children {
         let child = id(BASE + number);
@@ -80,7 +80,7 @@ async fn filtered(stage: &Stage, children: u64) {
     let query = ChildrenQuery { parent: id(1), states: failed, after: None, limit };
     let page = stage.store.list_children(query).await;
     let page = stage.ok("failed children among many", page);
-    // Their siblings are not in the way: each row that is looked at is one of them.
+    // Their siblings are not read: each row that counts against the scan limit is a failed child.
     stage.same_jobs("the first failed children", &page.items, &due[..10]);
     stage.same("where they go on", &page.next, &due.get(9).map(|job| job.id));
 

@@ -16,7 +16,7 @@ pub(super) async fn run(fixture: &impl Fixture) {
     blockers(fixture).await;
 }
 
-/// Every state after every other one, at a leaf, seen from each ancestor.
+/// Every state after every other one, at a leaf, read from each ancestor.
 async fn moves(fixture: &impl Fixture) {
     let mut stage = Stage::open("moves between states", fixture).await;
     stage.forest.root(1);
@@ -68,7 +68,7 @@ async fn compare_filtered(stage: &Stage) {
     }
 }
 
-/// The meaning of blockers, in so many words.
+/// Blockers, as the API defines them.
 async fn blockers(fixture: &impl Fixture) {
     let mut stage = Stage::open("blockers", fixture).await;
     stage.forest.root(1);
@@ -84,13 +84,13 @@ async fn blockers(fixture: &impl Fixture) {
     stage.forest.report(id(3), State::Faulted, Some("out of paper".to_owned()));
     stage.forest.reports(State::RanToCompletion, &[4, 7]);
     stage.commit().await;
-    // 2 still runs, and it waits for nobody but itself.
+    // 2 still runs, and waits only for its own report.
     expect_blockers(&stage, 1, &[2, 6]).await;
     expect_blockers(&stage, 2, &[]).await;
     // It failed by itself.
     expect_blockers(&stage, 3, &[3]).await;
 
-    // What it says after its failure is not why it failed.
+    // What it reports after its failure is not why it failed.
     stage.forest.report(id(3), State::RanToCompletion, Some("put away".to_owned()));
     stage.forest.reports(State::RanToCompletion, &[1, 2, 5, 6]);
     stage.commit().await;

@@ -148,7 +148,7 @@ async fn several_trees(fixture: &impl Fixture) {
     work(&mut other, 200);
     let stale = other.commits().remove(0);
     commits.insert(1, TreeCommit { expected: stale.expected + 1, ..stale });
-    // The answers follow the commits, whatever order their roots have.
+    // The answers follow the commits, in any order of their roots.
     commits.reverse();
     let due: Vec<JobId> = commits.iter().map(|commit| commit.root).collect();
     let answers = stage.store.commit(commits).await;
@@ -163,7 +163,7 @@ async fn several_trees(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
-/// Many callers commit the same version at the same time: one of them gets through.
+/// Many callers commit the same version at the same time: one of them succeeds.
 async fn rivals(fixture: &impl Fixture) {
     const RIVALS: u64 = 8;
     let mut stage = Stage::open("rivals for a version", fixture).await;
@@ -204,7 +204,7 @@ async fn rivals(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
-/// Callers who do not wait for the answer may send the same again, and it is done once.
+/// Callers that do not wait for the answer may send the same commit again, and it is done once.
 async fn dropped(fixture: &impl Fixture) {
     let mut stage = Stage::open("callers who give up", fixture).await;
     for root in [1, 2] {

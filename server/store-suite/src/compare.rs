@@ -9,10 +9,10 @@ use super::{
 };
 use jobtracker_store::{FollowUpKey, Store, Wanted};
 
-/// Compares everything that can be read of these trees, beside which others may be there.
+/// Compares everything that can be read of these trees; the store may have others.
 ///
 /// # Panics
-/// Something is not as it should be.
+/// The store answers otherwise than the forest.
 pub async fn compare_trees(store: Arc<dyn Store>, forest: &Forest) {
     let mut stage = Stage::with("trees of a test", store);
     stage.forest = forest.clone();
@@ -22,7 +22,7 @@ pub async fn compare_trees(store: Arc<dyn Store>, forest: &Forest) {
 /// Compares the list of all roots.
 ///
 /// # Panics
-/// It is not as it should be.
+/// The store lists otherwise than the forest.
 pub async fn compare_roots(store: Arc<dyn Store>, forest: &Forest) {
     let mut stage = Stage::with("roots of a test", store);
     stage.forest = forest.clone();
@@ -30,7 +30,7 @@ pub async fn compare_roots(store: Arc<dyn Store>, forest: &Forest) {
 }
 
 impl Stage {
-    /// Compares everything that can be read, in wide pages. Of very many jobs a part is looked at
+    /// Compares everything that can be read, in wide pages. Of very many jobs only a part is read
     /// one by one; the lists of their ancestors show the others.
     pub async fn compare(&self) {
         self.compare_trees().await;
@@ -98,7 +98,7 @@ impl Stage {
 
     async fn compare_states(&self, ids: &[JobId]) {
         for ids in ids.chunks(1000) {
-            // One that is not there stands among them.
+            // An id that names no job stands among them.
             let stranger = self.stranger();
             let asked: Vec<JobId> = ids.iter().copied().rev().chain([stranger, ids[0]]).collect();
             let due: Vec<State> = asked.iter().map(|id| self.forest.state(*id)).collect();
@@ -107,8 +107,8 @@ impl Stage {
         }
     }
 
-    /// Loads jobs one by one and all at once, with all that belongs to them and some that is not
-    /// there.
+    /// Loads jobs one by one and all at once, with all that belongs to them and some rows that do
+    /// not exist.
     async fn compare_loads(&self, ids: &[JobId]) {
         let mut all = Wanted::default();
         for &id in ids.iter().chain([&self.stranger()]) {
@@ -132,7 +132,7 @@ impl Stage {
             all.follow_ups.extend(one.follow_ups);
         }
         self.compare_load(&all).await;
-        // Each kind of wish is for itself: a definition wants no path.
+        // Each kind of wish is independent: a definition wants no path.
         self.compare_load(&Wanted { paths: HashSet::new(), ..all }).await;
         self.compare_load(&Wanted::default()).await;
     }

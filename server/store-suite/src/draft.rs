@@ -5,7 +5,7 @@ use jobtracker_model::{Change, JobId, LogLine, Repeat};
 use super::forest::Kept;
 use jobtracker_store::{FollowUpKey, RepeatRow, Row};
 
-/// What is to be committed in one tree, each row once.
+/// The rows to commit in one tree, each once.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Draft {
     created: BTreeSet<JobId>,

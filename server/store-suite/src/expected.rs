@@ -1,4 +1,4 @@
-//! What the store should answer, found by looking at everything.
+//! The answers that the store should give, found by checking every job.
 
 use std::sync::Arc;
 

@@ -33,7 +33,7 @@ async fn of_jobs(fixture: &impl Fixture) {
         stage.forest.root(root);
     }
     stage.commit().await;
-    // Some stores keep so many deliveries in several places.
+    // Some stores keep this many deliveries in several partitions.
     for number in 0..100 {
         for root in [7, 5, 6] {
             let at = time(i64::from(number % 7));
@@ -68,7 +68,7 @@ async fn of_jobs(fixture: &impl Fixture) {
         stage = stage.reopen(fixture).await;
     }
     for from in KINDS {
-        // One that nobody follows has none, and one that is not there is not known.
+        // A job that is not followed has none, and a job that does not exist is not known.
         stage.compare_follow_ups_from(id(8), from, WIDE).await;
         let stranger = stage.stranger();
         let query = FollowUpsQuery { id: stranger, from, limit: WIDE };
@@ -79,7 +79,7 @@ async fn of_jobs(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
-/// What is to be watched comes with a path, and the rest when it is asked for.
+/// The watches come with a path, and the rest when it is asked for.
 async fn loads(fixture: &impl Fixture) {
     let mut stage = Stage::open("follow-ups that are loaded", fixture).await;
     stage.forest.root(1);
@@ -107,7 +107,7 @@ async fn loads(fixture: &impl Fixture) {
             (id(3), FollowUpKey::Delivery(40)),
             (id(5), check),
             (id(9), FollowUpKey::Watch),
-            // These are not there.
+            // These do not exist.
             (id(3), FollowUpKey::Delivery(0)),
             (id(2), FollowUpKey::Watch),
             (id(4), check),
@@ -186,7 +186,7 @@ async fn by_time(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
-/// A list goes on behind any place, be anything there or not.
+/// A list goes on behind any key, with or without an entry there.
 async fn behind_places(stage: &Stage, times: &[Timestamp]) {
     let (from, until, limit) = (time(0), time(90_000_000), WIDE);
     let all = stage.forest.index(IndexId::Due, (from, until));
@@ -201,7 +201,7 @@ async fn behind_places(stage: &Stage, times: &[Timestamp]) {
                     let (index, after) = (IndexId::Due, Some(after));
                     let query = IndexQuery { index, part, from, until, after, limit };
                     let page = stage.store.list_index(query).await;
-                    got.extend(stage.ok("a list by time behind a place", page).items);
+                    got.extend(stage.ok("a list by time behind a key", page).items);
                 }
                 got.sort_by_key(|(key, _)| *key);
                 let mut due = all.clone();
@@ -212,7 +212,7 @@ async fn behind_places(stage: &Stage, times: &[Timestamp]) {
     }
 }
 
-/// Everything that may become of a delivery and of a check, one after the other.
+/// All the progress that a delivery and a check may make, one step after the other.
 async fn moves(fixture: &impl Fixture) {
     let mut stage = Stage::open("follow-ups that move", fixture).await;
     stage.forest.root(1);
@@ -221,7 +221,7 @@ async fn moves(fixture: &impl Fixture) {
     stage.commit().await;
     let steps = [
         Progress::Waiting(time(7)),
-        // It keeps its place, and is another row.
+        // It keeps its entry, and is another row.
         Progress::Waiting(time(7)),
         Progress::Waiting(time(500_000)),
         Progress::Waiting(time(3)),
@@ -251,7 +251,7 @@ async fn moves(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
-/// Many commits of several trees, and a look only now and then.
+/// Many commits of several trees, and a comparison only now and then.
 async fn quick_moves(fixture: &impl Fixture) {
     let mut stage = Stage::open("follow-ups that move quickly", fixture).await;
     for root in 1..=4 {
@@ -281,7 +281,7 @@ async fn quick_moves(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
-/// What was not committed is in no list.
+/// Follow-ups that were not committed are in no list.
 async fn refused(fixture: &impl Fixture) {
     let mut stage = Stage::open("follow-ups of stale commits", fixture).await;
     stage.forest.root(1);
@@ -302,7 +302,7 @@ async fn refused(fixture: &impl Fixture) {
                 stage.refused("a commit of another version", answer, is_stale(1));
             }
         }
-        // A tree that nobody makes.
+        // A tree that is never created.
         let mut vain = Forest::default();
         vain.root(30);
         vain.check(id(30), 0, time(1));
@@ -328,8 +328,8 @@ fn listed_rows(aside: &Staging) -> Vec<Vec<Row>> {
     with_jobs.chain(listed.map(|row| vec![row])).collect()
 }
 
-/// Those of jobs that are staged are nobody's to see before the commit that publishes them, which
-/// brings what is in a list by time.
+/// Follow-ups of staged jobs are hidden until the commit that publishes them, which brings those
+/// that are in a list by time.
 async fn stage_rows(fixture: &impl Fixture) {
     let mut stage = Stage::open("follow-ups that are staged", fixture).await;
     stage.forest.root(1);

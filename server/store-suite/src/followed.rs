@@ -12,7 +12,7 @@ use jobtracker_store::{
     CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, IndexId, IndexKey, Watch, Watched,
 };
 
-/// A moment of some day in 2023.
+/// A time of some day in 2023.
 pub(super) fn time(millis: i64) -> Timestamp {
     Timestamp::from_millis(1_700_000_000_000 + millis).expect("the suite's own times are times")
 }
@@ -25,7 +25,7 @@ impl Forest {
         self.follow(id, FollowUpKey::Action(number), FollowUp::Action(Arc::new(action)));
     }
 
-    /// Lets a check of a job wait for a moment.
+    /// Lets a check of a job wait for a time.
     pub fn check(&mut self, id: JobId, number: u32, at: Timestamp) {
         self.put_check(id, number, CheckProgress::Waiting(at));
     }
@@ -45,7 +45,7 @@ impl Forest {
         self.follow(id, FollowUpKey::Check(number), FollowUp::Check(row));
     }
 
-    /// Gives a job a delivery, or lets something become of it. It is another row each time.
+    /// Gives a job a delivery, or changes its progress. It is another row each time.
     pub fn deliver(&mut self, id: JobId, number: u32, progress: Progress) {
         let key = FollowUpKey::Delivery(number);
         let attempts = match self.job(id).follow_ups.get(&key) {
@@ -93,7 +93,7 @@ impl Forest {
         same.map(|(key, row)| (*key, row.clone())).collect()
     }
 
-    /// Everything that is in a list by time between these moments, both included.
+    /// The entries of a list by time between these times, both included.
     pub(super) fn index(
         &self,
         index: IndexId,
@@ -114,13 +114,13 @@ impl Forest {
     }
 }
 
-/// What has to be known of the others.
+/// What has to be known of the other follow-ups.
 fn watch(rows: &BTreeMap<FollowUpKey, FollowUp>) -> Watch {
     let mut watch = Watch::default();
     for (key, row) in rows {
         match row {
             FollowUp::Action(action) => {
-                // Each number has its place, though some have no action.
+                // Each number has its slot, though some have no action.
                 let watched = Watched::from(&**action);
                 watch.actions.resize(key.parts().1 as usize + 1, watched);
             }

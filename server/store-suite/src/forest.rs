@@ -11,7 +11,7 @@ use jobtracker_model::{
 use super::draft::Draft;
 use jobtracker_store::{FollowUp, FollowUpKey, IndexId, Origin, RepeatRow, TreeCommit, Version};
 
-/// What should be in the store, kept the plain way, and what is still to be committed.
+/// What should be in the store, kept in plain maps, and what is still to be committed.
 #[derive(Debug, Clone, Default)]
 pub struct Forest {
     pub(super) jobs: BTreeMap<JobId, Kept>,
@@ -26,7 +26,7 @@ pub(super) struct Kept {
     pub origin: Origin,
     pub definition: Arc<Definition>,
     pub status: Status,
-    /// The visible state that the last commit left; none when the job was in no commit yet.
+    /// The visible state that the last commit left; `None` when the job was in no commit yet.
     pub stored: Option<State>,
     pub children: BTreeSet<JobId>,
     pub changes: Vec<Change>,
@@ -34,7 +34,7 @@ pub(super) struct Kept {
     pub repeats: BTreeMap<Repeat, RepeatRow>,
     pub attachments: BTreeMap<String, String>,
     pub follow_ups: BTreeMap<FollowUpKey, FollowUp>,
-    /// Where the last commit left those of them that are in a list by time.
+    /// The entries in lists by time that the last commit left.
     pub places: BTreeMap<FollowUpKey, (IndexId, Timestamp)>,
 }
 
@@ -55,7 +55,7 @@ pub(super) fn definition(name: &str) -> Definition {
 }
 
 impl Forest {
-    /// The next moment. Two in a row are the same one, since jobs of one millisecond are common.
+    /// The next time. Two in a row are the same one, since jobs of one millisecond are common.
     pub(super) fn tick(&mut self) -> Timestamp {
         /// Some day in 2023.
         const START: i64 = 1_700_000_000_000;
@@ -67,7 +67,7 @@ impl Forest {
         self.jobs.get(&id).expect("the suite speaks of its own jobs")
     }
 
-    /// Every job that is there.
+    /// The ids of all jobs.
     pub fn ids(&self) -> impl Iterator<Item = JobId> {
         self.jobs.keys().copied()
     }
@@ -77,7 +77,7 @@ impl Forest {
         self.versions.iter().map(|(root, version)| (*root, *version))
     }
 
-    /// Takes over what it has not.
+    /// Takes over the jobs that it does not have.
     pub fn join(&mut self, other: Self) {
         self.jobs.extend(other.jobs);
         self.versions.extend(other.versions);
@@ -87,7 +87,7 @@ impl Forest {
         self.jobs.get_mut(&id).expect("the suite speaks of its own jobs")
     }
 
-    /// What is to be committed in the tree of a job.
+    /// The draft of the next commit in the tree of a job.
     pub(super) fn draft(&mut self, id: JobId) -> &mut Draft {
         let root = self.job(id).origin.root;
         self.drafts.entry(root).or_default()
@@ -160,7 +160,7 @@ impl Forest {
         }
     }
 
-    /// Hands a step up to the root.
+    /// Hands a status delta up to the root.
     fn rise(&mut self, mut parent: Option<JobId>, mut ripple: StatusDelta) {
         while let Some(id) = parent {
             let job = self.job_mut(id);
@@ -194,7 +194,7 @@ impl Forest {
         self.draft(id).appended(id, lines, key, row);
     }
 
-    /// Puts an attachment, or takes it away.
+    /// Puts an attachment, or removes it.
     pub fn attach(&mut self, id: JobId, key: &str, text: Option<&str>) {
         let job = self.job_mut(id);
         match text {
@@ -213,7 +213,7 @@ impl Forest {
         self.draft(id).redefined(id);
     }
 
-    /// What is to be committed, tree by tree. The forest is then as it is after that was done.
+    /// The commits to make, tree by tree. The forest is then as it is after they were done.
     pub fn commits(&mut self) -> Vec<TreeCommit> {
         let drafts = std::mem::take(&mut self.drafts);
         drafts.into_iter().map(|(root, draft)| self.commit(root, draft)).collect()

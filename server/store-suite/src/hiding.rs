@@ -1,4 +1,4 @@
-//! What is staged is seen by nobody, and takes its ids.
+//! Staged rows are hidden, and take their ids.
 
 use jobtracker_model::{State, StateSet};
 
@@ -20,7 +20,7 @@ pub(super) async fn run(fixture: &impl Fixture) {
     }
 }
 
-/// A tree with something of everything.
+/// A tree with rows of every kind.
 fn grow(forest: &mut Forest, first: u64) {
     for child in 1..12 {
         forest.child(first + child, first + child / 3);
@@ -47,7 +47,7 @@ async fn a_new_tree(fixture: &impl Fixture) {
         stage.ok("rows that are staged", answer);
         stage.unseen(&aside.ids()).await;
         stage.compare().await;
-        // Others go on meanwhile.
+        // Other trees go on meanwhile.
         let next = stage.forest.jobs.len() as u64 + 10;
         stage.forest.child(next, 10);
         stage.commit().await;
@@ -59,7 +59,7 @@ async fn a_new_tree(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
-/// New jobs below jobs that are there.
+/// New jobs below existing jobs.
 async fn a_branch(fixture: &impl Fixture) {
     let mut stage = Stage::open("a branch that is staged", fixture).await;
     stage.forest.root(1);
@@ -83,7 +83,7 @@ async fn a_branch(fixture: &impl Fixture) {
     stage.unseen(&aside.ids()).await;
     stage.compare().await;
     stage.compare_pages().await;
-    // Behind a job that is hidden, as behind any that is not there.
+    // Behind a hidden job, as behind any that does not exist.
     for after in [1, 2, 4, 6, 21, 22, 301, 399, 500, 501] {
         let (parent, states, after) = (id(1), StateSet::EMPTY, Some(id(after)));
         let query = ChildrenQuery { parent, states, after, limit: WIDE };
@@ -100,7 +100,7 @@ async fn a_branch(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
-/// Many hidden children between few that are seen, in runs and one by one.
+/// Many hidden children between few visible ones, in runs and one by one.
 async fn long_runs(fixture: &impl Fixture) {
     let mut stage = Stage::open("long runs of hidden jobs", fixture).await;
     stage.forest.root(1);

@@ -42,7 +42,7 @@ async fn changes_and_log(fixture: &impl Fixture) {
         stage.compare_lists(id(6), &[], limit).await;
     }
     for limit in odd {
-        // Only where a page of this many bytes ends is the backend's own affair.
+        // Where a page of this many bytes ends is up to the backend.
         let log = stage.log_pages(id(6), limit).await;
         stage.same("a log in pages of an odd size", &log, &stage.forest.job(id(6)).log);
         let changes = stage.changes_pages(id(6), limit).await;

@@ -47,7 +47,7 @@ async fn in_turn(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
-/// Creators may choose ids that nobody has reserved.
+/// Creators may choose ids that no caller has reserved.
 async fn taken(fixture: &impl Fixture) {
     let mut stage = Stage::open("ids that are taken", fixture).await;
     let mut last = 0;
@@ -62,7 +62,7 @@ async fn taken(fixture: &impl Fixture) {
     }
     stage = stage.reopen(fixture).await;
     for step in 1..6 {
-        // Straight behind what was given, and a little further on.
+        // Straight behind the ids that were given out, and a little further on.
         for number in [last + 1, last + 2, last + 5 * step] {
             if !stage.forest.jobs.contains_key(&id(number)) {
                 stage.forest.child(number, 1);

@@ -16,7 +16,7 @@ pub(super) const KINDS: [FollowUpKey; 4] =
 /// Compares the lists by time of a store that has nothing else, with one kind of pages.
 ///
 /// # Panics
-/// They are not as they should be.
+/// The store lists otherwise than the forest.
 pub async fn compare_indexes(store: Arc<dyn Store>, forest: &Forest, limit: PageLimit) {
     let mut stage = Stage::with("follow-ups of a test", store);
     stage.forest = forest.clone();
@@ -109,7 +109,7 @@ impl Stage {
         }
     }
 
-    /// Compares both lists by time, between two moments.
+    /// Compares both lists by time, between two times.
     pub async fn compare_indexes(&self, span: (Timestamp, Timestamp), limit: PageLimit) {
         for index in [IndexId::Due, IndexId::Failed] {
             let (from, until) = span;
@@ -119,7 +119,7 @@ impl Stage {
             let keys = |rows: &[(IndexKey, FollowUp)]| {
                 rows.iter().map(|(key, _)| *key).collect::<Vec<_>>()
             };
-            self.same(format_args!("places in {what}"), &keys(&got), &keys(&due));
+            self.same(format_args!("entries of {what}"), &keys(&got), &keys(&due));
             self.same(what, &got, &due);
         }
     }

@@ -1,10 +1,10 @@
 //! The suite that every backend passes, by one call of [`run`] in its tests.
 //!
 //! Each phase fills a fresh store and compares what can be read with what should be there, before
-//! and after the store was closed and opened again. What should be there is found in two steps,
-//! neither of which shares code with a backend: `forest` keeps all jobs in plain maps and makes
-//! commits with the model's roll-up, as the engine does; `expected` answers every question by
-//! looking at everything.
+//! and after the store was closed and opened again. The due answers are found in two steps, neither
+//! of which shares code with a backend: `forest` keeps all jobs in plain maps and makes commits
+//! with the model's roll-up, as the engine does; `expected` answers every question by checking
+//! every job.
 
 #![warn(missing_docs)]
 
@@ -46,14 +46,14 @@ use async_trait::async_trait;
 
 use jobtracker_store::Store;
 
-/// How the suite gets at a backend.
+/// How the suite opens the stores of a backend.
 #[async_trait]
 pub trait Fixture: Send + Sync {
-    /// Whether what was committed is still there after a store was closed and opened again. When
-    /// it is not, [`reopen`](Self::reopen) gives back the store that it was given.
+    /// Whether commits are still there after a store was closed and opened again. If not,
+    /// [`reopen`](Self::reopen) gives back the store that it was given.
     const DURABLE: bool;
 
-    /// Children of one job where there are to be many; fewer for a backend that takes long to read
+    /// Children of one job where a phase needs many; fewer for a backend that takes long to read
     /// each of them. At least 3,000.
     const BULK: u64 = 24_000;
 

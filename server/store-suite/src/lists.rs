@@ -106,7 +106,7 @@ async fn deep(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
-/// A walk goes on behind its place although the tree has grown around it.
+/// A walk goes on behind its last job although the tree has grown around it.
 async fn growing(fixture: &impl Fixture) {
     let mut stage = Stage::open("a list that grows while it is read", fixture).await;
     stage.forest = garden();
@@ -114,7 +114,7 @@ async fn growing(fixture: &impl Fixture) {
     let of = id(2000);
     let places = stage.forest.below(of);
     for (round, place) in (0..).zip(places) {
-        // Jobs before and behind the place, below it and beside it.
+        // Jobs before and behind the last job, below it and beside it.
         let number = 2001 + round * 2;
         stage.forest.child(number, 2000);
         stage.forest.child(number + 400, 2100);
@@ -128,7 +128,7 @@ async fn growing(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
-/// What is behind a place in the order of the walk, from every ancestor of the place.
+/// The jobs behind one in the order of the walk, from every ancestor of that job.
 async fn expect_rest(stage: &Stage, of: JobId, place: JobId, limit: PageLimit) {
     let order = stage.forest.below(of);
     let position = order.iter().position(|id| *id == place);
@@ -147,7 +147,7 @@ async fn expect_rest(stage: &Stage, of: JobId, place: JobId, limit: PageLimit) {
 
 /// Where lists may and may not go on.
 async fn places(fixture: &impl Fixture) {
-    let mut stage = Stage::open("places in lists", fixture).await;
+    let mut stage = Stage::open("positions in lists", fixture).await;
     stage.forest = garden();
     stage.commit().await;
     let (of, limit) = (id(2100), WIDE);
@@ -163,14 +163,14 @@ async fn places(fixture: &impl Fixture) {
             stage.store.list_blockers(BlockersQuery { of, after: Some(after), limit }).await;
         stage.refused(format_args!("blockers of {of} behind {after}"), answer, bad);
     }
-    // A child that is not there has a place among those that are.
+    // A child that does not exist has a position among those that do.
     for after in [1, 1000, 1004, 1018, 1019, 5000, JobId::MAX.get()].map(id) {
         for states in ["", "Faulted", "WaitingToRun", "RanToCompletion,Faulted"] {
             let states = states.parse().expect("the suite's own states are states");
             let parent = id(1000);
             let query = ChildrenQuery { parent, states, after: Some(after), limit };
             let page = stage.store.list_children(query).await;
-            let page = stage.ok("children behind a place", page);
+            let page = stage.ok("children behind a position", page);
             let mut due = stage.forest.children(parent, states);
             due.retain(|child| child.id > after);
             stage.same_jobs(format_args!("{states:?} behind {after}"), &page.items, &due);
@@ -211,13 +211,13 @@ async fn roots(fixture: &impl Fixture) {
                 stage.compare_roots((from, to), limit).await;
             }
         }
-        // A place that no root has: all roots of that time are behind it, or none is.
+        // A key that no root has: either all roots of that time are behind it, or no root is.
         for number in [JobId::MIN, JobId::MAX] {
             let after = RootKey { time: from, id: number };
             let (from, to) = ALWAYS;
             let query = RootsQuery { from, to, after: Some(after), limit: WIDE };
             let page = stage.store.list_roots(query).await;
-            let page = stage.ok("roots behind a place", page);
+            let page = stage.ok("roots behind a key", page);
             let mut due = rows.clone();
             due.retain(|row| RootKey { time: row.status.create_time, id: row.id } < after);
             stage.same_jobs(format_args!("roots behind {after:?}"), &page.items, &due);

@@ -10,7 +10,7 @@ use jobtracker_store::{
     PageLimit, Result, RootKey, RootsQuery,
 };
 
-/// Pages as large as they come.
+/// The largest pages.
 pub(super) const WIDE: PageLimit = PageLimit { items: 1000, bytes: 4 << 20, scan: 20_000 };
 
 /// Pages that each bound cuts short.
@@ -37,7 +37,7 @@ pub(super) fn filters() -> Vec<StateSet> {
     filters
 }
 
-/// The moments between which every root was created.
+/// The times between which every root was created.
 pub(super) const ALWAYS: (Timestamp, Timestamp) = (Timestamp::MIN, Timestamp::MAX);
 
 impl Stage {

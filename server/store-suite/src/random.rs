@@ -1,4 +1,4 @@
-//! Work that nobody thought of.
+//! Random work.
 
 use std::sync::Arc;
 
@@ -30,9 +30,9 @@ pub(super) async fn run<F: Fixture>(fixture: &F) {
     }
 }
 
-/// Does the work that `choices` stand for on a fresh store, and compares what can be read with
-/// what should be there, a list here and there on the way and everything at the end. Any numbers
-/// will do; the same ones do the same work.
+/// Does the work that `choices` stand for on a fresh store, and compares what can be read with what
+/// should be there, a list here and there on the way and everything at the end. Any numbers will
+/// do; the same ones do the same work.
 pub async fn random_work(store: Arc<dyn Store>, choices: &[u32]) {
     let mut stage = Stage::with("random work", store);
     stage.work(&mut Choices(choices.iter().rev().copied().collect())).await;
@@ -97,7 +97,7 @@ impl Stage {
         self.commit().await;
     }
 
-    /// Commits what there is to commit, new jobs staged before. Any number of calls for each.
+    /// Makes the pending commits, with new jobs staged before. Any number of calls for each.
     async fn commit_in_parts(&mut self, choices: &mut Choices) {
         let before = self.forest.clone();
         let commits = self.forest.commits();
@@ -115,7 +115,7 @@ impl Stage {
         self.forest = after;
     }
 
-    /// Stages what will not be published.
+    /// Stages rows that will not be published.
     async fn put_in_vain(&mut self, choices: &mut Choices) {
         self.commit().await;
         let mut forest = self.forest.clone();

@@ -19,7 +19,7 @@ use jobtracker_store::{DescendantsQuery, Loaded, Result, Store, Wanted};
 /// Jobs in the middle of each tree, and leaves below each of them.
 const MIDDLES: u64 = 3;
 const LEAVES: u64 = 5;
-/// The tree that grows, and the one that stays as large as it is.
+/// The tree that grows, and the one that keeps its size.
 const GROWING: u64 = 1_000;
 const STEADY: u64 = 2_000;
 
@@ -78,7 +78,7 @@ fn plant(forest: &mut Forest, root: u64) {
     for index in 0..MIDDLES * LEAVES {
         forest.child(leaf(root, index), middle(root, index));
     }
-    // Own work is over but at the leaves: what is above follows from them alone.
+    // Own work is over but at the leaves: the states above follow from them alone.
     forest.reports(State::RanToCompletion, &[root]);
     for index in 0..MIDDLES {
         forest.reports(State::RanToCompletion, &[middle(root, index)]);
@@ -113,7 +113,7 @@ async fn write(stage: &mut Stage, watch: &Watch, readers: &[JoinHandle<()>]) {
 
 type Start = (Arc<dyn Store>, Arc<Watch>);
 
-/// The answer, which a store that is in order always gives.
+/// The answer of a store that works.
 fn sure<T>(answer: Result<T>) -> T {
     answer.unwrap_or_else(|error| panic!("no answer: {error}"))
 }
@@ -130,7 +130,7 @@ fn tally(states: impl IntoIterator<Item = State>) -> Children {
     children
 }
 
-/// The visible state of a job whose own work went well.
+/// The visible state of a job whose own work succeeded.
 fn follows(children: &Children) -> State {
     match children {
         Children { pending: 1.., .. } => State::WaitingForChildrenToComplete,
@@ -170,7 +170,7 @@ fn expect_numbers(id: JobId, status: &Status, children: &Children) {
     );
 }
 
-/// States of one tree that are asked for together fit together.
+/// States of one tree that are asked for together are consistent.
 async fn read_states((store, watch): Start) {
     let mut ids = vec![id(STEADY)];
     ids.extend((0..MIDDLES).map(|index| id(middle(STEADY, index))));
@@ -187,7 +187,7 @@ async fn read_states((store, watch): Start) {
     }
 }
 
-/// What is loaded together is of one version.
+/// Jobs that are loaded together are of one version.
 async fn read_paths((store, watch): Start) {
     let leaves = |root| (0..MIDDLES).map(move |index| id(leaf(root, index)));
     let paths = leaves(GROWING).chain(leaves(STEADY)).collect();

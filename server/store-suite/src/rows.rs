@@ -103,7 +103,7 @@ async fn pages(fixture: &impl Fixture) {
         }
         stage = stage.reopen(fixture).await;
     }
-    // What is staged is not among the rows until it is published.
+    // Staged rows are not among the rows until they are published.
     let (aside, forest) = stage.parted(1, 2, |forest| {
         for number in 1_000..1_010 {
             forest.child(number, 20 + 480 * (number % 2));
@@ -120,7 +120,7 @@ async fn pages(fixture: &impl Fixture) {
 }
 
 async fn places(fixture: &impl Fixture) {
-    let mut stage = Stage::open("places in rows of trees", fixture).await;
+    let mut stage = Stage::open("positions in rows of trees", fixture).await;
     stage.forest = garden();
     stage.commit().await;
     let limit = WIDE;
@@ -138,7 +138,7 @@ async fn places(fixture: &impl Fixture) {
         };
         stage.refused(format_args!("rows of {root} behind {after}"), answer, bad);
     }
-    // They go on behind any job, and beside jobs that came there meanwhile.
+    // They go on behind any job, and beside jobs that were added meanwhile.
     stage.forest.child(15, 10);
     stage.forest.child(2_000, 500);
     stage.commit().await;
@@ -154,13 +154,13 @@ async fn places(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
-/// Rows that were read out of one store make the same tree in another: in one commit, or staged,
-/// all of them, and published by a commit that has none.
+/// Rows that were read out of one store make the same tree in another: in one commit, or all of
+/// them staged and published by a commit without rows.
 async fn moved(fixture: &impl Fixture) {
     let mut from = Stage::open("trees to be moved", fixture).await;
     from.forest = garden();
     from.commit().await;
-    // The version of a tree stays where it is.
+    // The version of a tree does not move with it.
     from.forest.reports(State::Running, &[500, 600, 702]);
     from.forest.create(id(4_000), Some(id(600)), definition("late"));
     from.commit().await;
@@ -186,7 +186,7 @@ async fn moved(fixture: &impl Fixture) {
 impl Stage {
     async fn take_tree(&mut self, root: JobId, mut rows: Vec<Row>, calls: usize) {
         let publishes = (calls > 0).then(|| StageId(self.next_stage()));
-        // What is in a list by time comes with the commit.
+        // Follow-ups that are in a list by time come with the commit.
         let is_placed =
             |row: &mut Row| matches!(row, Row::FollowUp { row, .. } if row.place().is_some());
         let placed: Vec<Row> = rows.extract_if(.., is_placed).collect();

@@ -11,7 +11,7 @@ pub(super) struct Stage {
     phase: &'static str,
     pub store: Arc<dyn Store>,
     pub forest: Forest,
-    /// How many stages of rows staged have got a number.
+    /// How many stages have got a number.
     stages: u64,
 }
 
@@ -30,13 +30,13 @@ impl Stage {
         Self { phase, store: fixture.reopen(store).await, forest, stages }
     }
 
-    /// The end of a phase: everything is there, and is there after opening again.
+    /// The end of a phase: everything is there, also after opening again.
     pub async fn finish(self, fixture: &impl Fixture) {
         self.compare().await;
         self.reopen(fixture).await.compare().await;
     }
 
-    /// Commits whatever the forest has to commit; all of it has to be done.
+    /// Commits all pending changes of the forest; each commit has to be done.
     pub async fn commit(&mut self) {
         let commits = self.forest.commits();
         let count = commits.len();
@@ -47,7 +47,7 @@ impl Stage {
         }
     }
 
-    /// A number for another stage of rows staged.
+    /// A number for another stage.
     pub fn next_stage(&mut self) -> u64 {
         self.stages += 1;
         self.stages

@@ -1,4 +1,4 @@
-//! A commit that comes in two parts: rows that are staged, and a commit that publishes them.
+//! A commit in two parts: staged rows, and the commit that publishes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,20 +10,20 @@ use jobtracker_store::{
     FollowUpsQuery, LogQuery, Result, Row, StageId, TreeCommit, Wanted,
 };
 
-/// What is staged for one tree, and the commit that publishes it.
+/// The staged rows of one tree, and the commit that publishes them.
 #[derive(Clone)]
 pub struct Staging {
     /// The stage.
     pub id: StageId,
-    /// What each call stages, in this order.
+    /// The rows that each call stages, in this order.
     pub calls: Vec<Vec<Row>>,
-    /// What publishes it.
+    /// The commit that publishes it.
     pub commit: TreeCommit,
 }
 
 impl Staging {
-    /// Parts a commit: what belongs to new jobs is staged, so many jobs in a call, lines of
-    /// their logs a call later; the rest stays in the commit, as does what is in a list by time.
+    /// Parts a commit: rows of new jobs are staged, this many jobs in a call, lines of their logs a
+    /// call later; the rest stays in the commit, as do follow-ups in a list by time.
     pub fn new(id: u64, commit: TreeCommit, jobs: usize) -> Self {
         let created = |row: &Row| matches!(row, Row::Job { .. }).then(|| row.job()).flatten();
         let new: Vec<JobId> = commit.rows.iter().filter_map(created).collect();
@@ -45,7 +45,7 @@ impl Staging {
         Self { id, calls, commit: TreeCommit { rows: rest, publishes: Some(id), ..commit } }
     }
 
-    /// Leaves every status to the commit, as whoever counts to the end does.
+    /// Leaves every status to the commit, as a caller does that counts to the end.
     pub fn with_statuses_last(mut self) -> Self {
         let is_status = |row: &mut Row| matches!(row, Row::Status { .. });
         for call in &mut self.calls {
@@ -93,19 +93,19 @@ impl Stage {
         }
     }
 
-    /// Commits what publishes it.
+    /// Makes the commit that publishes it.
     pub async fn publish(&self, aside: &Staging) -> Result<()> {
         self.store.commit(vec![aside.commit.clone()]).await.remove(0)
     }
 
-    /// Takes over a tree, and all that it did to it, from another forest.
+    /// Takes over a tree, and all changes to it, from another forest.
     pub fn join(&mut self, other: Forest, root: JobId) {
         let of_tree = other.jobs.into_iter().filter(|(_, job)| job.origin.root == root);
         self.forest.jobs.extend(of_tree);
         self.forest.versions.insert(root, other.versions[&root]);
     }
 
-    /// Nothing that names one of the jobs finds it.
+    /// No method that takes a job finds one of these.
     pub async fn unseen(&self, ids: &BTreeSet<JobId>) {
         for id in ids {
             self.unseen_by_lists(*id).await;
@@ -156,7 +156,7 @@ impl Stage {
         self.refused("attachments of a hidden job", list, unknown);
     }
 
-    /// Commits what needs ids of a stage that was discarded, as soon as they are free.
+    /// Commits a change that needs ids of a discarded stage, as soon as they are free.
     pub async fn commit_once_free(&mut self, change: impl FnOnce(&mut Forest)) {
         const TRIES: usize = 100_000;
         change(&mut self.forest);

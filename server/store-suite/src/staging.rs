@@ -1,4 +1,4 @@
-//! What becomes of what is staged: published, discarded, or left where it is.
+//! What becomes of a stage: published, discarded, or left open.
 
 use std::sync::{
     Arc,
@@ -66,7 +66,7 @@ async fn refused(fixture: &impl Fixture) {
         let aside = Staging { id: StageId(number), calls: vec![], commit };
         let answer = stage.put(&aside, &rows).await;
         stage.refused(format_args!("the rows of stage {number}"), answer, is_stale(1));
-        // Something is missing in it now.
+        // Rows are missing in it now.
         let answer = stage.put(&aside, &[]).await;
         stage.refused("more for a stage that is not whole", answer, is_missing);
         stage.refused("a stage that is not whole", stage.publish(&aside).await, is_missing);
@@ -180,7 +180,7 @@ async fn discarded(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
-/// What was discarded may be staged again at once: that waits until the ids are free.
+/// Discarded rows may be staged again at once: the call waits until the ids are free.
 async fn stage_again(fixture: &impl Fixture) {
     let mut stage = planted("what is staged again", fixture).await;
     let several = |forest: &mut Forest| {
@@ -200,7 +200,7 @@ async fn stage_again(fixture: &impl Fixture) {
     stage.finish(fixture).await;
 }
 
-/// A process ends, and what it had staged is not there any more.
+/// A process ends, and its stages are gone.
 async fn left_open<F: Fixture>(fixture: &F) {
     let mut stage = planted("what a process leaves", fixture).await;
     let (aside, _) = stage.parted(1, 3, |forest| {
@@ -229,9 +229,9 @@ async fn left_open<F: Fixture>(fixture: &F) {
     stage.finish(fixture).await;
 }
 
-/// A caller who gives up leaves a stage that is not whole, or one that has it all.
+/// A caller that gives up leaves a stage that is not whole, or one that has all rows.
 async fn dropped(fixture: &impl Fixture) {
-    let mut stage = planted("callers who give up putting aside", fixture).await;
+    let mut stage = planted("callers who give up staging", fixture).await;
     for round in 0..20 {
         let first = 100 + round * 100;
         let several = |forest: &mut Forest| {
@@ -313,7 +313,7 @@ fn sure<T>(answer: Result<T>) -> T {
     answer.unwrap_or_else(|error| panic!("no answer: {error}"))
 }
 
-/// A job's list of children is as long as its numbers say, whatever page ends where.
+/// A job's list of children is as long as its numbers say, wherever a page ends.
 async fn look_below(store: &dyn Store) {
     let before = sure(store.get_job(id(1)).await).map_or(0, |job| job.status.subtree.total);
     let (states, after) = (StateSet::EMPTY, None);
@@ -326,7 +326,7 @@ async fn look_below(store: &dyn Store) {
     }
 }
 
-/// A root is there with all that is below it.
+/// A root is there with all its descendants.
 async fn look_at_roots(store: &dyn Store) {
     let (from, to) = ALWAYS;
     let query = RootsQuery { from, to, after: None, limit: WIDE };

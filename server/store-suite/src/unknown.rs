@@ -1,4 +1,4 @@
-//! What is not there, and what is closed.
+//! Jobs that do not exist, and stores that are closed.
 
 use std::fmt::Debug;
 
@@ -15,7 +15,7 @@ pub(super) async fn run(fixture: &impl Fixture) {
     closed(fixture).await;
 }
 
-/// Calls every method that wants a job to be there, and hands on what each answers.
+/// Calls every method that wants an existing job, and hands on what each answers.
 async fn each_list(stage: &Stage, of: JobId, check: impl Fn(&str, Result<Box<dyn Debug>>)) {
     fn boxed<T: Debug + 'static>(answer: Result<T>) -> Result<Box<dyn Debug>> {
         answer.map(|answer| Box::new(answer) as _)
@@ -28,7 +28,7 @@ async fn each_list(stage: &Stage, of: JobId, check: impl Fn(&str, Result<Box<dyn
     let query = DescendantsQuery { of, states, after, limit };
     check("descendants", boxed(store.list_descendants(query).await));
     let query = DescendantsQuery { of, states, after: Some(of), limit };
-    check("descendants behind a place", boxed(store.list_descendants(query).await));
+    check("descendants behind a job", boxed(store.list_descendants(query).await));
     check("blockers", boxed(store.list_blockers(BlockersQuery { of, after, limit }).await));
     check("changes", boxed(store.list_changes(ChangesQuery { id, from: 0, limit }).await));
     for from in [None, Some(0), Some(7)] {
@@ -96,12 +96,12 @@ async fn closed(fixture: &impl Fixture) {
     let repeat = (id(1), Repeat::Change("change 1".to_owned()));
     let wanted = Wanted { repeats: [repeat].into(), ..Wanted::default() };
     unavailable(&stage, "repeats", stage.store.load(wanted).await);
-    // Whoever closes it twice has not done wrong.
+    // Closing it twice is allowed.
     stage.store.close().await;
     keep(stage, fixture).await;
 }
 
-/// What was committed before is there after opening again, and nothing else.
+/// Everything that was committed before is there after opening again, and nothing else.
 async fn keep<F: Fixture>(stage: Stage, fixture: &F) {
     if F::DURABLE {
         stage.reopen(fixture).await.finish(fixture).await;

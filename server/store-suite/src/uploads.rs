@@ -1,4 +1,4 @@
-//! Results on the trees of uploads that were sent, and when they are forgotten.
+//! Results on the trees of uploads, and when they are forgotten.
 
 use std::collections::BTreeMap;
 
@@ -62,7 +62,7 @@ impl Stage {
         let mut commits = self.forest.commits();
         commits[0].rows.push(Row::TreeResult { commit: commit(name), row });
         for answer in self.store.commit(commits).await {
-            self.ok("a commit with a verdict", answer);
+            self.ok("a commit with a tree result", answer);
         }
     }
 
@@ -70,13 +70,13 @@ impl Stage {
         for limit in NARROW.into_iter().chain([WIDE]) {
             self.compare_tree_result_pages(name, due, limit).await;
         }
-        // One that is not there may not keep the others from being found.
+        // A result that does not exist may not keep the others from being found.
         for strangers in [&[][..], &[id(999_999)]] {
             let roots = due.keys().chain(strangers);
             let tree_results = roots.map(|root| (commit(name), *root)).collect();
             let wanted = Wanted { tree_results, ..Wanted::default() };
             let loaded = self.store.load(wanted).await;
-            let loaded = self.ok("a load of verdicts", loaded).tree_results;
+            let loaded = self.ok("a load of tree results", loaded).tree_results;
             let applied = due.iter().filter(|(_, row)| row.tree_result.is_applied());
             let place = |root: &JobId| (commit(name), *root);
             let applied = applied.map(|(root, row)| (place(root), row.clone())).collect();
@@ -89,7 +89,7 @@ impl Stage {
         for _ in 0..=due.len() + 1 {
             let query = TreeResultsQuery { upload: commit(name), after, limit };
             let page = self.store.list_tree_results(query).await;
-            let page = self.ok("verdicts", page);
+            let page = self.ok("tree results", page);
             self.holds("a page keeps its limit", page.items.len() <= limit.items);
             rows.extend(page.items);
             after = page.next;
@@ -98,7 +98,7 @@ impl Stage {
             }
         }
         let due: Vec<TreeResultRow> = due.values().cloned().collect();
-        self.same(format_args!("verdicts of {name} with {limit:?}"), &rows, &due);
+        self.same(format_args!("tree results of {name} with {limit:?}"), &rows, &due);
         self.same(format_args!("the end of the results of {name}"), &after, &None);
     }
 
@@ -110,7 +110,7 @@ impl Stage {
 }
 
 async fn applied_and_refused(fixture: &impl Fixture) {
-    let mut stage = Stage::open("verdicts", fixture).await;
+    let mut stage = Stage::open("tree results", fixture).await;
     let mut due = Uploads::new();
     // Names that begin alike.
     let names = ["a", "a.", "a-b", "ab", "A"];
@@ -128,7 +128,7 @@ async fn applied_and_refused(fixture: &impl Fixture) {
     }
     stage.compare_conclusion("a", None).await;
 
-    // What was applied by then stays applied.
+    // Trees that were applied by then stay applied.
     let refused: Vec<TreeResultRow> = (2..5).map(|root| tree_result(root, 6, true)).collect();
     due.insert(id(4), tree_result(4, 6, true));
     for _ in 0..2 {
@@ -139,7 +139,7 @@ async fn applied_and_refused(fixture: &impl Fixture) {
         stage.compare_conclusion("a", Some(&row)).await;
         stage = stage.reopen(fixture).await;
     }
-    // Sent again: what was refused is applied, and another tree is refused for another reason.
+    // Sent again: a refused tree is applied, and another tree is refused for another reason.
     stage.apply("a", tree_result(4, 9, false)).await;
     due.insert(id(4), tree_result(4, 9, false));
     due.insert(id(5), tree_result(5, 9, true));
@@ -158,7 +158,7 @@ async fn applied_and_refused(fixture: &impl Fixture) {
 
 async fn many(fixture: &impl Fixture) {
     const TREES: u64 = 12_000;
-    let mut stage = Stage::open("many verdicts", fixture).await;
+    let mut stage = Stage::open("many tree results", fixture).await;
     stage.apply("large", tree_result(TREES, 1, false)).await;
     let refused: Vec<TreeResultRow> = (1..=TREES).map(|root| tree_result(root, 1, true)).collect();
     let mut due: Uploads = refused.iter().map(|row| (row.tree_result.root, row.clone())).collect();
