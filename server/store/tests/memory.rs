@@ -1,4 +1,4 @@
-//! The memory store passes the suite, and does whatever work a machine can think of.
+//! The memory store passes the suite, and random work.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Whatever is read after something else is at least as new, whether it comes from memory or from
-//! the disk.
+//! A later read is at least as new as an earlier one, whether it comes from memory or from the
+//! disk.
 
 use std::sync::{
     Arc,
@@ -19,7 +19,7 @@ const CHILDREN: u64 = 40;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn time_does_not_run_backwards() {
-    // Everything in the caches, some of it, nothing of it.
+    // All rows in the caches, some of them, none of them.
     for node_cache_bytes in [1 << 20, 6 * 1024, 1] {
         watch(node_cache_bytes).await;
     }
@@ -52,8 +52,8 @@ async fn watch(node_cache_bytes: u64) {
             }
         }));
     }
-    // Every commit reports something of each child and adds one line to the root's log: the number
-    // of changes of any child is always that of the root's lines and the creation.
+    // Every commit changes each child and adds one line to the root's log: the number of changes of
+    // any child is always that of the root's lines and the creation.
     let mut commits = 0;
     while (commits < 60 || reads.load(Ordering::Relaxed) < 300)
         && !readers.iter().any(tokio::task::JoinHandle::is_finished)
@@ -115,7 +115,7 @@ fn watched(loaded: &Loaded) -> u32 {
     }
 }
 
-/// Every step in a tree reads what is watched at its root, so that has to be as near as the root.
+/// Every step in a tree reads the watch of its root, so that has to be as near as the root.
 #[tokio::test]
 async fn what_is_watched_at_a_busy_tree_is_read_from_memory() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What else is in the data directory, and who may read it.
+//! Foreign files in the data directory, and who may read the directory.
 
 use std::{
     ffi::OsStr,
@@ -26,7 +26,7 @@ async fn stored(directory: &Path) -> Tree {
 }
 
 #[tokio::test]
-async fn what_does_not_belong_there_is_in_nobodys_way() {
+async fn foreign_files_are_not_in_the_way() {
     let directory = tempfile::tempdir().unwrap();
     let tree = stored(directory.path()).await;
     let at = |path: &str| directory.path().join(path);
@@ -55,7 +55,7 @@ async fn what_does_not_belong_there_is_in_nobodys_way() {
         let store = open(directory.path()).unwrap();
         tree.compare(&store).await.unwrap();
     }
-    // None of it was removed.
+    // None of them was removed.
     let strays = |path: &Path| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         fs::read(path).is_ok_and(|text| text == b"stray") && name != "inside"
@@ -66,14 +66,14 @@ async fn what_does_not_belong_there_is_in_nobodys_way() {
 }
 
 #[tokio::test]
-async fn nobody_else_can_read_the_data() {
+async fn only_its_owner_can_read_the_data() {
     let directory = tempfile::tempdir().unwrap();
     let below = directory.path().join("data");
-    // With nothing to merge nothing is written after the store has been opened.
+    // When there is nothing to merge, nothing is written after the store has been opened.
     drop(open(&below).unwrap());
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&below), 0o700);
-    // As a program of before has left it.
+    // As an earlier version has left it.
     let wide = |path: &Path| {
         let mode = if path.is_dir() { 0o755 } else { 0o644 };
         fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();

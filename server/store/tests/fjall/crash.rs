@@ -1,4 +1,4 @@
-//! Processes that end without a word.
+//! Processes that are killed.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -14,8 +14,8 @@ use crate::{
     forest::{Tree, id},
 };
 
-/// The files of a store that is open are all that there is after a crash. (With write buffers that
-/// are never full the engine changes nothing but the journal while the files are copied.)
+/// After a crash only the files of the open store are left. (With write buffers that are never full
+/// the engine changes nothing but the journal while the files are copied.)
 #[tokio::test]
 async fn a_copy_of_the_files_of_an_open_store_has_everything() {
     let directory = tempfile::tempdir().unwrap();
@@ -44,7 +44,7 @@ async fn a_copy_of_the_files_of_an_open_store_has_everything() {
 const DIRECTORY: &str = "STORE_TEST_DIRECTORY";
 const COMMITS: u64 = 100_000;
 
-/// Not a test: what the next one starts, and kills.
+/// Not a test: the next test starts it, and kills it.
 #[tokio::test]
 #[ignore = "runs in a process of its own, started by another test"]
 async fn child_that_commits() {
@@ -69,7 +69,7 @@ fn grow(tree: &mut Tree, number: u32) {
     tree.log(&"x".repeat(500));
 }
 
-/// The tree after so many commits.
+/// The tree after this many commits.
 fn grown(commits: u32) -> Tree {
     let mut tree = Tree::new(1);
     for number in 0..commits {

@@ -24,7 +24,7 @@ async fn a_changed_byte_before_the_last_batch_of_a_journal() {
     tree.report(id(3), State::Running);
     tree.commit_to(&store).await.unwrap();
     copy(&origin, &image);
-    // The whole first header, then a place here and there.
+    // The whole first header, then a byte here and there.
     for at in (0..40).chain((40..last).step_by(13)) {
         let copied = tempfile::tempdir_in(directory.path()).unwrap();
         copy(&image, copied.path());
@@ -73,7 +73,7 @@ async fn changed_bytes_in_table_files() {
     assert!(complaints > 0, "no changed byte was noticed");
 }
 
-/// Reads everything; counts the errors. What is no error is right.
+/// Reads everything; counts the errors. An answer that is no error is right.
 async fn read(tree: &Tree, directory: &Path) -> usize {
     let store = match open_small(directory) {
         Ok(store) => store,

@@ -64,8 +64,8 @@ pub fn used(file: &Path) -> u64 {
     bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
 }
 
-/// What a power cut would leave: a copy of the files as they are. Zeros at the end of journals, of
-/// which there are many, are left out.
+/// The files that a power cut would leave: a copy of the files as they are. Zeros at the end of
+/// journals, of which there are many, are left out.
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -96,7 +96,7 @@ pub fn flip(file: &Path, at: u64) {
     fs::write(file, bytes).unwrap();
 }
 
-/// Bytes that mean nothing, the same ones every time.
+/// Random bytes, the same ones every time.
 pub fn garbage(len: usize) -> Vec<u8> {
     let mut state = 1_u32;
     let mut next = || {

@@ -50,8 +50,8 @@ struct Fault {
     part: &'static str,
 }
 
-/// A part of the paths of all files of the store. Where all of them fail, what looks whether the
-/// engine could be opened again fails as well, and the engine stays open for reads.
+/// A part of the paths of all files of the store. Where all of them fail, the probe that checks
+/// whether the engine can be opened again fails as well, and the engine stays open for reads.
 const ALL: &str = "/store";
 
 const fn fault(name: &'static str, error: i32, calls: u32, part: &'static str) -> Fault {
@@ -86,7 +86,7 @@ impl Fault {
     }
 }
 
-/// What the library reads.
+/// The file that the library reads.
 struct Control(File);
 
 impl Control {
@@ -116,7 +116,7 @@ impl Control {
     }
 }
 
-/// Trees that are written to, and what is known to be stored of them.
+/// Trees that are written to, and their known state in the store.
 struct Writers {
     trees: Vec<Tree>,
     /// The same after a commit whose outcome is not known.
@@ -138,7 +138,8 @@ impl Writers {
         writers
     }
 
-    /// A commit to each tree, at once; says whether all were taken. What is in doubt is left alone.
+    /// A commit to each tree, at once; says whether all were accepted. Trees in doubt are left
+    /// alone.
     async fn step(&mut self, store: &FjallStore) -> bool {
         let step = async |(tree, in_doubt): (&mut Tree, &mut Option<Tree>)| {
             if in_doubt.is_some() {
@@ -167,7 +168,7 @@ impl Writers {
         }
     }
 
-    /// Everything that was acknowledged is there, and what is in doubt is there or is not.
+    /// Everything that was acknowledged is there, and commits in doubt are there or not.
     async fn compare(&mut self, store: &FjallStore) {
         for (tree, in_doubt) in self.trees.iter_mut().zip(&mut self.in_doubt) {
             if let Some(next) = in_doubt.take()
@@ -179,7 +180,7 @@ impl Writers {
         }
     }
 
-    /// Nothing of it is hidden while the store takes no writes.
+    /// All trees are visible while the store takes no writes.
     async fn are_there(&self, store: &FjallStore) {
         for (tree, in_doubt) in self.trees.iter().zip(&self.in_doubt) {
             if in_doubt.is_none() {
@@ -188,7 +189,7 @@ impl Writers {
         }
     }
 
-    /// Writes for a while, unless the store says before that it takes nothing.
+    /// Writes for a while, unless the store says before that it takes no writes.
     async fn fail_within(&mut self, store: &FjallStore, steps: usize) -> bool {
         for _ in 0..steps {
             if store.check().await.is_err() {
@@ -199,7 +200,7 @@ impl Writers {
         store.check().await.is_err()
     }
 
-    /// Writes until the store says that it takes nothing.
+    /// Writes until the store says that it takes no writes.
     async fn until_it_fails(&mut self, store: &FjallStore) {
         let begun = Instant::now();
         while store.check().await.is_ok() {
@@ -210,7 +211,7 @@ impl Writers {
     }
 }
 
-/// Everything else would count against the store.
+/// Any other error would count against the store.
 async fn until_it_says_that_it_is_full(store: &FjallStore) {
     let begun = Instant::now();
     while !matches!(store.check().await, Err(Error::Full(_))) {
@@ -229,7 +230,7 @@ async fn until_it_takes_writes(store: &FjallStore) -> Duration {
     begun.elapsed()
 }
 
-/// Small buffers, and little in caches, so that nearly always a table is written or merged.
+/// Small buffers, and little in caches, so that a table is written or merged nearly always.
 fn options(directory: &Path) -> FjallOptions {
     let mut options = FjallOptions::new(directory);
     options.write_buffer_bytes = 8 * 1024;
@@ -321,8 +322,8 @@ async fn child_without_descriptors() {
     let enough = getrlimit(Resource::Nofile);
     for round in 0..3 {
         writers.steps(&store, 10).await;
-        // None at all, then some, so that it fails at several steps. What a merge has open at this
-        // moment it gives back, and then some more have to go.
+        // None at all, then some, so that it fails at several steps. A merge gives back what it has
+        // open at this time, and then some more have to go.
         let used = fs::read_dir("/proc/self/fd").unwrap().count() as u64;
         let mut left = [0, used, used + 1][round];
         loop {

@@ -1,4 +1,4 @@
-//! A root with children, and what should be in the store of it.
+//! A root with children, and the rows that the store should have of it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -103,7 +103,7 @@ impl Tree {
         self.touched.insert(root);
     }
 
-    /// Notes what is to be known of the root's follow-ups: here, how many deliveries it has.
+    /// Notes the watch of the root: here, how many deliveries it has.
     pub fn watch(&mut self, deliveries: u32) {
         let id = self.root;
         self.jobs.get_mut(&id).unwrap().flags.followed = true;

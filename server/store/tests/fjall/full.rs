@@ -31,7 +31,7 @@ async fn a_full_disk_stops_commits_and_nothing_else() {
     tree.commit_to(&store).await.unwrap();
 
     free.store(options.min_free_bytes, Ordering::Relaxed);
-    // An answer is good for a moment, so the first ones may still get through.
+    // An answer is good for a while, so the first ones may still get through.
     let refused = loop {
         let before = tree.clone();
         tree.report(id(2), State::Running);

@@ -1,5 +1,5 @@
-//! The embedded store: the suite that every backend passes, and what only a store on a disk can
-//! get wrong.
+//! The embedded store: the suite that every backend passes, and tests of errors that only a store
+//! on a disk can have.
 
 #![cfg(feature = "fjall")]
 #![allow(clippy::unwrap_used, reason = "what a test builds on has to be there")]

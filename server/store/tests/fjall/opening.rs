@@ -47,7 +47,7 @@ fn a_newer_format_is_left_alone() {
     assert!(matches!(error, Error::NewerFormat { found: 6, known: 5 }), "{error}");
 }
 
-/// What a program of before has written is read, and that program will not take it back.
+/// Data of an earlier version is read, and that version will not take it back.
 #[tokio::test]
 async fn an_older_format_becomes_the_one_of_today() {
     for before in ["jobtracker fjall 1\n", "jobtracker fjall 4\n"] {
@@ -100,7 +100,7 @@ fn a_directory_that_may_not_be_written_is_refused() {
     let mut permissions = fs::metadata(directory.path()).unwrap().permissions();
     permissions.set_readonly(true);
     fs::set_permissions(directory.path(), permissions).unwrap();
-    // Whoever may write everywhere, as root, cannot see this fail.
+    // A user who may write everywhere, as root, cannot see this fail.
     if fs::write(directory.path().join("probe"), "").is_ok() {
         return;
     }
@@ -164,7 +164,7 @@ async fn more_reads_than_may_wait_are_refused() {
     assert!(store.list_attachments(id(1)).await.is_ok());
 }
 
-/// What the engine has to load, it loads past all the lists that wait: writing waits for it.
+/// Loads of the engine go past all the lists that wait: writing waits for them.
 #[tokio::test]
 async fn what_the_engine_loads_is_never_refused() {
     let directory = tempfile::tempdir().unwrap();

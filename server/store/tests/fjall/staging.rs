@@ -1,4 +1,4 @@
-//! What is staged, when the process or the disk comes to its end.
+//! Stages, when the process or the disk fails.
 
 use std::sync::{
     Arc,
@@ -67,14 +67,14 @@ fn gauge(store: &dyn Store, name: &str) -> u64 {
     store.gauges().into_iter().find(|(of, ..)| *of == name).unwrap().2
 }
 
-/// Waits until nothing is staged any more.
+/// Waits until no stage is left.
 async fn cleaned(store: &dyn Store) {
     while gauge(store, "store_stages") > 0 {
         store.check().await.unwrap();
     }
 }
 
-/// After a crash there is nothing of it to be seen, and in the end nothing at all.
+/// After a crash nothing of the stage is visible, and in the end nothing of it is left.
 #[tokio::test]
 async fn a_crash_before_the_publication() {
     let directory = tempfile::tempdir().unwrap();
@@ -107,7 +107,7 @@ async fn a_crash_before_the_publication() {
     }
 }
 
-/// Ids are free after the removal, and no row is left of those that had them.
+/// Ids are free after the removal, and no row is left of the jobs that had them.
 #[tokio::test]
 async fn nothing_is_left_of_what_was_discarded() {
     let directory = tempfile::tempdir().unwrap();
@@ -152,8 +152,8 @@ async fn a_crash_after_the_publication() {
     aside.tree.compare(&disk::open(&image).unwrap()).await.unwrap();
 }
 
-/// Every batch of a journal is whole before the next one is written, those that are staged too:
-/// so a power cut never leaves a hole before a whole batch, which would look like damage.
+/// Every batch of a journal is whole before the next one is written, batches of stages too: so a
+/// power cut never leaves a hole before a whole batch, which would look like damage.
 #[tokio::test]
 async fn a_power_cut_in_the_last_batch_of_a_stage() {
     let directory = tempfile::tempdir().unwrap();
@@ -193,7 +193,7 @@ async fn a_full_disk_refuses_what_would_be_staged() {
     let (first, rest) = aside.calls.split_first().unwrap();
     store.stage(STAGE, aside.tree.root, first.clone()).await.unwrap();
     free.store(0, Ordering::Relaxed);
-    // An answer is good for a moment, so the first ones may still get through.
+    // An answer is good for a while, so the first ones may still get through.
     let mut refused = None;
     for rows in rest.iter().cycle() {
         if let Err(error) = store.stage(STAGE, aside.tree.root, rows.clone()).await {
@@ -277,8 +277,8 @@ async fn what_is_half_staged_when_the_engine_fails_can_only_be_discarded() {
     aside.tree.compare(&store).await.unwrap();
 }
 
-/// Puts aside a lot while others commit, with buffers so small that tables are written all the
-/// time; then a part of all that was staged is published.
+/// Stages many rows while others commit, with buffers so small that tables are written all the
+/// time; then a part of the stages is published.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn commits_go_on_beside_large_stages() {
     let directory = tempfile::tempdir().unwrap();

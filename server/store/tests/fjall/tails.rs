@@ -10,7 +10,7 @@ use crate::{
     forest::{Tree, id},
 };
 
-/// Files with some commits in the journal, and what they are.
+/// Files with some commits in the journal, and the trees of these commits.
 struct Written {
     directory: tempfile::TempDir,
     /// The tree without the last commit, and with it.
@@ -71,7 +71,7 @@ impl Written {
         whole
     }
 
-    /// What was taken out of the journal is kept, if it was anything.
+    /// The bytes that were taken out of the journal are kept, if there were any.
     fn is_set_aside(&self, what: &str, directory: &Path, spoilt: &[u8]) {
         let mut tail = &spoilt[self.begin as usize..];
         while let [rest @ .., 0] = tail {
@@ -185,7 +185,7 @@ fn begin(seqno: u64, value: u32) -> Vec<u8> {
     [&[1], &*numbers, &[2, 0, 0], &[7; 8], &*lens].concat()
 }
 
-/// A whole batch that is text, as anybody may append it to a log.
+/// A whole batch that is text, as any client may append it to a log.
 fn batch_as_text(seqno: u64) -> String {
     let values = (0..10_000).map(|number| format!("{number:07}"));
     let batches = values.map(|value| {

@@ -12,7 +12,7 @@ use jobtracker_store::{
 };
 use jobtracker_store_suite::Fixture;
 
-/// A store that is open, and where its trees are.
+/// A store that is open, and the keyspace of its trees.
 type Open = (Arc<dyn Store>, Lent);
 
 /// Opens each store in a keyspace of its own.

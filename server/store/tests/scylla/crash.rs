@@ -1,8 +1,8 @@
 //! Servers that die between any two of their requests.
 //!
 //! A server does the same work again and again, in trees of its own each time, and each time it
-//! dies one request later. What it was told that it had done is there, and of what it was at either
-//! all or nothing; nothing of what it left is in the way of the others.
+//! dies one request later. Work that was acknowledged to it is there, and the work in progress
+//! wholly or not at all; nothing that it left is in the way of the other servers.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ use crate::{
     space::{Space, append_noise, commit, commit_soon, compare, id, only, versions},
 };
 
-/// After how many more requests the next server dies, as long as nobody has time for each number.
+/// After how many more requests the next server dies, since each number would take too long.
 const EVERY: usize = 11;
 
 /// What a server does until it dies.
@@ -32,11 +32,11 @@ struct Work {
     proxy: Proxy,
     /// All its ids come behind this one.
     base: u64,
-    /// What was acknowledged.
+    /// The work that was acknowledged.
     done: Forest,
-    /// What will be there if the commit comes true that it is at.
+    /// The forest if the commit under way comes true.
     under_way: Option<Forest>,
-    /// Whether it has begun to complete a commit that was sent, and whether it has done so.
+    /// Whether it has begun to complete an upload, and whether it has done so.
     concluding: (bool, bool),
 }
 
@@ -61,7 +61,7 @@ impl Work {
         Ok(())
     }
 
-    /// Puts jobs aside, and publishes them or throws them away.
+    /// Stages jobs, and publishes or discards them.
     async fn stage(&mut self, publishes: bool, change: impl FnOnce(&mut Forest)) -> Result<()> {
         let mut after = self.done.clone();
         change(&mut after);
@@ -143,7 +143,7 @@ impl Work {
     }
 }
 
-/// So often that the last appends are not kept with the first.
+/// Often enough that the last appends are not kept with the first.
 fn append_often(forest: &mut Forest, job: u64) {
     (0..34).for_each(|_| forest.append(id(job), &["again"]));
 }
@@ -176,17 +176,17 @@ fn completion(base: u64) -> UploadRow {
     UploadRow { outcome, time: applied.time }
 }
 
-/// The others, and what they see.
+/// The other servers, and what they see.
 struct Others {
     space: Space,
     session: scylla::client::session::Session,
     store: Arc<ScyllaStore>,
-    /// Everything that should be there.
+    /// The forest of all that should be there.
     all: Forest,
 }
 
 impl Others {
-    /// One server that dies after so many requests. Answers whether it dies at all.
+    /// One server that dies after this many requests. Answers whether it dies at all.
     async fn one(&mut self, requests: usize) -> bool {
         let proxy = self.space.proxy().await;
         let tune = |options: &mut jobtracker_store::scylla::ScyllaOptions| {
@@ -218,7 +218,8 @@ impl Others {
         proxy.is_dead()
     }
 
-    /// What is there of a server's work: what was acknowledged, perhaps with one commit more.
+    /// The work of a server that the store has: what was acknowledged, perhaps with one commit
+    /// more.
     async fn found(&self, work: &Work) -> Forest {
         let roots = [1, 30, 40].map(|number| id(work.base + number));
         let there = versions(&self.store, roots).await;
@@ -245,7 +246,7 @@ impl Others {
         assert!(refused.is_none_or(|row| begun && row == tree_result(base + 41, true)));
         let is_there = found.ids().any(|job| job == id(base + 40));
         let due: Vec<_> = is_there.then(|| tree_result(base + 40, false)).into_iter().collect();
-        assert_eq!(tree_results, due, "verdicts of tree {}", base + 40);
+        assert_eq!(tree_results, due, "results of tree {}", base + 40);
     }
 
     /// The others tidy up, take every id that was not used, and go on where it died.
@@ -277,7 +278,7 @@ impl Others {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_may_die_at_any_moment() {
+async fn a_server_may_die_at_any_time() {
     let space = Space::new().await;
     let (session, store) = (space.session().await, space.open().await);
     let mut others = Others { space, session, store, all: Forest::default() };
@@ -288,7 +289,7 @@ async fn a_server_may_die_at_any_moment() {
     }
     assert!(requests > 80, "{requests} requests are less than that work takes");
     println!("the whole work takes up to {requests} requests");
-    // Without anything in memory.
+    // With empty caches.
     let fresh = others.space.open().await;
     compare_roots(Arc::clone(&fresh) as Arc<dyn Store>, &others.all).await;
     leftovers::check(&others.session).await;

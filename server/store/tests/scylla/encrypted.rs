@@ -54,7 +54,7 @@ impl Authority {
         self.file("ca.pem", &self.issuer.pem())
     }
 
-    /// What a server shows of itself: the certificate and the key.
+    /// The certificate and the key that a server shows.
     fn identity(&self) -> (PathBuf, PathBuf) {
         let (certificate, key) = self.issue("jobtracker.test");
         let certificate = self.file("certificate.pem", &certificate.pem());
@@ -110,7 +110,7 @@ async fn works(options: &ScyllaOptions) {
     store.close().await;
 }
 
-/// No store can be opened like this. Answers what its owner hears.
+/// No store can be opened like this. Answers the reason in the error.
 async fn refused(options: &ScyllaOptions) -> String {
     let error = ScyllaStore::open(options).await.err().expect("it was let in");
     let Error::Unusable { place, reason } = &error else { panic!("refused otherwise: {error}") };

@@ -1,4 +1,4 @@
-//! What has to be right before anything is kept in a keyspace.
+//! What has to be right before the store keeps anything in a keyspace.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::space::{commit, compare, only};
 
-/// A keyspace that is not there yet, of one test alone: what is done to it is not done to those
+/// A keyspace that does not exist yet, of one test alone: its changes do not reach the keyspaces
 /// that tests lend each other.
 struct Own {
     options: ScyllaOptions,
@@ -34,14 +34,14 @@ impl Own {
             nodes,
             keyspace,
             replication_factor: 1,
-            // Others make tables at the same time.
+            // Other tests make tables at the same time.
             request_timeout: Duration::from_secs(30),
             ..ScyllaOptions::default()
         };
         Self { options, session }
     }
 
-    /// How it is opened by who may not change tables.
+    /// How a server opens it that may not change tables.
     fn as_it_is(&self) -> ScyllaOptions {
         ScyllaOptions { migrate: false, ..self.options.clone() }
     }
@@ -156,7 +156,7 @@ async fn tables_may_be_made_again_and_by_two_at_once() {
     assert_eq!(again, Migrated { from: known, to: known });
     assert_eq!(own.state().await, before, "something was made again");
 
-    // Tables of a program of before, which knows nothing of follow-ups, are taken over.
+    // Tables of an earlier version, which knows nothing of follow-ups, are taken over.
     own.ask("UPDATE KS.register SET value = 1 WHERE name = 'schema' IF EXISTS").await;
     let error = refused(&own.as_it_is()).await;
     let Error::Unusable { reason, .. } = &error else { panic!("{error}") };
@@ -167,7 +167,7 @@ async fn tables_may_be_made_again_and_by_two_at_once() {
     assert!(store.get_job(JobId::MIN).await.unwrap().is_some(), "what was there has gone");
     store.close().await;
 
-    // Whoever made them died before the version was written.
+    // The server that made them died before the version was written.
     own.ask("DELETE FROM KS.register WHERE name = 'schema' IF EXISTS").await;
     let again = migrate(&own.options).await.unwrap();
     assert_eq!(again, Migrated { from: 0, to: known });

@@ -146,7 +146,7 @@ fn is_stale(answer: &Result<()>) -> bool {
     matches!(answer, Err(Error::Stale { root }) if *root == JobId::MIN)
 }
 
-/// Followed, and the log has been applied since: nobody can tell any more.
+/// Followed, and the log has been applied since: the outcome can no longer be found out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_has_left_the_log_is_not_called_stale() {
     let mut faulty = Faulty::new(|options| options.tail_versions = 2).await;
@@ -175,12 +175,12 @@ fn impatient(options: &mut ScyllaOptions) {
     options.resolve_timeout = Duration::from_millis(1_500);
 }
 
-/// Nothing comes back, or nothing gets there, for so long that the caller hears of it.
+/// No reply comes back, or no request gets there, until the caller hears of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_in_doubt_may_be_repeated() {
     let mut faulty = Faulty::new(impatient).await;
     for (fault, number) in [(Fault::LoseReply, 10), (Fault::LoseRequest, 20)] {
-        // In a tree that is there, in a new one, and of jobs that were staged.
+        // In an existing tree, in a new one, and of jobs that were staged.
         let news: [fn(&mut Forest, u64); 3] = [
             |forest, number| forest.child(number, 1),
             |forest, number| forest.root(number),
@@ -235,7 +235,7 @@ async fn a_stage_in_doubt_is_discarded_whole_or_not_at_all() {
         assert!(matches!(answer, Err(Error::OutcomeUnknown(_))), "{fault:?}: {answer:?}");
         faulty.store.discard(StageId(stage));
         faulty.proxy.quiet().await;
-        // What was held gets there after all.
+        // The held request gets there after all.
         faulty.proxy.clear();
         faulty.proxy.quiet().await;
         if fault == Fault::LoseReply {

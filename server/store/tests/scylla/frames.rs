@@ -1,8 +1,8 @@
-//! As much of version 4 of the protocol of Cassandra as the proxy and the gatekeeper have to know.
+//! The part of version 4 of the protocol of Cassandra that the proxy and the gatekeeper need.
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Version, flags, two bytes of the stream, what it is, and four of the length of the rest.
+/// Version, flags, two bytes of the stream, the kind, and four of the length of the rest.
 const HEADER: usize = 9;
 
 const ERROR: u8 = 0x00;
@@ -25,7 +25,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// The next frame; none when the connection has ended.
+    /// The next frame; `None` when the connection has ended.
     pub async fn read(from: &mut (impl AsyncRead + Unpin)) -> Option<Self> {
         let mut bytes = vec![0; HEADER];
         from.read_exact(&mut bytes).await.ok()?;
@@ -97,14 +97,14 @@ impl Frame {
         body.short_bytes()
     }
 
-    /// What a node of ScyllaDB says that it can do, without its shards: the driver would go to them
-    /// past the proxy.
+    /// Removes the shards from the options of a node of ScyllaDB: the driver would go to them past
+    /// the proxy.
     pub fn unsharded(mut self) -> Self {
         if self.kind() == SUPPORTED {
             for at in HEADER..self.bytes.len() {
                 let option = &self.bytes[at..];
                 if option.starts_with(b"SCYLLA_SHARD") || option.starts_with(b"SCYLLA_NR_SHARDS") {
-                    // A name that nobody knows.
+                    // An option that the driver does not know.
                     self.bytes[at] = b'-';
                 }
             }
@@ -112,8 +112,7 @@ impl Frame {
         self
     }
 
-    /// An error in the place of this reply: of a conditional write it is not known what became of
-    /// it.
+    /// An error instead of this reply: the outcome of a conditional write is unknown then.
     pub fn no_quorum(&self) -> Self {
         const WRITE_TIMEOUT: i32 = 0x1100;
         const LOCAL_SERIAL: u16 = 0x0009;
@@ -133,7 +132,7 @@ impl Frame {
         self.kind() == READY
     }
 
-    /// The question for user and password, in the place of this reply.
+    /// The question for user and password, instead of this reply.
     pub fn authenticate(&self) -> Self {
         let class = string("org.apache.cassandra.auth.PasswordAuthenticator");
         self.reply(AUTHENTICATE, &class)
@@ -161,7 +160,7 @@ impl Frame {
         self.reply(ERROR, &body)
     }
 
-    /// A reply to this request, or in the place of this one.
+    /// A reply to this request, or instead of this reply.
     fn reply(&self, kind: u8, body: &[u8]) -> Self {
         const REPLY: u8 = 0x80;
         let mut bytes = self.bytes[..HEADER].to_vec();
@@ -180,7 +179,7 @@ fn string(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// Takes a body apart; none where it ends too early.
+/// Takes a body apart; `None` where it ends too early.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {

@@ -1,5 +1,5 @@
-//! A gatekeeper in front of one node, which encrypts and asks who comes as a node does that is set
-//! up for it. The node of these tests is not.
+//! A gatekeeper in front of one node. It encrypts and asks for a login as a node does that is set
+//! up for it; the node of these tests is not.
 //!
 //! Like a proxy it has the address of its node and a port of its own.
 
@@ -13,12 +13,12 @@ use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use crate::frames::Frame;
 
-/// What somebody needs to get through.
+/// What a client needs to get through.
 pub struct Gatekeeper {
     pub node: SocketAddr,
-    /// None: nothing is encrypted.
+    /// `None`: nothing is encrypted.
     pub tls: Option<ServerConfig>,
-    /// None: anybody may come.
+    /// `None`: no login is needed.
     pub login: Option<(&'static str, &'static str)>,
 }
 
@@ -44,7 +44,7 @@ impl Gatekeeper {
     }
 }
 
-/// Takes what is said on one connection to and fro; none when it has ended.
+/// Passes the frames of one connection to and fro; `None` when it has ended.
 async fn pass(
     driver: impl AsyncRead + AsyncWrite,
     node: SocketAddr,

@@ -1,5 +1,5 @@
-//! Lists of follow-ups by time: what commits leave there that do not come true, and what comes
-//! there while others read and tidy up.
+//! Lists of follow-ups by time: entries of commits that do not come true, and entries that are
+//! added while other servers read and tidy up.
 
 use std::{
     collections::BTreeMap,
@@ -51,7 +51,7 @@ async fn places(session: &Session) -> usize {
     count(session, [9, 10]).await
 }
 
-/// Minutes with slots, those of places that were written late too.
+/// Minutes with slots, also those of entries that were written late.
 async fn minutes(session: &Session) -> usize {
     count(session, [11, 12]).await + count(session, [13, 14]).await
 }
@@ -78,26 +78,26 @@ async fn places_of_a_stale_commit_go_when_the_tree_has_moved_on() {
     let vain = only(&mut vain);
     forest.append(id(1), &["a line"]);
     commit(&other, only(&mut forest)).await.unwrap();
-    // The first store has not heard of that, so it writes the places.
+    // The first store has not heard of that, so it writes the entries.
     let refused = commit(&one, vain).await;
     assert!(matches!(refused, Err(Error::Stale { .. })), "{refused:?}");
-    assert_eq!(places(&session).await, 3, "places before anybody looks");
+    assert_eq!(places(&session).await, 3, "entries before a list is read");
     compare(&[&other, &one], &forest).await;
-    assert_eq!(places(&session).await, 1, "places afterwards");
+    assert_eq!(places(&session).await, 1, "entries afterwards");
 
-    // What has moved on leaves places as well.
+    // Follow-ups that have moved on leave entries as well.
     for number in 0..5 {
         forest.check(id(1), 0, time(6 + number));
         commit(&one, only(&mut forest)).await.unwrap();
     }
     compare(&[&other, &one], &forest).await;
-    assert_eq!(places(&session).await, 1, "places of one check");
+    assert_eq!(places(&session).await, 1, "entries of one check");
     for store in [one, other] {
         store.close().await;
     }
 }
 
-/// A commit that gets lost on the way leaves a place in a tree that stands still.
+/// A commit that gets lost on the way leaves an entry in a tree that stands still.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_place_in_a_tree_that_stands_still_goes_after_a_while() {
     let mut faulty = Faulty::new(impatient).await;
@@ -123,13 +123,13 @@ async fn a_place_in_a_tree_that_stands_still_goes_after_a_while() {
         let answer = commit(&faulty.store, due.clone()).await;
         assert!(matches!(answer, Err(Error::OutcomeUnknown(_))), "{round}: {answer:?}");
         let left = places(&session).await;
-        assert!(left > 1, "{round}: places of what was lost");
+        assert!(left > 1, "{round}: entries of a lost commit");
         compare(&[&faulty.other], &faulty.forest).await;
         assert_eq!(places(&session).await, left, "{round}: the commit may still come true");
         age_places(&session, 2).await;
         compare(&[&faulty.other], &faulty.forest).await;
-        assert_eq!(places(&session).await, 1, "{round}: places of what cannot come true");
-        // What was held arrives after all.
+        assert_eq!(places(&session).await, 1, "{round}: entries of a commit that cannot come true");
+        // The held request arrives after all.
         faulty.proxy.clear();
         faulty.proxy.quiet().await;
         faulty.same_versions(round).await;
@@ -143,7 +143,7 @@ async fn a_place_in_a_tree_that_stands_still_goes_after_a_while() {
     faulty.finish().await;
 }
 
-/// Nobody knew what became of a commit, and it comes true before anybody stops it.
+/// The outcome of a commit is unknown, and it comes true before a fence stops it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_place_of_a_commit_that_comes_late_stays() {
     for minutes_ago in [0, 2, 30] {
@@ -163,7 +163,7 @@ async fn a_place_of_a_commit_that_comes_late_stays() {
         faulty.proxy.quiet().await;
         faulty.forest = after;
         compare(&[&faulty.other, &faulty.store, &faulty.other], &faulty.forest).await;
-        assert_eq!(places(&session).await, 2, "places of what came late");
+        assert_eq!(places(&session).await, 2, "entries of a late commit");
         faulty.finish().await;
     }
 }
@@ -176,13 +176,13 @@ async fn an_old_minute_without_places_goes_and_may_come_again() {
     forest.root(1);
     let now = cluster_now(&session).await;
     for round in 0..3 {
-        // One that was late, and one in time.
+        // One entry that was late, and one in time.
         forest.check(id(1), 0, time(7));
         forest.deliver(id(1), 0, Progress::Waiting(time(now)));
         forest.deliver(id(1), 1, Progress::Failed(time(now)));
         commit(&one, only(&mut forest)).await.unwrap();
         compare(&[&other, &one], &forest).await;
-        assert_eq!(places(&session).await, 3, "{round}: places");
+        assert_eq!(places(&session).await, 3, "{round}: entries");
         age_places(&session, 60).await;
         compare(&[&other, &one], &forest).await;
         assert_eq!((places(&session).await, minutes(&session).await), (3, 3), "{round}");
@@ -191,13 +191,13 @@ async fn an_old_minute_without_places_goes_and_may_come_again() {
             forest.deliver(id(1), number, Progress::Delivered(time(9)));
         }
         commit(&one, only(&mut forest)).await.unwrap();
-        // First the places go, then their minutes.
+        // First the entries go, then their minutes.
         for store in [&one, &other] {
             compare(&[store], &forest).await;
         }
         assert_eq!((places(&session).await, minutes(&session).await), (0, 0), "{round}");
     }
-    // A minute that is young stays although nothing is in it.
+    // A minute that is young stays although it is empty.
     forest.check(id(1), 0, time(7));
     commit(&one, only(&mut forest)).await.unwrap();
     forest.check_made(id(1), 0, time(9));
@@ -218,7 +218,7 @@ async fn cluster_now(session: &Session) -> i64 {
     answer.first_row::<(i64,)>().unwrap().0
 }
 
-/// More places in a minute, and more minutes, than one answer of the cluster has.
+/// More entries in a minute, and more minutes, than one answer of the cluster has.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_places_and_many_minutes() {
     let space = Space::new().await;
@@ -231,7 +231,7 @@ async fn many_places_and_many_minutes() {
         forest.deliver(id(1), number, Progress::Waiting(at));
     }
     commit(&one, only(&mut forest)).await.unwrap();
-    // The same places again, and some that have gone.
+    // The same entries again, and some that have gone.
     for number in 0..350 {
         let at = time(now / MINUTE * MINUTE + i64::from(number % 3));
         let is_there = number % 5 > 0;
@@ -239,7 +239,7 @@ async fn many_places_and_many_minutes() {
         forest.deliver(id(1), number, progress);
     }
     commit(&other, only(&mut forest)).await.unwrap();
-    assert!(places(&session).await > 900, "places of many follow-ups");
+    assert!(places(&session).await > 900, "entries of many follow-ups");
     compare(&[&one, &other], &forest).await;
 
     forest.root(17);
@@ -257,7 +257,7 @@ async fn many_places_and_many_minutes() {
     }
 }
 
-/// Places of one minute that were written late are in slots of several minutes.
+/// Entries of one minute that were written late are in slots of several minutes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn late_places_are_in_the_order_of_their_times() {
     let space = Space::new().await;
@@ -291,7 +291,7 @@ async fn late_places_are_in_the_order_of_their_times() {
     }
 }
 
-/// Whoever reads while commits come takes away nothing that is in them.
+/// A reader that reads while commits come removes no entry of theirs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_to_those_who_read_meanwhile() {
     let space = Space::new().await;
@@ -315,7 +315,7 @@ async fn nothing_is_lost_to_those_who_read_meanwhile() {
     });
     let mut forest = Forest::default();
     for number in 0..100 {
-        // A new tree in one of four parts, and a new job in one that is there.
+        // A new tree in one of four parts, and a new job in an existing one.
         let root = 16 * (number + 1) + number % 4;
         forest.root(root);
         forest.check(id(root), 0, time(7));
@@ -339,14 +339,14 @@ async fn nothing_is_lost_to_those_who_read_meanwhile() {
     }
 }
 
-/// Places of one minute are in four slots by their jobs, so that a slot stays small.
+/// Entries of one minute are in four slots by their jobs, so that a slot stays small.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn places_of_one_minute_are_divided_by_their_jobs() {
     let space = Space::new().await;
     let (session, one, other) = (space.session().await, space.open().await, space.open().await);
     let now = cluster_now(&session).await + 10 * MINUTE;
     let mut forest = Forest::default();
-    // All roots are of one part, be they by themselves or not.
+    // All roots are of one part, with or without children.
     for root in (1..=64).map(|number| 16 * number + 1) {
         forest.root(root);
         forest.check(id(root), 0, time(now / MINUTE * MINUTE + root as i64 % 7));
@@ -359,14 +359,14 @@ async fn places_of_one_minute_are_divided_by_their_jobs() {
     for answer in one.commit(forest.commits()).await {
         answer.unwrap();
     }
-    // One minute of what is due; what has failed may have been written in two.
+    // One minute of due entries; failed entries may have been written in two.
     assert_eq!(slots(&session, 9).await, [32, 32, 32, 32]);
     assert_eq!(count(&session, [11, 12]).await, 4, "slots of a minute");
     let failed = slots(&session, 10).await;
     assert!((4..=8).contains(&failed.len()) && failed.iter().sum::<usize>() == 64, "{failed:?}");
     compare(&[&one, &other], &forest).await;
 
-    // Slots that nothing is in are not listed, and those that are empty later go one by one.
+    // Slots that were always empty are not listed, and those that are empty later go one by one.
     age_places(&session, 60).await;
     for root in (1..=64).map(|number| 16 * number + 1).filter(|root| root / 16 % 4 > 0) {
         forest.check_made(id(root), 0, time(9));
@@ -387,7 +387,7 @@ async fn places_of_one_minute_are_divided_by_their_jobs() {
     }
 }
 
-/// How much is in each slot of a list.
+/// How many entries are in each slot of a list.
 async fn slots(session: &Session, list: i8) -> Vec<usize> {
     let cql = "SELECT slot FROM listing WHERE list = ? ALLOW FILTERING";
     let answer = session.query_unpaged(cql, (list,)).await.unwrap().into_rows_result().unwrap();

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use crate::{proxy::Fault, space::Space};
 
 const LONG: Duration = Duration::from_secs(600);
-/// The shortest there is: seconds are counted.
+/// The shortest time: seconds are counted.
 const SHORT: Duration = Duration::from_secs(1);
 
 async fn takes(store: &ScyllaStore, part: &str, time: Duration) -> bool {
@@ -38,7 +38,7 @@ async fn two(space: &Space) -> [Arc<ScyllaStore>; 2] {
 async fn a_lease_is_of_one_server() {
     let space = Space::new().await;
     let [one, other] = two(&space).await;
-    assert!(takes(&one, "sorting", LONG).await, "nobody had it");
+    assert!(takes(&one, "sorting", LONG).await, "it was free");
     assert!(!takes(&other, "sorting", LONG).await, "two have it");
     assert!(takes(&one, "sorting", LONG).await, "it is kept");
     assert!(!takes(&other, "sorting", LONG).await, "two have it after it was kept");
@@ -47,7 +47,7 @@ async fn a_lease_is_of_one_server() {
     let (one_has, other_has) =
         tokio::join!(takes(&one, "ironing", LONG), takes(&other, "ironing", LONG));
     assert!(!(one_has && other_has), "both have it who asked at once");
-    // Of two who lost to each other either may have it now, and keeps it.
+    // Of two servers that lost to each other either may have it now, and keeps it.
     let one_has = takes(&one, "ironing", LONG).await;
     let other_has = takes(&other, "ironing", LONG).await;
     assert!(one_has != other_has, "one of the two has it");
@@ -72,7 +72,7 @@ async fn a_lease_that_has_expired_goes_to_another() {
     assert!(!takes(&other, "kept", LONG).await, "it was not kept for long");
     assert!(takes(&one, "kept", LONG).await, "who kept it has it no longer");
 
-    // What stands beside the leases does not expire: ids go on, and a store finds its tables.
+    // Rows beside the leases do not expire: ids go on, and a store finds its tables.
     let fresh = space.open().await;
     let mut begins = vec![first.get()];
     for store in [&one, &other, &fresh] {
@@ -89,7 +89,7 @@ async fn a_lease_that_has_expired_goes_to_another() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_a_lease_keeps_it_by_one_condition_and_others_ask_by_none() {
     const ASKED: usize = 20;
-    // What the store itself asks for now and then, and what a busy node has not answered in time.
+    // The store's own requests, and requests that a busy node has not answered in time.
     const OTHERS: usize = 20;
     let space = Space::new().await;
     let proxy = space.proxy().await;

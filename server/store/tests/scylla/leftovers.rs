@@ -1,4 +1,4 @@
-//! What nobody needs any more, found by looking at whole tables.
+//! Rows that no server needs any more, found by reading whole tables.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ where
     answer.rows::<R>().unwrap().map(Result::unwrap).collect()
 }
 
-/// Nothing is left of what has not come true.
+/// No row is left of work that has not come true.
 pub async fn check(session: &Session) {
     let cql = "SELECT key FROM listing WHERE list = 16 ALLOW FILTERING";
     let open: Vec<(String,)> = rows(session, cql).await;

@@ -13,7 +13,7 @@ use crate::{
     space::{append_noise, commit, commit_soon, compare, id},
 };
 
-/// Those of a write that may be repeated. A connection that breaks is nothing to its caller.
+/// Faults of a write that may be repeated. A broken connection is hidden from its caller.
 const PLAIN: [Fault; 4] =
     [Fault::LoseRequest, Fault::LoseReply, Fault::CutBefore, Fault::CutAtReply];
 
@@ -31,7 +31,7 @@ fn grow(forest: &mut Forest, number: u64) {
     }
 }
 
-/// What is written before the conditional batch.
+/// The rows that are written before the conditional batch.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_whose_claims_or_parts_get_lost_is_not_done() {
     let mut faulty = Faulty::new(|_| {}).await;
@@ -89,7 +89,7 @@ async fn a_stage_of_which_writes_get_lost_is_whole_or_refused() {
     faulty.finish().await;
 }
 
-/// Whatever gets lost of a checkpoint, the commits know nothing of it, and no reader sees it.
+/// When writes of a checkpoint get lost, commits are not affected, and no reader sees it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_checkpoint_whose_writes_get_lost_is_made_again() {
     let tune = |options: &mut ScyllaOptions| {
@@ -148,7 +148,7 @@ async fn no_id_is_given_out_twice() {
         };
         let mine = reserve().await.unwrap();
         assert_eq!(faulty.proxy.hits(), before + 1, "{fault:?} at {words}");
-        // And again, while another store does the same, and beyond an id that somebody has chosen.
+        // And again, while another store does the same, and beyond an id that a caller has chosen.
         let chosen = mine.get() + 7;
         let (due, after) = faulty.changed(|forest| forest.child(chosen, 1));
         commit(&faulty.other, due).await.unwrap();

@@ -1,5 +1,5 @@
-//! Work that is listed before it begins: what has ended is not read again, and what nobody goes on
-//! with is tidied up.
+//! Work that is listed before it begins: ended work is not read again, and abandoned work is tidied
+//! up.
 
 use std::{
     sync::Arc,
@@ -20,7 +20,7 @@ use crate::{
 /// Long enough for a minute to be closed.
 const AGO: i64 = 60;
 
-/// Places of a list, with their slots.
+/// Entries of a list, with their slots.
 async fn listed(session: &Session, list: i8) -> Vec<(i64, i64, String)> {
     let cql = "SELECT slot, place, key FROM listing WHERE list = ? ALLOW FILTERING";
     let answer = session.query_unpaged(cql, (list,)).await.unwrap().into_rows_result().unwrap();
@@ -35,7 +35,7 @@ async fn minutes(session: &Session) -> usize {
     listed(session, 17).await.len()
 }
 
-/// Lets everything that is open look as if it had been begun a while ago, in another place even.
+/// Makes everything that is open look as if it had been begun a while ago, even in another slot.
 async fn move_open(session: &Session, to: impl Fn(i64) -> (i8, i64)) {
     for (slot, place, key) in listed(session, 16).await {
         let cql = "SELECT body FROM listing WHERE list = 16 AND slot = ? AND place = ? AND key = ?";
@@ -66,7 +66,7 @@ fn aside(forest: &mut Forest, number: u64) -> Staging {
     Staging::new(number, forest.commits().remove(0), 2)
 }
 
-/// Until it is so; what it waits for happens in the background.
+/// Waits until it is so; the store works in the background.
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !is_so().await {
@@ -131,7 +131,7 @@ async fn what_a_program_of_before_left_open_is_tidied_up() {
     }
 }
 
-/// Of a server that lives for months, these would be more and more.
+/// In a server that lives for months, these would pile up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stage_that_could_not_be_removed_is_removed_later_by_its_own_server() {
     let faulty = Faulty::new(|options| options.request_timeout = Duration::from_millis(300)).await;
@@ -143,7 +143,7 @@ async fn a_stage_that_could_not_be_removed_is_removed_later_by_its_own_server() 
     until("it is not tried again", async || faulty.store.tidy().await.is_err()).await;
     faulty.proxy.clear();
     until("it stays open", async || {
-        // A request that was lost may still be waited for.
+        // The store may still wait for a request that was lost.
         let _ = faulty.store.tidy().await;
         open(&session).await == 0
     })

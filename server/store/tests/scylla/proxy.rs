@@ -1,7 +1,9 @@
-//! A proxy in front of one node, which loses, holds and cuts off what it is told to.
+//! A proxy in front of one node, which loses, holds and cuts off the requests and replies that a
+//! test names.
 //!
 //! It reads the frames of the protocol just far enough to know which prepared statements a request
-//! executes, and which reply is whose: what a test wants to lose is the reply to one statement.
+//! executes, and which reply belongs to which request: a test wants to lose the reply to one
+//! statement.
 //!
 //! The driver goes to the address that the node itself gives, with the port that it was told. So a
 //! proxy has the address of its node and a port of its own, and is for clusters of one node, on
@@ -29,9 +31,9 @@ use tokio::{
 
 use crate::frames::Frame;
 
-/// How long a test waits for what has to come.
+/// How long a test waits for an event that has to come.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How often it looks.
+/// How often the proxy checks.
 const STEP: Duration = Duration::from_millis(2);
 
 /// What goes wrong with one request.
@@ -51,7 +53,7 @@ pub enum Fault {
     NoQuorum,
     /// The node gets it when the test says so.
     Hold,
-    /// None: it is only counted.
+    /// No fault: the request is only counted.
     Count,
 }
 
@@ -65,7 +67,7 @@ pub const FAULTS: [Fault; 6] = [
     Fault::NoQuorum,
 ];
 
-/// So many requests with such a statement.
+/// The fault of the next `times` requests with such a statement.
 struct Rule {
     words: &'static str,
     fault: Fault,
@@ -91,7 +93,7 @@ struct State {
     /// Held requests up to this number may go on.
     released: watch::Sender<usize>,
     held: AtomicUsize,
-    /// Requests that may still pass; none: any number.
+    /// Requests that may still pass; `None`: any number.
     left: Mutex<Option<usize>>,
     dead: watch::Sender<bool>,
     under_way: AtomicUsize,
@@ -140,7 +142,7 @@ impl Proxy {
         self.state.rules.lock().unwrap().push(Rule { words, fault, times });
     }
 
-    /// Lets everything pass from now on, what is held too.
+    /// Lets everything pass from now on, held requests too.
     pub fn clear(&self) {
         self.state.rules.lock().unwrap().clear();
         self.state.released.send_replace(self.state.held.load(Ordering::SeqCst));
@@ -151,14 +153,14 @@ impl Proxy {
         *self.state.hits.borrow()
     }
 
-    /// Waits until so many faults have happened.
+    /// Waits until this many faults have happened.
     pub async fn hit(&self, count: usize) {
         let mut hits = self.state.hits.subscribe();
         let wait = hits.wait_for(|hits| *hits >= count);
         timeout(PATIENCE, wait).await.expect("no fault happens").unwrap();
     }
 
-    /// Dies after so many more requests: whoever stands behind it has been killed.
+    /// Dies after this many more requests, as if the store behind it had been killed.
     pub fn die_after(&self, requests: usize) {
         *self.state.left.lock().unwrap() = Some(requests);
     }
@@ -174,7 +176,7 @@ impl Proxy {
         self.state.answered().await;
     }
 
-    /// Waits until nothing more is asked, so that what runs in the background is done.
+    /// Waits until no more requests come, so that background work is done.
     pub async fn quiet(&self) {
         const CALM: Duration = Duration::from_millis(12);
         let (mut seen, mut since) = (usize::MAX, Instant::now());
@@ -192,12 +194,12 @@ impl Proxy {
 }
 
 impl State {
-    /// The fault that a request meets; an error when it may not pass because all has ended.
+    /// The fault that a request meets; an error when it may not pass because the proxy is dead.
     fn judge(&self, frame: &Frame) -> Result<Option<Fault>, ()> {
         let statements = self.statements.lock().unwrap();
         let named = frame.statements();
         let texts: Vec<&String> = named.iter().filter_map(|id| statements.get(id)).collect();
-        // The driver asks for itself too.
+        // The driver sends requests of its own, too.
         if texts.iter().all(|text| text.contains("system")) {
             return Ok(None);
         }
@@ -235,7 +237,7 @@ struct Link {
     state: Arc<State>,
     pending: Mutex<HashMap<i16, Pending>>,
     to_node: AsyncMutex<OwnedWriteHalf>,
-    /// None when it is broken for the driver.
+    /// `None` when it is broken for the driver.
     to_driver: AsyncMutex<Option<OwnedWriteHalf>>,
     cut: watch::Sender<bool>,
 }
@@ -257,7 +259,7 @@ async fn connect(state: Arc<State>, driver: TcpStream) {
 }
 
 impl Link {
-    /// Takes what the driver asks to the node.
+    /// Passes the driver's requests to the node.
     async fn ask(self: Arc<Self>, mut from_driver: OwnedReadHalf) {
         let (mut dead, mut cut) = (self.state.dead.subscribe(), self.cut.subscribe());
         loop {
@@ -291,7 +293,7 @@ impl Link {
         }
         drop(from_driver);
         *self.to_driver.lock().await = None;
-        // A node may take the end of a connection as a sign that nobody waits any more.
+        // A node may take the end of a connection as a sign that no client waits any more.
         let end = Instant::now() + PATIENCE;
         while !self.pending.lock().unwrap().is_empty() && Instant::now() < end {
             sleep(STEP).await;
@@ -320,7 +322,7 @@ impl Link {
         let _ = self.to_node.lock().await.write_all(&frame.bytes).await;
     }
 
-    /// Takes what the node answers to the driver.
+    /// Passes the node's replies to the driver.
     async fn answer(self: Arc<Self>, mut from_node: OwnedReadHalf) {
         while let Some(frame) = Frame::read(&mut from_node).await {
             let pending = self.pending.lock().unwrap().remove(&frame.stream());
@@ -351,7 +353,7 @@ impl Link {
                 self.state.hit();
             }
         }
-        // What is not answered now never will be.
+        // Requests that are not answered now never will be.
         let left = std::mem::take(&mut *self.pending.lock().unwrap());
         let count = left.values().filter(|pending| pending.counts).count();
         self.state.under_way.fetch_sub(count, Ordering::SeqCst);

@@ -39,7 +39,7 @@ impl Side {
         Self { store, root, forest, stages: root << 32 }
     }
 
-    /// What it wants to commit, and the forest after it.
+    /// The commit that it wants, and the forest after it.
     fn wish(&self, wanted: [u64; 2], way: Way) -> (TreeCommit, Forest) {
         let mut forest = self.forest.clone();
         let mut parent = self.root;
@@ -67,7 +67,7 @@ impl Side {
         done
     }
 
-    /// Tries until it has the jobs, or sees that somebody else has. Answers whether it has.
+    /// Tries until it has the jobs, or sees that the other side has. Answers whether it has.
     async fn create(&mut self, wanted: [u64; 2], way: Way) -> bool {
         for round in 0..60_u64 {
             let (due, after) = self.wish(wanted, way);
@@ -109,7 +109,7 @@ async fn one_of_two_trees_gets_the_jobs() {
         for (mine, theirs) in ways {
             wanted += 1;
             let (mine, theirs) = if round % 2 == 0 { (mine, theirs) } else { (theirs, mine) };
-            // Two jobs, which are reserved in two places.
+            // Two jobs, which are reserved in two partitions.
             let both = [wanted, wanted + 5_000];
             let (first, second) = tokio::join!(one.create(both, mine), two.create(both, theirs));
             assert!(first != second, "{wanted} by {mine:?}, {theirs:?}: {first}, {second}");
@@ -140,7 +140,7 @@ async fn a_claim_of_a_commit_that_is_cut_off_is_no_obstacle() {
     for due in theirs.commits() {
         commit(&other, due).await.unwrap();
     }
-    // In a tree that is there, and in one that was to be created.
+    // In an existing tree, and in one that was to be created.
     for number in [10, 20] {
         let mut mine = theirs.clone();
         if number == 20 {
@@ -171,8 +171,8 @@ async fn a_claim_of_a_commit_that_is_cut_off_is_no_obstacle() {
     }
 }
 
-/// A server dies with a stage that was about to be published: nobody waits longer for its jobs than
-/// it may have been away, and the publication that comes late does nothing.
+/// A server dies with a stage that was about to be published: other servers wait for its jobs only
+/// until it counts as gone, and the publication that comes late does nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stage_of_a_dead_server_is_revoked() {
     let space = Space::new().await;
@@ -205,7 +205,7 @@ async fn a_stage_of_a_dead_server_is_revoked() {
     proxy.clear();
     proxy.quiet().await;
     compare(&[&other], &theirs).await;
-    // One job of the stage was taken; the others can be had when somebody has tidied up.
+    // One job of the stage was taken; the others can be had after a server has tidied up.
     assert_eq!(other.tidy().await.unwrap(), 1, "what was left");
     for child in 10..15 {
         theirs.child(child, 2);
@@ -218,7 +218,7 @@ async fn a_stage_of_a_dead_server_is_revoked() {
     }
 }
 
-/// A server that was away for so long that its stage was revoked may not go on with it.
+/// A server whose stage was revoked while it was away may not go on with it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stage_that_was_revoked_is_not_published() {
     let space = Space::new().await;

@@ -69,7 +69,7 @@ async fn race(stores: usize, tasks: usize, tune: fn(&mut ScyllaOptions)) {
     }
 }
 
-/// Answers the lines that were acknowledged, and those of which nobody knows.
+/// Answers the lines that were acknowledged, and those with an unknown outcome.
 async fn work(store: Arc<ScyllaStore>, name: String) -> (Vec<String>, Vec<String>) {
     let (mut done, mut in_doubt) = (Vec::new(), Vec::new());
     let mut tries = 0_u32;

@@ -1,5 +1,5 @@
-//! Lists of roots: how they are spread, what a program of before has left there, and entries of
-//! roots that were not created.
+//! Lists of roots: how they are spread, entries of earlier versions, and entries of roots that were
+//! not created.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -53,7 +53,8 @@ async fn plant(store: &ScyllaStore, forest: &mut Forest, numbers: std::ops::Rang
     }
 }
 
-/// Of many roots a second a minute would otherwise be a partition of hundreds of thousands of rows.
+/// With many roots a second a minute would otherwise be a partition of hundreds of thousands of
+/// rows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn roots_of_a_minute_are_spread_over_partitions() {
     let space = Space::new().await;
@@ -111,7 +112,7 @@ async fn what_a_program_of_before_has_listed_is_found() {
     store.close().await;
 }
 
-/// Slot, place and key of the entries that do not name their commit.
+/// Slot, `place` and key of the entries that do not name their commit.
 async fn unnamed(session: &Session) -> Vec<(i64, i64, String)> {
     let cql = "SELECT slot, place, key FROM listing WHERE list = 0 ALLOW FILTERING";
     let answer = session.query_unpaged(cql, ()).await.unwrap().into_rows_result().unwrap();

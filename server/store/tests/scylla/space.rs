@@ -68,7 +68,7 @@ impl Space {
         SessionBuilder::new().known_nodes(nodes).use_keyspace(keyspace, true).build().await.unwrap()
     }
 
-    /// Lets every server count as gone that has said that it is there, without the wait.
+    /// Makes every server that has sent a heartbeat count as gone, without the wait.
     pub async fn forget_servers(&self, session: &Session) {
         let cql = "DELETE FROM listing WHERE list = 7 AND slot = 0";
         session.query_unpaged(cql, ()).await.unwrap();
@@ -80,8 +80,8 @@ pub async fn commit(store: &ScyllaStore, commit: TreeCommit) -> Result<()> {
     store.commit(vec![commit]).await.remove(0)
 }
 
-/// Commits one tree, whatever has become of reservations on its jobs. Load and try again: that is
-/// what whoever hears of a stale tree does.
+/// Commits one tree, against any reservations on its jobs. It loads and tries again, as every
+/// caller does that is told of a stale tree.
 pub async fn commit_soon(store: &ScyllaStore, due: TreeCommit) {
     const TRIES: usize = 40;
     for _ in 0..TRIES {
@@ -102,7 +102,7 @@ pub fn only(forest: &mut Forest) -> TreeCommit {
     commits.remove(0)
 }
 
-/// The versions of these trees; of those that are not there none.
+/// The versions of these trees; `None` for trees that do not exist.
 pub async fn versions(
     store: &ScyllaStore,
     roots: impl IntoIterator<Item = JobId>,
@@ -111,7 +111,7 @@ pub async fn versions(
     store.load(wanted).await.unwrap().versions.into_iter().collect()
 }
 
-/// Everything is as it should be, whichever store is asked; how often a tree was committed to, too.
+/// Everything is as it should be on each store, the versions of the trees included.
 pub async fn compare(stores: &[&Arc<ScyllaStore>], forest: &Forest) {
     for store in stores {
         compare_trees(Arc::clone(store) as Arc<dyn Store>, forest).await;

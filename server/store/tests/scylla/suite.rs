@@ -46,7 +46,7 @@ async fn run(part: usize, tune: fn(&mut ScyllaOptions)) {
     jobtracker_store_suite::run_part(&Keyspaces::new(tune), part).await;
 }
 
-/// A checkpoint after nearly every commit, and next to nothing remembered.
+/// A checkpoint after nearly every commit, and hardly anything remembered.
 fn short(options: &mut ScyllaOptions) {
     options.tail_versions = 2;
     options.tail_bytes = 1;

@@ -10,7 +10,7 @@ use jobtracker_store::{Store, fjall::FjallStore};
 use super::{Writers, in_a_process, options, told_directory, until_it_takes_writes};
 use crate::disk;
 
-/// A disk of its own, for those who may mount one.
+/// A disk of its own, for users that may mount one.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
@@ -49,7 +49,7 @@ async fn child_on_a_small_disk() {
     let directory = disk.join("store");
     let mut options = options(&directory);
     options.min_free_bytes = 0;
-    // What another program takes between two looks is not seen by the store.
+    // The store does not see what another program takes between two checks.
     options.free_space = std::sync::Arc::new(|_| Ok(u64::MAX));
     let store = FjallStore::open(&options).unwrap();
     let mut writers = Writers::new(&store).await;
