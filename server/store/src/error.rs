@@ -38,7 +38,7 @@ pub enum Error {
     /// lets it be applied only once.
     #[error("the outcome is unknown: {0}")]
     OutcomeUnknown(String),
-    /// What is stored cannot be read.
+    /// Stored data cannot be read.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
     /// Another process has the data open.

@@ -114,11 +114,11 @@ impl From<&Action> for Watched {
 /// A check and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckRow {
-    /// What was asked for.
+    /// The check that was asked for.
     pub check: Arc<NewCheck>,
     /// When that was.
     pub created: Timestamp,
-    /// What became of it.
+    /// Its progress.
     pub progress: CheckProgress,
     /// How often it sent a notice of its finding; more than once for silence alone.
     pub told: u32,
@@ -127,7 +127,7 @@ pub struct CheckRow {
     pub last_told: Option<Timestamp>,
 }
 
-/// What became of a check.
+/// The progress of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CheckProgress {
     /// It will be made at that time, or as soon as possible after it.
@@ -150,13 +150,13 @@ pub enum CheckProgress {
 /// Stored as it is here, like [`Watch`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryRow {
-    /// What fired it.
+    /// The check or the action that fired it.
     pub trigger: Trigger,
     /// How it is sent, and where.
     pub way: Way,
     /// The event that it reports; boxed, so that rows of other kinds stay small.
     pub event: Box<Event>,
-    /// What became of it.
+    /// Its progress.
     pub progress: Progress,
     /// Tries so far.
     pub attempts: u32,

@@ -225,7 +225,7 @@ pub trait Store: Send + Sync + 'static {
         Ok(true)
     }
 
-    /// What servers have noted of when one of them was up, if they have.
+    /// The note of when one of the servers was up, if there is one.
     async fn get_uptime(&self) -> Result<Option<Vec<u8>>> {
         Ok(None)
     }

@@ -77,7 +77,7 @@ impl Open {
     }
 }
 
-/// What to do with a file or directory in a folder of the store.
+/// How to treat a file or directory in a folder of the store.
 enum Lot {
     /// It belongs to the store.
     Ours,

@@ -1,4 +1,4 @@
-//! What the engine's failures mean to a caller.
+//! The meaning of the engine's failures for a caller.
 
 use std::{any::Any, io, path::Path};
 

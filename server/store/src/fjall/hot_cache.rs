@@ -272,7 +272,7 @@ impl HotCache {
         self.counted(ids.iter().map(state).collect())
     }
 
-    /// What a group of operations needs, if all of it can be told without reading.
+    /// The rows that a group of operations needs, if all of them can be told without reading.
     pub fn load(&self, wanted: &Wanted) -> Option<Loaded> {
         let snapshot = self.snapshot.read();
         self.counted(self.load_at(&snapshot, wanted))

@@ -90,7 +90,7 @@ pub fn find_batch(bytes: &[u8], last: Option<u64>) -> io::Result<Option<usize>> 
     Ok(None)
 }
 
-/// What a batch begins with.
+/// The begin of a batch.
 struct Head {
     items: u64,
     seqno: u64,

@@ -123,7 +123,7 @@ fn pause_after(failures: u32) -> Duration {
     }
 }
 
-/// What a caller hears while the engine does not open.
+/// The error for callers while the engine does not open.
 fn refusal(error: Error) -> Error {
     match error {
         Error::Full(_) => error,

@@ -119,7 +119,7 @@ pub fn repeat(id: JobId, repeat: &Repeat) -> Vec<u8> {
     key
 }
 
-/// What the keys of all repeats of a job begin with.
+/// The begin of the keys of all repeats of a job.
 pub fn repeats(id: JobId) -> [u8; 9] {
     of_job(id, REPEAT)
 }
@@ -140,7 +140,7 @@ pub fn attachment(id: JobId, name: &str) -> Vec<u8> {
     key
 }
 
-/// What the keys of all attachments of a job begin with.
+/// The begin of the keys of all attachments of a job.
 pub fn attachments(id: JobId) -> [u8; 9] {
     of_job(id, ATTACHMENT)
 }
@@ -280,7 +280,7 @@ fn numbered(id: JobId, tag: u8, number: u32) -> [u8; 13] {
     key
 }
 
-/// What the keys of one kind of rows of a job begin with.
+/// The begin of the keys of one kind of rows of a job.
 fn of_job(id: JobId, tag: u8) -> [u8; 9] {
     let mut key = [tag; 9];
     key[..8].copy_from_slice(&origin(id));

@@ -23,8 +23,8 @@ pub struct LowWaterMarks([IndexKey; 2]);
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Least([Option<IndexKey>; 2]);
 
-/// What the last groups have added, so that a reader of an earlier snapshot can say where a list
-/// begins now.
+/// The least entries that the last groups added, so that a reader of an earlier snapshot can say
+/// where a list begins now.
 #[derive(Default)]
 pub struct Added {
     groups: VecDeque<(u64, Least)>,
@@ -90,7 +90,7 @@ impl Added {
         *self = Self { groups: VecDeque::new(), forgotten: epoch };
     }
 
-    /// What has been added since a snapshot; `None` if that is not known any more.
+    /// The least entries that were added since a snapshot; `None` if they are not known any more.
     pub fn since(&self, epoch: u64) -> Option<impl Iterator<Item = Least>> {
         let later = self.groups.iter().rev().take_while(move |(of, _)| *of > epoch);
         (epoch >= self.forgotten).then(|| later.map(|(_, least)| *least))

@@ -199,7 +199,7 @@ impl Queue {
     }
 }
 
-/// What a store that has been closed answers.
+/// The answer of a closed store.
 pub fn closed() -> Error {
     Error::Unavailable("it has been closed".into())
 }

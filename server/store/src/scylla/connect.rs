@@ -118,7 +118,7 @@ fn unreadable(file: &Path, error: impl std::fmt::Display) -> Error {
     Error::Unusable { place: file.display().to_string(), reason: error.to_string() }
 }
 
-/// What the cluster runs.
+/// The database that the cluster runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Engine {
     /// Apache Cassandra.

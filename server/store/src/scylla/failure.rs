@@ -1,4 +1,4 @@
-//! What the driver's errors mean to a caller.
+//! The meaning of the driver's errors for a caller.
 
 use std::fmt::Display;
 

@@ -25,7 +25,7 @@ pub struct Ids {
     cluster: Arc<Cluster>,
     first: PreparedStatement,
     next: PreparedStatement,
-    /// The lowest value that the register can have.
+    /// A lower bound of the register, as this server last saw it.
     seen: AtomicU64,
 }
 

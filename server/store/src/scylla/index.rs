@@ -53,7 +53,7 @@ use crate::{
 const AT_ONCE: usize = 16;
 /// Entries that are taken from a list at a time at most.
 const TAKEN: usize = 64;
-/// What an entry takes, about, and what a minute takes.
+/// Bytes that an entry takes, about, and those of a minute.
 const PLACE_BYTES: usize = 130;
 const MINUTE_BYTES: usize = 40;
 /// An entry this old whose follow-up is still missing: the commit that wrote it is fenced.
@@ -96,7 +96,7 @@ struct Place {
 /// The trees of some entries that have been read, each with whether it was fenced since.
 type Fences = HashMap<JobId, OnceCell<()>>;
 
-/// What the tree says about an entry.
+/// The tree's judgement of an entry.
 enum Seen {
     Right(Box<FollowUp>),
     /// Its commit may be under way.

@@ -35,7 +35,7 @@ pub mod history {
 /// Kinds of rows with details of a job.
 pub mod detail {
     pub const ATTACHMENT: i8 = 0;
-    /// What repeatable appends did, but for the early ones.
+    /// Results of repeatable appends, but for the early ones.
     pub const REPEATED_CHANGE: i8 = 1;
     pub const REPEATED_APPEND: i8 = 2;
     /// Follow-ups but for deliveries: this for the first kind of them, and so on.
@@ -71,7 +71,7 @@ pub mod listing {
     pub const SERVERS: i8 = 7;
     /// Ids of jobs that no caller had reserved, 65,536 numbers to a slot.
     pub const CHOSEN: i8 = 8;
-    /// What is due, and what has failed, by part and minute.
+    /// Due and failed follow-ups, by part and minute.
     pub const INDEX: [i8; 2] = [9, 10];
     /// Minutes of the same, by part: those whose entries were written in time, and the others.
     pub const INDEX_MINUTES: [i8; 2] = [11, 12];
@@ -130,8 +130,8 @@ pub fn is_early(first: u32) -> bool {
     part(first) == 0
 }
 
-/// What repeatable appends of a kind make, and where they are kept by name: kinds of history and
-/// of details.
+/// The kind of history that repeatable appends of a kind make, and the kind of details in which
+/// they are kept by name.
 pub fn repeat_kinds(repeat: &Repeat) -> (i8, i8) {
     match repeat {
         Repeat::Change(_) => (history::CHANGE, detail::REPEATED_CHANGE),

@@ -27,7 +27,7 @@ pub struct Lists {
     room: Semaphore,
 }
 
-/// What is asked of a tree.
+/// A question about a tree.
 trait Query: Clone + Send + 'static {
     /// The job that it is asked of.
     fn subject(&self) -> JobId;

@@ -23,7 +23,7 @@ pub struct Reads {
     tree_results: Arc<Uploads>,
 }
 
-/// What is wanted of one tree.
+/// The wanted rows of one tree.
 #[derive(Default)]
 struct Part {
     places: HashMap<JobId, Location>,
@@ -73,7 +73,7 @@ impl Reads {
         Ok(loaded)
     }
 
-    /// What is wanted, by tree. The trees that are known already do not wait while the others are
+    /// The wanted rows, by tree. The trees that are known already do not wait while the others are
     /// searched for: their heads are refreshed meanwhile.
     async fn parts(&self, wanted: Wanted) -> Result<BTreeMap<JobId, Part>> {
         let Wanted { paths, definitions, repeats, attachments, follow_ups, tree_results } = wanted;
@@ -149,7 +149,7 @@ impl Reads {
         Ok(self.job(id).await?.map(|(node, definition)| JobRow::new(id, node, definition)))
     }
 
-    /// What is known of one job.
+    /// The node and the definition of one job.
     pub async fn job(&self, id: JobId) -> Result<Option<(Node, Arc<Definition>)>> {
         let read = |pinned: Arc<PinnedTree>, place: Location| async move {
             let known = pinned.read(&[(id, place, true)]).await?.remove(&id);

@@ -24,7 +24,7 @@ const CHANGE: Duration = Duration::from_secs(60);
 /// The wait before a step that was not ready yet is tried again.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What [`migrate`] did.
+/// The result of [`migrate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migrated {
     /// The version that was found; 0: there were no tables.

@@ -10,7 +10,7 @@
 //! it costs the same however many rows and operations it has. Two servers that commit at once
 //! cannot both follow the same head: one of them loads again and computes again.
 //!
-//! What is older in the log is brought to the other tables by a *checkpoint*: plain writes, each
+//! The older part of the log is brought to the other tables by a *checkpoint*: plain writes, each
 //! with the version as its timestamp, so that they may be made again, by several servers, in any
 //! order. Then a plain row says up to where the log has been applied, and the entries go. A small
 //! tree lives in its log; a checkpoint is made when the tail is past 128 entries or 512 KiB, of its

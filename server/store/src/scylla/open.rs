@@ -36,7 +36,7 @@ const CLOSED_MILLIS: i64 = 180_000;
 /// The key of a stage's record among its calls, which are numbered from 1.
 const RECORD: (i64, &str) = (0, "");
 
-/// What is open.
+/// A piece of open work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Work {
     /// Rows are being staged.
@@ -73,7 +73,7 @@ pub struct Open {
     cluster: Arc<Cluster>,
     /// This run of this server.
     pub server: Uuid,
-    /// What this server has open.
+    /// The open work of this server.
     mine: Mutex<HashMap<Work, Mine>>,
     /// The last minute that this server has listed.
     noted: AtomicI64,
@@ -185,7 +185,7 @@ impl Open {
         }
     }
 
-    /// What this server has given up.
+    /// The work that this server has given up.
     pub fn given_up(&self) -> Vec<Left> {
         let mine = self.mine.lock();
         let given_up = mine.iter().filter(|(_, mine)| mine.is_given_up);
@@ -236,7 +236,8 @@ impl Open {
         Ok(row.is_some())
     }
 
-    /// What dead servers left open. Minutes in which everything has ended are taken off the list.
+    /// The work that dead servers left open. Minutes in which everything has ended are taken off
+    /// the list.
     pub async fn left(&self) -> Result<Vec<Left>> {
         let (mut left, mut empty) = (Vec::new(), Vec::new());
         let mut servers = Servers { there: [self.server].into(), gone: HashSet::new() };

@@ -26,7 +26,7 @@ const SMALL: usize = 256;
 /// No commit is larger than this before it is packed.
 const LARGEST: usize = 1 << 30;
 
-/// What is kept of a commit, as it is written. The format is that of `coding`, and never changes.
+/// The stored body of a commit. The format is that of `coding`, and never changes.
 #[derive(Debug, Serialize, Deserialize)]
 struct Body {
     publishes: Option<u64>,
@@ -47,7 +47,7 @@ pub struct Redo {
     pub parted: bool,
     /// The size of its body before it was packed.
     pub bytes: usize,
-    /// What it publishes.
+    /// The stage that it publishes.
     pub publishes: Option<StageId>,
     /// Its rows, each with the stage of its job.
     pub rows: Vec<(i64, Row)>,
@@ -202,7 +202,7 @@ impl Redo {
         found
     }
 
-    /// What a repeatable append of it did.
+    /// The result of a repeatable append in it.
     pub fn repeat(&self, id: JobId, key: &Repeat) -> Option<RepeatRow> {
         self.of_job(id).find_map(|(_, row)| match row {
             Row::Repeat { key: found, row, .. } if found == key => Some(*row),
@@ -218,7 +218,7 @@ impl Redo {
         })
     }
 
-    /// What it does to the attachments of a job: key and text, `None` where one is removed.
+    /// The changed attachments of a job: key and text, `None` where one is removed.
     pub fn attachments(&self, id: JobId) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.of_job(id).filter_map(|(_, row)| match row {
             Row::Attachment { key, text, .. } => Some((key.as_str(), text.as_deref())),

@@ -27,7 +27,7 @@ use crate::{Result, StageId};
 
 /// Buckets that one call writes at once.
 const AT_ONCE: usize = 32;
-/// What a reservation takes, about.
+/// Bytes that a reservation takes, about.
 const RESERVATION_BYTES: usize = 60;
 
 pub struct Reservations {

@@ -7,7 +7,7 @@ pub const VERSION: i64 = 5;
 pub struct Migration {
     /// The version after it.
     pub to: i64,
-    /// What it does.
+    /// Its statements, in order.
     pub statements: &'static [&'static str],
 }
 

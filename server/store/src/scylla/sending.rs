@@ -23,7 +23,7 @@ pub struct Base {
     pub version: Version,
 }
 
-/// What goes into the conditional batch.
+/// The content of the conditional batch.
 pub struct Sending {
     pub root: JobId,
     pub base: Base,
@@ -64,7 +64,7 @@ impl Sending {
                 Attempt::Lost(seen) if seen.cid == Some(self.cid) => return Ok(()),
                 Attempt::Lost(seen) if doubt.is_none() || !self.is_followed(seen) => {
                     if let (Some(0), Some(cid)) = (seen.version, seen.cid) {
-                        // What the next attempt to create this tree has to follow.
+                        // The next attempt to create this tree has to follow this name.
                         trees.remember_empty(self.root, cid);
                     }
                     return Err(Error::Stale { root: self.root });

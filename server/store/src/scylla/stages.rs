@@ -65,7 +65,7 @@ enum State {
     Discarded,
 }
 
-/// What may still become of a stage that has an id.
+/// The possible fate of a stage that has an id.
 pub enum Fate {
     /// It may be published, or has been.
     Alive,
@@ -201,7 +201,7 @@ impl Stages {
         });
     }
 
-    /// What may still become of a stage that has an id.
+    /// The possible fate of a stage that has an id.
     pub async fn fate(&self, stage: StageId, root: JobId) -> Result<Fate> {
         let state = self.mine.lock().get(&stage_key(stage.0)).map(|entry| entry.state);
         match state {
@@ -303,7 +303,7 @@ impl Stages {
 }
 
 impl Publication {
-    /// What became of the commit.
+    /// Takes the outcome of the commit.
     pub fn end(mut self, done: &Result<()>) {
         self.is_over = true;
         match done {

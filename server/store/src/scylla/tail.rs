@@ -55,7 +55,7 @@ impl Tail {
         self.newest(|redo| redo.definition(id))
     }
 
-    /// What a repeatable append within the tail did.
+    /// The result of a repeatable append within the tail.
     pub fn repeat(&self, id: JobId, key: &Repeat) -> Option<RepeatRow> {
         self.newest(|redo| redo.repeat(id, key))
     }

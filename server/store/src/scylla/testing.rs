@@ -22,7 +22,7 @@ static FREE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 static NEXT: AtomicU64 = AtomicU64::new(1);
 /// Whether the keyspaces that other processes left have been removed.
 static CLEANED: OnceCell<()> = OnceCell::const_new();
-/// What all names begin with; the process and a number follow.
+/// The begin of all names; the process and a number follow.
 const PREFIX: &str = "jobtracker_test_";
 
 /// A keyspace with empty tables, for one test at a time.

@@ -1,4 +1,4 @@
-//! What a server remembers of a tree.
+//! A tree as a server remembers it.
 
 use std::{
     collections::HashMap,
@@ -151,7 +151,7 @@ impl Tree {
     /// Remembers statuses that were read beside this tail.
     pub fn remember(&self, tail: &Tail, read: impl IntoIterator<Item = (JobId, Version, Status)>) {
         let mut known = self.known.lock();
-        // What has left the tail since may be newer.
+        // Statuses that have left the tail since may be newer.
         if known.tail.as_ref().is_none_or(|now| now.begin() != tail.begin()) {
             return;
         }

@@ -81,7 +81,7 @@ impl Trees {
         Self { cluster, trees, places, empty: Cache::new(EMPTY) }
     }
 
-    /// What is remembered of a tree.
+    /// The remembered tree.
     pub fn tree(&self, root: JobId) -> Arc<Tree> {
         let new = || -> std::result::Result<_, std::convert::Infallible> {
             Ok(self.weighed(&Arc::new(Tree::new(root))))

@@ -38,7 +38,7 @@ const NOTED: Duration = Duration::from_secs(60);
 const MINUTES: usize = 1_000;
 /// The root number of the completion.
 const NO_ROOT: i64 = 0;
-/// What a row takes beyond its body, about.
+/// Bytes that a row takes beyond its body, about.
 const ROW_BYTES: usize = 120;
 
 /// Uploads.

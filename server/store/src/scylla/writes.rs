@@ -20,10 +20,10 @@ use crate::{
 
 /// Partitions that one call writes at once.
 const AT_ONCE: usize = 32;
-/// What a row takes beyond its blobs, about.
+/// Bytes that a row takes beyond its blobs, about.
 const ROW_BYTES: usize = 80;
 
-/// What is known of a job, the newest first.
+/// The newest known cells of a job.
 #[derive(Default)]
 struct Cells<'a> {
     version: Version,

@@ -5,7 +5,7 @@ use jobtracker_model::{JobId, State};
 use super::{Child, View};
 use crate::{Error, FollowUpKey, JobRow, Loaded, Node, Origin, Result, Wanted};
 
-/// What a group of operations needs.
+/// The rows that a group of operations needs.
 ///
 /// # Errors
 /// The rows cannot be read.
@@ -116,7 +116,7 @@ pub(super) fn job_of(view: &dyn View, id: JobId, node: Node) -> Result<JobRow> {
     Ok(JobRow::new(id, node, definition))
 }
 
-/// What children need of their parent to become whole jobs.
+/// The part of a parent that its children need to become whole jobs.
 #[derive(Clone, Copy)]
 pub(super) struct Parent {
     pub id: JobId,

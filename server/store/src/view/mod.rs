@@ -35,7 +35,7 @@ use crate::{
     TreeResultRow, UploadRow, Version,
 };
 
-/// What a visitor says after each row: go on or stop.
+/// A visitor's answer after each row: go on or stop.
 pub type Visit<'a, T> = &'a mut dyn FnMut(T) -> ControlFlow<()>;
 
 /// A child as its parent's list has it.
@@ -84,9 +84,9 @@ pub trait View {
     fn changes(&self, id: JobId, from: u32, visit: Visit<(u32, Change)>) -> Result<()>;
     /// Lines of the log from a number on.
     fn log(&self, id: JobId, from: u32, visit: Visit<LogLine>) -> Result<()>;
-    /// What a repeatable append did.
+    /// The result of a repeatable append.
     fn repeat(&self, id: JobId, key: &Repeat) -> Result<Option<RepeatRow>>;
-    /// What repeatable appends did, by name: those of changes, then those of lines.
+    /// The results of repeatable appends, by name: those of changes, then those of lines.
     fn repeats(&self, id: JobId, visit: Visit<(Repeat, RepeatRow)>) -> Result<()>;
     /// The text of an attachment.
     fn attachment(&self, id: JobId, key: &str) -> Result<Option<String>>;

@@ -33,7 +33,7 @@ impl Slot {
         (self.minute * SLOTS + self.number) * i64::from(PARTS) + i64::from(part)
     }
 
-    /// What names it in the lists of minutes.
+    /// Its name in the lists of minutes.
     pub fn name(self) -> String {
         format!("{:012}/{}", self.minute, self.number)
     }

@@ -25,7 +25,7 @@ impl Slot {
         self.minute * SLOTS + self.number
     }
 
-    /// What names it in the list of minutes.
+    /// Its name in the list of minutes.
     pub fn name(self) -> String {
         format!("{:02}", self.number)
     }

@@ -22,7 +22,7 @@ type SizeRow = (String, Option<i64>, Option<i32>, Option<i64>);
 pub type NamedRow = (String, Option<i64>, Option<Vec<u8>>);
 
 type EarlyRow = (i64, Option<i64>, Option<Vec<u8>>);
-/// What names an append, with what it did.
+/// The name of an append, with its result.
 type Append = (String, RepeatRow);
 /// The jobs of a bucket and a stage, and the kind of their entries.
 type Group = (i64, i64, i8);
@@ -71,7 +71,7 @@ impl Sought<'_> {
 }
 
 impl PinnedTree {
-    /// What these repeatable appends did, for those that were done.
+    /// The results of these repeatable appends, for those that were done.
     pub async fn appends(
         &self,
         sought: &[Sought<'_>],
@@ -126,7 +126,7 @@ impl PinnedTree {
         let mut early: HashMap<_, Vec<Append>> = HashMap::new();
         while let Some((entries, rows)) = reads.try_next().await? {
             for (id, version, body) in rows {
-                // What was written after the snapshot is not there yet.
+                // A row that was written after the snapshot is not in it yet.
                 if let (Some(id), Some(body)) = (keys::id(id), body)
                     && self.is_past(version)
                 {
@@ -160,7 +160,8 @@ impl PinnedTree {
         cluster.row(&cluster.statements.detail, key).await
     }
 
-    /// What all repeatable appends to a job did, by name: those of changes, then those of lines.
+    /// The results of all repeatable appends to a job, by name: those of changes, then those of
+    /// lines.
     pub async fn repeats(&self, id: JobId, place: Location) -> Result<Vec<(Repeat, RepeatRow)>> {
         let mut all = BTreeMap::new();
         if !self.is_in_tail() {

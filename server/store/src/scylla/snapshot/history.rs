@@ -117,7 +117,7 @@ impl Snapshot {
             let rows = self.wait(self.pinned.entries(history, numbers.start, parts))?;
             for (number, version, body) in rows {
                 let (Ok(number), Some(body)) = (u32::try_from(number), body) else { continue };
-                // What was written after the snapshot is not there yet.
+                // A row that was written after the snapshot is not in it yet.
                 if !numbers.contains(&number) || !self.pinned.is_past(version) {
                     continue;
                 }

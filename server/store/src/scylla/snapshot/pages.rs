@@ -44,7 +44,7 @@ struct Walk {
     is_over: bool,
 }
 
-/// What was read before the list asked for it.
+/// Children that were read before the list asked for them.
 pub struct Ahead {
     walk: Walk,
     first: Option<BTreeMap<JobId, Held>>,

@@ -188,7 +188,7 @@ impl PinnedTree {
         Ok(found)
     }
 
-    /// What a row says of its job at this snapshot; `None` when the job was not there yet.
+    /// The job of a row at this snapshot; `None` when the job was not there yet.
     pub fn known(&self, found: Found, definition: bool) -> Result<Option<Known>> {
         let Found { id, since, version, .. } = found;
         if since > self.tail.version {

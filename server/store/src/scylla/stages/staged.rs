@@ -1,4 +1,4 @@
-//! What is listed of a call that stages rows, so that they can be found and removed.
+//! The list of a call's staged rows, by which they can be found and removed.
 
 use std::collections::BTreeMap;
 

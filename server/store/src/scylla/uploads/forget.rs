@@ -21,12 +21,12 @@ const SENDINGS: usize = 100;
 /// A reservation that is older than this and has no result is of an upload that never came true.
 /// How long an upload may take is a matter of seconds.
 const VAIN: Duration = Duration::from_secs(3600);
-/// What the key of a result takes, about.
+/// Bytes that the key of a result takes, about.
 const KEY_BYTES: usize = 40;
 
 type ListedRow = (i64, String, Option<Vec<u8>>);
 
-/// What names a minute in the list of hours.
+/// The name of a minute in the list of hours.
 pub(super) fn name(minute: i64) -> String {
     format!("{minute:012}")
 }

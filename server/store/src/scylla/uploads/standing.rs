@@ -19,12 +19,12 @@ use crate::{
 /// Rows in one answer.
 const LISTED: usize = 500;
 
-/// What the table has on one tree of an upload.
+/// The rows of the table on one tree of an upload.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Row {
     /// Whether its log may have a result.
     pub is_reserved: bool,
-    /// That it was applied, as a checkpoint wrote it.
+    /// The result that it was applied, as a checkpoint wrote it.
     pub applied: Option<TreeResultRow>,
     pub refused: Option<TreeResultRow>,
 }
@@ -81,7 +81,8 @@ impl Uploads {
         }
     }
 
-    /// What the table has on trees of an upload behind one of them, and whether it may have more.
+    /// The rows of the table on trees of an upload behind one of them, and whether it may have
+    /// more.
     pub(super) async fn page(
         &self,
         upload: &UploadId,
@@ -123,7 +124,7 @@ impl Uploads {
         Ok(row.applied.or(row.refused))
     }
 
-    /// That a tree was applied, brought out of its log if it is still there.
+    /// The result that a tree was applied, brought out of its log if it is still there.
     pub(super) async fn settled(&self, upload: &UploadId, root: JobId, row: Row) -> Result<Row> {
         if !row.is_reserved {
             return Ok(row);
