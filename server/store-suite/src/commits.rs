@@ -1,4 +1,4 @@
-//! What a commit promises: versions, refusals, several trees at once.
+//! The promises of a commit: versions, refusals, several trees at once.
 
 use std::sync::Arc;
 

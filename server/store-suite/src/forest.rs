@@ -11,7 +11,7 @@ use jobtracker_model::{
 use super::draft::Draft;
 use jobtracker_store::{FollowUp, FollowUpKey, IndexId, Origin, RepeatRow, TreeCommit, Version};
 
-/// What should be in the store, kept in plain maps, and what is still to be committed.
+/// The rows that should be in the store, in plain maps, and those that are still to be committed.
 #[derive(Debug, Clone, Default)]
 pub struct Forest {
     pub(super) jobs: BTreeMap<JobId, Kept>,

@@ -1,4 +1,4 @@
-//! What a job collects: changes, log, repeats, attachments.
+//! The history of a job: changes, log, repeats, attachments.
 
 use jobtracker_model::{Repeat, State};
 
