@@ -26,7 +26,7 @@ use crate::{
 /// After how many more requests the next server dies, since each number would take too long.
 const EVERY: usize = 11;
 
-/// What a server does until it dies.
+/// The work of a server until it dies.
 struct Work {
     store: Arc<ScyllaStore>,
     proxy: Proxy,

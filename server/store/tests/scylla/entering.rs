@@ -1,4 +1,4 @@
-//! What has to be right before the store keeps anything in a keyspace.
+//! Checks that come before the store keeps anything in a keyspace.
 
 use std::{sync::Arc, time::Duration};
 

@@ -13,7 +13,7 @@ use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use crate::frames::Frame;
 
-/// What a client needs to get through.
+/// The conditions for a client to get through.
 pub struct Gatekeeper {
     pub node: SocketAddr,
     /// `None`: nothing is encrypted.

@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How often the proxy checks.
 const STEP: Duration = Duration::from_millis(2);
 
-/// What goes wrong with one request.
+/// A fault of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The node never gets it.

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use crate::proxy::Proxy;
 
-/// What every commit of a tree writes in its conditional batch, and nothing else does.
+/// A statement that is in the conditional batch of every commit, and nowhere else.
 pub const COMMIT: &str = "INSERT INTO tree (root, kind, id, cid, stamp, body, parts)";
 
 pub fn id(number: u64) -> JobId {
