@@ -1,50 +1,51 @@
 //! How long a server leaves a tree alone that other servers commit to as well.
 //!
-//! The server that has won a race knows the tree and can commit to it again at once; the one that
-//! has lost it has to load the tree first, comes too late again, and would do so for ever. So the
+//! The server that has won a race knows the tree and can commit to it again at once; the server
+//! that has lost has to load the tree first, comes too late again, and would do so for ever. So the
 //! winner leaves a contested tree alone for about as long as a commit takes, while the loser goes
-//! on at once. That a tree is contested shows when a commit to it is refused, or when its version
-//! has moved between two commits of one's own. A server that wins every race sees neither: so now
-//! and then it leaves any tree alone to which it commits again and again, and lets others show
-//! themselves.
+//! on at once. A tree is known to be contested when a commit to it is refused, or when its version
+//! has moved between two commits of this server. A server that wins every race sees neither: so now
+//! and then it leaves any tree alone to which it commits again and again, and lets other servers
+//! commit.
 
 use std::{collections::HashMap, time::Duration};
 
 use jobtracker_model::JobId;
 use jobtracker_store::Version;
 
-/// Trees of which something is remembered. Past it all are forgotten: whoever competes for a tree
-/// will show again.
+/// Trees that are remembered. Past this number all are forgotten: a server that competes for a tree
+/// is noticed again.
 const TREES: usize = 4_096;
-/// After a sign of others, so many commits are each followed by a pause. Then the pauses come after
-/// two commits, after four and so on, the rarer the longer nobody shows.
+/// After a sign of another server, this many commits are each followed by a pause. Then the pauses
+/// come after two commits, after four and so on, as long as no other server is noticed.
 const PAUSES_IN_A_ROW: u32 = 4;
-/// Pauses are never rarer than one after so many commits, as a power of two. That is well below the
-/// attempts after which an operation is given up.
+/// The rarest pauses come after two to this power of commits. That is well below the attempts after
+/// which an operation is given up.
 const RAREST: u32 = 6;
-/// How many times as long as a commit and the load before it a pause is, by turns: others may be
-/// slower than this server. What comes on top is for the time in which they hear that they have
-/// lost, and differs, since servers that take turns by the clock could miss each other for ever.
+/// The length of a pause, by turns, as a multiple of the time of a commit and the load before it:
+/// other servers may be slower than this one. The rest of a pause is for the time in which they
+/// hear that they have lost, and it differs, since servers that take turns by the clock could miss
+/// each other for ever.
 const TIMES: [u32; 3] = [1, 2, 4];
 const ON_TOP: std::ops::Range<f64> = 1.5..2.0;
-/// The shortest pause, since timers count in milliseconds, and the longest for others.
+/// The shortest pause, since timers count in milliseconds, and the longest for other servers.
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(50);
-/// Callers that have been answered have this part of the time of a commit to come back.
+/// Callers that have been answered have this part of the time of a commit to send more.
 const PART_FOR_CALLERS: u32 = 4;
-/// The longest time for that.
+/// The longest wait for callers.
 const LONGEST_FOR_CALLERS: Duration = Duration::from_millis(5);
-/// After they were waited for in vain, so many commits are made without that.
+/// After a wait for callers in vain, this many commits are made without one.
 const HASTY_COMMITS: u32 = 8;
 
-/// Whose turn it is with a tree after a commit to it.
+/// Which side may commit to a tree after a commit to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// This server's, at once.
+    /// This server, at once.
     Ours,
-    /// That of other servers, for so long.
+    /// Other servers, for this time.
     Others(Duration),
-    /// That of this server's callers, for so long at the most.
+    /// This server's callers, for at most this time.
     Callers(Duration),
 }
 
@@ -56,13 +57,13 @@ pub(crate) struct Backoff {
 
 #[derive(Debug)]
 struct TreeBackoff {
-    /// The version that the last commit from here has left behind.
+    /// The version that this server's last commit has left behind.
     left: Option<Version>,
-    /// Pauses since others have shown themselves.
+    /// Pauses since another server was noticed.
     pauses: u32,
-    /// Commits from here since the last pause.
+    /// This server's commits since the last pause.
     commits: u32,
-    /// Commits to be made without waiting for callers.
+    /// Commits to be made without a wait for callers.
     hasty: u32,
 }
 
@@ -75,8 +76,8 @@ impl Backoff {
         Turn::Ours
     }
 
-    /// A commit that was computed from that version is done; with the load before it took so much
-    /// time. So many callers were answered or wait for the next one.
+    /// A commit that was computed from version `expected` is done; with the load before it, it took
+    /// this time. `callers` of the tree were answered or wait for the next commit.
     pub fn won(&mut self, root: JobId, expected: Version, took: Duration, callers: usize) -> Turn {
         let backoff = self.tree(root);
         if backoff.left.is_some_and(|left| left != expected) {
@@ -111,7 +112,7 @@ impl Backoff {
 }
 
 impl Default for TreeBackoff {
-    /// Nobody else is known to want the tree.
+    /// No other server is known to want the tree.
     fn default() -> Self {
         Self { left: None, pauses: PAUSES_IN_A_ROW + RAREST - 1, commits: 0, hasty: 0 }
     }
@@ -122,7 +123,8 @@ impl TreeBackoff {
         (self.pauses, self.commits) = (0, 0);
     }
 
-    /// For how many times as long as a commit the tree is left to others after one more from here.
+    /// The next pause for other servers, as a multiple of the time of a commit; counts one more
+    /// commit of this server.
     fn pause_for_others(&mut self) -> Option<u32> {
         self.commits += 1;
         let rarity = (self.pauses + 1).saturating_sub(PAUSES_IN_A_ROW).min(RAREST);
@@ -155,13 +157,13 @@ mod tests {
         }
     }
 
-    /// The pauses after so many commits of which each finds what the one before has left.
+    /// The pauses after this many commits, each of which finds the version that the last one left.
     fn alone(backoff: &mut Backoff, from: Version, commits: u64) -> Vec<Option<Duration>> {
         (from..from + commits).map(|expected| won(backoff, expected)).collect()
     }
 
-    /// After which of so many commits in a row there are pauses, and whether each is so many times
-    /// as long as a commit.
+    /// Asserts after which commits in a row there are pauses, and how long each is, as a multiple
+    /// of the time of a commit.
     fn assert_pauses(backoff: &mut Backoff, from: Version, expected: &[(usize, u32)]) {
         let last = expected.last().map_or(0, |(at, _)| *at);
         let pauses = alone(backoff, from, last as u64);
@@ -177,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_contested_tree_is_left_alone_more_and_more_rarely_as_nobody_shows() {
+    fn a_contested_tree_is_left_alone_more_rarely_without_other_servers() {
         let mut backoff = Backoff::default();
         backoff.lost(root(1));
         let (row, later) = ([(1, 1), (2, 2), (3, 4), (4, 1)], [(6, 2), (10, 4), (18, 1), (34, 2)]);
@@ -195,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_wins_always_looks_around_now_and_then() {
+    fn a_server_that_always_wins_pauses_now_and_then() {
         let mut backoff = Backoff::default();
         assert_pauses(&mut backoff, 0, &[(64, 1), (128, 2), (192, 4), (256, 1)]);
     }

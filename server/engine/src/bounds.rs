@@ -1,4 +1,4 @@
-//! How much the engine takes on: operations and bytes that have been taken and not answered.
+//! The limits of the engine's load: operations and bytes that have been taken and not answered.
 
 use std::sync::{
     Arc,
@@ -15,7 +15,7 @@ pub(crate) struct Bounds {
     metrics: Metrics,
 }
 
-/// One operation's part of the bounds; given back when it is dropped.
+/// The share that one operation has of the bounds; dropping it gives it back.
 pub(crate) struct Share {
     bounds: Arc<Bounds>,
     pub bytes: usize,
@@ -27,13 +27,13 @@ impl Bounds {
         Arc::new(Self { operations, bytes, operations_max, bytes_max, metrics })
     }
 
-    /// Takes a share, unless that would pass the bounds. An operation that is larger than all
-    /// bytes together is taken when nothing else is there.
+    /// Takes a share, unless that would pass the bounds. An operation that is larger than the byte
+    /// limit is taken when no other operation is held.
     pub fn take(self: &Arc<Self>, bytes: usize) -> Option<Share> {
         self.metrics.waiting.inc();
         let before = self.bytes.fetch_add(bytes, Ordering::SeqCst);
         let others = self.operations.fetch_add(1, Ordering::SeqCst);
-        // Counted from here on: dropping the share takes it back.
+        // The share is counted from here on: dropping it takes it back.
         let share = Share { bounds: Arc::clone(self), bytes };
         let fits = others == 0 || before + bytes <= self.bytes_max;
         (others < self.operations_max && fits).then_some(share)

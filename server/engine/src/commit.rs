@@ -1,4 +1,4 @@
-//! Group commit: take what waits, apply it, commit it once, answer everybody. While a commit is
+//! Group commit: take what waits, apply it, commit it once, answer every caller. While a commit is
 //! under way, the operations of its trees gather for the next one, and other trees go on.
 
 use std::{
@@ -32,13 +32,13 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Ids that are taken from the store at once for all operations of a group, about.
+/// About how many ids are taken from the store at once for all operations of a group.
 const IDS_AT_ONCE: u32 = 10_000_000;
 /// How often an operation is computed before its caller hears of contention. Another server can be
 /// ahead many times in a row until it notices this one ([`Fairness`]).
 const ATTEMPTS: u32 = 100;
 
-/// The one who commits.
+/// The committer: applies and commits groups.
 pub(crate) struct Committer {
     store: Arc<dyn Store>,
     options: Options,
@@ -65,7 +65,7 @@ struct Settled {
     group: Group,
     failed: HashMap<JobId, StoreError>,
     seconds: f64,
-    /// Also counts the load before it.
+    /// Includes the load before the commit.
     took: Duration,
 }
 
@@ -100,17 +100,17 @@ impl Committer {
         std::thread::Builder::new()
             .name("engine".into())
             .spawn(move || {
-                // Time is for pauses, and for what a store wants to end in time.
+                // The runtime's timer serves pauses, and stores that have timeouts.
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_time()
                     .build()
                     .expect("a runtime without sockets asks nothing of the system");
                 if self.store.is_shared() {
-                    // Ends with the runtime, thus with this thread.
+                    // This task ends with the runtime, thus with this thread.
                     runtime.spawn(watch(Arc::clone(&self.store), Arc::clone(&self.waiters)));
                 }
                 runtime.block_on(self.run());
-                // Nobody may be left who asks.
+                // The receivers may all be gone.
                 let _ = end.send(true);
             })
             .expect("the system has a thread to give");
@@ -120,7 +120,7 @@ impl Committer {
     async fn run(&mut self) {
         let mut open = true;
         loop {
-            // Also when there is always something else to do.
+            // Pauses that are over end here even when there is always other work.
             while let Some(Some(over)) = self.fairness.next().now_or_never() {
                 self.fairness.end(&over, &mut self.queue);
             }
@@ -146,12 +146,12 @@ impl Committer {
         }
     }
 
-    /// The first operation of the queue, and more as long as the bounds allow, without those that
-    /// are known to have to wait for their tree.
+    /// Takes the first operation of the queue, and more as long as the bounds allow, without those
+    /// that are known to have to wait for their tree.
     fn gather(&mut self) -> Vec<Submitted> {
         let mut group = Vec::new();
         let mut bytes = 0;
-        // One whose tree is not known may have to wait for it before those behind it do.
+        // An operation whose tree is not known may have to wait for it before those behind it do.
         let mut known = true;
         while group.len() < self.options.group_operations.max(1) {
             if self.queue.is_empty()
@@ -180,7 +180,7 @@ impl Committer {
         group
     }
 
-    /// Applies a group, as far as its trees are free, and sends it on its way.
+    /// Applies a group, as far as its trees are free, and starts its commit.
     #[expect(clippy::disallowed_methods, reason = "measures, and decides nothing that is applied")]
     async fn dispatch(&mut self, group: Vec<Submitted>) {
         let started = Instant::now();
@@ -210,8 +210,8 @@ impl Committer {
         self.in_flight.push(committing.boxed().into_future());
     }
 
-    /// Loads what the group needs. An operation whose rows cannot be read is answered so, and does
-    /// not drag the others down.
+    /// Loads what the group needs. An operation whose rows cannot be read is answered with the
+    /// error; the others go on.
     async fn load(&mut self, mut group: Vec<Submitted>) -> (Vec<Submitted>, Workspace) {
         loop {
             if group.is_empty() {
@@ -242,9 +242,9 @@ impl Committer {
         self.meanwhile(async move { store.load(wanted).await }).await
     }
 
-    /// Waits for something while the commits under way go on and are answered. Their trees stay
-    /// busy until [`release_settled`](Self::release_settled): what is being loaded may be from
-    /// before they ended.
+    /// Waits for `work` while the commits in flight go on and are answered. Their trees stay busy
+    /// until [`release_settled`](Self::release_settled): the rows that `work` loads may be from
+    /// before those commits ended.
     async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         loop {
@@ -256,8 +256,8 @@ impl Committer {
         }
     }
 
-    /// Answers the reservations, and gives ids to the jobs that have none. What is left is for the
-    /// trees.
+    /// Answers the reservations, and gives ids to the jobs that have none. Returns the operations
+    /// on trees.
     async fn take_ids(&mut self, group: Vec<Submitted>) -> Vec<Submitted> {
         for id in group.iter().flat_map(|submitted| submitted.operation.created()) {
             self.ids.avoid(id);
@@ -289,7 +289,7 @@ impl Committer {
         rest
     }
 
-    /// Lets those wait whose tree is in a commit under way: they have to see what it does.
+    /// Parks operations whose tree is in a commit under way: they have to see what it does.
     fn park_busy(&mut self, space: &Workspace, group: Vec<Submitted>) -> Vec<Submitted> {
         let mut free = Vec::with_capacity(group.len());
         for submitted in group {
@@ -317,8 +317,8 @@ impl Committer {
         self.queue.release_complete();
     }
 
-    /// Answers every operation of a commit that has ended; those whose tree had moved will stand
-    /// the queue again. The rest of its group goes on.
+    /// Answers every operation of a commit that has ended; operations whose tree had moved are
+    /// queued again. The rest of the group goes on.
     fn settle(&mut self, settled: Option<Settled>, rest: BoxStream<'static, Settled>) {
         let Some(Settled { group, failed, seconds, took }) = settled else { return };
         self.in_flight.push(rest.into_future());
@@ -331,8 +331,8 @@ impl Committer {
         for Applied { mut submitted, root, outcome, became, lost } in group.applied {
             let moved = match root.and_then(|root| failed.get(&root)) {
                 Some(StoreError::Stale { .. }) => {
-                    // An id that the engine chose may be one that has been staged, and so may
-                    // those behind it.
+                    // An id that the engine chose may be one that has been staged, and so may those
+                    // after it.
                     if submitted.operation.renew_ids() && submitted.attempts > 0 {
                         self.ids = IdLease::default();
                     }
@@ -343,11 +343,11 @@ impl Committer {
                     continue;
                 }
                 None => match outcome {
-                    // The job that is in the way may be one of a tree that failed.
+                    // The job that is in the way may belong to a tree that failed.
                     Err(Error::IdConflict(id)) => {
                         submitted.operation.give_back(id) || !failed.is_empty()
                     }
-                    // Another operation of the group had what it takes only one at a time.
+                    // The tree's commit publishes another stage already, and takes one at a time.
                     Err(Error::Contention(_)) => true,
                     _ => false,
                 },
@@ -393,8 +393,8 @@ fn answer_all(group: Vec<Submitted>, error: &Error) {
 
 fn answer(submitted: Submitted, outcome: Result<Outcome>) {
     let Submitted { share, reply, .. } = submitted;
-    // Whoever is answered may ask for more at once: there has to be room for it.
+    // A caller that is answered may send more at once: there has to be room for it.
     drop(share);
-    // Whoever asked may have gone; what was done stays done.
+    // The caller may be gone; what was done stays done.
     let _ = reply.send(outcome);
 }

@@ -1,4 +1,4 @@
-//! Tells the readers of what is due that a commit has put something there.
+//! Tells the readers of the index of due follow-ups that a commit has added entries to it.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -8,14 +8,14 @@ use tokio::sync::Notify;
 
 use crate::group::Failed;
 
-/// Nobody is told of what becomes due later than this after its commit. A reader that looks as far
-/// ahead, at least as often, finds it in time.
+/// Entries that become due later than this after their commit are not announced. A reader that
+/// reads this far ahead, at least this often, finds them in time.
 pub const SOON: Duration = Duration::from_secs(2);
 
-/// The parts of the list of what is due, each with those who wait for something there.
+/// The parts of the index of what is due, each with the readers that wait for new entries there.
 pub(crate) struct DueParts(Vec<Notify>);
 
-/// The parts, by tree, into which commits under way put something that is due soon.
+/// The part, by tree, to which a commit under way adds an entry that is due soon.
 pub(crate) type DueIn = HashMap<JobId, u32>;
 
 impl DueParts {
@@ -23,7 +23,7 @@ impl DueParts {
         Self((0..store.index_parts()).map(|_| Notify::new()).collect())
     }
 
-    /// Waits until something has been put into a part since the last time that this ended.
+    /// Waits until an entry was added to a part since the last time that this ended.
     pub async fn changed(&self, part: u32) {
         match self.0.get(part as usize) {
             Some(changes) => changes.notified().await,
@@ -31,8 +31,8 @@ impl DueParts {
         }
     }
 
-    /// Tells of commits that have ended. One that failed has put nothing there; of one with an
-    /// unknown outcome the next look tells.
+    /// Announces commits that have ended. A commit that failed has added nothing; after one with an
+    /// unknown outcome the next read finds out.
     pub fn tell(&self, due: &DueIn, failed: &Failed) {
         let there = due.iter().filter(|(root, _)| !failed.contains_key(root));
         for changes in there.filter_map(|(_, part)| self.0.get(*part as usize)) {
@@ -41,7 +41,7 @@ impl DueParts {
     }
 }
 
-/// Which of the commits put something that is due soon where.
+/// Which of the commits add an entry that is due soon, and to which part.
 pub(crate) fn due_in(commits: &[TreeCommit], now: Timestamp, store: &dyn Store) -> DueIn {
     let soon = now.after(SOON);
     let is_due = |commit: &&TreeCommit| {

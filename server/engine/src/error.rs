@@ -3,15 +3,15 @@ use jobtracker_model::{
 };
 use jobtracker_store::Error as StoreError;
 
-/// Why an operation was not done, by what the caller can do about it. Unless it says otherwise,
-/// nothing has changed.
+/// Why an operation was refused or failed, by what the caller can do about it. Unless a variant
+/// says otherwise, nothing has changed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The queue is full.
     #[error("the queue is full; send it again in {retry_after_ms} ms")]
     Overloaded {
-        /// When it may be worth another try.
+        /// When another try may succeed.
         retry_after_ms: u64,
     },
     /// The engine takes no more work.
@@ -28,7 +28,7 @@ pub enum Error {
     AttachmentNotFound {
         /// The job.
         id: JobId,
-        /// The key.
+        /// The attachment's key.
         key: String,
     },
     /// The id names another job.
@@ -39,10 +39,10 @@ pub enum Error {
     RepeatConflict {
         /// The job.
         id: JobId,
-        /// The sender's name for it.
+        /// The change id or append id.
         repeat: String,
     },
-    /// The job does not stand as the change expects it.
+    /// The job is not in the state that the change expects.
     #[error(
         "job {id} last reported {}, is {}, and has {} changes",
         stands.last,
@@ -52,7 +52,7 @@ pub enum Error {
     UnexpectedState {
         /// The job.
         id: JobId,
-        /// How it stands.
+        /// The job's present standing.
         stands: Standing,
     },
     /// Not a state that a job can report.
@@ -61,7 +61,7 @@ pub enum Error {
     /// The job is its own parent.
     #[error("job {0} cannot be its own parent")]
     ParentIsSelf(JobId),
-    /// The parent stands as deep as a tree may grow.
+    /// The parent is at the greatest depth that a tree may have.
     #[error("job {0} stands at the greatest depth and can have no children")]
     TooDeep(JobId),
     /// The same id twice in one request.
@@ -118,19 +118,19 @@ pub enum Error {
     /// Other servers kept changing the tree.
     #[error("tree {0} kept changing while this was computed")]
     Contention(JobId),
-    /// A job of an upload whose parent has been passed already.
+    /// A job of an upload whose parent was completed earlier in the stream.
     #[error("job {0} does not stand below its parent in the stream")]
     ParentAfterChild(JobId),
     /// A creation or change of an upload with a number that is not larger than the one before.
     #[error("job {0} has a record that is not in the order of recording")]
     OutOfOrder(JobId),
-    /// A job of an upload that stands in another tree.
+    /// A job of an upload that belongs to another tree.
     #[error("job {0} belongs to another tree")]
     OtherTree(JobId),
-    /// An upload with more than an upload may have.
+    /// An upload that is past a limit.
     #[error("{0}")]
     CommitTooLarge(String),
-    /// The same upload is coming in already.
+    /// The same upload is coming in on another connection.
     #[error("upload {0} is coming in on another connection")]
     CommitInProgress(UploadId),
     /// The same upload was sent with other content.
@@ -144,17 +144,17 @@ pub enum Error {
     AtRecord {
         /// The number of the record in the stream.
         position: u64,
-        /// What is wrong.
+        /// The error.
         #[source]
         error: Box<Error>,
     },
-    /// The store could not do it.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Error {
-    /// The stable code under which callers know it.
+    /// The stable code of the error.
     #[must_use]
     pub fn code(&self) -> ProblemCode {
         use ProblemCode as Code;
@@ -195,18 +195,18 @@ impl Error {
         }
     }
 
-    /// Whether it is for good, and the caller's to mend.
+    /// Whether the error is final, and the caller's to correct.
     pub(crate) fn is_refusal(&self) -> bool {
         !self.code().is_transient() && self.code().status() < 500
     }
 
-    /// Whether the store has said it, in words that may name files and hosts.
+    /// Whether the error comes from the store, in words that may name files and hosts.
     #[must_use]
     pub fn is_of_the_store(&self) -> bool {
         matches!(self, Self::Store(_))
     }
 
-    /// The number of the record of an upload that it is about.
+    /// The number of the record of an upload that the error is about.
     #[must_use]
     pub fn position(&self) -> Option<u64> {
         match self {
@@ -215,7 +215,7 @@ impl Error {
         }
     }
 
-    /// The same about a record of an upload, unless it says already about which.
+    /// The same error about a record of an upload, unless it has the number of a record already.
     pub(crate) fn at(self, position: u64) -> Self {
         match self {
             Self::AtRecord { .. } => self,
@@ -223,7 +223,7 @@ impl Error {
         }
     }
 
-    /// It in words, as a sentence.
+    /// The error in words, as a sentence.
     #[must_use]
     pub fn sentence(&self) -> String {
         let text = self.to_string();

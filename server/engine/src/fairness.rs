@@ -1,7 +1,7 @@
-//! Whose turn it is with a tree, on a store that servers share. After a commit the tree may be left
-//! alone for a while: so that another server has a turn, or so that those who have just been
-//! answered come back with more, and share the next commit with those who wait for it. Otherwise
-//! the two halves of the callers would wait for each other's commits for ever.
+//! Which server has its turn with a tree, on a store that servers share. After a commit the tree
+//! may be left alone for a while: so that another server has a turn, or so that callers that have
+//! just been answered come back with more, and share the next commit with those that wait for it.
+//! Otherwise the two halves of the callers would wait for each other's commits for ever.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct Fairness {
     /// None when there are no other servers.
     backoff: Option<Backoff>,
-    /// More operations than these do not fit into one commit.
+    /// The most operations that fit into one commit.
     most: usize,
     pauses: FuturesUnordered<BoxFuture<'static, Over>>,
 }
@@ -34,21 +34,21 @@ pub(crate) struct Fairness {
 pub(crate) struct Over {
     root: JobId,
     number: u64,
-    /// So many operations had to wait by now for the pause to be worth its time.
+    /// The pause was worth its time if this many operations wait by now.
     worth_it: usize,
 }
 
-/// What became of a commit.
+/// How a commit has ended.
 pub(crate) struct Ended<'a> {
     /// The trees, each with the version that it was computed from.
     pub trees: &'a [(JobId, Version)],
-    /// The trees that were not committed to.
+    /// The trees whose commit failed.
     pub failed: &'a HashMap<JobId, Error>,
     /// The trees to which something has to be applied again.
     pub again: &'a HashSet<JobId>,
     /// How many operations on each tree were answered.
     pub answered: &'a HashMap<JobId, usize>,
-    /// How long it took, with the load before it.
+    /// How long the commit took, with the load before it.
     pub took: Duration,
 }
 
@@ -59,7 +59,7 @@ impl Fairness {
     }
 
     /// The trees of a commit that may go on at once; the others are left alone for a while. A tree
-    /// to which something is to be applied again goes on, so that this comes first.
+    /// to which an operation is to be applied again goes on, so that this operation comes first.
     pub fn may_go_on(&mut self, ended: &Ended<'_>, queue: &mut Queue) -> Vec<JobId> {
         let roots = ended.trees.iter().map(|(root, _)| *root);
         let Some(backoff) = &mut self.backoff else { return roots.collect() };
@@ -92,12 +92,12 @@ impl Fairness {
         on
     }
 
-    /// Waits for the end of a pause; none when there is no pause.
+    /// Waits for the end of a pause; `None` when there is no pause.
     pub async fn next(&mut self) -> Option<Over> {
         self.pauses.next().await
     }
 
-    /// Lets a tree go on whose pause is over, unless it has gone on already.
+    /// Lets a tree go on whose pause is over, unless the pause was ended before.
     pub fn end(&mut self, over: &Over, queue: &mut Queue) {
         let waiting = queue.waiting(over.root);
         let ended = queue.go_on(over.root, over.number);
@@ -130,7 +130,7 @@ mod tests {
         Submitted { operation, attempts: 0, reply: oneshot::channel().0, share }
     }
 
-    /// A commit of the tree is over that answered one operation while another one waits.
+    /// A commit of the tree is over that answered one operation while another operation waits.
     fn commit(fairness: &mut Fairness, queue: &mut Queue, version: Version, failed: Option<Error>) {
         queue.occupy([ROOT].into_iter(), &[]);
         assert!(queue.park(ROOT, operation()).is_none());
@@ -159,7 +159,7 @@ mod tests {
             assert!(queue.is_empty(), "nothing goes on while rows are at hand");
             queue.release_complete();
             assert_eq!(take(&mut queue), 2);
-            // The tree is in the next commit when the time of the pause is over.
+            // When the time of the pause is over, the tree is in the next commit.
             queue.occupy([ROOT].into_iter(), &[]);
             let over = fairness.next().await.unwrap();
             fairness.end(&over, &mut queue);
@@ -195,7 +195,7 @@ mod tests {
         let over = fairness.next().await.unwrap();
         fairness.end(&over, &mut queue);
         assert_eq!(take(&mut queue), 4);
-        // Nobody else uses a store of this machine.
+        // No other server uses an embedded store.
         let mut fairness = Fairness::new(false, 100);
         commit(&mut fairness, &mut queue, 0, Some(Error::Stale { root: ROOT }));
         commit(&mut fairness, &mut queue, 1, None);

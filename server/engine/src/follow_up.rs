@@ -1,4 +1,4 @@
-//! What can be done to the follow-ups of a job.
+//! Operations on the follow-ups of a job.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::{
     operation::{Operation, Outcome},
 };
 
-/// What is done to the follow-ups of one job.
+/// A change to the follow-ups of one job.
 #[derive(Debug)]
 pub(crate) enum FollowUpChange {
     AddAction(Arc<Action>),
@@ -27,7 +27,7 @@ pub(crate) enum FollowUpChange {
         attempt: Attempt,
         progress: Progress,
     },
-    /// Try again; if a time is given, only if it failed at that time.
+    /// Try again; if a time is given, only if the delivery failed at that time.
     Replay {
         number: u32,
         failed: Option<Timestamp>,
@@ -45,7 +45,7 @@ pub struct Tried {
 }
 
 impl FollowUpChange {
-    /// What has to be known besides what is watched.
+    /// The rows that the change needs besides the watch row.
     pub fn wanted(&self) -> Vec<FollowUpKey> {
         match self {
             Self::AddAction(_) => (0..limits::ACTIONS as u32).map(FollowUpKey::Action).collect(),
@@ -72,18 +72,18 @@ impl FollowUpChange {
     }
 }
 
-/// A check that was due, to be made.
+/// A check that is due.
 #[derive(Debug)]
 pub(crate) struct Look {
     pub due: Timestamp,
-    /// Of an expression, whether it holds.
+    /// For an expression, whether it holds.
     pub holds: Option<bool>,
     pub outages: Outages,
 }
 
 impl Engine {
-    /// Adds an action to a job; answers with its number, and whether it is new. Safe to repeat: the
-    /// same action is there once.
+    /// Adds an action to a job; answers its number, and whether it is new. Safe to repeat: the job
+    /// has the same action once.
     ///
     /// # Errors
     /// An unknown job, a field past its limit, a job with 16 actions, or one that is finished in a
@@ -93,11 +93,11 @@ impl Engine {
         self.follow_up(id, FollowUpChange::AddAction(Arc::new(action))).await
     }
 
-    /// Adds a check to a job; answers with its number, and whether it is new. Safe to repeat: the
-    /// same check is there once.
+    /// Adds a check to a job; answers its number, and whether it is new. Safe to repeat: the job
+    /// has the same check once.
     ///
     /// # Errors
-    /// An unknown job, a field past its limit, a job with 64 checks, those that are over included.
+    /// An unknown job, a field past its limit, a job with 64 checks, finished ones included.
     pub async fn add_check(&self, id: JobId, check: NewCheck) -> Result<(u32, bool)> {
         check.check("check")?;
         self.follow_up(id, FollowUpChange::AddCheck(Arc::new(check))).await
@@ -106,14 +106,14 @@ impl Engine {
     /// Cancels a check. Safe to repeat.
     ///
     /// # Errors
-    /// An unknown job or check, or one that has been made.
+    /// An unknown job or check, or a check that has been made.
     pub async fn cancel_check(&self, id: JobId, number: u32) -> Result<()> {
         self.follow_up(id, FollowUpChange::CancelCheck(number)).await.map(|_| ())
     }
 
-    /// Makes a check that was due at that time, unless that has been done; says whether this did
-    /// it. Of an expression the caller says whether it holds. Silence during an outage does not
-    /// count. Safe to repeat.
+    /// Makes a check that was due at that time, unless it was made before; answers whether this
+    /// call made it. For an expression the caller says whether it holds. Silence during an outage
+    /// does not count. Safe to repeat.
     ///
     /// # Errors
     /// An unknown job or check.
@@ -130,9 +130,9 @@ impl Engine {
         self.follow_up(id, change).await.map(|(_, done)| done)
     }
 
-    /// Notes what came of a try to deliver. If another try was noted meanwhile, or somebody has
-    /// cancelled the delivery or asked for it again, it is noted only if it was received; says
-    /// whether it was noted. Safe to repeat.
+    /// Notes what came of a try to deliver. If another try was noted meanwhile, or a caller has
+    /// cancelled the delivery or requested it again, the try is noted only if the delivery was
+    /// received; answers whether it was noted. Safe to repeat.
     ///
     /// # Errors
     /// An unknown job or delivery.
@@ -148,7 +148,7 @@ impl Engine {
         self.follow_up(job, change).await.map(|(_, done)| done)
     }
 
-    /// Has a delivery tried again at once, whatever became of it. To repeat it is to ask for
+    /// Schedules a delivery at once, in any state. A repetition of the call is a request for
     /// another try.
     ///
     /// # Errors
@@ -158,8 +158,8 @@ impl Engine {
         self.follow_up(delivery.job, change).await.map(|_| ())
     }
 
-    /// The same, if it failed at that time and nothing has become of it since; says whether it is
-    /// tried again. Safe to repeat.
+    /// The same, if the delivery failed at that time and has not changed since; answers whether it
+    /// is tried again. Safe to repeat.
     ///
     /// # Errors
     /// An unknown job or delivery.
@@ -168,10 +168,11 @@ impl Engine {
         self.follow_up(delivery.job, change).await.map(|(_, done)| done)
     }
 
-    /// Has a delivery not tried any more. A try that is under way goes on. Safe to repeat.
+    /// Cancels a delivery, so that it is not tried any more. A try that is under way goes on. Safe
+    /// to repeat.
     ///
     /// # Errors
-    /// An unknown job or delivery, or one that was received.
+    /// An unknown job or delivery, or a delivery that was received.
     pub async fn cancel_delivery(&self, delivery: DeliveryId) -> Result<()> {
         let change = FollowUpChange::CancelDelivery(delivery.number);
         self.follow_up(delivery.job, change).await.map(|_| ())

@@ -18,7 +18,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Operations on their way to the store, and what is to be told when they are there.
+/// Operations on their way to the store, and whom to tell when they are durable.
 #[derive(Default)]
 pub(crate) struct Group {
     pub applied: Vec<Applied>,
@@ -26,7 +26,7 @@ pub(crate) struct Group {
     pub trees: Vec<(JobId, Version)>,
     /// The jobs that are created, each with its tree.
     pub created: Vec<(JobId, JobId)>,
-    /// Where the commits put something that is due soon.
+    /// The parts of the index where the commits add an entry that is due soon.
     pub due: DueIn,
 }
 
@@ -39,9 +39,9 @@ pub(crate) struct Applied {
     /// The tree that it belongs to, if there is one.
     pub root: Option<JobId>,
     pub outcome: Result<Outcome>,
-    /// Whose visible states it changed; told when it is committed.
+    /// The visible states that it changed; the waiters hear of them when it is committed.
     pub became: Vec<(JobId, State)>,
-    /// How many deliveries it did not make, because a job had as many as it may have.
+    /// How many deliveries it did not make, because a job is at its limit of deliveries.
     pub lost: u32,
 }
 
@@ -61,7 +61,7 @@ impl Group {
                 let (became, lost) = (became.collect(), std::mem::take(&mut space.lost));
                 let subject = submitted.operation.subject();
                 let found = subject.and_then(|id| space.origin(id)).map(|origin| origin.root);
-                // What has been staged is not in the workspace; its tree is known all the same.
+                // The rows of a staged tree are not in the workspace, but its root is known.
                 let root = found.or_else(|| submitted.operation.own_root());
                 Applied { submitted, root, outcome, became, lost }
             })
@@ -72,8 +72,8 @@ impl Group {
         (Self { applied, trees, created, due: DueIn::new() }, commits)
     }
 
-    /// Commits. On a store that servers share, each tree comes back as soon as its own commit has
-    /// ended: one that takes long holds nobody else up.
+    /// Commits the group. On a store that servers share, each tree comes back as soon as its own
+    /// commit has ended, so that a slow commit does not delay the others.
     pub fn commit(
         self,
         store: Arc<dyn Store>,
@@ -112,15 +112,15 @@ impl Group {
         stream::once(async { (unchanged, Failed::new()) }).chain(ended).boxed()
     }
 
-    /// An id that is in the way of an operation may be one of any tree of the group, and free if
-    /// that tree fails.
+    /// Whether an operation depends on every tree of the group: an id that conflicts may be of any
+    /// of these trees, and free if that tree fails.
     fn depends_on_all(&self) -> bool {
         let conflict =
             |applied: &Applied| matches!(applied.outcome, Err(crate::Error::IdConflict(_)));
         self.applied.iter().any(conflict)
     }
 
-    /// What no commit of the group touches, and a part for each of its trees.
+    /// Divides the group into what no commit of it touches, and a part for each of its trees.
     fn split(self) -> (Self, Vec<Self>) {
         let place: HashMap<JobId, usize> =
             self.trees.iter().enumerate().map(|(place, (root, _))| (*root, place)).collect();
@@ -150,7 +150,7 @@ fn created(commit: &TreeCommit) -> impl Iterator<Item = (JobId, JobId)> {
     })
 }
 
-/// Everything that applying the group may look at.
+/// All rows that applying the group may read.
 pub(crate) fn wanted(group: &[Submitted]) -> Wanted {
     let mut wanted = Wanted::default();
     for submitted in group {
@@ -186,8 +186,8 @@ pub(crate) fn wanted(group: &[Submitted]) -> Wanted {
 fn want_tree(wanted: &mut Wanted, tree: &TreeFlush, attempts: u32) {
     wanted.tree_results.insert((tree.commit().clone(), tree.root));
     if attempts > 0 {
-        // That the new jobs were not there was seen when the tree came in. If one of them is by
-        // now, the store has refused the first attempt, and this one finds out which.
+        // When the tree came in, its new jobs did not exist. If one of them exists by now, the
+        // store has refused the first attempt, and this one finds out which.
         wanted.paths.extend(tree.created());
     }
     for Step { id, what, .. } in &tree.steps {

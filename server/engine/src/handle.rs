@@ -26,15 +26,15 @@ use crate::{
 pub struct Options {
     /// Operations that may be taken and not answered; past it callers get [`Error::Overloaded`].
     pub queue_operations: usize,
-    /// Bytes of such operations, about; likewise.
+    /// About how many bytes such operations may have; likewise.
     pub queue_bytes: usize,
     /// Operations that go into one commit.
     pub group_operations: usize,
-    /// Bytes of operations that go into one commit, about; a larger one goes alone.
+    /// About how many bytes of operations go into one commit; a larger operation goes alone.
     pub group_bytes: usize,
-    /// Commits that may be under way at once, each of other trees; 0: as many as suit the store.
+    /// Commits that may be under way at once, each of other trees; 0: the store's usual number.
     pub commits_at_once: usize,
-    /// New jobs that one commit of a context may have.
+    /// New jobs that one upload may have.
     pub commit_jobs: u64,
     /// Whether updates to finished jobs change nothing.
     pub block_updates_after_finish: bool,
@@ -59,17 +59,17 @@ impl Options {
     }
 }
 
-/// The door to the engine; cheap to clone. Every method that changes something answers when it is
-/// durable, or with an error after which nothing has changed, unless the error says otherwise. A
-/// dropped future leaves its operation in the queue: it is done without an answer.
+/// The handle of the engine; cheap to clone. Every method that changes something answers when the
+/// change is durable, or with an error after which nothing has changed, unless the error says
+/// otherwise. A dropped future leaves its operation in the queue: it is done without an answer.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
 struct Inner {
-    /// None once the engine takes no more.
+    /// None once the engine takes no more operations.
     queue: Mutex<Option<mpsc::Sender<Submitted>>>,
     bounds: Arc<Bounds>,
-    /// True when the last commit is done.
+    /// True when the last commit has ended.
     ended: watch::Receiver<bool>,
     store: Arc<dyn Store>,
     waiters: Arc<Waiters>,
@@ -79,13 +79,11 @@ struct Inner {
     metrics: Metrics,
 }
 
-/// Commits under way at once on a store of this machine: one is written while the others are
-/// computed.
+/// Commits under way at once on an embedded store: one is written while the others are computed.
 const COMMITS_AT_ONCE: usize = 4;
 /// The same on a store that servers share: each waits for the network most of the time.
 const COMMITS_AT_ONCE_SHARED: usize = 32;
-/// How long a creation waits for ids that are still held by an upload that was thrown away, and how
-/// often it looks.
+/// How long a creation waits for ids that a discarded upload still holds, and how often it tries.
 const IDS_WAITED_FOR: Duration = Duration::from_secs(20);
 const IDS_LOOKED_FOR: Duration = Duration::from_millis(10);
 /// When a caller that met a full queue may try again.
@@ -96,7 +94,7 @@ impl Engine {
     /// called or the last clone is dropped, after everything in the queue is done.
     ///
     /// # Panics
-    /// The system has no thread to give.
+    /// The system cannot start another thread.
     #[must_use]
     pub fn start(store: Arc<dyn Store>, options: Options) -> Self {
         let commits_at_once = match options.commits_at_once {
@@ -135,14 +133,14 @@ impl Engine {
         }))
     }
 
-    /// Waits until a commit of this engine has put something that is due within
-    /// [`SOON`](crate::SOON) into a part of the list of what is due. What was put there since the
-    /// last call ended counts.
+    /// Waits until a commit of this engine has added an entry that is due within
+    /// [`SOON`](crate::SOON) to a part of the index of what is due. Entries that were added since
+    /// the last call ended count too.
     pub async fn due(&self, part: u32) {
         self.0.due.changed(part).await;
     }
 
-    /// Reserves `count` ids that follow each other. Safe to repeat: ids that are lost leave a gap.
+    /// Reserves `count` consecutive ids. Safe to repeat: ids that are lost leave a gap.
     ///
     /// # Errors
     /// `count` is not 1 to 1,000,000, or no ids are left.
@@ -167,7 +165,7 @@ impl Engine {
     /// Creates 1 to 10,000 children of one parent, all or none. Safe to repeat with ids.
     ///
     /// # Errors
-    /// As for one; also an id that is there twice.
+    /// As for one job; also an id that is in the request twice.
     pub async fn create_children(
         &self,
         parent: JobId,
@@ -213,7 +211,7 @@ impl Engine {
         }
     }
 
-    /// Puts an attachment; says whether it is new. Safe to repeat.
+    /// Puts an attachment; answers whether it is new. Safe to repeat.
     ///
     /// # Errors
     /// An unknown job, a key or text past its limit, too many attachments.
@@ -224,7 +222,7 @@ impl Engine {
         }
     }
 
-    /// Takes an attachment away.
+    /// Deletes an attachment.
     ///
     /// # Errors
     /// An unknown job or attachment.
@@ -236,14 +234,14 @@ impl Engine {
     }
 
     /// Answers when the job's visible state is, or becomes, one of `states`, or when the time is
-    /// over. A dropped future waits no longer.
+    /// over. Dropping the future ends the wait.
     ///
-    /// What this engine commits is told at once. What another server commits is seen by a look at
-    /// the store, ten times a second and less often when very many wait; a state that a job was in
-    /// for less time than that may go unseen.
+    /// Commits of this engine are noticed at once. Commits of another server are noticed when the
+    /// store is polled, ten times a second and less often when very many callers wait; a state that
+    /// a job was in for less time than that may go unseen.
     ///
     /// # Errors
-    /// An unknown job; too many who wait; the engine is shutting down.
+    /// An unknown job; too many waiting callers; the engine is shutting down.
     pub async fn wait(&self, id: JobId, states: StateSet, timeout: Duration) -> Result<Waited> {
         let place = self.0.waiters.register(id, states);
         let Some(mut place) = place else {
@@ -277,23 +275,24 @@ impl Engine {
         }
     }
 
-    /// False when its thread has died, so that only a new process helps.
+    /// False when the engine's thread has died, so that only a new process helps.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.0.queue.lock().as_ref().is_none_or(|queue| !queue.is_closed())
     }
 
-    /// Adds the engine's own numbers to a registry.
+    /// Adds the engine's metrics to a registry.
     pub fn register_metrics(&self, registry: &mut Registry) {
         self.0.metrics.register(registry);
     }
 
-    /// Takes no more, finishes what was taken, dismisses those who wait. The store stays open.
+    /// Takes no more operations, finishes those that were taken, ends all waits. The store stays
+    /// open.
     pub async fn close(&self) {
         self.0.queue.lock().take();
         self.0.waiters.dismiss();
         let mut ended = self.0.ended.clone();
-        // An error means that the thread has gone, and with it everything that it had to do.
+        // An error means that the thread has ended, and with it all its work.
         let _ = ended.wait_for(|ended| *ended).await;
     }
 
@@ -323,8 +322,8 @@ impl Engine {
         self.submit_with(operation, share)?.await
     }
 
-    /// Ends when no id that an operation creates is held by an upload that was thrown away: what
-    /// was refused may be sent again, mended, while its rows are being removed.
+    /// Ends when no id that an operation creates is held by a discarded upload: a client may
+    /// correct and resend a refused upload while its rows are being removed.
     pub(crate) fn until_free(
         &self,
         operation: &Operation,
@@ -341,7 +340,7 @@ impl Engine {
         }
     }
 
-    /// Room for an operation within the bounds.
+    /// Takes room for an operation within the bounds.
     pub(crate) fn room_for(&self, operation: &Operation) -> Result<Share> {
         self.0.bounds.take(operation.bytes()).ok_or_else(|| {
             self.0.metrics.refused.inc();
@@ -349,8 +348,8 @@ impl Engine {
         })
     }
 
-    /// Submits an operation for which there is room, and gives what waits for its answer: the
-    /// operation is done whether or not anybody waits.
+    /// Submits an operation for which there is room, and returns a future for its answer: the
+    /// operation is done whether or not the caller waits.
     pub(crate) fn submit_with(
         &self,
         operation: Operation,
@@ -358,7 +357,7 @@ impl Engine {
     ) -> Result<impl Future<Output = Result<Outcome>> + Send + use<>> {
         let (reply, answer) = oneshot::channel();
         self.enqueue(Submitted { operation, attempts: 0, reply, share })?;
-        // Whatever has been taken is answered, unless the engine's thread has died.
+        // Every operation that was taken is answered, unless the engine's thread has died.
         let died = || StoreError::OutcomeUnknown("the engine has stopped; restart it".into());
         Ok(answer.map(move |answer| answer.unwrap_or_else(|_| Err(died().into()))))
     }
@@ -385,7 +384,7 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// Each operation has one kind of outcome; another one is a mistake in this crate.
+/// Each operation has one kind of outcome; any other outcome is a bug in this crate.
 fn unexpected<T>(outcome: &Outcome) -> T {
     unreachable!("an operation cannot have this outcome: {outcome:?}")
 }

@@ -1,12 +1,12 @@
 //! The tree engine: takes operations, applies them to the rows of their trees, commits them in
 //! groups, and answers when they are durable.
 //!
-//! Reading order: [`Engine`] is the door (a queue within `bounds`), `commit` takes what waits and
+//! Reading order: [`Engine`] is the handle (a queue within `bounds`), `commit` takes what waits and
 //! makes one durable commit of it (a `group` in flight; operations whose tree is in one wait in
-//! `queue`), `apply` is pure and knows the rules through the model, `wait` tells those who wait for
-//! a state and `due` those who do what is due.
-//! On a store that other servers share, `fairness` and `backoff` give each server its turn with a
-//! tree, and `watch` sees what other servers have committed.
+//! `queue`), `apply` is pure and knows the rules through the model, `wait` tells callers that wait
+//! for a state and `due` tells readers of what is due. On a store that other servers share,
+//! `fairness` and `backoff` give each server its turn with a tree, and `watch` sees what other
+//! servers have committed.
 //! An upload of a buffered context comes in through an [`UploadSession`] (`flush`), which makes one
 //! operation of each of its trees.
 //! Nothing here knows HTTP or a database driver.

@@ -3,7 +3,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// What the engine measures of itself.
+/// The engine's metrics.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     pub operations: Counter,

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::{Error, Result, bounds::Share, flush::TreeFlush, follow_up::FollowUpChange};
 
-/// Something to do, checked as far as that is possible without looking at the store.
+/// An operation, validated as far as that is possible without reading the store.
 #[derive(Debug)]
 pub(crate) enum Operation {
     /// Give out a block of ids.
@@ -24,7 +24,7 @@ pub(crate) enum Operation {
     AppendLog { id: JobId, lines: NewLogLines },
     /// Put an attachment.
     PutAttachment { id: JobId, key: String, text: String },
-    /// Take an attachment away.
+    /// Delete an attachment.
     DeleteAttachment { id: JobId, key: String },
     /// Change something about a job's follow-ups.
     FollowUp { id: JobId, change: Box<FollowUpChange> },
@@ -35,9 +35,9 @@ pub(crate) enum Operation {
 /// One job of a creation.
 #[derive(Debug)]
 pub(crate) struct Creation {
-    /// The id; none until the engine has taken one for it.
+    /// The id; none until the engine has taken one for the job.
     pub id: Option<JobId>,
-    /// Whether the engine took the id, and may take another.
+    /// Whether the engine chose the id, and may choose another.
     pub id_is_ours: bool,
     pub definition: Arc<Definition>,
     pub fingerprints: Fingerprints,
@@ -45,17 +45,17 @@ pub(crate) struct Creation {
     pub checks: Vec<Arc<NewCheck>>,
 }
 
-/// An operation that has been taken, and whom to answer.
+/// An operation that has been taken, and where its answer goes.
 pub(crate) struct Submitted {
     pub operation: Operation,
     /// How often it has been computed in vain.
     pub attempts: u32,
     pub reply: oneshot::Sender<Result<Outcome>>,
-    /// What it takes of the engine's bounds, until it is answered.
+    /// Its share of the engine's bounds, until it is answered.
     pub share: Share,
 }
 
-/// What an operation did.
+/// The result of an operation that took effect.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Reserved { first: JobId },
@@ -69,7 +69,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// What became of a tree of an upload.
+    /// The result of one tree of an upload.
     pub fn into_tree_result(self) -> TreeResult {
         match self {
             Self::Flushed(tree_result) => *tree_result,
@@ -146,7 +146,7 @@ impl Operation {
         Self::DeleteAttachment { id, key }
     }
 
-    /// The job that has to be there; its tree is the one that the operation belongs to.
+    /// The job that has to exist; the operation belongs to its tree.
     pub fn subject(&self) -> Option<JobId> {
         match self {
             Self::ReserveIds { .. } => None,
@@ -162,8 +162,8 @@ impl Operation {
         }
     }
 
-    /// The tree that it belongs to, if that can be told without looking: its job need not be one
-    /// that anybody sees yet.
+    /// The tree that it belongs to, if that is known without a read: its jobs need not be visible
+    /// yet.
     pub fn own_root(&self) -> Option<JobId> {
         match self {
             Self::Flush(tree) => Some(tree.root),
@@ -182,7 +182,7 @@ impl Operation {
         jobs.iter().filter_map(|job| job.id).chain(tree.into_iter().flatten())
     }
 
-    /// How many ids have to be taken for it.
+    /// How many ids the engine has to take for it.
     pub fn ids_needed(&self) -> u32 {
         match self {
             Self::ReserveIds { count } => *count,
@@ -194,7 +194,7 @@ impl Operation {
         }
     }
 
-    /// Gives ids that follow each other, from `first` on, to the jobs that have none.
+    /// Gives consecutive ids, from `first` on, to the jobs that have none.
     pub fn name_jobs(&mut self, first: JobId) {
         let Self::Create { jobs, .. } = self else { return };
         let fresh = (first.get()..).map_while(JobId::new);
@@ -204,24 +204,24 @@ impl Operation {
     }
 
     /// Takes an id away that turned out to be in use, if the engine had chosen it; then the
-    /// operation can be tried again with another one.
+    /// operation can be tried again with another id.
     pub fn give_back(&mut self, id: JobId) -> bool {
         let Self::Create { jobs, .. } = self else { return false };
         let ours = |job: &&mut Creation| job.id == Some(id) && job.id_is_ours;
         jobs.iter_mut().find(ours).map(|job| job.id = None).is_some()
     }
 
-    /// Takes away all ids that the engine had chosen, so that it is tried again with others; says
-    /// whether there were any.
+    /// Takes away all ids that the engine had chosen, so that the operation is tried again with
+    /// others; answers whether there were any.
     pub fn renew_ids(&mut self) -> bool {
         let Self::Create { jobs, .. } = self else { return false };
         let ours = jobs.iter_mut().filter(|job| job.id_is_ours);
         ours.map(|job| job.id = None).count() > 0
     }
 
-    /// About how much memory it holds, for the bounds of the queue and of a group.
+    /// About how much memory it takes, for the bounds of the queue and of a group.
     pub fn bytes(&self) -> usize {
-        /// What an operation costs besides its texts.
+        /// What an operation takes besides its texts.
         const FIXED: usize = 256;
         FIXED
             + match self {

@@ -2,8 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use jobtracker_model::Timestamp;
 
-/// When no server was up, oldest first. Nothing could be reported then, so that is no silence of
-/// the jobs'.
+/// The spans in which no server was up, oldest first. No report could arrive then, so such a span
+/// is no silence of a job.
 #[derive(Debug, Clone, Default)]
 pub struct Outages(Arc<[(Timestamp, Timestamp)]>);
 
@@ -14,7 +14,7 @@ impl Outages {
         Self(spans.into())
     }
 
-    /// The moment at which `time` has passed since `from`, not counting what is in an outage.
+    /// The time when `time` has passed since `from`, not counting outages.
     #[must_use]
     pub fn after(&self, from: Timestamp, time: Duration) -> Timestamp {
         let mut end = from.after(time);
@@ -39,7 +39,8 @@ mod tests {
         let outages = Outages::new(&[(at(10), at(20)), (at(30), at(35)), (at(100), at(200))]);
         for (from, millis, due) in [
             (0, 5, 5),
-            // One that begins at the end is waited for at that end, not before.
+            // When an outage begins at the end of the wait, the wait ends there, not after the
+            // outage.
             (0, 10, 10),
             (0, 11, 21),
             (0, 20, 30),

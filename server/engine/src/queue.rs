@@ -7,7 +7,7 @@ use jobtracker_model::JobId;
 
 use crate::{operation::Submitted, root_cache::RootCache};
 
-/// What has been taken from the engine's channel and is in no commit yet.
+/// Operations that were taken from the engine's channel and are in no commit yet.
 #[derive(Default)]
 pub(crate) struct Queue {
     /// Next to be taken, oldest first.
@@ -15,16 +15,16 @@ pub(crate) struct Queue {
     /// Trees that are in a commit under way, or left alone for a while after one.
     busy: HashMap<JobId, Busy>,
     /// Jobs that are created by a commit under way, or by an operation that waits for one, with
-    /// their trees: nobody can load them yet.
+    /// their trees: the store cannot load these jobs yet.
     unborn: HashMap<JobId, JobId>,
     root_cache: RootCache,
-    /// Pauses that there were.
+    /// The number of pauses so far.
     pauses: u64,
     /// Trees for which enough operations wait to end their pause.
     complete: Vec<JobId>,
 }
 
-/// A tree that nothing can be applied to now.
+/// A tree to which nothing can be applied now.
 #[derive(Default)]
 struct Busy {
     /// The operations that wait for it.
@@ -35,7 +35,7 @@ struct Busy {
 /// How long a tree is left alone after a commit.
 struct Pause {
     number: u64,
-    /// So many operations that wait for the tree end the pause.
+    /// The pause ends when this many operations wait for the tree.
     enough: usize,
 }
 
@@ -48,7 +48,7 @@ impl Queue {
         self.ready.push_back(submitted);
     }
 
-    /// Puts back what was taken and does not fit.
+    /// Puts back an operation that was taken and does not fit.
     pub fn push_front(&mut self, submitted: Submitted) {
         self.ready.push_front(submitted);
     }
@@ -57,7 +57,7 @@ impl Queue {
         self.ready.pop_front()
     }
 
-    /// The tree of an operation, if that is known without looking at the store.
+    /// The tree of an operation, if that is known without a read.
     pub fn root_of(&self, submitted: &Submitted) -> Option<JobId> {
         let operation = &submitted.operation;
         let id = operation.subject()?;
@@ -90,8 +90,8 @@ impl Queue {
         None
     }
 
-    /// Lets the trees go on whose pauses have been ended by those who wait. Not to be done while
-    /// rows are at hand that were loaded before.
+    /// Lets the trees go on for which enough operations wait to end their pauses. Must not be
+    /// called while rows are at hand that were loaded before.
     pub fn release_complete(&mut self) {
         let complete = std::mem::take(&mut self.complete);
         let paused = |root: &JobId| self.busy.get(root).is_some_and(|busy| busy.pause.is_some());
@@ -110,7 +110,7 @@ impl Queue {
     }
 
     /// Notes that the commit has ended that created these jobs, and that these of its trees may go
-    /// on. Those to be computed again come first, then those who waited, then everybody else: so
+    /// on. Operations to be computed again come first, then those that waited, then all others: so
     /// each tree keeps its order.
     pub fn release(&mut self, roots: &[JobId], created: &[(JobId, JobId)], again: Vec<Submitted>) {
         for (id, _) in created {
@@ -126,8 +126,8 @@ impl Queue {
         self.ready = ready;
     }
 
-    /// Leaves a tree whose commit has ended alone until [`go_on`](Self::go_on), or until so many
-    /// operations wait for it. Answers with the number of the pause.
+    /// Leaves a tree whose commit has ended alone until [`go_on`](Self::go_on), or until `enough`
+    /// operations wait for it. Answers the number of the pause.
     pub fn pause(&mut self, root: JobId, enough: usize) -> u64 {
         self.pauses += 1;
         let pause = Pause { number: self.pauses, enough };
@@ -135,7 +135,7 @@ impl Queue {
         self.pauses
     }
 
-    /// Ends a pause, unless it has ended already; says whether it had to be ended.
+    /// Ends a pause, unless it has ended already; answers whether this call ended it.
     pub fn go_on(&mut self, root: JobId, number: u64) -> bool {
         let pause = self.busy.get(&root).and_then(|busy| busy.pause.as_ref());
         let lasts = pause.is_some_and(|pause| pause.number == number);

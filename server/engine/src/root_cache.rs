@@ -2,11 +2,11 @@ use std::collections::HashMap;
 
 use jobtracker_model::JobId;
 
-/// Jobs that are remembered; up to twice as many for a while.
+/// Jobs that are cached; up to twice as many for a while.
 const JOBS: usize = 32_768;
 
-/// The trees of jobs that were in commits of late. A job never moves, so what is remembered stays
-/// right; what is not has to be loaded.
+/// The trees of jobs that were in recent commits. A job never moves, so a cached tree stays right;
+/// the tree of any other job has to be loaded.
 #[derive(Debug, Default)]
 pub(crate) struct RootCache {
     young: HashMap<JobId, JobId>,

@@ -1,5 +1,5 @@
-//! Those who wait for a job's visible state. They are told after the commit that made it so, or
-//! when a look at the store (`watch`) shows it.
+//! Callers that wait for a job's visible state. They are told after the commit that made it so, or
+//! when `watch` reads it from the store.
 
 use std::{
     collections::HashMap,
@@ -19,7 +19,7 @@ const WAITERS: u64 = 50_000;
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     by_job: Mutex<HashMap<JobId, Vec<Waiter>>>,
-    /// How many there are, so that a commit with nobody waiting does not take the lock.
+    /// The number of waits, so that a commit does not take the lock when there are none.
     count: AtomicU64,
     next: AtomicU64,
 }
@@ -31,7 +31,7 @@ struct Waiter {
     tell: oneshot::Sender<State>,
 }
 
-/// A place in the list; leaving it (by drop) takes the waiter out.
+/// A registered wait; dropping it ends the wait.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     waiters: Arc<Waiters>,
@@ -41,8 +41,8 @@ pub(crate) struct Waiting {
 }
 
 impl Waiters {
-    /// Registers a wait; whoever waits reads the state only after this, so that no step is missed.
-    /// `None`: too many wait already.
+    /// Registers a wait; the caller reads the state only after this, so that no change is missed.
+    /// `None`: too many callers wait already.
     pub fn register(self: &Arc<Self>, id: JobId, states: StateSet) -> Option<Waiting> {
         if self.count.fetch_add(1, Ordering::SeqCst) >= WAITERS {
             self.count.fetch_sub(1, Ordering::SeqCst);
@@ -54,7 +54,7 @@ impl Waiters {
         Some(Waiting { waiters: Arc::clone(self), id, number, told })
     }
 
-    /// Tells those who wait for what has become.
+    /// Tells the waiters of new visible states.
     pub fn tell(&self, became: &[(JobId, State)]) {
         if became.is_empty() || self.count.load(Ordering::SeqCst) == 0 {
             return;
@@ -64,13 +64,13 @@ impl Waiters {
             let Some(waiters) = by_job.get_mut(id) else { continue };
             let there = waiters.extract_if(.., |waiter| waiter.states.contains(*state));
             for waiter in there {
-                // A waiter that has gone meanwhile has no use for it.
+                // The waiter may be gone; then it needs no answer.
                 let _ = waiter.tell.send(*state);
             }
         }
     }
 
-    /// The jobs that somebody waits for.
+    /// The jobs for which a caller waits.
     pub fn awaited(&self) -> Vec<JobId> {
         if self.count.load(Ordering::SeqCst) == 0 {
             return Vec::new();
@@ -80,7 +80,7 @@ impl Waiters {
         awaited.map(|(id, _)| *id).collect()
     }
 
-    /// Tells everybody to stop waiting, by ending their channels.
+    /// Ends all waits, by closing their channels.
     pub fn dismiss(&self) {
         self.by_job.lock().clear();
     }

@@ -1,5 +1,5 @@
-//! Looking after those who wait, on a store that other servers commit to as well: nobody tells of
-//! what they commit, so the states of all jobs that are waited for are read again and again.
+//! Polls for waiting callers, on a store that other servers commit to as well: no server announces
+//! its commits, so the states of all jobs that are waited for are read again and again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 use crate::wait::Waiters;
 
-/// The time from the end of one look to the next. A look that took longer than that is followed by
-/// as long a time without one, so that at most half of the time goes into looking.
+/// The time from the end of one poll to the next. A poll that took longer than that is followed by
+/// as long a pause, so that at most half of the time goes into polling.
 const EVERY: Duration = Duration::from_millis(100);
-/// Jobs that are asked for at once.
+/// Jobs that are read at once.
 const AT_ONCE: usize = 1_000;
 
-/// Looks after those who wait, for as long as it is polled.
+/// Polls for waiting callers, for as long as the future is polled.
 pub(crate) async fn watch(store: Arc<dyn Store>, waiters: Arc<Waiters>) {
     let mut pause = EVERY;
     loop {
@@ -28,8 +28,8 @@ pub(crate) async fn watch(store: Arc<dyn Store>, waiters: Arc<Waiters>) {
 
 async fn look(store: &dyn Store, waiters: &Waiters) {
     for ids in waiters.awaited().chunks(AT_ONCE) {
-        // A store that does not answer now may do so at the next look; whoever waits for longer
-        // than that asks it once more, and hears what it says.
+        // A store that does not answer now may do so at the next poll; a caller whose wait ends
+        // before reads the store once more, and hears its error.
         let Ok(states) = store.get_states(ids.to_vec()).await else { return };
         let states = ids.iter().zip(states);
         let there = states.filter(|(_, state)| *state != State::WaitingForActivation);

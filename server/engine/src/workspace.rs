@@ -1,5 +1,5 @@
-//! The rows that a group of operations works on: what the store had, overlaid with what the
-//! operations before have made of it. Operations of one group so see each other.
+//! The rows that a group of operations works on: the store's rows, overlaid with the changes of the
+//! operations before. So the operations of one group see each other.
 
 mod flush;
 mod follow_ups;
@@ -26,7 +26,7 @@ pub(crate) struct Workspace {
     follow_ups: HashMap<(JobId, FollowUpKey), FollowUp>,
     tree_results: HashMap<(UploadId, JobId), TreeResultRow>,
     changed: HashMap<JobId, TreeChanges>,
-    /// Deliveries that were not made, because a job had as many as it may have.
+    /// Deliveries that were not made, because a job is at its limit of deliveries.
     pub lost: u32,
 }
 
@@ -38,7 +38,7 @@ struct TreeChanges {
     created: Vec<JobId>,
     definitions: BTreeMap<JobId, Arc<Definition>>,
     attachments: BTreeMap<(JobId, String), Option<String>>,
-    /// Follow-ups that are new or changed, with the place in a list by time that the store has.
+    /// Follow-ups that are new or changed, with the index entry that the store has.
     follow_ups: BTreeMap<(JobId, FollowUpKey), Option<(IndexId, Timestamp)>>,
     /// Rows that are written once and never again.
     appended: Vec<Row>,
@@ -64,7 +64,7 @@ impl Workspace {
         self.nodes.get(&id).map(|node| &node.origin)
     }
 
-    /// A job and those above it, as far as they are known here.
+    /// A job and its ancestors, as far as the workspace has them.
     pub fn path(&self, id: JobId) -> impl Iterator<Item = JobId> {
         let known = |id: JobId| self.origin(id).map(|_| id);
         let parent = move |id: &JobId| self.origin(*id).and_then(|origin| origin.parent);
@@ -75,7 +75,7 @@ impl Workspace {
         self.nodes.get(&id).map(|node| &node.status)
     }
 
-    /// The node of a job, to be changed.
+    /// The node of a job, for a change.
     pub fn change(&mut self, id: JobId) -> Option<&mut Node> {
         let node = self.nodes.get_mut(&id)?;
         let tree = self.changed.entry(node.origin.root).or_default();

@@ -2,7 +2,7 @@ use jobtracker_model::{JobId, limits};
 
 use crate::{Error, Result, workspace::Workspace};
 
-/// Puts an attachment; says whether it is new.
+/// Puts an attachment; answers whether it is new.
 pub(super) fn put(space: &mut Workspace, id: JobId, key: &str, text: &str) -> Result<bool> {
     let status = space.status(id).ok_or(Error::JobNotFound(id))?;
     let new = !space.has_attachment(id, key);
@@ -16,7 +16,7 @@ pub(super) fn put(space: &mut Workspace, id: JobId, key: &str, text: &str) -> Re
     Ok(new)
 }
 
-/// Takes an attachment away.
+/// Deletes an attachment.
 pub(super) fn delete(space: &mut Workspace, id: JobId, key: &str) -> Result<()> {
     if space.status(id).is_none() {
         return Err(Error::JobNotFound(id));

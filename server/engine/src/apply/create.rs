@@ -6,8 +6,8 @@ use jobtracker_store::Origin;
 use super::{Became, Rules, climb, follow_ups};
 use crate::{Error, Result, operation::Creation, workspace::Workspace};
 
-/// Creates jobs under one parent, or a root: all of them or none. Those that are there already
-/// with the same definition are left as they are.
+/// Creates jobs under one parent, or a root: all of them or none. Jobs that exist already with the
+/// same definition are left as they are.
 pub(super) fn apply(
     space: &mut Workspace,
     parent: Option<JobId>,

@@ -13,7 +13,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Applies a tree of an upload, whole or not at all, unless that was done before.
+/// Applies a tree of an upload, whole or not at all, unless it was applied before.
 pub(super) fn apply<'a>(
     space: &mut Workspace,
     tree: &'a TreeFlush,
@@ -34,14 +34,14 @@ pub(super) fn apply<'a>(
     }
     let (jobs, changes) = (tree.jobs, tree.changes);
     let mut tree_result = TreeResult { jobs, changes, ..TreeResult::new(tree.root) };
-    // What is there already changes on the side, so that an error leaves nothing behind.
+    // Existing jobs change in a fork of the workspace, so that an error leaves nothing behind.
     let mut aside = space.fork(&tree.steps);
     let mut on_the_way = Vec::new();
     for step in &tree.steps {
         let stir = take_step(&mut aside, step, rules, &mut tree_result, &mut on_the_way);
         stirs.extend(stir.map_err(|error| error.at(step.position))?);
     }
-    // What a job is in the end was caused by what made it that the last time.
+    // The last own change that moved a job caused the state in which the job ends.
     let causes: HashMap<JobId, Report> =
         on_the_way.into_iter().map(|Became { id, cause, .. }| (id, cause)).collect();
     became.extend(aside.changed_states().map(|(id, state)| {
@@ -55,8 +55,8 @@ pub(super) fn apply<'a>(
     Ok(tree_result)
 }
 
-/// What happens to a job that is there. States that it goes through on the way are never visible,
-/// so nobody is told of them. Answers what took effect.
+/// Applies a step to an existing job. States that the job passes through on the way are never
+/// visible, so no follow-up is fired for them. Answers what took effect.
 fn take_step<'a>(
     space: &mut Workspace,
     step: &'a Step,

@@ -1,4 +1,4 @@
-//! Jobs that have as much as a job may have: what still goes in, and what does not.
+//! Jobs that are at a limit: what they still take, and what they refuse.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// One operation on a job that has this much already.
+/// Applies one operation to a job that has this much already.
 fn try_on(fill: impl FnOnce(&mut Status), operation: &Operation) -> Result<Outcome> {
     let (id, now) = (JobId::MIN, Timestamp::MIN);
     let (mut status, _) = Status::created(id, now);

@@ -1,4 +1,5 @@
-//! What an operation does to the rows: pure, whole or not at all, by the rules of the model.
+//! What an operation does to the rows: a pure function, whole or not at all, by the rules of the
+//! model.
 
 mod attachment;
 mod create;
@@ -27,7 +28,7 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub block_updates_after_finish: bool,
-    /// The moment at which the group is applied.
+    /// The time at which the group is applied.
     pub now: Timestamp,
 }
 
@@ -40,15 +41,15 @@ pub(crate) struct Became {
     pub cause: Report,
 }
 
-/// Something took effect at a job. It ends silence there and above.
+/// An operation took effect at a job. That ends silence at the job and above.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stir<'a> {
     pub id: JobId,
-    /// The own change that it was, if it was one.
+    /// The own change, if it was one.
     pub said: Option<Said<'a>>,
 }
 
-/// What an own change had to say.
+/// What an own change said.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Said<'a> {
     /// Its number.
@@ -70,7 +71,7 @@ pub(crate) fn apply(
     Ok(outcome)
 }
 
-/// Does what the operation says, without what follows from it.
+/// Applies the operation without its follow-ups.
 fn step<'a>(
     space: &mut Workspace,
     operation: &'a Operation,
@@ -126,7 +127,7 @@ fn reported<'a>(space: &Workspace, id: JobId, change: &'a NewChange) -> Stir<'a>
     Stir { id, said: Some(Said { change: number, message: change.message.as_deref() }) }
 }
 
-/// Carries what happened at a job up to the root, as far as anything changes.
+/// Carries what happened at a job up to the root, as far as statuses change.
 fn climb(
     space: &mut Workspace,
     parent: Option<JobId>,

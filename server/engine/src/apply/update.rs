@@ -51,7 +51,7 @@ fn check_room(id: JobId, status: &Status, change: &NewChange) -> Result<()> {
     has_room.then_some(()).ok_or(Error::TooManyChanges(id))
 }
 
-/// A hash of a change, to tell its repetition from another one with its change id.
+/// A hash of a change, to tell its repetition from another change with its change id.
 pub(crate) fn fingerprint(state: State, message: Option<&str>, reason_code: Option<&str>) -> u64 {
     content_hash([Some(state.name()), message, reason_code].into_iter())
 }

@@ -18,11 +18,11 @@ use super::{
 };
 use crate::{Error, Result, apply::change_fingerprint, operation::definition_bytes};
 
-/// Where jobs of a batch of records stand that the store has already.
+/// The origins of those jobs of a batch of records that the store has already.
 pub(super) type There = HashMap<JobId, Origin>;
 
-/// One tree of an upload while its records come in: rows come out as soon as they are known, and
-/// what stays is the path of jobs whose children are still coming.
+/// One tree of an upload while its records come in: rows come out as soon as they are known; the
+/// path of jobs whose children are still coming stays in memory.
 pub(super) struct Assembly {
     pub root: JobId,
     /// The number of the record with which the tree began.
@@ -32,7 +32,7 @@ pub(super) struct Assembly {
     /// When the upload began to come in.
     received: Timestamp,
     path: Vec<Open>,
-    /// The creation that came last, until it is clear that no other options follow it.
+    /// The last creation, until it is clear that no other options follow it.
     opened: Option<Opened>,
     about: About,
     /// Change ids of the new job that the records are about.
@@ -50,7 +50,7 @@ pub(super) struct Assembled {
     pub upcoming: Upcoming,
 }
 
-/// A new job of which nothing has been said but its creation.
+/// A new job of which only the creation has come.
 struct Opened {
     id: JobId,
     origin: Origin,
@@ -70,10 +70,10 @@ struct Open {
 #[derive(Clone, Copy)]
 enum About {
     Nobody,
-    /// The last one of the path.
+    /// The last job of the path.
     New,
     Existing(JobId),
-    /// A creation of a job that is there already, just so.
+    /// A creation that repeats an existing job exactly.
     Repeated(JobId),
 }
 
@@ -99,17 +99,17 @@ impl Assembly {
         }
     }
 
-    /// About how much memory the rows take that have come out.
+    /// About how much memory the rows that have come out take.
     pub fn row_bytes(&self) -> usize {
         self.bytes
     }
 
-    /// About how much memory it takes in all.
+    /// About how much memory the tree takes in all.
     pub fn bytes(&self) -> usize {
         self.bytes + self.existing.bytes() + self.upcoming.bytes()
     }
 
-    /// The rows that have come out since the last time.
+    /// The rows that have come out since the last call.
     pub fn take_rows(&mut self) -> Vec<Row> {
         self.bytes = 0;
         let room = Vec::with_capacity(self.rows.len());
@@ -147,7 +147,7 @@ impl Assembly {
         taken.map_err(|error| error.at(position))
     }
 
-    /// The tree is complete: the last rows come out, and what happens to jobs that are there.
+    /// The tree is complete: returns the last rows, and the steps of existing jobs.
     pub fn finish(mut self) -> Result<Assembled> {
         self.settle();
         while !self.path.is_empty() {
@@ -198,7 +198,7 @@ impl Assembly {
         self.upcoming.look(id, checks)
     }
 
-    /// Nothing more can be said of the creation that came last.
+    /// Settles the last creation, to which no other record belongs.
     fn settle(&mut self) {
         let Some(Opened { id, origin, definition, actions }) = self.opened.take() else { return };
         let texts = definition_bytes(&definition);
@@ -210,7 +210,7 @@ impl Assembly {
         }
     }
 
-    /// Where a new job stands: its root and depth. Jobs that it is not below are complete by now.
+    /// The root and depth of a new job. Closes the jobs of the path that are not above it.
     fn receiving(
         &mut self,
         id: JobId,
@@ -264,7 +264,7 @@ impl Assembly {
     fn change(&mut self, position: u64, order: u64, change: Change) -> Result<()> {
         let id = match self.about {
             About::Nobody => return Err(Error::JobNotFound(self.root)),
-            // What new branches mean to jobs that are there has been summed up between reports.
+            // New branches below existing jobs have been summed up between reports already.
             About::Repeated(id) if !self.existing.takes_reports() => {
                 return Err(Error::IdConflict(id));
             }
@@ -340,7 +340,7 @@ impl Assembly {
         Ok(())
     }
 
-    /// The last job of the path has all its children.
+    /// Closes the last job of the path, which has all its children.
     fn close(&mut self) -> Result<()> {
         let Some(Open { branch, origin, watch }) = self.path.pop() else { return Ok(()) };
         let mut grown = branch.grown();

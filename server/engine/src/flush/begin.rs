@@ -13,19 +13,19 @@ use parking_lot::Mutex;
 use super::UploadSession;
 use crate::{Engine, Error, Result};
 
-/// What begins when an upload comes in.
+/// The answer to an upload that begins to come in.
 #[derive(Debug)]
 pub enum Begun {
-    /// It was complete already: this is what became of it.
+    /// The upload was complete already: its outcome.
     Completed(UploadOutcome),
-    /// It may come in.
+    /// The upload may come in.
     Session(Box<UploadSession>),
 }
 
 /// The uploads that are being received.
 pub(crate) type UploadsUnderWay = Arc<Mutex<HashSet<UploadId>>>;
 
-/// An upload that is being received; dropped, it is not any more.
+/// An upload that is being received; dropping it ends that.
 pub(crate) struct Receiving {
     pub id: UploadId,
     all: UploadsUnderWay,
@@ -52,7 +52,8 @@ impl Engine {
         let all = self.uploads_under_way();
         let store = self.store();
         if !all.lock().insert(id.clone()) {
-            // It may count as being received a little longer than it takes to complete it.
+            // The upload counts as being received until its completion is stored, or a little
+            // longer.
             let completed = store.get_upload(&id).await?;
             let completed = completed.map(|row| Begun::Completed(row.outcome));
             return completed.ok_or(Error::CommitInProgress(id));

@@ -8,28 +8,28 @@ use jobtracker_model::{
 use super::{Step, What};
 use crate::{Error, Result};
 
-/// What a tree of an upload does to jobs that are there already.
+/// What a tree of an upload does to existing jobs.
 ///
-/// Their own reports come first in the stream. They divide what was recorded in the tree into
-/// spans, and the new branches below these jobs are summed up by span: so a million of them under
-/// one old job take no more room than one.
+/// Their own reports come first in the stream. The reports divide what was recorded in the tree
+/// into spans, and the new branches below these jobs are summed up by span: so a million branches
+/// under one old job take no more room than one.
 #[derive(Default)]
 pub(super) struct Existing {
     ids: HashSet<JobId>,
     reports: Vec<(u64, Step)>,
-    /// The orders of the reports, sorted, once the last of them has come.
+    /// The orders of the reports, sorted, once the last report has come.
     ends: Option<Vec<u64>>,
     growth: BTreeMap<(usize, JobId), Growth>,
     rest: Vec<Step>,
     bytes: usize,
 }
 
-/// About what a step takes besides its texts, and what a growth takes.
+/// About how much memory a step takes besides its texts, and how much a growth takes.
 const STEP: usize = 200;
 const GROWTH: usize = 500;
 
 impl Existing {
-    /// Begins to speak of a job.
+    /// The next records are about this job.
     pub fn job(&mut self, id: JobId) -> Result<()> {
         if !self.ids.insert(id) {
             return Err(Error::DuplicateId(id));
@@ -37,13 +37,13 @@ impl Existing {
         self.check()
     }
 
-    /// Speaks of a job that was to be created and is there, just so.
+    /// The next records are about this job, whose creation repeats an existing job exactly.
     pub fn repeated(&mut self, id: JobId) -> Result<()> {
         self.ids.insert(id);
         self.check()
     }
 
-    /// Whether reports may still come: the spans between them are not fixed yet.
+    /// Whether reports may still come, so that the spans between them are not fixed yet.
     pub fn takes_reports(&self) -> bool {
         self.ends.is_none()
     }
@@ -65,21 +65,21 @@ impl Existing {
         self.check()
     }
 
-    /// The job has other options.
+    /// The job has new options.
     pub fn options(&mut self, position: u64, id: JobId, options: Option<String>) -> Result<()> {
         self.bytes += STEP + options.as_ref().map_or(0, String::len);
         self.rest.push(Step { position, id, what: What::Options(options) });
         self.check()
     }
 
-    /// The job has another line in its log.
+    /// The job has a new line in its log.
     pub fn line(&mut self, position: u64, id: JobId, time: Timestamp, text: String) -> Result<()> {
         self.bytes += STEP + text.len();
         self.rest.push(Step { position, id, what: What::Line { time, text } });
         self.check()
     }
 
-    /// A new branch below a job.
+    /// The job has a new branch below it.
     pub fn grow(&mut self, parent: JobId, child: &Grown) -> Result<()> {
         self.ids.insert(parent);
         self.sort_reports()?;
@@ -95,17 +95,17 @@ impl Existing {
         self.check()
     }
 
-    /// Whether it holds anything.
+    /// Whether there is nothing to apply.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
-    /// About how much memory it takes.
+    /// About how much memory the steps take.
     pub fn bytes(&self) -> usize {
         self.bytes + self.growth.len() * GROWTH
     }
 
-    /// Everything in the order in which it takes effect.
+    /// All steps in the order in which they take effect.
     pub fn into_steps(mut self, begin: u64) -> Result<Vec<Step>> {
         self.sort_reports()?;
         let mut spans: BTreeMap<usize, Vec<(GrowthStep, JobId)>> = BTreeMap::new();
@@ -138,7 +138,7 @@ impl Existing {
         self.growth.entry((span, parent)).or_default()
     }
 
-    /// Each report has a place of its own.
+    /// Sorts the reports; no two of them may have the same order.
     fn sort_reports(&mut self) -> Result<()> {
         if self.ends.is_some() {
             return Ok(());

@@ -1,8 +1,8 @@
 //! Actions and checks of the new jobs of an upload.
 //!
-//! What is known of them from the beginning are rows like others, which may be staged with their
-//! jobs. What has a place in a list by time may not: nobody may find it before its job is visible.
-//! So it waits here, and becomes rows of the commit that makes the tree visible.
+//! Rows that are known from the beginning are rows like others, which may be staged with their
+//! jobs. Rows with an entry in an index may not: no reader may find the entry before its job is
+//! visible. So these rows wait here, and become rows of the commit that makes the tree visible.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use jobtracker_store::{Cause, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Row,
 
 use crate::{Error, Result};
 
-/// About what a row takes that waits here, besides its texts.
+/// About how much memory a row takes that waits here, besides its texts.
 const UPCOMING: usize = size_of::<NewCheck>() + 50;
 
-/// What the creator of a job says of it.
+/// What the creator of a job said of it.
 pub(super) struct Said {
     pub definition: Definition,
     pub actions: Vec<Action>,
@@ -27,12 +27,12 @@ pub(super) struct Said {
 }
 
 impl Said {
-    /// A job that nobody follows.
+    /// A job without follow-ups.
     pub fn of(definition: Definition) -> Self {
         Self { definition, actions: Vec::new(), checks: Vec::new() }
     }
 
-    /// Whether every field is inside its limits.
+    /// Checks that every field is within its limits.
     pub fn check(&self) -> Result<()> {
         self.definition.check()?;
         Action::check_all(&self.actions)?;
@@ -44,8 +44,8 @@ impl Said {
         self.definition.fingerprints(parent, &self.actions, &self.checks)
     }
 
-    /// What has to be known of the follow-ups when the job changes; none: there are no follow-ups.
-    /// The deliveries will be counted when the job is complete.
+    /// What has to be known of the follow-ups when the job changes; none if the job has no
+    /// follow-ups. The deliveries will be counted when the job is complete.
     pub fn watch(&self, received: Timestamp) -> Option<Watch> {
         if self.actions.is_empty() && self.checks.is_empty() {
             return None;
@@ -68,7 +68,7 @@ pub(super) fn row(id: JobId, key: FollowUpKey, row: FollowUp) -> Row {
     Row::FollowUp { id, key, before: None, row }
 }
 
-/// What is due when a tree becomes visible, or later.
+/// The follow-ups that are due when a tree becomes visible, or later.
 #[derive(Debug, Default)]
 pub(crate) struct Upcoming {
     checks: Vec<(JobId, u32, Arc<NewCheck>)>,
@@ -77,12 +77,13 @@ pub(crate) struct Upcoming {
     texts: usize,
 }
 
-/// What is told of a job: it becomes at once what it is in the end.
+/// The deliveries of a job, which becomes visible at once in its last state.
 #[derive(Debug)]
 struct Told {
     id: JobId,
     state: State,
-    /// What made it that. What that said is read when it is told: it may be long, and below.
+    /// The report that caused the state. Its message is read at delivery: it may be long, and of a
+    /// job below.
     cause: Report,
     children: Children,
     subtree: Subtree,
@@ -90,7 +91,7 @@ struct Told {
 }
 
 impl Upcoming {
-    /// Takes the checks of a job.
+    /// Adds the checks of a job.
     pub fn look(&mut self, id: JobId, checks: Vec<NewCheck>) -> Result<()> {
         self.rows += checks.len();
         self.texts += checks.iter().map(NewCheck::bytes).sum::<usize>();
@@ -100,9 +101,9 @@ impl Upcoming {
         Ok(())
     }
 
-    /// Fires the actions that name the state in which a job becomes visible; says how many
-    /// deliveries that makes. What the job went through on the way nobody ever sees, and being
-    /// created is no change of state.
+    /// Fires the actions that name the state in which a job becomes visible; answers how many
+    /// deliveries that makes. States that the job passed through before are never visible, and a
+    /// creation is no change of state.
     pub fn tell(&mut self, job: &Grown, actions: &[Watched]) -> Result<u32> {
         let Grown { id, status: Status { state, children, subtree, .. }, .. } = *job;
         if state == State::WaitingToRun {
@@ -125,12 +126,12 @@ impl Upcoming {
         Ok(count as u32)
     }
 
-    /// About how much memory it takes.
+    /// About how much memory the follow-ups take.
     pub fn bytes(&self) -> usize {
         self.rows * UPCOMING + self.texts
     }
 
-    /// The rows, when the tree of this root becomes visible at this moment.
+    /// The rows, for a tree of this root that becomes visible at this time.
     pub fn rows(&self, root: JobId, now: Timestamp) -> impl Iterator<Item = Row> {
         let checks = self.checks.iter().map(move |(id, number, check)| {
             row(

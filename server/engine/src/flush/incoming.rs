@@ -4,18 +4,18 @@ use jobtracker_store::TreeResultRow;
 use super::{Stage, assembly::Assembly};
 use crate::{Error, Result};
 
-/// The tree that is coming in.
+/// The tree whose records are coming in.
 pub(super) enum Tree {
     Receiving {
         assembly: Box<Assembly>,
         stage: Option<Stage>,
     },
-    /// It was applied when the upload was sent before.
+    /// The tree was applied when the upload was sent before.
     Applied {
         begin: u64,
         row: Box<TreeResultRow>,
     },
-    /// Nothing of it is applied; the rest of it is only read.
+    /// The tree is refused; the rest of it is only read.
     Refused {
         root: JobId,
         begin: u64,

@@ -24,30 +24,30 @@ use crate::{
     operation::{Operation, Outcome},
 };
 
-/// Rows of a tree from this size on are staged, in parts of this size; a smaller tree is one
-/// operation. In bytes, about.
+/// The size in bytes, about, from which on a tree's rows are staged, in parts of this size; a
+/// smaller tree is one operation.
 const SMALL_TREE: usize = 1024 * 1024;
 /// Records whose jobs are looked up at once.
 const LOOKED_UP: usize = 512;
-/// Trees of one upload that are on their way to the store at once, and their bytes, about.
+/// How many trees of one upload are in the engine at once, and their bytes, about.
 const TREES_AT_ONCE: usize = 256;
 const BYTES_AT_ONCE: usize = 8 * 1024 * 1024;
-/// A range of ids has so many bits.
+/// The number of bits by which ids of one range differ.
 const ID_RANGE_BITS: u32 = 16;
-/// How long a tree waits for room in the engine's queue, and how often it looks.
+/// How long a tree waits for room in the engine's queue, and how often it tries.
 const ROOM_WAITED_FOR: Duration = Duration::from_secs(30);
 const ROOM_LOOKED_FOR: Duration = Duration::from_millis(50);
 
-/// Says whether what a new job wants followed can be followed by the service around the engine.
+/// Says whether the service around the engine can follow the actions and checks of a new job.
 pub type Validate =
     Box<dyn Fn(&[Action], &[NewCheck]) -> std::result::Result<(), FieldError> + Send>;
 
 /// An upload that comes in, record by record.
 ///
-/// Trees are committed as they come; each is visible whole once it is, and stays so if the rest of
-/// the upload never comes. Dropping the session throws away what has come of a tree that is not
-/// complete; it may be sent again when those that were complete have been answered for, which
-/// [`put_away`](Self::put_away) waits for.
+/// Trees are committed as they come; each becomes visible as a whole, and stays so if the rest of
+/// the upload never comes. Dropping the session discards the records of a tree that is not
+/// complete. The upload may be sent again when the engine has answered for its complete trees,
+/// which [`put_away`](Self::put_away) waits for.
 pub struct UploadSession {
     engine: Engine,
     store: Arc<dyn Store>,
@@ -58,17 +58,18 @@ pub struct UploadSession {
     /// Trees that were applied when the upload was sent before.
     applied: HashMap<JobId, TreeResultRow>,
     roots: HashSet<JobId>,
-    /// The new jobs, and how many they are.
+    /// The new jobs, and how many there are.
     seen: RoaringTreemap,
     jobs: u64,
-    /// The ranges of ids that the new jobs are from.
+    /// The ranges to which the ids of the new jobs belong.
     ranges: RoaringTreemap,
     tree: Option<Tree>,
     flying: FuturesUnordered<BoxFuture<'static, Answered>>,
     flying_bytes: usize,
     outcome: UploadOutcome,
     refused: Vec<TreeResultRow>,
-    /// Given up last: who sends the upload again does not meet what has been staged of it.
+    /// Dropped last: a client that sends the upload again does not meet rows that were staged of
+    /// it.
     receiving: Arc<Receiving>,
 }
 
@@ -100,8 +101,8 @@ impl UploadSession {
         }
     }
 
-    /// Refuses trees with jobs whose actions or checks do not pass. It is asked where the records
-    /// are taken, and may take its time.
+    /// Refuses trees with jobs whose actions or checks do not pass. `validate` is called where the
+    /// records are taken, and may take its time.
     #[must_use]
     pub fn validating(mut self, validate: Validate) -> Self {
         self.validate = Some(validate);
@@ -112,8 +113,8 @@ impl UploadSession {
     ///
     /// # Errors
     /// The upload cannot go on: it is too large, was recorded under other rules, or the store does
-    /// not answer. Trees that were complete before may have been applied. What is wrong with one
-    /// tree is no error; that tree is refused.
+    /// not answer. Trees that were complete before may have been applied. An error in one tree is
+    /// no error here; that tree is refused.
     pub async fn take(&mut self, items: Vec<Item>) -> Result<()> {
         let mut items = items.into_iter().peekable();
         while items.peek().is_some() {
@@ -127,7 +128,7 @@ impl UploadSession {
         Ok(())
     }
 
-    /// The stream has come to its end: waits for the trees that are on their way.
+    /// The stream has ended: waits for the trees that are under way.
     ///
     /// # Errors
     /// The store does not answer; the upload may be sent again.
@@ -140,9 +141,9 @@ impl UploadSession {
     }
 
     /// Ends without a completion. The upload may be sent again from here on: none of its trees is
-    /// on its way any more.
+    /// under way any more.
     pub async fn put_away(mut self) {
-        // What became of them is known when they are sent again.
+        // Their results are found when they are sent again.
         while self.flying.next().await.is_some() {}
     }
 
@@ -150,7 +151,7 @@ impl UploadSession {
         while !self.flying.is_empty() {
             self.land_one().await?;
         }
-        // What was applied before and has not been sent again is part of the upload all the same.
+        // A tree that was applied before and not sent again is part of the upload all the same.
         for row in std::mem::take(&mut self.applied).into_values() {
             self.outcome.add(&row.tree_result);
         }
@@ -160,7 +161,7 @@ impl UploadSession {
         Ok(self.outcome.clone())
     }
 
-    /// Finds out where the jobs that a batch speaks of stand, as far as the store has them.
+    /// Finds the origins of the jobs that a batch names, as far as the store has the jobs.
     async fn look_up(&self, batch: &[Item]) -> Result<There> {
         let mut wanted = Wanted::default();
         for item in batch {
@@ -232,8 +233,8 @@ impl UploadSession {
         Ok(())
     }
 
-    /// Counts a new job. Ids that lie far apart take more memory than those that follow each other,
-    /// so their ranges are bounded too.
+    /// Counts a new job. Ids that lie far apart take more memory than consecutive ids, so their
+    /// ranges are bounded too.
     fn count(&mut self, id: JobId) -> Result<()> {
         self.jobs += 1;
         if self.jobs > self.most_jobs {
@@ -297,7 +298,7 @@ impl UploadSession {
         Ok(())
     }
 
-    /// Sends a tree on its way, once there is room for it.
+    /// Submits a tree, once there is room for it.
     async fn launch(&mut self, begin: u64, tree: TreeFlush) -> Result<()> {
         let (root, checksum, bytes) = (tree.root, tree.checksum, tree.bytes);
         let operation = Operation::Flush(Box::new(tree));
@@ -315,7 +316,8 @@ impl UploadSession {
                 Err(_) if !self.flying.is_empty() => self.land_one().await?,
                 Err(error) if patience.is_zero() => return Err(error),
                 Err(_) => {
-                    // Others have filled the queue. All of this would have to be sent again.
+                    // Other callers have filled the queue. After an error the whole upload has to
+                    // be sent again.
                     patience = patience.saturating_sub(ROOM_LOOKED_FOR);
                     tokio::time::sleep(ROOM_LOOKED_FOR).await;
                 }
@@ -344,7 +346,7 @@ impl UploadSession {
         Ok(())
     }
 
-    /// Notes that a tree is refused, unless another server has applied it under the same name.
+    /// Notes that a tree is refused, unless another server has applied it for the same upload.
     async fn refuse(
         &mut self,
         root: JobId,
@@ -370,8 +372,8 @@ impl UploadSession {
     }
 }
 
-/// Nobody sees the jobs that are in the way of what is staged: another upload is bringing them,
-/// or what is left of one that broke off is still there.
+/// The jobs that conflict with staged rows are not visible: another upload is bringing them, or
+/// their rows remain from an upload that broke off.
 fn in_the_way(error: StoreError) -> Error {
     match error {
         StoreError::Stale { root } => Error::Contention(root),

@@ -4,8 +4,8 @@ use futures_util::future::BoxFuture;
 use jobtracker_model::JobId;
 use jobtracker_store::{Result, Row, StageId, Store};
 
-/// Rows that are staged in the store. Whoever lets go of it has them thrown away, unless a
-/// commit has published them.
+/// Rows that are staged in the store. Dropping the stage discards them, unless a commit has
+/// published them.
 ///
 /// The store takes one part while the next one is being made.
 pub(crate) struct Stage {
@@ -16,13 +16,13 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Opens one for a tree, under a name that no other stage has.
+    /// Opens a stage for a tree, under an id that no other stage has.
     pub fn open(store: &Arc<dyn Store>, root: JobId) -> Self {
         let id = StageId(rand::random());
         Self { store: Arc::clone(store), root, id, under_way: None }
     }
 
-    /// Puts more rows aside, once those before are. They are on their way then, no more.
+    /// Stages more rows, after those before them. On return the rows may still be on their way.
     pub async fn put(&mut self, rows: Vec<Row>) -> Result<()> {
         self.settle().await?;
         let (store, id, root) = (Arc::clone(&self.store), self.id, self.root);
@@ -38,7 +38,7 @@ impl Stage {
         }
     }
 
-    /// Waits until all rows are where they are to be.
+    /// Waits until all rows are staged.
     pub async fn settle(&mut self) -> Result<()> {
         match self.under_way.take() {
             Some(putting) => putting.await,

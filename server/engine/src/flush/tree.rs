@@ -9,32 +9,32 @@ use super::{Stage, begin::Receiving, follow_ups::Upcoming};
 #[derive(Debug)]
 pub(crate) struct TreeFlush {
     pub root: JobId,
-    /// Of the tree's records, so that another tree under the same name is noticed.
+    /// The checksum of the tree's records, so that another tree under the same name is noticed.
     pub checksum: u64,
     /// When the upload began to come in.
     pub received: Timestamp,
     /// New jobs, and their changes without the creations.
     pub jobs: u64,
     pub changes: u64,
-    /// Rows of new jobs that have not been staged.
+    /// Rows of new jobs that are not staged.
     pub rows: Vec<Row>,
     /// Checks and deliveries of new jobs, staged or not.
     pub upcoming: Upcoming,
-    /// What has been staged.
+    /// The staged rows.
     pub stage: Option<Stage>,
-    /// What happens to jobs that are there, in order.
+    /// The steps of existing jobs, in order.
     pub steps: Vec<Step>,
-    /// About how much memory it holds.
+    /// About how much memory the tree takes.
     pub bytes: usize,
-    /// Held until the tree is decided, and given up last: until then its upload cannot begin to
+    /// Held until the tree has its result, and dropped last: until then its upload cannot begin to
     /// come in again.
     pub receiving: Arc<Receiving>,
 }
 
-/// Something that happens to a job that is there already.
+/// A step of an existing job.
 #[derive(Debug)]
 pub(crate) struct Step {
-    /// The number of the record that it comes from; of the tree's begin for a growth.
+    /// The number of the record that the step comes from; for a growth, of the tree's begin.
     pub position: u64,
     pub id: JobId,
     pub what: What,
@@ -42,23 +42,23 @@ pub(crate) struct Step {
 
 #[derive(Debug)]
 pub(crate) enum What {
-    /// It reported a state.
+    /// The job reported a state.
     Report { change: NewChange, time: Timestamp },
-    /// New branches below it.
+    /// The job has new branches below it.
     Growth(GrowthStep),
-    /// Other options.
+    /// The job has new options.
     Options(Option<String>),
-    /// A line for its log.
+    /// The job has a new line in its log.
     Line { time: Timestamp, text: String },
 }
 
 impl TreeFlush {
-    /// The upload that it is a part of.
+    /// The upload to which the tree belongs.
     pub fn commit(&self) -> &UploadId {
         &self.receiving.id
     }
 
-    /// The new jobs whose rows have not been staged.
+    /// The new jobs whose rows are not staged.
     pub fn created(&self) -> impl Iterator<Item = JobId> {
         self.rows.iter().filter_map(|row| match row {
             Row::Job { id, .. } => Some(*id),

@@ -1,4 +1,4 @@
-//! What a tree of an upload needs of the rows besides single steps.
+//! The operations on the workspace that only a tree of an upload needs.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -19,7 +19,7 @@ impl Workspace {
         self.changed.get(&root).is_some_and(|tree| tree.publishes.is_some())
     }
 
-    /// A workspace with what these steps are about and what is above that, as it is here.
+    /// A workspace with the jobs of these steps and their ancestors, in their present state.
     pub fn fork(&self, steps: &[Step]) -> Self {
         let mut loaded = Loaded::default();
         for Step { id, what, .. } in steps {
@@ -47,7 +47,7 @@ impl Workspace {
         Self::new(loaded)
     }
 
-    /// Jobs that were there and have another visible state now.
+    /// Existing jobs whose visible state has changed.
     pub fn changed_states(&self) -> impl Iterator<Item = (JobId, State)> {
         let statuses = self.changed.values().flat_map(|tree| &tree.statuses);
         statuses.filter_map(|(id, before)| {
@@ -56,7 +56,7 @@ impl Workspace {
         })
     }
 
-    /// Takes in what a fork has made of its jobs.
+    /// Takes over a fork's changes to its jobs.
     pub fn merge(&mut self, mut fork: Self) {
         for (root, tree) in std::mem::take(&mut fork.changed) {
             let TreeChanges { statuses, definitions, appended, .. } = tree;
@@ -70,14 +70,13 @@ impl Workspace {
                 own.definitions.insert(id, definition);
             }
             own.appended.extend(appended);
-            // A fork has no follow-ups: they follow from what it comes to.
+            // A fork has no follow-ups: they are computed from its result.
         }
         self.repeats.extend(fork.repeats);
     }
 
-    /// Adds the new jobs of a tree of an upload, with what follows from their states now. If some
-    /// of them have been staged, those that have not are as invisible to the rest of the group as
-    /// they are.
+    /// Adds the new jobs of a tree of an upload, with the follow-ups of their states. If some of
+    /// them are staged, the others are as invisible to the rest of the group as the staged ones.
     pub fn graft(&mut self, flush: &TreeFlush, now: Timestamp) {
         let rows = flush.rows.iter().cloned().chain(flush.upcoming.rows(flush.root, now));
         let tree = self.changed.entry(flush.root).or_default();
@@ -103,7 +102,7 @@ impl Workspace {
                     self.repeats.insert((id, key.clone()), row);
                     tree.appended.push(Row::Repeat { id, key, row });
                 }
-                // So that who changes a new job in the same group knows what follows from it.
+                // So that a later change to a new job in the same group knows its follow-ups.
                 Row::FollowUp { id, key, before, row } => {
                     tree.follow_ups.insert((id, key), before);
                     self.follow_ups.insert((id, key), row);

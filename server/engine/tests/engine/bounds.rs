@@ -10,8 +10,8 @@ use crate::{
     harness::{LONG, id, job, memory, options},
 };
 
-/// Fills an engine whose store stands still with creations under a parent; answers those that were
-/// taken, and the first that was not.
+/// Fills an engine whose store is blocked with creations under a parent; answers the creations that
+/// were taken, and the first that was refused.
 async fn fill(engine: &Engine, parent: Option<u64>) -> (Vec<JoinHandle<bool>>, u64) {
     let mut taken = Vec::new();
     for number in 2.. {
@@ -44,7 +44,8 @@ async fn futures_poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Outpu
     .await
 }
 
-/// A root of their own for all, or one for all: then they wait for each other inside.
+/// Each creation makes a root, or all are children of one root: then they wait for each other in
+/// the engine.
 async fn full_queue_refuses_and_drops_nothing(options: Options) {
     for parent in [None, Some(1)] {
         let gate = Gate::closed();
@@ -92,8 +93,8 @@ async fn operations_behind_a_commit_of_their_tree_keep_their_order() {
             assert!(futures_poll_once(&mut create).await.is_none());
             running.push(create);
         }
-        // A reservation needs no commit of a tree: when it is answered, all before it stand in
-        // line behind the first, which cannot go on.
+        // A reservation needs no commit of a tree: when it is answered, all operations before it
+        // are queued behind the first, which cannot go on.
         engine.reserve_ids(1).await.unwrap();
         gate.open();
         for create in running {
@@ -168,7 +169,7 @@ async fn ids_are_given_once_and_skip_those_in_use() {
             !(block.first.get()..=last).contains(&3) && !(block.first.get()..=last).contains(&1500)
         );
     }
-    // Strangers take ids out of the range that the engine holds: it lets go of the range.
+    // A caller takes ids out of the range that the engine holds: the engine drops the range.
     let next = engine.create(NewJob::new("any")).await.unwrap().id.get();
     for taken in (next + 1..=next + 20).chain([next + 500]) {
         engine.create(job(taken, None)).await.unwrap();
@@ -188,7 +189,7 @@ async fn an_id_of_ones_own_and_one_of_the_engine_are_never_the_same() {
     for order in [[false, true], [true, false]] {
         let (_, engine) = memory();
         engine.create(job(5_000, None)).await.unwrap();
-        // The first id that the engine will think of.
+        // The first id that the engine will choose.
         let own = id(1);
         let jobs = order.map(|chosen| match chosen {
             true => NewJob::new("own").id(own),
@@ -205,7 +206,7 @@ async fn an_id_of_ones_own_and_one_of_the_engine_are_never_the_same() {
 async fn an_engine_whose_thread_has_died_is_not_alive() {
     let gate = Gate::closed();
     let engine = Engine::start(gate.clone(), options());
-    // Whoever wants a permit panics from now on.
+    // Waiting for a permit panics from now on.
     gate.permits.close();
     assert!(engine.is_alive());
     let lost = engine.create(job(1, None)).await.unwrap_err();

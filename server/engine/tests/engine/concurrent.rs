@@ -1,5 +1,5 @@
-//! Small histories of concurrent clients: some serial order explains everything that each client
-//! was told, and leads to the tree that is there at the end.
+//! Small histories of concurrent clients: some serial order explains all answers to the clients,
+//! and leads to the tree that the store has at the end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,11 +24,11 @@ enum Action {
     Update { id: JobId, state: State },
 }
 
-/// What a client did, and what it was told: applied, and the visible state.
+/// What a client did, and its answer: applied, and the visible state.
 type Told = (Action, bool, State);
 
-/// The root, one job below it, and three clients with a few actions each. Each client creates jobs
-/// of its own under jobs that are there from the start.
+/// The root, one job below it, and three clients with a few actions each. Each client creates its
+/// jobs under jobs that exist from the start.
 fn plans() -> impl Strategy<Value = Vec<Vec<(Index, usize)>>> {
     let plan = prop::collection::vec((any::<Index>(), 0..8usize), 1..5);
     prop::collection::vec(plan, 3)
@@ -64,7 +64,7 @@ async fn act(engine: Engine, actions: Vec<Action>) -> Vec<Told> {
     told
 }
 
-/// Whether this could be the next thing that happened; then it has.
+/// Whether this action could be the next one with this answer; if so, applies it.
 fn happens(tree: &mut NaiveTree, (action, applied, state): &Told) -> bool {
     match *action {
         Action::Create { id, parent } => {
@@ -83,7 +83,7 @@ fn happens(tree: &mut NaiveTree, (action, applied, state): &Told) -> bool {
     }
 }
 
-/// Looks for a serial order, depth first; gives every tree that one of them leads to.
+/// Searches for serial orders, depth first; collects every tree that one of them leads to.
 fn orders(tree: &NaiveTree, rest: &[&[Told]], found: &mut Vec<NaiveTree>) {
     if rest.iter().all(|client| client.is_empty()) {
         found.push(tree.clone());
@@ -100,8 +100,8 @@ fn orders(tree: &NaiveTree, rest: &[&[Told]], found: &mut Vec<NaiveTree>) {
     }
 }
 
-/// Runs the plans, each at one of the servers by turns, which reach one store over ways of their
-/// own.
+/// Runs the plans, each on one of the servers by turns, which reach one store with different
+/// delays.
 async fn run(ways: &[Arc<dyn Store>], plans: &[Vec<(Index, usize)>]) {
     let engines: Vec<_> =
         ways.iter().map(|way| Engine::start(Arc::clone(way), options())).collect();
@@ -145,7 +145,7 @@ proptest! {
 
     /// The slower a commit is, the more operations wait for each other.
     #[test]
-    fn some_serial_order_explains_what_everybody_was_told(
+    fn some_serial_order_explains_all_answers(
         plans in plans(),
         patience in 0..60usize,
     ) {

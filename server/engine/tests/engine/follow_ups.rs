@@ -1,4 +1,4 @@
-//! Actions, checks and deliveries of jobs that are there.
+//! Actions, checks and deliveries of existing jobs.
 
 mod outages;
 
@@ -30,7 +30,7 @@ use crate::{
 
 const QUIET: u64 = 10_000;
 
-/// What the clock shows, for whoever has its turn.
+/// The time of the clock, for the test that holds the lock.
 static NOW: AtomicI64 = AtomicI64::new(0);
 static TURN: Mutex<()> = Mutex::const_new(());
 
@@ -46,12 +46,12 @@ fn moment(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).unwrap()
 }
 
-/// No server was up from 50 s to 58 s, and everybody was back 2 s later.
+/// No server was up from 50 s to 58 s, and every client was back 2 s later.
 fn outages() -> Outages {
     Outages::new(&[(moment(50_000), moment(60_000))])
 }
 
-/// An engine whose clock is this test's alone.
+/// An engine whose clock this test alone sets.
 async fn start() -> (Arc<dyn Store>, Engine, MutexGuard<'static, ()>) {
     let turn = TURN.lock().await;
     it_is(0);
@@ -75,12 +75,12 @@ async fn deliveries(store: &dyn Store, of: u64) -> Vec<DeliveryRow> {
     deliveries.collect()
 }
 
-/// Makes a check if it is due now; says when it is due next.
+/// Makes a check if it is due now; answers when it is due next.
 async fn look(store: &dyn Store, engine: &Engine, of: u64, number: u32) -> Option<i64> {
     let CheckProgress::Waiting(due) = check(store, of, number).await.progress else { return None };
     if due <= now() {
         assert!(engine.make_check(id(of), number, due, None, outages()).await.unwrap());
-        // Once is enough.
+        // A second call changes nothing.
         assert!(!engine.make_check(id(of), number, due, None, outages()).await.unwrap());
     }
     match check(store, of, number).await.progress {
@@ -89,7 +89,7 @@ async fn look(store: &dyn Store, engine: &Engine, of: u64, number: u32) -> Optio
     }
 }
 
-/// So that the list need not be read again and again.
+/// A notification saves repeated reads of the index.
 #[tokio::test]
 async fn a_commit_tells_of_what_is_due_soon() {
     let (_, engine, _turn) = start().await;
@@ -120,21 +120,21 @@ async fn silence_is_counted_from_the_last_thing_that_took_effect() {
         .append_log(id(2), NewLogLines { lines: vec!["x".into()], append_id: None })
         .await
         .unwrap();
-    // None of these is anything that happens.
+    // None of these operations takes effect, so none ends the silence.
     it_is(4_000);
     engine.update(id(2), first).await.unwrap();
     engine.update_options(id(2), Some("x".into())).await.unwrap();
     assert!(!engine.create(job(2, Some(1))).await.unwrap().created);
     engine.add_action(id(1), on(StateSet::FINISHED, http())).await.unwrap();
     it_is(10_000);
-    assert_eq!(look(&*store, &engine, 1, 0).await, Some(13_000), "nobody is told yet");
+    assert_eq!(look(&*store, &engine, 1, 0).await, Some(13_000), "no delivery yet");
     assert!(deliveries(&*store, 1).await.is_empty());
     it_is(13_500);
     assert_eq!(look(&*store, &engine, 1, 0).await, Some(23_500));
     let told = deliveries(&*store, 1).await;
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].event.quiet_since, Some(moment(3_000)));
-    // It speaks again for as long as it is quiet, and ends with the job.
+    // The check reports again while the silence lasts, and ends with the job.
     it_is(23_500);
     assert_eq!(look(&*store, &engine, 1, 0).await, Some(33_500));
     assert_eq!(deliveries(&*store, 1).await.len(), 2);
@@ -145,12 +145,12 @@ async fn silence_is_counted_from_the_last_thing_that_took_effect() {
     assert_eq!(look(&*store, &engine, 1, 0).await, None);
     let row = check(&*store, 1, 0).await;
     assert!(matches!(row.progress, CheckProgress::Done { passed: true, .. }), "{row:?}");
-    // And the action has heard of the end.
+    // The action has fired for the end as well.
     assert_eq!((row.told, deliveries(&*store, 1).await.len()), (2, 3));
 }
 
 #[tokio::test]
-async fn whoever_asks_later_does_not_postpone_what_others_wait_for() {
+async fn a_later_check_does_not_postpone_earlier_ones() {
     let (store, engine, _turn) = start().await;
     let root = NewJob { checks: vec![silence(QUIET)], ..job(1, None) };
     engine.create(root).await.unwrap();
@@ -183,7 +183,7 @@ async fn a_commit_that_changes_nothing_ends_no_silence() {
     applied.update(id(1), id(1), State::Running, now());
     send(&engine, "applied", applied.records()).await.unwrap();
     it_is(15_000);
-    // The same once more: it was done at that time, not now.
+    // The same upload again: it was applied at that time, not now.
     send(&engine, "applied", applied.records()).await.unwrap();
     it_is(20_000);
     assert_eq!(look(&*store, &engine, 1, 0).await, Some(22_000));
@@ -207,7 +207,7 @@ async fn a_commit_tells_whose_change_it_was_and_why() {
     send(&engine, "both", recording.records()).await.unwrap();
     for (job, source, message) in [(1, 3, "disk full"), (9, 9, "no network")] {
         let row = deliveries(&*store, job).await.remove(0);
-        // What a new job says is not copied; the row says where it is.
+        // The message of a new job is not copied; the row says where it is.
         let said = match row.cause {
             Cause::At(report) => {
                 assert_eq!(report.job, row.event.source);
@@ -233,9 +233,9 @@ async fn a_check_that_was_cancelled_can_be_asked_for_again() {
     engine.update(id(1), NewChange::new(State::RanToCompletion)).await.unwrap();
     it_is(10_000);
     assert_eq!(look(&*store, &engine, 1, 1).await, None);
-    // It may have been opened again.
+    // The job may be silent again.
     assert_eq!(engine.add_check(id(1), silence(QUIET)).await.unwrap(), (2, true));
-    // One that has been made has been made.
+    // A check that has been made stays made.
     let (number, _) = engine.add_check(id(1), at(9_000)).await.unwrap();
     assert_eq!(look(&*store, &engine, 1, number).await, None);
     assert_eq!(engine.add_check(id(1), at(9_000)).await.unwrap(), (number, false));
@@ -285,7 +285,7 @@ async fn checks_do_not_take_the_room_of_actions() {
         let (actions, checks) = (vec![on(StateSet::FINISHED, http())], vec![silence(QUIET)]);
         engine.create(NewJob { actions, checks, ..job(1, None) }).await.unwrap();
         engine.close().await;
-        // As if silence had been told of for days.
+        // As if silence had been reported for days.
         let row = FollowUp::Watch(Watch { deliveries, ..watch(&*store, id(1)).await });
         let key = FollowUpKey::Watch;
         let rows = vec![Row::FollowUp { id: id(1), key, before: None, row }];
@@ -296,7 +296,7 @@ async fn checks_do_not_take_the_room_of_actions() {
         look(&*store, &engine, 1, 0).await;
         assert_eq!(watch(&*store, id(1)).await.deliveries - deliveries, of_check);
         assert_eq!(check(&*store, 1, 0).await.told, of_check);
-        // What is not made leaves a mark.
+        // A delivery that is not made is counted.
         assert_eq!(watch(&*store, id(1)).await.lost, 1 - of_check);
         engine.update(id(1), NewChange::new(State::RanToCompletion)).await.unwrap();
         let now = watch(&*store, id(1)).await.deliveries;
@@ -316,7 +316,7 @@ fn attempt(time: Timestamp) -> Attempt {
 }
 
 #[tokio::test]
-async fn what_came_of_a_try_is_noted_once_and_not_over_what_somebody_wants() {
+async fn the_outcome_of_a_try_is_noted_once_and_not_over_a_request() {
     let (store, engine, _turn) = start().await;
     let actions = vec![on(StateSet::FINISHED, http())];
     engine.create(NewJob { actions, ..job(1, None) }).await.unwrap();
@@ -329,7 +329,7 @@ async fn what_came_of_a_try_is_noted_once_and_not_over_what_somebody_wants() {
     it_is(1_000);
     assert!(settle(at(0, 0), Progress::Waiting(moment(6_000))).await);
     assert!(!settle(at(0, 0), Progress::Waiting(moment(6_000))).await, "a repetition");
-    // Somebody wants it again while the last try is under way, which fails.
+    // A caller requests it again while the last try is under way, which fails.
     it_is(7_000);
     engine.replay_delivery(delivery).await.unwrap();
     assert!(!settle(at(6_000, 1), Progress::Failed(now())).await);
@@ -345,7 +345,7 @@ async fn what_came_of_a_try_is_noted_once_and_not_over_what_somebody_wants() {
     engine.cancel_delivery(delivery).await.unwrap();
     engine.cancel_delivery(delivery).await.unwrap();
     assert!(!settle(at(8_000, 2), Progress::Delivered(now())).await, "it was cancelled");
-    // A range is replayed as it was when somebody looked.
+    // A replay of a range repeats a delivery only if it has not changed since it was listed.
     engine.replay_delivery(delivery).await.unwrap();
     assert!(settle(at(8_000, 2), Progress::Failed(moment(9_000))).await);
     for (failed, again) in [(9_001, false), (9_000, true), (9_000, false)] {
@@ -366,7 +366,7 @@ async fn a_check_of_the_past_is_due_at_once_and_one_of_the_future_is_not() {
         let row = check(&*store, 1, number).await;
         assert_eq!(row.progress, CheckProgress::Waiting(moment(due)));
     }
-    // The clock goes back: what was due is made all the same, when it is looked for.
+    // The clock goes back: a check that was due is made all the same.
     it_is(2_000);
     assert!(engine.make_check(id(1), 0, moment(5_000), None, outages()).await.unwrap());
     let row = check(&*store, 1, 0).await;

@@ -22,21 +22,21 @@ use jobtracker_store::{
 };
 use tokio::sync::Semaphore;
 
-/// The memory store with a gate in front of its commits: each one needs a permit, of many trees
-/// one for each when servers share the store, and while `failing` is set it is refused. Another
-/// gate is in front of its loads.
+/// The memory store with a gate in front of its commits: each group needs a permit, or each tree of
+/// it when servers share the store, and while `failing` is set it is refused. Another gate is in
+/// front of its loads.
 pub struct Gate {
     pub store: Arc<MemoryStore>,
     pub permits: Semaphore,
     pub loads: Semaphore,
-    /// Has a permit for each commit that has come to the gate.
+    /// Has a permit for each commit that has reached the gate.
     pub came: Semaphore,
     pub failing: parking_lot::Mutex<Option<Error>>,
-    /// Look-ups for which there is no room.
+    /// The number of look-ups for which there is no room.
     pub no_room: AtomicUsize,
-    /// How often a commit lets others go first, so that several are under way at once.
+    /// How often a commit yields, so that several are under way at once.
     pub patience: usize,
-    /// How long a commit is on its way to the store; with one, other servers use the store too.
+    /// How long a commit takes to the store; if set, the store counts as shared by servers.
     pub way: Option<Duration>,
 }
 
@@ -45,18 +45,18 @@ impl Gate {
         Self::new(0, 0)
     }
 
-    /// A gate that is open and takes its time.
+    /// A gate that is open and slow.
     pub fn slow(patience: usize) -> Arc<Self> {
         Self::new(1_000_000, patience)
     }
 
-    /// A way of so much time to a store that other servers use as well.
+    /// A gate with this delay before a store that other servers use as well.
     pub fn far(store: &Arc<MemoryStore>, way: Duration) -> Arc<Self> {
         let gate = Self { way: Some(way), ..Self::over(Arc::clone(store), 1_000_000) };
         Arc::new(gate)
     }
 
-    /// The gates of a store that other servers use as well, which nothing passes yet.
+    /// A closed gate before a store that other servers use as well.
     pub fn shared() -> Arc<Self> {
         let (loads, way) = (Semaphore::new(0), Some(Duration::ZERO));
         Arc::new(Self { loads, way, ..Self::over(Arc::new(MemoryStore::new()), 0) })

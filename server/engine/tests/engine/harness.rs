@@ -41,7 +41,7 @@ pub async fn changes(store: &dyn Store, of: JobId) -> Vec<Change> {
     store.list_changes(query).await.unwrap().items
 }
 
-/// Every job of the naive model is in the store, with the same state, numbers and changes.
+/// Asserts that the store has every job of the naive model, with its state, numbers and changes.
 pub async fn assert_same(store: &dyn Store, naive: &NaiveTree) {
     for id in naive.ids() {
         let job: Job = store.get_job(id).await.unwrap().unwrap().into();
@@ -52,5 +52,5 @@ pub async fn assert_same(store: &dyn Store, naive: &NaiveTree) {
     }
 }
 
-/// Long enough that only a test that fails waits for it.
+/// Long enough that only a failing test waits for all of it.
 pub const LONG: Duration = Duration::from_secs(60);

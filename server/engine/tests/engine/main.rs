@@ -1,4 +1,4 @@
-//! The engine through its door, over real stores.
+//! The engine through its handle, over real stores.
 
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 

@@ -99,7 +99,7 @@ async fn a_change_id_is_applied_once() {
     let refused = engine.update(id(1), change.clone().message("other")).await;
     assert!(matches!(refused, Err(Error::RepeatConflict { .. })), "{refused:?}");
     assert_eq!(changes(&*store, id(1)).await.len(), 3);
-    // The id belongs to the job: another job may have one like it.
+    // The id belongs to the job: another job may use the same.
     engine.create(job(2, None)).await.unwrap();
     assert!(!engine.update(id(2), change).await.unwrap().repeated);
 }
@@ -171,7 +171,7 @@ async fn attachments_are_counted() {
 #[tokio::test]
 async fn operations_of_one_group_see_each_other() {
     let (store, engine) = memory();
-    // Sent at once, they are in one group or a few; the order of arrival is kept either way.
+    // Sent at once, they are in one group or in several; the order of arrival is kept either way.
     let (root, child, update, options, repeat) = tokio::join!(
         engine.create(job(1, None)),
         engine.create(job(2, Some(1))),

@@ -50,12 +50,12 @@ async fn two_servers_on_one_tree() {
     assert_eq!(root.children.pending, 0);
 }
 
-/// Engines that reach one store over ways of so many milliseconds.
+/// Engines that reach one store with delays of these milliseconds.
 fn far<const N: usize>(store: &Arc<MemoryStore>, ways: [u64; N]) -> [Engine; N] {
     ways.map(|way| Engine::start(Gate::far(store, Duration::from_millis(way)), options()))
 }
 
-/// Callers of one server add children to one job until there are enough, all servers together.
+/// Callers of one server add children to one job until all servers together have added `enough`.
 async fn add_children(engine: Engine, ids: Arc<AtomicU64>, enough: u64) -> u64 {
     let callers: Vec<_> = (0..64)
         .map(|_| {
@@ -80,8 +80,8 @@ async fn add_children(engine: Engine, ids: Arc<AtomicU64>, enough: u64) -> u64 {
     added
 }
 
-/// Whoever has the shorter way to the store wins every race, unless it leaves the other a turn.
-/// That nobody is told of contention shows that no operation was computed too often.
+/// The server with the shorter way to the store wins every race, unless it leaves the other a turn.
+/// No caller gets a contention error, which shows that no operation was computed too often.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_server_starves_on_a_tree_that_both_want() {
     const ENOUGH: u64 = 20_000;
@@ -110,7 +110,7 @@ async fn a_tree_whose_commit_takes_long_holds_no_other_one_up() {
         async move { engine.create(job(number, None)).await.unwrap() }
     };
     let mut created: FuturesUnordered<_> = (1..=TREES as u64).map(create).collect();
-    // All of them are in the queue before the first group has loaded what it needs.
+    // All of them are in the queue before the first group has loaded its rows.
     assert!(created.next().now_or_never().is_none());
     gate.loads.add_permits(TREES);
     for _ in 1..TREES {
@@ -129,7 +129,7 @@ async fn a_wait_ends_with_a_step_that_came_by_another_server() {
     let [here, there] = far(&store, [0, 0]);
     here.create(job(1, None)).await.unwrap();
     let wait = here.wait(id(1), StateSet::FINISHED, LONG);
-    // At the end of its own time a wait looks once more.
+    // When its time is over, a wait reads the state once more.
     let wait = tokio::time::timeout(LONG / 2, wait);
     let update = there.update(id(1), NewChange::new(State::RanToCompletion));
     let (waited, updated) = tokio::join!(wait, update);

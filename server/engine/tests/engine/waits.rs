@@ -15,7 +15,7 @@ async fn a_wait_ends_with_the_step_that_it_waits_for() {
         (State::Running, [State::Running].into_iter().collect()),
         (State::Faulted, StateSet::FINISHED),
     ] {
-        // The root becomes finished through its child; the child reports by itself.
+        // The root becomes finished through its child; the child reports its own state.
         let waited_for = if state == State::Running { id(2) } else { id(1) };
         let wait = engine.wait(waited_for, wanted, LONG);
         let update = engine.update(id(2), NewChange::new(state));

@@ -6,7 +6,7 @@ use jobtracker_store::{FollowUp, FollowUpKey, Watched};
 use super::begin;
 use crate::{Error, Result, workspace::Workspace};
 
-/// The same action again is the one that is there.
+/// Adds an action. If the job has the same action already, that one is the answer.
 pub(super) fn add(
     space: &mut Workspace,
     id: JobId,
@@ -19,7 +19,7 @@ pub(super) fn add(
     if let Some(key) = there {
         return Ok((key, false));
     }
-    // An action that is added now would wait for what has happened.
+    // The action must not wait for a state that the job has reached for good.
     if let Some(state) = space.status(id).map(|status| status.state)
         && state.is_finished()
         && action.states.contains(state)

@@ -6,7 +6,7 @@ use jobtracker_store::{CheckProgress, CheckRow, FollowUp, FollowUpKey};
 use super::{Told, begin, tell};
 use crate::{Error, Result, follow_up::Look, workspace::Workspace};
 
-/// The same check again is the one that is there.
+/// Adds a check. If the job has the same check already, that one is the answer.
 pub(super) fn add(
     space: &mut Workspace,
     id: JobId,
@@ -27,8 +27,8 @@ pub(super) fn add(
     Ok((push(space, id, check, now), true))
 }
 
-/// Whether asking for a check again is answered by this one: not by one that was cancelled, nor by
-/// one that has heard the end of the silence.
+/// Whether this check answers a request for the same check again. A cancelled check does not, nor
+/// does a check for silence that has ended.
 fn stands(row: &CheckRow) -> bool {
     match row.progress {
         CheckProgress::Waiting(_) => true,
@@ -81,7 +81,7 @@ pub(super) fn cancel(
     }
 }
 
-/// Makes a check that was due at that time, unless that has been done.
+/// Makes a check that was due at that time, unless it was made before.
 pub(super) fn make(
     space: &mut Workspace,
     id: JobId,
@@ -111,8 +111,8 @@ pub(super) fn make(
     Ok((key, true))
 }
 
-/// Tells of silence if there was any, and sets the time for the next look. While no server was up,
-/// nothing could be heard.
+/// Adds deliveries if the job was silent, and sets the time of the next check. Time in which no
+/// server was up does not count, since no report could arrive.
 fn listen(
     space: &mut Workspace,
     id: JobId,
@@ -121,15 +121,15 @@ fn listen(
     now: Timestamp,
 ) -> Result<()> {
     let row = find(space, id, number)?;
-    // What others have heard before this one was asked for is not its silence.
+    // Activity from before this check was requested does not end its silence.
     let active = space.watch(id).and_then(|watch| watch.active);
     let active = active.map_or(row.created, |active| active.max(row.created));
     let quiet = Duration::from_millis(quiet_ms);
-    // Silence that was told of is told of again after as long a time.
+    // Silence that was reported is reported again after the same length of time.
     let since = match (row.told, row.last_told) {
         (0, _) => active,
         (_, Some(told)) => active.max(told),
-        // It was told by an earlier version, which did not keep when.
+        // An earlier version reported it, and did not store when.
         (_, None) => active.max(look.due.before(quiet)),
     };
     let due = look.outages.after(since, quiet);
@@ -145,7 +145,7 @@ fn listen(
     Ok(())
 }
 
-/// Adds the deliveries of a check; 1 if there are any.
+/// Adds the deliveries of a check; answers 1 if there are any.
 fn tell_of(
     space: &mut Workspace,
     id: JobId,

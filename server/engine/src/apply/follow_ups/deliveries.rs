@@ -10,8 +10,8 @@ fn find(space: &Workspace, id: JobId, number: u32) -> Result<DeliveryRow> {
     }
 }
 
-/// Notes a try to deliver. If another one was noted meanwhile, or it was cancelled or
-/// asked for it again, what came of it is noted only if it was received.
+/// Notes a try to deliver. If another try was noted meanwhile, or a caller has cancelled the
+/// delivery or requested it again, the outcome is noted only if the delivery was received.
 pub(super) fn settle(
     space: &mut Workspace,
     id: JobId,
@@ -33,8 +33,8 @@ pub(super) fn settle(
     Ok((key, true))
 }
 
-/// Has a delivery tried again at once, with the whole schedule before it; if a time is given, only
-/// if it failed at that time.
+/// Schedules a delivery at once, with its whole schedule before it; if a time is given, only if the
+/// delivery failed at that time.
 pub(super) fn replay(
     space: &mut Workspace,
     id: JobId,

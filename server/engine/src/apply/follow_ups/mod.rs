@@ -1,4 +1,4 @@
-//! What follows from a step: who is told, and when the service looks again.
+//! What follows from a step: which deliveries are made, and when the service checks again.
 
 mod actions;
 mod checks;
@@ -18,23 +18,23 @@ use jobtracker_store::{Cause, DeliveryRow, FollowUp, FollowUpKey, Watch};
 use super::{Became, Said, Stir};
 use crate::{Error, Result, follow_up::FollowUpChange, workspace::Workspace};
 
-/// What is told of.
+/// The event that a delivery reports.
 struct Told<'a> {
     time: Timestamp,
-    /// The job whose own change caused it.
+    /// The job whose own change caused the event.
     source: JobId,
     message: Option<&'a str>,
     cause: Cause,
-    /// Set if it is silence.
+    /// Set if the event is silence.
     quiet_since: Option<Timestamp>,
 }
 
-/// What the own changes of an operation said, by job and number.
+/// The messages of an operation's own changes, by job and number.
 type Words<'a> = HashMap<(JobId, u32), Option<&'a str>>;
 
 impl<'a> Told<'a> {
-    /// A job became a state now because of that report. Of Faulted the earliest one counts, which
-    /// may be long past.
+    /// A job reached a state now because of that report. For Faulted the earliest report counts,
+    /// which may be long past.
     fn became(
         space: &Workspace,
         Became { id, state, cause }: Became,
@@ -48,7 +48,7 @@ impl<'a> Told<'a> {
         Self { source: cause.job, cause: Cause::At(cause), ..told }.with_words(words)
     }
 
-    /// What a check finds at a job. Only what failed has a cause of its own.
+    /// What a check finds at a job. Only a failed job has a cause of its own.
     fn found(space: &Workspace, id: JobId, now: Timestamp) -> Self {
         let status = space.status(id).filter(|status| status.state == State::Faulted);
         let (source, cause) = match status.map(|status| status.first_fault) {
@@ -59,7 +59,7 @@ impl<'a> Told<'a> {
         Self { time: now, source, message: None, cause, quiet_since: None }
     }
 
-    /// With what the report said, if it is one of this operation.
+    /// Adds the message of the report, if the report is part of this operation.
     fn with_words(self, words: &Words<'a>) -> Self {
         let Cause::At(Report { time, job, change }) = self.cause else { return self };
         match words.get(&(job, change)) {
@@ -72,7 +72,7 @@ impl<'a> Told<'a> {
     }
 }
 
-/// Fires the actions that name a state which their job became.
+/// Fires the actions that name a state which their job reached.
 pub(super) fn fire(space: &mut Workspace, became: &[Became], stirs: &[Stir<'_>], now: Timestamp) {
     let mut words = None;
     for one in became {
@@ -99,7 +99,7 @@ fn said<'a>(stirs: &[Stir<'a>]) -> Words<'a> {
     stirs.iter().filter_map(of).collect()
 }
 
-/// Notes that something has happened, for those who wait for silence at these jobs or above.
+/// Notes that something has happened, for the silence checks of these jobs and of those above.
 pub(super) fn touch(space: &mut Workspace, stirs: &[Stir<'_>], now: Timestamp) {
     let mut touched = HashSet::new();
     for stir in stirs {
@@ -116,7 +116,7 @@ pub(super) fn touch(space: &mut Workspace, stirs: &[Stir<'_>], now: Timestamp) {
     }
 }
 
-/// Adds deliveries of a job; answers how many, which is fewer when it has as many as it may have.
+/// Adds deliveries of a job; answers how many, which is fewer at the job's limit of deliveries.
 fn tell(space: &mut Workspace, id: JobId, told: Vec<(Trigger, Way)>, what: &Told<'_>) -> u32 {
     let (Some(watch), Some(status), Some(origin)) =
         (space.watch(id), space.status(id), space.origin(id))
@@ -174,7 +174,7 @@ pub(super) fn install(
     }
 }
 
-/// Does what is to be done to the follow-ups of a job.
+/// Applies a change to the follow-ups of a job.
 pub(super) fn apply(
     space: &mut Workspace,
     id: JobId,
@@ -199,7 +199,7 @@ pub(super) fn apply(
     }
 }
 
-/// Notes that a job has follow-ups from now on; what is known of them so far.
+/// Notes that a job has follow-ups from now on; answers what is known of them.
 fn begin(space: &mut Workspace, id: JobId) -> Watch {
     if let Some(watch) = space.watch(id) {
         return watch.clone();

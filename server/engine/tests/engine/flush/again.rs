@@ -1,4 +1,4 @@
-//! Commits that fail at the store, are dropped half-way, or come in beside others.
+//! Uploads that fail at the store, are dropped half-way, or come in at the same time.
 
 use std::{
     borrow::Cow,
@@ -19,7 +19,7 @@ use crate::{
     harness::{id, job, memory, options},
 };
 
-/// A tree is large when a part of it is staged; its root is new to everybody.
+/// A tree is large when a part of it is staged; its root is new.
 const LARGE: u64 = 20_000;
 
 fn gated() -> (Arc<Gate>, Engine) {
@@ -50,7 +50,7 @@ async fn a_large_tree_whose_commit_fails_is_not_said_to_be_there() {
     }
 }
 
-/// It reads behind all others, and waits for room to do so.
+/// The upload reads behind all other reads, and waits for room to do so.
 #[tokio::test]
 async fn a_commit_does_not_fail_because_many_are_reading() {
     let (gate, engine) = gated();
@@ -58,14 +58,14 @@ async fn a_commit_does_not_fail_because_many_are_reading() {
     gate.no_room.store(10, Ordering::Relaxed);
     let outcome = send(&engine, "c", wide(100, 3, true).records()).await.unwrap();
     assert_eq!((outcome.applied, gate.no_room.load(Ordering::Relaxed)), (1, 0));
-    // A store that stays full, or is gone, is told in the end.
+    // If the store stays full, or does not answer, the client gets an error in the end.
     gate.no_room.store(usize::MAX, Ordering::Relaxed);
     let error = send(&engine, "d", wide(200, 3, true).records()).await.unwrap_err();
     assert!(error.code().is_transient(), "{error:?}");
     assert_eq!(gate.get_job(id(200)).await.unwrap(), None);
 }
 
-/// While trees of a dropped session are on their way, the commit is still coming in.
+/// While trees of a dropped session are under way, the upload is still coming in.
 #[tokio::test]
 async fn a_commit_sent_again_at_once_is_told_what_became_of_it() {
     let (gate, engine) = gated();
@@ -93,9 +93,10 @@ async fn what_was_applied_before_need_not_be_sent_again() {
     assert_eq!(store.list_tree_results(query).await.unwrap().items.len(), 2);
 }
 
-/// Whoever waits behind a large tree under way is not forgotten when its root is created again.
+/// An operation that waits behind a large tree under way is not lost when its root is created
+/// again.
 #[tokio::test]
-async fn nobody_who_waits_behind_a_large_tree_is_lost() {
+async fn no_operation_behind_a_large_tree_is_lost() {
     let (gate, engine) = gated();
     let mut first = session(&engine, "c").await.unwrap().unwrap();
     first.take(items(wide(1_000_000, LARGE, true).records())).await.unwrap();
@@ -106,15 +107,15 @@ async fn nobody_who_waits_behind_a_large_tree_is_lost() {
     let mut create = Box::pin(engine.create(job(1_000_000, None)));
     assert!((&mut create).now_or_never().is_none());
     gate.open();
-    // The last job had ended, so the update is answered and changes nothing; the root is there,
-    // under another name than the creation has for it, or just so.
+    // The last job had ended, so the update is answered and changes nothing. The root exists, with
+    // another name than the creation gives it, or with the same one.
     assert!(!update.await.unwrap().applied);
     assert!(!create.await.unwrap().created);
     let outcome = first.finish().await.unwrap();
     assert_eq!((outcome.applied, outcome.refused), (1, 0));
 }
 
-/// A commit may use ids that the engine would have given out next.
+/// An upload may use ids that the engine would have given out next.
 #[tokio::test]
 async fn jobs_without_ids_are_created_beside_an_open_stage() {
     let (_, engine) = memory();
@@ -145,7 +146,7 @@ async fn a_tree_of_nothing_but_what_is_there_is_applied() {
 async fn a_commit_has_bounds() {
     let (_, engine) = memory();
     let (time, end) = (Timestamp::MIN, Record::TreeEnd { jobs: 0, changes: 0, checksum: 0 });
-    // Ids that lie far apart.
+    // Too many ranges of ids.
     let mut records = vec![Record::Tree { root: id(1) }];
     records.extend((0..=limits::COMMIT_ID_RANGES).map(|number| Record::Job {
         id: id(1 + (number << 16)),
@@ -157,13 +158,13 @@ async fn a_commit_has_bounds() {
     let error = send(&engine, "ids", records).await.unwrap_err();
     assert_eq!(error.code().code(), "commit_too_large");
     assert_eq!(error.position(), Some(limits::COMMIT_ID_RANGES + 1));
-    // Trees.
+    // Too many trees.
     let trees = (1..=limits::COMMIT_TREES + 1)
         .flat_map(|root| [Record::Tree { root: id(root) }, end.clone()]);
     let error = send(&engine, "trees", trees.collect()).await.unwrap_err();
     assert_eq!(error.code().code(), "commit_too_large");
     assert_eq!(error.position(), Some(2 * limits::COMMIT_TREES));
-    // Changes to a job that is there.
+    // Too many changes to an existing job.
     engine.create(job(3, None)).await.unwrap();
     let line = || Record::LogLine { time, text: "x".repeat(limits::LOG_LINE).into() };
     let mut records = vec![Record::Tree { root: id(3) }, Record::Existing { id: id(3) }];

@@ -1,5 +1,5 @@
-//! Streams that are records and still make no sense: refused with the position, and nothing
-//! changes.
+//! Streams of well-formed records that contradict each other: refused with the position, and
+//! nothing changes.
 
 use std::borrow::Cow;
 
@@ -42,7 +42,7 @@ fn with_id(order: u64, change_id: &str) -> Record<'static> {
     Record::Change { order, change: Cow::Owned(Change::recorded(change, T)) }
 }
 
-/// A tree of its own with root 1 and a job 2, and another tree with root 50.
+/// A tree with root 1 and a job 2, and another tree with root 50.
 async fn prepare(engine: &Engine) {
     for (number, parent) in [(1, None), (2, Some(1)), (50, None)] {
         engine.create(job(number, parent)).await.unwrap();
@@ -54,7 +54,7 @@ async fn prepare(engine: &Engine) {
 /// The code, the position, and the records.
 type Case = (&'static str, u64, Vec<Record<'static>>);
 
-/// Jobs that cannot stand where they do.
+/// Jobs that may not come at their position.
 fn jobs_out_of_place() -> Vec<Case> {
     let run = State::Running;
     vec![
@@ -90,7 +90,7 @@ fn jobs_out_of_place() -> Vec<Case> {
     ]
 }
 
-/// What cannot be said of a job.
+/// Records that may not follow.
 fn records_out_of_place() -> Vec<Case> {
     let long = Definition { name: "n".repeat(limits::NAME + 1), ..Definition::default() };
     let long = Record::Job {
@@ -212,7 +212,7 @@ async fn the_same_root_twice_is_not_a_commit() {
     assert_eq!((error.code().code(), error.position()), ("duplicate_id", Some(3)));
 }
 
-/// The creation of a job that is there just so is no harm, as everywhere.
+/// The creation of a job that exists with the same definition is no error, as everywhere.
 #[tokio::test]
 async fn a_creation_that_was_done_before_is_passed_over() {
     let (store, engine) = memory();
@@ -222,7 +222,7 @@ async fn a_creation_that_was_done_before_is_passed_over() {
     assert_eq!((outcome.applied, outcome.jobs), (1, 1));
     let depth = store.get_job(id(10)).await.unwrap().unwrap().depth;
     assert_eq!(depth, 2);
-    // What is said of it is about the job that is there.
+    // The records after it are about the existing job.
     let records = vec![tree(1), new(1, None, 1), change(State::Running, 2), end()];
     let outcome = send(&engine, "again", records).await.unwrap();
     assert_eq!((outcome.applied, outcome.jobs, outcome.changes), (1, 0, 1));

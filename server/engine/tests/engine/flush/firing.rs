@@ -1,5 +1,5 @@
-//! Whatever is done directly and whatever in commits: an action fires once for each time that a
-//! visible state becomes one of its states, as somebody sees it who looks after each step.
+//! Direct operations and uploads, mixed: an action fires once for each time that a visible state
+//! becomes one of its states, as seen by an observer that looks after each step.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -23,14 +23,14 @@ use crate::{
     sequences::{REPORTED, block_on},
 };
 
-/// A job to pick, what to do with it, and whether by a direct call.
+/// A job to pick, what to do with it, and whether directly or in an upload.
 type Step = (Index, usize, bool);
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec((any::<Index>(), 0..11usize, any::<bool>()), 1..50)
 }
 
-/// What the creator of a job wants to know; of every fourth job, nothing.
+/// The actions that the creator of a job asks for; none for every fourth job.
 fn actions(number: u64) -> Vec<Action> {
     let some: StateSet = [State::Running, State::Warning].into_iter().collect();
     match number % 4 {
@@ -41,10 +41,10 @@ fn actions(number: u64) -> Vec<Action> {
     }
 }
 
-/// What is told: the action, the state, and of a failure the job that it came from.
+/// What has fired: the action, the state, and for a failure the job that it came from.
 type Fired = BTreeMap<JobId, Vec<(u32, State, Option<JobId>)>>;
 
-/// Somebody who looks at all jobs after each step.
+/// An observer of all jobs after each step.
 #[derive(Default)]
 struct Looker {
     seen: BTreeMap<JobId, State>,
@@ -52,8 +52,8 @@ struct Looker {
 }
 
 impl Looker {
-    /// A job that was not there before has been created in a visible state; by a commit that is
-    /// the state in which it became visible.
+    /// Notes a creation in a visible state, for a job that did not exist before; in an upload that
+    /// is the state in which the job became visible.
     fn look(&mut self, naive: &NaiveTree) {
         for job in naive.ids() {
             let state = naive.job(job).state;
@@ -115,8 +115,8 @@ impl Run {
         } else {
             self.recording.update(at, root, state, Timestamp::MIN);
         }
-        // What is recorded comes to the service later than what was done directly meanwhile, and
-        // was recorded before.
+        // A recorded change reaches the service after the direct changes of the meantime, and has
+        // an earlier time.
         match direct {
             true => self.naive.append(at, state),
             false => self.naive.append_at(at, state, Timestamp::MIN),
@@ -127,7 +127,7 @@ impl Run {
     }
 }
 
-/// What a job has told.
+/// The deliveries of a job.
 async fn told(store: &dyn Store, of: JobId) -> Vec<(u32, State, Option<JobId>)> {
     let rows = follow_ups(store, of).await.into_iter();
     let deliveries = rows.filter_map(|(_, row)| match row {
@@ -177,7 +177,7 @@ async fn run(store: Arc<dyn Store>, block: bool, steps: &[Step]) {
     }
     run.looker.expected.retain(|_, fired| !fired.is_empty());
     assert_eq!(seen, run.looker.expected);
-    // Each of them waits to be sent.
+    // Each of the deliveries is due.
     assert_eq!(due_index(&*store).await.len(), seen.values().map(Vec::len).sum::<usize>());
     run.engine.close().await;
     store.close().await;

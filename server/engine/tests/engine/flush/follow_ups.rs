@@ -1,4 +1,4 @@
-//! Actions and checks of jobs that a commit creates.
+//! Actions and checks of jobs that an upload creates.
 
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ pub async fn fired(store: &dyn Store, of: JobId) -> Vec<(u32, Channel, State)> {
     fired
 }
 
-/// Everything that waits.
+/// All entries of the index of what is due.
 pub async fn due_index(store: &dyn Store) -> Vec<(IndexKey, FollowUp)> {
     let query = IndexQuery {
         index: IndexId::Due,
@@ -102,8 +102,8 @@ pub fn code(outcome: &UploadOutcome) -> String {
     outcome.attention[0].refusal.as_ref().unwrap().code.clone()
 }
 
-/// A tree of a root and so many children, of which the first have follow-ups; all have ended well,
-/// the last but one and the last of them have not.
+/// A tree of a root and this many children, of which the first have follow-ups; all have ended
+/// well, except the last two.
 pub fn tree(root: u64, children: u64) -> Recording {
     let mut tree = wide(root, children, true);
     let (done, root_id) = (State::RanToCompletion, id(root));
@@ -114,7 +114,7 @@ pub fn tree(root: u64, children: u64) -> Recording {
     let faulted: StateSet = [State::Faulted].into_iter().collect();
     tree.follow(id(root + 1), vec![on(faulted, http()), on(StateSet::FINISHED, both)], vec![]);
     tree.follow(id(root + 2), vec![], vec![at(5), at(1 << 40), silence(60_000)]);
-    // One that was only created, and one that runs: the tree is not finished.
+    // One job that was only created, and one that runs: the tree is not finished.
     let (waits, runs) = (id(root + children + 1), id(root + children + 2));
     for new in [waits, runs] {
         tree.create(new, Some(root_id), root_id, T);
@@ -133,7 +133,7 @@ async fn what_follows_on(store: Arc<dyn Store>, children: u64) {
     let mut session = session(&engine, "c").await.unwrap().unwrap();
     let count = records.len() as u64;
     session.take(items(records)).await.unwrap();
-    // Rows that are staged are found by nobody.
+    // No index entry leads to rows that are staged.
     assert_eq!(due_index(&*store).await, []);
     session.take(vec![Item { position: count, record: end }]).await.unwrap();
     let outcome = session.finish().await.unwrap();
@@ -147,7 +147,7 @@ async fn what_follows_on(store: Arc<dyn Store>, children: u64) {
     assert_eq!(fired(&*store, id(root + 2)).await, []);
     assert_eq!(fired(&*store, waits).await, []);
     assert_eq!(fired(&*store, runs).await, [(0, Email, State::Running)]);
-    // What is told is the job as it became visible, and all of it waits in the list by time.
+    // The deliveries show the jobs as they became visible, and the index has all of them.
     let (mut waiting, mut moments) = (Vec::new(), Vec::new());
     for of in [id(root), id(root + 1), id(root + 2), waits, runs] {
         let row = store.get_job(of).await.unwrap().unwrap();
@@ -178,7 +178,7 @@ async fn what_follows_on(store: Arc<dyn Store>, children: u64) {
     assert!(moments.windows(2).all(|two| two[0] == two[1]), "at one instant");
     checks_wait(&*store, id(root + 2), moments[0]).await;
 
-    // Those jobs are like any others from now on.
+    // These jobs are like all others from now on.
     let over = NewChange::new(done);
     engine.update(waits, over.clone()).await.unwrap();
     assert_eq!(fired(&*store, waits).await, [(0, Email, done)]);
@@ -241,7 +241,7 @@ async fn a_commit_sent_again_fires_once() {
     }
 }
 
-/// What the store has not taken has not fired, and fires once when it does.
+/// An action does not fire for a commit that the store refused, and fires once when it commits.
 #[tokio::test]
 async fn a_commit_that_fails_has_fired_nothing() {
     use jobtracker_store::Error as StoreError;
@@ -272,7 +272,7 @@ async fn the_same_job_has_the_same_follow_ups() {
     let direct = NewJob { checks: vec![at(9)], ..job(1, None).notify_on_finish(http()) };
     engine.create(direct.clone()).await.unwrap();
     let before = follow_ups(&*store, id(1)).await;
-    // Created just so it is the job that is there; with others it is another one.
+    // With the same follow-ups the creation is a repetition; with others it is a conflict.
     let outcome = send(&engine, "same", new(vec![http()]).records()).await.unwrap();
     assert_eq!((outcome.applied, outcome.jobs), (1, 1));
     assert_eq!(follow_ups(&*store, id(1)).await, before);
@@ -280,7 +280,7 @@ async fn the_same_job_has_the_same_follow_ups() {
         let outcome = send(&engine, name, new(targets).records()).await.unwrap();
         assert_eq!(code(&outcome), "id_conflict");
     }
-    // And the other way round.
+    // The other way round.
     let mut tree = Recording::default();
     tree.create(id(11), None, id(11), T);
     tree.follow(id(11), vec![Action::on_finish(http())], vec![at(9)]);
@@ -291,10 +291,10 @@ async fn the_same_job_has_the_same_follow_ups() {
     assert_eq!(error.code().code(), "id_conflict");
 }
 
-/// Operations of one group see each other: a new job's actions fire for what comes right behind its
-/// commit.
+/// Operations of one group see each other: a new job's actions fire for the operation right behind
+/// its upload.
 #[tokio::test]
-async fn whoever_changes_a_new_job_in_the_same_group_fires() {
+async fn a_change_to_a_new_job_in_the_same_group_fires() {
     let gate = Gate::closed();
     let one = Options { commits_at_once: 1, ..options() };
     let engine = Engine::start(Arc::clone(&gate) as Arc<dyn Store>, one);
@@ -319,11 +319,11 @@ async fn whoever_changes_a_new_job_in_the_same_group_fires() {
     let states: Vec<_> =
         fired(&*gate, id(1)).await.into_iter().map(|(_, _, state)| state).collect();
     assert_eq!(states, [State::Running, State::Faulted]);
-    // One commit for the job that was in the way, and one for both.
+    // One commit for the job that was in the way, and one for both trees.
     assert_eq!(gate.came.available_permits(), 1);
 }
 
-/// A job that is there becomes at once what the commit makes of it in the end.
+/// An existing job goes at once to the state to which the upload brings it.
 #[tokio::test]
 async fn a_job_that_is_there_fires_once_for_its_final_state() {
     let (store, engine) = memory();
@@ -337,7 +337,7 @@ async fn a_job_that_is_there_fires_once_for_its_final_state() {
     for state in [State::Running, State::Warning, State::WaitingToRun] {
         tree.update(id(1), id(1), state, T);
     }
-    // New below an old one, in two steps that nobody sees.
+    // A new job below an old one, in two steps that are never visible.
     tree.create(id(3), Some(id(2)), id(1), T);
     tree.follow(id(3), vec![on(all(), http())], vec![]);
     tree.update(id(3), id(1), State::Running, T);

@@ -1,4 +1,4 @@
-//! Commits of contexts, record by record, over the memory store and the embedded one.
+//! Uploads, record by record, over the memory store and the embedded one.
 
 mod again;
 mod faults;

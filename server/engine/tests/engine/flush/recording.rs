@@ -1,4 +1,4 @@
-//! What a context records, as the records of a stream, made by hand.
+//! The records that a context would send, made by hand.
 
 use std::{
     borrow::Cow,
@@ -19,7 +19,7 @@ pub struct Recording {
     children: BTreeMap<JobId, Vec<JobId>>,
     changes: BTreeMap<JobId, Vec<(u64, Change)>>,
     follow_ups: BTreeMap<JobId, (Vec<Action>, Vec<NewCheck>)>,
-    /// Trees by root, with the jobs of each that are spoken of.
+    /// Trees by root, with the jobs of each that have records.
     trees: BTreeMap<JobId, BTreeSet<JobId>>,
 }
 
@@ -112,7 +112,7 @@ impl Recording {
     }
 }
 
-/// Sends records as one commit.
+/// Sends records as one upload.
 pub async fn send(
     engine: &Engine,
     name: &str,
@@ -130,7 +130,7 @@ pub async fn send(
     session.finish().await
 }
 
-/// Begins a commit, as soon as what was sent of it before has landed; none if it is completed.
+/// Begins an upload, as soon as the trees sent before have ended; none if the upload is complete.
 pub async fn session(engine: &Engine, name: &str) -> Result<Option<Box<UploadSession>>> {
     let id: UploadId = name.parse().unwrap();
     loop {

@@ -1,4 +1,4 @@
-//! Actions and checks that are refused, or never arrive whole, and so have no consequences.
+//! Actions and checks that are refused, or never arrive completely, and so have no effect.
 
 use jobtracker_model::{
     Action, EmailAction, HttpAction, NewCheck, Payload, StateSet, Target, Timestamp, limits,
@@ -36,7 +36,7 @@ async fn what_makes_no_sense_is_refused_and_fires_nothing() {
         assert_eq!(due_index(&*store).await, []);
         assert_eq!(store.get_job(id(100)).await.unwrap(), None);
     }
-    // Right to the end, where the tree of another commit is in the way.
+    // Complete, but the tree of another upload is in the way.
     engine.create(job(103, None)).await.unwrap();
     let outcome = send(&engine, "late", tree(100, 5).records()).await.unwrap();
     assert_eq!((outcome.refused, due_index(&*store).await.len()), (1, 0));
@@ -58,7 +58,7 @@ async fn too_much_that_follows_is_refused() {
     let outcome = send(&engine, "over", ended(most + 1).records()).await.unwrap();
     assert_eq!(code(&outcome), "commit_too_large");
     assert_eq!((due_index(&*store).await.len(), store.get_job(id(1)).await.unwrap()), (0, None));
-    // Being created fires nothing, so it counts nothing.
+    // A creation fires nothing, so it counts no delivery.
     let outcome = send(&engine, "just", ended(most).records()).await.unwrap();
     assert_eq!((outcome.applied, outcome.jobs), (1, most as u64 + 1));
     assert_eq!(fired(&*store, id(2)).await.len(), each);
@@ -77,7 +77,7 @@ async fn too_much_that_follows_is_refused() {
     assert_eq!(code(&outcome), "commit_too_large");
 }
 
-/// The records of a commit without its end are nothing to anybody.
+/// The records of an upload without its end have no effect.
 #[tokio::test]
 async fn a_tree_that_breaks_off_fires_nothing() {
     let (store, engine) = memory();

@@ -1,4 +1,4 @@
-//! The same operations, some of them direct and some in commits, leave the same trees.
+//! The same operations, some of them direct and some in uploads, leave the same trees.
 
 use std::{
     collections::BTreeMap,
@@ -23,15 +23,14 @@ use crate::{
     sequences::{REPORTED, block_on},
 };
 
-/// A job to pick, what to do with it, whether by a direct call, and whether time stands still.
+/// A job to pick, what to do with it, whether directly, and whether time stands still.
 type Step = (Index, usize, bool, bool);
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec((any::<Index>(), 0..11usize, any::<bool>(), any::<bool>()), 1..60)
 }
 
-/// The time of a run. The engine's clock is a plain function, so each run has one of these for
-/// itself.
+/// The time of a run. The engine's clock is a plain function, so each run has a clock to itself.
 struct Clock(AtomicI64);
 
 static CLOCK: Clock = Clock(AtomicI64::new(0));
@@ -41,7 +40,7 @@ fn now() -> Timestamp {
     Timestamp::from_millis(CLOCK.0.load(SeqCst)).unwrap()
 }
 
-/// What one run has done so far.
+/// The state of one run.
 struct Run {
     store: Arc<dyn Store>,
     engine: Engine,
@@ -86,7 +85,7 @@ impl Run {
         }
     }
 
-    /// Everything about every job.
+    /// All rows of all jobs.
     async fn end(mut self, count: u64) -> BTreeMap<JobId, (Status, Vec<State>)> {
         self.flush().await;
         let mut all = BTreeMap::new();

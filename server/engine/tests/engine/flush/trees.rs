@@ -18,7 +18,7 @@ use crate::harness::{LONG, id, job, memory, options};
 
 const T: Timestamp = Timestamp::MIN;
 
-/// A root with so many children, each of which has run and ended well.
+/// A root with this many children, each of which has run and ended well.
 pub fn wide(root: u64, children: u64, new_root: bool) -> Recording {
     let mut recording = Recording::default();
     if new_root {
@@ -74,7 +74,7 @@ async fn a_large_tree_on(store: Arc<dyn Store>) {
         assert_eq!(outcome.changes, 40_000);
         let numbers = subtree(&*store, root).await.unwrap();
         assert_eq!((numbers.total, numbers.successful), (20_000, 20_000));
-        // It is a tree like any other from now on.
+        // The tree is like any other from now on.
         let updated =
             engine.update(id(root), NewChange::new(State::RanToCompletion)).await.unwrap();
         assert_eq!(updated.state, State::RanToCompletion);
@@ -100,7 +100,7 @@ async fn a_commit_sent_again_is_applied_once() {
     let records = || wide(1, 10, true).records();
     let first = send(&engine, "once", records()).await.unwrap();
     assert_eq!(send(&engine, "once", records()).await.unwrap(), first);
-    // Broken off before it was completed: the trees that were applied are not applied again.
+    // Broken off before completion: the trees that were applied are not applied again.
     let mut two = wide(100, 3, true).records();
     let half = two.clone();
     two.extend(wide(200, 3, true).records());
@@ -110,7 +110,7 @@ async fn a_commit_sent_again_is_applied_once() {
     let busy = engine.begin_upload(name("half")).await.unwrap_err();
     assert!(matches!(busy, Error::CommitInProgress(_)));
     session.take(items(half)).await.unwrap();
-    // The tree is on its way; the session may go, the tree is not lost.
+    // The tree is under way; without the session it is still applied.
     drop(session);
     let outcome = send(&engine, "half", two).await.unwrap();
     assert_eq!((outcome.trees, outcome.applied, outcome.jobs), (2, 2, 8));
@@ -145,7 +145,7 @@ async fn another_tree_under_the_same_name_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_a_job_hears_of_a_commit() {
+async fn a_waiter_for_a_job_hears_of_an_upload() {
     let (_, engine) = memory();
     engine.create(job(1, None)).await.unwrap();
     engine.create(job(2, Some(1))).await.unwrap();

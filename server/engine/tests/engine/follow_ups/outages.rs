@@ -19,7 +19,7 @@ async fn an_outage_is_no_silence() {
     it_is(58_000);
     assert_eq!(look(&*store, &engine, 1, 0).await, Some(65_000));
     assert!(deliveries(&*store, 1).await.is_empty());
-    // The one that reports again is not told of. The other one is, and again as long after that.
+    // The job that reports again is not silent. The other one is, and again after the same time.
     it_is(59_000);
     engine.update(id(2), NewChange::new(State::Running)).await.unwrap();
     it_is(65_000);
@@ -32,7 +32,7 @@ async fn an_outage_is_no_silence() {
     engine.close().await;
 }
 
-/// However the time is divided by looks at it: what had passed before the outage counts.
+/// However checks divide the time: the time that had passed before the outage counts.
 #[tokio::test]
 async fn an_outage_postpones_what_is_told_again_by_no_more_than_its_length() {
     let (store, engine, _turn) = start().await;
