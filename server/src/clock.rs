@@ -1,8 +1,9 @@
 use jobtracker_model::Timestamp;
 
-/// The time now, cut to milliseconds. The only place that reads the wall clock.
+/// The time now, truncated to milliseconds. The only function that reads the wall clock.
 ///
-/// A clock that is set outside the years that a job can have answers the nearest moment inside.
+/// If the clock is set outside the years that a job can have, the answer is the nearest time
+/// inside.
 #[expect(clippy::disallowed_methods, reason = "this is the one reader of the wall clock")]
 #[must_use]
 pub fn now() -> Timestamp {

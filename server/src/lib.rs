@@ -1,8 +1,8 @@
 //! The jobtracker service: HTTP on top of the engine and a store.
 //!
-//! Reading order: [`Config`] says what can be set, [`Server`] starts and stops everything, `http`
-//! has one file per resource. The binary parses the command line and picks the backend; nothing
-//! here knows which one it is.
+//! Reading order: [`Config`] has the settings, [`Server`] starts and stops everything, `http` has
+//! one file per resource. The binary parses the command line and picks the backend; no code here
+//! knows which one it is.
 
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 

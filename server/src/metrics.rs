@@ -21,7 +21,7 @@ use prometheus_client::{
 
 use crate::{follow_ups::FollowUpMetrics, telemetry};
 
-/// Everything the metrics page shows: requests by route, the engine's and the store's numbers.
+/// The metrics page: requests by route, the metrics of the engine and of the store.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
@@ -96,8 +96,8 @@ fn latencies() -> Histogram {
     Histogram::new(exponential_buckets(0.000_1, 2.0, 20))
 }
 
-/// The numbers of one route. What a method needs is made when it is first used, so that counting
-/// a request takes no lock of a family and no allocation.
+/// The metrics of one route. The metrics of a method are made on first use, so that counting a
+/// request takes no lock of a family and no allocation.
 #[derive(Debug)]
 pub(crate) struct RouteMetrics {
     route: &'static str,
@@ -139,7 +139,7 @@ impl RouteMetrics {
     }
 }
 
-/// Asks the store for its numbers when the page is asked for.
+/// Reads the store's metrics when the page is requested.
 struct StoreGauges(Arc<dyn Store>);
 
 impl fmt::Debug for StoreGauges {
@@ -158,7 +158,7 @@ impl Collector for StoreGauges {
     }
 }
 
-/// Lines of the log that never went out.
+/// Lines of the log that were never written.
 #[derive(Debug)]
 struct LogCounter;
 

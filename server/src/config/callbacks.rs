@@ -22,7 +22,7 @@ const RULES: usize = 1_000;
 pub struct CallbacksConfig {
     /// The pauses between tries.
     pub schedule_seconds: Vec<u64>,
-    /// By how much of itself a pause may be longer.
+    /// The longest random extension of a pause, as a percentage of the pause.
     pub jitter_percent: u32,
     /// How long one try may take.
     pub timeout_ms: u64,
@@ -36,7 +36,7 @@ pub struct CallbacksConfig {
     pub allow: Vec<String>,
     /// Where they may not.
     pub deny: Vec<String>,
-    /// Certificates of further authorities that vouch for receivers; empty: none.
+    /// Certificates of additional authorities for receivers; empty: none.
     pub tls_ca_file: PathBuf,
 }
 

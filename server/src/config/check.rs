@@ -10,7 +10,7 @@ const TOKEN_MAX: usize = 512;
 /// Shortest token in bytes; a shorter one can be guessed.
 const TOKEN_MIN: usize = 8;
 
-/// Checks every number against its bounds, and what has to go together.
+/// Checks every number against its bounds, and settings that depend on each other.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_server(config)?;
     check_store(config)?;
@@ -56,11 +56,11 @@ fn check_server(config: &Config) -> Result<(), ConfigError> {
             return Err(bad("server.hosts", reason));
         }
     }
-    // Of a name it is checked when that is looked up.
+    // The address of a name is checked after the name is resolved.
     server.listen.address().map_or(Ok(()), |address| check_reach(config, address))
 }
 
-/// Checks that an address which others can reach is served with a token, or meant to be open.
+/// Checks that an address that others can reach is served with a token, or allowed to be open.
 pub(super) fn check_reach(config: &Config, address: SocketAddr) -> Result<(), ConfigError> {
     if !config.auth.token.is_empty() || address.ip().is_loopback() || config.server.allow_open {
         return Ok(());

@@ -10,15 +10,15 @@ use super::{
 
 const PREFIX: &str = "JOBTRACKER__";
 
-/// Puts what the environment sets over the values that stand. An empty variable sets nothing, so
-/// that one that a script passes on without having it takes nothing away.
+/// Overrides values by those that the environment sets. An empty variable sets nothing, so that a
+/// script can pass on a variable that it does not have.
 pub(super) fn overlay(
     standing: &mut Table,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     defaults: &Table,
 ) -> Result<(), ConfigError> {
     for (name, value) in variables {
-        // Names that are no text are not ours.
+        // Names that are not UTF-8 are no settings.
         let Some(name) = name.to_str() else { continue };
         let upper = name.to_ascii_uppercase();
         let Some(key) = upper.strip_prefix(PREFIX) else {
@@ -52,13 +52,13 @@ pub(super) fn overlay(
     Ok(())
 }
 
-/// Whether it empties a text, which can be meant only of one that is empty by default: a token of
-/// the file's, say, that another one is to replace.
+/// Whether the value empties a text. Only for a text that is empty by default: to remove the token
+/// of the file, say, so that another setting can replace it.
 fn stands_for_none(text: &str, default: &Value) -> bool {
     default.as_str() == Some("") && text.trim().eq_ignore_ascii_case("none")
 }
 
-/// What a variable has to be, as it is written there.
+/// The required form of a variable, as it is written in the environment.
 fn wanted(kind: Kind) -> String {
     match kind {
         Kind::Texts => "a list with commas between its items, or none".into(),
@@ -67,15 +67,15 @@ fn wanted(kind: Kind) -> String {
     }
 }
 
-/// Whether this is the address of a Kubernetes service, which has the form of no setting: for one
-/// that is called jobtracker-smtp every pod near it has a variable JOBTRACKER_SMTP_PORT.
+/// Whether this is the address of a Kubernetes service, which is the form of no setting: for a
+/// service called jobtracker-smtp, pods near it have a variable JOBTRACKER_SMTP_PORT.
 fn is_of_kubernetes(value: &OsStr) -> bool {
     let value = value.as_encoded_bytes();
     value.starts_with(b"tcp://") || value.starts_with(b"udp://")
 }
 
-/// A setting with single underscores would be passed over in silence: the token, say, and the
-/// service would be open.
+/// A setting with single underscores would be ignored silently: the token, say, and the service
+/// would be open.
 fn refuse_near_miss(name: &str, upper: &str, defaults: &Table) -> Result<(), ConfigError> {
     let Some(rest) = upper.strip_prefix("JOBTRACKER_") else { return Ok(()) };
     let flat = |text: &str| text.to_ascii_lowercase().replace("__", "_").replace('.', "_");

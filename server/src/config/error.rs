@@ -1,10 +1,10 @@
-/// Why the service cannot start with what is set.
+/// Why the service cannot start with its configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A source cannot be read, or a value has the wrong type.
     #[error("configuration: {0}")]
     Unreadable(String),
-    /// A key that is not known.
+    /// An unknown key.
     #[error("configuration: unknown key {key} in {origin}{hint}")]
     UnknownKey {
         /// The key with its section.
@@ -14,12 +14,12 @@ pub enum ConfigError {
         /// A key that may have been meant.
         hint: String,
     },
-    /// A value that is out of its bounds, or does not go with another.
+    /// A value that is out of its bounds, or contradicts another.
     #[error("configuration: {key} {reason}")]
     BadValue {
         /// The key with its section.
         key: &'static str,
-        /// What is wrong, and what would be right.
+        /// The error, and how to correct it.
         reason: String,
     },
 }

@@ -2,7 +2,7 @@ use std::fmt;
 
 use toml::Value;
 
-/// The type of a setting, which is that of its default.
+/// The type of a setting: the type of its default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Text,
@@ -14,7 +14,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// That of a default. There are no settings with fractions and times.
+    /// The type of a default. No setting is a fraction or a time.
     pub fn of(default: &Value) -> Self {
         match default {
             Value::Integer(_) => Self::Number,
@@ -26,7 +26,7 @@ impl Kind {
         }
     }
 
-    /// Whether a value from a file is of this type. Nothing is made of one of another.
+    /// Whether a value from a file is of this type. Values are never converted.
     pub fn has(self, value: &Value) -> bool {
         match (self, value) {
             (Self::Text, Value::String(_)) | (Self::Flag, Value::Boolean(_)) => true,
@@ -37,7 +37,7 @@ impl Kind {
         }
     }
 
-    /// The value that a text from the environment stands for.
+    /// The value of a text from the environment.
     pub fn read(self, text: &str) -> Option<Value> {
         match self {
             Self::Text => Some(Value::String(text.to_owned())),
@@ -49,7 +49,7 @@ impl Kind {
         }
     }
 
-    /// What a value of a wrong type is, without the value: it may be a secret.
+    /// The kind of a value of a wrong type, without the value: it may be a secret.
     pub fn described(value: &Value) -> &'static str {
         match value {
             Value::String(_) => "a text in quotes",
@@ -77,7 +77,7 @@ fn flag(text: &str) -> Option<Value> {
     }
 }
 
-/// Items with commas between them; `none` or `[]` for no items. Nothing but commas is a mistake.
+/// Items with commas between them; `none` or `[]` for no items. Commas without items are an error.
 fn list(text: &str, item: impl Fn(&str) -> Option<Value>) -> Option<Value> {
     let text = text.trim();
     if text.eq_ignore_ascii_case("none") || text == "[]" {

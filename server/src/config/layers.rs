@@ -4,10 +4,10 @@ use toml::{Table, Value};
 
 use super::{ConfigError, kind::Kind};
 
-/// What editors of some systems put before a text.
+/// Some editors write this before a text.
 pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// A file, with its name for complaints.
+/// The text of a file, and the file's name for errors.
 pub(super) fn read(path: &Path) -> Result<(String, String), ConfigError> {
     let place = path.display().to_string();
     let bytes = std::fs::read(path)
@@ -20,8 +20,8 @@ pub(super) fn read(path: &Path) -> Result<(String, String), ConfigError> {
     Ok((place, text))
 }
 
-/// The values of a text. A complaint says where and why, and quotes nothing: the line that is wrong
-/// may be the one with the token.
+/// The values of a text. An error says where and why, and quotes nothing: the wrong line may be the
+/// one with the token.
 pub(super) fn parse(text: &str, place: &str) -> Result<Table, ConfigError> {
     let text = text.trim_start_matches(BYTE_ORDER_MARK);
     text.parse().map_err(|error: toml::de::Error| {
@@ -34,7 +34,7 @@ pub(super) fn parse(text: &str, place: &str) -> Result<Table, ConfigError> {
     })
 }
 
-/// Puts the values of a file over those that stand. Each must have the type of its default.
+/// Overrides values by those of a file. Each must have the type of its default.
 pub(super) fn overlay(
     standing: &mut Table,
     layer: Table,
@@ -64,7 +64,7 @@ pub(super) fn overlay(
     Ok(())
 }
 
-/// The value at a place.
+/// The value at a path.
 pub(super) fn find<'a>(table: &'a Table, path: &[String]) -> Option<&'a Value> {
     let (first, rest) = path.split_first()?;
     match (table.get(first)?, rest) {
@@ -74,7 +74,7 @@ pub(super) fn find<'a>(table: &'a Table, path: &[String]) -> Option<&'a Value> {
     }
 }
 
-/// Puts a value in a place that is there.
+/// Replaces the value at an existing path.
 pub(super) fn put(table: &mut Table, path: &[String], value: Value) {
     match path {
         [name] => {
@@ -106,7 +106,7 @@ pub(super) fn keys(defaults: &Table) -> BTreeSet<String> {
     keys
 }
 
-/// The complaint about a key that is not known, with the one that may have been meant.
+/// The error for an unknown key, with a known key that may have been meant.
 pub(super) fn unknown(key: &str, place: &str, defaults: &Table) -> ConfigError {
     let known = keys(defaults);
     let hint = nearest(key, &known).map_or_else(String::new, |near| format!(" (is it {near}?)"));

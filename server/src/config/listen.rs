@@ -6,32 +6,32 @@ use std::{
 
 use serde::{Deserialize, Deserializer, de};
 
-/// Where to listen, as it was written: an address or a name, with a port. A name is looked up when
-/// it is to be listened at and not before, so that a configuration can be read anywhere.
+/// The address to listen on, as it was written: an address or a name, with a port. A name is
+/// resolved only when the service starts to listen, so that a configuration can be read anywhere.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Listen {
     text: String,
-    /// None: it is a name.
+    /// None for a name.
     address: Option<SocketAddr>,
 }
 
-/// Nothing can be listened at there.
+/// The text is no address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an address or a name with a port, such as 127.0.0.1:8840 or localhost:8840")]
 pub struct InvalidListen(String);
 
 impl Listen {
-    /// The address, if no name has to be looked up for it.
+    /// The address, if no name has to be resolved for it.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 
-    /// The address. Of those of a name it is the first of IPv4, which every client tries, or else
-    /// the first of all.
+    /// The address. For a name it is the first IPv4 address, which every client tries, or else the
+    /// first of all.
     ///
     /// # Errors
-    /// Why there is none.
+    /// The name cannot be resolved, or has no address.
     pub fn look_up(&self) -> Result<SocketAddr, String> {
         if let Some(address) = self.address {
             return Ok(address);

@@ -9,7 +9,7 @@ use super::{Config, ConfigError, Listen, Secret, check, environment, layers};
 
 const DEFAULTS: &str = include_str!("../../config.default.toml");
 
-/// What the command line says; it wins over everything.
+/// The settings of the command line, which override all others.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// `server.listen`
@@ -23,7 +23,7 @@ pub struct Overrides {
 }
 
 impl Config {
-    /// Puts the layers on top of each other: defaults, file, environment, command line.
+    /// Merges the layers: defaults, file, environment, command line.
     ///
     /// # Errors
     /// A file that cannot be read, an unknown key, a value of the wrong type or out of bounds.
@@ -31,10 +31,10 @@ impl Config {
         Self::layered(file, std::env::vars_os(), overrides)
     }
 
-    /// The defaults and nothing else.
+    /// The defaults alone.
     ///
     /// # Panics
-    /// The compiled-in defaults are not valid; a test sees to it that they are.
+    /// The compiled-in defaults are not valid; a test checks that they are.
     #[must_use]
     pub fn defaults() -> Self {
         Self::layered(None, [], Overrides::default())
@@ -62,7 +62,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Puts what stands in files in the place of the secrets themselves.
+    /// Reads secrets from the files that are named for them.
     fn read_secrets(&mut self) -> Result<(), ConfigError> {
         let Self { auth, store, smtp, .. } = self;
         if let Some(token) = read_secret(&auth.token_file, "auth.token_file")? {
@@ -84,8 +84,8 @@ impl Config {
     }
 }
 
-/// Every value has the type of its default by now, so what is refused is one that has bounds or a
-/// few names. No secret has.
+/// Every value has the type of its default by now, so an error is about a value with bounds or with
+/// a few names. No secret has these.
 fn deserialize(merged: Table) -> Result<Config, ConfigError> {
     merged.try_into().map_err(|error: toml::de::Error| {
         let lines: Vec<_> = error.to_string().lines().map(str::to_owned).collect();
@@ -107,7 +107,7 @@ impl Overrides {
     }
 }
 
-/// The text of a file without what surrounds it; nothing when no file is named.
+/// The text of a file, trimmed; `None` when no file is named.
 fn read_secret(file: &Path, key: &'static str) -> Result<Option<Secret>, ConfigError> {
     if file.as_os_str().is_empty() {
         return Ok(None);

@@ -1,6 +1,6 @@
-//! What can be set, where it comes from, and what is refused at start.
+//! The settings, their sources, and the errors that stop a start.
 //!
-//! `config.default.toml` is compiled in and is the default and the reference at once.
+//! `config.default.toml` is compiled in; it is both the defaults and the reference.
 
 mod error;
 

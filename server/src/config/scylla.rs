@@ -7,36 +7,36 @@ use super::{
     check::{bad, within},
 };
 
-/// Longest name of a keyspace, as the cluster has it.
+/// Longest name of a keyspace that the cluster takes.
 const KEYSPACE_MAX: usize = 48;
 
 /// Section `store.scylla`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScyllaConfig {
-    /// Some nodes of the cluster, as `host:port`; the others are found through them.
+    /// Some nodes of the cluster, as `host:port`; the driver finds the others through them.
     pub nodes: Vec<String>,
     /// The keyspace.
     pub keyspace: String,
-    /// The data centre that is asked.
+    /// The data centre that requests go to.
     pub datacenter: String,
-    /// Copies of each row in that data centre, for a keyspace that is created.
+    /// Copies of each row in that data centre, for a keyspace that this service creates.
     pub replication_factor: u32,
     /// The user; empty: none.
     pub user: String,
-    /// The password; empty: none. After loading it also has what `password_file` had.
+    /// The password; empty: none. After loading it also holds the content of `password_file`.
     pub password: Secret,
     /// A file with the password; empty: none.
     pub password_file: PathBuf,
     /// Whether connections are encrypted.
     pub tls: bool,
-    /// Certificates of the authorities that vouch for the nodes.
+    /// Certificates of the authorities that are trusted to identify the nodes.
     pub tls_ca_file: PathBuf,
-    /// The certificate that this side shows; empty: none.
+    /// The certificate of this client; empty: none.
     pub tls_cert_file: PathBuf,
     /// The key of that certificate.
     pub tls_key_file: PathBuf,
-    /// Whether a start makes the keyspace and the tables, or brings them to the newest version.
+    /// Whether a start creates the keyspace and the tables, or migrates them to the newest version.
     pub migrate: bool,
     /// Whether the keyspace is created with tablets.
     pub tablets: TabletsChoice,
@@ -44,7 +44,7 @@ pub struct ScyllaConfig {
     pub request_timeout_ms: u64,
     /// How long a node has to accept a connection.
     pub connect_timeout_ms: u64,
-    /// How long a commit whose outcome is unknown is asked after.
+    /// How long the outcome of a commit is asked for while it is unknown.
     pub resolve_timeout_ms: u64,
     /// Connections to each node.
     pub connections_per_node: usize,
@@ -54,7 +54,7 @@ pub struct ScyllaConfig {
     pub writes_in_flight: usize,
     /// By how much the clocks of the cluster and of this machine may differ.
     pub max_clock_skew_ms: u64,
-    /// Memory for trees.
+    /// Memory for the tree cache.
     pub tree_cache_bytes: u64,
 }
 
@@ -62,7 +62,7 @@ pub struct ScyllaConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TabletsChoice {
-    /// Where they can do what is asked of them.
+    /// With tablets if the cluster's tablets support all features that are needed.
     Auto,
     /// With them.
     On,
@@ -83,7 +83,7 @@ impl ScyllaConfig {
         Duration::from_millis(self.connect_timeout_ms)
     }
 
-    /// How long a commit whose outcome is unknown is asked after.
+    /// How long the outcome of a commit is asked for while it is unknown.
     #[must_use]
     pub fn resolve_timeout(&self) -> Duration {
         Duration::from_millis(self.resolve_timeout_ms)
@@ -162,7 +162,7 @@ impl ScyllaConfig {
         ];
         let named = |file: &PathBuf| !file.as_os_str().is_empty();
         if !self.tls {
-            // One who names certificates takes it that they are asked for.
+            // Named certificates without TLS are an error.
             let first = files.iter().find(|(_, file)| named(file));
             let refused = |(key, _): &(&'static str, _)| {
                 Err(bad(key, "is set and store.scylla.tls is not true".into()))
@@ -184,7 +184,7 @@ impl ScyllaConfig {
     }
 }
 
-/// Whether it has a host, without what would be part of an address of another kind, and a port.
+/// Whether the text is a host and a port, without other parts of an address.
 fn is_node(node: &str) -> bool {
     let Some((host, port)) = node.rsplit_once(':') else { return false };
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));

@@ -13,13 +13,13 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text. It must not go to a log or a reply.
+    /// The text. It must not appear in a log or a reply.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is none.
+    /// Whether the text is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -4,33 +4,33 @@ use serde::Deserialize;
 
 use super::{CallbacksConfig, ConfigError, Listen, ScyllaConfig, Secret, SmtpConfig, check};
 
-/// Everything that can be set. `config.default.toml` says what each key means.
+/// All settings. `config.default.toml` describes each key.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The socket and its limits.
     pub server: ServerConfig,
-    /// Who may come in.
+    /// Authentication.
     pub auth: AuthConfig,
-    /// Where the trees are kept.
+    /// The store of the trees.
     pub store: StoreConfig,
     /// The bounds of the engine.
     pub engine: EngineConfig,
-    /// The bounds of commits of buffered contexts.
+    /// The bounds of uploads of buffered contexts.
     pub commits: UploadsConfig,
-    /// The rules for jobs that can be chosen.
+    /// The configurable rules for jobs.
     pub jobs: JobsConfig,
-    /// How those are told who are to hear of something.
+    /// Deliveries to receivers.
     pub callbacks: CallbacksConfig,
     /// The server for e-mails.
     pub smtp: SmtpConfig,
-    /// What the service says of itself.
+    /// The service's log.
     pub log: LogConfig,
 }
 
 impl Config {
-    /// The sections in which this differs from `running`, but for what a running service takes
-    /// over: those wait for a restart.
+    /// The sections in which this differs from `running`, except the settings that a running
+    /// service can take over: changes in these sections need a restart.
     #[must_use]
     pub fn sections_for_restart(&self, running: &Self) -> Vec<&'static str> {
         let log = LogConfig { filter: running.log.filter.clone(), ..self.log.clone() };
@@ -47,10 +47,10 @@ impl Config {
         differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
     }
 
-    /// Where to listen: a name is looked up.
+    /// The address to listen on; a name is resolved.
     ///
     /// # Errors
-    /// It has no address, or one that others can reach without a token though that is not allowed.
+    /// There is no address, or others can reach it without a token though that is not allowed.
     pub fn listen_address(&self) -> Result<SocketAddr, ConfigError> {
         let found = self.server.listen.look_up();
         let address = found.map_err(|reason| check::bad("server.listen", reason))?;
@@ -63,11 +63,11 @@ impl Config {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerConfig {
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: Listen,
     /// Whether an address that others can reach is served without a token.
     pub allow_open: bool,
-    /// Names under which it is asked without a token, besides those of this machine itself.
+    /// Host names that clients may use without a token, besides those of this machine.
     pub hosts: Vec<String>,
     /// Threads that serve HTTP; 0: one per core.
     pub workers: usize,
@@ -79,11 +79,11 @@ pub struct ServerConfig {
     pub head_timeout_ms: u64,
     /// How long the body of a request may take.
     pub body_timeout_ms: u64,
-    /// How long a client may take nothing of an answer.
+    /// How long an answer may wait for a client that reads nothing.
     pub send_timeout_ms: u64,
     /// How long a connection stays open without a request.
     pub keep_alive_ms: u64,
-    /// How long requests in flight have to end at a stop.
+    /// How long requests in flight may take at a stop.
     pub shutdown_grace_ms: u64,
 }
 
@@ -99,7 +99,8 @@ impl ServerConfig {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthConfig {
-    /// The bearer token; empty: none is asked for. After loading it also has what `token_file` had.
+    /// The bearer token; empty: none is required. After loading it also holds the content of
+    /// `token_file`.
     pub token: Secret,
     /// A file with the token; empty: none.
     pub token_file: PathBuf,
@@ -111,7 +112,7 @@ pub struct AuthConfig {
 pub enum StoreKind {
     /// Embedded and durable.
     Fjall,
-    /// Keeps nothing.
+    /// In memory; not durable.
     Memory,
     /// A cluster of ScyllaDB or Apache Cassandra.
     Scylla,
@@ -143,7 +144,7 @@ pub struct StoreConfig {
     pub node_cache_bytes: u64,
     /// Memory for definitions.
     pub definition_cache_bytes: u64,
-    /// Size at which a write buffer goes to disk.
+    /// The size at which a write buffer is written to disk.
     pub write_buffer_bytes: u64,
     /// Threads that read.
     pub readers: usize,
@@ -151,7 +152,7 @@ pub struct StoreConfig {
     pub read_queue: usize,
     /// Threads that write table files.
     pub workers: usize,
-    /// Free space that is left alone.
+    /// Free space that the store does not use.
     pub min_free_bytes: u64,
     /// The cluster.
     pub scylla: ScyllaConfig,
@@ -169,7 +170,7 @@ pub struct EngineConfig {
     pub group_operations: usize,
     /// Bytes of operations in one commit.
     pub group_bytes: usize,
-    /// Commits under way at once, each of other trees; 0: as many as suit the store.
+    /// Commits under way at once, each of other trees; 0: the store's usual number.
     pub commits_at_once: usize,
 }
 
@@ -177,28 +178,28 @@ pub struct EngineConfig {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UploadsConfig {
-    /// New jobs that one may have.
+    /// New jobs that one upload may have.
     pub limit_jobs: u64,
-    /// Bytes that one may have, after decompression.
+    /// Bytes that one upload may have, after decompression.
     pub limit_bytes: u64,
-    /// Commits that may come in at once.
+    /// Uploads that may come in at once.
     pub at_once: usize,
-    /// How long one may be silent while it comes in.
+    /// How long an upload may pause while it comes in.
     pub silence_timeout_ms: u64,
-    /// How long one may take to come in.
+    /// How long an upload may take to come in.
     pub receive_timeout_ms: u64,
-    /// How long the outcome of one is remembered.
+    /// How long the outcome of an upload is kept.
     pub keep_hours: u32,
 }
 
 impl UploadsConfig {
-    /// How long a commit may take to come in.
+    /// How long an upload may take to come in.
     #[must_use]
     pub fn receive_timeout(&self) -> Duration {
         Duration::from_millis(self.receive_timeout_ms)
     }
 
-    /// How long a commit may be silent while it comes in.
+    /// How long an upload may pause while it comes in.
     #[must_use]
     pub fn silence_timeout(&self) -> Duration {
         Duration::from_millis(self.silence_timeout_ms)
@@ -227,7 +228,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogConfig {
-    /// Levels, per module if wanted.
+    /// Levels, per module if desired.
     pub filter: String,
     /// The form.
     pub format: LogFormat,

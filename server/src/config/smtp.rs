@@ -18,11 +18,11 @@ pub struct SmtpConfig {
     pub port: u16,
     /// How the connection is encrypted.
     pub tls: SmtpTls,
-    /// Certificates of a further authority that vouches for the server; empty: none.
+    /// Certificates of an additional authority for the server; empty: none.
     pub tls_ca_file: PathBuf,
     /// The user; empty: none.
     pub user: String,
-    /// The password; empty: none. After loading it also has what `password_file` had.
+    /// The password; empty: none. After loading it also holds the content of `password_file`.
     pub password: Secret,
     /// A file with the password; empty: none.
     pub password_file: PathBuf,
@@ -36,11 +36,11 @@ pub struct SmtpConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SmtpTls {
-    /// It begins plain and is encrypted before anything is said.
+    /// STARTTLS: the connection begins plain and is encrypted before anything is sent.
     Starttls,
-    /// From the beginning.
+    /// TLS from the beginning.
     Tls,
-    /// Not at all.
+    /// No encryption.
     None,
 }
 
@@ -84,7 +84,7 @@ impl SmtpConfig {
         let file = &self.tls_ca_file;
         let named = !file.as_os_str().is_empty();
         if self.tls == SmtpTls::None {
-            // One who names certificates takes it that they are asked for.
+            // Named certificates without TLS are an error.
             if named {
                 return Err(bad("smtp.tls_ca_file", "is set and smtp.tls is \"none\"".into()));
             }

@@ -11,11 +11,11 @@ use super::{
 
 /// Operations that one evaluation may take.
 const STEPS_MAX: usize = 2_000;
-/// Parts that may stand inside each other once the text is parsed: `1+1+1` is three deep.
+/// The greatest nesting depth of the parsed expression: `1+1+1` has depth three.
 const DEPTH_MAX: usize = 64;
 
-/// What may be called besides the operators. Nothing here makes a value grow: a text is as long as
-/// the texts it was put together from, and those are bounded by the job and by the expression.
+/// The functions that may be called besides the operators. None of them makes a value grow: a text
+/// is as long as the texts it consists of, and those are bounded by the job and by the expression.
 const FUNCTIONS: [&str; 21] = [
     "size",
     "contains",
@@ -40,8 +40,8 @@ const FUNCTIONS: [&str; 21] = [
     "getMilliseconds",
 ];
 
-/// Checks that an expression uses what there is and costs no more than it may; answers how many
-/// operations an evaluation can take.
+/// Checks that an expression uses only known names and costs no more than allowed; answers the most
+/// operations that an evaluation can take.
 pub(super) fn steps(root: &IdedExpr, places: &Positions<'_>) -> Result<usize, Invalid> {
     let mut walk = Walk { places, scopes: Vec::new(), depth: 0 };
     let steps = walk.cost(root)?;
@@ -54,7 +54,7 @@ pub(super) fn steps(root: &IdedExpr, places: &Positions<'_>) -> Result<usize, In
 
 struct Walk<'a> {
     places: &'a Positions<'a>,
-    /// The variables of the comprehension around, if one is.
+    /// The variables of the enclosing comprehensions.
     scopes: Vec<String>,
     depth: usize,
 }
@@ -115,7 +115,8 @@ impl Walk<'_> {
         Err(self.places.invalid(part, &reason))
     }
 
-    /// `all`, `exists`, `exists_one`, `map` and `filter`, each unfolded by the parser to a loop.
+    /// `all`, `exists`, `exists_one`, `map` and `filter`, each of which the parser expands to a
+    /// loop.
     fn comprehension(
         &mut self,
         part: &IdedExpr,
@@ -135,7 +136,7 @@ impl Walk<'_> {
         Ok(range.saturating_add(once).saturating_add(rounds.saturating_mul(round)))
     }
 
-    /// The most rounds a loop over this can take.
+    /// The most rounds that a loop over this can take.
     fn length(&self, range: &IdedExpr) -> Result<usize, Invalid> {
         match &range.expr {
             Expr::Ident(name) if name == "tags" => Ok(limits::TAGS),
@@ -146,7 +147,8 @@ impl Walk<'_> {
     }
 }
 
-/// Operators are calls with names that no text can spell; `has` is none, it is unfolded.
+/// Operators are calls with names that no text can spell; `has` is not a call: the parser expands
+/// it.
 fn is_operator(name: &str) -> bool {
     name.contains('_') && !name.starts_with(|letter: char| letter.is_ascii_alphabetic())
         || name.starts_with(['@', '!', '-'])

@@ -12,20 +12,20 @@ use jobtracker_store::JobRow;
 
 use super::{check, row::Row};
 
-/// Brackets, calls and conditionals that may stand inside each other.
+/// The greatest nesting depth of brackets, calls and conditionals in the text.
 const NESTING_MAX: u16 = 32;
 
 static ENVIRONMENT: LazyLock<Arc<Env>> =
     LazyLock::new(|| Arc::new(Env::stdlib().with_optional_support(false)));
 
-/// A filter that is ready to be asked about jobs.
+/// A compiled filter.
 #[derive(Debug)]
 pub(crate) struct Expression {
     root: IdedExpr,
     steps: usize,
 }
 
-/// What is wrong with an expression, with the position where that is known.
+/// The error of an expression, with the position where that is known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Invalid(String);
@@ -50,21 +50,21 @@ impl Expression {
         let (root, places) = parse(source)?;
         let steps = check::steps(&root, &Positions { source, info: &places })?;
         let expression = Self { root, steps };
-        // Whether it says yes or no shows at a job; any will do, and one that cannot be evaluated
-        // here may well be at others.
+        // The type of the result shows only at a job; any job will do. An expression that cannot be
+        // evaluated here may work for others.
         match expression.evaluate(&Row::sample()) {
             Ok(None) => Err(Invalid::new("it does not say true or false")),
             _ => Ok(expression),
         }
     }
 
-    /// About how many operations one evaluation can take.
+    /// About how many operations one evaluation takes at most.
     pub fn steps(&self) -> usize {
         self.steps
     }
 
-    /// Whether the job is one of those that are wanted. A comparison with a time that the job does
-    /// not have yet is not true.
+    /// Whether the expression is true for the job. A comparison with a time that the job does not
+    /// have yet is false.
     pub fn matches(&self, job: &JobRow) -> Result<bool, Invalid> {
         let row = Row::of(job);
         match self.evaluate(&row) {
@@ -75,7 +75,7 @@ impl Expression {
         }
     }
 
-    /// None: the answer is not a truth value.
+    /// `None` if the result is not a truth value.
     fn evaluate(&self, row: &Row) -> Result<Option<bool>, Invalid> {
         let evaluating = AssertUnwindSafe(|| {
             let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
@@ -91,7 +91,7 @@ impl Expression {
     }
 }
 
-/// The parser is not ours, so neither are its panics.
+/// The parser is a foreign library, and so are its panics.
 fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), Invalid> {
     let parsing = AssertUnwindSafe(|| {
         let parser = ENVIRONMENT.parser().max_recursion_depth(NESTING_MAX);
@@ -113,14 +113,14 @@ fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), Invalid> {
     }
 }
 
-/// Where the parts of an expression stand in its text.
+/// The positions of the parts of an expression in its text.
 pub(super) struct Positions<'a> {
     source: &'a str,
     info: &'a SourceInfo,
 }
 
 impl Positions<'_> {
-    /// A complaint about a part.
+    /// An error about a part.
     pub fn invalid(&self, part: &IdedExpr, reason: &str) -> Invalid {
         let Some((offset, _)) = self.info.offset_for(part.id) else {
             return Invalid::new(reason);

@@ -11,7 +11,7 @@ use chrono::DateTime;
 use jobtracker_model::{Children, Definition, JobId, State, Subtree, Timestamp, rollup::Status};
 use jobtracker_store::JobRow;
 
-/// What an expression may name.
+/// The variables of expressions.
 pub(super) const VARIABLES: [&str; 11] = [
     "id",
     "name",
@@ -26,7 +26,7 @@ pub(super) const VARIABLES: [&str; 11] = [
     "subtree",
 ];
 
-/// A job as an expression sees it. What is not asked for is not converted.
+/// A job as an expression sees it. Only variables that are used are converted.
 pub(super) struct Row<'a> {
     id: JobId,
     depth: u32,
@@ -56,8 +56,8 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The same job as it would be if it had begun and ended, to see whether an expression stumbles
-    /// over anything but a time that is not there.
+    /// The same job as if it had begun and ended, to see whether an expression fails for another
+    /// reason than an absent time.
     pub fn with_all_times(mut self) -> Self {
         let status = &mut self.status;
         status.start_time.get_or_insert(status.create_time);
@@ -65,7 +65,7 @@ impl<'a> Row<'a> {
         self
     }
 
-    /// A job that nobody created, to try an expression on.
+    /// A job that exists nowhere, to try an expression on.
     pub fn sample() -> Row<'static> {
         static SAMPLE: Definition = Definition {
             name: String::new(),
@@ -122,7 +122,7 @@ impl VariableResolver for Row<'_> {
             "endTime" => time(self.status.end_time),
             "children" => numbers(&self.children()),
             "subtree" => numbers(&self.subtree()),
-            // The evaluator asks for the whole of a dotted name before it asks for its parts.
+            // The evaluator looks up a dotted name as a whole before it looks up its parts.
             dotted => match dotted.split_once('.')? {
                 ("children", field) => number(&self.children(), field)?,
                 ("subtree", field) => number(&self.subtree(), field)?,
@@ -133,7 +133,7 @@ impl VariableResolver for Row<'_> {
     }
 }
 
-/// Numbers are far below the largest integer of an expression; past it they stay there.
+/// Numbers are far below the largest integer of an expression; larger ones are capped.
 fn int<'b>(number: u64) -> CowVal<'b, 'b> {
     CowVal::owned(CelInt::from(i64::try_from(number).unwrap_or(i64::MAX)))
 }

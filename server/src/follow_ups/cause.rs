@@ -1,5 +1,5 @@
-//! What a delivery comes from. It is read when it is told: what a report said is kept once, and not
-//! in each delivery that tells of it.
+//! The cause of a delivery. It is read when the delivery is sent: the message of a report is stored
+//! once, and not in each delivery.
 
 use jobtracker_model::{Blocker, Event, JobId, Report, State, Timestamp};
 use jobtracker_store::{
@@ -8,11 +8,11 @@ use jobtracker_store::{
 
 use crate::outbox::{Cause, JobRef};
 
-/// Failures that are looked at for the earliest one, where a tree is older than the service's
-/// knowledge of it.
+/// Failures that are searched for the earliest one, in a tree that is older than the service's
+/// record of first faults.
 const SEARCHED: usize = 100;
 
-/// What a delivery of a job comes from, if it comes from an own change.
+/// The cause of a delivery of a job, if an own change caused it.
 pub(super) async fn cause(
     store: &dyn Store,
     job: JobRef,
@@ -38,7 +38,7 @@ pub(super) async fn cause(
     Ok(path.last().cloned().map(|job| Cause { job, message, time, path }))
 }
 
-/// As much as is told of what a report said.
+/// The message of a report, as much as a delivery has of it.
 pub(crate) async fn said(store: &dyn Store, report: Report) -> Result<Option<String>> {
     let (id, from) = (report.job, report.change);
     let changes = store.list_changes(ChangesQuery { id, from, limit: PageLimit::items(1) }).await?;
@@ -46,7 +46,7 @@ pub(crate) async fn said(store: &dyn Store, report: Report) -> Result<Option<Str
     Ok(message.as_deref().map(Event::message))
 }
 
-/// The jobs from one that fired down to one at or below it. Where jobs stand never changes.
+/// The jobs from the one that fired down to the one that caused it. Jobs never move.
 async fn path(store: &dyn Store, top: JobRef, cause: JobId) -> Result<Vec<JobRef>> {
     if top.id == cause {
         return Ok(vec![top]);
@@ -62,8 +62,8 @@ async fn path(store: &dyn Store, top: JobRef, cause: JobId) -> Result<Vec<JobRef
     Ok(path)
 }
 
-/// The earliest of the failures that a job comes from. None, where not all of them can be seen: if
-/// there are too many, or the job has been opened again. A later one is not told in its place.
+/// The earliest of the failures that caused a job's state. `None` if not all of them can be read:
+/// there are too many, or the job has been opened again. A later failure is not used instead.
 async fn first_failure(
     store: &dyn Store,
     of: JobId,

@@ -1,4 +1,4 @@
-//! One check whose time has come.
+//! One check that is due.
 
 use jobtracker_engine::Error;
 use jobtracker_model::{CheckKind, JobId, Timestamp};
@@ -13,7 +13,7 @@ pub(super) async fn make(parts: &Parts, id: JobId, number: u32, row: &CheckRow, 
     parts.metrics.began("check", due, clock::now());
     match try_to(parts, id, number, row, due).await {
         Ok(true) => parts.metrics.checked(),
-        // It has been made, or cancelled.
+        // The check has been made before, or was cancelled.
         Ok(false) => {}
         Err(error) => tracing::warn!(job = %id, number, %error, "a check is not made now"),
     }
@@ -33,11 +33,11 @@ async fn try_to(
     parts.engine.make_check(id, number, due, holds, parts.uptime.outages()).await
 }
 
-/// Whether an expression is true of a job. One that cannot be understood is not.
+/// Whether an expression is true for a job. An invalid expression is not.
 async fn holds(parts: &Parts, id: JobId, source: String) -> Result<bool, Error> {
     let job = parts.store.get_job(id).await?.ok_or(Error::JobNotFound(id))?;
     let work = move || Expression::compile(&source)?.matches(&job);
-    // Only what panics does not come back.
+    // An error here is a panic of the work.
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(holds)) => Ok(holds),
         Ok(Err(invalid)) => {

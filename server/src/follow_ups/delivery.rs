@@ -27,17 +27,17 @@ use crate::{
     outbox::{Answer, JobName, JobRef, Outcome, Queued},
 };
 
-/// What was read longer ago is read again: somebody may have cancelled it.
+/// A delivery that was read longer ago is read again: a caller may have cancelled it.
 const FRESH: Duration = Duration::from_secs(1);
-/// The pause before it is tried again to note what came of a try, at first and at most; it doubles.
+/// The pause before the outcome of a try is noted again, at first and at most; it doubles.
 const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// The pause after which something is due again of which it cannot be noted what came of it.
+/// The pause after which a follow-up is due again if its outcome can never be noted.
 const PAUSE_FOR_GOOD: Duration = Duration::from_secs(3600);
 /// Deliveries whose causes are read at once.
 const CAUSES_AT_ONCE: usize = 16;
 
-/// A delivery that is due, as the list has it.
+/// A due delivery, as the index has it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Due {
     pub id: DeliveryId,
@@ -45,7 +45,7 @@ pub(super) struct Due {
     pub time: Timestamp,
 }
 
-/// A delivery with what is to be sent, read before it is its turn.
+/// A delivery with its message, read before its turn.
 pub(super) struct Prepared {
     row: DeliveryRow,
     message: Option<Message>,
@@ -53,8 +53,8 @@ pub(super) struct Prepared {
     _room: OwnedSemaphorePermit,
 }
 
-/// Reads what is to be sent of many deliveries at once. None for those that there is no room for,
-/// or that are not due any more: they are read, again, when it is their turn.
+/// Reads the messages of many deliveries at once. `None` for a delivery for which there is no room,
+/// or which is not due any more: it is read, again, when it has its turn.
 pub(super) async fn prepare(parts: &Parts, due: &[Due]) -> Vec<Option<Prepared>> {
     let Ok(loaded) = parts.store.look_up(wanted(due)).await else {
         return due.iter().map(|_| None).collect();
@@ -70,7 +70,7 @@ pub(super) async fn prepare(parts: &Parts, due: &[Due]) -> Vec<Option<Prepared>>
     stream::iter(prepared).buffered(CAUSES_AT_ONCE).collect().await
 }
 
-/// Tries to deliver what was due, when it is its turn, and notes what came of it.
+/// Tries a due delivery when it has its turn, and notes the outcome.
 pub(super) async fn deliver(
     parts: &Parts,
     due: Due,
@@ -83,7 +83,7 @@ pub(super) async fn deliver(
         _ = stops.wait_for(|stopping| *stopping) => return,
     };
     if !lease.holds() {
-        // It was a long wait, and another server looks after this by now.
+        // The wait was long, and another server has the lease by now.
         return;
     }
     let id = due.id;
@@ -104,7 +104,7 @@ pub(super) async fn deliver(
         Some(message) => send(parts, row.way, &message).await,
         None => refused("what it belongs to is not there"),
     };
-    // The next one need not wait until this one is noted.
+    // The next delivery need not wait until this one is noted.
     drop((turn, under_way));
     let now = clock::now();
     let made = row.attempts.saturating_sub(row.earlier) + 1;
@@ -121,7 +121,7 @@ async fn read(parts: &Parts, due: Due) -> StoreResult<Option<(DeliveryRow, Optio
     Ok(Some((row, message)))
 }
 
-/// A message that says what it comes from.
+/// A message with its cause.
 async fn with_cause(
     parts: &Parts,
     row: &DeliveryRow,
@@ -144,8 +144,8 @@ fn wanted(due: &[Due]) -> Wanted {
     wanted
 }
 
-/// The delivery as it is now and what is to be sent, unless it is not due at that time any more:
-/// what came of an earlier try may have been noted after the list was read.
+/// The delivery as it is now and its message, unless it is not due at that time any more: the
+/// outcome of an earlier try may have been noted after the index was read.
 fn found(loaded: &Loaded, Due { id, time, .. }: Due) -> Option<(DeliveryRow, Option<Message>)> {
     let row = loaded.follow_ups.get(&(id.job, FollowUpKey::Delivery(id.number)))?;
     match row {
@@ -156,7 +156,7 @@ fn found(loaded: &Loaded, Due { id, time, .. }: Due) -> Option<(DeliveryRow, Opt
     }
 }
 
-/// Sends a message in one way, once.
+/// Sends a message once, by one way.
 pub(super) async fn send(parts: &Parts, way: Way, message: &Message) -> Outcome {
     let Message { notice, http, email } = message;
     let now = clock::now();
@@ -168,7 +168,7 @@ pub(super) async fn send(parts: &Parts, way: Way, message: &Message) -> Outcome 
         (Channel::Email, _, Some(email), Some(mailer)) => {
             mailer.send(notice, email, way.recipient, now).await
         }
-        // Another server, or this one tomorrow, may have one.
+        // Another server may have one, or this server after a restart.
         (Channel::Email, _, Some(_), None) => Outcome::failed("no SMTP server is configured"),
         _ => refused("it has no receiver"),
     }
@@ -178,7 +178,7 @@ fn refused(why: &str) -> Outcome {
     Outcome::Refused(Answer { status: 0, text: why.to_owned() })
 }
 
-/// What is to become of a delivery after so many tries.
+/// What follows for a delivery after `made` tries.
 fn progress(parts: &Parts, made: u32, outcome: &Outcome, now: Timestamp) -> Progress {
     let asked = match outcome {
         Outcome::Delivered(_) => return Progress::Delivered(now),
@@ -192,7 +192,7 @@ fn progress(parts: &Parts, made: u32, outcome: &Outcome, now: Timestamp) -> Prog
     }
 }
 
-/// What came of a try, as it is shown.
+/// The outcome of a try, as the API shows it.
 pub(super) fn attempt(outcome: Outcome, time: Timestamp) -> Attempt {
     let of = |answer: Answer| {
         let status = Some(answer.status).filter(|status| *status > 0);
@@ -209,9 +209,9 @@ pub(super) fn attempt(outcome: Outcome, time: Timestamp) -> Attempt {
     }
 }
 
-/// Notes what came of a try, however long that takes, until the service stops: a store that takes
-/// no writes must not become a stream of requests to the receiver. What can never be noted is due
-/// again after a long pause, for the same reason.
+/// Notes the outcome of a try, for as long as that takes, until the service stops: a store that
+/// takes no writes must not become a stream of requests to the receiver. If the outcome can never
+/// be noted, the delivery is due again after a long pause, for the same reason.
 async fn note(
     parts: &Parts,
     id: DeliveryId,
@@ -247,14 +247,14 @@ async fn note(
     }
 }
 
-/// What an error means to somebody who would note something.
+/// What an error of a note means for the next step.
 #[derive(Debug, PartialEq, Eq)]
 enum Ending {
-    /// There is nothing left that could be noted, or nothing is noted any more.
+    /// There is nothing left to note, or the engine takes no more notes.
     Over,
-    /// It may be noted later.
+    /// A later note may succeed.
     Passes,
-    /// It will be the same every time.
+    /// Every further note will fail.
     Stays,
 }
 

@@ -6,68 +6,68 @@ use jobtracker_store::{FollowUp, IndexId, IndexKey, IndexQuery, PageLimit, Resul
 
 /// Follow-ups that are read at once.
 const PAGE: usize = 100;
-/// Pages that a reader reads in a round at most: the lease has to be renewed between rounds.
+/// Pages that a reader reads in a round at most: between rounds the lease has to be renewed.
 const PAGES: usize = 40;
-/// A reader goes on in a round until it has met so many that there was no room for. Where so much
-/// is begun that the next round comes soon, these would be read again too often.
+/// A reader stops in a round after this many follow-ups for which there was no room. When many are
+/// begun and the next round comes soon, these would be read again too often.
 const TURNED_AWAY: usize = 1_000;
 const TURNED_AWAY_BUSY: usize = 100;
-/// Whoever has begun so much in a round is busy.
+/// A server that has begun this many in a round is busy.
 pub(super) const BUSY: usize = 100;
-/// What became due so long before the last look is read again as new: its commit may have ended
-/// after that look.
+/// Entries that became due in this time before the last read are read again as new: their commits
+/// may have ended after that read.
 const NEW_FOR: Duration = Duration::from_secs(5);
 
-/// One part of the list of what is due, read by two readers. Each goes on in every round where it
-/// was in the one before. One reads from the oldest to the newest and begins again; the other one
-/// reads what has just become due, so that it does not wait behind a receiver that is gone and
-/// everything that is due there.
+/// One part of the index of what is due, read by two readers. Each continues in every round where
+/// it stopped in the round before. One reads from the oldest to the newest and begins again; the
+/// other reads what has just become due, so that it does not wait behind a dead receiver and all
+/// that is due there.
 pub(super) struct DueList {
     part: u32,
     all: Reader,
     new: Reader,
-    /// When the reader of what is new began.
+    /// The due time at which the reader of new entries began.
     new_since: Timestamp,
-    /// How much there was from the oldest to the newest, the last time.
+    /// How many entries there were from the oldest to the newest, on the last pass.
     length: usize,
 }
 
-/// Where a reader is.
+/// The position of a reader.
 struct Reader {
     from: Timestamp,
     after: Option<IndexKey>,
-    /// What it has read since it began.
+    /// How many entries it has read since it began.
     read: usize,
-    /// Whether there was no room for some of that.
+    /// Whether there was no room for some of these entries.
     has_left: bool,
 }
 
-/// What is done with something that is due.
+/// Begins the work on due follow-ups.
 pub(super) trait Begin {
-    /// Begins it, if that has not happened and there is room for it.
+    /// Begins a follow-up, unless it is in progress or there is no room.
     fn begin(&mut self, key: IndexKey, row: FollowUp) -> Begun;
 
-    /// A page has been read: what was begun of it goes on.
+    /// A page has been read: starts what was begun of it.
     fn go_on(&mut self) -> impl Future<Output = ()> + Send;
 }
 
-/// What a round came to.
+/// The result of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Round {
-    /// How much was begun.
+    /// How many follow-ups were begun.
     pub begun: usize,
-    /// When something becomes due, as far as [`SOON`] from now; now, when something that is due
+    /// When the next follow-up becomes due, as far as [`SOON`] from now; now, if one that is due
     /// was not begun.
     pub next: Option<Timestamp>,
 }
 
-/// Whether something was begun.
+/// Whether a follow-up was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Begun {
     Yes,
-    /// It is being done.
+    /// It is in progress.
     Already,
-    /// Others have to be done first.
+    /// Others have to end first.
     NoRoom,
 }
 
@@ -81,12 +81,12 @@ impl DueList {
         self.part
     }
 
-    /// About how much is due and not done.
+    /// About how many entries are due and not done.
     pub fn length(&self) -> usize {
         self.length.max(self.all.read)
     }
 
-    /// Begins what is due now.
+    /// Begins the follow-ups that are due now.
     pub async fn round(
         &mut self,
         store: &dyn Store,
@@ -108,7 +108,7 @@ impl DueList {
             round.next = round.next.into_iter().chain(new.next).min();
         }
         if self.new.after.is_none() {
-            // The clock may have been put back.
+            // The clock may have been set back.
             self.new = Reader::from(self.new_since.min(now).before(NEW_FOR));
         }
         Ok(round)
@@ -120,7 +120,7 @@ impl Reader {
         Self { from, after: None, read: 0, has_left: false }
     }
 
-    /// Reads on, as far as there is room for what is read.
+    /// Reads on, while there is room for what is read.
     async fn read(
         &mut self,
         store: &dyn Store,
@@ -158,7 +158,7 @@ impl Reader {
         }
         self.has_left |= turned_away > 0;
         let is_left = self.has_left || self.after.is_some();
-        // At the end, what is left is read again from the beginning.
+        // At the end of a pass, the entries that are left are read again from the beginning.
         self.has_left &= self.after.is_some();
         Ok(Round { begun, next: if is_left { Some(now) } else { later } })
     }
@@ -177,7 +177,7 @@ mod tests {
         Timestamp::from_millis(millis).unwrap()
     }
 
-    /// Takes what is due from a moment on; of what was due before, nothing.
+    /// Takes what is due from a time on, and nothing that was due before.
     struct Taken {
         from: Timestamp,
         all: BTreeSet<IndexKey>,
@@ -199,7 +199,7 @@ mod tests {
         Taken { from, all: BTreeSet::new() }
     }
 
-    /// A store in which checks of one job are due at these moments.
+    /// A store in which checks of one job are due at these times.
     async fn due(store: &MemoryStore, base: u64, times: impl Iterator<Item = (u32, i64)>) {
         let root = JobId::MIN;
         let rows = times.map(|(number, time)| {
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(round.next, Some(now), "what was turned away before");
     }
 
-    /// So that a reader who has nothing to do need not look again before there is.
+    /// So that an idle reader need not read again before there is an entry.
     #[tokio::test]
     async fn a_round_tells_when_something_becomes_due() {
         let (store, mut list) = (MemoryStore::new(), DueList::new(0));

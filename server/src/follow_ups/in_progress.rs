@@ -4,12 +4,12 @@ use jobtracker_model::JobId;
 use jobtracker_store::FollowUpKey;
 use parking_lot::Mutex;
 
-/// What is being done, or is queued for it: it is due until it is done, and is not to be begun
+/// Follow-ups that are queued or under way: each is due until it is done, and must not be begun
 /// twice.
 #[derive(Debug, Clone, Default)]
 pub(super) struct InProgress(Arc<Mutex<HashSet<(JobId, FollowUpKey)>>>);
 
-/// Something that is in progress until this is dropped.
+/// A follow-up that is in progress until this is dropped.
 #[derive(Debug)]
 pub(super) struct Entry {
     in_progress: InProgress,
@@ -17,10 +17,10 @@ pub(super) struct Entry {
 }
 
 impl InProgress {
-    /// Begins something, unless it is in progress already.
+    /// Begins a follow-up, unless it is in progress already.
     pub fn take(&self, what: (JobId, FollowUpKey)) -> Option<Entry> {
         let is_new = self.0.lock().insert(what);
-        // Only what was taken here may be made: it gives it back when it is dropped.
+        // An entry may be made only for a new key: dropping the entry removes the key.
         is_new.then(|| Entry { in_progress: self.clone(), what })
     }
 }

@@ -3,15 +3,15 @@ use std::time::{Duration, Instant};
 use jobtracker_store::{Result, Store};
 use parking_lot::Mutex;
 
-/// How long a server keeps a part to itself, and how often it asks for it.
+/// How long a server has a part, and how often it renews the lease.
 const LEASED: Duration = Duration::from_secs(10);
 pub(super) const ASK_AGAIN: Duration = Duration::from_secs(3);
 
-/// The sole right to look after one part of the list.
+/// The exclusive right to do the follow-ups of one part of the index.
 #[derive(Debug)]
 pub(super) struct Lease {
     name: String,
-    /// When it was asked for, the last time that it was given.
+    /// When the lease was last requested with success.
     given: Mutex<Option<Instant>>,
 }
 
@@ -20,12 +20,12 @@ impl Lease {
         Self { name: format!("follow-ups {part}"), given: Mutex::default() }
     }
 
-    /// Whether nobody else looks after the part.
+    /// Whether no other server does this part.
     pub fn holds(&self) -> bool {
         self.given_within(LEASED)
     }
 
-    /// Asks for it, or for more of it, when that is due; answers whether it is held.
+    /// Requests or renews the lease, when that is due; answers whether it is held.
     pub async fn keep(&self, store: &dyn Store) -> Result<bool> {
         if self.given_within(ASK_AGAIN) {
             return Ok(true);

@@ -12,7 +12,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// Numbers about what is told and checked.
+/// The metrics of deliveries and checks.
 #[derive(Debug, Clone)]
 pub(crate) struct FollowUpMetrics {
     waiting: Family<PartLabels, Gauge>,
@@ -39,7 +39,7 @@ struct PartLabels {
     part: u32,
 }
 
-/// Something that is being done, until it is dropped.
+/// A delivery or check under way, until it is dropped.
 pub(crate) struct UnderWay(Gauge);
 
 impl Default for FollowUpMetrics {
@@ -56,7 +56,7 @@ impl Default for FollowUpMetrics {
 }
 
 impl FollowUpMetrics {
-    /// Adds the numbers to a registry.
+    /// Adds the metrics to a registry.
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("jobtracker_follow_ups");
         let help = "Due and not done, by the part of the list that this server reads";
@@ -77,7 +77,7 @@ impl FollowUpMetrics {
         UnderWay(self.under_way.clone())
     }
 
-    /// So much of a part is due and not done.
+    /// This many entries of a part are due and not done.
     pub fn waiting(&self, part: u32, count: usize) {
         self.waiting.get_or_create(&PartLabels { part }).set(count as i64);
     }

@@ -1,11 +1,11 @@
-//! Does what is due: tells those who are to be told, and makes the checks whose time has come.
+//! Does what is due: sends deliveries, and makes checks.
 //!
-//! What is due is a list in the store, written in the same commits as the states that it follows
+//! What is due is an index in the store, written in the same commits as the states that it follows
 //! from. [`Rounds`] reads it, part by part, each part by the one server that has the lease on it
-//! ([`lease`]; [`due`] says how it is read, [`hand`] what is being done); a [`delivery`] is tried
-//! when its receiver has a place, and what came of it noted; a [`check`] is made; both are noted by
-//! the engine like everybody else's work. What is not noted is still due: so everybody is told at
-//! least once.
+//! ([`lease`]; [`due`] says how it is read, [`in_progress`] what is under way). A [`delivery`] is
+//! tried when it has its turn at its receiver, and its outcome noted; a [`check`] is made. The
+//! engine notes both, like any other operation. A delivery is due until its outcome is noted, so
+//! every receiver gets it at least once.
 
 mod cause;
 mod check;

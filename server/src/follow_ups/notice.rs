@@ -1,11 +1,11 @@
-//! What a receiver is told, made of what is kept of it.
+//! The notice for a receiver, made of the stored rows.
 
 use jobtracker_model::{Action, DeliveryId, EmailAction, HttpAction, Target, Trigger};
 use jobtracker_store::{CheckRow, DeliveryRow, FollowUp, FollowUpKey, Loaded};
 
 use crate::outbox::{Finding, Found, JobName, Notice, NoticeKind};
 
-/// A delivery with everything that is needed to send it.
+/// A delivery with all that is needed to send it.
 pub(super) struct Message {
     pub notice: Notice,
     pub http: Option<HttpAction>,
@@ -20,8 +20,8 @@ pub(super) fn source_of(trigger: Trigger) -> FollowUpKey {
     }
 }
 
-/// What is to be sent for a delivery, but for what it comes from; none when what it belongs to is
-/// not among what was loaded.
+/// The message of a delivery, without its cause; `None` if the follow-up that it belongs to was not
+/// loaded.
 pub(super) fn message(id: DeliveryId, row: &DeliveryRow, loaded: &Loaded) -> Option<Message> {
     let definition = loaded.definitions.get(&id.job)?;
     let source = loaded.follow_ups.get(&(id.job, source_of(row.trigger)))?;

@@ -23,22 +23,22 @@ use crate::{
     outbox::{HostLimits, Mailer, Poster, Queued, Schedule},
 };
 
-/// How often a list is read at most when little is due, on a store of this machine and on one that
-/// servers share. What this server commits has it read at once; what another one commits is seen by
-/// looking, which is done less and less often, down to [`SOON`], while nothing is found.
+/// The shortest time between two reads when little is due, on an embedded store and on one that
+/// servers share. A commit of this server causes a read at once; commits of other servers are found
+/// by polling, which becomes rarer, down to once per [`SOON`], while nothing is found.
 const EVERY: Duration = Duration::from_millis(100);
 const EVERY_SHARED: Duration = Duration::from_millis(250);
-/// How often it is read when so much was begun that there may be more.
+/// The time to the next read when a round began at least [`BUSY`]: there may be more.
 const EVERY_BUSY: Duration = Duration::from_millis(25);
-/// A list that takes long to read is read less often, and yet so often.
+/// If a read takes long, the next ones are rarer, but at least this frequent.
 const EVERY_AT_MOST: Duration = Duration::from_secs(5);
-/// How long what is under way has to end when the service stops. A receiver that has not answered
-/// by then holds that up no longer; it is asked again after the next start.
+/// How long follow-ups under way may take when the service stops. A receiver that has not answered
+/// by then delays the stop no longer; it gets the delivery again after the next start.
 const GRACE_AT_MOST: Duration = Duration::from_secs(1);
-/// Checks that are made at once: as many as make a large group of the engine's.
+/// Checks that are made at once: as many as fill a large group of the engine.
 const CHECKS: usize = 1_000;
 
-/// Everything that following up needs.
+/// All that the follow-ups need.
 pub(crate) struct Parts {
     pub store: Arc<dyn Store>,
     pub engine: Engine,
@@ -47,36 +47,36 @@ pub(crate) struct Parts {
     pub mailer: Option<Mailer>,
     pub schedule: Schedule,
     pub hosts: Arc<HostLimits>,
-    /// Room for deliveries that are read before it is their turn.
+    /// Room for deliveries that are read before their turn.
     pub prepared: Arc<Semaphore>,
     pub metrics: FollowUpMetrics,
     pub uptime: Uptime,
 }
 
-/// Deliveries of up to some 30 KB each that are in memory before it is their turn.
+/// Deliveries of up to some 30 KB each that are in memory before their turn.
 pub(crate) const PREPARED: usize = 4_000;
 
 impl Parts {
-    /// What can be followed here.
+    /// Validates what can be followed here.
     pub fn validator(&self) -> Validator {
         Validator { guard: self.poster.guard(), has_mailer: self.mailer.is_some() }
     }
 }
 
-/// Reads what is due, round by round, and has it done.
+/// Reads what is due, round by round, and starts it.
 pub(crate) struct Rounds {
     parts: Arc<Parts>,
     in_progress: InProgress,
     checks: Arc<Semaphore>,
-    /// How long what is under way has to end when the service stops.
+    /// How long follow-ups under way may take when the service stops.
     grace: Duration,
 }
 
-/// What is being done of one part of the list.
+/// The work on one part of the index.
 struct Work<'a> {
     rounds: &'a Rounds,
     lease: &'a Arc<Lease>,
-    /// Deliveries that have a place in the line of their receiver and are not started yet.
+    /// Deliveries that are in the queue of their receiver and are not started yet.
     queued: Vec<(Due, Queued, Entry)>,
     tasks: &'a mut JoinSet<()>,
     stopping: &'a watch::Receiver<bool>,
@@ -88,7 +88,7 @@ impl Rounds {
         Self { parts, in_progress: InProgress::default(), checks, grace: grace.min(GRACE_AT_MOST) }
     }
 
-    /// Works until the service stops; then ends what is under way.
+    /// Works until the service stops; then ends the follow-ups under way.
     pub async fn run(self, stopping: watch::Receiver<bool>) {
         let this = Arc::new(self);
         let (store, uptime) = (&*this.parts.store, &this.parts.uptime);
@@ -99,7 +99,7 @@ impl Rounds {
         futures_util::join!(all, uptime.go_on(store, stopping.clone()));
     }
 
-    /// Looks after one part of the list, also after something has gone very wrong.
+    /// Does one part of the index, and starts again after a panic.
     async fn follow_on(self: Arc<Self>, part: u32, stopping: watch::Receiver<bool>) {
         let follow = || tokio::spawn(Arc::clone(&self).follow(part, stopping.clone()));
         while let Err(panic) = follow().await {
@@ -108,7 +108,7 @@ impl Rounds {
         }
     }
 
-    /// Looks after one part of the list.
+    /// Does one part of the index.
     async fn follow(self: Arc<Self>, part: u32, stopping: watch::Receiver<bool>) {
         let mut tasks = JoinSet::new();
         let (mut list, mut idle) = (DueList::new(part), 0);
@@ -130,19 +130,19 @@ impl Rounds {
             }
             tokio::select! {
                 () = pause.over(&self.parts.engine, part) => {}
-                // An error means that the server has gone, which is as good as stopping.
+                // An error means that the server is gone, which has the same meaning as a stop.
                 _ = stops.wait_for(|stopping| *stopping) => break,
             }
         }
         let ended = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(self.grace, ended).await.is_err() {
-            // What is not noted is still due, and tried again after the next start.
+            // What is not noted is still due, and is tried again after the next start.
             tracing::info!(part, left = tasks.len(), "deliveries under way are broken off");
         }
     }
 
-    /// One round of a part, if this server has it; how long to wait for the next one. `idle`: how
-    /// many rounds have begun nothing.
+    /// One round of a part, if this server has the lease; answers how long to wait for the next
+    /// round. `idle` is how many rounds in a row have begun nothing.
     async fn round(
         &self,
         list: &mut DueList,
@@ -168,12 +168,12 @@ impl Rounds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pause {
     least: Duration,
-    /// When the next round begins unless this server commits something before that is due.
+    /// When the next round begins unless this server commits a due entry before.
     most: Duration,
 }
 
 impl Pause {
-    /// One that nothing ends.
+    /// A rest that no commit shortens.
     fn of(time: Duration) -> Self {
         Self { least: time, most: time }
     }
@@ -196,7 +196,7 @@ impl Pause {
     async fn over(self, engine: &Engine, part: u32) {
         tokio::time::sleep(self.least).await;
         let rest = self.most.saturating_sub(self.least);
-        // Ends early when something was committed meanwhile, too.
+        // Ends early too if a commit was made meanwhile.
         let _ = tokio::time::timeout(rest, engine.due(part)).await;
     }
 }
@@ -224,7 +224,7 @@ impl Begin for Work<'_> {
         begun.map_or(Begun::NoRoom, |()| Begun::Yes)
     }
 
-    /// Starts the deliveries that stand in line.
+    /// Starts the deliveries that are queued.
     async fn go_on(&mut self) {
         let queued = std::mem::take(&mut self.queued);
         if queued.is_empty() {
@@ -244,7 +244,7 @@ impl Begin for Work<'_> {
 }
 
 impl Work<'_> {
-    /// None when the line to its receiver is full.
+    /// `None` if the queue of its receiver is full.
     fn enqueue(
         &mut self,
         key: IndexKey,
@@ -258,7 +258,7 @@ impl Work<'_> {
         Some(())
     }
 
-    /// None when enough of them are being made.
+    /// `None` if enough checks are under way.
     fn check(&mut self, key: IndexKey, number: u32, row: CheckRow, in_hand: Entry) -> Option<()> {
         let room = Arc::clone(&self.rounds.checks).try_acquire_owned().ok()?;
         let parts = Arc::clone(&self.rounds.parts);
@@ -282,12 +282,12 @@ mod tests {
             let Pause { least, most } = Pause::after(Round { begun, next }, is_shared, idle, now);
             (least.as_millis(), most.as_millis())
         };
-        // Idle, on a store of this machine and on one that others write to.
+        // Idle, on an embedded store and on one that other servers write to.
         assert_eq!(at(0, None, false, 1), (100, 2_000));
         let looks = [1, 2, 3, 40].map(|idle| at(0, None, true, idle).1);
         assert_eq!(looks, [500, 1_000, 2_000, 2_000]);
         assert_eq!(at(1, None, true, 0), (250, 250), "there may be more where that came from");
-        // Something becomes due, or was due and left.
+        // A follow-up becomes due soon, or was due and left.
         assert_eq!(at(0, Some(700), false, 9), (100, 700));
         assert_eq!(at(0, Some(700), true, 9), (250, 700));
         assert_eq!(at(0, Some(0), true, 9), (250, 0));

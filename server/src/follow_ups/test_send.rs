@@ -1,4 +1,4 @@
-//! Tries a target out.
+//! Test deliveries to a target.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use crate::{
     outbox::{JobName, Notice, NoticeKind, Outcome},
 };
 
-/// How long a test waits for a place at its host, behind what is due there.
+/// How long a test waits for its turn at a host, behind what is due there.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Sends a test to a target, once and as soon as its host has a place, and says what came of it.
-/// Nothing is kept. Of several recipients it says what came of the first that did not get it.
+/// Sends a test to a target, once and as soon as its host has room, and answers the outcome.
+/// Nothing is stored. For several recipients it is the outcome of the first that did not get it.
 pub(crate) async fn test_send(parts: &Parts, target: Target, now: Timestamp) -> Tested {
     let ways: Vec<_> = Ways::from(&target).each().collect();
     let job = JobName { id: JobId::MIN, name: "test".into(), root: JobId::MIN };
@@ -39,7 +39,7 @@ pub(crate) async fn test_send(parts: &Parts, target: Target, now: Timestamp) -> 
     let message = Message { notice, http, email };
     let tested = join_all(ways.iter().map(|way| send_one(parts, *way, &message))).await;
     let mut outcomes: Vec<_> = ways.into_iter().zip(tested).collect();
-    // What failed comes first, of each channel.
+    // Failures come first, per channel.
     outcomes.sort_by_key(|(_, tested)| tested.delivered);
     let of = |channel| {
         let first = outcomes.iter().find(|(way, _)| way.channel == channel);

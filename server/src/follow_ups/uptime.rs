@@ -1,4 +1,4 @@
-//! When some server was up: silence is counted only while there was one to hear reports.
+//! When any server was up: silence counts only while a server could receive reports.
 
 use std::time::Duration;
 
@@ -11,41 +11,41 @@ use tokio::sync::watch;
 
 use crate::clock;
 
-/// How often it is noted that a server is up.
+/// How often a server notes that it is up.
 const EVERY: Duration = Duration::from_secs(2);
-/// The pause before it is asked again for what was noted.
+/// The pause before a server reads again what was noted.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Where nothing was noted for so long, no server was up. It is more by what clocks may differ.
+/// After this long without a note, no server was up; what clocks may differ is added to it.
 const MISSED: Duration = Duration::from_secs(6);
-/// Programs that report need some time to find that there is a server again.
+/// Reporting programs need some time to find that a server is up again.
 const BACK: Duration = Duration::from_secs(10);
-/// Outages that are remembered; of more, the oldest are forgotten.
+/// Outages that are kept; past this number the oldest are dropped.
 const OUTAGES: usize = 1_000;
 
 /// What servers note in the store. In JSON, so that fields can be added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Note {
-    /// When a server was up for the last time.
+    /// When a server was last up.
     last: Timestamp,
-    /// When none was.
+    /// When no server was up.
     outages: Vec<(Timestamp, Timestamp)>,
 }
 
-/// What this server knows of it.
+/// What this server knows of the outages.
 #[derive(Debug, Default)]
 pub(crate) struct Uptime(Mutex<Option<Note>>);
 
 impl Uptime {
-    /// The outages that are known.
+    /// The known outages.
     pub fn outages(&self) -> Outages {
         let note = self.0.lock();
         Outages::new(note.as_ref().map_or(&[], |note| &note.outages))
     }
 
-    /// Notes that this server is up, and what outage ended with that; again if the store does not
-    /// say what was noted before. Answers at the latest when the service stops.
+    /// Notes that this server is up, and the outage that ends with it; tries again if the store
+    /// does not answer what was noted before. Ends at the latest when the service stops.
     pub async fn begin(&self, store: &dyn Store, stopping: &mut watch::Receiver<bool>) {
-        // A store of this machine has one server, and that one was not up until now.
+        // An embedded store has one server, and that server was not up until now.
         let missed = if store.is_shared() { missed(store) } else { Duration::ZERO };
         while let Err(error) = self.beat(store, clock::now(), missed).await {
             tracing::warn!(%error, "it is not known since when no server was up");
@@ -56,7 +56,7 @@ impl Uptime {
         }
     }
 
-    /// Goes on noting it until the service stops.
+    /// Repeats the note until the service stops.
     pub async fn go_on(&self, store: &dyn Store, mut stopping: watch::Receiver<bool>) {
         loop {
             tokio::select! {
@@ -71,7 +71,7 @@ impl Uptime {
 
     async fn beat(&self, store: &dyn Store, now: Timestamp, missed: Duration) -> Result<()> {
         let noted = store.get_uptime().await?;
-        // What cannot be understood is of a version to come, or damaged: it begins anew.
+        // A note that cannot be parsed is from a later version, or damaged: it is replaced.
         let noted = noted.and_then(|note| serde_json::from_slice::<Note>(&note).ok());
         let known = noted.or_else(|| self.0.lock().clone());
         let note = next(known, now, missed);
@@ -81,7 +81,7 @@ impl Uptime {
     }
 }
 
-/// After how long a gap between notes no server was up. Each of two servers has a clock of its own.
+/// The length of a gap between notes after which no server was up. Each server has its own clock.
 fn missed(store: &dyn Store) -> Duration {
     MISSED + store.max_clock_skew() * 2
 }
@@ -92,7 +92,7 @@ fn next(known: Option<Note>, now: Timestamp, missed: Duration) -> Note {
     };
     if last.after(missed) < now {
         outages.push((last, now.after(BACK)));
-        // An outage soon after another one goes on from it.
+        // An outage soon after another one extends it.
         outages.dedup_by(|later, earlier| {
             let is_one = later.0 <= earlier.1;
             if is_one {
@@ -104,7 +104,7 @@ fn next(known: Option<Note>, now: Timestamp, missed: Duration) -> Note {
         outages.retain(|(_, over)| *over >= oldest);
         outages.drain(..outages.len().saturating_sub(OUTAGES));
     }
-    // Of servers whose clocks differ, none takes back what another has noted.
+    // A server whose clock is behind does not take back what another server has noted.
     Note { last: last.max(now), outages }
 }
 
@@ -128,10 +128,10 @@ mod tests {
         assert_eq!(note, Note { last: at(109), outages: vec![] });
         note = next(Some(note), at(117), MISSED);
         assert_eq!(note.outages, [(at(109), at(127))]);
-        // Down again before all programs were back.
+        // The servers are down again before all programs were back.
         note = next(Some(note), at(118), Duration::ZERO);
         assert_eq!(note.outages, [(at(109), at(128))]);
-        // So is what began before all programs were back.
+        // An outage that begins before all programs were back extends the one before, too.
         note = next(Some(note), at(200), MISSED);
         assert_eq!(note.outages, [(at(109), at(210))]);
         for seconds in [205, 211, 300] {
@@ -140,8 +140,8 @@ mod tests {
         assert_eq!(note.outages, [(at(109), at(210)), (at(211), at(310))]);
     }
 
-    /// Two servers that are up, one with a clock that is 9 s fast, of which each writes over what
-    /// the other one has noted.
+    /// Two servers that are up, one with a clock that is 9 s fast, each of which overwrites what
+    /// the other has noted.
     #[test]
     fn clocks_that_differ_are_no_outage() {
         let skewed = MISSED + Duration::from_secs(5) * 2;
@@ -163,7 +163,7 @@ mod tests {
         }
         assert!(note.outages.len() <= 31, "{note:?}");
         for outage in 0..2 * OUTAGES as i64 {
-            // Up for as long as it takes until all programs are back, then down.
+            // The servers are up for as long as it takes until all programs are back, then down.
             for seconds in [0, 5, 10, 15] {
                 let now = at(50 * 86_400 + outage * 60 + seconds);
                 note = next(Some(note), now, MISSED);

@@ -7,16 +7,16 @@ use crate::{
     outbox::Guard,
 };
 
-/// Why something cannot be followed here.
+/// Why a follow-up is refused here.
 #[derive(Debug)]
 pub(crate) enum Unfit {
     Field(FieldError),
-    /// An expression that cannot be understood, in this field.
+    /// The expression in this field is invalid.
     Expression(String, Invalid),
 }
 
-/// Says what can be followed here besides what the model allows: requests only to where they may
-/// go, e-mails only if there is a server for them, and expressions that can be understood.
+/// Validates follow-ups beyond the model's limits: requests only to allowed receivers, e-mails only
+/// if an SMTP server is configured, and only valid expressions.
 #[derive(Debug, Clone)]
 pub(crate) struct Validator {
     pub guard: Arc<Guard>,
@@ -26,13 +26,13 @@ pub(crate) struct Validator {
 type Validated = Result<(), Unfit>;
 
 impl Validator {
-    /// Whether it takes the processor for so long that others should not wait for it.
+    /// Whether the validation takes more processor time than other requests should wait for.
     pub fn is_slow(job: &NewJob) -> bool {
         job.checks.iter().any(|check| matches!(check.kind, CheckKind::Subtree { .. }))
     }
 
-    /// Looks at everything that a new job wants followed, within its limits. `within` is what
-    /// stands before the names of the fields.
+    /// Validates all follow-ups of a new job, within its limits. `within` is the prefix of the
+    /// names of the fields.
     pub fn job(&self, within: &str, job: &NewJob) -> Validated {
         let all = self.all(&job.actions, &job.checks);
         all.map_err(|unfit| match unfit {
@@ -45,7 +45,7 @@ impl Validator {
         })
     }
 
-    /// The same of actions and checks.
+    /// The same for actions and checks.
     pub fn all(&self, actions: &[Action], checks: &[NewCheck]) -> Validated {
         Action::check_all(actions)?;
         NewCheck::check_all(checks)?;
@@ -56,7 +56,7 @@ impl Validator {
         checks.try_for_each(|(index, check)| self.check(&format!("checks[{index}]"), check))
     }
 
-    /// Looks at a check that is within its limits.
+    /// Validates a check that is within its limits.
     pub fn check(&self, field: &str, check: &NewCheck) -> Validated {
         for (side, target) in [("success", &check.success), ("failure", &check.failure)] {
             if let Some(target) = target {
@@ -71,7 +71,7 @@ impl Validator {
         }
     }
 
-    /// Looks at a target that is within its limits.
+    /// Validates a target that is within its limits.
     pub fn target(&self, field: &str, target: &Target) -> Validated {
         if let Some(http) = &target.http
             && let Err(forbidden) = self.guard.check_receiver(http)

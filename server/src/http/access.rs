@@ -15,22 +15,22 @@ use crate::Config;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Keeps web sites out of a server that asks for no token. A browser that runs on a machine that
-/// can connect does what any site says that is open in it; it cannot be made to send a token.
+/// Keeps web sites out of a server that requires no token. A browser on a machine that can connect
+/// sends what any open site tells it to; no site can make it send a token.
 ///
-/// A site can send requests from its own page, which then have its `Origin`. It can also have its
-/// own name lead to this server (DNS rebinding): those requests have its name as `Host`.
+/// A site can send requests from its own page, which then have its `Origin`. It can also point its
+/// own name at this server (DNS rebinding): those requests have its name as `Host`.
 #[derive(Debug)]
 pub(crate) struct Access {
-    /// Where it listens; not one address if it does so at all of them.
+    /// The address on which it listens; unspecified if it listens on all of them.
     listens: IpAddr,
-    /// What is configured, as `comparable` writes it.
+    /// The configured hosts, as `comparable` writes them.
     hosts: Vec<String>,
-    /// Texts that are let in as they are, without a look at what they consist of.
+    /// Hosts that are let in by comparison alone, without parsing.
     usual: [String; 2],
 }
 
-/// In the place of a host: any.
+/// Stands for any host.
 const ANY: &str = "*";
 
 impl Access {
@@ -40,7 +40,7 @@ impl Access {
         Self { listens: listens.ip(), hosts, usual }
     }
 
-    /// To be asked when no token is.
+    /// Checks a request when no token is required.
     pub fn check(&self, request: &ServiceRequest) -> Result<()> {
         if !self.is_usual(request) {
             match asked_for(request) {
@@ -62,11 +62,11 @@ impl Access {
         host.is_some_and(|host| self.usual.iter().any(|usual| host.as_bytes() == usual.as_bytes()))
     }
 
-    /// What a page sends that changes something has to come from a page of this server's own.
+    /// Checks that a page which sends a changing request is one of this server.
     fn check_origin(&self, request: &ServiceRequest) -> Result<()> {
         let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
-        // A page of a configured host is another site's to the browser, so that the kind of site is
-        // asked about only where the page itself is not named.
+        // To the browser a page of a configured host is another site, so the kind of site matters
+        // only where the page itself is not named.
         let Some(origin) = text(ORIGIN) else {
             return match text(SEC_FETCH_SITE) {
                 None | Some("same-origin" | "none") => Ok(()),
@@ -98,8 +98,8 @@ impl Access {
         self.hosts.iter().any(|own| *own == host || own == ANY)
     }
 
-    /// A loopback address or the one it listens at. One that others can reach is asked for under
-    /// any address of the machine, and under a name of the network it is in, without a dot: sites
+    /// Whether the host is a loopback address or the one it listens on. If others can reach that,
+    /// clients may use any address of the machine, and a name of its network, without a dot: sites
     /// have neither.
     fn is_own_address(&self, host: &str) -> bool {
         let literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -111,7 +111,7 @@ impl Access {
     }
 }
 
-/// A host as it is compared: in lower case, an IPv6 address in its shortest form and in brackets.
+/// A host in comparable form: in lower case, an IPv6 address in its shortest form and in brackets.
 fn comparable(host: &str) -> String {
     let literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     match literal.unwrap_or(host).parse::<Ipv6Addr>() {
@@ -120,9 +120,9 @@ fn comparable(host: &str) -> String {
     }
 }
 
-/// The host that the request is for, or what cannot be one.
+/// The host that the request is for, or a text that cannot be one.
 fn asked_for(request: &ServiceRequest) -> Option<std::result::Result<Authority, String>> {
-    // The whole address in the first line goes before the header.
+    // The absolute address in the request line takes precedence over the header.
     if let Some(authority) = request.uri().authority() {
         return Some(Ok(authority.clone()));
     }
@@ -151,7 +151,7 @@ mod tests {
         Access::new(&config, listen.parse().unwrap())
     }
 
-    /// The code with which it is refused, if it is.
+    /// The code of the refusal, if the request is refused.
     fn code(access: &Access, method: Method, headers: &[(&str, &str)]) -> Option<ProblemCode> {
         let mut request = TestRequest::default().method(method).uri("/");
         for header in headers {

@@ -88,7 +88,7 @@ async fn try_out(app: &App, target: Target) -> Result<HttpResponse> {
     reply::ok(&app.unless_stopping(sending).await?)
 }
 
-/// All follow-ups of one kind of a job, of which there are few.
+/// All follow-ups of one kind of a job; there are few.
 pub(super) async fn all_of_kind(
     app: &App,
     id: JobId,

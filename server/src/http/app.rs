@@ -19,7 +19,7 @@ pub(crate) struct App {
     pub store: Arc<dyn Store>,
     pub follow_ups: Arc<FollowUpParts>,
     pub metrics: Arc<Metrics>,
-    /// The numbers of requests for which there is no route.
+    /// The metrics of requests for which there is no route.
     pub unrouted: Arc<RouteMetrics>,
     pub gate: Arc<Gate>,
     pub access: Access,
@@ -27,13 +27,13 @@ pub(crate) struct App {
     pub body_limit: usize,
     pub body_timeout: Duration,
     pub commits: UploadsConfig,
-    /// Room for commits that come in at once.
+    /// Room for uploads that come in at once.
     pub commit_places: Arc<Semaphore>,
     /// True once the service is stopping.
     pub stopping: watch::Receiver<bool>,
 }
 
-/// How handlers ask for it.
+/// The extractor by which handlers get it.
 pub(crate) type State = web::Data<App>;
 
 impl App {
@@ -41,13 +41,13 @@ impl App {
         *self.stopping.borrow()
     }
 
-    /// Lets `work` go on until the service stops: a long wait must not hold that up.
+    /// Runs `work` until the service stops: a long wait must not delay the stop.
     pub async fn unless_stopping<T>(
         &self,
         work: impl Future<Output = Result<T, ApiError>>,
     ) -> Result<T, ApiError> {
         tokio::select! {
-            // What is ready is given, and costs no look at what all requests share.
+            // What is ready is returned without polling the state that all requests share.
             biased;
             done = work => done,
             () = self.stops(Duration::ZERO) => {
@@ -56,12 +56,12 @@ impl App {
         }
     }
 
-    /// Waits for what a client sends; not for long when the service stops.
+    /// Waits for the body that a client sends; not for long when the service stops.
     pub async fn sent_by_client<T>(
         &self,
         work: impl Future<Output = Result<T, ApiError>>,
     ) -> Result<T, ApiError> {
-        /// How long a body that is on its way has to come in.
+        /// How long the rest of a body has to arrive.
         const PATIENCE: Duration = Duration::from_millis(300);
         tokio::select! {
             biased;
@@ -73,10 +73,10 @@ impl App {
         }
     }
 
-    /// Ends so long after the service has begun to stop.
+    /// Ends this long after the service has begun to stop.
     async fn stops(&self, after: Duration) {
         let mut stopping = self.stopping.clone();
-        // An error means that the server has gone, which is as good as stopping.
+        // An error means that the server is gone, which has the same meaning as a stop.
         let _ = stopping.wait_for(|stopping| *stopping).await;
         tokio::time::sleep(after).await;
     }

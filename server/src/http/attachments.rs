@@ -45,7 +45,7 @@ pub(super) async fn get(app: State, path: AttachmentPath) -> Result<HttpResponse
     if let Some(text) = app.store.get_attachment(id, &key).await? {
         return Ok(reply::text(text));
     }
-    // Only now that there is nothing does it matter whether the job is there.
+    // Whether the job exists matters only now that there is no attachment.
     match app.store.get_states(vec![id]).await?.first() {
         None | Some(VisibleState::WaitingForActivation) => Err(ApiError::job_not_found(id)),
         Some(_) => Err(jobtracker_engine::Error::AttachmentNotFound { id, key }.into()),

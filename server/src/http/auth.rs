@@ -6,10 +6,10 @@ use subtle::ConstantTimeEq;
 use super::problem::{ApiError, Result};
 use crate::Secret;
 
-/// Lets a request in or not.
+/// Checks the bearer token of a request.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// Empty: none is asked for.
+    /// Empty: no token is required.
     token: RwLock<Secret>,
 }
 
@@ -18,12 +18,12 @@ impl Gate {
         Self { token: RwLock::new(token) }
     }
 
-    /// Asks for another token from now on.
+    /// Requires another token from now on.
     pub fn set_token(&self, token: Secret) {
         *self.token.write() = token;
     }
 
-    /// Whether no token is asked for.
+    /// Whether no token is required.
     pub fn is_open(&self) -> bool {
         self.token.read().is_empty()
     }
@@ -40,7 +40,7 @@ impl Gate {
         }
     }
 
-    /// Takes as long for a wrong token as for the right one; only its length may show.
+    /// Takes as long for a wrong token as for the right one; only its length may be observed.
     fn is_token(&self, given: &[u8]) -> bool {
         self.token.read().expose().as_bytes().ct_eq(given).into()
     }

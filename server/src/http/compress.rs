@@ -5,10 +5,10 @@ use actix_web::http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 /// Replies below this size are sent as they are: compressing them costs more than it saves.
 pub(crate) const COMPRESS_FROM: u64 = 1024;
 
-/// Replies from this size on are compressed off the worker, so that it can go on.
+/// Replies from this size on are compressed off the worker, which can go on meanwhile.
 pub(crate) const COMPRESS_ELSEWHERE_FROM: usize = 64 * 1024;
 
-/// Fast levels: a service on a local network is held up by the processor, not by the wire.
+/// Fast levels: on a local network the processor limits a service, not the wire.
 const GZIP_LEVEL: u32 = 3;
 const ZSTD_LEVEL: i32 = 1;
 
@@ -20,7 +20,7 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
-    /// The one that the client likes best of those spoken here; zstd when it likes both as much.
+    /// The supported encoding that the client prefers; zstd if it prefers two equally.
     pub fn accepted(headers: &HeaderMap) -> Option<Self> {
         let mut best = (0, None);
         for value in headers.get_all(ACCEPT_ENCODING) {

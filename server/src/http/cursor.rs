@@ -18,14 +18,14 @@ pub(crate) enum List {
     FailedDeliveries = 9,
 }
 
-/// A place in a list, as bytes of a fixed size.
+/// A position in a list, as bytes of a fixed size.
 pub(crate) trait Position: Sized {
     fn write(&self, bytes: &mut Vec<u8>);
     fn read(bytes: &[u8]) -> Option<Self>;
 }
 
-/// Where the page after this one begins. It is bound to its list and to `subject`: the job of the
-/// list, or what it was filtered by.
+/// The begin of the page after this one. It is bound to its list and to `subject`: the job of the
+/// list, or its filters.
 pub(crate) fn encode(list: List, subject: u64, position: &impl Position) -> String {
     let mut bytes = Vec::with_capacity(40);
     position.write(&mut bytes);
@@ -34,7 +34,7 @@ pub(crate) fn encode(list: List, subject: u64, position: &impl Position) -> Stri
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The place that a cursor names, if one is given.
+/// The position of a cursor, if one is given.
 pub(crate) fn decode<P: Position>(
     list: List,
     subject: u64,
@@ -52,8 +52,8 @@ pub(crate) fn decode<P: Position>(
     }
 }
 
-/// Tells a cursor of this list from any other text: FNV-1a of all that it is bound to. It keeps
-/// out mistakes, not forgers, who could learn nothing from another position anyway.
+/// Distinguishes a cursor of this list from any other text: FNV-1a of all that it is bound to. It
+/// prevents mistakes, not forgery, since another position reveals nothing anyway.
 fn check(list: List, subject: u64, position: &[u8]) -> [u8; 3] {
     let hash = fnv([list as u8].iter().chain(&subject.to_le_bytes()).chain(position));
     [hash as u8, (hash >> 16) as u8, (hash >> 40) as u8]
@@ -66,7 +66,7 @@ pub(crate) fn fnv<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> u64 {
     })
 }
 
-/// Behind this job.
+/// After this job.
 impl Position for JobId {
     fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.get().to_le_bytes());
@@ -88,7 +88,7 @@ impl Position for u32 {
     }
 }
 
-/// Behind this root, in a list that has so many.
+/// After this root, in a list with this many roots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RootsPosition {
     pub after: RootKey,
@@ -100,7 +100,7 @@ pub(crate) struct RootsPosition {
 pub(crate) enum Total {
     /// Counted for the first page, all of them.
     Exact(u64),
-    /// Counted for the first page, as far as roots are looked at for that.
+    /// Counted for the first page, up to the limit of roots that are read for a count.
     AtLeast(u64),
     /// On the pages so far.
     SoFar(u64),
@@ -135,7 +135,7 @@ impl Position for RootsPosition {
     }
 }
 
-/// Behind this failed delivery in a part of the list, or at the begin of the part.
+/// After this failed delivery in a part of the list, or at the begin of the part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FailedPosition {
     pub part: u32,

@@ -94,7 +94,7 @@ pub(super) async fn list_failed(app: State, query: Query<FailedQuery>) -> Result
         let rows = listed.items.into_iter().map(|(place, row)| (place.id, place.key, row));
         let items = all_shown(&app, rows).await?;
         match next {
-            // Parts without any are passed by.
+            // Parts without failed deliveries are skipped.
             Some(next) if items.is_empty() => at = next,
             next => {
                 let encode = |next| cursor::encode(List::FailedDeliveries, subject, &next);
@@ -138,7 +138,7 @@ pub(super) async fn cancel(app: State, path: DeliveryPath) -> Result<HttpRespons
     tag = "follow-ups", request_body = ReplayFailed,
     responses((status = 200, description = "So many will be sent.", body = Replayed)))]
 pub(super) async fn replay_failed(app: State, body: Json<ReplayFailed>) -> Result<HttpResponse> {
-    // What fails from now on is not replayed again by the same request.
+    // Deliveries that fail from now on are not replayed again by the same request.
     let range = ReplayFailed { to: body.0.to.min(clock::now()), ..body.0 };
     let mut replayed = 0;
     for part in 0..app.store.index_parts() {
@@ -175,7 +175,7 @@ fn failed(range: ReplayFailed, at: FailedPosition, limit: PageLimit) -> IndexQue
 /// Messages that are read at once.
 const READ_AT_ONCE: usize = 16;
 
-/// Deliveries with what the changes said that they come from.
+/// Deliveries with the messages of the changes that caused them.
 async fn all_shown(
     app: &App,
     rows: impl Iterator<Item = (JobId, FollowUpKey, FollowUp)>,

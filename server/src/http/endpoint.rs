@@ -5,14 +5,14 @@ use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, w
 use super::problem::ApiError;
 use crate::metrics::{Metrics, RouteMetrics};
 
-/// One address and what it takes. Methods that it does not take are answered with those it does.
+/// One address and its methods. Other methods are answered with those that it takes.
 pub(crate) struct Endpoint {
     pub path: &'static str,
     pub methods: Vec<&'static str>,
     resource: Resource,
 }
 
-/// What the middleware finds at a matched address.
+/// What the middleware reads at a matched address.
 #[derive(Clone)]
 pub(crate) struct Matched(pub Arc<RouteMetrics>);
 
@@ -68,7 +68,7 @@ impl Endpoint {
         Self { resource: self.resource.route(route.to(handler)), ..self }
     }
 
-    /// The resource for actix, which counts under this address.
+    /// The resource for actix, with the metrics of this address.
     pub fn into_resource(self, metrics: &Arc<Metrics>) -> Resource {
         let allow: Arc<str> = self.methods.join(", ").into();
         let matched = Matched(RouteMetrics::new(self.path, Arc::clone(metrics)));

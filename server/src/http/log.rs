@@ -98,7 +98,7 @@ pub(super) async fn read(app: State, id: Id, query: Query<ReadQuery>) -> Result<
     }
 }
 
-/// The line to begin with; none: so that the page ends with the last one.
+/// The first line of the page; `None` if the page ends with the last line.
 fn first_line(id: JobId, query: &ReadQuery) -> Result<Option<u32>> {
     let behind = cursor::decode(List::Log, id.get(), query.cursor.as_deref())?;
     match (behind, query.from.as_deref()) {

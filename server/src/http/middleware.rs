@@ -25,13 +25,12 @@ use super::{
     unread::Unread,
 };
 
-/// Addresses for supervisors and for tools that read the document: they need no token, tell nothing
-/// of what is kept and change nothing.
+/// Addresses for supervisors and for tools that read the document: they need no token, show no
+/// stored data and change nothing.
 const OPEN: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
 
-/// The one middleware: request id, token, problem bodies, compression, numbers, log, the rest of
-/// the body. It stands on the way of every request, so what it does for a plain one allocates next
-/// to nothing.
+/// The one middleware: request id, token, problem bodies, compression, metrics, log, the rest of
+/// the body. Every request passes through it, so it allocates next to nothing for a plain one.
 pub(crate) async fn around(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
@@ -72,7 +71,7 @@ fn is_let_in(app: &App, request: &ServiceRequest) -> Result<(), ApiError> {
     if app.gate.is_open() { app.access.check(request) } else { app.gate.check(request.headers()) }
 }
 
-/// The response, after what the handler has left of the body.
+/// The response, after the body is read that the handler has left.
 async fn with_rest(app: &App, response: ServiceResponse, mut unread: Unread) -> ServiceResponse {
     let rest = async { Ok(unread.drain().await) };
     match app.unless_stopping(rest).await {
@@ -104,7 +103,7 @@ fn with_problem(response: ServiceResponse, id: &HeaderValue) -> ServiceResponse 
     let ours = response.response().error().and_then(|error| error.as_error::<ApiError>());
     let other = ours.is_none().then(|| ApiError::from_status(response.status()));
     let Some(error) = ours.or(other.as_ref()) else { return response };
-    // A stop ends waits, which is as it should be.
+    // A stop ends waits, which is intended.
     if response.status().is_server_error() && error.code() != ProblemCode::ShuttingDown {
         let (code, cause) = (error.code().code(), error.log_text());
         let request = response.request();
@@ -133,7 +132,7 @@ fn is_worth_packing(response: &ServiceResponse) -> bool {
     matches!(size, BodySize::Sized(size) if size >= COMPRESS_FROM)
 }
 
-/// The same reply compressed; as it was when that fails or when it is compressed already.
+/// The same reply compressed; unchanged if that fails or if it is compressed already.
 async fn compressed(response: ServiceResponse, encoding: Encoding) -> ServiceResponse {
     if response.headers().contains_key(CONTENT_ENCODING) {
         return response;

@@ -1,8 +1,8 @@
 //! HTTP: one file per resource, one middleware around them all.
 //!
-//! A handler takes what it needs out of the request, makes one call of the engine (to change
-//! something) or of the store (to read), and converts the answer. `problem` is the only place that
-//! knows which problem code an error becomes.
+//! A handler extracts what it needs from the request, makes one call of the engine (to change data)
+//! or of the store (to read), and converts the answer. `problem` is the only place that knows which
+//! problem code an error becomes.
 
 mod app;
 mod problem;

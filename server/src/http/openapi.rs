@@ -21,11 +21,11 @@ use super::{
 /// `server/openapi.json`.
 ///
 /// # Panics
-/// The document cannot be written as JSON; a test sees to it that it can.
+/// The document cannot be written as JSON; a test checks that it can.
 #[must_use]
 pub fn document() -> &'static str {
     static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
-        // By way of a value, whose objects keep their keys sorted.
+        // A `Value` keeps the keys of its objects sorted.
         let mut value = serde_json::to_value(Document::openapi())
             .expect("the document is made of texts and numbers, as a test shows");
         bounds::apply(&mut value);

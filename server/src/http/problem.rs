@@ -5,8 +5,8 @@ use jobtracker_engine::Error as EngineError;
 use jobtracker_model::{FieldError, JobId, Problem, ProblemCode, Standing, upload::StreamError};
 use jobtracker_store::Error as StoreError;
 
-/// Why a request is not answered with what it asked for. The middleware makes the reply of it,
-/// since only that knows the request id.
+/// Why a request is refused or failed. The middleware makes the reply of it, since the middleware
+/// alone knows the request id.
 #[derive(Debug)]
 pub(crate) struct ApiError(Box<Inner>);
 
@@ -17,7 +17,7 @@ struct Inner {
     field: Option<String>,
     stands: Option<Standing>,
     retry_after_ms: Option<u64>,
-    /// For the log only: what a stranger should not read.
+    /// For the log only: not for the client.
     cause: Option<String>,
     allow: Option<Arc<str>>,
 }
@@ -67,7 +67,7 @@ impl ApiError {
         self.0.allow.as_deref()
     }
 
-    /// What the log says of it.
+    /// The text for the log.
     pub fn log_text(&self) -> &str {
         self.0.cause.as_deref().unwrap_or(&self.0.detail)
     }
@@ -105,7 +105,7 @@ impl ApiError {
         self
     }
 
-    /// Makes one of whatever else actix refused a request with.
+    /// A problem for any other refusal by actix.
     pub fn from_status(status: StatusCode) -> Self {
         let code = match status {
             StatusCode::NOT_FOUND => ProblemCode::RouteNotFound,
@@ -118,7 +118,7 @@ impl ApiError {
     }
 }
 
-/// When it may be worth another try, for the codes with which that makes sense.
+/// When another try may succeed, for the codes for which a retry makes sense.
 fn retry_after_ms(code: ProblemCode) -> Option<u64> {
     match code {
         ProblemCode::Contention => Some(50),
@@ -186,7 +186,7 @@ impl From<StreamError> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         use ProblemCode as Code;
-        // What a store says may name files and hosts: that is for the log, not for the caller.
+        // A store's text may name files and hosts: it is for the log, not for the caller.
         let quiet = |code| Self::new(code, "").caused_by(&error);
         match &error {
             StoreError::UnknownJob(id) => Self::job_not_found(*id),
@@ -205,7 +205,7 @@ impl From<StoreError> for ApiError {
 }
 
 impl ApiError {
-    /// Something that the service did not expect; the cause goes to the log only.
+    /// An unexpected error; the cause goes to the log only.
     pub fn internal(cause: &dyn fmt::Display) -> Self {
         Self::new(ProblemCode::Internal, "").caused_by(cause)
     }
@@ -215,7 +215,7 @@ impl ApiError {
 mod tests {
     use super::*;
 
-    /// What a store could not do, with the code under which callers hear of it.
+    /// The failures of a store, with the codes that callers get.
     fn failures() -> Vec<(StoreError, ProblemCode)> {
         use ProblemCode as Code;
         let text = || "10.0.0.1:9042 said no".to_owned();

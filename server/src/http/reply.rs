@@ -23,7 +23,7 @@ pub(crate) fn ok(body: &impl Serialize) -> Result<HttpResponse> {
     json(StatusCode::OK, body)
 }
 
-/// A JSON reply that says whether something was created, and where it is.
+/// A JSON reply that says whether a job was created, and where it is.
 pub(crate) fn created(new: bool, id: JobId, body: &impl Serialize) -> Result<HttpResponse> {
     let mut reply = json(if new { StatusCode::CREATED } else { StatusCode::OK }, body)?;
     if let Ok(place) = HeaderValue::try_from(format!("/api/v1/jobs/{id}")) {
@@ -40,7 +40,7 @@ pub(crate) fn text(body: String) -> HttpResponse {
 /// An error reply.
 pub(crate) fn problem(problem: &Problem) -> HttpResponse {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    // A problem is made of texts and numbers, so it can always be written.
+    // A problem consists of texts and numbers, so it can always be written.
     let body = serde_json::to_vec(problem).unwrap_or_default();
     with_type(status, "application/problem+json", body)
 }

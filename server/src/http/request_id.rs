@@ -8,7 +8,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Longest id that is taken over from a request.
+/// Longest id that is adopted from a request.
 const LENGTH_MAX: usize = 64;
 
 /// Makes request ids: a random number of this process and a counter.
@@ -25,7 +25,7 @@ impl RequestIds {
         Self { process, count: AtomicU64::new(0) }
     }
 
-    /// The id that the request brings, if it is a sane one, else a new one.
+    /// The id of the request, if it is a valid one, else a new one.
     pub fn of(&self, headers: &HeaderMap) -> HeaderValue {
         match headers.get(&REQUEST_ID) {
             Some(given) if is_sane(given.as_bytes()) => given.clone(),

@@ -84,13 +84,13 @@ pub(super) async fn list(app: State, query: Query<RootsQuery>) -> Result<HttpRes
 }
 
 impl RootsQuery {
-    /// What a cursor is bound to: everything that chooses roots.
+    /// The subject of a cursor: all filters of roots.
     fn subject(&self) -> u64 {
         let Self { from, to, name_prefix, created_by, tags, states, expression, .. } = self;
         let mut bytes = Vec::new();
         for part in [from, to, name_prefix, created_by, tags, states, expression] {
             match part {
-                // No text has this byte, so no two sets of filters look alike.
+                // No text has this byte, so different filters have different bytes.
                 None => bytes.push(0xff),
                 Some(text) => {
                     bytes.extend_from_slice(text.as_bytes());

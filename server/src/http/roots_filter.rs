@@ -7,7 +7,7 @@ use jobtracker_store::JobRow;
 use super::problem::{ApiError, Result};
 use crate::expression::{Expression, Invalid};
 
-/// Which roots are wanted.
+/// The filters of roots.
 #[derive(Debug)]
 pub(super) struct Filter {
     /// Empty: any.
@@ -20,13 +20,13 @@ pub(super) struct Filter {
     pub expression: Option<Arc<Expression>>,
 }
 
-/// Compiles an expression where that holds nobody up.
+/// Compiles an expression off the worker, so that other requests do not wait.
 pub(super) async fn compile(source: String) -> Result<Expression> {
     elsewhere(move || Expression::compile(&source)).await
 }
 
 impl Filter {
-    /// Whether it wants every root there is.
+    /// Whether it selects every root.
     pub fn wants_all(&self) -> bool {
         let Self { name_prefix, created_by, tags, states, expression } = self;
         name_prefix.is_empty()
@@ -36,13 +36,14 @@ impl Filter {
             && expression.is_none()
     }
 
-    /// How many rows an answer may look at, of `most`, with so many operations in all.
+    /// How many rows an answer may read, of `most`, if the expression may take `steps_max`
+    /// operations.
     pub fn rows_max(&self, most: usize, steps_max: usize) -> usize {
         let steps = self.expression.as_ref().map_or(0, |expression| expression.steps());
         most.min(steps_max / steps.max(1))
     }
 
-    /// Those of the rows that are wanted, in their order.
+    /// The selected rows, in their order.
     pub async fn wanted(&self, mut rows: Vec<JobRow>) -> Result<Vec<JobRow>> {
         rows.retain(|row| self.wants_plainly(row));
         let Some(expression) = self.expression.clone().filter(|_| !rows.is_empty()) else {

@@ -9,13 +9,13 @@ use super::{
     roots_filter::Filter,
 };
 
-/// Rows asked for at once, so that no single read holds up others.
+/// Rows that are read at once, so that no single read delays others.
 const CHUNK: usize = 1_000;
 
 /// Operations of an expression that one request may take.
 const STEPS_MAX: usize = 20_000_000;
 
-/// A walk over root jobs, newest first.
+/// A scan of root jobs, newest first.
 pub(super) struct Scan {
     pub store: Arc<dyn Store>,
     pub from: Timestamp,
@@ -25,21 +25,21 @@ pub(super) struct Scan {
     pub items_max: usize,
 }
 
-/// What a walk has found.
+/// The result of a scan.
 pub(super) struct Found {
     pub items: Vec<Job>,
     /// About how large the items are.
     bytes: usize,
     /// The last root that was put on the page.
     last: Option<RootKey>,
-    /// Behind which root the next page begins, if there may be one.
+    /// After which root the next page begins, if there may be one.
     pub next: Option<RootKey>,
     pub total: Total,
 }
 
 impl Scan {
-    /// Fills the first page and counts what matches, behind the page too, as far as
-    /// [`limits::ROOTS_COUNTED`].
+    /// Fills the first page and counts the matches, after the page too, up to
+    /// [`limits::ROOTS_COUNTED`] roots.
     pub async fn counted_page(&self) -> Result<Found> {
         let rows_max = self.filter.rows_max(limits::ROOTS_COUNTED, STEPS_MAX);
         let mut found = Found::new();
@@ -65,7 +65,7 @@ impl Scan {
         Ok(found)
     }
 
-    /// Fills a page, the first one or that behind another, and does not look further.
+    /// Fills a page, the first or the one after `position`, and reads no further.
     pub async fn page(&self, position: Option<RootsPosition>) -> Result<Found> {
         let mut found = self.fill(position.map(|position| position.after)).await?;
         found.total = match position.map_or(Total::SoFar(0), |position| position.total) {
@@ -112,7 +112,7 @@ impl Found {
         Self { items: Vec::new(), bytes: 0, last: None, next: None, total: Total::SoFar(0) }
     }
 
-    /// Where the next page begins, and what it has to know.
+    /// The position of the next page.
     pub fn next_position(&self) -> Option<RootsPosition> {
         let total = self.total;
         self.next.map(|after| RootsPosition { after, total })
@@ -131,7 +131,7 @@ impl Found {
         self.items.len() >= items_max || self.bytes >= limits::PAGE_BYTES
     }
 
-    /// Puts a root on the page while there is room.
+    /// Adds a root to the page while there is room.
     fn take(&mut self, row: JobRow, items_max: usize) {
         if self.is_full(items_max) {
             return;

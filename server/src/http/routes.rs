@@ -6,7 +6,7 @@ use super::{
     jobs, log, operation, problem::ApiError, roots, tree, wait,
 };
 
-/// Every address there is. A fixed part stands before a variable one in its place.
+/// All addresses. A fixed part comes before a variable one at the same position.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::at("/api/v1/ids").post(ids::reserve),

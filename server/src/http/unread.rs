@@ -16,20 +16,20 @@ use actix_web::{
 };
 use futures_util::{Stream, StreamExt};
 
-/// The body of a request, shared by the handler and by the one who reads what that leaves.
+/// The body of a request, shared by the handler and by the middleware that reads the rest of it.
 ///
-/// A client sends its whole body before it reads the answer, and its next request behind that. So
+/// A client sends its whole body before it reads the answer, and its next request after that. So
 /// the rest is read, up to a bound; beyond it the answer says that the connection closes.
 #[derive(Clone)]
 pub(super) struct Unread(Rc<RefCell<Shared>>);
 
 struct Shared {
     payload: Payload,
-    /// It has come to its end, or broken off.
+    /// The body has ended, or broken off.
     is_over: bool,
 }
 
-/// What is read of a body that nothing wants, and how long.
+/// How much of an unread body is read, and for how long.
 const BYTES: usize = 256 * 1024;
 const TIME: Duration = Duration::from_millis(500);
 
@@ -48,7 +48,7 @@ impl Unread {
     /// Reads what is left. Answers whether that was all of it.
     pub async fn drain(&mut self) -> bool {
         if !self.is_over() {
-            // What did not come in time is left unread, like what is too much.
+            // Bytes that do not come in time stay unread, like those past the bound.
             let _ = tokio::time::timeout(TIME, self.read_on()).await;
         }
         self.is_over()
@@ -63,8 +63,8 @@ impl Unread {
         }
     }
 
-    /// The same response, after which the connection closes: with the body unread, which has to
-    /// stay so until then. A body that is dropped would be read on without a bound.
+    /// The same response, after which the connection closes: with the unread body, which has to
+    /// stay unread until then. If the body were dropped, the rest would be read without a bound.
     pub fn close_after(self, mut response: ServiceResponse) -> ServiceResponse {
         let head = response.response_mut().head_mut();
         head.set_connection_type(ConnectionType::Close);

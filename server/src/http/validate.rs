@@ -1,4 +1,4 @@
-//! Whether what is asked for can be followed here.
+//! Validates the follow-ups of requests.
 
 use actix_web::web;
 use jobtracker_model::{NewJob, ProblemCode};
@@ -9,8 +9,8 @@ use super::{
 };
 use crate::follow_ups::{Unfit, Validator};
 
-/// Looks at what new jobs want followed, and answers with the jobs. `within` is what stands before
-/// the names of a job's fields.
+/// Validates the follow-ups of new jobs, and answers the jobs. `within` is the prefix of the names
+/// of a job's fields.
 pub(super) async fn validate_jobs(
     app: &App,
     jobs: Vec<NewJob>,
@@ -29,7 +29,7 @@ pub(super) async fn validate_jobs(
     if is_slow { validate_off_thread(work).await } else { Ok(work()?) }
 }
 
-/// Looks at expressions where that holds nobody up.
+/// Validates expressions off the worker, so that other requests do not wait.
 pub(super) async fn validate_off_thread<T: Send + 'static>(
     work: impl FnOnce() -> std::result::Result<T, Unfit> + Send + 'static,
 ) -> Result<T> {

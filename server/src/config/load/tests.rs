@@ -318,7 +318,7 @@ fn what_is_not_utf_8_is_refused_and_not_told() {
     let variable = [(OsString::from("JOBTRACKER__AUTH__TOKEN"), bad.clone())];
     let result = Config::layered(None, variable, Overrides::default());
     check(told(result), "JOBTRACKER__AUTH__TOKEN");
-    // What others have set is theirs.
+    // A broken variable of another program is no error.
     assert!(Config::layered(None, [("LANG".into(), bad.clone())], Overrides::default()).is_ok());
 
     let dir = tempfile::tempdir().unwrap();
@@ -337,7 +337,7 @@ fn names_can_be_listened_on_and_are_looked_up_then() {
     assert!(address.ip().is_loopback() && address.port() == 8840);
     let told = named("no.such.name.invalid:8840").listen_address().unwrap_err().to_string();
     assert!(told.contains("server.listen") && told.contains("is not known"), "{told}");
-    // An address that others can reach is refused whenever it is known.
+    // When its address is known, a name that others can reach is refused.
     let mut open = named("localhost:8840");
     open.server.listen = std::net::SocketAddr::from(([0, 0, 0, 0], 8840)).into();
     assert!(open.listen_address().unwrap_err().to_string().contains("--allow-open"));

@@ -1,7 +1,7 @@
-//! Commits of buffered contexts: sent as a stream, answered in sum, listed by tree.
+//! Uploads of buffered contexts: sent as a stream, answered with their sums, listed by tree.
 //!
 //! The handler passes the bytes on as they come in; `receive` unpacks (`unpack`) and reads them on
-//! a thread of its own and hands the records to the engine's session.
+//! a thread of its own, and passes the records to the engine's session.
 
 mod receive;
 mod unpack;
@@ -27,7 +27,7 @@ use super::{
     reply,
 };
 
-/// Parts of a body that wait for the thread; the sender waits then.
+/// Parts of a body that may wait for the thread; past that the sender waits.
 const PARTS: usize = 8;
 
 /// Send a commit
@@ -45,12 +45,12 @@ const PARTS: usize = 8;
     responses((status = 200, description = "What became of it.", body = UploadOutcome)))]
 pub(super) async fn send(app: State, id: Commit, mut body: UploadBody) -> Result<HttpResponse> {
     let taken = take_in(&app, id.0, &mut body).await;
-    // An answer may come before the end of what is sent.
+    // The answer may come before the end of the body.
     let rest = async {
         body.drain().await;
         Ok(())
     };
-    // A stop ends that, and the connection is closed with the answer then.
+    // A stop of the service ends this, and closes the connection after the answer.
     let _ = app.unless_stopping(rest).await;
     reply::ok(&taken?)
 }
@@ -78,17 +78,18 @@ async fn take_in(app: &App, id: UploadId, body: &mut UploadBody) -> Result<Uploa
         Ok(Some(early)) => early.map_err(lost)?,
         Ok(None) => outcome.await.map_err(lost)?,
         Err(refused) => {
-            // Only when it has been put away may it be sent again, which an answer invites to.
+            // The answer invites the client to send the upload again, which works only after the
+            // session has been put away.
             let _ = outcome.await;
             Err(refused)
         }
     }
 }
 
-/// What the thread answers.
+/// The thread's answer.
 type Answer = std::result::Result<Result<UploadOutcome>, oneshot::error::RecvError>;
 
-/// Passes the body on to the thread. That may answer before the end, when the stream cannot go on.
+/// Passes the body on to the thread, which may answer before the end, when the stream cannot go on.
 async fn pass_on(
     app: &App,
     body: &mut UploadBody,
@@ -102,7 +103,7 @@ async fn pass_on(
             early = &mut *outcome => return Ok(Some(early)),
             next = app.sent_by_client(body.next(silence)) => match next? {
                 Some(part) => {
-                    // It fails when the thread has ended, and then there is an outcome.
+                    // The send fails when the thread has ended, and then there is an outcome.
                     let _ = parts.send(part).await;
                 }
                 None => return Ok(None),

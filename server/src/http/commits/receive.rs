@@ -12,20 +12,20 @@ use crate::http::{
     problem::{ApiError, Result},
 };
 
-/// Records that are handed to the session at once.
+/// Records that are passed to the session at once.
 const ITEMS: usize = 1024;
 
-/// Takes a commit in on a thread of its own, since unpacking and adding up a million jobs takes
-/// seconds of a processor, and nobody else's request is to wait for them.
+/// Receives an upload on a thread of its own, since unpacking and adding up a million jobs takes
+/// seconds of processor time, for which other requests should not wait.
 pub(super) struct Receiver {
     session: UploadSession,
-    /// Its room among those that come in at once; as long as the thread lives, which may be longer
-    /// than the request.
+    /// Its permit among the uploads that come in at once. It is held as long as the thread lives,
+    /// which may be longer than the request.
     place: OwnedSemaphorePermit,
     bytes: ByteReader,
 }
 
-/// Makes records of the bytes.
+/// Decodes records from the bytes.
 struct ByteReader {
     unpacker: Unpacker,
     reader: Reader,
@@ -48,8 +48,8 @@ impl Receiver {
     }
 
     /// Starts the thread: bytes go in, the outcome comes out. If the channel closes before the
-    /// stream has ended, what has come of a tree is thrown away. When the outcome is there, the
-    /// same commit may be sent again.
+    /// stream has ended, the records of an incomplete tree are discarded. When the outcome is
+    /// there, the same upload may be sent again.
     pub fn start(
         self,
         bytes: mpsc::Receiver<Bytes>,
@@ -62,7 +62,7 @@ impl Receiver {
             let Self { session, place, bytes: reader } = self;
             let outcome = runtime.block_on(receive(session, reader, bytes));
             drop(place);
-            // Whoever sent it may have gone; what was applied stays applied.
+            // The client may be gone; what was applied stays applied.
             let _ = done.send(outcome);
         };
         thread.spawn(work).map_err(|error| ApiError::internal(&error))?;
@@ -116,7 +116,8 @@ impl ByteReader {
         }
     }
 
-    /// The limit is for what is unpacked; and what is packed may unpack to nothing for ever.
+    /// The limit is for the unpacked bytes, and for the packed ones, which may unpack to nothing
+    /// for ever.
     fn check_size(&self, bytes: u64) -> Result<()> {
         let limit = self.limit;
         if bytes <= limit {
@@ -126,7 +127,7 @@ impl ByteReader {
         Err(ApiError::new(Code::CommitTooLarge, detail))
     }
 
-    /// Hands all whole records to the session; those before a broken one too.
+    /// Passes all complete records to the session, those before a broken one too.
     async fn hand_over(&mut self, session: &mut UploadSession) -> Result<()> {
         let mut items: Vec<Item> = Vec::with_capacity(ITEMS);
         loop {

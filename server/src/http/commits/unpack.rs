@@ -5,16 +5,17 @@ use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
 use crate::http::{compress::Encoding, extract::ZSTD_WINDOW_LOG_MAX};
 
-/// Unpacks a stream bit by bit, in bounded memory however well it is packed.
+/// Unpacks a stream step by step, in bounded memory at any rate of compression.
 pub(super) enum Unpacker {
     Plain,
     Gzip(Box<MultiGzDecoder<Vec<u8>>>),
     Zstd(Box<Decoder<'static>>),
 }
 
-/// Most bytes that one step of zstd gives, and that a step of a plain stream takes.
+/// Most bytes that one step of zstd yields, and that a step of a plain stream takes.
 const STEP: usize = 128 * 1024;
-/// Packed bytes that one step of gzip takes: they cannot become more than a thousand times as much.
+/// Packed bytes that one step of gzip takes: they cannot unpack to more than a thousand times as
+/// many.
 const GZIP_STEP: usize = 512;
 
 impl Unpacker {
@@ -30,8 +31,8 @@ impl Unpacker {
         })
     }
 
-    /// Takes some of `packed` and puts what that unpacks to in the place of what `unpacked` had.
-    /// Answers how much it took, and whether it may have more without taking more.
+    /// Takes some of `packed` and replaces the content of `unpacked` by what that unpacks to.
+    /// Answers how much it took, and whether more may follow without further input.
     pub fn step(&mut self, packed: &[u8], unpacked: &mut Vec<u8>) -> io::Result<(usize, bool)> {
         unpacked.clear();
         match self {
@@ -45,7 +46,7 @@ impl Unpacker {
                 if taken == 0 && !packed.is_empty() {
                     return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not gzip"));
                 }
-                // It keeps the last part back otherwise.
+                // Without the flush the decoder holds back the last part.
                 decoder.flush()?;
                 std::mem::swap(decoder.get_mut(), unpacked);
                 Ok((taken, false))

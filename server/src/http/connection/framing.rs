@@ -2,16 +2,16 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter};
 
-/// Finds where the requests of a connection begin, and takes every wish for another protocol out
-/// of their heads.
+/// Finds where the requests of a connection begin, and removes every request for an upgrade from
+/// their heads.
 ///
-/// Nothing here takes an upgrade, so the wish is to be ignored (RFC 9110, section 7.8). actix-http
-/// echoes it instead and closes the connection after the answer, and reads a body without an end
-/// when the wish is a WebSocket. A route that takes upgrades is to be excepted here.
+/// No route takes an upgrade, so the request for one is to be ignored (RFC 9110, section 7.8).
+/// actix-http echoes it instead and closes the connection after the answer, and reads a body
+/// without an end if it is for a WebSocket. A route that takes upgrades has to be excepted here.
 ///
 /// A head passes only when the request before it is being answered: actix-http writes each answer
-/// as the head that it has read last wants it, so that of requests sent in a row the first would
-/// be answered without a body when the second is HEAD, or as the last one of the connection.
+/// according to the head that it has read last. Of pipelined requests, the first would be answered
+/// without a body when the second is HEAD, or as the last one of the connection.
 #[derive(Debug)]
 pub(super) struct Framing {
     place: Place,
@@ -23,35 +23,36 @@ pub(super) struct Framing {
 enum Place {
     /// In the head of a request or before it.
     Head,
-    /// So many bytes before the end of a body.
+    /// In a body, this many bytes before its end.
     Body(u64),
     Chunked(Chunked),
-    /// In what is no request, or has no end. It is refused, and the connection closed.
+    /// In bytes that are no request, or have no end. They are refused, and the connection is
+    /// closed.
     Unknown,
 }
 
-/// In a body that comes in chunks.
+/// The position in a body that comes in chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Chunked {
-    /// In the line with the size of a chunk; whether the digits are over.
+    /// In the line with the size of a chunk; whether the digits have ended.
     Size(u64, bool),
-    /// So many bytes before the end of a chunk and of the line break behind it.
+    /// In a chunk, this many bytes before the end of the line break after it.
     Data(u64),
-    /// In the lines behind the last chunk.
+    /// In the lines after the last chunk.
     Trailer(Trailer),
 }
 
-/// In a line behind the last chunk. Only CR LF ends it, as for actix-http.
+/// The position in a line after the last chunk. Only CR LF ends it, as in actix-http.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trailer {
     Start,
     Within,
-    /// Behind the CR; whether the line has nothing in it.
+    /// After the CR; whether the line is empty.
     Ending(bool),
 }
 
-/// Lines of a head: the first one, the empty one, and between them as many fields as actix-http
-/// takes. So a head that comes in many parts costs little however often it is looked at.
+/// Lines of a head: the first, the empty one, and between them as many fields as actix-http takes.
+/// So a head that comes in many parts costs little each time that it is scanned again.
 const LINES: usize = 1 + 96 + 1;
 
 impl Default for Framing {
@@ -61,15 +62,15 @@ impl Default for Framing {
 }
 
 impl Framing {
-    /// Goes through what has come in and answers how much of it may be read. The rest is to be
-    /// given again: a part of a head together with what follows it, other heads when the request
-    /// before them is being answered.
+    /// Scans the bytes that have come in and answers how many of them may be read. The others must
+    /// be passed in again: a part of a head together with what follows it, other heads when the
+    /// request before them is being answered.
     pub fn advance(&mut self, bytes: &mut [u8]) -> usize {
         let mut done = 0;
         while done < bytes.len() {
             let rest = &mut bytes[done..];
             let (place, taken) = match self.place {
-                // What is before a head is given away first, since empty lines come off there.
+                // Bytes before a head pass first, since empty lines are removed there.
                 Place::Head if !self.is_answered || done > 0 => break,
                 Place::Head => match head(rest) {
                     Some(found) => {
@@ -88,8 +89,8 @@ impl Framing {
         done
     }
 
-    /// The length of the empty lines at the start of what has come in, before a head. They are to
-    /// be ignored (RFC 9112, section 2.2); to actix-http they would be the begin of a request.
+    /// The length of the empty lines at the start of the bytes, before a head. They are to be
+    /// ignored (RFC 9112, section 2.2); actix-http would take them for the begin of a request.
     pub fn empty_lines(&self, bytes: &[u8]) -> usize {
         let mut rest = bytes;
         while self.place == Place::Head
@@ -100,26 +101,27 @@ impl Framing {
         bytes.len() - rest.len()
     }
 
-    /// The answer to the last request is on its way.
+    /// Notes that the answer to the last request is on its way.
     pub fn answered(&mut self) {
         self.is_answered = true;
     }
 
-    /// Whether nothing is to be read before there is an answer.
+    /// Whether no bytes may be read before there is an answer.
     pub fn waits(&self) -> bool {
         self.place == Place::Head && !self.is_answered
     }
 
-    /// No head is to be found any more.
+    /// Stops the search for heads.
     pub fn give_up(&mut self) {
         self.place = Place::Unknown;
     }
 }
 
-/// What follows a head, and its length; none when it is not whole.
+/// What follows a head, and the head's length; `None` if the head is incomplete.
 ///
-/// It is gone through line by line and not parsed, because actix-http parses it next and refuses
-/// what is no head. In one that it takes, each line ends with a line feed, which is nowhere else.
+/// It is scanned line by line and not parsed, because actix-http parses it next and refuses what is
+/// no head. In a head that actix-http takes, each line ends with a line feed, which occurs nowhere
+/// else.
 fn head(bytes: &mut [u8]) -> Option<(Place, usize)> {
     let mut fields = Fields::default();
     let mut start = 0;
@@ -141,22 +143,22 @@ fn head(bytes: &mut [u8]) -> Option<(Place, usize)> {
     None
 }
 
-/// What a head says of what follows it.
+/// What a head says about what follows it.
 #[derive(Default)]
 struct Fields {
     is_connect: bool,
     length: Option<u64>,
     is_chunked: bool,
-    /// What actix-http refuses.
+    /// The head is one that actix-http refuses.
     is_odd: bool,
-    /// Where another protocol is wished for.
+    /// Where the head asks for an upgrade.
     wishes: Vec<Range<usize>>,
 }
 
 impl Fields {
-    /// Takes note of a line that begins there.
+    /// Evaluates a line that begins at `start`.
     fn note(&mut self, line: &[u8], start: usize) {
-        // Most fields are others.
+        // Most fields do not matter here.
         if !matches!(line[0], b'c' | b'C' | b't' | b'T' | b'u' | b'U') {
             return;
         }
@@ -188,7 +190,7 @@ impl Fields {
         }
     }
 
-    /// What follows.
+    /// The position after the head.
     fn place(&self) -> Place {
         match (self.is_chunked, self.length) {
             _ if self.is_odd || self.is_connect => Place::Unknown,
@@ -200,13 +202,13 @@ impl Fields {
     }
 }
 
-/// A number that has nothing but digits.
+/// A number of digits alone.
 fn digits(text: &[u8]) -> Option<u64> {
     let number = str::from_utf8(text).ok().filter(|text| !text.starts_with('+'));
     number?.parse().ok()
 }
 
-/// Where a body stands after these bytes, and how many of them are of it.
+/// The position in a body after these bytes, and how many of them belong to it.
 fn body(left: u64, bytes: &[u8]) -> (Place, usize) {
     let of_it = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
     match left - of_it as u64 {
@@ -216,7 +218,7 @@ fn body(left: u64, bytes: &[u8]) -> (Place, usize) {
 }
 
 impl Chunked {
-    /// Where it stands after some of these bytes, and how many.
+    /// The position after some of these bytes, and how many.
     fn advance(self, bytes: &[u8]) -> (Place, usize) {
         match self {
             Self::Data(left) => match body(left, bytes) {
@@ -230,7 +232,7 @@ impl Chunked {
 }
 
 impl Trailer {
-    /// Where one byte leads to.
+    /// The position after one byte.
     fn after(self, byte: u8) -> Place {
         let next = match (self, byte) {
             (Self::Start, b'\r') => Self::Ending(true),
@@ -244,7 +246,7 @@ impl Trailer {
     }
 }
 
-/// What one byte of the line with a chunk's size leads to.
+/// The position after one byte of the line with a chunk's size.
 fn size_line(size: u64, is_over: bool, byte: u8) -> Place {
     let digit = char::from(byte).to_digit(16).filter(|_| !is_over);
     let next = match (byte, digit) {

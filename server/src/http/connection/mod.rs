@@ -1,9 +1,9 @@
-//! Connections: what lies between a socket and a request.
+//! Connections: the layer between a socket and a request.
 //!
-//! actix-web speaks HTTP here, and three things that it does not do are done around it: an upgrade
-//! that nothing takes is ignored (`framing`), a client that stops in the middle of a head or does
-//! not take its answer is given up (`socket`), and what is left of connections when the service
-//! stops is cut off (`serve`).
+//! actix-web serves HTTP here, and this module adds three things that it lacks: an upgrade that no
+//! route takes is ignored (`framing`), a client that stops in the middle of a head or does not read
+//! its answer is dropped (`socket`), and the connections that are left when the service stops are
+//! cut off (`serve`).
 
 mod framing;
 mod serve;

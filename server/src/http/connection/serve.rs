@@ -23,35 +23,35 @@ use crate::{
     http::{app::App, middleware::around, routes::register},
 };
 
-/// Threads per worker for what would hold it up: large bodies and filter expressions. More of
-/// these wait, so that they cannot take the processor from everything else.
+/// Threads per worker for work that would block it: large bodies and filter expressions. More of
+/// this work waits, so that it cannot take the processor from everything else.
 const BLOCKING_THREADS_PER_WORKER: usize = 4;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// How far the clock of actix-http may be behind, which it reads twice a second: what it counts
-/// from there would end too early.
+/// How far the clock of actix-http may be behind, which it reads twice a second: a time that it
+/// counts from there would end too early.
 const CLOCK_LAG: Duration = Duration::from_millis(500);
 
-/// How long a client that was answered before the end of its body is read from, so that it gets
-/// to hear the answer: what it sends to a closed connection would take that away from it.
+/// How long the server reads from a client that was answered before the end of its body, so that
+/// the client receives the answer: sending to a closed connection would lose it.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// How long a client may take nothing of its answer when only such clients hold up a stop.
+/// How long a client may read nothing of its answer when only such clients delay a stop.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
 
-/// When connections come to their ends.
+/// When connections end.
 #[derive(Clone)]
 pub(crate) struct Ends {
-    /// True once they are to end when the request that is under way is answered.
+    /// True once they are to end after the request under way is answered.
     pub stopping: watch::Receiver<bool>,
-    /// True once they are to end as they are, but for those whose clients still take an answer.
+    /// True once they are to end at once, except those whose clients still read an answer.
     pub cut: watch::Receiver<bool>,
 }
 
-/// Serves what comes in at `listener`. It is what `HttpServer` of actix-web does, which gives no
-/// access to the sockets.
+/// Serves the connections of `listener`. It does what `HttpServer` of actix-web does, which gives
+/// no access to the sockets.
 pub(crate) fn serve(
     config: &ServerConfig,
     listener: TcpListener,
@@ -85,7 +85,7 @@ pub(crate) fn serve(
             .local_addr(address)
             .finish(map_config(routes, |()| AppConfig::default()));
         apply_fn_factory(service, move |stream: TcpStream, http| {
-            // Answers are written whole, so that there is nothing to wait for.
+            // Answers are written as a whole, so a delay would save nothing.
             let _ = stream.set_nodelay(true);
             let peer = stream.peer_addr().ok();
             let socket = Socket::new(stream, Patience { head, send });
@@ -108,10 +108,10 @@ pub(crate) fn serve(
     Ok(builder.listen("http", listener, worker)?.run())
 }
 
-/// Ends once it is true, or nothing can make it true any more.
+/// Ends once the value is true, or can never become true.
 ///
-/// It is polled whenever its connection goes on, and waits in a list that all connections share: it
-/// looks there only when it has not done so before, or there is news.
+/// It is polled whenever its connection goes on, and waits in a list that all connections share: so
+/// it polls the list only the first time, or when it was woken.
 fn is_true(mut receiver: watch::Receiver<bool>) -> impl Future<Output = ()> {
     let news = receiver.clone();
     let mut told = Box::pin(async move { drop(receiver.wait_for(|is_true| *is_true).await) });

@@ -15,31 +15,31 @@ use tokio::{
 
 use super::framing::Framing;
 
-/// How long a client may let the service wait.
+/// How long the service waits for a client.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     /// From the first byte of a head to its last one.
     pub head: Duration,
-    /// While it takes nothing of an answer.
+    /// While the client reads nothing of an answer.
     pub send: Duration,
 }
 
-/// The socket of a client: heads come whole and without wishes for other protocols, and nothing
-/// is waited for without an end.
+/// The socket of a client: heads come complete and without requests for upgrades, and every wait
+/// for the client has an end.
 pub(super) struct Socket {
     stream: TcpStream,
     framing: Framing,
-    /// What has come in and is not read.
+    /// Bytes that have come in and are not read.
     held: BytesMut,
-    /// So much of that may be read; the rest is a part of a head.
+    /// This many of them may be read; the rest is a part of a head.
     cleared: usize,
-    /// Something of an answer has been sent, and not yet all that there is. Only when it is all
-    /// sent is the next head let through: the rest of this answer would count as the next one.
+    /// A part of an answer has been sent, and not yet all of it. Only when it is sent is the next
+    /// head let through: the rest of this answer would count as the next one.
     begun: bool,
     patience: Patience,
-    /// Runs while a head is not whole.
+    /// Runs while a head is incomplete.
     head_timer: Timer,
-    /// Runs while nothing is taken of what is sent.
+    /// Runs while the client takes none of the bytes that are sent.
     send_timer: Timer,
     taken: Taken,
 }
@@ -49,7 +49,7 @@ pub(super) struct Socket {
 pub(super) struct Taken(Rc<Cell<u64>>);
 
 impl Taken {
-    /// Ends when nothing was taken for so long.
+    /// Ends when the client took nothing for this long.
     pub async fn stalls(&self, time: Duration) {
         let mut before = None;
         while before != Some(self.0.get()) {
@@ -63,13 +63,13 @@ impl Taken {
     }
 }
 
-/// No client is heard out longer than this for a head; actix-http refuses what is as long.
+/// The longest head that is received from a client; actix-http refuses a head of that length.
 const HEAD_BYTES: usize = 128 * 1024;
 
-/// What is written before an answer.
+/// Written before an answer.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// How much is read at a time of a head that came in parts.
+/// Bytes that are read at a time of a head that came in parts.
 const PART: usize = 4096;
 
 impl Socket {
@@ -87,19 +87,19 @@ impl Socket {
         }
     }
 
-    /// Goes on counting what its client takes.
+    /// A handle that counts what the client takes.
     pub fn taken(&self) -> Taken {
         self.taken.clone()
     }
 
-    /// Gives away what may be read of what is held.
+    /// Passes on the held bytes that may be read.
     fn give(&mut self, out: &mut ReadBuf<'_>) {
         let given = self.cleared.min(out.remaining());
         out.put_slice(&self.held.split_to(given));
         self.cleared -= given;
     }
 
-    /// Reads when nothing is held, which is nearly always: into the reader's own room.
+    /// Reads when no bytes are held, which is nearly always: straight into the reader's buffer.
     fn read_straight(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> PollRead {
         let before = out.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, out))?;
@@ -117,7 +117,7 @@ impl Socket {
         Poll::Ready(Ok(cleared > 0))
     }
 
-    /// Takes empty lines before a head away.
+    /// Removes empty lines before a head.
     fn skip_empty_lines(&mut self) {
         let empty = self.framing.empty_lines(&self.held);
         if empty > 0 {
@@ -127,7 +127,8 @@ impl Socket {
         }
     }
 
-    /// Goes on with what is held back until there is an answer; whether there was something.
+    /// Goes on with bytes that were held back until there is an answer; answers whether there were
+    /// any.
     fn go_on(&mut self) -> bool {
         self.cleared = self.framing.advance(&mut self.held);
         if self.cleared > 0 {
@@ -136,7 +137,7 @@ impl Socket {
         self.cleared > 0
     }
 
-    /// Reads on when a part of a head is held. A client that is too slow has come to its end.
+    /// Reads on when a part of a head is held. A client that is too slow gets the end of its input.
     fn read_on(&mut self, cx: &mut Context<'_>) -> PollRead {
         let mut room = [0; PART];
         let mut room = ReadBuf::new(&mut room);
@@ -148,7 +149,7 @@ impl Socket {
             Poll::Ready(done) => done?,
         }
         self.held.extend_from_slice(room.filled());
-        // A head that does not come to its end is refused as what has come of it.
+        // A head without an end is passed on incomplete, and refused.
         if room.filled().is_empty() || self.held.len() >= HEAD_BYTES {
             self.framing.give_up();
         }
@@ -156,7 +157,7 @@ impl Socket {
     }
 }
 
-/// Whether there is something for the reader, or nothing any more.
+/// Whether there are bytes for the reader, or an end.
 type PollRead = Poll<io::Result<bool>>;
 
 impl AsyncRead for Socket {
@@ -217,7 +218,7 @@ impl AsyncWrite for Socket {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
-        // actix-http flushes only when it has written all that it has: here that is a whole
+        // actix-http flushes only when it has written all that it has: here that is a complete
         // answer, since each body comes in one piece and with its length.
         if this.begun {
             this.begun = false;
@@ -234,7 +235,7 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// Counts from when something was first waited for.
+/// Measures from the first poll of a wait.
 #[derive(Default)]
 struct Timer(Option<Pin<Box<Sleep>>>);
 

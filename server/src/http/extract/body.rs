@@ -17,20 +17,20 @@ use super::super::{
 };
 use crate::http::compress::Encoding as Packing;
 
-/// Bodies from this size on are unpacked and parsed off the worker, so that it can go on.
+/// Bodies from this size on are unpacked and parsed off the worker, which can go on meanwhile.
 pub(super) const ELSEWHERE_FROM: usize = 256 * 1024;
 
-/// The window of a zstd body may take this much memory, 2^25 bytes; the usual levels need less.
+/// The memory for the window of a zstd body, 2^25 bytes; the usual levels need less.
 pub(crate) const ZSTD_WINDOW_LOG_MAX: u32 = 25;
 
-/// What the head of a request says of its body, before any of it is read.
+/// What the head of a request says about its body, before the body is read.
 pub(super) struct BodyHead {
     app: State,
     encoding: Option<Packing>,
     announced: Option<usize>,
 }
 
-/// A content type that is taken.
+/// A content type that is supported.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Json,
@@ -65,7 +65,7 @@ fn given(request: &HttpRequest) -> Option<&str> {
     request.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or(""))
 }
 
-/// A request takes one content type, and the body has another.
+/// The refusal of a body with another content type than the request takes.
 pub(super) fn other_type(taken: &str, given: Option<&str>) -> ApiError {
     let given = given.map_or_else(|| "no content type".into(), |given| format!("{given:?}"));
     let detail = format!("It takes {taken} and the body has {given}.");
@@ -73,7 +73,7 @@ pub(super) fn other_type(taken: &str, given: Option<&str>) -> ApiError {
 }
 
 fn parse_kind(value: &str) -> Option<Kind> {
-    // The one that nearly every request has, without a look at its parts.
+    // The content type of nearly every request, without parsing.
     if value == "application/json" {
         return Some(Kind::Json);
     }
@@ -87,7 +87,7 @@ fn parse_kind(value: &str) -> Option<Kind> {
     }
     match name {
         name if name.eq_ignore_ascii_case("text/plain") => Some(Kind::Text(charset)),
-        // JSON has no other.
+        // JSON has no other character set.
         name if name.eq_ignore_ascii_case("application/json") => {
             (charset == encoding_rs::UTF_8).then_some(Kind::Json)
         }
@@ -96,7 +96,7 @@ fn parse_kind(value: &str) -> Option<Kind> {
 }
 
 fn parse_charset(label: &str) -> Option<&'static Encoding> {
-    // The web takes ASCII for windows-1252; what says so here is more often UTF-8 than that.
+    // The web reads ASCII as windows-1252; a body with that label is more often UTF-8.
     let is_ascii = ["us-ascii", "ascii"].iter().any(|name| label.eq_ignore_ascii_case(name));
     if is_ascii { Some(encoding_rs::UTF_8) } else { Encoding::for_label(label.as_bytes()) }
 }
@@ -122,7 +122,7 @@ impl BodyHead {
             tokio::time::timeout(self.app.body_timeout, reading).await.map_err(|_| slow())??;
         let Some(encoding) = self.encoding else { return Ok(packed) };
         let app = self.app.clone();
-        // Even a small packed body may unpack to a large one.
+        // A small packed body may unpack to a large one.
         let unpacked = web::block(move || unpack(encoding, &packed, &app)).await;
         unpacked.map_err(|error| ApiError::internal(&error))?.map(web::Bytes::from)
     }
@@ -133,7 +133,7 @@ impl BodyHead {
         if self.announced == Some(first.len()) {
             return Ok(first);
         }
-        // What is announced may be a lie, so it gets room only as it comes in.
+        // The announced length may be wrong, so memory is allocated only as bytes come in.
         let mut body = web::BytesMut::from(first);
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(|error| broken(&error))?;
@@ -165,7 +165,7 @@ pub(super) fn encoding(request: &HttpRequest) -> Result<Option<Packing>> {
     })
 }
 
-/// Unpacks at most one byte more than a body may have, however much there is.
+/// Unpacks at most one byte more than a body may have.
 fn unpack(encoding: Packing, packed: &[u8], app: &App) -> Result<Vec<u8>> {
     let broken = |error: std::io::Error| {
         ApiError::new(Code::UnsupportedEncoding, format!("It cannot be unpacked: {error}."))

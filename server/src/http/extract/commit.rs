@@ -13,12 +13,12 @@ use crate::http::{
     problem::{ApiError, Result},
 };
 
-/// A body that is a commit, to be read bit by bit.
+/// The body of an upload, to be read part by part.
 pub(crate) struct UploadBody {
     /// How it is compressed.
     pub encoding: Option<Encoding>,
     payload: Payload,
-    /// Nothing more is to be waited for: it has come to its end, or has been too slow.
+    /// No more bytes are awaited: the body has ended, or was too slow.
     is_over: bool,
 }
 
@@ -34,7 +34,7 @@ impl FromRequest for UploadBody {
 }
 
 impl UploadBody {
-    /// The next bytes; none at the end.
+    /// The next bytes; `None` at the end.
     pub async fn next(&mut self, silence: Duration) -> Result<Option<Bytes>> {
         let slow = |_| ApiError::new(Code::RequestTimeout, "The commit was silent for too long.");
         let next = tokio::time::timeout(silence, self.payload.next()).await;
@@ -44,10 +44,10 @@ impl UploadBody {
         next.transpose().map_err(broken)
     }
 
-    /// Reads the rest of it and forgets it, so that the sender gets to hear an answer that was
-    /// given before the end. A sender that goes on for long does not.
+    /// Reads and drops the rest, so that the client receives an answer that was given before the
+    /// end. A client that sends for too long does not receive it.
     pub async fn drain(mut self) {
-        /// How long, and how much.
+        /// The bounds of time and of bytes.
         const TIME: Duration = Duration::from_secs(10);
         const MOST: usize = 256 * 1024 * 1024;
         let reading = async {
@@ -59,7 +59,7 @@ impl UploadBody {
                 }
             }
         };
-        // What is left is closed with the connection.
+        // What is left is lost when the connection closes.
         let _ = tokio::time::timeout(TIME, reading).await;
     }
 }

@@ -1,10 +1,10 @@
 use jobtracker_model::limits;
 
-/// Stands where a line was cut: at the end of a piece that goes on, and at the start of the next.
+/// Marks a cut in a line: at the end of a piece that goes on, and at the start of the next.
 const CUT: char = '…';
 
-/// The lines of what a program has printed, as its terminal would have shown them at the end. A
-/// line break at the end begins no further line.
+/// The lines that a program has printed, as its terminal would have shown them at the end. A line
+/// break at the end begins no further line.
 pub(super) fn lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for line in text.lines() {
@@ -13,12 +13,12 @@ pub(super) fn lines(text: &str) -> Vec<String> {
     lines
 }
 
-/// What is left of a line that was written over: each carriage return begins it anew.
+/// The rest of a line that was overwritten: each carriage return begins it anew.
 fn shown(line: &str) -> &str {
     line.trim_end_matches('\r').rsplit('\r').next().unwrap_or(line)
 }
 
-/// The line, in as many pieces as it takes.
+/// Adds the line, in as many pieces as it takes.
 fn pieces(line: &str, into: &mut Vec<String>) {
     const ROOM: usize = limits::LOG_LINE - 2 * CUT.len_utf8();
     if line.len() <= limits::LOG_LINE {

@@ -1,4 +1,4 @@
-//! What handlers take out of a request. Each refuses with the problem code that fits.
+//! What handlers extract from a request. Each extractor refuses with the problem code that fits.
 
 mod body;
 mod commit;

@@ -54,14 +54,14 @@ pub(crate) fn states(text: Option<&str>) -> Result<StateSet> {
     text.unwrap_or("").parse().map_err(|error| ApiError::query("states", error))
 }
 
-/// A moment.
+/// A time.
 pub(crate) fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>> {
     let parse = |text| with_plus(text).parse().map_err(|error| ApiError::query(name, error));
     text.map(parse).transpose()
 }
 
-/// The plus of an offset comes in as a space if it was not escaped. Behind a time of day nothing
-/// else can have been meant.
+/// The plus of an offset arrives as a space if it was not escaped. After a time of day a space has
+/// no other meaning.
 fn with_plus(text: &str) -> Cow<'_, str> {
     match text.rsplit_once(' ') {
         Some((moment, offset)) if moment.contains(':') => format!("{moment}+{offset}").into(),
@@ -69,7 +69,7 @@ fn with_plus(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Yes or no; no without a text.
+/// A flag; false without a text.
 pub(crate) fn flag(name: &str, text: Option<&str>) -> Result<bool> {
     let parsed = text.map_or(Ok(false), str::parse);
     parsed.map_err(|_| ApiError::query(name, "must be true or false"))
@@ -77,7 +77,7 @@ pub(crate) fn flag(name: &str, text: Option<&str>) -> Result<bool> {
 
 /// How long to wait.
 pub(crate) fn wait_time(text: Option<&str>) -> Result<Duration> {
-    /// The wait when the caller names none.
+    /// The wait when the caller gives no time.
     const DEFAULT_MS: u64 = 30_000;
     let millis = number("timeoutMs", text, 0, limits::WAIT_MS)?;
     Ok(Duration::from_millis(millis.unwrap_or(DEFAULT_MS)))

@@ -54,7 +54,7 @@ impl FromRequest for LogBody {
     }
 }
 
-/// A text that is kept as it is: what is not of its character set is refused.
+/// A text that is stored unchanged: bytes outside its character set are refused.
 fn exactly(body: web::Bytes, charset: &'static Encoding) -> Result<String> {
     if charset == encoding_rs::UTF_8 {
         return String::from_utf8(body.into()).map_err(|error| {
@@ -68,8 +68,8 @@ fn exactly(body: web::Bytes, charset: &'static Encoding) -> Result<String> {
     decoded.map(Into::into).ok_or_else(broken)
 }
 
-/// What a program has printed, whatever that is. A log that lacked what cannot be read would say
-/// less than one with marks in its place.
+/// The output of a program, with any content. Replacement marks for unreadable bytes say more than
+/// a log without that output.
 async fn output(body: web::Bytes, charset: &'static Encoding) -> Result<Vec<String>> {
     let is_large = body.len() >= ELSEWHERE_FROM;
     let read = move || lines(&charset.decode(&body).0);

@@ -1,19 +1,20 @@
-//! What the service refuses by value, for the schemas of the document: the types say what a field
-//! is, and this says how long and how many. The numbers are the limits that the checks go by.
+//! The bounds by which the service refuses values, for the schemas of the document: the types say
+//! what a field is, and these bounds say how long and how many. The numbers are the limits of the
+//! checks.
 //!
-//! Texts are measured in characters there and in bytes by the service, which is the same for ASCII.
+//! The document measures texts in characters and the service in bytes, which is the same for ASCII.
 
 use jobtracker_model::{State, limits};
 use serde_json::{Map, Value, json};
 
 /// No control characters.
 const PLAIN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
-/// Neither them nor commas.
+/// No control characters and no commas.
 const TAG: &str = r"^[^,\u0000-\u001f\u007f-\u009f]*$";
 const URL: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\\]+$";
 /// Nothing but scheme, host and port.
 const ORIGIN: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#\s\\]+/?$";
-/// A name that a path leaves as it is.
+/// A name that a path does not change.
 const FILE_NAME: &str = r"^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$";
 const LOGIN: &str = r"^[^:\u0000-\u001f\u007f-\u009f]*$";
 const ADDRESS: &str = r"^[^@\s]+@[A-Za-z0-9.-]+$";
@@ -26,7 +27,7 @@ const SIGNING: &str = concat!(
     ")$"
 );
 
-/// Puts the bounds into a document.
+/// Adds the bounds to a document.
 pub(super) fn apply(document: &mut Value) {
     merge(&mut document["components"]["schemas"], schemas());
     let Some(paths) = document["paths"].as_object_mut() else { return };
@@ -43,7 +44,7 @@ pub(super) fn apply(document: &mut Value) {
     }
 }
 
-/// Adds to a value what it lacks, and replaces what is not an object.
+/// Adds what a value lacks, and replaces what is not an object.
 fn merge(value: &mut Value, more: Value) {
     match (value, more) {
         (Value::Object(fields), Value::Object(more)) => {
@@ -89,7 +90,7 @@ fn jobs() -> Value {
             "jobs": {
                 "minItems": 1,
                 "maxItems": limits::CHILDREN_PER_REQUEST,
-                // It is in the address.
+                // The parent is in the address.
                 "items": {"not": {
                     "required": ["parent"],
                     "properties": {"parent": {"type": "integer"}},
@@ -175,7 +176,7 @@ fn one_of_both(one: &str, other: &str) -> Value {
     json!([has(one), has(other)])
 }
 
-/// A kind of check, with what it has and what it has not.
+/// A kind of check, with the fields that it has and lacks.
 fn kind(name: &str, has: &[&str], lacks: &[&str]) -> Value {
     let mut properties = Map::from_iter([("kind".to_owned(), json!({"const": name}))]);
     properties.extend(has.iter().map(|name| ((*name).into(), json!({"not": {"type": "null"}}))));

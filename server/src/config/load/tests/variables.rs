@@ -19,7 +19,7 @@ fn an_empty_variable_sets_nothing() {
     }
     let text = refusal(file, &[("JOBTRACKER__CALLBACKS__ALLOW", ", ,")]);
     assert!(text.contains("callbacks.allow") && text.contains("or none"), "{text}");
-    // A key that is not known is a mistake whatever it is set to.
+    // An unknown key is an error with any value.
     assert!(refusal("", &[("JOBTRACKER__AUTH__TOKENS", "")]).contains("auth.token?"));
 }
 
@@ -36,7 +36,7 @@ fn a_variable_can_empty_what_is_empty_by_default() {
     assert_eq!(config.auth.token.expose(), "9876543210");
     let config = layered(&file, &[("JOBTRACKER__SMTP__HOST", " None ")]).unwrap();
     assert_eq!((&*config.smtp.host, config.auth.token.expose()), ("", "0123456789"));
-    // Where a text has another default it is a text, which may be right or wrong.
+    // For a text with another default, `none` is a text, which may be right or wrong.
     let config = layered("", &[("JOBTRACKER__SMTP__TLS", "none")]).unwrap();
     assert_eq!(config.smtp.tls, crate::SmtpTls::None);
     assert!(refusal("", &[("JOBTRACKER__STORE__KIND", "none")]).contains("kind"));
@@ -49,11 +49,11 @@ fn a_variable_that_only_looks_like_a_setting_is_refused() {
         assert!(text.contains("set by JOBTRACKER__AUTH__TOKEN"), "{text}");
         assert!(!text.contains("geheim"), "{text}");
     }
-    // Those of others are not ours: Kubernetes has some for every service.
+    // Variables of other programs are no settings: Kubernetes has some for every service.
     for name in ["JOBTRACKER_PORT", "JOBTRACKER_SERVICE_HOST", "JOBTRACKER_LONG", "AUTH_TOKEN"] {
         assert!(layered("", &[(name, "1")]).is_ok(), "{name}");
     }
-    // Of a service that is called jobtracker-smtp they have the name of a setting.
+    // For a service that is called jobtracker-smtp Kubernetes uses the name of a setting.
     for address in ["tcp://10.0.0.1:25", "udp://10.0.0.1:25"] {
         assert!(layered("", &[("JOBTRACKER_SMTP_PORT", address)]).is_ok(), "{address}");
     }

@@ -5,7 +5,7 @@ use tokio_util::codec::Decoder;
 
 use super::*;
 
-/// What comes through when so much comes in at a time, and where in it each head ends.
+/// What passes when `at_once` bytes come in at a time, and where in it each head ends.
 fn framed(bytes: &[u8], at_once: usize) -> (Vec<u8>, Vec<usize>) {
     let (mut framing, mut held) = (Framing::default(), Vec::new());
     let (mut out, mut heads) = (Vec::new(), Vec::new());
@@ -31,7 +31,7 @@ fn framed(bytes: &[u8], at_once: usize) -> (Vec<u8>, Vec<usize>) {
     (out, heads)
 }
 
-/// What comes through of requests, which is all.
+/// What passes of requests, which is all of them.
 fn through(bytes: &[u8], at_once: usize) -> Vec<u8> {
     let (out, _) = framed(bytes, at_once);
     assert_eq!(out.len(), bytes.len(), "{:?}", String::from_utf8_lossy(bytes));
@@ -88,14 +88,14 @@ struct Found {
     body: Vec<u8>,
     /// Where each head ends.
     heads: Vec<usize>,
-    /// Whether a head wishes for another protocol.
+    /// Whether a head asks for an upgrade.
     is_wish: bool,
-    /// Whether it refuses what comes after that.
+    /// Whether it refuses what follows.
     is_refused: bool,
 }
 
 fn found(bytes: &[u8]) -> Found {
-    // The codec keeps the time for answers, in a task.
+    // The codec keeps the date for answers, in a task.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     tokio::task::LocalSet::new().block_on(&runtime.unwrap(), async { decoded(bytes) })
 }
@@ -150,7 +150,7 @@ proptest! {
     ) {
         let bytes = requests.concat();
         let out = through(&bytes, at_once);
-        // Of the same length, and with bodies that are the same: only heads have changed.
+        // The same length and the same bodies: only heads have changed.
         prop_assert_eq!(out.len(), bytes.len());
         let plain = requests.iter().map(|request| {
             let text = String::from_utf8_lossy(request);
@@ -162,8 +162,8 @@ proptest! {
         prop_assert_eq!((found.heads.len(), found.body), (requests.len(), plain?.concat()));
     }
 
-    /// Whatever comes in: actix-http finds heads where they are found here, or refuses what is
-    /// there, and no wish for another protocol is left in any.
+    /// For any input: actix-http finds heads where they are found here, or refuses the input, and
+    /// no head asks for an upgrade any more.
     #[test]
     fn what_could_be_read_in_two_ways_is_refused(
         pieces in proptest::collection::vec(proptest::sample::select(PIECES), 1..60),
@@ -174,7 +174,7 @@ proptest! {
         let mut theirs = found(&out);
         prop_assert!(!theirs.is_wish);
         if bytes.contains("CONNECT") && theirs.heads.len() == heads.len() + 1 {
-            // What follows one has no end, and no more heads in it.
+            // What follows such a head has no end, and no more heads in it.
             theirs.heads.pop();
         }
         let both = heads.len().min(theirs.heads.len());
@@ -184,7 +184,7 @@ proptest! {
     }
 }
 
-/// What heads and bodies are made of, good and odd, in the order in which they often come.
+/// The parts of heads and bodies, good and odd, in the order in which they often come.
 const PIECES: &[&str] = &[
     "GET / HTTP/1.1\r\n",
     "POST / HTTP/1.1\r\nhost: a\r\n",
