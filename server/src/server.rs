@@ -20,7 +20,7 @@ use crate::{
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// There is no address to listen on, or none that may be served as it is configured.
+    /// There is no address to listen on, or none that may be served with this configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The address cannot be listened on.
@@ -28,10 +28,10 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// Deliveries cannot be made as they are configured.
+    /// Deliveries cannot be sent with this configuration.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
 }
@@ -44,13 +44,13 @@ pub struct Server;
 pub struct RunningServer {
     address: SocketAddr,
     http: ServerHandle,
-    /// None: it has ended by itself.
+    /// None after it has ended by itself.
     serving: Option<JoinHandle<io::Result<()>>>,
     gate: Arc<Gate>,
-    /// What is done besides requests; it ends when the service stops.
+    /// Background tasks; they end when the service stops.
     background: Vec<JoinHandle<()>>,
     stopping: watch::Sender<bool>,
-    /// Ends connections of which nothing is taken.
+    /// Cuts off connections whose clients read nothing.
     cut: watch::Sender<bool>,
     metrics: Arc<Metrics>,
     engine: Engine,
@@ -58,8 +58,8 @@ pub struct RunningServer {
 }
 
 impl Server {
-    /// Starts the engine and listens. `store` becomes the service's own: [`RunningServer::stop`]
-    /// closes it. To be called in a Tokio runtime; requests are served by threads of their own.
+    /// Starts the engine and listens. The service owns `store`: [`RunningServer::stop`] closes it.
+    /// Must be called in a Tokio runtime; requests are served by threads of their own.
     ///
     /// # Errors
     /// The address cannot be listened on; the store is left open then.
@@ -117,9 +117,9 @@ impl Server {
 }
 
 impl RunningServer {
-    /// Ends the connections that are left when no request is worked on, but for those whose clients
-    /// still take their answers: what holds the others up is a client that sends nothing, or takes
-    /// nothing. Goes on for ever after that.
+    /// When no request is under way, ends the connections that are left, except those whose clients
+    /// still read their answers: the others wait for a client that sends nothing, or reads nothing.
+    /// Never returns after that.
     async fn cut_the_rest(&self) {
         while self.metrics.in_flight() > 0 {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -128,14 +128,14 @@ impl RunningServer {
         std::future::pending::<()>().await;
     }
 
-    /// Where it listens, with the port that was found for port 0.
+    /// The address of the listener, with the port that the system chose for port 0.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends when no requests are taken any more though it was not stopped: what takes connections
-    /// could not be started, say.
+    /// Ends when the service takes no more requests without having been stopped: its listener could
+    /// not be started, say.
     pub async fn failed(&mut self) -> io::Error {
         let Some(serving) = &mut self.serving else { return std::future::pending().await };
         let ended = serving.await;
@@ -147,17 +147,18 @@ impl RunningServer {
         }
     }
 
-    /// Asks every request for this token from now on; an empty one: for none.
+    /// Requires this token in every request from now on; an empty one: none.
     pub fn set_token(&self, token: Secret) {
         self.gate.set_token(token);
     }
 
-    /// Stops: takes no more connections, lets requests in flight end for as long as is configured
-    /// (waits for a state end at once, and so does what only a client or a receiver holds up),
-    /// finishes what the engine has taken, closes the store.
+    /// Stops: takes no more connections, lets requests in flight end for the configured time (waits
+    /// for a state end at once, and so does what only a client or a receiver delays), finishes the
+    /// operations that the engine has taken, closes the store.
     pub async fn stop(self) {
         tracing::info!("stopping");
-        // The receivers go with the workers; without any there is nothing left to tell.
+        // The receivers end with the workers; without receivers the send fails, which does not
+        // matter.
         let _ = self.stopping.send(true);
         tokio::select! {
             () = self.http.stop(true) => {}
@@ -179,10 +180,10 @@ impl RunningServer {
     }
 }
 
-/// How often a stop looks whether a request is still worked on.
+/// How often a stop checks whether a request is still under way.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
-/// What following up needs besides the engine and the store.
+/// What the follow-ups need besides the engine and the store.
 struct Sending {
     poster: Poster,
     mailer: Option<Mailer>,

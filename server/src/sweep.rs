@@ -8,16 +8,16 @@ use crate::{UploadsConfig, clock};
 
 /// How often the store is swept.
 const EVERY: Duration = Duration::from_secs(600);
-/// How long a server keeps the sweep to itself: it asks again before that is over, and when it has
-/// gone, another one takes its place.
+/// How long a server has the lease on the sweep: it renews the lease before that is over, and if
+/// the server is gone, another one takes the lease.
 const LEASED: Duration = Duration::from_secs(2 * 600);
-/// The lease on it.
+/// The name of the lease.
 const PART: &str = "sweep";
-/// Sendings that are forgotten at once.
+/// Uploads that are forgotten at once.
 const AT_ONCE: usize = 100;
 
-/// Forgets the outcomes of commits that are old enough. Any number of servers may do it at once;
-/// so that they do not, it is leased.
+/// Forgets the outcomes of uploads that are old enough. Any number of servers may do that at once;
+/// the lease saves the repeated work.
 pub(crate) struct Sweep {
     store: Arc<dyn Store>,
     keep_ms: i64,
@@ -28,7 +28,7 @@ impl Sweep {
         Self { store, keep_ms: i64::from(config.keep_hours) * 3_600_000 }
     }
 
-    /// Sweeps now and then, until the service stops.
+    /// Sweeps at intervals, until the service stops.
     pub async fn run(self, mut stopping: watch::Receiver<bool>) {
         loop {
             let round = async {
@@ -39,7 +39,7 @@ impl Sweep {
             };
             tokio::select! {
                 () = round => {}
-                // An error means that the server has gone, which is as good as stopping.
+                // An error means that the server is gone, which has the same meaning as a stop.
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             }
         }
@@ -72,7 +72,7 @@ mod tests {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let sweep = Sweep::new(Arc::clone(&store), &Config::defaults().commits);
         let id = |number: usize| format!("commit-{number}").parse::<UploadId>().unwrap();
-        // More than are forgotten at once.
+        // More uploads than are forgotten at once.
         for number in 0..=AT_ONCE {
             let row = UploadRow { outcome: UploadOutcome::new(id(number)), time: at(0) };
             store.complete_upload(row, Vec::new()).await.unwrap();
@@ -84,7 +84,7 @@ mod tests {
                 assert_eq!(row.is_some(), remembered, "{number} after {hours} hours");
             }
         }
-        // The first hours of all time are no reason to fail.
+        // A time near the smallest is no reason to fail.
         sweep.tick(Timestamp::MIN).await.unwrap();
     }
 }

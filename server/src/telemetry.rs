@@ -1,7 +1,8 @@
 //! The log: lines on standard error, written by a thread of their own.
 //!
-//! What logs never waits and never fails. When the far end does not keep up, lines wait up to
-//! [`LINES_WAITING`]; past that, and when a line cannot be written, they are dropped and counted.
+//! A call that logs never waits and never fails. When the reader of the log does not keep up, lines
+//! wait up to [`LINES_WAITING`]; past that, and when a line cannot be written, they are dropped and
+//! counted.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -31,31 +32,31 @@ const LINES_WAITING: usize = 10_000;
 /// How long the end of the process waits for lines that are not written yet.
 const LAST_LINES: Duration = Duration::from_millis(1_500);
 
-/// Lines that did not find room in the queue. There is one log in a process, so one number.
+/// Lines that found no room in the queue. A process has one log, so this is one number.
 static CROWDED_OUT: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// Lines that could not be written.
 static UNWRITTEN: AtomicU64 = AtomicU64::new(0);
 
-/// The log of this process, which ends with it.
+/// The log of this process; it ends with the process.
 pub struct Telemetry {
-    /// None: it is closed.
+    /// None once it is closed.
     writing: Mutex<Option<Writing>>,
-    /// None: the process has a log already, which stays as it is.
+    /// None if the process had a log already, which stays as it is.
     filter: Option<reload::Handle<EnvFilter, Registry>>,
 }
 
 /// The thread that writes.
 struct Writing {
-    /// Ends it, when it is dropped.
+    /// Dropping it ends the thread.
     guard: WorkerGuard,
-    /// Is closed when it has ended, which is when all is written.
+    /// Closed when the thread has ended, after it has written all lines.
     ended: mpsc::Receiver<Infallible>,
 }
 
 impl Telemetry {
-    /// Sends the log, panics included, to standard error in the form and with the levels that are
-    /// set. When the process has a log already, that stays.
+    /// Sends the log, panics included, to standard error in the configured form and levels. A log
+    /// that the process has already stays in place.
     #[must_use]
     pub fn start(config: &LogConfig) -> Self {
         let (writer, ended) = LogWriter::new(io::stderr());
@@ -70,7 +71,7 @@ impl Telemetry {
         let (levels, handle) = reload::Layer::new(levels);
         let form = tracing_subscriber::fmt::layer()
             .with_writer(lines)
-            // They would go to standard error, where they may fail.
+            // Such errors would go to standard error, where a write may fail.
             .log_internal_errors(false);
         let form = match config.format {
             LogFormat::Text => form.with_ansi(is_coloured()).with_target(false).boxed(),
@@ -86,7 +87,7 @@ impl Telemetry {
         Self { writing, filter: Some(handle) }
     }
 
-    /// Logs by another filter from now on. One that is none changes nothing.
+    /// Changes the filter. An invalid filter changes nothing.
     pub fn set_filter(&self, filter: &str) {
         let (Some(handle), Ok(levels)) = (&self.filter, EnvFilter::try_new(filter)) else { return };
         if handle.reload(levels).is_err() {
@@ -94,11 +95,11 @@ impl Telemetry {
         }
     }
 
-    /// Writes what is waiting to be written, if that is done soon: a pipe that is not read does
-    /// not hold up the end. What is logged later is dropped.
+    /// Writes the waiting lines, if that is done soon: a pipe that is not read does not delay the
+    /// end. Lines that are logged later are dropped.
     pub fn close(&self) {
         let Some(Writing { guard, ended }) = self.writing.lock().take() else { return };
-        // The guard waits too, for less, and may print and fail while it does.
+        // Dropping the guard waits too, for less time, and may print and fail meanwhile.
         let closing = thread::Builder::new().name("log-close".into()).spawn(move || drop(guard));
         if closing.is_ok() {
             let _ = ended.recv_timeout(LAST_LINES);
@@ -123,7 +124,7 @@ fn is_coloured() -> bool {
     io::stderr().is_terminal() && !refused
 }
 
-/// A panic is a line of the log like others: standard error may be full, or not read.
+/// Logs a panic as a line like others: standard error may be full, or not read.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or("no message");
     let place = panic.location().map(ToString::to_string);
@@ -133,17 +134,17 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     tracing::error!(place, thread = thread.name(), trace, "panic: {message}");
 }
 
-/// Takes every line, whether it can be written or not.
+/// Accepts every line, even if it cannot be written.
 struct LogWriter<W> {
     out: W,
-    /// The last line was cut off, so the next one has to begin a new one.
+    /// The last line was cut off, so the next one has to begin on a new line.
     is_cut: bool,
-    /// Goes when this goes, and sends nothing.
+    /// Dropped with the writer; sends nothing.
     _end: mpsc::Sender<Infallible>,
 }
 
 impl<W: Write> LogWriter<W> {
-    /// With what is closed when it is dropped.
+    /// A writer, with a channel that closes when the writer is dropped.
     fn new(out: W) -> (Self, mpsc::Receiver<Infallible>) {
         let (end, ended) = mpsc::channel();
         (Self { out, is_cut: false, _end: end }, ended)
@@ -162,7 +163,7 @@ impl<W: Write> Write for LogWriter<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        // What cannot be flushed was counted, or is for the next write to find out.
+        // A failed flush was counted, or shows at the next write.
         let _ = self.out.flush();
         Ok(())
     }
@@ -172,7 +173,7 @@ impl<W: Write> Write for LogWriter<W> {
 mod tests {
     use super::*;
 
-    /// A disk with room for so many bytes.
+    /// A disk with room for this many bytes.
     struct Disk {
         bytes: Vec<u8>,
         room: usize,

@@ -3,23 +3,23 @@ use std::{fmt, io, path::PathBuf};
 use jobtracker_model::JobId;
 use jobtracker_store::Error as StoreError;
 
-/// Why a move stopped. Trees are in a file or a store whole or not at all, so what was done before
-/// it stays good.
+/// Why a move stopped. A tree is in a file or a store as a whole or not at all, so the trees moved
+/// before the error stay valid.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MovingError {
     /// A file cannot be opened, read or written.
     #[error("{place}: {source}")]
     File {
-        /// The file, or what stands for it.
+        /// The file, or its name in errors.
         place: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file that was to be written is there.
+    /// The new file exists already.
     #[error("{0} is there already; name another file, or go on with that one (--resume)")]
     Exists(PathBuf),
-    /// The file is something else.
+    /// The file is no export.
     #[error("this is not an export of job trees: {0}")]
     NotAnExport(String),
     /// The file was written by a newer version of this program.
@@ -33,33 +33,33 @@ pub enum MovingError {
         /// The newest version that this program knows.
         known: u32,
     },
-    /// The file ends before its end.
+    /// The file ends before the end of the export.
     #[error("the export breaks off {0}")]
     Truncated(Location),
-    /// The file is not what was written.
+    /// The content of the file is not what was written.
     #[error("the export is damaged {place}: {what}")]
     Damaged {
-        /// Where.
+        /// The position.
         place: Location,
-        /// What is wrong.
+        /// The error.
         what: String,
     },
-    /// An export is to go on with other trees than it began with.
+    /// An export was to be resumed with other trees than it began with.
     #[error("the file was begun with another selection of trees; it can go on only with the same")]
     OtherSelection,
-    /// A tree was asked for that is not there.
+    /// A tree was requested that does not exist.
     #[error("there is no root job {0}")]
     UnknownRoot(JobId),
-    /// A tree never stood still for as long as it takes to read it.
+    /// A tree did not stay unchanged for as long as it takes to read it.
     #[error("tree {0} kept changing while it was read; export it when it is quieter, and resume")]
     KeepsChanging(JobId),
-    /// A tree changed while it was written to where nothing can be taken back.
+    /// A tree changed while it was written to a target that cannot be truncated.
     #[error("tree {0} changed while it was written, and a pipe takes nothing back; name a file")]
     ChangedInPipe(JobId),
-    /// A store could not do it.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A store could not do it for a tree.
+    /// The store failed for a tree.
     #[error("tree {root}: {source}")]
     Tree {
         /// The tree.
@@ -70,13 +70,13 @@ pub enum MovingError {
 }
 
 impl MovingError {
-    /// For errors of a store that are about one tree.
+    /// Makes an error of a store that is about one tree.
     pub(super) fn tree(root: JobId) -> impl Fn(StoreError) -> Self {
         move |source| Self::Tree { root, source }
     }
 }
 
-/// A place in an export.
+/// A position in an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location {
     /// The byte of the file at which the frame begins.

@@ -13,48 +13,48 @@ use super::{
     target::Sink,
 };
 
-/// How often a tree is read that changes while it is.
+/// How often a tree is read again that changes while it is read.
 const TRIES: usize = 5;
 
-/// Trees of a store that go to a file, newest root first.
+/// Exports trees of a store to a file, newest root first.
 ///
 /// The store may be in use: each tree is written as it is at one instant, but not all at the same
-/// one, and trees with newer roots than the first are left out. One that is read in several pages
-/// is read again when it has changed meanwhile, a few times.
+/// one, and trees with newer roots than the first are left out. A tree that takes several pages is
+/// read again if it has changed meanwhile, a few times.
 ///
-/// Memory is bounded by some pages of rows; a page may hold one job that is larger.
+/// Memory is bounded by a few pages of rows; a page may hold one job that is larger.
 pub struct Export {
     /// The source.
     pub store: Arc<dyn Store>,
-    /// What the source is called in the file.
+    /// The name of the source in the file.
     pub kind: String,
-    /// Which trees; none: all, or those with which the file was begun.
+    /// Which trees; `None`: all, or the selection with which the file was begun.
     pub selection: Option<Selection>,
     /// The time now.
     pub now: Timestamp,
 }
 
-/// How far an export is, or what came of it.
+/// The progress or the result of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Exported {
     /// Trees that are in the file.
     pub trees: u64,
-    /// Those of them that were there before the export went on.
+    /// How many of them were in the file before the export was resumed.
     pub kept: u64,
-    /// What they amount to.
+    /// The sums of these trees.
     pub counts: Counts,
     /// The size of the file.
     pub bytes: u64,
-    /// Roots were created meanwhile that are not in it; another export can begin with the
-    /// creation time of the newest that is.
+    /// Roots were created meanwhile that the file lacks; another export can begin with the creation
+    /// time of the newest root in it.
     pub has_newer: bool,
 }
 
 impl Export {
-    /// Writes the file, and `tell`s how far it is after each page of rows.
+    /// Writes the file, and `tell`s the progress after each page of rows.
     ///
     /// # Errors
-    /// What is whole of the file stays good, and the export can be resumed.
+    /// The complete part of the file stays valid, and the export can be resumed.
     pub async fn run(self, target: Target, tell: &mut dyn FnMut(&Exported)) -> Result<Exported> {
         let mut selection = self.selection.clone();
         if let Some(Selection::Roots(roots)) = &mut selection {
@@ -95,7 +95,7 @@ impl Export {
         writing.end().await
     }
 
-    /// Checks that the roots are there that were asked for.
+    /// Checks that the requested roots exist.
     async fn check(&self, roots: &[JobId]) -> Result<()> {
         for id in roots {
             let found = rows::root(&self.store, *id).await?;
@@ -145,14 +145,14 @@ impl Writing<'_> {
         Ok(self.done)
     }
 
-    /// The trees whose roots were chosen, behind the last one that is there.
+    /// The trees of the chosen roots, after the last one that the file has.
     async fn chosen(&mut self, mut roots: Vec<JobId>, last: Option<RootKey>) -> Result<()> {
         roots.retain(|id| last.is_none_or(|last| *id > last.id));
         self.trees(roots).await
     }
 
-    /// The trees whose roots were created in a span of time, behind (older than) the last one
-    /// that is there.
+    /// The trees whose roots were created in a span of time, after (older than) the last one that
+    /// the file has.
     async fn created(
         &mut self,
         (from, to): (Timestamp, Timestamp),
@@ -181,7 +181,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Writes trees in this order. Small ones are read some at a time.
+    /// Writes trees in this order. Small ones are read several at a time.
     async fn trees(&mut self, roots: Vec<JobId>) -> Result<()> {
         let store = Arc::clone(&self.store);
         let read = |root| {
@@ -205,7 +205,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Writes a tree of several pages, if need be more than once.
+    /// Writes a tree of several pages, several times if it changes.
     async fn large(&mut self, root: JobId) -> Result<()> {
         let store = Arc::clone(&self.store);
         let version = async || {

@@ -2,16 +2,16 @@ use std::io::{self, Read, Write};
 
 use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Operation, OutBuffer};
 
-/// How hard it packs: the usual level.
+/// The compression level: the usual one.
 const LEVEL: i32 = 3;
-/// Largest window of a frame, as a power of two: so much memory unpacking may take.
+/// Largest window of a frame, as a power of two: this bounds the memory for unpacking.
 const WINDOW_LOG_MAX: u32 = 23;
 /// Bytes that are read, packed or unpacked in one step.
 const STEP: usize = 128 * 1024;
 /// Longest line. An attachment or options of 64 KiB take six times as much at worst.
 const LINE: usize = 1024 * 1024;
 
-/// Packs bytes into one frame after the other.
+/// Packs bytes into frames, one after the other.
 pub(super) struct FrameWriter {
     encoder: Encoder<'static>,
     packed: Vec<u8>,
@@ -24,7 +24,7 @@ impl FrameWriter {
         Ok(Self { encoder, packed: vec![0; STEP] })
     }
 
-    /// Puts bytes into the frame; some of what they become goes out.
+    /// Adds bytes to the frame; a part of the packed bytes goes out.
     pub fn write(&mut self, bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
         let mut input = InBuffer::around(bytes);
         while input.pos() < bytes.len() {
@@ -35,7 +35,7 @@ impl FrameWriter {
         Ok(())
     }
 
-    /// Ends the frame; all of it goes out. The next bytes begin another one.
+    /// Ends the frame; the rest of it goes out. The next bytes begin another frame.
     pub fn end(&mut self, out: &mut impl Write) -> io::Result<()> {
         loop {
             let mut output = OutBuffer::around(&mut self.packed[..]);
@@ -47,13 +47,13 @@ impl FrameWriter {
         }
     }
 
-    /// Forgets the frame; what has gone out of it is worth nothing.
+    /// Drops the frame; the part of it that has gone out is useless.
     pub fn abandon(&mut self) -> io::Result<()> {
         self.encoder.reinit()
     }
 }
 
-/// What comes next in a file.
+/// What a file has next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece {
     Line,
@@ -65,15 +65,15 @@ pub(super) enum Piece {
 pub(super) struct FrameReader<R> {
     file: R,
     decoder: Decoder<'static>,
-    /// What was read, and how much of it is unpacked.
+    /// The bytes that were read, and how many of them are unpacked.
     packed: Vec<u8>,
     taken: usize,
-    /// What is unpacked, and how much of it was given.
+    /// The unpacked bytes, and how many of them were returned.
     plain: Vec<u8>,
     given: usize,
-    /// How much of the plain bytes has no end of a line in it.
+    /// How many of the plain bytes were searched for the end of a line.
     searched: usize,
-    /// Where in the file the frame begins, and how far it is unpacked.
+    /// The position of the frame in the file, and how far it is unpacked.
     pub frame: u64,
     position: u64,
     stand: Stand,
@@ -83,9 +83,9 @@ pub(super) struct FrameReader<R> {
 enum Stand {
     /// Before the first byte of a frame.
     Between,
-    /// In a frame; there may be more to unpack without reading more.
+    /// In a frame; whether more may be unpacked before more is read.
     Inside { more: bool },
-    /// Behind the last byte of a frame.
+    /// After the last byte of a frame.
     Behind,
 }
 
@@ -107,11 +107,11 @@ impl<R: Read> FrameReader<R> {
         })
     }
 
-    /// Goes on by a line, which is put in the place of what `line` had, with its line feed.
+    /// Reads the next line into `line`, replacing its content, with its line feed.
     ///
     /// # Errors
-    /// `UnexpectedEof`: the file ends within a frame; `InvalidData`: it is no such file. All others
-    /// are those of reading.
+    /// `UnexpectedEof`: the file ends within a frame; `InvalidData`: it is no such file. All other
+    /// errors are of reading.
     pub fn next(&mut self, line: &mut Vec<u8>) -> io::Result<Piece> {
         loop {
             let rest = &self.plain[self.given..];
@@ -149,7 +149,7 @@ impl<R: Read> FrameReader<R> {
         }
     }
 
-    /// Reads some; false at the end of the file.
+    /// Reads a part; false at the end of the file.
     fn read(&mut self) -> io::Result<bool> {
         self.packed.resize(STEP, 0);
         self.taken = 0;
@@ -203,7 +203,7 @@ mod tests {
         file
     }
 
-    /// A file that gives a byte at a time.
+    /// A file that yields a byte at a time.
     struct Dripping<'a>(&'a [u8]);
 
     impl Read for Dripping<'_> {
@@ -234,7 +234,7 @@ mod tests {
         for found in [unpacked(&*file).unwrap(), unpacked(Dripping(&file)).unwrap()] {
             assert_eq!(found, frames);
         }
-        // A cut within a frame is met as such; one between frames is for others to tell.
+        // A cut within a frame is found here; a cut between frames is found by other checks.
         let mut whole = 0;
         for cut in 0..file.len() {
             match unpacked(&file[..cut]) {

@@ -12,32 +12,32 @@ use super::{
     tally::Sum,
 };
 
-/// Checks and deliveries that wait, and deliveries that failed, in one tree, and their lines in
-/// bytes: they are in memory until it is whole, and come with one commit.
+/// Waiting checks and deliveries, and failed deliveries, in one tree, and their lines in bytes:
+/// they are in memory until the tree is complete, and come with one commit.
 const WAITING_AT_MOST: usize = 100_000;
 const WAITING_BYTES_AT_MOST: usize = 128 * 1024 * 1024;
 
-/// How far an import is, or what came of it.
+/// The progress or the result of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Imported {
-    /// Trees that are in the store now and were not.
+    /// Trees that the import added to the store.
     pub new: u64,
-    /// Trees that were there, just as they are in the file.
+    /// Trees that the store had before, the same as in the file.
     pub there: u64,
-    /// Trees that are not there as they are in the file.
+    /// Trees that the store does not have as they are in the file.
     pub failed: u64,
-    /// What all these amount to.
+    /// The sums of all these trees.
     pub counts: Counts,
     /// Rows that were read.
     pub rows: u64,
 }
 
-/// What an import tells while it goes on.
+/// What an import reports while it runs.
 #[derive(Debug)]
 pub enum Step<'a> {
-    /// It is so far.
+    /// Its progress.
     Done(&'a Imported),
-    /// A tree could not be put in; the import goes on.
+    /// A tree could not be imported; the import goes on.
     Failed {
         /// The tree.
         root: JobId,
@@ -46,19 +46,19 @@ pub enum Step<'a> {
     },
 }
 
-/// Puts the trees of a file into a store. Each is there whole or not at all, and is read back and
-/// compared after it was put there.
+/// Imports the trees of a file into a store. Each is in the store as a whole or not at all, and is
+/// read back and compared after that.
 ///
-/// It may be repeated, and finishes what was broken off: a tree that is there is compared with the
-/// file and passed by. One that differs, or whose ids are taken, is told and counted, and the
-/// others are put in. Nobody has to stop using the store meanwhile; but a tree that others change
-/// before it is read back is told as one that differs.
+/// An import may be repeated, and finishes one that was broken off: a tree that exists is compared
+/// with the file and skipped. A tree that differs, or whose ids are taken, is reported and counted,
+/// and the others are imported. The store may be in use meanwhile; but a tree that other clients
+/// change before it is read back is reported as one that differs.
 ///
 /// Memory is bounded by some [thousand rows](super) and small trees.
 ///
 /// # Errors
-/// The file is not whole or not in order, or the store cannot be used. The trees before that
-/// place are there.
+/// The file is incomplete or not in order, or the store cannot be used. The trees before that
+/// position are in the store.
 pub async fn import(
     store: &Arc<dyn Store>,
     file: impl Read,
@@ -70,7 +70,7 @@ pub async fn import(
     let done = Imported::default();
     let mut importer = Importer { store: Arc::clone(store), reader, flying, done, tell };
     let read = importer.read().await;
-    // What is on its way lands in any case.
+    // Trees under way are finished in any case.
     importer.place_until(0).await?;
     read.map(|()| importer.done)
 }
@@ -78,7 +78,7 @@ pub async fn import(
 struct Importer<'a, R> {
     store: Arc<dyn Store>,
     reader: ExportReader<R>,
-    /// Small trees on their way to the store.
+    /// Small trees under way to the store.
     flying: FuturesUnordered<LocalBoxFuture<'static, Result<(JobId, Sum, Placed)>>>,
     done: Imported,
     tell: &'a mut dyn FnMut(Step<'_>),
@@ -89,21 +89,21 @@ struct Coming {
     root: JobId,
     rows: Vec<Row>,
     bytes: usize,
-    /// Follow-ups with a place in a list by time, which come with the commit that makes the tree
-    /// visible: nobody may find them before that.
+    /// Follow-ups with an index entry, which come with the commit that makes the tree visible: no
+    /// reader may find them before that.
     waiting: Vec<Row>,
     waiting_bytes: usize,
     way: Way,
 }
 
 enum Way {
-    /// All that came of it is in memory.
+    /// All its rows are in memory.
     Whole,
-    /// Some of it has been staged.
+    /// Some of its rows are staged.
     Stage(Stage),
-    /// There is such a tree already; the rest is only read.
+    /// The store has this tree already; the rest is only read.
     There,
-    /// It cannot be put in; the rest is only read.
+    /// It cannot be imported; the rest is only read.
     Failed(String),
 }
 
@@ -134,7 +134,7 @@ impl<R: Read> Importer<'_, R> {
         }
     }
 
-    /// Puts what came of a tree where it does not take memory.
+    /// Stages the rows of a tree that have come, so that they take no memory.
     async fn stage_rows(&mut self, tree: &mut Coming) -> Result<()> {
         let (root, rows) = (tree.root, tree.take());
         if matches!(tree.way, Way::Whole) {
@@ -153,7 +153,7 @@ impl<R: Read> Importer<'_, R> {
         Ok(())
     }
 
-    /// All of a tree has been read.
+    /// Places a tree that has been read completely.
     async fn whole(&mut self, mut tree: Coming, sum: Sum) -> Result<()> {
         let (root, mut rows) = (tree.root, tree.take());
         let waiting = std::mem::take(&mut tree.waiting);
@@ -182,7 +182,7 @@ impl<R: Read> Importer<'_, R> {
         Ok(())
     }
 
-    /// Waits until no more than so many small trees are on their way.
+    /// Waits until at most this many small trees are under way.
     async fn place_until(&mut self, most: usize) -> Result<()> {
         while self.flying.len() > most {
             let Some(placed) = self.flying.next().await else { break };

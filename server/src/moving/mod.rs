@@ -2,20 +2,20 @@
 //! same kind or another, without losing history.
 //!
 //! [`Export`] reads trees out, [`import`] puts them in; `jobtracker export` and `jobtracker import`
-//! are these two.
+//! call these two.
 //!
 //! # What moves
 //! Everything of a tree: each job with its definition (and the fingerprint by which a repeated
 //! creation is known), its status, changes, log and attachments, and the names of repeatable
 //! appends, so that a change that is sent again after the move is known to have been applied; its
-//! actions, checks and deliveries, **with their secrets**: whoever has the file has them. What is
-//! due is done by whichever service has the tree, so stop the old one before the move. One tree can
-//! bring along 100,000 checks and deliveries that wait or failed, of 128 MiB. The place up to which
-//! ids were given out moves too: no id is given out twice.
+//! actions, checks and deliveries, **with their secrets**: every reader of the file has them. What
+//! is due is done by any service that has the tree, so stop the old one before the move. One tree
+//! can bring along 100,000 checks and deliveries that wait or failed, of 128 MiB. The mark up to
+//! which ids were given out moves too: no id is given out twice.
 //!
-//! What does not move: **the outcomes of sent commits** of buffered contexts (a commit that is sent
-//! again after the move is applied again, but for the creations: let contexts flush before), what
-//! has been staged and not been published, and the versions of trees, which begin again at 1.
+//! What does not move: **the outcomes of uploads** of buffered contexts (an upload that is sent
+//! again after the move is applied again, except its creations: let contexts flush before), rows
+//! that are staged and not published, and the versions of trees, which begin again at 1.
 //!
 //! # The file, version 4
 //! Frames of zstd, one after the other; unpacked, lines of JSON in UTF-8, one object each, ended by
@@ -56,14 +56,14 @@
 //! status tells), lines from 0, attachments by key, follow-ups by key. The **checksum** is XXH3 (64
 //! bits, seed 0) over the bytes of all lines between `tree` and `treeEnd`, line feeds included.
 //!
-//! A line has at most 1 MiB. A reader refuses a version that it does not know; whatever is added to
-//! a line gets a new version.
+//! A line has at most 1 MiB. A reader refuses a version that it does not know; every addition to a
+//! line gets a new version.
 //!
 //! # How it is read
 //! `frames` packs and unpacks lines, `record` says what a line is, `shape` checks that lines make
-//! up a tree, `tally` counts them and sums them up; `reader` has all of that for a file. `rows`
-//! reads trees out of a store, `target` is where an export goes, and `resume` what of it is there
-//! already; `landing` makes a tree visible and compares it.
+//! up a tree, `tally` counts them and sums them up; `reader` does all of that for a file. `rows`
+//! reads trees out of a store, `target` is where an export goes, and `resume` finds the part of it
+//! that exists already; `placing` makes a tree visible and compares it.
 
 mod error;
 
@@ -93,7 +93,7 @@ pub use target::Target;
 /// The result of a step of a move.
 pub type Result<T> = std::result::Result<T, MovingError>;
 
-/// Rows and bytes, about, that are read from a store or put into it at once.
+/// About how many rows and bytes are read from a store or written to it at once.
 const ROWS_AT_ONCE: usize = 4_000;
 const BYTES_AT_ONCE: usize = 1024 * 1024;
 /// Small trees under way to or from a store at once.

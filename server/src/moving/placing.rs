@@ -11,24 +11,24 @@ use super::{
     tally::Sum,
 };
 
-/// What became of one tree.
+/// The result of one tree.
 pub(super) enum Placed {
-    /// It is there now.
+    /// The tree is new in the store.
     New,
-    /// It was there before, just so.
+    /// The store had the same tree before.
     There,
-    /// It is not there, or not so.
+    /// The store does not have the tree, or has it with differences.
     Failed(String),
 }
 
-/// What a tree in a store is, compared with what it should be.
+/// How a tree in a store compares with what it should be.
 enum Found {
     Nothing,
     Same,
     Other(String),
 }
 
-/// Makes a tree visible that is not there yet, and reads it back.
+/// Makes a new tree visible, and reads it back.
 ///
 /// # Errors
 /// The store cannot be used.
@@ -39,7 +39,7 @@ pub(super) async fn place_tree(
     publishes: Option<StageId>,
     sum: Sum,
 ) -> Result<Placed> {
-    // Nothing is tried on a tree that is there.
+    // An existing tree is not changed.
     if publishes.is_none()
         && let Some(placed) = there(store, root, sum).await?
     {
@@ -53,7 +53,7 @@ pub(super) async fn place_tree(
             Found::Nothing => Placed::Failed("it was put in, and is not there".into()),
             Found::Other(what) => Placed::Failed(format!("it was put in, and now {what}")),
         }),
-        // It may have been done by a try whose outcome was not known.
+        // A try with an unknown outcome may have committed the tree.
         Err(StoreError::Stale { .. }) => {
             let placed = there(store, root, sum).await?;
             Ok(placed.unwrap_or_else(|| Placed::Failed(IDS_ARE_TAKEN.into())))
@@ -62,7 +62,7 @@ pub(super) async fn place_tree(
     }
 }
 
-/// What is to be said of a tree that is there already; none: it is not.
+/// The result for a tree that exists already; `None` if it does not.
 ///
 /// # Errors
 /// The store cannot be used.
@@ -79,7 +79,7 @@ async fn look(store: &Arc<dyn Store>, root: JobId, sum: Sum) -> Result<Found> {
     if node.origin.parent.is_some() {
         return Ok(Found::Other("is part of another tree".into()));
     }
-    // The root tells at once that a tree has another size; all else takes reading it.
+    // The root shows at once that a tree has another size; all other differences take reading it.
     let (jobs, due) = (node.status.subtree.total.saturating_add(1), sum.counts.jobs);
     if jobs != due {
         return Ok(Found::Other(format!("has {jobs} jobs instead of {due}")));
@@ -96,7 +96,7 @@ async fn look(store: &Arc<dyn Store>, root: JobId, sum: Sum) -> Result<Found> {
 
 const IDS_ARE_TAKEN: &str = "ids of its jobs are taken by other trees";
 
-/// Rows of one tree that are staged; thrown away unless they are published.
+/// Rows of one tree that are staged; discarded unless they are published.
 pub(super) struct Stage {
     store: Arc<dyn Store>,
     pub id: StageId,
@@ -104,7 +104,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Under a name that no other stage has.
+    /// Opens a stage under an id that no other stage has.
     pub fn open(store: &Arc<dyn Store>, root: JobId) -> Self {
         Self { store: Arc::clone(store), id: StageId(rand::random()), root }
     }
@@ -123,8 +123,8 @@ impl Drop for Stage {
     }
 }
 
-/// What an error of staging rows means to the tree: nothing of it is there, and what follows
-/// in the file may well be put there.
+/// What an error of staging means for the tree: it is not in the store, but the trees after it in
+/// the file may still be imported.
 ///
 /// # Errors
 /// The store cannot be used.

@@ -13,22 +13,22 @@ use super::{
     tally::{Counts, Sum, Tally},
 };
 
-/// Reads an export, and checks everything that can be checked.
+/// Reads an export, and checks it in full.
 pub(super) struct ExportReader<R> {
     frames: FrameReader<R>,
-    /// What stands for the file in complaints.
+    /// The file's name in errors.
     name: String,
     line: Vec<u8>,
-    /// Lines of the frame that were read.
+    /// Lines of the frame so far.
     lines: u64,
     stand: Stand,
-    /// What the trees amount to that were read whole.
+    /// The sums of the trees that were read completely.
     trees: u64,
     counts: Counts,
     whole: u64,
 }
 
-/// What comes out of a file.
+/// An item of a file.
 pub(super) enum Item {
     Header(Header),
     Tree(TreeRecord),
@@ -37,9 +37,9 @@ pub(super) enum Item {
         /// The length of its line.
         bytes: usize,
     },
-    /// The tree is whole, and is this.
+    /// The tree is complete, with this sum.
     TreeEnd(Sum),
-    /// All trees are there; nothing comes behind it.
+    /// All trees are complete; the file ends here.
     End(End),
 }
 
@@ -55,7 +55,7 @@ struct Tree {
     root: JobId,
     shape: Shape,
     tally: Tally,
-    /// Over the lines as they are in the file.
+    /// The hash of the lines as they are in the file.
     hasher: Xxh3Default,
 }
 
@@ -76,17 +76,17 @@ impl<R: Read> ExportReader<R> {
         })
     }
 
-    /// How many trees were read whole, and what they amount to.
+    /// How many trees were read completely, and their sums.
     pub fn totals(&self) -> (u64, Counts) {
         (self.trees, self.counts)
     }
 
-    /// How many bytes of the file hold nothing but whole trees and their header.
+    /// The length of the file's part that has only complete trees and the header.
     pub fn whole(&self) -> u64 {
         self.whole
     }
 
-    /// The next thing. After [`Item::End`] or an error there is no more to be had.
+    /// The next item. After [`Item::End`] or an error there are no more.
     pub fn next(&mut self) -> Result<Item> {
         loop {
             let begins = matches!(self.stand, Stand::Begin) && self.lines == 0;
@@ -107,7 +107,7 @@ impl<R: Read> ExportReader<R> {
         }
     }
 
-    /// Checks that nothing comes behind the end.
+    /// Checks that the file ends after the end of the export.
     pub fn finish(&mut self) -> Result<()> {
         match self.frames.next(&mut self.line) {
             Ok(Piece::FrameEnd) => {}
@@ -148,7 +148,7 @@ impl<R: Read> ExportReader<R> {
     }
 
     fn header(&self) -> Result<Header> {
-        /// As much of it as every version has.
+        /// The part of the header that every version has.
         #[derive(Deserialize)]
         struct Any {
             header: AnyHeader,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tally::Counts;
 
-/// What the header calls the format.
+/// The name of the format in the header.
 pub(super) const FORMAT: &str = "jobtracker-export";
 /// The newest version of the format that this program knows, and the one that it writes.
 pub(super) const VERSION: u32 = 4;
@@ -47,14 +47,14 @@ pub(super) struct Header {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Selection {
-    /// Those whose roots were created in a span of time.
+    /// Trees whose roots were created in a span of time.
     Created {
-        /// At this moment or later; none: from the first on.
+        /// At this time or later; `None`: from the first root on.
         from: Option<Timestamp>,
-        /// Before this moment; none: up to the last.
+        /// Before this time; `None`: up to the last root.
         until: Option<Timestamp>,
     },
-    /// Those with these roots.
+    /// Trees with these roots.
     Roots(Vec<JobId>),
 }
 
@@ -170,7 +170,7 @@ pub(super) struct End {
 }
 
 impl Record {
-    /// Puts the line, with its line feed, in the place of what `line` had.
+    /// Writes the line, with its line feed, into `line`, replacing its content.
     pub fn write(&self, line: &mut Vec<u8>) {
         line.clear();
         serde_json::to_writer(&mut *line, self)
@@ -178,7 +178,7 @@ impl Record {
         line.push(b'\n');
     }
 
-    /// The job that it belongs to, if it is a row of a tree.
+    /// The job of the record, if it is a row of a tree.
     pub fn job(&self) -> Option<JobId> {
         match self {
             Self::Job(JobRecord { id, .. })
@@ -195,7 +195,7 @@ impl Record {
     /// The line for a row of a new tree.
     ///
     /// # Errors
-    /// There are no such rows in a new tree.
+    /// A new tree has no such rows.
     pub fn of(row: Row) -> Result<Self, StoreError> {
         let strange = |id: JobId| StoreError::Corrupt(format!("a strange row of job {id}"));
         Ok(match row {
@@ -240,7 +240,7 @@ impl Record {
         })
     }
 
-    /// The row for a line of a tree, given where its job stands; none for other lines.
+    /// The row for a line of a tree, given the origin of its job; `None` for other lines.
     pub fn into_row(self, origin: &Origin) -> Option<Row> {
         Some(match self {
             Self::Job(record) => {
@@ -272,7 +272,7 @@ impl Record {
     }
 }
 
-/// 64 bits as hex digits, since not every language has such numbers.
+/// 64 bits as hex digits, since some languages lack such integers.
 mod hex {
     use std::borrow::Cow;
 
@@ -288,7 +288,7 @@ mod hex {
     }
 }
 
-/// A fingerprint as hex digits. Its number is what its own JSON is.
+/// A fingerprint as hex digits. In JSON elsewhere it is a number.
 mod fingerprint {
     use std::borrow::Cow;
 

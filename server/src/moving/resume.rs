@@ -11,26 +11,26 @@ use super::{
 /// roots were chosen.
 const HEADER: u64 = 1024;
 
-/// What a file has of an export that was begun.
+/// The complete part of an export that was begun.
 #[derive(Clone)]
 pub(super) struct Found {
     pub header: Header,
-    /// The trees that are whole.
+    /// The number of complete trees.
     pub trees: u64,
     pub counts: Counts,
     /// The first and the last of them.
     pub first: Option<TreeRecord>,
     pub last: Option<TreeRecord>,
-    /// Where they end.
+    /// The position of their end.
     pub end: u64,
-    /// Nothing is missing.
+    /// The export is complete.
     pub complete: bool,
 }
 
-/// Looks how far an export got; none: not so far that anything of it is worth keeping.
+/// Finds how far an export got; `None` if no part of it is worth keeping.
 ///
 /// # Errors
-/// The file is no export, or one of a newer version, or cannot be read.
+/// The file is no export, or has a newer version, or cannot be read.
 pub(super) fn look(file: &File, length: u64, place: &str) -> Result<Option<Found>> {
     let mut reader = ExportReader::new(file, place)?;
     let mut came: Option<Found> = None;
@@ -38,7 +38,7 @@ pub(super) fn look(file: &File, length: u64, place: &str) -> Result<Option<Found
     let mut coming = None;
     loop {
         let item = reader.next();
-        // What came before this is whole if its frame is.
+        // The lines before this one are complete if their frame is.
         if reader.whole() > whole.as_ref().map_or(0, |found| found.end) {
             whole = came.clone().map(|found| Found { end: reader.whole(), ..found });
         }
@@ -61,7 +61,7 @@ pub(super) fn look(file: &File, length: u64, place: &str) -> Result<Option<Found
             Err(error) => return Err(error),
         }
     }
-    // Whatever it is, it is not thrown away but for a piece of a header.
+    // A file is never dropped, except a piece of a header.
     let piece = length < HEADER && came.as_ref().is_none_or(|found| found.trees == 0);
     if whole.is_some() || piece {
         return Ok(whole);

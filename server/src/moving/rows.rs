@@ -11,12 +11,12 @@ use super::{
     tally::{Sum, Tally},
 };
 
-/// How often a store is asked that is not available for a moment.
+/// How often a store is tried that is unavailable for a short time.
 const TRIES: u32 = 6;
-/// How long it is left alone after the first time; then twice as long, and so on.
+/// The pause after the first try; then twice as long, and so on.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Asks a store until it is available, for a few seconds. What is asked may be repeated.
+/// Retries a read while the store is unavailable, for a few seconds. The read must be repeatable.
 pub(super) async fn patiently<T>(
     mut ask: impl AsyncFnMut() -> jobtracker_store::Result<T>,
 ) -> jobtracker_store::Result<T> {
@@ -46,7 +46,7 @@ pub(super) async fn page(
     })
 }
 
-/// A root and the version of its tree, if it is there.
+/// A root and the version of its tree, if it exists.
 pub(super) async fn root(store: &Arc<dyn Store>, root: JobId) -> Result<Option<(Node, Version)>> {
     let wanted = Wanted { paths: [root].into(), ..Wanted::default() };
     let loaded = patiently(async || store.load(wanted.clone()).await).await;
@@ -55,7 +55,7 @@ pub(super) async fn root(store: &Arc<dyn Store>, root: JobId) -> Result<Option<(
     Ok(loaded.nodes.remove(&root).zip(version))
 }
 
-/// What a tree in a store amounts to.
+/// The sum of a tree in a store.
 pub(super) async fn sum(store: &Arc<dyn Store>, root: JobId) -> Result<Sum> {
     let (mut tally, mut after) = (Tally::default(), None);
     loop {
@@ -70,7 +70,7 @@ pub(super) async fn sum(store: &Arc<dyn Store>, root: JobId) -> Result<Sum> {
     }
 }
 
-/// The smallest id that no one was given yet. It is used up by this.
+/// The smallest id that was never given out. This call uses it up.
 pub(super) async fn id_mark(store: &Arc<dyn Store>) -> Result<JobId> {
     Ok(patiently(async || store.reserve_ids(1).await).await?)
 }

@@ -3,20 +3,20 @@ use jobtracker_store::{FollowUp, FollowUpKey, Origin, Row};
 
 use super::record::{FollowUpRecord, JobRecord, Record, StatusRecord, TreeRecord};
 
-/// Checks that the lines of a tree make up a tree: each job stands below its parent, has what its
-/// status says, and as many jobs below it. It remembers one path of the tree.
+/// Checks that the lines of a tree make up a tree: each job comes below its parent, has as many
+/// rows as its status says, and as many jobs below it. It remembers one path of the tree.
 pub(super) struct Shape {
     tree: TreeRecord,
-    /// From the root to the job that the lines are about.
+    /// The path from the root to the job of the current lines.
     path: Vec<Level>,
-    /// What has come of the last job of the path.
+    /// The lines of the last job of the path, so far.
     job: Progress,
 }
 
 struct Level {
     id: JobId,
     last_child: Option<JobId>,
-    /// Jobs below it: so many came, and so many are due.
+    /// Jobs below it: how many came, and how many are due.
     below: u64,
     due: u64,
 }
@@ -24,18 +24,18 @@ struct Level {
 /// The lines of one job.
 #[derive(Default)]
 struct Progress {
-    /// Kinds of lines come in order; this is the place of the last one's.
+    /// The kinds of lines come in order; this is the position of the last kind.
     kind: u8,
     changes: u32,
     log_lines: u32,
     attachments: u32,
-    /// What its status says of these.
+    /// Their numbers according to the status.
     due: Option<[u32; 3]>,
     origin: Option<Origin>,
     last_key: String,
     followed: bool,
     last_follow_up: Option<FollowUpKey>,
-    /// So many actions, checks and deliveries it has, as is watched.
+    /// The numbers of its actions, checks and deliveries, according to its watch row.
     numbers: [u32; 3],
 }
 
@@ -46,7 +46,7 @@ impl Shape {
         Self { tree, path: Vec::new(), job: Progress::default() }
     }
 
-    /// Takes the next line of the tree; answers where its job stands.
+    /// Checks the next line of the tree; answers the origin of its job.
     pub fn take(&mut self, record: &Record) -> Checked<Origin> {
         if let Record::Job(job) = record {
             self.job(job)?;
@@ -71,7 +71,7 @@ impl Shape {
         Ok(origin)
     }
 
-    /// The tree has no more lines.
+    /// Checks that the tree is complete, after its last line.
     pub fn finish(&mut self) -> Checked<()> {
         self.end_job()?;
         while !self.path.is_empty() {
@@ -106,11 +106,11 @@ impl Shape {
         Ok(())
     }
 
-    /// The last job of the path has no more lines.
+    /// Checks the last job of the path, after its last line.
     fn end_job(&self) -> Checked<()> {
         let Some(level) = self.path.last() else { return Ok(()) };
         let Progress { changes, log_lines, attachments, due, .. } = self.job;
-        // The creation is no line.
+        // The creation has no line.
         let came = [changes.saturating_add(1), log_lines, attachments];
         match due {
             None => Err(format!("job {} has no status", level.id)),
@@ -122,7 +122,7 @@ impl Shape {
         }
     }
 
-    /// The last job of the path has no more jobs below it.
+    /// Closes the last job of the path, after the last job below it.
     fn close(&mut self) -> Checked<()> {
         let Some(Level { id, below, due, .. }) = self.path.pop() else { return Ok(()) };
         if below != due {
@@ -144,7 +144,7 @@ impl Progress {
             Record::Attachment(_) => (3, self.due.is_some()),
             Record::Repeat(_) => (4, self.due.is_some()),
             Record::FollowUp(_) => (5, self.due.is_some() && self.followed),
-            // It has begun by this.
+            // The job begins with this line.
             _ => return Ok(()),
         };
         if !in_order || kind < self.kind {
@@ -227,7 +227,7 @@ fn follows(id: JobId, number: u32, due: u32) -> Checked<()> {
     Err(format!("job {id} has a line with number {number} where {due} is due"))
 }
 
-/// Checks that every text keeps its limits.
+/// Checks that every text is within its limits.
 pub(super) fn check_texts(row: &Row) -> Checked<()> {
     let checked = match row {
         Row::Job { definition, .. } => definition.check(),

@@ -5,13 +5,13 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use super::record::Record;
 
-/// How much of each kind there is.
+/// The number of rows of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
     /// Jobs.
     pub jobs: u64,
-    /// Changes but for the creations.
+    /// Changes except the creations.
     pub changes: u64,
     /// Lines of logs.
     pub log_lines: u64,
@@ -19,7 +19,7 @@ pub struct Counts {
     pub attachments: u64,
     /// Names of repeatable appends.
     pub repeats: u64,
-    /// Follow-ups: actions, checks, deliveries, and what is to be watched of each job with some.
+    /// Follow-ups: actions, checks, deliveries, and the watch row of each job that has any.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub follow_ups: u64,
 }
@@ -50,19 +50,19 @@ impl AddAssign for Counts {
     }
 }
 
-/// What a tree amounts to.
+/// The sum of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sum {
     pub counts: Counts,
-    /// Of the lines as this version of the program writes them.
+    /// The checksum of the lines as this version of the program writes them.
     pub checksum: u64,
     /// The same without the lines of follow-ups.
     pub of_jobs: u64,
 }
 
 impl Sum {
-    /// Whether a tree with this sum is the one with that sum, or has been it: what is due is done
-    /// as soon as a tree is there, by any service that has the store.
+    /// Whether a tree with this sum is the tree of `other`, or was it: any service that has the
+    /// store does what is due as soon as the tree is there.
     pub fn has_come_from(&self, other: &Self) -> bool {
         let follow_ups = other.counts.follow_ups;
         let counts = Counts { follow_ups, ..self.counts };

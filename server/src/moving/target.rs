@@ -10,16 +10,16 @@ use super::{
     resume::{self, Found},
 };
 
-/// An export has what jobs were told in confidence, so it is for its owner alone.
+/// An export has the jobs' secrets, so only its owner may read it.
 const PRIVATE: u32 = 0o600;
 
-/// Where an export goes.
+/// The target of an export.
 pub enum Target {
-    /// A file that is not there yet.
+    /// A file that does not exist yet.
     New(PathBuf),
-    /// A file that an export has begun; one that is not there, or is empty, is begun.
+    /// A file that an export has begun; an absent or empty file is begun.
     Resume(PathBuf),
-    /// Where nothing can be taken back.
+    /// A target that cannot be truncated.
     Pipe(Box<dyn Write>),
 }
 
@@ -27,7 +27,7 @@ pub enum Target {
 pub(super) struct Sink {
     out: Out,
     position: u64,
-    /// What stands for it in complaints.
+    /// The target's name in errors.
     place: String,
 }
 
@@ -37,8 +37,8 @@ enum Out {
 }
 
 impl Sink {
-    /// Opens a target; answers what of an export it has already, which has to be one of the same
-    /// trees, if they are named.
+    /// Opens a target; answers which part of an export it has already. That has to be an export of
+    /// the same trees, if trees are selected.
     pub fn open(target: Target, selection: Option<&Selection>) -> Result<(Self, Option<Found>)> {
         match target {
             Target::New(path) => Ok((Self::create(&path)?, None)),
@@ -87,12 +87,12 @@ impl Sink {
         Ok((sink, found))
     }
 
-    /// How much it has.
+    /// How many bytes the target has.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// Takes back what is behind a position; false when that cannot be.
+    /// Truncates the target to a position; false if that is impossible.
     pub fn cut(&mut self, position: u64) -> Result<bool> {
         let Out::File(file) = &mut self.out else { return Ok(false) };
         let done = file.set_len(position).and_then(|()| file.seek(SeekFrom::Start(position)));
@@ -101,7 +101,7 @@ impl Sink {
         Ok(true)
     }
 
-    /// Returns when all of it is where it is to be.
+    /// Returns when all bytes are durable.
     pub fn sync(&mut self) -> Result<()> {
         let done = match &mut self.out {
             Out::File(file) => file.sync_all(),
@@ -115,10 +115,10 @@ impl Sink {
     }
 }
 
-/// Takes a file from the other users of the machine that was begun for all to read.
+/// Makes a file private to its owner that was readable for other users.
 fn tighten(file: &File, metadata: &Metadata, place: &str) {
     let mode = metadata.permissions().mode();
-    // A device or a pipe that stands in the place of a file is not for this one export.
+    // A device or a pipe instead of a file is not for this export alone.
     if !metadata.is_file() || mode & 0o077 == 0 {
         return;
     }

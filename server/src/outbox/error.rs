@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-/// Why deliveries cannot be sent with what is set.
+/// Why deliveries cannot be sent with this configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboxError {
     /// A file with certificates that cannot be read.
@@ -8,18 +8,18 @@ pub enum OutboxError {
     Certificates {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// The error.
         reason: String,
     },
-    /// Something that TLS needs is not there.
+    /// TLS cannot be set up.
     #[error("encryption cannot be set up")]
     Tls(#[from] rustls::Error),
-    /// A rule of the guard, or the sender of e-mails, that cannot be understood.
+    /// A rule of the guard, or the sender of e-mails, is invalid.
     #[error("{key} {reason}")]
     BadValue {
         /// The key with its section.
         key: &'static str,
-        /// What is wrong with it.
+        /// The error.
         reason: String,
     },
     /// The SMTP client cannot be set up.

@@ -13,11 +13,11 @@ mod rule;
 
 pub use rule::{InvalidRule, Rule};
 
-/// Says where a delivery may go: by default to public and private addresses, never to those of
-/// links, clouds' metadata, groups or nobody, nor back to this server.
+/// Says where a delivery may go: by default to public and private addresses, never to link-local,
+/// multicast or reserved ones or to a cloud's metadata, nor back to this server.
 ///
-/// Names and addresses are checked on their own: [`check_url`](Self::check_url) before a name is
-/// resolved, [`keep_allowed`](Self::keep_allowed) when it has been.
+/// Names and addresses are checked separately: [`check_url`](Self::check_url) before a name is
+/// resolved, [`keep_allowed`](Self::keep_allowed) after that.
 #[derive(Debug, Clone)]
 pub struct Guard {
     allow: Vec<Rule>,
@@ -25,17 +25,17 @@ pub struct Guard {
     own: Vec<SocketAddr>,
 }
 
-/// A place where deliveries may not go.
+/// A receiver to which deliveries may not go.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct Forbidden {
-    /// Which place, and why not.
+    /// The receiver, and why not.
     pub why: String,
 }
 
 impl Guard {
-    /// What is denied is denied whatever is allowed. Where nothing is allowed by name or network,
-    /// everything else is. `own` is where this server listens.
+    /// `deny` overrides `allow`. Where `allow` is empty, everything else is allowed. `own` is the
+    /// address on which this server listens.
     #[must_use]
     pub fn new(allow: Vec<Rule>, deny: Vec<Rule>, own: Vec<SocketAddr>) -> Self {
         Self { allow, deny, own }
@@ -44,7 +44,7 @@ impl Guard {
     /// The guard that is configured.
     ///
     /// # Errors
-    /// A rule that cannot be understood.
+    /// An invalid rule.
     pub fn from_config(
         config: &CallbacksConfig,
         own: Vec<SocketAddr>,
@@ -55,7 +55,7 @@ impl Guard {
         Ok(Self::new(rules(&config.allow)?, rules(&config.deny)?, own))
     }
 
-    /// Checks what can be known of an action's receiver, and of its proxy, before names are
+    /// Checks an action's receiver and its proxy as far as that is possible before names are
     /// resolved.
     ///
     /// # Errors
@@ -68,8 +68,8 @@ impl Guard {
         self.check_url(&parsed(&proxy.url)?)
     }
 
-    /// Checks what can be known before a name is resolved: all of an address, of a name whether it
-    /// is denied.
+    /// Checks a URL as far as that is possible before a name is resolved: an address completely, a
+    /// name against the denied names.
     ///
     /// # Errors
     /// A delivery may not go there.
@@ -91,7 +91,7 @@ impl Guard {
     }
 
     /// Checks the receiver of a delivery that goes through a proxy. The proxy resolves the name, so
-    /// what cannot be seen from here cannot be denied by its network, nor allowed by it.
+    /// an address that is unknown here cannot be denied by its network, nor allowed by it.
     ///
     /// # Errors
     /// A delivery may not go there.
@@ -107,7 +107,7 @@ impl Guard {
     /// The addresses of a host to which a delivery may go.
     ///
     /// # Errors
-    /// There is none.
+    /// No address is allowed.
     pub fn keep_allowed(
         &self,
         host: &str,
@@ -142,7 +142,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Checks an address together with those that are written into it.
+    /// Checks an address and the addresses that are embedded in it.
     fn check_address(&self, name: Option<&str>, address: SocketAddr) -> Result<(), Forbidden> {
         let ip = address.ip();
         for form in std::iter::once(ip).chain(never::embedded(ip).map(IpAddr::V4)) {
@@ -165,8 +165,8 @@ impl Guard {
         Err(forbidden(ip, "is not in callbacks.allow"))
     }
 
-    /// Whether this server listens there. One that listens at all addresses is reached at each
-    /// that the machine has; those are the ones at which something can be opened.
+    /// Whether this server listens at the address. A server that listens on all addresses is
+    /// reached at each address of the machine; those are the ones to which a socket can be bound.
     fn is_own(&self, address: SocketAddr) -> bool {
         self.own.iter().any(|own| {
             own.port() == address.port()
@@ -175,21 +175,21 @@ impl Guard {
     }
 }
 
-/// Names that mean this machine whatever anyone says.
+/// Names that always mean this machine.
 fn is_this_machine(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// Whether the machine has this address: only then can something be opened at it. Any other reason
-/// why that fails, such as too many open files, says nothing, and the address is taken for its own.
-/// Nothing waits here: no name is looked up, and nothing is sent.
+/// Whether the machine has this address: only then can a socket be bound to it. Any other error of
+/// the bind, such as too many open files, proves nothing, and the address counts as local. This
+/// call never waits: no name is resolved, and no packet is sent.
 fn is_local(ip: IpAddr) -> bool {
     let is_another = |error: io::Error| error.kind() == io::ErrorKind::AddrNotAvailable;
     ip.is_loopback() || !UdpSocket::bind((ip, 0)).is_err_and(is_another)
 }
 
-/// The host of an address, and the port that a client takes for it.
+/// The host of a URL, and the port that a client uses for it.
 fn host_and_port(url: &Url) -> Result<(Host<&str>, u16), Forbidden> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(forbidden(url.scheme(), "is neither http nor https"));

@@ -4,21 +4,21 @@ use jobtracker_model::Host;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// How many deliveries wait for one host: enough that a fast receiver has no pause
-/// until the list is read again.
+/// How many deliveries wait for one host: enough that a fast receiver has no pause until the index
+/// is read again.
 const QUEUE: usize = 1_000;
-/// From this many deliveries for all hosts on, no more wait for a host than it has places: memory
-/// is bounded by the number of hosts then.
+/// From this many deliveries for all hosts on, no more wait for a host than may be sent to it at
+/// once: then the number of hosts bounds the memory.
 const CROWDED: usize = 20_000;
 
-/// How many tries go to one host at once. A receiver that is slow fills its own places and its own
+/// Limits the tries that go to one host at once. A slow receiver fills its own limit and its own
 /// queue, and no other.
 ///
-/// It holds the hosts for which there is something, and no others.
+/// It holds only hosts that have deliveries.
 #[derive(Debug)]
 pub struct HostLimits {
     places: usize,
-    /// Room for the tries to all hosts together.
+    /// Permits for the tries to all hosts together.
     room: Semaphore,
     hosts: Mutex<Taken>,
 }
@@ -26,19 +26,19 @@ pub struct HostLimits {
 #[derive(Debug, Default)]
 struct Taken {
     hosts: HashMap<Host, OfHost>,
-    /// Deliveries in all of them.
+    /// Deliveries of all hosts.
     deliveries: usize,
 }
 
-/// What there is for one host.
+/// The state of one host.
 #[derive(Debug)]
 struct OfHost {
-    /// Deliveries in its queue and in its places.
+    /// Deliveries that are queued for it or being sent to it.
     deliveries: usize,
     places: Arc<Semaphore>,
 }
 
-/// A place in the queue of a host, until it is dropped.
+/// A delivery in the queue of a host, until it is dropped.
 #[derive(Debug)]
 pub struct Queued {
     hosts: Arc<HostLimits>,
@@ -46,7 +46,7 @@ pub struct Queued {
     places: Arc<Semaphore>,
 }
 
-/// Leave to send, until it is dropped.
+/// Permission to send, until it is dropped.
 #[derive(Debug)]
 pub struct Turn<'a> {
     _place: Option<SemaphorePermit<'a>>,
@@ -54,14 +54,14 @@ pub struct Turn<'a> {
 }
 
 impl HostLimits {
-    /// So many places at each host, and so many altogether.
+    /// Permits per host, and permits in all.
     #[must_use]
     pub fn new(places: usize, altogether: usize) -> Arc<Self> {
         let room = Semaphore::new(altogether);
         Arc::new(Self { places, room, hosts: Mutex::default() })
     }
 
-    /// Takes a place in the queue of a host; none when it is as long as it may be.
+    /// Enters the queue of a host; `None` if the queue is full.
     #[must_use]
     pub fn enqueue(self: &Arc<Self>, host: Host) -> Option<Queued> {
         let Taken { hosts, deliveries } = &mut *self.hosts.lock();
@@ -80,10 +80,10 @@ impl HostLimits {
 }
 
 impl Queued {
-    /// Waits until the host has a place, and then for room among all tries: who waits for a host
-    /// takes no room from the others. First come, first served.
+    /// Waits for a permit of the host, and then for one of all hosts together: a delivery that
+    /// waits for its host takes no permit from other hosts. First come, first served.
     pub async fn turn(&self) -> Turn<'_> {
-        // Neither is ever closed.
+        // Neither semaphore is ever closed.
         let place = self.places.acquire().await.ok();
         Turn { _place: place, _room: self.hosts.room.acquire().await.ok() }
     }

@@ -19,7 +19,7 @@ use super::{Answer, Notice, OutboxError, Outcome};
 
 mod message;
 
-/// Longest text of an answer that is kept.
+/// The part of an answer's text that is kept, in characters.
 const TEXT_CHARS: usize = 1024;
 
 /// Sends e-mails through the configured SMTP server.
@@ -30,7 +30,7 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// Sends as configured; none without a server.
+    /// A mailer as configured; `None` without a server.
     ///
     /// # Errors
     /// The sender or the file with authorities cannot be used.
@@ -48,7 +48,7 @@ impl Mailer {
             SmtpTls::Starttls => Tls::Required(parameters(config)?),
             SmtpTls::Tls => Tls::Wrapper(parameters(config)?),
         };
-        // What is dangerous of it is that it has no encryption unless it is told which.
+        // The danger is only that it does not encrypt unless TLS is set.
         let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&config.host)
             .port(config.port)
             .timeout(Some(config.timeout()))
@@ -62,7 +62,8 @@ impl Mailer {
 
     /// Sends an e-mail about an event to one of its recipients, once.
     ///
-    /// It ends within the configured time. If the future is dropped, they may or may not have it.
+    /// It ends within the configured time. If the future is dropped, the recipient may or may not
+    /// have the e-mail.
     pub async fn send(
         &self,
         event: &Notice,
@@ -106,8 +107,8 @@ fn system_time(now: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(now.millis().unsigned_abs())
 }
 
-/// Whether an answer says that there is no such recipient. Everything else that a server says, of
-/// this side's login or sender or of itself, can be mended by somebody.
+/// Whether an answer says that there is no such recipient. An operator can correct all other
+/// errors: of this side's login or sender, or of the server.
 fn is_about_recipient(error: &SmtpError) -> bool {
     matches!(status(error), Some(550 | 551 | 553))
 }
@@ -127,7 +128,7 @@ fn refusal(error: &SmtpError) -> Outcome {
     Outcome::Failed { reason: format!("the SMTP server answered {status}"), answer: Some(answer) }
 }
 
-/// An error with what it comes from.
+/// An error with its sources.
 fn told(error: &SmtpError) -> String {
     let mut told = error.to_string();
     let mut cause = std::error::Error::source(error);

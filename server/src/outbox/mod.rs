@@ -1,5 +1,5 @@
-//! Sends one delivery to one receiver, and says what came of it. What is sent, when, and by whom
-//! is somebody else's part.
+//! Sends one delivery to one receiver, and answers the outcome. The caller decides which delivery
+//! is sent, when, and by which server.
 //!
 //! Reading order: a [`Notice`] becomes the body of a request or an e-mail; [`Guard`] says where a
 //! request may go, [`Poster`] sends it and [`Mailer`] sends the e-mail; both answer with an

@@ -2,22 +2,20 @@ use jobtracker_model::{CheckKind, Children, JobId, Payload, State, Subtree, Time
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// Something that happened to a job, for whoever is to hear of it: everything that a request or
-/// an e-mail says.
+/// An event of a job for a receiver: the whole content of a request or an e-mail.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notice {
-    /// What kind of thing.
+    /// The kind of event.
     pub kind: NoticeKind,
     /// The delivery's id, the same on every try.
     pub delivery: String,
     /// The job.
     pub job: JobName,
-    /// The visible state: the one that it became, or the one that a check found.
+    /// The visible state: the new one, or the one that a check found.
     pub state: State,
-    /// When that happened.
+    /// When the event happened.
     pub time: Timestamp,
-    /// The own change that made the state what it is; none for a test, and where a check found no
-    /// failure.
+    /// The own change that caused the state; `None` for a test, and where a check found no failure.
     pub cause: Option<Cause>,
     /// Direct children by category.
     pub children: Children,
@@ -25,14 +23,14 @@ pub struct Notice {
     pub subtree: Subtree,
 }
 
-/// What kind of thing happened.
+/// The kind of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NoticeKind {
     /// The visible state became one of those of an action.
     State,
     /// A check was made.
     Check(Finding),
-    /// Nothing: somebody tries an action out.
+    /// A test of an action.
     Test,
 }
 
@@ -42,7 +40,7 @@ pub enum NoticeKind {
 pub struct JobName {
     /// Its id.
     pub id: JobId,
-    /// What people call it.
+    /// Its name.
     pub name: String,
     /// The root of its tree; the job itself for a root.
     pub root: JobId,
@@ -53,16 +51,16 @@ pub struct JobName {
 pub struct JobRef {
     /// Its id.
     pub id: JobId,
-    /// What people call it.
+    /// Its name.
     pub name: String,
 }
 
-/// The own change that made a state what it is.
+/// The own change that caused a state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cause {
     /// The job that reported it.
     pub job: JobRef,
-    /// What it had to say.
+    /// Its message.
     pub message: Option<String>,
     /// When it was recorded.
     pub time: Timestamp,
@@ -70,15 +68,15 @@ pub struct Cause {
     pub path: Vec<JobRef>,
 }
 
-/// What a check was to find, and what it found.
+/// What a check expected, and what it found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// What was expected, and when.
+    /// The expectation, and its time.
     pub expected: CheckKind,
-    /// Whether it was so.
+    /// Whether the expectation was met.
     pub met: bool,
-    /// What was there instead, or indeed.
+    /// What the check found.
     pub found: Found,
 }
 
@@ -92,8 +90,8 @@ pub struct Found {
     pub last_change: Option<Timestamp>,
 }
 
-/// The body of a request, in the order and under the names that the Standard Webhooks
-/// specification recommends: what, when, and the rest below `data`.
+/// The body of a request, with the fields and in the order that the Standard Webhooks specification
+/// recommends: type, time, and the rest below `data`.
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(rename = "type")]
@@ -120,7 +118,7 @@ struct Data<'a> {
 }
 
 impl Notice {
-    /// The event's type as the wire spells it.
+    /// The event's type on the wire.
     #[must_use]
     pub const fn type_name(&self) -> &'static str {
         match self.kind {
@@ -130,7 +128,7 @@ impl Notice {
         }
     }
 
-    /// What a check found, if this is about one.
+    /// The finding, if the event is a check.
     #[must_use]
     pub const fn finding(&self) -> Option<&Finding> {
         match &self.kind {
@@ -151,7 +149,7 @@ impl Notice {
     /// The body of a request: the same bytes for the same event and payload.
     ///
     /// # Errors
-    /// The payload is not JSON. One that has been checked is.
+    /// The payload is not JSON. A validated payload is.
     pub fn body(&self, payload: Option<&Payload>) -> Result<Vec<u8>, serde_json::Error> {
         let data = Data {
             job: &self.job,
@@ -167,7 +165,7 @@ impl Notice {
         serde_json::to_vec(&Body { kind: self.type_name(), id, timestamp, data })
     }
 
-    /// An event for tests of what becomes of it.
+    /// An event for tests.
     #[cfg(test)]
     pub(super) fn example() -> Self {
         Self {

@@ -16,25 +16,25 @@ use super::{
     sign::signed_headers, trust::client_config,
 };
 
-/// How much of an answer is kept.
+/// The part of an answer that is kept.
 const TEXT_BYTES: usize = 1024;
-/// How much of it is read: so that no secret is cut in two, and half of it kept.
+/// The part of an answer that is read: more, so that a secret at the end is found whole.
 const READ_BYTES: usize = TEXT_BYTES + limits::HEADER_BYTES;
 /// Receivers to which connections are kept.
 const CLIENTS: usize = 256;
-/// How long an idle connection is kept. A name that has come to mean another address is followed
+/// How long an idle connection is kept. If a name gets another address, the new address is used
 /// after that at the latest.
 const IDLE_FOR: Duration = Duration::from_secs(10);
-/// Secrets shorter than this are words that occur anyway.
+/// Shorter secrets are words that also occur by chance.
 const HIDDEN_FROM: usize = 4;
-/// How much is told of what went wrong.
+/// The longest reason of a failure.
 const REASON_CHARS: usize = 300;
 
 /// Sends requests to receivers.
 ///
-/// There is one client for each receiver (or proxy), since what it may connect to depends on name
-/// and port: its addresses are found and checked in one, when a connection is opened. So a try
-/// reaches an address that was checked, or none.
+/// There is one client for each receiver (or proxy), since the allowed addresses depend on name and
+/// port: a client resolves and checks them in one step, when it opens a connection. So a try
+/// reaches a checked address, or none.
 pub struct Poster {
     clients: Cache<Route, Client>,
     guard: Arc<Guard>,
@@ -55,7 +55,7 @@ struct Route {
 }
 
 impl Poster {
-    /// Sends as configured; `guard` says where to.
+    /// A poster as configured; `guard` says where requests may go.
     ///
     /// # Errors
     /// The file with authorities cannot be used.
@@ -63,7 +63,7 @@ impl Poster {
         Self::with_resolver(config, guard, Arc::new(SystemResolver))
     }
 
-    /// The same, and names mean what `resolver` says.
+    /// The same, with a resolver of the caller.
     ///
     /// # Errors
     /// The file with authorities cannot be used.
@@ -83,7 +83,7 @@ impl Poster {
         })
     }
 
-    /// What says where it may go.
+    /// The guard of this poster.
     #[must_use]
     pub fn guard(&self) -> Arc<Guard> {
         Arc::clone(&self.guard)
@@ -141,9 +141,9 @@ impl Poster {
             .dns_resolver(Arc::new(Checked { guard, resolver, host, port }))
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            // The environment has no say in where deliveries go.
+            // Proxy variables of the environment must not redirect deliveries.
             .no_proxy()
-            // Nothing is unpacked: what is read of an answer is what came.
+            // Answers are not unpacked, so the bytes that are read are the bytes that came.
             .no_gzip()
             .no_zstd()
             .referer(false)
@@ -190,7 +190,7 @@ impl Poster {
     fn pause(&self, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
         let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
         let pause = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            // More seconds than fit are as good as very many.
+            // A number that is too large for the type counts as the maximum.
             Duration::from_secs(text.parse().unwrap_or(u64::MAX))
         } else {
             let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
@@ -201,7 +201,7 @@ impl Poster {
     }
 }
 
-/// What the job's creator asked for, and over it what the service says itself.
+/// The headers of the job's creator, overridden by those of the service.
 fn headers(
     id: &str,
     action: &HttpAction,
@@ -221,7 +221,7 @@ fn headers(
     Ok(headers)
 }
 
-/// How an answer begins. Its status is known already, so whatever goes wrong here changes nothing.
+/// The begin of an answer. Its status is known already, so an error here changes nothing.
 async fn text(mut response: Response, deadline: Instant) -> String {
     let mut bytes = Vec::new();
     while let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await {
@@ -239,14 +239,14 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// Takes out of an answer what was sent in confidence: there are receivers that answer with the
-/// headers that they got.
+/// Removes secrets of the request from an answer: some receivers answer with the headers that they
+/// got.
 fn hide_secrets(mut text: String, action: &HttpAction) -> String {
     let secret = action.secret.as_ref().map(Secret::expose);
     let password = action.proxy.as_ref().and_then(|proxy| proxy.password.as_ref());
     let password = password.map(Secret::expose);
     let values = action.headers.values().map(String::as_str);
-    // Of "Bearer x", the x alone is a secret as well.
+    // In "Bearer x", x alone is a secret as well.
     let words = values.clone().filter_map(|value| Some(value.rsplit_once(' ')?.1));
     for hidden in values.chain(words).chain(secret).chain(password) {
         if hidden.len() >= HIDDEN_FROM {
@@ -256,8 +256,8 @@ fn hide_secrets(mut text: String, action: &HttpAction) -> String {
     text
 }
 
-/// What a client could not do. Addresses are left out: they may have in them what only the
-/// receiver should see.
+/// The error of a client. URLs are left out: they may contain secrets that only the receiver should
+/// see.
 fn failure(error: &reqwest::Error) -> Outcome {
     let mut reason = String::new();
     let mut cause: Option<&(dyn Error + 'static)> = error.source();

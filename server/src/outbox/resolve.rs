@@ -5,14 +5,14 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::{Forbidden, Guard};
 
-/// Finds the addresses of a host.
+/// Resolves the addresses of a host.
 #[async_trait]
 pub trait Resolver: Send + Sync {
     /// The addresses of `host` with this port.
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
 }
 
-/// Asks the system.
+/// Resolves names through the system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemResolver;
 
@@ -23,9 +23,8 @@ impl Resolver for SystemResolver {
     }
 }
 
-/// Finds and checks the addresses of the one host that a client talks to. The client connects to
-/// what comes out of here and to nothing else, so there is no moment between the check and the
-/// connection in which a name could come to mean something else.
+/// Resolves and checks the addresses of the one host of a client. The client connects only to these
+/// addresses, so a name cannot change its meaning between the check and the connection.
 pub(super) struct Checked {
     pub guard: Arc<Guard>,
     pub resolver: Arc<dyn Resolver>,
@@ -38,7 +37,7 @@ impl Resolve for Checked {
         let (guard, resolver) = (Arc::clone(&self.guard), Arc::clone(&self.resolver));
         let (host, port) = (self.host.clone(), self.port);
         Box::pin(async move {
-            // The port belongs to the host: for any other one the check would not hold.
+            // The port belongs to this host: for another host the check would not hold.
             if !name.as_str().eq_ignore_ascii_case(&host) {
                 let why = format!("{} is not the host that was checked", name.as_str());
                 return Err(Forbidden { why }.into());

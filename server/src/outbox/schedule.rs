@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::CallbacksConfig;
 
-/// When tries are made.
+/// The times of tries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     pauses: Vec<Duration>,
@@ -10,7 +10,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule that is configured.
+    /// The configured schedule.
     #[must_use]
     pub fn new(config: &CallbacksConfig) -> Self {
         let pauses = config.schedule_seconds.iter().map(|seconds| Duration::from_secs(*seconds));
@@ -19,8 +19,8 @@ impl Schedule {
 
     /// How long to wait before the try after `made` ones, at least 1, from the end of the last of
     /// them: the first try is made at once. `unit` is a random number from 0 to 1; it makes the
-    /// pause longer, never shorter, so that what failed together does not come back together.
-    /// None: there is no further try.
+    /// pause longer, never shorter, so that deliveries that failed together do not return together.
+    /// `None`: there is no further try.
     #[must_use]
     pub fn next(&self, made: u32, unit: f64) -> Option<Duration> {
         let pause = self.pauses.get(usize::try_from(made).ok()?.checked_sub(1)?)?;

@@ -4,13 +4,13 @@ use standardwebhooks::{
     HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook, WebhookError,
 };
 
-/// Why a request cannot be signed. What has been checked at creation can be.
+/// Why a request cannot be signed. A delivery that was validated at creation can be.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
-    /// The secret or the body.
+    /// The secret or the body is invalid.
     #[error("the request cannot be signed")]
     Signature(#[from] WebhookError),
-    /// The delivery's id.
+    /// The delivery's id is no header value.
     #[error("the delivery's id cannot stand in a header")]
     Id(#[from] InvalidHeaderValue),
 }
@@ -19,7 +19,7 @@ pub enum SignError {
 /// a secret, the signature over all three.
 ///
 /// # Errors
-/// The secret, the id or the body is not what can be signed.
+/// The secret, the id or the body is invalid.
 pub fn signed_headers(
     id: &str,
     now: Timestamp,

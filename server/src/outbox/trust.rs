@@ -8,9 +8,9 @@ use rustls::{
 
 use super::OutboxError;
 
-/// How connections to receivers are encrypted: they are trusted when an authority vouches for
-/// them that this machine trusts, or one in the file. It is made once: reading all authorities
-/// for each receiver would take longer than sending.
+/// How connections to receivers are encrypted: a receiver is trusted if an authority has signed its
+/// certificate that this machine trusts, or one in the file. The result is shared: reading all
+/// authorities for each receiver would take longer than sending.
 pub(super) fn client_config(ca_file: &Path) -> Result<ClientConfig, OutboxError> {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();

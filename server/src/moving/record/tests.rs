@@ -13,7 +13,7 @@ fn time(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).unwrap()
 }
 
-/// Files are kept and read by others: version 1 of a line may not change.
+/// Users keep files and read them with other programs: version 1 of a line may not change.
 #[track_caller]
 fn pinned(record: &Record, line: &str) {
     let mut written = Vec::new();

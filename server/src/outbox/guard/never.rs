@@ -1,6 +1,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Networks to which nothing is ever sent, whatever is allowed, with what they are.
+/// Networks to which no delivery is ever sent, even if they are allowed, with their descriptions.
 const V4: &[(Ipv4Addr, u32, &str)] = &[
     (Ipv4Addr::new(0, 0, 0, 0), 8, "is no address of a receiver"),
     (Ipv4Addr::new(169, 254, 0, 0), 16, "is an address of a link, as those of metadata are"),
@@ -20,8 +20,8 @@ const V6: &[(Ipv6Addr, u32, &str)] = &[
     (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8, "is an address of a group"),
 ];
 
-/// Names of metadata services. They would be caught by their addresses, too, but not behind a
-/// proxy.
+/// Names of metadata services. Their addresses are denied too, but behind a proxy only the name is
+/// known.
 const NAMES: &[&str] = &[
     "metadata",
     "metadata.goog",
@@ -30,7 +30,7 @@ const NAMES: &[&str] = &[
     "instance-data.ec2.internal",
 ];
 
-/// Why nothing is ever sent to this address, if so.
+/// Why no delivery is ever sent to this address, if so.
 pub(super) fn reason(ip: IpAddr) -> Option<&'static str> {
     match ip {
         IpAddr::V4(ip) => V4
@@ -48,13 +48,13 @@ pub(super) fn reason(ip: IpAddr) -> Option<&'static str> {
     }
 }
 
-/// Whether nothing is ever sent to a host with this name.
+/// Whether no delivery is ever sent to a host with this name.
 pub(super) fn has_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// The IPv4 addresses that are written into one of IPv6, and that a packet to it may reach.
+/// The IPv4 addresses that are embedded in an IPv6 address, and that a packet to it may reach.
 pub(super) fn embedded(ip: IpAddr) -> impl Iterator<Item = Ipv4Addr> {
     let IpAddr::V6(ip) = ip else { return [None, None].into_iter().flatten() };
     let bits = ip.to_bits();
@@ -69,7 +69,7 @@ pub(super) fn embedded(ip: IpAddr) -> impl Iterator<Item = Ipv4Addr> {
         [0x64, 0xff9b, ..] => [Some(last), None],
         // 6to4.
         [0x2002, ..] => [Some(at(80)), None],
-        // Teredo: its server, and its client with all bits turned round.
+        // Teredo: its server, and its client with all bits inverted.
         [0x2001, 0, ..] => [Some(at(64)), Some(Ipv4Addr::from_bits(!last.to_bits()))],
         // ISATAP.
         [_, _, _, _, 0 | 0x200, 0x5efe, ..] => [Some(last), None],

@@ -14,7 +14,7 @@ pub enum Rule {
     Below(String),
 }
 
-/// A text that is not a rule.
+/// The text is no rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "has {0:?}; a rule is a network such as 10.0.0.0/8, an address, a name such as \
@@ -23,7 +23,7 @@ pub enum Rule {
 pub struct InvalidRule(pub String);
 
 impl Rule {
-    /// Whether it is about hosts with this name.
+    /// Whether the rule covers hosts with this name.
     #[must_use]
     pub fn has_name(&self, name: &str) -> bool {
         let name = name.strip_suffix('.').unwrap_or(name);
@@ -38,7 +38,7 @@ impl Rule {
         }
     }
 
-    /// Whether it is about this address.
+    /// Whether the rule covers this address.
     #[must_use]
     pub fn has_address(&self, ip: IpAddr) -> bool {
         matches!(self, Self::Net(net) if net.contains(&ip))
@@ -54,11 +54,11 @@ impl FromStr for Rule {
             return Ok(Self::Net(ip.to_canonical().into()));
         }
         if text.contains(['/', ':']) {
-            // With bits behind the mask it is not clear what was meant.
+            // With bits after the mask the meaning is not clear.
             let net: IpNet = text.parse().map_err(|_| invalid())?;
             return if net.trunc() == net { Ok(Self::Net(net)) } else { Err(invalid()) };
         }
-        // Names are compared as a client spells them, whatever the letters they were written in.
+        // Names are compared in the form that a client uses, without regard to case.
         let (below, name) = text.strip_prefix("*.").map_or((false, text), |name| (true, name));
         match url::Host::parse(name) {
             Ok(url::Host::Domain(name)) if is_name(&name) => {

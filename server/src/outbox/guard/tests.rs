@@ -106,12 +106,12 @@ fn the_server_does_not_call_itself() {
         for own in ["127.0.0.1", "127.9.9.9", "[::1]", "[::ffff:127.0.0.1]"] {
             assert!(check(&all, &format!("http://{own}:8840")).is_err(), "{own}");
         }
-        // Set aside for examples: no machine has it.
+        // Reserved for documentation: no machine has it.
         assert_eq!(check(&all, "http://192.0.2.1:8840"), Ok(()));
     }
 }
 
-/// The limit is that of a whole process, so the test runs itself in one of its own.
+/// The limit applies to a whole process, so the test runs itself in a process of its own.
 #[test]
 fn without_descriptors_an_address_is_taken_for_its_own() {
     const ALONE: &str = "JOBTRACKER_TEST_ALONE";

@@ -12,7 +12,7 @@ use lettre::{
 
 use super::super::{Cause, Finding, Notice, NoticeKind};
 
-/// What both parts of an e-mail say. The HTML part is escaped by its template.
+/// The content of both parts of an e-mail. The HTML part is escaped by its template.
 struct Summary<'a> {
     event: &'a Notice,
     headline: String,
@@ -32,8 +32,8 @@ struct HtmlPart<'a> {
     summary: &'a Summary<'a>,
 }
 
-/// Writes an e-mail about an event. Its id is made of the delivery's, so that whoever gets it
-/// twice can tell.
+/// Writes an e-mail about an event. Its message id is derived from the delivery's id, so that a
+/// recipient recognizes a second copy.
 pub(super) fn write(
     event: &Notice,
     email: &EmailAction,
@@ -50,7 +50,7 @@ pub(super) fn write(
         .from(sender.clone())
         .date(now)
         .message_id(Some(format!("<{id}@{}>", sender.email.domain())))
-        // A line that ends here would let a name write headers of its own.
+        // A line break would let a name add headers.
         .subject(subject.replace(char::is_control, " "))
         .raw_header(HeaderValue::new(
             HeaderName::new_from_ascii_str("Auto-Submitted"),
@@ -71,7 +71,7 @@ pub(super) fn write(
 }
 
 impl Summary<'_> {
-    /// What it comes from, where that is another job than the one that the e-mail is about.
+    /// The cause, if it is another job than the one that the e-mail is about.
     fn cause(&self) -> Option<&Cause> {
         self.event.cause.as_ref().filter(|cause| cause.job.id != self.event.job.id)
     }

@@ -17,7 +17,7 @@ use crate::{Config, Secret, clock};
 
 /// Names the SMTP server that `dev/smtp/run` has started.
 const SERVER: &str = "JOBTRACKER_TEST_SMTP";
-/// Its folder, if it is not where it is by default.
+/// The server's folder, if it is not the default.
 const FOLDER: &str = "JOBTRACKER_SMTP_DIR";
 
 fn config(addr: SocketAddr) -> SmtpConfig {
@@ -46,8 +46,8 @@ fn email(to: &[&str]) -> EmailAction {
     EmailAction { to, ..EmailAction::default() }
 }
 
-/// A server that answers to recipients as their names say, and to everything else as it should.
-/// It notes who got something.
+/// A server that answers recipients according to their names, and everything else as it should. It
+/// records who received an e-mail.
 async fn sink(greeting: &'static str) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -145,7 +145,7 @@ async fn a_server_that_is_not_there_or_not_well_is_tried_again() {
     let patience = SmtpConfig { timeout_ms: 200, ..config(silent.local_addr().unwrap()) };
     let outcome = send(&patience, &email(&["a"])).await;
     assert_eq!(status(&outcome), ("failed", None));
-    // It cannot encrypt, so it gets nothing.
+    // It cannot encrypt, so it receives no e-mail.
     let (plain, taken) = sink("220 sink").await;
     let secure = SmtpConfig { tls: SmtpTls::Starttls, ..config(plain) };
     let outcome = send(&secure, &email(&["a"])).await;
@@ -164,7 +164,7 @@ fn without_a_server_there_is_no_mailer() {
     assert!(Mailer::new(&lame).is_err());
 }
 
-/// The files with e-mails that the real server has, with what they say.
+/// The files with e-mails that the real server has, and their texts.
 fn kept(folder: &Path, subject: &str) -> Vec<String> {
     let files = fs::read_dir(folder.join("mail")).unwrap();
     let paths = files.map(|file| file.unwrap().path());
@@ -206,9 +206,9 @@ async fn a_real_server_gets_what_was_written() {
     assert_eq!(status(&outcome), ("failed", Some(451)), "{outcome:?}");
     let password = Secret::new("geheim");
     for lame in [
-        // Not let in, which is not the recipient's fault.
+        // The login fails, which is not the recipient's fault.
         SmtpConfig { password, ..good.clone() },
-        // Nobody vouches for it.
+        // No trusted authority has signed its certificate.
         SmtpConfig { tls_ca_file: PathBuf::new(), ..good.clone() },
     ] {
         let outcome = send(&lame, &email(&["a"])).await;

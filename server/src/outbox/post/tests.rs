@@ -23,21 +23,21 @@ mod ways;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// A receiver that says one thing to everybody, and what it was told.
+/// A receiver that gives the same answer to every request, and the requests that it got.
 struct Receiver {
     addr: SocketAddr,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
 impl Receiver {
-    /// Answers with this and closes the connection.
+    /// Answers each request with this and closes the connection.
     async fn answering(answer: impl Into<String>) -> Self {
         let answer: String = answer.into();
         let answer: Arc<str> = answer.into();
         Self::doing(move |mut stream| {
             let answer = Arc::clone(&answer);
             async move {
-                // Whoever has heard enough is gone, and that is fine.
+                // The client may close the connection before it has read all, which is fine.
                 let _ = stream.write_all(answer.as_bytes()).await;
                 let _ = stream.shutdown().await;
             }
@@ -45,7 +45,7 @@ impl Receiver {
         .await
     }
 
-    /// Hears each request, and does something with its connection.
+    /// Reads each request, and calls `answer` with its connection.
     async fn doing<F, D>(answer: F) -> Self
     where
         F: Fn(TcpStream) -> D + Send + Sync + 'static,
@@ -103,7 +103,7 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
     )
 }
 
-/// Names mean what stands here: the first answer, then the second, and the last for ever.
+/// A resolver with fixed answers: the first, then the second, and the last for ever.
 struct Names {
     answers: Vec<Vec<SocketAddr>>,
     asked: AtomicUsize,

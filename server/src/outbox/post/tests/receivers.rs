@@ -1,4 +1,4 @@
-//! What receivers may answer, or not.
+//! Answers of receivers, good and bad, or none.
 
 use std::time::Instant;
 
@@ -74,7 +74,7 @@ async fn a_receiver_may_ask_for_a_pause() {
     for (status, headers, pause) in [
         ("429 Too Many Requests", "Retry-After: 120\r\n", seconds(120)),
         ("429 Too Many Requests", "Retry-After: 99999999999999999999999\r\n", seconds(86_400)),
-        // In the past, which means now.
+        // A date in the past means now.
         ("503 Busy", "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n", seconds(0)),
         ("503 Busy", "Retry-After: soon\r\n", None),
         ("503 Busy", "Retry-After: -1\r\n", None),
@@ -137,7 +137,7 @@ async fn connections_that_end_early_are_failures() {
         let outcome = post(&poster, &HttpAction::new(receiver.url())).await;
         assert!(matches!(&outcome, Outcome::Failed { answer: None, .. }), "{said}: {outcome:?}");
     }
-    // Nobody listens here any more.
+    // No process listens here any more.
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let outcome = post(&poster, &HttpAction::new(format!("http://{gone}/geheim"))).await;
     let Outcome::Failed { answer: None, reason } = outcome else { panic!("{outcome:?}") };
@@ -161,9 +161,9 @@ async fn of_a_long_answer_little_is_read() {
     let outcome = post(&poster(), &HttpAction::new(huge.await.url())).await;
     let Outcome::Delivered(Answer { status: 200, text }) = outcome else { panic!("{outcome:?}") };
     assert_eq!(text, "x".repeat(TEXT_BYTES));
-    // What lies between the two ends is not read by anybody.
+    // The client reads only the begin of the answer, and the rest is never sent.
     assert!(sent.load(Ordering::SeqCst) < 64 << 20);
-    // Text that is cut inside a letter does no harm.
+    // A text that is cut inside a character is no error.
     let odd = Receiver::answering(answer("200 OK", "", &format!("x{}", "ü".repeat(600)))).await;
     let outcome = post(&poster(), &HttpAction::new(odd.url())).await;
     let Outcome::Delivered(Answer { text, .. }) = outcome else { panic!("{outcome:?}") };

@@ -1,4 +1,4 @@
-//! Where requests go: names that change, proxies, encryption.
+//! The ways of requests: names that change, proxies, encryption.
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio_rustls::TlsAcceptor;
@@ -16,7 +16,7 @@ fn is_forbidden(outcome: &Outcome) -> bool {
 #[tokio::test]
 async fn a_name_that_changes_leads_nowhere_else() {
     let receiver = Receiver::answering(answer("200 OK", "", "")).await;
-    // What is asked a second time gets another answer: so it must be asked once for each try.
+    // A second resolution gives another address: so each try must resolve the name only once.
     let names = Names::new(&[&[receiver.addr], &[metadata()]]);
     let poster = poster_with(&config(), &[], &names);
     let action = HttpAction::new(format!("http://hook.test:{}/", receiver.addr.port()));
@@ -37,7 +37,7 @@ async fn of_a_names_addresses_only_the_good_ones_are_tried() {
     let port = receiver.addr.port();
     let outcome = post(&poster, &HttpAction::new(format!("http://hook.test:{port}/"))).await;
     assert!(matches!(outcome, Outcome::Delivered(_)), "{outcome:?}");
-    // The same place, if it is this server's own.
+    // The same address, if it is this server's own.
     let poster = poster_with(&config(), &[receiver.addr], &names);
     for host in ["hook.test", "127.0.0.1", "2130706433", "[::ffff:127.0.0.1]"] {
         let outcome = post(&poster, &HttpAction::new(format!("http://{host}:{port}/"))).await;
@@ -67,7 +67,7 @@ async fn a_connection_that_is_open_is_used_again() {
         let outcome = post(&poster, &action).await;
         assert!(matches!(&outcome, Outcome::Failed { answer: Some(_), .. }), "{outcome:?}");
     }
-    // It leads to the address that was checked, whatever the name means by now.
+    // The request goes to the address that was checked, even if the name has another by now.
     assert_eq!(names.asked(), 1);
 }
 
