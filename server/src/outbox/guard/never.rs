@@ -8,7 +8,7 @@ const V4: &[(Ipv4Addr, u32, &str)] = &[
     (Ipv4Addr::new(168, 63, 129, 16), 32, "serves a cloud's metadata"),
     (Ipv4Addr::new(192, 0, 0, 192), 32, "serves a cloud's metadata"),
     (Ipv4Addr::new(224, 0, 0, 0), 4, "is an address of a group"),
-    (Ipv4Addr::new(240, 0, 0, 0), 4, "is reserved, or for everybody"),
+    (Ipv4Addr::new(240, 0, 0, 0), 4, "is reserved, or a broadcast address"),
 ];
 
 const V6: &[(Ipv6Addr, u32, &str)] = &[

@@ -108,7 +108,7 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_answer_has_so_much_time() {
+async fn a_receiver_that_does_not_answer_has_limited_time() {
     let config = CallbacksConfig { timeout_ms: 300, ..config() };
     let poster = poster_with(&config, &[], &Names::new(&[&[]]));
     let silent = Receiver::doing(|stream| async move {
