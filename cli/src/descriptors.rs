@@ -1,29 +1,29 @@
-//! Descriptors: how many files and sockets the process may have open, and who gets them.
+//! Descriptors: how many files and sockets the process may have open, and what they are used for.
 //!
-//! A connection that is not accepted waits; a table file that cannot be opened ends writing for a
-//! while. So connections get what everything else leaves.
+//! A connection that is not accepted waits; a table file that cannot be opened stops the writer for
+//! a while. So connections get the descriptors that are left.
 
 use jobtracker_server::Config;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What the process has open by itself: standard streams, what listens, what wakes its threads, and
-/// what a request opens for a moment.
+/// Descriptors of the process itself: standard streams, listeners, wakers of its threads, and files
+/// that a request opens for a short time.
 const PROCESS: usize = 24;
 const PER_WORKER: usize = 4;
-/// No worker has fewer connections, however few descriptors there are.
+/// The fewest connections of a worker, for any number of descriptors.
 const CONNECTIONS: usize = 2;
-/// So few connections are worth a warning in any case.
+/// Fewer connections than this are worth a warning in any case.
 const FEW_CONNECTIONS: usize = 1000;
-/// The part of all descriptors that deliveries may need, so that on a small limit they do not take
-/// what connections need. A delivery without one is tried again later.
+/// The part of all descriptors that deliveries may use, so that on a small limit they leave some
+/// for connections. A delivery without a descriptor is tried again later.
 const PART_OF_DELIVERIES: usize = 16;
-/// The part that files may take that the store keeps open to read them sooner.
+/// The part that files may use which the store keeps open for faster reads.
 const PART_OF_CACHED_FILES: usize = 8;
 
-/// Raises the limit as far as this process may.
+/// Raises the limit to the maximum of this process.
 pub fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
-    // Where that is refused, the process lives with what it has.
+    // If that is refused, the process keeps its limit.
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).ok();
 }
 
@@ -32,13 +32,13 @@ fn limit() -> usize {
     limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
-/// How many files the store may keep open to read them sooner, if it wants so many.
+/// How many files the store may keep open for faster reads, up to `wanted`.
 pub fn cached_files(wanted: usize) -> usize {
     wanted.min(limit() / PART_OF_CACHED_FILES)
 }
 
-/// Leaves the store its descriptors: fewer connections are accepted than are configured if there
-/// would not be enough.
+/// Reserves the store's descriptors: fewer connections are accepted than configured if the limit is
+/// too low.
 pub fn keep_for_store(config: Config, store: usize) -> Config {
     keep(config, limit(), store)
 }
@@ -54,7 +54,7 @@ fn keep(mut config: Config, limit: usize, store: usize) -> Config {
     if per_worker >= wanted {
         return config;
     }
-    // The default is as many as a worker can bear, and not a wish.
+    // The default is the most that a worker can take, and not a request of the operator.
     let is_wish = wanted != Config::defaults().server.connections_per_worker;
     if is_wish || per_worker * workers < FEW_CONNECTIONS {
         tracing::warn!(

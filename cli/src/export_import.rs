@@ -1,4 +1,4 @@
-//! `jobtracker export` and `jobtracker import`: a part of the command line, as `main.rs` is.
+//! `jobtracker export` and `jobtracker import`: a part of the command line, like `main.rs`.
 
 use std::{
     fs::File,
@@ -17,7 +17,7 @@ use jobtracker_server::{
 
 use crate::{StoreName, open, runtime, terminal};
 
-/// The store that a command is about.
+/// The options that select the store.
 #[derive(Args)]
 struct StoreArguments {
     /// A TOML file
@@ -61,7 +61,7 @@ pub struct ImportArguments {
     file: PathBuf,
 }
 
-/// Something is told each time that one of these has grown by so much.
+/// Progress is printed each time that one of these numbers has grown by this much.
 const TREES_BETWEEN: u64 = 1_000;
 const BYTES_BETWEEN: u64 = 64 * 1024 * 1024;
 const ROWS_BETWEEN: u64 = 1_000_000;
@@ -157,7 +157,7 @@ pub fn import(arguments: ImportArguments) -> anyhow::Result<()> {
 fn load(arguments: StoreArguments) -> anyhow::Result<(Config, Telemetry)> {
     let StoreArguments { config, store, data_dir } = arguments;
     let store = store.map(StoreKind::from);
-    // Nothing is served, so it does not matter whom it would be open to.
+    // The command serves no requests, so no open address has to be refused.
     let overrides = Overrides { store, data_dir, allow_open: true, ..Overrides::default() };
     let config = Config::load(config.as_deref(), overrides)?;
     let telemetry = Telemetry::start(&config.log);

@@ -80,13 +80,13 @@ impl From<StoreName> for StoreKind {
     }
 }
 
-/// Nodes of a cluster for whose connections descriptors are kept.
+/// Nodes of a cluster for whose connections descriptors are reserved.
 const NODES: usize = 32;
 /// The fewest and the most threads for the connections to a cluster.
 const DRIVER_THREADS: (usize, usize) = (2, 8);
 
 fn main() -> ExitCode {
-    // What this process writes is for its owner alone.
+    // Files of this process are readable only for its owner.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     descriptors::raise_limit();
     let done = match Cli::parse().command {
@@ -119,9 +119,9 @@ fn migrate(arguments: Migrate) -> anyhow::Result<()> {
     runtime(config.store.kind)?.block_on(migrate_scylla(&config.store))
 }
 
-/// Workers, engine and the embedded store have threads of their own; with those, this runtime only
+/// Workers, engine and the embedded store have their own threads; with those, this runtime only
 /// waits for the end. The connections to a cluster are tasks of the runtime in which they were
-/// opened: one thread for all of them would be where every request meets.
+/// opened: on a single thread, all requests would wait for each other.
 fn runtime(kind: StoreKind) -> std::io::Result<tokio::runtime::Runtime> {
     if kind != StoreKind::Scylla {
         return tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -135,7 +135,7 @@ fn runtime(kind: StoreKind) -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// The only place that knows the backends.
+/// The only function that knows the backends.
 async fn open(config: &StoreConfig) -> anyhow::Result<Arc<dyn Store>> {
     match config.kind {
         StoreKind::Memory => Ok(Arc::new(MemoryStore::new())),

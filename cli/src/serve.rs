@@ -1,4 +1,4 @@
-//! `jobtracker serve`: a part of the command line, as `main.rs` is.
+//! `jobtracker serve`: a part of the command line, like `main.rs`.
 
 use std::{
     io::{self, Write},
@@ -47,12 +47,12 @@ pub fn serve(arguments: Serve) -> anyhow::Result<()> {
     let telemetry = Telemetry::start(&config.log);
     let runtime = runtime(config.store.kind)?;
     let done = runtime.block_on(run(&source, config, &telemetry));
-    // What is left in it waits for a file or an output that may never come.
+    // Tasks that are left wait for a file or an output that may never come.
     runtime.shutdown_background();
     done
 }
 
-/// Where the configuration comes from, at the start and when it is read again.
+/// The sources of the configuration, at the start and when it is read again.
 #[derive(Clone)]
 struct Source {
     file: Option<PathBuf>,
@@ -72,7 +72,7 @@ async fn run(source: &Source, mut config: Config, telemetry: &Telemetry) -> anyh
     let store = open(&config.store).await?;
     let opening = begun.elapsed();
     let mut fitted = descriptors::keep_for_store(config.clone(), store_descriptors(&config.store));
-    // It is not looked up twice, which could find another one.
+    // A second resolution of the name could give another address.
     fitted.server.listen = address.into();
     let mut server = match Server::start(&fitted, Arc::clone(&store)) {
         Ok(server) => server,
@@ -83,15 +83,15 @@ async fn run(source: &Source, mut config: Config, telemetry: &Telemetry) -> anyh
     };
     log_start(server.addr(), &config.store, &*store, opening);
     let address = server.addr();
-    // For scripts that ask for any free port. The service is there for others too, so it goes on
-    // when this line cannot be written, and while it waits for its reader.
+    // For scripts that start the service on any free port. The service serves other clients too, so
+    // it continues when this line cannot be written, and while it waits for its reader.
     tokio::task::spawn_blocking(move || {
         let _ = writeln!(io::stdout(), "jobtracker listens on http://{address}");
     });
     let failed = loop {
         tokio::select! {
             wanted = signals.next() => match wanted {
-                // A file that is read again may be one that never ends.
+                // A configuration file may be one that never ends.
                 Wanted::Reload => tokio::select! {
                     () = reload(source, &mut config, &server, telemetry) => {}
                     _ = signals.end() => break None,
@@ -113,7 +113,7 @@ async fn run(source: &Source, mut config: Config, telemetry: &Telemetry) -> anyh
     }
 }
 
-/// What an operator wants to know of a start, in one line.
+/// What an operator needs to know about a start, in one line.
 fn log_start(address: SocketAddr, config: &StoreConfig, store: &dyn Store, opening: Duration) {
     let jobs = store.gauges().into_iter().find(|(name, ..)| *name == "store_jobs");
     let in_folder = config.kind == StoreKind::Fjall;
@@ -129,8 +129,8 @@ fn log_start(address: SocketAddr, config: &StoreConfig, store: &dyn Store, openi
     );
 }
 
-/// Takes what can change while the service runs: the token and the log's filter. When anything of
-/// the configuration cannot be read, all stays as it was.
+/// Applies what can change while the service runs: the token and the log's filter. If any part of
+/// the configuration is invalid, all stays as it was.
 async fn reload(
     source: &Source,
     config: &mut Config,
@@ -138,7 +138,7 @@ async fn reload(
     telemetry: &Telemetry,
 ) {
     let source = source.clone();
-    // It reads files and asks for the address of a name.
+    // The read includes files and the resolution of a name.
     let read = tokio::task::spawn_blocking(move || source.read()).await;
     let new = match read.map_err(anyhow::Error::from).and_then(|read| Ok(read?)) {
         Ok(new) => new,
@@ -162,7 +162,7 @@ async fn reload(
     let waiting = (!waiting.is_empty()).then_some(waiting);
     let say = || tracing::info!(token, filter, needs_restart = waiting, "configuration read again");
     server.set_token(new.auth.token.clone());
-    // By whichever of the two filters lets it through.
+    // Logged if either of the two filters lets it through.
     let is_heard = tracing::enabled!(tracing::Level::INFO);
     if is_heard {
         say();
@@ -171,13 +171,13 @@ async fn reload(
     if !is_heard {
         say();
     }
-    // The rest is compared with what is in force at the next time too.
+    // The other settings are compared with the running ones the next time too.
     (config.auth, config.log.filter) = (new.auth, new.log.filter);
 }
 
-/// Whether the new configuration would take the token off a server that others can reach and that
-/// was not started to be open. The check of the new one is not enough: it asks about the address
-/// and the permission that stand there, which are for the next start.
+/// Whether the new configuration would remove the token of a server that others can reach and that
+/// was not started to be open. Checking the new configuration is not enough: its address and its
+/// permission are those of the next start.
 fn opens(new: &Config, running: &Config, address: SocketAddr) -> bool {
     new.auth.token.is_empty() && !address.ip().is_loopback() && !running.server.allow_open
 }
@@ -187,8 +187,8 @@ enum Wanted {
     Reload,
 }
 
-/// SIGINT and SIGTERM for the end, SIGHUP for another look at the configuration. All are caught
-/// from the beginning, so that none is missed and none ends the service by itself.
+/// SIGINT and SIGTERM to stop, SIGHUP to read the configuration again. All are caught from the
+/// beginning, so that none is missed and none ends the process directly.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -212,7 +212,7 @@ impl Signals {
         }
     }
 
-    /// A further signal for the end, as the exit code that tells of it.
+    /// Waits for another signal to stop; answers the exit code for it.
     async fn end(&mut self) -> i32 {
         let number = tokio::select! {
             _ = self.interrupt.recv() => SignalKind::interrupt(),
@@ -230,7 +230,7 @@ mod tests {
     fn no_token_is_taken_off_a_server_that_others_can_reach() {
         let (mut new, mut running) = (Config::defaults(), Config::defaults());
         let [reached, local] = ["10.0.0.7:80", "127.0.0.1:80"].map(|text| text.parse().unwrap());
-        // What the new one says of itself is not in force.
+        // The new configuration's own permission is not in force.
         new.server.allow_open = true;
         assert!(opens(&new, &running, reached) && !opens(&new, &running, local));
         running.server.allow_open = true;

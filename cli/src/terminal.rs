@@ -1,6 +1,6 @@
-//! What commands say to the people who run them: a part of the command line, as `main.rs` is.
+//! The output of commands for their users: a part of the command line, like `main.rs`.
 //!
-//! The macros that print panic when they cannot, so they are used nowhere.
+//! The macros that print panic when they fail, so they are not used.
 
 use std::{
     fmt::Display,
@@ -11,18 +11,18 @@ use std::{
     time::Duration,
 };
 
-/// Standard output leads to a reader that has had enough.
+/// The reader of standard output is gone.
 #[derive(Debug, thiserror::Error)]
 #[error("nothing reads what is written")]
 pub struct ReaderGone;
 
-/// As if SIGPIPE (13) had ended it, which is what shells know.
+/// The exit code of a process that SIGPIPE (13) has ended, as shells report it.
 const READER_GONE: u8 = 128 + 13;
 
 /// How long the end of the process waits for its last line to be written.
 const LAST_LINE: Duration = Duration::from_millis(1_500);
 
-/// Writes a line to standard output, for which the command was called.
+/// Writes a line to standard output: a result of the command.
 pub fn print(line: impl Display) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     let done = writeln!(out, "{line}").and_then(|()| out.flush());
@@ -32,13 +32,13 @@ pub fn print(line: impl Display) -> anyhow::Result<()> {
     })
 }
 
-/// Writes a line to standard error, beside what the command does: that goes on when the line cannot
-/// be written.
+/// Writes a line to standard error, beside the command's result: the command goes on when the line
+/// cannot be written.
 pub fn tell(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// How the process ends with this, after it has said why if that can be heard.
+/// The exit code for a result, after its error has been printed if that is possible.
 pub fn end(done: anyhow::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,14 +50,14 @@ pub fn end(done: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// Writes a line to standard error if that is done soon: a pipe that is full and not read does not
-/// hold up the end.
+/// Writes a line to standard error if that is done soon: a full pipe without a reader does not
+/// delay the end.
 fn tell_soon(line: &Arc<str>) {
     let (done, told) = mpsc::channel();
     let last = Arc::clone(line);
     let telling = thread::Builder::new().name("last-line".into()).spawn(move || {
         tell(last);
-        // When this took too long, nothing waits for it any more.
+        // After the timeout the receiver is gone.
         let _ = done.send(());
     });
     match telling {

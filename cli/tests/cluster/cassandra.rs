@@ -20,7 +20,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 impl Nodes {
-    /// However many nodes there are.
+    /// All nodes, of any number.
     pub async fn take() -> Self {
         let addresses = variable("JOBTRACKER_TEST_CQL_NODES").or(variable("JOBTRACKER_TEST_CQL"));
         let addresses =
@@ -36,7 +36,7 @@ impl Nodes {
         nodes
     }
 
-    /// What a server needs to keep its data here, in a keyspace.
+    /// The settings of a server that keeps its data here, in a keyspace.
     pub fn settings(&self, keyspace: &str) -> Settings {
         vec![
             ("store.kind", "scylla".to_owned()),
@@ -57,7 +57,7 @@ impl Nodes {
         run("start", node);
     }
 
-    /// Lets a node stand still.
+    /// Suspends a node.
     pub fn pause(&self, node: usize) {
         run("pause", node);
     }
@@ -80,7 +80,7 @@ pub fn fresh_root() -> JobId {
     JobId::new(block * 1_000_000_000).unwrap()
 }
 
-/// How often as long as usual everything is: `JOBTRACKER_LONG`.
+/// The factor by which a run is longer than usual: `JOBTRACKER_LONG`.
 pub fn times() -> usize {
     variable("JOBTRACKER_LONG").map_or(1, |rounds| rounds.parse().unwrap())
 }

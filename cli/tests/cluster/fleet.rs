@@ -9,7 +9,7 @@ use crate::process::{ANY_PORT, Process, Settings};
 pub struct Fleet {
     settings: Settings,
     servers: Vec<Option<Process>>,
-    /// Each server keeps its own.
+    /// Each server keeps its address.
     addresses: Vec<String>,
 }
 
@@ -24,7 +24,7 @@ impl Fleet {
         self.addresses.iter().map(|address| format!("http://{address}")).collect()
     }
 
-    /// All servers say the same of a tree.
+    /// Asserts that all servers give the same answers about a tree.
     pub async fn agree_on(&self, root: JobId) {
         let first = self.servers[0].as_ref().expect("it runs").client().load(root).await.unwrap();
         for server in self.servers.iter().flatten() {
@@ -32,7 +32,7 @@ impl Fleet {
         }
     }
 
-    /// Ends a server without any chance to say goodbye.
+    /// Kills a server without a shutdown.
     pub fn kill(&mut self, server: usize) {
         self.servers[server].take().expect("it runs").kill();
     }
@@ -42,7 +42,7 @@ impl Fleet {
         self.servers[server] = Some(Process::start(&self.addresses[server], &self.settings));
     }
 
-    /// Lets a server stand still, with everything that it has under way.
+    /// Suspends a server, with all the work that it has under way.
     pub fn pause(&self, server: usize) {
         self.signal(server, "-STOP");
     }

@@ -1,5 +1,5 @@
-//! A context sends large and small trees while the server that takes them in, or a node of the
-//! database, is killed: each tree is whole or absent, and there once.
+//! A context sends large and small trees while the server that receives them, or a node of the
+//! database, is killed: each tree is complete or absent, and there once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,17 +14,17 @@ use crate::{
     fleet::Fleet,
 };
 
-/// Children of the trees of one flush, with where they begin.
+/// The trees of one flush: the begin of their ids, and their children.
 const TREES: [(u64, u64); 3] = [(0, 10_000), (100_000, 300), (200_000, 10)];
 
-/// Whether a tree is there. If it is, it is whole.
+/// Whether a tree exists. If it does, it is complete.
 async fn is_there(client: &JobTrackerClient, root: u64, children: u64) -> bool {
     let found = client.get(JobId::new(root).unwrap()).await.unwrap().is_some();
     assert!(!found || is_whole(client, root, children).await);
     found
 }
 
-/// A reader that looks for the trees again and again, until all are there.
+/// A reader that polls for the trees until all exist.
 fn watch(server: &str, first: u64) -> JoinHandle<()> {
     let client = JobTrackerClient::new(server).unwrap();
     tokio::spawn(async move {
@@ -44,8 +44,8 @@ async fn recorded(server: &str, first: u64) -> JobTrackerContext {
     context
 }
 
-/// Flushes, and lets something happen meanwhile; then flushes what is left, after more has
-/// happened. Through the other server all is there at the end.
+/// Flushes while something happens; then flushes the rest, after more has happened. At the end the
+/// other server has all trees.
 async fn flush(
     [to, other]: [&str; 2],
     first: u64,
@@ -68,7 +68,7 @@ async fn flush(
             assert!(is_there(&client, first + begin, children).await);
         }
     }
-    // The context has kept what it had, and sends it under the same name.
+    // The context has kept its records, and sends them under the same name.
     while let Err(error) = context.flush().await {
         assert!(error.is_retryable(), "{error:?}");
     }

@@ -1,5 +1,5 @@
-//! Servers and nodes that are killed, or stand still, while clients write. The others go on at
-//! once: their writes are acknowledged before anything is started again.
+//! Servers and nodes that are killed, or suspended, while clients write. The others go on at once:
+//! their writes are acknowledged before anything is started again.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::{
     load::{Load, Plan, Round},
 };
 
-/// Operations of one client in a round, if nobody stops it.
+/// Operations of one client in a round that is not stopped earlier.
 const MANY: usize = 40_000;
 
 fn plan(seed: u64) -> Plan {
-    // A server that stands still is left soon.
+    // Clients leave a suspended server soon.
     Plan { root: fresh_root(), seed, clients: 12, patience: Duration::from_secs(3) }
 }
 
-/// The others go on: with one write, and with as many as there were before.
+/// The other servers go on: with one write, and with as many as before.
 async fn go_on(round: &Round, why: &str) {
     let first = round.acknowledges(1).await;
     let more = round.acknowledges(100).await;

@@ -1,5 +1,5 @@
-//! Between the servers and the database, replies get lost, and requests, and connections break, and
-//! what was given up arrives all the same: each commit is applied once or not at all.
+//! Between the servers and the database, replies and requests are lost, connections break, and
+//! requests arrive after their senders gave up: each commit is applied once or not at all.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ async fn replies_requests_and_connections_are_lost() {
             let begin = Instant::now();
             load.round(8, async |_| ()).await;
             proxies.calm_down();
-            // What was held up is still to come while others go on.
+            // Delayed requests may still arrive while others go on.
             load.round(3, async |_| ()).await;
             let mut hit = 0;
             while hits.try_recv().is_ok() {

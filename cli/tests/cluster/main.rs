@@ -1,5 +1,5 @@
 //! Several servers on one store, each a process of its own, under faults: every history of a tree
-//! is linearizable, nothing acknowledged is missing, and nothing is there twice.
+//! is linearizable, no acknowledged write is missing, and none is there twice.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

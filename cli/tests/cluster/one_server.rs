@@ -17,7 +17,7 @@ fn plan(seed: u64, clients: usize) -> Plan {
     Plan { root: JobId::MIN, seed, clients, patience: Duration::from_secs(10) }
 }
 
-/// So many rounds of ten operations, after which all clients meet.
+/// Records this many rounds of ten operations, after which all clients meet.
 async fn record(servers: Vec<String>, plan: Plan, rounds: usize) -> History {
     let mut load = Load::new(servers, plan).await;
     for _ in 0..rounds {
@@ -26,7 +26,7 @@ async fn record(servers: Vec<String>, plan: Plan, rounds: usize) -> History {
     load.finish().await
 }
 
-/// The places of the reads of the root.
+/// The indices of the reads of the root.
 fn looks(history: &History) -> impl Iterator<Item = (usize, u64)> {
     history.operations.iter().enumerate().filter_map(|(place, operation)| match &operation.what {
         What::Look(seen) => match seen[..] {
@@ -54,18 +54,18 @@ async fn ten_thousand_operations_in_memory() {
     history.check("one server, memory");
     server.stop().await;
 
-    // With any one answer altered it is refused: a read that has seen what comes much later,
+    // With any one answer altered it is refused: a read that saw a state of much later,
     let seen: Vec<_> = looks(&history).collect();
     let (early, late) = (seen[seen.len() / 3].0, seen[seen.len() * 2 / 3].0);
     let [before, after] = [early, late].map(|place| history.operations[place].what.clone());
     history.operations[early].what = after.clone();
     assert_refused(&history, "a read of the future");
-    // or what was long before;
+    // or of long before;
     history.operations[early].what = before.clone();
     history.operations[late].what = before;
     assert_refused(&history, "a stale read");
     history.operations[late].what = after;
-    // and an update that has led to another state than was told.
+    // and an update that has led to another state than the answer says.
     let told =
         history.operations.iter_mut().skip(5_000).find_map(|operation| match &mut operation.what {
             What::Update { state: State::Running, visible, .. } => Some(visible),

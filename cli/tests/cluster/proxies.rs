@@ -1,4 +1,4 @@
-//! Something between the servers and the nodes that loses, cuts off and holds up what they say.
+//! Proxies between the servers and the nodes that lose, cut off and delay messages.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,16 +10,16 @@ use tokio::sync::mpsc;
 
 use crate::cassandra::Nodes;
 
-/// What happens to a commit on its way, now and then.
+/// What happens to a commit on its way.
 #[derive(Debug, Clone, Copy)]
 pub enum Fault {
-    /// It is carried out, and the answer is lost.
+    /// The commit is applied, and the answer is lost.
     ReplyLost,
-    /// It never arrives.
+    /// The commit never arrives.
     RequestLost,
-    /// It is on its way when the connection breaks, as when the node that coordinates it dies.
+    /// The connection breaks while the commit is on its way, as when its coordinator dies.
     Cut,
-    /// It arrives when its sender has long given up waiting.
+    /// The commit arrives long after its sender has given up.
     Late(Duration),
 }
 
@@ -30,8 +30,8 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// One before each node: at its own address, since nodes name each other by these, and all at
-    /// one port, since a driver looks for every node at the port at which it found the first.
+    /// A proxy before each node: at its own address, since nodes name each other by these, and all
+    /// at one port, since a driver connects to every node at the port at which it found the first.
     pub async fn before(nodes: &Nodes) -> Self {
         let real: Vec<SocketAddr> =
             nodes.addresses.iter().map(|address| address.parse().unwrap()).collect();
@@ -50,8 +50,8 @@ impl Proxies {
         Self { running, addresses: real.iter().map(|real| before(real).to_string()).collect() }
     }
 
-    /// Lets this happen to so many of a hundred commits. What comes through the channel has been
-    /// hit.
+    /// Applies this fault to a part of the commits, in percent. The channel counts the commits that
+    /// were hit.
     pub fn let_happen(&mut self, fault: Fault, of_a_hundred: u32) -> mpsc::UnboundedReceiver<()> {
         let (hit, hits) = mpsc::unbounded_channel();
         let now_and_then = Condition::RandomWithProbability(f64::from(of_a_hundred) / 100.0);
@@ -79,24 +79,24 @@ impl Proxies {
         hits
     }
 
-    /// Lets everything through.
+    /// Lets all messages through.
     pub fn calm_down(&mut self) {
         self.running.turn_off_rules();
     }
 
-    /// Ends them, when the servers have ended.
+    /// Ends the proxies, after the servers have ended.
     pub async fn finish(self) {
-        // It reports the connections that were cut.
+        // An error is about the connections that were cut.
         let _ = self.running.finish().await;
     }
 }
 
-/// A channel for anything, of which only the number is passed on.
+/// A channel that passes on only the number of its messages.
 fn count<T: Send + 'static>(hit: mpsc::UnboundedSender<()>) -> mpsc::UnboundedSender<T> {
     let (sender, mut receiver) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while receiver.recv().await.is_some() {
-            // Nobody may want to know any more.
+            // The receiver may be gone.
             let _ = hit.send(());
         }
     });

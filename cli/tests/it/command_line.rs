@@ -30,14 +30,14 @@ impl Served {
         Self::spawn(command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments))
     }
 
-    /// Starts one and answers where it listens.
+    /// Starts a process and answers where it listens.
     pub fn spawn(command: &mut Command) -> (Self, String) {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().rsplit(' ').next().unwrap().to_owned();
         assert!(url.starts_with("http://"), "{line}");
-        // One that listens everywhere does so here too.
+        // A process that listens on all addresses listens here too.
         (Self(child), url.replace("//0.0.0.0:", "//127.0.0.1:"))
     }
 
@@ -54,7 +54,7 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // It fails when the process has ended, which is what is wanted.
+        // An error means that the process has ended, which is the goal.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -1,4 +1,4 @@
-//! Connections: what is sent on them that no handler sees, and how they end.
+//! Connections: the bytes on them that no handler sees, and how they end.
 
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,13 @@ use tokio::{
 
 use crate::harness::{Harness, Reply, STORES};
 
-/// Long past anything that is waited for here.
+/// Much longer than any wait here.
 const HANGS: Duration = Duration::from_secs(60);
 
-/// A connection on which bytes are sent as they are.
+/// A connection that sends bytes unchanged.
 pub struct Raw {
     stream: TcpStream,
-    /// What has come and is not looked at.
+    /// Bytes that have come and are not parsed.
     came: Vec<u8>,
 }
 
@@ -44,11 +44,11 @@ impl Raw {
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        // When the service has closed, what it said before that is still to be read.
+        // After the service has closed, its last answer can still be read.
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
 
-    /// The next reply without its body; none when the service has closed.
+    /// The next reply without its body; `None` after the service has closed.
     async fn reply(&mut self, to: &str) -> Option<Head> {
         let end = loop {
             if let Some(end) = self.came.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
@@ -73,10 +73,10 @@ impl Raw {
         tokio::time::timeout(HANGS, reading).await.expect("the service is silent").unwrap_or(0)
     }
 
-    /// Waits until the service has closed, whatever it still says.
+    /// Waits until the service has closed, and ignores what it still sends.
     pub async fn closed(mut self) {
         let mut rest = Vec::new();
-        // A reset is as good as an end.
+        // A reset has the same meaning as an end.
         let _ = self.stream.read_to_end(&mut rest).await;
     }
 }
@@ -84,7 +84,7 @@ impl Raw {
 const WISHES: [&str; 4] = [
     "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAAAAIAAAAB\r\n",
     "Connection: upgrade\r\nUpgrade: websocket\r\nsec-websocket-version: 13\r\n",
-    // What is often set for every request that goes through nginx.
+    // A header that nginx is often configured to set for every request.
     "Connection: upgrade\r\n",
     "connection: keep-alive\r\nconnection: UPGRADE\r\nupgrade: WebSocket\r\n",
 ];
@@ -101,7 +101,7 @@ async fn an_upgrade_that_nothing_takes_is_ignored() {
         let chunked =
             format!("{post}transfer-encoding: chunked\r\n\r\nb\r\n{{\"count\":1}}\r\n0\r\n\r\n");
         for request in [get, sized, chunked] {
-            // Whole, and in two parts with a break in the head.
+            // In one part, and in two parts with a break in the head.
             for part in [request.len(), 40] {
                 one.send(&request[..part]).await;
                 tokio::task::yield_now().await;
@@ -149,7 +149,7 @@ async fn of_requests_in_a_row_each_is_answered_as_it_asks_when_answers_are_read_
     let requests =
         row.iter().map(|(method, path)| format!("{method} {path} HTTP/1.1\r\nhost: a\r\n\r\n"));
     one.send(requests.collect::<String>()).await;
-    // Until the service has to stop within an answer: more than fits between here and there.
+    // Until the service has to stop within an answer: more than the buffers of the connection hold.
     tokio::time::sleep(Duration::from_millis(300)).await;
     for (number, (method, _)) in row.iter().enumerate() {
         let reply = one.reply(method).await.unwrap_or_else(|| panic!("closed before {number}"));
@@ -158,7 +158,7 @@ async fn of_requests_in_a_row_each_is_answered_as_it_asks_when_answers_are_read_
     harness.stop().await;
 }
 
-/// Some clients send an empty line behind a body; the next request may be long in coming.
+/// Some clients send an empty line after a body; the next request may come much later.
 #[tokio::test]
 async fn empty_lines_before_a_request_are_no_part_of_it() {
     let short = |config: &mut Config| config.server.head_timeout_ms = 200;
@@ -189,7 +189,7 @@ async fn a_connection_is_kept_for_as_long_as_is_set() {
     const KEPT: Duration = Duration::from_secs(1);
     let short = |config: &mut Config| config.server.keep_alive_ms = KEPT.as_millis() as u64;
     let harness = Harness::start(STORES[0], short).await;
-    // At several moments of the clock that actix-http reads twice a second.
+    // At several times of the clock that actix-http reads twice a second.
     let idle = (0..8).map(async |number| {
         tokio::time::sleep(Duration::from_millis(70 * number)).await;
         let mut one = Raw::open(&harness).await;
@@ -205,7 +205,7 @@ async fn a_connection_is_kept_for_as_long_as_is_set() {
     harness.stop().await;
 }
 
-/// Method and path of all that is documented, with parameters that name nothing.
+/// Method and path of all documented routes, with parameters that name nothing.
 pub fn documented_routes() -> Vec<(String, String)> {
     let document: Value = serde_json::from_str(jobtracker_server::openapi_document()).unwrap();
     let mut routes = Vec::new();
@@ -221,7 +221,7 @@ pub fn documented_routes() -> Vec<(String, String)> {
     routes
 }
 
-/// And some that there are not.
+/// The documented routes, and some that do not exist.
 fn all_routes() -> Vec<(String, String)> {
     let mut routes = documented_routes();
     routes.push(("GET".to_owned(), "/nowhere".to_owned()));
@@ -230,7 +230,7 @@ fn all_routes() -> Vec<(String, String)> {
     routes
 }
 
-/// A body of that many bytes, with its header, in one of two forms.
+/// A body of this many bytes, with its header, in one of two forms.
 fn body(bytes: usize, is_chunked: bool) -> String {
     let text = "x".repeat(bytes);
     if is_chunked {
@@ -245,7 +245,7 @@ async fn a_body_that_is_not_wanted_does_not_hold_its_connection() {
     let harness = Harness::start(STORES[0], |_| {}).await;
     for (method, path) in all_routes() {
         for (bytes, is_chunked) in [(10, true), (400_000, true), (400_000, false)] {
-            // There and of a kind that is kept, so that nothing refuses before the handler.
+            // An existing job, so that no request is refused before the handler.
             harness.post("/api/v1/jobs", &json!({"id": 7, "name": "a"})).await;
             let key = harness.request(Method::PUT, "/api/v1/jobs/7/attachments/k");
             Reply::of(key.header("content-type", "text/plain").body("a")).await;
@@ -258,7 +258,7 @@ async fn a_body_that_is_not_wanted_does_not_hold_its_connection() {
             let reply = one.reply(&method).await.unwrap_or_else(|| panic!("no answer: {what}"));
             if reply.header("connection") == Some("close") {
                 assert!(bytes > 10, "{what}");
-                // The service lingers until this side has closed too.
+                // The service waits until this side has closed too.
                 one.stream.shutdown().await.unwrap();
                 one.closed().await;
                 continue;
@@ -271,12 +271,12 @@ async fn a_body_that_is_not_wanted_does_not_hold_its_connection() {
     harness.stop().await;
 }
 
-/// Short times, and a client that is not heard of again after what `act` does.
+/// Short timeouts, and a client that sends nothing after `act`.
 async fn let_go(act: impl AsyncFnOnce(&mut Raw)) {
     let_go_after(200, act).await;
 }
 
-/// As `let_go`, with so much time for a head.
+/// Like `let_go`, with this timeout for a head.
 async fn let_go_after(head_timeout_ms: u64, act: impl AsyncFnOnce(&mut Raw)) {
     let short = |config: &mut Config| {
         config.server.head_timeout_ms = head_timeout_ms;
@@ -294,7 +294,8 @@ async fn let_go_after(head_timeout_ms: u64, act: impl AsyncFnOnce(&mut Raw)) {
 #[tokio::test]
 async fn a_head_that_does_not_end_is_not_waited_for() {
     let_go(async |one| one.send("GET /hea").await).await;
-    // Nor is a later one. The time is that for the first request too, which is to be answered.
+    // The same for a later head. The timeout is also that of the first request, which must be
+    // answered.
     let_go_after(2_000, async |one| {
         one.send("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
         assert_eq!(one.reply("").await.unwrap().status(), 200);
@@ -317,14 +318,15 @@ async fn a_body_that_does_not_end_is_not_waited_for() {
             assert_eq!(reply.header("connection"), Some("close"), "{request} {way}");
         })
     });
-    // At the same time, since each is heard out for a while.
+    // At the same time, since the service waits a while for each.
     futures_util::future::join_all(ends).await;
 }
 
 #[tokio::test]
 async fn a_client_that_takes_nothing_is_not_waited_for() {
     let_go(async |one| {
-        // More than fits between here and there; it cannot be sent on when the service has gone.
+        // More than the buffers of the connection hold; it cannot be sent completely after the
+        // service is gone.
         let request = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(100);
         while one.stream.write_all(request.as_bytes()).await.is_ok() {}
     })

@@ -24,7 +24,7 @@ async fn run(client: &JobTrackerClient, vector: &Vector) {
     }
 }
 
-/// Compares everything but what fired, which nobody hears of over HTTP.
+/// Compares everything except which actions fired, which HTTP does not show.
 pub async fn check(client: &JobTrackerClient, vector: &Vector) {
     for expected in &vector.expect {
         let id = expected.id;

@@ -12,7 +12,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, header::HeaderMap};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The stores that every theme runs on.
+/// The stores that every module of tests runs on.
 pub const STORES: [StoreKind; 3] = [StoreKind::Memory, StoreKind::Fjall, StoreKind::Scylla];
 
 /// A service of this process, with a store of its own.
@@ -22,12 +22,13 @@ pub struct Harness {
     url: String,
     http: reqwest::Client,
     directory: Option<TempDir>,
-    /// Where its trees are, if they are in a cluster.
+    /// Its keyspace, if its trees are in a cluster.
     keyspace: Option<Lent>,
 }
 
 impl Harness {
-    /// Starts a service with the default configuration, a free port and whatever `change` does.
+    /// Starts a service with the default configuration, a free port and the changes that `change`
+    /// makes.
     pub async fn start(kind: StoreKind, change: impl FnOnce(&mut Config)) -> Self {
         match kind {
             StoreKind::Memory => Self::on(Arc::new(MemoryStore::new()), None, change),
@@ -70,7 +71,7 @@ impl Harness {
         &self.store
     }
 
-    /// A client as users have it.
+    /// The client that users have.
     pub fn client(&self) -> JobTrackerClient {
         JobTrackerClient::new(&self.url).unwrap()
     }
@@ -105,7 +106,7 @@ impl Harness {
     }
 
     /// Ends when this many waits for a state have come in. The gauge also counts the request that
-    /// asks for it.
+    /// reads it.
     pub async fn waits(&self, count: usize) {
         let wanted = format!("jobtracker_http_requests_in_flight {}", count + 1);
         while !self.get("/metrics").await.text().lines().any(|line| line == wanted) {
@@ -129,16 +130,16 @@ impl Harness {
 
     /// Stops the service; the directory, if there is one, can be started on again.
     pub async fn stop(self) -> Option<TempDir> {
-        // Idle connections would be closed too, but only when the server looks after a second.
+        // The server would close idle connections too, but only up to a second later.
         drop(self.http);
         self.server.stop().await;
-        // It may be lent to somebody else from here on.
+        // From here on another test may use the keyspace.
         drop(self.keyspace);
         self.directory
     }
 }
 
-/// A store that no service has: nobody does what is due there.
+/// A store without a service: no server does what is due there.
 pub struct Shelf {
     store: Arc<dyn Store>,
     directory: Option<TempDir>,
@@ -168,7 +169,7 @@ impl Shelf {
 
     pub async fn close(self) {
         self.store.close().await;
-        // They are its ground, and go after it.
+        // The store used them, so they are dropped after it.
         drop((self.directory, self.keyspace));
     }
 }
@@ -202,7 +203,7 @@ impl Reply {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// Checks that this is a whole and proper problem with this code.
+    /// Checks that this is a complete problem with this code.
     #[track_caller]
     pub fn assert_problem(&self, code: &str) {
         let body = String::from_utf8_lossy(&self.body);

@@ -1,5 +1,5 @@
-//! The rules of the house: which part may know which, how long files and functions may be, and
-//! that the README names only files that exist.
+//! The rules of the house: which crate may depend on which, how long files and functions may be,
+//! and that the README names only files that exist.
 
 use std::{
     collections::BTreeSet,
@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-/// Which package of the workspace may depend on which. An arrow that is not here is a mistake.
+/// Which package of the workspace may depend on which. Any other dependency is an error.
 const ARROWS: &[(&str, &[&str])] = &[
     ("jobtracker-model", &[]),
     ("jobtracker-client", &["jobtracker-model"]),
@@ -33,7 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Crates that only some packages may know: HTTP belongs to the ends of the wire, a driver to the
+/// Crates that only some packages may use: HTTP belongs to the ends of the wire, a driver to the
 /// store.
 const DOORS: &[(&str, &[&str])] = &[
     // The last one has a receiver of deliveries.
@@ -43,7 +43,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("prometheus-client", &["jobtracker-engine", "jobtracker-server"]),
 ];
 
-/// Files and functions that are longer than they should be. The list may only shrink.
+/// Files and functions that are too long. The list may only shrink.
 const TOO_LONG: &[&str] = &[];
 
 const FILE_LINES: usize = 600;
@@ -73,7 +73,7 @@ const LICENCES: &[&str] = &[
     "Zlib",
 ];
 
-/// Package and dependency, for every dependency that is not only for tests.
+/// Package and dependency, for every dependency outside tests.
 fn dependencies() -> Vec<(String, String)> {
     let metadata = metadata(&["--no-deps"]);
     let mut arrows = Vec::new();
@@ -100,7 +100,7 @@ fn metadata(arguments: &[&str]) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Whether one of the alternatives of a licence is wholly on the list.
+/// Whether all licences of one alternative are on the list.
 fn is_licence_fine(expression: &str) -> bool {
     let flat = expression.replace(['(', ')'], "").replace('/', " OR ");
     flat.split(" OR ")
@@ -152,8 +152,8 @@ fn sources() -> Vec<(String, String)> {
     sources
 }
 
-/// The functions of a formatted file, by name, with their lines: each ends with the first brace
-/// that stands as far left as it does.
+/// The functions of a formatted file, by name, with their lines: each ends with the first brace at
+/// its own indentation.
 fn functions(text: &str) -> Vec<(String, usize)> {
     let lines: Vec<&str> = text.lines().collect();
     let mut found = Vec::new();
@@ -229,7 +229,7 @@ fn pages_name_only_files_that_exist() {
     assert!(named > 50, "{named} files are named; the walks through them are gone");
 }
 
-/// Words that only those knew who were there; `docs/architecture.md` has the ones to use.
+/// Words of earlier versions; `docs/architecture.md` has the ones to use.
 const PRIVATE_WORDS: &[&str] = &[
     "Ripple", "Agenda", "Firsts", "Moment", "Front", "Homes", "Contest", "Turns", "Lane", "Hands",
     "Claim", "Verdict", "Aside", "Adopt", "Conclu", "Letter", "Landed",

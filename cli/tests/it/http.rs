@@ -1,4 +1,4 @@
-//! What all addresses have in common.
+//! Behaviour that all addresses have in common.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -97,7 +97,7 @@ async fn other_methods_are_told_which_there_are() {
     harness.stop().await;
 }
 
-/// Every address that is documented is known under every method, and says which it takes.
+/// Every documented address answers every method, and says which methods it takes.
 #[tokio::test]
 async fn every_address_refuses_the_methods_that_it_does_not_have() {
     let harness = Harness::start(STORES[0], |_| {}).await;

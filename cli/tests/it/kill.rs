@@ -1,5 +1,5 @@
-//! The service is killed at random while many clients write, started again, and compared with what
-//! it had acknowledged: nothing is missing, nothing is there twice, all numbers are exact.
+//! The service is killed at random while many clients write, started again, and compared with its
+//! acknowledgements: no write is missing, none is there twice, all numbers are exact.
 //!
 //! Three rounds by default; `JOBTRACKER_KILL_ROUNDS=200` makes it a long run.
 
@@ -25,7 +25,7 @@ const CLIENTS: u64 = 16;
 /// All trees are shared by all clients.
 const ROOTS: [u64; 2] = [1, 2];
 
-/// Something that a client asked for.
+/// A write that a client requested.
 #[derive(Debug, Clone)]
 enum Write {
     Create { id: JobId, parent: JobId },
@@ -33,8 +33,8 @@ enum Write {
     Log { id: JobId, append_id: String },
 }
 
-/// What one client asked for in a round: all of it acknowledged, but for the last if the service
-/// went away in between.
+/// The requests of one client in a round: all of them acknowledged, except the last one if the
+/// service was killed meanwhile.
 #[derive(Debug, Default)]
 struct Journal {
     acknowledged: Vec<(Write, bool)>,
@@ -66,7 +66,7 @@ async fn send(client: &JobTrackerClient, write: &Write) -> jobtracker_client::Re
     }
 }
 
-/// Writes until the service goes away.
+/// Writes until the service is gone.
 async fn write(client: JobTrackerClient, first: u64, seed: u64, done: Arc<AtomicU64>) -> Journal {
     let mut random = StdRng::seed_from_u64(seed);
     let mut journal = Journal::default();
@@ -101,7 +101,7 @@ async fn write(client: JobTrackerClient, first: u64, seed: u64, done: Arc<Atomic
     journal
 }
 
-/// Everything that the service has.
+/// All data that the service has.
 struct Found {
     inventory: Inventory,
     logs: BTreeMap<JobId, Vec<String>>,
@@ -120,12 +120,12 @@ async fn read_everything(client: &JobTrackerClient) -> Found {
 }
 
 impl Found {
-    /// How often a write is there.
+    /// How often a write was applied.
     fn count(&self, write: &Write) -> usize {
         match write {
             Write::Create { id, .. } => usize::from(self.inventory.changes.contains_key(id)),
             Write::Update { id, change_id, .. } => self.inventory.places(*id, change_id).len(),
-            // An append is there whole or not at all.
+            // An append is there as a whole or not at all.
             Write::Log { id, append_id } => {
                 let lines = self.logs.get(id).map_or(&[][..], Vec::as_slice);
                 let whole = lines.windows(2).filter(|two| two[0] == *append_id);
@@ -178,7 +178,7 @@ async fn killed_at_random_nothing_acknowledged_is_lost() {
         let service = Process::start(ANY_PORT, &embedded(data.path()));
         let client = service.client();
         check(&read_everything(&client).await, &expected, &in_doubt);
-        // What was in doubt is sent again, twice: it is applied once.
+        // Writes in doubt are sent again, twice: each is applied once.
         for write in in_doubt {
             let applied = send(&client, &write).await.unwrap();
             assert_eq!(send(&client, &write).await.unwrap(), applied);

@@ -1,4 +1,4 @@
-//! What people and other languages send, and what can be meant by it in one way only.
+//! Input of people and of other languages that has only one possible meaning.
 
 use serde_json::json;
 
@@ -28,7 +28,7 @@ async fn ids_may_be_texts_of_digits_in_every_request() {
 async fn ids_that_are_given_out_are_numbers_in_every_language() {
     for kind in [STORES[0], STORES[1]] {
         let harness = Harness::start(kind, |_| {}).await;
-        // Whatever ids creators choose.
+        // With any ids that creators choose.
         for id in [JAVASCRIPT + 1, i64::MAX as u64] {
             harness.create(id, None).await;
         }

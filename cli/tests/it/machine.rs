@@ -1,4 +1,4 @@
-//! What the machine gives the process, and what it leaves there.
+//! The limits of the machine, and the files that the process leaves there.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ use crate::{
     process::{ANY_PORT, BINARY, Process, embedded},
 };
 
-/// Starts the service after a line of a shell has changed what it inherits.
+/// Starts the service after a line of a shell has changed its environment.
 fn start_after(line: &str, data: &Path) -> Process {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("{line} && exec \"$0\" \"$@\""), BINARY]);
@@ -29,7 +29,7 @@ const WAITING: usize = 100;
 const REQUESTS: u64 = 20;
 const CHILDREN: u64 = 1000;
 
-/// Connections that do nothing but wait do not take from the store what it writes with.
+/// Connections that only wait leave the store the descriptors for its writes.
 #[tokio::test]
 async fn few_descriptors_and_many_who_wait() {
     let data = tempfile::tempdir().unwrap();
@@ -62,7 +62,7 @@ async fn few_descriptors_and_many_who_wait() {
     assert_eq!(found.children.pending, REQUESTS * CHILDREN);
 }
 
-/// Whatever the process inherits.
+/// With any inherited umask.
 #[tokio::test]
 async fn files_are_for_their_owner_alone() {
     let directory = tempfile::tempdir().unwrap();
@@ -79,7 +79,7 @@ async fn files_are_for_their_owner_alone() {
     }
 }
 
-/// A store that cannot come back is told by the page that a supervisor looks at.
+/// The page for supervisors says that a store cannot recover.
 #[tokio::test]
 async fn a_service_whose_store_is_gone_is_not_alive() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What an operator meets: the log, signals, outputs that cannot be written.
+//! What an operator sees: the log, signals, outputs that cannot be written.
 
 mod hang_ups;
 
@@ -18,7 +18,7 @@ use rustix::{
 
 use crate::command_line::{BINARY, Served};
 
-/// Long past anything that is waited for here.
+/// Much longer than any wait here.
 const HANGS: Duration = Duration::from_secs(60);
 
 fn serve(arguments: &[&str]) -> Command {
@@ -59,7 +59,7 @@ impl Log {
         panic!("no line has {words:?}");
     }
 
-    /// Ends when nothing can be written to it any more.
+    /// Ends when the log is closed.
     fn ends(self) {
         let next = || self.0.recv_timeout(HANGS);
         let end = std::iter::repeat_with(next).find_map(Result::err);
@@ -81,7 +81,7 @@ async fn create(url: &str, count: usize) {
     }
 }
 
-/// A number of the metrics page.
+/// A metric of the metrics page.
 async fn number(url: &str, name: &str) -> u64 {
     let page = reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap();
     let value = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
@@ -94,8 +94,8 @@ async fn a_log_that_cannot_be_written_fails_no_request_and_is_counted() {
     let mut command = serve(&["--store", "memory"]);
     let (served, url) = Served::spawn(command.env("JOBTRACKER__LOG__FILTER", "debug").stderr(full));
     create(&url, 300).await;
-    // The log has a thread of its own, which may be behind. Each look adds lines too, so there are
-    // far fewer of them than lines that are waited for.
+    // The log has a thread of its own, which may be behind. Each poll adds lines too, far fewer of
+    // them than the lines that the test waits for.
     let mut looks = 0;
     while number(&url, "jobtracker_log_lines_dropped_total").await < 300 {
         looks += 1;
@@ -111,7 +111,7 @@ async fn a_log_that_is_not_read_holds_up_neither_requests_nor_the_stop() {
     let mut command = serve(&["--store", "memory"]);
     let (served, url) =
         Served::spawn(command.env("JOBTRACKER__LOG__FILTER", "debug").stderr(stderr));
-    // More than a pipe holds, each with a line that has the path.
+    // More than the buffer of a pipe holds, each with a line that has the path.
     let path = format!("/{}", "x".repeat(8_000));
     for _ in 0..40 {
         assert_eq!(status(&url, &path, "").await, 404);
@@ -120,7 +120,7 @@ async fn a_log_that_is_not_read_holds_up_neither_requests_nor_the_stop() {
     served.terminate();
 }
 
-/// A pipe that is full, and its far end, which is not to be read.
+/// A full pipe, and its other end, which must not be read.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (unread, mut full) = pipe().unwrap();
     fcntl_setfl(&full, OFlags::NONBLOCK).unwrap();
@@ -135,7 +135,7 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
 fn a_failure_that_nothing_reads_ends_a_command_all_the_same() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    // Before there is a log, and with lines in it that wait.
+    // Before there is a log, and with waiting lines in it.
     for arguments in [
         &["check-config", "--config", "/nowhere.toml"][..],
         &["serve", "--store", "memory", "--listen", &address],
@@ -148,7 +148,7 @@ fn a_failure_that_nothing_reads_ends_a_command_all_the_same() {
     }
 }
 
-/// How a process ends, which it has to do by itself.
+/// The exit status of a process, which must end by itself.
 fn end_of(mut child: Child) -> ExitStatus {
     let begun = Instant::now();
     loop {
@@ -163,7 +163,7 @@ fn end_of(mut child: Child) -> ExitStatus {
     }
 }
 
-/// Whatever it is that cannot be opened: there is no service that does not serve.
+/// A service that lacks any descriptor for its start ends, rather than run without serving.
 #[test]
 fn a_service_that_cannot_take_connections_ends() {
     for descriptors in [8, 9, 10, 12, 14, 16] {
@@ -223,7 +223,7 @@ fn exports_are_for_their_owner_and_need_no_reader_of_what_they_say() {
         command.args(["-c", "umask 000; exec \"$@\"", "sh", BINARY]).args(export);
         assert!(command.args(arguments).stderr(stderr).status().unwrap().success());
         assert_eq!(mode(&file), 0o600);
-        // As versions of before left it.
+        // As earlier versions left it.
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
     }
 }
@@ -246,19 +246,20 @@ async fn the_log_of_a_start_says_what_an_operator_wants_to_know() {
     for word in [&*version, &url, "store=\"fjall\"", data, "jobs=3", "opening_ms="] {
         assert!(line.contains(word), "{word}: {line}");
     }
-    // On a machine that allows few descriptors it says so.
+    // On a machine that allows few descriptors the service warns about that.
     let is_warning = |line: &&str| line.contains("WARN") && !line.contains("more descriptors");
     assert_eq!(log.lines().find(is_warning), None, "{log}");
     assert!(!log.contains("actix") && !log.contains('\u{1b}'), "{log}");
 }
 
-/// The limit is put down to what the process has open, so that nothing can be accepted.
+/// The limit is lowered to the open descriptors of the process, so that it cannot accept
+/// connections.
 #[tokio::test]
 async fn connections_wait_while_there_are_no_descriptors() {
     let mut command = serve(&["--store", "memory"]);
     let (mut served, url) = Served::spawn(command.stderr(Stdio::piped()));
     let log = Log::of(served.child().stderr.take().unwrap());
-    // From here on nothing is opened but connections.
+    // From here on only connections open descriptors.
     assert_eq!(status(&url, "/healthz", "").await, 200);
     let process = Pid::from_child(served.child());
     let whole =
@@ -285,14 +286,14 @@ async fn a_second_signal_ends_it_at_once() {
     let mut half = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
     let head = "POST /api/v1/jobs HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
     half.write_all(format!("{head}content-length: 9\r\n\r\n").as_bytes()).unwrap();
-    // With the request that asks.
+    // Including the request that reads the metric.
     while number(&url, "jobtracker_http_requests_in_flight").await < 2 {
         tokio::task::yield_now().await;
     }
     signal(served.child(), "-TERM");
     log.line_with("stopping");
     signal(served.child(), "-TERM");
-    // Zero if nothing held it up after all.
+    // The code is 0 if no request delayed the stop after all.
     log.ends();
     let code = served.child().wait().unwrap().code();
     assert!(matches!(code, Some(143 | 0)), "{code:?}");

@@ -1,4 +1,4 @@
-//! The service is gone for a while, as when it is restarted or replaced: its clients wait for it,
+//! The service is down for a while, as when it is restarted or replaced: its clients wait for it,
 //! and no call of theirs is lost or done twice.
 
 use std::{
@@ -17,7 +17,7 @@ use crate::process::{ANY_PORT, Process, embedded};
 
 const CLIENTS: usize = 4;
 
-/// What clients have done so far, and whether they are to go on.
+/// The progress of clients, and whether they go on.
 #[derive(Default)]
 struct Work {
     done: AtomicU64,
@@ -36,7 +36,7 @@ async fn work(client: JobTrackerClient, root: JobId, work: Arc<Work>) -> u64 {
     children
 }
 
-/// Asks it to end, and waits until it takes no connections any more.
+/// Asks the service to stop, and waits until it accepts no more connections.
 async fn terminate(service: &Process) {
     let id = service.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
@@ -62,7 +62,7 @@ async fn no_call_is_lost() {
             tokio::task::yield_now().await;
         }
     };
-    // One that says goodbye, and one that does not.
+    // A service that shuts down, and one that is killed.
     for says_goodbye in [true, false] {
         more(shared.done.load(SeqCst) + 20).await;
         if says_goodbye {

@@ -170,11 +170,11 @@ async fn a_bad_expression_is_told_where() {
     assert!(detail("name ==").await.contains("line 1, column 8"));
     assert!(detail("size(tags)").await.contains("true or false"));
     assert!(detail("tags.all(t, tags.all(u, u == t))").await.contains("inside another"));
-    // One that is right for some jobs and not for others is refused when it meets one of these.
+    // An expression that fails for some jobs is refused when it meets one of these.
     assert_eq!(roots(&harness, &[("expression", "tags[0] > 'a'")]).await.status, 200);
     harness.create(7, None).await;
     assert!(detail("tags[0] > 'a'").await.contains("job 7"));
-    // A time that a job does not have yet is no mistake.
+    // An absent time of a job is no error.
     let page = roots(&harness, &[("expression", "endTime >= createTime")]).await;
     assert_eq!((page.status, page.json()["total"].as_u64()), (200, Some(0)));
     harness.stop().await;
@@ -196,11 +196,11 @@ async fn a_page_looks_at_no_more_than_it_may() {
     assert_eq!(total(&first), (Some(1), Some(true)));
     assert_eq!(ids(&first).len(), 1);
 
-    // The only match is behind more roots than a page looks at.
+    // The only match comes after more roots than a page reads.
     let first = roots(&harness, &[filter]).await.json();
     assert_eq!((ids(&first), total(&first)), (vec![], (Some(0), Some(false))));
 
-    // Behind a page of the newest root come more roots than one page may look at.
+    // After a page of the newest root come more roots than one page may read.
     let newest = format!("name == 'root 0' || name == 'root {}'", count - 1);
     let page = roots(&harness, &[("expression", &newest), ("limit", "1"), counted]).await.json();
     assert_eq!(page["total"], 2);

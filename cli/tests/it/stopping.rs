@@ -78,7 +78,7 @@ async fn writes_during_a_stop_are_acknowledged_or_not_done() {
     harness.stop().await;
 }
 
-/// Stops it, which may take far less than the requests that it works on have.
+/// Stops the service, which must take far less time than its requests may take.
 async fn stops(harness: Harness) {
     let stopping = tokio::time::timeout(Duration::from_secs(60), harness.stop());
     stopping.await.expect("the stop is held up");
@@ -108,7 +108,7 @@ async fn clients_that_send_or_take_nothing_do_not_hold_a_stop() {
         let harness = with_a_long_grace().await;
         let mut one = Raw::open(&harness).await;
         one.send(&sent).await;
-        // What is sent on another connection is answered after the service has looked at the first.
+        // A request on another connection is answered after the service has read the first.
         assert_eq!(harness.get("/healthz").await.status, 200);
         stops(harness).await;
         one.closed().await;
@@ -120,7 +120,7 @@ async fn clients_that_send_or_take_nothing_do_not_hold_a_stop() {
 async fn an_answer_that_is_read_slowly_during_a_stop_arrives_whole() {
     let harness = with_a_long_grace().await;
     harness.create(100, None).await;
-    // More than fits between here and there; in JSON each quote is two bytes.
+    // More than the buffers of the connection hold; in JSON each quote is two bytes.
     let lines = vec!["\"".repeat(8_000); 500];
     assert_eq!(harness.post("/api/v1/jobs/100/log", &json!({"lines": lines})).await.status, 200);
     let address = harness.url().strip_prefix("http://").unwrap().parse().unwrap();
@@ -147,7 +147,7 @@ async fn an_answer_that_is_read_slowly_during_a_stop_arrives_whole() {
     stopping.await.unwrap();
 }
 
-/// A service with a request that is worked on until the store is let go on.
+/// A service with a request that is under way until the store is let go on.
 async fn working(grace_ms: u64) -> (Harness, JoinHandle<reqwest::Result<u16>>, Arc<Semaphore>) {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let watched = Watched::new(&store, []);
@@ -169,7 +169,7 @@ async fn working(grace_ms: u64) -> (Harness, JoinHandle<reqwest::Result<u16>>, A
 async fn a_request_that_is_worked_on_has_the_whole_grace() {
     let (harness, answer, goes_on) = working(600_000).await;
     let mut stopping = tokio::spawn(stops(harness));
-    // Longer than anything else holds up a stop.
+    // Longer than any other delay of a stop.
     let early = tokio::time::timeout(Duration::from_millis(2_500), &mut stopping).await;
     assert!(early.is_err() && !answer.is_finished());
     goes_on.add_permits(1);
@@ -182,7 +182,7 @@ async fn a_request_that_is_worked_on_has_no_more_than_the_grace() {
     let (harness, answer, goes_on) = working(1_000).await;
     let stopping = tokio::spawn(stops(harness));
     answer.await.unwrap().unwrap_err();
-    // What the engine has taken is finished all the same.
+    // Operations that the engine has taken are finished all the same.
     assert!(!stopping.is_finished());
     goes_on.add_permits(1);
     stopping.await.unwrap();

@@ -137,10 +137,10 @@ async fn what_a_program_prints_is_taken_as_it_is() {
     assert_eq!(reply.json()["count"], 3);
     let page = harness.get(&format!("/api/v1/jobs/100/log?format=text&from={sent}")).await;
     assert_eq!(page.text().replace("…\n…", ""), long);
-    // JSON stays what it is: a program that writes it can count.
+    // JSON is not changed: a program that writes it knows the limits.
     let lines = json!({"lines": [long]});
     harness.post("/api/v1/jobs/100/log", &lines).await.assert_problem("invalid_field");
-    // And an attachment is a document, kept byte for byte or not at all.
+    // An attachment is a document, stored byte for byte or refused.
     let key = "/api/v1/jobs/100/attachments/k";
     let put = |kind: &'static str, body: &'static [u8]| {
         Reply::of(harness.request(Method::PUT, key).header("content-type", kind).body(body))

@@ -1,5 +1,5 @@
-//! What is said of a job in words is never the reason that its state is refused, and what says the
-//! same is taken as the same.
+//! A long or odd message is never the reason that a state is refused, and equivalent input is
+//! treated as equal.
 
 use std::borrow::Cow;
 
@@ -56,7 +56,7 @@ async fn a_state_is_taken_with_a_long_message() {
     }
 }
 
-/// In a commit, of a new job and of one that is there.
+/// In an upload, for a new job and for an existing one.
 #[tokio::test]
 async fn a_commit_is_taken_with_long_messages() {
     let trace = trace();
@@ -110,7 +110,7 @@ async fn what_is_no_text_is_replaced() {
     let lines = br#"{"lines": ["x", "\ud83d"]}"#;
     assert_eq!(send(Method::POST, "/api/v1/jobs/100/log", lines).await.status, 200);
     assert_eq!(harness.get("/api/v1/jobs/100/log?format=text").await.text(), "x\n\u{FFFD}");
-    // By these something is known: they are not mended.
+    // These texts are identifiers: they are not corrected.
     let change = br#"{"state": "Warning", "changeId": "\ud83d"}"#;
     send(Method::POST, CHANGES, change).await.assert_problem("invalid_json");
     harness.stop().await;
@@ -127,13 +127,13 @@ async fn tags_are_a_set() {
             assert_eq!(create(&tagged(&tags)).await.json()["created"], false, "{tags:?}");
         }
         create(&tagged(&["a", "b"])).await.assert_problem("id_conflict");
-        // They are shown as they were said.
+        // They are shown in their original form.
         assert_eq!(harness.get("/api/v1/jobs/100").await.json()["tags"], json!(["c", "a", "b"]));
         harness.stop().await;
     }
 }
 
-/// What a serializer of another language makes of a field that was not set.
+/// The output of serializers of other languages for an unset field.
 #[tokio::test]
 async fn null_is_as_good_as_nothing() {
     let harness = Harness::start(STORES[0], |_| {}).await;

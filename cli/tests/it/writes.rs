@@ -1,4 +1,4 @@
-//! What writing requests answer, and what repeating them does.
+//! The answers to writing requests, and to their repetition.
 
 use serde_json::{Value, json};
 
@@ -179,7 +179,7 @@ async fn a_wait_is_answered_by_the_change_or_by_the_clock() {
     }
 }
 
-/// The work of a parent is over, and its child's is not; then a report arrives that was held up.
+/// The work of a parent is over, and its child's is not; then a delayed report arrives.
 #[tokio::test]
 async fn a_late_report_undoes_nothing_if_it_says_what_it_expects() {
     for kind in STORES {
@@ -213,7 +213,7 @@ async fn a_late_report_undoes_nothing_if_it_says_what_it_expects() {
         }
         assert_eq!(harness.get("/api/v1/jobs/100").await.json(), before);
         harness.report(101, "RanToCompletion").await;
-        // A finished job blocks as it does; what else is expected makes no difference.
+        // A finished job blocks updates regardless of further expectations.
         let late = harness.post(path, &running(json!({"changes": 1}))).await.json();
         assert_eq!((&late["applied"], &late["state"]), (&json!(false), &json!("RanToCompletion")));
         let empty = harness.post(path, &running(json!({"states": []}))).await;

@@ -1,4 +1,4 @@
-//! Trees of one kind, recorded in a context: whether one has arrived whole can be seen.
+//! Trees of one kind, recorded in a context, of which a part can be told from the whole.
 
 use jobtracker_client::{JobId, JobTracker, JobTrackerClient, NewChange, NewJob, State};
 use jobtracker_context::JobTrackerContext;
@@ -7,7 +7,7 @@ fn id(number: u64) -> JobId {
     JobId::new(number).unwrap()
 }
 
-/// A root with so many children, of which every tenth failed.
+/// A root with this many children, of which every tenth failed.
 pub async fn record(context: &JobTrackerContext, root: u64, children: u64) {
     context.create(NewJob::new("root").id(id(root))).await.unwrap();
     for child in root + 1..=root + children {
@@ -21,7 +21,7 @@ pub async fn record(context: &JobTrackerContext, root: u64, children: u64) {
     context.update(id(root), NewChange::new(State::RanToCompletion)).await.unwrap();
 }
 
-/// Whether the tree is there; if it is, it is whole and exact.
+/// Whether the tree exists; if it does, it is complete and exact.
 pub async fn is_whole(client: &JobTrackerClient, root: u64, children: u64) -> bool {
     let states = client.states((root..=root + 500.min(children)).map(id).collect()).await.unwrap();
     let Some(job) = client.get(id(root)).await.unwrap() else {

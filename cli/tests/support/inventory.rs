@@ -1,4 +1,4 @@
-//! Everything that a service has of some trees, read job by job when nobody writes.
+//! All data of a service about some trees, read job by job while no client writes.
 
 use std::collections::BTreeMap;
 
@@ -38,8 +38,8 @@ impl Inventory {
         found
     }
 
-    /// The places of a change among the changes of a job, by its change id: none or one, if
-    /// nothing has gone wrong.
+    /// The indices of a change among the changes of a job, by its change id: none or one, unless
+    /// there is a bug.
     pub fn places(&self, job: JobId, change_id: &str) -> Vec<usize> {
         let changes = self.changes.get(&job).map_or(&[][..], Vec::as_slice);
         let is_it = |place: &usize| changes[*place].change_id.as_deref() == Some(change_id);

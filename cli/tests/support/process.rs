@@ -8,7 +8,7 @@ use std::{
 
 use jobtracker_client::{JobTrackerClient, RetryPolicy};
 
-/// Where the service listens when nobody has to find it again.
+/// The address of a service that no client has to find again.
 pub const ANY_PORT: &str = "127.0.0.1:0";
 
 /// The service.
@@ -34,7 +34,7 @@ impl Process {
         Self::spawn(Command::new(BINARY), listen, settings)
     }
 
-    /// The same with a command that the arguments of the binary are added to.
+    /// The same with a command to which the arguments of the binary are added.
     pub fn spawn(mut command: Command, listen: &str, settings: &Settings) -> Self {
         let variable = |key: &str| format!("JOBTRACKER__{}", key.replace('.', "__").to_uppercase());
         let mut child = command
@@ -55,17 +55,17 @@ impl Process {
         self.url.strip_prefix("http://").unwrap_or(&self.url)
     }
 
-    /// Its number among all processes.
+    /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// A client that tries everything once, so that each answer is known for what it is.
+    /// A client that tries everything once, so that each answer is that of one try.
     pub fn client(&self) -> JobTrackerClient {
         JobTrackerClient::builder(&self.url).retry(RetryPolicy::never()).build().unwrap()
     }
 
-    /// Ends it without any chance to say goodbye.
+    /// Kills it without a shutdown.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -74,7 +74,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have been killed already.
+        // The process may have been killed already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! The checker against the rules looked at naively: every order of a small history.
+//! The checker against a naive check of the rules: every order of a small history.
 
 use jobtracker_client::State;
 use jobtracker_model::testing::{NaiveJob, NaiveTree, Step, Vector};
@@ -17,7 +17,7 @@ fn numbers(job: NaiveJob) -> Numbers {
     Numbers { state, children, subtree, changes: changes.len() as u64 }
 }
 
-/// Lets something happen in the naive model, if it fits.
+/// Applies an event to the naive model, if it fits.
 fn happens(tree: &mut NaiveTree, what: &What) -> bool {
     let is_there = |tree: &NaiveTree, job| tree.ids().any(|id| id == job);
     match what {
@@ -50,7 +50,7 @@ fn happens(tree: &mut NaiveTree, what: &What) -> bool {
     }
 }
 
-/// Whether any order of what is left explains it.
+/// Whether any order of the operations that are left explains the history.
 fn has_order(tree: &NaiveTree, history: &[Operation], left: &[usize]) -> bool {
     if left.iter().all(|place| history[*place].end.is_none()) {
         return true;
@@ -73,7 +73,7 @@ fn is_explained(history: &[Operation]) -> bool {
     has_order(&tree, history, &(0..history.len()).collect::<Vec<_>>())
 }
 
-/// Makes one answer another one, which may be right all the same.
+/// Alters one answer, which may be right all the same.
 fn alter(history: &mut [Operation], random: &mut StdRng) {
     let place = random.random_range(0..history.len());
     let state = REPORTED[random.random_range(0..REPORTED.len())];
@@ -117,7 +117,7 @@ fn small_histories_are_judged_as_by_trying_every_order() {
             fault: None,
         };
         let mut history = history(plan);
-        // The reads at the end would double the orders, and hide what is to be found before.
+        // The reads at the end would double the orders, and hide earlier faults.
         history.truncate(plan.operations);
         assert!(is_explained(&history), "{plan:?}");
         for altered in 0..3 {
@@ -135,7 +135,7 @@ fn small_histories_are_judged_as_by_trying_every_order() {
     assert!(judged.iter().all(|count| *count > 1_000), "{judged:?}");
 }
 
-/// Lets a change happen in the tree of the checker, if it may.
+/// Applies a change to the tree of the checker, if it fits.
 fn report(tree: &mut Tree, job: usize, state: State) -> bool {
     let change = What::Update { job, state, number: None, visible: None };
     let fits = tree.judge(&change) == Judgement::Fits;

@@ -1,41 +1,41 @@
 use jobtracker_client::{Job, JobId, JobNode, State};
 
-/// What one client asked for, and what it was told.
+/// What one client requested, and the answer.
 #[derive(Debug, Clone)]
 pub struct Operation {
-    /// Who asked, for whoever reads a violation.
+    /// The client, for the report of a violation.
     pub client: usize,
-    /// When it was first sent. Instants are counted, not measured: no two are the same.
+    /// When it was first sent. Instants are counted, not measured: no two are equal.
     pub begin: u64,
     /// When its last answer came. Without one it may take effect at any time after `begin`, or
     /// never.
     pub end: Option<u64>,
-    /// The place in the history of an operation that comes before this one in every order.
+    /// The index in the history of an operation that comes before this one in every order.
     pub after: Option<usize>,
     pub what: What,
 }
 
-/// What happens at the one instant, of jobs that are named by `J`.
+/// The event at the one instant; `J` names jobs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What<J = JobId> {
-    /// A job that was not there is.
+    /// A job is created.
     Create { job: J, parent: J },
     /// A change is appended to a job that is not finished.
     Update {
         job: J,
         state: State,
-        /// How many own changes the job had before, where that is known.
+        /// How many own changes the job had before, if that is known.
         number: Option<u64>,
-        /// The visible state that stands after it, if an answer told.
+        /// The visible state after it, if an answer reported it.
         visible: Option<State>,
     },
     /// An update changes nothing, because the job is finished and visible like this.
     Refused { job: J, visible: State },
-    /// All of this was seen at one instant.
+    /// All of these sights are of one instant.
     Look(Vec<(J, Sight)>),
 }
 
-/// What was seen of a job.
+/// What a read saw of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sight {
     Absent,
@@ -43,7 +43,7 @@ pub enum Sight {
     Whole(Numbers),
 }
 
-/// Everything about a job that the rules say.
+/// All of a job that the rules determine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Numbers {
     /// The visible state.
@@ -57,7 +57,7 @@ pub struct Numbers {
 }
 
 impl Operation {
-    /// A write that may have been carried out, or may yet be, or not.
+    /// A write that may have been applied, may still be, or never will be.
     pub fn in_doubt(client: usize, begin: u64, what: What) -> Self {
         Self { client, begin, end: None, after: None, what }
     }
@@ -68,12 +68,12 @@ impl Operation {
 }
 
 impl<J: Copy> What<J> {
-    /// Whether it leaves the tree as it is.
+    /// Whether it leaves the tree unchanged.
     pub fn is_still(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Look(_))
     }
 
-    /// Every job that it speaks of, but for one that it creates.
+    /// Calls `name` with every job that it refers to, except one that it creates.
     pub fn named(&self, mut name: impl FnMut(J)) {
         match self {
             Self::Create { parent, .. } => name(*parent),
@@ -82,7 +82,7 @@ impl<J: Copy> What<J> {
         }
     }
 
-    /// The same of jobs with other names.
+    /// The same event with other names of jobs.
     pub fn rename<K>(&self, mut name: impl FnMut(J) -> K) -> What<K> {
         match *self {
             Self::Create { job, parent } => What::Create { job: name(job), parent: name(parent) },

@@ -8,7 +8,7 @@ pub struct Line {
 impl Line {
     /// Operations 0 to `count` - 1.
     pub fn new(count: usize) -> Self {
-        // The last place is the end, and the head of the ring.
+        // The last index is the end, and the head of the ring.
         let previous = (0..=count).map(|place| place.checked_sub(1).unwrap_or(count)).collect();
         let next = (0..=count).map(|place| if place == count { 0 } else { place + 1 }).collect();
         Self { next, previous }

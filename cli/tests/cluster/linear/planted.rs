@@ -37,7 +37,7 @@ fn look(place: usize, numbers: Numbers, span: [u64; 2]) -> Operation {
     Operation::answered(2, span, What::Look(vec![(id(place), Sight::Whole(numbers))]))
 }
 
-/// A root that has reported Running so often, with so many children that have run so often.
+/// A root with this many reports of Running, and this many children in each state.
 fn root(changes: u64, waiting: u64, running: u64) -> Numbers {
     Numbers {
         state: if changes > 0 { State::Running } else { State::WaitingToRun },
@@ -62,7 +62,7 @@ fn one_after_the_other() {
     let refused = What::Refused { job: id(0), visible: State::Faulted };
     history.push(Operation::answered(0, [13, 14], refused));
     assert!(accepts(&history));
-    // The root had not been finished before its child was.
+    // The root was not finished before its child was.
     history[6].what = What::Refused { job: id(0), visible: State::RanToCompletion };
     assert!(!accepts(&history));
 }
@@ -77,7 +77,7 @@ fn a_read_may_see_what_is_under_way_or_not() {
     assert!(!accepts(&history), "the second had not begun");
 }
 
-/// Creations under one parent are not the same when somebody has seen one of them.
+/// Creations under one parent are not the same once a read has seen one of them.
 #[test]
 fn the_creation_that_ends_last_may_have_come_first() {
     let seen =
@@ -118,7 +118,7 @@ fn a_read_that_goes_backwards_is_found() {
     assert!(accepts(&forwards));
     let backwards = [open.clone(), look(0, after, [2, 3]), look(0, before, [4, 5])];
     assert!(!accepts(&backwards));
-    // Of reads at the same time nobody can tell.
+    // The order of concurrent reads is open.
     assert!(accepts(&[open, look(0, after, [2, 5]), look(0, before, [3, 4])]));
 }
 
@@ -126,7 +126,7 @@ fn a_read_that_goes_backwards_is_found() {
 fn a_doubled_update_is_found() {
     let history = [update(0, RUNNING, RUNNING, [1, 2]), look(0, root(2, 0, 0), [3, 4])];
     assert!(!accepts(&history));
-    // Also when its number is known, and the second of them is somebody else's.
+    // Also when its number is known, and the second of them is of another client.
     let numbered = |number, span| {
         let what = What::Update { job: id(0), state: RUNNING, number: Some(number), visible: None };
         Operation::answered(0, span, what)
@@ -162,7 +162,7 @@ fn what_comes_after_another_does() {
     assert!(!accepts(&[doubtful, told]));
 }
 
-/// Parts of what was seen at one instant are from one instant.
+/// The parts of one sight are of one instant.
 #[test]
 fn a_torn_look_is_found() {
     let child = Numbers { state: RUNNING, children: [0; 3], subtree: [0; 6], changes: 2 };

@@ -11,7 +11,7 @@ use super::{
     tree::{Judgement, Places, Tree, mix},
 };
 
-/// What was looked at.
+/// The size of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
     pub operations: usize,
@@ -23,31 +23,31 @@ pub struct Report {
 pub enum Failure {
     /// No order gives these answers.
     NotLinearizable(String),
-    /// There are more configurations than could be searched.
+    /// There are more configurations than can be searched.
     TooHard(Report),
 }
 
-/// Configurations that are searched before it is given up: a minute or two.
+/// Configurations that are searched before the search is given up: a minute or two.
 const MOST_CONFIGURATIONS: usize = 20_000_000;
 /// Stands for the end of an operation that has none.
 const NEVER: u64 = u64::MAX;
 
-/// An operation, in the order in which they began.
+/// An operation; steps are in the order in which the operations began.
 struct Step {
     begin: u64,
     end: u64,
     after: Option<usize>,
-    /// On the places of its jobs in the tree.
+    /// On the indices of its jobs in the tree.
     what: What<usize>,
-    /// Whether it creates a job that nothing else names that began before it has ended.
+    /// Whether it creates a job that no other operation names which began before it has ended.
     is_unnamed: bool,
 }
 
-/// A configuration with several ways to go on, and those that have been tried.
+/// A configuration with several next steps, and those that have been tried.
 struct Fork {
     ways: Vec<usize>,
     tried: usize,
-    /// How many operations had taken effect, and what the tree was.
+    /// How many operations had taken effect, and the mark of the tree.
     order: usize,
     mark: usize,
 }
@@ -56,27 +56,27 @@ struct Search {
     steps: Vec<Step>,
     tree: Tree,
     line: Line,
-    /// What has taken effect, in the order found.
+    /// The operations that have taken effect, in the order found.
     order: Vec<usize>,
     taken: Vec<bool>,
-    /// A number for the set of these.
+    /// The hash of the set of these.
     set: u64,
-    /// How many that have an end are left.
+    /// How many operations with an end are left.
     due: usize,
-    /// Before which of the steps everything has ended and the state is one.
+    /// For each step, whether all steps before it have ended and led to one state.
     quiet: Vec<bool>,
-    /// Whether every order comes through a configuration that was passed since this was looked at.
+    /// Whether a configuration was passed since the last check that every order comes through.
     was_quiet: bool,
     seen: HashSet<(u64, u64)>,
     configurations: usize,
-    /// The furthest that any order came, and what was open then.
+    /// The furthest that any order came, and the open operations there.
     furthest: usize,
     stuck: Vec<usize>,
 }
 
-/// What a configuration allows.
+/// The next steps of a configuration.
 enum Next {
-    /// Everything that has an end has taken effect.
+    /// Every operation that has an end has taken effect.
     Nothing,
     /// One of these may be next.
     OneOf(Vec<usize>),
@@ -84,10 +84,10 @@ enum Next {
     DeadEnd,
 }
 
-/// Checks the history of a tree whose root was there before, as its creation leaves it.
+/// Checks the history of a tree whose root existed before, as its creation leaves it.
 ///
 /// # Errors
-/// No order explains it, or it cannot be told.
+/// No order explains it, or the search was given up.
 pub fn check(root: JobId, history: &[Operation]) -> Result<Report, Failure> {
     let mut by_begin: Vec<usize> = (0..history.len()).collect();
     by_begin.sort_by_key(|place| history[*place].begin);
@@ -146,7 +146,7 @@ impl Search {
         Report { operations: self.steps.len(), configurations: self.configurations }
     }
 
-    /// Whether there is an order, if that can be told.
+    /// Whether there is an order; `None` if the search was given up.
     fn run(&mut self) -> Option<bool> {
         let mut forks: Vec<Fork> = Vec::new();
         loop {
@@ -178,7 +178,7 @@ impl Search {
         }
     }
 
-    /// Lets everything happen that changes nothing, and looks what else may.
+    /// Applies every operation that changes nothing, and finds which others may be next.
     fn next(&mut self) -> Next {
         let mut ways;
         loop {
@@ -211,7 +211,7 @@ impl Search {
         if ways.is_empty() || !self.seen.insert((self.set, self.tree.hash())) {
             return self.dead_end();
         }
-        // What has to be over first is the best guess.
+        // The operation that has to end first is the best guess.
         ways.sort_by_key(|place| self.steps[*place].end);
         let mut parents = HashSet::new();
         ways.retain(|place| match self.steps[*place].what {
@@ -240,7 +240,7 @@ impl Search {
         self.was_quiet |= first.is_some_and(|first| first == self.order.len() && self.quiet[first]);
     }
 
-    /// Takes back what has taken effect since a fork.
+    /// Takes back the operations that have taken effect since a fork.
     fn go_back(&mut self, fork: &Fork) {
         self.tree.go_back(fork.mark);
         while self.order.len() > fork.order {
@@ -267,7 +267,7 @@ impl Search {
         Next::DeadEnd
     }
 
-    /// Why there is no order, for people: the furthest that one came.
+    /// Why there is no order, for people: the furthest that an order came.
     fn explain(&self, history: &[Operation], by_begin: &[usize]) -> String {
         let mut text = format!(
             "no order explains more than {} of {} operations; what was open then:",
@@ -282,8 +282,8 @@ impl Search {
     }
 }
 
-/// For each step whether everything that began before it has ended before it begins, and led to
-/// one state: the changes of each job have an order of their own.
+/// For each step whether every operation that began before it has ended before it begins, and all
+/// led to one state: the changes of each job have an order of their own.
 fn quiet(steps: &[Step]) -> Vec<bool> {
     let mut last_end = 0;
     let mut one_state = true;

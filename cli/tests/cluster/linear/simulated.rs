@@ -1,4 +1,4 @@
-//! Histories of a service that does not exist: it is linearizable, or has one known fault.
+//! Histories of a simulated service: it is linearizable, or has one known fault.
 
 use jobtracker_client::{JobId, State};
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -8,19 +8,19 @@ use super::{
     tree::{Judgement, Tree},
 };
 
-/// What a simulated service is asked for, and how.
+/// The requests to a simulated service, and its faults.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     pub seed: u64,
     pub clients: usize,
     pub operations: usize,
-    /// After so many operations all clients wait for each other.
+    /// After this many operations all clients wait for each other.
     pub between_lulls: usize,
-    /// Of a hundred answers, so many are lost.
+    /// How many of a hundred answers are lost.
     pub lost_answers: u32,
-    /// Whether it is found out what became of these, when all wait for each other.
+    /// Whether the outcomes of these are found out, when all clients wait for each other.
     pub resolved: bool,
-    /// What goes wrong, once, in the middle.
+    /// The fault that happens, once, in the middle.
     pub fault: Option<Fault>,
 }
 
@@ -30,13 +30,13 @@ pub enum Fault {
     LostUpdate,
     /// An update is applied twice.
     DoubledUpdate,
-    /// A read answers what was long ago.
+    /// A read answers an old state.
     StaleRead,
-    /// A read answers what was before what the same client has read before it.
+    /// A read answers a state from before the one that the same client has read.
     ReadBackwards,
 }
 
-/// The job at a place; the root is at the first.
+/// The job at an index; the root is at the first.
 pub fn id(place: usize) -> JobId {
     JobId::new(place as u64 + 1).unwrap()
 }
@@ -63,9 +63,9 @@ struct Simulation {
     tree: Tree,
     history: Vec<Operation>,
     open: Vec<Option<Open>>,
-    /// Without anybody who waits for them.
+    /// Operations for which no client waits any more.
     forgotten: Vec<Open>,
-    /// Places of those that had an effect all the same.
+    /// Indices of those that had an effect all the same.
     found: Vec<usize>,
     /// Jobs whose creation was answered.
     known: Vec<usize>,
@@ -86,7 +86,8 @@ pub const REPORTED: [State; 6] = [
     State::Faulted,
 ];
 
-/// The history of the plan. At its end everybody waits for everything, and then each job is read.
+/// The history of the plan. At its end all clients wait for all operations, and then each job is
+/// read.
 pub fn history(plan: Plan) -> Vec<Operation> {
     let mut simulation = Simulation {
         plan,
@@ -116,7 +117,7 @@ impl Simulation {
         self.clock
     }
 
-    /// One client does what comes next for it.
+    /// One client takes its next step.
     fn step(&mut self) {
         let client = self.random.random_range(0..self.plan.clients);
         let lull = self.history.len().is_multiple_of(self.plan.between_lulls);
@@ -140,7 +141,7 @@ impl Simulation {
         }
         if !self.forgotten.is_empty() && self.random.random_ratio(1, 50) {
             let open = self.forgotten.swap_remove(0);
-            // Some never have any effect.
+            // Some operations never have any effect.
             if self.random.random() {
                 self.history[open.place].what = self.answer(open.request, None);
                 if forget_answer(&mut self.history[open.place].what) {
@@ -150,7 +151,7 @@ impl Simulation {
         }
     }
 
-    /// Everything that has happened has happened before now.
+    /// Every effect has happened before now.
     fn resolve(&mut self) {
         let now = self.now();
         for place in std::mem::take(&mut self.found) {
@@ -201,7 +202,7 @@ impl Simulation {
         }
     }
 
-    /// What the request does, and is answered.
+    /// The effect of the request, and its answer.
     fn answer(&mut self, request: Request, client: Option<usize>) -> What {
         let fault = self.fault.filter(|_| self.history.len() > self.plan.operations / 2);
         match request {
@@ -249,7 +250,7 @@ impl Simulation {
         What::Update { job: id(job), state, number, visible }
     }
 
-    /// What a faulty service says of the root.
+    /// What a faulty service answers about the root.
     fn old(&mut self, client: usize, fault: Option<Fault>) -> Option<Numbers> {
         let old = match fault? {
             Fault::StaleRead => self.past.get(self.past.len() / 2).copied(),
@@ -287,12 +288,12 @@ impl Simulation {
     }
 }
 
-/// Leaves what is still known of something whose answer was lost, which is its place among the
-/// changes, if it is there.
+/// Keeps what is still known of an operation whose answer was lost: its position among the changes,
+/// if the service has it.
 fn forget_answer(what: &mut What) -> bool {
     match what {
         What::Update { visible, .. } => *visible = None,
-        // Nobody was told.
+        // No client got this answer.
         What::Refused { .. } | What::Look(_) => *what = What::Look(Vec::new()),
         What::Create { .. } => {}
     }

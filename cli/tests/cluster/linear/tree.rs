@@ -12,22 +12,22 @@ struct Job {
 }
 
 /// The sequential model: one tree, as `SEMANTICS` sections 3 to 5 describe it, with updates to
-/// finished jobs blocked. Written apart from the project's roll-up. Jobs are named by their places
-/// in a list that is given at the start; every step can be taken back.
+/// finished jobs blocked. It is independent of the project's roll-up. Jobs are named by their
+/// indices in a list that is given at the start; every step can be taken back.
 pub struct Tree {
     jobs: Vec<Option<Job>>,
     before: Vec<(usize, Option<Job>)>,
     hash: u64,
 }
 
-/// What an operation would do to the tree as it is.
+/// What an operation would do to the present tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
     /// It could happen now.
     Fits,
-    /// Not now, but perhaps after others.
+    /// It could not happen now, but perhaps after others.
     Waits,
-    /// Neither now nor later: what it tells of has passed.
+    /// It can happen neither now nor later: the state that it tells of has passed.
     Passed,
 }
 
@@ -41,7 +41,7 @@ fn is_finished(state: State) -> bool {
     matches!(state, State::RanToCompletion | State::Faulted)
 }
 
-/// Where a state is counted among children.
+/// The index of a state among the counts of children.
 fn category(state: State) -> usize {
     match state {
         State::RanToCompletion => 1,
@@ -50,7 +50,7 @@ fn category(state: State) -> usize {
     }
 }
 
-/// Where a state is counted among descendants.
+/// The index of a state among the counts of descendants.
 fn kind(state: State) -> usize {
     match state {
         State::Running | State::Warning => 2,
@@ -80,7 +80,7 @@ impl Job {
 }
 
 impl Tree {
-    /// A tree of which only the root is there, for so many jobs.
+    /// A tree with only its root, and with room for this many jobs.
     pub fn new(root: usize, jobs: usize) -> Self {
         let mut tree = Self { jobs: vec![None; jobs], before: Vec::new(), hash: 0 };
         tree.put(root, new_job(None));
@@ -88,7 +88,7 @@ impl Tree {
         tree
     }
 
-    /// What two trees differ in, as far as the future goes: numbers follow from these.
+    /// A hash of the part of the tree that determines its future: all numbers follow from it.
     pub fn hash(&self) -> u64 {
         self.hash
     }
@@ -97,7 +97,7 @@ impl Tree {
         self.jobs[job].map(|job| job.numbers)
     }
 
-    /// Whether this could be the next thing that happens.
+    /// Whether this could be the next operation.
     pub fn judge(&self, what: &What<usize>) -> Judgement {
         match *what {
             What::Create { job, parent } => match self.jobs[job] {
@@ -157,7 +157,7 @@ impl Tree {
         }
     }
 
-    /// Lets something happen that was found to fit.
+    /// Applies an operation that fits.
     pub fn apply(&mut self, what: &What<usize>) {
         match *what {
             What::Create { job, parent } => {
@@ -174,12 +174,12 @@ impl Tree {
         }
     }
 
-    /// A mark to go back to.
+    /// A mark for [`go_back`](Self::go_back).
     pub fn mark(&self) -> usize {
         self.before.len()
     }
 
-    /// Takes everything since a mark back.
+    /// Takes back all steps since a mark.
     pub fn go_back(&mut self, mark: usize) {
         while self.before.len() > mark {
             let (place, job) = self.before.pop().expect("it is longer than the mark");
@@ -188,7 +188,7 @@ impl Tree {
         }
     }
 
-    /// Makes what was done until now final.
+    /// Makes all steps until now final.
     pub fn forget(&mut self) {
         self.before.clear();
     }
@@ -200,7 +200,7 @@ impl Tree {
         self.jobs[place] = job;
     }
 
-    /// Gives a job the visible state that it should have, and tells those above.
+    /// Gives a job the visible state that it should have, and updates its ancestors.
     fn settle(&mut self, place: usize) {
         let mut job = self.jobs[place].expect("it is there");
         let (before, after) = (job.numbers.state, job.visible());
@@ -214,7 +214,7 @@ impl Tree {
         }
     }
 
-    /// A child of `parent` has changed its visible state, or has come.
+    /// A child of `parent` has changed its visible state, or is new.
     fn count(&mut self, parent: usize, before: Option<State>, after: State) {
         let mut above = Some(parent);
         while let Some(place) = above {
@@ -243,7 +243,7 @@ fn new_job(parent: Option<usize>) -> Job {
     Job { parent, last: state, ever_faulted: false, numbers }
 }
 
-/// A number for what a job reported; parents never change.
+/// A hash of what a job reported; parents never change.
 fn essence(place: usize, job: Option<Job>) -> u64 {
     let Some(job) = job else { return 0 };
     let own = job.numbers.changes << 8 | u64::from(job.ever_faulted) << 4 | job.last as u64;
@@ -258,7 +258,7 @@ pub fn mix(number: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-/// The jobs that a history speaks of, each with its place.
+/// The jobs that a history names, each with its index.
 #[derive(Default)]
 pub struct Places(std::collections::HashMap<JobId, usize>);
 

@@ -1,5 +1,5 @@
-//! Clients that work on one tree through any number of servers, and a record of everything that
-//! they asked for and were told.
+//! Clients that work on one tree through any number of servers, and a record of all their requests
+//! and the answers.
 
 mod record;
 mod worker;
@@ -21,7 +21,7 @@ pub use record::History;
 use record::Record;
 use worker::Worker;
 
-/// What to do and how.
+/// The plan of a load.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     pub root: JobId,
@@ -79,8 +79,8 @@ impl Load {
         Self { plan, servers, shared: Arc::new(shared), random, rounds: 0, records: Vec::new() }
     }
 
-    /// Lets every client do so many operations, while something else may happen to the servers;
-    /// then all have met.
+    /// Lets every client do this many operations, while something else may happen to the servers;
+    /// at the end all clients have met.
     pub async fn round<T>(&mut self, each: usize, meanwhile: impl AsyncFnOnce(&Round) -> T) -> T {
         let round = self.begin(each);
         let happened = meanwhile(&round).await;
@@ -107,7 +107,7 @@ impl Load {
         Round { workers: workers.collect(), shared: Arc::clone(&self.shared) }
     }
 
-    /// Waits for all clients, and finds out what can be found out of what is in doubt.
+    /// Waits for all clients, and finds out as many outcomes in doubt as possible.
     async fn end(&mut self, round: Round) {
         for worker in round.workers {
             record::append(&mut self.records, worker.await.unwrap());
@@ -116,7 +116,7 @@ impl Load {
         record::resolve(&mut self.records, &reader, &self.shared).await;
     }
 
-    /// Reads everything, when nobody writes any more.
+    /// Reads all jobs, after all clients have ended.
     pub async fn finish(self) -> History {
         let reader = self.reader().await;
         let failures = self.shared.failures.load(Ordering::SeqCst);
@@ -137,7 +137,7 @@ impl Load {
 }
 
 impl Round {
-    /// Waits for so many more acknowledged writes, and tells how long it took. They have to come
+    /// Waits for this many more acknowledged writes, and answers how long that took. They must come
     /// within a minute.
     pub async fn acknowledges(&self, more: u64) -> Duration {
         let begin = Instant::now();
@@ -148,13 +148,13 @@ impl Round {
         begin.elapsed()
     }
 
-    /// Lets the clients end what they are at, and no more.
+    /// Lets the clients end their current operations, and no more.
     pub fn stop(&self) {
         self.shared.is_over.store(true, Ordering::SeqCst);
     }
 }
 
-/// Waits for something that has to come.
+/// Waits for a future that must end.
 pub async fn within<T>(time: Duration, what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(time, future).await.unwrap_or_else(|_| panic!("no {what} in {time:?}"))
 }

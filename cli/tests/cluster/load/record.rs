@@ -8,25 +8,25 @@ use crate::{
     linear::{self, Failure, Operation, Sight, What},
 };
 
-/// An operation, and what its client knows of it.
+/// An operation, and what its client knows about it.
 pub struct Record {
     pub operation: Operation,
     pub fate: Fate,
-    /// The name of an update.
+    /// The change id of an update.
     pub change_id: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It has been done, or it was a read.
+    /// It has been applied, or it was a read.
     Acknowledged,
-    /// The answer was lost, or said that it is not known.
+    /// The answer was lost, or said that the outcome is unknown.
     InDoubt,
-    /// Every answer said that nothing was done.
+    /// Every answer said that nothing was applied.
     Denied,
 }
 
-/// Everything that happened to one tree, with nothing left in doubt.
+/// All operations on one tree, with none left in doubt.
 pub struct History {
     pub root: JobId,
     pub operations: Vec<Operation>,
@@ -37,10 +37,10 @@ pub struct History {
 pub struct Summary {
     pub acknowledged: usize,
     pub in_doubt: usize,
-    /// Of those in doubt.
+    /// How many of those in doubt were applied.
     pub found: usize,
     pub denied: usize,
-    /// Requests without a good answer.
+    /// Requests that failed.
     pub failures: u64,
 }
 
@@ -59,7 +59,7 @@ pub fn append(records: &mut Vec<Record>, more: Vec<Record>) {
     }));
 }
 
-/// Looks for what is in doubt. What is there has happened before now.
+/// Searches for the writes in doubt. Those that are found have happened before now.
 pub(super) async fn resolve(records: &mut [Record], reader: &JobTrackerClient, shared: &Shared) {
     let open =
         |record: &&mut Record| record.fate == Fate::InDoubt && record.operation.end.is_none();
@@ -84,8 +84,8 @@ pub(super) async fn resolve(records: &mut [Record], reader: &JobTrackerClient, s
 }
 
 impl History {
-    /// Reads everything, and holds every record against it: what was acknowledged is there, once;
-    /// what was denied is not; and what was in doubt is there once or not.
+    /// Reads all jobs, and compares every record with them: an acknowledged write is there once; a
+    /// denied one is not; and one in doubt is there once or not.
     pub(super) async fn read(
         root: JobId,
         records: Vec<Record>,
@@ -124,7 +124,7 @@ impl History {
                 operations.push(record.operation);
             }
         }
-        assert_eq!(inventory.jobs.len(), jobs, "jobs that nobody has created");
+        assert_eq!(inventory.jobs.len(), jobs, "jobs that no client has created");
         for operation in &mut operations {
             operation.after = operation.after.map(|before| moved[&before]);
         }
@@ -135,7 +135,7 @@ impl History {
         Self { root, operations, summary }
     }
 
-    /// Looks for an order, and says what was found.
+    /// Searches for an order, and prints the result.
     pub fn check(&self, name: &str) {
         let start = Instant::now();
         let report = match linear::check(self.root, &self.operations) {
@@ -160,7 +160,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Whether a write is there, and where.
+/// Whether a write was applied, and at which index.
 fn find(record: &mut Record, inventory: &Inventory) -> bool {
     match (&mut record.operation.what, &record.change_id) {
         (What::Create { job, .. }, _) => inventory.changes.contains_key(job),

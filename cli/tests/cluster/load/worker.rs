@@ -14,7 +14,7 @@ use super::{
 };
 use crate::linear::{Operation, Sight, What};
 
-/// So deep the trees grow.
+/// The greatest depth of the trees.
 const DEPTH: u32 = 8;
 /// Tries of one write, at most.
 const TRIES: u32 = 200;
@@ -30,13 +30,13 @@ const REPORTED: [State; 8] = [
     State::Faulted,
 ];
 
-/// One client. What is not answered it sends again, to another server if there is one; the whole is
-/// one operation, from when it was first sent.
+/// One client. It sends a request without an answer again, to another server if there is one; all
+/// tries are one operation, from when the first was sent.
 pub struct Worker {
     number: usize,
     shared: Arc<Shared>,
     servers: Vec<JobTrackerClient>,
-    /// The server that it talks to.
+    /// The server that it uses.
     at: usize,
     root: JobId,
     random: StdRng,
@@ -58,7 +58,7 @@ struct Told {
     state: State,
 }
 
-/// When a write was first sent, when the try that was answered was, and when the answer came.
+/// When a write was first sent, when the answered try was sent, and when the answer came.
 struct Times {
     begin: u64,
     sent: u64,
@@ -79,7 +79,7 @@ impl Worker {
         Self { number, shared, servers, at, root, random, next_id, records: Vec::new() }
     }
 
-    /// Does so many operations, or fewer if it is told to stop.
+    /// Does this many operations, or fewer if it is told to stop.
     pub async fn run(mut self, operations: usize) -> Vec<Record> {
         for _ in 0..operations {
             if self.shared.is_over.load(Ordering::SeqCst) {
@@ -107,7 +107,7 @@ impl Worker {
         JobId::new(self.next_id).unwrap()
     }
 
-    /// A job that everybody may know; often one that many know.
+    /// A job that all clients may know; often one that many know.
     fn pick(&mut self) -> (JobId, u32) {
         let known = self.shared.known.read().unwrap();
         let among = match self.random.random_range(0..3) {
@@ -148,7 +148,7 @@ impl Worker {
                 Err(error) => error,
             };
             if error.is_not_found() {
-                // All jobs that are named here are known to be there.
+                // All jobs that are named here are known to exist.
                 let (Write::Create { parent: job, .. } | Write::Update { job, .. }) = write;
                 return self.saw([sent, self.shared.now()], vec![(job, Sight::Absent)]);
             }
@@ -171,7 +171,7 @@ impl Worker {
         let mut what = what(write);
         let (Write::Create { job, .. } | Write::Update { job, .. }) = *write;
         if told.applied {
-            // What this try has done was not done by an earlier one.
+            // An effect of this try was not an effect of an earlier one.
             let from = if told.repeated { begin } else { sent };
             if let What::Update { visible, .. } = &mut what {
                 *visible = Some(told.state).filter(|_| !told.repeated);
@@ -182,7 +182,7 @@ impl Worker {
             let refused = What::Refused { job, visible: told.state };
             let refused = Operation::answered(self.number, [sent, end], refused);
             let denied = Operation::in_doubt(self.number, begin, what);
-            // An earlier try may still be on its way, and come when the job is open again.
+            // An earlier try may still be under way, and arrive when the job is open again.
             let fate = if in_doubt { Fate::InDoubt } else { Fate::Denied };
             self.keep(denied, fate, write);
             self.records.push(Record::of(refused));
@@ -242,7 +242,7 @@ impl Worker {
         if matches!(error, Error::Transport { .. } | Error::DeadlineExceeded { .. }) {
             self.at = (self.at + 1) % self.servers.len();
         }
-        // As a client would, but never for long.
+        // A client would pause too, but never for long.
         tokio::time::sleep(Duration::from_millis(self.random.random_range(1..30))).await;
     }
 }

@@ -141,7 +141,7 @@ async fn raw(harness: &Harness, bytes: &[u8]) -> String {
     stream.write_all(bytes).await.unwrap();
     stream.shutdown().await.unwrap();
     let mut reply = Vec::new();
-    // A reset is as good as an end.
+    // A reset has the same meaning as an end.
     let _ = stream.read_to_end(&mut reply).await;
     String::from_utf8_lossy(&reply).into_owned()
 }

@@ -1,4 +1,4 @@
-//! Whatever is wrong with a request has its code, and leaves the store as it was.
+//! Every invalid request gets its code, and leaves the store unchanged.
 
 mod addresses;
 mod bodies;
@@ -68,8 +68,8 @@ impl Bad {
     }
 }
 
-/// A tree with something of everything: 100 with the children 101 and 102, and a chain of jobs
-/// 200 to 264, the last of which stands as deep as a job may.
+/// A tree with all kinds of data: 100 with the children 101 and 102, and a chain of jobs 200 to
+/// 264, the last of which is as deep as a job may be.
 async fn plant(harness: &Harness) {
     for (id, parent) in [(100, None), (101, Some(100)), (102, Some(100)), (200, None)] {
         harness.create(id, parent).await;
@@ -88,7 +88,7 @@ async fn plant(harness: &Harness) {
     }
 }
 
-/// Everything that the API shows of the trees.
+/// All that the API shows of the trees.
 async fn dump(harness: &Harness) -> Vec<Value> {
     let mut seen = vec![harness.get("/api/v1/roots?limit=1000").await.json()];
     for id in [100, 101, 102, 200, 264] {

@@ -1,4 +1,4 @@
-//! Streams that are none, that break off, or that are too much: a clear problem, and nothing
+//! Streams that are invalid, that break off, or that are too large: a clear problem, and nothing
 //! changes.
 
 use futures_util::StreamExt;
@@ -12,7 +12,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use super::stream::{stream, tree, tree_begin};
 use crate::harness::{Harness, Reply, STORES};
 
-/// Enough that a part of it is staged before it ends.
+/// Enough that a part of it is staged before the end.
 const MANY: u64 = 20_000;
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn a_connection_that_is_cut_leaves_nothing() {
             assert_eq!(harness.below(1_000_000).await, None);
             assert_eq!(harness.get("/api/v1/jobs/1000001").await.status, 404);
         }
-        // Sent again under the same name it is applied once; until what was cut is out of the way
+        // Sent again under the same name it is applied once; until the cut tree's rows are removed
         // the service says so.
         loop {
             let reply = harness.send_commit("cut", bytes.clone()).await;
@@ -50,7 +50,7 @@ async fn a_connection_that_is_cut_leaves_nothing() {
     }
 }
 
-/// Its ids are held until its rows have been removed, which takes a while.
+/// The tree's ids are held until its rows have been removed, which takes a while.
 #[tokio::test]
 async fn jobs_of_an_upload_that_was_thrown_away_can_be_created_at_once() {
     const LARGE: u64 = 5_000;
@@ -84,7 +84,7 @@ async fn what_is_not_a_commit_is_refused_with_its_position() {
     let mut altered = good.clone();
     let middle = altered.len() / 2;
     altered[middle] ^= 1;
-    // The tree was whole before the end went missing, so it was applied.
+    // The tree was complete before the missing end, so it was applied.
     let (whole, part) = (Some([5, 5, 0]), None);
     for (bytes, words, left) in [
         (b"{}".to_vec(), "Record 0 the stream does not begin with JOBTREES", part),
@@ -143,12 +143,12 @@ async fn what_is_too_much_is_refused() {
     let reply = harness.send_commit("jobs", stream(&[(1000, 100)])).await;
     reply.assert_problem("commit_too_large");
     assert!(reply.json()["detail"].as_str().unwrap().contains("100 new jobs"));
-    // A record that repeats for ever, as far as the eye can see: a gigabyte in a few kilobytes.
+    // A record that repeats almost for ever: a gigabyte in a few kilobytes.
     let bomb = zstd::encode_all(std::io::Read::take(std::io::repeat(0), 1 << 30), 1).unwrap();
     assert!(bomb.len() < 1 << 17);
     let request = harness.commit("bomb", bomb).header("content-encoding", "zstd");
     Reply::of(request).await.assert_problem("invalid_commit");
-    // A good tree, and then lines for its log without end.
+    // A good tree, and then endless lines for its log.
     let mut long = jobtracker_model::upload::Writer::new(true);
     tree_begin(&mut long, 2000);
     for _ in 0..(1 << 20) / 100 {
@@ -160,7 +160,7 @@ async fn what_is_too_much_is_refused() {
     let request = harness.commit("long", packed).header("content-encoding", "zstd");
     let reply = Reply::of(request).await;
     reply.assert_problem("commit_too_large");
-    // What unpacks to nothing may not go on for ever either.
+    // A stream that unpacks to nothing must not go on for ever either.
     let empty = zstd::encode_all(&b""[..], 1).unwrap();
     let nothing = empty.repeat((1 << 20) / empty.len() + 1);
     let request = harness.commit("nothing", nothing).header("content-encoding", "zstd");
@@ -179,7 +179,7 @@ async fn a_commit_that_takes_too_long_is_given_up() {
     given_up(600_000, 200).await;
 }
 
-/// A sender that stops in the middle, with these bounds for its silence and for the whole.
+/// A sender that stops in the middle, with these bounds for its pause and for the whole.
 async fn given_up(silence_timeout_ms: u64, receive_timeout_ms: u64) {
     let harness = Harness::start(STORES[0], |config| {
         config.commits.silence_timeout_ms = silence_timeout_ms;
@@ -190,8 +190,8 @@ async fn given_up(silence_timeout_ms: u64, receive_timeout_ms: u64) {
     let bytes = stream(&[(100, 5)]);
     let (body, _hold) = half_of(&bytes);
     Reply::of(harness.commit("slow", body)).await.assert_problem("request_timeout");
-    // It has been put away with the answer. On a busy machine the whole of it may take longer than
-    // these bounds, too.
+    // The session has been put away before the answer. On a busy machine the whole upload may
+    // exceed these bounds, too.
     let begun = std::time::Instant::now();
     let reply = loop {
         assert!(begun.elapsed() < std::time::Duration::from_secs(60), "it is never taken");
@@ -220,7 +220,7 @@ async fn while_one_commit_comes_in_there_may_be_no_room_for_another() {
     harness.stop().await;
 }
 
-/// A body of the first half of these bytes, which does not end before the other value is dropped.
+/// A body of the first half of these bytes, which ends only when the other value is dropped.
 fn half_of(bytes: &[u8]) -> (reqwest::Body, tokio::sync::oneshot::Sender<()>) {
     let half = bytes[..bytes.len() / 2].to_vec();
     let (hold, held) = tokio::sync::oneshot::channel::<()>();

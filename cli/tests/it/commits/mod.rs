@@ -1,4 +1,4 @@
-//! Commits of buffered contexts over HTTP: by streams made by hand, and by the real context.
+//! Uploads of buffered contexts over HTTP: by streams made by hand, and by the real context.
 
 mod broken;
 mod sending;

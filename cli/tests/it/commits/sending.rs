@@ -21,7 +21,7 @@ async fn a_commit_is_answered_listed_and_remembered() {
         assert_eq!(outcome, expected);
         assert_eq!(harness.get("/api/v1/commits/c1").await.json(), expected);
         assert_eq!(harness.below(100).await, Some([9, 9, 0]));
-        // Sent again it does nothing, and says what it did.
+        // A repetition changes nothing, and has the same outcome.
         assert_eq!(harness.send_commit("c1", stream(&trees)).await.json(), expected);
         assert_eq!(harness.below(100).await, Some([9, 9, 0]));
         let mut roots = Vec::new();
@@ -59,7 +59,7 @@ async fn the_times_are_those_at_which_it_was_recorded() {
 async fn it_may_be_compressed() {
     let harness = Harness::start(STORES[0], |_| {}).await;
     for (number, encoding) in ["zstd", "gzip", "identity"].into_iter().enumerate() {
-        // From almost nothing to much more than one step of unpacking.
+        // From almost no bytes to many more than one step of unpacking.
         for children in [0, 1, 100, 30_000] {
             let root = 1_000_000 * (number as u64 + 1) + 50_000 * children.min(2) + children;
             let plain = stream(&[(root, children)]);
@@ -87,7 +87,7 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
 
 /// Readers that poll while a large tree comes in see all of it or nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_sees_a_part() {
+async fn readers_never_see_a_part() {
     for kind in STORES {
         let harness = Arc::new(Harness::start(kind, |_| {}).await);
         harness.create(5, None).await;
@@ -139,8 +139,8 @@ async fn a_refused_tree_is_told_and_the_others_are_applied() {
     harness.stop().await;
 }
 
-/// The same commit from two senders at once: one of them is told to come back, or both are told the
-/// same.
+/// The same upload from two senders at once: one of them is told to try again, or both get the same
+/// outcome.
 #[tokio::test]
 async fn two_senders_of_one_commit() {
     for kind in STORES {

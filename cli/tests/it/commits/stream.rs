@@ -1,4 +1,4 @@
-//! Streams made by hand, and how they are sent.
+//! Streams made by hand, and the requests that send them.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ fn at(millis: u64) -> Timestamp {
     Timestamp::from_millis(1_700_000_000_000 + i64::try_from(millis).unwrap()).unwrap()
 }
 
-/// A tree by its root, and how many children it has; each child has run and ended well, or, if it
+/// A tree by its root, and the number of its children; each child has run and ended well, or, if it
 /// is divisible by ten, badly.
 pub fn tree(writer: &mut Writer, root: u64, children: u64, new_root: bool) {
     writer.write(&Record::Tree { root: id(root) }).unwrap();
@@ -66,18 +66,18 @@ pub fn stream(trees: &[(u64, u64)]) -> Vec<u8> {
 }
 
 impl Harness {
-    /// The request that sends a commit.
+    /// The request that sends an upload.
     pub fn commit(&self, name: &str, stream: impl Into<reqwest::Body>) -> RequestBuilder {
         let request = self.request(Method::PUT, &format!("/api/v1/commits/{name}"));
         request.header("content-type", MEDIA_TYPE).body(stream)
     }
 
-    /// Sends a commit.
+    /// Sends an upload.
     pub async fn send_commit(&self, name: &str, stream: Vec<u8>) -> Reply {
         Reply::of(self.commit(name, stream)).await
     }
 
-    /// How many descendants a job has: all, successful, failed; none if it is not there.
+    /// How many descendants a job has: all, successful, failed; `None` if it does not exist.
     pub async fn below(&self, root: u64) -> Option<[u64; 3]> {
         let reply = self.get(&format!("/api/v1/jobs/{root}")).await;
         if reply.status == 404 {

@@ -52,7 +52,7 @@ async fn direct(tracker: &dyn JobTracker, steps: &[Step]) {
     }
 }
 
-/// What the context answers is what the service will.
+/// The context's answers are those that the service will give.
 async fn check_before(context: &JobTrackerContext, vector: &Vector) {
     for expected in &vector.expect {
         let job = context.get(expected.id).await.unwrap().unwrap();

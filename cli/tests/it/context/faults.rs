@@ -1,5 +1,5 @@
-//! Replies that are lost, the same commit from two senders, a service that is killed while a commit
-//! comes in: each tree is whole or absent, and applied once.
+//! Replies that are lost, the same upload from two senders, a service that is killed while an
+//! upload comes in: each tree is complete or absent, and applied once.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -40,7 +40,7 @@ async fn a_lost_reply_does_not_apply_anything_twice() {
     }
 }
 
-/// A client that gives up at the first failure leaves everything in the context, to be sent again.
+/// A client that gives up at the first failure keeps everything in the context, to be sent again.
 #[tokio::test]
 async fn what_could_not_be_sent_is_kept() {
     let harness = Harness::start(STORES[0], |_| {}).await;
@@ -51,7 +51,7 @@ async fn what_could_not_be_sent_is_kept() {
     record(&context, 1_000, 30).await;
     let error = context.flush().await.unwrap_err();
     assert!(matches!(error, Error::Flush(_)), "{error:?}");
-    // It did arrive; nobody told.
+    // The upload did arrive; its reply was lost.
     assert!(is_whole(&harness.client(), 1_000, 30).await);
     record(&context, 2_000, 30).await;
     let flushed = context.commit_and_close().await.unwrap();
@@ -62,7 +62,7 @@ async fn what_could_not_be_sent_is_kept() {
 }
 
 #[tokio::test]
-async fn a_refused_tree_is_told_to_whoever_flushes() {
+async fn a_refused_tree_is_an_error_of_the_flush() {
     let harness = Harness::start(STORES[0], |_| {}).await;
     harness.create(1_005, None).await;
     let context = context(&harness, true);
@@ -107,14 +107,14 @@ async fn a_service_that_is_killed_while_a_commit_comes_in() {
             let context = context.clone();
             tokio::spawn(async move { context.flush().await })
         };
-        // Some rounds end before anything has come in, some in the middle, some after the end.
+        // Some rounds end before any byte has come in, some in the middle, some after the end.
         let moment = Duration::from_millis(random.random_range(0..400));
         let early = tokio::time::timeout(moment, &mut flushing).await;
         service.kill();
         let acknowledged = match early {
             Ok(flushed) => flushed.unwrap().is_ok(),
             Err(_) => {
-                // It tries again and again, as its policy says, and then it gives up.
+                // The client tries again and again, according to its policy, and then it gives up.
                 let flushed = flushing.await.unwrap();
                 assert!(flushed.is_err(), "there is no service to answer");
                 false
@@ -127,7 +127,7 @@ async fn a_service_that_is_killed_while_a_commit_comes_in() {
         for (root, children) in trees {
             assert!(is_whole(&client, root, children).await || !acknowledged);
         }
-        // The context has kept what it had, and sends it under the same name.
+        // The context has kept its records, and sends them under the same name.
         while let Err(error) = context.flush().await {
             assert!(error.is_retryable(), "{error:?}");
         }

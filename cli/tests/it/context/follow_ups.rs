@@ -36,9 +36,9 @@ async fn they_are_told_when_the_tree_is_there() {
             context.update(id(number), change).await.unwrap();
         }
         context.update(id(1), NewChange::new(State::RanToCompletion)).await.unwrap();
-        assert!(receiver.all().is_empty(), "nothing is told of what nobody can see");
+        assert!(receiver.all().is_empty(), "a delivery about a state that is not visible");
         context.flush().await.unwrap();
-        // Nobody ever saw that they ran.
+        // It was never visible that they ran.
         let received = receiver.count(1 + 1 + 19).await;
         for one in &received {
             let data = &one.json()["data"];
@@ -47,7 +47,7 @@ async fn they_are_told_when_the_tree_is_there() {
                 assert_eq!(data["message"], "404");
             }
         }
-        // From now on it is a job like others.
+        // From now on the job is like others.
         context.update(id(2), NewChange::new(State::Running)).await.unwrap();
         context.flush().await.unwrap();
         context.close().await.unwrap();

@@ -1,5 +1,5 @@
-//! A recording process is killed; what it had recorded is recovered from its journal and sent,
-//! exactly once, also when the flush had arrived already.
+//! A recording process is killed; its records are recovered from its journal and sent, exactly
+//! once, also if the flush had arrived already.
 
 use std::{
     io::{BufRead, BufReader},
@@ -31,8 +31,8 @@ async fn child(context: &JobTrackerContext, number: u64) {
     context.update(id(number), NewChange::new(State::RanToCompletion)).await.unwrap();
 }
 
-/// The recording process: this test, run by the other one in a process of its own. It says how far
-/// it is, and then goes on recording until it is killed.
+/// The recording process: this test, run by the other one in a process of its own. It prints its
+/// progress, and then goes on recording until it is killed.
 #[tokio::test]
 async fn recorder() {
     let (Ok(service), Ok(journal)) = (std::env::var(SERVICE), std::env::var(JOURNAL)) else {
@@ -47,7 +47,8 @@ async fn recorder() {
     }
     context.sync().await.unwrap();
     println!("recorded");
-    // Fails when the reply is lost: then it is in doubt, and kept.
+    // The flush fails when the reply is lost: then its outcome is in doubt, and the records are
+    // kept.
     println!("flushed {}", context.flush().await.is_ok());
     for number in ROOT + BEFORE + 1..=ROOT + BEFORE + AFTER {
         child(&context, number).await;
@@ -72,7 +73,7 @@ fn start(service: &str, journal: &Path) -> (Child, impl Iterator<Item = String>)
     (child, lines.map(|line| line.unwrap()))
 }
 
-/// Kills the recorder when it has said this, and answers whether its flush was answered.
+/// Kills the recorder when it has printed this, and answers whether its flush was answered.
 fn kill_at(service: &str, journal: &Path, moment: &str) -> bool {
     let (mut recorder, lines) = start(service, journal);
     let mut flushed = false;
@@ -92,10 +93,10 @@ async fn recovered(harness: &Harness, journal: &Path, least: u64) {
     assert_eq!((report.misplaced, report.flushed.refused), (0, 0), "{report:?}");
     let root = harness.client().load(id(ROOT)).await.unwrap();
     assert!(root.subtree.total >= least, "{} of {least}", root.subtree.total);
-    // Whatever was recorded last may be half there; everything before is whole.
+    // The last record may be half there; everything before is complete.
     assert!(root.subtree.successful + 1 >= root.subtree.total);
     assert_eq!(root.subtree.total, root.children.successful + root.children.pending);
-    // There is nothing more in it.
+    // The journal has nothing more.
     let report = JobTrackerContext::recover(Arc::new(harness.client()), journal).await.unwrap();
     assert_eq!(report.operations, 0);
     assert_eq!(harness.client().load(id(ROOT)).await.unwrap().subtree, root.subtree);
@@ -130,7 +131,7 @@ async fn when_the_flush_had_arrived() {
             break;
         }
     }
-    // It is on the service before it is known to the recorder.
+    // The flush is on the service before the recorder knows.
     while harness.client().get(id(ROOT)).await.unwrap().is_none() {
         tokio::task::yield_now().await;
     }

@@ -12,7 +12,7 @@ use crate::process::{ANY_PORT, Process, embedded};
 /// Updates under way at once.
 const CLIENTS: usize = 64;
 
-/// The most memory that the service ever had, as the kernel tells it.
+/// The highest memory use of the service, according to the kernel.
 fn peak_memory(service: &Process) -> String {
     let status = std::fs::read_to_string(format!("/proc/{}/status", service.id()));
     let status = status.unwrap_or_default();

@@ -9,8 +9,8 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Something between a client and the service that loses replies: of each of the first connections
-/// on which a commit comes in, the request gets through, and the reply does not.
+/// A proxy between a client and the service that loses replies: on each of the first connections
+/// with an upload, the request gets through, and the reply does not.
 pub struct Proxy {
     pub url: String,
     pub lost: Arc<AtomicU32>,

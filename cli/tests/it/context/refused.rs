@@ -1,5 +1,5 @@
-//! A commit of which a tree is refused, and a process that is killed then: what was applied is not
-//! applied again, also when the service has forgotten the commit.
+//! An upload of which a tree is refused, and a process that is killed then: applied trees are not
+//! applied again, also if the service has forgotten the upload.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ async fn what_was_applied_beside_it_is_not_sent_again() {
         context.create(NewJob::new("child").id(id(20)).under(id(2))).await.unwrap();
         let Err(Error::Refused { flushed }) = context.flush().await else { panic!("it is taken") };
         assert_eq!((flushed.applied, flushed.refused), (1, 1));
-        // As a kill leaves it.
+        // A kill leaves the same.
         drop(context);
         if is_forgotten {
             assert_eq!(harness.store().forget_uploads(Timestamp::MAX, 10).await.unwrap(), 1);

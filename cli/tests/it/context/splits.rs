@@ -26,8 +26,8 @@ fn id(number: usize) -> JobId {
     JobId::new(number as u64).unwrap()
 }
 
-/// Who does something: the service directly, or one of two contexts. Before another one does, what
-/// the last one recorded is flushed, so that the order is that of the sequence.
+/// The parties that operate: the service directly, or one of two contexts. Before another party
+/// operates, the records of the last one are flushed, so that the order is that of the sequence.
 struct Parties {
     direct: Arc<dyn JobTracker>,
     contexts: [JobTrackerContext; 2],
@@ -66,7 +66,7 @@ async fn round(seed: u64, harness: &Harness, block: bool) {
     let mut naive = NaiveTree::default();
     let mut count = 0;
     for _ in 0..STEPS {
-        // Long turns and short ones.
+        // The same party often goes on, so turns are long and short.
         let party = if random.random_bool(0.7) { parties.last } else { random.random_range(0..3) };
         if count == 0 || random.random_bool(0.4) {
             let parent =

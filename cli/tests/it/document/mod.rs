@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Harness, Reply, STORES};
 
-/// How a value is refused.
+/// The codes of a refused value.
 const REFUSALS: [&str; 6] = [
     "invalid_json",
     "invalid_field",
@@ -60,7 +60,7 @@ impl<'a> Operation<'a> {
             let value: String = value.bytes().map(|byte| format!("%{byte:02X}")).collect();
             path = path.replace(&format!("{{{name}}}"), &value);
         }
-        // Only a wait waits, and it has nothing to wait for.
+        // Only a wait would take time, and here it need not.
         let mut query: Vec<(&str, &str)> = Vec::new();
         if self.id == "waitForState" {
             let usual = [("states", "WaitingToRun"), ("timeoutMs", "0")];
@@ -84,7 +84,7 @@ impl<'a> Operation<'a> {
 
 async fn start() -> Harness {
     Harness::start(STORES[0], |config| {
-        // Otherwise no e-mail may be asked for; none is sent.
+        // Without a server e-mails are refused; none is sent.
         config.smtp.host = "mail.invalid".into();
         config.smtp.from = "jobs@mail.invalid".into();
     })
@@ -100,12 +100,12 @@ async fn bodies_are_taken_up_to_their_bounds_and_not_beyond() {
     let (harness, document) = (start().await, Document::served());
     let (mut complaints, mut tries) = (Vec::new(), [0, 0]);
     for operation in Operation::all(&document, &harness) {
-        // This one sends what it is given, with the schema of others.
+        // This operation would send to its target; its schema is that of others.
         let Some(schema) = operation.body.filter(|_| operation.id != "testTarget") else {
             continue;
         };
         for Try { value, is_allowed, what } in document.tries("", schema) {
-            // Their parent is in the address, and in the schema by a "not".
+            // The parent is in the address, and excluded by a "not" in the schema.
             if operation.id == "createChildren" && what.starts_with("jobs: parent") {
                 continue;
             }
@@ -126,20 +126,20 @@ async fn parameters_are_taken_up_to_their_bounds_and_not_beyond() {
     let (harness, document) = (start().await, Document::served());
     let (mut complaints, mut tries) = (Vec::new(), [0, 0]);
     for operation in Operation::all(&document, &harness) {
-        // Its body is a stream of its own format, and the other's id is for a body of plain text.
+        // These take a stream of another format, or a parameter for bodies of plain text alone.
         if ["sendCommit", "appendLog", "testAction"].contains(&operation.id) {
             continue;
         }
         let body = operation.body.map(|schema| document.sample("", schema));
         for parameter in &operation.parameters {
             let name = parameter["name"].as_str().unwrap();
-            // What a cursor is, is nobody's business but the service's.
+            // The form of a cursor is private to the service.
             if name == "cursor" {
                 continue;
             }
             for Try { value, is_allowed, what } in document.tries(name, &parameter["schema"]) {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                // There are no types in an address, and a part of a path is not empty.
+                // An address has no types, and a part of a path is not empty.
                 if what == "another type" || (parameter["in"] == "path" && text.is_empty()) {
                     continue;
                 }

@@ -1,9 +1,9 @@
-//! Values at the bounds of a JSON Schema and beyond them, as far as our document uses that.
+//! Values at the bounds of a JSON Schema and beyond them, for the keywords that the document uses.
 
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-/// The document, as the service gives it away.
+/// The document, as the service sends it.
 pub struct Document(pub Value);
 
 /// A value, and whether its schema allows it.
@@ -20,7 +20,7 @@ impl Try {
     }
 }
 
-/// Texts of which the first that fits is a sample; its last character may come again and again.
+/// The first of these texts that fits is a sample; its last character may be repeated.
 const SAMPLES: &[&str] = &[
     "a",
     "https://hooks.invalid",
@@ -39,7 +39,7 @@ impl Document {
         Self(serde_json::from_str(jobtracker_server::openapi_document()).unwrap())
     }
 
-    /// A schema without references and without the choice of null.
+    /// A schema without references and without the alternative of null.
     fn resolved(&self, schema: &Value) -> Map<String, Value> {
         let mut whole = Map::new();
         if let Some(reference) = schema["$ref"].as_str() {
@@ -60,12 +60,12 @@ impl Document {
         whole
     }
 
-    /// A value that is allowed.
+    /// An allowed value.
     pub fn sample(&self, name: &str, schema: &Value) -> Value {
         self.samples(name, schema, 1).remove(0)
     }
 
-    /// Some values that are allowed, each another one if that can be.
+    /// Several allowed values, different if possible.
     fn samples(&self, name: &str, schema: &Value, count: usize) -> Vec<Value> {
         let schema = Value::Object(self.resolved(schema));
         let sample = match type_of(&schema) {
@@ -146,7 +146,7 @@ impl Document {
             };
             for (name, property) in schema["properties"].as_object().unwrap() {
                 let known = if base.contains_key(name) && base[name].is_string() {
-                    // The choice of a kind is made by the base.
+                    // The base has chosen the kind.
                     name == "kind"
                 } else {
                     absent.contains(name)
@@ -191,8 +191,8 @@ impl Document {
         tries
     }
 
-    /// The smallest objects that are allowed, one for each way to choose, each with what it may
-    /// not have. Each has nothing that it could do without.
+    /// The smallest allowed objects, one for each alternative, each with the fields that it must
+    /// not have. Each has only required fields.
     fn bases(&self, schema: &Value) -> Vec<(Map<String, Value>, Vec<String>)> {
         let none = vec![json!({})];
         let choices = |name: &str| schema[name].as_array().unwrap_or(&none).clone();
@@ -241,10 +241,10 @@ fn pattern(schema: &Value) -> Option<Regex> {
     schema["pattern"].as_str().map(|pattern| Regex::new(pattern).unwrap())
 }
 
-/// A text that is allowed.
+/// An allowed text.
 fn text(name: &str, schema: &Value) -> String {
     if name == "expression" {
-        // Blanks behind it mean nothing.
+        // Spaces after it mean nothing.
         return "true ".into();
     }
     if let Some(names) = schema["enum"].as_array() {
@@ -283,7 +283,7 @@ fn texts(name: &str, schema: &Value) -> Vec<Try> {
         sample.clone() + &last.repeat((length as usize).saturating_sub(sample.len()))
     };
     if let Some(max) = schema["maxLength"].as_u64() {
-        // The bounds of the parts of an address of an e-mail or a host are not told.
+        // The document does not bound the parts of an e-mail address or of a host.
         let whole = if sample.starts_with("https") { format!("{sample}/") } else { String::new() };
         let longest = if whole.is_empty() { stretched(max) } else { stretch_path(&whole, max) };
         if fits(&longest) && schema["format"] != "email" {

@@ -1,4 +1,4 @@
-//! A service that goes away and comes back while a run is recorded.
+//! A service that is down for a part of a recorded run.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use tokio::sync::Semaphore;
 use super::tree::check;
 use crate::harness::Harness;
 
-/// The first half of the run is recorded, the second one happens while the service is away, and the
-/// run does not wait for it.
+/// The first half of the run is recorded, the second happens while the service is down, and the run
+/// does not wait for it.
 #[tokio::test]
 async fn a_service_that_comes_back_hears_the_rest() {
     let harness = Harness::restart(tempfile::tempdir().unwrap(), |_| {}).await;

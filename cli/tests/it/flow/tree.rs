@@ -81,7 +81,7 @@ where
     assert_eq!(job.name, *snapshot.flow);
     let wanted = if snapshot.error.is_none() { State::RanToCompletion } else { State::Faulted };
     assert_eq!(job.state, wanted, "{:?}", told(client, job.id).await);
-    // What is done reaches the total however the run ended.
+    // All ended steps are counted, in any end of the run.
     let done = job.children.successful + job.children.failed;
     assert_eq!((done, job.children.pending), (snapshot.steps.len() as u64, 0));
     check_steps(client, job.id, &snapshot).await;

@@ -68,7 +68,7 @@ async fn an_action_that_is_added_later_fires_from_then_on_and_once() {
             let answer = client.add_action(id(1), &action).await.unwrap();
             assert_eq!((answer.number, answer.added), (0, added));
         }
-        // It is Running already, so that is nothing new.
+        // The job is Running already, so the state does not change.
         client.update(id(1), NewChange::new(State::Running)).await.unwrap();
         client.update(id(1), NewChange::new(State::Warning)).await.unwrap();
         receiver.count(1).await;

@@ -1,4 +1,4 @@
-//! What is told names what it comes from.
+//! Deliveries name their causes.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ fn done(message: &str) -> NewChange {
     NewChange::new(State::RanToCompletion).message(message)
 }
 
-/// The ids on the way from the job that fired to the one that it comes from.
+/// The ids on the path from the job that fired to the one that caused it.
 fn path(data: &Value) -> Vec<u64> {
     let path = data["cause"]["path"].as_array().unwrap();
     path.iter().map(|job| job["id"].as_u64().unwrap()).collect()
@@ -52,7 +52,7 @@ async fn a_failure_names_the_first_fault_and_not_the_last_success() {
         assert_eq!(path(&data), [1, 2, 3]);
         let told = settled(&client, id(1)).await.remove(0).event;
         assert_eq!((told.source, told.message.as_deref()), (id(3), Some("disk error")));
-        // A parent that failed itself is a reason like its child; each says why.
+        // A parent that failed itself is a reason like its child; each has its message.
         let page = client.blockers(id(1), ListPage::default()).await.unwrap();
         let why: Vec<_> = page.items.iter().map(|one| (one.job.id, &one.last_change)).collect();
         let why: Vec<_> = why.iter().map(|(id, why)| (*id, why.message.as_deref())).collect();
@@ -74,7 +74,7 @@ async fn what_failed_itself_says_so_whatever_came_later() {
         client.update(id(1), faulted("no paper")).await.unwrap();
         client.update(id(1), done("cleaned up")).await.unwrap();
         client.update(id(2), faulted("no ink")).await.unwrap();
-        // It is opened once more, and fails for the same reason once more.
+        // The job is opened again, and fails for the same reason again.
         client.create(NewJob::new("retry").id(id(3)).under(id(1))).await.unwrap();
         client.update(id(3), done("it works now")).await.unwrap();
         for told in receiver.count(2).await {
@@ -105,8 +105,8 @@ async fn a_success_names_what_finished_it() {
     }
 }
 
-/// A commit of a context tells of new jobs and of such as were there; what it tells of is often
-/// some levels below, and was not the last thing that was recorded.
+/// An upload of a context fires for new and for existing jobs; the cause is often some levels
+/// below, and was not recorded last.
 #[tokio::test]
 async fn a_commit_names_the_report_wherever_it_is() {
     for kind in STORES {
@@ -161,7 +161,7 @@ async fn a_check_that_finds_a_failure_says_why() {
     }
 }
 
-/// A tree of a program that kept no first faults: so many jobs below the root have failed, the
+/// A tree of a program that kept no first faults: this many jobs below the root have failed, the
 /// second of them first, and one runs.
 fn of_before(failed: u64) -> TreeCommit {
     let time = |number: u64| Timestamp::from_millis(1_700_000_000_000 + number as i64).unwrap();
@@ -208,7 +208,7 @@ async fn a_failure_of_before_is_not_told_as_a_later_one() {
             if failed == 2 {
                 assert_eq!((&data["message"], path(&data)), (&json!("failure of 3"), vec![1, 3]));
             } else {
-                // There are more than are looked at for the first one.
+                // There are more than are searched for the first one.
                 assert_eq!((&data["message"], data.get("cause")), (&Value::Null, None));
             }
             assert_eq!(client.statistics(id(1)).await.unwrap().first_fault, None);

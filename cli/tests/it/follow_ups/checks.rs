@@ -117,7 +117,8 @@ async fn a_cancelled_check_is_not_made() {
     }
 }
 
-/// Ten thousand are due at the same moment, a hundred of them for a receiver that says nothing.
+/// Ten thousand checks are due at the same time, a hundred of them for a receiver that never
+/// answers.
 #[tokio::test]
 async fn ten_thousand_checks_at_the_same_moment_are_all_made() {
     const CHECKS: usize = 10_000;

@@ -44,7 +44,7 @@ async fn what_is_given_up_is_seen_and_can_be_replayed() {
         let client = harness.client();
         let receiver = Receiver::answering(|request, before| match request.path.as_str() {
             "gone" => Reaction::Status(410),
-            // Eight tries, then it works.
+            // Eight tries fail, then one succeeds.
             _ if before < 8 => Reaction::Status(500),
             _ => Reaction::Status(200),
         })
@@ -105,7 +105,7 @@ async fn a_cancelled_delivery_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_slow_receiver_holds_nobody_else_up() {
+async fn a_slow_receiver_delays_no_other() {
     let harness = Harness::start(StoreKind::Fjall, |config| {
         quick(config);
         config.callbacks.at_once_per_host = 2;
@@ -122,7 +122,7 @@ async fn a_slow_receiver_holds_nobody_else_up() {
     }
     fast.count(20).await;
     assert_eq!(slow.all().len(), 2);
-    // What is under way to the slow one ends with it.
+    // Deliveries under way to the slow receiver end with it.
     drop(slow);
     tokio::time::timeout(Duration::from_secs(60), harness.stop()).await.unwrap();
 }
@@ -141,7 +141,7 @@ async fn a_test_says_what_came_of_it_and_keeps_nothing() {
         let tested = client.test_target(&target).await.unwrap().http.unwrap();
         assert_eq!(tested.delivered, delivered);
     }
-    // An action that is there is tried out with everything that it has.
+    // An existing action is tested with all its headers and its secret.
     let hook = HttpAction::new(receiver.url("good")).header("authorization", "Bearer geheim");
     let job = NewJob::new("job").id(id(1)).notify_on_finish(hook);
     client.create(job).await.unwrap();

@@ -1,5 +1,5 @@
 //! The service is killed while thousands of actions fire at a receiver that fails, stalls and drops
-//! connections: everything that was committed is received at least once, and nothing else.
+//! connections: every committed delivery is received at least once, and no other.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,7 +19,7 @@ const JOBS: u64 = 400;
 const ROUNDS: u64 = 3;
 const STATES: [State; 3] = [State::Running, State::Warning, State::Faulted];
 
-/// Bad luck that depends on what is asked and on nothing else.
+/// Random faults that depend on the request alone.
 fn at_random(request: &Received, before: usize) -> Reaction {
     let luck = request
         .id()
@@ -33,7 +33,7 @@ fn at_random(request: &Received, before: usize) -> Reaction {
     }
 }
 
-/// Reports states until the service goes away; answers of how many it has acknowledged by job.
+/// Reports states until the service is gone; answers how many were acknowledged, by job.
 async fn report(client: &JobTrackerClient, first: u64) -> HashMap<u64, usize> {
     let mut acknowledged = HashMap::new();
     for number in first..first + JOBS {

@@ -1,4 +1,4 @@
-//! Actions and state checks: whoever is to be told is told, by requests to a real receiver.
+//! Actions and state checks: receivers get their deliveries, by requests to a real receiver.
 
 mod actions;
 mod causes;
@@ -24,7 +24,7 @@ pub fn id(number: u64) -> JobId {
     JobId::new(number).unwrap()
 }
 
-/// Tells the receiver, at this path, of each of these states.
+/// An action that fires for each of these states, at this path of the receiver.
 pub fn tell(receiver: &Receiver, path: &str, states: &[State]) -> Action {
     Action::new(states.iter().copied(), HttpAction::new(receiver.url(path)))
 }
@@ -50,7 +50,8 @@ pub async fn deliveries(client: &JobTrackerClient, job: JobId) -> Vec<Delivery> 
     }
 }
 
-/// Waits until nothing of a job waits any more. What the receiver got is noted a little later.
+/// Waits until no delivery of a job waits any more. An outcome is noted a little later than the
+/// receiver gets the delivery.
 pub async fn settled(client: &JobTrackerClient, job: JobId) -> Vec<Delivery> {
     let mut all = Vec::new();
     eventually(async || {
@@ -61,7 +62,7 @@ pub async fn settled(client: &JobTrackerClient, job: JobId) -> Vec<Delivery> {
     all
 }
 
-/// Looks again and again until it is so.
+/// Polls until the condition is true.
 pub async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
     let looking = async {
         while !is_so().await {

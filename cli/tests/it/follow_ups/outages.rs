@@ -1,4 +1,4 @@
-//! What could not be heard while no server was up is no silence.
+//! Time in which no server was up is no silence.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use super::{deliveries, id, receiver::Receiver};
 use crate::process::{ANY_PORT, Process, embedded};
 
 const JOBS: u64 = 20;
-/// So long the jobs may be silent. Everything is asked for all of them at the same time, so that
-/// what is to be done in this time takes a few writes to the disk and not one for each job.
+/// How long the jobs may be silent. All jobs get their checks at the same time, so that this takes
+/// a few writes to the disk and not one for each job.
 const QUIET: Duration = Duration::from_secs(3);
 /// Longer than that.
 const DOWN: Duration = Duration::from_millis(3_200);
@@ -34,7 +34,7 @@ async fn a_service_that_was_down_raises_no_alarms() {
     let service = Process::start(ANY_PORT, &settings);
     let client = service.client();
     let create = |number| {
-        // They may be silent for so long that the first alarm is not before the service is down.
+        // They may be silent for long enough that the first alarm comes after the service is down.
         let quiet_ms = QUIET.as_millis() as u64;
         let silence = NewCheck::new(CheckKind::Silence { quiet_ms })
             .on_failure(HttpAction::new(receiver.url("silence")));
@@ -45,17 +45,17 @@ async fn a_service_that_was_down_raises_no_alarms() {
     }
     report(&client, State::Running).await;
     service.kill();
-    // How long it is down is what this is about.
+    // The length of the outage is what this test is about.
     tokio::time::sleep(DOWN).await;
     let service = Process::start(ANY_PORT, &settings);
     let client = service.client();
-    // It is due later than all of those, so it is made when they have been looked at.
+    // This check is due after all the others, so it is made when they have been made.
     let past =
         CheckKind::State { at: Timestamp::MIN, states: [State::Warning].into_iter().collect() };
     let marker = NewCheck::new(past).on_failure(HttpAction::new(receiver.url("marker")));
     client.create(NewJob::new("marker").id(id(JOBS + 1)).check(marker)).await.unwrap();
     receiver.until(|all| all.iter().any(|one| one.path == "marker")).await;
-    // Before anything else, since from here on silence is silence.
+    // Before any other request, since from here on silence counts.
     report(&client, State::RanToCompletion).await;
     let told = receiver.all();
     assert_eq!(told.len(), 1, "{told:?}");

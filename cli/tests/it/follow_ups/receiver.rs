@@ -8,10 +8,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// How long a delivery may take that is due.
+/// How long a due delivery may take.
 pub const LONG: Duration = Duration::from_secs(60);
 
-/// A request as it came.
+/// A request that the receiver got.
 #[derive(Debug, Clone)]
 pub struct Received {
     pub path: String,
@@ -19,7 +19,7 @@ pub struct Received {
     pub text: String,
 }
 
-/// What the receiver says to a request, by the number of requests under that id before it.
+/// The receiver's answer to a request, by the number of earlier requests under that id.
 pub type Answer = fn(&Received, usize) -> Reaction;
 
 /// What the receiver does with a request.
@@ -27,11 +27,11 @@ pub type Answer = fn(&Received, usize) -> Reaction;
 pub enum Reaction {
     /// Answers with this status.
     Status(u16),
-    /// Asks for a pause of so many seconds.
+    /// Asks for a pause of this many seconds.
     Later(u16, u64),
-    /// Closes the connection without a word.
+    /// Closes the connection without an answer.
     Drop,
-    /// Says nothing for a while.
+    /// Sends nothing for a while.
     Stall(Duration),
 }
 
@@ -53,7 +53,7 @@ impl Received {
 }
 
 impl Receiver {
-    /// One that takes everything.
+    /// A receiver that accepts every request.
     pub async fn start() -> Self {
         Self::answering(|_, _| Reaction::Status(204)).await
     }
@@ -76,12 +76,12 @@ impl Receiver {
         format!("http://{}/{path}", self.address)
     }
 
-    /// Everything that has come so far.
+    /// All requests so far.
     pub fn all(&self) -> Vec<Received> {
         self.received.borrow().clone()
     }
 
-    /// Waits until this is so of all that has come. It gives up when nothing more comes.
+    /// Waits until the condition is true for the requests so far. Fails when no more requests come.
     pub async fn until(&self, is_so: impl Fn(&[Received]) -> bool) -> Vec<Received> {
         let mut received = self.received.subscribe();
         loop {
@@ -99,7 +99,7 @@ impl Receiver {
         }
     }
 
-    /// Waits until so many requests have come.
+    /// Waits until this many requests have come.
     pub async fn count(&self, count: usize) -> Vec<Received> {
         self.until(|all| all.len() >= count).await
     }

@@ -1,4 +1,4 @@
-//! What would never be told is refused when it is asked for, or told once that it is not.
+//! Follow-ups that could never fire or be delivered are refused at creation, or at the first try.
 
 use jobtracker_client::{
     Action, DeliveryStatus, HttpAction, JobTracker, NewChange, NewJob, State, Target,
@@ -34,7 +34,7 @@ async fn the_service_itself_is_no_receiver() {
     harness.stop().await;
 }
 
-/// A server does not know the addresses of others; they say what they are.
+/// A server does not know the addresses of others; they identify themselves.
 #[tokio::test]
 async fn another_server_takes_no_deliveries() {
     let (harness, other) = (start(STORES[0]).await, start(STORES[0]).await);
@@ -62,11 +62,11 @@ async fn what_has_happened_is_not_waited_for() {
         let target: Target = HttpAction::new(receiver.url("end")).into();
         let refused = client.add_action(id(1), &Action::on_finish(target.clone())).await;
         assert_eq!(refused.unwrap_err().code().unwrap().code(), "already_in_state");
-        // The same one again, and one that waits for something else, are no mistakes.
+        // The same action again, and one that waits for another state, are no errors.
         assert!(!client.add_action(id(1), &failed).await.unwrap().added);
         let open = Action::new([State::WaitingForChildrenToComplete], target.clone());
         assert!(client.add_action(id(1), &open).await.unwrap().added);
-        // Once it is open again there is an end to wait for.
+        // After the job is open again there is an end to wait for.
         client.create(NewJob::new("page").id(id(2)).under(id(1))).await.unwrap();
         assert!(client.add_action(id(1), &Action::on_finish(target)).await.unwrap().added);
         client.update(id(2), NewChange::new(State::RanToCompletion)).await.unwrap();

@@ -1,5 +1,4 @@
-//! Three servers on one cluster: what is due is done by one of them, and by another one when that
-//! one dies.
+//! Three servers on one cluster: one of them does what is due, and another one after that one dies.
 
 use std::collections::HashSet;
 
@@ -29,7 +28,7 @@ fn ids(received: &[Received]) -> HashSet<String> {
     received.iter().map(|one| one.id().to_owned()).collect()
 }
 
-/// Creates jobs and faults them, each at one of the servers and then at the next one.
+/// Creates jobs and faults them, each on the next of the servers.
 async fn fault(servers: &[Process], receiver: &Receiver, first: u64) {
     let clients: Vec<_> = servers.iter().map(Process::client).collect();
     for number in first..first + JOBS {
@@ -54,7 +53,7 @@ async fn each_delivery_is_sent_once_and_taken_over_from_the_dead() {
     let calm = receiver.all();
     assert_eq!((calm.len(), ids(&calm).len()), (JOBS as usize, JOBS as usize), "each came once");
 
-    // Whoever has the parts of these trees, one of them will have been the one that dies.
+    // The parts of these trees are spread over the servers, so the killed one has some of them.
     servers.remove(0).kill();
     fault(&servers, &receiver, 1 + JOBS).await;
     let all = receiver.until(|all| ids(all).len() == 2 * JOBS as usize).await;

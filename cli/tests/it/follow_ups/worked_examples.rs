@@ -1,4 +1,4 @@
-//! What the worked examples say of what fires, with a receiver that is told of every state.
+//! The actions that fire in the worked examples, with a receiver for every state.
 
 use std::collections::BTreeMap;
 
@@ -20,11 +20,11 @@ const STATES: [State; 6] = [
     State::Faulted,
 ];
 
-/// What is told of a job: the state that it became, the job whose report made it that, and what
-/// that one said.
+/// A delivery about a job: its new state, the job whose report caused it, and the message of that
+/// report.
 type Told = (State, JobId, Value);
 
-/// Looks at every job after each step, and knows by that alone what has to be told.
+/// Observes every job after each step, and derives from that alone which deliveries are due.
 #[derive(Default)]
 struct Looker {
     naive: NaiveTree,

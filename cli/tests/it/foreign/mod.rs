@@ -1,5 +1,5 @@
-//! HTTP clients of other languages against the service, as they come: what they take for granted
-//! of a server is not what the client of this project does.
+//! HTTP clients of other languages against the service, in their default settings: they rely on
+//! other properties of a server than the client of this project.
 
 use std::process::{Command, Stdio};
 
@@ -25,7 +25,7 @@ fn is_there(command: &[&str]) -> bool {
     is_there
 }
 
-/// Runs a client on two services, if `check` runs. It finds out for itself whether all is well.
+/// Runs a client on two services, if `check` runs. The client tests its results itself.
 async fn run(check: &[&str], client: &[&str]) {
     if !is_there(check) {
         return;
@@ -36,7 +36,7 @@ async fn run(check: &[&str], client: &[&str]) {
     let mut command = tokio::process::Command::new(client[0]);
     command.args(&client[1..]).args([harness.url(), closing.url()]).kill_on_drop(true);
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/foreign"));
-    // No proxy of this machine is to stand between.
+    // No proxy of this machine may be used.
     command.env("NO_PROXY", "*").env("no_proxy", "*");
     let output = command.output().await.unwrap();
     let said =

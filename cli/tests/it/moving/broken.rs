@@ -23,7 +23,7 @@ async fn small() -> (Vec<u8>, Vec<(JobId, Vec<Row>)>) {
     (file, trees)
 }
 
-/// Every tree is there as it should be, or not at all. Answers how many are.
+/// Asserts that every tree is complete or absent. Answers how many are complete.
 async fn whole_or_absent(store: &Arc<dyn Store>, trees: &[(JobId, Vec<Row>)]) -> usize {
     let there = roots(store).await;
     for (root, due) in trees {
@@ -47,7 +47,7 @@ async fn a_file_that_breaks_off_leaves_whole_trees() {
         came.push(whole_or_absent(&store, &trees).await);
     }
     assert!(came.is_sorted() && came.first() == Some(&0) && came.last() == Some(&trees.len()));
-    // One store that gets ever more of it.
+    // One store that receives more and more of the file.
     for kind in STORES {
         let harness = Harness::start(kind, |_| {}).await;
         for cut in (0..file.len()).step_by(file.len() / 12) {
@@ -72,7 +72,7 @@ async fn a_flipped_bit_is_found() {
             let (done, failed) = import(&store, &file).await;
             assert_eq!(failed, []);
             let there = whole_or_absent(&store, &trees).await;
-            // Some bits of a frame's head tell only how much memory it takes.
+            // Some bits of a frame's head only bound the memory for it.
             if done.is_ok() {
                 harmless += 1;
                 assert_eq!(there, trees.len(), "bit {bit} of byte {at}");
@@ -103,7 +103,7 @@ pub async fn refusal(lines: &[String]) -> String {
     done.unwrap_err().to_string()
 }
 
-/// Gives a tree of the lines the right checksum, so that what is wrong with it is its content.
+/// Gives a tree of the lines the right checksum, so that only its content is wrong.
 pub fn mended(lines: &[String], root: u64) -> Vec<String> {
     let find = |kind: &str, key: &str| {
         let begin = format!("{{\"{kind}\":{{\"{key}\":{root},");
@@ -121,7 +121,8 @@ pub fn mended(lines: &[String], root: u64) -> Vec<String> {
 #[tokio::test]
 async fn what_is_wrong_is_named() {
     let lines = small_lines().await;
-    // Of tree 200, a root alone: tree, job, status, change, line, attachment, repeat, end.
+    // The lines of tree 200, a root alone: tree, job, status, change, line, attachment, repeat,
+    // end.
     let begin = lines.iter().position(|line| line.starts_with("{\"tree\":{\"root\":200")).unwrap();
     let replace = |at: usize, from: &str, to: &str| {
         let mut lines = lines.clone();
@@ -187,7 +188,7 @@ async fn what_is_wrong_is_named() {
     }
 }
 
-/// Where frames begin is the writer's affair.
+/// The writer may choose where frames begin.
 #[tokio::test]
 async fn lines_in_one_frame_are_as_good() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());

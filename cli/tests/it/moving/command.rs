@@ -1,4 +1,4 @@
-//! The commands as they are given.
+//! The commands on their command lines.
 
 use std::{
     io::Write,
@@ -30,7 +30,7 @@ fn run(arguments: &[&str]) -> Output {
     jobtracker(arguments).output().unwrap()
 }
 
-/// What it says when all went well.
+/// The output of a command that succeeds.
 #[track_caller]
 fn said(arguments: &[&str]) -> String {
     let output = run(arguments);
@@ -50,7 +50,7 @@ fn open(directory: &Path) -> std::sync::Arc<dyn Store> {
     std::sync::Arc::new(FjallStore::open(&FjallOptions::new(directory)).unwrap())
 }
 
-/// A folder with a store in `from`, and names of other places in it.
+/// A folder with a store in `from`, and paths of other names in it.
 async fn house() -> (tempfile::TempDir, impl Fn(&str) -> String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();
@@ -81,7 +81,7 @@ async fn a_store_moves_house() {
     let text = said(&["import", "--data-dir", &to, &file]);
     assert!(text.contains("3 were there already"), "{text}");
 
-    // Some of it, by root and by time.
+    // Some trees, by root and by time.
     let chosen = place("chosen.export");
     let by_root = ["--root", "200", "--root", "100"];
     said(&[&["export", "--data-dir", &from, "--to", &chosen][..], &by_root].concat());
@@ -173,14 +173,14 @@ async fn what_cannot_be_is_said() {
         let output = run(&[&["export", "--data-dir", &from, "--to", &file], arguments].concat());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }
-    // A store that is in use.
+    // A store that another process uses.
     let store = open(from.as_ref());
     let text = refusal(&["export", "--data-dir", &from, "--to", &place("other.export")]);
     assert!(text.contains("another process") && text.contains(&from), "{text}");
     store.close().await;
     drop(store);
 
-    // A tree that is there with other content: told, and the others are put in.
+    // A tree that exists with other content is reported, and the others are imported.
     said(&["export", "--data-dir", &from, "--to", &place("good.export")]);
     let store = open(to.as_ref());
     plant(&store, [broad_tree(200, 1, 0)]).await;

@@ -19,7 +19,7 @@ use crate::{
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// What waits, what failed and what is still to be looked at goes on where the tree is now.
+/// Waiting deliveries, failed ones and checks go on in the new store.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_follows_moves_with_its_tree() {
     for (from, to) in neighbours() {
@@ -48,7 +48,7 @@ async fn what_follows_moves_with_its_tree() {
         eventually(tried).await;
 
         let (done, file) = export(source.store(), Selection::ALL).await;
-        // Three actions, a check, three deliveries, and what is watched.
+        // Three actions, a check, three deliveries, and the watch row.
         assert_eq!(done.counts.follow_ups, 8);
         what_does_not_go_together_is_refused(&file).await;
         let target = Harness::start(to, patient).await;
@@ -71,7 +71,7 @@ async fn what_follows_moves_with_its_tree() {
         let signed = receiver.all().pop().unwrap();
         assert!(signed.headers.contains_key("webhook-signature"), "its secret has moved too");
         assert_eq!(client.checks(id(70)).await.unwrap()[0].status, CheckStatus::Waiting);
-        // The tree has gone on, and is the one in the file all the same.
+        // The tree has changed, and still counts as the one in the file.
         assert_eq!(import_all(target.store(), &file).await.there, 1);
         target.stop().await;
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::harness::{Harness, STORES};
 
-/// The bounds of what is read or written at once, and what one job of these trees has.
+/// The bounds of one read or write, and the rows of one job of these trees.
 const ROWS: usize = 4_000;
 const JOB: usize = 6;
 
@@ -35,8 +35,8 @@ async fn a_large_tree_takes_little_memory() {
         assert_eq!((imported.new, imported.counts), (2, done.counts));
         let most = *writing.most.lock().unwrap();
         assert!(most.staged <= ROWS && most.stages >= count / ROWS, "{most:?}");
-        // The large tree is there by a commit of its own that has no rows; the small one needs no
-        // other.
+        // The large tree is made visible by a commit of its own that has no rows; the small tree
+        // needs no other commit.
         assert_eq!(most.committed, 3 * JOB);
         assert!((ROWS..ROWS + JOB).contains(&most.listed), "{most:?}");
         for root in [50, 100] {
@@ -49,7 +49,7 @@ async fn a_large_tree_takes_little_memory() {
     }
 }
 
-/// A tree that changes while it is read is written again, as it is then.
+/// A tree that changes while it is read is written again, in its new state.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tree_that_changes_is_written_again() {
     let root = id(1_000);
@@ -68,7 +68,7 @@ async fn a_tree_that_changes_is_written_again() {
         import_all(target.store(), &file).await;
         assert_eq!(everything(target.store()).await, everything(source.store()).await);
 
-        // Others do not rest: the export ends, and goes on when they do.
+        // Other clients keep writing: the export ends, and goes on when they stop.
         let meddling = (0..100).map(|_| Meddle::Append(root));
         let watched = Watched::new(source.store(), meddling);
         let store = watched.store();
@@ -85,7 +85,7 @@ async fn a_tree_that_changes_is_written_again() {
     }
 }
 
-/// The end of a pipe that somebody reads.
+/// The end of a pipe that a reader reads.
 #[derive(Clone, Default)]
 struct Pipe(Arc<Mutex<Vec<u8>>>);
 
@@ -126,8 +126,8 @@ async fn a_pipe_takes_nothing_back() {
     other.stop().await;
 }
 
-/// An import that ends in the middle of a large tree leaves nothing of it, and does not stand in
-/// the way of the next one.
+/// An import that ends in the middle of a large tree leaves none of its rows, and does not prevent
+/// the next import.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_that_was_broken_off_is_finished_by_the_next() {
     for kind in STORES {
@@ -149,14 +149,14 @@ async fn an_import_that_was_broken_off_is_finished_by_the_next() {
     }
 }
 
-/// A store that is not available for a moment, or does not know what it did.
+/// A store that is unavailable for a short time, or does not know the outcome of a call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_falters_is_asked_again() {
     for kind in STORES {
         let source = Harness::start(STORES[0], |_| {}).await;
         plant(source.store(), [broad_tree(500, 1_000, 0), broad_tree(100_000, 2, 0)]).await;
         let (_, file) = export(source.store(), Selection::ALL).await;
-        // The small tree, two calls for the large one, and the commit of that.
+        // The small tree, two calls for the large one, and its commit.
         for (failing, new, failed) in [
             (vec![Fail::Unavailable, Fail::Unavailable, Fail::Unknown], 1, 0),
             (vec![Fail::Not, Fail::Not, Fail::Not, Fail::Unavailable, Fail::Unknown], 1, 0),
@@ -167,7 +167,7 @@ async fn a_store_that_falters_is_asked_again() {
             watched.failing.lock().unwrap().extend(failing);
             let (done, complaints) = import(&watched.store(), &file).await;
             let done = done.unwrap();
-            // One whose outcome was not known is found to be there.
+            // A tree whose outcome was unknown is found in the store.
             assert_eq!((done.new, done.there, done.failed), (new, 1 - failed, failed));
             assert_eq!(complaints.len() as u64, failed);
             assert_eq!(import_all(target.store(), &file).await.new, failed);

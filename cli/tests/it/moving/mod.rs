@@ -23,7 +23,7 @@ use crate::harness::STORES;
 
 pub use moving::Target;
 
-/// Moves from and to every store.
+/// Pairs of stores: moves from and to every store.
 fn neighbours() -> impl Iterator<Item = (StoreKind, StoreKind)> {
     STORES.into_iter().zip(STORES.into_iter().cycle().skip(1))
 }
@@ -57,7 +57,7 @@ async fn export(store: &Arc<dyn Store>, selection: Selection) -> (Exported, Vec<
     (done, file)
 }
 
-/// What came of an import, and the trees that failed.
+/// The result of an import, and the trees that failed.
 async fn import(
     store: &Arc<dyn Store>,
     file: &[u8],
@@ -72,7 +72,7 @@ async fn import(
     (done, failed)
 }
 
-/// An import in which nothing goes wrong.
+/// An import without failures.
 async fn import_all(store: &Arc<dyn Store>, file: &[u8]) -> Imported {
     let (done, failed) = import(store, file).await;
     assert_eq!(failed, []);
@@ -96,7 +96,7 @@ async fn roots(store: &Arc<dyn Store>) -> Vec<JobId> {
     store.list_roots(query).await.unwrap().items.iter().map(|job| job.id).collect()
 }
 
-/// All rows of a tree; none if it is not there.
+/// All rows of a tree; none if it does not exist.
 async fn rows(store: &Arc<dyn Store>, root: JobId) -> Vec<Row> {
     let query = RowsQuery { root, after: None, limit: LIMIT };
     match store.list_rows(query).await {
@@ -107,7 +107,7 @@ async fn rows(store: &Arc<dyn Store>, root: JobId) -> Vec<Row> {
     }
 }
 
-/// Everything that can be asked of a store, in words: two that say the same have the same.
+/// All data of a store, in words: two stores with the same words have the same data.
 async fn everything(store: &Arc<dyn Store>) -> Vec<String> {
     let (limit, after) = (LIMIT, None);
     let mut words = vec![format!("{:?}", roots(store).await)];

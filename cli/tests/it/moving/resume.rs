@@ -11,7 +11,7 @@ use super::{
 };
 use crate::harness::{STORES, Shelf};
 
-/// A file that was cut anywhere goes on to what it would have been.
+/// A file that was cut anywhere is completed to the same file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_was_cut_goes_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -30,7 +30,7 @@ async fn a_file_that_was_cut_goes_on() {
                 [0, 1, 20, file.len() - 1].into_iter().chain(random_cuts).collect();
             for cut in cuts {
                 write(&path, &file[..cut]);
-                // Before the end of its header it knows nothing of what was chosen.
+                // Before the end of its header the file does not know the selection.
                 let again = (cut < 250).then(|| selection.clone());
                 let target = Target::Resume(path.clone());
                 let done = export_to(source.store(), again, target).await.unwrap();
@@ -47,7 +47,7 @@ async fn a_file_that_was_cut_goes_on() {
     }
 }
 
-/// What a crash leaves at the end of a file is cut off too.
+/// The bytes that a crash leaves at the end of a file are cut off too.
 #[tokio::test]
 async fn a_damaged_end_is_written_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -73,25 +73,25 @@ async fn what_is_there_is_not_overwritten() {
     let path = folder.path().join("trees.export");
     let source: Arc<dyn Store> = Arc::new(MemoryStore::new());
     plant(&source, (1..5).map(|number| broad_tree(100 * number, 3, 2))).await;
-    // A file that is not there is begun.
+    // An absent file is begun.
     let done = export_to(&source, None, Target::Resume(path.clone())).await.unwrap();
     assert_eq!((done.trees, done.kept), (4, 0));
     let file = std::fs::read(&path).unwrap();
     let error = export_to(&source, None, Target::New(path.clone())).await.unwrap_err();
     assert!(matches!(&error, MovingError::Exists(there) if *there == path), "{error}");
     assert!(error.to_string().contains("--resume"), "{error}");
-    // One that is complete is left alone.
+    // A complete file stays unchanged.
     let done = export_to(&source, None, Target::Resume(path.clone())).await.unwrap();
     assert_eq!((done.trees, done.kept, done.bytes), (4, 4, file.len() as u64));
     assert!(std::fs::read(&path).unwrap() == file);
-    // One that was begun with other trees, too.
+    // A file that was begun with other trees, too.
     write(&path, &file[..file.len() / 2]);
     let other = Some(Selection::Roots(vec![id(100)]));
     let error = export_to(&source, other, Target::Resume(path.clone())).await.unwrap_err();
     assert!(matches!(error, MovingError::OtherSelection), "{error}");
     assert!(std::fs::read(&path).unwrap() == file[..file.len() / 2]);
 
-    // Whatever else it is, it is not touched.
+    // Any other file stays unchanged.
     let text = zstd::decode_all(&*file).unwrap();
     let one_frame = zstd::encode_all(&*text, 3).unwrap();
     let newer = String::from_utf8(text).unwrap().replacen("\"version\":4", "\"version\":5", 1);

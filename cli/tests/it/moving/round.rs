@@ -27,11 +27,11 @@ async fn trees_are_the_same_in_another_store() {
             assert_eq!((imported.new, imported.there), (done.trees, 0));
             assert_eq!((imported.counts, imported.rows), (done.counts, done.counts.rows()));
             assert_eq!(everything(target.store()).await, everything(source.store()).await);
-            // What is exported there is the same again.
+            // An export of the target is the same again.
             let (again, back) = export(target.store(), Selection::ALL).await;
             assert_eq!((again.trees, again.counts), (done.trees, done.counts));
             assert_eq!(lines(&back), lines(&file));
-            // The export of a store that has what is in the file adds nothing to it.
+            // Importing what a store has already adds nothing to it.
             let imported = import_all(target.store(), &back).await;
             assert_eq!((imported.new, imported.there), (0, done.trees));
             assert_eq!(everything(target.store()).await, everything(source.store()).await);
@@ -41,7 +41,7 @@ async fn trees_are_the_same_in_another_store() {
     }
 }
 
-/// What was sent before the move and is sent again after it is known to have been applied.
+/// A change that was sent before the move and is sent again after it is known to have been applied.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_sent_again_after_the_move_is_known() {
     let create = json!({"id": 70, "name": "a", "options": "first"});
@@ -78,7 +78,7 @@ async fn what_is_sent_again_after_the_move_is_known() {
         // Ids that were given out are not given out again.
         let given = target.post("/api/v1/ids", &json!({"count": 1})).await.json();
         assert!(given["first"].as_u64().unwrap() > last, "{given} after {last}");
-        // It is a tree like any other.
+        // The tree is like any other.
         target.report(71, "RanToCompletion").await;
         target.report(70, "RanToCompletion").await;
         assert_eq!(target.get("/api/v1/jobs/70").await.json()["state"], "RanToCompletion");
@@ -121,7 +121,7 @@ async fn trees_are_chosen_by_root_and_by_time() {
             assert_eq!(there, due);
             target.stop().await;
         }
-        // A job that is no root, and one that is not there.
+        // A job that is no root, and one that does not exist.
         for wrong in [101, 7] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("file");
@@ -134,7 +134,8 @@ async fn trees_are_chosen_by_root_and_by_time() {
     }
 }
 
-/// One tree of the file is there with another child, another's ids are taken, the rest goes in.
+/// One tree of the file exists with another child, another's ids are taken, the others are
+/// imported.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trees_that_cannot_be_put_in_are_told() {
     for kind in STORES {
@@ -208,11 +209,11 @@ async fn no_id_is_given_twice() {
         let given = target.store().reserve_ids(1).await.unwrap().get();
         assert!(given >= first + 3_500_000, "{given}");
         assert!(given < 4_000_000, "ids are not wasted: {given}");
-        // Once more uses up a few, no more.
+        // A second import uses up only a few ids.
         import_all(target.store(), &file).await;
         let again = target.store().reserve_ids(1).await.unwrap().get();
         assert!(again > given && again < given + 10, "{again} after {given}");
-        // A target that is ahead already stays where it is.
+        // A target with a higher mark keeps its mark.
         let far = target.store().reserve_ids(5_000_000).await.unwrap().get() + 5_000_000;
         import_all(target.store(), &file).await;
         let again = target.store().reserve_ids(1).await.unwrap().get();
@@ -222,7 +223,7 @@ async fn no_id_is_given_twice() {
     }
 }
 
-/// Roots that are created while an export goes on are left to the next one, and it says so.
+/// Roots that are created during an export are left to the next one, and the export says so.
 #[tokio::test]
 async fn newer_roots_are_left_to_the_next_export() {
     for kind in STORES {

@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::id;
 
-/// Trees with everything that a job can have, as a machine can think of them.
+/// Random trees with all data that a job can have.
 pub async fn random_trees(store: &Arc<dyn Store>, seed: u64) {
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
@@ -17,8 +17,8 @@ pub async fn random_trees(store: &Arc<dyn Store>, seed: u64) {
     jobtracker_store_suite::random_work(Arc::clone(store), &choices).await;
 }
 
-/// The rows of a tree that is made by hand, two levels deep: a root, `width` children, and of each
-/// child so many of its own. Every job has run, and said so.
+/// The rows of a tree that is made by hand, two levels deep: a root, `width` children, and `each`
+/// children of each child. Every job has run, and reported it.
 pub fn broad_tree(root: u64, width: u64, each: u64) -> TreeCommit {
     let begin = Timestamp::from_millis(1_700_000_000_000 + i64::try_from(root).unwrap()).unwrap();
     let mut rows = Vec::new();
@@ -61,7 +61,7 @@ fn status_row(number: u64, parent: Option<u64>, status: Status) -> Row {
     Row::Status { id: id(number), parent: parent.map(id), before: None, status }
 }
 
-/// A job runs, writes a line, and leaves a text.
+/// A job that runs, writes a line, and has an attachment.
 fn run(
     number: u64,
     status: &mut Status,

@@ -15,19 +15,19 @@ use tokio::sync::Semaphore;
 
 use super::now;
 
-/// A store that is watched, and meddled with.
+/// A store that records its calls, and that changes or fails on request.
 pub struct Watched {
     store: Arc<dyn Store>,
-    /// What is done after each page of rows.
+    /// The changes to make after each page of rows, one at a time.
     meddling: Mutex<VecDeque<Meddle>>,
     turn: tokio::sync::Mutex<()>,
-    /// How often, from the next on, calls that change something answer that they did not, or that
-    /// they do not know, though they did.
+    /// How the next calls that change the store answer: that they failed, or that the outcome is
+    /// unknown, though they succeeded.
     pub failing: Mutex<VecDeque<Fail>>,
     pub most: Mutex<Most>,
 }
 
-/// What others do to the store meanwhile.
+/// What other clients do to the store meanwhile.
 pub enum Meddle {
     /// They create a tree.
     Plant(TreeCommit),
@@ -35,19 +35,19 @@ pub enum Meddle {
     Append(JobId),
 }
 
-/// What a commit or a stage answers.
+/// The answer of a commit or a stage.
 pub enum Fail {
     Not,
     Unavailable,
     Unknown,
-    /// What it would without a test, once it is let go on.
+    /// The usual answer, once the call is let go on.
     Waits {
         came: Arc<Semaphore>,
         goes_on: Arc<Semaphore>,
     },
 }
 
-/// The largest of each kind.
+/// The largest number of each kind.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Most {
     pub listed: usize,
@@ -71,13 +71,13 @@ impl Watched {
         Arc::clone(self) as Arc<dyn Store>
     }
 
-    /// How much of the meddling is left.
+    /// How many changes are left.
     pub fn left(&self) -> usize {
         self.meddling.lock().unwrap().len()
     }
 
     async fn meddle(&self) {
-        // Pages are read some at a time, and two who append would be in each other's way.
+        // Pages are read concurrently, and two concurrent appends would conflict.
         let _one = self.turn.lock().await;
         let next = self.meddling.lock().unwrap().pop_front();
         let commit = match next {

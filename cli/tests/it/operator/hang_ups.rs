@@ -44,7 +44,7 @@ async fn a_hang_up_reads_the_token_and_the_log_filter_again() {
     served.terminate();
 }
 
-/// By a server that others can reach: a new token in its file, and then none.
+/// For a server that others can reach: a new token in its file, and then none.
 #[tokio::test]
 async fn a_hang_up_reads_the_file_of_the_token_again_and_takes_no_token_away() {
     let directory = tempfile::tempdir().unwrap();
@@ -74,8 +74,8 @@ async fn a_hang_up_reads_the_file_of_the_token_again_and_takes_no_token_away() {
     assert!(line.contains("token=\"changed\""), "{line}");
     assert_eq!(asked().await, [401, 200, 401]);
 
-    // The file of the token is empty, or gone, or not named any more, or where it listens is said
-    // to be allowed to be open, which is for the next start.
+    // The file of the token is empty, or gone, or not named any more, or the address is allowed to
+    // be open, which is for the next start.
     std::fs::write(&token, "\n").unwrap();
     signal(served.child(), "-HUP");
     log.line_with("not read again");
@@ -103,7 +103,7 @@ async fn a_file_that_does_not_end_holds_up_nothing_but_the_hang_up() {
     std::fs::remove_file(&token).unwrap();
     mknodat(CWD, &token, FileType::Fifo, Mode::RWXU, 0).unwrap();
     signal(served.child(), "-HUP");
-    // It can be opened as soon as the service reads it.
+    // The open succeeds as soon as the service reads the file.
     let open = || {
         std::fs::OpenOptions::new()
             .write(true)
