@@ -121,7 +121,7 @@ fn migrate(arguments: Migrate) -> anyhow::Result<()> {
 
 /// Workers, engine and the embedded store have their own threads; with those, this runtime only
 /// waits for the end. The connections to a cluster are tasks of the runtime in which they were
-/// opened: on a single thread, all requests would wait for each other.
+/// opened: a single thread for them would be a bottleneck of all requests.
 fn runtime(kind: StoreKind) -> std::io::Result<tokio::runtime::Runtime> {
     if kind != StoreKind::Scylla {
         return tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -23,9 +23,9 @@ const PAUSES_IN_A_ROW: u32 = 4;
 /// which an operation is given up.
 const RAREST: u32 = 6;
 /// The length of a pause, by turns, as a multiple of the time of a commit and the load before it:
-/// other servers may be slower than this one. The rest of a pause is for the time in which they
-/// hear that they have lost, and it differs, since servers that take turns by the clock could miss
-/// each other for ever.
+/// other servers may be slower than this one. A random part is added for the time in which they
+/// learn that they have lost; without chance, servers that take turns by the clock could miss each
+/// other for ever.
 const TIMES: [u32; 3] = [1, 2, 4];
 const ON_TOP: std::ops::Range<f64> = 1.5..2.0;
 /// The shortest pause, since timers count in milliseconds, and the longest for other servers.

@@ -97,7 +97,7 @@ impl Engine {
     /// has the same check once.
     ///
     /// # Errors
-    /// An unknown job, a field past its limit, a job with 64 checks, finished ones included.
+    /// An unknown job, a field past its limit, a job with 64 checks, those that are over included.
     pub async fn add_check(&self, id: JobId, check: NewCheck) -> Result<(u32, bool)> {
         check.check("check")?;
         self.follow_up(id, FollowUpChange::AddCheck(Arc::new(check))).await
@@ -148,8 +148,8 @@ impl Engine {
         self.follow_up(job, change).await.map(|(_, done)| done)
     }
 
-    /// Schedules a delivery at once, in any state. A repetition of the call is a request for
-    /// another try.
+    /// Schedules another try at once, in any state of the delivery. A repetition of the call is a
+    /// request for another try.
     ///
     /// # Errors
     /// An unknown job or delivery.

@@ -13,8 +13,8 @@ impl IdLease {
     /// How many ids are taken from the store beyond those that are needed.
     const AHEAD: u32 = 1_000;
 
-    /// Drops ids around one that a caller has chosen for a job: ids given out later must name no
-    /// job, and the store's next block lies behind this one.
+    /// Drops the held ids if a caller has chosen one of them for a job: ids given out later must
+    /// name no job, and the store's next block lies behind this one.
     pub fn avoid(&mut self, id: JobId) {
         if (self.next..self.end).contains(&id.get()) {
             self.next = self.end;

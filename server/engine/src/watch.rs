@@ -29,7 +29,7 @@ pub(crate) async fn watch(store: Arc<dyn Store>, waiters: Arc<Waiters>) {
 async fn look(store: &dyn Store, waiters: &Waiters) {
     for ids in waiters.awaited().chunks(AT_ONCE) {
         // A store that does not answer now may do so at the next poll; a caller whose wait ends
-        // before reads the store once more, and hears its error.
+        // before reads the store once more, and gets its error.
         let Ok(states) = store.get_states(ids.to_vec()).await else { return };
         let states = ids.iter().zip(states);
         let there = states.filter(|(_, state)| *state != State::WaitingForActivation);

@@ -13,7 +13,7 @@ use super::{
     target::Sink,
 };
 
-/// How often a tree is read again that changes while it is read.
+/// How often a tree is read that changes meanwhile.
 const TRIES: usize = 5;
 
 /// Exports trees of a store to a file, newest root first.

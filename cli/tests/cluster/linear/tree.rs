@@ -27,7 +27,7 @@ pub enum Judgement {
     Fits,
     /// It could not happen now, but perhaps after others.
     Waits,
-    /// It can happen neither now nor later: the state that it tells of has passed.
+    /// It can happen neither now nor later: the state that it reports has passed.
     Passed,
 }
 

@@ -66,7 +66,7 @@ impl Engine {
         Ok(Begun::Session(Box::new(UploadSession::new(self.clone(), receiving, applied))))
     }
 
-    /// Whether an upload is coming in at this moment.
+    /// Whether an upload is coming in now.
     #[must_use]
     pub fn is_receiving(&self, id: &UploadId) -> bool {
         self.uploads_under_way().lock().contains(id)

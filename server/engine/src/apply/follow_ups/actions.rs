@@ -19,7 +19,7 @@ pub(super) fn add(
     if let Some(key) = there {
         return Ok((key, false));
     }
-    // The action must not wait for a state that the job has reached for good.
+    // The action must not wait for a state that the job has reached already.
     if let Some(state) = space.status(id).map(|status| status.state)
         && state.is_finished()
         && action.states.contains(state)

@@ -121,7 +121,7 @@ fn listen(
     now: Timestamp,
 ) -> Result<()> {
     let row = find(space, id, number)?;
-    // Activity from before this check was requested does not end its silence.
+    // Silence from before this check was requested does not count.
     let active = space.watch(id).and_then(|watch| watch.active);
     let active = active.map_or(row.created, |active| active.max(row.created));
     let quiet = Duration::from_millis(quiet_ms);

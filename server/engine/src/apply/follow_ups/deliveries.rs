@@ -33,8 +33,8 @@ pub(super) fn settle(
     Ok((key, true))
 }
 
-/// Schedules a delivery at once, with its whole schedule before it; if a time is given, only if the
-/// delivery failed at that time.
+/// Schedules another try at once, with the whole retry schedule ahead; if a time is given, only if
+/// the delivery failed at that time.
 pub(super) fn replay(
     space: &mut Workspace,
     id: JobId,
