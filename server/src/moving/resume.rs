@@ -61,7 +61,7 @@ pub(super) fn look(file: &File, length: u64, place: &str) -> Result<Option<Found
             Err(error) => return Err(error),
         }
     }
-    // A file is never dropped, except a piece of a header.
+    // An unknown file is never overwritten, unless it may be a piece of a header.
     let piece = length < HEADER && came.as_ref().is_none_or(|found| found.trees == 0);
     if whole.is_some() || piece {
         return Ok(whole);

@@ -16,7 +16,7 @@ const TRIES: u32 = 6;
 /// The pause after the first try; then twice as long, and so on.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Retries a read while the store is unavailable, for a few seconds. The read must be repeatable.
+/// Retries a call while the store is unavailable, for a few seconds. It must be safe to repeat.
 pub(super) async fn patiently<T>(
     mut ask: impl AsyncFnMut() -> jobtracker_store::Result<T>,
 ) -> jobtracker_store::Result<T> {

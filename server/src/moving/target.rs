@@ -101,7 +101,7 @@ impl Sink {
         Ok(true)
     }
 
-    /// Returns when all bytes are durable.
+    /// Returns when all bytes have reached the target, durably in the case of a file.
     pub fn sync(&mut self) -> Result<()> {
         let done = match &mut self.out {
             Out::File(file) => file.sync_all(),
