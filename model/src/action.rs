@@ -1,7 +1,7 @@
 //! What a job's creator wants done when the job's visible state becomes one of some states.
 //!
-//! Everything here is checked when it is created, so that whoever sends it can take it as it is.
-//! What the service answers are views, which have no secrets in them.
+//! Everything here is checked when it is created, so that a sender can use it as it is. What the
+//! service answers are views, which have no secrets in them.
 
 mod email;
 mod fingerprint;
@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{FieldError, State, StateSet, limits};
 
-/// Whom to tell when a job's visible state becomes one of some states. It fires once for each
-/// time that happens, whatever caused it; being created is no such time.
+/// Whom to tell when a job's visible state becomes one of some states. It fires each time that
+/// happens, for any cause; the creation of the job does not count.
 ///
 /// On the wire: `{"states": ["Faulted"], "http": {"url": "https://example.com/hook"}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +105,7 @@ impl Action {
     }
 }
 
-/// Checks a set of visible states that somebody waits for.
+/// Checks a set of visible states that an action or a caller waits for.
 pub(crate) fn check_states(field: &str, states: StateSet) -> Result<(), FieldError> {
     if states.is_empty() {
         return Err(FieldError::new(field, "is empty; name at least one state"));

@@ -42,7 +42,7 @@ pub struct Expect {
     /// Its last own state is one of these; at least one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub states: Option<StateSet>,
-    /// It has so many own changes, its creation included.
+    /// It has this many own changes, its creation included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<u32>,
 }
@@ -115,7 +115,7 @@ impl NewChange {
         self
     }
 
-    /// Only if the job has so many own changes, as the answer to the change before said
+    /// Only if the job has this many own changes, as the answer to the change before said
     /// ([`Updated::changes`]): 1 after its creation.
     #[must_use]
     pub fn expect_changes(mut self, changes: u32) -> Self {
@@ -123,8 +123,8 @@ impl NewChange {
         self
     }
 
-    /// With texts inside their limits: nobody loses a state because there is much to say about it.
-    /// See [`shortened`](crate::shortened).
+    /// With texts inside their limits, so that a long text does not cost the caller the state. See
+    /// [`shortened`](crate::shortened).
     #[must_use]
     pub fn shortened(mut self) -> Self {
         shorten_texts(&mut self.message, &mut self.reason_code);
@@ -145,7 +145,7 @@ impl NewChange {
 fn shorten_texts(message: &mut Option<String>, reason_code: &mut Option<String>) {
     shorten(message, limits::MESSAGE);
     shorten(reason_code, limits::REASON_CODE);
-    // An empty reason is none.
+    // An empty reason counts as absent.
     reason_code.take_if(|code| code.is_empty());
 }
 

@@ -166,7 +166,7 @@ impl CheckKind {
 }
 
 impl NewCheck {
-    /// A check that tells nobody yet.
+    /// A check that has no receiver yet.
     #[must_use]
     pub fn new(kind: CheckKind) -> Self {
         Self { kind, success: None, failure: None }
@@ -210,7 +210,7 @@ impl NewCheck {
             }
         }
         if self.success.is_none() && self.failure.is_none() {
-            return Err(FieldError::new(field, "tells nobody; give it success or failure or both"));
+            return Err(FieldError::new(field, "has no receiver; give success or failure or both"));
         }
         for (name, target) in [("success", &self.success), ("failure", &self.failure)] {
             if let Some(target) = target {

@@ -12,9 +12,9 @@ pub struct Definition {
     /// Who created it; up to 128 bytes.
     pub created_by: String,
     /// Up to 32 tags of 1 to 64 bytes, each once; without commas and control characters. They are a
-    /// set: their order is kept for whoever looks, and makes no other definition.
+    /// set: their order is kept for readers, and does not make another definition.
     pub tags: Vec<String>,
-    /// Free text for whoever runs the job; up to 64 KiB.
+    /// Free text for the program that runs the job; up to 64 KiB.
     pub options: Option<String>,
     /// Where the job comes from; up to 2048 bytes.
     pub source_link: Option<String>,

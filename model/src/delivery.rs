@@ -36,7 +36,7 @@ impl FromStr for DeliveryId {
     }
 }
 
-/// How somebody is told.
+/// How a receiver is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -68,7 +68,7 @@ impl Trigger {
     }
 }
 
-/// What somebody is told: a job, as it was at one moment.
+/// What a receiver is told: a job, as it was at one instant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -123,9 +123,9 @@ pub enum Progress {
     Waiting(Timestamp),
     /// It was received.
     Delivered(Timestamp),
-    /// It is not tried any more, unless somebody asks for it.
+    /// It is not tried any more, unless it is replayed.
     Failed(Timestamp),
-    /// Somebody has cancelled it.
+    /// It was cancelled.
     Cancelled(Timestamp),
 }
 
@@ -162,7 +162,7 @@ pub enum CheckStatus {
     Passed,
     /// It found something else.
     Failed,
-    /// Somebody has cancelled it.
+    /// It was cancelled.
     Cancelled,
 }
 
@@ -181,7 +181,7 @@ pub struct JobCheck {
     pub time: Timestamp,
     /// The visible state that it found, once it is made.
     pub found: Option<State>,
-    /// How often it has told somebody; more than once for silence alone.
+    /// How often it has told its receivers; more than once for silence alone.
     pub told: u32,
 }
 
@@ -194,9 +194,9 @@ pub enum DeliveryStatus {
     Waiting,
     /// It was received.
     Delivered,
-    /// It is not tried any more, unless somebody replays it.
+    /// It is not tried any more, unless it is replayed.
     Failed,
-    /// Somebody has cancelled it.
+    /// It was cancelled.
     Cancelled,
 }
 
@@ -238,8 +238,8 @@ pub struct DeliveryPage {
     pub items: Vec<Delivery>,
     /// Where the next page begins; absent at the end of the list.
     pub next_cursor: Option<String>,
-    /// How many were not made, because the job had as many as it may have: so often somebody was
-    /// not told.
+    /// How many deliveries were not made, because the job had as many as it may have: each is a
+    /// receiver who was not told.
     #[serde(default)]
     pub lost: u32,
 }
@@ -260,7 +260,7 @@ pub struct ReplayFailed {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Replayed {
-    /// So many.
+    /// How many are sent again.
     pub replayed: u64,
     /// Whether there may be more: ask again. One request replays up to 10,000.
     pub more: bool,

@@ -29,7 +29,7 @@ pub struct NewJob {
     /// makes no difference.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// Free text for whoever runs the job; up to 64 KiB.
+    /// Free text for the program that runs the job; up to 64 KiB.
     #[serde(default, deserialize_with = "mended_option", skip_serializing_if = "Option::is_none")]
     pub options: Option<String>,
     /// Where the job comes from; up to 2048 bytes.
@@ -92,13 +92,13 @@ impl NewJob {
         self
     }
 
-    /// With somebody who is told when the visible state becomes this one.
+    /// With a receiver that is told when the visible state becomes this one.
     #[must_use]
     pub fn notify_on(self, state: State, target: impl Into<Target>) -> Self {
         self.action(Action::new([state], target))
     }
 
-    /// With somebody who is told when it finishes, well or badly: of a root, the whole tree.
+    /// With a receiver that is told when it finishes, well or badly: of a root, the whole tree.
     #[must_use]
     pub fn notify_on_finish(self, target: impl Into<Target>) -> Self {
         self.action(Action::on_finish(target))
@@ -111,7 +111,7 @@ impl NewJob {
         self
     }
 
-    /// With somebody who is told when the visible state is none of these at that time.
+    /// With a receiver that is told when the visible state is none of these at that time.
     #[must_use]
     pub fn check_at(
         self,
@@ -165,7 +165,7 @@ pub struct Job {
     pub created_by: String,
     /// Its tags.
     pub tags: Vec<String>,
-    /// Free text for whoever runs the job.
+    /// Free text for the program that runs the job.
     pub options: Option<String>,
     /// Where the job comes from.
     pub source_link: Option<String>,

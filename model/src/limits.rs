@@ -39,7 +39,7 @@ pub const PAGE_DEFAULT: usize = 200;
 pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Rows looked at for one filtered page; past it the page ends early, with a cursor.
 pub const SCAN: usize = 20_000;
-/// Root jobs looked at for the total of a list, when one is asked for.
+/// Root jobs that are read for the total of a list, when one is asked for.
 pub const ROOTS_COUNTED: usize = 100_000;
 /// One line of a log.
 pub const LOG_LINE: usize = 8 * 1024;
@@ -63,8 +63,8 @@ pub const CHECKS: usize = 16;
 pub const CHECKS_EVER: usize = 64;
 /// Deliveries of one job; past it no action fires any more.
 pub const DELIVERIES: u32 = 100_000;
-/// Deliveries of one job up to which checks tell somebody: what is heard of again and again must
-/// not take the room of the actions.
+/// Deliveries of one job up to which checks make any: checks that tell again and again must not
+/// take the room of the actions.
 pub const DELIVERIES_OF_CHECKS: u32 = 50_000;
 /// How much a delivery tells of the message of a change.
 pub const EVENT_MESSAGE: usize = 1024;
@@ -106,7 +106,7 @@ pub const COMMIT_TREES: u64 = 100_000;
 /// already.
 pub const COMMIT_EXISTING: usize = 50_000;
 /// Changes and lines for such jobs of one tree in an upload, about, in bytes: some 40,000 changes
-/// with short messages. They are applied at once, and nobody else's work is done meanwhile.
+/// with short messages. They are applied in one step, and no other operation is applied meanwhile.
 pub const COMMIT_EXISTING_BYTES: usize = 8 * 1024 * 1024;
 /// Ranges of 65,536 numbers that the ids of new jobs of one upload may be from.
 pub const COMMIT_ID_RANGES: u64 = 100_000;

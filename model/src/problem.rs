@@ -202,10 +202,10 @@ problems! {
         "Send it again after the time in Retry-After.";
     Internal 500 "internal" never,
         "The service has failed in a way that it did not expect.",
-        "Report the request id to whoever runs the service.";
+        "Report the request id to the operator of the service.";
     StoreCorrupt 500 "store_corrupt" never,
         "The store has damaged data at this place.",
-        "Report the request id to whoever runs the service.";
+        "Report the request id to the operator of the service.";
     StoreUnavailable 503 "store_unavailable" later,
         "The store does not answer; nothing is known to have been done.",
         "Send it again later; a request with its own ids is safe to repeat.";

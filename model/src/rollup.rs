@@ -3,7 +3,7 @@
 //! A change at one job is a [`StatusDelta`]. It starts with [`Status::created`] or
 //! [`Status::report`] and goes up: each ancestor [absorbs](Status::absorb) what came from its child
 //! and hands on what its own parent has to know, until nothing changes any more or the root is
-//! reached. So a change costs one small step per level, whatever the number of children.
+//! reached. So a change costs one small step per level, for any number of children.
 //!
 //! The engine walks the rows of a path, the buffered context walks its buffer; the steps are these.
 //! A job whose whole history is there at once is a [`Branch`]: one look instead of many steps.
@@ -190,7 +190,7 @@ impl Status {
     }
 
     /// Whether what happened at a direct child fits the numbers here. It always does when both
-    /// were seen at the same moment; a buffer may have seen one earlier than the other.
+    /// were seen at the same instant; a buffer may have seen one earlier than the other.
     #[must_use]
     pub fn can_absorb(&self, child: &StatusDelta) -> bool {
         self.children.can_add(&child.shift()) && self.subtree.can_add(&child.delta)
@@ -257,7 +257,7 @@ impl Status {
         earlier
     }
 
-    /// Keeps the moment at which the job became finished. A finished job that goes from successful
+    /// Keeps the time at which the job became finished. A finished job that goes from successful
     /// to failed was finished already.
     fn mark_end(&mut self, mark: Mark) {
         if !self.state.is_finished() {

@@ -69,7 +69,7 @@ impl State {
         Self::ALL.into_iter().find(|state| state.number() == number)
     }
 
-    /// Whether a job that has so many own changes may report this state. One that is at work may
+    /// Whether a job that has this many own changes may report this state. One that is at work may
     /// not fill the room that is kept for saying that its work is over.
     #[must_use]
     pub const fn has_room_after(self, changes: u32) -> bool {

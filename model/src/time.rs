@@ -3,14 +3,14 @@ use std::{fmt, str::FromStr, time::Duration};
 use jiff::{SignedDuration, civil::DateTime, fmt::temporal::Pieces};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A moment in milliseconds since 1970-01-01T00:00:00Z, up to the end of the year 9999.
+/// A time in milliseconds since 1970-01-01T00:00:00Z, up to the end of the year 9999.
 ///
 /// On the wire it is RFC 3339 in UTC with milliseconds, `2026-11-21T09:30:00.125Z`; finer digits
 /// that come in are cut off.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// A text or number that is not a moment which a job can have.
+/// A text or number that is not a time which a job can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a time is RFC 3339 with an offset, from 1970 to the end of 9999, such as \
@@ -26,7 +26,7 @@ impl Timestamp {
     /// 9999-12-31T23:59:59.999Z, the end of what RFC 3339 can say.
     pub const MAX: Self = Self(253_402_300_799_999);
 
-    /// The moment this many milliseconds after 1970-01-01T00:00:00Z.
+    /// The time this many milliseconds after 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Option<Self> {
         if millis < Self::MIN.0 || millis > Self::MAX.0 { None } else { Some(Self(millis)) }
@@ -38,14 +38,14 @@ impl Timestamp {
         self.0
     }
 
-    /// The moment so much later; [`MAX`](Self::MAX) if there is none.
+    /// The time later by this span; [`MAX`](Self::MAX) if that is too late.
     #[must_use]
     pub fn after(self, pause: Duration) -> Self {
         let millis = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(millis).min(Self::MAX.0))
     }
 
-    /// The moment so much earlier; [`MIN`](Self::MIN) if there is none.
+    /// The time earlier by this span; [`MIN`](Self::MIN) if that is too early.
     #[must_use]
     pub fn before(self, pause: Duration) -> Self {
         let millis = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
@@ -83,8 +83,8 @@ impl FromStr for Timestamp {
     }
 }
 
-/// jiff's moments end at 9999-12-30T22:00Z, so that each has a date at every offset. Its calendar
-/// goes on to the end of the year, which is a usual way to say "never".
+/// jiff's timestamps end at 9999-12-30T22:00Z, so that each has a date at every offset. Its
+/// calendar goes on to the end of the year, which is a usual way to say "never".
 fn millis_by_calendar(text: &str) -> Option<i64> {
     let pieces = Pieces::parse(text).ok()?;
     let offset = pieces.to_numeric_offset()?;

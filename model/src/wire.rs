@@ -30,7 +30,7 @@ pub struct RootPage {
     pub next_cursor: Option<String>,
     /// How many roots match, as far as that is known: what is on the pages up to this one, or, when
     /// the first page was asked to count, the matches among the newest 100,000 roots of the time
-    /// range at that moment.
+    /// range at that time.
     pub total: u64,
     /// Whether that is all of them; otherwise there may be more.
     pub total_exact: bool,
@@ -71,7 +71,7 @@ pub struct ReserveIds {
     pub count: u32,
 }
 
-/// Ids that belong to whoever reserved them: `first`, `first + 1`, … `count` of them.
+/// Ids that belong to the caller that reserved them: `first`, `first + 1`, … `count` of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -31,7 +31,7 @@ impl EmailAction {
         self
     }
 
-    /// Everybody who gets it.
+    /// All its recipients.
     pub fn recipients(&self) -> impl Iterator<Item = &String> {
         self.to.iter().chain(&self.cc)
     }

@@ -2,7 +2,7 @@ use crate::{CheckKind, NewCheck, StateSet};
 
 use super::{Action, EmailAction, HttpAction, Secret, Target};
 
-/// Takes one text, or that there is none, of what a fingerprint is made of.
+/// Takes one of the texts that a fingerprint is made of, or that it is absent.
 type Put<'a> = &'a mut dyn FnMut(Option<&str>);
 
 /// Gives the actions and checks of a definition to its fingerprint, text by text.

@@ -6,9 +6,9 @@ use crate::{FieldError, definition::check_text, limits, text::or_default};
 
 use super::{Payload, Secret, url::check_url};
 
-/// Headers that the service sets itself, or that say how a connection is used: whoever could set
-/// these could make of one request another. Those that begin with `webhook-`, `proxy-` or `sec-`
-/// are not for the creator of a job, either.
+/// Headers that the service sets itself, or that say how a connection is used: a creator who could
+/// set these could turn one request into another. Those that begin with `webhook-`, `proxy-` or
+/// `sec-` are not for the creator of a job, either.
 const OWN_HEADERS: &[&str] = &[
     "accept-encoding",
     "connection",

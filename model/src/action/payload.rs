@@ -20,7 +20,7 @@ impl Payload {
         Ok(Self(compact(value.get())))
     }
 
-    /// Takes whatever can be written as JSON.
+    /// Takes any value that can be written as JSON.
     ///
     /// # Errors
     /// It cannot.

@@ -8,8 +8,8 @@ use crate::{FieldError, limits};
 /// What a secret for signatures begins with.
 const PREFIX: &str = "whsec_";
 
-/// A text that does not print. It does go over the wire and into rows: otherwise nobody could
-/// use it.
+/// A text that does not print. It does go over the wire and into rows: otherwise the
+/// service could not use it.
 #[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -31,7 +31,7 @@ impl Target {
     /// The first field that is past its limit or malformed.
     pub fn check(&self, field: &str) -> Result<(), FieldError> {
         if self.http.is_none() && self.email.is_none() {
-            return Err(FieldError::new(field, "tells nobody; give it http or email or both"));
+            return Err(FieldError::new(field, "has no receiver; give http or email or both"));
         }
         if let Some(http) = &self.http {
             http.check(&format!("{field}.http"))?;

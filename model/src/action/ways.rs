@@ -25,7 +25,7 @@ impl Host {
     }
 }
 
-/// How and where somebody is told, in one request or one e-mail.
+/// How and where a receiver is told, in one request or one e-mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Way {
     /// How.
@@ -33,7 +33,7 @@ pub struct Way {
     /// Where.
     pub host: Host,
     /// Which recipient of an e-mail: those of `to` first, then those of `cc`, from 0 on. Each one
-    /// gets it in a delivery of their own, so that nobody misses it, or gets it again, because of
+    /// gets it in a delivery of their own, so no recipient misses it, or gets it again, because of
     /// another one.
     pub recipient: u32,
 }
@@ -43,12 +43,12 @@ pub struct Way {
 pub struct Ways {
     /// By a request, to this host.
     http: Option<Host>,
-    /// By e-mails to so many recipients.
+    /// By e-mails to this many recipients.
     emails: u32,
 }
 
 impl Ways {
-    /// How many there are: so many deliveries it takes to tell the target once.
+    /// How many there are: the number of deliveries that it takes to tell the target once.
     #[must_use]
     pub fn count(self) -> usize {
         usize::from(self.http.is_some()) + self.emails as usize

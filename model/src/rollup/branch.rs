@@ -4,7 +4,7 @@
 //! Where order matters (which Running was the first, which change finished a job), the numbers
 //! with which the changes were recorded decide. A job that is finished in the end has been so since
 //! the last of these: the first of its own changes since which its own work was over, and for
-//! each child the moment since which that one was finished.
+//! each child the time since which that one was finished.
 
 use super::Status;
 use crate::{

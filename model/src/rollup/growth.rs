@@ -9,10 +9,9 @@ use crate::{
 
 /// What new branches mean to a parent that was there before.
 ///
-/// Branches go in one by one, and only sums are kept, whatever their number. Each counts as pending
-/// from its creation until it last finished; what it went through in between leaves no trace above.
-/// The sums hold between two moments at which something else happens to the jobs above, so there
-/// has to be one of these for each such span.
+/// Branches go in one by one, and only sums are kept, for any number of branches. Each counts as
+/// pending from its creation until it last finished; the states in between leave no trace above.
+/// The sums hold between two other events at the jobs above, so each such span needs one of these.
 #[derive(Debug, Clone, Default)]
 pub struct Growth {
     births: Option<(Rise, u64)>,

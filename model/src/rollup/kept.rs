@@ -19,8 +19,8 @@ const NO_FAULT: u8 = 8;
 const KNOWN: u8 = EVER_FAULTED | FOLLOWED | FIRST_FAULT | NO_FAULT;
 
 /// The fields in the order in which they are kept, with a byte of bits among them. This stays as it
-/// is for ever. What came later stands behind it where a bit says so: rows of before are read as
-/// they are, and those that have nothing more to say are no larger.
+/// is for ever. Later fields stand behind it where a bit says so: older rows are read as they are,
+/// and rows without the later fields are no larger.
 macro_rules! kept {
     ($($before:ident)* [bits] $($behind:ident)*) => {
         fn write<T: SerializeTuple>(status: &Status, to: &mut T) -> Result<(), T::Error> {

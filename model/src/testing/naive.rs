@@ -69,7 +69,7 @@ impl NaiveTree {
     fn own(&mut self, state: State, time: Option<Timestamp>) -> Own {
         self.changes += 1;
         let order = self.changes;
-        let next = || Timestamp::from_millis(order).expect("not so many changes");
+        let next = || Timestamp::from_millis(order).expect("the number of changes fits a time");
         Own { state, time: time.unwrap_or_else(next), order }
     }
 

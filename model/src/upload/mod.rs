@@ -3,9 +3,9 @@
 //!
 //! # The stream, version 1
 //! The stream begins with the eight bytes `JOBTREES` and one byte, the version: 1. Then come
-//! records: a length, and so many bytes, at most [`limits::COMMIT_RECORD`], or [`FOLLOWED_RECORD`]
-//! for kind 9. The bytes are a kind and the fields of that kind, in order. Its media type is
-//! [`MEDIA_TYPE`].
+//! records: a length, and that many bytes, at most [`limits::COMMIT_RECORD`], or
+//! [`FOLLOWED_RECORD`] for kind 9. The bytes are a kind and the fields of that kind, in order. Its
+//! media type is [`MEDIA_TYPE`].
 //!
 //! Lengths, kinds, and all other whole numbers without a sign are LEB128: seven bits a byte, the
 //! lowest first, the highest bit set on all bytes but the last. Signed numbers (times, in
@@ -64,11 +64,12 @@
 //! length of the tree record, that included, up to the length of the end-of-tree record, that not
 //! included.
 //!
-//! A new job's changes are taken as they were recorded; whoever records them keeps the rules, and
-//! says in the header whether updates to finished jobs were blocked. A change id may stand once on
-//! a job. A change to an existing job is subject to the rules at the moment of the upload. The
-//! creation of a job that the service has, just so, is passed over, and what follows is about the
-//! job that is there; changes only until a new branch below a job that is there is complete.
+//! A new job's changes are taken as they were recorded; the sender keeps the rules when it records
+//! them, and says in the header whether updates to finished jobs were blocked. A change id may
+//! stand once on a job. A change to an existing job is subject to the rules at the time of the
+//! upload. The creation of a job that the service has with the same definition is passed over, and
+//! the records that follow are about the existing job; these may be changes alone until a new
+//! branch below an existing job is complete.
 //!
 //! The body may be compressed (`Content-Encoding: zstd` or `gzip`). The limits are in [`limits`]:
 //! of texts and depth as everywhere, and those whose names begin with `COMMIT_`. How much may

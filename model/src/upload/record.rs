@@ -94,8 +94,8 @@ pub enum Record<'a> {
     },
 }
 
-/// Items of a list past which it is not read on. What is longer than a job may have and shorter
-/// than this is refused by whoever checks the fields.
+/// Items of a list past which it is not read on. A list that is longer than a job may have and
+/// shorter than this is refused when the fields are checked.
 const FEW: usize = 256;
 
 /// Reads a list. An item takes a hundred times as much memory as the few bytes that it may have

@@ -62,7 +62,7 @@ fn actions_and_checks_are_pinned() {
     let expected = format!("{length:02x}{job}01{action}00");
     assert_eq!(hex(&[tree.clone(), record]), expected);
     // At 6, in these states or not: a request to "h", or an e-mail to "t". Then an expression "e"
-    // at that time, and a second of silence, with nobody to be told that all is well.
+    // at that time, and a second of silence, with no receiver for the good case.
     let mail = "00 01 010174 00 00";
     let state = format!("00 010c 010c 00 00 01 01 0168 00 00 00 00 00 01 {mail}");
     let subtree = format!("01 010c 00 010165 00 00 01 {mail}");
