@@ -73,10 +73,10 @@ impl ClientBuilder {
 
     /// How long a call may take with all its tries, the waits between them, the rate limit and the
     /// reservation of ids; 30 seconds by default. A wait may take this much more than the time that
-    /// it asks for. Of an upload, what its tries take is not counted, up to the time-out of one
-    /// try: it is given up so long after the service has gone, however large it is. If the service
-    /// is there and turns it away, it is given up when it has sent four times as much as it has to
-    /// in vain, and 64 MiB at least.
+    /// it asks for. The time that the tries of an upload take is not counted, up to the time-out of
+    /// one try: an upload of any size is given up this long after the service has gone. If the
+    /// service is up and turns the upload away, it is given up when four times its size has been
+    /// sent in vain, and 64 MiB at least.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self

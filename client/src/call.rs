@@ -94,7 +94,7 @@ impl Call {
         self
     }
 
-    /// To something that takes the service so much longer than others.
+    /// For a call that takes the service longer than others, by this much.
     pub(crate) fn slow(mut self, more: Duration) -> Self {
         self.slow = more;
         self
@@ -106,7 +106,7 @@ impl Call {
         self
     }
 
-    /// Tried once, whatever the policy says.
+    /// Tried once, under any policy.
     pub(crate) fn once(mut self) -> Self {
         self.once = true;
         self

@@ -170,8 +170,8 @@ impl JobTrackerClient {
         self.http.send(Call::get("healthz").once()).await.map(drop)
     }
 
-    /// Asks whether the service takes requests, its store included. One try, so that whoever
-    /// waits for it chooses the pace.
+    /// Asks whether the service takes requests, its store included. One try, so that the
+    /// caller chooses the pace.
     ///
     /// # Errors
     /// It does not answer, or not with success.

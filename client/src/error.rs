@@ -7,8 +7,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a call failed, by what the caller can do about it.
 ///
-/// The client has by then repeated whatever is worth repeating, so an error is final for this
-/// call. [`is_retryable`](Self::is_retryable) says whether calling again later may help, and
+/// The client has by then repeated each request that is worth repeating, so an error is final for
+/// this call. [`is_retryable`](Self::is_retryable) says whether calling again later may help, and
 /// [`outcome_unknown`](Self::outcome_unknown) whether a write may have been carried out all the
 /// same.
 #[derive(Debug, thiserror::Error)]
@@ -224,7 +224,7 @@ impl Error {
 /// Characters of a body that an error shows.
 const EXCERPT: usize = 200;
 
-/// The statuses that mean "later", whoever sent them.
+/// The statuses that mean "later", from the service or from a proxy.
 fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 429 | 502 | 503 | 504)
 }

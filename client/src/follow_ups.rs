@@ -9,7 +9,7 @@ use jobtracker_model::{
 
 use crate::{JobTrackerClient, ListPage, Result, call::Call};
 
-/// A receiver may take so long to answer a test, in the service's longest setting.
+/// How long a receiver may take to answer a test, in the service's longest setting.
 const TEST_TAKES: Duration = Duration::from_secs(120);
 
 /// Whom a service tells, and what it looks at when the time comes. What is added here counts from
@@ -88,7 +88,7 @@ impl JobTrackerClient {
         self.http.json(call.query("from", Some(from)).query("to", Some(to))).await
     }
 
-    /// Has a delivery sent again at once, whatever became of it. Durable. Every call asks for
+    /// Has a delivery sent again at once, in any state. Durable. Every call asks for
     /// another try, and so may a call that has to send its request twice.
     ///
     /// # Errors

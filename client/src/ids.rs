@@ -27,8 +27,8 @@ type Refill = BoxFuture<'static, Result<(), Arc<Error>>>;
 #[derive(Default)]
 struct State {
     left: Range<u64>,
-    /// The reservation under way. Those who wait for it drive it, and the last one who stops
-    /// waiting ends it, so nobody can leave it half done.
+    /// The reservation under way. The calls that wait for it drive it, and the last call that stops
+    /// waiting ends it, so no call can leave it half done.
     refill: Option<WeakShared<Refill>>,
 }
 
@@ -77,7 +77,7 @@ impl Ids {
             });
             match refilled {
                 Ok(()) => {}
-                // Whoever began it had less time than this call has.
+                // The call that began it had less time than this one has.
                 Err(error)
                     if matches!(*error, Error::DeadlineExceeded { .. })
                         && Instant::now() < deadline => {}
@@ -93,8 +93,8 @@ impl Ids {
         async move {
             let block = reserve(&http, count, deadline).await;
             let mut state = lock(&state);
-            // Whoever comes from here on finds ids or begins anew; joining a reservation that
-            // has ended would be waiting for nothing.
+            // Later calls find ids or begin anew; joining a reservation that has ended would be
+            // waiting for nothing.
             state.refill = None;
             state.left = numbers(block?);
             Ok(())

@@ -75,7 +75,7 @@ impl Reply {
         self.text()
     }
 
-    /// The body as text, whatever its type.
+    /// The body as text, of any media type.
     pub(crate) fn text(self) -> Result<String> {
         String::from_utf8(self.body).map_err(|error| {
             let source = error.utf8_error();
@@ -119,8 +119,8 @@ impl Reply {
         Failure { error, retry_after: self.retry_after() }
     }
 
-    /// `Retry-After`: in seconds, or up to a moment by the clock that the answer itself is dated
-    /// by, since that clock and this machine's need not agree.
+    /// `Retry-After`: in seconds, or up to a time by the clock that the answer itself is dated by,
+    /// since that clock and this machine's need not agree.
     fn retry_after(&self) -> Option<Duration> {
         let text = self.header(&RETRY_AFTER)?.trim();
         if let Ok(seconds) = text.parse() {

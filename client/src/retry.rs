@@ -9,9 +9,9 @@ use std::time::Duration;
 /// Before try n + 1 the client waits a random time between nothing and
 /// `base_backoff` × 2^(n − 1), but never more than `max_backoff` ("full jitter"). If the answer
 /// said when to come back (`retryAfterMs`, or else `Retry-After`), it waits that long first,
-/// whatever `max_backoff` says. The overall deadline of the call bounds it all, and by default
-/// nothing else does: a service that is restarted or replaced is gone for seconds, and how often it
-/// is asked meanwhile says nothing.
+/// even beyond `max_backoff`. The overall deadline of the call bounds it all, and by default
+/// nothing else does: a service that is restarted or replaced is gone for seconds, and the number
+/// of tries in that time says nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Tries in all, the first one included; 0 is taken as 1. Without a bound by default.

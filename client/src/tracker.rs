@@ -32,7 +32,7 @@ use crate::{
 ///   problem's detail; they stand in [`limits`](crate::limits).
 #[async_trait]
 pub trait JobTracker: Send + Sync {
-    /// Reserves ids that nobody else will get, for jobs that are named before they are created.
+    /// Reserves ids that no other caller will get, for jobs that are named before they are created.
     ///
     /// `count` is from 1 to 1,000,000. Reserved is durable; a repeated request leaves a gap,
     /// which does no harm. [`create`](Self::create) reserves by itself.
@@ -119,7 +119,7 @@ pub trait JobTracker: Send + Sync {
     /// Waits until the visible state of a job is one of `states`, or `timeout` has passed.
     ///
     /// An empty set means finished. At most 60 seconds, in whole milliseconds; more is taken as
-    /// that. The service answers the moment it happens; nothing is polled.
+    /// that. The service answers as soon as it happens; nothing is polled.
     ///
     /// # Errors
     /// `job_not_found`. Time running out is not an error: `reached` is false then.

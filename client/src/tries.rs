@@ -15,9 +15,9 @@ use crate::{
     request::{FAR, Http},
 };
 
-/// An upload that is turned away again and again is given up when it has sent so many bytes in
-/// vain, or if that is more, so many times what it has to send. A service that is replaced turns
-/// away what has hardly begun, and may do so until the deadline.
+/// An upload that is turned away again and again is given up when it has sent this many bytes in
+/// vain, or, if that is more, a multiple of its size. A service that is being replaced turns
+/// uploads away when they have hardly begun, and may do so until the deadline.
 const IN_VAIN: u64 = 64 * 1024 * 1024;
 const TIMES: u64 = 4;
 
@@ -52,7 +52,7 @@ impl<'a> Tries<'a> {
         Self { http, attempts, deadline, uncounted, sent, made: 0, last: None, unknown: false }
     }
 
-    /// So much of what the tries themselves take is left out of the deadline, so that it bounds how
+    /// How much of the tries' own time is left out of the deadline, so that the deadline bounds how
     /// long a service may be away, and not how long it may be at work.
     pub(crate) fn uncounted(mut self, uncounted: Duration) -> Self {
         self.uncounted = uncounted.min(FAR);

@@ -74,7 +74,7 @@ async fn a_write_whose_answer_is_lost_has_an_unknown_outcome() {
 
 #[tokio::test]
 async fn an_unknown_outcome_is_remembered_through_later_tries() {
-    // The listener is gone after the first connection, so the later tries reach nobody.
+    // The listener is gone after the first connection, so the later tries reach no server.
     let address = writing(vec![Vec::new()]).await;
     let client = stub::builder(&format!("http://{address}")).build().unwrap();
     let error = client.update(id(7), NewChange::new(State::Running)).await.unwrap_err();

@@ -17,7 +17,7 @@ use crate::{
     stub,
 };
 
-/// A server that reserves ids in order and creates whatever it is asked to.
+/// A server that reserves ids in order and creates each job that it is asked for.
 async fn service() -> MockServer {
     let server = MockServer::start().await;
     let next = AtomicU64::new(1);
@@ -136,7 +136,7 @@ async fn a_caller_who_gives_up_does_not_stop_the_others() {
     drop(first);
     assert_eq!(second.await.unwrap().id, id(1));
 
-    // Nobody else waits: the reservation ends with the one who asked, and the next asks anew.
+    // No other call waits: the reservation ends with its caller, and the next call asks anew.
     let mut alone = Box::pin(client.create_children(id(9999), vec![NewJob::new("a"); 99]));
     assert!((&mut alone).now_or_never().is_none());
     for _ in 0..99 {

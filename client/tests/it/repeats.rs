@@ -71,7 +71,7 @@ async fn an_attachment_that_is_gone_after_a_lost_answer_counts_as_deleted() {
     stub::client(&server).delete_attachment(id(7), "a").await.unwrap();
     assert_eq!(stub::requests(&server).await.len(), 2);
 
-    // Here nobody can have deleted it before: the first try did nothing, or there was none.
+    // Here no call can have deleted it before: the first try did nothing, or there was no try.
     for answers in [vec![gone()], vec![problem(ProblemCode::Overloaded), gone()]] {
         let server = stub::answering_in_turn(answers).await;
         let error = stub::client(&server).delete_attachment(id(7), "a").await.unwrap_err();

@@ -93,7 +93,7 @@ async fn a_date_in_the_header_counts_by_the_clock_of_the_answer() {
         let client = stub::builder(&server.uri()).retry(RetryPolicy::never()).build().unwrap();
         client.load(id(7)).await.unwrap_err().retry_after()
     };
-    // Whatever this machine takes the time for.
+    // The clock of this machine does not matter.
     let seconds = |seconds| Some(Duration::from_secs(seconds));
     assert_eq!(pause(Some("Sat, 21 Nov 2026 09:29:23 GMT")).await, seconds(37));
     assert_eq!(pause(Some("Sat, 21 Nov 2026 10:30:00 GMT")).await, seconds(0));

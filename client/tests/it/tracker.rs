@@ -8,7 +8,7 @@ use crate::{
     stub,
 };
 
-/// What a service would do with whatever it was given.
+/// What a service would do with the tracker that it was given.
 async fn names(tracker: Arc<dyn JobTracker>) -> Result<Vec<String>> {
     let jobs: Vec<Job> = tracker.children_stream(id(9), ListJobs::default()).try_collect().await?;
     Ok(jobs.into_iter().map(|job| job.name).collect())

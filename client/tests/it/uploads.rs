@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::stub;
 
-/// So many chunks of noise, which does not shrink when it is compressed.
+/// This many chunks of noise, which does not shrink when it is compressed.
 struct Noise(u64);
 
 impl UploadSource for Noise {
@@ -55,7 +55,7 @@ fn answer(status: &str, kind: &str, body: &impl serde::Serialize) -> Vec<u8> {
     format!("{head}\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-/// Reads a request up to these bytes, or so many.
+/// Reads a request up to these bytes, or up to `most` bytes.
 async fn read_until(socket: &mut TcpStream, end: &[u8], most: usize) -> Vec<u8> {
     let (mut seen, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
     while seen.len() < most && !seen.ends_with(end) {
@@ -94,7 +94,7 @@ async fn a_stream_that_is_cut_is_sent_again() {
     assert_eq!(answered.unwrap(), outcome);
 }
 
-/// Noise that cannot go on at first, like a file that cannot be read at this moment.
+/// Noise that cannot go on at first, like a file that cannot be read for a while.
 struct Stuttering(AtomicBool);
 
 impl UploadSource for Stuttering {
