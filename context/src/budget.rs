@@ -9,11 +9,11 @@ use crate::{
     tree::{Extras, FrozenJob, Node, Noted},
 };
 
-/// What something takes of the buffer.
+/// What a recorded operation takes of the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Cost {
     pub operations: u64,
-    /// In memory, roughly.
+    /// Its size in memory, roughly.
     pub bytes: u64,
 }
 
@@ -61,19 +61,19 @@ impl Cost {
     }
 }
 
-/// Counts what is in the buffer and has no outcome yet, and keeps it within bounds.
+/// Counts the operations in the buffer that have no outcome yet, and keeps them within bounds.
 pub(crate) struct Budget {
     pub most: Cost,
     operations: AtomicU64,
     bytes: AtomicU64,
-    /// What of it is on its way.
+    /// The part of it that is on its way.
     frozen_operations: AtomicU64,
     frozen_bytes: AtomicU64,
-    /// Told when something has left.
+    /// Notified when operations have left.
     pub room: Notify,
 }
 
-/// A share of the budget. What is not kept goes back.
+/// A share of the budget. A share that is not kept goes back.
 pub(crate) struct Share<'a> {
     budget: &'a Budget,
     cost: Cost,
@@ -100,14 +100,15 @@ impl Budget {
         self.operations.fetch_update(SeqCst, SeqCst, operations).ok()?;
         let bytes = fits(self.most.bytes, cost.bytes);
         if self.bytes.fetch_update(SeqCst, SeqCst, bytes).is_err() {
-            // Nobody is told of room: whoever waits would ask, fail, and wake the others for ever.
+            // No task is told of this room: a waiting task would ask, fail, and wake the others
+            // for ever.
             self.operations.fetch_sub(cost.operations, SeqCst);
             return None;
         }
         Some(Share { budget: self, cost })
     }
 
-    /// A share, whatever the bounds.
+    /// A share, even beyond the bounds.
     pub fn take_anyway(&self, cost: Cost) -> Share<'_> {
         self.operations.fetch_add(cost.operations, SeqCst);
         self.bytes.fetch_add(cost.bytes, SeqCst);
@@ -119,19 +120,19 @@ impl Budget {
         self.frozen_bytes.fetch_add(cost.bytes, SeqCst);
     }
 
-    /// Something that was frozen has an outcome.
+    /// Frozen operations have an outcome.
     pub fn settle(&self, cost: Cost) {
         self.frozen_operations.fetch_sub(cost.operations, SeqCst);
         self.frozen_bytes.fetch_sub(cost.bytes, SeqCst);
         self.give_back(cost);
     }
 
-    /// Everything that has no outcome yet.
+    /// All operations that have no outcome yet.
     pub fn pending(&self) -> Cost {
         Cost { operations: self.operations.load(SeqCst), bytes: self.bytes.load(SeqCst) }
     }
 
-    /// What is not on its way.
+    /// Operations that are not on their way.
     pub fn unsent(&self) -> Cost {
         let (operations, bytes) =
             (self.frozen_operations.load(SeqCst), self.frozen_bytes.load(SeqCst));
@@ -152,7 +153,7 @@ impl Budget {
 }
 
 impl Share<'_> {
-    /// It has been recorded.
+    /// The operation has been recorded: the share is kept.
     pub fn keep(mut self) {
         self.cost = Cost::default();
     }

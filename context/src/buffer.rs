@@ -15,12 +15,12 @@ use crate::{
 
 /// The trees in memory, and where each job is.
 ///
-/// Locks are taken in one order: a tree, then a place in the map, then the list or the journal. So
-/// a place is copied out of the map before its tree is locked, and looked up again if the job has
-/// left meanwhile.
+/// Locks are taken in one order: a tree, then an entry of the map, then the list or the journal. So
+/// an entry is copied out of the map before its tree is locked, and read again if the job has left
+/// meanwhile.
 pub(crate) struct Buffer {
     jobs: DashMap<JobId, JobAddress>,
-    /// The trees that the next flush has to look at.
+    /// The trees that the next flush has to examine.
     listed: Mutex<Vec<Arc<Tree>>>,
     is_closed: AtomicBool,
     departures: AtomicU64,
@@ -51,13 +51,13 @@ impl Buffer {
         }
     }
 
-    /// From now on this journal is written.
+    /// Begins to write this journal.
     pub fn set_journal(&self, journal: Journal) {
         let set = self.journal.set(journal);
         debug_assert!(set.is_ok(), "a buffer has one journal");
     }
 
-    /// From now on it is written no more.
+    /// Stops writing it.
     pub fn take_journal(&mut self) -> Option<Journal> {
         self.journal.take()
     }
@@ -136,7 +136,7 @@ impl Buffer {
         planted
     }
 
-    /// Looks at a job in the buffer.
+    /// Runs a closure on a job in the buffer.
     pub fn look<T>(&self, id: JobId, look: impl Fn(&TreeState, u32) -> T) -> Option<T> {
         while let Some(JobAddress { tree, slot }) = self.find(id) {
             let state = tree.lock();
@@ -160,8 +160,8 @@ impl Buffer {
         self.jobs.remove(&id);
     }
 
-    /// How often jobs have left the buffer. What was asked of the service before they did does not
-    /// know what they took with them.
+    /// How often jobs have left the buffer. An answer of the service to an earlier question lacks
+    /// what was recorded of them.
     pub fn departures(&self) -> u64 {
         self.departures.load(SeqCst)
     }
@@ -175,8 +175,8 @@ impl Buffer {
         self.jobs.len()
     }
 
-    /// From now on nothing is recorded. What is being recorded at this moment will be found in a
-    /// listed tree. False: it was closed before.
+    /// From now on nothing is recorded. An operation that is being recorded meanwhile will be found
+    /// in a listed tree. False: it was closed before.
     pub fn close(&self) -> bool {
         !self.is_closed.swap(true, SeqCst)
     }
@@ -216,8 +216,8 @@ impl Buffer {
         base: Option<&[JobNode]>,
         op: impl FnOnce(&mut Recording<'_>) -> Result<T>,
     ) -> Result<T> {
-        // Listed first and then looked whether it is closed: whoever closes it and takes the list
-        // afterwards finds every tree in which something was recorded.
+        // The tree is listed first, and `closed` is read after that: a call that closes the buffer
+        // and takes the list afterwards finds every tree in which something was recorded.
         if !state.is_listed {
             state.is_listed = true;
             self.listed.lock().push(Arc::clone(tree));
@@ -228,7 +228,7 @@ impl Buffer {
         op(&mut Recording { buffer: self, tree, state, slot, base })
     }
 
-    /// Nothing has come of a tree; it need not wait for a flush.
+    /// Removes a tree in which nothing was recorded; it need not wait for a flush.
     fn unlist_if_gone(&self, tree: &Arc<Tree>, state: &mut TreeState) {
         if state.is_gone && std::mem::take(&mut state.is_listed) {
             let mut listed = self.listed.lock();

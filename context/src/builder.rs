@@ -21,17 +21,17 @@ use crate::{
     paths::Paths,
 };
 
-/// What happens when there is no room for what is to be recorded.
+/// What happens when there is no room for an operation that is to be recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WhenFull {
     /// It is refused with [`Error::Full`].
     #[default]
     Refuse,
-    /// It waits until a flush has made room. Somebody else has to flush: another task, or the
-    /// context itself in the background.
+    /// It waits until a flush has made room. Another task has to flush, or the context itself in
+    /// the background.
     Wait,
-    /// The context flushes what it has, and whoever records waits for it.
+    /// The context flushes what it has, and the task that records waits for it.
     Flush,
 }
 
@@ -87,8 +87,8 @@ impl ContextBuilder {
     }
 
     /// Takes the ids `first`, `first + 1`, … for jobs that are created without one, `count` of
-    /// them, and then no others. They must belong to whoever sets up the context, as those of
-    /// [`JobTracker::reserve_ids`] do.
+    /// them, and then no others. The caller must own them, as it owns those of
+    /// [`JobTracker::reserve_ids`].
     pub fn ids_from(mut self, first: JobId, count: u64) -> Self {
         self.ids = Some((first, count));
         self
@@ -115,28 +115,26 @@ impl ContextBuilder {
         self
     }
 
-    /// Flushes in the background when there are so many operations that have not been sent. Not
-    /// by default.
+    /// Flushes in the background when this many operations have not been sent. Not by default.
     pub fn flush_at_operations(mut self, operations: u64) -> Self {
         self.flush_at.operations = operations;
         self
     }
 
-    /// Flushes in the background when there are so many bytes that have not been sent. Not by
-    /// default.
+    /// Flushes in the background when this many bytes have not been sent. Not by default.
     pub fn flush_at_bytes(mut self, bytes: u64) -> Self {
         self.flush_at.bytes = bytes;
         self
     }
 
-    /// Flushes in the background so long after the last time, if there is something. Not by
-    /// default.
+    /// Flushes in the background this long after the last time, if there is anything to send. Not
+    /// by default.
     pub fn flush_every(mut self, interval: Duration) -> Self {
         self.flush_every = Some(interval);
         self
     }
 
-    /// What tells the time; the system's clock by default. It is asked once for every operation,
+    /// The clock; the system's clock by default. It is asked once for every operation,
     /// while its tree is locked, and may be set back.
     pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(clock);

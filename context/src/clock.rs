@@ -1,7 +1,7 @@
 use jobtracker_model::Timestamp;
 
 /// The time now, cut to milliseconds. A clock that is set outside the years that a job can have
-/// answers the nearest moment inside.
+/// answers the nearest time inside.
 #[expect(clippy::disallowed_methods, reason = "the default clock of a context is the wall clock")]
 pub(crate) fn system() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

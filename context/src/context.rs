@@ -21,7 +21,7 @@ use crate::{
 /// - **Rules**: what can be recorded, and what follows from it, is what the service would say if
 ///   everything in the context were committed; also the limits are the same. A job that is not in
 ///   the buffer is loaded from the service, with all above it, and stays in the buffer until what
-///   was recorded of it has been sent. If somebody else changes it meanwhile, the service decides
+///   was recorded of it has been sent. If another program changes it meanwhile, the service decides
 ///   by the rules when the upload arrives, and says so in [`Flushed`].
 /// - **Durable**: with the next successful [`flush`](Self::flush) or
 ///   [`commit_and_close`](Self::commit_and_close). With a journal it survives the process before
@@ -94,7 +94,7 @@ impl JobTrackerContext {
                     self.compare(creation).await?;
                     return Ok(id);
                 }
-                // Somebody has chosen an id that was not his.
+                // A caller has chosen an id that it had not reserved.
                 Planted::Taken(creation) => definition = creation.definition,
             }
         }
@@ -105,10 +105,10 @@ impl JobTrackerContext {
     /// A message or a reason code that is too long is [shortened](NewChange::shortened). A finished
     /// job answers `applied: false` and stays as it is, unless the context is set up otherwise.
     /// With a change id of the caller's, the same change again changes nothing; once the job has
-    /// left the buffer, it is the service that notices.
+    /// left the buffer, the service notices the repeat.
     ///
     /// What a change [expects](NewChange::expect) is compared with what the context knows. It is
-    /// not sent: what others have done until the upload arrives, it does not see.
+    /// not sent: it does not cover changes by others until the upload arrives.
     ///
     /// # Errors
     /// As the service would answer: [`Field`](Error::Field),
@@ -193,7 +193,8 @@ impl JobTrackerContext {
         children.unwrap_or(Ok(Page { items: Vec::new(), next_cursor: None }))
     }
 
-    /// Sends what is there and goes on. What is recorded meanwhile waits for the next flush.
+    /// Sends what was recorded so far and goes on. Operations that are recorded meanwhile wait for
+    /// the next flush.
     ///
     /// Everything goes in one upload, unless it is more than an upload may have: then in several,
     /// but no tree in two of them. For each tree all becomes visible at one instant, or nothing.
@@ -240,7 +241,7 @@ impl JobTrackerContext {
         }
     }
 
-    /// What is in the context now, and what it has done.
+    /// The content of the context now, and what the context has done.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.inner.stats()
@@ -258,7 +259,7 @@ impl JobTrackerContext {
         self.at(parent, Error::ParentNotFound(parent), create).await
     }
 
-    /// Records something about a job, which is loaded if it is not in the buffer.
+    /// Records an operation on a job, which is loaded if it is not in the buffer.
     async fn at<T>(
         &self,
         id: JobId,
@@ -282,7 +283,7 @@ impl JobTrackerContext {
         unreachable!("the last path is taken as it is")
     }
 
-    /// Somebody has the id of a new job: it must be the same job.
+    /// A job has the id of a new one already: it must be the same job.
     async fn compare(&self, creation: Creation) -> Result<()> {
         let id = creation.id;
         let known = self.inner.buffer.look(id, |tree, slot| {
@@ -298,12 +299,12 @@ impl JobTrackerContext {
         match known {
             Some(Some(true)) => Ok(()),
             Some(Some(false)) => Err(Error::IdConflict(id)),
-            // The service has it, and knows as what it was created. It creates nothing.
+            // The service has the job with its definition, so this creates nothing.
             Some(None) | None => self.inner.compare_there(creation).await,
         }
     }
 
-    /// Room for something, when there is some.
+    /// Room for an operation, as soon as there is some.
     async fn room(&self, cost: Cost) -> Result<Share<'_>> {
         match self.inner.try_room(cost)? {
             Some(share) => Ok(share),

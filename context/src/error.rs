@@ -108,9 +108,9 @@ pub enum Error {
     /// nothing behind it is sent either until that has been set right.
     #[error("what was recorded could not be sent; it is kept")]
     Flush(#[source] Arc<ClientError>),
-    /// Trees were refused; the rest was applied. What was refused is kept aside until somebody has
-    /// [looked at it](crate::JobTrackerContext::refused); what was recorded since is judged by
-    /// itself.
+    /// Trees were refused; the rest was applied. The context keeps the
+    /// [refused trees](crate::JobTrackerContext::refused) until the caller saves or drops them;
+    /// operations that were recorded since are applied or refused on their own.
     #[error("{} of {} trees were refused", flushed.refused, flushed.trees)]
     Refused {
         /// What became of everything that was sent.

@@ -19,13 +19,14 @@ use crate::{
 };
 
 impl Inner {
-    /// Sends what is there, after what earlier flushes have left. Each flush waits for its turn.
+    /// Sends what was recorded, after what earlier flushes have left. Each flush waits for its
+    /// turn.
     pub async fn flush(self: Arc<Self>) -> Result<Flushed> {
         let _turn = self.turn().await;
         self.flush_in_turn().await
     }
 
-    /// A flush for which nobody waits: what has become of it is told to whoever asks next.
+    /// A flush for which no caller waits: its outcome is told to the next caller.
     pub async fn flush_unasked(self: Arc<Self>) -> Result<()> {
         let _turn = self.turn().await;
         self.flush_in_background().await
@@ -91,7 +92,7 @@ impl Inner {
             return Err(Error::Closed);
         }
         let turn = self.turn().await;
-        // What is being recorded at this moment is complete when its tree could be taken.
+        // An operation that is being recorded now is complete when its tree could be taken.
         self.seal().await;
         let mut discarded = Discarded::default();
         for batch in std::mem::take(&mut *self.queue.lock()) {
@@ -125,7 +126,7 @@ impl Inner {
             tracing::warn!(%error, "a journal failed; what it should have is sent from memory");
         }
         self.send_queue(flushed).await?;
-        // A journal that has failed has less to hold now; whoever records next should find that.
+        // A journal that has failed has less to hold now; the next recording should find that.
         if let Some(journal) = self.buffer.journal().filter(|journal| journal.check().is_err()) {
             let inner = Arc::clone(self);
             blocking(move || inner.renew_journal()).await;
@@ -186,7 +187,7 @@ impl Inner {
     }
 }
 
-/// Runs to its end even if nobody waits for it any more.
+/// Runs to its end even if its caller has stopped waiting.
 pub(crate) async fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
@@ -200,7 +201,7 @@ pub(crate) async fn detached<T: Send + 'static>(
     }
 }
 
-/// Does what takes long with many jobs where it holds nobody up.
+/// Does work that takes long with many jobs on a thread where it holds up no other task.
 async fn blocking(work: impl FnOnce() + Send + 'static) {
     if let Err(error) = spawn_blocking(work).await
         && let Ok(panic) = error.try_into_panic()

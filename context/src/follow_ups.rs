@@ -66,7 +66,7 @@ impl Upcoming {
         self.texts += other.texts;
     }
 
-    /// A job that made so many deliveries makes so many others now.
+    /// A job that made `before` deliveries makes `after` now.
     pub fn replace(&mut self, before: usize, after: usize) {
         self.rows = (self.rows + after).saturating_sub(before);
     }

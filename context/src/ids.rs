@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 /// Gives out ids for new jobs, each once.
 pub(crate) struct Ids {
-    /// Who reserves more; nobody, if the context was given its ids.
+    /// What reserves more; none, if the context was given its ids.
     source: Option<Source>,
     state: Mutex<State>,
     /// Told when a reservation has ended.
@@ -76,7 +76,7 @@ impl Ids {
         let left = state.left.end - state.left.start;
         let is_low = state.ahead.is_none() && left <= u64::from(source.block_size / 2);
         if is_low && !state.is_refilling {
-            // Whoever has waited gets the error; whoever comes anew has another try.
+            // A call that has waited gets the error; a new call has another try.
             if let Some(failure) = state.failure.as_ref().filter(|_| has_waited && id.is_none()) {
                 return Err(Error::NoIds(Arc::clone(failure)));
             }

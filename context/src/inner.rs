@@ -36,9 +36,9 @@ pub(crate) struct Inner {
     pub queue: Mutex<VecDeque<Arc<Batch>>>,
     /// Held by the flush whose turn it is.
     pub turn: Semaphore,
-    /// The trees that were refused, until somebody takes them.
+    /// The trees that were refused, until the caller takes them.
     pub refused: Mutex<Vec<Refused>>,
-    /// What has become of what was sent in the background, until somebody asks.
+    /// The outcome of background flushes, until a caller asks.
     pub unreported: Mutex<Flushed>,
     pub uploads: AtomicU64,
     pub failed_flushes: AtomicU64,
@@ -84,7 +84,7 @@ pub(crate) const NEVER: Cost = Cost { operations: u64::MAX, bytes: u64::MAX };
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // Whoever waits there sees that there is nobody left to work for.
+        // The background task that waits there sees that no context is left.
         self.auto.wake.notify_one();
         let Cost { operations, .. } = self.budget.pending();
         // It is ended here, so that what is said of it is true.
@@ -96,8 +96,8 @@ impl Drop for Inner {
     }
 }
 
-/// Says what a context leaves behind: to whoever listens, or else on the standard error. It may be
-/// said in the middle of a panic, where another one would end the process.
+/// Says what a context leaves behind: to a subscriber of `tracing`, or else on the standard error.
+/// It may be said in the middle of a panic, where another one would end the process.
 fn tell_of_drop(operations: u64, in_journal: bool) {
     let told = panic::catch_unwind(|| {
         let listens = tracing::enabled!(tracing::Level::WARN);

@@ -22,25 +22,25 @@
 //! context.update(root, NewChange::new(State::RanToCompletion)).await?;
 //! let job = context.get(root).await?.expect("it is in the buffer");
 //! assert_eq!(job.node.status.state, State::RanToCompletion);
-//! context.commit_and_close().await?; // now everybody sees it
+//! context.commit_and_close().await?; // now every reader sees it
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! # The tour
-//! - [`JobTrackerContext`] records and sends; what holds for all its methods stands there.
+//! - [`JobTrackerContext`] records and sends; its page says what holds for all its methods.
 //! - [`ContextBuilder`] sets up bounds, and what happens at them ([`WhenFull`]), flushes in the
 //!   background, ids, the clock, and the journal ([`Fsync`]).
-//! - [`Flushed`] is what has become of what was sent, [`Error`] why something was not done.
-//! - [`BatchOperation`] runs async work on a context, so much at once.
+//! - [`Flushed`] is the outcome of what was sent, [`Error`] why a call failed.
+//! - [`BatchOperation`] runs async work on a context, with bounded parallelism.
 //! - [`JobTrackerContext::recover`] sends what a killed process has left in its journal;
 //!   [`unsent_drops`] counts the contexts that were dropped with something in them.
 //! - [`RefusedTree`] is what the service did not take, and [`SavedTrees`] sends it from a file.
 //!
 //! The way of an operation inside: `context` checks it, `budget` has room for it, `buffer` finds
 //! its tree, `tree` applies it by the rules of the model and writes it down for the next flush,
-//! `journal` does the same on disk. The way of a flush: `flush` has `tree` freeze what is there
-//! into a batch of `upload`, which writes it as a stream for the client.
+//! `journal` does the same on disk. The way of a flush: `flush` has `tree` freeze what was
+//! recorded into a batch of `upload`, which writes it as a stream for the client.
 
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 

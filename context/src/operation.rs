@@ -16,7 +16,7 @@ pub enum OnError {
     All,
 }
 
-/// A batch of async work on a context: tasks that run side by side, so many at once.
+/// A batch of async work on a context: tasks that run side by side, up to a number at once.
 ///
 /// Nothing runs before [`run`](Self::run), and nothing after its future is gone: a future that is
 /// dropped stops the tasks that run where they wait and does not begin the others. What they have

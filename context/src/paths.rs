@@ -34,7 +34,7 @@ impl Paths {
             let mut loads = self.loads.lock();
             let running = loads.get(&(id, since)).and_then(WeakShared::upgrade);
             running.unwrap_or_else(|| {
-                // Loads that nobody waited for to their end have not taken themselves out.
+                // A load whose callers all stopped waiting has not removed itself.
                 loads.retain(|_, load| load.upgrade().is_some());
                 let load = self.load(id, since).shared();
                 loads.extend(load.downgrade().map(|load| ((id, since), load)));

@@ -1,4 +1,4 @@
-//! Files for what would be lost otherwise. None takes the place of another one.
+//! Files for data that would be lost otherwise. None replaces another one.
 
 use std::{
     ffi::OsString,
@@ -16,7 +16,7 @@ pub(crate) type Fill<'a> = dyn FnMut(&mut File) -> io::Result<()> + 'a;
 /// A new file, durable with its name, or none.
 pub(crate) fn create(path: &Path, fill: &mut Fill<'_>) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    // Actions have secrets in them: nobody but its owner is to read it.
+    // Actions have secrets in them: only the owner may read the file.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.write(true).create_new(true).open(path)?;
@@ -64,7 +64,7 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Whether both files begin with the same bytes, so many of them, or end sooner, both.
+/// Whether both files begin with the same bytes, up to this length, or both end sooner.
 fn begin_alike(one: &Path, other: &Path, bytes: u64) -> bool {
     let begin = |path| File::open(path).map(|file| BufReader::new(file).take(bytes).bytes());
     let (Ok(mut one), Ok(mut other)) = (begin(one), begin(other)) else { return false };

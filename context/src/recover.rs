@@ -18,7 +18,7 @@ use crate::{
 
 impl JobTrackerContext {
     /// Sends what a context has left in its journal when its process died, and empties the journal.
-    /// A journal that is not there, or is empty, is no mistake: nothing is sent then.
+    /// A journal that does not exist, or is empty, is not an error: nothing is sent then.
     ///
     /// What had been sent is sent under the same upload ids, so it is applied once, also if it had
     /// arrived. If it fails it can be called again. A future that is dropped goes on.
@@ -29,7 +29,7 @@ impl JobTrackerContext {
     ///
     /// # Errors
     /// [`JournalInUse`](Error::JournalInUse) if its context is still there;
-    /// [`Journal`](Error::Journal) if it is none or cannot be read;
+    /// [`Journal`](Error::Journal) if the file is not a journal or cannot be read;
     /// [`JournalDamaged`](Error::JournalDamaged); [`JournalInDoubt`](Error::JournalInDoubt);
     /// [`Flush`](Error::Flush) if it could not be sent.
     pub async fn recover(

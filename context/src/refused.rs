@@ -1,4 +1,4 @@
-//! Trees that the service has refused. They stay in the context until somebody has taken them.
+//! Trees that the service has refused. They stay in the context until the caller takes them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -151,8 +151,8 @@ impl Inner {
         self.budget.room.notify_waiters();
     }
 
-    /// So many operations of an upload are settled, and of its trees those of the list are left. If
-    /// that list is all that the journal is still needed for, it need not be larger than that.
+    /// Notes that this many operations of an upload are settled, and that of its trees those of the
+    /// list are left. If the journal is needed for that list alone, it shrinks to it.
     fn settle_in_journal(&self, upload: &UploadId, operations: u64, list: &[Refused]) {
         let Some(journal) = self.buffer.journal() else { return };
         let of_commit = list.iter().filter(|refused| refused.upload == *upload);
@@ -161,7 +161,7 @@ impl Inner {
         self.shrink(journal, list);
     }
 
-    /// Has the journal begin anew if only these trees are left in it, and it is worth it.
+    /// Has the journal begin anew if only these trees are left in it and it has outgrown them.
     fn shrink(&self, journal: &Journal, list: &[Refused]) {
         let left = list.iter().map(|refused| refused.tree.cost.operations).sum();
         if !journal.has_outgrown(left) {

@@ -21,7 +21,7 @@ pub struct Flushed {
     pub jobs: u64,
     /// Changes applied in them, the creations not counted.
     pub changes: u64,
-    /// Changes that were not applied because somebody else had finished the job.
+    /// Changes that were not applied because another program had finished the job.
     pub blocked: u64,
     /// The results of the first 100 trees that were refused or had changes blocked.
     pub attention: Vec<TreeResult>,

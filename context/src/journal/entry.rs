@@ -75,7 +75,7 @@ impl Entry<'_> {
         if matches!(self, Self::Refused { .. } | Self::Kept { .. }) { SECOND } else { FIRST }
     }
 
-    /// Writes the entry behind what is there.
+    /// Appends the entry.
     pub fn write(&self, bytes: Vec<u8>) -> Vec<u8> {
         let begin = bytes.len();
         let mut bytes = bytes;
@@ -89,7 +89,7 @@ impl Entry<'_> {
     }
 }
 
-/// Writes a tree that was refused behind what is there, from the stream in which it is sent.
+/// Appends a tree that was refused, from the stream in which it is sent.
 pub(crate) fn write_kept(
     upload: &UploadId,
     root: JobId,

@@ -144,7 +144,7 @@ impl JournalFile {
         let set_aside = match (found.damaged, found.torn) {
             (0, 0) => None,
             (0, _) => Some(self.set_aside(found.end, length, "torn")),
-            // What stands behind the damage stays here, and need not be in a copy of before.
+            // The entries behind the damage stay here, so an earlier copy need not have them.
             (_, 0) => Some(self.set_aside(0, damaged_to, "damaged")),
             _ => Some(self.set_aside(0, length, "damaged")),
         };
@@ -361,7 +361,7 @@ fn invalid(reason: &'static str) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, reason)
 }
 
-/// Reads so many bytes. False: there are not so many.
+/// Fills `bytes`. False: the file ends before that.
 fn fill(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
     match reader.read_exact(bytes) {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),

@@ -36,7 +36,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fsync {
-    /// So long after something was recorded at the latest, and by every call of
+    /// This long after an operation was recorded at the latest, and by every call of
     /// [`sync`](crate::JobTrackerContext::sync).
     Every(Duration),
     /// By every call of [`sync`](crate::JobTrackerContext::sync), and before an upload is sent.
@@ -60,14 +60,14 @@ pub(crate) struct Journal {
 
 struct Shared {
     state: Mutex<State>,
-    /// Told when there is something to write.
+    /// Notified when there are bytes to write.
     work: Condvar,
-    /// Told when what waited has been written.
+    /// Notified when the waiting bytes have been written.
     written: Notify,
 }
 
 impl Journal {
-    /// Writes on in a file that has so many bytes and operations without an outcome.
+    /// Writes on in a file that has this many bytes and operations without an outcome.
     pub fn start(
         file: JournalFile,
         fsync: Fsync,
@@ -90,7 +90,7 @@ impl Journal {
         Ok(Self { path, most, block_updates_after_finish, shared, synced, thread })
     }
 
-    /// Appends entries that stand for so many operations, all at one moment: what comes to its end
+    /// Appends entries that stand for this many operations, all in one step: an upload that ends
     /// meanwhile clears all of them or none.
     pub fn append(&self, entries: &[Entry<'_>], operations: u64) {
         let mut state = self.shared.state.lock();
@@ -100,8 +100,8 @@ impl Journal {
         }
     }
 
-    /// So many operations of an upload have an outcome, and of its trees these are left, which were
-    /// refused. When nothing is left of any upload, the journal begins anew.
+    /// Notes that this many operations of an upload have an outcome, and that of its trees these
+    /// are left, which were refused. When nothing is left of any upload, the journal begins anew.
     pub fn settle(&self, upload: &UploadId, refused: &[JobId], operations: u64) {
         let mut state = self.shared.state.lock();
         state.open_operations -= operations;
@@ -119,8 +119,8 @@ impl Journal {
         );
     }
 
-    /// Whether only trees that were refused are left in it, of so many operations, and it has grown
-    /// far beyond them, or cannot be written on.
+    /// Whether only trees that were refused, of this many operations, are left in it, and it has
+    /// grown far beyond them, or cannot be written on.
     pub fn has_outgrown(&self, refused: u64) -> bool {
         let has_failed = self.check().is_err();
         let state = self.shared.state.lock();
@@ -246,7 +246,7 @@ impl Journal {
         }
     }
 
-    /// What has been appended is in the file, and durable, when this returns.
+    /// Waits until all that has been appended is in the file and durable.
     fn end(&mut self) {
         self.shared.state.lock().closing = true;
         self.shared.work.notify_one();

@@ -15,7 +15,7 @@ const COMPARED: u64 = 4 * 1024 * 1024 * 1024;
 /// not written to its end.
 ///
 /// # Errors
-/// It cannot be read, or too much of it looks like entries and is none.
+/// It cannot be read, or too much of it looks like entries without being valid ones.
 pub(super) fn next_whole(mut file: &File, from: u64) -> io::Result<Option<u64>> {
     let length = file.metadata()?.len();
     let (mut at, mut window) = (from + 1, Vec::new());

@@ -31,7 +31,7 @@ pub(super) struct State {
 pub(super) struct Restart {
     /// Nothing of what is in the file is needed any more, nor of what had to be written then.
     pub is_empty: bool,
-    /// If there is something here, it takes the place of all that is in the file.
+    /// If this is not empty, it replaces the whole content of the file.
     pub entries: Vec<u8>,
     /// What had to be written before that, and what makes the file so much larger, if that cannot
     /// be done.
@@ -52,7 +52,7 @@ pub(super) struct Synced {
 }
 
 impl State {
-    /// Of a file that has so many bytes and operations without an outcome.
+    /// The state of a file that has this many bytes and operations without an outcome.
     pub fn new(size: u64, open_operations: u64) -> Self {
         Self {
             bytes: Vec::new(),
@@ -89,7 +89,7 @@ impl State {
         self.appended += 1;
     }
 
-    /// Something could not be written, and waits again, before what has come since.
+    /// Bytes that could not be written wait again, before the bytes that have come since.
     pub fn put_back(&mut self, restart: Option<Restart>, version: u8, mut bytes: Vec<u8>) {
         match &mut self.restart {
             None => {

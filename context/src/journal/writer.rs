@@ -12,7 +12,7 @@ use super::{
     state::Restart,
 };
 
-/// How long after a failure it is tried again, unless somebody asks for it sooner.
+/// How long after a failure it is tried again, unless a caller asks for it sooner.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The thread that writes a journal.
@@ -75,7 +75,7 @@ impl Writer {
                 };
                 synced.failure = failure;
             });
-            // Whoever waits finds the failure, too.
+            // Calls that wait find the failure, too.
             self.shared.written.notify_waiters();
             if work.closing {
                 return;

@@ -101,7 +101,7 @@ impl TreeState {
         FrozenJob { slot, id: node.id, creation, options, notes }
     }
 
-    /// Links a job with its parent, and that one further up, as far as nobody has done it yet.
+    /// Links a job with its parent, and that one further up, as far as they are not linked yet.
     fn connect(&mut self, slot: u32, links: &mut Vec<Link>, connecting: &mut Vec<u32>) {
         let mut slot = slot;
         loop {

@@ -1,7 +1,7 @@
 //! One tree of jobs in memory.
 //!
 //! A tree has one lock. What is recorded under it, with all that follows up to the root, is one
-//! step for everybody else. Nothing waits while it is held, and nothing looks at siblings.
+//! step for every other task. Nothing waits while it is held, and nothing reads siblings.
 
 mod arena;
 mod base;
@@ -47,7 +47,7 @@ pub(crate) struct TreeState {
     upcoming: Upcoming,
     /// Whether the next flush knows of this tree.
     pub is_listed: bool,
-    /// Its last job has left; whoever comes now has come too late.
+    /// Its last job has left; a later call has to find the tree anew.
     pub is_gone: bool,
 }
 

@@ -40,7 +40,7 @@ pub(crate) struct Creation {
 /// What has become of a creation.
 pub(crate) enum Planted {
     New,
-    /// Somebody has this id. The creation comes back.
+    /// Another job has this id. The creation comes back.
     Taken(Creation),
 }
 
@@ -248,7 +248,7 @@ impl Recording<'_> {
         node.born.is_none() && !node.is_dirty && node.in_flight > 0
     }
 
-    /// The service takes only so much at once about the jobs of a tree that it has.
+    /// The service takes a limited size at once for the jobs of a tree that it has already.
     fn check_commit(&self, cost: Cost) -> Result<()> {
         let (node, state) = (self.state.nodes.get(self.slot), &*self.state);
         let bytes = state.old_bytes + in_commit(cost);
@@ -258,8 +258,8 @@ impl Recording<'_> {
         if full { Err(Error::TreeFull(self.tree.root)) } else { Ok(()) }
     }
 
-    /// The same of what follows from the states of new jobs, when so much more comes. An operation
-    /// changes the states of one path at most; only when it gets tight is that counted up.
+    /// The same for what follows from the states of new jobs, when this much more comes. An
+    /// operation changes the states of one path at most; that is counted only near the limit.
     fn has_room_to_follow(&self, more: Upcoming) -> bool {
         let mut upcoming = self.state.upcoming;
         upcoming.add(more);
@@ -294,9 +294,9 @@ impl Recording<'_> {
         while slot != NONE {
             let node = self.state.nodes.get_mut(slot);
             if !node.status.can_absorb(&delta) {
-                // Both come from the service, but from different moments: somebody else has changed
-                // the tree in between. What it comes to is decided there.
-                tracing::debug!(job = %node.id, "the tree was changed by somebody else");
+                // Both come from the service, but from different times: another program has changed
+                // the tree in between. The service decides what the tree becomes.
+                tracing::debug!(job = %node.id, "the tree was changed by another program");
                 return;
             }
             let before = node.deliveries();

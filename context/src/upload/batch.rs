@@ -82,7 +82,7 @@ impl Batch {
         self.trees.push(Arc::new(BatchTree { root: tree.root, said, cost }));
     }
 
-    /// Takes what a tree has into this batch, whatever its size.
+    /// Takes what a tree has into this batch, at any size.
     pub fn take(&mut self, buffer: &Buffer, tree: &Arc<Tree>) {
         self.freeze(buffer, tree, tree.lock());
     }

@@ -39,14 +39,15 @@ impl UploadSource for Sending {
 /// What takes the chunks of a stream.
 type Send<'a> = dyn FnMut(Vec<u8>) -> io::Result<()> + 'a;
 
-/// A stream that is written on a thread of its own, a few chunks ahead of the network. What is not
-/// written to its end ends with an error: an end that is none would be refused for good.
+/// A stream that is written on a thread of its own, a few chunks ahead of the network. A stream
+/// that is not written to its end ends with an error: the service would refuse a stream that ends
+/// early for good.
 pub(crate) fn written_ahead(
     write: impl FnOnce(&mut Send<'_>) -> io::Result<()> + std::marker::Send + 'static,
 ) -> BoxStream<'static, io::Result<Vec<u8>>> {
     let (sender, receiver) = mpsc::channel(CHUNKS);
     tokio::task::spawn_blocking(move || {
-        // Nobody listens any more when it fails, as after an answer before the end.
+        // It fails when no reader is left, as after an answer before the end.
         let send = |part| sender.blocking_send(part).map_err(|_| ErrorKind::BrokenPipe.into());
         let written = write(&mut |bytes| send(Ok(Some(bytes))));
         if let Err(error) = &written

@@ -38,8 +38,8 @@ async fn a_context_that_is_dropped_with_something_in_it_is_counted() {
 
 const CHILD: &str = "JOBTRACKER_TEST_DROPS";
 
-/// Nobody listens to `tracing` here, so it is said on the standard error, in the middle of a panic
-/// too. That nobody reads that either is no reason to panic.
+/// There is no subscriber of `tracing` here, so it is said on the standard error, in the middle of
+/// a panic too. A standard error without a reader is no reason to panic.
 #[test]
 fn it_is_told_where_nobody_listens() {
     let child = || {

@@ -140,8 +140,8 @@ async fn an_answer_that_was_overtaken_is_asked_for_again() {
     assert_eq!(context.stats().jobs, 0);
 }
 
-/// Somebody else changes the tree between two loads: the numbers of the buffer do not fit together
-/// any more. Nothing breaks, and the service has the last word.
+/// Another program changes the tree between two loads: the numbers of the buffer do not fit
+/// together any more. Nothing breaks, and the service has the last word.
 #[tokio::test]
 async fn a_tree_that_somebody_else_changes_meanwhile() {
     let service = serving(false);

@@ -48,7 +48,7 @@ async fn they_are_sent_with_their_jobs() {
     }
     assert_eq!(kept.jobs[&id(1)].said.0.options.as_deref(), Some("new"));
     drop(kept);
-    // Whoever has none is told as before.
+    // A job without any is told as before.
     let items = items(&service);
     let plain = |item: &&Item| matches!(item.record, Record::Job { .. });
     assert_eq!(items.iter().filter(plain).count(), 1);

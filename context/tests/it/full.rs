@@ -30,7 +30,8 @@ fn a_journal_on_a_full_disk() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// What a disk has taken and could not make durable may be gone, whatever it says the next time.
+/// What a disk has taken and could not make durable may be gone, even if it reports success the
+/// next time.
 #[test]
 fn a_journal_on_a_disk_that_loses_what_it_has_taken() {
     let folder = tempfile::tempdir().unwrap();
@@ -187,7 +188,7 @@ async fn what_is_sent_meanwhile_is_not_doubted_for_ever() {
     while context.stats().in_flight == 0 || fs::read(&path).unwrap()[8] & 2 == 0 {
         yield_now().await;
     }
-    // The process is killed before there is an answer: nobody knows whether it arrived.
+    // The process is killed before there is an answer: it is not known whether it arrived.
     let left = copy(&path);
     room(None);
     let failed = JobTrackerContext::recover(Service::new(true) as _, &left).await;

@@ -45,7 +45,7 @@ async fn a_range_of_ones_own() {
     }
     assert!(matches!(context.create(NewJob::new("a")).await, Err(Error::IdsUsedUp)));
     assert!(service.kept().reserved.is_empty());
-    // An id that the caller chooses is none of them.
+    // An id that the caller chooses is not one of them.
     context.create(NewJob::new("a").id(id(9))).await.unwrap();
     assert_eq!(context.close().await.unwrap().operations, 3);
 }

@@ -21,7 +21,7 @@ const REFUSED: u64 = 1_000_000;
 struct Truth {
     naive: NaiveTree,
     lines: BTreeMap<u64, usize>,
-    /// How many trees are refused and nobody has taken them.
+    /// How many trees are refused and not taken.
     refused: u64,
 }
 
@@ -78,7 +78,7 @@ async fn record(service: &Arc<Service>, path: &Path, steps: Steps) -> Truth {
                     assert!(context.drop_refused(tree.root) > 0);
                 }
             }
-            // So much that the journal is worth beginning anew.
+            // Enough that it pays to begin the journal anew.
             (Some(pick), None) if what == 16 => {
                 *lines.entry(pick).or_default() += 9;
                 context.append_log(id(pick), vec!["x".repeat(8_000); 9]).await.unwrap();

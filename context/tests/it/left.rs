@@ -178,7 +178,7 @@ async fn a_journal_is_not_kept_large_by_what_was_refused() {
     }
 }
 
-/// A file of somebody else's stays where the journal would be written anew, and so does a link to
+/// A file of another program stays where the journal would be written anew, and so does a link to
 /// it; a file that a kill has left there goes away.
 #[cfg(unix)]
 #[tokio::test]

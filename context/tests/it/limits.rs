@@ -113,7 +113,7 @@ async fn a_full_buffer_flushes_by_itself() {
         failed += u32::from(context.create(job(number, 1)).await.is_err());
     }
     assert_eq!(failed, 1);
-    // It tells of the flushes that nobody asked for.
+    // It tells of the flushes in the background.
     let flushed = context.commit_and_close().await.unwrap();
     assert_eq!((flushed.jobs, flushed.refused), (119, 0));
     assert!(flushed.uploads >= 11);
@@ -142,7 +142,7 @@ async fn it_flushes_in_the_background() {
         yield_now().await;
     }
     assert_eq!(context.stats().failed_flushes, 1);
-    // What was refused behind everybody's back is told to the first who asks.
+    // A refusal in the background is told to the first caller who asks.
     let Err(Error::Refused { flushed }) = context.flush().await else { panic!() };
     assert_eq!((flushed.refused, flushed.applied), (1, 1));
     assert_eq!(context.flush().await.unwrap().trees, 0);

@@ -124,7 +124,7 @@ async fn what_is_refused_takes_room() {
             context.create(job(number, None)).await.unwrap();
         }
         let lines = || context.append_log(id(6), vec!["x".into(); 4]);
-        let full = timeout(Duration::from_secs(30), lines()).await.expect("nobody makes room");
+        let full = timeout(Duration::from_secs(30), lines()).await.expect("no task makes room");
         assert!(matches!(full, Err(Error::Full { .. })), "{full:?}");
         assert_eq!(context.drop_refused(id(2)), 3);
         if when_full == WhenFull::Flush {

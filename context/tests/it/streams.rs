@@ -71,7 +71,7 @@ fn steps() -> impl Strategy<Value = Steps> {
     prop::collection::vec((any::<prop::sample::Index>(), 0..12usize, 0..4u8), 1..60)
 }
 
-/// A context with a clock that jumps back and forth among four moments.
+/// A context with a clock that jumps back and forth among four times.
 fn jumping(service: &Arc<Service>, clock: &Arc<AtomicI64>) -> JobTrackerContext {
     let clock = Arc::clone(clock);
     JobTrackerContext::builder(Arc::clone(service) as _)
@@ -133,8 +133,8 @@ async fn check(block: bool, steps: Steps) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Whatever is recorded, under either rule, with a clock that goes back: the buffer has what
-    /// the naive model has, and the stream is one that folds to the same statuses.
+    /// For any recording, under either rule, with a clock that goes back: the buffer has what the
+    /// naive model has, and the stream folds to the same statuses.
     #[test]
     fn a_stream_folds_to_what_the_buffer_has(block: bool, steps in steps()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -17,7 +17,7 @@ impl JobTracker for Service {
         Ok(self.reserve(count))
     }
     async fn path(&self, id: JobId) -> Result<Vec<JobNode>> {
-        // Whoever else wants it comes meanwhile.
+        // Other tasks that want it come meanwhile.
         tokio::task::yield_now().await;
         let path = self.path_of(id);
         if let Some((_, gate)) = self.slow_path.as_ref().filter(|(slow, _)| *slow == id) {
