@@ -1,4 +1,4 @@
-//! Why is this still open, and why did it fail? One call each, whatever the size of the tree.
+//! Why is this still open, and why did it fail? One call each, for a tree of any size.
 
 use anyhow::Result;
 use jobtracker_client::{JobTracker, ListPage, NewChange, NewJob, State};

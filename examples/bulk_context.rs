@@ -1,5 +1,5 @@
-//! A million jobs recorded in memory by eight tasks, and sent at once: nobody sees a part of the
-//! tree, and then everybody sees all of it.
+//! A million jobs recorded in memory by eight tasks, and sent at once: readers never see a part of
+//! the tree, and then they see all of it.
 //!
 //! `cargo run --release --example bulk_context` shows the times; `-- --jobs 10000` makes it short.
 
@@ -43,7 +43,7 @@ async fn main() -> Result<()> {
 
     let known = context.get(root).await?.context("the root is in the buffer")?.node.status;
     assert_eq!((known.state, known.subtree.total), (State::Faulted, jobs));
-    assert!(tracker.get(root).await?.is_none(), "nobody else has heard of it yet");
+    assert!(tracker.get(root).await?.is_none(), "the service has not heard of it yet");
 
     let begun = Instant::now();
     let flushed = context.commit_and_close().await?;

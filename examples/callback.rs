@@ -11,7 +11,7 @@ use jobtracker_client::{
 use standardwebhooks::Webhook;
 use tokio::sync::mpsc;
 
-/// Known to the service and the receiver and to nobody else. Keep yours out of the code.
+/// Known to the service and the receiver alone. Keep yours out of the code.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// What the receiver needs.
@@ -39,7 +39,7 @@ async fn receive(
     let Ok(told) = serde_json::from_slice(&body) else {
         return HttpResponse::BadRequest().finish();
     };
-    // The same id may come again: whoever acts on it remembers the ids that were done.
+    // The same id may come again: a receiver that acts on it remembers the ids that were done.
     let _ = receiver.told.send(told);
     HttpResponse::NoContent().finish()
 }
@@ -62,10 +62,10 @@ async fn main() -> Result<()> {
     let deploy = tracker.create(deploy).await?.id;
     let host = tracker.create(NewJob::new("host-01").under(deploy)).await?.id;
     tracker.update(deploy, NewChange::new(State::RanToCompletion)).await?;
-    // The tree is finished by the last of its jobs, whoever reports it.
+    // The last of its jobs to finish finishes the tree, whichever program reports it.
     tracker.update(host, NewChange::new(State::Faulted).message("disk full")).await?;
 
-    let told = tells.recv().await.context("somebody is told")?;
+    let told = tells.recv().await.context("the receiver is told")?;
     let data = &told["data"];
     println!("{} is {}: {}", data["job"]["name"], data["state"], data["message"]);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Waiting for a tree: one party works, another one waits until everything is over. Nobody polls.
+//! Waiting for a tree: one task works, another one waits until everything is over, without polling.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the machine gives to anybody: a trivial server, a flush of the disk.
+//! What the machine gives to any program: a trivial server, a flush of the disk.
 
 use std::{
     fs::OpenOptions,

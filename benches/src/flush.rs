@@ -139,7 +139,7 @@ pub async fn flush(addr: SocketAddr, jobs: u64, states: &[State]) -> Result<(Dur
     Ok((begun.elapsed(), root))
 }
 
-/// One tree of so many jobs with an action each, which fault.
+/// One tree of this many jobs with an action each, which fault.
 pub async fn faulted(addr: SocketAddr, jobs: u64, action: &Action) -> Result<()> {
     let context = context(addr)?;
     let root = context.create(NewJob::new("crawl")).await?;

@@ -57,7 +57,7 @@ pub enum Until<'a> {
     Elapsed(Duration),
     /// After this many requests in all.
     Requests(u64),
-    /// When somebody else says so.
+    /// When another task sets this.
     Told(&'a AtomicBool),
 }
 

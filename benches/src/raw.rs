@@ -15,7 +15,7 @@ const BATCH: u64 = 4_000;
 const ROWS: [(usize, usize, usize); 5] =
     [(0, 17, 28), (0, 17, 50), (1, 8, 27), (2, 13, 12), (2, 13, 12)];
 
-/// Writes the rows of so many jobs in the order of their ids, durable at the end.
+/// Writes the rows of this many jobs in the order of their ids, durable at the end.
 pub fn write_rows(folder: &Path, jobs: u64) -> Result<Duration> {
     let database = Database::builder(folder.join("raw")).manual_journal_persist(true).open()?;
     let keyspace = |name| database.keyspace(name, KeyspaceCreateOptions::default);

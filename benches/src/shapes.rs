@@ -69,8 +69,8 @@ impl Target {
         self.update(TREES * LEAVES, &order, &LIFE, CONNECTIONS, until)
     }
 
-    /// Updates so many jobs in an order, each to the first of the states, then each to the second,
-    /// and so on; to the last one as often as there is time for.
+    /// Updates this many jobs in an order, each to the first of the states, then each to the
+    /// second, and so on; to the last one as often as there is time for.
     pub fn update(
         &self,
         jobs: u64,
@@ -90,7 +90,7 @@ impl Target {
         })
     }
 
-    /// One job at a time, of so many that were created last.
+    /// One job at a time, of this many that were created last.
     pub fn get_jobs(&self, among: u64, until: Until<'_>) -> Result<Measured> {
         let newest = self.next_id.get() - 1;
         let among = newest.min(among);
@@ -130,7 +130,7 @@ impl Target {
         Ok(first)
     }
 
-    /// A tree of so many children with ids that follow each other; answers the root and the first
+    /// A tree of this many children with consecutive ids; answers the root and the first
     /// of them.
     pub fn create_tree(&self, children: u64) -> Result<(u64, u64)> {
         let root = self.create_one(None)?;

@@ -34,7 +34,7 @@ class Keeper:
         with open(path + ".part", "wb") as file:
             file.write(b"X-Envelope-To: " + ", ".join(envelope.rcpt_tos).encode() + b"\r\n")
             file.write(envelope.content)
-        # Whoever sees the file sees all of it.
+        # A reader that sees the file sees all of it.
         os.rename(path + ".part", path + ".eml")
         return "250 kept"
 
@@ -67,6 +67,6 @@ async def serve(base):
 
 
 if __name__ == "__main__":
-    # Whatever its starter had open (a lock, perhaps) must not stay so for as long as it lives.
+    # Files that its starter had open (a lock, perhaps) must not stay open while the server lives.
     os.closerange(3, 1024)
     asyncio.run(serve(sys.argv[1]))

@@ -1,5 +1,5 @@
-//! What a cluster gives to anybody who uses the driver well: prepared statements, one row each, of
-//! about the size that ours have.
+//! What a cluster gives to a program that uses the driver well: prepared statements, one row each,
+//! of about the size that the service's rows have.
 
 use std::{cell::Cell, collections::BTreeMap, num::NonZeroUsize};
 
@@ -150,7 +150,7 @@ impl Driver {
         self.run(AT_ONCE, until, async |number| {
             let row = (first + number as i64, 0_i64, 0_i64, &BODY[..]);
             let answer = self.session.execute_unpaged(&self.put_if_absent, row).await?;
-            ensure!(is_applied(answer)?, "nobody else inserts these rows");
+            ensure!(is_applied(answer)?, "no other client inserts these rows");
             Ok(())
         })
     }
@@ -165,7 +165,7 @@ impl Driver {
             let version = number as i64;
             let row = (version + 1, &BODY[..], page, version);
             let answer = self.session.execute_unpaged(&self.advance, row).await?;
-            ensure!(is_applied(answer)?, "nobody else updates this row");
+            ensure!(is_applied(answer)?, "no other client updates this row");
             Ok(())
         })
     }

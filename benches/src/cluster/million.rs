@@ -30,7 +30,7 @@ struct Item {
     id: u64,
 }
 
-/// Puts so many jobs into one tree, reads and finishes them.
+/// Puts this many jobs into one tree, reads and finishes them.
 pub fn run(driver: &Driver, place: &Nodes, keyspace: &str, jobs: u64) -> Result<()> {
     let service = Server::on_cluster(place, keyspace)?;
     let idle = service.memory()?.resident_mb;

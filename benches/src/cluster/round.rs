@@ -189,7 +189,7 @@ impl Round<'_> {
             }
             rows = again;
         }
-        Err(anyhow!("the service goes on writing when nobody asks it to"))
+        Err(anyhow!("the service goes on writing when no client asks it to"))
     }
 }
 

@@ -30,7 +30,7 @@ impl Receiver {
         let (sender, requests) = mpsc::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::spawn(move || {
-            // It ends with the program; whatever goes wrong shows in what does not come.
+            // It ends with the program; a failure shows in the requests that do not come.
             let _ = runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
                 let sender = Arc::new(sender);
@@ -49,9 +49,9 @@ impl Receiver {
         format!("http://{}/hook", self.addr)
     }
 
-    /// Waits for so many requests.
+    /// Waits for this many requests.
     pub fn take(&self, count: u64) -> Result<Vec<Received>> {
-        let requests = self.requests.lock().expect("nobody panics with it");
+        let requests = self.requests.lock().expect("no thread panics with it");
         let patience = Duration::from_secs(120);
         (0..count)
             .map(|_| requests.recv_timeout(patience).context("a request is missing"))
