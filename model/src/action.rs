@@ -33,11 +33,11 @@ use crate::{FieldError, State, StateSet, limits};
 pub struct Action {
     /// At least one, and not WaitingForActivation.
     pub states: StateSet,
-    /// Whom to tell.
+    /// The receivers.
     pub target: Target,
 }
 
-/// An action as it is written down, for people and for rows alike.
+/// An action as it is serialized, in JSON and in rows.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -16,25 +16,25 @@ use crate::{
 pub struct NewChange {
     /// The state; any but WaitingForActivation.
     pub state: State,
-    /// What there is to say about it. Of what is longer than 4096 bytes, the beginning and the end
-    /// are kept.
+    /// A message about it. Of a message longer than 4096 bytes, the beginning and the end are
+    /// kept.
     #[serde(default, deserialize_with = "mended_option", skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// A short code for machines; of what is longer than 64 bytes, the beginning is kept.
+    /// A short code for machines; of a code longer than 64 bytes, the beginning is kept.
     #[serde(default, deserialize_with = "mended_option", skip_serializing_if = "Option::is_none")]
     pub reason_code: Option<String>,
     /// Chosen by the sender, unique per change, 1 to 64 bytes: the same id on the same job is
     /// applied once, so a change with one can be sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change_id: Option<String>,
-    /// As what the job has to stand for the change to be applied. If it stands otherwise, nothing
-    /// changes, and the answer is the problem `unexpected_state`. A change that was applied before,
-    /// by its change id, is answered as such all the same.
+    /// What the job has to be for the change to be applied. If it is not so, nothing changes, and
+    /// the answer is the problem `unexpected_state`. A change that was applied before, by its
+    /// change id, is answered as such all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Expect>,
 }
 
-/// As what a job has to stand: everything that is named here has to be so.
+/// What a job has to be: each condition that is given here has to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -67,7 +67,7 @@ impl From<&Status> for Standing {
 }
 
 impl Expect {
-    /// Whether a job stands so.
+    /// Whether these conditions hold for a job.
     #[must_use]
     pub fn is_met(&self, standing: &Standing) -> bool {
         self.states.is_none_or(|states| states.contains(standing.last))
@@ -175,7 +175,7 @@ pub struct Change {
     pub state: State,
     /// When it was recorded.
     pub time: Timestamp,
-    /// What there was to say about it.
+    /// The message about it.
     pub message: Option<String>,
     /// A short code for machines.
     pub reason_code: Option<String>,
@@ -236,7 +236,7 @@ pub struct Updated {
     pub applied: bool,
     /// True when a change with this change id had been applied before: nothing changed now.
     pub repeated: bool,
-    /// The visible state that stands after it.
+    /// The visible state after it.
     pub state: State,
     /// How many own changes the job has after it; 0 if the service does not tell.
     #[serde(default)]
@@ -298,7 +298,7 @@ mod tests {
         let json = r#"{"state": "Running", "message": null, "reasonCode": null, "changeId": null}"#;
         let change: NewChange = serde_json::from_str(json).unwrap();
         assert_eq!(change, NewChange::new(State::Running));
-        // An id that has been mended could be another one.
+        // A repaired id could be another one.
         let json = r#"{"state": "Running", "changeId": "\ud83d"}"#;
         assert!(serde_json::from_str::<NewChange>(json).is_err());
     }

@@ -1,4 +1,4 @@
-//! What a job's creator wants looked at when the time comes.
+//! What a job's creator wants checked when the time comes.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{
     definition::check_text, limits,
 };
 
-/// A look at a job when the time comes, and whom to tell what was seen.
+/// A check of a job when the time comes, and whom to tell of the result.
 ///
 /// On the wire the kind and its fields stand beside the targets:
 /// `{"kind": "state", "at": "2026-11-21T09:30:00Z", "states": ["RanToCompletion"],
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Wire", into = "Wire")]
 pub struct NewCheck {
-    /// When to look, and at what.
+    /// What to check, and when.
     pub kind: CheckKind,
     /// Whom to tell when it is as it should be. A silence check has none.
     pub success: Option<Target>,
@@ -25,27 +25,27 @@ pub struct NewCheck {
     pub failure: Option<Target>,
 }
 
-/// When to look, and at what.
+/// What to check, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum CheckKind {
     /// Whether the visible state is one of these.
     State {
-        /// When to look; at once if it is past.
+        /// When to check; at once if it is past.
         at: Timestamp,
         /// At least one, and not WaitingForActivation.
         states: StateSet,
     },
     /// Whether an expression over the job's numbers is true.
     Subtree {
-        /// When to look; at once if it is past.
+        /// When to check; at once if it is past.
         at: Timestamp,
         /// In the Common Expression Language; 1 to 1024 bytes.
         expression: String,
     },
     /// Whether anything has changed at the job or below it. The clock starts again with every
-    /// change and after every look, as long as the job is not finished.
+    /// change and after every check, as long as the job is not finished.
     Silence {
         /// For how long nothing may change; 1,000 to 2,592,000,000.
         quiet_ms: u64,
@@ -53,7 +53,7 @@ pub enum CheckKind {
 }
 
 impl CheckKind {
-    /// When to look first, if it is asked for now.
+    /// When to check first, if the check is created now.
     #[must_use]
     pub fn first(&self, now: Timestamp) -> Timestamp {
         match self {
@@ -74,15 +74,15 @@ enum Name {
     Silence,
 }
 
-/// A check as it is written down, for people and for rows alike.
+/// A check as it is serialized, in JSON and in rows.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = NewCheck))]
 struct Wire {
-    /// What is looked at.
+    /// What is checked.
     kind: Name,
-    /// When to look, for `state` and `subtree`; at once if it is past.
+    /// When to check, for `state` and `subtree`; at once if it is past.
     #[serde(default)]
     at: Option<Timestamp>,
     /// For `state`: at least one, and not WaitingForActivation.
@@ -155,7 +155,7 @@ impl CheckKind {
         }
     }
 
-    /// When to look, if that does not depend on what happens meanwhile.
+    /// When to check, if that does not depend on what happens meanwhile.
     #[must_use]
     pub const fn at(&self) -> Option<Timestamp> {
         match self {
@@ -187,7 +187,7 @@ impl NewCheck {
     }
 
     /// Checks everything against its limits; `field` is what the wire calls this check. Whether
-    /// an expression can be understood is not looked at here.
+    /// an expression is valid is not checked here.
     ///
     /// # Errors
     /// The first field that is past its limit or malformed.
@@ -250,7 +250,7 @@ impl NewCheck {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CheckView {
-    /// When to look, and at what.
+    /// What to check, and when.
     #[serde(flatten)]
     pub kind: CheckKind,
     /// Who is told when it is as it should be.

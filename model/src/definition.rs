@@ -24,13 +24,13 @@ pub struct Definition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint(u128);
 
-/// By what a creation is known again.
+/// The hashes by which a repeated creation is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprints {
-    /// What is kept of it.
+    /// The one that is stored.
     pub own: Fingerprint,
-    /// With the tags in the order in which they were sent, which counted once: jobs of that time
-    /// have it.
+    /// With the tags in the order in which they were sent, as earlier versions computed it; jobs
+    /// that they created have it.
     as_sent: Fingerprint,
 }
 
@@ -53,7 +53,7 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    /// A complaint about a field.
+    /// An error about a field.
     pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { field: field.into(), reason: reason.into() }
     }
@@ -249,7 +249,7 @@ mod tests {
         assert!(one.is_same(&other) && prints(&other).has(prints(&one).own));
         assert!(!one.is_same(&tagged(&["a", "b"])));
         assert!(!prints(&one).has(prints(&tagged(&["a", "b"])).own));
-        // Written down when the order counted: a job of that time is known again.
+        // Stored when the order counted: a job of that time is still recognized.
         assert!(prints(&one).has(Fingerprint(306502694037586735045800341484494935241)));
         assert_ne!(prints(&one).own, Fingerprint(306502694037586735045800341484494935241));
     }

@@ -94,7 +94,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// As much of a message as is told.
+    /// The part of a message that is told.
     #[must_use]
     pub fn message(text: &str) -> String {
         shortened(text, limits::EVENT_MESSAGE).into_owned()
@@ -114,7 +114,7 @@ pub struct Attempt {
     pub response: String,
 }
 
-/// How far a delivery is.
+/// The progress of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -129,7 +129,7 @@ pub enum Progress {
     Cancelled(Timestamp),
 }
 
-/// A number that something of a job has got.
+/// The number that a new action or check of a job has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -151,7 +151,7 @@ pub struct JobAction {
     pub action: ActionView,
 }
 
-/// How far a check is.
+/// The progress of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -175,7 +175,7 @@ pub struct JobCheck {
     pub number: u32,
     /// What it is, without secrets.
     pub check: CheckView,
-    /// How far it is.
+    /// Its progress.
     pub status: CheckStatus,
     /// When it will be made, was made, or was cancelled.
     pub time: Timestamp,
@@ -185,7 +185,7 @@ pub struct JobCheck {
     pub told: u32,
 }
 
-/// How far a delivery is.
+/// The progress of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -217,7 +217,7 @@ pub struct Delivery {
     pub recipient: Option<u32>,
     /// What is told.
     pub event: Event,
-    /// How far it is.
+    /// Its progress.
     pub status: DeliveryStatus,
     /// When it is tried next, while it waits.
     pub next_try: Option<Timestamp>,

@@ -38,7 +38,7 @@ pub struct NewJob {
     /// Up to 16: whom to tell when the visible state becomes one of some states.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<Action>,
-    /// Up to 16: when to look at the job, and whom to tell what was found.
+    /// Up to 16: when to check the job, and whom to tell of the result.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<NewCheck>,
 }

@@ -15,9 +15,9 @@ pub const TAG: usize = 64;
 pub const OPTIONS: usize = 64 * 1024;
 /// Source link of a job.
 pub const SOURCE_LINK: usize = 2048;
-/// Message of a state change; what is longer is shortened.
+/// Message of a state change; a longer one is shortened.
 pub const MESSAGE: usize = 4096;
-/// Reason code of a state change; what is longer is shortened.
+/// Reason code of a state change; a longer one is shortened.
 pub const REASON_CODE: usize = 64;
 /// Change id or append id; at least one byte.
 pub const REPEAT_ID: usize = 64;
@@ -37,7 +37,7 @@ pub const PAGE: usize = 1_000;
 pub const PAGE_DEFAULT: usize = 200;
 /// A page ends early when its items pass this size.
 pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// Rows looked at for one filtered page; past it the page ends early, with a cursor.
+/// Rows read for one filtered page; past it the page ends early, with a cursor.
 pub const SCAN: usize = 20_000;
 /// Root jobs that are read for the total of a list, when one is asked for.
 pub const ROOTS_COUNTED: usize = 100_000;

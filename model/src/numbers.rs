@@ -27,7 +27,7 @@ impl Children {
         }
     }
 
-    /// Whether no number would fall below nothing.
+    /// Whether no number would fall below zero.
     pub(crate) fn can_add(&self, delta: &ChildrenDelta) -> bool {
         let pairs = [
             (self.pending, delta.pending),
@@ -120,7 +120,7 @@ impl Subtree {
         }
     }
 
-    /// Whether no number would fall below nothing.
+    /// Whether no number would fall below zero.
     pub(crate) fn can_add(&self, delta: &Delta) -> bool {
         let pairs = [
             (self.total, delta.total),

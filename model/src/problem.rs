@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Standing;
 
-/// Declares the codes and their table at once, so that neither can lack what the other has.
+/// Declares the codes and their table together, so that neither can lack an entry of the other.
 macro_rules! problems {
     ($(
         $variant:ident $status:literal $code:literal $retry:ident,

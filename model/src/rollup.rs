@@ -6,7 +6,7 @@
 //! reached. So a change costs one small step per level, for any number of children.
 //!
 //! The engine walks the rows of a path, the buffered context walks its buffer; the steps are these.
-//! A job whose whole history is there at once is a [`Branch`]: one look instead of many steps.
+//! A job whose whole history is known at once is a [`Branch`]: one pass instead of many steps.
 
 mod branch;
 mod fault;
@@ -26,9 +26,9 @@ use crate::{
     numbers::{ChildrenDelta, Delta},
 };
 
-/// Everything about a job that moves: its visible state and all that it follows from.
+/// All of a job that the roll-up moves: its visible state and all that the state follows from.
 ///
-/// What is derived here is its JSON; how stores keep it is in `kept`.
+/// The serialization that is derived here is its JSON; how stores keep it is in `kept`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -37,7 +37,7 @@ pub struct Status {
     pub state: State,
     /// The last own state.
     pub last: State,
-    /// What was so once, or is so for good.
+    /// Facts that never become untrue.
     #[serde(rename = "everFaulted")]
     #[cfg_attr(feature = "openapi", schema(value_type = bool))]
     pub flags: Flags,

@@ -49,7 +49,7 @@ pub struct JobNode {
     pub root: JobId,
     /// Steps from the root.
     pub depth: u32,
-    /// Everything about it that moves.
+    /// All of it that the roll-up moves.
     pub status: Status,
 }
 
@@ -105,7 +105,7 @@ pub struct CreatedChildren {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewOptions {
-    /// Up to 64 KiB; null takes the options away. It has to be said: an empty request is no wish.
+    /// Up to 64 KiB; null takes the options away. It must be given: an empty request is refused.
     #[serde(deserialize_with = "mended_option")]
     #[cfg_attr(feature = "openapi", schema(required))]
     pub options: Option<String>,
@@ -226,7 +226,7 @@ pub struct LogLine {
 }
 
 impl LogLine {
-    /// Checks a line against its limit; `field` is for the complaint.
+    /// Checks a line against its limit; `field` is for the error.
     ///
     /// # Errors
     /// It is too long, or has a line break.

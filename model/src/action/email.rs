@@ -2,14 +2,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{FieldError, definition::check_text, limits, text::or_default};
 
-/// An e-mail to send: what it says is made by the service, from the job and its tree.
+/// An e-mail to send: the service makes its text from the job and its tree.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EmailAction {
     /// Addresses such as `ops@example.com`, at least one; with `cc` at most 32, each once.
     pub to: Vec<String>,
-    /// Who else gets it.
+    /// Recipients of copies.
     #[serde(default, deserialize_with = "or_default")]
     pub cc: Vec<String>,
     /// 1 to 256 bytes; without one it is made of the job's name and state.
@@ -78,7 +78,7 @@ impl EmailAction {
 }
 
 /// Whether it is an address of the common kind: no quotes, no comments, no name before it.
-/// Anything that could end a header or a command of SMTP is out.
+/// Characters that could end a header or a command of SMTP are refused.
 fn is_address(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
     let atom = |char: char| char.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(char);

@@ -31,16 +31,16 @@ const OWN_HEADERS: &[&str] = &[
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HttpAction {
-    /// Where to; http or https, without user and password, up to 2048 bytes.
+    /// The address; http or https, without user and password, up to 2048 bytes.
     pub url: String,
     /// Up to 32 headers of 8 KiB in all. Those that say how a connection is used, and those that
     /// begin with `webhook-`, are the service's own.
     #[serde(default, deserialize_with = "or_default")]
     pub headers: BTreeMap<String, String>,
-    /// Any JSON that the body shall have in it; up to 16 KiB.
+    /// Any JSON for the body's `payload`; up to 16 KiB.
     #[serde(default)]
     pub payload: Option<Payload>,
-    /// The way to take.
+    /// The proxy to go through.
     #[serde(default)]
     pub proxy: Option<Proxy>,
     /// With one, the request is signed as the Standard Webhooks specification says: `whsec_` and
@@ -56,10 +56,10 @@ pub struct HttpAction {
 pub struct Proxy {
     /// Its address; http or https, with no path.
     pub url: String,
-    /// Who asks it; up to 256 bytes.
+    /// The user; up to 256 bytes.
     #[serde(default)]
     pub username: Option<String>,
-    /// What shows that; up to 256 bytes. It is never shown again.
+    /// The password; up to 256 bytes. It is never shown again.
     #[serde(default)]
     pub password: Option<Secret>,
 }
@@ -78,7 +78,7 @@ impl HttpAction {
         self
     }
 
-    /// With something for the receiver.
+    /// With a payload for the receiver.
     #[must_use]
     pub fn payload(mut self, payload: Payload) -> Self {
         self.payload = Some(payload);
@@ -130,7 +130,7 @@ impl HttpAction {
         }
     }
 
-    /// The values do not stand in the errors: they may be secrets.
+    /// The errors do not have the values: these may be secrets.
     fn check_headers(&self, field: &str) -> Result<(), FieldError> {
         let refused = |reason: String| Err(FieldError::new(field, reason));
         if self.headers.len() > limits::HEADERS {
@@ -220,13 +220,13 @@ impl Proxy {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HttpView {
-    /// Where to.
+    /// The address.
     pub url: String,
     /// The names of the headers; the values are not shown.
     pub headers: Vec<String>,
-    /// What the body has in it for the receiver.
+    /// The JSON for the receiver in the body.
     pub payload: Option<Payload>,
-    /// The way to take.
+    /// The proxy to go through.
     pub proxy: Option<ProxyView>,
     /// Whether it is signed.
     pub has_secret: bool,
@@ -239,7 +239,7 @@ pub struct HttpView {
 pub struct ProxyView {
     /// Its address.
     pub url: String,
-    /// Who asks it.
+    /// The user.
     pub username: Option<String>,
     /// Whether there is a password.
     pub has_password: bool,

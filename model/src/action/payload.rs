@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use crate::{FieldError, limits};
 
-/// Any JSON that goes to a receiver as it came: it is kept as its own text, without the blanks
-/// between its parts. So no number loses a digit, and no key its place.
+/// Any JSON that goes to a receiver as it came: it is kept as text, without the blanks between its
+/// parts. So no number loses a digit, and the keys keep their order.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload(String);
 
@@ -34,7 +34,7 @@ impl Payload {
         &self.0
     }
 
-    /// The text as what a larger text can be made of.
+    /// The text as a part of a larger JSON text.
     ///
     /// # Errors
     /// It is not JSON; [`check`](Self::check) finds that out beforehand.
@@ -42,8 +42,8 @@ impl Payload {
         serde_json::from_str(&self.0)
     }
 
-    /// Checks that it is JSON, compact, and not too long. What comes as JSON always is JSON; a
-    /// row or a record of a commit may be anything.
+    /// Checks that it is JSON, compact, and not too long. A value that was read as JSON always is
+    /// JSON; a row or a record of an upload may be anything.
     ///
     /// # Errors
     /// It is not.
@@ -75,7 +75,7 @@ fn compact(json: &str) -> String {
 }
 
 impl fmt::Debug for Payload {
-    /// A payload may have in it what only its receiver should read.
+    /// A payload may be meant for its receiver alone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({} bytes of JSON)", self.0.len())
     }

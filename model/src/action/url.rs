@@ -8,7 +8,7 @@ pub(crate) fn check_url(field: &str, text: &str) -> Result<Url, FieldError> {
     if text.len() > limits::URL {
         return refused(&format!("has {} bytes; at most {}", text.len(), limits::URL));
     }
-    // What reads addresses drops some of these in silence: it would be another address.
+    // The parser of addresses drops some of these in silence, which makes another address.
     if text.chars().any(|char| char.is_whitespace() || char.is_control() || char == '\\') {
         return refused("must not contain blanks, control characters or backslashes");
     }

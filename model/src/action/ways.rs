@@ -3,10 +3,10 @@ use url::Url;
 
 use crate::{Channel, HttpAction, Target};
 
-/// The way to one host, as a number. Deliveries of one host share the places that there are for its
-/// host; those of others do not wait for them.
+/// The way to one host, as a number. Deliveries to one host share the host limit; deliveries to
+/// other hosts do not wait for them.
 ///
-/// Two hosts have the same number by chance once in about 2^64 pairs; they would share their places
+/// Two hosts have the same number by chance once in about 2^64 pairs; they would share the limit
 /// and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Host(u64);

@@ -1,5 +1,5 @@
-//! The same rules for jobs whose whole history is known at once, as in a commit: each job is
-//! looked at once, after everything below it, and nothing of its descendants is kept but a sum.
+//! The same rules for jobs whose whole history is known at once, as in an upload: each job is
+//! added up once, after everything below it, and nothing of its descendants is kept but a sum.
 //!
 //! Where order matters (which Running was the first, which change finished a job), the numbers
 //! with which the changes were recorded decide. A job that is finished in the end has been so since
@@ -17,7 +17,7 @@ use crate::{
 pub struct Recorded {
     /// Larger for what was recorded later.
     pub order: u64,
-    /// The clock then. It may have been set back in between.
+    /// The time by the clock, which may have been set back in between.
     pub time: Timestamp,
 }
 
@@ -38,7 +38,7 @@ pub struct Milestones {
     pub started: Option<u64>,
     /// Its first Faulted report.
     pub faulted: Option<u64>,
-    /// The change that got it to where it stands.
+    /// The change that brought it to its present state.
     pub ended: u64,
 }
 
@@ -222,7 +222,7 @@ impl Grown {
         }
     }
 
-    /// The change that got it to where it stands.
+    /// The change that brought it to its present state.
     pub(super) fn end(&self) -> Placed {
         self.ended.unwrap_or(self.last)
     }

@@ -9,8 +9,8 @@ use crate::Report;
 /// In JSON this is the report, null where there is none, and absent where it is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FirstFault {
-    /// There may be one from a time at which nothing was kept of it. It stays unknown: what comes
-    /// later is not the first one.
+    /// There may be a report from before the service kept the first one. It stays unknown: a later
+    /// report is not the first one.
     #[default]
     Unknown,
     /// There is none.
@@ -39,7 +39,7 @@ impl FirstFault {
     /// in which reports come does not matter, except for those of the same time.
     pub(super) fn take(&mut self, report: Report) -> bool {
         match self {
-            // More may be known above.
+            // The jobs above may know an earlier one.
             Self::Unknown => return true,
             Self::At(known) if known.time <= report.time => return false,
             Self::None | Self::At(_) => {}
@@ -50,7 +50,7 @@ impl FirstFault {
 }
 
 impl From<Option<Report>> for FirstFault {
-    /// Of a job of which everything is known.
+    /// The first fault of a job whose whole history is known.
     fn from(report: Option<Report>) -> Self {
         report.map_or(Self::None, Self::At)
     }

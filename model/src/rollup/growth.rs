@@ -32,7 +32,7 @@ struct Ends {
 pub struct GrowthStep {
     /// Branches appear, then they start, then they fail, then they end.
     phase: Phase,
-    /// When the decisive one of them did.
+    /// The time of the decisive branch.
     order: u64,
     rise: Rise,
 }
@@ -75,7 +75,7 @@ impl Growth {
         }
     }
 
-    /// A branch gets to where it stands in this span.
+    /// A branch gets to its present state in this span.
     pub fn end(&mut self, child: &Grown) {
         let last = (child.end(), child.id);
         let (children, delta) = Default::default();

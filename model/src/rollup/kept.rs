@@ -45,7 +45,7 @@ macro_rules! kept {
             Ok(Status { $($before,)* flags, $($behind,)* first_fault })
         }
 
-        /// With what may stand behind.
+        /// With the fields that may stand behind.
         const PARTS: usize = [$(stringify!($before),)* "bits", $(stringify!($behind)),*].len() + 1;
     };
 }

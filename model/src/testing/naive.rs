@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use crate::{JobId, Report, State, Timestamp};
 
 /// A tree, or many, kept as nothing but parents and own changes. Every question is answered by
-/// looking at everything again.
+/// computing everything anew.
 #[derive(Debug, Clone, Default)]
 pub struct NaiveTree {
     jobs: BTreeMap<JobId, (Option<JobId>, Vec<Own>)>,

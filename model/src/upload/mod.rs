@@ -45,7 +45,7 @@
 //! | e-mail | list of addresses, list of addresses for copies, subject* |
 //!
 //! States are a byte with the bit of the number of each: 12 for RanToCompletion and Faulted. The
-//! kind of a check is 0 for a look at the state, which has a time and states; 1 for one at the
+//! kind of a check is 0 for a check of the state, which has a time and states; 1 for one of the
 //! numbers of the subtree, which has a time and an expression; 2 for silence, which has its
 //! milliseconds and no success. A payload is a text of JSON without blanks between its parts.
 //!

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::UploadId;
 use crate::{JobId, State};
 
-/// What has become of an upload, in sum.
+/// The outcome of an upload, in sum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -30,7 +30,7 @@ pub struct UploadOutcome {
     pub attention: Vec<TreeResult>,
 }
 
-/// What has become of one tree of an upload.
+/// The result of one tree of an upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -47,7 +47,7 @@ pub struct TreeResult {
     pub blocked: u64,
     /// The first 100 of those.
     pub blocked_changes: Vec<BlockedChange>,
-    /// Why nothing of the tree was applied; none: it was.
+    /// Why nothing of the tree was applied; none if it was applied.
     pub refusal: Option<Refusal>,
 }
 
@@ -60,7 +60,7 @@ pub struct BlockedChange {
     pub position: u64,
     /// The job.
     pub job: JobId,
-    /// The state that stands.
+    /// The visible state of the job.
     pub state: State,
 }
 

@@ -2,8 +2,8 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{FOLLOWED_RECORD, LENGTH_BYTES, PREAMBLE, Record, most_bytes};
 
-/// Reads a stream of records as its bytes come in, in memory for one record and what has come in
-/// behind it.
+/// Reads a stream of records as its bytes come in. It holds one record in memory, and the bytes
+/// that have come in behind it.
 ///
 /// It checks what can be checked without knowing jobs: the version, lengths, the order of the kinds
 /// of records, counts and checksums. After an error there is nothing more to read.
@@ -143,8 +143,8 @@ impl Reader {
         for (index, byte) in self.bytes[self.read..].iter().take(LENGTH_BYTES).enumerate() {
             length |= usize::from(byte & 0x7f) << (7 * index);
             if byte & 0x80 == 0 {
-                // What no kind may have is refused at once, and the rest once the kind has come:
-                // what is wrong does not depend on how the bytes are cut into parts.
+                // A length that no kind may have is refused at once, and the rest once the kind has
+                // come: the error does not depend on how the bytes are cut into parts.
                 let any = (1..=FOLLOWED_RECORD).contains(&length);
                 let kind = self.bytes.get(self.read + index + 1).filter(|_| any);
                 let max = kind.map_or(FOLLOWED_RECORD, |kind| most_bytes(*kind));

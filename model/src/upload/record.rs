@@ -88,7 +88,7 @@ pub enum Record<'a> {
         /// Whom to tell of its states.
         #[serde(deserialize_with = "few")]
         actions: Cow<'a, [Action]>,
-        /// When to look at it.
+        /// When to check it.
         #[serde(deserialize_with = "few")]
         checks: Cow<'a, [NewCheck]>,
     },
