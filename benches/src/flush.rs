@@ -119,7 +119,7 @@ async fn large(seen: &mut Seen, jobs: u64, raw: f64) -> Result<()> {
     let tracker = JobTrackerClient::new(format!("http://{}", service.addr))?;
     ensure!(tracker.load(root).await?.subtree.successful == jobs, "the numbers are exact");
     seen.server_mb.push(service.memory()?.peak_mb - idle);
-    // Only the first round tells: later ones find memory that earlier ones have left.
+    // Only the first round counts: later ones reuse memory that earlier ones have left.
     if seen.large.is_empty() {
         seen.client_mb = process::memory_of(std::process::id())?.peak_mb - own;
     }

@@ -1,4 +1,4 @@
-//! Something between a client and a server that counts what goes by.
+//! A forwarder between a client and a server that counts the bytes.
 
 use std::{
     net::SocketAddr,

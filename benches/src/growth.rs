@@ -1,4 +1,4 @@
-//! What becomes of cost, memory and restart when the store grows.
+//! How cost, memory and restart change when the store grows.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
 
 /// Where the cost of a creation is first measured.
 const SMALL: u64 = 100_000;
-/// Where memory is looked at on the way.
+/// Where memory is measured on the way.
 const MIDDLE: u64 = 1_000_000;
 /// Measurements at each size.
 const REPEATS: usize = 5;

@@ -61,7 +61,7 @@ pub fn row(what: &str, series: &Series, ratio: Option<f64>, aim: &str) {
     println!("| {what} | {rate:.0}/s | {p50:.2?} | {p99:.2?} | {ratio} | {aim} |");
 }
 
-/// A row with something else.
+/// A row without a rate.
 pub fn line(what: &str, value: &str, aim: &str) {
     println!("| {what} | {value} | | | | {aim} |");
 }

@@ -43,15 +43,15 @@ impl ClientBuilder {
         }
     }
 
-    /// The bearer token that goes with every request. It is never printed. Without one none is
+    /// The bearer token that goes with every request. It is never printed. By default no token is
     /// sent.
     pub fn bearer_token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
         self
     }
 
-    /// How long opening a connection may take; 5 seconds by default. A client of one's own
-    /// ([`http_client`](Self::http_client)) keeps its own.
+    /// How long opening a connection may take; 5 seconds by default. A client of the
+    /// caller's ([`http_client`](Self::http_client)) keeps its own.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self

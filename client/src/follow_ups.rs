@@ -12,8 +12,9 @@ use crate::{JobTrackerClient, ListPage, Result, call::Call};
 /// How long a receiver may take to answer a test, in the service's longest setting.
 const TEST_TAKES: Duration = Duration::from_secs(120);
 
-/// Whom a service tells, and what it looks at when the time comes. What is added here counts from
-/// now on; a job can also be created with it ([`NewJob::notify_on`](jobtracker_model::NewJob),
+/// Whom a service tells, and what it checks when the time comes. An action or check that is added
+/// here counts from now on; a job can also be created with it
+/// ([`NewJob::notify_on`](jobtracker_model::NewJob),
 /// [`NewJob::check_at`](jobtracker_model::NewJob)).
 ///
 /// A delivery is made at least once, with the same id on every try.

@@ -63,15 +63,15 @@ impl ListJobs {
     }
 }
 
-/// Which root jobs, and which page of them. What is not set lets all pass; what is set must all
-/// hold.
+/// Which root jobs, and which page of them. A condition that is not set lets all pass; all that are
+/// set must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RootsQuery {
     /// Created at this time or later.
     pub from: Option<Timestamp>,
     /// Created before this time.
     pub to: Option<Timestamp>,
-    /// The name begins so.
+    /// The name begins with this.
     pub name_prefix: Option<String>,
     /// Created by exactly this.
     pub created_by: Option<String>,
@@ -86,8 +86,8 @@ pub struct RootsQuery {
     pub limit: Option<u32>,
     /// `next_cursor` of the page before; without it the first page.
     pub cursor: Option<String>,
-    /// Whether the first page counts what matches, which looks at up to 100,000 roots. Otherwise
-    /// the total of a page is what is on the pages up to it.
+    /// Whether the first page counts the matches among up to 100,000 roots. Otherwise the total of
+    /// a page is the number of matches on the pages up to it.
     pub total: bool,
 }
 
@@ -106,7 +106,7 @@ impl RootsQuery {
         self
     }
 
-    /// The name begins so.
+    /// The name begins with this.
     #[must_use]
     pub fn name_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.name_prefix = Some(prefix.into());

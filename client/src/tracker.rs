@@ -13,7 +13,7 @@ use crate::{
     wait,
 };
 
-/// Everything that can be asked of a service that keeps trees of jobs.
+/// All calls to a service that keeps trees of jobs.
 ///
 /// [`JobTrackerClient`](crate::JobTrackerClient) implements it over HTTP. A service that takes an
 /// `Arc<dyn JobTracker>` can be given something else, in its tests for instance. The methods with
@@ -24,8 +24,8 @@ use crate::{
 ///   read that begins from then on, with all that follows from it up to the root.
 /// - **Safe to repeat**: the client repeats a request whose answer was lost or whose time had not
 ///   come, as its [`RetryPolicy`](crate::RetryPolicy) says. Writes carry ids for it, so each is
-///   applied once. A caller who wants to repeat a *call* must choose those ids himself: the
-///   client makes new ones for every call.
+///   applied once. A caller who wants to repeat a *call* must choose those ids: the client
+///   makes new ones for every call.
 /// - **Dropped**: a future that is dropped stops waiting. A write that was on its way is then
 ///   carried out as a whole or not at all.
 /// - **Errors**: see [`Error`](crate::Error). Limits are checked by the service, and named in the
@@ -93,7 +93,7 @@ pub trait JobTracker: Send + Sync {
     /// try. A finished job answers `applied: false` and stays as it is, unless the service is set
     /// up otherwise.
     ///
-    /// A change may say as what the job has to stand ([`NewChange::expect_changes`],
+    /// A change may say what the job has to be ([`NewChange::expect_changes`],
     /// [`NewChange::expect_last`]). A report that a call has given up may be on its way still; with
     /// an expectation it changes nothing if it arrives after something else.
     ///

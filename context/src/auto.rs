@@ -14,7 +14,7 @@ use crate::inner::Inner;
 /// After a flush that failed, the next one in the background comes no sooner.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// Flushes in the background, when there is enough or it is time, as long as there is a context.
+/// Flushes in the background, by count, size or time, as long as the context lives.
 pub(crate) async fn run(inner: Weak<Inner>, wake: Arc<Notify>, every: Option<Duration>) {
     loop {
         let due = every.and_then(|every| Instant::now().checked_add(every));
@@ -29,7 +29,7 @@ pub(crate) async fn run(inner: Weak<Inner>, wake: Arc<Notify>, every: Option<Dur
             () = due => {}
         }
         let Some(inner) = inner.upgrade() else { return };
-        // What was refused stays until its owner looks after it.
+        // Refused trees stay until the caller takes them.
         if inner.budget.pending().operations <= inner.refused_cost().operations {
             continue;
         }

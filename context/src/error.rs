@@ -12,9 +12,9 @@ use crate::Flushed;
 /// The result of asking a context for something.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a context did not do something, by what the caller can do about it.
+/// Why a call of a context failed, by what the caller can do about it.
 ///
-/// Unless it says otherwise, nothing has been recorded then, and nothing is lost.
+/// Unless the variant says otherwise, nothing has been recorded then, and nothing is lost.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -27,13 +27,13 @@ pub enum Error {
     /// The job is its own parent.
     #[error("job {0} cannot be its own parent")]
     ParentIsSelf(JobId),
-    /// The parent stands as deep as a tree may grow.
+    /// The parent is as deep as a tree may grow.
     #[error("job {0} stands at the greatest depth and can have no children")]
     TooDeep(JobId),
     /// The id names another job.
     #[error("job {0} is there with another definition or parent")]
     IdConflict(JobId),
-    /// The change id was used for something else.
+    /// The change id was used for another change.
     #[error("job {id} has used the id {repeat:?} for other content")]
     RepeatConflict {
         /// The job.
@@ -41,12 +41,12 @@ pub enum Error {
         /// The change id.
         repeat: String,
     },
-    /// The job does not stand as the change expects it.
+    /// The job is not as the change expects it.
     #[error("job {id} last reported {}, and has {} changes", stands.last, stands.changes)]
     UnexpectedState {
         /// The job.
         id: JobId,
-        /// How it stands here.
+        /// How the context knows it.
         stands: Standing,
     },
     /// Not a state that a job can report.
@@ -71,14 +71,14 @@ pub enum Error {
     /// buffer. Start again without one.
     #[error("the cursor is not one that leads on in the children of job {0}")]
     InvalidCursor(JobId),
-    /// The buffer is full, and this context was told to refuse then; or what is to be recorded is
-    /// larger than the whole buffer, less what was [refused](crate::JobTrackerContext::refused).
-    /// Flush, or take what was refused, and record it again.
+    /// The buffer is full, and this context was told to refuse then; or the operation is larger
+    /// than the whole buffer, less the [refused](crate::JobTrackerContext::refused) trees. Flush,
+    /// or take the refused trees, and record it again.
     #[error("the buffer is full: it has {operations} operations in {bytes} bytes")]
     Full {
-        /// What is in it.
+        /// The operations in it.
         operations: u64,
-        /// Likewise.
+        /// The bytes in it.
         bytes: u64,
     },
     /// The context has been committed or closed.
@@ -98,14 +98,14 @@ pub enum Error {
         /// Why not.
         source: Arc<ClientError>,
     },
-    /// What the service answered about a job that is not in the buffer makes no sense.
+    /// The answer of the service about a job that is not in the buffer makes no sense.
     #[error("the service's answer is not the path from job {0} to its root")]
     NotAPath(JobId),
-    /// What was recorded could not be sent. It is still here, under the upload id that it had, and
-    /// the next flush begins with it; if it did arrive, it is not applied twice (as long as the
-    /// service remembers uploads: 24 hours at least). If it is refused for what does not lie in it
-    /// ([`is_retryable`](Self::is_retryable) is false, as for `other_rules` or `unauthorized`),
-    /// nothing behind it is sent either until that has been set right.
+    /// The recorded operations could not be sent. They are still here, under the upload id that it
+    /// had, and the next flush begins with it; if it did arrive, it is not applied twice (as long
+    /// as the service remembers uploads: 24 hours at least). If it is refused for what does not lie
+    /// in it ([`is_retryable`](Self::is_retryable) is false, as for `other_rules` or
+    /// `unauthorized`), nothing behind it is sent either until that has been set right.
     #[error("what was recorded could not be sent; it is kept")]
     Flush(#[source] Arc<ClientError>),
     /// Trees were refused; the rest was applied. The context keeps the
@@ -146,7 +146,7 @@ pub enum Error {
     JournalDamaged {
         /// The file.
         path: PathBuf,
-        /// Where.
+        /// The position of the damage.
         at: u64,
     },
     /// The disk failed when the journal was written, and then it was sent from memory: what is in

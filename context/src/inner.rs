@@ -46,13 +46,13 @@ pub(crate) struct Inner {
     pub auto: Auto,
 }
 
-/// What tells the time.
+/// The clock.
 pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// When to flush in the background.
 pub(crate) struct Auto {
     pub at: Cost,
-    /// Told when there is that much.
+    /// Notified when a bound is reached.
     pub wake: Arc<Notify>,
 }
 
@@ -68,7 +68,7 @@ pub fn unsent_drops() -> u64 {
 }
 
 impl Inner {
-    /// Something was recorded; it may be enough for a flush.
+    /// Starts a flush if enough has been recorded.
     pub fn recorded(&self) {
         if self.auto.at != NEVER {
             let unsent = self.budget.unsent();
@@ -79,7 +79,7 @@ impl Inner {
     }
 }
 
-/// More than there ever is.
+/// A bound that is never reached.
 pub(crate) const NEVER: Cost = Cost { operations: u64::MAX, bytes: u64::MAX };
 
 impl Drop for Inner {
@@ -87,7 +87,7 @@ impl Drop for Inner {
         // The background task that waits there sees that no context is left.
         self.auto.wake.notify_one();
         let Cost { operations, .. } = self.budget.pending();
-        // It is ended here, so that what is said of it is true.
+        // The journal is ended here, so that the message about it is true.
         let in_journal = self.buffer.take_journal().is_some_and(|journal| journal.finish().is_ok());
         if operations > 0 {
             UNSENT_DROPS.fetch_add(1, Relaxed);

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::{Error, Result};
 
-/// Asks the service for jobs that are not in the buffer. Tasks that want the same one at the same
+/// Asks the service for jobs that are not in the buffer. Tasks that want the same job at the same
 /// time share the answer.
 pub(crate) struct Paths {
     tracker: Arc<dyn JobTracker>,

@@ -40,7 +40,7 @@ pub struct RefusedTree {
     pub operations: u64,
 }
 
-/// The same with what was to be sent.
+/// The same with the tree that was to be sent.
 pub(crate) struct Refused {
     tree: Arc<BatchTree>,
     upload: UploadId,
@@ -131,8 +131,8 @@ impl Inner {
         cost
     }
 
-    /// A batch has an outcome: what was applied is the service's business now, and what was refused
-    /// is put here.
+    /// A batch has an outcome: the applied trees leave the context, and the refused ones are put
+    /// here.
     pub fn settle(&self, batch: &Batch, refusals: Vec<(JobId, Refusal)>) {
         batch.settle(&self.buffer);
         let mut applied = batch.cost;
@@ -147,7 +147,8 @@ impl Inner {
         self.settle_in_journal(&batch.id, applied.operations, &list);
         drop(list);
         self.budget.settle(applied);
-        // Where all was refused there is no more room, and those who wait for it have to hear that.
+        // Where all was refused no room was made, and the tasks that wait for it have to learn
+        // that.
         self.budget.room.notify_waiters();
     }
 

@@ -12,10 +12,10 @@ use crate::{
     upload::{Batch, BatchTree, Said, read_stream},
 };
 
-/// Does once more what a journal says.
+/// Applies the entries of a journal again.
 pub(crate) struct Replay<'a> {
     inner: &'a Inner,
-    /// Those that have no outcome yet, or of which trees were refused; the oldest first.
+    /// Uploads that have no outcome yet, or of which trees were refused; the oldest first.
     pub batches: Vec<Batch>,
     /// Operations that could not be placed.
     pub misplaced: u64,
@@ -35,7 +35,7 @@ impl<'a> Replay<'a> {
         Self { inner, batches: Vec::new(), misplaced: 0, kept: None }
     }
 
-    /// There is no more.
+    /// Ends the replay: there are no more entries.
     pub fn finish(mut self) -> Self {
         self.give_up_kept();
         self
@@ -105,7 +105,7 @@ impl<'a> Replay<'a> {
     }
 
     /// A job that had been sent and had left the buffer was created once more, before the journal
-    /// knew that it was sent. False: it is another case.
+    /// knew that it was sent. False: that is not the case.
     fn create_again(&self, creation: Creation, order: u64) -> bool {
         let id = creation.id;
         let again = |at: &mut Recording<'_>| {

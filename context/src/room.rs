@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Inner {
-    /// Room for something, if there is some at once.
+    /// Room for an operation, if there is some at once.
     pub fn try_room(&self, cost: Cost) -> Result<Option<Share<'_>>> {
         if self.buffer.is_closed() {
             return Err(Error::Closed);
@@ -26,7 +26,7 @@ impl Inner {
         Ok(self.budget.take(cost))
     }
 
-    /// Room for something, by the rule for a full buffer.
+    /// Room for an operation, by the rule for a full buffer.
     pub async fn wait_for_room(self: &Arc<Self>, cost: Cost) -> Result<Share<'_>> {
         loop {
             let room = self.budget.room.notified();

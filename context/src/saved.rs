@@ -20,7 +20,7 @@ use crate::upload::{broken, read_stream, written_ahead};
 /// The file is an upload in the format of [`jobtracker_model::upload`], so every client can send
 /// it. Here it is done with [`JobTracker::upload`](jobtracker_client::JobTracker::upload), under a
 /// name of the caller's choice: the same name when an answer was lost, and a new one when the cause
-/// of the refusal is gone, since the service remembers what it said to the other.
+/// of the refusal is gone, since the service remembers its answer to the other.
 ///
 /// ```no_run
 /// # use jobtracker_client::JobTracker;

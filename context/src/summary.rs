@@ -5,7 +5,7 @@ use jobtracker_model::{
     upload::{TreeResult, UploadId, UploadOutcome},
 };
 
-/// What has become of what was sent, in sum.
+/// The outcome of what was sent, in sum.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Flushed {
     /// Uploads that were sent. One, if there is not more than an upload may have, and none was left
@@ -39,7 +39,7 @@ pub struct Discarded {
     pub in_doubt: u64,
 }
 
-/// What is in a context now, and what it has done.
+/// The content of a context now, and what it has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
     /// Creations, changes, options and lines that have no outcome yet.
@@ -80,7 +80,7 @@ pub struct RecoverReport {
     /// Where the trees are kept that the service has refused; see
     /// [`SavedTrees`](crate::SavedTrees).
     pub refused_in: Option<PathBuf>,
-    /// What has become of the operations. Look whether trees were refused.
+    /// The outcome of the operations. Check whether trees were refused.
     pub flushed: Flushed,
 }
 

@@ -62,7 +62,8 @@ pub fn run(options: &Options, place: &Nodes, rounds: usize, time: Duration) -> R
     let driver = Driver::connect(place, &own)?;
     println!("\n{}; {} copies of each row.", driver.about()?, place.copies());
     if rounds > 0 {
-        // What runs for the first time is compiled meanwhile, here and there: it does not count.
+        // Code that runs for the first time is compiled meanwhile, in client and node: this run
+        // does not count.
         let mut ignored = Seen::default();
         let mut seen = Seen::default();
         let mut rows = None;
@@ -129,7 +130,7 @@ fn print(seen: &Seen, jobs: u64, rows: u64) {
 
 fn gets(seen: &Seen) {
     // Reads that a call by itself needs: the head of its tree's log, and a row of the tables unless
-    // the log has all of the tree. What calls at once share they still need.
+    // the log has all of the tree. Concurrent calls may share reads; a shared read counts for each.
     let lines = [
         (format!("get one job, tree of {READ_TREE}"), &seen.get_of_tree, 2.0),
         ("– the same, on a server that has just begun".into(), &seen.get_elsewhere, 2.0),

@@ -1,4 +1,4 @@
-//! What is told: how fast deliveries go, how late checks are, and what an action costs.
+//! Deliveries and checks: how fast deliveries go, how late checks are, and what an action costs.
 
 mod receiver;
 

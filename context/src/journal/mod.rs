@@ -1,4 +1,4 @@
-//! What was recorded, in a file, so that it survives the process.
+//! The recorded operations in a file, so that they survive the process.
 //!
 //! An entry is appended under the lock of its tree, so the file has the operations of each tree in
 //! their order. It goes into memory first; a thread writes it to the file as fast as that takes it.

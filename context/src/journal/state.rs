@@ -29,15 +29,15 @@ pub(super) struct State {
 /// A new begin of the file.
 #[derive(Default)]
 pub(super) struct Restart {
-    /// Nothing of what is in the file is needed any more, nor of what had to be written then.
+    /// The content of the file is not needed any more, nor the bytes that had to be written then.
     pub is_empty: bool,
     /// If this is not empty, it replaces the whole content of the file.
     pub entries: Vec<u8>,
-    /// What had to be written before that, and what makes the file so much larger, if that cannot
-    /// be done.
+    /// Bytes that had to be written before that, and are written instead if the new begin fails.
     pub instead: Vec<u8>,
+    /// By how much the file is larger then.
     pub saved: u64,
-    /// The version of the format that it is in.
+    /// The version of its format.
     pub version: u8,
 }
 

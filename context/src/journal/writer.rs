@@ -32,7 +32,7 @@ pub(super) struct Writer {
     is_broken: bool,
 }
 
-/// What is to be done at once.
+/// Work that is to be done at once.
 struct Work {
     restart: Option<Restart>,
     version: u8,

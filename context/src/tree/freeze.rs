@@ -8,7 +8,7 @@ use crate::{
     follow_ups::{FollowUps, Upcoming},
 };
 
-/// What a tree has for a batch, taken out of it.
+/// The unsent part of a tree, taken out of it for a batch.
 pub(crate) struct Frozen {
     /// The jobs that it is about, in the order in which they first had something; behind them the
     /// jobs that connect them with the root.

@@ -50,7 +50,7 @@ pub(crate) enum Said {
     Written(Vec<u8>),
 }
 
-/// Jobs that leave the buffer at once; in between, others get at the tree.
+/// Jobs that leave the buffer under one lock; in between, other tasks get the tree.
 const LEAVING: usize = 4096;
 
 impl Batch {

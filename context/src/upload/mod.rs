@@ -1,4 +1,4 @@
-//! What is sent at once: taken out of the trees, and written as a stream as often as it has to be.
+//! An upload: taken out of the trees, and written as a stream as often as it has to be sent.
 
 mod batch;
 mod source;
