@@ -19,7 +19,7 @@ async fn main() -> Result<()> {
     }
     tracker.update(crawl, NewChange::new(State::RanToCompletion)).await?;
 
-    // All pages but one end, and one of them badly.
+    // All pages but one end, and one of them fails.
     let (slow, rest) = pages.split_first().expect("there are pages");
     for (number, page) in rest.iter().enumerate() {
         let change = match number {

@@ -1,4 +1,4 @@
-//! Being told: a receiver that takes requests of the service and verifies who sent them.
+//! Being told: a receiver that takes the service's requests and verifies their sender.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ struct Receiver {
     told: mpsc::UnboundedSender<serde_json::Value>,
 }
 
-/// Takes what is signed and fresh, and refuses everything else.
+/// Takes requests that are signed and fresh, and refuses all others.
 async fn receive(
     receiver: web::Data<Receiver>,
     request: HttpRequest,

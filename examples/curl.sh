@@ -6,7 +6,7 @@ set -euo pipefail
 api=${1:-http://127.0.0.1:8840}/api/v1
 call() { curl --fail-with-body --silent --show-error -H 'content-type: application/json' "$@"; echo; }
 
-# An id of our own makes every request safe to repeat.
+# An id of the caller's choice makes every request safe to repeat.
 block=$(call "$api/ids" -d '{"count": 1}')
 id=$(sed 's/.*"first":\([0-9]*\).*/\1/' <<<"$block")
 

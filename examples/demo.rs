@@ -1,5 +1,5 @@
 //! Checks every file under a folder, as a job tree: one job per folder, one per file. The service
-//! runs in this process; everything is reported to it over HTTP, as the work goes.
+//! runs in this process; the work is reported to it over HTTP as it proceeds.
 
 use std::{
     path::{Path, PathBuf},
@@ -26,7 +26,7 @@ struct Arguments {
 
 /// Files that are checked at once.
 const AT_ONCE: usize = 16;
-/// Folders that hold nothing that a person wrote.
+/// Folders without files that a person wrote.
 const SKIPPED: [&str; 3] = ["target", "node_modules", "jobtracker-data"];
 
 #[tokio::main]

@@ -1,4 +1,4 @@
-//! A root and two children, and what readers see after each step: chapters 3 and 4 of the rules.
+//! A root and two children, and what readers see after each step, by the rules of the roll-up.
 
 use anyhow::Result;
 use jobtracker_client::{JobId, JobTracker, JobTrackerClient, NewChange, NewJob, State};

@@ -96,9 +96,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends through this client, for proxies, certificates and pools of one's own. It should not
-    /// follow redirects and should not retry by itself. Replies are decompressed only if it does
-    /// so.
+    /// Sends through this client, for proxies, certificates and pools of the caller's. It should
+    /// not follow redirects and should not retry by itself. Replies are decompressed only if it
+    /// does so.
     pub fn http_client(mut self, client: reqwest::Client) -> Self {
         self.http_client = Some(client);
         self
@@ -148,8 +148,8 @@ impl ClientBuilder {
                 // Shorter than servers keep idle ones: a write that meets a closing connection
                 // would be in doubt for no reason.
                 .pool_idle_timeout(Duration::from_secs(60))
-                // A redirected POST would arrive as a GET; an address that has moved is for the
-                // caller to mend.
+                // A redirected POST would arrive as a GET; the caller has to correct an address
+                // that has moved.
                 .redirect(reqwest::redirect::Policy::none())
                 .user_agent(concat!("jobtracker-client/", env!("CARGO_PKG_VERSION")))
                 .build()

@@ -6,8 +6,7 @@ use tokio::time::Instant;
 
 use crate::{Error, Result};
 
-/// One request as an endpoint describes it; how it is sent is the business of
-/// [`Http`](crate::request::Http).
+/// One request as an endpoint describes it; [`Http`](crate::request::Http) sends it.
 pub(crate) struct Call {
     pub(crate) method: Method,
     /// Below the base address, without a slash at the start, encoded where it needs it.
@@ -16,7 +15,7 @@ pub(crate) struct Call {
     pub(crate) body: Option<Body>,
     /// For a long poll: how long the service may take. Each try asks for what is left of it.
     pub(crate) wait: Option<Duration>,
-    /// How much longer than others the service may take, besides.
+    /// How much longer than for others the service may take, in addition.
     pub(crate) slow: Duration,
     /// When the call ends; without one the client's deadline counts from the sending.
     pub(crate) deadline: Option<Instant>,

@@ -137,7 +137,7 @@ impl JobTracker for JobTrackerClient {
     async fn delete_attachment(&self, id: JobId, key: &str) -> Result<()> {
         let call = Call::delete(job(id, "attachments")).key(key)?;
         match self.http.send(call).await {
-            // An earlier try may have deleted it, and now it is gone: that is what was wanted.
+            // An earlier try may have deleted it, and now it is gone, as the caller wanted.
             Err(Error::Problem {
                 code: Some(ProblemCode::AttachmentNotFound),
                 outcome_unknown: true,
@@ -160,7 +160,7 @@ impl JobTracker for JobTrackerClient {
     }
 }
 
-/// What the service says of itself. Only the metrics need the token.
+/// The service's own state. Only the metrics need the token.
 impl JobTrackerClient {
     /// Asks whether the service runs at all. One try.
     ///

@@ -27,7 +27,7 @@ pub enum Error {
     /// The service could not be reached, or the connection broke, or the request timed out.
     #[error("no answer from the service")]
     Transport {
-        /// What the connection said.
+        /// The error of the connection.
         source: reqwest::Error,
         /// False when no request can have reached the service; true when one may have been
         /// carried out although its answer was lost.
@@ -65,7 +65,7 @@ pub enum Error {
     InvalidRequest {
         /// What is wrong, and what would be right.
         reason: String,
-        /// What found it, if it was another library.
+        /// The error of the library that found it, if one did.
         source: Option<Box<dyn StdError + Send + Sync>>,
     },
 }
@@ -157,7 +157,7 @@ impl Error {
         }
     }
 
-    /// How the job stands that a change [expected](jobtracker_model::NewChange::expect) to stand
+    /// How a job stands, if a change [expected](jobtracker_model::NewChange::expect) it to be
     /// otherwise.
     #[must_use]
     pub fn stands(&self) -> Option<Standing> {

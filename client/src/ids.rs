@@ -86,7 +86,7 @@ impl Ids {
         }
     }
 
-    /// Puts a new block in the place of what is left.
+    /// Replaces the rest of the old block with a new one.
     fn refill(&self, deadline: Instant) -> Refill {
         let (http, state, count) =
             (Arc::clone(&self.http), Arc::clone(&self.state), self.block_size);
@@ -130,7 +130,7 @@ fn numbers(block: IdBlock) -> Range<u64> {
     first..first + u64::from(block.count)
 }
 
-/// No code panics while it holds the lock, so what is inside is whole.
+/// No code panics while it holds the lock, so the state inside is consistent.
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -88,7 +88,7 @@ impl Reply {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// An answer that was read and understood, but breaks a promise.
+    /// An answer that was read and understood, but does not fit the request.
     pub(crate) fn invalid(
         &self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,

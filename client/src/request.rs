@@ -15,7 +15,7 @@ use crate::{
     tries::Tries,
 };
 
-/// Bodies that may be compressed are, from this size.
+/// The size from which bodies that may be compressed are.
 const COMPRESS_FROM: usize = 8 * 1024;
 /// Stands for "never" where the clock would overflow.
 pub(crate) const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);

@@ -40,7 +40,7 @@ class Keeper:
 
 
 def authenticate(server, session, envelope, mechanism, login):
-    # Not handled: the answer that goes with it is for the server to give.
+    # Not handled here: the server gives the answer that goes with it.
     return AuthResult(success=(login.login, login.password) == LOGIN, handled=False)
 
 

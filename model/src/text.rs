@@ -1,5 +1,5 @@
-//! Texts that people and programs write: how they are read from JSON, and what is kept of one that
-//! is too long.
+//! Texts that people and programs write: how they are read from JSON, and which part of a long one
+//! is kept.
 
 use std::{borrow::Cow, fmt};
 
@@ -9,7 +9,7 @@ use serde::{
 };
 
 /// A text of at most `limit` bytes: the text itself, or of a longer one its beginning and its end,
-/// and between them how long it was. Of a stack trace, these two say most.
+/// and between them how long it was. In a stack trace, these two parts say most.
 ///
 /// Characters stay whole. A limit that has no room for more than the note between gives the
 /// beginning alone.
@@ -35,11 +35,11 @@ pub(crate) fn shorten(text: &mut Option<String>, limit: usize) {
     }
 }
 
-/// A text of JSON in which what is no character has become U+FFFD.
+/// A text of JSON in which each piece that is not a character has become U+FFFD.
 ///
 /// Half of a character outside the basic plane (a "lone surrogate", as `"😀".slice(0, 1)` has it in
-/// JavaScript) can be written in JSON and is not text. Neither are bytes of another encoding. Who
-/// reports something is not to lose it for that.
+/// JavaScript) can be written in JSON and is not text. Neither are bytes of another encoding. A
+/// report is not to be lost for that.
 #[derive(Debug)]
 struct Mended(String);
 
@@ -67,7 +67,7 @@ impl<'de> Deserialize<'de> for Mended {
             }
         }
 
-        // As bytes it comes without being looked at.
+        // As bytes it comes without being validated.
         if deserializer.is_human_readable() {
             deserializer.deserialize_bytes(Text)
         } else {
@@ -144,7 +144,7 @@ mod tests {
                 prop_assert_eq!(&*short, &*text);
                 return Ok(());
             }
-            // Nothing is wasted but what whole characters take.
+            // Only the rest of a whole character is wasted.
             prop_assert!(short.len() + 8 > limit);
             match short.split_once(&format!(" … [shortened: it has {} bytes] … ", text.len())) {
                 Some((begin, end)) => {
@@ -153,7 +153,7 @@ mod tests {
                 }
                 None => prop_assert!(text.starts_with(&*short)),
             }
-            // Sent once more it is what it is.
+            // A shortened text that is sent again stays as it is.
             prop_assert_eq!(shortened(&short, limit), short.clone());
         }
 
@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(read(br#""\ude00\ud83d\ude00""#), "\u{FFFD}😀");
         assert_eq!(read(b"\"M\xFCll\""), "M\u{FFFD}ll");
         assert_eq!(read("\"Müll\"".as_bytes()), "Müll");
-        // It is still a string that is wanted, and one that ends.
+        // A string is still required, and one that ends.
         for bad in ["7", "null", "[1]", "{}", "\"a", r#""\x""#, r#""\ud8""#] {
             assert!(serde_json::from_str::<Mended>(bad).is_err(), "{bad}");
         }

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 struct Jobs {
     jobs: BTreeMap<JobId, (Option<JobId>, Status)>,
     recorded: HashMap<JobId, Vec<(State, Recorded)>>,
-    /// What each job became last, and what made it that.
+    /// The last state of each job, and the change that made it.
     caused: HashMap<JobId, (State, Report)>,
     order: u64,
 }
@@ -152,7 +152,7 @@ proptest! {
         for whole in grown {
             let (id, status) = (whole.id, &jobs.jobs[&whole.id].1);
             prop_assert_eq!(&whole.status, status, "{}", id);
-            // What it is told to come of is what the steps say, too.
+            // The cause is the one that the steps give, too.
             match status.state {
                 State::Faulted => {
                     prop_assert_eq!(FirstFault::At(whole.cause()), status.first_fault);

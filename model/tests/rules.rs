@@ -125,7 +125,7 @@ const REPORTED: [State; 6] = [
     State::Faulted,
 ];
 
-/// The root is done, a child failed, the other one ends well later: it is the failure that counts.
+/// The root is done, a child failed, the other one ends well later: the failure counts.
 #[test]
 fn the_cause_of_a_failure_is_the_first_fault() {
     let id = |number| JobId::new(number).unwrap();
@@ -136,7 +136,7 @@ fn the_cause_of_a_failure_is_the_first_fault() {
     jobs.create(id(3), Some(id(2)));
     jobs.create(id(4), Some(id(1)));
     jobs.update_at(id(1), State::RanToCompletion, time(20), true);
-    // It changes no category, and yet the jobs above know of it.
+    // It changes no category, but the jobs above know of it.
     jobs.update_at(id(2), State::Faulted, time(40), true);
     let first = |jobs: &Jobs, of: u64| jobs.jobs[&id(of)].1.first_fault.report();
     let own = Report { time: time(40), job: id(2), change: 1 };
@@ -151,7 +151,8 @@ fn the_cause_of_a_failure_is_the_first_fault() {
     assert_eq!(first(&jobs, 1), deep);
 }
 
-/// A job that was kept before first faults were may have had one: none of later is taken for it.
+/// A job that was stored before first faults were kept may have had one: a later one is not taken
+/// for it.
 #[test]
 fn a_first_fault_that_is_not_known_stays_unknown() {
     let id = |number| JobId::new(number).unwrap();
@@ -167,7 +168,7 @@ fn a_first_fault_that_is_not_known_stays_unknown() {
     let first = |of| jobs.jobs[&id(of)].1.first_fault;
     let deep = FirstFault::At(Report { time: time(30), job: id(4), change: 1 });
     assert_eq!([first(2), first(3), first(4)], [FirstFault::Unknown, deep, deep]);
-    // What is known above is what has come since.
+    // The jobs above know what has come since.
     let own = Report { time: time(20), job: id(2), change: 1 };
     assert_eq!(first(1), FirstFault::At(own));
 }
@@ -215,7 +216,7 @@ proptest! {
                 prop_assert_eq!(numbers, truth.subtree);
                 prop_assert_eq!(status.tree_end.is_some(), status.state.is_finished());
                 prop_assert_eq!(status.first_fault, naive.first_fault(*id).into());
-                // What is Faulted can say what for.
+                // A Faulted job can say why.
                 let says_why = status.first_fault.report().is_some();
                 prop_assert!(status.state != State::Faulted || says_why);
             }

@@ -29,7 +29,7 @@ fn bad_settings_are_refused_with_the_reason() {
     for address in ["localhost:8840", "127.0.0.1:8840", "[::1]:8840", "http:/localhost"] {
         assert!(JobTrackerClient::builder(address).bearer_token("secret").build().is_ok());
     }
-    // Without a token nothing is given away.
+    // Without a token there is nothing to leak.
     assert!(JobTrackerClient::new("jobs.example.com:8840").is_ok());
     let far = JobTrackerClient::builder("jobs.example.com").bearer_token("secret");
     assert!(refused(far).contains("https://"));

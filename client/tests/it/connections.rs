@@ -109,7 +109,7 @@ async fn a_slow_answer_is_given_up_and_asked_for_again() {
     assert_eq!(client.load(id(7)).await.unwrap(), job(7));
 }
 
-/// A service that is restarted has no socket for a while; nothing of it is heard by those who call.
+/// A service that is restarted has no socket for a while; callers do not notice it.
 #[tokio::test]
 async fn a_service_that_comes_back_after_a_while_has_missed_nothing() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -117,7 +117,7 @@ async fn a_service_that_comes_back_after_a_while_has_missed_nothing() {
     drop(listener);
     let client = JobTrackerClient::new(format!("http://{address}")).unwrap();
     let call = tokio::spawn(async move { client.load(id(7)).await });
-    // Longer than the pauses between a handful of tries may take together.
+    // Longer than the pauses between five tries may take together.
     tokio::time::sleep(Duration::from_millis(1200)).await;
     assert!(!call.is_finished());
     let listener = TcpListener::bind(address).await.unwrap();
@@ -143,6 +143,6 @@ async fn a_service_that_stays_away_is_tried_until_the_deadline() {
         panic!("{error:?}");
     };
     assert!(matches!(*last, Error::Transport { .. }) && !outcome_unknown);
-    // The last pause would have passed it.
+    // The last pause would have gone beyond the deadline.
     assert!(begun.elapsed() >= Duration::from_millis(900));
 }

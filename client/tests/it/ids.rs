@@ -24,7 +24,7 @@ async fn service() -> MockServer {
     let reserve = move |request: &Request| {
         let count = request.body_json::<serde_json::Value>().unwrap()["count"].as_u64().unwrap();
         let first = id(next.fetch_add(count, Ordering::SeqCst));
-        // Long enough for others to come and want ids too.
+        // Long enough for other calls to ask for ids too.
         let count = u32::try_from(count).unwrap();
         canned::json(IdBlock { first, count }).set_delay(Duration::from_millis(20))
     };
@@ -120,7 +120,7 @@ async fn callers_share_the_failure_of_a_reservation() {
         assert!(!error.outcome_unknown() && !error.is_retryable());
     }
     assert_eq!(reservations(&server).await.len(), 1);
-    // The next one does not get the old failure, it asks anew.
+    // The next call does not get the old failure, it asks anew.
     assert!(client.create(NewJob::new("a")).await.is_err());
     assert_eq!(reservations(&server).await.len(), 2);
 }

@@ -1,5 +1,5 @@
-//! The client against servers that misbehave in every way that can be thought of. Against the real
-//! server it is tested there.
+//! The client against servers that misbehave in many ways. The tests of the server use the client
+//! against the real one.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

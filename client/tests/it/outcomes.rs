@@ -178,7 +178,8 @@ async fn a_service_that_cannot_tell_gets_it_again() {
     assert!(error.outcome_unknown());
 }
 
-/// As when it is replaced by another one: that takes seconds, and what is sent meanwhile is little.
+/// As when the service is replaced by another one: that takes seconds, and little is sent
+/// meanwhile.
 #[tokio::test]
 async fn a_service_that_is_away_for_long_gets_it_in_the_end() {
     let puts = [vec![busy(); 50], vec![json(outcome(true))]].concat();

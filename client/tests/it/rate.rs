@@ -31,7 +31,7 @@ async fn a_call_whose_turn_is_past_its_deadline_fails_at_once() {
     client.load(id(7)).await.unwrap();
     let begin = Instant::now();
     let error = client.load(id(7)).await.unwrap_err();
-    // It was not slept through: no request, no timer.
+    // The call failed at once: it sent no request and waited for no timer.
     assert!(begin.elapsed() < Duration::from_millis(400));
     assert!(matches!(error, Error::DeadlineExceeded { last: None, outcome_unknown: false }));
     assert_eq!(stub::requests(&server).await.len(), 1);

@@ -77,7 +77,7 @@ async fn an_attachment_that_is_gone_after_a_lost_answer_counts_as_deleted() {
         let error = stub::client(&server).delete_attachment(id(7), "a").await.unwrap_err();
         assert_eq!(error.code(), Some(ProblemCode::AttachmentNotFound));
     }
-    // Another 404 is another matter.
+    // A 404 of another kind is an error.
     let server = stub::answering_in_turn([busy(), problem(ProblemCode::JobNotFound)]).await;
     let error = stub::client(&server).delete_attachment(id(7), "a").await.unwrap_err();
     assert_eq!(error.code(), Some(ProblemCode::JobNotFound));

@@ -64,7 +64,7 @@ async fn a_code_of_a_newer_service_is_judged_by_its_status() {
 async fn the_service_says_when_to_come_back() {
     let mut busy = Problem::new(ProblemCode::Overloaded, "");
     busy.retry_after_ms = Some(80);
-    // The precise number counts, not the one that is rounded up to seconds.
+    // The number in milliseconds counts, not the one that is rounded up to seconds.
     let answer = problem_with(&busy).insert_header("retry-after", "3600");
     let server = stub::answering_in_turn([answer, json(job(7))]).await;
     let begin = Instant::now();

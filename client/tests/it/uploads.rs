@@ -107,7 +107,7 @@ impl UploadSource for Stuttering {
     }
 }
 
-/// What the sender itself cuts has no end that could be taken for one, and is sent again.
+/// A body that the sender itself cuts off has no end that a server could accept, and is sent again.
 #[tokio::test]
 async fn a_source_that_cannot_go_on_is_asked_again() {
     for compress in [true, false] {
@@ -179,7 +179,7 @@ async fn what_is_turned_away_is_not_sent_for_ever() {
     let client = stub::builder(&format!("http://{address}")).compress_requests(false);
     let client = client.retry(stub::stubborn()).deadline(Duration::from_secs(3600));
     let client = client.build().unwrap();
-    // A quarter of what may be sent in vain.
+    // A quarter of the bytes that may be sent in vain.
     let chunks = 16 * 1024 / 64;
     let error = client.upload(&"c".parse().unwrap(), Arc::new(Noise(chunks))).await.unwrap_err();
     assert_eq!(error.code(), Some(ProblemCode::Overloaded));

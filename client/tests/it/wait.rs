@@ -34,7 +34,7 @@ async fn a_wait_asks_for_states_and_at_most_a_minute() {
     assert!(requests[0].url.query().unwrap().starts_with("states=Running%2CWarning&timeoutMs="));
     assert!(requests[1].url.query().unwrap().starts_with("timeoutMs="));
     let asked = asked(&server).await;
-    // What has passed since the call is no longer asked for.
+    // The time that has passed since the call is no longer asked for.
     assert!((50_000..=60_000).contains(&asked[0]) && asked[1] == 0, "{asked:?}");
 }
 
@@ -78,7 +78,7 @@ async fn waiting_for_the_end_has_an_end() {
     let client = stub::client(&server);
     let answer = client.wait_finished(id(7), Duration::from_millis(100)).await.unwrap();
     assert_eq!(answer, waited(false));
-    // Each answer came too soon. They are not asked for in a tight loop.
+    // Each answer came too soon. The client does not ask again in a tight loop.
     assert!((1..=3).contains(&stub::requests(&server).await.len()));
     let answer = client.wait_finished(id(7), Duration::ZERO).await.unwrap();
     assert_eq!(answer, waited(false));

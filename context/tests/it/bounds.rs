@@ -1,4 +1,5 @@
-//! What one upload may have of a tree, and what is created again while it leaves the buffer.
+//! The limits of one upload for a tree, and creations that are repeated while the tree leaves the
+//! buffer.
 
 use std::{fs, sync::Arc};
 
@@ -64,7 +65,7 @@ async fn what_is_created_again_while_it_leaves_is_recovered() {
     context.create(job(LARGE, 1)).await.unwrap();
     report(&context, LARGE, State::Running).await;
     context.sync().await.unwrap();
-    // As it would be found after a crash.
+    // As a recovery would find it after a crash.
     let copy = folder.path().join("copy");
     fs::copy(&path, &copy).unwrap();
     let report = JobTrackerContext::recover(Arc::clone(&service) as _, &copy).await.unwrap();

@@ -13,7 +13,7 @@ use crate::{
     service::{Fault, Service},
 };
 
-/// Other tests drop contexts at the same time, so only more can be told from less.
+/// Other tests drop contexts at the same time, so the count can only be compared as larger.
 #[tokio::test]
 async fn a_context_that_is_dropped_with_something_in_it_is_counted() {
     let service = Service::new(true);
@@ -26,7 +26,7 @@ async fn a_context_that_is_dropped_with_something_in_it_is_counted() {
     drop(other);
     assert!(unsent_drops() > before);
 
-    // Without an answer it counts too.
+    // An upload without an answer counts too.
     let context = recorded::context(&service);
     context.create(job(3, None)).await.unwrap();
     service.fail(Fault::LostReply);

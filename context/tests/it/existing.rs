@@ -36,7 +36,7 @@ async fn a_job_of_the_service_is_loaded_once() {
     let root = status(&context, 1).await;
     assert_eq!((root.subtree.total, root.children.pending), (4, 3));
     assert_eq!(status(&context, 2).await.state, State::WaitingForChildrenToComplete);
-    // What is not in the buffer is as the service has it.
+    // A job that is not in the buffer is as the service has it.
     assert!(!seen(&context, 3).await.is_buffered);
     assert_eq!(service.kept().jobs[&id(1)].node.status.subtree.total, 2);
 
@@ -72,7 +72,7 @@ async fn what_comes_to_nothing_leaves_nothing() {
         assert!(!report(&context, 2, State::Running).await);
         assert_eq!((context.stats().jobs, context.stats().operations), (0, 0));
     }
-    // In a tree that has something, the rest of it stays.
+    // In a tree with unsent operations, the other jobs stay.
     report(&context, 3, State::Running).await;
     assert!(!report(&context, 2, State::Running).await);
     assert_eq!(context.stats().jobs, 2);
@@ -113,8 +113,8 @@ async fn an_id_of_another_tree_is_found_out() {
     assert_eq!(service.kept().jobs[&id(3)].changes.len(), 2);
 }
 
-/// A job comes into the buffer, changes and leaves again, while another task waits for the service
-/// to tell of it: what it tells then is too old.
+/// A job comes into the buffer, changes and leaves again, while another task waits for the
+/// service's answer about it: that answer is then too old.
 #[tokio::test]
 async fn an_answer_that_was_overtaken_is_asked_for_again() {
     let mut service = Arc::into_inner(serving(true)).unwrap();

@@ -9,7 +9,7 @@ use crate::{
     service::{Fault, Service, read},
 };
 
-/// A service that answers an upload when it is let.
+/// A service that answers an upload when the test permits it.
 fn gated() -> Arc<Service> {
     let gate = Some(Semaphore::new(0));
     Arc::new(Service { block: true, gate, ..Service::default() })
@@ -148,7 +148,7 @@ async fn a_flush_that_is_dropped_goes_on() {
     assert!(timeout(soon, context.flush()).await.is_err());
     assert_eq!(context.stats().in_flight, 1);
     service.gate.as_ref().unwrap().add_permits(1);
-    // The next one waits for its turn, and finds nothing left.
+    // The next flush waits for its turn, and finds nothing left.
     assert_eq!(context.flush().await.unwrap().uploads, 0);
     assert_eq!(service.kept().sent.len(), 1);
 }

@@ -48,7 +48,7 @@ async fn they_are_sent_with_their_jobs() {
     }
     assert_eq!(kept.jobs[&id(1)].said.0.options.as_deref(), Some("new"));
     drop(kept);
-    // A job without any is told as before.
+    // A job without any is sent as before.
     let items = items(&service);
     let plain = |item: &&Item| matches!(item.record, Record::Job { .. });
     assert_eq!(items.iter().filter(plain).count(), 1);
@@ -139,7 +139,7 @@ async fn they_survive_in_the_journal() {
     }
 }
 
-/// What was sent, and perhaps arrived, is sent again just so.
+/// An upload that was sent, and perhaps arrived, is sent again byte for byte.
 #[tokio::test]
 async fn they_are_sent_again_as_they_were() {
     let folder = tempfile::tempdir().unwrap();
@@ -187,7 +187,7 @@ async fn a_journal_of_an_older_version_is_read() {
     let service = Service::new(true);
     let report = JobTrackerContext::recover(Arc::clone(&service) as _, &path).await.unwrap();
     assert_eq!((report.operations, report.misplaced, report.torn_bytes), (3, 0, 0));
-    // This version writes them just so.
+    // This version writes the same bytes.
     let again = folder.path().join("again");
     let context = journaled(&service, &again);
     context.create(job(1, None)).await.unwrap();
@@ -202,7 +202,8 @@ async fn report_running(context: &JobTrackerContext) {
     assert!(report(context, 2, State::Running).await);
 }
 
-/// What would be refused whole, because too much follows from it, is refused before it is accepted.
+/// Operations that the service would refuse, because too much follows from them, are refused before
+/// they are recorded.
 #[tokio::test]
 async fn a_tree_has_only_so_much_that_follows() {
     let service = Service::new(false);
@@ -221,7 +222,7 @@ async fn a_tree_has_only_so_much_that_follows() {
         let actions = vec![action.clone(); limits::ACTIONS];
         context.create(NewJob { actions, ..job(number, 1) }).await.unwrap();
     }
-    // What a job is in the end counts, and not what it has been.
+    // The last state of a job counts, and not the states before.
     for _ in 0..jobs {
         report(&context, 2, State::Warning).await;
         report(&context, 2, State::Running).await;

@@ -1,4 +1,4 @@
-//! A journal on a disk that has no room for it, or loses what it has taken: in processes of their
+//! A journal on a disk that has no room for it, or loses what was written: in processes of their
 //! own, whose files may not grow for a while, or whose calls fail.
 
 use std::{
@@ -30,8 +30,8 @@ fn a_journal_on_a_full_disk() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// What a disk has taken and could not make durable may be gone, even if it reports success the
-/// next time.
+/// Bytes that a disk has taken and could not make durable may be gone, even if it reports success
+/// the next time.
 #[test]
 fn a_journal_on_a_disk_that_loses_what_it_has_taken() {
     let folder = tempfile::tempdir().unwrap();
@@ -88,7 +88,7 @@ async fn only_a_new_begin_helps() {
         fail_flushes(true);
         let failed = context.sync().await;
         assert!(matches!(failed, Err(Error::Journal { .. })), "{failed:?}");
-        // Nothing is sent of which the journal does not even know that it does not know it.
+        // Nothing is sent while the journal cannot even be marked as in doubt.
         let failed = context.flush().await;
         assert!(matches!(failed, Err(Error::Journal { .. })), "{failed:?}");
         fail_flushes(false);
@@ -139,7 +139,7 @@ async fn fill(context: &JobTrackerContext) -> usize {
             }
             Err(error) => panic!("{error:?}"),
         }
-        // It fails in its own time; so it is asked for.
+        // The journal fails in its own time, so the test asks again and again.
         let _ = context.sync().await;
     }
     panic!("the disk is not full");
@@ -156,7 +156,7 @@ async fn it_goes_on_when_there_is_room() {
     assert!((1..5).contains(&taken), "{taken}");
     let failed = context.sync().await;
     assert!(matches!(failed, Err(Error::Journal { .. })));
-    // What was durable before is, and ends with a whole entry.
+    // What was durable before still is, and ends with a whole entry.
     let other = Service::new(true);
     let report = recover(&other, &path).await;
     assert_eq!((report.operations as usize, report.torn_bytes), (taken, 0));
@@ -172,7 +172,7 @@ async fn it_goes_on_when_there_is_room() {
     assert_eq!(service.kept().jobs[&id(1)].lines.len(), taken);
 }
 
-/// What a full disk keeps out of the journal is sent from memory.
+/// Operations that a full disk keeps out of the journal are sent from memory.
 async fn what_is_sent_meanwhile_is_not_doubted_for_ever() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal");
@@ -198,7 +198,7 @@ async fn what_is_sent_meanwhile_is_not_doubted_for_ever() {
     let report = JobTrackerContext::salvage(Arc::clone(&other) as _, &left).await.unwrap();
     assert_eq!(fs::read(report.set_aside.unwrap()).unwrap(), bytes);
     assert_eq!(other.kept().jobs[&id(1)].lines.len() + 1, report.operations as usize);
-    // With room it knows all again, and the name under which it is sent.
+    // With room the journal has all again, and the name under which it is sent.
     context.sync().await.unwrap();
     assert_eq!(recover(&Service::new(true), &path).await.operations as usize, taken + 1);
     service.gate.as_ref().unwrap().add_permits(100);
@@ -206,7 +206,7 @@ async fn what_is_sent_meanwhile_is_not_doubted_for_ever() {
     assert_eq!(service.kept().jobs[&id(1)].lines.len(), taken);
     assert_eq!(context.stats().journal_bytes, 9);
 
-    // Also without room an outcome makes some.
+    // Even without room on the disk, an outcome makes room in the journal.
     fill(&context).await;
     context.flush().await.unwrap();
     recorded::report(&context, 1, State::Running).await;

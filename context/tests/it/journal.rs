@@ -74,7 +74,7 @@ async fn a_commit_that_had_arrived_is_not_applied_twice() {
         record(&context).await;
         service.fail(fault);
         context.flush().await.unwrap_err();
-        // More of the same tree, and another tree.
+        // More operations in the same tree, and another tree.
         report(&context, 3, State::RanToCompletion).await;
         context.create(job(5, 4)).await.unwrap();
         context.create(job(9, None)).await.unwrap();
@@ -129,7 +129,7 @@ async fn a_tail_that_is_torn_is_left_out() {
         operations.push(report.operations);
     }
     assert!(operations.is_sorted() && operations[0] == 0);
-    // Rubbish behind the end does no harm; it is kept.
+    // Garbage behind the end does no harm; it is kept.
     fs::write(&copy, &whole).unwrap();
     fs::OpenOptions::new().append(true).open(&copy).unwrap().write_all(&[0; 1000]).unwrap();
     let report = recover(&Service::new(true), &copy).await;
@@ -141,7 +141,7 @@ async fn a_tail_that_is_torn_is_left_out() {
     context.close().await.unwrap();
 }
 
-/// Wherever a byte has changed: nothing is cut off that has more behind it.
+/// A changed byte at any position: an entry with whole entries behind it is never cut off.
 #[tokio::test]
 async fn damage_is_no_end() {
     let folder = tempfile::tempdir().unwrap();
@@ -159,7 +159,7 @@ async fn damage_is_no_end() {
         fs::write(&path, &bytes).unwrap();
         let service = Service::new(true);
         match JobTrackerContext::recover(Arc::clone(&service) as _, &path).await {
-            // It was in the last entry, which may as well not have been written to its end.
+            // The byte was in the last entry, which looks like one that was not written to its end.
             Ok(report) => {
                 torn += 1;
                 assert_eq!(report.operations, 9);
@@ -176,7 +176,7 @@ async fn damage_is_no_end() {
                 assert!(report.damaged_bytes > 0 && report.torn_bytes == 0);
                 assert_eq!(fs::read(report.set_aside.unwrap()).unwrap(), bytes);
                 assert_eq!(fs::metadata(&path).unwrap().len(), 9);
-                // One entry is lost, with all that stands on it: at most the creation of a root.
+                // One entry is lost, with all that depends on it: at most the creation of a root.
                 assert!(report.operations + report.misplaced >= 9);
                 assert_eq!(report.flushed.jobs as usize, service.kept().jobs.len());
             }
@@ -210,7 +210,7 @@ async fn a_salvage_that_is_repeated_keeps_one_copy() {
     assert_eq!(report.operations, 10);
     assert_eq!(fs::read(report.set_aside.unwrap()).unwrap(), bytes);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
-    // Another damage is another copy.
+    // Another damage gets another copy.
     bytes[text] ^= 0x33;
     fs::write(&path, &bytes).unwrap();
     let report = salvage().await.unwrap();

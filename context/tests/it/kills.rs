@@ -16,7 +16,7 @@ type Steps = Vec<(prop::sample::Index, usize)>;
 /// The roots that the service refuses have ids from here on.
 const REFUSED: u64 = 1_000_000;
 
-/// What has to come of a journal.
+/// What has to be recovered from a journal.
 #[derive(Default)]
 struct Truth {
     naive: NaiveTree,
@@ -25,7 +25,7 @@ struct Truth {
     refused: u64,
 }
 
-/// Records, and flushes with every luck, until it is killed.
+/// Records, and flushes with every kind of outcome, until it is killed.
 async fn record(service: &Arc<Service>, path: &Path, steps: Steps) -> Truth {
     let gate = || service.gate.as_ref().unwrap();
     let builder = recorded::builder(service).journal(path).fsync(Fsync::OnCall);
@@ -52,7 +52,7 @@ async fn record(service: &Arc<Service>, path: &Path, steps: Steps) -> Truth {
                 // It may well fail.
                 let _ = context.flush().await;
             }
-            // A flush that does not come to its end while the next things are recorded.
+            // A flush that does not end while the next operations are recorded.
             (Some(_), None) if what == 10 && context.stats().in_flight == 0 => {
                 while let Ok(permit) = gate().try_acquire() {
                     permit.forget();
@@ -95,7 +95,7 @@ async fn record(service: &Arc<Service>, path: &Path, steps: Steps) -> Truth {
     Truth { naive, lines, refused }
 }
 
-/// What the journal has is sent, and everything is there once.
+/// Recovers the journal: its content is sent, and every job and line is there once.
 async fn check(service: &Arc<Service>, path: &Path, truth: &Truth) {
     let Truth { naive, lines, refused } = truth;
     service.faults.lock().unwrap().clear();

@@ -1,4 +1,4 @@
-//! What is left in a journal of uploads of which trees were refused.
+//! The refused trees of an upload stay in the journal.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -53,7 +53,7 @@ async fn only_what_was_refused_is_sent_again() {
     record(&context, &service).await;
     let refused = context.flush().await;
     assert!(matches!(refused, Err(Error::Refused { flushed }) if flushed.refused == 2));
-    // What comes after it in one of these trees is another upload.
+    // Later operations in one of these trees go into another upload.
     report(&context, 4, State::Running).await;
     context.sync().await.unwrap();
     let journal = fs::read(&path).unwrap();
@@ -76,7 +76,7 @@ async fn only_what_was_refused_is_sent_again() {
         let upload = other.kept().sent[sent].clone();
         assert_eq!(other.kept().outcomes[&upload].trees.len(), if is_forgotten { 2 } else { 1 });
     }
-    // The cause is gone meanwhile: they are applied, once.
+    // The cause of the refusal is gone meanwhile: the trees are applied, once.
     let other = service.copy();
     other.kept().outcomes.clear();
     other.kept().refuse.clear();
@@ -99,7 +99,7 @@ fn entries(journal: &[u8]) -> Vec<(usize, u8)> {
 const REFUSED: u8 = 8;
 const KEPT: u8 = 9;
 
-/// Wherever the writing of what was refused broke off, nothing is lost or doubled.
+/// The writing of the refused trees may break off at any byte: nothing is lost or doubled.
 #[tokio::test]
 async fn a_kill_while_an_outcome_is_written_does_no_harm() {
     let folder = tempfile::tempdir().unwrap();
@@ -157,7 +157,7 @@ async fn a_journal_is_not_kept_large_by_what_was_refused() {
         }
         let _ = context.flush().await;
         assert!(grown > bound / 4);
-        // What was refused is there, and nothing else.
+        // The refused trees are there, and nothing else.
         context.create(job(7_000, None)).await.unwrap();
         context.sync().await.unwrap();
         let journal = fs::read(&path).unwrap();
@@ -215,7 +215,7 @@ async fn what_stands_beside_a_journal() {
     }
 }
 
-/// What a journal says of its version is what its reader has to know.
+/// The version in a journal is the one that its reader has to know.
 #[tokio::test]
 async fn versions_of_the_format() {
     let folder = tempfile::tempdir().unwrap();

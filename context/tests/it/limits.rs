@@ -52,7 +52,7 @@ async fn bytes_count_too() {
     for when_full in [WhenFull::Refuse, WhenFull::Wait, WhenFull::Flush] {
         let builder = recorded::builder(&service).max_bytes(10_000).when_full(when_full);
         let context = builder.build().unwrap();
-        // Larger than the whole buffer: no flush would help.
+        // The operation is larger than the whole buffer: no flush would help.
         let large = NewJob::new("a").options("o".repeat(20_000));
         assert!(matches!(context.create(large).await, Err(Error::Full { .. })));
     }

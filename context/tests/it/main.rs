@@ -1,5 +1,5 @@
-//! The context against a service in memory, whose faults are chosen. Against the real server it is
-//! tested there.
+//! The context against a service in memory, whose faults are chosen. The tests of the server use
+//! the context against the real one.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

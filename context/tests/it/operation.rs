@@ -16,7 +16,7 @@ fn context() -> JobTrackerContext {
     recorded::context(&Service::new(true))
 }
 
-/// Counts how many hold one at the same time.
+/// Counts how many tasks hold one at the same time.
 #[derive(Clone, Default)]
 struct Running(Arc<(AtomicUsize, AtomicUsize)>);
 

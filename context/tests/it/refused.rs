@@ -40,7 +40,7 @@ async fn what_is_refused_stays_and_the_rest_goes_on() {
     report(&context, 1, State::Running).await;
     assert_eq!(context.commit_and_close().await.unwrap().changes, 1);
 
-    // Also from a context that is closed it can be taken.
+    // Refused trees can be taken from a closed context, too.
     fs::write(&path, "somebody's").unwrap();
     assert!(matches!(context.save_refused(&path).await, Err(Error::Save { .. })));
     assert_eq!((context.refused(), fs::read(&path).unwrap()), (refused, b"somebody's".to_vec()));
@@ -81,7 +81,8 @@ async fn saved_trees_are_sent_without_those_that_arrived() {
     assert_eq!(stream(&[]).await, fs::read(&path).unwrap());
     assert_eq!(crate::service::read(&stream(&[1]).await).len(), 6);
     assert_eq!(crate::service::read(&stream(&[1, 2]).await).len(), 2);
-    // What is no whole upload is not begun, and what is one no more has no end that looks like one.
+    // A file that is not a whole upload is not sent, and one that stops being whole while it is
+    // sent has no end that the service could accept.
     let whole = fs::read(&path).unwrap();
     let source = SavedTrees::open(&path).unwrap();
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
@@ -93,7 +94,7 @@ async fn saved_trees_are_sent_without_those_that_arrived() {
     }
 }
 
-/// One upload that is not understood does not keep all others waiting.
+/// An upload that the service does not understand does not keep the others waiting.
 #[tokio::test]
 async fn a_commit_that_is_refused_as_a_whole_stays_too() {
     let service = Service::new(true);
@@ -134,7 +135,7 @@ async fn what_is_refused_takes_room() {
     }
 }
 
-/// Who waits for room when all of it is refused hears that there will be none.
+/// A task that waits for room when everything is refused learns that there will be none.
 #[tokio::test]
 async fn a_wait_for_room_ends_when_all_is_refused() {
     let service = Service::new(true);

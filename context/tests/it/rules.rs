@@ -25,7 +25,7 @@ async fn creations_are_checked_as_the_service_does() {
     for (job, expected) in cases {
         assert_eq!(code(context.create(job).await), expected);
     }
-    // The same job again is the one that is there.
+    // The same job again is the existing one.
     assert_eq!(context.create(job(1, None)).await.unwrap(), id(1));
     context.create(job(2, 1)).await.unwrap();
     assert_eq!(context.create(job(2, 1)).await.unwrap(), id(2));
@@ -145,7 +145,7 @@ async fn nothing_is_recorded_in_a_closed_context() {
     let updated = other.update(id(1), NewChange::new(State::Running)).await;
     assert!(matches!(updated, Err(Error::Closed)));
     assert!(matches!(other.commit_and_close().await, Err(Error::Closed)));
-    // Looking is allowed; the service is asked.
+    // Reading is allowed; the service is asked.
     let seen = other.get(id(1)).await.unwrap().unwrap();
     assert!(!seen.is_buffered && seen.definition.is_none());
     assert!(other.get(id(9)).await.unwrap().is_none());

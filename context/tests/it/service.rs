@@ -1,5 +1,5 @@
 //! A service in memory that takes uploads and applies them step by step, in the order in which
-//! they were recorded. Against the real one the context is tested there.
+//! they were recorded. The tests of the server use the context against the real one.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -15,7 +15,7 @@ use jobtracker_model::{
 };
 use tokio::sync::Semaphore;
 
-/// What happens to an upload instead of nothing special.
+/// The fault that happens to an upload.
 pub enum Fault {
     /// It does not arrive.
     Unreachable,
@@ -29,11 +29,11 @@ pub enum Fault {
 pub struct Service {
     pub state: Mutex<Kept>,
     pub faults: Mutex<VecDeque<Fault>>,
-    /// When it is there, each upload takes a permit before it is answered.
+    /// If set, each upload takes a permit before it is answered.
     pub gate: Option<Semaphore>,
-    /// When it is there, each answer about this job takes a permit before it is given.
+    /// If set, each answer about this job takes a permit before it is given.
     pub slow_path: Option<(JobId, Semaphore)>,
-    /// Whether it does not tell outcomes, so that an upload has to be sent again.
+    /// Whether it hides outcomes, so that an upload has to be sent again.
     pub is_mute: bool,
     pub block: bool,
 }
@@ -41,7 +41,7 @@ pub struct Service {
 #[derive(Default, Clone)]
 pub struct Kept {
     pub jobs: BTreeMap<JobId, Job>,
-    /// What it remembers of uploads; clearing it is the passing of a day.
+    /// Its memory of uploads; clearing it stands for the passing of a day.
     pub outcomes: HashMap<UploadId, Outcome>,
     /// The uploads in the order in which they came, repeated ones too.
     pub sent: Vec<UploadId>,
@@ -57,7 +57,7 @@ pub struct Kept {
 #[derive(Clone)]
 pub struct Outcome {
     pub all: UploadOutcome,
-    /// The trees as they came, and what became of each.
+    /// The trees as they came, and the result of each.
     pub trees: BTreeMap<JobId, (Vec<Record<'static>>, TreeResult)>,
 }
 
@@ -248,7 +248,7 @@ impl Kept {
                 }
                 Record::Existing { id } => about = *id,
                 Record::Change { order, .. } => steps.push((*order, about, record)),
-                // These have no place in the order; behind everything they do no harm.
+                // These have no place in the order; at the end they do no harm.
                 Record::Options { .. } | Record::LogLine { .. } => {
                     steps.push((u64::MAX, about, record));
                 }

@@ -125,7 +125,7 @@ async fn check(block: bool, steps: Steps) {
     let mut folded = fold(&read(&kept.streams[&kept.sent[0]]));
     folded.sort_by_key(|(id, _)| *id);
     assert_eq!(folded, statuses);
-    // And the service that took it step by step has the same.
+    // The service that took it step by step has the same.
     let stored: Vec<_> = kept.jobs.iter().map(|(id, job)| (*id, job.node.status.clone())).collect();
     assert_eq!(stored, statuses);
 }

@@ -10,7 +10,7 @@ use jobtracker_client::{
 
 use crate::service::{Service, problem};
 
-/// What a context asks of a service; nothing else is asked.
+/// The calls that a context makes to a service; it makes no others.
 #[async_trait]
 impl JobTracker for Service {
     async fn reserve_ids(&self, count: u32) -> Result<IdBlock> {

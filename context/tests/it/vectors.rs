@@ -43,7 +43,7 @@ async fn worked_examples() {
                 tree_start_source: status.tree_start.map(|mark| mark.source),
                 tree_end_source: status.tree_end.map(|mark| mark.source),
                 changes: changes[&id].clone(),
-                // A context fires nothing; the service does, when it is committed.
+                // A context fires nothing; the service fires when the upload is committed.
                 fired: expected.fired.clone(),
             };
             assert_eq!(&seen, expected, "{}", vector.name);

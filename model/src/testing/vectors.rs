@@ -58,7 +58,7 @@ pub struct Expected {
     pub subtree: ExpectedSubtree,
     /// Where its first Running came from.
     pub tree_start_source: Option<JobId>,
-    /// What finished it.
+    /// The job that finished it.
     pub tree_end_source: Option<JobId>,
     /// Its own changes.
     pub changes: Vec<State>,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::limits;
 
-/// The name of an upload, chosen by its sender: 1 to 64 of `A-Z a-z 0-9 . _ -`, not only dots. A
+/// The name of an upload, chosen by its sender: 1 to 64 of `A-Z a-z 0-9 . _ -`, not only dots. An
 /// upload that is sent again under the same name is applied once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UploadId(Box<str>);

@@ -17,7 +17,7 @@ pub fn followed(number: u64, actions: Vec<Action>, checks: Vec<NewCheck>) -> Rec
     Record::FollowedJob { id, parent: None, order, time, definition, actions, checks }
 }
 
-/// A target with something of everything.
+/// A target with every field set.
 pub fn target() -> Target {
     let proxy = Proxy { username: Some("u".into()), password: Some("p".into()), ..Proxy::new("q") };
     let http = HttpAction::new("h")
@@ -42,7 +42,7 @@ pub fn checks() -> Vec<NewCheck> {
     ]
 }
 
-/// So may not those of a job with actions and checks.
+/// The records of a job with actions and checks may not change, either.
 #[test]
 fn actions_and_checks_are_pinned() {
     let hex = |records: &[Record<'static>]| {
@@ -73,7 +73,7 @@ fn actions_and_checks_are_pinned() {
     assert_eq!(hex(&[tree, followed(7, vec![], checks())]), expected);
 }
 
-/// The longest that the limits allow is what the bound of such a record was reckoned from.
+/// The bound of such a record follows from the longest record that the limits allow.
 #[test]
 fn a_job_with_actions_and_checks_may_be_longer() {
     let login = || "l".repeat(limits::PROXY_LOGIN);

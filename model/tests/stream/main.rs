@@ -1,5 +1,5 @@
-//! The stream of a commit: what is written is read, in pieces of any size, and what is not a stream
-//! is refused with the position.
+//! The stream of an upload: it is read as it was written, in pieces of any size, and bytes that are
+//! not a stream are refused with the position.
 
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
@@ -78,7 +78,7 @@ fn written(records: &[Record<'static>]) -> (Vec<u8>, Vec<usize>) {
     (writer.take(), begins)
 }
 
-/// Everything that is read of a stream that comes in parts.
+/// All records that are read of a stream that comes in parts.
 fn read(bytes: &[u8], part: usize) -> (Vec<Item>, Result<(), StreamError>) {
     let mut reader = Reader::default();
     let mut items = Vec::new();
@@ -235,8 +235,8 @@ fn a_record_has_a_bound() {
     assert!(writer.write(&job).is_ok());
 }
 
-/// A fuzz target: a stream that is spoilt somehow is read without a panic and in bounded memory,
-/// the same however it is cut into parts; and an altered tree is noticed.
+/// A fuzz target: a damaged stream is read without a panic and in bounded memory, with the same
+/// result for any cut into parts; and an altered tree is noticed.
 #[test]
 fn fuzz_reader() {
     let (whole, _) = written(&records());
