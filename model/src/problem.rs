@@ -63,22 +63,22 @@ macro_rules! problems {
 problems! {
     InvalidJson 400 "invalid_json" never,
         "The body is not the JSON that this request takes.",
-        "Mend the body at the place that the detail names.";
+        "Correct the body at the position that the detail names.";
     InvalidField 422 "invalid_field" never,
         "A field has a value that cannot be accepted.",
-        "Mend the field that is named; its limit is in the detail.";
+        "Correct the field that is named; its limit is in the detail.";
     InvalidQuery 400 "invalid_query" never,
         "A parameter of the query string or the path cannot be understood.",
-        "Mend the parameter that the detail names.";
+        "Correct the parameter that the detail names.";
     InvalidCursor 400 "invalid_cursor" never,
         "The cursor is not one that this list has given out.",
         "Start again without a cursor.";
     InvalidCommit 400 "invalid_commit" never,
         "The body is not a commit as its format says.",
-        "Mend the stream at the record that the detail names.";
+        "Correct the stream at the record that the detail names.";
     InvalidExpression 400 "invalid_expression" never,
         "The filter expression is not valid.",
-        "Mend it at the position that the detail names.";
+        "Correct it at the position that the detail names.";
     Unauthorized 401 "unauthorized" never,
         "The request has no valid bearer token.",
         "Send the configured token as 'Authorization: Bearer …'.";
@@ -91,27 +91,27 @@ problems! {
          set auth.token.";
     RouteNotFound 404 "route_not_found" never,
         "There is nothing at this address.",
-        "See /openapi.json for the addresses there are.";
+        "See /openapi.json for the addresses of the service.";
     JobNotFound 404 "job_not_found" never,
         "There is no job with this id.",
-        "Create the job first, or mend the id.";
+        "Create the job first, or correct the id.";
     ParentNotFound 404 "parent_not_found" never,
         "There is no job with the id given as parent.",
-        "Create the parent first, or mend the id.";
+        "Create the parent first, or correct the id.";
     AttachmentNotFound 404 "attachment_not_found" never,
         "The job has no attachment with this key.",
-        "List the job's attachments for the keys there are.";
+        "List the job's attachments for their keys.";
     ActionNotFound 404 "action_not_found" never,
         "The job has no action with this number.",
-        "List the job's actions for the numbers there are.";
+        "List the job's actions for their numbers.";
     CheckNotFound 404 "check_not_found" never,
         "The job has no check with this number.",
-        "List the job's checks for the numbers there are.";
+        "List the job's checks for their numbers.";
     DeliveryNotFound 404 "delivery_not_found" never,
         "There is no delivery with this id.",
-        "List the job's deliveries for the ids there are.";
+        "List the job's deliveries for their ids.";
     CommitNotFound 404 "commit_not_found" never,
-        "No commit with this id is remembered.",
+        "The service remembers no commit with this id.",
         "Nothing of it was applied, or it was longer ago than commits are remembered.";
     MethodNotAllowed 405 "method_not_allowed" never,
         "This address does not take this method.",
@@ -120,20 +120,20 @@ problems! {
         "The request did not arrive in time.",
         "Send it again, whole.";
     IdConflict 409 "id_conflict" never,
-        "A job with this id is there, with another definition or parent.",
+        "A job with this id exists, with another definition or parent.",
         "Choose another id, or send the definition that was sent first.";
     RepeatConflict 409 "repeat_conflict" never,
         "The same change id or append id was sent before with other content.",
         "Use a new id for each change or append.";
     AlreadyInState 409 "already_in_state" never,
         "The job is finished in a state that the action names, so it would not fire.",
-        "Look at the job's state; an action fires when a state is reached, not while it lasts.";
+        "Read the job's state; an action fires when a state is reached, not while it lasts.";
     NotAReceiver 410 "not_a_receiver" never,
         "This is a delivery of a job tracker, and a job tracker takes none.",
         "Give the action the address of a receiver of your own.";
     CheckIsOver 422 "check_is_over" never,
         "The check has been made.",
-        "Look at the job's checks for what it found.";
+        "Read the job's checks for what it found.";
     DeliveryIsOver 422 "delivery_is_over" never,
         "The delivery was received.",
         "There is nothing to cancel; replay it to have it sent again.";
@@ -141,8 +141,8 @@ problems! {
         "The same commit id was sent before with other content.",
         "Use a new id for each commit.";
     UnexpectedState 409 "unexpected_state" never,
-        "The job does not stand as the change expects it.",
-        "Look at what stands, and report again if it still makes sense.";
+        "The job is not as the change expects it.",
+        "Read `stands`, and report again if it still makes sense.";
     CommitInProgress 409 "commit_in_progress" later,
         "This commit is coming in on another connection.",
         "Send it again after the time in Retry-After.";
@@ -156,7 +156,7 @@ problems! {
         "The body has a content type that this request does not take.",
         "Send the content type that the detail names.";
     UnsupportedEncoding 415 "unsupported_encoding" never,
-        "The body has a content encoding that is not spoken here, or is not valid in it.",
+        "The body has a content encoding that the service does not take, or that is not valid in it.",
         "Send it plain, or as gzip or zstd.";
     StateNotAllowed 422 "state_not_allowed" never,
         "A job cannot report this state.",
@@ -165,7 +165,7 @@ problems! {
         "A job cannot be its own parent.",
         "Leave the parent out for a root, or name another job.";
     TooDeep 422 "too_deep" never,
-        "The job would stand deeper than a tree may grow.",
+        "The job would be deeper than a tree may grow.",
         "Put it under a job with a depth below 64.";
     OtherRules 422 "other_rules" never,
         "The commit was recorded under another rule for updates to finished jobs.",

@@ -97,7 +97,7 @@ fn mark_surrogates(bytes: &mut [u8]) {
     }
 }
 
-/// Reads a text that may be missing or null, and mends it.
+/// Reads a text that may be missing or null, and repairs it.
 pub(crate) fn mended_option<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
@@ -105,7 +105,7 @@ pub(crate) fn mended_option<'de, D: Deserializer<'de>>(
     Ok(text.map(|Mended(text)| text))
 }
 
-/// Reads a list of texts, and mends them.
+/// Reads a list of texts, and repairs them.
 pub(crate) fn mended_list<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<String>, D::Error> {

@@ -124,7 +124,7 @@ impl Reader {
             let name = PREAMBLE.len() - 1;
             return Err(self.wrong(match self.bytes.get(name) {
                 Some(version) if self.bytes[..name] == PREAMBLE[..name] => {
-                    format!("the stream has version {version}; version 1 is spoken here")
+                    format!("the stream has version {version}; the service takes version 1")
                 }
                 _ => "the stream does not begin with JOBTREES".into(),
             }));
