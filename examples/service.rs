@@ -23,7 +23,7 @@ pub struct Service {
 pub async fn start() -> Result<Service> {
     let folder = tempfile::Builder::new().prefix("jobtracker-").tempdir()?;
     let store = FjallStore::open(&FjallOptions::new(folder.path()))?;
-    let listen = "127.0.0.1:0".parse().context("an address is an address")?;
+    let listen = "127.0.0.1:0".parse().context("the address is valid")?;
     let config = Config::load(None, Overrides { listen: Some(listen), ..Overrides::default() })?;
     let server = Server::start(&config, Arc::new(store))?;
     let url = format!("http://{}", server.addr());

@@ -28,10 +28,10 @@ pub enum Error {
     #[error("job {0} cannot be its own parent")]
     ParentIsSelf(JobId),
     /// The parent is as deep as a tree may grow.
-    #[error("job {0} stands at the greatest depth and can have no children")]
+    #[error("job {0} is at the greatest depth and can have no children")]
     TooDeep(JobId),
     /// The id names another job.
-    #[error("job {0} is there with another definition or parent")]
+    #[error("job {0} exists with another definition or parent")]
     IdConflict(JobId),
     /// The change id was used for another change.
     #[error("job {id} has used the id {repeat:?} for other content")]
@@ -69,7 +69,7 @@ pub enum Error {
     Field(#[from] FieldError),
     /// The cursor is not one of this list, or the job where the last page ended has left the
     /// buffer. Start again without one.
-    #[error("the cursor is not one that leads on in the children of job {0}")]
+    #[error("the cursor does not belong to the children of job {0}")]
     InvalidCursor(JobId),
     /// The buffer is full, and this context was told to refuse then; or the operation is larger
     /// than the whole buffer, less the [refused](crate::JobTrackerContext::refused) trees. Flush,
@@ -88,7 +88,7 @@ pub enum Error {
     #[error("no ids could be reserved for new jobs")]
     NoIds(#[source] Arc<ClientError>),
     /// The range of ids that the context was given has come to its end.
-    #[error("the context has no ids left of those it was given")]
+    #[error("the context has used all ids that it was given")]
     IdsUsedUp,
     /// The service could not be asked for a job that is not in the buffer.
     #[error("job {id} could not be loaded")]
@@ -106,7 +106,7 @@ pub enum Error {
     /// as the service remembers uploads: 24 hours at least). If it is refused for what does not lie
     /// in it ([`is_retryable`](Self::is_retryable) is false, as for `other_rules` or
     /// `unauthorized`), nothing behind it is sent either until that has been set right.
-    #[error("what was recorded could not be sent; it is kept")]
+    #[error("the recorded operations could not be sent; they are kept")]
     Flush(#[source] Arc<ClientError>),
     /// Trees were refused; the rest was applied. The context keeps the
     /// [refused trees](crate::JobTrackerContext::refused) until the caller saves or drops them;
@@ -134,7 +134,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The journal holds what another context has recorded and not sent. Recover it first.
-    #[error("the journal {} has something in it; recover it first", path.display())]
+    #[error("the journal {} has unsent operations in it; recover it first", path.display())]
     JournalNotEmpty {
         /// The file.
         path: PathBuf,
