@@ -14,7 +14,7 @@ pub(crate) struct FollowUps {
 }
 
 impl FollowUps {
-    /// None: there is nothing of it, as with most jobs.
+    /// None if there is neither action nor check, as with most jobs.
     pub fn of(actions: Vec<Action>, checks: Vec<NewCheck>) -> Option<Arc<Self>> {
         if actions.is_empty() && checks.is_empty() {
             return None;

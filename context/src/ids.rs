@@ -15,7 +15,7 @@ pub(crate) struct Ids {
     /// What reserves more; none, if the context was given its ids.
     source: Option<Source>,
     state: Mutex<State>,
-    /// Told when a reservation has ended.
+    /// Notified when a reservation has ended.
     refilled: Notify,
 }
 
@@ -27,7 +27,7 @@ struct Source {
 #[derive(Default)]
 struct State {
     left: Range<u64>,
-    /// Reserved ahead, for when those are used up.
+    /// Ids that are reserved ahead, for when those are used up.
     ahead: Option<Range<u64>>,
     is_refilling: bool,
     /// Why the last reservation failed, until the next one begins.

@@ -23,7 +23,7 @@ use crate::{
     upload::Batch,
 };
 
-/// What all handles of a context share.
+/// The state that all handles of a context share.
 pub(crate) struct Inner {
     pub tracker: Arc<dyn JobTracker>,
     pub buffer: Buffer,
@@ -32,7 +32,7 @@ pub(crate) struct Inner {
     pub clock: Clock,
     pub ids: Arc<Ids>,
     pub paths: Paths,
-    /// What was taken out to be sent and has no outcome yet; the oldest first.
+    /// The batches that were taken out to be sent and have no outcome yet; the oldest first.
     pub queue: Mutex<VecDeque<Arc<Batch>>>,
     /// Held by the flush whose turn it is.
     pub turn: Semaphore,

@@ -17,11 +17,11 @@ use crate::{
 };
 
 impl JobTrackerContext {
-    /// Sends what a context has left in its journal when its process died, and empties the journal.
+    /// Sends what a context left in its journal when its process died, and empties the journal.
     /// A journal that does not exist, or is empty, is not an error: nothing is sent then.
     ///
-    /// What had been sent is sent under the same upload ids, so it is applied once, also if it had
-    /// arrived. If it fails it can be called again. A future that is dropped goes on.
+    /// Uploads that had been sent are sent under the same ids, so they are applied once, even if
+    /// they had arrived. A call that failed can be repeated. A future that is dropped goes on.
     ///
     /// An end that was not written when the process died is left out, and kept in a file beside the
     /// journal (`.torn`); so are trees that the service refuses (`.refused`). The report names the
@@ -43,9 +43,9 @@ impl JobTrackerContext {
     /// A copy of all of it is kept beside it first (`.damaged`), once for as long as it stays as it
     /// is. A journal in doubt ([`JournalInDoubt`](Error::JournalInDoubt)) counts as damaged.
     ///
-    /// What was recorded about jobs whose entries are lost is lost too, and counted. If it was the
-    /// damage that said that something had been sent, that is sent once more: changes with change
-    /// ids and creations are applied once all the same, other changes may come twice.
+    /// Operations on jobs whose entries are lost are lost too, and counted. If the lost entries
+    /// said that an upload had been sent, its operations are sent once more: changes with change
+    /// ids and creations are applied once all the same, other changes may be applied twice.
     ///
     /// # Errors
     /// Those of [`recover`](Self::recover) but for the damage.
@@ -130,7 +130,7 @@ fn replay(
     let mut replay = Replay::new(&inner);
     let found = file.entries(damage, |entry| replay.take(entry));
     if found.is_err() {
-        // It is all in the journal still.
+        // The journal still has everything.
         inner.budget.give_back(inner.budget.pending());
     }
     let Found { end, torn, damaged, set_aside } = found?;

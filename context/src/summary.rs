@@ -75,9 +75,9 @@ pub struct RecoverReport {
     /// Bytes within the journal that could not be read;
     /// [`salvage`](crate::JobTrackerContext::salvage) goes on behind them.
     pub damaged_bytes: u64,
-    /// Where what was cut off is kept, or all of a journal that was damaged.
+    /// The file that keeps what was cut off, or all of a journal that was damaged.
     pub set_aside: Option<PathBuf>,
-    /// Where the trees are kept that the service has refused; see
+    /// The file that keeps the trees that the service has refused; see
     /// [`SavedTrees`](crate::SavedTrees).
     pub refused_in: Option<PathBuf>,
     /// The outcome of the operations. Check whether trees were refused.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::Cost;
 
-/// What a journal says, one after another, in the order in which it happened to each tree.
+/// The entries of a journal; those of each tree are in the order of recording.
 ///
 /// Journals that older versions have left are read too: the order of variants and fields never
 /// changes, and new ones come last.
@@ -29,7 +29,7 @@ pub(crate) enum Entry<'a> {
     Options { id: JobId, options: Option<Cow<'a, str>> },
     /// Lines were appended to a job's log.
     Lines { id: JobId, time: Timestamp, lines: Cow<'a, [String]> },
-    /// What has been said of a tree so far, and is in no other upload, is in this one.
+    /// The entries of a tree so far that are in no other upload are in this one.
     Sealed { upload: Cow<'a, UploadId>, root: JobId },
     /// The upload has an outcome.
     Acknowledged { upload: Cow<'a, UploadId> },
@@ -49,7 +49,7 @@ pub(crate) enum Entry<'a> {
     Kept {
         upload: Cow<'a, UploadId>,
         root: JobId,
-        /// What the tree takes in a buffer.
+        /// The cost of the tree in a buffer.
         cost: Cost,
         part: Cow<'a, [u8]>,
         is_last: bool,

@@ -12,13 +12,13 @@ use super::{
 };
 use crate::{Error, Result, put_aside};
 
-/// What a journal begins with: a name, the version of its format, and a byte of [`BLOCKED`] and
+/// The first bytes of a journal: a name, the version of its format, and a byte of [`BLOCKED`] and
 /// [`IN_DOUBT`]. The version is the first one that knows all kinds of entries in it.
 const NAME: [u8; 7] = *b"JOBTRKJ";
 pub(crate) const HEADER: u64 = NAME.len() as u64 + 2;
 /// Updates to finished jobs are blocked.
 const BLOCKED: u8 = 1;
-/// What is in the journal may have been sent under a name that it does not know.
+/// The content of the journal may have been sent under a name that it does not have.
 const IN_DOUBT: u8 = 2;
 
 /// The file of a journal. It is locked as long as it is open.
@@ -29,7 +29,7 @@ pub(crate) struct JournalFile {
     block_updates_after_finish: bool,
 }
 
-/// What a journal says of itself at its begin.
+/// The header of a journal.
 pub(crate) struct Header {
     pub block_updates_after_finish: bool,
     pub is_in_doubt: bool,
@@ -39,15 +39,15 @@ pub(crate) struct Header {
 pub(crate) struct Found {
     /// Where the last whole entry ends.
     pub end: u64,
-    /// How much stood behind that.
+    /// How many bytes were behind that.
     pub torn: u64,
-    /// How much before that could not be read.
+    /// How many bytes before that could not be read.
     pub damaged: u64,
-    /// Where that is kept.
+    /// The file in which these are kept.
     pub set_aside: Option<PathBuf>,
 }
 
-/// What to do about a place that cannot be read and has whole entries behind it.
+/// What to do about damage that has whole entries behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Damage {
     /// Leave everything as it is.
@@ -68,7 +68,7 @@ impl JournalFile {
         Ok(journal)
     }
 
-    /// Opens the journal that another context has left. None: it has left none.
+    /// Opens the journal that another context has left. None if there is no journal.
     pub fn open(path: &Path) -> Result<Option<Self>> {
         match Self::lock(path, false) {
             Err(Error::Journal { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
@@ -86,10 +86,10 @@ impl JournalFile {
                     return Err(Error::JournalInUse { path: path.into() });
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
-                // Its owner may have put another file in its place, and gone.
+                // Its owner may have replaced the file, and ended.
                 Ok(()) if !is_at(&file, path).map_err(failed)? => {}
                 Ok(()) => {
-                    // What a process that was killed has not come to put in its place.
+                    // The replacement that a killed process had not put in place.
                     let _ = open_beside(path, false).and_then(|(_, path)| fs::remove_file(path));
                     let (version, block_updates_after_finish) = (FIRST, false);
                     return Ok(Self {
@@ -103,7 +103,7 @@ impl JournalFile {
         }
     }
 
-    /// Reads the begin. None: the process died before it had written even that.
+    /// Reads the header. None: the process died before it had written even that.
     ///
     /// # Errors
     /// It is not a journal, or cannot be read.
@@ -128,9 +128,9 @@ impl JournalFile {
         }))
     }
 
-    /// Reads what follows the header, up to the end or to where the writing broke off. What cannot
-    /// be read is put into a file of its own, and what stands behind the last whole entry is cut
-    /// off, so that it can be written on.
+    /// Reads the entries behind the header, up to the end or to where the writing broke off. Bytes
+    /// that cannot be read are copied to a file of their own, and bytes behind the last whole entry
+    /// are cut off, so that the journal can be written on.
     ///
     /// # Errors
     /// It cannot be read, or is damaged.
@@ -187,8 +187,8 @@ impl JournalFile {
         self.set_aside(0, self.file.metadata()?.len(), "damaged")
     }
 
-    /// Copies what stands behind a place to a file of its own, unless there is one that has it as
-    /// far as it is needed.
+    /// Copies the bytes behind a position to a file of their own, unless an existing copy has as
+    /// much of them as is needed.
     fn set_aside(&self, from: u64, needed_to: u64, what: &str) -> io::Result<PathBuf> {
         let mut file = &self.file;
         let needed = needed_to - from;
@@ -207,16 +207,16 @@ impl JournalFile {
         self.sync_folder()
     }
 
-    /// Throws away everything behind the header, for good: what is written next must not be
-    /// followed by something old.
+    /// Throws away everything behind the header, for good: old bytes must not follow what is
+    /// written next.
     pub fn restart(&mut self) -> io::Result<()> {
         self.file.set_len(HEADER)?;
         self.put_header(FIRST)?;
         self.file.sync_all()
     }
 
-    /// Puts a file that has only this behind its header in the place of the journal, at one
-    /// instant. Durable when its folder is, too.
+    /// Replaces the journal by a file that has only these bytes behind its header, at one instant.
+    /// Durable when its folder is, too.
     ///
     /// # Errors
     /// The journal is as it was.
@@ -228,7 +228,7 @@ impl JournalFile {
             file.write_all(&self.header_of(SECOND))?;
             file.write_all(kept)?;
             file.sync_all()?;
-            // Where there is a link, it stays one.
+            // A link stays a link.
             fs::rename(&path, fs::canonicalize(&self.path)?)
         };
         if let Err(error) = write(&file) {
@@ -239,7 +239,7 @@ impl JournalFile {
         Ok(())
     }
 
-    /// Writes behind a place, over what stands there.
+    /// Writes at a position, over the old bytes.
     pub fn write_at(&mut self, end: u64, version: u8, bytes: &[u8]) -> io::Result<()> {
         if version > self.version {
             self.put_header(version)?;
@@ -248,8 +248,8 @@ impl JournalFile {
         self.file.write_all(bytes)
     }
 
-    /// Says that what is in the journal at this path may be sent under a name that it does not
-    /// know. That takes no room on the disk.
+    /// Marks the journal at this path: its content may be sent under a name that it does not have.
+    /// That takes no room on the disk.
     pub fn put_in_doubt(path: &Path, block_updates_after_finish: bool) -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).open(path)?;
         file.seek(SeekFrom::Start(HEADER - 1))?;
@@ -257,13 +257,13 @@ impl JournalFile {
         file.sync_all()
     }
 
-    /// Says that the journal knows of everything that was sent.
+    /// Removes that mark: the journal has the name of everything that was sent.
     pub fn put_out_of_doubt(&mut self) -> io::Result<()> {
         self.put_header(self.version)?;
         self.file.sync_data()
     }
 
-    /// Makes durable what file has the name.
+    /// Makes durable which file has the name.
     pub fn sync_folder(&self) -> io::Result<()> {
         put_aside::sync_folder(&fs::canonicalize(&self.path)?)
     }

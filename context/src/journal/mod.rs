@@ -145,11 +145,11 @@ impl Journal {
         self.begin_anew(&mut state, Vec::new());
     }
 
-    /// Says in the file of a journal that cannot be written that what it has may be sent from
-    /// memory, under a name that it does not have. It says so until it has everything.
+    /// Marks the file of a journal that cannot be written: its content may be sent from memory,
+    /// under a name that it does not have. The mark stays until the file has everything.
     ///
     /// # Errors
-    /// That cannot be done either.
+    /// The mark cannot be written either.
     pub fn put_in_doubt(&self) -> Result<()> {
         JournalFile::put_in_doubt(&self.path, self.block_updates_after_finish)
             .map_err(|error| failure(&self.path, error))?;
@@ -162,7 +162,7 @@ impl Journal {
         &self.path
     }
 
-    /// Ends the writing, behind everything that has been appended.
+    /// Ends the writing, after everything that has been appended.
     ///
     /// # Errors
     /// The file does not have all of it.

@@ -5,14 +5,14 @@ use std::{
 
 use super::entry::{FRAME, KINDS, frame};
 
-/// What is looked through at once.
+/// Bytes that are searched at once.
 const WINDOW: u64 = 1024 * 1024;
 /// Bytes that are compared with checksums before it is given up: what could be a frame is one, or
 /// chance, and chance is rare.
 const COMPARED: u64 = 4 * 1024 * 1024 * 1024;
 
-/// Where the next whole entry begins behind a place where none does; none: what stands there was
-/// not written to its end.
+/// Where the next whole entry begins behind a position where none does. None: the bytes there were
+/// not written to their end.
 ///
 /// # Errors
 /// It cannot be read, or too much of it looks like entries without being valid ones.

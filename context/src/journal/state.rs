@@ -2,24 +2,24 @@ use std::{io, sync::Arc};
 
 use super::{HEADER, entry::FIRST};
 
-/// What the lock of a journal guards.
+/// The state that the lock of a journal guards.
 pub(super) struct State {
-    /// What waits for the file, and the version of the format that it is in.
+    /// The bytes that wait for the file, and the version of their format.
     pub bytes: Vec<u8>,
     pub version: u8,
     /// How much has been appended since the journal was opened, in bytes and new begins.
     pub appended: u64,
     /// How much of that has to be durable.
     pub wanted: u64,
-    /// The size of the file with what waits for it.
+    /// The size of the file with the waiting bytes.
     pub size: u64,
     /// The size with which it last began anew.
     pub begun: u64,
     /// Operations in it that have no outcome yet.
     pub open_operations: u64,
-    /// How the file has to begin anew before what waits is written.
+    /// How the file has to begin anew before the waiting bytes are written.
     pub restart: Option<Restart>,
-    /// Whether the file says that it may not know all that was sent.
+    /// Whether the file is marked as in doubt.
     pub is_in_doubt: bool,
     /// Whether it is tried again at once after a failure.
     pub try_now: bool,
@@ -97,7 +97,7 @@ impl State {
                 (self.bytes, self.restart) = (bytes, restart);
                 self.version = self.version.max(version);
             }
-            // It is not needed any more.
+            // The later begin replaces them.
             Some(later) if later.entries.is_empty() => {}
             Some(later) => {
                 let mut restart = restart.unwrap_or_default();

@@ -19,7 +19,7 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
-    /// How many jobs are here.
+    /// How many jobs it has.
     pub fn len(&self) -> usize {
         self.len as usize - self.free.len()
     }

@@ -10,10 +10,10 @@ use crate::{
 };
 
 impl TreeState {
-    /// Puts a path of jobs that the service has into the tree, as far as it is not there yet, and
+    /// Puts a path of jobs that the service has into the tree, except jobs that the tree has, and
     /// says in which slot its lowest job is. None: another task has planted the tree meanwhile.
     ///
-    /// Jobs that are there stay as they are: they know what has been recorded since.
+    /// Jobs that the tree has stay as they are: they include what has been recorded since.
     ///
     /// # Errors
     /// `id_conflict` if one of the jobs is in the buffer as a job of another tree.

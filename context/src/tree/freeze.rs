@@ -10,21 +10,21 @@ use crate::{
 
 /// The unsent part of a tree, taken out of it for a batch.
 pub(crate) struct Frozen {
-    /// The jobs that it is about, in the order in which they first had something; behind them the
-    /// jobs that connect them with the root.
+    /// The jobs that have notes, in the order of their first note; behind them the jobs that
+    /// connect them with the root.
     links: Vec<Link>,
     pub log: Vec<Noted>,
     pub cost: Cost,
     pub new_jobs: u64,
 }
 
-/// A job's place below another one of the same list.
+/// A job's link to its parent in the same list.
 struct Link {
     parent: u32,
     job: Option<FrozenJob>,
 }
 
-/// What a batch says of a job.
+/// The part of a batch about one job.
 pub(crate) struct FrozenJob {
     pub slot: u32,
     pub id: JobId,
@@ -42,13 +42,13 @@ pub(crate) struct FrozenCreation {
 }
 
 impl TreeState {
-    /// How many new jobs there are for a batch, and what they and all the rest take.
+    /// How many new jobs there are for a batch, and the cost of all that is unsent.
     pub fn waiting(&self) -> (u64, Cost) {
         (self.new_jobs, self.unsent)
     }
 
-    /// Takes out what has been recorded since the last time. One step per job, and per job above
-    /// it that has nothing itself.
+    /// Takes out the notes since the last flush. One step for each job that has notes, and for each
+    /// job above it that has none.
     pub fn freeze(&mut self) -> Option<Frozen> {
         let dirty = std::mem::take(&mut self.dirty);
         if dirty.is_empty() {
@@ -125,7 +125,7 @@ impl TreeState {
 }
 
 impl Frozen {
-    /// The jobs as in a walk down the tree, with what was recorded of them, and what it all takes.
+    /// The jobs as in a walk down the tree, with their notes, and the cost of all.
     pub fn into_walk(self) -> (Vec<FrozenJob>, Vec<Noted>) {
         let Self { mut links, log, .. } = self;
         let count = links.len();

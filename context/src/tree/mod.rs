@@ -25,22 +25,22 @@ pub(crate) struct Tree {
     state: Mutex<TreeState>,
 }
 
-/// What the lock of a tree guards. There is no job in it that has nothing to be sent, is not on its
-/// way, and has no such job below it.
+/// The state that the lock of a tree guards. Each job in it has something to be sent, or is on its
+/// way, or has such a job below it.
 #[derive(Default)]
 pub(crate) struct TreeState {
     pub nodes: Arena,
-    /// What was recorded since the last flush, of all jobs in turn.
+    /// The notes of all jobs since the last flush, in the order of recording.
     log: Vec<Noted>,
-    /// The jobs that it is about, in the order in which they first had something.
+    /// The jobs that have notes, in the order of their first note.
     dirty: Vec<u32>,
-    /// The place of the next creation or change in the order of recording.
+    /// The position of the next creation or change in the order of recording.
     order: u64,
-    /// What is in the log, and in jobs that are to be created.
+    /// The cost of the log, and of the jobs that are to be created.
     unsent: Cost,
-    /// How many those are.
+    /// How many jobs are to be created.
     new_jobs: u64,
-    /// Jobs that are not to be created and have something, and what that takes in an upload.
+    /// Jobs of the service that have notes, and the size of these notes in an upload.
     old_jobs: usize,
     old_bytes: usize,
     /// What follows from the states of the jobs that are to be created.

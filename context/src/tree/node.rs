@@ -18,33 +18,33 @@ pub(crate) struct Node {
     pub previous: u32,
     /// As it was created; unknown for a job that was loaded from the service.
     pub definition: Option<Arc<Definition>>,
-    /// The place of its creation in the order of recording, while that has not been sent.
+    /// The position of its creation in the order of recording, while that has not been sent.
     pub born: Option<u64>,
-    /// What was recorded of it since the last flush.
+    /// Its notes since the last flush.
     pub notes: Chain,
     pub extras: Option<Box<Extras>>,
-    /// Batches that it is part of, and that have no outcome yet.
+    /// The number of batches without an outcome that it is part of.
     pub in_flight: u32,
     /// Whether it has something for the next flush.
     pub is_dirty: bool,
-    /// Its place in the batch that is being put together.
+    /// Its position in the batch that is being put together.
     pub mark: u32,
 }
 
-/// What few jobs have.
+/// Fields that few jobs have.
 #[derive(Default)]
 pub(crate) struct Extras {
     /// The options, once they were replaced.
     pub options: Option<Options>,
-    /// Whether that is still to be sent.
+    /// Whether they are still to be sent.
     pub options_unsent: bool,
-    /// Hashes of what was recorded under each change id.
+    /// The hash of the change that was recorded under each change id.
     pub repeats: HashMap<Repeat, u64>,
-    /// With what it was created.
+    /// The actions and checks with which it was created.
     pub follow_ups: Option<Arc<FollowUps>>,
 }
 
-/// Options of a job; none: they were taken away.
+/// Options of a job; none if they were taken away.
 pub(crate) type Options = Option<Arc<str>>;
 
 /// Notes of one job in the log of its tree.
@@ -54,7 +54,7 @@ pub(crate) struct Chain {
     pub last: u32,
 }
 
-/// Something that was recorded of a job, and where the next note of that job stands.
+/// A note about a job, and where the next note about that job is.
 pub(crate) struct Noted {
     pub next: u32,
     pub note: Note,
@@ -124,8 +124,8 @@ impl Node {
         }
     }
 
-    /// How many deliveries it makes if it is sent as it is: those of a job that is there already
-    /// are the service's to count.
+    /// How many deliveries it makes if it is sent as it is. The service counts those of a job that
+    /// it has already.
     pub fn deliveries(&self) -> usize {
         match (self.born, self.follow_ups()) {
             (Some(_), Some(follow_ups)) => follow_ups.deliveries(self.status.state),
@@ -141,7 +141,7 @@ impl Node {
         }
     }
 
-    /// What is known of its definition, with the options that it has now.
+    /// The known part of its definition, with the options that it has now.
     pub fn definition_now(&self) -> Option<Definition> {
         let mut definition = Definition::clone(self.definition.as_ref()?);
         if let Some(options) = self.extras.as_ref().and_then(|extras| extras.options.as_ref()) {

@@ -18,7 +18,7 @@ use crate::{
     journal::Entry,
 };
 
-/// A job of a locked tree, about which something is to be recorded.
+/// A job of a locked tree, about which an operation is to be recorded.
 pub(crate) struct Recording<'a> {
     pub buffer: &'a Buffer,
     pub tree: &'a Arc<Tree>,
@@ -37,7 +37,7 @@ pub(crate) struct Creation {
     pub cost: Cost,
 }
 
-/// What has become of a creation.
+/// The outcome of a creation.
 pub(crate) enum Planted {
     New,
     /// Another job has this id. The creation comes back.
@@ -55,7 +55,7 @@ impl Recording<'_> {
         self.create_below(creation, time)
     }
 
-    /// The same, however full the tree is.
+    /// The same, even in a full tree.
     pub fn create_below(&mut self, creation: Creation, time: Timestamp) -> Result<Planted> {
         let parent = self.state.nodes.get(self.slot);
         if parent.depth >= limits::DEPTH {
@@ -195,18 +195,18 @@ impl Recording<'_> {
         Ok(())
     }
 
-    /// What comes next has this place, as when it was recorded first.
+    /// Sets the position of the next operation, as when it was recorded first.
     pub fn resume_at(&mut self, order: u64) {
         self.state.order = order.saturating_sub(1);
     }
 
-    /// The place of the next creation or change.
+    /// The position of the next creation or change.
     fn next_order(&mut self) -> u64 {
         self.state.order += 1;
         self.state.order
     }
 
-    /// Writes down what is about to be recorded, behind the path that it stands on.
+    /// Writes an operation to the journal before it is recorded, after the path that it needs.
     fn journal<'a>(&mut self, operations: u64, entry: impl FnOnce() -> Entry<'a>) {
         let Some(journal) = self.buffer.journal() else { return };
         match self.base.take() {
@@ -231,7 +231,7 @@ impl Recording<'_> {
         }
     }
 
-    /// Creates a job of a journal again that has been sent meanwhile, and had left the buffer then.
+    /// Creates a job of a journal again that had been sent and had left the buffer.
     pub fn create_again(&mut self, creation: Creation, order: u64) {
         self.resume_at(order + 1);
         let node = self.state.nodes.get_mut(self.slot);
@@ -242,7 +242,7 @@ impl Recording<'_> {
         self.touch(self.slot, creation.cost);
     }
 
-    /// Whether the job is on its way to the service and has nothing newer.
+    /// Whether the job is on its way to the service without newer notes.
     pub fn is_sent(&self) -> bool {
         let node = self.state.nodes.get(self.slot);
         node.born.is_none() && !node.is_dirty && node.in_flight > 0
@@ -274,7 +274,7 @@ impl Recording<'_> {
         upcoming.rows <= TREE_UPCOMING && upcoming.texts <= TREE_UPCOMING_BYTES
     }
 
-    /// The job has something for the next flush.
+    /// Notes that the job has something for the next flush.
     fn touch(&mut self, slot: u32, cost: Cost) {
         self.state.unsent.add(cost);
         let node = self.state.nodes.get_mut(slot);
@@ -315,13 +315,13 @@ const MOST_OF_A_PATH: usize =
     (limits::DEPTH as usize + 1) * limits::ACTIONS * (1 + limits::RECIPIENTS);
 const _: () = assert!(MOST_OF_A_PATH < TREE_UPCOMING);
 
-/// About what the service holds for operations while it takes them in.
+/// About how much memory the service needs for operations while it takes them in.
 fn in_commit(cost: Cost) -> usize {
     const EACH: u64 = 200;
     usize::try_from(cost.bytes + EACH * cost.operations).unwrap_or(usize::MAX)
 }
 
-/// A hash of what a change says, to tell a repetition from another use of its id.
+/// A hash of a change's content, to tell a repetition from another use of its id.
 fn content_hash(change: &NewChange) -> u64 {
     let mut hasher = Xxh3Default::new();
     let parts =

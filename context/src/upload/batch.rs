@@ -19,25 +19,25 @@ use crate::{
     tree::{FrozenJob, Noted, Tree, TreeState},
 };
 
-/// What one upload sends. It does not change any more.
+/// The content of one upload. It does not change any more.
 pub(crate) struct Batch {
     pub id: UploadId,
     pub block_updates_after_finish: bool,
     pub trees: Vec<Arc<BatchTree>>,
     pub cost: Cost,
     new_jobs: u64,
-    /// Whether it may have arrived.
+    /// Whether it may have reached the service.
     pub in_doubt: AtomicBool,
 }
 
-/// What an upload says of one tree.
+/// One tree of an upload.
 pub(crate) struct BatchTree {
     pub root: JobId,
     pub said: Said,
     pub cost: Cost,
 }
 
-/// What is said of a tree, and in which form it is at hand.
+/// The content of a tree, in the form in which it is held.
 pub(crate) enum Said {
     /// As it was taken out of the tree.
     Frozen {
@@ -46,7 +46,7 @@ pub(crate) enum Said {
         jobs: Vec<FrozenJob>,
         log: Vec<Noted>,
     },
-    /// As it was sent and refused: a stream of its own, that nothing in the buffer belongs to.
+    /// As it was sent and refused: a stream of its own, to which no job of the buffer belongs.
     Written(Vec<u8>),
 }
 
@@ -96,7 +96,7 @@ impl Batch {
                 && (self.trees.len() as u64) < limits::COMMIT_TREES)
     }
 
-    /// It has an outcome: its jobs leave the buffer, as far as nothing newer is known of them.
+    /// Notes that it has an outcome: its jobs without newer notes leave the buffer.
     pub fn settle(&self, buffer: &Buffer) {
         buffer.begin_departure();
         for said in self.trees.iter().map(|tree| &tree.said) {
@@ -108,8 +108,8 @@ impl Batch {
         }
     }
 
-    /// It had an outcome before the process died, and of its trees only these are still here, which
-    /// were refused. Says what the others take.
+    /// Notes that it had an outcome before the process died, and that only these refused trees of
+    /// it are left. Says what the others take.
     ///
     /// # Errors
     /// A tree cannot be written as it was sent.
@@ -183,7 +183,7 @@ impl<'a> Batches<'a> {
     }
 }
 
-/// A name that no other upload has: 128 random bits do not meet twice.
+/// A name that no other upload has: 128 random bits do not come twice.
 fn new_id() -> UploadId {
     let id = format!("{:032x}", rand::random::<u128>());
     id.parse().expect("hexadecimal digits can name an upload")

@@ -36,7 +36,7 @@ impl UploadSource for Sending {
     }
 }
 
-/// What takes the chunks of a stream.
+/// Takes the chunks of a stream.
 type Send<'a> = dyn FnMut(Vec<u8>) -> io::Result<()> + 'a;
 
 /// A stream that is written on a thread of its own, a few chunks ahead of the network. A stream
