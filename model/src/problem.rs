@@ -156,7 +156,7 @@ problems! {
         "The body has a content type that this request does not take.",
         "Send the content type that the detail names.";
     UnsupportedEncoding 415 "unsupported_encoding" never,
-        "The body has a content encoding that the service does not take, or that is not valid in it.",
+        "The body's content encoding is not supported, or the body is not valid in it.",
         "Send it plain, or as gzip or zstd.";
     StateNotAllowed 422 "state_not_allowed" never,
         "A job cannot report this state.",
