@@ -15,7 +15,7 @@ use crate::{
     permit::Permit,
 };
 
-/// What an attempt has come to. Whoever puts something around attempts
+/// What an attempt has come to. A wrapper of attempts
 /// ([`FlowBuilder::around`](crate::FlowBuilder::around)) can look at it and has to hand it on.
 pub struct Attempt(pub(crate) Result<Value, BoxError>);
 

@@ -211,7 +211,7 @@ impl<In: Send + Sync + 'static> Running<In> {
         self.watchers.wake(End::Step(step));
     }
 
-    /// Says that so many steps have ended. The run is over with the last one.
+    /// Says that this many steps have ended. The run is over with the last one.
     pub(crate) fn ended(&self, steps: u32) {
         if steps > 0 && self.left.fetch_sub(steps, Ordering::AcqRel) == steps {
             self.complete();

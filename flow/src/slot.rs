@@ -82,7 +82,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// A step that waits for so many others.
+    /// A step that waits for this many others.
     pub(crate) fn waiting(open: u32) -> Self {
         Self { open: AtomicU32::new(open), ..Self::default() }
     }

@@ -9,8 +9,8 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// Those who wait for the end of a step, or of a run. What nobody waits for costs a look at a
-/// counter.
+/// Callers that wait for the end of a step, or of a run. Where none waits, an end costs one read of
+/// a counter.
 #[derive(Default)]
 pub(crate) struct Watchers {
     waiting: AtomicUsize,
@@ -25,7 +25,8 @@ pub(crate) enum End {
 }
 
 impl Watchers {
-    /// Waits until `get` has something. Whoever makes that so calls [`wake`](Self::wake) after it.
+    /// Waits until `get` has something. The code that makes it so calls
+    /// [`wake`](Self::wake) after it.
     pub(crate) async fn until<T>(&self, end: End, get: impl Fn() -> Option<T>) -> T {
         loop {
             if let Some(found) = get() {

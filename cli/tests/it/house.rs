@@ -235,6 +235,24 @@ const PRIVATE_WORDS: &[&str] = &[
     "Claim", "Verdict", "Aside", "Adopt", "Conclu", "Letter", "Landed",
 ];
 
+/// Words of a sentence that does not say who does what.
+const VAGUE_WORDS: &[&str] = &["somebody", "nobody", "whoever", "anybody", "everybody"];
+
+#[test]
+fn comments_say_who_does_what() {
+    let mut complaints = Vec::new();
+    for (path, text) in sources() {
+        for (number, line) in text.lines().enumerate() {
+            let comment = line.trim_start().strip_prefix("//").unwrap_or_default().to_lowercase();
+            let mut words = comment.split(|char: char| !char.is_alphanumeric());
+            if let Some(word) = words.find(|word| VAGUE_WORDS.contains(word)) {
+                complaints.push(format!("{path}:{}: {word}", number + 1));
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
 #[test]
 fn types_have_names_of_the_glossary() {
     let mut complaints = Vec::new();

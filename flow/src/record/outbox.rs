@@ -26,7 +26,7 @@ struct Inner {
     end: Option<End>,
     /// Whether the writer has what it took still in hand.
     is_busy: bool,
-    /// Whether there is nobody any more who writes.
+    /// Whether the writer has gone.
     is_closed: bool,
 }
 

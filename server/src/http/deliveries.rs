@@ -136,7 +136,7 @@ pub(super) async fn cancel(app: State, path: DeliveryPath) -> Result<HttpRespons
 /// left alone. Safe to repeat: what has been replayed is not failed any more.
 #[utoipa::path(post, path = "/api/v1/deliveries/replay", operation_id = "replayFailed",
     tag = "follow-ups", request_body = ReplayFailed,
-    responses((status = 200, description = "So many will be sent.", body = Replayed)))]
+    responses((status = 200, description = "How many will be sent again.", body = Replayed)))]
 pub(super) async fn replay_failed(app: State, body: Json<ReplayFailed>) -> Result<HttpResponse> {
     // Deliveries that fail from now on are not replayed again by the same request.
     let range = ReplayFailed { to: body.0.to.min(clock::now()), ..body.0 };

@@ -24,7 +24,7 @@
 //! frame has the end; so a file that breaks off is good up to its last whole frame. A reader need
 //! not look at where frames begin.
 //!
-//! - `header`: `format`, which is "jobtracker-export"; `version`: 3; `program`: the version of the
+//! - `header`: `format`, which is "jobtracker-export"; `version`: 4; `program`: the version of the
 //!   writer; `time`: when it began; `store`: the kind of the source; `idMark`: every id below it
 //!   may have been given out; `selection`: `{"created": {"from": …, "until": …}}` (times or null:
 //!   from this one on, and before that one) or `{"roots": [ids]}`

@@ -69,7 +69,7 @@ struct Open {
 /// Which job the records are about.
 #[derive(Clone, Copy)]
 enum About {
-    Nobody,
+    NoJob,
     /// The last job of the path.
     New,
     Existing(JobId),
@@ -90,7 +90,7 @@ impl Assembly {
             received,
             path: Vec::new(),
             opened: None,
-            about: About::Nobody,
+            about: About::NoJob,
             change_ids: HashSet::new(),
             existing: Existing::default(),
             upcoming: Upcoming::default(),
@@ -263,7 +263,7 @@ impl Assembly {
 
     fn change(&mut self, position: u64, order: u64, change: Change) -> Result<()> {
         let id = match self.about {
-            About::Nobody => return Err(Error::JobNotFound(self.root)),
+            About::NoJob => return Err(Error::JobNotFound(self.root)),
             // New branches below existing jobs have been summed up between reports already.
             About::Repeated(id) if !self.existing.takes_reports() => {
                 return Err(Error::IdConflict(id));
@@ -308,7 +308,7 @@ impl Assembly {
             About::Existing(id) | About::Repeated(id) => {
                 self.existing.options(position, id, options)
             }
-            About::Nobody | About::New => match &mut self.opened {
+            About::NoJob | About::New => match &mut self.opened {
                 Some(opened) => {
                     opened.definition.options = options;
                     Ok(())
@@ -327,7 +327,7 @@ impl Assembly {
             About::Existing(id) | About::Repeated(id) => {
                 return self.existing.line(position, id, time, text);
             }
-            About::Nobody | About::New => {}
+            About::NoJob | About::New => {}
         }
         let Some(Open { branch, .. }) = self.path.last_mut() else { return Ok(()) };
         let (id, line) = (branch.id(), branch.log_lines());

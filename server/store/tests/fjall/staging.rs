@@ -115,10 +115,10 @@ async fn nothing_is_left_of_what_was_discarded() {
     let aside = Staging::new(1000, 900);
     aside.put(&store).await;
     assert_eq!(gauge(&store, "store_stages"), 1);
-    assert_eq!(gauge(&store, "stage_jobs"), 900);
+    assert_eq!(gauge(&store, "store_staged_jobs"), 900);
     store.discard(STAGE);
     cleaned(&store).await;
-    assert_eq!(gauge(&store, "stage_jobs"), 0);
+    assert_eq!(gauge(&store, "store_staged_jobs"), 0);
     // The same ids below another root: if a row were left, a list would meet half a job.
     let mut tree = Tree::with_children(999, 1001..1900);
     tree.commit_to(&store).await.unwrap();
