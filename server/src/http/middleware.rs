@@ -30,7 +30,8 @@ use super::{
 const OPEN: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
 
 /// The one middleware: request id, token, problem bodies, compression, metrics, log, the rest of
-/// the body. Every request passes through it, so it allocates next to nothing for a plain one.
+/// the body. Every request passes through it, so it allocates next to nothing for a plain one, and
+/// what few requests need is boxed: the future of each request is moved around.
 pub(crate) async fn around(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
@@ -53,12 +54,12 @@ pub(crate) async fn around(
     if let Some(encoding) = encoding
         && is_worth_packing(&response)
     {
-        response = compressed(response, encoding).await;
+        response = Box::pin(compressed(response, encoding)).await;
     }
     response.headers_mut().insert(REQUEST_ID, id);
     record(&app, &response, started);
-    Ok(match unread {
-        Some(unread) => with_rest(&app, response, unread).await,
+    Ok(match unread.filter(Unread::goes_on) {
+        Some(unread) => Box::pin(with_rest(&app, response, unread)).await,
         None => response,
     })
 }

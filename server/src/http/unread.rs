@@ -14,7 +14,7 @@ use actix_web::{
     http::ConnectionType,
     web::Bytes,
 };
-use futures_util::{Stream, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
 
 /// The body of a request, shared by the handler and by the middleware that reads the rest of it.
 ///
@@ -43,6 +43,15 @@ impl Unread {
         let shared = Self(Rc::new(RefCell::new(Shared { payload, is_over: false })));
         request.set_payload(Payload::Stream { payload: Box::pin(shared.clone()) });
         Some(shared)
+    }
+
+    /// Whether there may be more of it, as far as that can be told without waiting. A handler that
+    /// has as many bytes as were announced does not ask for the end, so this does.
+    pub fn goes_on(&self) -> bool {
+        if !self.is_over() {
+            let _ = self.clone().next().now_or_never();
+        }
+        !self.is_over()
     }
 
     /// Reads what is left. Answers whether that was all of it.

@@ -1,4 +1,4 @@
-use std::io::Read;
+use std::{io::Read, pin::pin};
 
 use actix_web::{
     HttpRequest,
@@ -8,7 +8,7 @@ use actix_web::{
     web,
 };
 use encoding_rs::Encoding;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use jobtracker_model::ProblemCode as Code;
 
 use super::super::{
@@ -116,15 +116,26 @@ impl BodyHead {
 
     /// The whole body, unpacked.
     pub async fn read(self, payload: Payload) -> Result<web::Bytes> {
-        let reading = self.app.sent_by_client(self.collect(payload));
-        let slow = || ApiError::new(Code::RequestTimeout, "The body was too slow.");
-        let packed =
-            tokio::time::timeout(self.app.body_timeout, reading).await.map_err(|_| slow())??;
+        let mut reading = pin!(self.collect(payload));
+        // A small body is there with its head, and needs no timer.
+        let packed = match reading.as_mut().now_or_never() {
+            Some(done) => done?,
+            None => self.in_time(reading).await?,
+        };
         let Some(encoding) = self.encoding else { return Ok(packed) };
         let app = self.app.clone();
         // A small packed body may unpack to a large one.
         let unpacked = web::block(move || unpack(encoding, &packed, &app)).await;
         unpacked.map_err(|error| ApiError::internal(&error))?.map(web::Bytes::from)
+    }
+
+    async fn in_time(
+        &self,
+        reading: impl Future<Output = Result<web::Bytes>>,
+    ) -> Result<web::Bytes> {
+        let reading = self.app.sent_by_client(reading);
+        let read = tokio::time::timeout(self.app.body_timeout, reading).await;
+        read.map_err(|_| ApiError::new(Code::RequestTimeout, "The body was too slow."))?
     }
 
     async fn collect(&self, mut payload: Payload) -> Result<web::Bytes> {
