@@ -85,7 +85,8 @@ impl State {
     }
 
     fn is_alive(&self, now: Instant, patience: Duration) -> bool {
-        !self.lost && (self.out_of_service(now) < patience || self.is_proven(now))
+        let is_well = self.failures == 0 || self.is_proven(now);
+        !self.lost && (is_well || self.out_of_service(now) < patience)
     }
 
     fn out_of_service(&self, now: Instant) -> Duration {
@@ -125,6 +126,16 @@ mod tests {
         assert!(state.is_alive(at(161), PATIENCE));
         state.lost = true;
         assert!(!state.is_alive(at(161), PATIENCE));
+    }
+
+    #[test]
+    fn a_store_that_has_never_failed_is_alive_without_any_patience() {
+        let (mut state, at) = new();
+        assert!(state.is_alive(at(1), Duration::ZERO));
+        state.fail(at(1));
+        assert!(!state.is_alive(at(1), Duration::ZERO));
+        state.open(at(2));
+        assert!(!state.is_alive(at(32), Duration::ZERO) && state.is_alive(at(33), Duration::ZERO));
     }
 
     #[test]
