@@ -1,5 +1,5 @@
 //! The rules of the house: which crate may depend on which, how long files and functions may be,
-//! and that the README names only files that exist.
+//! that the pages name only files that exist, and which words names and comments do without.
 
 use std::{
     collections::BTreeSet,
