@@ -11,6 +11,7 @@ mod follow_ups;
 mod forwarder;
 mod growth;
 mod load;
+mod nodes;
 mod process;
 mod raw;
 mod rounds;
@@ -20,7 +21,8 @@ mod table;
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Result;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
+use rounds::Shape;
 
 #[derive(Parser)]
 struct Arguments {
@@ -52,20 +54,6 @@ struct Arguments {
     /// The first id that it uses there.
     #[arg(long, default_value_t = 1)]
     first_id: u64,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Shape {
-    Alone,
-    Roots,
-    OneRoot,
-    OneTree,
-    RollUp,
-    Get,
-    Page,
-    Batch,
-    SmallFlush,
-    LargeFlush,
 }
 
 #[derive(Subcommand)]

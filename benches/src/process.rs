@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::cluster::Nodes;
+use crate::nodes::Nodes;
 
 pub struct Server {
     child: Child,

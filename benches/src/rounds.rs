@@ -3,9 +3,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 
 use crate::{
-    Shape, floors,
+    floors,
     load::Until,
     process::Server,
     shapes::{self, BATCH, CONNECTIONS, LIFE, MANY, READ_AMONG, TREE, Target},
@@ -16,6 +17,20 @@ use crate::{
 const WARM_UP: u64 = 100_000;
 /// Items on the pages that are read.
 const PAGE: f64 = 200.0;
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Shape {
+    Alone,
+    Roots,
+    OneRoot,
+    OneTree,
+    RollUp,
+    Get,
+    Page,
+    Batch,
+    SmallFlush,
+    LargeFlush,
+}
 
 #[derive(Default)]
 struct Seen {

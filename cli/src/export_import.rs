@@ -15,7 +15,10 @@ use jobtracker_server::{
     moving::{self, Counts, Export, Exported, Imported, MovingError, Selection, Step, Target},
 };
 
-use crate::{StoreName, open, runtime, terminal};
+use crate::{
+    store::{self, StoreName},
+    terminal,
+};
 
 /// The options that select the store.
 #[derive(Args)]
@@ -84,8 +87,8 @@ pub fn export(arguments: ExportArguments) -> anyhow::Result<()> {
     if kind == StoreKind::Fjall && !config.store.data_dir.is_dir() {
         anyhow::bail!("there is no store in {}", config.store.data_dir.display());
     }
-    let done = runtime(kind)?.block_on(async {
-        let store = open(&config.store).await?;
+    let done = store::runtime(kind)?.block_on(async {
+        let store = store::open(&config.store).await?;
         let kind = kind.name().to_owned();
         let export = Export { store: Arc::clone(&store), kind, selection, now: moving::now() };
         let (mut trees, mut bytes) = (0, 0);
@@ -127,8 +130,8 @@ pub fn import(arguments: ImportArguments) -> anyhow::Result<()> {
         Box::new(File::open(&file).with_context(|| format!("cannot read {name}"))?)
     };
     let mut so_far = Imported::default();
-    let done = runtime(config.store.kind)?.block_on(async {
-        let store = open(&config.store).await?;
+    let done = store::runtime(config.store.kind)?.block_on(async {
+        let store = store::open(&config.store).await?;
         let tell = &mut |step: Step<'_>| match step {
             Step::Failed { root, reason } => terminal::tell(format_args!("tree {root}: {reason}")),
             Step::Done(done) => {

@@ -18,7 +18,10 @@ use jobtracker_server::{
 use jobtracker_store::Store;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{StoreName, descriptors, open, runtime, store_descriptors};
+use crate::{
+    descriptors,
+    store::{self, StoreName},
+};
 
 #[derive(Args)]
 pub struct Serve {
@@ -45,7 +48,7 @@ pub fn serve(arguments: Serve) -> anyhow::Result<()> {
     let source = Source { file, overrides: Overrides { listen, data_dir, store, allow_open } };
     let config = source.read()?;
     let telemetry = Telemetry::start(&config.log);
-    let runtime = runtime(config.store.kind)?;
+    let runtime = store::runtime(config.store.kind)?;
     let done = runtime.block_on(run(&source, config, &telemetry));
     // Tasks that are left wait for a file or an output that may never come.
     runtime.shutdown_background();
@@ -69,19 +72,19 @@ async fn run(source: &Source, mut config: Config, telemetry: &Telemetry) -> anyh
     let mut signals = Signals::catch()?;
     let address = config.listen_address()?;
     let begun = Instant::now();
-    let store = open(&config.store).await?;
+    let opened = store::open(&config.store).await?;
     let opening = begun.elapsed();
-    let mut fitted = descriptors::keep_for_store(config.clone(), store_descriptors(&config.store));
+    let mut fitted = descriptors::keep_for_store(config.clone(), store::descriptors(&config.store));
     // A second resolution of the name could give another address.
     fitted.server.listen = address.into();
-    let mut server = match Server::start(&fitted, Arc::clone(&store)) {
+    let mut server = match Server::start(&fitted, Arc::clone(&opened)) {
         Ok(server) => server,
         Err(error) => {
-            store.close().await;
+            opened.close().await;
             return Err(error.into());
         }
     };
-    log_start(server.addr(), &config.store, &*store, opening);
+    log_start(server.addr(), &config.store, &*opened, opening);
     let address = server.addr();
     // For scripts that start the service on any free port. The service serves other clients too, so
     // it continues when this line cannot be written, and while it waits for its reader.

@@ -9,6 +9,7 @@ mod others;
 mod ours;
 mod recording;
 mod table;
+mod task;
 
 use std::time::Instant;
 
@@ -16,7 +17,10 @@ use anyhow::Result;
 use clap::Parser;
 use tokio::runtime::Runtime;
 
-use crate::graph::{Graph, Shape};
+use crate::{
+    graph::{Graph, Shape},
+    task::on_threads,
+};
 
 #[derive(Parser)]
 struct Arguments {
@@ -74,13 +78,4 @@ fn measure(runtime: &Runtime, graph: Graph, rounds: usize) {
         }
     }
     seen.print(graph);
-}
-
-/// Runs what is measured as a task: from outside, each answer would wake another thread.
-fn on_threads<T: Send + 'static>(
-    runtime: &Runtime,
-    work: impl Future<Output = T> + Send + 'static,
-) -> T {
-    let ended = runtime.block_on(runtime.spawn(work));
-    ended.unwrap_or_else(|error| panic!("{error}"))
 }

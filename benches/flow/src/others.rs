@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     graph::{Graph, Shape},
-    on_threads,
+    task::on_threads,
 };
 
 struct First;

@@ -16,8 +16,10 @@ use scylla::{
 };
 use tokio::runtime::Runtime;
 
-use super::Nodes;
-use crate::load::{Measured, Numbers, Until};
+use crate::{
+    load::{Measured, Numbers, Until},
+    nodes::Nodes,
+};
 
 /// Connections to each node: what the service takes by default.
 const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");

@@ -6,10 +6,11 @@ use anyhow::{Result, ensure};
 use jobtracker_client::{JobId, JobTracker, JobTrackerClient, State};
 use serde::Deserialize;
 
-use super::{Nodes, driver::Driver, partitions};
+use super::{driver::Driver, partitions};
 use crate::{
     flush,
     load::{self, Until},
+    nodes::Nodes,
     process::Server,
     shapes::{MANY, Target},
     table::{self, Series},

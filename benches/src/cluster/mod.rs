@@ -14,6 +14,7 @@ use self::{
     round::{FEW, READ_TREE, Round, Seen},
 };
 use crate::{
+    nodes::Nodes,
     shapes::{MANY, TREE},
     table::{self, Series, median},
 };
@@ -36,24 +37,11 @@ pub struct Options {
     cluster_million: Option<u64>,
 }
 
-/// Where the cluster is.
-pub struct Nodes {
-    pub nodes: Vec<String>,
-    pub datacenter: String,
-}
-
 impl Options {
     /// The cluster, if one is to be measured.
     pub fn place(&self) -> Option<Nodes> {
         let (nodes, datacenter) = (self.cluster.clone(), self.datacenter.clone());
         (!nodes.is_empty()).then_some(Nodes { nodes, datacenter })
-    }
-}
-
-impl Nodes {
-    /// Copies of each row.
-    pub fn copies(&self) -> usize {
-        self.nodes.len().min(3)
     }
 }
 

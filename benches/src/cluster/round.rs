@@ -9,13 +9,13 @@ use std::{
 use anyhow::{Result, anyhow, ensure};
 
 use super::{
-    Nodes,
     driver::{Driver, Reads},
     partitions,
 };
 use crate::{
     flush,
     load::{Measured, Until},
+    nodes::Nodes,
     process::Server,
     shapes::{self, CONNECTIONS, MANY, READ_AMONG, TREE, Target},
     table::Series,

@@ -6,7 +6,7 @@ use crate::outbox::Rule;
 
 use super::{
     ConfigError,
-    check::{bad, within},
+    error::{bad, within},
 };
 
 /// Most pauses between the tries of one delivery.

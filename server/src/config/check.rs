@@ -1,9 +1,9 @@
-use std::{
-    fmt::Display,
-    net::{Ipv6Addr, SocketAddr},
-};
+use std::net::{Ipv6Addr, SocketAddr};
 
-use super::{Config, ConfigError};
+use super::{
+    Config, ConfigError,
+    error::{bad, within},
+};
 
 /// Longest token in bytes.
 const TOKEN_MAX: usize = 512;
@@ -60,8 +60,21 @@ fn check_server(config: &Config) -> Result<(), ConfigError> {
     server.listen.address().map_or(Ok(()), |address| check_reach(config, address))
 }
 
+impl Config {
+    /// The address to listen on; a name is resolved.
+    ///
+    /// # Errors
+    /// There is no address, or others can reach it without a token though that is not allowed.
+    pub fn listen_address(&self) -> Result<SocketAddr, ConfigError> {
+        let found = self.server.listen.look_up();
+        let address = found.map_err(|reason| bad("server.listen", reason))?;
+        check_reach(self, address)?;
+        Ok(address)
+    }
+}
+
 /// Checks that an address that others can reach is served with a token, or allowed to be open.
-pub(super) fn check_reach(config: &Config, address: SocketAddr) -> Result<(), ConfigError> {
+fn check_reach(config: &Config, address: SocketAddr) -> Result<(), ConfigError> {
     if !config.auth.token.is_empty() || address.ip().is_loopback() || config.server.allow_open {
         return Ok(());
     }
@@ -103,20 +116,4 @@ fn check_token(config: &Config) -> Result<(), ConfigError> {
         return Err(bad("auth.token", reason));
     }
     Ok(())
-}
-
-pub(super) fn within<T: PartialOrd + Display + Copy>(
-    key: &'static str,
-    value: T,
-    min: T,
-    max: T,
-) -> Result<(), ConfigError> {
-    if value < min || value > max {
-        return Err(bad(key, format!("is {value}; it must be {min} to {max}")));
-    }
-    Ok(())
-}
-
-pub(super) fn bad(key: &'static str, reason: String) -> ConfigError {
-    ConfigError::BadValue { key, reason }
 }

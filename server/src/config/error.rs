@@ -1,3 +1,5 @@
+use std::fmt::Display;
+
 /// Why the service cannot start with its configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -22,4 +24,21 @@ pub enum ConfigError {
         /// The error, and how to correct it.
         reason: String,
     },
+}
+
+/// Refuses a number that is out of its bounds.
+pub(super) fn within<T: PartialOrd + Display + Copy>(
+    key: &'static str,
+    value: T,
+    min: T,
+    max: T,
+) -> Result<(), ConfigError> {
+    if value < min || value > max {
+        return Err(bad(key, format!("is {value}; it must be {min} to {max}")));
+    }
+    Ok(())
+}
+
+pub(super) fn bad(key: &'static str, reason: String) -> ConfigError {
+    ConfigError::BadValue { key, reason }
 }

@@ -5,7 +5,7 @@ use std::{
 
 use toml::Table;
 
-use super::{Config, ConfigError, Listen, Secret, check, environment, layers};
+use super::{Config, ConfigError, Listen, Secret, check, environment, error, layers};
 
 const DEFAULTS: &str = include_str!("../../config.default.toml");
 
@@ -114,11 +114,11 @@ fn read_secret(file: &Path, key: &'static str) -> Result<Option<Secret>, ConfigE
     }
     let place = file.display();
     let bytes =
-        std::fs::read(file).map_err(|error| check::bad(key, format!("{place}: {error}")))?;
+        std::fs::read(file).map_err(|error| error::bad(key, format!("{place}: {error}")))?;
     let text = str::from_utf8(&bytes)
-        .map_err(|_| check::bad(key, format!("{place} is not UTF-8 text; write it anew")))?;
+        .map_err(|_| error::bad(key, format!("{place} is not UTF-8 text; write it anew")))?;
     match text.trim_start_matches(layers::BYTE_ORDER_MARK).trim() {
-        "" => Err(check::bad(key, format!("{place} is empty"))),
+        "" => Err(error::bad(key, format!("{place} is empty"))),
         text => Ok(Some(Secret::new(text))),
     }
 }
@@ -127,7 +127,7 @@ fn unset(secret: &Secret, key: &'static str, other: &str) -> Result<(), ConfigEr
     if secret.is_empty() {
         return Ok(());
     }
-    Err(check::bad(key, format!("and {other} are both set; set one")))
+    Err(error::bad(key, format!("and {other} are both set; set one")))
 }
 
 #[cfg(test)]

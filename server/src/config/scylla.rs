@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     ConfigError, Secret,
-    check::{bad, within},
+    error::{bad, within},
 };
 
 /// Longest name of a keyspace that the cluster takes.

@@ -1,8 +1,8 @@
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use super::{CallbacksConfig, ConfigError, Listen, ScyllaConfig, Secret, SmtpConfig, check};
+use super::{CallbacksConfig, Listen, ScyllaConfig, Secret, SmtpConfig};
 
 /// All settings. `config.default.toml` describes each key.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -45,17 +45,6 @@ impl Config {
             ("log", log != running.log),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
-    }
-
-    /// The address to listen on; a name is resolved.
-    ///
-    /// # Errors
-    /// There is no address, or others can reach it without a token though that is not allowed.
-    pub fn listen_address(&self) -> Result<SocketAddr, ConfigError> {
-        let found = self.server.listen.look_up();
-        let address = found.map_err(|reason| check::bad("server.listen", reason))?;
-        check::check_reach(self, address)?;
-        Ok(address)
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{
     ConfigError, Secret,
-    check::{bad, within},
+    error::{bad, within},
 };
 
 /// Section `smtp`.

@@ -5,7 +5,7 @@ use cel::{
 use jobtracker_model::limits;
 
 use super::{
-    compile::{Invalid, Positions},
+    invalid::{Invalid, Positions},
     row,
 };
 

@@ -10,7 +10,11 @@ use cel::{
 use jobtracker_model::limits;
 use jobtracker_store::JobRow;
 
-use super::{check, row::Row};
+use super::{
+    check,
+    invalid::{Invalid, Positions},
+    row::Row,
+};
 
 /// The greatest nesting depth of brackets, calls and conditionals in the text.
 const NESTING_MAX: u16 = 32;
@@ -25,27 +29,11 @@ pub(crate) struct Expression {
     steps: usize,
 }
 
-/// The error of an expression, with the position where that is known.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Invalid(String);
-
-impl Invalid {
-    pub fn new(reason: impl Into<String>) -> Self {
-        Self(reason.into())
-    }
-
-    /// `line` and `column` count from 1.
-    pub fn at(line: usize, column: usize, reason: &str) -> Self {
-        Self(format!("line {line}, column {column}: {reason}"))
-    }
-}
-
 impl Expression {
     pub fn compile(source: &str) -> Result<Self, Invalid> {
         if source.len() > limits::EXPRESSION {
             let (length, max) = (source.len(), limits::EXPRESSION);
-            return Err(Invalid(format!("it has {length} bytes; it may have {max}")));
+            return Err(Invalid::new(format!("it has {length} bytes; it may have {max}")));
         }
         let (root, places) = parse(source)?;
         let steps = check::steps(&root, &Positions { source, info: &places })?;
@@ -69,9 +57,11 @@ impl Expression {
         let row = Row::of(job);
         match self.evaluate(&row) {
             Ok(Some(answer)) => Ok(answer),
-            Ok(None) => Err(Invalid(format!("it does not say true or false of job {}", job.id))),
+            Ok(None) => {
+                Err(Invalid::new(format!("it does not say true or false of job {}", job.id)))
+            }
             Err(_) if self.evaluate(&row.with_all_times()).is_ok() => Ok(false),
-            Err(Invalid(reason)) => Err(Invalid(format!("it fails at job {}: {reason}", job.id))),
+            Err(reason) => Err(Invalid::new(format!("it fails at job {}: {reason}", job.id))),
         }
     }
 
@@ -85,7 +75,7 @@ impl Expression {
         });
         match catch_unwind(evaluating) {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(Invalid(error.to_string())),
+            Ok(Err(error)) => Err(Invalid::new(error.to_string())),
             Err(_) => Err(Invalid::new("the evaluator could not cope with it")),
         }
     }
@@ -110,25 +100,6 @@ fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), Invalid> {
             },
         )),
         Err(_) => Err(Invalid::new("the parser could not cope with it")),
-    }
-}
-
-/// The positions of the parts of an expression in its text.
-pub(super) struct Positions<'a> {
-    source: &'a str,
-    info: &'a SourceInfo,
-}
-
-impl Positions<'_> {
-    /// An error about a part.
-    pub fn invalid(&self, part: &IdedExpr, reason: &str) -> Invalid {
-        let Some((offset, _)) = self.info.offset_for(part.id) else {
-            return Invalid::new(reason);
-        };
-        let before = self.source.get(..offset as usize).unwrap_or(self.source);
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|letter| *letter != '\n').count() + 1;
-        Invalid::at(line, column, reason)
     }
 }
 

@@ -8,6 +8,8 @@
 
 mod check;
 mod compile;
+mod invalid;
 mod row;
 
-pub(crate) use compile::{Expression, Invalid};
+pub(crate) use compile::Expression;
+pub(crate) use invalid::Invalid;

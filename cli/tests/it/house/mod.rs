@@ -1,5 +1,8 @@
 //! The rules of the house: which crate may depend on which, how long files and functions may be,
-//! that the pages name only files that exist, and which words names and comments do without.
+//! that no files use each other in a circle, that the pages name only files that exist, and which
+//! words names and comments do without.
+
+mod uses;
 
 use std::{
     collections::BTreeSet,
@@ -204,6 +207,215 @@ fn files_functions_and_lines_are_short() {
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     let gone: Vec<_> = TOO_LONG.iter().filter(|entry| !seen.contains(**entry)).collect();
     assert!(gone.is_empty(), "these are short now, take them off the list: {gone:?}");
+}
+
+/// Crates that only some folders may name.
+const ROOMS: &[(&str, &[&str])] = &[
+    (
+        "actix_web",
+        &[
+            "server/src/http/",
+            "server/src/server.rs",
+            "server/src/metrics.rs",
+            "benches/",
+            "examples/",
+        ],
+    ),
+    ("actix_http", &["server/src/http/", "server/src/server.rs"]),
+    ("reqwest", &["client/src/", "server/src/outbox/"]),
+    ("lettre", &["server/src/outbox/", "server/src/config/smtp.rs"]),
+    ("fjall", &["server/store/src/fjall/", "benches/"]),
+    ("scylla", &["server/store/src/scylla/", "benches/"]),
+    ("cel", &["server/src/expression/"]),
+    ("clap", &["cli/src/", "benches/"]),
+];
+
+/// Files that use each other in a circle. The list may only shrink.
+const CIRCLES: &[&[&str]] = &[
+    &["client/src/builder.rs", "client/src/client.rs"],
+    &["client/src/request.rs", "client/src/tries.rs"],
+    &["client/src/tracker.rs", "client/src/wait.rs"],
+    &[
+        "context/src/auto.rs",
+        "context/src/builder.rs",
+        "context/src/context.rs",
+        "context/src/flush.rs",
+        "context/src/inner.rs",
+        "context/src/operation.rs",
+        "context/src/refused.rs",
+    ],
+    &["context/src/budget.rs", "context/src/tree/freeze.rs", "context/src/tree/mod.rs"],
+    &["context/src/buffer.rs", "context/src/tree/recording.rs"],
+    &["context/src/journal/mod.rs", "context/src/journal/writer.rs"],
+    &["context/src/tree/arena.rs", "context/src/tree/node.rs"],
+    &["context/src/upload/batch.rs", "context/src/upload/source.rs"],
+    &[
+        "flow/src/attempt.rs",
+        "flow/src/body.rs",
+        "flow/src/cx.rs",
+        "flow/src/observer.rs",
+        "flow/src/options.rs",
+        "flow/src/plan.rs",
+        "flow/src/runner.rs",
+        "flow/src/running.rs",
+        "flow/src/snapshot.rs",
+    ],
+    &["flow/src/deps.rs", "flow/src/slot.rs"],
+    &[
+        "flow/src/draw/dot.rs",
+        "flow/src/draw/gantt.rs",
+        "flow/src/draw/mermaid.rs",
+        "flow/src/draw/mod.rs",
+    ],
+    &["flow/src/flow.rs", "flow/src/run.rs"],
+    &["flow/src/record/recorder.rs", "flow/src/record/writer.rs"],
+    &[
+        "model/src/action.rs",
+        "model/src/action/email.rs",
+        "model/src/action/fingerprint.rs",
+        "model/src/action/http.rs",
+        "model/src/action/payload.rs",
+        "model/src/action/secret.rs",
+        "model/src/action/target.rs",
+        "model/src/action/url.rs",
+        "model/src/check.rs",
+        "model/src/definition.rs",
+    ],
+    &[
+        "model/src/change.rs",
+        "model/src/job.rs",
+        "model/src/rollup.rs",
+        "model/src/rollup/fault.rs",
+    ],
+    &[
+        "server/engine/src/apply/create.rs",
+        "server/engine/src/apply/flush.rs",
+        "server/engine/src/apply/follow_ups/actions.rs",
+        "server/engine/src/apply/follow_ups/checks.rs",
+        "server/engine/src/apply/follow_ups/deliveries.rs",
+        "server/engine/src/apply/follow_ups/mod.rs",
+        "server/engine/src/apply/log.rs",
+        "server/engine/src/apply/mod.rs",
+        "server/engine/src/apply/update.rs",
+        "server/engine/src/commit.rs",
+        "server/engine/src/due.rs",
+        "server/engine/src/fairness.rs",
+        "server/engine/src/flush/assembly.rs",
+        "server/engine/src/flush/begin.rs",
+        "server/engine/src/flush/existing.rs",
+        "server/engine/src/flush/incoming.rs",
+        "server/engine/src/flush/session.rs",
+        "server/engine/src/flush/tree.rs",
+        "server/engine/src/follow_up.rs",
+        "server/engine/src/group.rs",
+        "server/engine/src/handle.rs",
+        "server/engine/src/operation.rs",
+        "server/engine/src/queue.rs",
+    ],
+    &[
+        "server/src/follow_ups/check.rs",
+        "server/src/follow_ups/delivery.rs",
+        "server/src/follow_ups/rounds.rs",
+    ],
+    &["server/src/moving/record.rs", "server/src/moving/tally.rs"],
+    &[
+        "server/store-suite/src/bulk.rs",
+        "server/store-suite/src/child_indexes.rs",
+        "server/store-suite/src/commits.rs",
+        "server/store-suite/src/follow_ups.rs",
+        "server/store-suite/src/hiding.rs",
+        "server/store-suite/src/history.rs",
+        "server/store-suite/src/ids.rs",
+        "server/store-suite/src/indexes.rs",
+        "server/store-suite/src/lib.rs",
+        "server/store-suite/src/lists.rs",
+        "server/store-suite/src/pages.rs",
+        "server/store-suite/src/random.rs",
+        "server/store-suite/src/readers.rs",
+        "server/store-suite/src/rows.rs",
+        "server/store-suite/src/stage.rs",
+        "server/store-suite/src/staged.rs",
+        "server/store-suite/src/staging.rs",
+        "server/store-suite/src/unknown.rs",
+        "server/store-suite/src/uploads.rs",
+    ],
+    &["server/store-suite/src/draft.rs", "server/store-suite/src/forest.rs"],
+    &[
+        "server/store/src/fjall/contents.rs",
+        "server/store/src/fjall/directory.rs",
+        "server/store/src/fjall/tail.rs",
+    ],
+    &["server/store/src/fjall/session.rs", "server/store/src/fjall/writer.rs"],
+    &["server/store/src/memory/rows.rs", "server/store/src/memory/stages.rs"],
+    &["server/store/src/scylla/index.rs", "server/store/src/scylla/index/walk.rs"],
+    &["server/store/src/scylla/locations.rs", "server/store/src/scylla/snapshot/pinned.rs"],
+    &["server/store/src/scylla/roots.rs", "server/store/src/scylla/roots/walk.rs"],
+    &["server/store/src/scylla/snapshot.rs", "server/store/src/scylla/snapshot/pages.rs"],
+    &[
+        "server/store/src/scylla/uploads.rs",
+        "server/store/src/scylla/uploads/forget.rs",
+        "server/store/src/scylla/uploads/standing.rs",
+    ],
+];
+
+/// What is shipped of each package, and the path of a file from the root of the project.
+fn crates() -> Vec<uses::Crate> {
+    let metadata = metadata(&["--no-deps"]);
+    let targets = metadata["packages"].as_array().unwrap().iter();
+    let targets = targets.flat_map(|package| package["targets"].as_array().unwrap());
+    let is_shipped = |target: &&serde_json::Value| {
+        ["lib", "bin"].iter().any(|kind| target["kind"][0].as_str() == Some(kind))
+    };
+    let file = |target: &serde_json::Value| PathBuf::from(target["src_path"].as_str().unwrap());
+    targets.filter(is_shipped).map(|target| uses::Crate::read(&file(target))).collect()
+}
+
+fn relative(file: &Path) -> String {
+    file.strip_prefix(root()).unwrap().display().to_string()
+}
+
+#[test]
+fn only_its_rooms_name_a_crate() {
+    let mut complaints = Vec::new();
+    let mut seen = BTreeSet::new();
+    for read in crates() {
+        for (file, words) in read.outside() {
+            let file = relative(file);
+            for (word, rooms) in ROOMS.iter().filter(|(word, _)| words.contains(word)) {
+                seen.insert(*word);
+                if !rooms.iter().any(|room| file.starts_with(room)) {
+                    complaints.push(format!("{file} names {word}"));
+                }
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    assert_eq!(seen.len(), ROOMS.len(), "crates that no file names: {seen:?} are left");
+}
+
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let mut complaints = Vec::new();
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    let mut arrows = 0;
+    for read in crates() {
+        let found = read.arrows();
+        arrows += found.values().map(BTreeSet::len).sum::<usize>();
+        for (from, to) in uses::circles(&found) {
+            let ends = [relative(from), relative(to)];
+            let has_both = |circle: &&[&str]| ends.iter().all(|end| circle.contains(&end.as_str()));
+            if CIRCLES.iter().any(|circle| has_both(circle)) {
+                known.extend(ends);
+            } else {
+                complaints.push(ends.join(" -> "));
+            }
+        }
+    }
+    assert!(arrows > 500, "only {arrows} arrows were found");
+    assert!(complaints.is_empty(), "arrows on circles:\n{}", complaints.join("\n"));
+    let listed = CIRCLES.iter().flat_map(|circle| *circle);
+    let gone: Vec<_> = listed.filter(|file| !known.contains(**file)).collect();
+    assert!(gone.is_empty(), "these are on no circle any more, take them off the list: {gone:?}");
 }
 
 #[test]
