@@ -1,7 +1,7 @@
 //! Why is this still open, and why did it fail? One call each, for a tree of any size.
 
 use anyhow::Result;
-use jobtracker_client::{JobTracker, ListPage, NewChange, NewJob, State};
+use jobtracker_client::{ListPage, NewChange, NewJob, State};
 
 #[tokio::main]
 async fn main() -> Result<()> {

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use jobtracker_client::{JobId, JobTracker, NewChange, NewJob, State};
+use jobtracker_client::{JobId, NewChange, NewJob, State};
 use jobtracker_context::JobTrackerContext;
 
 #[derive(Parser)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use anyhow::{Context, Result};
 use jobtracker_client::{
-    HttpAction, JobTracker, NewChange, NewJob, State,
+    HttpAction, NewChange, NewJob, State,
     reqwest::header::{HeaderMap, HeaderValue},
 };
 use standardwebhooks::Webhook;

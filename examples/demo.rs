@@ -10,7 +10,7 @@ use std::{
 use anyhow::Result;
 use clap::Parser;
 use jobtracker_client::{
-    Job, JobId, JobTracker, JobTrackerClient, ListJobs, ListPage, NewChange, NewJob, State,
+    Job, JobId, JobTrackerClient, ListJobs, ListPage, NewChange, NewJob, State,
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 

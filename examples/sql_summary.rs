@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::Result;
-use jobtracker_client::{JobTracker, JobTrackerClient};
+use jobtracker_client::JobTrackerClient;
 use jobtracker_flow::{
     BoxError, ConstantBuilder, Flow, FlowBuilder, Recorder, Rerun, RunOptions, Step, StepState,
 };

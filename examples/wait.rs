@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use jobtracker_client::{JobId, JobTracker, JobTrackerClient, NewChange, NewJob, State};
+use jobtracker_client::{JobId, JobTrackerClient, NewChange, NewJob, State};
 
 #[tokio::main]
 async fn main() -> Result<()> {

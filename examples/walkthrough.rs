@@ -1,7 +1,7 @@
 //! A root and two children, and what readers see after each step, by the rules of the roll-up.
 
 use anyhow::Result;
-use jobtracker_client::{JobId, JobTracker, JobTrackerClient, NewChange, NewJob, State};
+use jobtracker_client::{JobId, JobTrackerClient, NewChange, NewJob, State};
 
 #[tokio::main]
 async fn main() -> Result<()> {

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
-use jobtracker_client::{Action, JobId, JobTracker, JobTrackerClient, NewChange, NewJob, State};
+use jobtracker_client::{Action, JobId, JobTrackerClient, NewChange, NewJob, State};
 use jobtracker_context::JobTrackerContext;
 use tokio::runtime::Runtime;
 

@@ -1,10 +1,15 @@
 use std::time::Duration;
 
+use jobtracker_model::StateSet;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::{Error, Result};
+use crate::{Error, ListJobs, ListPage, LogQuery, Result, RootsQuery};
+
+/// What is written otherwise in a segment of a path.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
 
 /// One request as an endpoint describes it; [`Http`](crate::request::Http) sends it.
 pub(crate) struct Call {
@@ -61,15 +66,9 @@ impl Call {
             let reason = format!("the key {key:?} cannot stand in an address");
             return Err(Error::invalid_request(reason));
         }
-        // Encoded here, not by the URL library: that one leaves out tabs and line breaks.
+        // Encoded before the URL library reads it: that one leaves out tabs and line breaks.
         self.path.push('/');
-        for byte in key.bytes() {
-            if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
-                self.path.push(char::from(byte));
-            } else {
-                self.path.push_str(&format!("%{byte:02X}"));
-            }
-        }
+        self.path.extend(utf8_percent_encode(key, ESCAPED));
         Ok(self)
     }
 
@@ -130,5 +129,49 @@ impl Call {
         let content_type = "application/json";
         self.body = Some(Body { bytes, content_type, compressible: false });
         Ok(self)
+    }
+
+    /// With the parameters of a page.
+    pub(crate) fn page(self, page: ListPage) -> Self {
+        self.query("limit", page.limit).query("cursor", page.cursor)
+    }
+
+    /// With the parameters of a list of jobs.
+    pub(crate) fn jobs(self, list: ListJobs) -> Self {
+        let ListJobs { states, limit, cursor } = list;
+        self.states(states).page(ListPage { limit, cursor })
+    }
+
+    /// With a set of states, if it has any.
+    pub(crate) fn states(self, states: StateSet) -> Self {
+        self.query("states", (!states.is_empty()).then_some(states))
+    }
+
+    /// With the parameters of the list of roots.
+    pub(crate) fn roots(self, roots: RootsQuery) -> Result<Self> {
+        let RootsQuery { from, to, name_prefix, created_by, tags, states, .. } = roots;
+        // The list of tags is separated by commas, so a tag with one would be taken for two.
+        if let Some(tag) = tags.iter().find(|tag| tag.is_empty() || tag.contains(',')) {
+            let reason = format!("the tag {tag:?} cannot be listed; ask for it by an expression");
+            return Err(Error::invalid_request(reason));
+        }
+        Ok(self
+            .query("from", from)
+            .query("to", to)
+            .query("namePrefix", name_prefix)
+            .query("createdBy", created_by)
+            .query("tags", (!tags.is_empty()).then(|| tags.join(",")))
+            .states(states)
+            .query("expression", roots.expression)
+            .page(ListPage { limit: roots.limit, cursor: roots.cursor })
+            .query("total", roots.total.then_some(true)))
+    }
+
+    /// With the parameters of a page of a log.
+    pub(crate) fn log(self, query: LogQuery) -> Self {
+        let LogQuery { from, limit, cursor } = query;
+        // A cursor says by itself where to begin.
+        let from = cursor.is_none().then_some(from);
+        self.query("from", from).page(ListPage { limit, cursor })
     }
 }

@@ -4,7 +4,8 @@ use crate::{ClientBuilder, Result, ids::Ids, request::Http};
 
 /// A client of one service over HTTP.
 ///
-/// What it can do is [`JobTracker`](crate::JobTracker). A clone is cheap and shares everything:
+/// What it can do is [`JobTracker`](crate::JobTracker), whose methods it has as its own, so that no
+/// trait need be imported. A clone is cheap and shares everything:
 /// connections, rate limit and reserved ids. A program needs one. It must be used inside a tokio
 /// runtime with time and I/O enabled.
 #[derive(Clone)]

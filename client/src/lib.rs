@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! use std::time::Duration;
-//! use jobtracker_client::{JobTracker, JobTrackerClient, NewChange, NewJob, State};
+//! use jobtracker_client::{JobTrackerClient, NewChange, NewJob, State};
 //!
 //! # async fn run() -> jobtracker_client::Result<()> {
 //! let tracker = JobTrackerClient::builder("http://127.0.0.1:8840").bearer_token("…").build()?;
@@ -17,13 +17,14 @@
 //! ```
 //!
 //! # The tour
-//! - [`JobTracker`] is what can be asked, and what holds for every call: when a write is durable,
-//!   what is repeated, what a dropped future leaves behind.
-//! - [`JobTrackerClient`] is the one that asks over HTTP. [`ClientBuilder`] sets up address,
+//! - [`JobTracker`] is what can be asked, in parts ([`Jobs`], [`Lists`], …), and what holds for
+//!   every call: when a write is durable, what is repeated, what a dropped future leaves behind.
+//! - [`JobTrackerClient`] is the one that asks over HTTP; a program can put a substitute for one of
+//!   the parts in its place. [`ClientBuilder`] sets up address,
 //!   token, time-outs, the overall deadline, retries, rate limit.
 //! - [`ListPage`], [`ListJobs`], [`RootsQuery`] and [`LogQuery`] say which part of a list; every
 //!   list also comes as an [`ItemStream`].
-//! - [`JobTracker::upload`] sends whole trees at once, from a [`UploadSource`]; the buffered
+//! - [`Uploads::upload`] sends whole trees at once, from a [`UploadSource`]; the buffered
 //!   context of `jobtracker-context` has one.
 //! - [`Error`] is why a call failed: by [`ProblemCode`] if the service said so.
 //! - The rest are the words of the service, from `jobtracker-model`.
@@ -39,11 +40,6 @@ mod builder;
 mod client;
 mod endpoints;
 mod error;
-mod follow_ups;
-
-mod lists;
-mod logs;
-mod stream;
 
 mod call;
 mod ids;
@@ -53,17 +49,15 @@ mod request;
 mod retry;
 mod tries;
 mod upload;
-mod wait;
 
 pub use builder::ClientBuilder;
 pub use client::JobTrackerClient;
 pub use error::{Error, Result};
-pub use lists::{ListJobs, ListPage, RootsQuery};
-pub use logs::{LogFrom, LogQuery, LogText};
 pub use retry::RetryPolicy;
-pub use stream::ItemStream;
-pub use tracker::JobTracker;
-pub use upload::UploadSource;
+pub use tracker::{
+    Attachments, ContextTracker, Creations, Deliveries, FollowUps, ItemStream, JobTracker, Jobs,
+    ListJobs, ListPage, Lists, LogFrom, LogQuery, LogText, Logs, RootsQuery, UploadSource, Uploads,
+};
 
 pub use jobtracker_model::{
     Action, ActionView, Added, AttachmentInfo, Attempt, Blocker, Category, Change, Channel,

@@ -12,24 +12,12 @@ use reqwest::{
 use tokio::time::Instant;
 
 use crate::{
-    Error, ListPage, Result,
+    Error, ListPage, Result, UploadSource,
     call::Call,
     reply::{Failure, Reply},
     request::{FAR, Http},
     tries::Tries,
 };
-
-/// What an upload consists of, as often as it has to be sent.
-pub trait UploadSource: Send + Sync + 'static {
-    /// The stream from its begin, in the format of [`upload`](jobtracker_model::upload), without
-    /// the trees whose roots are in `applied`. Not compressed; in chunks of some 64 to 256 KiB.
-    ///
-    /// Each call makes a stream of its own. A tree has the same bytes in each of them: the service
-    /// knows a tree that it has seen before by their checksum. A source that cannot go on says so
-    /// with an error: the upload is broken off then and begun again, as when the connection breaks.
-    /// A stream that just ended too early would be refused for good.
-    fn open(&self, applied: &HashSet<JobId>) -> BoxStream<'static, io::Result<Vec<u8>>>;
-}
 
 impl Http {
     /// Sends an upload until it has an outcome, is refused as a whole, or is given up. Before it

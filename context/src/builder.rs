@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use jobtracker_client::JobTracker;
+use jobtracker_client::ContextTracker;
 use jobtracker_model::{JobId, Timestamp, limits};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
@@ -39,7 +39,7 @@ pub enum WhenFull {
 /// [`build`](Self::build).
 #[must_use]
 pub struct ContextBuilder {
-    tracker: Arc<dyn JobTracker>,
+    tracker: Arc<dyn ContextTracker>,
     block_updates_after_finish: bool,
     id_block_size: u32,
     ids: Option<(JobId, u64)>,
@@ -54,7 +54,7 @@ pub struct ContextBuilder {
 }
 
 impl ContextBuilder {
-    pub(crate) fn new(tracker: Arc<dyn JobTracker>) -> Self {
+    pub(crate) fn new(tracker: Arc<dyn ContextTracker>) -> Self {
         Self {
             tracker,
             block_updates_after_finish: true,
@@ -88,7 +88,7 @@ impl ContextBuilder {
 
     /// Takes the ids `first`, `first + 1`, … for jobs that are created without one, `count` of
     /// them, and then no others. The caller must own them, as it owns those of
-    /// [`JobTracker::reserve_ids`].
+    /// [`Creations::reserve_ids`](jobtracker_client::Creations::reserve_ids).
     pub fn ids_from(mut self, first: JobId, count: u64) -> Self {
         self.ids = Some((first, count));
         self

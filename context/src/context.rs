@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use jobtracker_client::{JobTracker, ListPage};
+use jobtracker_client::{ContextTracker, ListPage};
 use jobtracker_model::{Definition, JobId, NewChange, NewJob, NewLogLines, Page, State, Updated};
 
 use crate::{
@@ -41,12 +41,12 @@ impl JobTrackerContext {
     ///
     /// # Errors
     /// See [`ContextBuilder::build`].
-    pub fn new(tracker: Arc<dyn JobTracker>) -> Result<Self> {
+    pub fn new(tracker: Arc<dyn ContextTracker>) -> Result<Self> {
         Self::builder(tracker).build()
     }
 
     /// A context to be set up, that sends what it records to this service.
-    pub fn builder(tracker: Arc<dyn JobTracker>) -> ContextBuilder {
+    pub fn builder(tracker: Arc<dyn ContextTracker>) -> ContextBuilder {
         ContextBuilder::new(tracker)
     }
 
@@ -183,7 +183,8 @@ impl JobTrackerContext {
 
     /// A page of the children of a job that are in the buffer, in the order in which they came into
     /// it: 200 of them, or as many as the page asks for, up to 1,000. Those that only the service
-    /// has are not among them: [`JobTracker::children`] lists these.
+    /// has are not among them: [`Lists::children`](jobtracker_client::Lists::children) lists
+    /// these.
     ///
     /// # Errors
     /// [`InvalidCursor`](Error::InvalidCursor), also when the job where the page before ended has

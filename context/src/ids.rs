@@ -3,7 +3,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use jobtracker_client::{Error as ClientError, JobTracker};
+use jobtracker_client::{ContextTracker, Error as ClientError};
 use jobtracker_model::JobId;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -20,7 +20,7 @@ pub(crate) struct Ids {
 }
 
 struct Source {
-    tracker: Arc<dyn JobTracker>,
+    tracker: Arc<dyn ContextTracker>,
     block_size: u32,
 }
 
@@ -36,7 +36,7 @@ struct State {
 
 impl Ids {
     /// Ids in blocks that the service reserves.
-    pub fn reserved(tracker: Arc<dyn JobTracker>, block_size: u32) -> Arc<Self> {
+    pub fn reserved(tracker: Arc<dyn ContextTracker>, block_size: u32) -> Arc<Self> {
         Self::with(Some(Source { tracker, block_size }), 0..0)
     }
 
@@ -90,7 +90,7 @@ impl Ids {
     }
 }
 
-async fn refill(ids: Weak<Ids>, tracker: Arc<dyn JobTracker>, count: u32) {
+async fn refill(ids: Weak<Ids>, tracker: Arc<dyn ContextTracker>, count: u32) {
     let reserved = tracker.reserve_ids(count).await;
     let Some(ids) = ids.upgrade() else { return };
     let mut state = ids.state.lock();

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use jobtracker_client::JobTracker;
+use jobtracker_client::ContextTracker;
 use jobtracker_model::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
@@ -25,7 +25,7 @@ use crate::{
 
 /// The state that all handles of a context share.
 pub(crate) struct Inner {
-    pub tracker: Arc<dyn JobTracker>,
+    pub tracker: Arc<dyn ContextTracker>,
     pub buffer: Buffer,
     pub budget: Budget,
     pub when_full: WhenFull,

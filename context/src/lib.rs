@@ -29,6 +29,7 @@
 //!
 //! # The tour
 //! - [`JobTrackerContext`] records and sends; its page says what holds for all its methods.
+//! - [`ContextTracker`] is what it needs of a service: a client has it, and so can a substitute.
 //! - [`ContextBuilder`] sets up bounds, and what happens at them ([`WhenFull`]), flushes in the
 //!   background, ids, the clock, and the journal ([`Fsync`]).
 //! - [`Flushed`] is the outcome of what was sent, [`Error`] why a call failed.
@@ -82,3 +83,5 @@ pub use operation::{BatchError, BatchOperation, OnError, TaskFailure};
 pub use refused::RefusedTree;
 pub use saved::SavedTrees;
 pub use summary::{Discarded, Flushed, RecoverReport, Stats};
+
+pub use jobtracker_client::ContextTracker;

@@ -4,7 +4,7 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, WeakShared},
 };
-use jobtracker_client::{Error as ClientError, JobTracker};
+use jobtracker_client::{ContextTracker, Error as ClientError};
 use jobtracker_model::{JobId, JobNode};
 use parking_lot::Mutex;
 
@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// Asks the service for jobs that are not in the buffer. Tasks that want the same job at the same
 /// time share the answer.
 pub(crate) struct Paths {
-    tracker: Arc<dyn JobTracker>,
+    tracker: Arc<dyn ContextTracker>,
     loads: Arc<Mutex<Loads>>,
 }
 
@@ -23,7 +23,7 @@ type Loads = HashMap<(JobId, u64), WeakShared<Load>>;
 type Load = BoxFuture<'static, Result<Arc<[JobNode]>, Arc<ClientError>>>;
 
 impl Paths {
-    pub fn new(tracker: Arc<dyn JobTracker>) -> Self {
+    pub fn new(tracker: Arc<dyn ContextTracker>) -> Self {
         Self { tracker, loads: Arc::default() }
     }
 

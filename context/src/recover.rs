@@ -4,7 +4,7 @@ use std::{
     sync::{Arc, atomic::Ordering::SeqCst},
 };
 
-use jobtracker_client::JobTracker;
+use jobtracker_client::ContextTracker;
 use tokio::task::spawn_blocking;
 
 use crate::{
@@ -33,7 +33,7 @@ impl JobTrackerContext {
     /// [`JournalDamaged`](Error::JournalDamaged); [`JournalInDoubt`](Error::JournalInDoubt);
     /// [`Flush`](Error::Flush) if it could not be sent.
     pub async fn recover(
-        tracker: Arc<dyn JobTracker>,
+        tracker: Arc<dyn ContextTracker>,
         path: impl AsRef<Path>,
     ) -> Result<RecoverReport> {
         recover(tracker, path.as_ref().to_owned(), Damage::Refuse).await
@@ -50,7 +50,7 @@ impl JobTrackerContext {
     /// # Errors
     /// Those of [`recover`](Self::recover) but for the damage.
     pub async fn salvage(
-        tracker: Arc<dyn JobTracker>,
+        tracker: Arc<dyn ContextTracker>,
         path: impl AsRef<Path>,
     ) -> Result<RecoverReport> {
         recover(tracker, path.as_ref().to_owned(), Damage::Skip).await
@@ -58,7 +58,7 @@ impl JobTrackerContext {
 }
 
 async fn recover(
-    tracker: Arc<dyn JobTracker>,
+    tracker: Arc<dyn ContextTracker>,
     path: PathBuf,
     damage: Damage,
 ) -> Result<RecoverReport> {
@@ -109,7 +109,7 @@ impl Inner {
 
 /// A context as it was when its process died, ready to send what it has left.
 fn replay(
-    tracker: &Arc<dyn JobTracker>,
+    tracker: &Arc<dyn ContextTracker>,
     path: &Path,
     damage: Damage,
 ) -> Result<Option<(Arc<Inner>, RecoverReport)>> {

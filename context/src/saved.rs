@@ -18,13 +18,13 @@ use crate::upload::{broken, read_stream, written_ahead};
 /// [`recover`](crate::JobTrackerContext::recover) leave them.
 ///
 /// The file is an upload in the format of [`jobtracker_model::upload`], so every client can send
-/// it. Here it is done with [`JobTracker::upload`](jobtracker_client::JobTracker::upload), under a
+/// it. Here it is done with [`Uploads::upload`](jobtracker_client::Uploads::upload), under a
 /// name of the caller's choice: the same name when an answer was lost, and a new one when the cause
 /// of the refusal is gone, since the service remembers its answer to the other.
 ///
 /// ```no_run
-/// # use jobtracker_client::JobTracker;
-/// # async fn run(tracker: &dyn JobTracker) -> Result<(), Box<dyn std::error::Error>> {
+/// # use jobtracker_client::Uploads;
+/// # async fn run(tracker: &dyn Uploads) -> Result<(), Box<dyn std::error::Error>> {
 /// let trees = jobtracker_context::SavedTrees::open("import.refused")?;
 /// let outcome = tracker.upload(&"import-again-1".parse()?, std::sync::Arc::new(trees)).await?;
 /// assert_eq!(outcome.refused, 0);

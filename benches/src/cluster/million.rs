@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use jobtracker_client::{JobId, JobTracker, JobTrackerClient, State};
+use jobtracker_client::{JobId, JobTrackerClient, State};
 use serde::Deserialize;
 
 use super::{driver::Driver, partitions};

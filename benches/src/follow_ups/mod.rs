@@ -6,8 +6,7 @@ use std::{net::TcpListener, time::Duration};
 
 use anyhow::{Context, Result};
 use jobtracker_client::{
-    Action, CheckKind, HttpAction, JobId, JobTracker, JobTrackerClient, NewCheck, NewJob, State,
-    Timestamp,
+    Action, CheckKind, HttpAction, JobId, JobTrackerClient, NewCheck, NewJob, State, Timestamp,
 };
 use receiver::{Receiver, now_millis};
 use tokio::runtime::Runtime;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use jobtracker_client::{JobId, JobTracker};
+use jobtracker_client::JobId;
 
 use crate::process::{ANY_PORT, Process, Settings};
 

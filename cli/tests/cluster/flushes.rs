@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jobtracker_client::{JobId, JobTracker, JobTrackerClient};
+use jobtracker_client::{JobId, JobTrackerClient};
 use jobtracker_context::JobTrackerContext;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::task::JoinHandle;

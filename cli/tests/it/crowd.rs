@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use jobtracker_client::{Job, JobId, JobTracker, JobTrackerClient, NewChange, NewJob, State};
+use jobtracker_client::{Job, JobId, JobTrackerClient, NewChange, NewJob, State};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::harness::Harness;

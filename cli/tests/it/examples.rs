@@ -1,6 +1,6 @@
 //! The worked examples of the rules over HTTP, on both embedded stores, and after a crash.
 
-use jobtracker_client::{JobTracker, JobTrackerClient, ListPage, NewChange, NewJob, State};
+use jobtracker_client::{JobTrackerClient, ListPage, NewChange, NewJob, State};
 use jobtracker_model::testing::{Expected, Step, Vector};
 use jobtracker_server::StoreKind;
 

@@ -253,7 +253,6 @@ async fn a_full_queue_refuses_and_drops_nothing() {
 async fn the_client_speaks_all_of_it() {
     use std::time::Duration;
 
-    use jobtracker_client::JobTracker;
     use jobtracker_model::{NewChange, NewJob, NewLogLines, State, StateSet};
 
     for kind in STORES {

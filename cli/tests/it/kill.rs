@@ -11,9 +11,7 @@ use std::{
     },
 };
 
-use jobtracker_client::{
-    JobId, JobTracker, JobTrackerClient, NewChange, NewJob, NewLogLines, State,
-};
+use jobtracker_client::{JobId, JobTrackerClient, NewChange, NewJob, NewLogLines, State};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use crate::{

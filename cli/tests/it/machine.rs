@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use jobtracker_client::{JobId, JobTracker, NewJob};
+use jobtracker_client::{JobId, NewJob};
 use jobtracker_store::fjall::{FjallOptions, FjallStore};
 use serde_json::json;
 

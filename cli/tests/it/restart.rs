@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use jobtracker_client::{JobId, JobTracker, JobTrackerClient, NewChange, NewJob, State};
+use jobtracker_client::{JobId, JobTrackerClient, NewChange, NewJob, State};
 use tokio::net::TcpStream;
 
 use crate::process::{ANY_PORT, Process, embedded};

@@ -1,6 +1,6 @@
 //! Trees of one kind, recorded in a context, of which a part can be told from the whole.
 
-use jobtracker_client::{JobId, JobTracker, JobTrackerClient, NewChange, NewJob, State};
+use jobtracker_client::{JobId, JobTrackerClient, NewChange, NewJob, State};
 use jobtracker_context::JobTrackerContext;
 
 fn id(number: u64) -> JobId {

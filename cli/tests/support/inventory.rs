@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt;
-use jobtracker_client::{Change, Job, JobId, JobTracker, JobTrackerClient, ListPage};
+use jobtracker_client::{Change, Job, JobId, JobTrackerClient, ListPage};
 use jobtracker_model::testing::{NaiveJob, NaiveTree};
 
 pub struct Inventory {

@@ -1,4 +1,4 @@
-use jobtracker_client::{Error, JobTracker, JobTrackerClient};
+use jobtracker_client::{Error, JobTrackerClient};
 
 use crate::{canned, stub};
 

@@ -1,6 +1,7 @@
 use jobtracker_client::{
-    Change, Children, Created, Job, JobId, JobNode, NewChange, Page, Problem, ProblemCode, State,
-    Statistics, Status, Subtree, Timestamp, Updated,
+    Change, Channel, Children, Created, Delivery, DeliveryStatus, Event, Job, JobId, JobNode,
+    NewChange, Page, Problem, ProblemCode, State, Statistics, Status, Subtree, Timestamp, Trigger,
+    Updated,
 };
 use serde::Serialize;
 use wiremock::ResponseTemplate;
@@ -84,5 +85,30 @@ pub fn statistics(number: u64) -> Statistics {
         execution_time_ms: None,
         children: Children::default(),
         subtree: Subtree::default(),
+    }
+}
+
+pub fn delivery(number: u64) -> Delivery {
+    Delivery {
+        id: format!("7-{number}"),
+        job: id(7),
+        trigger: Trigger::Action(1),
+        channel: Channel::Http,
+        recipient: None,
+        event: Event {
+            time: time(),
+            state: State::Faulted,
+            message: None,
+            root: id(1),
+            source: id(7),
+            children: Children::default(),
+            subtree: Subtree::default(),
+            quiet_since: None,
+        },
+        status: DeliveryStatus::Failed,
+        next_try: None,
+        end_time: Some(time()),
+        attempts: 3,
+        last_attempt: None,
     }
 }

@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jobtracker_client::{Error, JobTracker, JobTrackerClient, NewChange, RetryPolicy, State};
+use jobtracker_client::{Error, JobTrackerClient, NewChange, RetryPolicy, State};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,

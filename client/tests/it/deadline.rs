@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use jobtracker_client::{Error, JobTracker, NewChange, ProblemCode, RetryPolicy, State};
+use jobtracker_client::{Error, NewChange, ProblemCode, RetryPolicy, State};
 use wiremock::ResponseTemplate;
 
 use crate::{

@@ -1,9 +1,8 @@
 use std::time::Duration;
 
 use jobtracker_client::{
-    AttachmentInfo, Blocker, Error, JobState, JobTracker, JobTrackerClient, ListJobs, ListPage,
-    LogAppended, LogFrom, LogLine, LogQuery, LogText, NewLogLines, ProblemCode, RootPage,
-    RootsQuery, State,
+    AttachmentInfo, Blocker, Error, JobState, JobTrackerClient, ListJobs, ListPage, LogAppended,
+    LogFrom, LogLine, LogQuery, LogText, NewLogLines, ProblemCode, RootPage, RootsQuery, State,
 };
 use serde_json::json as value;
 use wiremock::{MockServer, ResponseTemplate};

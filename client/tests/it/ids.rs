@@ -5,7 +5,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::join_all};
-use jobtracker_client::{Error, IdBlock, JobTracker, JobTrackerClient, NewJob, ProblemCode};
+use jobtracker_client::{Error, IdBlock, JobTrackerClient, NewJob, ProblemCode};
 use serde_json::json;
 use wiremock::{
     Mock, MockServer, Request, ResponseTemplate,

@@ -1,12 +1,12 @@
 use futures_util::{StreamExt, TryStreamExt};
 use jobtracker_client::{
-    Blocker, JobTracker, ListJobs, ListPage, LogFrom, LogLine, LogQuery, ProblemCode, RootPage,
-    RootsQuery, State,
+    Blocker, ListJobs, ListPage, LogFrom, LogLine, LogQuery, ProblemCode, RootPage, RootsQuery,
+    State,
 };
 use wiremock::MockServer;
 
 use crate::{
-    canned::{change, id, job, json, page, problem, time},
+    canned::{change, delivery, id, job, json, page, problem, time},
     stub,
 };
 
@@ -92,6 +92,10 @@ async fn every_list_streams() {
         json(roots(job(2), None)),
         json(page(vec![line(0)], Some("a"))),
         json(page(vec![line(1)], None)),
+        json(page(vec![delivery(1)], Some("a"))),
+        json(page(vec![delivery(2)], None)),
+        json(page(vec![delivery(1)], Some("a"))),
+        json(page(vec![delivery(2)], None)),
     ])
     .await;
     let client = stub::client(&server);
@@ -106,8 +110,18 @@ async fn every_list_streams() {
     let query = LogQuery::default().from(LogFrom::Line(0)).limit(1);
     let lines: Vec<_> = client.log_stream(id(9), query).try_collect().await.unwrap();
     assert_eq!(lines, [line(0), line(1)]);
+    let mut of_job = client.deliveries_stream(id(7), page());
+    let mut failed = client.failed_deliveries_stream(time(), time(), page());
+    for stream in [&mut of_job, &mut failed] {
+        let deliveries: Vec<_> = stream.try_collect().await.unwrap();
+        assert_eq!(deliveries, [delivery(1), delivery(2)]);
+    }
     let queries = queries(&server).await;
     assert_eq!(queries[..4], ["limit=1", "limit=1&cursor=a", "limit=1", "limit=1&cursor=a"]);
     assert_eq!(queries[4..6], ["namePrefix=n&limit=1", "namePrefix=n&limit=1&cursor=a"]);
-    assert_eq!(queries[6..], ["from=0&limit=1", "limit=1&cursor=a"]);
+    assert_eq!(queries[6..8], ["from=0&limit=1", "limit=1&cursor=a"]);
+    assert_eq!(queries[8..10], ["limit=1", "limit=1&cursor=a"]);
+    let range = "from=2026-11-21T09%3A30%3A00.120Z&to=2026-11-21T09%3A30%3A00.120Z";
+    assert_eq!(queries[10], format!("limit=1&{range}"));
+    assert_eq!(queries[11], format!("limit=1&cursor=a&{range}"));
 }

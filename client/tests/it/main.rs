@@ -17,6 +17,7 @@ mod rate;
 mod repeats;
 mod replies;
 mod retry;
+mod substitute;
 mod tracker;
 mod uploads;
 mod wait;

@@ -7,8 +7,8 @@ use std::{
 
 use futures_util::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use jobtracker_client::{
-    Error, JobId, JobTracker, ListPage, MEDIA_TYPE, Page, Problem, ProblemCode, Refusal, Result,
-    RetryPolicy, TreeResult, UploadId, UploadOutcome, UploadSource,
+    Error, JobId, ListPage, MEDIA_TYPE, Page, Problem, ProblemCode, Refusal, Result, RetryPolicy,
+    TreeResult, UploadId, UploadOutcome, UploadSource,
 };
 use wiremock::{MockServer, Request, ResponseTemplate};
 

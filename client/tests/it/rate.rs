@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
-use jobtracker_client::{Error, JobTracker};
+use jobtracker_client::Error;
 
 use crate::{
     canned::{id, job, json},

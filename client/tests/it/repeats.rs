@@ -1,6 +1,4 @@
-use jobtracker_client::{
-    IdBlock, JobTracker, LogAppended, NewChange, NewJob, NewLogLines, ProblemCode, State,
-};
+use jobtracker_client::{IdBlock, LogAppended, NewChange, NewJob, NewLogLines, ProblemCode, State};
 use wiremock::ResponseTemplate;
 
 use crate::{

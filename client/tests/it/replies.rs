@@ -1,4 +1,4 @@
-use jobtracker_client::{Error, JobTracker, NewChange, NewLogLines, State};
+use jobtracker_client::{Error, NewChange, NewLogLines, State};
 use wiremock::ResponseTemplate;
 
 use crate::{

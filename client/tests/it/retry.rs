@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use jobtracker_client::{Error, JobTracker, Problem, ProblemCode, RetryPolicy};
+use jobtracker_client::{Error, Problem, ProblemCode, RetryPolicy};
 use wiremock::ResponseTemplate;
 
 use crate::{

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
-use jobtracker_client::{Job, JobTracker, ListJobs, ProblemCode, Result};
+use jobtracker_client::{Job, JobTracker, ListJobs, Lists, ProblemCode, Result};
 
 use crate::{
     canned::{id, job, json, page, problem},
@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What a service would do with the tracker that it was given.
-async fn names(tracker: Arc<dyn JobTracker>) -> Result<Vec<String>> {
+async fn names(tracker: Arc<dyn Lists>) -> Result<Vec<String>> {
     let jobs: Vec<Job> = tracker.children_stream(id(9), ListJobs::default()).try_collect().await?;
     Ok(jobs.into_iter().map(|job| job.name).collect())
 }
@@ -18,6 +18,7 @@ async fn names(tracker: Arc<dyn JobTracker>) -> Result<Vec<String>> {
 async fn services_can_hold_any_tracker_and_move_it_between_tasks() {
     let server = stub::answering(json(page(vec![job(1), job(2)], None))).await;
     let tracker: Arc<dyn JobTracker> = Arc::new(stub::client(&server));
+    // A part is asked for, and a whole tracker is each of its parts.
     let names = tokio::spawn(names(tracker)).await.unwrap().unwrap();
     assert_eq!(names, ["job 1", "job 2"]);
 }

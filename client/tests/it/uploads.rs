@@ -12,9 +12,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream, stream::BoxStream};
-use jobtracker_client::{
-    JobId, JobTracker, Problem, ProblemCode, RetryPolicy, UploadOutcome, UploadSource,
-};
+use jobtracker_client::{JobId, Problem, ProblemCode, RetryPolicy, UploadOutcome, UploadSource};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

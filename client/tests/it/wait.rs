@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use jobtracker_client::{JobTracker, ProblemCode, State, StateSet, Waited};
+use jobtracker_client::{ProblemCode, State, StateSet, Waited};
 use wiremock::{MockServer, ResponseTemplate};
 
 use crate::{

@@ -1,7 +1,7 @@
 use std::{collections::HashSet, fs, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, TryStreamExt};
-use jobtracker_client::{JobTracker, UploadSource};
+use jobtracker_client::{UploadSource, Uploads};
 use jobtracker_context::{Error, Fsync, JobTrackerContext, SavedTrees, WhenFull};
 use jobtracker_model::{NewChange, ProblemCode, State};
 use tokio::time::timeout;

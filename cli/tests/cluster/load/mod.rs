@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jobtracker_client::{JobId, JobTracker, JobTrackerClient, NewJob, RetryPolicy};
+use jobtracker_client::{JobId, JobTrackerClient, NewJob, RetryPolicy};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::{sync::watch, task::JoinHandle};
 

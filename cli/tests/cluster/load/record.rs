@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fmt, time::Instant};
 
-use jobtracker_client::{Change, JobId, JobTracker, JobTrackerClient, ListPage};
+use jobtracker_client::{Change, JobId, JobTrackerClient, ListPage};
 
 use super::Shared;
 use crate::{

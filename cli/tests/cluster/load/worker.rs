@@ -3,9 +3,7 @@ use std::{
     time::Duration,
 };
 
-use jobtracker_client::{
-    Error, JobId, JobTracker, JobTrackerClient, NewChange, NewJob, Result, State,
-};
+use jobtracker_client::{Error, JobId, JobTrackerClient, NewChange, NewJob, Result, State};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{

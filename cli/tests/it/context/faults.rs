@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use jobtracker_client::{JobId, JobTracker, JobTrackerClient, RetryPolicy};
+use jobtracker_client::{JobId, JobTrackerClient, RetryPolicy};
 use jobtracker_context::{Error, JobTrackerContext};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use jobtracker_client::{
-    Action, CheckKind, EmailAction, HttpAction, JobTracker, NewChange, NewCheck, NewJob, State,
-    Timestamp,
+    Action, CheckKind, EmailAction, HttpAction, NewChange, NewCheck, NewJob, State, Timestamp,
 };
 use jobtracker_context::JobTrackerContext;
 

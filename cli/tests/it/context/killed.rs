@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use jobtracker_client::{JobId, JobTracker, JobTrackerClient, NewChange, NewJob, State};
+use jobtracker_client::{JobId, JobTrackerClient, NewChange, NewJob, State};
 use jobtracker_context::{Fsync, JobTrackerContext};
 
 use crate::harness::{Harness, STORES};

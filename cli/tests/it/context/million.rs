@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use jobtracker_client::{JobId, JobTracker, JobTrackerClient, ListJobs, NewChange, NewJob, State};
+use jobtracker_client::{JobId, JobTrackerClient, ListJobs, NewChange, NewJob, State};
 use jobtracker_context::JobTrackerContext;
 
 use crate::process::{ANY_PORT, Process, embedded};

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use jobtracker_client::{JobId, JobTracker, ListPage, NewChange, NewJob, State, Timestamp};
+use jobtracker_client::{JobId, ListPage, NewChange, NewJob, State, Timestamp};
 use jobtracker_context::{Error, JobTrackerContext};
 
 use crate::harness::{Harness, STORES};

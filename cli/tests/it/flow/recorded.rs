@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jobtracker_client::{JobTracker, NewJob, State};
+use jobtracker_client::{NewJob, State};
 use jobtracker_context::JobTrackerContext;
 use jobtracker_flow::{Flow, FlowBuilder, OnFailure, Recorder, Rerun, RunOptions, StepErrorKind};
 use jobtracker_server::StoreKind;

@@ -1,8 +1,6 @@
 use std::time::Duration;
 
-use jobtracker_client::{
-    Change, Job, JobId, JobTracker, JobTrackerClient, ListJobs, ListPage, State,
-};
+use jobtracker_client::{Change, Job, JobId, JobTrackerClient, ListJobs, ListPage, State};
 use jobtracker_flow::{
     ConstantBuilder, Flow, FlowBuilder, Recorder, Run, Snapshot, Step, StepErrorKind, StepState,
 };

@@ -1,5 +1,5 @@
 use jobtracker_client::{
-    Action, DeliveryStatus, HttpAction, JobTracker, NewChange, NewJob, Payload, State, Target,
+    Action, DeliveryStatus, HttpAction, NewChange, NewJob, Payload, State, Target,
 };
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jobtracker_client::{
-    CheckKind, HttpAction, JobTracker, ListPage, NewChange, NewCheck, NewJob, State, Timestamp,
+    CheckKind, HttpAction, ListPage, NewChange, NewCheck, NewJob, State, Timestamp,
 };
 use jobtracker_context::JobTrackerContext;
 use jobtracker_model::{

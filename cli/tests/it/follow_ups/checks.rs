@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use jobtracker_client::{
-    CheckKind, CheckStatus, HttpAction, JobTracker, NewChange, NewCheck, NewJob, State, Timestamp,
+    CheckKind, CheckStatus, HttpAction, NewChange, NewCheck, NewJob, State, Timestamp,
 };
 use jobtracker_server::StoreKind;
 use serde_json::json;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use jobtracker_client::{
-    DeliveryStatus, HttpAction, JobTracker, ListPage, NewChange, NewJob, State, Target, Timestamp,
+    DeliveryStatus, HttpAction, ListPage, NewChange, NewJob, State, Target, Timestamp,
 };
 use jobtracker_server::StoreKind;
 

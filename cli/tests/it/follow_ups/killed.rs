@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use jobtracker_client::{JobTracker, JobTrackerClient, NewChange, NewJob, State};
+use jobtracker_client::{JobTrackerClient, NewChange, NewJob, State};
 
 use super::{
     id,

@@ -3,8 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use jobtracker_client::{
-    CheckKind, DeliveryStatus, EmailAction, JobTracker, NewChange, NewCheck, NewJob, State, Target,
-    Timestamp,
+    CheckKind, DeliveryStatus, EmailAction, NewChange, NewCheck, NewJob, State, Target, Timestamp,
 };
 use jobtracker_server::{Config, Secret, SmtpTls, StoreKind};
 use mail_parser::{Message, MessageParser};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jobtracker_client::{
-    CheckKind, CheckStatus, HttpAction, JobTracker, JobTrackerClient, NewChange, NewCheck, NewJob,
-    State, Timestamp,
+    CheckKind, CheckStatus, HttpAction, JobTrackerClient, NewChange, NewCheck, NewJob, State,
+    Timestamp,
 };
 
 use super::{deliveries, id, receiver::Receiver};

@@ -1,8 +1,6 @@
 //! Follow-ups that could never fire or be delivered are refused at creation, or at the first try.
 
-use jobtracker_client::{
-    Action, DeliveryStatus, HttpAction, JobTracker, NewChange, NewJob, State, Target,
-};
+use jobtracker_client::{Action, DeliveryStatus, HttpAction, NewChange, NewJob, State, Target};
 use serde_json::json;
 
 use super::{id, receiver::Receiver, settled, start, tell};

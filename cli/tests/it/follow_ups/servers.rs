@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use jobtracker_client::{JobTracker, NewChange, NewJob, State};
+use jobtracker_client::{NewChange, NewJob, State};
 use jobtracker_store::scylla::testing::Lent;
 
 use super::{

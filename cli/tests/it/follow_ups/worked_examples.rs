@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jobtracker_client::{JobId, JobTracker, NewChange, NewJob, State};
+use jobtracker_client::{JobId, NewChange, NewJob, State};
 use jobtracker_model::testing::{NaiveTree, Step, Vector};
 use jobtracker_server::StoreKind;
 use serde_json::Value;

@@ -234,7 +234,6 @@ const ROOMS: &[(&str, &[&str])] = &[
 const CIRCLES: &[&[&str]] = &[
     &["client/src/builder.rs", "client/src/client.rs"],
     &["client/src/request.rs", "client/src/tries.rs"],
-    &["client/src/tracker.rs", "client/src/wait.rs"],
     &[
         "context/src/auto.rs",
         "context/src/builder.rs",

@@ -1,6 +1,6 @@
 use jobtracker_client::{
-    Action, CheckKind, CheckStatus, DeliveryStatus, HttpAction, JobTracker, ListPage, NewChange,
-    NewCheck, NewJob, State, Timestamp,
+    Action, CheckKind, CheckStatus, DeliveryStatus, HttpAction, ListPage, NewChange, NewCheck,
+    NewJob, State, Timestamp,
 };
 use jobtracker_server::moving::Selection;
 

@@ -1,6 +1,10 @@
 use std::fmt;
 
-use crate::{ListPage, call::Call};
+use async_trait::async_trait;
+use jobtracker_model::{JobId, LogAppended, LogLine, NewLogLines, Page};
+
+use super::stream;
+use crate::{ItemStream, Result};
 
 /// Where reading a log begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,12 +71,29 @@ pub struct LogText {
     pub next_cursor: Option<String>,
 }
 
-impl Call {
-    /// With the parameters of a page of a log.
-    pub(crate) fn log(self, query: LogQuery) -> Self {
+/// The logs of jobs: a part of a [`JobTracker`](crate::JobTracker).
+#[async_trait]
+pub trait Logs: Send + Sync {
+    /// Appends 1 to 1,000 lines of up to 8 KiB to the log of a job.
+    ///
+    /// Lines without an append id get one, so that they are appended once however often this call
+    /// has to send them; with one of the caller's the whole call is safe to repeat.
+    ///
+    /// # Errors
+    /// `job_not_found`, `log_full` past 1,000,000 lines, `repeat_conflict`, `invalid_field` for a
+    /// line with a line break.
+    async fn append_log(&self, id: JobId, lines: NewLogLines) -> Result<LogAppended>;
+
+    /// A page of the log of a job, with numbers and times.
+    async fn log(&self, id: JobId, query: LogQuery) -> Result<Page<LogLine>>;
+
+    /// [`log`](Self::log) line by line, up to its end as it is then; pages are fetched as they are
+    /// needed.
+    fn log_stream(&self, id: JobId, query: LogQuery) -> ItemStream<'_, LogLine> {
         let LogQuery { from, limit, cursor } = query;
-        // A cursor says by itself where to begin.
-        let from = cursor.is_none().then_some(from);
-        self.query("from", from).page(ListPage { limit, cursor })
+        stream::items(cursor, move |cursor| self.log(id, LogQuery { from, limit, cursor }))
     }
+
+    /// A page of the log of a job as text.
+    async fn log_text(&self, id: JobId, query: LogQuery) -> Result<LogText>;
 }

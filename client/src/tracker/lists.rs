@@ -1,6 +1,8 @@
-use jobtracker_model::{StateSet, Timestamp};
+use async_trait::async_trait;
+use jobtracker_model::{Blocker, Change, Job, JobId, Page, RootPage, State, StateSet, Timestamp};
 
-use crate::{Error, Result, call::Call};
+use super::stream;
+use crate::{ItemStream, Result};
 
 /// Which page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,7 +45,7 @@ pub struct ListJobs {
 impl ListJobs {
     /// Only jobs whose visible state is one of these.
     #[must_use]
-    pub fn states(mut self, states: impl IntoIterator<Item = jobtracker_model::State>) -> Self {
+    pub fn states(mut self, states: impl IntoIterator<Item = State>) -> Self {
         self.states = states.into_iter().collect();
         self
     }
@@ -129,7 +131,7 @@ impl RootsQuery {
 
     /// The visible state is one of these.
     #[must_use]
-    pub fn states(mut self, states: impl IntoIterator<Item = jobtracker_model::State>) -> Self {
+    pub fn states(mut self, states: impl IntoIterator<Item = State>) -> Self {
         self.states = states.into_iter().collect();
         self
     }
@@ -163,40 +165,73 @@ impl RootsQuery {
     }
 }
 
-impl Call {
-    /// With the parameters of a page.
-    pub(crate) fn page(self, page: ListPage) -> Self {
-        self.query("limit", page.limit).query("cursor", page.cursor)
+/// Lists of jobs, and of what is known of one: a part of a [`JobTracker`](crate::JobTracker).
+///
+/// A page is as the service has it when it is asked; what changes between two pages may be missed,
+/// or come as it is by then. All of it is reading: safe to repeat, and nothing is left behind by a
+/// future or a stream that is dropped.
+#[async_trait]
+pub trait Lists: Send + Sync {
+    /// A page of the states that a job itself has reported, oldest first; the first is its
+    /// creation.
+    async fn changes(&self, id: JobId, page: ListPage) -> Result<Page<Change>>;
+
+    /// [`changes`](Self::changes) one by one; pages are fetched as they are needed.
+    fn changes_stream(&self, id: JobId, page: ListPage) -> ItemStream<'_, Change> {
+        stream::items(page.cursor, move |cursor| {
+            self.changes(id, ListPage { limit: page.limit, cursor })
+        })
     }
 
-    /// With the parameters of a list of jobs.
-    pub(crate) fn jobs(self, list: ListJobs) -> Self {
+    /// A page of the direct children of a job.
+    async fn children(&self, id: JobId, list: ListJobs) -> Result<Page<Job>>;
+
+    /// [`children`](Self::children) one by one; pages are fetched as they are needed.
+    fn children_stream(&self, id: JobId, list: ListJobs) -> ItemStream<'_, Job> {
         let ListJobs { states, limit, cursor } = list;
-        self.states(states).page(ListPage { limit, cursor })
+        stream::items(cursor, move |cursor| self.children(id, ListJobs { states, limit, cursor }))
     }
 
-    /// With a set of states, if it has any.
-    pub(crate) fn states(self, states: StateSet) -> Self {
-        self.query("states", (!states.is_empty()).then_some(states))
+    /// A page of all jobs below a job.
+    async fn descendants(&self, id: JobId, list: ListJobs) -> Result<Page<Job>>;
+
+    /// [`descendants`](Self::descendants) one by one; pages are fetched as they are needed.
+    fn descendants_stream(&self, id: JobId, list: ListJobs) -> ItemStream<'_, Job> {
+        let ListJobs { states, limit, cursor } = list;
+        stream::items(cursor, move |cursor| {
+            self.descendants(id, ListJobs { states, limit, cursor })
+        })
     }
 
-    /// With the parameters of the list of roots.
-    pub(crate) fn roots(self, roots: RootsQuery) -> Result<Self> {
-        let RootsQuery { from, to, name_prefix, created_by, tags, states, .. } = roots;
-        // The list of tags is separated by commas, so a tag with one would be taken for two.
-        if let Some(tag) = tags.iter().find(|tag| tag.is_empty() || tag.contains(',')) {
-            let reason = format!("the tag {tag:?} cannot be listed; ask for it by an expression");
-            return Err(Error::invalid_request(reason));
-        }
-        Ok(self
-            .query("from", from)
-            .query("to", to)
-            .query("namePrefix", name_prefix)
-            .query("createdBy", created_by)
-            .query("tags", (!tags.is_empty()).then(|| tags.join(",")))
-            .states(states)
-            .query("expression", roots.expression)
-            .page(ListPage { limit: roots.limit, cursor: roots.cursor })
-            .query("total", roots.total.then_some(true)))
+    /// The jobs above a job: its parent first, the root last. At most 64, so they come at once.
+    async fn ancestors(&self, id: JobId) -> Result<Vec<Job>>;
+
+    /// A page of what a job waits for: for one that is not finished, the deepest unfinished jobs
+    /// below it; for a faulted one, those that failed by themselves, the job itself and those below
+    /// it, each with the change that says why.
+    async fn blockers(&self, id: JobId, page: ListPage) -> Result<Page<Blocker>>;
+
+    /// [`blockers`](Self::blockers) one by one; pages are fetched as they are needed.
+    fn blockers_stream(&self, id: JobId, page: ListPage) -> ItemStream<'_, Blocker> {
+        stream::items(page.cursor, move |cursor| {
+            self.blockers(id, ListPage { limit: page.limit, cursor })
+        })
+    }
+
+    /// A page of root jobs, newest first. [`RootsQuery::with_total`] has them counted.
+    ///
+    /// # Errors
+    /// `invalid_expression` with the position, `invalid_cursor`, `invalid_query`.
+    async fn roots(&self, query: RootsQuery) -> Result<RootPage>;
+
+    /// [`roots`](Self::roots) one by one, without the total; pages are fetched as they are needed.
+    fn roots_stream(&self, mut query: RootsQuery) -> ItemStream<'_, Job> {
+        stream::items(query.cursor.take(), move |cursor| {
+            let page = self.roots(RootsQuery { cursor, ..query.clone() });
+            async move {
+                let RootPage { items, next_cursor, .. } = page.await?;
+                Ok(Page { items, next_cursor })
+            }
+        })
     }
 }
