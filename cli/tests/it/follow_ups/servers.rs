@@ -14,7 +14,7 @@ use crate::process::{ANY_PORT, Process, Settings};
 
 const JOBS: u64 = 120;
 
-fn settings(lent: &Lent) -> Settings {
+pub fn settings(lent: &Lent) -> Settings {
     vec![
         ("store.kind", "scylla".to_owned()),
         ("store.scylla.nodes", lent.options.nodes.join(",")),
