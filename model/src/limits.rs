@@ -113,5 +113,9 @@ pub const COMMIT_ID_RANGES: u64 = 100_000;
 /// One record of an upload's stream, but for that of a job with actions or checks
 /// ([`FOLLOWED_RECORD`](crate::upload::FOLLOWED_RECORD)).
 pub const COMMIT_RECORD: usize = 128 * 1024;
+/// Key of a document; at least one byte.
+pub const DOCUMENT_KEY: usize = 256;
+/// Content of a document.
+pub const DOCUMENT: usize = 256 * 1024;
 /// Results of trees, or blocked changes of a result, that are shown at once.
 pub const RESULTS_SHOWN: usize = 100;

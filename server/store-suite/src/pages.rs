@@ -43,7 +43,7 @@ pub(super) const ALWAYS: (Timestamp, Timestamp) = (Timestamp::MIN, Timestamp::MA
 impl Stage {
     /// Puts the pages of a list together. `rows` is how many rows the list has at most, matching or
     /// not.
-    async fn gather<T, K: PartialEq + Clone + Debug>(
+    pub(super) async fn gather<T, K: PartialEq + Clone + Debug>(
         &self,
         what: impl Display,
         limit: PageLimit,

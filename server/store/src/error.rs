@@ -1,5 +1,7 @@
 use jobtracker_model::JobId;
 
+use crate::DocumentId;
+
 /// What a store could not do, grouped by what a caller can do about it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -21,6 +23,9 @@ pub enum Error {
         /// The tree.
         root: JobId,
     },
+    /// The document is not at the version that was expected: read it again. Nothing was done.
+    #[error("document {0} is not at the version that was expected")]
+    StaleDocument(DocumentId),
     /// A follow-up that is in a list by time was to be staged. It belongs into the commit that
     /// publishes the stage. Nothing was done.
     #[error("a follow-up of job {0} is in a list by time, so it cannot be staged")]

@@ -6,11 +6,13 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod document;
 mod error;
 mod follow_up;
 mod rows;
 
 mod commit;
+mod documents;
 mod load;
 mod query;
 mod store;
@@ -29,6 +31,8 @@ pub mod fjall;
 pub mod scylla;
 
 pub use commit::{Row, TreeCommit, Version};
+pub use document::{Document, DocumentId, DocumentKey, DocumentKind, DocumentVersion};
+pub use documents::{DocumentChange, Documents, DocumentsQuery};
 pub use error::{Error, Result};
 pub use follow_up::{
     Cause, CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, IndexId, IndexKey, Watch,

@@ -10,7 +10,7 @@ use jobtracker_model::{
 };
 
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, FollowUp, FollowUpKey,
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Documents, FollowUp, FollowUpKey,
     FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
     RootsQuery, Row, RowsQuery, StageId, TreeCommit, TreeResultRow, TreeResultsQuery, UploadRow,
     Wanted,
@@ -50,7 +50,7 @@ use crate::{
 /// away) and skips the row if there is none. Discarded stages are found by a list of open stages
 /// with the time of their last call, and removed with the ids they claimed.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Documents {
     /// Loads what a group of operations needs.
     async fn load(&self, wanted: Wanted) -> Result<Loaded>;
 

@@ -5,7 +5,8 @@ use jobtracker_model::{
     AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, upload::UploadId,
 };
 use jobtracker_store::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, FollowUp, FollowUpKey,
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Document, DocumentChange,
+    DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp, FollowUpKey,
     FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
     RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery,
     UploadRow, Wanted,
@@ -104,6 +105,21 @@ impl Watched {
 
     fn next_failure(&self) -> Fail {
         self.failing.lock().unwrap().pop_front().unwrap_or(Fail::Not)
+    }
+}
+
+#[async_trait]
+impl Documents for Watched {
+    async fn get_document(&self, id: &DocumentId) -> Result<Option<Document>> {
+        self.store.get_document(id).await
+    }
+
+    async fn change_document(&self, change: DocumentChange) -> Result<()> {
+        self.store.change_document(change).await
+    }
+
+    async fn list_documents(&self, query: DocumentsQuery) -> Result<Listed<Document, DocumentKey>> {
+        self.store.list_documents(query).await
     }
 }
 

@@ -5,6 +5,7 @@ use jobtracker_model::JobId;
 
 use super::{
     chores::{Chore, Desk},
+    documents::ChangedDocuments,
     failure,
     hot_cache::{Changed, HotCache},
     keys,
@@ -13,7 +14,7 @@ use super::{
     tables::{self, Tables},
     writes::Writes,
 };
-use crate::{Error, FollowUp, Origin, Result, Row, TreeCommit, Version};
+use crate::{DocumentChange, Error, FollowUp, Origin, Result, Row, TreeCommit, Version};
 
 /// All that one durable batch will write, and the present that it is based on.
 pub struct Group<'a> {
@@ -23,6 +24,7 @@ pub struct Group<'a> {
     snapshot: &'a Snapshot,
     pub writes: Writes<'a>,
     next_id: Option<u64>,
+    documents: ChangedDocuments,
     /// The rows as they will be once the batch is durable.
     pub changed: Changed,
 }
@@ -35,7 +37,8 @@ impl<'a> Group<'a> {
         snapshot: &'a Snapshot,
     ) -> Self {
         let (writes, changed) = (Writes::new(tables), Changed::default());
-        Self { tables, cache, stages, snapshot, writes, next_id: None, changed }
+        let documents = ChangedDocuments::default();
+        Self { tables, cache, stages, snapshot, writes, next_id: None, documents, changed }
     }
 
     /// Takes in the changes to a tree, all of them or, on an error, none.
@@ -69,6 +72,11 @@ impl<'a> Group<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Takes in the change of a document.
+    pub fn change_document(&mut self, change: DocumentChange) -> Result<()> {
+        self.documents.add(self.snapshot, self.tables, change)
     }
 
     /// Takes in the one step of a short chore.
@@ -151,8 +159,9 @@ impl<'a> Group<'a> {
         Ok(id)
     }
 
-    /// Adds the ids that were given out to the rows. Comes after all reservations.
+    /// Adds the ids that were given out, and the documents, to the rows. Comes last.
     pub fn finish(&mut self) -> Result<()> {
+        std::mem::take(&mut self.documents).write(self.tables, &mut self.writes)?;
         let next = self.next_id.take();
         let put = |next| self.writes.put(&self.tables.index, &keys::NEXT_ID, &next);
         next.map_or(Ok(()), put)

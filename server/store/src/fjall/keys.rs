@@ -19,6 +19,7 @@
 //! | `index` | 6, upload | an upload that is complete |
 //! | `index` | 7, time, upload | when an upload was sent |
 //! | `index` | 8, list, time, id, kind, number | entry of a follow-up |
+//! | `index` | 9, kind, key | document: its version and content |
 //! | `index` | 255, 0 | the next id to give out |
 //!
 //! Staged rows stand where they will belong, and are hidden as long as a row with tag 4 has the id
@@ -26,7 +27,7 @@
 
 use jobtracker_model::{JobId, Repeat, Timestamp, upload::UploadId};
 
-use crate::{Error, Result, RootKey, StageId, view::ChildIndex};
+use crate::{DocumentKey, DocumentKind, Error, Result, RootKey, StageId, view::ChildIndex};
 
 /// The part of a job that a row of `jobs` holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,7 @@ const STAGED: u8 = 4;
 const TREE_RESULT: u8 = 5;
 const COMPLETED: u8 = 6;
 const SENDING: u8 = 7;
+const DOCUMENT: u8 = 9;
 
 /// The row with the next id to give out.
 pub const NEXT_ID: [u8; 2] = [255, 0];
@@ -257,6 +259,21 @@ pub fn sending_of(key: &[u8]) -> Result<(Timestamp, UploadId)> {
     let text = key.get(9..).and_then(|bytes| std::str::from_utf8(bytes).ok());
     let commit = text.and_then(|text| text.parse().ok());
     time.zip(commit).ok_or_else(|| unreadable("index", key))
+}
+
+pub fn document(kind: DocumentKind, key: &DocumentKey) -> Vec<u8> {
+    [&[DOCUMENT, kind.number()], key.as_str().as_bytes()].concat()
+}
+
+/// A key behind those of all documents of a kind.
+pub fn documents_end(kind: DocumentKind) -> [u8; 2] {
+    [DOCUMENT, kind.number() + 1]
+}
+
+/// The key of the document of a row.
+pub fn document_key(key: &[u8]) -> Result<DocumentKey> {
+    let text = key.get(2..).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    text.and_then(|text| DocumentKey::new(text).ok()).ok_or_else(|| unreadable("index", key))
 }
 
 fn index_tag(index: ChildIndex) -> u8 {

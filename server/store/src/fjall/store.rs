@@ -22,7 +22,8 @@ use super::{
     work::Work,
 };
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, FollowUp, FollowUpKey,
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Document, DocumentChange,
+    DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp, FollowUpKey,
     FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
     RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery,
     UploadRow, View, Wanted, commit::check_staged, view,
@@ -110,6 +111,22 @@ impl FjallStore {
         question: impl FnOnce(&dyn View) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.lasting.readers.ask(move |view| question(view)).await
+    }
+}
+
+#[async_trait]
+impl Documents for FjallStore {
+    async fn get_document(&self, id: &DocumentId) -> Result<Option<Document>> {
+        let id = id.clone();
+        self.lasting.readers.ask(move |view| view.document(id)).await
+    }
+
+    async fn change_document(&self, change: DocumentChange) -> Result<()> {
+        self.ask_writer(|reply| Work::Document { change, reply }).await
+    }
+
+    async fn list_documents(&self, query: DocumentsQuery) -> Result<Listed<Document, DocumentKey>> {
+        self.lasting.readers.ask(move |view| view.documents(&query)).await
     }
 }
 

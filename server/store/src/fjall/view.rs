@@ -27,9 +27,9 @@ const WORTH_A_SEEK: u64 = 64;
 
 /// The rows of one snapshot: from the cache where it has them, from the tables otherwise.
 pub struct SnapshotView<'a> {
-    tables: &'a Tables,
+    pub tables: &'a Tables,
     cache: &'a HotCache,
-    snapshot: Snapshot,
+    pub snapshot: Snapshot,
     seen: RefCell<Seen>,
     /// Origins whose status may be asked for next.
     origins: RefCell<HashMap<JobId, Origin>>,

@@ -4,10 +4,12 @@ use jobtracker_model::JobId;
 use tokio::sync::oneshot;
 
 use super::{chores::Chore, hot_cache::HotCache, intake::Intake};
-use crate::{Error, Result, TreeCommit};
+use crate::{DocumentChange, Error, Result, TreeCommit};
 
 /// Rows after which a group takes no more calls.
 const GROUP_ROWS: usize = 50_000;
+/// Bytes of a document that count as one row.
+const DOCUMENT_BYTES_AS_A_ROW: usize = 1024;
 
 /// A request to the writer.
 pub enum Work {
@@ -20,6 +22,10 @@ pub enum Work {
         reply: oneshot::Sender<Result<JobId>>,
     },
     Check {
+        reply: oneshot::Sender<Result<()>>,
+    },
+    Document {
+        change: DocumentChange,
         reply: oneshot::Sender<Result<()>>,
     },
     Chore(Box<dyn Chore>),
@@ -37,7 +43,9 @@ impl Work {
                 reply.send(vec![Err(error.clone()); commits.len()]).ok();
             }
             Self::Reserve { reply, .. } => drop(reply.send(Err(error.clone()))),
-            Self::Check { reply } => drop(reply.send(Err(error.clone()))),
+            Self::Document { reply, .. } | Self::Check { reply } => {
+                drop(reply.send(Err(error.clone())));
+            }
             Self::Chore(chore) => chore.end(cache, Err(error.clone())),
             Self::Discarded | Self::Close => {}
         }
@@ -60,6 +68,10 @@ pub fn gather(first: Work, intake: &mut Intake<Work>, held: &mut Option<Work>) -
                 }
                 roots.extend(commits.iter().map(|commit| commit.root));
                 rows += commits.iter().map(|commit| commit.rows.len()).sum::<usize>();
+            }
+            Work::Document { change, .. } => {
+                let bytes = change.new.as_ref().map_or(0, |(_, bytes)| bytes.len());
+                rows += 1 + bytes / DOCUMENT_BYTES_AS_A_ROW;
             }
             Work::Close => intake.close(),
             Work::Reserve { .. } | Work::Check { .. } | Work::Chore(_) | Work::Discarded => {}

@@ -149,6 +149,7 @@ impl Writer {
         let desk = Desk { tables: &tables, cache: &cache, snapshot: &snapshot };
         let mut commits = Vec::new();
         let mut reservations = Vec::new();
+        let mut documents = Vec::new();
         let mut short: Vec<(Box<dyn Chore>, Result<()>)> = Vec::new();
         for work in group {
             match work {
@@ -157,6 +158,10 @@ impl Writer {
                     commits.push((reply, trees.into_iter().map(add).collect::<Vec<_>>()));
                 }
                 Work::Reserve { count, reply } => reservations.push((reply, count)),
+                Work::Document { change, reply } => {
+                    let added = ready.clone().and_then(|()| plan.change_document(change));
+                    documents.push((reply, added));
+                }
                 // The caller may have gone.
                 Work::Check { reply } => drop(reply.send(ready.clone())),
                 Work::Chore(mut chore) if chore.is_short() => {
@@ -177,6 +182,9 @@ impl Writer {
             self.meters.count(&answers, &written);
             let answers = answers.into_iter().map(|answer| answer.and(written.clone())).collect();
             reply.send(answers).ok();
+        }
+        for (reply, added) in documents {
+            reply.send(added.and(written.clone())).ok();
         }
         for (chore, planned) in short {
             chore.end(&cache, planned.and(written.clone()));

@@ -12,6 +12,7 @@ mod store;
 mod rows;
 
 mod commit;
+mod documents;
 mod ids;
 mod stages;
 mod uploads;

@@ -2,11 +2,12 @@ use async_trait::async_trait;
 use jobtracker_model::{
     AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, upload::UploadId,
 };
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::{ids::Ids, rows::Rows};
+use super::{documents::DocumentRows, ids::Ids, rows::Rows};
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, FollowUp, FollowUpKey,
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Document, DocumentChange,
+    DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp, FollowUpKey,
     FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
     RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery,
     UploadRow, View, Wanted, commit::check_staged, view,
@@ -22,6 +23,7 @@ pub struct MemoryStore {
 struct Held {
     rows: Rows,
     ids: Ids,
+    documents: DocumentRows,
     closed: bool,
 }
 
@@ -34,15 +36,36 @@ impl MemoryStore {
 
     /// Reads the rows of one instant. Reads are short, so they are done on the caller's thread.
     fn read<T>(&self, read: impl FnOnce(&Rows) -> Result<T>) -> Result<T> {
+        read(&self.open()?.rows)
+    }
+
+    fn open(&self) -> Result<RwLockReadGuard<'_, Held>> {
         let held = self.held.read();
-        held.open()?;
-        read(&held.rows)
+        if held.closed { Err(closed()) } else { Ok(held) }
+    }
+
+    fn open_mut(&self) -> Result<RwLockWriteGuard<'_, Held>> {
+        let held = self.held.write();
+        if held.closed { Err(closed()) } else { Ok(held) }
     }
 }
 
-impl Held {
-    fn open(&self) -> Result<()> {
-        if self.closed { Err(Error::Unavailable("it was closed".into())) } else { Ok(()) }
+fn closed() -> Error {
+    Error::Unavailable("it was closed".into())
+}
+
+#[async_trait]
+impl Documents for MemoryStore {
+    async fn get_document(&self, id: &DocumentId) -> Result<Option<Document>> {
+        Ok(self.open()?.documents.get(id))
+    }
+
+    async fn change_document(&self, change: DocumentChange) -> Result<()> {
+        self.open_mut()?.documents.change(change)
+    }
+
+    async fn list_documents(&self, query: DocumentsQuery) -> Result<Listed<Document, DocumentKey>> {
+        Ok(self.open()?.documents.list(&query))
     }
 }
 
@@ -53,16 +76,15 @@ impl Store for MemoryStore {
     }
 
     async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>> {
-        let mut held = self.held.write();
-        let commit = |commit| held.open().and_then(|()| held.rows.commit(commit));
-        commits.into_iter().map(commit).collect()
+        match self.open_mut() {
+            Ok(mut held) => commits.into_iter().map(|tree| held.rows.commit(tree)).collect(),
+            Err(error) => vec![Err(error); commits.len()],
+        }
     }
 
     async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
-        let mut held = self.held.write();
-        held.open()?;
         check_staged(&rows)?;
-        held.rows.stage_rows(stage, root, rows)
+        self.open_mut()?.rows.stage_rows(stage, root, rows)
     }
 
     fn discard(&self, stage: StageId) {
@@ -70,21 +92,16 @@ impl Store for MemoryStore {
     }
 
     async fn complete_upload(&self, row: UploadRow, refused: Vec<TreeResultRow>) -> Result<()> {
-        let mut held = self.held.write();
-        held.open()?;
-        held.rows.complete_upload(row, refused);
+        self.open_mut()?.rows.complete_upload(row, refused);
         Ok(())
     }
 
     async fn forget_uploads(&self, before: Timestamp, limit: usize) -> Result<usize> {
-        let mut held = self.held.write();
-        held.open()?;
-        Ok(held.rows.forget(before, limit))
+        Ok(self.open_mut()?.rows.forget(before, limit))
     }
 
     async fn reserve_ids(&self, count: u32) -> Result<JobId> {
-        let mut held = self.held.write();
-        held.open()?;
+        let mut held = self.open_mut()?;
         let Held { rows, ids, .. } = &mut *held;
         ids.reserve(count, rows)
     }
@@ -163,7 +180,7 @@ impl Store for MemoryStore {
     }
 
     async fn check(&self) -> Result<()> {
-        self.held.read().open()
+        self.open().map(drop)
     }
 
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {

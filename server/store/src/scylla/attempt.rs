@@ -169,7 +169,9 @@ fn read(answer: QueryResult) -> Result<Attempt> {
                 ("version" | "value", Some(CqlValue::BigInt(version))) => {
                     seen.version = seen.version.or(u64::try_from(version).ok());
                 }
-                ("cid" | "owner", Some(CqlValue::Uuid(cid))) => seen.cid = seen.cid.or(Some(cid)),
+                ("cid" | "owner" | "version", Some(CqlValue::Uuid(cid))) => {
+                    seen.cid = seen.cid.or(Some(cid));
+                }
                 _ => {}
             }
         }

@@ -1,7 +1,7 @@
 //! The tables, and how they are brought to the newest version.
 
 /// The version of the tables that this program reads and writes.
-pub const VERSION: i64 = 5;
+pub const VERSION: i64 = 6;
 
 /// One step from a version of the tables to the next. Each statement may be run again.
 pub struct Migration {
@@ -12,7 +12,8 @@ pub struct Migration {
 }
 
 /// All steps, in order. What was released is never changed, only added to.
-pub const MIGRATIONS: &[Migration] = &[FIRST, FOLLOW_UPS, SPREAD_LISTS, FIRST_FAULTS, KNOWN_FAULTS];
+pub const MIGRATIONS: &[Migration] =
+    &[FIRST, FOLLOW_UPS, SPREAD_LISTS, FIRST_FAULTS, KNOWN_FAULTS, DOCUMENTS];
 
 const FIRST: Migration = Migration {
     to: 1,
@@ -71,7 +72,21 @@ const FIRST_FAULTS: Migration = Migration { to: 4, statements: &[] };
 /// older program cannot read them.
 const KNOWN_FAULTS: Migration = Migration { to: 5, statements: &[] };
 
+/// Documents by kind. An older program does not know them, so that it must not begin to work on
+/// these tables, where it would ignore them; one that is at work goes on.
+const DOCUMENTS: Migration = Migration {
+    to: 6,
+    statements: &[
+        // Written by conditions alone.
+        "CREATE TABLE IF NOT EXISTS document (kind tinyint, key text, version uuid, body blob, \
+         PRIMARY KEY ((kind), key)) \
+         WITH compaction = {'class': 'LeveledCompactionStrategy'}",
+    ],
+};
+
 /// The tables, for tests that empty them.
 #[cfg(feature = "testing")]
-pub const TABLES: [&str; 9] =
-    ["tree", "part", "origin", "job", "history", "detail", "listing", "verdict", "register"];
+pub const TABLES: [&str; 10] = [
+    "tree", "part", "origin", "job", "history", "detail", "listing", "verdict", "register",
+    "document",
+];

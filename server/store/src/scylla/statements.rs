@@ -130,6 +130,16 @@ statements! {
     tree_result: "SELECT kind, ver, body FROM verdict WHERE sent = ? AND root = ?";
     tree_results: "SELECT root, kind, ver, body FROM verdict WHERE sent = ? AND root > ? LIMIT 500";
 
+    // Documents.
+    document: "SELECT version, body FROM document WHERE kind = ? AND key = ?";
+    documents: "SELECT key, version, body FROM document WHERE kind = ? AND key >= ? LIMIT ?";
+    /// Conditional.
+    change_document: "UPDATE document SET version = ?, body = ? WHERE kind = ? AND key = ? \
+                      IF version = ?";
+    /// Conditional.
+    drop_document: "UPDATE document USING TTL ? SET version = ?, body = null \
+                    WHERE kind = ? AND key = ? IF version = ?";
+
     // Registers.
     register: "SELECT value FROM register WHERE name = ?";
     /// Conditional.

@@ -15,6 +15,7 @@ use super::{
     checkpoint::Checkpoints,
     cluster::Cluster,
     commit::Commits,
+    documents::DocumentTable,
     ids::Ids,
     index::{self, Indexes},
     keys::{self, listing},
@@ -32,7 +33,8 @@ use super::{
     writes::Writes,
 };
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, FollowUp, FollowUpKey,
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Document, DocumentChange,
+    DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp, FollowUpKey,
     FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
     RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery,
     UploadRow, Wanted, commit::check_staged,
@@ -43,6 +45,7 @@ pub struct ScyllaStore {
     indexes: Arc<Indexes>,
     cluster: Arc<Cluster>,
     commits: Arc<Commits>,
+    documents: DocumentTable,
     ids: Arc<Ids>,
     leases: Arc<Leases>,
     lists: Lists,
@@ -115,6 +118,7 @@ impl ScyllaStore {
         tokio::spawn(Arc::clone(&tidy).run(closed));
         Ok(Self {
             indexes,
+            documents: DocumentTable::new(Arc::clone(&cluster)),
             cluster,
             commits,
             ids,
@@ -182,6 +186,24 @@ impl ScyllaStore {
         writes.flush(&self.cluster).await?;
         call.done();
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Documents for ScyllaStore {
+    async fn get_document(&self, id: &DocumentId) -> Result<Option<Document>> {
+        self.opened()?;
+        self.documents.get(id).await
+    }
+
+    async fn change_document(&self, change: DocumentChange) -> Result<()> {
+        self.opened()?;
+        self.documents.change(&change).await
+    }
+
+    async fn list_documents(&self, query: DocumentsQuery) -> Result<Listed<Document, DocumentKey>> {
+        self.opened()?;
+        self.documents.list(&query).await
     }
 }
 

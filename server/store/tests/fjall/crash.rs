@@ -7,10 +7,11 @@ use std::{
 };
 
 use jobtracker_model::State;
-use jobtracker_store::{Error, Store};
+use jobtracker_store::{Documents, Error, Store, fjall::FjallStore};
 
 use crate::{
     disk,
+    documents::{self, put},
     forest::{Tree, id},
 };
 
@@ -52,13 +53,33 @@ async fn child_that_commits() {
     let store = disk::open_small(Path::new(&directory)).unwrap();
     let mut number = store.get_job(id(1)).await.unwrap().map_or(0, |job| job.status.log_lines);
     let mut tree = grown(number);
+    let mut document = document_number(&store).await;
     while u64::from(number) < COMMITS {
         grow(&mut tree, number);
-        tree.commit_to(&store).await.unwrap();
+        let change = put(DOCUMENT, document + 1, (document > 0).then_some(document));
+        let changed = tokio::join!(tree.commit_to(&store), store.change_document(change));
+        changed.0.and(changed.1).unwrap();
         number += 1;
+        document += 1;
         let mut out = std::io::stdout().lock();
-        writeln!(out, "done {number}").and_then(|()| out.flush()).unwrap();
+        writeln!(out, "done {number} {document}").and_then(|()| out.flush()).unwrap();
     }
+}
+
+const DOCUMENT: &str = "changes with each commit";
+
+/// How often the document has been changed.
+async fn document_number(store: &FjallStore) -> u128 {
+    let Some(found) = store.get_document(&documents::id(DOCUMENT)).await.unwrap() else { return 0 };
+    assert_eq!(found.bytes, found.version.0.to_string().into_bytes());
+    found.version.0
+}
+
+/// The commit with this number, and of the document.
+fn numbers(line: &str) -> Option<(u32, u128)> {
+    let (_, numbers) = line.split_once("done ")?;
+    let (number, document) = numbers.split_once(' ')?;
+    Some((number.parse().unwrap(), document.parse().unwrap()))
 }
 
 /// The commit with this number.
@@ -92,23 +113,19 @@ fn start(directory: &Path) -> Child {
 #[tokio::test]
 async fn a_killed_process_has_lost_nothing_that_was_acknowledged() {
     let directory = tempfile::tempdir().unwrap();
-    let mut acknowledged = 0;
+    let (mut acknowledged, mut documents) = (0, 0);
     for round in 1..=5 {
         let mut child = start(directory.path());
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         while acknowledged < round * 60 {
             let line = lines.next().expect("the child has ended").unwrap();
-            if let Some((_, number)) = line.split_once("done ") {
-                acknowledged = number.parse().unwrap();
-            }
+            (acknowledged, documents) = numbers(&line).unwrap_or((acknowledged, documents));
         }
         assert!(matches!(disk::refused(directory.path()), Error::Locked(_)));
         child.kill().unwrap();
         child.wait().unwrap();
         for line in lines.map_while(Result::ok) {
-            if let Some((_, number)) = line.split_once("done ") {
-                acknowledged = number.parse().unwrap();
-            }
+            (acknowledged, documents) = numbers(&line).unwrap_or((acknowledged, documents));
         }
 
         let store = disk::open(directory.path()).unwrap();
@@ -116,5 +133,8 @@ async fn a_killed_process_has_lost_nothing_that_was_acknowledged() {
         assert!(found == acknowledged || found == acknowledged + 1, "{found}, {acknowledged}");
         grown(found).compare(&store).await.unwrap();
         acknowledged = found;
+        let found = document_number(&store).await;
+        assert!(found == documents || found == documents + 1, "{found}, {documents}");
+        documents = found;
     }
 }

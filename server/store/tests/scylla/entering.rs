@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jobtracker_model::JobId;
 use jobtracker_store::{
-    Error, Store,
+    DocumentId, DocumentKey, DocumentKind, Documents, Error, Store,
     scylla::{Migrated, ScyllaOptions, ScyllaStore, migrate, testing},
 };
 use jobtracker_store_suite::Forest;
@@ -156,15 +156,18 @@ async fn tables_may_be_made_again_and_by_two_at_once() {
     assert_eq!(again, Migrated { from: known, to: known });
     assert_eq!(own.state().await, before, "something was made again");
 
-    // Tables of an earlier version, which knows nothing of follow-ups, are taken over.
+    // Tables of an earlier version, which knows nothing of documents, are taken over.
+    own.ask("DROP TABLE KS.document").await;
     own.ask("UPDATE KS.register SET value = 1 WHERE name = 'schema' IF EXISTS").await;
     let error = refused(&own.as_it_is()).await;
     let Error::Unusable { reason, .. } = &error else { panic!("{error}") };
-    assert!(reason.contains("version 1, not 5; run `jobtracker migrate`"), "{reason}");
+    assert!(reason.contains("version 1, not 6; run `jobtracker migrate`"), "{reason}");
     assert_eq!(migrate(&own.options).await.unwrap(), Migrated { from: 1, to: known });
     assert_eq!(own.version().await, Some(known));
     let store = ScyllaStore::open(&own.as_it_is()).await.unwrap();
     assert!(store.get_job(JobId::MIN).await.unwrap().is_some(), "what was there has gone");
+    let (kind, key) = (DocumentKind::Token, DocumentKey::new("a").unwrap());
+    assert_eq!(store.get_document(&DocumentId { kind, key }).await.unwrap(), None);
     store.close().await;
 
     // The server that made them died before the version was written.

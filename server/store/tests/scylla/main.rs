@@ -13,6 +13,7 @@ mod leftovers;
 mod space;
 
 mod crash;
+mod documents;
 mod encrypted;
 mod entering;
 mod faults;
