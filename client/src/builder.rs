@@ -4,7 +4,7 @@ use jobtracker_model::limits;
 use reqwest::{Url, header::HeaderValue};
 
 use crate::{
-    Error, JobTrackerClient, Result, RetryPolicy, ids::Ids, rate::RateLimit, request::Http,
+    Error, JobTrackerClient, Result, RetryPolicy, ids::IdBlocks, rate::RateLimit, request::Http,
 };
 
 /// Sets up a [`JobTrackerClient`]. Nothing is sent, and nothing is checked, before
@@ -169,7 +169,7 @@ impl ClientBuilder {
             compress: self.compress,
             max_reply: self.max_reply,
         });
-        let ids = Arc::new(Ids::new(Arc::clone(&http), self.id_block_size));
+        let ids = Arc::new(IdBlocks::on_demand(Arc::clone(&http), self.id_block_size));
         Ok(JobTrackerClient { http, ids })
     }
 }

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use crate::{ClientBuilder, Result, ids::Ids, request::Http};
+use crate::{ClientBuilder, Result, ids::IdBlocks, request::Http};
 
 /// A client of one service over HTTP.
 ///
@@ -11,7 +11,7 @@ use crate::{ClientBuilder, Result, ids::Ids, request::Http};
 #[derive(Clone)]
 pub struct JobTrackerClient {
     pub(crate) http: Arc<Http>,
-    pub(crate) ids: Arc<Ids>,
+    pub(crate) ids: Arc<IdBlocks>,
 }
 
 impl JobTrackerClient {

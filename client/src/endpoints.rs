@@ -27,7 +27,7 @@ const TEST_TAKES: Duration = Duration::from_secs(120);
 #[async_trait]
 impl Creations for JobTrackerClient {
     pub async fn reserve_ids(&self, count: u32) -> Result<IdBlock> {
-        ids::reserve(&self.http, count, self.http.deadline()).await
+        ids::reserve(&self.http, count).await
     }
 
     pub async fn create(&self, mut job: NewJob) -> Result<Created> {

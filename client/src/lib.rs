@@ -26,6 +26,7 @@
 //!   list also comes as an [`ItemStream`].
 //! - [`Uploads::upload`] sends whole trees at once, from a [`UploadSource`]; the buffered
 //!   context of `jobtracker-context` has one.
+//! - [`IdBlocks`] has ids for jobs that are named before they are created.
 //! - [`Error`] is why a call failed: by [`ProblemCode`] if the service said so.
 //! - The rest are the words of the service, from `jobtracker-model`.
 //!
@@ -53,6 +54,7 @@ mod upload;
 pub use builder::ClientBuilder;
 pub use client::JobTrackerClient;
 pub use error::{Error, Result};
+pub use ids::IdBlocks;
 pub use retry::RetryPolicy;
 pub use tracker::{
     Attachments, ContextTracker, Creations, Deliveries, FollowUps, ItemStream, JobTracker, Jobs,

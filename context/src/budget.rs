@@ -22,11 +22,8 @@ const JOB: usize = size_of::<Node>() + size_of::<FrozenJob>() + size_of::<Defini
 
 impl Cost {
     pub fn creation(definition: &Definition, follow_ups: Option<&FollowUps>) -> Self {
-        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        let tags: usize = definition.tags.iter().map(|tag| tag.len() + size_of::<String>()).sum();
-        let bytes = JOB + definition.name.len() + definition.created_by.len() + tags;
         let followed = follow_ups.map_or(0, |these| size_of::<Extras>() + these.bytes());
-        Self::one(bytes + text(&definition.options) + text(&definition.source_link) + followed)
+        Self::one(JOB + definition.bytes() + followed)
     }
 
     /// A change with these texts.
@@ -61,14 +58,35 @@ impl Cost {
     }
 }
 
+/// A cost that many tasks add to at once.
+#[derive(Default)]
+struct Sum {
+    operations: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Sum {
+    fn add(&self, cost: Cost) {
+        self.operations.fetch_add(cost.operations, SeqCst);
+        self.bytes.fetch_add(cost.bytes, SeqCst);
+    }
+
+    fn take(&self, cost: Cost) {
+        self.operations.fetch_sub(cost.operations, SeqCst);
+        self.bytes.fetch_sub(cost.bytes, SeqCst);
+    }
+
+    fn get(&self) -> Cost {
+        Cost { operations: self.operations.load(SeqCst), bytes: self.bytes.load(SeqCst) }
+    }
+}
+
 /// Counts the operations in the buffer that have no outcome yet, and keeps them within bounds.
 pub(crate) struct Budget {
     pub most: Cost,
-    operations: AtomicU64,
-    bytes: AtomicU64,
+    all: Sum,
     /// The part of it that is on its way.
-    frozen_operations: AtomicU64,
-    frozen_bytes: AtomicU64,
+    frozen: Sum,
     /// Notified when operations have left.
     pub room: Notify,
 }
@@ -81,15 +99,7 @@ pub(crate) struct Share<'a> {
 
 impl Budget {
     pub fn new(most: Cost) -> Self {
-        let zero = || AtomicU64::new(0);
-        Self {
-            most,
-            operations: zero(),
-            bytes: zero(),
-            frozen_operations: zero(),
-            frozen_bytes: zero(),
-            room: Notify::new(),
-        }
+        Self { most, all: Sum::default(), frozen: Sum::default(), room: Notify::new() }
     }
 
     /// A share, if there is room for it.
@@ -97,12 +107,12 @@ impl Budget {
         let fits =
             |most: u64, more: u64| move |now: u64| (now + more <= most).then_some(now + more);
         let operations = fits(self.most.operations, cost.operations);
-        self.operations.fetch_update(SeqCst, SeqCst, operations).ok()?;
+        self.all.operations.fetch_update(SeqCst, SeqCst, operations).ok()?;
         let bytes = fits(self.most.bytes, cost.bytes);
-        if self.bytes.fetch_update(SeqCst, SeqCst, bytes).is_err() {
+        if self.all.bytes.fetch_update(SeqCst, SeqCst, bytes).is_err() {
             // No task is told of this room: a waiting task would ask, fail, and wake the others
             // for ever.
-            self.operations.fetch_sub(cost.operations, SeqCst);
+            self.all.operations.fetch_sub(cost.operations, SeqCst);
             return None;
         }
         Some(Share { budget: self, cost })
@@ -110,42 +120,37 @@ impl Budget {
 
     /// A share, even beyond the bounds.
     pub fn take_anyway(&self, cost: Cost) -> Share<'_> {
-        self.operations.fetch_add(cost.operations, SeqCst);
-        self.bytes.fetch_add(cost.bytes, SeqCst);
+        self.all.add(cost);
         Share { budget: self, cost }
     }
 
     pub fn freeze(&self, cost: Cost) {
-        self.frozen_operations.fetch_add(cost.operations, SeqCst);
-        self.frozen_bytes.fetch_add(cost.bytes, SeqCst);
+        self.frozen.add(cost);
     }
 
     /// Frozen operations have an outcome.
     pub fn settle(&self, cost: Cost) {
-        self.frozen_operations.fetch_sub(cost.operations, SeqCst);
-        self.frozen_bytes.fetch_sub(cost.bytes, SeqCst);
+        self.frozen.take(cost);
         self.give_back(cost);
     }
 
     /// All operations that have no outcome yet.
     pub fn pending(&self) -> Cost {
-        Cost { operations: self.operations.load(SeqCst), bytes: self.bytes.load(SeqCst) }
+        self.all.get()
     }
 
     /// Operations that are not on their way.
     pub fn unsent(&self) -> Cost {
-        let (operations, bytes) =
-            (self.frozen_operations.load(SeqCst), self.frozen_bytes.load(SeqCst));
+        let frozen = self.frozen.get();
         let all = self.pending();
         Cost {
-            operations: all.operations.saturating_sub(operations),
-            bytes: all.bytes.saturating_sub(bytes),
+            operations: all.operations.saturating_sub(frozen.operations),
+            bytes: all.bytes.saturating_sub(frozen.bytes),
         }
     }
 
     pub fn give_back(&self, cost: Cost) {
-        self.operations.fetch_sub(cost.operations, SeqCst);
-        self.bytes.fetch_sub(cost.bytes, SeqCst);
+        self.all.take(cost);
         if cost != Cost::default() {
             self.room.notify_waiters();
         }

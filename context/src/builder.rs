@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use jobtracker_client::ContextTracker;
+use jobtracker_client::{ContextTracker, IdBlocks};
 use jobtracker_model::{JobId, Timestamp, limits};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
@@ -193,11 +193,12 @@ impl ContextBuilder {
     pub(crate) fn inner(&self) -> Result<Inner> {
         let tracker = || Arc::clone(&self.tracker);
         let ids = match self.ids {
-            None => Ids::reserved(tracker(), self.id_block_size),
+            None => Ids::Reserved(IdBlocks::new(tracker(), self.id_block_size)),
             Some((first, count)) => {
                 let end = first.get().checked_add(count);
                 let end = end.filter(|end| *end <= JobId::MAX.get() + 1);
-                Ids::given(first.get()..end.ok_or(Error::Setup("the ids end past the last one"))?)
+                let end = end.ok_or(Error::Setup("the ids end past the last one"))?;
+                Ids::Given(Mutex::new(first.get()..end))
             }
         };
         let auto = Auto { at: self.flush_at, wake: Arc::new(Notify::new()) };

@@ -30,7 +30,7 @@ pub(crate) struct Inner {
     pub budget: Budget,
     pub when_full: WhenFull,
     pub clock: Clock,
-    pub ids: Arc<Ids>,
+    pub ids: Ids,
     pub paths: Paths,
     /// The batches that were taken out to be sent and have no outcome yet; the oldest first.
     pub queue: Mutex<VecDeque<Arc<Batch>>>,

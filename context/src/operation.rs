@@ -1,4 +1,4 @@
-use std::{any::Any, collections::VecDeque, fmt, future::Future, num::NonZeroUsize};
+use std::{any::Any, collections::VecDeque, fmt, future::Future};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::task::JoinSet;
@@ -25,7 +25,7 @@ pub enum OnError {
 pub struct BatchOperation<T, E> {
     context: JobTrackerContext,
     tasks: VecDeque<Task<T, E>>,
-    parallel: NonZeroUsize,
+    parallel: usize,
     on_error: OnError,
 }
 
@@ -54,13 +54,12 @@ pub struct BatchError<E> {
 
 impl<T, E> BatchOperation<T, E> {
     pub(crate) fn new(context: JobTrackerContext) -> Self {
-        let parallel = NonZeroUsize::new(16).unwrap_or(NonZeroUsize::MIN);
-        Self { context, tasks: VecDeque::new(), parallel, on_error: OnError::default() }
+        Self { context, tasks: VecDeque::new(), parallel: 16, on_error: OnError::default() }
     }
 
     /// How many tasks run at once at most; 16 by default, 0 is taken as 1.
     pub fn parallel(mut self, tasks: usize) -> Self {
-        self.parallel = NonZeroUsize::new(tasks).unwrap_or(NonZeroUsize::MIN);
+        self.parallel = tasks.max(1);
         self
     }
 
@@ -106,7 +105,7 @@ impl<T: Send + 'static, E: Send + 'static> BatchOperation<T, E> {
         // Dropped, it stops what is in it.
         let mut running = JoinSet::new();
         loop {
-            while running.len() < parallel.get()
+            while running.len() < parallel
                 && let Some(task) = tasks.pop_front()
             {
                 let (number, context) = (begun, context.clone());

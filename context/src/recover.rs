@@ -8,11 +8,10 @@ use jobtracker_client::ContextTracker;
 use tokio::task::spawn_blocking;
 
 use crate::{
-    ContextBuilder, Error, Fsync, JobTrackerContext, RecoverReport, Result,
+    ContextBuilder, Error, Fsync, JobTrackerContext, RecoverReport, Result, durable_file,
     flush::detached,
     inner::Inner,
     journal::{Damage, Found, Header, Journal, JournalFile, failure},
-    put_aside,
     replay::Replay,
 };
 
@@ -100,8 +99,8 @@ impl Inner {
     fn keep_refused(&self) -> Result<Option<PathBuf>> {
         let Some(journal) = self.buffer.journal() else { return Ok(None) };
         let beside = journal.path();
-        let saved =
-            self.save_refused(|fill| put_aside::create_beside(beside, "refused", u64::MAX, fill));
+        let saved = self
+            .save_refused(|fill| durable_file::create_beside(beside, "refused", u64::MAX, fill));
         let saved = saved.map_err(|error| failure(journal.path(), error))?;
         Ok(saved.map(|(_, path)| path))
     }

@@ -18,9 +18,9 @@ use tokio::task::spawn_blocking;
 use crate::{
     Error, JobTrackerContext, Result,
     budget::Cost,
+    durable_file::{self, Fill},
     inner::Inner,
     journal::{Journal, write_kept},
-    put_aside::{self, Fill},
     upload::{Batch, BatchTree, write_stream},
 };
 
@@ -78,7 +78,7 @@ impl JobTrackerContext {
         let (inner, path) = (Arc::clone(&self.inner), path.as_ref().to_owned());
         let saved = spawn_blocking(move || {
             let failed = |error| Error::Save { path: path.clone(), source: Arc::new(error) };
-            inner.save_refused(|fill| put_aside::create(&path, fill)).map_err(failed)
+            inner.save_refused(|fill| durable_file::create(&path, fill)).map_err(failed)
         });
         let saved = saved.await.map_err(|_| Error::Closed)??;
         Ok(saved.map_or(0, |(trees, ())| trees))

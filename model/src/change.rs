@@ -7,6 +7,7 @@ use crate::{
     limits,
     rollup::Status,
     text::{mended_option, shorten},
+    text_hash::TextHash,
 };
 
 /// A state that a job reports.
@@ -131,6 +132,12 @@ impl NewChange {
         self
     }
 
+    /// A hash of what it says, to tell its repetition from another change with its change id.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        fingerprint(self.state, &self.message, &self.reason_code)
+    }
+
     /// Checks every text against its limit. Whether the state may be reported is for the roll-up.
     ///
     /// # Errors
@@ -140,6 +147,11 @@ impl NewChange {
         check_texts(&self.message, &self.reason_code, &self.change_id)?;
         self.expect.as_ref().map_or(Ok(()), Expect::check)
     }
+}
+
+/// Rows have it, so it never changes.
+fn fingerprint(state: State, message: &Option<String>, reason_code: &Option<String>) -> u64 {
+    TextHash::short([Some(state.name()), message.as_deref(), reason_code.as_deref()])
 }
 
 fn shorten_texts(message: &mut Option<String>, reason_code: &mut Option<String>) {
@@ -203,6 +215,12 @@ impl Change {
     pub fn shortened(mut self) -> Self {
         shorten_texts(&mut self.message, &mut self.reason_code);
         self
+    }
+
+    /// The same as [`NewChange::fingerprint`].
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        fingerprint(self.state, &self.message, &self.reason_code)
     }
 
     /// Checks every text against its limit, as [`NewChange::check`] does.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, JobId, NewCheck, action::put_follow_ups, limits};
+use crate::{Action, JobId, NewCheck, action::put_follow_ups, limits, text_hash::TextHash};
 
 /// What the creator of a job says of it.
 ///
@@ -96,6 +96,15 @@ impl Definition {
         check_text("options", options.unwrap_or(""), 0, limits::OPTIONS)
     }
 
+    /// About how much memory its texts take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let Self { name, created_by, tags, options, source_link } = self;
+        let optional = [options, source_link].map(|text| text.as_ref().map_or(0, String::len));
+        let tags: usize = tags.iter().map(|tag| tag.len() + size_of::<String>()).sum();
+        name.len() + created_by.len() + tags + optional.iter().sum::<usize>()
+    }
+
     /// Whether a job cannot be told from the other one by what its creator says.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
@@ -138,8 +147,6 @@ impl Definition {
         Fingerprints { own, as_sent }
     }
 
-    /// A fingerprint is kept for ever, so it depends on nothing but the bytes of the fields: each
-    /// one with its length before it.
     fn fingerprint_with(
         &self,
         parent: Option<JobId>,
@@ -147,12 +154,8 @@ impl Definition {
         actions: &[Action],
         checks: &[NewCheck],
     ) -> Fingerprint {
-        let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
-        let mut put = |text: Option<&str>| {
-            let length = text.map_or(u64::MAX, |text| text.len() as u64);
-            hasher.update(&length.to_le_bytes());
-            hasher.update(text.unwrap_or("").as_bytes());
-        };
+        let mut hash = TextHash::default();
+        let mut put = |text: Option<&str>| hash.put(text);
         put(Some(&parent.map_or(0, JobId::get).to_string()));
         put(Some(&self.name));
         put(Some(&self.created_by));
@@ -162,7 +165,7 @@ impl Definition {
             put(Some(tag));
         }
         put_follow_ups(actions, checks, &mut put);
-        Fingerprint(hasher.digest128())
+        Fingerprint(hash.long())
     }
 }
 

@@ -24,6 +24,7 @@ mod delivery;
 mod numbers;
 pub mod rollup;
 mod text;
+mod text_hash;
 
 mod job;
 mod wire;

@@ -16,53 +16,19 @@ pub struct Children {
 }
 
 impl Children {
+    fn numbers(&mut self) -> [&mut u64; 3] {
+        let Self { pending, successful, failed } = self;
+        [pending, successful, failed]
+    }
+
     /// Adds differences that come from below.
     pub(crate) fn add(&mut self, delta: &ChildrenDelta) {
-        for (number, difference) in [
-            (&mut self.pending, delta.pending),
-            (&mut self.successful, delta.successful),
-            (&mut self.failed, delta.failed),
-        ] {
-            *number = number.checked_add_signed(difference).expect("numbers of children are exact");
-        }
+        delta.add_to(self.numbers());
     }
 
     /// Whether no number would fall below zero.
-    pub(crate) fn can_add(&self, delta: &ChildrenDelta) -> bool {
-        let pairs = [
-            (self.pending, delta.pending),
-            (self.successful, delta.successful),
-            (self.failed, delta.failed),
-        ];
-        pairs.iter().all(|(number, difference)| number.checked_add_signed(*difference).is_some())
-    }
-}
-
-/// Differences to the numbers of children.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) struct ChildrenDelta {
-    pending: i64,
-    successful: i64,
-    failed: i64,
-}
-
-impl ChildrenDelta {
-    /// Moves one child from one category to another; `None` is a child that is new.
-    pub(crate) fn shift(&mut self, before: Option<Category>, after: Option<Category>) {
-        if let Some(before) = before {
-            *self.of(before) -= 1;
-        }
-        if let Some(after) = after {
-            *self.of(after) += 1;
-        }
-    }
-
-    fn of(&mut self, category: Category) -> &mut i64 {
-        match category {
-            Category::Pending => &mut self.pending,
-            Category::Successful => &mut self.successful,
-            Category::Failed => &mut self.failed,
-        }
+    pub(crate) fn can_add(mut self, delta: &ChildrenDelta) -> bool {
+        delta.can_add_to(self.numbers())
     }
 }
 
@@ -105,91 +71,102 @@ impl Subtree {
             + count(&[State::Faulted], self.failed)
     }
 
-    /// Adds differences that come up from below.
-    pub(crate) fn add(&mut self, delta: &Delta) {
-        for (number, difference) in [
-            (&mut self.total, delta.total),
-            (&mut self.waiting, delta.waiting),
-            (&mut self.running, delta.running),
-            (&mut self.waiting_for_children, delta.waiting_for_children),
-            (&mut self.successful, delta.successful),
-            (&mut self.failed, delta.failed),
-        ] {
-            *number =
-                number.checked_add_signed(difference).expect("numbers of a subtree are exact");
-        }
+    fn numbers(&mut self) -> [&mut u64; 6] {
+        let Self { total, waiting, running, waiting_for_children, successful, failed } = self;
+        [total, waiting, running, waiting_for_children, successful, failed]
+    }
+
+    /// Adds differences that come from below.
+    pub(crate) fn add(&mut self, delta: &SubtreeDelta) {
+        delta.add_to(self.numbers());
     }
 
     /// Whether no number would fall below zero.
-    pub(crate) fn can_add(&self, delta: &Delta) -> bool {
-        let pairs = [
-            (self.total, delta.total),
-            (self.waiting, delta.waiting),
-            (self.running, delta.running),
-            (self.waiting_for_children, delta.waiting_for_children),
-            (self.successful, delta.successful),
-            (self.failed, delta.failed),
-        ];
-        pairs.iter().all(|(number, difference)| number.checked_add_signed(*difference).is_some())
+    pub(crate) fn can_add(mut self, delta: &SubtreeDelta) -> bool {
+        delta.can_add_to(self.numbers())
     }
 }
 
+/// Differences to numbers, each in the place that its number has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Delta<const N: usize>([i64; N]);
+
+/// Differences to the numbers of children.
+pub(crate) type ChildrenDelta = Delta<3>;
 /// Differences to subtree numbers on their way up to the root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) struct Delta {
-    total: i64,
-    waiting: i64,
-    running: i64,
-    waiting_for_children: i64,
-    successful: i64,
-    failed: i64,
-}
+pub(crate) type SubtreeDelta = Delta<6>;
 
-impl Delta {
-    /// Everything that is below a new job.
-    pub(crate) fn of_all(numbers: &Subtree) -> Self {
-        let Subtree { total, waiting, running, waiting_for_children, successful, failed } =
-            *numbers;
-        Self {
-            total: total.cast_signed(),
-            waiting: waiting.cast_signed(),
-            running: running.cast_signed(),
-            waiting_for_children: waiting_for_children.cast_signed(),
-            successful: successful.cast_signed(),
-            failed: failed.cast_signed(),
+impl<const N: usize> Delta<N> {
+    fn add_to(&self, numbers: [&mut u64; N]) {
+        for (number, difference) in numbers.into_iter().zip(self.0) {
+            *number = number.checked_add_signed(difference).expect("numbers of jobs are exact");
         }
     }
 
-    /// Takes a descendant out of one state and puts it into another; `None` is one that is new.
-    pub(crate) fn shift(&mut self, before: Option<State>, after: State) {
-        match before {
-            Some(before) => *self.of(before) -= 1,
-            None => self.total += 1,
-        }
-        *self.of(after) += 1;
+    fn can_add_to(&self, numbers: [&mut u64; N]) -> bool {
+        let mut pairs = numbers.into_iter().zip(self.0);
+        pairs.all(|(number, difference)| number.checked_add_signed(difference).is_some())
     }
 
     /// Adds other differences.
     pub(crate) fn add(&mut self, other: &Self) {
-        self.total += other.total;
-        self.waiting += other.waiting;
-        self.running += other.running;
-        self.waiting_for_children += other.waiting_for_children;
-        self.successful += other.successful;
-        self.failed += other.failed;
+        self.0.iter_mut().zip(other.0).for_each(|(number, difference)| *number += difference);
     }
 
     pub(crate) fn is_zero(&self) -> bool {
         *self == Self::default()
     }
+}
 
-    fn of(&mut self, state: State) -> &mut i64 {
+impl<const N: usize> Default for Delta<N> {
+    fn default() -> Self {
+        Self([0; N])
+    }
+}
+
+impl ChildrenDelta {
+    /// Moves one child from one category to another; `None` is a child that is new.
+    pub(crate) fn shift(&mut self, before: Option<Category>, after: Option<Category>) {
+        if let Some(before) = before {
+            self.0[Self::place(before)] -= 1;
+        }
+        if let Some(after) = after {
+            self.0[Self::place(after)] += 1;
+        }
+    }
+
+    fn place(category: Category) -> usize {
+        match category {
+            Category::Pending => 0,
+            Category::Successful => 1,
+            Category::Failed => 2,
+        }
+    }
+}
+
+impl SubtreeDelta {
+    /// Everything that is below a new job.
+    pub(crate) fn of_all(mut numbers: Subtree) -> Self {
+        Self(numbers.numbers().map(|number| number.cast_signed()))
+    }
+
+    /// Takes a descendant out of one state and puts it into another; `None` is one that is new.
+    pub(crate) fn shift(&mut self, before: Option<State>, after: State) {
+        match before {
+            Some(before) => self.0[Self::place(before)] -= 1,
+            None => self.0[0] += 1,
+        }
+        self.0[Self::place(after)] += 1;
+    }
+
+    /// Behind the total.
+    fn place(state: State) -> usize {
         match state {
-            State::WaitingForActivation | State::WaitingToRun => &mut self.waiting,
-            State::Running | State::Warning => &mut self.running,
-            State::WaitingForChildrenToComplete => &mut self.waiting_for_children,
-            State::RanToCompletion => &mut self.successful,
-            State::Faulted => &mut self.failed,
+            State::WaitingForActivation | State::WaitingToRun => 1,
+            State::Running | State::Warning => 2,
+            State::WaitingForChildrenToComplete => 3,
+            State::RanToCompletion => 4,
+            State::Faulted => 5,
         }
     }
 }

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Category, Children, JobId, Mark, Report, State, Subtree, Timestamp,
-    numbers::{ChildrenDelta, Delta},
+    numbers::{ChildrenDelta, SubtreeDelta},
 };
 
 /// All of a job that the roll-up moves: its visible state and all that the state follows from.
@@ -81,7 +81,7 @@ pub struct StatusDelta {
     /// The own change that caused it all.
     pub cause: Report,
     /// Differences to the subtree numbers of everything above.
-    delta: Delta,
+    delta: SubtreeDelta,
     /// A first Running that the parent may not know yet.
     started: Option<Timestamp>,
     /// A first Faulted report, likewise.
@@ -92,7 +92,7 @@ pub struct StatusDelta {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Rise {
     children: ChildrenDelta,
-    delta: Delta,
+    delta: SubtreeDelta,
     /// The first Running of it, that the job may not know yet.
     started: Option<Mark>,
     /// The first Faulted report of it, likewise.
@@ -154,7 +154,7 @@ impl Status {
             attachments: 0,
             first_fault: FirstFault::None,
         };
-        let mut delta = Delta::default();
+        let mut delta = SubtreeDelta::default();
         delta.shift(None, state);
         let cause = Report { time, job: id, change: 0 };
         let (started, faulted) = (None, None);
@@ -185,7 +185,7 @@ impl Status {
         let started =
             (state == State::Running && self.mark_start(Mark { time, source: id })).then_some(time);
         let faulted = (state == State::Faulted && self.first_fault.take(cause)).then_some(cause);
-        let status_delta = self.status_delta(id, before, Delta::default(), cause);
+        let status_delta = self.status_delta(id, before, SubtreeDelta::default(), cause);
         StatusDelta { started, faulted, ..status_delta }
     }
 
@@ -225,7 +225,7 @@ impl Status {
         &self,
         id: JobId,
         before: State,
-        mut delta: Delta,
+        mut delta: SubtreeDelta,
         cause: Report,
     ) -> StatusDelta {
         if before != self.state {

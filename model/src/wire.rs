@@ -6,6 +6,7 @@ use crate::{
     limits,
     rollup::Status,
     text::{mended_list, mended_option},
+    text_hash::TextHash,
 };
 
 /// One page of a list. When `next_cursor` is there, there may be more: ask again with it.
@@ -196,6 +197,13 @@ impl NewLogLines {
             Some(id) => check_text("appendId", id, 1, limits::REPEAT_ID),
             None => Ok(()),
         }
+    }
+
+    /// A hash of the lines, to tell their repetition from other lines with their append id. Rows
+    /// have it, so it never changes.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        TextHash::short(self.lines.iter().map(|line| Some(line.as_str())))
     }
 }
 

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use jobtracker_model::{Blocker, Change, Job, JobId, Page, RootPage, State, StateSet, Timestamp};
 
-use super::stream;
+use super::{LogQuery, stream};
 use crate::{ItemStream, Result};
 
 /// Which page of a list.
@@ -14,21 +14,28 @@ pub struct ListPage {
     pub cursor: Option<String>,
 }
 
-impl ListPage {
-    /// With at most this many items, 1 to 1000.
-    #[must_use]
-    pub fn limit(mut self, limit: u32) -> Self {
-        self.limit = Some(limit);
-        self
-    }
+/// Says which page: the same for every list that comes in pages.
+macro_rules! pages {
+    ($($query:ident)*) => {$(
+        impl $query {
+            /// With at most this many items on the page, 1 to 1000.
+            #[must_use]
+            pub fn limit(mut self, limit: u32) -> Self {
+                self.limit = Some(limit);
+                self
+            }
 
-    /// Where the page before ended.
-    #[must_use]
-    pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
-        self.cursor = Some(cursor.into());
-        self
-    }
+            /// Where the page before ended.
+            #[must_use]
+            pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
+                self.cursor = Some(cursor.into());
+                self
+            }
+        }
+    )*};
 }
+
+pages! { ListPage ListJobs RootsQuery LogQuery }
 
 /// Which jobs below a job, and which page of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -47,20 +54,6 @@ impl ListJobs {
     #[must_use]
     pub fn states(mut self, states: impl IntoIterator<Item = State>) -> Self {
         self.states = states.into_iter().collect();
-        self
-    }
-
-    /// With at most this many jobs, 1 to 1000.
-    #[must_use]
-    pub fn limit(mut self, limit: u32) -> Self {
-        self.limit = Some(limit);
-        self
-    }
-
-    /// Where the page before ended.
-    #[must_use]
-    pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
-        self.cursor = Some(cursor.into());
         self
     }
 }
@@ -140,20 +133,6 @@ impl RootsQuery {
     #[must_use]
     pub fn expression(mut self, expression: impl Into<String>) -> Self {
         self.expression = Some(expression.into());
-        self
-    }
-
-    /// With at most this many jobs, 1 to 1000.
-    #[must_use]
-    pub fn limit(mut self, limit: u32) -> Self {
-        self.limit = Some(limit);
-        self
-    }
-
-    /// Where the page before ended.
-    #[must_use]
-    pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
-        self.cursor = Some(cursor.into());
         self
     }
 

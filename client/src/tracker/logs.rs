@@ -46,20 +46,6 @@ impl LogQuery {
         self.from = from;
         self
     }
-
-    /// With at most this many lines, 1 to 1000.
-    #[must_use]
-    pub fn limit(mut self, limit: u32) -> Self {
-        self.limit = Some(limit);
-        self
-    }
-
-    /// Where the page before ended.
-    #[must_use]
-    pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
-        self.cursor = Some(cursor.into());
-        self
-    }
 }
 
 /// A page of a log as text.

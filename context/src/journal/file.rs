@@ -1,5 +1,4 @@
 use std::{
-    ffi::OsString,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -10,7 +9,7 @@ use super::{
     entry::{Entry, FIRST, FRAME, KINDS, SECOND, frame},
     search,
 };
-use crate::{Error, Result, put_aside};
+use crate::{Error, Result, durable_file};
 
 /// The first bytes of a journal: a name, the version of its format, and a byte of [`BLOCKED`] and
 /// [`IN_DOUBT`]. The version is the first one that knows all kinds of entries in it.
@@ -79,8 +78,8 @@ impl JournalFile {
     fn lock(path: &Path, create: bool) -> Result<Self> {
         let failed = |error| failure(path, error);
         loop {
-            let mut options = private();
-            let file = options.read(true).create(create).open(path).map_err(failed)?;
+            let file =
+                durable_file::private().read(true).create(create).open(path).map_err(failed)?;
             match file.try_lock() {
                 Err(TryLockError::WouldBlock) => {
                     return Err(Error::JournalInUse { path: path.into() });
@@ -192,7 +191,7 @@ impl JournalFile {
     fn set_aside(&self, from: u64, needed_to: u64, what: &str) -> io::Result<PathBuf> {
         let mut file = &self.file;
         let needed = needed_to - from;
-        put_aside::create_beside(&self.path, what, needed, &mut |copy| {
+        durable_file::create_beside(&self.path, what, needed, &mut |copy| {
             file.seek(SeekFrom::Start(from))?;
             io::copy(&mut file, copy).map(drop)
         })
@@ -265,7 +264,7 @@ impl JournalFile {
 
     /// Makes durable which file has the name.
     pub fn sync_folder(&self) -> io::Result<()> {
-        put_aside::sync_folder(&fs::canonicalize(&self.path)?)
+        durable_file::sync_folder(&fs::canonicalize(&self.path)?)
     }
 
     pub fn blocks_updates_after_finish(&self) -> bool {
@@ -292,25 +291,14 @@ fn flags(block_updates_after_finish: bool) -> u8 {
     if block_updates_after_finish { BLOCKED } else { 0 }
 }
 
-/// For files that only their owner may read: actions have secrets in them.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.write(true);
-    options
-}
-
 /// Opens the file that is to take the place of a journal, beside it: one that a process has left
 /// there, or a new one.
 ///
 /// # Errors
 /// There is another file of that name.
 fn open_beside(path: &Path, create: bool) -> io::Result<(File, PathBuf)> {
-    let mut name = OsString::from(fs::canonicalize(path)?);
-    name.push(".new");
-    let path = PathBuf::from(name);
-    let mut file = private().read(true).create(create).open(&path)?;
+    let path = durable_file::beside(&fs::canonicalize(path)?, "new");
+    let mut file = durable_file::private().read(true).create(create).open(&path)?;
     let mut begin = [0; NAME.len()];
     let length = file.metadata()?.len();
     if length > 0 && !(fill(&mut file, &mut begin)? && begin == NAME) {

@@ -4,9 +4,8 @@
 //! step for every other task. Nothing waits while it is held, and nothing reads siblings.
 
 mod arena;
-mod base;
 mod freeze;
-mod leave;
+mod links;
 mod node;
 mod recording;
 
@@ -58,45 +57,5 @@ impl Tree {
 
     pub fn lock(&self) -> MutexGuard<'_, TreeState> {
         self.state.lock()
-    }
-}
-
-impl TreeState {
-    /// Puts a job below its parent, as the last child.
-    pub fn link(&mut self, node: Node) -> u32 {
-        let parent = node.parent;
-        let slot = self.nodes.insert(node);
-        if parent != NONE {
-            let above = self.nodes.get_mut(parent);
-            let previous = std::mem::replace(&mut above.last_child, slot);
-            match previous {
-                NONE => above.first_child = slot,
-                previous => self.nodes.get_mut(previous).next = slot,
-            }
-            self.nodes.get_mut(slot).previous = previous;
-        }
-        slot
-    }
-
-    /// The parent of a job; none for the root.
-    pub fn parent_id(&self, slot: u32) -> Option<JobId> {
-        let parent = self.nodes.get(slot).parent;
-        (parent != NONE).then(|| self.nodes.get(parent).id)
-    }
-
-    /// Takes a job out from among its siblings.
-    fn unlink(&mut self, slot: u32) -> Node {
-        let node = self.nodes.remove(slot);
-        if node.previous != NONE {
-            self.nodes.get_mut(node.previous).next = node.next;
-        } else if node.parent != NONE {
-            self.nodes.get_mut(node.parent).first_child = node.next;
-        }
-        if node.next != NONE {
-            self.nodes.get_mut(node.next).previous = node.previous;
-        } else if node.parent != NONE {
-            self.nodes.get_mut(node.parent).last_child = node.previous;
-        }
-        node
     }
 }

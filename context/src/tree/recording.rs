@@ -7,7 +7,6 @@ use jobtracker_model::{
     rollup::{Status, StatusDelta},
     upload::{TREE_UPCOMING, TREE_UPCOMING_BYTES},
 };
-use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{NONE, Node, Note, Noted, Tree, TreeState};
 use crate::{
@@ -110,7 +109,7 @@ impl Recording<'_> {
     pub fn update(&mut self, change: NewChange, time: Timestamp, cost: Cost) -> Result<Updated> {
         let node = self.state.nodes.get_mut(self.slot);
         let (state, changes) = (node.status.state, node.status.changes);
-        let hash = change.change_id.is_some().then(|| content_hash(&change));
+        let hash = change.change_id.is_some().then(|| change.fingerprint());
         if let (Some(id), Some(hash), Some(extras)) = (&change.change_id, hash, &node.extras)
             && let Some(known) = extras.repeats.get(&Repeat::Change(id.clone()))
         {
@@ -319,17 +318,4 @@ const _: () = assert!(MOST_OF_A_PATH < TREE_UPCOMING);
 fn in_commit(cost: Cost) -> usize {
     const EACH: u64 = 200;
     usize::try_from(cost.bytes + EACH * cost.operations).unwrap_or(usize::MAX)
-}
-
-/// A hash of a change's content, to tell a repetition from another use of its id.
-fn content_hash(change: &NewChange) -> u64 {
-    let mut hasher = Xxh3Default::new();
-    let parts =
-        [Some(change.state.name()), change.message.as_deref(), change.reason_code.as_deref()];
-    for part in parts {
-        let length = part.map_or(u64::MAX, |part| part.len() as u64);
-        hasher.update(&length.to_le_bytes());
-        hasher.update(part.unwrap_or("").as_bytes());
-    }
-    hasher.digest()
 }

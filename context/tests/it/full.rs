@@ -19,6 +19,8 @@ use crate::{
 };
 
 const CHILD: &str = "JOBTRACKER_TEST_FULL";
+/// The size of the control of the fault library: five numbers and a part of a path.
+const CONTROL: usize = 5 * 4 + 128;
 
 /// In a process of its own, which does not end by the signal that tells of a file that is too
 /// large.
@@ -41,7 +43,7 @@ fn a_journal_on_a_disk_that_loses_what_it_has_taken() {
     let mut compiler = Command::new("cc");
     let built = compiler.args(["-shared", "-fPIC", "-o"]).args([&library, &source]).arg("-ldl");
     assert!(built.status().expect("this needs a C compiler, as the build does").success());
-    fs::write(&control, [0; 140]).unwrap();
+    fs::write(&control, [0; CONTROL]).unwrap();
     let mut child = Command::new(env::current_exe().unwrap());
     child.args(["--exact", "full::in_a_process_of_its_own"]).env(CHILD, "2");
     let output = child.env("LD_PRELOAD", library).env("FAULTS", control).output().unwrap();
@@ -62,12 +64,13 @@ fn in_a_process_of_its_own() {
 
 /// Makes the flushes of journals fail with EIO, or no more: the control of the fault library.
 fn fail_flushes(fail: bool) {
-    let mut control = [0; 140];
+    let mut control = [0; CONTROL];
     if fail {
-        let (error, calls) = (5_u32.to_le_bytes(), 4_u32.to_le_bytes());
+        let (error, calls, times) = (5_u32.to_ne_bytes(), 4_u32.to_ne_bytes(), i32::MAX);
         control[..4].copy_from_slice(&error);
         control[4..8].copy_from_slice(&calls);
-        control[12..19].copy_from_slice(b"journal");
+        control[16..20].copy_from_slice(&times.to_ne_bytes());
+        control[20..27].copy_from_slice(b"journal");
     }
     let file = fs::OpenOptions::new().write(true).open(env::var("FAULTS").unwrap()).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, &control, 0).unwrap();

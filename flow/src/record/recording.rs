@@ -1,7 +1,5 @@
-use std::sync::OnceLock;
-
 use jobtracker_client::JobId;
-use tokio::sync::Notify;
+use tokio::sync::SetOnce;
 
 use crate::{RunInfo, StepMeta};
 
@@ -12,8 +10,7 @@ pub(super) struct Recording {
     pub(super) info: RunInfo,
     pub(super) steps: Vec<StepMeta>,
     pub(super) outbox: Outbox,
-    jobs: OnceLock<Option<Jobs>>,
-    settled: Notify,
+    jobs: SetOnce<Option<Jobs>>,
 }
 
 /// The jobs of a run.
@@ -25,13 +22,8 @@ pub(super) struct Jobs {
 
 impl Recording {
     pub(super) fn new(info: RunInfo, steps: &[StepMeta]) -> Self {
-        Self {
-            info,
-            steps: steps.to_vec(),
-            outbox: Outbox::new(steps.len()),
-            jobs: OnceLock::new(),
-            settled: Notify::new(),
-        }
+        let outbox = Outbox::new(steps.len());
+        Self { info, steps: steps.to_vec(), outbox, jobs: SetOnce::new() }
     }
 
     /// The jobs, if they are there already.
@@ -41,20 +33,11 @@ impl Recording {
 
     /// The jobs, when they are there. Nothing if they will never be.
     pub(super) async fn jobs_to_come(&self) -> Option<&Jobs> {
-        loop {
-            let mut settled = std::pin::pin!(self.settled.notified());
-            settled.as_mut().enable();
-            if let Some(jobs) = self.jobs.get() {
-                return jobs.as_ref();
-            }
-            settled.await;
-        }
+        self.jobs.wait().await.as_ref()
     }
 
     /// Says which jobs they are, or that there will be none. Only the first time counts.
     pub(super) fn settle(&self, jobs: Option<Jobs>) {
-        if self.jobs.set(jobs).is_ok() {
-            self.settled.notify_waiters();
-        }
+        let _ = self.jobs.set(jobs);
     }
 }

@@ -9,7 +9,7 @@
 use super::Status;
 use crate::{
     JobId, Mark, Report, State, Timestamp,
-    numbers::{ChildrenDelta, Delta},
+    numbers::{ChildrenDelta, SubtreeDelta},
 };
 
 /// When a change was recorded: its place among all changes of its tree, and its time.
@@ -228,8 +228,8 @@ impl Grown {
     }
 
     /// What it adds to the numbers above it, of which it is counted in `before` already.
-    pub(super) fn delta(&self, before: Option<State>) -> Delta {
-        let mut delta = Delta::of_all(&self.status.subtree);
+    pub(super) fn delta(&self, before: Option<State>) -> SubtreeDelta {
+        let mut delta = SubtreeDelta::of_all(self.status.subtree);
         if before != Some(self.status.state) {
             delta.shift(before, self.status.state);
         }

@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     JobId, State,
-    numbers::{ChildrenDelta, Delta},
+    numbers::{ChildrenDelta, SubtreeDelta},
 };
 
 /// What new branches mean to a parent that was there before.
@@ -23,7 +23,7 @@ pub struct Growth {
 #[derive(Debug, Clone)]
 struct Ends {
     children: ChildrenDelta,
-    delta: Delta,
+    delta: SubtreeDelta,
     last: (Placed, JobId),
 }
 

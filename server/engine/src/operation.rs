@@ -256,14 +256,6 @@ impl Creation {
     fn bytes(&self) -> usize {
         let actions = self.actions.iter().map(|action| action.bytes());
         let checks = self.checks.iter().map(|check| check.bytes());
-        256 + definition_bytes(&self.definition) + actions.chain(checks).sum::<usize>()
+        256 + self.definition.bytes() + actions.chain(checks).sum::<usize>()
     }
-}
-
-/// About how much memory the texts of a definition take.
-pub(crate) fn definition_bytes(definition: &Definition) -> usize {
-    let Definition { name, created_by, tags, options, source_link } = definition;
-    let optional = [options, source_link].map(|text| text.as_ref().map_or(0, String::len));
-    let tags: usize = tags.iter().map(|tag| tag.len() + 24).sum();
-    name.len() + created_by.len() + tags + optional.iter().sum::<usize>()
 }

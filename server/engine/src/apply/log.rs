@@ -1,7 +1,7 @@
 use jobtracker_model::{JobId, LogAppended, LogLine, NewLogLines, Repeat, limits};
 use jobtracker_store::RepeatRow;
 
-use super::{Rules, content_hash};
+use super::Rules;
 use crate::{Error, Result, workspace::Workspace};
 
 /// Appends lines to a job's log, unless the same append was done before.
@@ -15,7 +15,7 @@ pub(super) fn apply(
     let first = status.log_lines;
     let count = u32::try_from(lines.lines.len()).expect("lines of a request are counted");
     let repeat = lines.append_id.clone().map(Repeat::Append);
-    let fingerprint = content_hash(lines.lines.iter().map(|line| Some(line.as_str())));
+    let fingerprint = lines.fingerprint();
     if let Some(done) = repeat.as_ref().and_then(|key| space.repeat(id, key)) {
         if done.fingerprint != fingerprint {
             let repeat = lines.append_id.clone().unwrap_or_default();

@@ -14,8 +14,6 @@ mod examples;
 #[cfg(test)]
 mod full;
 
-pub(crate) use update::fingerprint as change_fingerprint;
-
 use jobtracker_model::{JobId, NewChange, Report, State, Timestamp, rollup::StatusDelta};
 
 use crate::{
@@ -147,15 +145,4 @@ fn climb(
         became.extend(next.as_ref().and_then(of));
         up = above.zip(next);
     }
-}
-
-/// A hash of what a repeatable append sent, to tell a repetition from another use of its id.
-fn content_hash<'a>(parts: impl Iterator<Item = Option<&'a str>>) -> u64 {
-    let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
-    for part in parts {
-        let length = part.map_or(u64::MAX, |part| part.len() as u64);
-        hasher.update(&length.to_le_bytes());
-        hasher.update(part.unwrap_or("").as_bytes());
-    }
-    hasher.digest()
 }

@@ -1,9 +1,7 @@
-use jobtracker_model::{
-    Change, JobId, NewChange, Repeat, Standing, State, Updated, rollup::Status,
-};
+use jobtracker_model::{Change, JobId, NewChange, Repeat, Standing, Updated, rollup::Status};
 use jobtracker_store::RepeatRow;
 
-use super::{Became, Rules, climb, content_hash};
+use super::{Became, Rules, climb};
 use crate::{Error, Result, workspace::Workspace};
 
 /// Appends a state change, unless the job is finished and such updates are blocked, or the same
@@ -18,8 +16,7 @@ pub(super) fn apply(
     let status = space.status(id).ok_or(Error::JobNotFound(id))?;
     let (state, number) = (status.state, status.changes);
     let repeat = change.change_id.clone().map(Repeat::Change);
-    let NewChange { message, reason_code, .. } = change;
-    let fingerprint = fingerprint(change.state, message.as_deref(), reason_code.as_deref());
+    let fingerprint = change.fingerprint();
     if let Some(done) = repeat.as_ref().and_then(|key| space.repeat(id, key)) {
         if done.fingerprint != fingerprint {
             let repeat = change.change_id.clone().unwrap_or_default();
@@ -49,9 +46,4 @@ pub(super) fn apply(
 fn check_room(id: JobId, status: &Status, change: &NewChange) -> Result<()> {
     let has_room = change.state.has_room_after(status.changes);
     has_room.then_some(()).ok_or(Error::TooManyChanges(id))
-}
-
-/// A hash of a change, to tell its repetition from another change with its change id.
-pub(crate) fn fingerprint(state: State, message: Option<&str>, reason_code: Option<&str>) -> u64 {
-    content_hash([Some(state.name()), message, reason_code].into_iter())
 }

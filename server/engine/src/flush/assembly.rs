@@ -16,7 +16,7 @@ use super::{
     existing::Existing,
     follow_ups::{self, Said, Upcoming},
 };
-use crate::{Error, Result, apply::change_fingerprint, operation::definition_bytes};
+use crate::{Error, Result};
 
 /// The origins of those jobs of a batch of records that the store has already.
 pub(super) type There = HashMap<JobId, Origin>;
@@ -201,7 +201,7 @@ impl Assembly {
     /// Settles the last creation, to which no other record belongs.
     fn settle(&mut self) {
         let Some(Opened { id, origin, definition, actions }) = self.opened.take() else { return };
-        let texts = definition_bytes(&definition);
+        let texts = definition.bytes();
         let definition = Arc::new(definition);
         self.push(Row::Job { id, origin, definition }, texts);
         for (number, action) in (0..).zip(actions) {
@@ -292,8 +292,7 @@ impl Assembly {
             if !self.change_ids.insert(name.clone()) {
                 return Err(Error::RepeatConflict { id, repeat: name });
             }
-            let (message, code) = (change.message.as_deref(), change.reason_code.as_deref());
-            let fingerprint = change_fingerprint(change.state, message, code);
+            let fingerprint = change.fingerprint();
             let row = RepeatRow { first: number, count: 1, fingerprint };
             self.push(Row::Repeat { id, key: Repeat::Change(name), row }, 0);
         }

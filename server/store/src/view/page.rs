@@ -1,6 +1,6 @@
 use std::{mem::size_of, ops::ControlFlow};
 
-use jobtracker_model::{Change, Definition, LogLine, Repeat, upload::BlockedChange};
+use jobtracker_model::{Change, LogLine, Repeat, upload::BlockedChange};
 
 use super::Visit;
 use crate::{
@@ -74,21 +74,13 @@ pub(super) fn try_visit<T>(
 pub(crate) fn job_bytes(job: &JobRow) -> usize {
     /// Numbers, times and the names of the fields.
     const FIXED: usize = 300;
-    FIXED + definition_bytes(&job.definition)
-}
-
-fn definition_bytes(definition: &Definition) -> usize {
-    let Definition { name, created_by, tags, options, source_link } = definition;
-    let tags: usize = tags.iter().map(|tag| tag.len() + 3).sum();
-    name.len() + created_by.len() + tags + text(options) + text(source_link)
+    FIXED + job.definition.bytes()
 }
 
 /// About the size of a row on a page.
 pub(super) fn row_bytes(row: &Row) -> usize {
     let texts = match row {
-        Row::Job { definition, .. } | Row::Definition { definition, .. } => {
-            definition_bytes(definition)
-        }
+        Row::Job { definition, .. } | Row::Definition { definition, .. } => definition.bytes(),
         Row::Status { .. } => 0,
         Row::Change { change, .. } => change_bytes(change),
         Row::LogLine { line, .. } => line_bytes(line),

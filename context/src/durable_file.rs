@@ -1,4 +1,5 @@
-//! Files for data that would be lost otherwise. None replaces another one.
+//! Files for data that would be lost otherwise: only their owner may read them, since actions have
+//! secrets in them, and none replaces another one.
 
 use std::{
     ffi::OsString,
@@ -13,13 +14,26 @@ const NAMES: u32 = 1_000;
 /// Writes what belongs in a file.
 pub(crate) type Fill<'a> = dyn FnMut(&mut File) -> io::Result<()> + 'a;
 
-/// A new file, durable with its name, or none.
-pub(crate) fn create(path: &Path, fill: &mut Fill<'_>) -> io::Result<()> {
+/// How such a file is opened to be written.
+pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
-    // Actions have secrets in them: only the owner may read the file.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.write(true).create_new(true).open(path)?;
+    options.write(true);
+    options
+}
+
+/// The path of a file beside another one: `import.journal.torn` beside `import.journal`.
+pub(crate) fn beside(path: &Path, what: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".");
+    name.push(what);
+    name.into()
+}
+
+/// A new file, durable with its name, or none.
+pub(crate) fn create(path: &Path, fill: &mut Fill<'_>) -> io::Result<()> {
+    let mut file = private().create_new(true).open(path)?;
     let filled = fill(&mut file).and_then(|()| file.sync_all()).and_then(|()| sync_folder(path));
     if filled.is_err() {
         // Half of it would be in the way of the next try.
@@ -28,9 +42,8 @@ pub(crate) fn create(path: &Path, fill: &mut Fill<'_>) -> io::Result<()> {
     filled
 }
 
-/// A new file beside another one: `import.journal.torn` beside `import.journal`, or
-/// `import.journal.torn-2`. If there is such a file that begins with the same bytes, as far as they
-/// are needed, there is no other one.
+/// A new file beside another one, with a number if there is one of that name (`.torn-2`). If such a
+/// file begins with the same bytes, as far as they are needed, there is no other one.
 pub(crate) fn create_beside(
     path: &Path,
     what: &str,
@@ -39,9 +52,10 @@ pub(crate) fn create_beside(
 ) -> io::Result<PathBuf> {
     let mut others = Vec::new();
     for number in 1..=NAMES {
-        let mut name = OsString::from(path);
-        name.push(if number == 1 { format!(".{what}") } else { format!(".{what}-{number}") });
-        let name = PathBuf::from(name);
+        let name = match number {
+            1 => beside(path, what),
+            number => beside(path, &format!("{what}-{number}")),
+        };
         match create(&name, fill) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => others.push(name),
             Err(error) => return Err(error),
