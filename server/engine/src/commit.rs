@@ -20,15 +20,13 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     Error, Options, Result,
     apply::Rules,
-    due::{DueParts, due_in},
     fairness::{Ended, Fairness},
+    feed::{Feed, tell_of_others},
     group::{Applied, Group, wanted},
     ids::IdLease,
     metrics::Metrics,
     operation::{Operation, Outcome, Submitted},
     queue::Queue,
-    wait::Waiters,
-    watch::watch,
     workspace::Workspace,
 };
 
@@ -51,8 +49,7 @@ pub(crate) struct Committer {
     settled: Vec<Released>,
     fairness: Fairness,
     ids: IdLease,
-    waiters: Arc<Waiters>,
-    due: Arc<DueParts>,
+    feed: Arc<Feed>,
     metrics: Metrics,
 }
 
@@ -74,25 +71,13 @@ impl Committer {
         store: Arc<dyn Store>,
         options: Options,
         incoming: mpsc::Receiver<Submitted>,
-        (waiters, due): (Arc<Waiters>, Arc<DueParts>),
+        feed: Arc<Feed>,
         metrics: Metrics,
     ) -> Self {
         let (queue, ids) = (Queue::default(), IdLease::default());
         let (in_flight, settled) = (FuturesUnordered::new(), Vec::new());
         let fairness = Fairness::new(store.is_shared(), options.group_operations);
-        Self {
-            store,
-            options,
-            incoming,
-            queue,
-            in_flight,
-            settled,
-            fairness,
-            ids,
-            waiters,
-            due,
-            metrics,
-        }
+        Self { store, options, incoming, queue, in_flight, settled, fairness, ids, feed, metrics }
     }
 
     /// Runs on a thread of its own, so that a busy web worker cannot hold a commit up.
@@ -107,7 +92,7 @@ impl Committer {
                     .expect("a runtime without sockets asks nothing of the system");
                 if self.store.is_shared() {
                     // This task ends with the runtime, thus with this thread.
-                    runtime.spawn(watch(Arc::clone(&self.store), Arc::clone(&self.waiters)));
+                    runtime.spawn(tell_of_others(Arc::clone(&self.feed)));
                 }
                 runtime.block_on(self.run());
                 // The receivers may all be gone.
@@ -196,8 +181,7 @@ impl Committer {
             block_updates_after_finish: self.options.block_updates_after_finish,
             now: (self.options.clock)(),
         };
-        let (mut group, commits) = Group::apply(space, group, rules);
-        group.due = due_in(&commits, rules.now, &*self.store);
+        let (group, commits) = Group::apply(space, group, rules, &self.feed);
         self.queue.occupy(group.trees.iter().map(|(root, _)| *root), &group.created);
         let store = Arc::clone(&self.store);
         let begun = Instant::now();
@@ -325,10 +309,10 @@ impl Committer {
         if !group.trees.is_empty() {
             self.metrics.commit_seconds.observe(seconds);
         }
-        self.due.tell(&group.due, &failed);
+        self.feed.tell(&group.trees, &group.news, &failed);
         let (mut again, mut again_in) = (Vec::new(), HashSet::new());
         let mut answered: HashMap<JobId, usize> = HashMap::new();
-        for Applied { mut submitted, root, outcome, became, lost } in group.applied {
+        for Applied { mut submitted, root, outcome, lost } in group.applied {
             let moved = match root.and_then(|root| failed.get(&root)) {
                 Some(StoreError::Stale { .. }) => {
                     // An id that the engine chose may be one that has been staged, and so may those
@@ -360,7 +344,6 @@ impl Committer {
                 let root = root.unwrap_or(JobId::MIN);
                 answer(submitted, Err(Error::Contention(root)));
             } else {
-                self.waiters.tell(&became);
                 self.metrics.operations.inc();
                 self.metrics.lost_deliveries.inc_by(lost.into());
                 if let Some(root) = root {
@@ -382,6 +365,13 @@ impl Committer {
         };
         let roots = self.fairness.may_go_on(&ended, &mut self.queue);
         self.settled.push((roots, group.created, again));
+    }
+}
+
+impl Drop for Committer {
+    /// Also after a panic: nothing will be told any more.
+    fn drop(&mut self) {
+        self.feed.close();
     }
 }
 

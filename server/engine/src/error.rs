@@ -3,6 +3,9 @@ use jobtracker_model::{
 };
 use jobtracker_store::Error as StoreError;
 
+/// When a caller that met a full queue may try again.
+const RETRY_AFTER_MS: u64 = 250;
+
 /// Why an operation was refused or failed, by what the caller can do about it. Unless a variant
 /// says otherwise, nothing has changed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -154,6 +157,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// A bound of the engine's load is reached.
+    pub(crate) fn overloaded() -> Self {
+        Self::Overloaded { retry_after_ms: RETRY_AFTER_MS }
+    }
+
     /// The stable code of the error.
     #[must_use]
     pub fn code(&self) -> ProblemCode {

@@ -6,13 +6,13 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use jobtracker_model::{JobId, Repeat, State};
+use jobtracker_model::{JobId, Repeat};
 use jobtracker_store::{Error as StoreError, Row, Store, TreeCommit, Version, Wanted};
 
 use crate::{
     Result,
     apply::{self, Became, Rules},
-    due::DueIn,
+    feed::{Feed, News, States},
     flush::{Step, TreeFlush, What},
     operation::{Operation, Outcome, Submitted},
     workspace::Workspace,
@@ -26,8 +26,8 @@ pub(crate) struct Group {
     pub trees: Vec<(JobId, Version)>,
     /// The jobs that are created, each with its tree.
     pub created: Vec<(JobId, JobId)>,
-    /// The parts of the index where the commits add an entry that is due soon.
-    pub due: DueIn,
+    /// What is to be told of the trees.
+    pub news: HashMap<JobId, News>,
 }
 
 /// The trees for which a commit failed.
@@ -39,8 +39,6 @@ pub(crate) struct Applied {
     /// The tree that it belongs to, if there is one.
     pub root: Option<JobId>,
     pub outcome: Result<Outcome>,
-    /// The visible states that it changed; the waiters hear of them when it is committed.
-    pub became: Vec<(JobId, State)>,
     /// How many deliveries it did not make, because a job is at its limit of deliveries.
     pub lost: u32,
 }
@@ -51,25 +49,31 @@ impl Group {
         mut space: Workspace,
         group: Vec<Submitted>,
         rules: Rules,
+        feed: &Feed,
     ) -> (Self, Vec<TreeCommit>) {
+        let (is_heard, mut states) = (feed.has_listeners(), States::new());
+        let mut became = Vec::new();
         let applied = group
             .into_iter()
             .map(|submitted| {
-                let mut became = Vec::new();
                 let outcome = apply::apply(&mut space, &submitted.operation, rules, &mut became);
-                let became = became.into_iter().map(|Became { id, state, .. }| (id, state));
-                let (became, lost) = (became.collect(), std::mem::take(&mut space.lost));
+                let lost = std::mem::take(&mut space.lost);
                 let subject = submitted.operation.subject();
                 let found = subject.and_then(|id| space.origin(id)).map(|origin| origin.root);
                 // The rows of a staged tree are not in the workspace, but its root is known.
                 let root = found.or_else(|| submitted.operation.own_root());
-                Applied { submitted, root, outcome, became, lost }
+                let became = became.drain(..).map(|Became { id, state, .. }| (id, state));
+                if let Some(root) = root.filter(|_| is_heard) {
+                    states.entry(root).or_default().extend(became);
+                }
+                Applied { submitted, root, outcome, lost }
             })
             .collect();
         let commits = space.into_commits();
         let trees = commits.iter().map(|commit| (commit.root, commit.expected)).collect();
         let created = commits.iter().flat_map(created).collect();
-        (Self { applied, trees, created, due: DueIn::new() }, commits)
+        let news = feed.prepare(&commits, states, rules.now);
+        (Self { applied, trees, created, news }, commits)
     }
 
     /// Commits the group. On a store that servers share, each tree comes back as soon as its own
@@ -131,9 +135,9 @@ impl Group {
             let part = applied.root.and_then(|root| place.get(&root));
             part.map_or(&mut unchanged, |place| &mut parts[*place]).applied.push(applied);
         }
-        for (root, due) in self.due {
+        for (root, news) in self.news {
             let part = place.get(&root);
-            part.map_or(&mut unchanged, |place| &mut parts[*place]).due.insert(root, due);
+            part.map_or(&mut unchanged, |place| &mut parts[*place]).news.insert(root, news);
         }
         for (id, root) in self.created {
             let part = place.get(&root);

@@ -2,8 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use jobtracker_model::{
-    Created, CreatedChildren, IdBlock, JobId, LogAppended, NewChange, NewJob, NewLogLines, State,
-    StateSet, Timestamp, Updated, Waited, limits,
+    Created, CreatedChildren, IdBlock, JobId, LogAppended, NewChange, NewJob, NewLogLines,
+    Timestamp, Updated, limits,
 };
 use jobtracker_store::{Error as StoreError, Store};
 use parking_lot::Mutex;
@@ -14,11 +14,10 @@ use crate::{
     Error, Result,
     bounds::{Bounds, Share},
     commit::Committer,
-    due::DueParts,
+    feed::{Feed, Listener, Scope},
     flush::UploadsUnderWay,
     metrics::Metrics,
     operation::{Operation, Outcome, Submitted},
-    wait::Waiters,
 };
 
 /// Bounds and rules of an engine.
@@ -72,8 +71,7 @@ struct Inner {
     /// True when the last commit has ended.
     ended: watch::Receiver<bool>,
     store: Arc<dyn Store>,
-    waiters: Arc<Waiters>,
-    due: Arc<DueParts>,
+    feed: Arc<Feed>,
     commits: UploadsUnderWay,
     options: Options,
     metrics: Metrics,
@@ -86,8 +84,6 @@ const COMMITS_AT_ONCE_SHARED: usize = 32;
 /// How long a creation waits for ids that a discarded upload still holds, and how often it tries.
 const IDS_WAITED_FOR: Duration = Duration::from_secs(20);
 const IDS_LOOKED_FOR: Duration = Duration::from_millis(10);
-/// When a caller that met a full queue may try again.
-const RETRY_AFTER_MS: u64 = 250;
 
 impl Engine {
     /// Starts the engine on a thread of its own. The thread ends when [`close`](Self::close) is
@@ -105,8 +101,7 @@ impl Engine {
         let options = Options { commits_at_once, ..options };
         let (queue, waiting) = mpsc::channel(options.queue_operations.max(1));
         let (end, ended) = watch::channel(false);
-        let waiters = Arc::new(Waiters::default());
-        let due = Arc::new(DueParts::new(&*store));
+        let feed = Arc::new(Feed::new(Arc::clone(&store)));
         let metrics = Metrics::default();
         let bounds =
             Bounds::new(options.queue_operations.max(1), options.queue_bytes, metrics.clone());
@@ -114,30 +109,20 @@ impl Engine {
             Arc::clone(&store),
             options,
             waiting,
-            (Arc::clone(&waiters), Arc::clone(&due)),
+            Arc::clone(&feed),
             metrics.clone(),
         );
         committer.spawn(end);
         let queue = Mutex::new(Some(queue));
         let commits = UploadsUnderWay::default();
-        Self(Arc::new(Inner {
-            queue,
-            bounds,
-            ended,
-            store,
-            waiters,
-            due,
-            commits,
-            options,
-            metrics,
-        }))
+        Self(Arc::new(Inner { queue, bounds, ended, store, feed, commits, options, metrics }))
     }
 
     /// Waits until a commit of this engine has added an entry that is due within
     /// [`SOON`](crate::SOON) to a part of the index of what is due. Entries that were added since
     /// the last call ended count too.
     pub async fn due(&self, part: u32) {
-        self.0.due.changed(part).await;
+        self.0.feed.due(part).await;
     }
 
     /// Reserves `count` consecutive ids. Safe to repeat: ids that are lost leave a gap.
@@ -233,35 +218,12 @@ impl Engine {
         }
     }
 
-    /// Answers when the job's visible state is, or becomes, one of `states`, or when the time is
-    /// over. Dropping the future ends the wait.
-    ///
-    /// Commits of this engine are noticed at once. Commits of another server are noticed when the
-    /// store is polled, ten times a second and less often when very many callers wait; a state that
-    /// a job was in for less time than that may go unseen.
+    /// Listens to what is committed from now on.
     ///
     /// # Errors
-    /// An unknown job; too many waiting callers; the engine is shutting down.
-    pub async fn wait(&self, id: JobId, states: StateSet, timeout: Duration) -> Result<Waited> {
-        let place = self.0.waiters.register(id, states);
-        let Some(mut place) = place else {
-            return Err(Error::Overloaded { retry_after_ms: RETRY_AFTER_MS });
-        };
-        if self.0.queue.lock().is_none() {
-            return Err(Error::ShuttingDown);
-        }
-        let state = self.state_of(id).await?;
-        if states.contains(state) {
-            return Ok(Waited { id, reached: true, state });
-        }
-        match tokio::time::timeout(timeout, &mut place.told).await {
-            Ok(Ok(state)) => Ok(Waited { id, reached: true, state }),
-            Ok(Err(_)) => Err(Error::ShuttingDown),
-            Err(_) => {
-                let state = self.state_of(id).await?;
-                Ok(Waited { id, reached: states.contains(state), state })
-            }
-        }
+    /// Too many listeners; the engine is shutting down.
+    pub fn listen(&self, scope: Scope) -> Result<Listener> {
+        self.0.feed.listen(scope)
     }
 
     /// Whether the engine takes operations.
@@ -290,7 +252,7 @@ impl Engine {
     /// open.
     pub async fn close(&self) {
         self.0.queue.lock().take();
-        self.0.waiters.dismiss();
+        self.0.feed.close();
         let mut ended = self.0.ended.clone();
         // An error means that the thread has ended, and with it all its work.
         let _ = ended.wait_for(|ended| *ended).await;
@@ -306,14 +268,6 @@ impl Engine {
 
     pub(crate) fn uploads_under_way(&self) -> UploadsUnderWay {
         Arc::clone(&self.0.commits)
-    }
-
-    async fn state_of(&self, id: JobId) -> Result<State> {
-        let states = self.0.store.get_states(vec![id]).await?;
-        match states.first() {
-            None | Some(State::WaitingForActivation) => Err(Error::JobNotFound(id)),
-            Some(state) => Ok(*state),
-        }
     }
 
     pub(crate) async fn submit(&self, operation: Operation) -> Result<Outcome> {
@@ -344,7 +298,7 @@ impl Engine {
     pub(crate) fn room_for(&self, operation: &Operation) -> Result<Share> {
         self.0.bounds.take(operation.bytes()).ok_or_else(|| {
             self.0.metrics.refused.inc();
-            Error::Overloaded { retry_after_ms: RETRY_AFTER_MS }
+            Error::overloaded()
         })
     }
 
@@ -371,7 +325,7 @@ impl Engine {
         sent.map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 inner.metrics.refused.inc();
-                Error::Overloaded { retry_after_ms: RETRY_AFTER_MS }
+                Error::overloaded()
             }
             mpsc::error::TrySendError::Closed(_) => Error::ShuttingDown,
         })

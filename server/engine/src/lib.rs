@@ -3,10 +3,9 @@
 //!
 //! Reading order: [`Engine`] is the handle (a queue within `bounds`), `commit` takes what waits and
 //! makes one durable commit of it (a `group` in flight; operations whose tree is in one wait in
-//! `queue`), `apply` is pure and knows the rules through the model, `wait` tells callers that wait
-//! for a state and `due` tells readers of what is due. On a store that other servers share,
-//! `fairness` and `backoff` give each server its turn with a tree, and `watch` sees what other
-//! servers have committed.
+//! `queue`), `apply` is pure and knows the rules through the model, and the `feed` tells those who
+//! listen of what was committed; a `wait` for a state is one of them. On a store that other servers
+//! share, `fairness` and `backoff` give each server its turn with a tree.
 //! An upload of a buffered context comes in through an [`UploadSession`] (`flush`), which makes one
 //! operation of each of its trees.
 //! Nothing here knows HTTP or a database driver.
@@ -21,7 +20,7 @@ mod bounds;
 mod handle;
 
 mod commit;
-mod due;
+mod feed;
 mod follow_up;
 mod group;
 mod ids;
@@ -40,10 +39,9 @@ mod flush;
 mod metrics;
 mod outages;
 mod wait;
-mod watch;
 
-pub use due::SOON;
 pub use error::{Error, Result};
+pub use feed::{Committed, FeedEvent, Listener, MoveReason, SOON, Scope};
 pub use flush::{Begun, UploadSession, Validate};
 pub use follow_up::Tried;
 pub use handle::{Engine, Options};

@@ -1,105 +1,74 @@
-//! Callers that wait for a job's visible state. They are told after the commit that made it so, or
-//! when `watch` reads it from the store.
+use std::{collections::HashSet, time::Duration};
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use jobtracker_model::{JobId, State, StateSet, Waited};
+use jobtracker_store::{Version, Wanted};
+use tokio::time::timeout_at;
 
-use jobtracker_model::{JobId, State, StateSet};
-use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use crate::{Engine, Error, FeedEvent, Listener, Result, Scope};
 
-/// Waits at once, of all callers; past it a wait is refused as overload.
-const WAITERS: u64 = 50_000;
-
-#[derive(Debug, Default)]
-pub(crate) struct Waiters {
-    by_job: Mutex<HashMap<JobId, Vec<Waiter>>>,
-    /// The number of waits, so that a commit does not take the lock when there are none.
-    count: AtomicU64,
-    next: AtomicU64,
+/// A job's visible state at one version of its tree.
+struct Seen {
+    root: JobId,
+    version: Version,
+    state: State,
 }
 
-#[derive(Debug)]
-struct Waiter {
-    number: u64,
-    states: StateSet,
-    tell: oneshot::Sender<State>,
-}
-
-/// A registered wait; dropping it ends the wait.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    waiters: Arc<Waiters>,
-    id: JobId,
-    number: u64,
-    pub told: oneshot::Receiver<State>,
-}
-
-impl Waiters {
-    /// Registers a wait; the caller reads the state only after this, so that no change is missed.
-    /// `None`: too many callers wait already.
-    pub fn register(self: &Arc<Self>, id: JobId, states: StateSet) -> Option<Waiting> {
-        if self.count.fetch_add(1, Ordering::SeqCst) >= WAITERS {
-            self.count.fetch_sub(1, Ordering::SeqCst);
-            return None;
+impl Engine {
+    /// Answers when the job's visible state is, or becomes, one of `states`, or when the time is
+    /// over. Dropping the future ends the wait.
+    ///
+    /// Commits of this server are noticed at once. Commits of another server are noticed by a look
+    /// at the tree's head, ten times a second and less often when very many trees are waited for;
+    /// a state that a job was in for less time than that may go unseen.
+    ///
+    /// # Errors
+    /// An unknown job; too many waiting callers; the engine is shutting down.
+    pub async fn wait(&self, id: JobId, states: StateSet, timeout: Duration) -> Result<Waited> {
+        self.check()?;
+        let seen = self.look_at(id).await?;
+        if states.contains(seen.state) {
+            return Ok(Waited { id, reached: true, state: seen.state });
         }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let (tell, told) = oneshot::channel();
-        self.by_job.lock().entry(id).or_default().push(Waiter { number, states, tell });
-        Some(Waiting { waiters: Arc::clone(self), id, number, told })
-    }
-
-    /// Tells the waiters of new visible states.
-    pub fn tell(&self, became: &[(JobId, State)]) {
-        if became.is_empty() || self.count.load(Ordering::SeqCst) == 0 {
-            return;
-        }
-        let mut by_job = self.by_job.lock();
-        for (id, state) in became {
-            let Some(waiters) = by_job.get_mut(id) else { continue };
-            let there = waiters.extract_if(.., |waiter| waiter.states.contains(*state));
-            for waiter in there {
-                // The waiter may be gone; then it needs no answer.
-                let _ = waiter.tell.send(*state);
+        let listener = self.listen(Scope::Job { root: seen.root, id })?;
+        let over = tokio::time::Instant::now() + timeout;
+        match timeout_at(over, self.await_state(listener, id, states)).await {
+            Ok(reached) => Ok(Waited { id, reached: true, state: reached? }),
+            Err(_) => {
+                let Seen { state, .. } = self.look_at(id).await?;
+                Ok(Waited { id, reached: states.contains(state), state })
             }
         }
     }
 
-    /// The jobs for which a caller waits.
-    pub fn awaited(&self) -> Vec<JobId> {
-        if self.count.load(Ordering::SeqCst) == 0 {
-            return Vec::new();
-        }
-        let by_job = self.by_job.lock();
-        let awaited = by_job.iter().filter(|(_, waiters)| !waiters.is_empty());
-        awaited.map(|(id, _)| *id).collect()
-    }
-
-    /// Ends all waits, by closing their channels.
-    pub fn dismiss(&self) {
-        self.by_job.lock().clear();
-    }
-
-    fn leave(&self, id: JobId, number: u64) {
-        let mut by_job = self.by_job.lock();
-        if let Some(waiters) = by_job.get_mut(&id) {
-            waiters.retain(|waiter| waiter.number != number);
-            if waiters.is_empty() {
-                by_job.remove(&id);
+    /// Answers when the job becomes, or is by then, in one of these states.
+    async fn await_state(
+        &self,
+        mut listener: Listener,
+        id: JobId,
+        states: StateSet,
+    ) -> Result<State> {
+        loop {
+            let Seen { version, state, .. } = self.look_at(id).await?;
+            if states.contains(state) {
+                return Ok(state);
+            }
+            listener.begin_at(version);
+            while let FeedEvent::Committed(commit) =
+                listener.next().await.ok_or(Error::ShuttingDown)?
+            {
+                if let Some(state) = commit.state_within(id, |state| states.contains(state)) {
+                    return Ok(state);
+                }
             }
         }
-        drop(by_job);
-        self.count.fetch_sub(1, Ordering::SeqCst);
     }
-}
 
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.waiters.leave(self.id, self.number);
+    async fn look_at(&self, id: JobId) -> Result<Seen> {
+        let wanted = Wanted { paths: HashSet::from([id]), ..Wanted::default() };
+        let loaded = self.store().look_up(wanted).await?;
+        let node = loaded.nodes.get(&id).ok_or(Error::JobNotFound(id))?;
+        let (root, state) = (node.origin.root, node.status.state);
+        let version = loaded.versions.get(&root).copied().unwrap_or(0);
+        Ok(Seen { root, version, state })
     }
 }

@@ -14,6 +14,7 @@ use jobtracker_store::{Result, TreeCommit};
 
 pub(super) async fn run(fixture: &impl Fixture) {
     versions(fixture).await;
+    commits_after(fixture).await;
     creations(fixture).await;
     several_trees(fixture).await;
     rivals(fixture).await;
@@ -78,6 +79,37 @@ async fn versions(fixture: &impl Fixture) {
     stage.refused("a version from before", stage.commit_one(stale).await, is_stale(1));
     stage.forest.reports(State::Running, &[5]);
     stage.commit().await;
+    stage.finish(fixture).await;
+}
+
+/// The store may not have kept the commits, but it never leaves one out.
+async fn commits_after(fixture: &impl Fixture) {
+    let mut stage = Stage::open("commits after a version", fixture).await;
+    let mut made = Vec::new();
+    for number in 1..=6 {
+        let next = |forest: &mut Forest| match number {
+            1 => forest.root(1),
+            _ => forest.child(number, 1),
+        };
+        made.push(stage.drafted(next));
+        next(&mut stage.forest);
+        stage.commit().await;
+    }
+    let rows = |commits: &[TreeCommit]| -> Vec<_> {
+        commits.iter().map(|commit| (commit.expected, commit.rows.clone())).collect()
+    };
+    for version in [0, 1, 5, 6, 7, u64::MAX] {
+        let found = stage.store.commits_after(id(1), version).await;
+        let (now, found) = stage.ok("what came after a version", found);
+        stage.same("the version of the tree", &now, &6);
+        let behind = made.get(usize::try_from(version).unwrap_or(usize::MAX)..).unwrap_or(&[]);
+        if !found.is_empty() {
+            stage.same("the commits behind a version", &rows(&found), &rows(behind));
+        }
+    }
+    let found = stage.store.commits_after(id(2), 0).await;
+    let (now, found) = stage.ok("what came after nothing", found);
+    stage.same("a tree that is not there", &(now, rows(&found)), &(0, Vec::new()));
     stage.finish(fixture).await;
 }
 

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::{
@@ -13,7 +13,7 @@ use crate::{
     BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Documents, FollowUp, FollowUpKey,
     FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
     RootsQuery, Row, RowsQuery, StageId, TreeCommit, TreeResultRow, TreeResultsQuery, UploadRow,
-    Wanted,
+    Version, Wanted,
 };
 
 /// A store of job trees.
@@ -210,6 +210,19 @@ pub trait Store: Documents {
     /// old.
     fn is_shared(&self) -> bool {
         false
+    }
+
+    /// The version of a tree, and its commits behind another version: all of them in order, or
+    /// none if the store has not kept them. By this a server learns what the others have committed.
+    async fn commits_after(
+        &self,
+        root: JobId,
+        version: Version,
+    ) -> Result<(Version, Vec<TreeCommit>)> {
+        let _ = version;
+        let wanted = Wanted { paths: HashSet::from([root]), ..Wanted::default() };
+        let loaded = self.look_up(wanted).await?;
+        Ok((loaded.versions.get(&root).copied().unwrap_or(0), Vec::new()))
     }
 
     /// How far the clocks of its servers may differ from the right time.

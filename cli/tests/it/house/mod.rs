@@ -297,7 +297,6 @@ const CIRCLES: &[&[&str]] = &[
         "server/engine/src/apply/mod.rs",
         "server/engine/src/apply/update.rs",
         "server/engine/src/commit.rs",
-        "server/engine/src/due.rs",
         "server/engine/src/fairness.rs",
         "server/engine/src/flush/assembly.rs",
         "server/engine/src/flush/begin.rs",

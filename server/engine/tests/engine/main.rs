@@ -4,6 +4,7 @@
 
 mod bounds;
 mod concurrent;
+mod feed;
 mod flush;
 mod follow_ups;
 mod gate;

@@ -37,7 +37,7 @@ use crate::{
     DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp, FollowUpKey,
     FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
     RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery,
-    UploadRow, Wanted, commit::check_staged,
+    UploadRow, Version, Wanted, commit::check_staged,
 };
 
 /// A store in a ScyllaDB or Cassandra cluster, which other servers may share.
@@ -360,6 +360,17 @@ impl Store for ScyllaStore {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    async fn commits_after(
+        &self,
+        root: JobId,
+        version: Version,
+    ) -> Result<(Version, Vec<TreeCommit>)> {
+        self.opened()?;
+        let trees = &self.commits.trees;
+        let tail = trees.refresh(&trees.tree(root)).await?;
+        Ok(tail.map_or((0, Vec::new()), |tail| (tail.version, tail.commits_after(version))))
     }
 
     fn max_clock_skew(&self) -> Duration {

@@ -6,7 +6,7 @@ use jobtracker_model::{Definition, JobId, Repeat, rollup::Status, upload::Upload
 use uuid::Uuid;
 
 use super::redo::{Born, Redo};
-use crate::{FollowUp, FollowUpKey, RepeatRow, TreeResultRow, Version};
+use crate::{FollowUp, FollowUpKey, RepeatRow, TreeCommit, TreeResultRow, Version};
 
 /// A tree at one version: the head and the tail of its log. Rows of the other tables that have a
 /// version up to this one, with the tail's in their places, are the tree at that instant.
@@ -78,6 +78,20 @@ impl Tail {
     /// The result on this tree that the tail gives.
     pub fn tree_result(&self, commit: &UploadId) -> Option<&TreeResultRow> {
         self.newest(|redo| redo.tree_result(commit))
+    }
+
+    /// The commits behind a version; none if some of them are in the tables already.
+    pub fn commits_after(&self, version: Version) -> Vec<TreeCommit> {
+        if version < self.begin() {
+            return Vec::new();
+        }
+        let commit = |redo: &Arc<Redo>| TreeCommit {
+            root: self.root,
+            expected: redo.version - 1,
+            rows: redo.rows.iter().map(|(_, row)| row.clone()).collect(),
+            publishes: redo.publishes,
+        };
+        self.redos.iter().filter(|redo| redo.version > version).map(commit).collect()
     }
 
     /// The size of the tail before it was packed.

@@ -29,6 +29,33 @@ async fn every_commit_counts_once_among_checkpoints() {
     race(3, 2, tune).await;
 }
 
+/// A server knows what another has committed for as long as it is in the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_shows_what_another_has_committed() {
+    let space = Space::new().await;
+    let tune = |options: &mut ScyllaOptions| options.tail_versions = 8;
+    let (here, there) = (space.open_with(tune).await, space.open_with(tune).await);
+    let mut forest = Forest::default();
+    let mut made = Vec::new();
+    for number in 1..=30 {
+        match number {
+            1 => forest.root(1),
+            _ => forest.child(number, 1),
+        }
+        made.push(only(&mut forest));
+        commit(&here, made[made.len() - 1].clone()).await.unwrap();
+        let (version, found) = there.commits_after(id(1), number - 1).await.unwrap();
+        let [found] = &found[..] else { panic!("commit {number}: {found:?}") };
+        assert_eq!((version, found.expected), (number, number - 1));
+        assert_eq!(found.rows, made[made.len() - 1].rows);
+    }
+    let (version, found) = there.commits_after(id(1), 0).await.unwrap();
+    assert_eq!((version, found.len()), (30, 0), "the first are in the tables");
+    for store in [here, there] {
+        store.close().await;
+    }
+}
+
 /// Each task appends lines to one log, one by one, each computed from what it has loaded.
 async fn race(stores: usize, tasks: usize, tune: fn(&mut ScyllaOptions)) {
     let space = Space::new().await;

@@ -7,4 +7,4 @@ pub mod follow_ups;
 pub mod recording;
 mod refused;
 mod splits;
-mod trees;
+pub mod trees;
