@@ -1,8 +1,8 @@
 //! The stores of job trees.
 //!
 //! Reading order: [`Origin`] and the other rows say what is stored, [`TreeCommit`] how it changes,
-//! [`Store`] what a backend promises. The embedded backends, [`memory`] and `fjall`, give a
-//! synchronous [`View`] of one instant, and share the lists that [`view`] makes of it.
+//! [`Store`] what a backend promises. Each backend gives a `view::View` of one instant, and `view`
+//! makes the lists of it: [`memory`] and `fjall` have the rows at once, `scylla` waits for them.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -17,7 +17,7 @@ mod load;
 mod query;
 mod store;
 
-pub mod view;
+mod view;
 
 pub mod memory;
 
@@ -45,4 +45,3 @@ pub use query::{
 };
 pub use rows::{JobRow, Node, Origin, RepeatRow, RootKey, StageId, TreeResultRow, UploadRow};
 pub use store::Store;
-pub use view::View;

@@ -325,9 +325,8 @@ const CIRCLES: &[&[&str]] = &[
     &["server/store/src/fjall/session.rs", "server/store/src/fjall/writer.rs"],
     &["server/store/src/memory/rows.rs", "server/store/src/memory/stages.rs"],
     &["server/store/src/scylla/index.rs", "server/store/src/scylla/index/walk.rs"],
-    &["server/store/src/scylla/locations.rs", "server/store/src/scylla/snapshot/pinned.rs"],
+    &["server/store/src/scylla/pinned.rs", "server/store/src/scylla/pinned/children.rs"],
     &["server/store/src/scylla/roots.rs", "server/store/src/scylla/roots/walk.rs"],
-    &["server/store/src/scylla/snapshot.rs", "server/store/src/scylla/snapshot/pages.rs"],
     &[
         "server/store/src/scylla/uploads.rs",
         "server/store/src/scylla/uploads/forget.rs",

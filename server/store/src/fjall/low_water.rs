@@ -99,11 +99,10 @@ impl Added {
 
 #[cfg(test)]
 mod tests {
-    use std::ops::ControlFlow;
+    use futures_util::TryStreamExt;
 
     use super::*;
     use crate::{
-        View,
         fjall::{
             FjallOptions, follow_ups,
             hot_cache::{Changed, HotCache},
@@ -111,6 +110,7 @@ mod tests {
             tables::Tables,
             view::SnapshotView,
         },
+        view::{Lists as _, at_once},
     };
 
     fn place(millis: i64) -> IndexKey {
@@ -159,14 +159,9 @@ mod tests {
     }
 
     fn list(view: &SnapshotView<'_>, from: i64) -> Vec<i64> {
-        let mut found = Vec::new();
-        let mut visit = |place: IndexKey| {
-            found.push(place.time.millis());
-            ControlFlow::Continue(())
-        };
         let from = IndexKey { key: FollowUpKey::Watch, ..place(from) };
-        view.index(IndexId::Due, from, &mut visit).unwrap();
-        found
+        let found = view.index(IndexId::Due, from).map_ok(|place| place.time.millis());
+        at_once(found.try_collect()).unwrap()
     }
 
     #[test]

@@ -14,7 +14,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::{failure, hot_cache::HotCache, tables::Tables, view::SnapshotView};
-use crate::{Error, Result};
+use crate::{Error, Result, view::at_once};
 
 type Job = Box<dyn FnOnce(&Tables, &HotCache) + Send>;
 
@@ -110,7 +110,7 @@ impl Readers {
     /// Answers a question from the rows of one snapshot, on one of the threads.
     pub async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&SnapshotView) -> Result<T> + Send + 'static,
+        question: impl AsyncFnOnce(&SnapshotView) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (job, answer) = asked(question);
         self.push(|state| {
@@ -127,7 +127,7 @@ impl Readers {
     /// answer, and the caller has a bound of its own.
     pub async fn ask_first<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&SnapshotView) -> Result<T> + Send + 'static,
+        question: impl AsyncFnOnce(&SnapshotView) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (job, answer) = asked(question);
         self.push(|state| {
@@ -159,7 +159,7 @@ impl Readers {
 
 /// A question as work for a thread, and where its answer will be.
 fn asked<T: Send + 'static>(
-    question: impl FnOnce(&SnapshotView) -> Result<T> + Send + 'static,
+    question: impl AsyncFnOnce(&SnapshotView) -> Result<T> + Send + 'static,
 ) -> (Job, oneshot::Receiver<Result<T>>) {
     let (reply, answer) = oneshot::channel();
     let job = move |tables: &Tables, cache: &HotCache| {
@@ -168,7 +168,7 @@ fn asked<T: Send + 'static>(
         }
         let found = failure::caught("reading", || {
             let view = SnapshotView::new(tables, cache);
-            let found = question(&view);
+            let found = at_once(question(&view));
             view.finish();
             found
         });
@@ -222,7 +222,7 @@ mod tests {
         let (answered, answers) = mpsc::channel();
         let question = |name: &'static str| {
             let answered = answered.clone();
-            move |_: &SnapshotView| {
+            async move |_: &SnapshotView| {
                 answered.send(name).unwrap();
                 Ok(())
             }
@@ -230,7 +230,7 @@ mod tests {
         // The one thread has begun an answer, and will not end it before the queue is full.
         let (begun, begins) = mpsc::channel();
         let (end, ends) = mpsc::channel();
-        let busy = move |_: &SnapshotView| {
+        let busy = async move |_: &SnapshotView| {
             begun.send(()).unwrap();
             ends.recv().unwrap();
             Ok(())

@@ -19,6 +19,7 @@ use super::{
     session::{Lasting, Session},
     stage_rows::StageRows,
     uptime::Uptime,
+    view::SnapshotView,
     work::Work,
 };
 use crate::{
@@ -26,7 +27,9 @@ use crate::{
     DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp, FollowUpKey,
     FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
     RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery,
-    UploadRow, View, Wanted, commit::check_staged, view,
+    UploadRow, Wanted,
+    commit::check_staged,
+    view::{self, View},
 };
 
 /// The store in a directory of this machine; one process may have it open.
@@ -108,9 +111,9 @@ impl FjallStore {
 
     async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&dyn View) -> Result<T> + Send + 'static,
+        question: impl AsyncFnOnce(&SnapshotView) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.lasting.readers.ask(move |view| question(view)).await
+        self.lasting.readers.ask(question).await
     }
 }
 
@@ -118,7 +121,7 @@ impl FjallStore {
 impl Documents for FjallStore {
     async fn get_document(&self, id: &DocumentId) -> Result<Option<Document>> {
         let id = id.clone();
-        self.lasting.readers.ask(move |view| view.document(id)).await
+        self.ask(async move |view| view.document(id)).await
     }
 
     async fn change_document(&self, change: DocumentChange) -> Result<()> {
@@ -126,7 +129,7 @@ impl Documents for FjallStore {
     }
 
     async fn list_documents(&self, query: DocumentsQuery) -> Result<Listed<Document, DocumentKey>> {
-        self.lasting.readers.ask(move |view| view.documents(&query)).await
+        self.ask(async move |view| view.documents(&query)).await
     }
 }
 
@@ -136,14 +139,19 @@ impl Store for FjallStore {
         match self.hot().and_then(|cache| cache.load(&wanted)) {
             Some(loaded) => Ok(loaded),
             // The engine asks for this, and all writing waits behind it.
-            None => self.lasting.readers.ask_first(move |rows| view::load(rows, &wanted)).await,
+            None => {
+                self.lasting
+                    .readers
+                    .ask_first(async move |rows| view::load(rows, &wanted).await)
+                    .await
+            }
         }
     }
 
     async fn look_up(&self, wanted: Wanted) -> Result<Loaded> {
         match self.hot().and_then(|cache| cache.load(&wanted)) {
             Some(loaded) => Ok(loaded),
-            None => self.ask(move |rows| view::load(rows, &wanted)).await,
+            None => self.ask(async move |rows| view::load(rows, &wanted).await).await,
         }
     }
 
@@ -190,92 +198,92 @@ impl Store for FjallStore {
     async fn get_job(&self, id: JobId) -> Result<Option<JobRow>> {
         match self.hot().and_then(|cache| cache.job(id)) {
             Some(job) => Ok(job),
-            None => self.ask(move |rows| view::get_job(rows, id)).await,
+            None => self.ask(async move |rows| rows.job(id).await).await,
         }
     }
 
     async fn get_states(&self, ids: Vec<JobId>) -> Result<Vec<State>> {
         match self.hot().and_then(|cache| cache.states(&ids)) {
             Some(states) => Ok(states),
-            None => self.ask(move |rows| view::get_states(rows, &ids)).await,
+            None => self.ask(async move |rows| view::get_states(rows, &ids).await).await,
         }
     }
 
     async fn list_ancestors(&self, id: JobId) -> Result<Vec<JobRow>> {
-        self.ask(move |rows| view::list_ancestors(rows, id)).await
+        self.ask(async move |rows| view::list_ancestors(rows, id).await).await
     }
 
     async fn list_children(&self, query: ChildrenQuery) -> Result<Listed<JobRow, JobId>> {
-        self.ask(move |rows| view::list_children(rows, &query)).await
+        self.ask(async move |rows| view::list_children(rows, &query).await).await
     }
 
     async fn list_descendants(&self, query: DescendantsQuery) -> Result<Listed<JobRow, JobId>> {
-        self.ask(move |rows| view::list_descendants(rows, &query)).await
+        self.ask(async move |rows| view::list_descendants(rows, &query).await).await
     }
 
     async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
-        self.ask(move |rows| view::list_blockers(rows, &query)).await
+        self.ask(async move |rows| view::list_blockers(rows, &query).await).await
     }
 
     async fn list_changes(&self, query: ChangesQuery) -> Result<Listed<Change, u32>> {
-        self.ask(move |rows| view::list_changes(rows, &query)).await
+        self.ask(async move |rows| view::list_changes(rows, &query).await).await
     }
 
     async fn list_log(&self, query: LogQuery) -> Result<Listed<LogLine, u32>> {
-        self.ask(move |rows| view::list_log(rows, &query)).await
+        self.ask(async move |rows| view::list_log(rows, &query).await).await
     }
 
     async fn list_attachments(&self, id: JobId) -> Result<Vec<AttachmentInfo>> {
-        self.ask(move |rows| view::list_attachments(rows, id)).await
+        self.ask(async move |rows| view::list_attachments(rows, id).await).await
     }
 
     async fn get_attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
         let key = key.to_owned();
-        self.ask(move |rows| rows.attachment(id, &key)).await
+        self.ask(async move |rows| rows.attachment(id, &key).await).await
     }
 
     async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
-        self.ask(move |rows| view::list_roots(rows, &query)).await
+        self.ask(async move |rows| view::list_roots(rows, &query).await).await
     }
 
     async fn list_follow_ups(
         &self,
         query: FollowUpsQuery,
     ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>> {
-        self.ask(move |rows| view::list_follow_ups(rows, &query)).await
+        self.ask(async move |rows| view::list_follow_ups(rows, &query).await).await
     }
 
     async fn list_index(
         &self,
         query: IndexQuery,
     ) -> Result<Listed<(IndexKey, FollowUp), IndexKey>> {
-        self.ask(move |rows| view::list_index(rows, &query)).await
+        self.ask(async move |rows| view::list_index(rows, &query).await).await
     }
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
-        self.ask(move |rows| view::list_rows(rows, &query)).await
+        self.ask(async move |rows| view::list_rows(rows, &query).await).await
     }
 
     async fn get_upload(&self, commit: &UploadId) -> Result<Option<UploadRow>> {
         let commit = commit.clone();
-        self.ask(move |rows| rows.completed(&commit)).await
+        self.ask(async move |rows| rows.completed(&commit)).await
     }
 
     async fn list_tree_results(
         &self,
         query: TreeResultsQuery,
     ) -> Result<Listed<TreeResultRow, JobId>> {
-        self.ask(move |rows| view::list_tree_results(rows, &query)).await
+        self.ask(async move |rows| view::list_tree_results(rows, &query).await).await
     }
 
     async fn get_uptime(&self) -> Result<Option<Vec<u8>>> {
         let uptime = self.uptime.clone();
-        self.ask(move |_| uptime.get()).await
+        self.ask(async move |_| uptime.get()).await
     }
 
     async fn put_uptime(&self, note: Vec<u8>) -> Result<()> {
         let uptime = self.uptime.clone();
-        self.ask(move |_| uptime.put(&note)).await
+        self.ask(async move |_| uptime.put(&note)).await
     }
 
     async fn check(&self) -> Result<()> {
@@ -344,7 +352,7 @@ mod tests {
         let store = FjallStore::open(&options).unwrap();
         let (begun, begins) = mpsc::channel();
         let (end, ends) = mpsc::channel();
-        let busy = store.ask(move |_| {
+        let busy = store.ask(async move |_| {
             begun.send(()).unwrap();
             ends.recv().unwrap();
             Ok(())

@@ -1,6 +1,7 @@
-use std::{cell::RefCell, collections::HashMap, ops::ControlFlow, sync::Arc};
+use std::{cell::RefCell, collections::HashMap, iter, sync::Arc};
 
 use fjall::{Keyspace, Readable, Slice};
+use futures_util::{Stream, future::Either, stream};
 use jobtracker_model::{
     Change, Definition, JobId, LogLine, Repeat, Timestamp, rollup::Status, upload::UploadId,
 };
@@ -14,9 +15,9 @@ use super::{
 };
 use crate::{
     Error, FollowUp, FollowUpKey, IndexId, IndexKey, Node, Origin, RepeatRow, Result, RootKey,
-    TreeResultRow, UploadRow, Version, View,
+    TreeResultRow, UploadRow, Version,
     coding::{self, LineRow},
-    view::{Child, ChildIndex, Visit},
+    view::{Child, ChildIndex, Lists, Parent, Selection, View},
 };
 
 /// Rows that one read may bring into the caches; more are not worth their time.
@@ -55,76 +56,123 @@ impl<'a> SnapshotView<'a> {
         tables::get(&self.snapshot.rows, keyspace, key, what)
     }
 
-    /// Gives every row from `first` to `last` to a visitor until it has enough.
+    /// Every row from `first` to `last`.
     fn scan(
         &self,
         keyspace: &Keyspace,
         first: &[u8],
         last: &[u8],
-        mut visit: impl FnMut(&[u8], &Slice) -> Result<ControlFlow<()>>,
-    ) -> Result<()> {
-        for row in self.snapshot.rows.range(keyspace, first..=last) {
-            let (key, value) = row.into_inner().map_err(failure::reading)?;
-            if visit(&key, &value)?.is_break() {
-                break;
-            }
-        }
-        Ok(())
+    ) -> impl Iterator<Item = Result<(Slice, Slice)>> + use<> {
+        let rows = self.snapshot.rows.range(keyspace, first..=last);
+        rows.map(|row| row.into_inner().map_err(failure::reading))
     }
 
-    /// Gives the rows of the visible ones of those children to a visitor. `range` tells the first
-    /// and the last key behind a child, `child` the child of a key.
+    /// Every row of keys that begin so.
+    fn prefixed(
+        &self,
+        keyspace: &Keyspace,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = Result<(Slice, Slice)>> + use<> {
+        let rows = self.snapshot.rows.prefix(keyspace, prefix);
+        rows.map(|row| row.into_inner().map_err(failure::reading))
+    }
+
+    /// The rows of the visible ones of those children. `range` tells the first and the last key
+    /// behind a child, `child` the child of a key.
     fn scan_children(
         &self,
         keyspace: &Keyspace,
         after: Option<JobId>,
         range: impl Fn(Option<JobId>) -> (Key, Key),
         child: impl Fn(&[u8]) -> Result<JobId>,
-        mut visit: impl FnMut(JobId, &[u8], &Slice) -> Result<ControlFlow<()>>,
-    ) -> Result<()> {
-        let mut next = Some(after);
-        while let Some(after) = next.take() {
+    ) -> impl Iterator<Item = Result<(JobId, Slice, Slice)>> {
+        let scan = move |after| {
             let (first, last) = range(after);
-            // The end of the run of hidden ids that the scan is in.
-            let mut run = None;
-            self.scan(keyspace, &first, &last, |key, value| {
-                let id = child(key)?;
+            self.scan(keyspace, &first, &last)
+        };
+        let mut rows = scan(after);
+        // The end of the run of hidden ids that the scan is in.
+        let mut run = None;
+        let mut next = move || {
+            while let Some((key, value)) = rows.next().transpose()? {
+                let id = child(&key)?;
                 if run.is_some_and(|end| id <= end) {
-                    return Ok(ControlFlow::Continue(()));
+                    continue;
                 }
                 run = self.snapshot.hidden.run_end(id);
                 match run {
-                    None => visit(id, key, value),
-                    Some(end) if end.get() - id.get() < WORTH_A_SEEK => {
-                        Ok(ControlFlow::Continue(()))
-                    }
-                    Some(end) => {
-                        next = Some(Some(end));
-                        Ok(ControlFlow::Break(()))
-                    }
+                    None => return Ok(Some((id, key, value))),
+                    Some(end) if end.get() - id.get() >= WORTH_A_SEEK => rows = scan(run),
+                    Some(_) => {}
                 }
-            })?;
-        }
-        Ok(())
+            }
+            Ok(None)
+        };
+        iter::from_fn(move || next().transpose())
+    }
+
+    /// All children.
+    fn whole_children(
+        &self,
+        parent: JobId,
+        after: Option<JobId>,
+        selection: Selection,
+    ) -> impl Iterator<Item = Result<Child>> {
+        let range = move |after| keys::children(parent, after);
+        let child = |key: &[u8]| Ok(keys::child(key)?.0);
+        let mut rows = self.scan_children(&self.tables.jobs, after, range, child);
+        let mut next = move || {
+            let Some((id, first, definition)) = rows.next().transpose()? else { return Ok(None) };
+            let Some((of, second, status)) = rows.next().transpose()? else {
+                return Err(half_a_job(id));
+            };
+            let parts = (keys::child(&first)?.1, keys::child(&second)?.1);
+            if of != id || parts != (Part::Definition, Part::Status) {
+                return Err(half_a_job(id));
+            }
+            let status = coding::decode("status", &status)?;
+            let mut child = Child { id, status, definition: None, origin: None };
+            if selection.shows(&child.status) {
+                child.definition = Some(Arc::new(coding::decode("definition", &definition)?));
+            }
+            if selection.asks_for_origins() {
+                child.origin = self.origin(id)?;
+            }
+            Ok(Some(child))
+        };
+        iter::from_fn(move || next().transpose())
+    }
+
+    /// The children in an index.
+    fn indexed_children(
+        &self,
+        parent: JobId,
+        index: ChildIndex,
+        after: Option<JobId>,
+        selection: Selection,
+    ) -> impl Iterator<Item = Result<Child>> {
+        let range = move |after| keys::indexed_behind(index, parent, after);
+        let ids = self.scan_children(&self.tables.index, after, range, keys::indexed_id);
+        ids.map(move |row| {
+            let (id, above) = (row?.0, Some(parent));
+            let missing = || Error::Corrupt(format!("child {id} is in an index and not there"));
+            let status = self.status(id, above)?.ok_or_else(missing)?;
+            let definition = match selection.shows(&status) {
+                true => Some(self.read_definition(id, above)?.ok_or_else(missing)?),
+                false => None,
+            };
+            Ok(Child { id, status, definition, origin: None })
+        })
     }
 
     /// Whether a job is hidden.
     fn hides(&self, id: JobId) -> bool {
         self.snapshot.hidden.has(id)
     }
-}
 
-impl View for SnapshotView<'_> {
-    fn version(&self, root: JobId) -> Result<Version> {
-        if let Some(version) = self.cache.version_at(self.snapshot.epoch, root) {
-            return Ok(version);
-        }
-        let version = self.get(&self.tables.index, &keys::version(root), "version")?.unwrap_or(0);
-        // Trees that do not exist are not cached.
-        if version > 0 && self.seen.borrow().versions.len() < SEEN {
-            self.seen.borrow_mut().versions.push((root, version));
-        }
-        Ok(version)
+    /// An upload that is complete.
+    pub fn completed(&self, upload: &UploadId) -> Result<Option<UploadRow>> {
+        self.get(&self.tables.index, &keys::completed(upload), "completed commit")
     }
 
     fn origin(&self, id: JobId) -> Result<Option<Origin>> {
@@ -165,7 +213,7 @@ impl View for SnapshotView<'_> {
         Ok(status)
     }
 
-    fn definition(&self, id: JobId, parent: Option<JobId>) -> Result<Option<Arc<Definition>>> {
+    fn read_definition(&self, id: JobId, parent: Option<JobId>) -> Result<Option<Arc<Definition>>> {
         if let Some(definition) = self.cache.definition_at(self.snapshot.epoch, id) {
             return Ok(Some(definition));
         }
@@ -179,73 +227,43 @@ impl View for SnapshotView<'_> {
         }
         Ok(definition)
     }
+}
 
-    fn children(&self, parent: JobId, after: Option<JobId>, visit: Visit<Child>) -> Result<()> {
-        let range = |after| keys::children(parent, after);
-        let mut half: Option<(JobId, Arc<Definition>)> = None;
-        let child = |key: &[u8]| Ok(keys::child(key)?.0);
-        self.scan_children(&self.tables.jobs, after, range, child, |id, key, value| {
-            let (_, part) = keys::child(key)?;
-            match (part, half.take()) {
-                (Part::Definition, None) => {
-                    half = Some((id, Arc::new(coding::decode("definition", value)?)));
-                    Ok(ControlFlow::Continue(()))
-                }
-                (Part::Status, Some((first, definition))) if first == id => {
-                    let status = coding::decode("status", value)?;
-                    Ok(visit(Child { id, definition, status }))
-                }
-                (_, _) => Err(half_a_job(id)),
-            }
-        })?;
-        half.map_or(Ok(()), |(id, _)| Err(half_a_job(id)))
+impl View for SnapshotView<'_> {
+    async fn version(&self, root: JobId) -> Result<Version> {
+        if let Some(version) = self.cache.version_at(self.snapshot.epoch, root) {
+            return Ok(version);
+        }
+        let version = self.get(&self.tables.index, &keys::version(root), "version")?.unwrap_or(0);
+        // Trees that do not exist are not cached.
+        if version > 0 && self.seen.borrow().versions.len() < SEEN {
+            self.seen.borrow_mut().versions.push((root, version));
+        }
+        Ok(version)
     }
 
-    fn indexed(
+    async fn node(&self, id: JobId) -> Result<Option<Node>> {
+        let Some(origin) = self.origin(id)? else { return Ok(None) };
+        let status = self.status(id, origin.parent)?;
+        Ok(status.map(|status| Node { origin, status }))
+    }
+
+    async fn definition(
         &self,
-        parent: JobId,
-        index: ChildIndex,
-        after: Option<JobId>,
-        visit: Visit<JobId>,
-    ) -> Result<()> {
-        let range = |after| keys::indexed_behind(index, parent, after);
-        let rows = &self.tables.index;
-        self.scan_children(rows, after, range, keys::indexed_id, |id, _, _| Ok(visit(id)))
+        id: JobId,
+        parent: Option<JobId>,
+    ) -> Result<Option<Arc<Definition>>> {
+        self.read_definition(id, parent)
     }
 
-    fn changes(&self, id: JobId, from: u32, visit: Visit<(u32, Change)>) -> Result<()> {
-        let (first, last) = (keys::change(id, from), keys::change(id, u32::MAX));
-        self.scan(&self.tables.history, &first, &last, |key, value| {
-            Ok(visit((keys::number_of(key)?, coding::decode("change", value)?)))
-        })
-    }
-
-    fn log(&self, id: JobId, from: u32, visit: Visit<LogLine>) -> Result<()> {
-        let (first, last) = (keys::log_line(id, from), keys::log_line(id, u32::MAX));
-        self.scan(&self.tables.history, &first, &last, |key, value| {
-            let line: LineRow = coding::decode("line of a log", value)?;
-            Ok(visit(line.numbered(keys::number_of(key)?)))
-        })
-    }
-
-    fn repeat(&self, id: JobId, key: &Repeat) -> Result<Option<RepeatRow>> {
+    async fn repeat(&self, id: JobId, key: &Repeat) -> Result<Option<RepeatRow>> {
         if self.hides(id) {
             return Ok(None);
         }
         self.get(&self.tables.history, &keys::repeat(id, key), "repeat")
     }
 
-    fn repeats(&self, id: JobId, visit: Visit<(Repeat, RepeatRow)>) -> Result<()> {
-        for row in self.snapshot.rows.prefix(&self.tables.history, keys::repeats(id)) {
-            let (key, value) = row.into_inner().map_err(failure::reading)?;
-            if visit((keys::repeat_name(&key)?, coding::decode("repeat", &value)?)).is_break() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
+    async fn attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
         // No attachment has such a key, and the engine has a limit of its own for keys.
         if key.len() > jobtracker_model::limits::ATTACHMENT_KEY || self.hides(id) {
             return Ok(None);
@@ -256,33 +274,7 @@ impl View for SnapshotView<'_> {
             .transpose()
     }
 
-    fn attachments(&self, id: JobId, visit: Visit<(String, usize)>) -> Result<()> {
-        for row in self.snapshot.rows.prefix(&self.tables.history, keys::attachments(id)) {
-            let (key, value) = row.into_inner().map_err(failure::reading)?;
-            let size = coding::text_len("attachment", &value)?;
-            if visit((keys::attachment_name(&key)?, size)).is_break() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn roots(
-        &self,
-        from: Timestamp,
-        to: Timestamp,
-        after: Option<RootKey>,
-        visit: Visit<RootKey>,
-    ) -> Result<()> {
-        let Some((first, last)) = keys::roots(from, to, after) else { return Ok(()) };
-        self.scan(&self.tables.index, &first, &last, |key, _| {
-            let root = keys::root_key(key)?;
-            // A stage has one root at most, so roots form no run of hidden ids.
-            if self.hides(root.id) { Ok(ControlFlow::Continue(())) } else { Ok(visit(root)) }
-        })
-    }
-
-    fn follow_up(&self, id: JobId, key: FollowUpKey) -> Result<Option<FollowUp>> {
+    async fn follow_up(&self, id: JobId, key: FollowUpKey) -> Result<Option<FollowUp>> {
         if self.hides(id) {
             return Ok(None);
         }
@@ -302,51 +294,116 @@ impl View for SnapshotView<'_> {
         Ok(found)
     }
 
+    async fn tree_result(&self, upload: &UploadId, root: JobId) -> Result<Option<TreeResultRow>> {
+        self.get(&self.tables.index, &keys::tree_result(upload, root), "tree result")
+    }
+
+    fn children(
+        &self,
+        parent: Parent,
+        after: Option<JobId>,
+        selection: Selection,
+    ) -> impl Stream<Item = Result<Child>> {
+        match selection.index() {
+            None => {
+                let children = self.whole_children(parent.id, after, selection);
+                Either::Left(stream::iter(children))
+            }
+            Some(index) => {
+                let children = self.indexed_children(parent.id, index, after, selection);
+                Either::Right(stream::iter(children))
+            }
+        }
+    }
+
+    fn changes(&self, id: JobId, from: u32) -> impl Stream<Item = Result<(u32, Change)>> {
+        let (first, last) = (keys::change(id, from), keys::change(id, u32::MAX));
+        stream::iter(self.scan(&self.tables.history, &first, &last).map(|row| {
+            let (key, value) = row?;
+            Ok((keys::number_of(&key)?, coding::decode("change", &value)?))
+        }))
+    }
+
+    fn log(&self, id: JobId, from: u32) -> impl Stream<Item = Result<LogLine>> {
+        let (first, last) = (keys::log_line(id, from), keys::log_line(id, u32::MAX));
+        stream::iter(self.scan(&self.tables.history, &first, &last).map(|row| {
+            let (key, value) = row?;
+            let line: LineRow = coding::decode("line of a log", &value)?;
+            Ok(line.numbered(keys::number_of(&key)?))
+        }))
+    }
+
+    fn repeats(&self, id: JobId) -> impl Stream<Item = Result<(Repeat, RepeatRow)>> {
+        stream::iter(self.prefixed(&self.tables.history, &keys::repeats(id)).map(|row| {
+            let (key, value) = row?;
+            Ok((keys::repeat_name(&key)?, coding::decode("repeat", &value)?))
+        }))
+    }
+
+    fn attachments(&self, id: JobId) -> impl Stream<Item = Result<(String, usize)>> {
+        stream::iter(self.prefixed(&self.tables.history, &keys::attachments(id)).map(|row| {
+            let (key, value) = row?;
+            Ok((keys::attachment_name(&key)?, coding::text_len("attachment", &value)?))
+        }))
+    }
+
     fn follow_ups(
         &self,
         id: JobId,
         from: FollowUpKey,
-        visit: Visit<(FollowUpKey, FollowUp)>,
-    ) -> Result<()> {
+    ) -> impl Stream<Item = Result<(FollowUpKey, FollowUp)>> {
         let (first, last) = (follow_ups::row(id, from), follow_ups::last_row(id));
-        self.scan(&self.tables.history, &first, &last, |key, value| {
-            Ok(visit((follow_ups::row_key(key)?, coding::decode("follow-up", value)?)))
-        })
+        stream::iter(self.scan(&self.tables.history, &first, &last).map(|row| {
+            let (key, value) = row?;
+            Ok((follow_ups::row_key(&key)?, coding::decode("follow-up", &value)?))
+        }))
+    }
+}
+
+impl Lists for SnapshotView<'_> {
+    fn roots(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        after: Option<RootKey>,
+    ) -> impl Stream<Item = Result<RootKey>> {
+        let range = keys::roots(from, to, after);
+        let rows = range.map(|(first, last)| self.scan(&self.tables.index, &first, &last));
+        let roots = rows.into_iter().flatten().map(|row| keys::root_key(&row?.0));
+        // A stage has one root at most, so roots form no run of hidden ids.
+        stream::iter(roots.filter(|root| !root.as_ref().is_ok_and(|root| self.hides(root.id))))
     }
 
-    fn index(&self, index: IndexId, from: IndexKey, visit: Visit<IndexKey>) -> Result<()> {
+    fn index(&self, index: IndexId, from: IndexKey) -> impl Stream<Item = Result<IndexKey>> {
         let known = self.snapshot.low_water.of(index);
-        let mut read = None;
         let first = follow_ups::place(index, from.max(known));
-        self.scan(&self.tables.index, &first, &follow_ups::last_place(index), |key, _| {
-            let place = follow_ups::place_key(key)?;
-            read.get_or_insert(place);
-            if self.hides(place.id) { Ok(ControlFlow::Continue(())) } else { Ok(visit(place)) }
-        })?;
-        if from <= known && read != Some(known) {
-            self.cache.keep_first(self.snapshot.epoch, index, read);
-        }
-        Ok(())
-    }
-
-    fn tree_result(&self, commit: &UploadId, root: JobId) -> Result<Option<TreeResultRow>> {
-        self.get(&self.tables.index, &keys::tree_result(commit, root), "tree result")
+        let mut rows = self.scan(&self.tables.index, &first, &follow_ups::last_place(index));
+        let mut is_begun = from > known;
+        let mut next = move || {
+            loop {
+                let row = rows.next().transpose()?;
+                let place = row.map(|(key, _)| follow_ups::place_key(&key)).transpose()?;
+                // It was read from its begin, and begins here.
+                if !is_begun && place != Some(known) {
+                    self.cache.keep_first(self.snapshot.epoch, index, place);
+                }
+                is_begun = true;
+                if place.is_none_or(|place| !self.hides(place.id)) {
+                    return Ok(place);
+                }
+            }
+        };
+        stream::iter(iter::from_fn(move || next().transpose()))
     }
 
     fn tree_results(
         &self,
-        commit: &UploadId,
+        upload: &UploadId,
         after: Option<JobId>,
-        visit: Visit<TreeResultRow>,
-    ) -> Result<()> {
-        let (first, last) = keys::tree_results(commit, after);
-        self.scan(&self.tables.index, &first, &last, |_, value| {
-            Ok(visit(coding::decode("tree result", value)?))
-        })
-    }
-
-    fn completed(&self, commit: &UploadId) -> Result<Option<UploadRow>> {
-        self.get(&self.tables.index, &keys::completed(commit), "completed commit")
+    ) -> impl Stream<Item = Result<TreeResultRow>> {
+        let (first, last) = keys::tree_results(upload, after);
+        let rows = self.scan(&self.tables.index, &first, &last);
+        stream::iter(rows.map(|row| coding::decode("tree result", &row?.1)))
     }
 }
 

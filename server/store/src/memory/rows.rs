@@ -1,18 +1,19 @@
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Range},
-    ops::{Bound, ControlFlow, RangeBounds},
+    ops::{Bound, RangeBounds},
     sync::Arc,
 };
 
+use futures_util::{Stream, StreamExt, future::Either, stream};
 use jobtracker_model::{
     Change, Definition, JobId, LogLine, Repeat, Timestamp, rollup::Status, upload::UploadId,
 };
 
 use super::stages::Stage;
 use crate::{
-    Error, FollowUp, FollowUpKey, IndexId, IndexKey, Origin, RepeatRow, Result, RootKey, StageId,
-    TreeResultRow, UploadRow, Version, View,
-    view::{Child, ChildIndex, Visit},
+    Error, FollowUp, FollowUpKey, IndexId, IndexKey, Node, Origin, RepeatRow, Result, RootKey,
+    StageId, TreeResultRow, UploadRow, Version,
+    view::{Child, ChildIndex, Lists, Parent, Selection, View},
 };
 
 /// A job under its parent, so that children stand beside each other.
@@ -41,145 +42,133 @@ pub(super) struct Rows {
     pub stages: BTreeMap<StageId, Stage>,
 }
 
+impl Rows {
+    /// An upload that is complete.
+    pub fn completed(&self, upload: &UploadId) -> Option<UploadRow> {
+        self.commits.get(upload).cloned()
+    }
+
+    fn child(&self, place: Place, selection: Selection) -> Result<Child> {
+        let (_, id) = place;
+        let missing = || Error::Corrupt(format!("job {id} is not there as a whole"));
+        let status = self.statuses.get(&place).cloned().ok_or_else(missing)?;
+        let definition = self.definitions.get(&place).filter(|_| selection.shows(&status)).cloned();
+        let origin = self.origins.get(&id).copied();
+        Ok(Child { id, status, definition, origin })
+    }
+}
+
 impl View for Rows {
-    fn version(&self, root: JobId) -> Result<Version> {
+    async fn version(&self, root: JobId) -> Result<Version> {
         Ok(self.versions.get(&root).copied().unwrap_or(0))
     }
 
-    fn origin(&self, id: JobId) -> Result<Option<Origin>> {
-        Ok(self.origins.get(&id).copied())
+    async fn node(&self, id: JobId) -> Result<Option<Node>> {
+        let Some(&origin) = self.origins.get(&id) else { return Ok(None) };
+        let status = self.statuses.get(&(origin.parent, id)).cloned();
+        Ok(status.map(|status| Node { origin, status }))
     }
 
-    fn status(&self, id: JobId, parent: Option<JobId>) -> Result<Option<Status>> {
-        Ok(self.statuses.get(&(parent, id)).cloned())
-    }
-
-    fn definition(&self, id: JobId, parent: Option<JobId>) -> Result<Option<Arc<Definition>>> {
+    async fn definition(
+        &self,
+        id: JobId,
+        parent: Option<JobId>,
+    ) -> Result<Option<Arc<Definition>>> {
         Ok(self.definitions.get(&(parent, id)).cloned())
     }
 
-    fn children(&self, parent: JobId, after: Option<JobId>, visit: Visit<Child>) -> Result<()> {
-        for (place, status) in self.statuses.range(siblings(parent, after)) {
-            let id = place.1;
-            let definition = self
-                .definitions
-                .get(place)
-                .cloned()
-                .ok_or_else(|| Error::Corrupt(format!("job {id} has no definition")))?;
-            if visit(Child { id, definition, status: status.clone() }).is_break() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn indexed(
-        &self,
-        parent: JobId,
-        index: ChildIndex,
-        after: Option<JobId>,
-        visit: Visit<JobId>,
-    ) -> Result<()> {
-        let places = match index {
-            ChildIndex::Pending => &self.pending,
-            ChildIndex::Failed => &self.failed,
-        };
-        until_break(places.range(siblings(parent, after)).map(|place| place.1), visit);
-        Ok(())
-    }
-
-    fn changes(&self, id: JobId, from: u32, visit: Visit<(u32, Change)>) -> Result<()> {
-        let rows = numbered(&self.changes, id, from);
-        until_break(rows.map(|((_, number), change)| (*number, change.clone())), visit);
-        Ok(())
-    }
-
-    fn log(&self, id: JobId, from: u32, visit: Visit<LogLine>) -> Result<()> {
-        until_break(numbered(&self.log, id, from).map(|(_, line)| line.clone()), visit);
-        Ok(())
-    }
-
-    fn repeat(&self, id: JobId, key: &Repeat) -> Result<Option<RepeatRow>> {
+    async fn repeat(&self, id: JobId, key: &Repeat) -> Result<Option<RepeatRow>> {
         Ok(self.repeats.get(&id).and_then(|rows| rows.get(key)).copied())
     }
 
-    fn repeats(&self, id: JobId, visit: Visit<(Repeat, RepeatRow)>) -> Result<()> {
-        let rows = self.repeats.get(&id).into_iter().flatten();
-        until_break(rows.map(|(key, row)| (key.clone(), *row)), visit);
-        Ok(())
-    }
-
-    fn attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
+    async fn attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
         Ok(self.attachments.get(&id).and_then(|texts| texts.get(key)).cloned())
     }
 
-    fn attachments(&self, id: JobId, visit: Visit<(String, usize)>) -> Result<()> {
-        let texts = self.attachments.get(&id).into_iter().flatten();
-        until_break(texts.map(|(key, text)| (key.clone(), text.len())), visit);
-        Ok(())
-    }
-
-    fn roots(
-        &self,
-        from: Timestamp,
-        to: Timestamp,
-        after: Option<RootKey>,
-        visit: Visit<RootKey>,
-    ) -> Result<()> {
-        let oldest = RootKey { time: from, id: JobId::MIN };
-        // The first key that is not listed any more, going to newer ones.
-        let end = RootKey { time: to, id: JobId::MIN };
-        let end = after.map_or(end, |after| after.min(end));
-        if oldest < end {
-            until_break(self.roots.range(oldest..end).rev().copied(), visit);
-        }
-        Ok(())
-    }
-
-    fn follow_up(&self, id: JobId, key: FollowUpKey) -> Result<Option<FollowUp>> {
+    async fn follow_up(&self, id: JobId, key: FollowUpKey) -> Result<Option<FollowUp>> {
         Ok(self.follow_ups.get(&(id, key)).cloned())
+    }
+
+    async fn tree_result(&self, upload: &UploadId, root: JobId) -> Result<Option<TreeResultRow>> {
+        Ok(self.tree_results.get(&(upload.clone(), root)).cloned())
+    }
+
+    fn children(
+        &self,
+        parent: Parent,
+        after: Option<JobId>,
+        selection: Selection,
+    ) -> impl Stream<Item = Result<Child>> {
+        let of = siblings(parent.id, after);
+        let places = match selection.index() {
+            None => Either::Left(stream::iter(self.statuses.range(of).map(|(place, _)| place))),
+            Some(ChildIndex::Pending) => Either::Right(stream::iter(self.pending.range(of))),
+            Some(ChildIndex::Failed) => Either::Right(stream::iter(self.failed.range(of))),
+        };
+        places.map(move |place| self.child(*place, selection))
+    }
+
+    fn changes(&self, id: JobId, from: u32) -> impl Stream<Item = Result<(u32, Change)>> {
+        let rows = numbered(&self.changes, id, from);
+        stream::iter(rows.map(|((_, number), change)| Ok((*number, change.clone()))))
+    }
+
+    fn log(&self, id: JobId, from: u32) -> impl Stream<Item = Result<LogLine>> {
+        stream::iter(numbered(&self.log, id, from).map(|(_, line)| Ok(line.clone())))
+    }
+
+    fn repeats(&self, id: JobId) -> impl Stream<Item = Result<(Repeat, RepeatRow)>> {
+        let rows = self.repeats.get(&id).into_iter().flatten();
+        stream::iter(rows.map(|(key, row)| Ok((key.clone(), *row))))
+    }
+
+    fn attachments(&self, id: JobId) -> impl Stream<Item = Result<(String, usize)>> {
+        let texts = self.attachments.get(&id).into_iter().flatten();
+        stream::iter(texts.map(|(key, text)| Ok((key.clone(), text.len()))))
     }
 
     fn follow_ups(
         &self,
         id: JobId,
         from: FollowUpKey,
-        visit: Visit<(FollowUpKey, FollowUp)>,
-    ) -> Result<()> {
-        let rows = self.follow_ups.range((id, from)..).take_while(|((of, _), _)| *of == id);
-        until_break(rows.map(|((_, key), row)| (*key, row.clone())), visit);
-        Ok(())
+    ) -> impl Stream<Item = Result<(FollowUpKey, FollowUp)>> {
+        let rows = self.follow_ups.range((id, from)..).take_while(move |((of, _), _)| *of == id);
+        stream::iter(rows.map(|((_, key), row)| Ok((*key, row.clone()))))
+    }
+}
+
+impl Lists for Rows {
+    fn roots(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        after: Option<RootKey>,
+    ) -> impl Stream<Item = Result<RootKey>> {
+        let oldest = RootKey { time: from, id: JobId::MIN };
+        // The first key that is not listed any more, going to newer ones.
+        let end = RootKey { time: to, id: JobId::MIN };
+        let end = after.map_or(end, |after| after.min(end)).max(oldest);
+        stream::iter(self.roots.range(oldest..end).rev().copied().map(Ok))
     }
 
-    fn index(&self, index: IndexId, from: IndexKey, visit: Visit<IndexKey>) -> Result<()> {
+    fn index(&self, index: IndexId, from: IndexKey) -> impl Stream<Item = Result<IndexKey>> {
         let places = self.index.range((index, from)..);
-        let places = places.take_while(|(of, _)| *of == index).map(|(_, place)| *place);
-        until_break(places, visit);
-        Ok(())
-    }
-
-    fn tree_result(&self, commit: &UploadId, root: JobId) -> Result<Option<TreeResultRow>> {
-        Ok(self.tree_results.get(&(commit.clone(), root)).cloned())
+        let places = places.take_while(move |(of, _)| *of == index);
+        stream::iter(places.map(|(_, place)| Ok(*place)))
     }
 
     fn tree_results(
         &self,
-        commit: &UploadId,
+        upload: &UploadId,
         after: Option<JobId>,
-        visit: Visit<TreeResultRow>,
-    ) -> Result<()> {
-        let of = |root| (commit.clone(), root);
+    ) -> impl Stream<Item = Result<TreeResultRow>> {
+        let of = |root| (upload.clone(), root);
         let start = match after {
             Some(after) => Bound::Excluded(of(after)),
             None => Bound::Included(of(JobId::MIN)),
         };
         let rows = self.tree_results.range((start, Bound::Included(of(JobId::MAX))));
-        until_break(rows.map(|(_, row)| row.clone()), visit);
-        Ok(())
-    }
-
-    fn completed(&self, commit: &UploadId) -> Result<Option<UploadRow>> {
-        Ok(self.commits.get(commit).cloned())
+        stream::iter(rows.map(|(_, row)| Ok(row.clone())))
     }
 }
 
@@ -199,14 +188,6 @@ fn numbered<T>(
     from: u32,
 ) -> Range<'_, (JobId, u32), T> {
     rows.range((id, from)..=(id, u32::MAX))
-}
-
-fn until_break<T>(rows: impl Iterator<Item = T>, visit: Visit<T>) {
-    for row in rows {
-        if visit(row) == ControlFlow::Break(()) {
-            break;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -238,7 +219,7 @@ mod tests {
             let (from, until, after) = (Timestamp::MIN, Timestamp::MAX, None);
             let limit = PageLimit { items, bytes: 1 << 20, scan: 100 };
             let query = IndexQuery { index: IndexId::Due, part: 0, from, until, after, limit };
-            let listed = view::list_index(rows, &query).unwrap();
+            let listed = view::at_once(view::list_index(rows, &query)).unwrap();
             let items: Vec<_> = listed.items.into_iter().map(|(place, _)| place).collect();
             (items, listed.next)
         };

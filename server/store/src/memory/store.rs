@@ -10,7 +10,9 @@ use crate::{
     DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp, FollowUpKey,
     FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
     RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery,
-    UploadRow, View, Wanted, commit::check_staged, view,
+    UploadRow, Wanted,
+    commit::check_staged,
+    view::{self, View},
 };
 
 /// A store in memory. It keeps nothing: dropping it loses every job.
@@ -35,8 +37,8 @@ impl MemoryStore {
     }
 
     /// Reads the rows of one instant. Reads are short, so they are done on the caller's thread.
-    fn read<T>(&self, read: impl FnOnce(&Rows) -> Result<T>) -> Result<T> {
-        read(&self.open()?.rows)
+    fn read<T>(&self, read: impl AsyncFnOnce(&Rows) -> Result<T>) -> Result<T> {
+        view::at_once(read(&self.open()?.rows))
     }
 
     fn open(&self) -> Result<RwLockReadGuard<'_, Held>> {
@@ -72,7 +74,7 @@ impl Documents for MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     async fn load(&self, wanted: Wanted) -> Result<Loaded> {
-        self.read(|rows| view::load(rows, &wanted))
+        self.read(async |rows| view::load(rows, &wanted).await)
     }
 
     async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>> {
@@ -107,76 +109,76 @@ impl Store for MemoryStore {
     }
 
     async fn get_job(&self, id: JobId) -> Result<Option<JobRow>> {
-        self.read(|rows| view::get_job(rows, id))
+        self.read(async |rows| rows.job(id).await)
     }
 
     async fn get_states(&self, ids: Vec<JobId>) -> Result<Vec<State>> {
-        self.read(|rows| view::get_states(rows, &ids))
+        self.read(async |rows| view::get_states(rows, &ids).await)
     }
 
     async fn list_ancestors(&self, id: JobId) -> Result<Vec<JobRow>> {
-        self.read(|rows| view::list_ancestors(rows, id))
+        self.read(async |rows| view::list_ancestors(rows, id).await)
     }
 
     async fn list_children(&self, query: ChildrenQuery) -> Result<Listed<JobRow, JobId>> {
-        self.read(|rows| view::list_children(rows, &query))
+        self.read(async |rows| view::list_children(rows, &query).await)
     }
 
     async fn list_descendants(&self, query: DescendantsQuery) -> Result<Listed<JobRow, JobId>> {
-        self.read(|rows| view::list_descendants(rows, &query))
+        self.read(async |rows| view::list_descendants(rows, &query).await)
     }
 
     async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
-        self.read(|rows| view::list_blockers(rows, &query))
+        self.read(async |rows| view::list_blockers(rows, &query).await)
     }
 
     async fn list_changes(&self, query: ChangesQuery) -> Result<Listed<Change, u32>> {
-        self.read(|rows| view::list_changes(rows, &query))
+        self.read(async |rows| view::list_changes(rows, &query).await)
     }
 
     async fn list_log(&self, query: LogQuery) -> Result<Listed<LogLine, u32>> {
-        self.read(|rows| view::list_log(rows, &query))
+        self.read(async |rows| view::list_log(rows, &query).await)
     }
 
     async fn list_attachments(&self, id: JobId) -> Result<Vec<AttachmentInfo>> {
-        self.read(|rows| view::list_attachments(rows, id))
+        self.read(async |rows| view::list_attachments(rows, id).await)
     }
 
     async fn get_attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
-        self.read(|rows| rows.attachment(id, key))
+        self.read(async |rows| rows.attachment(id, key).await)
     }
 
     async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
-        self.read(|rows| view::list_roots(rows, &query))
+        self.read(async |rows| view::list_roots(rows, &query).await)
     }
 
     async fn list_follow_ups(
         &self,
         query: FollowUpsQuery,
     ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>> {
-        self.read(|rows| view::list_follow_ups(rows, &query))
+        self.read(async |rows| view::list_follow_ups(rows, &query).await)
     }
 
     async fn list_index(
         &self,
         query: IndexQuery,
     ) -> Result<Listed<(IndexKey, FollowUp), IndexKey>> {
-        self.read(|rows| view::list_index(rows, &query))
+        self.read(async |rows| view::list_index(rows, &query).await)
     }
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
-        self.read(|rows| view::list_rows(rows, &query))
+        self.read(async |rows| view::list_rows(rows, &query).await)
     }
 
     async fn get_upload(&self, commit: &UploadId) -> Result<Option<UploadRow>> {
-        self.read(|rows| rows.completed(commit))
+        self.read(async |rows| Ok(rows.completed(commit)))
     }
 
     async fn list_tree_results(
         &self,
         query: TreeResultsQuery,
     ) -> Result<Listed<TreeResultRow, JobId>> {
-        self.read(|rows| view::list_tree_results(rows, &query))
+        self.read(async |rows| view::list_tree_results(rows, &query).await)
     }
 
     async fn check(&self) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use scylla::{
     client::session::Session,
     deserialize::row::DeserializeRow,
@@ -31,6 +32,13 @@ const BATCH_BYTES: usize = 64 * 1024;
 const TRIES: u32 = 2;
 /// The wait before what failed is tried again, at first and at most; it doubles.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
+
+/// Reads that one call has under way at once.
+pub const READS_AT_ONCE: usize = 16;
+/// Reads that are made side by side.
+pub type Several<'a, T> = Vec<BoxFuture<'a, Result<T>>>;
+/// Ids in one statement.
+pub const IDS: usize = 100;
 
 /// A session and everything that is sent over it.
 pub struct Cluster {

@@ -20,7 +20,6 @@ use super::{
     connect,
     index::Indexes,
     keys::{self, NO_STAGE},
-    locations::IdReservation,
     open::{Open, Work, stage_key},
     redo::{Name, Redo},
     reservations::Reservations,
@@ -29,7 +28,7 @@ use super::{
     stages::{Publication, Stages},
     tail::Tail,
     tree::Tree,
-    trees::{Location, REVOKED, Trees},
+    trees::{IdReservation, Location, REVOKED, Trees},
     uploads::Uploads,
 };
 use crate::{Error, Origin, Result, Row, StageId, TreeCommit, Version};

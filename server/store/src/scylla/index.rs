@@ -35,12 +35,11 @@ use self::{low_water::LowWaterMarks, slot::Slot, walk::Walk};
 use super::{
     ScyllaOptions,
     clocks::{Clocks, MINUTE, WRITTEN_WITHIN},
-    cluster::Cluster,
+    cluster::{Cluster, Several},
     connect::now_millis,
     fence::fence,
     keys::listing,
-    load::Reads,
-    locations::Several,
+    reads::Reads,
     trees::Trees,
 };
 use crate::{

@@ -5,34 +5,16 @@ use std::{
     sync::Arc,
 };
 
-use futures_util::{StreamExt, TryStreamExt, future::BoxFuture, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use jobtracker_model::JobId;
 
 use super::{
+    cluster::{IDS, READS_AT_ONCE, Several},
     keys,
-    snapshot::PinnedTree,
-    trees::{Location, Trees},
+    pinned::PinnedTree,
+    trees::{IdReservation, Location, Trees},
 };
-use crate::{Origin, Result};
-
-/// Reads that one call has under way at once.
-pub const READS_AT_ONCE: usize = 16;
-/// Reads that are made side by side.
-pub type Several<'a, T> = Vec<BoxFuture<'a, Result<T>>>;
-/// Ids in one statement.
-pub const IDS: usize = 100;
-
-/// Says that a tree has a job, if that job is visible there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct IdReservation {
-    pub id: JobId,
-    /// The tree.
-    pub root: JobId,
-    /// The stage that it is staged in, or none.
-    pub stage: i64,
-    /// The parent, as keys have it.
-    pub parent: i64,
-}
+use crate::Result;
 
 type IdReservationRow = (i64, i64, i64, i64);
 
@@ -106,19 +88,5 @@ impl Trees {
             Some(pinned) => pinned.places(&reservations).await,
             None => Ok(Vec::new()),
         }
-    }
-}
-
-impl Location {
-    /// The reservation that has come true here.
-    pub fn reservation(&self, id: JobId) -> IdReservation {
-        let Origin { root, parent, .. } = self.origin;
-        IdReservation { id, root, stage: self.stage, parent: keys::parent(parent) }
-    }
-
-    /// The partition of the table of jobs that has it.
-    pub fn page(&self, id: JobId) -> (i64, i64) {
-        let Origin { parent, .. } = self.origin;
-        (keys::parent(parent), keys::bucket(id))
     }
 }

@@ -77,10 +77,10 @@
 //! (`reservations`) and gives the batch to `sending`, which tries it by `attempt`; `redo` is an
 //! entry of a log, `tail` the part of a log that is not in the tables, `tree` and `trees` what a
 //! server remembers; `checkpoint` and `writes` bring entries to the tables. `locations` finds jobs,
-//! `load` answers for the engine, `snapshot` is a tree at one instant for the `lists`; `roots`,
-//! `index` and `uploads` are kept by time. `documents` are rows of a table of their own. `stages`
-//! holds staged rows, `open` and `tidy` look after what a dead server has left, `fence` stops its
-//! late writes. `schema`, `statements` and `keys` are the tables.
+//! `pinned` is a tree at one instant, of which `reads` answers; `roots`, `index` and `uploads` are
+//! kept by time. `documents` are rows of a table of their own. `stages` holds staged rows, `open`
+//! and `tidy` look after what a dead server has left, `fence` stops its late writes. `schema`,
+//! `statements` and `keys` are the tables.
 
 mod options;
 mod store;
@@ -102,11 +102,10 @@ mod trees;
 mod writes;
 
 mod index;
-mod lists;
-mod load;
 mod locations;
+mod pinned;
+mod reads;
 mod roots;
-mod snapshot;
 mod uploads;
 
 mod open;

@@ -19,9 +19,8 @@ use super::{
     fence::fence,
     ids::Ids,
     keys::{self, NO_STAGE},
-    locations::IdReservation,
     stages::{Fate, Stages},
-    trees::Trees,
+    trees::{IdReservation, Trees},
 };
 use crate::{Result, StageId};
 

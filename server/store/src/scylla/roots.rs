@@ -26,17 +26,14 @@ use self::{
     walk::{Entry, Walk},
 };
 use super::{
-    cluster::Cluster,
+    cluster::{Cluster, Several},
     connect::now_millis,
     keys::{self, NO_PARENT, listing},
-    load::Reads,
-    locations::{IdReservation, Several},
+    reads::Reads,
     reservations::Reservations,
+    trees::IdReservation,
 };
-use crate::{
-    JobRow, Listed, Result, RootKey, RootsQuery, coding,
-    view::page::{Page, job_bytes},
-};
+use crate::{JobRow, Listed, Result, RootKey, RootsQuery, coding, view::page::Page};
 
 /// Slots, minutes and days that are known to be listed.
 const NOTED: usize = 10_000;
@@ -142,8 +139,7 @@ impl Roots {
                 if page.look(key).is_break() {
                     return Ok(page.finish());
                 }
-                let bytes = job_bytes(&job);
-                page.take(job, bytes);
+                page.take_job(job);
             }
         }
     }

@@ -15,12 +15,11 @@ use roaring::RoaringTreemap;
 
 use self::staged::{Details, Staged, staged};
 use super::{
-    cluster::Cluster,
+    cluster::{Cluster, Several},
     keys::{
         self,
         history::{CHANGE, DELIVERY, LINE},
     },
-    locations::Several,
     open::{Open, Work, stage_key},
     trees::{REVOKED, Trees},
 };

@@ -20,15 +20,13 @@ use super::{
     index::{self, Indexes},
     keys::{self, listing},
     lease::Leases,
-    lists::Lists,
-    load::Reads,
-    locations::IdReservation,
     open::{Open, stage_key},
+    reads::Reads,
     reservations::Reservations,
     roots::Roots,
     stages::Stages,
     tidy::Tidy,
-    trees::Trees,
+    trees::{IdReservation, Trees},
     uploads::Uploads,
     writes::Writes,
 };
@@ -48,7 +46,6 @@ pub struct ScyllaStore {
     documents: DocumentTable,
     ids: Arc<Ids>,
     leases: Arc<Leases>,
-    lists: Lists,
     reads: Arc<Reads>,
     roots: Arc<Roots>,
     stages: Arc<Stages>,
@@ -83,9 +80,8 @@ impl ScyllaStore {
             Arc::clone(&trees),
             Arc::clone(&checkpoints),
         ));
-        let reads = Arc::new(Reads::new(Arc::clone(&trees), Arc::clone(&tree_results)));
+        let reads = Arc::new(Reads::new(Arc::clone(&trees)));
         let indexes = Indexes::new(&cluster, &trees, &reads, options);
-        let lists = Lists::new(Arc::clone(&trees));
         let tidy = Arc::new(Tidy {
             cluster: Arc::clone(&cluster),
             trees: Arc::clone(&trees),
@@ -123,7 +119,6 @@ impl ScyllaStore {
             commits,
             ids,
             leases,
-            lists,
             reads,
             roots,
             stages,
@@ -273,37 +268,37 @@ impl Store for ScyllaStore {
 
     async fn list_ancestors(&self, id: JobId) -> Result<Vec<JobRow>> {
         self.opened()?;
-        self.lists.list_ancestors(id).await
+        self.reads.list_ancestors(id).await
     }
 
     async fn list_children(&self, query: ChildrenQuery) -> Result<Listed<JobRow, JobId>> {
         self.opened()?;
-        self.lists.list_children(query).await
+        self.reads.list_children(query).await
     }
 
     async fn list_descendants(&self, query: DescendantsQuery) -> Result<Listed<JobRow, JobId>> {
         self.opened()?;
-        self.lists.list_descendants(query).await
+        self.reads.list_descendants(query).await
     }
 
     async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
         self.opened()?;
-        self.lists.list_blockers(query).await
+        self.reads.list_blockers(query).await
     }
 
     async fn list_changes(&self, query: ChangesQuery) -> Result<Listed<Change, u32>> {
         self.opened()?;
-        self.lists.list_changes(query).await
+        self.reads.list_changes(query).await
     }
 
     async fn list_log(&self, query: LogQuery) -> Result<Listed<LogLine, u32>> {
         self.opened()?;
-        self.lists.list_log(query).await
+        self.reads.list_log(query).await
     }
 
     async fn list_attachments(&self, id: JobId) -> Result<Vec<AttachmentInfo>> {
         self.opened()?;
-        self.lists.list_attachments(id).await
+        self.reads.list_attachments(id).await
     }
 
     async fn get_attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
@@ -321,7 +316,7 @@ impl Store for ScyllaStore {
         query: FollowUpsQuery,
     ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>> {
         self.opened()?;
-        self.lists.list_follow_ups(query).await
+        self.reads.list_follow_ups(query).await
     }
 
     async fn list_index(
@@ -342,7 +337,7 @@ impl Store for ScyllaStore {
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
         self.opened()?;
-        self.lists.list_rows(query).await
+        self.reads.list_rows(query).await
     }
 
     async fn get_upload(&self, commit: &UploadId) -> Result<Option<UploadRow>> {

@@ -38,6 +38,32 @@ pub struct Location {
     pub stage: i64,
 }
 
+impl Location {
+    /// The reservation that has come true here.
+    pub fn reservation(&self, id: JobId) -> IdReservation {
+        let Origin { root, parent, .. } = self.origin;
+        IdReservation { id, root, stage: self.stage, parent: keys::parent(parent) }
+    }
+
+    /// The partition of the table of jobs that has it.
+    pub fn page(&self, id: JobId) -> (i64, i64) {
+        let Origin { parent, .. } = self.origin;
+        (keys::parent(parent), keys::bucket(id))
+    }
+}
+
+/// Says that a tree has a job, if that job is visible there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IdReservation {
+    pub id: JobId,
+    /// The tree.
+    pub root: JobId,
+    /// The stage that it is staged in, or none.
+    pub stage: i64,
+    /// The parent, as keys have it.
+    pub parent: i64,
+}
+
 /// A tree with its weight when it was last weighed.
 #[derive(Clone)]
 struct Weighed {

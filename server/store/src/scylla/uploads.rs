@@ -26,7 +26,6 @@ use super::{
     cluster::Cluster,
     connect,
     keys::{self, listing, tree_result},
-    snapshot::PinnedTree,
     trees::Trees,
 };
 use crate::{Result, TreeResultRow, UploadRow, coding};
@@ -53,7 +52,7 @@ pub struct Uploads {
 }
 
 /// Kind, version and body.
-type KindRow = (i8, Option<i64>, Option<Vec<u8>>);
+pub type KindRow = (i8, Option<i64>, Option<Vec<u8>>);
 
 impl Uploads {
     pub fn new(cluster: Arc<Cluster>, trees: Arc<Trees>, checkpoints: Arc<Checkpoints>) -> Self {
@@ -132,30 +131,6 @@ impl Uploads {
 
     async fn rows(&self, upload: &UploadId, root: i64) -> Result<Vec<KindRow>> {
         self.cluster.rows(&self.cluster.statements.tree_result, (upload.as_str(), root)).await
-    }
-
-    /// The result, at that snapshot, that a tree was applied, if it was.
-    pub async fn applied(
-        &self,
-        pinned: &PinnedTree,
-        upload: &UploadId,
-    ) -> Result<Option<TreeResultRow>> {
-        if let Some(row) = pinned.tail.tree_result(upload) {
-            return Ok(Some(row.clone()));
-        }
-        if pinned.is_in_tail() {
-            return Ok(None);
-        }
-        let rows = self.rows(upload, keys::number(pinned.tail.root)).await?;
-        for (kind, version, body) in rows {
-            if let (tree_result::APPLIED, Some(body)) = (kind, body) {
-                if !pinned.is_past(version) {
-                    return Err(pinned.stale());
-                }
-                return coding::decode("tree result", &body).map(Some);
-            }
-        }
-        Ok(None)
     }
 }
 

@@ -1,15 +1,16 @@
 use std::{
-    ops::ControlFlow,
+    pin::pin,
     time::{Duration, Instant},
 };
 
+use futures_util::TryStreamExt;
 use jobtracker_model::JobId;
 use parking_lot::Mutex;
 
 use super::{
-    View,
+    Lists, View,
     load::subject,
-    page::{Page, follow_up_bytes, try_visit},
+    page::{Page, follow_up_bytes},
 };
 use crate::{FollowUp, FollowUpKey, FollowUpsQuery, IndexKey, IndexQuery, Listed, Result};
 
@@ -21,24 +22,23 @@ const SAID_EVERY: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// There is no such job, or the rows cannot be read.
-pub fn list_follow_ups(
-    view: &dyn View,
+pub(crate) async fn list_follow_ups<V: View>(
+    view: &V,
     query: &FollowUpsQuery,
 ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>> {
     let mut page = Page::new(query.limit);
-    if !subject(view, query.id)?.status.flags.followed {
+    if !subject(view, query.id).await?.status.flags.followed {
         return Ok(page.finish());
     }
     let (kind, _) = query.from.parts();
-    view.follow_ups(query.id, query.from, &mut |(key, row)| {
-        if key.parts().0 != kind {
-            return ControlFlow::Break(());
+    let mut rows = pin!(view.follow_ups(query.id, query.from));
+    while let Some((key, row)) = rows.try_next().await? {
+        if key.parts().0 != kind || page.look(key).is_break() {
+            break;
         }
-        page.look(key)?;
         let bytes = follow_up_bytes(&row);
         page.take((key, row), bytes);
-        ControlFlow::Continue(())
-    })?;
+    }
     Ok(page.finish())
 }
 
@@ -47,22 +47,22 @@ pub fn list_follow_ups(
 ///
 /// # Errors
 /// The rows cannot be read.
-pub fn list_index(
-    view: &dyn View,
+pub(crate) async fn list_index<V: Lists>(
+    view: &V,
     query: &IndexQuery,
 ) -> Result<Listed<(IndexKey, FollowUp), IndexKey>> {
     let mut page = Page::new(query.limit);
     let first = IndexKey { time: query.from, id: JobId::MIN, key: FollowUpKey::Watch };
     let from = query.after.map_or(first, |after| after.max(first));
-    let walk = |visit: super::Visit<'_, IndexKey>| view.index(query.index, from, visit);
-    try_visit(walk, |place| {
+    let mut places = pin!(view.index(query.index, from));
+    while let Some(place) = places.try_next().await? {
         if query.after == Some(place) {
-            return Ok(ControlFlow::Continue(()));
+            continue;
         }
         if place.time > query.until || page.look(place).is_break() {
-            return Ok(ControlFlow::Break(()));
+            break;
         }
-        let row = view.follow_up(place.id, place.key)?;
+        let row = view.follow_up(place.id, place.key).await?;
         match row.filter(|row| row.place() == Some((query.index, place.time))) {
             Some(row) => {
                 let bytes = follow_up_bytes(&row);
@@ -70,8 +70,7 @@ pub fn list_index(
             }
             None => passed_by(place),
         }
-        Ok(ControlFlow::Continue(()))
-    })?;
+    }
     Ok(page.finish())
 }
 

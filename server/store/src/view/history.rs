@@ -1,5 +1,6 @@
-use std::{collections::VecDeque, ops::ControlFlow};
+use std::{collections::VecDeque, pin::pin};
 
+use futures_util::TryStreamExt;
 use jobtracker_model::{AttachmentInfo, Change, JobId, LogLine};
 
 use super::{
@@ -13,18 +14,25 @@ use crate::{ChangesQuery, Listed, LogQuery, PageLimit, Result};
 ///
 /// # Errors
 /// There is no such job, or the rows cannot be read.
-pub fn list_changes(view: &dyn View, query: &ChangesQuery) -> Result<Listed<Change, u32>> {
-    let status = subject(view, query.id)?.status;
+pub(crate) async fn list_changes<V: View>(
+    view: &V,
+    query: &ChangesQuery,
+) -> Result<Listed<Change, u32>> {
+    let status = subject(view, query.id).await?.status;
     let mut page = Page::new(query.limit);
-    let mut put = |number: u32, change: Change| {
-        page.look(number)?;
+    // The creation is no row of its own: it consists of its time alone.
+    if query.from == 0 && page.look(0).is_continue() {
+        let creation = Change::creation(status.create_time);
+        let bytes = change_bytes(&creation);
+        page.take(creation, bytes);
+    }
+    let mut changes = pin!(view.changes(query.id, query.from.max(1)));
+    while let Some((number, change)) = changes.try_next().await? {
+        if page.look(number).is_break() {
+            break;
+        }
         let bytes = change_bytes(&change);
         page.take(change, bytes);
-        ControlFlow::Continue(())
-    };
-    // The creation is no row of its own: it consists of its time alone.
-    if query.from > 0 || put(0, Change::creation(status.create_time)).is_continue() {
-        view.changes(query.id, query.from.max(1), &mut |(number, change)| put(number, change))?;
     }
     Ok(page.finish())
 }
@@ -33,31 +41,36 @@ pub fn list_changes(view: &dyn View, query: &ChangesQuery) -> Result<Listed<Chan
 ///
 /// # Errors
 /// There is no such job, or the rows cannot be read.
-pub fn list_log(view: &dyn View, query: &LogQuery) -> Result<Listed<LogLine, u32>> {
-    let lines = subject(view, query.id)?.status.log_lines;
-    let Some(from) = query.from else { return last_lines(view, query.id, lines, query.limit) };
+pub(crate) async fn list_log<V: View>(view: &V, query: &LogQuery) -> Result<Listed<LogLine, u32>> {
+    let lines = subject(view, query.id).await?.status.log_lines;
+    let Some(from) = query.from else {
+        return last_lines(view, query.id, lines, query.limit).await;
+    };
     let mut page = Page::new(query.limit);
-    view.log(query.id, from, &mut |line| {
-        page.look(line.line)?;
+    let mut lines = pin!(view.log(query.id, from));
+    while let Some(line) = lines.try_next().await? {
+        if page.look(line.line).is_break() {
+            break;
+        }
         let bytes = line_bytes(&line);
         page.take(line, bytes);
-        ControlFlow::Continue(())
-    })?;
+    }
     Ok(page.finish())
 }
 
 /// The page that ends with the last of this many lines. Going back from there, it begins with the
 /// line that passes the limit.
-fn last_lines(
-    view: &dyn View,
+async fn last_lines<V: View>(
+    view: &V,
     id: JobId,
-    lines: u32,
+    count: u32,
     limit: PageLimit,
 ) -> Result<Listed<LogLine, u32>> {
     let most = u32::try_from(limit.items.min(limit.scan).max(1)).unwrap_or(u32::MAX);
     let mut items = VecDeque::new();
     let mut bytes = 0;
-    view.log(id, lines.saturating_sub(most), &mut |line| {
+    let mut lines = pin!(view.log(id, count.saturating_sub(most)));
+    while let Some(line) = lines.try_next().await? {
         bytes += line_bytes(&line);
         items.push_back(line);
         while let Some(first) = items.front().map(line_bytes) {
@@ -67,8 +80,7 @@ fn last_lines(
             bytes -= first;
             items.pop_front();
         }
-        ControlFlow::Continue(())
-    })?;
+    }
     Ok(Listed { items: items.into(), next: None })
 }
 
@@ -76,13 +88,11 @@ fn last_lines(
 ///
 /// # Errors
 /// There is no such job, or the rows cannot be read.
-pub fn list_attachments(view: &dyn View, id: JobId) -> Result<Vec<AttachmentInfo>> {
-    subject(view, id)?;
-    let mut items = Vec::new();
-    view.attachments(id, &mut |(key, size)| {
+pub(crate) async fn list_attachments<V: View>(view: &V, id: JobId) -> Result<Vec<AttachmentInfo>> {
+    subject(view, id).await?;
+    let info = |(key, size)| {
         let size = u32::try_from(size).unwrap_or(u32::MAX);
-        items.push(AttachmentInfo { key, size });
-        ControlFlow::Continue(())
-    })?;
-    Ok(items)
+        AttachmentInfo { key, size }
+    };
+    view.attachments(id).map_ok(info).try_collect().await
 }

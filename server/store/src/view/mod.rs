@@ -1,97 +1,188 @@
-//! Lists made of a consistent view of the rows, shared by the backends that can give one.
+//! Lists made of a consistent view of the rows, shared by all backends.
 
 mod ancestors;
 mod blockers;
 mod children;
+mod descend;
 mod descendants;
 mod follow_ups;
 mod history;
-mod level;
 mod load;
 pub(crate) mod page;
 mod roots;
 mod rows;
+mod selection;
 mod tree_results;
 
-pub use ancestors::list_ancestors;
-pub use blockers::list_blockers;
-pub use children::list_children;
-pub use descendants::list_descendants;
-pub use follow_ups::{list_follow_ups, list_index};
-pub use history::{list_attachments, list_changes, list_log};
-pub use load::{get_job, get_states, load};
-pub use roots::list_roots;
-pub use rows::list_rows;
-pub use tree_results::list_tree_results;
+pub(crate) use ancestors::list_ancestors;
+pub(crate) use blockers::list_blockers;
+pub(crate) use children::list_children;
+pub(crate) use descendants::list_descendants;
+pub(crate) use follow_ups::{list_follow_ups, list_index};
+pub(crate) use history::{list_attachments, list_changes, list_log};
+pub(crate) use load::{get_states, load};
+pub(crate) use roots::list_roots;
+pub(crate) use rows::list_rows;
+pub(crate) use selection::{ChildIndex, Selection};
+pub(crate) use tree_results::list_tree_results;
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{collections::hash_map::Entry, sync::Arc};
 
+use futures_util::{FutureExt, Stream};
 use jobtracker_model::{
-    Change, Definition, JobId, LogLine, Repeat, Timestamp, rollup::Status, upload::UploadId,
+    Change, Children, Definition, JobId, LogLine, Repeat, Timestamp, rollup::Status,
+    upload::UploadId,
 };
 
 use crate::{
-    FollowUp, FollowUpKey, IndexId, IndexKey, Node, Origin, RepeatRow, Result, RootKey,
-    TreeResultRow, UploadRow, Version,
+    Error, FollowUp, FollowUpKey, IndexId, IndexKey, JobRow, Loaded, Node, Origin, RepeatRow,
+    Result, RootKey, TreeResultRow, Version, Wanted,
 };
 
-/// A visitor's answer after each row: go on or stop.
-pub type Visit<'a, T> = &'a mut dyn FnMut(T) -> ControlFlow<()>;
-
-/// A child as its parent's list has it.
+/// A child as a list comes to it.
 #[derive(Debug, Clone)]
-pub struct Child {
+pub(crate) struct Child {
     /// The child.
     pub id: JobId,
-    /// What its creator said.
-    pub definition: Arc<Definition>,
     /// Everything that changes.
     pub status: Status,
+    /// What its creator said, where the list shows the child.
+    pub definition: Option<Arc<Definition>>,
+    /// Its position in the tree, where the list asks for it.
+    pub origin: Option<Origin>,
 }
 
-/// Children that are found without reading their siblings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChildIndex {
-    /// Not finished.
-    Pending,
-    /// Faulted.
-    Failed,
+/// A parent as its children need it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parent {
+    /// The parent.
+    pub id: JobId,
+    /// The numbers of its children.
+    pub children: Children,
+    root: JobId,
+    depth: u32,
 }
 
-/// The rows of a store at one instant. Synchronous: it runs where blocking is allowed.
+impl Parent {
+    pub fn new(id: JobId, node: &Node) -> Self {
+        let (root, depth) = (node.origin.root, node.origin.depth);
+        Self { id, children: node.status.children, root, depth }
+    }
+
+    /// One of its children as a parent.
+    fn of(self, child: &Child) -> Self {
+        let depth = self.depth + 1;
+        Self { id: child.id, children: child.status.children, depth, ..self }
+    }
+
+    /// The whole job of one of its children that the list shows.
+    pub fn job(self, child: Child) -> Result<JobRow> {
+        let Child { id, definition, status, .. } = child;
+        let missing = || Error::Corrupt(format!("job {id} has no definition"));
+        let definition = definition.ok_or_else(missing)?;
+        let (root, depth) = (self.root, self.depth + 1);
+        Ok(JobRow { id, parent: Some(self.id), root, depth, definition, status })
+    }
+}
+
+/// The rows of trees at one instant. The lists are the same whether rows are in this process or
+/// have to be waited for; a caller whose rows are here takes the answer by [`at_once`].
 ///
 /// Staged rows are in none of the answers.
-pub trait View {
+pub(crate) trait View {
     /// The version of a tree; 0 when it is not there.
-    fn version(&self, root: JobId) -> Result<Version>;
-    /// A job's position in its tree.
-    fn origin(&self, id: JobId) -> Result<Option<Origin>>;
-    /// The status of a job with this parent.
-    fn status(&self, id: JobId, parent: Option<JobId>) -> Result<Option<Status>>;
+    async fn version(&self, root: JobId) -> Result<Version>;
+    /// What the roll-up needs of a job.
+    async fn node(&self, id: JobId) -> Result<Option<Node>>;
     /// The definition of a job with this parent.
-    fn definition(&self, id: JobId, parent: Option<JobId>) -> Result<Option<Arc<Definition>>>;
-    /// Children by id, behind `after`.
-    fn children(&self, parent: JobId, after: Option<JobId>, visit: Visit<Child>) -> Result<()>;
-    /// The ids of some children by id, behind `after`.
-    fn indexed(
-        &self,
-        parent: JobId,
-        index: ChildIndex,
-        after: Option<JobId>,
-        visit: Visit<JobId>,
-    ) -> Result<()>;
-    /// Own changes from a number on. The creation (number 0) is not among the rows.
-    fn changes(&self, id: JobId, from: u32, visit: Visit<(u32, Change)>) -> Result<()>;
-    /// Lines of the log from a number on.
-    fn log(&self, id: JobId, from: u32, visit: Visit<LogLine>) -> Result<()>;
+    async fn definition(&self, id: JobId, parent: Option<JobId>)
+    -> Result<Option<Arc<Definition>>>;
     /// The result of a repeatable append.
-    fn repeat(&self, id: JobId, key: &Repeat) -> Result<Option<RepeatRow>>;
-    /// The results of repeatable appends, by name: those of changes, then those of lines.
-    fn repeats(&self, id: JobId, visit: Visit<(Repeat, RepeatRow)>) -> Result<()>;
+    async fn repeat(&self, id: JobId, key: &Repeat) -> Result<Option<RepeatRow>>;
     /// The text of an attachment.
-    fn attachment(&self, id: JobId, key: &str) -> Result<Option<String>>;
+    async fn attachment(&self, id: JobId, key: &str) -> Result<Option<String>>;
+    /// A follow-up of a job.
+    async fn follow_up(&self, id: JobId, key: FollowUpKey) -> Result<Option<FollowUp>>;
+    /// The result that a tree of an upload was applied, or where refusals are kept beside it, any.
+    async fn tree_result(&self, upload: &UploadId, root: JobId) -> Result<Option<TreeResultRow>>;
+
+    /// The selected children by id, behind `after`.
+    fn children(
+        &self,
+        parent: Parent,
+        after: Option<JobId>,
+        selection: Selection,
+    ) -> impl Stream<Item = Result<Child>>;
+    /// Own changes from a number on. The creation (number 0) is not among the rows.
+    fn changes(&self, id: JobId, from: u32) -> impl Stream<Item = Result<(u32, Change)>>;
+    /// Lines of the log from a number on.
+    fn log(&self, id: JobId, from: u32) -> impl Stream<Item = Result<LogLine>>;
+    /// The results of repeatable appends, by name: those of changes, then those of lines.
+    fn repeats(&self, id: JobId) -> impl Stream<Item = Result<(Repeat, RepeatRow)>>;
     /// Keys and sizes of the attachments, by key.
-    fn attachments(&self, id: JobId, visit: Visit<(String, usize)>) -> Result<()>;
+    fn attachments(&self, id: JobId) -> impl Stream<Item = Result<(String, usize)>>;
+    /// Follow-ups of a job from one on, through all kinds that come later.
+    fn follow_ups(
+        &self,
+        id: JobId,
+        from: FollowUpKey,
+    ) -> impl Stream<Item = Result<(FollowUpKey, FollowUp)>>;
+
+    /// One job.
+    async fn job(&self, id: JobId) -> Result<Option<JobRow>> {
+        let Some(node) = self.node(id).await? else { return Ok(None) };
+        let definition = self.definition(id, node.origin.parent).await?;
+        let missing = || Error::Corrupt(format!("job {id} has no definition"));
+        Ok(Some(JobRow::new(id, node, definition.ok_or_else(missing)?)))
+    }
+
+    /// Loads the nodes on the wanted paths, and the wanted definitions.
+    async fn load_jobs(&self, wanted: &Wanted, loaded: &mut Loaded) -> Result<()> {
+        for &id in &wanted.paths {
+            let mut next = Some(id);
+            while let Some(id) = next {
+                let Entry::Vacant(place) = loaded.nodes.entry(id) else { break };
+                let Some(node) = self.node(id).await? else { break };
+                next = place.insert(node).origin.parent;
+            }
+        }
+        for &id in &wanted.definitions {
+            let parent = match loaded.nodes.get(&id) {
+                Some(node) => Some(node.origin.parent),
+                None => self.node(id).await?.map(|node| node.origin.parent),
+            };
+            let Some(parent) = parent else { continue };
+            if let Some(definition) = self.definition(id, parent).await? {
+                loaded.definitions.insert(id, definition);
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads the wanted appends, attachments and follow-ups of jobs whose nodes were loaded before.
+    async fn load_details(&self, wanted: &Wanted, loaded: &mut Loaded) -> Result<()> {
+        for (id, key) in &wanted.repeats {
+            if let Some(row) = self.repeat(*id, key).await? {
+                loaded.repeats.insert((*id, key.clone()), row);
+            }
+        }
+        for (id, key) in &wanted.attachments {
+            if self.attachment(*id, key).await?.is_some() {
+                loaded.attachments.insert((*id, key.clone()));
+            }
+        }
+        for (id, key) in wanted_follow_ups(wanted, loaded) {
+            if let Some(row) = self.follow_up(id, key).await? {
+                loaded.follow_ups.insert((id, key), row);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is kept beside the trees, at the same instant. On a cluster these lists are not of one
+/// instant, and their readers tidy them up, so it has code of its own for them.
+pub(crate) trait Lists: View {
     /// Roots created in `from..to`, newest first (by time, then by id, both falling), behind
     /// `after`.
     fn roots(
@@ -99,37 +190,30 @@ pub trait View {
         from: Timestamp,
         to: Timestamp,
         after: Option<RootKey>,
-        visit: Visit<RootKey>,
-    ) -> Result<()>;
-
-    /// A follow-up of a job.
-    fn follow_up(&self, id: JobId, key: FollowUpKey) -> Result<Option<FollowUp>>;
-    /// Follow-ups of a job from one on, through all kinds that come later.
-    fn follow_ups(
-        &self,
-        id: JobId,
-        from: FollowUpKey,
-        visit: Visit<(FollowUpKey, FollowUp)>,
-    ) -> Result<()>;
+    ) -> impl Stream<Item = Result<RootKey>>;
     /// Entries of a list by time, from one on.
-    fn index(&self, index: IndexId, from: IndexKey, visit: Visit<IndexKey>) -> Result<()>;
-
-    /// The result of a tree of an upload.
-    fn tree_result(&self, commit: &UploadId, root: JobId) -> Result<Option<TreeResultRow>>;
-    /// The results on its trees by root, behind `after`.
+    fn index(&self, index: IndexId, from: IndexKey) -> impl Stream<Item = Result<IndexKey>>;
+    /// The results on the trees of an upload by root, behind `after`.
     fn tree_results(
         &self,
-        commit: &UploadId,
+        upload: &UploadId,
         after: Option<JobId>,
-        visit: Visit<TreeResultRow>,
-    ) -> Result<()>;
-    /// An upload that is complete.
-    fn completed(&self, commit: &UploadId) -> Result<Option<UploadRow>>;
+    ) -> impl Stream<Item = Result<TreeResultRow>>;
+}
 
-    /// What the roll-up needs of a job.
-    fn node(&self, id: JobId) -> Result<Option<Node>> {
-        let Some(origin) = self.origin(id)? else { return Ok(None) };
-        let status = self.status(id, origin.parent)?;
-        Ok(status.map(|status| Node { origin, status }))
-    }
+/// The follow-ups to load: those that are wanted, and the watches of the jobs on the paths. A job
+/// that is not followed has none.
+pub(crate) fn wanted_follow_ups(wanted: &Wanted, loaded: &Loaded) -> Vec<(JobId, FollowUpKey)> {
+    let followed = loaded.nodes.iter().filter(|(_, node)| node.status.flags.followed);
+    let watches = followed.map(|(id, _)| (*id, FollowUpKey::Watch));
+    let named = wanted.follow_ups.iter().copied().filter(|(id, key)| {
+        let node = loaded.nodes.get(id);
+        node.is_none_or(|node| node.status.flags.followed && *key != FollowUpKey::Watch)
+    });
+    watches.chain(named).collect()
+}
+
+/// The answer of a view whose rows are all in this process.
+pub(crate) fn at_once<T>(answer: impl Future<Output = T>) -> T {
+    answer.now_or_never().expect("a view of rows that are here waits for nothing")
 }

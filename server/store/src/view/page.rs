@@ -2,10 +2,7 @@ use std::{mem::size_of, ops::ControlFlow};
 
 use jobtracker_model::{Change, LogLine, Repeat, upload::BlockedChange};
 
-use super::Visit;
-use crate::{
-    DeliveryRow, FollowUp, JobRow, Listed, PageLimit, Result, Row, TreeResultRow, Watched,
-};
+use crate::{DeliveryRow, FollowUp, JobRow, Listed, PageLimit, Row, TreeResultRow, Watched};
 
 /// A page while it is filled.
 pub(crate) struct Page<T, K> {
@@ -44,34 +41,22 @@ impl<T, K> Page<T, K> {
         self.bytes += bytes;
     }
 
-    /// Whether a row did not fit, so that it is no use to go on.
-    pub fn flow(&self) -> ControlFlow<()> {
-        if self.goes_on { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-
     pub fn finish(self) -> Listed<T, K> {
         let next = if self.goes_on { self.last } else { None };
         Listed { items: self.items, next }
     }
 }
 
-/// Walks over rows with a visitor that may fail.
-pub(super) fn try_visit<T>(
-    walk: impl FnOnce(Visit<'_, T>) -> Result<()>,
-    mut each: impl FnMut(T) -> Result<ControlFlow<()>>,
-) -> Result<()> {
-    let mut failure = None;
-    walk(&mut |row| {
-        each(row).unwrap_or_else(|error| {
-            failure = Some(error);
-            ControlFlow::Break(())
-        })
-    })?;
-    failure.map_or(Ok(()), Err)
+impl<K> Page<JobRow, K> {
+    /// Puts a job that was read on the page.
+    pub fn take_job(&mut self, job: JobRow) {
+        let bytes = job_bytes(&job);
+        self.take(job, bytes);
+    }
 }
 
 /// About the size of a job on a page.
-pub(crate) fn job_bytes(job: &JobRow) -> usize {
+pub(super) fn job_bytes(job: &JobRow) -> usize {
     /// Numbers, times and the names of the fields.
     const FIXED: usize = 300;
     FIXED + job.definition.bytes()

@@ -1,27 +1,27 @@
-use super::{
-    View,
-    load::{job_of, must_be_there},
-    page::{Page, job_bytes, try_visit},
-};
-use crate::{JobRow, Listed, Result, RootKey, RootsQuery};
+use std::pin::pin;
+
+use futures_util::TryStreamExt;
+
+use super::{Lists, page::Page};
+use crate::{Error, JobRow, Listed, Result, RootKey, RootsQuery};
 
 /// Root jobs, newest first.
 ///
 /// # Errors
 /// The rows cannot be read.
-pub fn list_roots(view: &dyn View, query: &RootsQuery) -> Result<Listed<JobRow, RootKey>> {
+pub(crate) async fn list_roots<V: Lists>(
+    view: &V,
+    query: &RootsQuery,
+) -> Result<Listed<JobRow, RootKey>> {
     let mut page = Page::new(query.limit);
-    try_visit(
-        |visit| view.roots(query.from, query.to, query.after, visit),
-        |key| {
-            let looked = page.look(key);
-            if looked.is_continue() {
-                let job = job_of(view, key.id, must_be_there(view, key.id)?)?;
-                let bytes = job_bytes(&job);
-                page.take(job, bytes);
-            }
-            Ok(looked)
-        },
-    )?;
+    let mut roots = pin!(view.roots(query.from, query.to, query.after));
+    while let Some(key) = roots.try_next().await? {
+        if page.look(key).is_break() {
+            break;
+        }
+        let id = key.id;
+        let missing = || Error::Corrupt(format!("root {id} is in a list and is not there"));
+        page.take_job(view.job(id).await?.ok_or_else(missing)?);
+    }
     Ok(page.finish())
 }

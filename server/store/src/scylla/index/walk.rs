@@ -10,10 +10,9 @@ use crate::{
     Error, IndexKey, IndexQuery, Result, coding,
     scylla::{
         clocks::{Clocks, MINUTE},
-        cluster::Cluster,
+        cluster::{Cluster, Several},
         connect::now_millis,
         keys::listing,
-        locations::Several,
     },
 };
 

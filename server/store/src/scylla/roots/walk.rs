@@ -9,9 +9,8 @@ use super::{key, slot::Slot};
 use crate::{
     Error, Result, RootKey, RootsQuery,
     scylla::{
-        cluster::Cluster,
+        cluster::{Cluster, Several},
         keys::{self, listing},
-        locations::Several,
     },
 };
 

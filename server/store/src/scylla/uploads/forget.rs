@@ -10,9 +10,9 @@ use crate::{
     Error, Result, TreeResultRow,
     scylla::{
         clocks::MINUTE,
+        cluster::{READS_AT_ONCE, Several},
         connect,
         keys::{self, listing, tree_result},
-        locations::{READS_AT_ONCE, Several},
     },
 };
 

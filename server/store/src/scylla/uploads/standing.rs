@@ -9,9 +9,9 @@ use super::{KindRow, Uploads};
 use crate::{
     Listed, Result, TreeResultRow, TreeResultsQuery, coding,
     scylla::{
+        cluster::{READS_AT_ONCE, Several},
         keys::{self, tree_result},
-        locations::{READS_AT_ONCE, Several},
-        snapshot::PinnedTree,
+        pinned::PinnedTree,
     },
     view::page::{Page, tree_result_bytes},
 };

@@ -1,24 +1,22 @@
-//! Attachments, and what repeatable appends did.
+//! What repeatable appends did, and other details that are found by name.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use jobtracker_model::{JobId, Repeat, limits, rollup::Status};
+use jobtracker_model::{JobId, Repeat};
 
-use super::pinned::PinnedTree;
+use super::{Known, PinnedTree};
 use crate::{
     RepeatRow, Result, coding,
     scylla::{
-        keys::{self, detail},
-        locations::{IDS, READS_AT_ONCE, Several},
+        cluster::{IDS, READS_AT_ONCE, Several},
+        keys,
         trees::Location,
     },
 };
 
 /// Version and body.
 pub type DetailRow = (Option<i64>, Option<Vec<u8>>);
-/// Key, version and size, and when the text was written if there is one.
-type SizeRow = (String, Option<i64>, Option<i32>, Option<i64>);
 pub type NamedRow = (String, Option<i64>, Option<Vec<u8>>);
 
 type EarlyRow = (i64, Option<i64>, Option<Vec<u8>>);
@@ -28,11 +26,10 @@ type Append = (String, RepeatRow);
 type Group = (i64, i64, i8);
 
 /// A repeatable append that is looked for.
-pub struct Sought<'a> {
-    pub id: JobId,
-    pub place: Location,
-    pub status: &'a Status,
-    pub key: &'a Repeat,
+struct Sought<'a> {
+    id: JobId,
+    job: &'a Known,
+    key: &'a Repeat,
 }
 
 impl Sought<'_> {
@@ -48,15 +45,15 @@ impl Sought<'_> {
     }
 
     fn group(&self) -> Group {
-        (keys::bucket(self.id), self.place.stage, self.entries())
+        (keys::bucket(self.id), self.job.place.stage, self.entries())
     }
 
     /// How many entries it may have made.
     fn count(&self) -> u32 {
         match self.key {
             // A creation cannot be repeated by a name.
-            Repeat::Change(_) => self.status.changes.saturating_sub(1),
-            Repeat::Append(_) => self.status.log_lines,
+            Repeat::Change(_) => self.job.status.changes.saturating_sub(1),
+            Repeat::Append(_) => self.job.status.log_lines,
         }
     }
 
@@ -71,14 +68,17 @@ impl Sought<'_> {
 }
 
 impl PinnedTree {
-    /// The results of these repeatable appends, for those that were done.
-    pub async fn appends(
+    /// The results of these repeatable appends to these jobs, for those that were done.
+    pub(super) async fn appends(
         &self,
-        sought: &[Sought<'_>],
+        wanted: impl IntoIterator<Item = &(JobId, Repeat)>,
+        jobs: &HashMap<JobId, Known>,
     ) -> Result<HashMap<(JobId, Repeat), RepeatRow>> {
         let mut found = HashMap::new();
         let mut left = Vec::new();
-        for sought in sought {
+        for (id, key) in wanted {
+            let Some(job) = jobs.get(id) else { continue };
+            let sought = Sought { id: *id, job, key };
             match self.tail.repeat(sought.id, sought.key) {
                 Some(row) => drop(found.insert((sought.id, sought.key.clone()), row)),
                 None if sought.count() == 0 || self.is_in_tail() => {}
@@ -91,7 +91,7 @@ impl PinnedTree {
         }
         let early = self.early(groups).await?;
         let mut late: Several<'_, _> = Vec::new();
-        for sought in left {
+        for sought in &left {
             let of_job = early.get(&(sought.id, sought.entries())).into_iter().flatten();
             let row = of_job.clone().find(|(name, _)| name == sought.name());
             match row {
@@ -140,7 +140,7 @@ impl PinnedTree {
 
     async fn late(&self, sought: &Sought<'_>) -> Result<Option<((JobId, Repeat), RepeatRow)>> {
         let (_, kind) = keys::repeat_kinds(sought.key);
-        let row = self.detail(sought.id, sought.place, kind, sought.name()).await?;
+        let row = self.detail(sought.id, sought.job.place, kind, sought.name()).await?;
         let Some((version, Some(body))) = row else { return Ok(None) };
         if !self.is_past(version) {
             return Ok(None);
@@ -149,7 +149,7 @@ impl PinnedTree {
         Ok(Some(((sought.id, sought.key.clone()), row)))
     }
 
-    pub async fn detail(
+    pub(super) async fn detail(
         &self,
         id: JobId,
         place: Location,
@@ -162,7 +162,11 @@ impl PinnedTree {
 
     /// The results of all repeatable appends to a job, by name: those of changes, then those of
     /// lines.
-    pub async fn repeats(&self, id: JobId, place: Location) -> Result<Vec<(Repeat, RepeatRow)>> {
+    pub(super) async fn all_appends(
+        &self,
+        id: JobId,
+        place: Location,
+    ) -> Result<BTreeMap<Repeat, RepeatRow>> {
         let mut all = BTreeMap::new();
         if !self.is_in_tail() {
             for key in [Repeat::Change as fn(String) -> Repeat, Repeat::Append] {
@@ -177,7 +181,7 @@ impl PinnedTree {
         for redo in &self.tail.redos {
             all.extend(redo.repeats(id).map(|(key, row)| (key.clone(), row)));
         }
-        Ok(all.into_iter().collect())
+        Ok(all)
     }
 
     async fn named(
@@ -201,49 +205,5 @@ impl PinnedTree {
                 }
             }
         }
-    }
-
-    /// The text of an attachment of a job.
-    pub async fn attachment(
-        &self,
-        id: JobId,
-        place: Location,
-        key: &str,
-    ) -> Result<Option<String>> {
-        if let Some(text) = self.tail.attachment(id, key) {
-            return Ok(text.map(str::to_owned));
-        }
-        // Nothing is kept under keys that are too long.
-        if key.len() > limits::ATTACHMENT_KEY || self.is_in_tail() {
-            return Ok(None);
-        }
-        let row = self.detail(id, place, detail::ATTACHMENT, key).await?;
-        let Some((version, body)) = row else { return Ok(None) };
-        if !self.is_past(version) {
-            return Err(self.stale());
-        }
-        body.map(|body| coding::decode_text("attachment", &body)).transpose()
-    }
-
-    /// Keys and sizes of the attachments of a job, by key.
-    pub async fn attachments(&self, id: JobId, place: Location) -> Result<Vec<(String, usize)>> {
-        let mut all: BTreeMap<String, Option<usize>> = BTreeMap::new();
-        if !self.is_in_tail() {
-            let (cluster, kind) = (self.cluster(), detail::ATTACHMENT);
-            let key = (keys::number(id), place.stage, kind);
-            let rows: Vec<SizeRow> = cluster.rows(&cluster.statements.details, key).await?;
-            for (key, version, size, written) in rows {
-                if !self.is_past(version) && self.tail.attachment(id, &key).is_none() {
-                    return Err(self.stale());
-                }
-                let size = usize::try_from(size.unwrap_or(0)).unwrap_or(0);
-                all.insert(key, written.map(|_| size));
-            }
-        }
-        for redo in &self.tail.redos {
-            let changed = redo.attachments(id);
-            all.extend(changed.map(|(key, text)| (key.to_owned(), text.map(str::len))));
-        }
-        Ok(all.into_iter().filter_map(|(key, size)| Some((key, size?))).collect())
     }
 }

@@ -1,4 +1,9 @@
-//! Reads of jobs of one tree beside one tail of its log.
+//! A tree at one snapshot: its jobs are read beside one tail of its log.
+
+mod children;
+mod details;
+mod history;
+mod view;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -11,20 +16,18 @@ use jobtracker_model::{Definition, JobId, rollup::Status};
 use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::{
-    Error, Origin, Result, StageId, Version, coding,
-    scylla::{
-        cluster::Cluster,
-        keys::{self, NO_STAGE},
-        locations::{IDS, IdReservation, READS_AT_ONCE, Several},
-        tail::Tail,
-        tree::Tree,
-        trees::{Location, Trees},
-    },
+use self::children::Walk;
+use super::{
+    cluster::{Cluster, IDS, READS_AT_ONCE, Several},
+    keys::{self, NO_STAGE},
+    tail::Tail,
+    tree::Tree,
+    trees::{IdReservation, Location, Trees},
 };
+use crate::{Error, Origin, Result, StageId, Version, coding};
 
 /// Refreshes of a tree's head when the tree has moved on while the tables were read.
-pub const TRIES: usize = 8;
+const TRIES: usize = 8;
 /// How long a reader waits at most for a checkpoint to end before it tries again.
 const WAIT: Duration = Duration::from_secs(1);
 
@@ -37,10 +40,16 @@ pub struct PinnedTree {
     pub tail: Arc<Tail>,
     /// Versions that published stages; `None` where that has not happened.
     stages: Mutex<HashMap<i64, Option<Version>>>,
+    /// Jobs that were read, for questions that come after them.
+    seen: Mutex<HashMap<JobId, (Location, Status)>>,
+    /// Children that were read before the list came to their parents.
+    ahead: Mutex<HashMap<JobId, Walk>>,
 }
 
 /// What is known of a job.
+#[derive(Clone)]
 pub struct Known {
+    pub place: Location,
     pub status: Status,
     /// Only where it was asked for.
     pub definition: Option<Arc<Definition>>,
@@ -84,14 +93,15 @@ impl PinnedTree {
 
     /// Keeps this server from making checkpoints of a tree, so that the rows that a reader is about
     /// to read stay. Other servers may still make some.
-    pub async fn hold(trees: &Trees, root: JobId) -> Option<OwnedSemaphorePermit> {
+    async fn hold(trees: &Trees, root: JobId) -> Option<OwnedSemaphorePermit> {
         let checkpoint = Arc::clone(&trees.tree(root).checkpoint);
         tokio::time::timeout(WAIT, checkpoint.acquire_owned()).await.ok()?.ok()
     }
 
     /// A tree as it was last seen.
-    pub fn at(trees: &Arc<Trees>, tree: Arc<Tree>, tail: Arc<Tail>) -> Self {
-        Self { trees: Arc::clone(trees), tree, tail, stages: Mutex::default() }
+    fn at(trees: &Arc<Trees>, tree: Arc<Tree>, tail: Arc<Tail>) -> Self {
+        let (stages, seen, ahead) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { trees: Arc::clone(trees), tree, tail, stages, seen, ahead }
     }
 
     pub fn cluster(&self) -> &Cluster {
@@ -190,7 +200,7 @@ impl PinnedTree {
 
     /// The job of a row at this snapshot; `None` when the job was not there yet.
     pub fn known(&self, found: Found, definition: bool) -> Result<Option<Known>> {
-        let Found { id, since, version, .. } = found;
+        let Found { id, stage, since, version, origin, .. } = found;
         if since > self.tail.version {
             return Ok(None);
         }
@@ -202,7 +212,14 @@ impl PinnedTree {
         }
         let status = status.unwrap_or(found.status);
         let definition = later.or(if definition { found.definition } else { None });
-        Ok(Some(Known { status, definition }))
+        let place = Location { origin, stage };
+        Ok(Some(Known { place, status, definition }))
+    }
+
+    /// Keeps what was read of jobs for questions that come after them.
+    fn see<'a>(&self, read: impl Iterator<Item = (JobId, &'a Known)>) {
+        let read = read.map(|(id, known)| (id, (known.place, known.status.clone())));
+        self.seen.lock().extend(read);
     }
 
     /// Keeps statuses for later readers.
@@ -210,12 +227,6 @@ impl PinnedTree {
         let past = found.iter().filter(|found| found.version <= self.tail.version);
         let read = past.map(|found| (found.id, found.version, found.status.clone()));
         self.tree.remember(&self.tail, read);
-    }
-
-    /// The status of a job, if it is in memory.
-    pub fn status(&self, id: JobId) -> Option<Status> {
-        let status = self.tail.status(id).cloned();
-        status.or_else(|| self.tree.statuses(&self.tail, &[id]).remove(&id))
     }
 
     /// Jobs at this snapshot, each with its definition if that is asked for. Jobs that are not
@@ -227,10 +238,11 @@ impl PinnedTree {
         let mut groups: BTreeMap<Group, Vec<JobId>> = BTreeMap::new();
         for &(id, place, wanted) in asked {
             let status = self.tail.status(id).cloned().or_else(|| remembered.remove(&id));
+            let status = status.or_else(|| Some(self.seen.lock().get(&id)?.1.clone()));
             let definition = if wanted { self.tail.definition(id).cloned() } else { None };
             match status {
                 Some(status) if !wanted || definition.is_some() => {
-                    known.insert(id, Known { status, definition });
+                    known.insert(id, Known { place, status, definition });
                 }
                 None if self.is_in_tail() => {}
                 _ => {
@@ -244,11 +256,18 @@ impl PinnedTree {
             for found in rows {
                 let id = found.id;
                 if let Some(found) = self.known(found, wanted)? {
+                    self.see([(id, &found)].into_iter());
                     known.insert(id, found);
                 }
             }
         }
         Ok(known)
+    }
+
+    /// One job at this snapshot.
+    async fn one(&self, id: JobId, definition: bool) -> Result<Option<Known>> {
+        let Some(place) = self.find(&[id]).await?.remove(&id) else { return Ok(None) };
+        Ok(self.read(&[(id, place, definition)]).await?.remove(&id))
     }
 
     /// The rows of some ids.
@@ -268,6 +287,9 @@ impl PinnedTree {
 
     /// Where a job of this tree is, if that takes no read.
     pub fn place(&self, id: JobId) -> Option<Location> {
+        if let Some((place, _)) = self.seen.lock().get(&id) {
+            return Some(*place);
+        }
         let known = self.trees.place(id);
         known.filter(|place| place.origin.root == self.tail.root).or_else(|| {
             let born = self.tail.born(id)?;
@@ -332,12 +354,12 @@ fn whole(nodes: Vec<NodeCells>) -> Vec<Cells> {
 
 /// Reads a tree at one snapshot, and again at a later one when the tables have gone on meanwhile.
 /// `first` is a head refresh that was begun within this call of the store. `None`: there is no such
-/// tree.
+/// tree. `read` is told how many times it was tried before.
 pub async fn steadily<T, F>(
     trees: &Arc<Trees>,
     root: JobId,
     first: Option<Arc<Tail>>,
-    read: impl Fn(Arc<PinnedTree>) -> F,
+    read: impl Fn(Arc<PinnedTree>, usize) -> F,
 ) -> Result<Option<T>>
 where
     F: Future<Output = Result<T>>,
@@ -350,7 +372,7 @@ where
     {
         // Most likely nothing has changed: what is read beside the head refresh is right then.
         let pinned = Arc::new(PinnedTree::at(trees, Arc::clone(&tree), Arc::clone(&known)));
-        let (seen, answer) = futures_util::join!(trees.refresh(&tree), read(pinned));
+        let (seen, answer) = futures_util::join!(trees.refresh(&tree), read(pinned, 0));
         let Some(seen) = seen? else { return Ok(None) };
         match answer {
             Err(Error::Stale { .. }) => {}
@@ -366,15 +388,10 @@ where
             None => PinnedTree::now(trees, root).await?,
         };
         let Some(pinned) = pinned else { return Ok(None) };
-        match read(Arc::new(pinned)).await {
+        match read(Arc::new(pinned), again).await {
             Err(Error::Stale { .. }) => {}
             done => return done.map(Some),
         }
     }
-    Err(moves_on(root))
-}
-
-/// The answer when a tree has moved on every time.
-pub fn moves_on(root: JobId) -> Error {
-    Error::Unavailable(format!("tree {root} changes too fast to be read; try again"))
+    Err(Error::Unavailable(format!("tree {root} changes too fast to be read; try again")))
 }

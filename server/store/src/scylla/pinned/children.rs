@@ -1,0 +1,214 @@
+//! Children of a job, page by page.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use jobtracker_model::{Children, JobId};
+
+use super::{Found, Known, PinnedTree, Which};
+use crate::{
+    Result,
+    scylla::{
+        cluster::{READS_AT_ONCE, Several},
+        keys,
+    },
+    view::{Child, Parent, Selection},
+};
+
+/// Pages that are read at once at most; a walk begins with one and doubles.
+const WIDTH: usize = 8;
+/// After more bytes of options than this in one read, the walk goes on by single pages.
+const OPTION_BYTES: usize = 1024 * 1024;
+/// Pages in one answer of the directory.
+const LISTED: usize = 256;
+/// If one in this many siblings has to be read, the definitions of all of them are.
+const WORTH_ALL: u64 = 4;
+
+/// A walk over the selected children of one job.
+pub struct Walk {
+    parent: JobId,
+    after: Option<JobId>,
+    selection: Selection,
+    /// Whether pages are read with definitions.
+    definitions: bool,
+    /// How many are left, where the numbers tell: staged jobs behind them are not read.
+    left: Option<u64>,
+    /// Children that the tail has and the tables may not have.
+    born: BTreeSet<JobId>,
+    /// Pages that the directory has named.
+    listed: VecDeque<i64>,
+    /// Where the directory goes on, if it may.
+    unlisted: Option<i64>,
+    width: usize,
+    is_over: bool,
+    /// Children that have been read.
+    ready: VecDeque<Child>,
+}
+
+impl Walk {
+    fn new(
+        tree: &PinnedTree,
+        (parent, numbers): (JobId, &Children),
+        after: Option<JobId>,
+        selection: Selection,
+    ) -> Self {
+        let total = numbers.pending + numbers.successful + numbers.failed;
+        let most = selection.index().map_or(total, |index| index.count(numbers));
+        Self {
+            parent,
+            after,
+            selection,
+            definitions: most * WORTH_ALL >= total,
+            left: after.is_none().then_some(most),
+            born: tree.tail.children(parent, after),
+            listed: VecDeque::new(),
+            unlisted: (!tree.is_in_tail()).then(|| after.map_or(0, keys::bucket)),
+            width: 1,
+            is_over: false,
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// Reads until there are some children, or no more.
+    async fn fill(&mut self, tree: &PinnedTree) -> Result<()> {
+        while self.ready.is_empty() && !self.is_over && self.left != Some(0) {
+            let mut children = self.read(tree).await?;
+            if let Some(index) = self.selection.index() {
+                children.retain(|_, known| index.has(&known.status));
+            }
+            self.define(tree, &mut children).await?;
+            self.left = self.left.map(|left| left.saturating_sub(children.len() as u64));
+            if self.selection.asks_for_more() {
+                tree.see(children.iter().map(|(id, known)| (*id, known)));
+            }
+            self.ready.extend(children.into_iter().map(|(id, known)| {
+                let Known { place, status, definition } = known;
+                Child { id, status, definition, origin: Some(place.origin) }
+            }));
+        }
+        Ok(())
+    }
+
+    /// Reads the definitions that are missing and shown.
+    async fn define(&self, tree: &PinnedTree, children: &mut BTreeMap<JobId, Known>) -> Result<()> {
+        let missing = children
+            .iter()
+            .filter(|(_, known)| known.definition.is_none() && self.selection.shows(&known.status));
+        let asked: Vec<_> = missing.map(|(id, known)| (*id, known.place, true)).collect();
+        if !asked.is_empty() {
+            children.extend(tree.read(&asked).await?);
+        }
+        Ok(())
+    }
+
+    /// The next children, of which none may be selected.
+    async fn read(&mut self, tree: &PinnedTree) -> Result<BTreeMap<JobId, Known>> {
+        self.list(tree).await?;
+        let pages: Vec<i64> = self.listed.drain(..self.width.min(self.listed.len())).collect();
+        self.is_over = self.listed.is_empty() && self.unlisted.is_none();
+        // The tail may have children in pages that are not in the directory yet.
+        let last = pages.last().filter(|_| !self.is_over).map(|page| keys::bucket_end(*page));
+        let mut children = self.read_pages(tree, pages).await?;
+        let bytes: usize = children.values().map(Known::option_bytes).sum();
+        self.width = if bytes > OPTION_BYTES { 1 } else { (self.width * 2).min(WIDTH) };
+        while let Some(&id) = self.born.first()
+            && last.is_none_or(|last| keys::number(id) <= last)
+        {
+            self.born.pop_first();
+            if let Some(born) = tree.born(id) {
+                children.entry(id).or_insert(born);
+            }
+        }
+        Ok(children)
+    }
+
+    /// Goes on in the directory when the list of named pages is empty.
+    async fn list(&mut self, tree: &PinnedTree) -> Result<()> {
+        let Some(from) = self.unlisted.filter(|_| self.listed.is_empty()) else { return Ok(()) };
+        let (cluster, parent) = (tree.cluster(), keys::number(self.parent));
+        let pages: Vec<(i64,)> = cluster.rows(&cluster.statements.pages, (parent, from)).await?;
+        let last = pages.last().filter(|_| pages.len() >= LISTED);
+        self.unlisted = last.map(|(page,)| page + 1);
+        self.listed.extend(pages.into_iter().map(|(page,)| page));
+        Ok(())
+    }
+
+    async fn read_pages(
+        &self,
+        tree: &PinnedTree,
+        pages: Vec<i64>,
+    ) -> Result<BTreeMap<JobId, Known>> {
+        let (parent, after, definitions) =
+            (keys::number(self.parent), self.after, self.definitions);
+        let mut reads: Several<'_, Vec<Found>> = Vec::new();
+        for page in pages {
+            reads.push(Box::pin(tree.rows(((parent, page), definitions), Which::Behind(after))));
+        }
+        let mut reads = stream::iter(reads).buffer_unordered(WIDTH);
+        let mut children = BTreeMap::new();
+        while let Some(rows) = reads.try_next().await? {
+            for found in rows {
+                let id = found.id;
+                if let Some(known) = tree.known(found, definitions)? {
+                    children.insert(id, known);
+                }
+            }
+        }
+        Ok(children)
+    }
+}
+
+impl Known {
+    fn option_bytes(&self) -> usize {
+        let options = self.definition.as_ref().and_then(|definition| definition.options.as_ref());
+        options.map_or(0, String::len)
+    }
+}
+
+impl PinnedTree {
+    /// A job that was created within the tail.
+    fn born(&self, id: JobId) -> Option<Known> {
+        let (place, status) = (self.place(id)?, self.tail.status(id)?.clone());
+        Some(Known { place, status, definition: self.tail.definition(id).cloned() })
+    }
+
+    pub(super) fn selected_children(
+        &self,
+        parent: Parent,
+        after: Option<JobId>,
+        selection: Selection,
+    ) -> impl Stream<Item = Result<Child>> {
+        let ahead = if after.is_none() { self.ahead.lock().remove(&parent.id) } else { None };
+        let begin = || Walk::new(self, (parent.id, &parent.children), after, selection);
+        stream::try_unfold(ahead.unwrap_or_else(begin), move |mut walk| async move {
+            walk.fill(self).await?;
+            self.read_ahead(&walk.ready, selection).await?;
+            let child = walk.ready.pop_front();
+            Ok(child.map(|child| (child, walk)))
+        })
+    }
+
+    /// When the list is about to go below the first of these siblings, reads the first children of
+    /// several of them at once.
+    async fn read_ahead(&self, siblings: &VecDeque<Child>, selection: Selection) -> Result<()> {
+        let goes_below = |child: &&Child| selection.goes_below(&child.status);
+        let Some(first) = siblings.front().filter(goes_below) else { return Ok(()) };
+        if self.is_in_tail() || self.ahead.lock().contains_key(&first.id) {
+            return Ok(());
+        }
+        let mut reads: Several<'_, (JobId, Walk)> = Vec::new();
+        for child in siblings.iter().filter(goes_below).take(READS_AT_ONCE) {
+            let id = child.id;
+            let mut walk = Walk::new(self, (id, &child.status.children), None, selection);
+            reads.push(Box::pin(async move {
+                walk.fill(self).await?;
+                Ok((id, walk))
+            }));
+        }
+        let mut reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
+        while let Some((id, walk)) = reads.try_next().await? {
+            self.ahead.lock().insert(id, walk);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,326 @@
+//! Answers from trees: what the engine asks for before it applies a group of operations, single
+//! jobs, and lists.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jobtracker_model::{AttachmentInfo, Blocker, Change, JobId, LogLine, State};
+
+use super::{
+    cluster::{READS_AT_ONCE, Several},
+    pinned::{Known, PinnedTree, steadily},
+    tail::Tail,
+    trees::{Location, Trees},
+};
+use crate::{
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, FollowUp, FollowUpKey,
+    FollowUpsQuery, JobRow, Listed, Loaded, LogQuery, PageLimit, Result, Row, RowsQuery, Version,
+    Wanted,
+    view::{self, View},
+};
+
+/// Tries with the page size that was asked for. When the tree keeps changing, the page of each
+/// further try is smaller by the factor `SMALLER`.
+const LARGE_TRIES: usize = 3;
+const SMALLER: usize = 4;
+
+/// Answers from one tree each, at one snapshot of it.
+pub struct Reads {
+    trees: Arc<Trees>,
+}
+
+/// The wanted rows of one tree.
+#[derive(Default)]
+struct Part {
+    wanted: Wanted,
+    /// A head refresh that was begun meanwhile.
+    tail: Option<Arc<Tail>>,
+}
+
+impl Reads {
+    pub fn new(trees: Arc<Trees>) -> Self {
+        Self { trees }
+    }
+
+    /// Loads what a group of operations needs, each tree at one snapshot.
+    pub async fn load(&self, wanted: Wanted) -> Result<Loaded> {
+        let parts = self.parts(wanted).await?;
+        let mut reads: Several<'_, Option<Loaded>> = Vec::new();
+        for (root, mut part) in parts {
+            reads.push(Box::pin(async move {
+                let first = part.tail.take();
+                let wanted = &part.wanted;
+                let load =
+                    |tree: Arc<PinnedTree>, _| async move { view::load(&*tree, wanted).await };
+                steadily(&self.trees, root, first, load).await
+            }));
+        }
+        let mut reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
+        let mut loaded = Loaded::default();
+        while let Some(part) = reads.try_next().await? {
+            let Some(part) = part else { continue };
+            let Loaded { nodes, versions, definitions, repeats, attachments, .. } = part;
+            loaded.nodes.extend(nodes);
+            loaded.versions.extend(versions);
+            loaded.definitions.extend(definitions);
+            loaded.repeats.extend(repeats);
+            loaded.attachments.extend(attachments);
+            loaded.follow_ups.extend(part.follow_ups);
+            loaded.tree_results.extend(part.tree_results);
+        }
+        Ok(loaded)
+    }
+
+    /// The wanted rows, by tree. The trees that are known already do not wait while the others are
+    /// searched for: their heads are refreshed meanwhile.
+    async fn parts(&self, wanted: Wanted) -> Result<BTreeMap<JobId, Part>> {
+        let Wanted { paths, definitions, repeats, attachments, follow_ups, tree_results } = wanted;
+        let mut ids: HashSet<JobId> = paths.union(&definitions).copied().collect();
+        ids.extend(repeats.iter().map(|(id, _)| *id));
+        ids.extend(attachments.iter().map(|(id, _)| *id));
+        ids.extend(follow_ups.iter().map(|(id, _)| *id));
+        let ids: Vec<JobId> = ids.into_iter().collect();
+        let known = ids.iter().filter_map(|id| self.trees.place(*id));
+        let known: Vec<JobId> = known.map(|place| place.origin.root).collect();
+        // Where nothing has to be searched for, no refresh is begun early.
+        let roots: HashSet<JobId> =
+            if known.len() < ids.len() { known.into_iter().collect() } else { HashSet::new() };
+        let (places, mut tails) =
+            futures_util::try_join!(self.trees.find(&ids), self.looks(roots))?;
+        let mut parts: BTreeMap<JobId, Part> = BTreeMap::new();
+        for (id, place) in &places {
+            let root = place.origin.root;
+            let part = parts.entry(root).or_default();
+            part.tail = part.tail.take().or_else(|| tails.remove(&root));
+            part.wanted.paths.extend(paths.get(id));
+            part.wanted.definitions.extend(definitions.get(id));
+        }
+        let root_of = |id: &JobId| places.get(id).map(|place| place.origin.root);
+        for (id, key) in repeats {
+            if let Some(root) = root_of(&id) {
+                parts.entry(root).or_default().wanted.repeats.insert((id, key));
+            }
+        }
+        for (id, key) in attachments {
+            if let Some(root) = root_of(&id) {
+                parts.entry(root).or_default().wanted.attachments.insert((id, key));
+            }
+        }
+        for (id, key) in follow_ups {
+            if let Some(root) = root_of(&id) {
+                parts.entry(root).or_default().wanted.follow_ups.insert((id, key));
+            }
+        }
+        for (upload, root) in tree_results {
+            // An upload cannot have been applied to a tree that is not there.
+            if !paths.contains(&root) || places.contains_key(&root) {
+                parts.entry(root).or_default().wanted.tree_results.insert((upload, root));
+            }
+        }
+        Ok(parts)
+    }
+
+    async fn looks(&self, roots: HashSet<JobId>) -> Result<HashMap<JobId, Arc<Tail>>> {
+        let mut looks: Several<'_, Option<Arc<Tail>>> = Vec::new();
+        for root in roots {
+            looks.push(Box::pin(async move { self.trees.refresh(&self.trees.tree(root)).await }));
+        }
+        let mut looks = stream::iter(looks).buffer_unordered(READS_AT_ONCE);
+        let mut tails = HashMap::new();
+        while let Some(tail) = looks.try_next().await? {
+            tails.extend(tail.map(|tail| (tail.root, tail)));
+        }
+        Ok(tails)
+    }
+
+    /// One job.
+    pub async fn get_job(&self, id: JobId) -> Result<Option<JobRow>> {
+        self.of_job(id, |tree| async move { tree.job(id).await }).await
+    }
+
+    /// A follow-up of a job, and the version of its tree at which it was read; `None` if there is
+    /// no such job.
+    pub async fn follow_up(
+        &self,
+        id: JobId,
+        key: FollowUpKey,
+    ) -> Result<Option<(Version, Option<FollowUp>)>> {
+        let read = |tree: Arc<PinnedTree>| async move {
+            let row = tree.follow_up(id, key).await?;
+            Ok(Some((tree.tail.version, row)))
+        };
+        self.of_job(id, read).await
+    }
+
+    /// The text of an attachment.
+    pub async fn get_attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
+        self.of_job(id, |tree| async move { tree.attachment(id, key).await }).await
+    }
+
+    /// Finds a job and reads something of it, both at one snapshot of its tree.
+    async fn of_job<T, F>(
+        &self,
+        id: JobId,
+        read: impl Fn(Arc<PinnedTree>) -> F,
+    ) -> Result<Option<T>>
+    where
+        F: Future<Output = Result<Option<T>>>,
+    {
+        let reservations = match self.trees.place(id) {
+            Some(place) => vec![place.reservation(id)],
+            None => self.trees.reservations(&[id]).await?,
+        };
+        for reservation in reservations {
+            let read = |tree: Arc<PinnedTree>, _| {
+                let read = &read;
+                async move {
+                    match tree.places(&[reservation]).await?.is_empty() {
+                        true => Ok(None),
+                        false => read(tree).await,
+                    }
+                }
+            };
+            let found = steadily(&self.trees, reservation.root, None, read).await?.flatten();
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Visible states, in the order of the ids; those of one tree at one snapshot.
+    pub async fn get_states(&self, ids: Vec<JobId>) -> Result<Vec<State>> {
+        let mut trees: BTreeMap<JobId, Vec<(JobId, Location, bool)>> = BTreeMap::new();
+        for (id, place) in self.trees.find(&ids).await? {
+            trees.entry(place.origin.root).or_default().push((id, place, false));
+        }
+        let mut reads: Several<'_, Option<HashMap<JobId, Known>>> = Vec::new();
+        for (root, asked) in trees {
+            reads.push(Box::pin(async move {
+                let asked = &asked;
+                let read = |tree: Arc<PinnedTree>, _| async move { tree.read(asked).await };
+                steadily(&self.trees, root, None, read).await
+            }));
+        }
+        let mut reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
+        let mut states = HashMap::new();
+        while let Some(known) = reads.try_next().await? {
+            let known = known.into_iter().flatten();
+            states.extend(known.map(|(id, known)| (id, known.status.state)));
+        }
+        let state = |id| states.get(id).copied().unwrap_or(State::WaitingForActivation);
+        Ok(ids.iter().map(state).collect())
+    }
+
+    /// Makes a list of the tree of a job.
+    async fn list<T, F>(
+        &self,
+        subject: JobId,
+        list: impl Fn(Arc<PinnedTree>, usize) -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let place = self.trees.find(&[subject]).await?.remove(&subject);
+        let root = place.ok_or(Error::UnknownJob(subject))?.origin.root;
+        // A list takes too long to be made beside the head refresh that may refute it.
+        let tail = self.trees.refresh(&self.trees.tree(root)).await?;
+        let tail = tail.ok_or(Error::UnknownJob(subject))?;
+        let made = steadily(&self.trees, root, Some(tail), list).await?;
+        made.ok_or(Error::UnknownJob(subject))
+    }
+
+    /// A job's ancestors, its parent first and the root last.
+    pub async fn list_ancestors(&self, id: JobId) -> Result<Vec<JobRow>> {
+        self.list(id, |tree, _| async move { view::list_ancestors(&*tree, id).await }).await
+    }
+
+    /// Direct children.
+    pub async fn list_children(&self, query: ChildrenQuery) -> Result<Listed<JobRow, JobId>> {
+        let query = |tries| ChildrenQuery { limit: smaller(query.limit, tries), ..query.clone() };
+        let list = |tree: Arc<PinnedTree>, tries| {
+            let query = query(tries);
+            async move { view::list_children(&*tree, &query).await }
+        };
+        self.list(query(0).parent, list).await
+    }
+
+    /// Descendants.
+    pub async fn list_descendants(&self, query: DescendantsQuery) -> Result<Listed<JobRow, JobId>> {
+        let query =
+            |tries| DescendantsQuery { limit: smaller(query.limit, tries), ..query.clone() };
+        let list = |tree: Arc<PinnedTree>, tries| {
+            let query = query(tries);
+            async move { view::list_descendants(&*tree, &query).await }
+        };
+        self.list(query(0).of, list).await
+    }
+
+    /// What a job waits for, or why it failed.
+    pub async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
+        let query = |tries| BlockersQuery { limit: smaller(query.limit, tries), ..query.clone() };
+        let list = |tree: Arc<PinnedTree>, tries| {
+            let query = query(tries);
+            async move { view::list_blockers(&*tree, &query).await }
+        };
+        self.list(query(0).of, list).await
+    }
+
+    /// Own changes.
+    pub async fn list_changes(&self, query: ChangesQuery) -> Result<Listed<Change, u32>> {
+        let query = |tries| ChangesQuery { limit: smaller(query.limit, tries), ..query.clone() };
+        let list = |tree: Arc<PinnedTree>, tries| {
+            let query = query(tries);
+            async move { view::list_changes(&*tree, &query).await }
+        };
+        self.list(query(0).id, list).await
+    }
+
+    /// Lines of the log.
+    pub async fn list_log(&self, query: LogQuery) -> Result<Listed<LogLine, u32>> {
+        let query = |tries| LogQuery { limit: smaller(query.limit, tries), ..query.clone() };
+        let list = |tree: Arc<PinnedTree>, tries| {
+            let query = query(tries);
+            async move { view::list_log(&*tree, &query).await }
+        };
+        self.list(query(0).id, list).await
+    }
+
+    /// Follow-ups of one kind.
+    pub async fn list_follow_ups(
+        &self,
+        query: FollowUpsQuery,
+    ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>> {
+        let query = |tries| FollowUpsQuery { limit: smaller(query.limit, tries), ..query.clone() };
+        let list = |tree: Arc<PinnedTree>, tries| {
+            let query = query(tries);
+            async move { view::list_follow_ups(&*tree, &query).await }
+        };
+        self.list(query(0).id, list).await
+    }
+
+    /// Everything that a tree consists of.
+    pub async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
+        let query = |tries| RowsQuery { limit: smaller(query.limit, tries), ..query.clone() };
+        let list = |tree: Arc<PinnedTree>, tries| {
+            let query = query(tries);
+            async move { view::list_rows(&*tree, &query).await }
+        };
+        self.list(query(0).root, list).await
+    }
+
+    /// Attachments without their texts.
+    pub async fn list_attachments(&self, id: JobId) -> Result<Vec<AttachmentInfo>> {
+        self.list(id, |tree, _| async move { view::list_attachments(&*tree, id).await }).await
+    }
+}
+
+/// The limit of a page after some tries.
+fn smaller(limit: PageLimit, tries: usize) -> PageLimit {
+    let PageLimit { items, bytes, scan } = limit;
+    let factor = SMALLER.pow((tries + 1).saturating_sub(LARGE_TRIES) as u32);
+    PageLimit { items: (items / factor).max(1), bytes, scan: (scan / factor).max(1) }
+}
