@@ -213,7 +213,14 @@ impl Open {
         self.cluster.write(&self.cluster.statements.drop_listing, row).await
     }
 
-    /// Whether the server that has this stage open is alive.
+    /// Says that a stage is being removed, so that other servers do not wait for its ids.
+    pub async fn disown(&self, stage: u64) -> Result<()> {
+        let (list, slot) = staged_slot(stage);
+        let statement = &self.cluster.statements.drop_listing;
+        self.cluster.write(statement, (list, slot, RECORD.0, RECORD.1)).await
+    }
+
+    /// Whether the server that has this stage open is alive, and has not disowned it.
     pub async fn is_alive(&self, stage: u64) -> Result<bool> {
         let statement = &self.cluster.statements.listed_at;
         let (list, slot) = staged_slot(stage);

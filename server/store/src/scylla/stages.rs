@@ -46,6 +46,8 @@ struct Stage {
     publishing: bool,
     /// Whether such a commit has ended with an unknown outcome.
     doubtful: bool,
+    /// Whether it was discarded: it is being removed, unless it turns out to be published.
+    leaving: bool,
 }
 
 impl Stage {
@@ -70,7 +72,7 @@ pub enum Fate {
     Alive,
     /// It never will be.
     Dead,
-    /// Its server has gone: it may be revoked.
+    /// Its server has gone or discards it: it may be revoked.
     Left,
 }
 
@@ -115,6 +117,7 @@ impl Stages {
             state: State::Whole,
             publishing: false,
             doubtful: false,
+            leaving: false,
         });
         if entry.state != State::Whole || entry.may_be_published() || entry.root != root {
             return Err(not_whole(root));
@@ -186,6 +189,7 @@ impl Stages {
             let mut mine = self.mine.lock();
             let Some(entry) = mine.get_mut(&stage_key(stage.0)) else { return };
             let attempted = entry.may_be_published();
+            entry.leaving = true;
             if !attempted {
                 entry.state = State::Discarded;
             }
@@ -198,6 +202,15 @@ impl Stages {
                 tracing::warn!(%error, "a discarded stage cannot be removed now");
             }
         });
+    }
+
+    /// Whether an id is held by a stage that is being removed. One that can certainly not be
+    /// published any more does not hold its ids.
+    pub fn is_leaving(&self, id: JobId) -> bool {
+        let holds = |stage: &Stage| {
+            stage.leaving && stage.state != State::Discarded && stage.ids.contains(id.get())
+        };
+        self.mine.lock().values().any(holds)
     }
 
     /// The possible fate of a stage that has an id.
@@ -245,6 +258,7 @@ impl Stages {
                 return self.forget(stage).await;
             }
         }
+        self.open.disown(stage.0).await?;
         let (list, slot) = super::open::staged_slot(stage.0);
         // The first call is number 1; the row before it is no call.
         let mut behind = (0, String::from("~"));

@@ -241,6 +241,10 @@ impl Store for ScyllaStore {
         self.stages.discard(stage);
     }
 
+    fn is_leaving(&self, id: JobId) -> bool {
+        self.stages.is_leaving(id)
+    }
+
     async fn complete_upload(&self, row: UploadRow, refused: Vec<TreeResultRow>) -> Result<()> {
         self.opened()?;
         self.tree_results.complete_upload(row, refused).await

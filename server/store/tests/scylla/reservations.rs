@@ -12,6 +12,9 @@ use crate::{
     space::{COMMIT, Space, commit, commit_soon, compare, id, only, versions},
 };
 
+/// A statement by which the rows of a stage are removed.
+const REMOVAL: &str = "DELETE FROM job";
+
 /// A store with a tree of its own, and what should be in that tree.
 struct Side {
     store: Arc<ScyllaStore>,
@@ -216,6 +219,75 @@ async fn a_stage_of_a_dead_server_is_revoked() {
     for store in [dying, other, fresh] {
         store.close().await;
     }
+}
+
+/// A stage that may have been published is discarded: its ids are waited for until they are free.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ids_of_a_discarded_stage_are_leaving_until_they_are_free() {
+    let space = Space::new().await;
+    let proxy = space.proxy().await;
+    let store = space.behind(&proxy, |options| options.resolve_timeout = Duration::ZERO).await;
+    let (aside, mut forest) = staged(&store).await;
+    proxy.inject(COMMIT, Fault::Hold, 1);
+    let answer = commit(&store, aside.commit).await;
+    assert!(matches!(answer, Err(Error::OutcomeUnknown(_))), "{answer:?}");
+    assert!(!store.is_leaving(id(15)), "it may be there");
+
+    proxy.inject(REMOVAL, Fault::Hold, 1);
+    store.discard(aside.id);
+    proxy.hit(2).await;
+    assert!(store.is_leaving(id(15)) && !store.is_leaving(id(16)));
+    proxy.clear();
+    let free = async {
+        while store.is_leaving(id(15)) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), free).await.expect("it holds its ids");
+    proxy.quiet().await;
+    forest.child(15, 2);
+    commit(&store, only(&mut forest)).await.expect("the id is free");
+    compare(&[&store], &forest).await;
+    store.close().await;
+}
+
+/// What one server is removing does not keep the ids from another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_server_takes_ids_that_are_being_removed() {
+    let space = Space::new().await;
+    let proxy = space.proxy().await;
+    let (store, other) = (space.behind(&proxy, |_| {}).await, space.open().await);
+    let (aside, mut forest) = staged(&store).await;
+    proxy.inject(REMOVAL, Fault::Hold, usize::MAX);
+    store.discard(aside.id);
+    proxy.hit(1).await;
+    assert!(!store.is_leaving(id(15)), "its own server knows that it is free");
+    forest.child(15, 2);
+    let due = only(&mut forest);
+    versions(&other, [due.root]).await;
+    commit(&other, due).await.expect("the id is free");
+    proxy.clear();
+    proxy.quiet().await;
+    compare(&[&other], &forest).await;
+    for store in [store, other] {
+        store.close().await;
+    }
+}
+
+/// A store's stage with the jobs 10 to 15 below root 1, and what is visible beside it: the roots 1
+/// and 2.
+async fn staged(store: &ScyllaStore) -> (Staging, Forest) {
+    let mut forest = Forest::default();
+    forest.root(1);
+    forest.root(2);
+    for due in forest.commits() {
+        commit(store, due).await.unwrap();
+    }
+    let mut mine = forest.clone();
+    (10..16).for_each(|child| mine.child(child, 1));
+    let aside = Staging::new(7, only(&mut mine), 2);
+    stage_rows(store, &aside).await.unwrap();
+    (aside, forest)
 }
 
 /// A server whose stage was revoked while it was away may not go on with it.
