@@ -12,7 +12,10 @@ use clap::Args;
 use jobtracker_model::{JobId, Timestamp};
 use jobtracker_server::{
     Config, Overrides, StoreKind, Telemetry,
-    moving::{self, Counts, Export, Exported, Imported, MovingError, Selection, Step, Target},
+    moving::{
+        self, Counts, Export, Exported, Imported, ImportedDocuments, MovingError, Selection, Step,
+        Target,
+    },
 };
 
 use crate::{
@@ -107,8 +110,12 @@ pub fn export(arguments: ExportArguments) -> anyhow::Result<()> {
             error => anyhow::Error::from(error),
         })
     })?;
-    let Exported { trees, kept, counts, bytes, has_newer } = done;
-    terminal::tell(format_args!("exported {} in {bytes} bytes", amount(trees, &counts)));
+    let Exported { trees, kept, counts, documents, bytes, has_newer } = done;
+    terminal::tell(format_args!(
+        "exported {} and {} in {bytes} bytes",
+        amount(trees, &counts),
+        plural(documents, "document")
+    ));
     if kept > 0 {
         terminal::tell(format_args!("{kept} of the trees were in the file already"));
     }
@@ -134,6 +141,9 @@ pub fn import(arguments: ImportArguments) -> anyhow::Result<()> {
         let store = store::open(&config.store).await?;
         let tell = &mut |step: Step<'_>| match step {
             Step::Failed { root, reason } => terminal::tell(format_args!("tree {root}: {reason}")),
+            Step::DocumentFailed { id, reason } => {
+                terminal::tell(format_args!("document {id}: {reason}"));
+            }
             Step::Done(done) => {
                 let trees = |done: &Imported| done.new + done.there + done.failed;
                 if trees(done) >= trees(&so_far) + TREES_BETWEEN
@@ -148,12 +158,20 @@ pub fn import(arguments: ImportArguments) -> anyhow::Result<()> {
         store.close().await;
         anyhow::Ok(done)
     })?;
-    let Imported { new, there, failed, counts, .. } = done.map_err(explain)?;
+    let Imported { new, there, failed, counts, documents, .. } = done.map_err(explain)?;
     terminal::tell(format_args!("read {}", amount(new + there + failed, &counts)));
     terminal::tell(format_args!("imported {}, {there} were there already", plural(new, "tree")));
-    match failed {
-        0 => Ok(()),
-        failed => anyhow::bail!("{} could not be put in", plural(failed, "tree")),
+    let ImportedDocuments { new, there, failed: kept } = documents;
+    if new + there > 0 {
+        let new = plural(new, "document");
+        terminal::tell(format_args!("imported {new}, {there} were there already"));
+    }
+    let (trees, documents) = (plural(failed, "tree"), plural(kept, "document"));
+    match (failed, kept) {
+        (0, 0) => Ok(()),
+        (_, 0) => anyhow::bail!("{trees} could not be put in"),
+        (0, _) => anyhow::bail!("{documents} could not be put in"),
+        _ => anyhow::bail!("{trees} and {documents} could not be put in"),
     }
 }
 

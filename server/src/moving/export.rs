@@ -2,12 +2,16 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use jobtracker_model::{JobId, Timestamp, limits};
-use jobtracker_store::{Error as StoreError, Listed, PageLimit, RootKey, RootsQuery, Row, Store};
+use jobtracker_store::{
+    DocumentKind, DocumentsQuery, Error as StoreError, Listed, PageLimit, RootKey, RootsQuery, Row,
+    Store,
+};
+use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{
-    MovingError, Result, Selection, TREES_AT_ONCE, Target,
+    BYTES_AT_ONCE, MovingError, ROWS_AT_ONCE, Result, Selection, TREES_AT_ONCE, Target,
     frames::FrameWriter,
-    record::{End, FORMAT, Header, Record, TreeEnd, TreeRecord, VERSION},
+    record::{DocumentsEnd, End, FORMAT, Header, Record, TreeEnd, TreeRecord, VERSION},
     rows::{self, patiently},
     tally::{Counts, Tally},
     target::Sink,
@@ -21,6 +25,8 @@ const TRIES: usize = 5;
 /// The store may be in use: each tree is written as it is at one instant, but not all at the same
 /// one, and trees with newer roots than the first are left out. A tree that takes several pages is
 /// read again if it has changed meanwhile, a few times.
+///
+/// Documents come along, unless trees are chosen by their roots; two of them may be of two instants.
 ///
 /// Memory is bounded by a few pages of rows; a page may hold one job that is larger.
 pub struct Export {
@@ -43,6 +49,8 @@ pub struct Exported {
     pub kept: u64,
     /// The sums of these trees.
     pub counts: Counts,
+    /// Documents that are in the file.
+    pub documents: u64,
     /// The size of the file.
     pub bytes: u64,
     /// Roots were created meanwhile that the file lacks; another export can begin with the creation
@@ -77,6 +85,7 @@ impl Export {
             (writing.done.trees, writing.done.kept) = (found.trees, found.trees);
             writing.done.bytes = writing.sink.position();
             if found.complete {
+                writing.done.documents = found.documents;
                 return Ok(writing.done);
             }
             (first, last) = (found.first.map(root_key), found.last.map(root_key));
@@ -86,13 +95,17 @@ impl Export {
             writing.header(&self, selection.clone()).await?;
         }
         match selection.unwrap_or(Selection::ALL) {
-            Selection::Roots(roots) => writing.chosen(roots, last).await?,
+            Selection::Roots(roots) => {
+                writing.chosen(roots, last).await?;
+                writing.end(None).await
+            }
             Selection::Created { from, until } => {
                 let span = (from.unwrap_or(Timestamp::MIN), until.unwrap_or(Timestamp::MAX));
                 writing.created(span, first, last).await?;
+                let documents = writing.documents().await?;
+                writing.end(documents).await
             }
         }
-        writing.end().await
     }
 
     /// Checks that the requested roots exist.
@@ -136,10 +149,35 @@ impl Writing<'_> {
         self.end_frame()
     }
 
-    async fn end(mut self) -> Result<Exported> {
+    /// Writes all documents, into the frame of the end.
+    async fn documents(&mut self) -> Result<Option<DocumentsEnd>> {
+        let store = Arc::clone(&self.store);
+        let limit = PageLimit { items: ROWS_AT_ONCE, bytes: BYTES_AT_ONCE, scan: ROWS_AT_ONCE };
+        let mut hasher = Xxh3Default::new();
+        for kind in DocumentKind::ALL {
+            let mut query = DocumentsQuery { kind, prefix: None, after: None, limit };
+            loop {
+                let ask = async || store.list_documents(query.clone()).await;
+                let Listed { items, next } = patiently(ask).await?;
+                for document in items {
+                    self.line(&Record::Document(document.into()))?;
+                    hasher.update(&self.line);
+                    self.done.documents += 1;
+                }
+                query.after = next;
+                if query.after.is_none() {
+                    break;
+                }
+            }
+        }
+        let (count, checksum) = (self.done.documents, hasher.digest());
+        Ok((count > 0).then_some(DocumentsEnd { count, checksum }))
+    }
+
+    async fn end(mut self, documents: Option<DocumentsEnd>) -> Result<Exported> {
         let Exported { trees, counts, .. } = self.done;
         let id_mark = rows::id_mark(&self.store).await?;
-        self.line(&Record::End(End { trees, counts, id_mark }))?;
+        self.line(&Record::End(End { trees, counts, id_mark, documents }))?;
         self.end_frame()?;
         self.sink.sync()?;
         Ok(self.done)

@@ -2,11 +2,11 @@ use std::{io::Read, sync::Arc};
 
 use futures_util::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use jobtracker_model::JobId;
-use jobtracker_store::{Row, Store};
+use jobtracker_store::{Document, DocumentId, Row, Store};
 
 use super::{
     BYTES_AT_ONCE, Counts, ROWS_AT_ONCE, Result, TREES_AT_ONCE,
-    placing::{Placed, Stage, not_staged, place_tree, there},
+    placing::{Placed, Stage, not_staged, place_document, place_tree, there},
     reader::{ExportReader, Item},
     rows,
     tally::Sum,
@@ -30,6 +30,19 @@ pub struct Imported {
     pub counts: Counts,
     /// Rows that were read.
     pub rows: u64,
+    /// What became of the documents.
+    pub documents: ImportedDocuments,
+}
+
+/// What became of documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ImportedDocuments {
+    /// Documents that the import added to the store.
+    pub new: u64,
+    /// Documents that the store had before, with the same content.
+    pub there: u64,
+    /// Documents that the store has with another content, which it keeps.
+    pub failed: u64,
 }
 
 /// What an import reports while it runs.
@@ -44,10 +57,20 @@ pub enum Step<'a> {
         /// Why.
         reason: &'a str,
     },
+    /// A document could not be imported; the import goes on.
+    DocumentFailed {
+        /// The document.
+        id: &'a DocumentId,
+        /// Why.
+        reason: &'a str,
+    },
 }
 
-/// Imports the trees of a file into a store. Each is in the store as a whole or not at all, and is
+/// Imports the trees and documents of a file into a store. Each tree is in the store as a whole or not at all, and is
 /// read back and compared after that.
+///
+/// A document keeps its version. One that the store has already is not changed, whatever its
+/// version; if it has another content, it is reported and counted.
 ///
 /// An import may be repeated, and finishes one that was broken off: a tree that exists is compared
 /// with the file and skipped. A tree that differs, or whose ids are taken, is reported and counted,
@@ -126,6 +149,7 @@ impl<R: Read> Importer<'_, R> {
                     let Some(tree) = coming.take() else { continue };
                     self.whole(tree, sum).await?;
                 }
+                Item::Document(document) => self.document(document).await?,
                 Item::End(end) => {
                     self.reader.finish()?;
                     return rows::pass_ids(&self.store, end.id_mark).await;
@@ -179,6 +203,19 @@ impl<R: Read> Importer<'_, R> {
             Way::Failed(reason) => Placed::Failed(reason),
         };
         self.note(root, sum, &placed);
+        Ok(())
+    }
+
+    async fn document(&mut self, document: Document) -> Result<()> {
+        let documents = &mut self.done.documents;
+        match place_document(&self.store, &document).await? {
+            Placed::New => documents.new += 1,
+            Placed::There => documents.there += 1,
+            Placed::Failed(reason) => {
+                documents.failed += 1;
+                (self.tell)(Step::DocumentFailed { id: &document.id, reason: &reason });
+            }
+        }
         Ok(())
     }
 

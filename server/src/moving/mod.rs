@@ -13,18 +13,21 @@
 //! can bring along 100,000 checks and deliveries that wait or failed, of 128 MiB. The mark up to
 //! which ids were given out moves too: no id is given out twice.
 //!
+//! [Documents](jobtracker_store::Documents) move with their versions, except to a file of chosen
+//! roots.
+//!
 //! What does not move: **the outcomes of uploads** of buffered contexts (an upload that is sent
 //! again after the move is applied again, except its creations: let contexts flush before), rows
 //! that are staged and not published, and the versions of trees, which begin again at 1.
 //!
-//! # The file, version 4
+//! # The file, version 5
 //! Frames of zstd, one after the other; unpacked, lines of JSON in UTF-8, one object each, ended by
 //! one line feed. An object has one member, whose name tells what the line is (`zstd -dc FILE | jq`
 //! shows them). The first frame has the header, then come the trees with a frame each, and the last
-//! frame has the end; so a file that breaks off is good up to its last whole frame. A reader need
+//! frame has the documents and the end; so a file that breaks off is good up to its last whole frame. A reader need
 //! not look at where frames begin.
 //!
-//! - `header`: `format`, which is "jobtracker-export"; `version`: 4; `program`: the version of the
+//! - `header`: `format`, which is "jobtracker-export"; `version`: 5; `program`: the version of the
 //!   writer; `time`: when it began; `store`: the kind of the source; `idMark`: every id below it
 //!   may have been given out; `selection`: `{"created": {"from": …, "until": …}}` (times or null:
 //!   from this one on, and before that one) or `{"roots": [ids]}`
@@ -45,7 +48,10 @@
 //!   it
 //! - `treeEnd`: `root`, how many lines of each kind there were (`jobs`, `changes`, `logLines`,
 //!   `attachments`, `repeats`, and `followUps` where there are any), `checksum`: 16 hex digits
-//! - `end`: `trees`, the sums of these numbers, `idMark` as of the end
+//! - `document`, since version 5: `kind`, `key`, `version`: 32 hex digits, `bytes`: in base64 (RFC
+//!   4648, with padding)
+//! - `end`: `trees`, the sums of these numbers, `idMark` as of the end, and where there are
+//!   documents `documents`: their `count` and the `checksum` of their lines, like that of a tree
 //!
 //! \* may be null. Times, states, `children` and `subtree` are spelt as in the API; ids are
 //! numbers up to 2^63 − 1.
@@ -55,6 +61,9 @@
 //! this order, each kind in its own: changes from number 1 (the creation, number 0, is what the
 //! status tells), lines from 0, attachments by key, follow-ups by key. The **checksum** is XXH3 (64
 //! bits, seed 0) over the bytes of all lines between `tree` and `treeEnd`, line feeds included.
+//!
+//! Documents come behind the trees, by kind (in the order token, schedule, workflow, worker,
+//! retentionRule) and by the bytes of their keys.
 //!
 //! A line has at most 1 MiB. A reader refuses a version that it does not know; every addition to a
 //! line gets a new version.
@@ -85,7 +94,7 @@ mod placing;
 pub use crate::clock::now;
 pub use error::{Location, MovingError};
 pub use export::{Export, Exported};
-pub use import::{Imported, Step, import};
+pub use import::{Imported, ImportedDocuments, Step, import};
 pub use record::Selection;
 pub use tally::Counts;
 pub use target::Target;

@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use jobtracker_model::JobId;
 use jobtracker_store::{
-    Error as StoreError, Result as StoreResult, Row, StageId, Store, TreeCommit,
+    Document, DocumentChange, Error as StoreError, Result as StoreResult, Row, StageId, Store,
+    TreeCommit,
 };
 
 use super::{
@@ -11,13 +12,13 @@ use super::{
     tally::Sum,
 };
 
-/// The result of one tree.
+/// The result of one tree or document.
 pub(super) enum Placed {
-    /// The tree is new in the store.
+    /// It is new in the store.
     New,
-    /// The store had the same tree before.
+    /// The store had the same before.
     There,
-    /// The store does not have the tree, or has it with differences.
+    /// The store does not have it, or has it with differences.
     Failed(String),
 }
 
@@ -92,6 +93,37 @@ async fn look(store: &Arc<dyn Store>, root: JobId, sum: Sum) -> Result<Found> {
     } else {
         Found::Other(format!("has {:?} instead of {:?}", found.counts, sum.counts))
     })
+}
+
+/// Creates a document, unless there is one, which is kept as it is.
+///
+/// # Errors
+/// The store cannot be used.
+pub(super) async fn place_document(store: &Arc<dyn Store>, document: &Document) -> Result<Placed> {
+    let change = match DocumentChange::put(document.clone(), None) {
+        Ok(change) => change,
+        Err(error) => return Ok(Placed::Failed(error.to_string())),
+    };
+    let get = async || store.get_document(&document.id).await;
+    if let Some(found) = patiently(get).await? {
+        return Ok(found_document(document, &found));
+    }
+    match patiently(async || store.change_document(change.clone()).await).await {
+        Ok(()) => Ok(Placed::New),
+        // Another client was faster.
+        Err(StoreError::StaleDocument(_)) => Ok(match patiently(get).await? {
+            Some(found) => found_document(document, &found),
+            None => Placed::Failed("others change it meanwhile".into()),
+        }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn found_document(due: &Document, found: &Document) -> Placed {
+    if found.bytes == due.bytes {
+        return Placed::There;
+    }
+    Placed::Failed("it is there already with another content, which is kept".into())
 }
 
 const IDS_ARE_TAKEN: &str = "ids of its jobs are taken by other trees";

@@ -1,14 +1,16 @@
 use std::io::{self, Read};
 
-use jobtracker_model::JobId;
-use jobtracker_store::Row;
+use jobtracker_model::{JobId, limits};
+use jobtracker_store::{Document, DocumentId, Row};
 use serde::Deserialize;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{
     Location, MovingError, Result,
     frames::{FrameReader, Piece},
-    record::{End, FORMAT, Header, Record, TreeEnd, TreeRecord, VERSION},
+    record::{
+        DocumentRecord, DocumentsEnd, End, FORMAT, Header, Record, TreeEnd, TreeRecord, VERSION,
+    },
     shape::{Shape, check_texts},
     tally::{Counts, Sum, Tally},
 };
@@ -26,6 +28,15 @@ pub(super) struct ExportReader<R> {
     trees: u64,
     counts: Counts,
     whole: u64,
+    documents: Option<Documents>,
+}
+
+/// The documents so far.
+struct Documents {
+    last: DocumentId,
+    count: u64,
+    /// The hash of their lines.
+    hasher: Xxh3Default,
 }
 
 /// An item of a file.
@@ -39,6 +50,7 @@ pub(super) enum Item {
     },
     /// The tree is complete, with this sum.
     TreeEnd(Sum),
+    Document(Document),
     /// All trees are complete; the file ends here.
     End(End),
 }
@@ -73,6 +85,7 @@ impl<R: Read> ExportReader<R> {
             trees: 0,
             counts: Counts::default(),
             whole: 0,
+            documents: None,
         })
     }
 
@@ -97,7 +110,9 @@ impl<R: Read> ExportReader<R> {
                 }
                 Ok(Piece::FrameEnd) => {
                     self.lines = 0;
-                    if matches!(self.stand, Stand::Between | Stand::End) {
+                    // Documents are worth keeping only with the end, which comes behind them.
+                    let between = matches!(self.stand, Stand::Between) && self.documents.is_none();
+                    if between || matches!(self.stand, Stand::End) {
                         self.whole = self.frames.frame;
                     }
                 }
@@ -130,15 +145,19 @@ impl<R: Read> ExportReader<R> {
         let record: Record = serde_json::from_slice(&self.line)
             .map_err(|error| self.damaged(format!("a line cannot be read: {error}")))?;
         match (&self.stand, record) {
-            (Stand::Between, Record::Tree(tree)) => {
+            (Stand::Between, Record::Tree(tree)) if self.documents.is_none() => {
                 self.stand = Stand::Inside(Box::new(Tree::new(tree)));
                 Ok(Item::Tree(tree))
             }
             (Stand::Inside(_), Record::TreeEnd(end)) => self.tree_end(end),
             (Stand::Inside(_), record) if record.job().is_some() => self.row(record),
+            (Stand::Between, Record::Document(record)) => self.document(record),
             (Stand::Between, Record::End(end)) => {
                 if (end.trees, end.counts) != (self.trees, self.counts) {
                     return Err(self.damaged("its end tells of other trees than came"));
+                }
+                if end.documents != self.documents.as_ref().map(Documents::end) {
+                    return Err(self.damaged("its end tells of other documents than came"));
                 }
                 self.stand = Stand::End;
                 Ok(Item::End(end))
@@ -186,6 +205,23 @@ impl<R: Read> ExportReader<R> {
         row.map(|row| Item::Row { row, bytes }).map_err(|what| self.damaged(what))
     }
 
+    fn document(&mut self, record: DocumentRecord) -> Result<Item> {
+        let document = Document::from(record);
+        if document.bytes.len() > limits::DOCUMENT {
+            return Err(self.damaged(format!("document {} is too long", document.id)));
+        }
+        let id = document.id.clone();
+        let mut documents = match self.documents.take() {
+            None => Documents { last: id, count: 0, hasher: Xxh3Default::new() },
+            Some(documents) if documents.last < id => Documents { last: id, ..documents },
+            Some(_) => return Err(self.damaged(format!("document {id} is not in order"))),
+        };
+        documents.count += 1;
+        documents.hasher.update(&self.line);
+        self.documents = Some(documents);
+        Ok(Item::Document(document))
+    }
+
     fn tree_end(&mut self, end: TreeEnd) -> Result<Item> {
         let Stand::Inside(tree) = &mut self.stand else { return Err(self.damaged("no tree")) };
         let sum = tree.tally.sum();
@@ -228,6 +264,12 @@ impl<R: Read> ExportReader<R> {
             io::ErrorKind::InvalidData => self.damaged(error.to_string()),
             _ => MovingError::File { place: self.name.clone(), source: error },
         }
+    }
+}
+
+impl Documents {
+    fn end(&self) -> DocumentsEnd {
+        DocumentsEnd { count: self.count, checksum: self.hasher.digest() }
     }
 }
 

@@ -3,7 +3,10 @@ use std::sync::Arc;
 use jobtracker_model::{
     Change, Definition, Fingerprint, JobId, LogLine, Repeat, Timestamp, rollup::Status,
 };
-use jobtracker_store::{Error as StoreError, FollowUp, FollowUpKey, Origin, RepeatRow, Row};
+use jobtracker_store::{
+    Document, DocumentId, DocumentKey, DocumentKind, DocumentVersion, Error as StoreError,
+    FollowUp, FollowUpKey, Origin, RepeatRow, Row,
+};
 use serde::{Deserialize, Serialize};
 
 use super::tally::Counts;
@@ -11,7 +14,7 @@ use super::tally::Counts;
 /// The name of the format in the header.
 pub(super) const FORMAT: &str = "jobtracker-export";
 /// The newest version of the format that this program knows, and the one that it writes.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 
 /// One line of an export; see the [module](super) for the order in which they come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +30,7 @@ pub(super) enum Record {
     Repeat(RepeatRecord),
     FollowUp(FollowUpRecord),
     TreeEnd(TreeEnd),
+    Document(DocumentRecord),
     End(End),
 }
 
@@ -159,6 +163,39 @@ pub(super) struct TreeEnd {
     pub checksum: u64,
 }
 
+/// A document; since version 5.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct DocumentRecord {
+    pub kind: DocumentKind,
+    pub key: DocumentKey,
+    #[serde(with = "hex")]
+    pub version: u128,
+    #[serde(with = "base64_text")]
+    pub bytes: Vec<u8>,
+}
+
+impl From<Document> for DocumentRecord {
+    fn from(document: Document) -> Self {
+        let Document { id: DocumentId { kind, key }, version, bytes } = document;
+        Self { kind, key, version: version.0, bytes }
+    }
+}
+
+impl From<DocumentRecord> for Document {
+    fn from(record: DocumentRecord) -> Self {
+        let DocumentRecord { kind, key, version, bytes } = record;
+        Self { id: DocumentId { kind, key }, version: DocumentVersion(version), bytes }
+    }
+}
+
+/// How many documents there are, and the checksum of their lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct DocumentsEnd {
+    pub count: u64,
+    #[serde(with = "hex")]
+    pub checksum: u64,
+}
+
 /// The end of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -167,6 +204,9 @@ pub(super) struct End {
     #[serde(flatten)]
     pub counts: Counts,
     pub id_mark: JobId,
+    /// Absent where there are none, and before version 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documents: Option<DocumentsEnd>,
 }
 
 impl Record {
@@ -188,7 +228,11 @@ impl Record {
             | Self::Attachment(AttachmentRecord { id, .. })
             | Self::Repeat(RepeatRecord { id, .. })
             | Self::FollowUp(FollowUpRecord { id, .. }) => Some(*id),
-            Self::Header(_) | Self::Tree(_) | Self::TreeEnd(_) | Self::End(_) => None,
+            Self::Header(_)
+            | Self::Tree(_)
+            | Self::TreeEnd(_)
+            | Self::Document(_)
+            | Self::End(_) => None,
         }
     }
 
@@ -267,24 +311,51 @@ impl Record {
             Self::FollowUp(FollowUpRecord { id, key, row }) => {
                 Row::FollowUp { id, key, before: None, row }
             }
-            Self::Header(_) | Self::Tree(_) | Self::TreeEnd(_) | Self::End(_) => return None,
+            Self::Header(_)
+            | Self::Tree(_)
+            | Self::TreeEnd(_)
+            | Self::Document(_)
+            | Self::End(_) => return None,
         })
     }
 }
 
-/// 64 bits as hex digits, since some languages lack such integers.
+/// 64 or 128 bits as hex digits, since some languages lack such integers.
 mod hex {
-    use std::borrow::Cow;
+    use std::{borrow::Cow, fmt::LowerHex};
 
     use serde::{Deserialize, Deserializer, Serializer, de};
 
-    pub fn serialize<S: Serializer>(bits: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{bits:016x}"))
+    pub fn serialize<T: LowerHex, S: Serializer>(
+        bits: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{bits:0digits$x}", digits = 2 * size_of::<T>()))
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    pub fn deserialize<'de, T: TryFrom<u128>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
-        u64::from_str_radix(&text, 16).map_err(de::Error::custom)
+        let bits = u128::from_str_radix(&text, 16).map_err(de::Error::custom)?;
+        T::try_from(bits).map_err(|_| de::Error::custom("has too many digits"))
+    }
+}
+
+/// Bytes as a text.
+mod base64_text {
+    use std::borrow::Cow;
+
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        BASE64_STANDARD.decode(&*text).map_err(de::Error::custom)
     }
 }
 

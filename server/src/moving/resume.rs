@@ -18,6 +18,8 @@ pub(super) struct Found {
     /// The number of complete trees.
     pub trees: u64,
     pub counts: Counts,
+    /// Documents of a complete export.
+    pub documents: u64,
     /// The first and the last of them.
     pub first: Option<TreeRecord>,
     pub last: Option<TreeRecord>,
@@ -45,7 +47,7 @@ pub(super) fn look(file: &File, length: u64, place: &str) -> Result<Option<Found
         match item {
             Ok(Item::Header(header)) => came = Some(Found::new(header)),
             Ok(Item::Tree(tree)) => coming = Some(tree),
-            Ok(Item::Row { .. }) => {}
+            Ok(Item::Row { .. } | Item::Document(_)) => {}
             Ok(Item::TreeEnd(_)) => {
                 if let Some(found) = &mut came {
                     found.first = found.first.or(coming);
@@ -53,9 +55,10 @@ pub(super) fn look(file: &File, length: u64, place: &str) -> Result<Option<Found
                     (found.trees, found.counts) = reader.totals();
                 }
             }
-            Ok(Item::End(_)) => {
+            Ok(Item::End(end)) => {
                 let complete = reader.finish().is_ok();
-                return Ok(whole.map(|found| Found { complete, ..found }));
+                let documents = end.documents.map_or(0, |documents| documents.count);
+                return Ok(whole.map(|found| Found { complete, documents, ..found }));
             }
             Err(MovingError::Truncated(_) | MovingError::Damaged { .. }) => break,
             Err(error) => return Err(error),
@@ -72,6 +75,7 @@ pub(super) fn look(file: &File, length: u64, place: &str) -> Result<Option<Found
 impl Found {
     fn new(header: Header) -> Self {
         let (trees, counts) = (0, Counts::default());
-        Self { header, trees, counts, first: None, last: None, end: 0, complete: false }
+        let documents = 0;
+        Self { header, trees, counts, documents, first: None, last: None, end: 0, complete: false }
     }
 }

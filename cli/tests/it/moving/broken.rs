@@ -83,7 +83,7 @@ async fn a_flipped_bit_is_found() {
 }
 
 /// A file made of lines by hand, all in one frame.
-fn file_of(lines: &[String]) -> Vec<u8> {
+pub fn file_of(lines: &[String]) -> Vec<u8> {
     zstd::encode_all(format!("{}\n", lines.join("\n")).as_bytes(), 3).unwrap()
 }
 
@@ -204,7 +204,7 @@ async fn what_is_no_export_is_told() {
         lines[0] = lines[0].replacen(from, to, 1);
         lines
     };
-    let newer = with_header("\"version\":4", "\"version\":5,\"andMore\":[]");
+    let newer = with_header("\"version\":5", "\"version\":6,\"andMore\":[]");
     let mut no_end = lines.clone();
     no_end.pop();
     let mut more = lines.clone();
@@ -213,7 +213,7 @@ async fn what_is_no_export_is_told() {
     let end = fewer.len() - 1;
     fewer[end] = fewer[end].replacen("\"trees\":3", "\"trees\":2", 1);
     for (lines, what) in [
-        (newer, "has version 5, this program knows versions up to 4"),
+        (newer, "has version 6, this program knows versions up to 5"),
         (with_header("jobtracker-export", "other"), "this is not an export of job trees"),
         (with_header("\"idMark\"", "\"mark\""), "the header cannot be read"),
         (lines[1..].to_vec(), "this is not an export of job trees"),

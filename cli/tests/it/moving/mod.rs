@@ -2,6 +2,7 @@
 
 mod broken;
 mod command;
+mod documents;
 mod follow_ups;
 mod large;
 mod resume;
@@ -63,10 +64,10 @@ async fn import(
     file: &[u8],
 ) -> (Result<Imported, MovingError>, Vec<(JobId, String)>) {
     let mut failed = Vec::new();
-    let tell = &mut |step: Step<'_>| {
-        if let Step::Failed { root, reason } = step {
-            failed.push((root, reason.to_owned()));
-        }
+    let tell = &mut |step: Step<'_>| match step {
+        Step::Failed { root, reason } => failed.push((root, reason.to_owned())),
+        Step::DocumentFailed { id, reason } => panic!("document {id}: {reason}"),
+        Step::Done(_) => {}
     };
     let done = moving::import(store, file, "the file", tell).await;
     (done, failed)

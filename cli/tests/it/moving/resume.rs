@@ -5,7 +5,9 @@ use jobtracker_store::{Store, memory::MemoryStore};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{
-    Target, everything, export, export_to, id, import_all, lines,
+    Target,
+    documents::plant_documents,
+    everything, export, export_to, id, import_all, lines,
     trees::{broad_tree, plant, random_trees},
     write,
 };
@@ -22,9 +24,11 @@ async fn a_file_that_was_cut_goes_on() {
         random_trees(source.store(), 30).await;
         plant(source.store(), (1..9).map(|number| broad_tree(90_000_000 + 100 * number, 3, 2)))
             .await;
+        plant_documents(source.store()).await;
         let chosen = [3, 1, 7, 5].map(|number| id(90_000_000 + 100 * number)).to_vec();
         for selection in [Selection::ALL, Selection::Roots(chosen)] {
             let (whole, file) = export(source.store(), selection.clone()).await;
+            assert_eq!(whole.documents > 0, selection == Selection::ALL);
             let random_cuts = (0..25).map(|_| random.random_range(0..file.len()));
             let cuts: Vec<usize> =
                 [0, 1, 20, file.len() - 1].into_iter().chain(random_cuts).collect();
@@ -35,6 +39,7 @@ async fn a_file_that_was_cut_goes_on() {
                 let target = Target::Resume(path.clone());
                 let done = export_to(source.store(), again, target).await.unwrap();
                 assert_eq!((done.trees, done.counts), (whole.trees, whole.counts), "{cut}");
+                assert_eq!(done.documents, whole.documents, "{cut}");
                 assert!(done.kept < whole.trees || cut > file.len() / 2);
                 let resumed = std::fs::read(&path).unwrap();
                 assert_eq!(done.bytes, resumed.len() as u64);
@@ -94,7 +99,7 @@ async fn what_is_there_is_not_overwritten() {
     // Any other file stays unchanged.
     let text = zstd::decode_all(&*file).unwrap();
     let one_frame = zstd::encode_all(&*text, 3).unwrap();
-    let newer = String::from_utf8(text).unwrap().replacen("\"version\":4", "\"version\":5", 1);
+    let newer = String::from_utf8(text).unwrap().replacen("\"version\":5", "\"version\":6", 1);
     let newer = zstd::encode_all(newer.as_bytes(), 3).unwrap();
     let noise: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
     let long = zstd::encode_all(&*noise, 3).unwrap();

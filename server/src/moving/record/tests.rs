@@ -102,10 +102,28 @@ fn lines_of_a_file_are_pinned() {
         ),
     );
     pinned(
-        &Record::End(End { trees: 9, counts, id_mark: JobId::MAX }),
+        &Record::End(End { trees: 9, counts, id_mark: JobId::MAX, documents: None }),
         concat!(
             r#"{"end":{"trees":9,"jobs":1,"changes":2,"logLines":3,"attachments":4,"#,
             r#""repeats":5,"idMark":9223372036854775807}}"#
+        ),
+    );
+    let documents = Some(DocumentsEnd { count: 2, checksum: 15 });
+    pinned(
+        &Record::End(End { trees: 9, counts, id_mark: JobId::MAX, documents }),
+        concat!(
+            r#"{"end":{"trees":9,"jobs":1,"changes":2,"logLines":3,"attachments":4,"#,
+            r#""repeats":5,"idMark":9223372036854775807,"#,
+            r#""documents":{"count":2,"checksum":"000000000000000f"}}}"#
+        ),
+    );
+    let key = DocumentKey::new("k").unwrap();
+    let (kind, bytes) = (DocumentKind::RetentionRule, vec![0, 255]);
+    pinned(
+        &Record::Document(DocumentRecord { kind, key, version: 1 << 124, bytes }),
+        concat!(
+            r#"{"document":{"kind":"retentionRule","key":"k","#,
+            r#""version":"10000000000000000000000000000000","bytes":"AP8="}}"#
         ),
     );
 }
