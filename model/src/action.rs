@@ -4,7 +4,6 @@
 //! service answers are views, which have no secrets in them.
 
 mod email;
-mod fingerprint;
 mod http;
 mod payload;
 mod secret;
@@ -13,7 +12,6 @@ mod url;
 mod ways;
 
 pub use email::EmailAction;
-pub(crate) use fingerprint::put_follow_ups;
 pub use http::{HttpAction, HttpView, Proxy, ProxyView};
 pub use payload::Payload;
 pub use secret::Secret;

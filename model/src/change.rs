@@ -3,11 +3,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     FieldError, JobId, State, StateSet, Timestamp,
     action::check_states,
-    definition::check_text,
+    field::check_text,
+    fingerprint::TextHash,
     limits,
-    rollup::Status,
     text::{mended_option, shorten},
-    text_hash::TextHash,
 };
 
 /// A state that a job reports.
@@ -59,12 +58,6 @@ pub struct Standing {
     pub state: State,
     /// How many own changes it has, its creation included.
     pub changes: u32,
-}
-
-impl From<&Status> for Standing {
-    fn from(Status { last, state, changes, .. }: &Status) -> Self {
-        Self { last: *last, state: *state, changes: *changes }
-    }
 }
 
 impl Expect {

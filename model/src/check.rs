@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    FieldError, StateSet, Target, TargetView, Timestamp, action::check_states,
-    definition::check_text, limits,
+    FieldError, StateSet, Target, TargetView, Timestamp, action::check_states, field::check_text,
+    limits,
 };
 
 /// A check of a job when the time comes, and whom to tell of the result.

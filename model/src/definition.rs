@@ -1,6 +1,11 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, JobId, NewCheck, action::put_follow_ups, limits, text_hash::TextHash};
+use crate::{
+    Action, FieldError, JobId, NewCheck,
+    field::check_text,
+    fingerprint::{TextHash, put_follow_ups},
+    limits,
+};
 
 /// What the creator of a job says of it.
 ///
@@ -39,23 +44,6 @@ impl Fingerprints {
     #[must_use]
     pub fn has(&self, kept: Fingerprint) -> bool {
         kept == self.own || kept == self.as_sent
-    }
-}
-
-/// A field whose value cannot be accepted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {reason}")]
-pub struct FieldError {
-    /// The field as the wire spells it.
-    pub field: String,
-    /// What is wrong, and what would be right.
-    pub reason: String,
-}
-
-impl FieldError {
-    /// An error about a field.
-    pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { field: field.into(), reason: reason.into() }
     }
 }
 
@@ -167,20 +155,6 @@ impl Definition {
         put_follow_ups(actions, checks, &mut put);
         Fingerprint(hash.long())
     }
-}
-
-/// Checks the length of a text in bytes.
-pub(crate) fn check_text(
-    field: &str,
-    text: &str,
-    min: usize,
-    max: usize,
-) -> Result<(), FieldError> {
-    if text.len() < min || text.len() > max {
-        let reason = format!("has {} bytes; it must have {min} to {max}", text.len());
-        return Err(FieldError::new(field, reason));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

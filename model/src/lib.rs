@@ -21,10 +21,11 @@ mod change;
 mod check;
 mod definition;
 mod delivery;
+mod field;
+mod fingerprint;
 mod numbers;
 pub mod rollup;
 mod text;
-mod text_hash;
 
 mod job;
 mod wire;
@@ -40,12 +41,13 @@ pub use action::{
 };
 pub use change::{Change, Expect, NewChange, Repeat, Report, Standing, Updated};
 pub use check::{CheckKind, CheckView, NewCheck};
-pub use definition::{Definition, FieldError, Fingerprint, Fingerprints};
+pub use definition::{Definition, Fingerprint, Fingerprints};
 pub use delivery::{
     Added, Attempt, Channel, CheckStatus, Delivery, DeliveryId, DeliveryPage, DeliveryStatus,
     Event, InvalidDeliveryId, JobAction, JobCheck, Progress, ReplayFailed, Replayed, Tested,
     TestedChannel, Trigger,
 };
+pub use field::FieldError;
 pub use id::{InvalidId, JobId};
 pub use job::{Created, Job, Mark, NewJob, Statistics};
 pub use numbers::{Children, Subtree};

@@ -22,7 +22,7 @@ pub use growth::{Growth, GrowthStep};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Category, Children, JobId, Mark, Report, State, Subtree, Timestamp,
+    Category, Children, JobId, Mark, Report, Standing, State, Subtree, Timestamp,
     numbers::{ChildrenDelta, SubtreeDelta},
 };
 
@@ -67,6 +67,12 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "FirstFault::is_unknown")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Report>))]
     pub first_fault: FirstFault,
+}
+
+impl From<&Status> for Standing {
+    fn from(Status { last, state, changes, .. }: &Status) -> Self {
+        Self { last: *last, state: *state, changes: *changes }
+    }
 }
 
 /// What a step at a job means to its parent.

@@ -2,11 +2,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Change, Created, FieldError, Job, JobId, NewJob, State, Timestamp,
-    definition::check_text,
+    field::check_text,
+    fingerprint::TextHash,
     limits,
     rollup::Status,
     text::{mended_list, mended_option},
-    text_hash::TextHash,
 };
 
 /// One page of a list. When `next_cursor` is there, there may be more: ask again with it.

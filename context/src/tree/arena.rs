@@ -2,9 +2,6 @@ use jobtracker_model::JobId;
 
 use super::Node;
 
-/// No slot.
-pub(crate) const NONE: u32 = u32::MAX;
-
 const CHUNK_BITS: u32 = 10;
 const CHUNK: usize = 1 << CHUNK_BITS;
 

@@ -9,9 +9,9 @@ mod links;
 mod node;
 mod recording;
 
-pub(crate) use arena::{Arena, NONE};
+pub(crate) use arena::Arena;
 pub(crate) use freeze::{FrozenCreation, FrozenJob};
-pub(crate) use node::{Chain, Extras, Node, Note, Noted, Options};
+pub(crate) use node::{Chain, Extras, NONE, Node, Note, Noted, Options};
 pub(crate) use recording::{Creation, Planted, Recording};
 
 use jobtracker_model::JobId;

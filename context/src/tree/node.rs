@@ -2,8 +2,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use jobtracker_model::{Change, Definition, JobId, JobNode, Repeat, Timestamp, rollup::Status};
 
-use super::NONE;
 use crate::follow_ups::FollowUps;
+
+/// No slot.
+pub(crate) const NONE: u32 = u32::MAX;
 
 /// A job in the buffer. The numbers of other jobs are slots of the arena.
 pub(crate) struct Node {

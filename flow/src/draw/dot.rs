@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use crate::{NeedKind, StepState};
 
-use super::{Picture, colours, short_type};
+use super::picture::{Picture, colours, short_type};
 
 pub(super) fn write(picture: &Picture<'_>) -> String {
     let mut out = String::new();

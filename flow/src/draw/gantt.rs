@@ -2,7 +2,7 @@ use std::{fmt::Write, time::Duration};
 
 use crate::{Snapshot, StepSnapshot, StepState};
 
-use super::label;
+use super::picture::label;
 
 pub(super) fn write(snapshot: &Snapshot) -> String {
     let mut out = String::new();

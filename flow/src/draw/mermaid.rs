@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use crate::{NeedKind, StepState};
 
-use super::{Picture, colours, label};
+use super::picture::{Picture, colours, label};
 
 pub(super) fn write(picture: &Picture<'_>) -> String {
     let mut out = String::new();

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{FieldError, definition::check_text, limits, text::or_default};
+use crate::{FieldError, field::check_text, limits, text::or_default};
 
 /// An e-mail to send: the service makes its text from the job and its tree.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

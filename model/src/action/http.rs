@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FieldError, definition::check_text, limits, text::or_default};
+use crate::{FieldError, field::check_text, limits, text::or_default};
 
 use super::{Payload, Secret, url::check_url};
 

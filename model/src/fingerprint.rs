@@ -1,6 +1,33 @@
-use crate::{CheckKind, NewCheck, StateSet};
+use xxhash_rust::xxh3::Xxh3Default;
 
-use super::{Action, EmailAction, HttpAction, Secret, Target};
+use crate::{
+    Action, CheckKind, EmailAction, HttpAction, NewCheck, Payload, Secret, StateSet, Target,
+};
+
+/// A hash of a row of texts, some of which may be absent. It is kept for ever, so it depends on
+/// nothing but their bytes: each text has its length before it, and an absent one is the longest.
+#[derive(Default)]
+pub(crate) struct TextHash(Xxh3Default);
+
+impl TextHash {
+    pub fn put(&mut self, text: Option<&str>) {
+        let length = text.map_or(u64::MAX, |text| text.len() as u64);
+        self.0.update(&length.to_le_bytes());
+        self.0.update(text.unwrap_or("").as_bytes());
+    }
+
+    /// The hash in 128 bits, for what must be told apart for ever.
+    pub fn long(&self) -> u128 {
+        self.0.digest128()
+    }
+
+    /// The hash of these texts in 64 bits, for what is compared with one other.
+    pub fn short<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> u64 {
+        let mut hash = Self::default();
+        texts.into_iter().for_each(|text| hash.put(text));
+        hash.0.digest()
+    }
+}
 
 /// Takes one of the texts that a fingerprint is made of, or that it is absent.
 type Put<'a> = &'a mut dyn FnMut(Option<&str>);
@@ -65,7 +92,7 @@ fn request(http: &HttpAction, put: Put<'_>) {
         put(Some(name));
         put(Some(value));
     }
-    put(http.payload.as_ref().map(super::Payload::as_str));
+    put(http.payload.as_ref().map(Payload::as_str));
     put(http.proxy.as_ref().map(|proxy| proxy.url.as_str()));
     if let Some(proxy) = &http.proxy {
         put(proxy.username.as_deref());
@@ -125,7 +152,7 @@ mod tests {
             on(HttpAction::new("http://b").into()),
             on(http().header("a", "b").into()),
             on(http().header("ab", "").into()),
-            on(http().payload(super::super::Payload::parse("1").unwrap()).into()),
+            on(http().payload(Payload::parse("1").unwrap()).into()),
             on(http().secret("1").into()),
             on(http().proxy(proxy.clone()).into()),
             on(mail().into()),
