@@ -119,10 +119,12 @@ impl Stage {
             one.repeats.insert((id, Repeat::Append("never sent".to_owned())));
             one.attachments.insert((id, "never-put".to_owned()));
             one.follow_ups.insert((id, FollowUpKey::Check(u32::MAX)));
+            one.changes.extend([(id, 1), (id, u32::MAX)]);
             if let Some(job) = self.forest.jobs.get(&id) {
                 one.repeats.extend(job.repeats.keys().map(|key| (id, key.clone())));
                 one.attachments.extend(job.attachments.keys().map(|key| (id, key.clone())));
                 one.follow_ups.extend(job.follow_ups.keys().map(|key| (id, *key)));
+                one.changes.extend((1..=job.changes.len() as u32).map(|number| (id, number)));
             }
             self.compare_load(&one).await;
             all.paths.extend(one.paths);
@@ -130,6 +132,7 @@ impl Stage {
             all.repeats.extend(one.repeats);
             all.attachments.extend(one.attachments);
             all.follow_ups.extend(one.follow_ups);
+            all.changes.extend(one.changes);
         }
         self.compare_load(&all).await;
         // Each kind of wish is independent: a definition wants no path.
@@ -146,6 +149,7 @@ impl Stage {
         self.same("loaded repeats", &got.repeats, &due.repeats);
         self.same("loaded attachments", &got.attachments, &due.attachments);
         self.same("loaded follow-ups", &got.follow_ups, &due.follow_ups);
+        self.same("loaded changes", &got.changes, &due.changes);
     }
 
     /// An id that names no job.

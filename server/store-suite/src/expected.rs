@@ -137,6 +137,10 @@ impl Forest {
                 loaded.attachments.insert((*id, key.clone()));
             }
         }
+        for (id, number) in wanted.changes.iter().filter(|(_, number)| *number > 0) {
+            let change = self.jobs.get(id).and_then(|job| job.changes.get(*number as usize));
+            loaded.changes.extend(change.map(|change| ((*id, *number), change.clone())));
+        }
         let nodes = loaded.nodes.keys().map(|id| (*id, FollowUpKey::Watch));
         for (id, key) in wanted.follow_ups.iter().copied().chain(nodes) {
             let row = self.jobs.get(&id).and_then(|job| job.follow_ups.get(&key));

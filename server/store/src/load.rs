@@ -3,11 +3,11 @@ use std::{
     sync::Arc,
 };
 
-use jobtracker_model::{Definition, JobId, Repeat, upload::UploadId};
+use jobtracker_model::{Change, Definition, JobId, Repeat, upload::UploadId};
 
 use crate::{FollowUp, FollowUpKey, Node, RepeatRow, TreeResultRow, Version};
 
-/// What the engine asks for before it applies a group of operations.
+/// Rows that are read together: before the engine applies a group of operations, for one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Jobs, each with all its ancestors up to the root; unknown ones are left out of the answer.
@@ -20,6 +20,8 @@ pub struct Wanted {
     pub attachments: HashSet<(JobId, String)>,
     /// Follow-ups that may exist. The watches of the jobs on a path are loaded in any case.
     pub follow_ups: HashSet<(JobId, FollowUpKey)>,
+    /// Own changes by number, of jobs that may exist. The creation is not among them.
+    pub changes: HashSet<(JobId, u32)>,
     /// Uploads and roots of trees that they may have been applied to.
     pub tree_results: HashSet<(UploadId, JobId)>,
 }
@@ -39,6 +41,8 @@ pub struct Loaded {
     pub attachments: HashSet<(JobId, String)>,
     /// The follow-ups that exist, and [`FollowUpKey::Watch`] of each followed node.
     pub follow_ups: HashMap<(JobId, FollowUpKey), FollowUp>,
+    /// The own changes that exist.
+    pub changes: HashMap<(JobId, u32), Change>,
     /// The results on trees that have been applied; refused ones are left out.
     pub tree_results: HashMap<(UploadId, JobId), TreeResultRow>,
 }

@@ -279,8 +279,8 @@ impl HotCache {
     }
 
     fn load_at(&self, snapshot: &Snapshot, wanted: &Wanted) -> Option<Loaded> {
-        // Follow-ups that are asked for by name are too rare to be kept here.
-        if !wanted.follow_ups.is_empty() {
+        // What is asked for by name or number is asked for too rarely to be kept here.
+        if !wanted.follow_ups.is_empty() || !wanted.changes.is_empty() {
             return None;
         }
         let mut loaded = Loaded::default();

@@ -256,6 +256,13 @@ impl View for SnapshotView<'_> {
         self.read_definition(id, parent)
     }
 
+    async fn change(&self, id: JobId, number: u32) -> Result<Option<Change>> {
+        if self.hides(id) {
+            return Ok(None);
+        }
+        self.get(&self.tables.history, &keys::change(id, number), "change")
+    }
+
     async fn repeat(&self, id: JobId, key: &Repeat) -> Result<Option<RepeatRow>> {
         if self.hides(id) {
             return Ok(None);

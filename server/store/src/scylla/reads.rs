@@ -69,6 +69,7 @@ impl Reads {
             loaded.repeats.extend(repeats);
             loaded.attachments.extend(attachments);
             loaded.follow_ups.extend(part.follow_ups);
+            loaded.changes.extend(part.changes);
             loaded.tree_results.extend(part.tree_results);
         }
         Ok(loaded)
@@ -77,11 +78,13 @@ impl Reads {
     /// The wanted rows, by tree. The trees that are known already do not wait while the others are
     /// searched for: their heads are refreshed meanwhile.
     async fn parts(&self, wanted: Wanted) -> Result<BTreeMap<JobId, Part>> {
-        let Wanted { paths, definitions, repeats, attachments, follow_ups, tree_results } = wanted;
+        let Wanted { paths, definitions, repeats, attachments, follow_ups, .. } = wanted;
+        let Wanted { changes, tree_results, .. } = wanted;
         let mut ids: HashSet<JobId> = paths.union(&definitions).copied().collect();
         ids.extend(repeats.iter().map(|(id, _)| *id));
         ids.extend(attachments.iter().map(|(id, _)| *id));
         ids.extend(follow_ups.iter().map(|(id, _)| *id));
+        ids.extend(changes.iter().map(|(id, _)| *id));
         let ids: Vec<JobId> = ids.into_iter().collect();
         let known = ids.iter().filter_map(|id| self.trees.place(*id));
         let known: Vec<JobId> = known.map(|place| place.origin.root).collect();
@@ -112,6 +115,11 @@ impl Reads {
         for (id, key) in follow_ups {
             if let Some(root) = root_of(&id) {
                 parts.entry(root).or_default().wanted.follow_ups.insert((id, key));
+            }
+        }
+        for (id, number) in changes {
+            if let Some(root) = root_of(&id) {
+                parts.entry(root).or_default().wanted.changes.insert((id, number));
             }
         }
         for (upload, root) in tree_results {

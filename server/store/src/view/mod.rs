@@ -26,9 +26,9 @@ pub(crate) use rows::list_rows;
 pub(crate) use selection::{ChildIndex, Selection};
 pub(crate) use tree_results::list_tree_results;
 
-use std::{collections::hash_map::Entry, sync::Arc};
+use std::{collections::hash_map::Entry, pin::pin, sync::Arc};
 
-use futures_util::{FutureExt, Stream};
+use futures_util::{FutureExt, Stream, TryStreamExt};
 use jobtracker_model::{
     Change, Children, Definition, JobId, LogLine, Repeat, Timestamp, rollup::Status,
     upload::UploadId,
@@ -136,6 +136,13 @@ pub(crate) trait View {
         Ok(Some(JobRow::new(id, node, definition.ok_or_else(missing)?)))
     }
 
+    /// One own change.
+    async fn change(&self, id: JobId, number: u32) -> Result<Option<Change>> {
+        let mut changes = pin!(self.changes(id, number));
+        let first = changes.try_next().await?.filter(|(first, _)| *first == number);
+        Ok(first.map(|(_, change)| change))
+    }
+
     /// Loads the nodes on the wanted paths, and the wanted definitions.
     async fn load_jobs(&self, wanted: &Wanted, loaded: &mut Loaded) -> Result<()> {
         for &id in &wanted.paths {
@@ -159,7 +166,8 @@ pub(crate) trait View {
         Ok(())
     }
 
-    /// Loads the wanted appends, attachments and follow-ups of jobs whose nodes were loaded before.
+    /// Loads the wanted appends, attachments, follow-ups and changes of jobs whose nodes were loaded
+    /// before.
     async fn load_details(&self, wanted: &Wanted, loaded: &mut Loaded) -> Result<()> {
         for (id, key) in &wanted.repeats {
             if let Some(row) = self.repeat(*id, key).await? {
@@ -175,6 +183,10 @@ pub(crate) trait View {
             if let Some(row) = self.follow_up(id, key).await? {
                 loaded.follow_ups.insert((id, key), row);
             }
+        }
+        for &(id, number) in &wanted.changes {
+            let change = self.change(id, number).await?;
+            loaded.changes.extend(change.map(|change| ((id, number), change)));
         }
         Ok(())
     }

@@ -282,6 +282,17 @@ impl View for PinnedTree {
         while let Some(row) = reads.try_next().await? {
             loaded.follow_ups.extend(row);
         }
+        let mut reads: Several<'_, _> = Vec::new();
+        for &(id, number) in &wanted.changes {
+            reads.push(Box::pin(async move {
+                let change = self.change(id, number).await?;
+                Ok(change.map(|change| ((id, number), change)))
+            }));
+        }
+        let mut reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
+        while let Some(change) = reads.try_next().await? {
+            loaded.changes.extend(change);
+        }
         Ok(())
     }
 }
