@@ -63,6 +63,16 @@ impl Server {
         memory_of(self.child.id())
     }
 
+    /// The processor time that it has taken so far. It says more than rates where other programs
+    /// run beside the benchmarks.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The second field is the program's name in brackets, which may contain anything.
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
+        let ticks: Vec<u64> = fields.skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+        Ok(Duration::from_millis(ticks.iter().sum::<u64>() * 10))
+    }
+
     /// Kills it as a power cut would.
     pub fn kill(mut self) -> Result<()> {
         self.child.kill()?;

@@ -69,8 +69,12 @@ fn deliveries(seen: &mut Seen, runtime: &Runtime, receiver: &Receiver, jobs: u64
     let folder = tempfile::tempdir()?;
     let service = Server::jobtracker(folder.path())?;
     let action = Action::new([State::Faulted], HttpAction::new(receiver.url()));
+    let started = service.processor_time()?;
     runtime.block_on(flush::faulted(service.addr, jobs, &action))?;
+    let begun = service.processor_time()?;
     let received = receiver.take(jobs)?;
+    tell_spent("upload and deliveries", &service, started, jobs)?;
+    tell_spent("deliveries", &service, begun, jobs)?;
     let (first, last) = (received.first(), received.last());
     let (first, last) = first.zip(last).context("there are deliveries")?;
     let seconds = (last.time - first.time) / 1e3;
@@ -80,6 +84,14 @@ fn deliveries(seen: &mut Seen, runtime: &Runtime, receiver: &Receiver, jobs: u64
     let bodies: Vec<&str> = received.iter().map(|one| one.text.as_str()).collect();
     seen.client.push(runtime.block_on(post_all(&receiver.url(), &bodies))?);
     receiver.take(jobs)?;
+    Ok(())
+}
+
+/// Tells the processor time of the service per request since it had spent `before`.
+fn tell_spent(what: &str, service: &Server, before: Duration, requests: u64) -> Result<()> {
+    let spent = service.processor_time()?.saturating_sub(before);
+    let each = spent.as_secs_f64() * 1e6 / requests as f64;
+    eprintln!("  {what}: {each:.1} µs of the service's processor time each");
     Ok(())
 }
 
@@ -159,6 +171,7 @@ fn costs(seen: &mut Seen, receiver: &Receiver, time: Duration) -> Result<()> {
         load(service.addr, 1, Until::Requests(1), &|out, _| {
             post(out, format_args!("/api/v1/jobs"), format_args!("{{\"id\":1,\"name\":\"root\"}}"));
         })?;
+        let begun = service.processor_time()?;
         let created = load(service.addr, CONNECTIONS, Until::Elapsed(time), &|out, number| {
             let id = number + 2;
             post(
@@ -168,6 +181,8 @@ fn costs(seen: &mut Seen, receiver: &Receiver, time: Duration) -> Result<()> {
             );
         })?;
         creates.push(created);
+        tell_spent("creates", &service, begun, created.requests)?;
+        let begun = service.processor_time()?;
         let jobs = created.requests.min(MOST_UPDATES);
         let updated = load(service.addr, CONNECTIONS, Until::Requests(jobs), &|out, number| {
             post(
@@ -177,6 +192,7 @@ fn costs(seen: &mut Seen, receiver: &Receiver, time: Duration) -> Result<()> {
             );
         })?;
         updates.push(updated);
+        tell_spent("updates", &service, begun, jobs)?;
         if is_fast {
             receiver.take(jobs)?;
         }
