@@ -55,17 +55,22 @@ impl Guard {
         Ok(Self::new(rules(&config.allow)?, rules(&config.deny)?, own))
     }
 
-    /// Checks an action's receiver and its proxy as far as that is possible before names are
-    /// resolved.
+    /// The addresses of an action's receiver and of its proxy, checked as far as that is possible
+    /// before names are resolved.
     ///
     /// # Errors
     /// A delivery may not go there.
-    pub fn check_receiver(&self, action: &HttpAction) -> Result<(), Forbidden> {
+    pub fn check_receiver(&self, action: &HttpAction) -> Result<(Url, Option<Url>), Forbidden> {
         let parsed = |text: &str| Url::parse(text).map_err(|_| forbidden(text, "is no address"));
         let url = parsed(&action.url)?;
-        let Some(proxy) = &action.proxy else { return self.check_url(&url) };
+        let Some(proxy) = &action.proxy else {
+            self.check_url(&url)?;
+            return Ok((url, None));
+        };
         self.check_behind_proxy(&url)?;
-        self.check_url(&parsed(&proxy.url)?)
+        let proxy = parsed(&proxy.url)?;
+        self.check_url(&proxy)?;
+        Ok((url, Some(proxy)))
     }
 
     /// Checks a URL as far as that is possible before a name is resolved: an address completely, a

@@ -118,13 +118,8 @@ impl Poster {
     }
 
     fn prepare(&self, action: &HttpAction) -> Result<(Url, Client), Outcome> {
-        let unusable = |_| Outcome::failed("the address cannot be used");
-        self.guard.check_receiver(action)?;
-        let url = Url::parse(&action.url).map_err(unusable)?;
-        let gate = match &action.proxy {
-            None => url.clone(),
-            Some(proxy) => Url::parse(&proxy.url).map_err(unusable)?,
-        };
+        let (url, proxy) = self.guard.check_receiver(action)?;
+        let gate = proxy.as_ref().unwrap_or(&url);
         let host = gate.host_str().unwrap_or_default().to_owned();
         let port = gate.port_or_known_default().unwrap_or_default();
         let route = Route { host, port, proxy: action.proxy.clone() };
