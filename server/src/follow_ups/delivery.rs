@@ -1,15 +1,14 @@
-//! One try of one delivery.
+//! One try of one delivery: it is due, then prepared, then sent, then settled.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt, stream};
 use jobtracker_engine::{Error, Tried};
-use jobtracker_model::{Attempt, Channel, DeliveryId, Progress, Timestamp, Trigger, Way};
+use jobtracker_model::{Attempt, Channel, DeliveryId, Progress, Timestamp, Way};
 use jobtracker_store::{
-    DeliveryRow, FollowUp, FollowUpKey, IndexId, Loaded, Result as StoreResult, Wanted,
+    DeliveryRow, FollowUp, FollowUpKey, IndexId, Result as StoreResult, Wanted,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
@@ -17,14 +16,14 @@ use tokio::{
 };
 
 use super::{
-    cause::cause,
+    in_progress::Entry,
     lease::Lease,
-    notice::{Message, message, source_of},
+    message::{Message, messages},
     rounds::Parts,
 };
 use crate::{
     clock,
-    outbox::{Answer, JobName, JobRef, Outcome, Queued},
+    outbox::{Answer, Outcome, Queued},
 };
 
 /// A delivery that was read longer ago is read again: a caller may have cancelled it.
@@ -34,126 +33,115 @@ const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// The pause after which a follow-up is due again if its outcome can never be noted.
 const PAUSE_FOR_GOOD: Duration = Duration::from_secs(3600);
-/// Deliveries whose causes are read at once.
-const CAUSES_AT_ONCE: usize = 16;
 
-/// A due delivery, as the index has it.
-#[derive(Debug, Clone, Copy)]
+/// A delivery that is due, as the index has it.
 pub(super) struct Due {
     pub id: DeliveryId,
-    pub trigger: Trigger,
     pub time: Timestamp,
+    pub row: DeliveryRow,
+    /// When the index was read.
+    pub read: Instant,
+    /// Its place in the queue of its receiver.
+    pub queued: Queued,
+    pub in_progress: Entry,
 }
 
-/// A delivery with its message, read before its turn.
+/// A due delivery with its message, if there was room to read it before its turn.
 pub(super) struct Prepared {
-    row: DeliveryRow,
-    message: Option<Message>,
-    since: Instant,
-    _room: OwnedSemaphorePermit,
-}
-
-/// Reads the messages of many deliveries at once. `None` for a delivery for which there is no room,
-/// or which is not due any more: it is read, again, when it has its turn.
-pub(super) async fn prepare(parts: &Parts, due: &[Due]) -> Vec<Option<Prepared>> {
-    let Ok(loaded) = parts.store.look_up(wanted(due)).await else {
-        return due.iter().map(|_| None).collect();
-    };
-    let since = Instant::now();
-    let loaded = &loaded;
-    let prepared = due.iter().copied().map(async |due| {
-        let room = Arc::clone(&parts.prepared).try_acquire_owned().ok()?;
-        let (row, message) = found(loaded, due)?;
-        let message = with_cause(parts, &row, message).await.ok()?;
-        Some(Prepared { row, message, since, _room: room })
-    });
-    stream::iter(prepared).buffered(CAUSES_AT_ONCE).collect().await
-}
-
-/// Tries a due delivery when it has its turn, and notes the outcome.
-pub(super) async fn deliver(
-    parts: &Parts,
     due: Due,
-    prepared: Option<Prepared>,
-    (queued, lease, stopping): (Queued, Arc<Lease>, watch::Receiver<bool>),
-) {
-    let mut stops = stopping.clone();
-    let turn = tokio::select! {
-        turn = queued.turn() => turn,
-        _ = stops.wait_for(|stopping| *stopping) => return,
-    };
-    if !lease.holds() {
-        // The wait was long, and another server has the lease by now.
-        return;
-    }
-    let id = due.id;
-    let (row, message) = match prepared.filter(|prepared| prepared.since.elapsed() < FRESH) {
-        Some(Prepared { row, message, .. }) => (row, message),
-        None => match read(parts, due).await {
-            Ok(Some(found)) => found,
-            Ok(None) => return,
-            Err(error) => {
-                tracing::warn!(delivery = %id, %error, "a delivery cannot be read now");
-                return;
-            }
-        },
-    };
-    let under_way = parts.metrics.enter();
-    parts.metrics.began("delivery", due.time, clock::now());
-    let outcome = match message {
-        Some(message) => send(parts, row.way, &message).await,
-        None => refused("what it belongs to is not there"),
-    };
-    // The next delivery need not wait until this one is noted.
-    drop((turn, under_way));
-    let now = clock::now();
-    let made = row.attempts.saturating_sub(row.earlier) + 1;
-    let progress = progress(parts, made, &outcome, now);
-    parts.metrics.tried(row.way.channel, progress);
-    let tried = Tried { due: due.time, attempts: row.attempts };
-    note(parts, id, tried, (attempt(outcome, now), progress), stopping).await;
+    message: Option<(Option<Message>, OwnedSemaphorePermit)>,
 }
 
-async fn read(parts: &Parts, due: Due) -> StoreResult<Option<(DeliveryRow, Option<Message>)>> {
-    let loaded = parts.store.look_up(wanted(&[due])).await?;
-    let Some((row, message)) = found(&loaded, due) else { return Ok(None) };
-    let message = with_cause(parts, &row, message).await?;
-    Ok(Some((row, message)))
+/// A delivery that was tried.
+struct Sent {
+    id: DeliveryId,
+    tried: Tried,
+    attempt: Attempt,
+    progress: Progress,
+    /// Until the outcome is noted.
+    _in_progress: (Queued, Entry),
 }
 
-/// A message with its cause.
-async fn with_cause(
-    parts: &Parts,
-    row: &DeliveryRow,
-    message: Option<Message>,
-) -> StoreResult<Option<Message>> {
-    let Some(mut message) = message else { return Ok(None) };
-    let JobName { id, name, .. } = &message.notice.job;
-    let job = JobRef { id: *id, name: name.clone() };
-    message.notice.cause = cause(&*parts.store, job, row).await?;
-    Ok(Some(message))
+/// Reads the messages of many deliveries at once. A delivery for which there is no room is read
+/// when it has its turn, and so are all of them if the store does not answer now.
+pub(super) async fn prepare(parts: &Parts, due: Vec<Due>) -> Vec<Prepared> {
+    let rooms: Vec<_> =
+        due.iter().map_while(|_| Arc::clone(&parts.prepared).try_acquire_owned().ok()).collect();
+    let read: Vec<_> = due.iter().take(rooms.len()).map(|due| (due.id, &due.row)).collect();
+    let messages = messages(&*parts.store, &read).await.unwrap_or_default();
+    let mut messages = messages.into_iter().zip(rooms);
+    due.into_iter().map(|due| Prepared { due, message: messages.next() }).collect()
 }
 
-fn wanted(due: &[Due]) -> Wanted {
-    let mut wanted = Wanted::default();
-    for Due { id, trigger, .. } in due {
-        wanted.definitions.insert(id.job);
-        wanted.follow_ups.insert((id.job, FollowUpKey::Delivery(id.number)));
-        wanted.follow_ups.insert((id.job, source_of(*trigger)));
-    }
-    wanted
-}
-
-/// The delivery as it is now and its message, unless it is not due at that time any more: the
-/// outcome of an earlier try may have been noted after the index was read.
-fn found(loaded: &Loaded, Due { id, time, .. }: Due) -> Option<(DeliveryRow, Option<Message>)> {
-    let row = loaded.follow_ups.get(&(id.job, FollowUpKey::Delivery(id.number)))?;
-    match row {
-        FollowUp::Delivery(delivery) if row.place() == Some((IndexId::Due, time)) => {
-            Some((delivery.clone(), message(id, delivery, loaded)))
+impl Prepared {
+    /// Sends the delivery when it has its turn, and notes the outcome.
+    pub async fn deliver(self, parts: &Parts, lease: &Lease, stopping: watch::Receiver<bool>) {
+        if let Some(sent) = self.send(parts, lease, stopping.clone()).await {
+            sent.settle(parts, stopping).await;
         }
-        _ => None,
     }
+
+    /// `None` if it is not due any more, or is left to a later round or to another server.
+    async fn send(
+        self,
+        parts: &Parts,
+        lease: &Lease,
+        mut stopping: watch::Receiver<bool>,
+    ) -> Option<Sent> {
+        let Self { due: Due { id, time, mut row, read, queued, in_progress }, message } = self;
+        let turn = tokio::select! {
+            turn = queued.turn() => turn,
+            _ = stopping.wait_for(|stopping| *stopping) => return None,
+        };
+        if !lease.holds() {
+            // The wait was long, and another server has the lease by now.
+            return None;
+        }
+        let message = match message.filter(|_| read.elapsed() < FRESH) {
+            Some((message, _room)) => message,
+            None => match read_again(parts, id, time).await {
+                Ok(found) => {
+                    let message;
+                    (row, message) = found?;
+                    message
+                }
+                Err(error) => {
+                    tracing::warn!(delivery = %id, %error, "a delivery cannot be read now");
+                    return None;
+                }
+            },
+        };
+        let under_way = parts.metrics.enter();
+        parts.metrics.began("delivery", time, clock::now());
+        let outcome = match message {
+            Some(message) => send(parts, row.way, &message).await,
+            None => refused("what it belongs to is not there"),
+        };
+        // The next delivery need not wait until this one is noted.
+        drop((turn, under_way));
+        let now = clock::now();
+        let made = row.attempts.saturating_sub(row.earlier) + 1;
+        let progress = progress(parts, made, &outcome, now);
+        parts.metrics.tried(row.way.channel, progress);
+        let tried = Tried { due: time, attempts: row.attempts };
+        let (attempt, _in_progress) = (attempt(outcome, now), (queued, in_progress));
+        Some(Sent { id, tried, attempt, progress, _in_progress })
+    }
+}
+
+/// A delivery as it is now, and its message; `None` if it is not due at that time any more.
+async fn read_again(
+    parts: &Parts,
+    id: DeliveryId,
+    due: Timestamp,
+) -> StoreResult<Option<(DeliveryRow, Option<Message>)>> {
+    let key = (id.job, FollowUpKey::Delivery(id.number));
+    let wanted = Wanted { follow_ups: [key].into(), ..Wanted::default() };
+    let row = parts.store.look_up(wanted).await?.follow_ups.remove(&key);
+    let is_due = |row: &FollowUp| row.place() == Some((IndexId::Due, due));
+    let Some(FollowUp::Delivery(row)) = row.filter(is_due) else { return Ok(None) };
+    let message = messages(&*parts.store, &[(id, &row)]).await?.pop().flatten();
+    Ok(Some((row, message)))
 }
 
 /// Sends a message once, by one way.
@@ -209,41 +197,37 @@ pub(super) fn attempt(outcome: Outcome, time: Timestamp) -> Attempt {
     }
 }
 
-/// Notes the outcome of a try, for as long as that takes, until the service stops: a store that
-/// takes no writes must not become a stream of requests to the receiver. If the outcome can never
-/// be noted, the delivery is due again after a long pause, for the same reason.
-async fn note(
-    parts: &Parts,
-    id: DeliveryId,
-    tried: Tried,
-    (attempt, progress): (Attempt, Progress),
-    mut stopping: watch::Receiver<bool>,
-) {
-    let mut pause = PAUSE;
-    loop {
-        let noted = parts.engine.settle_delivery(id, tried, attempt.clone(), progress).await;
-        let Err(error) = noted else { return };
-        let last = match ending(&error) {
-            Ending::Over => return,
-            Ending::Passes => {
-                tracing::warn!(delivery = %id, %error, "what came of a delivery waits to be noted");
-                false
+impl Sent {
+    /// Notes the outcome of a try, for as long as that takes, until the service stops: a store that
+    /// takes no writes must not become a stream of requests to the receiver. If the outcome can
+    /// never be noted, the delivery is due again after a long pause, for the same reason.
+    async fn settle(self, parts: &Parts, mut stopping: watch::Receiver<bool>) {
+        let Self { id, tried, ref attempt, progress, .. } = self;
+        let mut pause = PAUSE;
+        loop {
+            let noted = parts.engine.settle_delivery(id, tried, attempt.clone(), progress).await;
+            let Err(error) = noted else { return };
+            let ending = ending(&error);
+            match ending {
+                Ending::Over => return,
+                Ending::Passes => {
+                    tracing::warn!(delivery = %id, %error, "its outcome waits to be noted");
+                }
+                Ending::Stays => {
+                    parts.metrics.not_noted();
+                    tracing::error!(delivery = %id, %error, "its outcome cannot be noted");
+                    pause = PAUSE_FOR_GOOD;
+                }
             }
-            Ending::Stays => {
-                parts.metrics.not_noted();
-                tracing::error!(delivery = %id, %error, "what came of a delivery cannot be noted");
-                pause = PAUSE_FOR_GOOD;
-                true
+            tokio::select! {
+                () = sleep(pause) => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return,
             }
-        };
-        tokio::select! {
-            () = sleep(pause) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => return,
+            if ending == Ending::Stays {
+                return;
+            }
+            pause = PAUSE_MAX.min(pause * 2);
         }
-        if last {
-            return;
-        }
-        pause = PAUSE_MAX.min(pause * 2);
     }
 }
 

@@ -44,6 +44,9 @@ struct Reader {
 
 /// Begins the work on due follow-ups.
 pub(super) trait Begin {
+    /// A page is read from now on.
+    fn read_begins(&mut self);
+
     /// Begins a follow-up, unless it is in progress or there is no room.
     fn begin(&mut self, key: IndexKey, row: FollowUp) -> Begun;
 
@@ -93,7 +96,7 @@ impl DueList {
         now: Timestamp,
         work: &mut (impl Begin + Send),
     ) -> Result<Round> {
-        let (part, begins) = (self.part, self.all.after.is_none());
+        let (part, began) = (self.part, self.all.after);
         let mut round = self.all.read(store, part, now, work).await?;
         let is_whole = self.all.after.is_none();
         if is_whole {
@@ -102,7 +105,8 @@ impl DueList {
         if self.new.after.is_none() {
             self.new_since = now;
         }
-        if !(begins && is_whole) {
+        if !(began.is_none() && is_whole) {
+            self.new.pass_by(began, self.all.after);
             let new = self.new.read(store, part, now, work).await?;
             round.begun += new.begun;
             round.next = round.next.into_iter().chain(new.next).min();
@@ -118,6 +122,18 @@ impl DueList {
 impl Reader {
     fn from(from: Timestamp) -> Self {
         Self { from, after: None, read: 0, has_left: false }
+    }
+
+    /// Another reader has just read from one position to another: if this one is between them, it
+    /// need not read the same again.
+    fn pass_by(&mut self, from: Option<IndexKey>, to: Option<IndexKey>) {
+        let is_behind = |from: IndexKey| match self.after {
+            Some(after) => from <= after,
+            None => from.time < self.from,
+        };
+        if from.is_none_or(is_behind) && to.is_some_and(|to| to.time >= self.from) {
+            self.after = self.after.max(to);
+        }
     }
 
     /// Reads on, while there is room for what is read.
@@ -136,6 +152,7 @@ impl Reader {
             }
             let (index, from, after) = (IndexId::Due, self.from, self.after);
             let limit = PageLimit::items(PAGE);
+            work.read_begins();
             let query = IndexQuery { index, part, from, until, after, limit };
             let page = store.list_index(query).await?;
             for (key, row) in page.items {
@@ -184,6 +201,8 @@ mod tests {
     }
 
     impl Begin for Taken {
+        fn read_begins(&mut self) {}
+
         fn begin(&mut self, key: IndexKey, _: FollowUp) -> Begun {
             match key.time >= self.from {
                 true if self.all.insert(key) => Begun::Yes,
@@ -231,6 +250,35 @@ mod tests {
         let Round { begun, .. } = list.round(&store, at(100_070), &mut taken).await.unwrap();
         list.round(&store, at(100_080), &mut taken).await.unwrap();
         assert!(begun > 0 && taken.all.len() == OLD as usize + 1, "{begun}");
+    }
+
+    /// Counts what it is offered, and has no room for any of it.
+    #[derive(Default)]
+    struct Full(Vec<IndexKey>);
+
+    impl Begin for Full {
+        fn read_begins(&mut self) {}
+
+        fn begin(&mut self, key: IndexKey, _: FollowUp) -> Begun {
+            self.0.push(key);
+            Begun::NoRoom
+        }
+
+        async fn go_on(&mut self) {}
+    }
+
+    #[tokio::test]
+    async fn one_reader_does_not_read_what_the_other_has_just_read() {
+        let (store, mut list) = (MemoryStore::new(), DueList::new(0));
+        due(&store, 0, (0..OLD).map(|number| (number, 1_000))).await;
+        for round in 1..OLD as usize / TURNED_AWAY {
+            let mut offered = Full::default();
+            list.round(&store, at(90_000 + round as i64), &mut offered).await.unwrap();
+            let read = offered.0.len();
+            offered.0.sort_unstable();
+            offered.0.dedup();
+            assert_eq!(offered.0.len(), read, "in round {round}");
+        }
     }
 
     #[tokio::test]

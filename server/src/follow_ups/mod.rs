@@ -3,24 +3,23 @@
 //! What is due is an index in the store, written in the same commits as the states that it follows
 //! from. [`Rounds`] reads it, part by part, each part by the one server that has the lease on it
 //! ([`lease`]; [`due`] says how it is read, [`in_progress`] what is under way). A [`delivery`] is
-//! tried when it has its turn at its receiver, and its outcome noted; a [`check`] is made. The
+//! prepared with its [`message`], sent when it has its turn at its receiver, and its outcome noted;
+//! a [`check`] is made. The
 //! engine notes both, like any other operation. A delivery is due until its outcome is noted, so
 //! every receiver gets it at least once.
 
-mod cause;
 mod check;
 mod delivery;
 mod due;
 mod in_progress;
 mod lease;
+mod message;
 mod metrics;
-mod notice;
 mod rounds;
 mod test_send;
 mod uptime;
 mod validator;
 
-pub(crate) use cause::said;
 pub(crate) use metrics::FollowUpMetrics;
 pub(crate) use rounds::{PREPARED, Parts, Rounds};
 pub(crate) use test_send::test_send;

@@ -4,7 +4,7 @@ use std::{
 };
 
 use jobtracker_engine::{Engine, SOON};
-use jobtracker_model::{DeliveryId, Timestamp};
+use jobtracker_model::{DeliveryId, JobId, Timestamp};
 use jobtracker_store::{CheckRow, DeliveryRow, FollowUp, FollowUpKey, IndexKey, Result, Store};
 use tokio::{
     sync::{Semaphore, watch},
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     clock,
-    outbox::{HostLimits, Mailer, Poster, Queued, Schedule},
+    outbox::{HostLimits, Mailer, Poster, Schedule},
 };
 
 /// The shortest time between two reads when little is due, on an embedded store and on one that
@@ -66,7 +66,6 @@ impl Parts {
 /// Reads what is due, round by round, and starts it.
 pub(crate) struct Rounds {
     parts: Arc<Parts>,
-    in_progress: InProgress,
     checks: Arc<Semaphore>,
     /// How long follow-ups under way may take when the service stops.
     grace: Duration,
@@ -76,8 +75,11 @@ pub(crate) struct Rounds {
 struct Work<'a> {
     rounds: &'a Rounds,
     lease: &'a Arc<Lease>,
+    in_progress: &'a InProgress,
+    /// When the page was read that is being gone through.
+    read: Instant,
     /// Deliveries that are in the queue of their receiver and are not started yet.
-    queued: Vec<(Due, Queued, Entry)>,
+    due: Vec<Due>,
     tasks: &'a mut JoinSet<()>,
     stopping: &'a watch::Receiver<bool>,
 }
@@ -85,7 +87,7 @@ struct Work<'a> {
 impl Rounds {
     pub fn new(parts: Arc<Parts>, grace: Duration) -> Self {
         let checks = Arc::new(Semaphore::new(CHECKS));
-        Self { parts, in_progress: InProgress::default(), checks, grace: grace.min(GRACE_AT_MOST) }
+        Self { parts, checks, grace: grace.min(GRACE_AT_MOST) }
     }
 
     /// Works until the service stops; then ends the follow-ups under way.
@@ -112,12 +114,18 @@ impl Rounds {
     async fn follow(self: Arc<Self>, part: u32, stopping: watch::Receiver<bool>) {
         let mut tasks = JoinSet::new();
         let (mut list, mut idle) = (DueList::new(part), 0);
-        let lease = Arc::new(Lease::of(part));
+        let (lease, in_progress) = (Arc::new(Lease::of(part)), InProgress::default());
         let mut stops = stopping.clone();
         loop {
-            let (tasks, stopping) = (&mut tasks, &stopping);
-            let queued = Vec::new();
-            let mut work = Work { rounds: &self, lease: &lease, queued, tasks, stopping };
+            let mut work = Work {
+                rounds: &self,
+                lease: &lease,
+                in_progress: &in_progress,
+                read: Instant::now(),
+                due: Vec::new(),
+                tasks: &mut tasks,
+                stopping: &stopping,
+            };
             let pause = match self.round(&mut list, &mut work, &mut idle).await {
                 Ok(pause) => pause,
                 Err(error) => {
@@ -208,16 +216,20 @@ fn tell_of_panic(ended: std::result::Result<(), JoinError>) {
 }
 
 impl Begin for Work<'_> {
-    fn begin(&mut self, key: IndexKey, row: FollowUp) -> Begun {
-        let Some(in_hand) = self.rounds.in_progress.take((key.id, key.key)) else {
-            return Begun::Already;
-        };
-        let begun = match (key.key, row) {
+    fn read_begins(&mut self) {
+        self.read = Instant::now();
+        self.in_progress.read_begins();
+    }
+
+    fn begin(&mut self, IndexKey { id, key, time }: IndexKey, row: FollowUp) -> Begun {
+        let Some(in_progress) = self.in_progress.take((id, key)) else { return Begun::Already };
+        let begun = match (key, row) {
             (FollowUpKey::Delivery(number), FollowUp::Delivery(row)) => {
-                self.enqueue(key, number, &row, in_hand)
+                let id = DeliveryId { job: id, number };
+                self.enqueue(id, time, row, in_progress)
             }
             (FollowUpKey::Check(number), FollowUp::Check(row)) => {
-                self.check(key, number, row, in_hand)
+                self.check(id, number, row, time, in_progress)
             }
             _ => None,
         };
@@ -226,19 +238,14 @@ impl Begin for Work<'_> {
 
     /// Starts the deliveries that are queued.
     async fn go_on(&mut self) {
-        let queued = std::mem::take(&mut self.queued);
-        if queued.is_empty() {
+        let due = std::mem::take(&mut self.due);
+        if due.is_empty() {
             return;
         }
-        let due: Vec<_> = queued.iter().map(|(due, ..)| *due).collect();
-        let prepared = delivery::prepare(&self.rounds.parts, &due).await;
-        for ((due, queued, in_hand), prepared) in queued.into_iter().zip(prepared) {
-            let parts = Arc::clone(&self.rounds.parts);
-            let held = (queued, Arc::clone(self.lease), self.stopping.clone());
-            self.tasks.spawn(async move {
-                let _held = in_hand;
-                delivery::deliver(&parts, due, prepared, held).await;
-            });
+        for prepared in delivery::prepare(&self.rounds.parts, due).await {
+            let (parts, lease) = (Arc::clone(&self.rounds.parts), Arc::clone(self.lease));
+            let stopping = self.stopping.clone();
+            self.tasks.spawn(async move { prepared.deliver(&parts, &lease, stopping).await });
         }
     }
 }
@@ -247,24 +254,30 @@ impl Work<'_> {
     /// `None` if the queue of its receiver is full.
     fn enqueue(
         &mut self,
-        key: IndexKey,
-        number: u32,
-        row: &DeliveryRow,
-        in_hand: Entry,
+        id: DeliveryId,
+        time: Timestamp,
+        row: DeliveryRow,
+        in_progress: Entry,
     ) -> Option<()> {
         let queued = self.rounds.parts.hosts.enqueue(row.way.host)?;
-        let (id, trigger) = (DeliveryId { job: key.id, number }, row.trigger);
-        self.queued.push((Due { id, trigger, time: key.time }, queued, in_hand));
+        self.due.push(Due { id, time, row, read: self.read, queued, in_progress });
         Some(())
     }
 
     /// `None` if enough checks are under way.
-    fn check(&mut self, key: IndexKey, number: u32, row: CheckRow, in_hand: Entry) -> Option<()> {
+    fn check(
+        &mut self,
+        id: JobId,
+        number: u32,
+        row: CheckRow,
+        due: Timestamp,
+        in_progress: Entry,
+    ) -> Option<()> {
         let room = Arc::clone(&self.rounds.checks).try_acquire_owned().ok()?;
         let parts = Arc::clone(&self.rounds.parts);
         self.tasks.spawn(async move {
-            let _held = (in_hand, room);
-            check::make(&parts, key.id, number, &row, key.time).await;
+            let _held = (in_progress, room);
+            check::make(&parts, id, number, &row, due).await;
         });
         Some(())
     }

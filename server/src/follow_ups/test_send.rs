@@ -9,7 +9,7 @@ use jobtracker_model::{
 
 use super::{
     delivery::{attempt, send},
-    notice::Message,
+    message::Message,
     rounds::Parts,
 };
 use crate::{

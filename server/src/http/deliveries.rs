@@ -1,11 +1,11 @@
 use actix_web::{HttpResponse, http::StatusCode};
-use futures_util::{StreamExt, TryStreamExt, stream};
 use jobtracker_model::{
-    Channel, Delivery, DeliveryId, DeliveryPage, DeliveryStatus, JobId, Page, Progress,
+    Channel, Delivery, DeliveryId, DeliveryPage, DeliveryStatus, Event, JobId, Page, Progress,
     ReplayFailed, Replayed, Timestamp, limits,
 };
 use jobtracker_store::{
     Cause, DeliveryRow, FollowUp, FollowUpKey, FollowUpsQuery, IndexId, IndexQuery, PageLimit,
+    Wanted,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -18,7 +18,7 @@ use super::{
     problem::Result,
     reply,
 };
-use crate::{clock, follow_ups::said};
+use crate::clock;
 
 /// Deliveries that one request replays.
 const REPLAYED_AT_ONCE: usize = 10_000;
@@ -172,28 +172,32 @@ fn failed(range: ReplayFailed, at: FailedPosition, limit: PageLimit) -> IndexQue
     IndexQuery { index: IndexId::Failed, part, from, until: to, after, limit }
 }
 
-/// Messages that are read at once.
-const READ_AT_ONCE: usize = 16;
-
 /// Deliveries with the messages of the changes that caused them.
 async fn all_shown(
     app: &App,
     rows: impl Iterator<Item = (JobId, FollowUpKey, FollowUp)>,
 ) -> Result<Vec<Delivery>> {
+    let mut wanted = Wanted::default();
     let shown = rows.filter_map(|(job, key, row)| {
-        let cause = match &row {
-            FollowUp::Delivery(row) if row.event.message.is_none() => row.cause,
-            _ => Cause::Told,
+        let change = match &row {
+            FollowUp::Delivery(DeliveryRow { event, cause: Cause::At(report), .. }) => {
+                event.message.is_none().then_some((report.job, report.change))
+            }
+            _ => None,
         };
-        Some((shown(job, key, row)?, cause))
+        wanted.changes.extend(change);
+        Some((shown(job, key, row)?, change))
     });
-    let with_message = shown.map(|(mut delivery, cause)| async move {
-        if let Cause::At(report) = cause {
-            delivery.event.message = said(&*app.store, report).await?;
+    let shown: Vec<_> = shown.collect();
+    let changes = app.store.look_up(wanted).await?.changes;
+    let with_message = shown.into_iter().map(|(mut delivery, change)| {
+        let change = change.and_then(|change| changes.get(&change));
+        if let Some(message) = change.and_then(|change| change.message.as_deref()) {
+            delivery.event.message = Some(Event::message(message));
         }
-        Ok(delivery)
+        delivery
     });
-    stream::iter(with_message).buffered(READ_AT_ONCE).try_collect().await
+    Ok(with_message.collect())
 }
 
 fn shown(job: JobId, key: FollowUpKey, row: FollowUp) -> Option<Delivery> {
