@@ -24,7 +24,8 @@ use crate::{
 ///
 /// **Repeating**: the same change may be sent again after any error. When it has been done and
 /// nothing has followed it, the answer is `Ok` and nothing is written, since the document has the
-/// version that the change gives it.
+/// version that the change gives it. A creation that is sent again after another caller has deleted
+/// the document creates it anew.
 #[async_trait]
 pub trait Documents: Send + Sync + 'static {
     /// One document.
