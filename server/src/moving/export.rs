@@ -26,7 +26,8 @@ const TRIES: usize = 5;
 /// one, and trees with newer roots than the first are left out. A tree that takes several pages is
 /// read again if it has changed meanwhile, a few times.
 ///
-/// Documents come along, unless trees are chosen by their roots; two of them may be of two instants.
+/// Documents come along, unless trees are chosen by their roots; two of them may be of two
+/// instants.
 ///
 /// Memory is bounded by a few pages of rows; a page may hold one job that is larger.
 pub struct Export {

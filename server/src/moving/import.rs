@@ -66,8 +66,8 @@ pub enum Step<'a> {
     },
 }
 
-/// Imports the trees and documents of a file into a store. Each tree is in the store as a whole or not at all, and is
-/// read back and compared after that.
+/// Imports the trees and documents of a file into a store. Each tree is in the store as a whole or
+/// not at all, and is read back and compared after that.
 ///
 /// A document keeps its version. One that the store has already is not changed, whatever its
 /// version; if it has another content, it is reported and counted.

@@ -24,8 +24,8 @@
 //! Frames of zstd, one after the other; unpacked, lines of JSON in UTF-8, one object each, ended by
 //! one line feed. An object has one member, whose name tells what the line is (`zstd -dc FILE | jq`
 //! shows them). The first frame has the header, then come the trees with a frame each, and the last
-//! frame has the documents and the end; so a file that breaks off is good up to its last whole frame. A reader need
-//! not look at where frames begin.
+//! frame has the documents and the end; so a file that breaks off is good up to its last whole
+//! frame. A reader need not look at where frames begin.
 //!
 //! - `header`: `format`, which is "jobtracker-export"; `version`: 5; `program`: the version of the
 //!   writer; `time`: when it began; `store`: the kind of the source; `idMark`: every id below it

@@ -166,8 +166,8 @@ pub(crate) trait View {
         Ok(())
     }
 
-    /// Loads the wanted appends, attachments, follow-ups and changes of jobs whose nodes were loaded
-    /// before.
+    /// Loads the wanted appends, attachments, follow-ups and changes of jobs whose nodes were
+    /// loaded before.
     async fn load_details(&self, wanted: &Wanted, loaded: &mut Loaded) -> Result<()> {
         for (id, key) in &wanted.repeats {
             if let Some(row) = self.repeat(*id, key).await? {
