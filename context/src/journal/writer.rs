@@ -188,12 +188,16 @@ impl Writer {
                     self.end = HEADER + restart.entries.len() as u64;
                     self.is_broken = false;
                     (restart.instead, restart.saved) = (Vec::new(), 0);
+                    // If the next step fails, the file is not to be emptied: it has the entries.
+                    restart.is_empty = false;
                     return self.file.sync_folder();
                 }
                 Err(error) => {
                     let path = self.file.path.display();
                     tracing::warn!(%path, %error, "a journal cannot be made smaller");
                     restart.version = SECOND;
+                    // An earlier try may have replaced it.
+                    self.file.sync_folder()?;
                 }
             }
         }
@@ -204,5 +208,35 @@ impl Writer {
         }
         self.shared.state.lock().size += std::mem::take(&mut restart.saved);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use parking_lot::{Condvar, Mutex};
+    use tokio::sync::Notify;
+
+    use super::{super::state::State, *};
+
+    /// As it is when the folder could not be made durable, and then there is no room.
+    #[test]
+    fn a_journal_that_was_replaced_is_not_emptied_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let file = JournalFile::create(&path, false).unwrap();
+        let state = Mutex::new(State::new(HEADER, 0));
+        let shared = Shared { state, work: Condvar::new(), written: Notify::new() };
+        let (synced, _) = watch::channel(Synced::default());
+        let mut writer = Writer::new(file, HEADER, Fsync::OnCall, Arc::new(shared), synced);
+        let entries = b"entries".to_vec();
+        let mut restart = Restart { is_empty: true, entries, ..Restart::default() };
+        writer.begin_anew(&mut restart).unwrap();
+        // Another file has the name of the one that is to take the place.
+        fs::write(folder.path().join("journal.new"), "another").unwrap();
+        writer.begin_anew(&mut restart).unwrap();
+        assert!(fs::read(&path).unwrap().ends_with(b"entries"));
+        assert!(restart.instead.is_empty());
     }
 }
