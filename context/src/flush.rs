@@ -81,6 +81,10 @@ impl Inner {
         let flushed = Arc::clone(&self).flush().await;
         if !matches!(flushed, Ok(_) | Err(Error::Refused { .. })) {
             self.buffer.open_again();
+        } else if let Some(journal) = self.buffer.journal() {
+            // The file has nothing left of what was sent when the program ends now. If it cannot be
+            // written, the writer says so, and what it still has is asked for before it is sent.
+            let _ = journal.sync().await;
         }
         self.budget.room.notify_waiters();
         flushed
