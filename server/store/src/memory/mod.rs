@@ -3,7 +3,7 @@
 //! **It keeps nothing**: commits are gone when the store is dropped, and `Ok` from
 //! [`commit`](crate::Store::commit) promises no more than that every later read sees the commit.
 //!
-//! [`MemoryStore`] is the store; `rows` holds its rows and is its [`View`](crate::View); `commit`
+//! [`MemoryStore`] is the store; `rows` holds its rows and is its view; `commit`
 //! changes them, and `stages` has the staged ones; `tree_results` has the results of uploads; `ids`
 //! gives out ids.
 
