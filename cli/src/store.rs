@@ -55,7 +55,7 @@ pub fn runtime(kind: StoreKind) -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// Opens it.
+/// Opens the store.
 pub async fn open(config: &StoreConfig) -> anyhow::Result<Arc<dyn Store>> {
     match config.kind {
         StoreKind::Memory => Ok(Arc::new(MemoryStore::new())),

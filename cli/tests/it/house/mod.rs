@@ -309,7 +309,7 @@ const CIRCLES: &[&[&str]] = &[
     ],
 ];
 
-/// What is shipped of each package, and the path of a file from the root of the project.
+/// The libraries and programs of all packages.
 fn crates() -> Vec<uses::Crate> {
     let metadata = metadata(&["--no-deps"]);
     let targets = metadata["packages"].as_array().unwrap().iter();
@@ -341,7 +341,7 @@ fn only_its_rooms_name_a_crate() {
         }
     }
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
-    assert_eq!(seen.len(), ROOMS.len(), "crates that no file names: {seen:?} are left");
+    assert_eq!(seen.len(), ROOMS.len(), "of the crates on the list, files name only {seen:?}");
 }
 
 #[test]

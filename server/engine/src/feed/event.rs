@@ -37,7 +37,7 @@ pub enum FeedEvent {
         /// Why it is not told.
         reason: MoveReason,
     },
-    /// A listener to all trees was too slow: so many events are missing here, of any trees.
+    /// A listener to all trees was too slow: this many events are missing here, of any trees.
     Skipped(u64),
 }
 
