@@ -23,8 +23,6 @@ const ALL_EVENTS: usize = 1_024;
 /// A commit with more bytes of rows, about, is told as a move: so what a slow listener to a tree
 /// holds back is at most 4 MiB, and one to all trees 64 MiB.
 const COMMIT_BYTES: usize = 64 * 1024;
-/// About what a row takes in memory besides its texts.
-const ROW_BYTES: usize = 250;
 
 /// Where the listeners are told.
 #[derive(Debug)]
@@ -275,7 +273,7 @@ fn told<'a>(
     rows: impl Iterator<Item = (u32, &'a Row)> + Clone,
     states: Vec<(JobId, State)>,
 ) -> FeedEvent {
-    if rows.clone().map(|(_, row)| bytes(row)).sum::<usize>() > COMMIT_BYTES {
+    if rows.clone().map(|(_, row)| row.bytes()).sum::<usize>() > COMMIT_BYTES {
         return moved(commit, MoveReason::Large);
     }
     let rows = rows.map(|(index, row)| (index, row.clone())).collect();
@@ -283,13 +281,56 @@ fn told<'a>(
     FeedEvent::Committed(Arc::new(Committed { root, version, rows, states }))
 }
 
-/// About how much memory a copy of a row takes.
-fn bytes(row: &Row) -> usize {
-    let texts = match row {
-        Row::Change { change, .. } => change.message.as_ref().map_or(0, String::len),
-        Row::LogLine { line, .. } => line.text.len(),
-        Row::Attachment { text, .. } => text.as_ref().map_or(0, String::len),
-        _ => 0,
-    };
-    ROW_BYTES + texts
+#[cfg(test)]
+mod tests {
+    use jobtracker_model::Definition;
+
+    use super::*;
+
+    const ROOT: JobId = JobId::MIN;
+
+    fn commit(expected: Version, options: usize) -> TreeCommit {
+        let definition = Definition { options: Some("x".repeat(options)), ..Definition::default() };
+        let definition = Arc::new(definition);
+        let rows = vec![Row::Definition { id: ROOT, parent: None, definition }];
+        TreeCommit { root: ROOT, expected, rows, publishes: None }
+    }
+
+    /// What the last event told, if there is one.
+    fn next(listener: &mut Receiver<FeedEvent>) -> Option<(Version, bool)> {
+        let event = listener.try_recv().ok()?;
+        let (_, _, to) = event.span()?;
+        Some((to, matches!(event, FeedEvent::Committed(_))))
+    }
+
+    fn tell(open: &mut Open, commit: &TreeCommit) {
+        let capture = open.capture(commit, Vec::new());
+        open.tell(ROOT, commit.expected, capture.as_ref());
+    }
+
+    #[test]
+    fn a_commit_with_long_options_is_told_as_a_move() {
+        let mut open = Open::default();
+        let mut all = open.join(Scope::All);
+        tell(&mut open, &commit(0, 100));
+        tell(&mut open, &commit(1, COMMIT_BYTES));
+        assert_eq!(next(&mut all), Some((1, true)));
+        assert_eq!(next(&mut all), Some((2, false)));
+        assert_eq!(next(&mut all), None);
+    }
+
+    /// On a shared store a look at the head may find a commit of this server first.
+    #[test]
+    fn what_was_told_is_not_told_again() {
+        let mut open = Open { is_shared: true, ..Open::default() };
+        let (mut all, mut tree) = (open.join(Scope::All), open.join(Scope::Tree(ROOT)));
+        open.moved_to(ROOT, 5);
+        tell(&mut open, &commit(4, 1));
+        tell(&mut open, &commit(5, 1));
+        for listener in [&mut all, &mut tree] {
+            assert_eq!(next(listener), Some((5, false)));
+            assert_eq!(next(listener), Some((6, true)));
+            assert_eq!(next(listener), None);
+        }
+    }
 }

@@ -62,19 +62,22 @@ pub(super) fn job_bytes(job: &JobRow) -> usize {
     FIXED + job.definition.bytes()
 }
 
-/// About the size of a row on a page.
-pub(super) fn row_bytes(row: &Row) -> usize {
-    let texts = match row {
-        Row::Job { definition, .. } | Row::Definition { definition, .. } => definition.bytes(),
-        Row::Status { .. } => 0,
-        Row::Change { change, .. } => change_bytes(change),
-        Row::LogLine { line, .. } => line_bytes(line),
-        Row::Attachment { key, text: content, .. } => key.len() + text(content),
-        Row::Repeat { key: Repeat::Change(name) | Repeat::Append(name), .. } => name.len(),
-        Row::TreeResult { row, .. } => tree_result_bytes(row),
-        Row::FollowUp { row, .. } => follow_up_bytes(row),
-    };
-    size_of::<Row>() + texts
+impl Row {
+    /// About how much memory it takes, with the texts that it shares with others.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let texts = match self {
+            Row::Job { definition, .. } | Row::Definition { definition, .. } => definition.bytes(),
+            Row::Status { .. } => 0,
+            Row::Change { change, .. } => change_bytes(change),
+            Row::LogLine { line, .. } => line_bytes(line),
+            Row::Attachment { key, text: content, .. } => key.len() + text(content),
+            Row::Repeat { key: Repeat::Change(name) | Repeat::Append(name), .. } => name.len(),
+            Row::TreeResult { row, .. } => tree_result_bytes(row),
+            Row::FollowUp { row, .. } => follow_up_bytes(row),
+        };
+        size_of::<Row>() + texts
+    }
 }
 
 /// About the size of a change on a page.

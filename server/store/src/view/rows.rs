@@ -3,12 +3,7 @@ use std::pin::pin;
 use futures_util::TryStreamExt;
 use jobtracker_model::{JobId, rollup::Status};
 
-use super::{
-    Child, Selection, View,
-    descend::descend,
-    load::subject,
-    page::{Page, row_bytes},
-};
+use super::{Child, Selection, View, descend::descend, load::subject, page::Page};
 use crate::{Error, FollowUpKey, Listed, Result, Row, RowsQuery};
 
 /// All rows of a tree, job by job: the root first, then the descendants in their order.
@@ -45,8 +40,8 @@ async fn take_job<V: View>(view: &V, job: Child, page: &mut Page<Row, JobId>) ->
     let half = || Error::Corrupt(format!("job {id} is in a list and not there as a whole"));
     let (definition, origin) = definition.zip(origin).ok_or_else(half)?;
     let Status { changes, log_lines, attachments, flags, .. } = status;
-    let mut take = |row| {
-        let bytes = row_bytes(&row);
+    let mut take = |row: Row| {
+        let bytes = row.bytes();
         page.take(row, bytes);
     };
     take(Row::Job { id, origin, definition });
