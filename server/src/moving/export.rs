@@ -6,6 +6,7 @@ use jobtracker_store::{
     DocumentKind, DocumentsQuery, Error as StoreError, Listed, PageLimit, RootKey, RootsQuery, Row,
     Store,
 };
+use tokio_util::task::AbortOnDropHandle;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{
@@ -158,7 +159,7 @@ impl Writing<'_> {
         for kind in DocumentKind::ALL {
             let mut query = DocumentsQuery { kind, prefix: None, after: None, limit };
             loop {
-                let ask = async || store.list_documents(query.clone()).await;
+                let ask = || store.list_documents(query.clone());
                 let Listed { items, next } = patiently(ask).await?;
                 for document in items {
                     self.line(&Record::Document(document.into()))?;
@@ -202,7 +203,7 @@ impl Writing<'_> {
         let list = async |after, items| {
             let limit = PageLimit::items(items);
             let query = RootsQuery { from, to, after, limit };
-            patiently(async || store.list_roots(query.clone()).await).await
+            patiently(|| store.list_roots(query.clone())).await
         };
         let key =
             |row: &jobtracker_store::JobRow| RootKey { time: row.status.create_time, id: row.id };
@@ -221,15 +222,20 @@ impl Writing<'_> {
     }
 
     /// Writes trees in this order. Small ones are read several at a time.
+    ///
+    /// Each read is a task of its own and goes on while a large tree is written: a future that is
+    /// not polled meanwhile would keep its place in the queues of the store, and the reads of the
+    /// large tree could wait for that place for ever.
     async fn trees(&mut self, roots: Vec<JobId>) -> Result<()> {
         let store = Arc::clone(&self.store);
         let read = |root| {
             let store = Arc::clone(&store);
-            async move { rows::page(&store, root, None).await.map(|page| (root, page)) }
+            let read = async move { rows::page(&store, root, None).await.map(|page| (root, page)) };
+            AbortOnDropHandle::new(tokio::spawn(read))
         };
         let mut pages = stream::iter(roots).map(read).buffered(TREES_AT_ONCE);
         while let Some(page) = pages.next().await {
-            let (root, page) = page?;
+            let (root, page) = page.expect("a read neither panics nor is cancelled")?;
             match page.next {
                 // One page is of one instant.
                 None => {

@@ -101,7 +101,9 @@ pub async fn import(
 struct Importer<'a, R> {
     store: Arc<dyn Store>,
     reader: ExportReader<R>,
-    /// Small trees under way to the store.
+    /// Small trees under way to the store. Only [`place_until`](Self::place_until) polls them, and
+    /// what they hold of the store they hold until then: no other call of the store is made before
+    /// all have ended.
     flying: FuturesUnordered<LocalBoxFuture<'static, Result<(JobId, Sum, Placed)>>>,
     done: Imported,
     tell: &'a mut dyn FnMut(Step<'_>),
@@ -149,9 +151,13 @@ impl<R: Read> Importer<'_, R> {
                     let Some(tree) = coming.take() else { continue };
                     self.whole(tree, sum).await?;
                 }
-                Item::Document(document) => self.document(document).await?,
+                Item::Document(document) => {
+                    self.place_until(0).await?;
+                    self.document(document).await?;
+                }
                 Item::End(end) => {
                     self.reader.finish()?;
+                    self.place_until(0).await?;
                     return rows::pass_ids(&self.store, end.id_mark).await;
                 }
             }

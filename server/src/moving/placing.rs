@@ -47,7 +47,7 @@ pub(super) async fn place_tree(
         return Ok(placed);
     }
     let commit = TreeCommit { root, expected: 0, rows, publishes };
-    let ask = async || store.commit(vec![commit.clone()]).await.remove(0);
+    let ask = || async { store.commit(vec![commit.clone()]).await.remove(0) };
     match patiently(ask).await {
         Ok(()) => Ok(match look(store, root, sum).await? {
             Found::Same => Placed::New,
@@ -104,11 +104,11 @@ pub(super) async fn place_document(store: &Arc<dyn Store>, document: &Document) 
         Ok(change) => change,
         Err(error) => return Ok(Placed::Failed(error.to_string())),
     };
-    let get = async || store.get_document(&document.id).await;
+    let get = || store.get_document(&document.id);
     if let Some(found) = patiently(get).await? {
         return Ok(found_document(document, &found));
     }
-    match patiently(async || store.change_document(change.clone()).await).await {
+    match patiently(|| store.change_document(change.clone())).await {
         Ok(()) => Ok(Placed::New),
         // Another client was faster.
         Err(StoreError::StaleDocument(_)) => Ok(match patiently(get).await? {

@@ -1,4 +1,4 @@
-use std::{ops::AsyncFnMut, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jobtracker_model::{JobId, limits};
 use jobtracker_store::{
@@ -17,9 +17,10 @@ const TRIES: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Retries a call while the store is unavailable, for a few seconds. It must be safe to repeat.
-pub(super) async fn patiently<T>(
-    mut ask: impl AsyncFnMut() -> jobtracker_store::Result<T>,
-) -> jobtracker_store::Result<T> {
+pub(super) async fn patiently<T, F>(mut ask: impl FnMut() -> F) -> jobtracker_store::Result<T>
+where
+    F: Future<Output = jobtracker_store::Result<T>>,
+{
     let mut tried = 0;
     loop {
         tried += 1;
@@ -39,7 +40,7 @@ pub(super) async fn page(
     after: After,
 ) -> Result<Listed<Row, JobId>> {
     let limit = PageLimit { items: ROWS_AT_ONCE, bytes: BYTES_AT_ONCE, scan: ROWS_AT_ONCE };
-    let ask = async || store.list_rows(RowsQuery { root, after, limit }).await;
+    let ask = || store.list_rows(RowsQuery { root, after, limit });
     patiently(ask).await.map_err(|error| match error {
         StoreError::UnknownJob(id) if id == root => MovingError::UnknownRoot(root),
         error => MovingError::Tree { root, source: error },
@@ -49,7 +50,7 @@ pub(super) async fn page(
 /// A root and the version of its tree, if it exists.
 pub(super) async fn root(store: &Arc<dyn Store>, root: JobId) -> Result<Option<(Node, Version)>> {
     let wanted = Wanted { paths: [root].into(), ..Wanted::default() };
-    let loaded = patiently(async || store.load(wanted.clone()).await).await;
+    let loaded = patiently(|| store.load(wanted.clone())).await;
     let mut loaded = loaded.map_err(MovingError::tree(root))?;
     let version = loaded.versions.get(&root).copied();
     Ok(loaded.nodes.remove(&root).zip(version))
@@ -72,7 +73,7 @@ pub(super) async fn sum(store: &Arc<dyn Store>, root: JobId) -> Result<Sum> {
 
 /// The smallest id that was never given out. This call uses it up.
 pub(super) async fn id_mark(store: &Arc<dyn Store>) -> Result<JobId> {
-    Ok(patiently(async || store.reserve_ids(1).await).await?)
+    Ok(patiently(|| store.reserve_ids(1)).await?)
 }
 
 /// Uses up all ids below a mark, so that none of them is given out.
@@ -81,7 +82,7 @@ pub(super) async fn pass_ids(store: &Arc<dyn Store>, mark: JobId) -> Result<()> 
     while next < mark.get() {
         let left = u32::try_from(mark.get() - next).unwrap_or(u32::MAX);
         let count = left.min(limits::IDS_PER_RESERVATION);
-        let first = patiently(async || store.reserve_ids(count).await).await?;
+        let first = patiently(|| store.reserve_ids(count)).await?;
         next = first.get() + u64::from(count);
     }
     Ok(())

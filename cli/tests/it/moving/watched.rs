@@ -80,6 +80,9 @@ impl Watched {
     async fn meddle(&self) {
         // Pages are read concurrently, and two concurrent appends would conflict.
         let _one = self.turn.lock().await;
+        // Others come while this read has its turn, and wait for it: one that is not polled on with
+        // the turn in its hands would stop all of them.
+        tokio::task::yield_now().await;
         let next = self.meddling.lock().unwrap().pop_front();
         let commit = match next {
             None => return,
