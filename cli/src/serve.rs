@@ -164,7 +164,7 @@ async fn reload(
     let waiting = new.sections_for_restart(config).join(", ");
     let waiting = (!waiting.is_empty()).then_some(waiting);
     let say = || tracing::info!(token, filter, needs_restart = waiting, "configuration read again");
-    server.set_token(new.auth.token.clone());
+    server.set_token(&new.auth.token);
     // Logged if either of the two filters lets it through.
     let is_heard = tracing::enabled!(tracing::Level::INFO);
     if is_heard {

@@ -16,6 +16,8 @@ pub mod limits;
 
 mod problem;
 
+mod access;
+
 mod action;
 mod change;
 mod check;
@@ -35,6 +37,7 @@ pub mod upload;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use access::{CreatedToken, NewToken, Role, Session, Token, UnknownRole};
 pub use action::{
     Action, ActionView, EmailAction, Host, HttpAction, HttpView, Payload, Proxy, ProxyView, Secret,
     Target, TargetView, Way, Ways,

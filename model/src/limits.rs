@@ -119,3 +119,7 @@ pub const DOCUMENT_KEY: usize = 256;
 pub const DOCUMENT: usize = 256 * 1024;
 /// Results of trees, or blocked changes of a result, that are shown at once.
 pub const RESULTS_SHOWN: usize = 100;
+/// Length of the name of a token in bytes.
+pub const TOKEN_NAME: usize = 64;
+/// Tokens of a service, those that were revoked or have expired lately included.
+pub const TOKENS: usize = 10_000;

@@ -81,7 +81,16 @@ problems! {
         "Correct it at the position that the detail names.";
     Unauthorized 401 "unauthorized" never,
         "The request has no valid bearer token.",
-        "Send the configured token as 'Authorization: Bearer …'.";
+        "Send the token as 'Authorization: Bearer …'.";
+    TokenExpired 401 "token_expired" never,
+        "The token has expired.",
+        "Ask an admin of the service for a new one.";
+    TokenRevoked 401 "token_revoked" never,
+        "The token was revoked.",
+        "Ask an admin of the service for a new one.";
+    Forbidden 403 "forbidden" never,
+        "The caller's role does not allow this.",
+        "Use a token with the role that the detail names.";
     UnknownHost 403 "unknown_host" never,
         "A server without a token is not served under this name, which a web site could have too.",
         "Ask for localhost or an address, add the name to server.hosts, or set auth.token.";
@@ -110,6 +119,9 @@ problems! {
     DeliveryNotFound 404 "delivery_not_found" never,
         "There is no delivery with this id.",
         "List the job's deliveries for their ids.";
+    TokenNotFound 404 "token_not_found" never,
+        "There is no token with this name.",
+        "List the tokens for their names.";
     CommitNotFound 404 "commit_not_found" never,
         "The service remembers no commit with this id.",
         "Nothing of it was applied, or it was longer ago than commits are remembered.";
@@ -128,6 +140,9 @@ problems! {
     AlreadyInState 409 "already_in_state" never,
         "The job is finished in a state that the action names, so it would not fire.",
         "Read the job's state; an action fires when a state is reached, not while it lasts.";
+    TokenExists 409 "token_exists" never,
+        "There is a token with this name.",
+        "Revoke that one first, or choose another name.";
     NotAReceiver 410 "not_a_receiver" never,
         "This is a delivery of a job tracker, and a job tracker takes none.",
         "Give the action the address of a receiver of your own.";
@@ -197,6 +212,12 @@ problems! {
     TooManyChecks 422 "too_many_checks" never,
         "The job has, or had, as many checks as a job may have.",
         "Put further checks on another job.";
+    TooManyTokens 422 "too_many_tokens" never,
+        "There are as many tokens as a service may have.",
+        "Revoke tokens; a revoked one counts for 30 days more.";
+    TooManyTries 429 "too_many_tries" later,
+        "Too many requests from this address had a wrong token.",
+        "Correct the token, and send it again after the time in Retry-After.";
     Overloaded 429 "overloaded" later,
         "The service has more work waiting than it takes on; nothing was done.",
         "Send it again after the time in Retry-After.";

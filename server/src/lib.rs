@@ -6,6 +6,7 @@
 
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
+mod access;
 mod clock;
 mod config;
 mod telemetry;
@@ -24,9 +25,9 @@ mod sweep;
 pub mod moving;
 
 pub use config::{
-    AuthConfig, CallbacksConfig, Config, ConfigError, EngineConfig, InvalidListen, JobsConfig,
-    Listen, LogConfig, LogFormat, Overrides, ScyllaConfig, Secret, ServerConfig, SmtpConfig,
-    SmtpTls, StoreConfig, StoreKind, TabletsChoice, UploadsConfig,
+    AccessConfig, AuthConfig, CallbacksConfig, Config, ConfigError, EngineConfig, InvalidListen,
+    JobsConfig, Listen, LogConfig, LogFormat, Overrides, ScyllaConfig, Secret, ServerConfig,
+    SmtpConfig, SmtpTls, StoreConfig, StoreKind, TabletsChoice, UploadsConfig,
 };
 pub use http::openapi::document as openapi_document;
 pub use server::{RunningServer, Server, StartError};

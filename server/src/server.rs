@@ -9,9 +9,11 @@ use tokio::{
 };
 
 use crate::{
-    Config, ConfigError, EngineConfig, Secret, clock,
+    Config, ConfigError, EngineConfig, Secret,
+    access::Access,
+    clock,
     follow_ups::{FollowUpMetrics, PREPARED, Parts, Rounds, Uptime},
-    http::{self, Access, App, Ends, Gate, RequestIds},
+    http::{self, App, Ends, RequestIds, SiteGuard},
     metrics::{Metrics, RouteMetrics},
     outbox::{Guard, HostLimits, Mailer, OutboxError, Poster, Schedule},
     sweep::Sweep,
@@ -46,7 +48,7 @@ pub struct RunningServer {
     http: ServerHandle,
     /// None after it has ended by itself.
     serving: Option<JoinHandle<io::Result<()>>>,
-    gate: Arc<Gate>,
+    access: Arc<Access>,
     /// Background tasks; they end when the service stops.
     background: Vec<JoinHandle<()>>,
     stopping: watch::Sender<bool>,
@@ -75,20 +77,22 @@ impl Server {
         let metrics = Metrics::new(&engine, Arc::clone(&store), &follow_ups.metrics);
         let (stopping, stops) = watch::channel(false);
         let (cut, cuts) = watch::channel(false);
-        let sweep = Sweep::new(Arc::clone(&store), &config.commits);
+        let access = Access::new(Arc::clone(&store), &config.auth.token, &config.access);
+        let access = Arc::new(access);
+        let sweep = Sweep::new(Arc::clone(&store), Arc::clone(&access), &config.commits);
         let sweep = sweep.run(stops.clone());
         let grace = Duration::from_millis(config.server.shutdown_grace_ms);
         let rounds = Rounds::new(Arc::clone(&follow_ups), grace);
         let following = rounds.run(stops.clone());
-        let gate = Arc::new(Gate::new(config.auth.token.clone()));
+        let reading = Arc::clone(&access).run(stops.clone());
         let app = web::Data::new(App {
             engine: engine.clone(),
             store: Arc::clone(&store),
             follow_ups,
             unrouted: RouteMetrics::new("none", Arc::clone(&metrics)),
             metrics: Arc::clone(&metrics),
-            gate: Arc::clone(&gate),
-            access: Access::new(config, address),
+            access: Arc::clone(&access),
+            sites: SiteGuard::new(config, address),
             request_ids: RequestIds::new(),
             body_limit: config.server.body_limit_bytes,
             body_timeout: config.server.body_timeout(),
@@ -100,12 +104,13 @@ impl Server {
         let server = http::serve(&config.server, listener, &app, ends).map_err(failed)?;
         let http = server.handle();
         let serving = Some(tokio::spawn(server));
-        let background = vec![tokio::spawn(sweep), tokio::spawn(following)];
+        let background =
+            [tokio::spawn(sweep), tokio::spawn(following), tokio::spawn(reading)].into();
         Ok(RunningServer {
             address,
             http,
             serving,
-            gate,
+            access,
             background,
             stopping,
             cut,
@@ -148,8 +153,8 @@ impl RunningServer {
     }
 
     /// Requires this token in every request from now on; an empty one: none.
-    pub fn set_token(&self, token: Secret) {
-        self.gate.set_token(token);
+    pub fn set_token(&self, token: &Secret) {
+        self.access.set_token(token);
     }
 
     /// Stops: takes no more connections, lets requests in flight end for the configured time (waits

@@ -4,7 +4,7 @@ use jobtracker_model::Timestamp;
 use jobtracker_store::{Result, Store};
 use tokio::sync::watch;
 
-use crate::{UploadsConfig, clock};
+use crate::{UploadsConfig, access::Access, clock};
 
 /// How often the store is swept.
 const EVERY: Duration = Duration::from_secs(600);
@@ -16,16 +16,17 @@ const PART: &str = "sweep";
 /// Uploads that are forgotten at once.
 const AT_ONCE: usize = 100;
 
-/// Forgets the outcomes of uploads that are old enough. Any number of servers may do that at once;
-/// the lease saves the repeated work.
+/// Forgets what is old enough: outcomes of uploads, and tokens that are not accepted any more. Any
+/// number of servers may do that at once; the lease saves the repeated work.
 pub(crate) struct Sweep {
     store: Arc<dyn Store>,
+    access: Arc<Access>,
     keep_ms: i64,
 }
 
 impl Sweep {
-    pub fn new(store: Arc<dyn Store>, config: &UploadsConfig) -> Self {
-        Self { store, keep_ms: i64::from(config.keep_hours) * 3_600_000 }
+    pub fn new(store: Arc<dyn Store>, access: Arc<Access>, config: &UploadsConfig) -> Self {
+        Self { store, access, keep_ms: i64::from(config.keep_hours) * 3_600_000 }
     }
 
     /// Sweeps at intervals, until the service stops.
@@ -33,7 +34,7 @@ impl Sweep {
         loop {
             let round = async {
                 if let Err(error) = self.tick(clock::now()).await {
-                    tracing::warn!(%error, "old commits cannot be forgotten now");
+                    tracing::warn!(%error, "what is old cannot be forgotten now");
                 }
                 tokio::time::sleep(EVERY).await;
             };
@@ -53,7 +54,7 @@ impl Sweep {
         let before = Timestamp::from_millis(now.millis() - self.keep_ms);
         let before = before.unwrap_or(Timestamp::MIN);
         while self.store.forget_uploads(before, AT_ONCE).await? == AT_ONCE {}
-        Ok(())
+        self.access.sweep(now).await
     }
 }
 
@@ -70,7 +71,9 @@ mod tests {
         const HOUR: i64 = 3_600_000;
         let at = |hours: i64| Timestamp::from_millis(1_000 + hours * HOUR).unwrap();
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-        let sweep = Sweep::new(Arc::clone(&store), &Config::defaults().commits);
+        let config = Config::defaults();
+        let access = Access::new(Arc::clone(&store), &config.auth.token, &config.access);
+        let sweep = Sweep::new(Arc::clone(&store), Arc::new(access), &config.commits);
         let id = |number: usize| format!("commit-{number}").parse::<UploadId>().unwrap();
         // More uploads than are forgotten at once.
         for number in 0..=AT_ONCE {

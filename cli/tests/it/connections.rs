@@ -210,7 +210,8 @@ pub fn documented_routes() -> Vec<(String, String)> {
     let document: Value = serde_json::from_str(jobtracker_server::openapi_document()).unwrap();
     let mut routes = Vec::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
-        let path = path.replace("{delivery}", "7.1").replace("{commit}", "c");
+        let path =
+            path.replace("{delivery}", "7.1").replace("{commit}", "c").replace("{name}", "n");
         let path = path.replace("{id}", "7").replace("{number}", "1").replace("{key}", "k");
         assert!(!path.contains('{'), "{path}");
         for method in methods.as_object().unwrap().keys() {

@@ -12,6 +12,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Authentication.
     pub auth: AuthConfig,
+    /// The bounds of access.
+    pub access: AccessConfig,
     /// The store of the trees.
     pub store: StoreConfig,
     /// The bounds of the engine.
@@ -36,6 +38,7 @@ impl Config {
         let log = LogConfig { filter: running.log.filter.clone(), ..self.log.clone() };
         let differs = [
             ("server", self.server != running.server),
+            ("access", self.access != running.access),
             ("store", self.store != running.store),
             ("engine", self.engine != running.engine),
             ("commits", self.commits != running.commits),
@@ -93,6 +96,14 @@ pub struct AuthConfig {
     pub token: Secret,
     /// A file with the token; empty: none.
     pub token_file: PathBuf,
+}
+
+/// Section `access`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessConfig {
+    /// Wrong tokens that an address may send in a minute.
+    pub failed_tries: u32,
 }
 
 /// A backend by name.

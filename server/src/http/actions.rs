@@ -9,6 +9,7 @@ use super::{
     extract::{Id, Json, NumberPath},
     problem::{ApiError, Result},
     reply,
+    right::{Operator, Reader},
 };
 use crate::{clock, follow_ups::test_send};
 
@@ -22,7 +23,12 @@ use crate::{clock, follow_ups::test_send};
     request_body = Action,
     responses((status = 201, description = "It is new.", body = Added),
         (status = 200, description = "It was there already.", body = Added)))]
-pub(super) async fn add(app: State, id: Id, body: Json<Action>) -> Result<HttpResponse> {
+pub(super) async fn add(
+    _: Operator,
+    app: State,
+    id: Id,
+    body: Json<Action>,
+) -> Result<HttpResponse> {
     body.0.check("action")?;
     app.follow_ups.validator().target("action", &body.0.target)?;
     let (number, added) = app.engine.add_action(id.0, body.0).await?;
@@ -36,7 +42,7 @@ pub(super) async fn add(app: State, id: Id, body: Json<Action>) -> Result<HttpRe
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/actions", operation_id = "listActions",
     tag = "follow-ups", params(("id" = JobId, Path, description = "The job.")),
     responses((status = 200, description = "All of them.", body = Page<JobAction>)))]
-pub(super) async fn list(app: State, id: Id) -> Result<HttpResponse> {
+pub(super) async fn list(_: Reader, app: State, id: Id) -> Result<HttpResponse> {
     let listed = all_of_kind(&app, id.0, FollowUpKey::Action(0)).await?;
     let item = |(key, row): (FollowUpKey, FollowUp)| match row {
         FollowUp::Action(action) => {
@@ -55,7 +61,7 @@ pub(super) async fn list(app: State, id: Id) -> Result<HttpResponse> {
 #[utoipa::path(post, path = "/api/v1/actions/test", operation_id = "testTarget",
     tag = "follow-ups", request_body = Target,
     responses((status = 200, description = "What came of it.", body = Tested)))]
-pub(super) async fn test(app: State, body: Json<Target>) -> Result<HttpResponse> {
+pub(super) async fn test(_: Operator, app: State, body: Json<Target>) -> Result<HttpResponse> {
     body.0.check("target")?;
     app.follow_ups.validator().target("target", &body.0)?;
     try_out(&app, body.0).await
@@ -70,7 +76,7 @@ pub(super) async fn test(app: State, body: Json<Target>) -> Result<HttpResponse>
     params(("id" = JobId, Path, description = "The job."),
         ("number" = u32, Path, description = "The action.")),
     responses((status = 200, description = "What came of it.", body = Tested)))]
-pub(super) async fn test_one(app: State, path: NumberPath) -> Result<HttpResponse> {
+pub(super) async fn test_one(_: Operator, app: State, path: NumberPath) -> Result<HttpResponse> {
     let all = all_of_kind(&app, path.id, FollowUpKey::Action(0)).await?;
     let mut all = all.into_iter();
     match all.find(|(key, _)| *key == FollowUpKey::Action(path.number)) {

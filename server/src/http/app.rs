@@ -6,9 +6,10 @@ use jobtracker_model::ProblemCode;
 use jobtracker_store::Store;
 use tokio::sync::{Semaphore, watch};
 
-use super::{access::Access, auth::Gate, problem::ApiError, request_id::RequestIds};
+use super::{problem::ApiError, request_id::RequestIds, site_guard::SiteGuard};
 use crate::{
     UploadsConfig,
+    access::Access,
     follow_ups::Parts as FollowUpParts,
     metrics::{Metrics, RouteMetrics},
 };
@@ -21,8 +22,9 @@ pub(crate) struct App {
     pub metrics: Arc<Metrics>,
     /// The metrics of requests for which there is no route.
     pub unrouted: Arc<RouteMetrics>,
-    pub gate: Arc<Gate>,
-    pub access: Access,
+    pub access: Arc<Access>,
+    /// Keeps web sites out while no token is required.
+    pub sites: SiteGuard,
     pub request_ids: RequestIds,
     pub body_limit: usize,
     pub body_timeout: Duration,

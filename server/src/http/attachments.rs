@@ -6,6 +6,7 @@ use super::{
     extract::{AttachmentPath, Id, Text},
     problem::{ApiError, Result},
     reply,
+    right::{Reader, Writer},
 };
 
 /// List the attachments of a job
@@ -14,7 +15,7 @@ use super::{
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/attachments", operation_id = "listAttachments",
     tag = "attachments", params(("id" = JobId, Path, description = "The job.")),
     responses((status = 200, description = "All of them.", body = Attachments)))]
-pub(super) async fn list(app: State, id: Id) -> Result<HttpResponse> {
+pub(super) async fn list(_: Reader, app: State, id: Id) -> Result<HttpResponse> {
     reply::ok(&Attachments { items: app.store.list_attachments(id.0).await? })
 }
 
@@ -28,7 +29,12 @@ pub(super) async fn list(app: State, id: Id) -> Result<HttpResponse> {
     request_body(content = String, content_type = "text/plain"),
     responses((status = 201, description = "It is new."),
         (status = 204, description = "It has a new text.")))]
-pub(super) async fn put(app: State, path: AttachmentPath, body: Text) -> Result<HttpResponse> {
+pub(super) async fn put(
+    _: Writer,
+    app: State,
+    path: AttachmentPath,
+    body: Text,
+) -> Result<HttpResponse> {
     let new = app.engine.put_attachment(path.id, path.key, body.0).await?;
     Ok(HttpResponse::new(if new { StatusCode::CREATED } else { StatusCode::NO_CONTENT }))
 }
@@ -40,7 +46,7 @@ pub(super) async fn put(app: State, path: AttachmentPath, body: Text) -> Result<
         ("key" = String, Path, description = "The key.")),
     responses((status = 200, description = "The text.", body = String,
         content_type = "text/plain")))]
-pub(super) async fn get(app: State, path: AttachmentPath) -> Result<HttpResponse> {
+pub(super) async fn get(_: Reader, app: State, path: AttachmentPath) -> Result<HttpResponse> {
     let AttachmentPath { id, key } = path;
     if let Some(text) = app.store.get_attachment(id, &key).await? {
         return Ok(reply::text(text));
@@ -60,7 +66,7 @@ pub(super) async fn get(app: State, path: AttachmentPath) -> Result<HttpResponse
     params(("id" = JobId, Path, description = "The job."),
         ("key" = String, Path, description = "The key.")),
     responses((status = 204, description = "It is gone.")))]
-pub(super) async fn delete(app: State, path: AttachmentPath) -> Result<HttpResponse> {
+pub(super) async fn delete(_: Writer, app: State, path: AttachmentPath) -> Result<HttpResponse> {
     app.engine.delete_attachment(path.id, path.key).await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

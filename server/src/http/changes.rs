@@ -10,6 +10,7 @@ use super::{
     extract::{Id, Json, Query, limit},
     problem::Result,
     reply,
+    right::{Reader, Writer},
 };
 
 /// Which page of a list.
@@ -32,7 +33,12 @@ pub(super) struct PageQuery {
     tag = "changes", params(("id" = JobId, Path, description = "The job.")),
     request_body = NewChange,
     responses((status = 200, description = "What became of it.", body = Updated)))]
-pub(super) async fn report(app: State, id: Id, body: Json<NewChange>) -> Result<HttpResponse> {
+pub(super) async fn report(
+    _: Writer,
+    app: State,
+    id: Id,
+    body: Json<NewChange>,
+) -> Result<HttpResponse> {
     reply::ok(&app.engine.update(id.0, body.0).await?)
 }
 
@@ -42,7 +48,12 @@ pub(super) async fn report(app: State, id: Id, body: Json<NewChange>) -> Result<
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/changes", operation_id = "listChanges",
     tag = "changes", params(("id" = JobId, Path, description = "The job."), PageQuery),
     responses((status = 200, description = "A page.", body = Page<Change>)))]
-pub(super) async fn list(app: State, id: Id, query: Query<PageQuery>) -> Result<HttpResponse> {
+pub(super) async fn list(
+    _: Reader,
+    app: State,
+    id: Id,
+    query: Query<PageQuery>,
+) -> Result<HttpResponse> {
     let (id, PageQuery { limit: items, cursor }) = (id.0, query.0);
     let from = cursor::decode(List::Changes, id.get(), cursor.as_deref())?.unwrap_or(0);
     let limit = limit(items.as_deref())?;

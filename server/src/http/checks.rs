@@ -8,6 +8,7 @@ use super::{
     extract::{Id, Json, NumberPath},
     problem::Result,
     reply,
+    right::{Operator, Reader},
     validate::validate_off_thread,
 };
 
@@ -20,7 +21,12 @@ use super::{
     request_body = NewCheck,
     responses((status = 201, description = "It is new.", body = Added),
         (status = 200, description = "It was there already.", body = Added)))]
-pub(super) async fn add(app: State, id: Id, body: Json<NewCheck>) -> Result<HttpResponse> {
+pub(super) async fn add(
+    _: Operator,
+    app: State,
+    id: Id,
+    body: Json<NewCheck>,
+) -> Result<HttpResponse> {
     let (validator, check) = (app.follow_ups.validator(), body.0);
     check.check("check")?;
     let validated = validate_off_thread(move || validator.check("check", &check).map(|()| check));
@@ -35,7 +41,7 @@ pub(super) async fn add(app: State, id: Id, body: Json<NewCheck>) -> Result<Http
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/checks", operation_id = "listChecks",
     tag = "follow-ups", params(("id" = JobId, Path, description = "The job.")),
     responses((status = 200, description = "All of them.", body = Page<JobCheck>)))]
-pub(super) async fn list(app: State, id: Id) -> Result<HttpResponse> {
+pub(super) async fn list(_: Reader, app: State, id: Id) -> Result<HttpResponse> {
     let items = all_of_kind(&app, id.0, FollowUpKey::Check(0)).await?;
     let items = items.into_iter().filter_map(|(key, row)| match row {
         FollowUp::Check(row) => Some(shown(key.parts().1, &row)),
@@ -52,7 +58,7 @@ pub(super) async fn list(app: State, id: Id) -> Result<HttpResponse> {
     params(("id" = JobId, Path, description = "The job."),
         ("number" = u32, Path, description = "The check.")),
     responses((status = 204, description = "It will not be made.")))]
-pub(super) async fn cancel(app: State, path: NumberPath) -> Result<HttpResponse> {
+pub(super) async fn cancel(_: Operator, app: State, path: NumberPath) -> Result<HttpResponse> {
     app.engine.cancel_check(path.id, path.number).await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

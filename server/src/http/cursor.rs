@@ -1,6 +1,6 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jobtracker_model::{JobId, ProblemCode, Timestamp};
-use jobtracker_store::{FollowUpKey, IndexKey, RootKey};
+use jobtracker_store::{DocumentKey, FollowUpKey, IndexKey, RootKey};
 
 use super::problem::{ApiError, Result};
 
@@ -16,6 +16,7 @@ pub(crate) enum List {
     CommitTrees = 7,
     Deliveries = 8,
     FailedDeliveries = 9,
+    Tokens = 10,
 }
 
 /// A position in a list, as bytes of a fixed size.
@@ -74,6 +75,17 @@ impl Position for JobId {
 
     fn read(bytes: &[u8]) -> Option<Self> {
         Self::new(u64::from_le_bytes(bytes.try_into().ok()?))
+    }
+}
+
+/// After this document.
+impl Position for DocumentKey {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self.as_str().as_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Self::new(str::from_utf8(bytes).ok()?).ok()
     }
 }
 

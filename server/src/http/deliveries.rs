@@ -17,6 +17,7 @@ use super::{
     extract::{DeliveryPath, Id, Json, Query, limit, time},
     problem::Result,
     reply,
+    right::{Operator, Reader},
 };
 use crate::clock;
 
@@ -48,7 +49,12 @@ pub(super) struct FailedQuery {
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/deliveries", operation_id = "listDeliveries",
     tag = "follow-ups", params(("id" = JobId, Path, description = "The job."), PageQuery),
     responses((status = 200, description = "A page.", body = DeliveryPage)))]
-pub(super) async fn list(app: State, id: Id, query: Query<PageQuery>) -> Result<HttpResponse> {
+pub(super) async fn list(
+    _: Reader,
+    app: State,
+    id: Id,
+    query: Query<PageQuery>,
+) -> Result<HttpResponse> {
     let (id, PageQuery { limit: items, cursor }) = (id.0, query.0);
     let from = cursor::decode(List::Deliveries, id.get(), cursor.as_deref())?.unwrap_or(0);
     let (from, limit) = (FollowUpKey::Delivery(from), limit(items.as_deref())?);
@@ -74,7 +80,11 @@ pub(super) async fn list(app: State, id: Id, query: Query<PageQuery>) -> Result<
 #[utoipa::path(get, path = "/api/v1/deliveries/failed", operation_id = "listFailedDeliveries",
     tag = "follow-ups", params(FailedQuery),
     responses((status = 200, description = "A page.", body = Page<Delivery>)))]
-pub(super) async fn list_failed(app: State, query: Query<FailedQuery>) -> Result<HttpResponse> {
+pub(super) async fn list_failed(
+    _: Reader,
+    app: State,
+    query: Query<FailedQuery>,
+) -> Result<HttpResponse> {
     let FailedQuery { from, to, limit: items, cursor } = query.0;
     let range = ReplayFailed {
         from: time("from", from.as_deref())?.unwrap_or(Timestamp::MIN),
@@ -112,7 +122,7 @@ pub(super) async fn list_failed(app: State, query: Query<FailedQuery>) -> Result
     operation_id = "replayDelivery", tag = "follow-ups",
     params(("delivery" = String, Path, description = "The delivery, such as 7-3.")),
     responses((status = 204, description = "It will be sent.")))]
-pub(super) async fn replay(app: State, path: DeliveryPath) -> Result<HttpResponse> {
+pub(super) async fn replay(_: Operator, app: State, path: DeliveryPath) -> Result<HttpResponse> {
     app.engine.replay_delivery(path.0).await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }
@@ -125,7 +135,7 @@ pub(super) async fn replay(app: State, path: DeliveryPath) -> Result<HttpRespons
     operation_id = "cancelDelivery", tag = "follow-ups",
     params(("delivery" = String, Path, description = "The delivery, such as 7-3.")),
     responses((status = 204, description = "It will not be sent.")))]
-pub(super) async fn cancel(app: State, path: DeliveryPath) -> Result<HttpResponse> {
+pub(super) async fn cancel(_: Operator, app: State, path: DeliveryPath) -> Result<HttpResponse> {
     app.engine.cancel_delivery(path.0).await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }
@@ -137,7 +147,11 @@ pub(super) async fn cancel(app: State, path: DeliveryPath) -> Result<HttpRespons
 #[utoipa::path(post, path = "/api/v1/deliveries/replay", operation_id = "replayFailed",
     tag = "follow-ups", request_body = ReplayFailed,
     responses((status = 200, description = "How many will be sent again.", body = Replayed)))]
-pub(super) async fn replay_failed(app: State, body: Json<ReplayFailed>) -> Result<HttpResponse> {
+pub(super) async fn replay_failed(
+    _: Operator,
+    app: State,
+    body: Json<ReplayFailed>,
+) -> Result<HttpResponse> {
     // Deliveries that fail from now on are not replayed again by the same request.
     let range = ReplayFailed { to: body.0.to.min(clock::now()), ..body.0 };
     let mut replayed = 0;

@@ -2,13 +2,19 @@ use std::{future::ready, sync::Arc};
 
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, web};
 
-use super::problem::ApiError;
+use jobtracker_model::Role;
+
+use super::{problem::ApiError, right::Guarded};
 use crate::metrics::{Metrics, RouteMetrics};
 
 /// One address and its methods. Other methods are answered with those that it takes.
+///
+/// The first argument of a handler says which role it needs: a handler without a right does not
+/// compile here.
 pub(crate) struct Endpoint {
     pub path: &'static str,
-    pub methods: Vec<&'static str>,
+    /// Each method with the role that it needs.
+    pub methods: Vec<(&'static str, Option<Role>)>,
     resource: Resource,
 }
 
@@ -25,7 +31,7 @@ impl Endpoint {
     pub fn get<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args> + Clone,
-        Args: FromRequest + 'static,
+        Args: FromRequest + Guarded + 'static,
         F::Output: Responder + 'static,
     {
         self.route("GET", web::get(), handler.clone()).route("HEAD", web::head(), handler)
@@ -34,7 +40,7 @@ impl Endpoint {
     pub fn post<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
-        Args: FromRequest + 'static,
+        Args: FromRequest + Guarded + 'static,
         F::Output: Responder + 'static,
     {
         self.route("POST", web::post(), handler)
@@ -43,7 +49,7 @@ impl Endpoint {
     pub fn put<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
-        Args: FromRequest + 'static,
+        Args: FromRequest + Guarded + 'static,
         F::Output: Responder + 'static,
     {
         self.route("PUT", web::put(), handler)
@@ -52,7 +58,7 @@ impl Endpoint {
     pub fn delete<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
-        Args: FromRequest + 'static,
+        Args: FromRequest + Guarded + 'static,
         F::Output: Responder + 'static,
     {
         self.route("DELETE", web::delete(), handler)
@@ -61,16 +67,17 @@ impl Endpoint {
     fn route<F, Args>(mut self, method: &'static str, route: Route, handler: F) -> Self
     where
         F: Handler<Args>,
-        Args: FromRequest + 'static,
+        Args: FromRequest + Guarded + 'static,
         F::Output: Responder + 'static,
     {
-        self.methods.push(method);
+        self.methods.push((method, Args::ROLE));
         Self { resource: self.resource.route(route.to(handler)), ..self }
     }
 
     /// The resource for actix, with the metrics of this address.
     pub fn into_resource(self, metrics: &Arc<Metrics>) -> Resource {
-        let allow: Arc<str> = self.methods.join(", ").into();
+        let methods: Vec<_> = self.methods.iter().map(|(method, _)| *method).collect();
+        let allow: Arc<str> = methods.join(", ").into();
         let matched = Matched(RouteMetrics::new(self.path, Arc::clone(metrics)));
         let refuse = move |_: HttpRequest| {
             let refused = ApiError::method_not_allowed(Arc::clone(&allow));

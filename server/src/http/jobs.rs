@@ -9,6 +9,7 @@ use super::{
     extract::{Id, Json},
     problem::{ApiError, Result},
     reply,
+    right::{Reader, Writer},
     validate::validate_jobs,
 };
 
@@ -22,7 +23,7 @@ use super::{
         (status = 201, description = "The job is new.", body = Created,
             headers(("location" = String, description = "The address of the job."))),
         (status = 200, description = "The job was there already.", body = Created)))]
-pub(super) async fn create(app: State, body: Json<NewJob>) -> Result<HttpResponse> {
+pub(super) async fn create(_: Writer, app: State, body: Json<NewJob>) -> Result<HttpResponse> {
     let job = validate_jobs(&app, vec![body.0], |_| String::new()).await?.remove(0);
     let created = app.engine.create(job).await?;
     reply::created(created.created, created.id, &created)
@@ -38,6 +39,7 @@ pub(super) async fn create(app: State, body: Json<NewJob>) -> Result<HttpRespons
         (status = 201, description = "At least one child is new.", body = CreatedChildren),
         (status = 200, description = "All were there already.", body = CreatedChildren)))]
 pub(super) async fn create_children(
+    _: Writer,
     app: State,
     id: Id,
     body: Json<NewChildren>,
@@ -52,7 +54,7 @@ pub(super) async fn create_children(
 #[utoipa::path(get, path = "/api/v1/jobs/{id}", operation_id = "getJob", tag = "jobs",
     params(("id" = JobId, Path, description = "The job.")),
     responses((status = 200, description = "The job.", body = Job)))]
-pub(super) async fn get(app: State, id: Id) -> Result<HttpResponse> {
+pub(super) async fn get(_: Reader, app: State, id: Id) -> Result<HttpResponse> {
     reply::ok(&load(&app, id.0).await?)
 }
 
@@ -60,7 +62,7 @@ pub(super) async fn get(app: State, id: Id) -> Result<HttpResponse> {
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/state", operation_id = "getState", tag = "jobs",
     params(("id" = JobId, Path, description = "The job.")),
     responses((status = 200, description = "The state.", body = JobState)))]
-pub(super) async fn get_state(app: State, id: Id) -> Result<HttpResponse> {
+pub(super) async fn get_state(_: Reader, app: State, id: Id) -> Result<HttpResponse> {
     let states = app.store.get_states(vec![id.0]).await?;
     match states.first() {
         None | Some(VisibleState::WaitingForActivation) => Err(ApiError::job_not_found(id.0)),
@@ -74,7 +76,11 @@ pub(super) async fn get_state(app: State, id: Id) -> Result<HttpResponse> {
 #[utoipa::path(post, path = "/api/v1/jobs/states", operation_id = "getStates", tag = "jobs",
     request_body = StateQuery,
     responses((status = 200, description = "The states.", body = JobStates)))]
-pub(super) async fn get_states(app: State, body: Json<StateQuery>) -> Result<HttpResponse> {
+pub(super) async fn get_states(
+    _: Reader,
+    app: State,
+    body: Json<StateQuery>,
+) -> Result<HttpResponse> {
     let ids = body.0.ids;
     let max = limits::STATES_PER_REQUEST;
     if ids.is_empty() || ids.len() > max {
@@ -94,6 +100,7 @@ pub(super) async fn get_states(app: State, body: Json<StateQuery>) -> Result<Htt
     request_body = NewOptions,
     responses((status = 200, description = "The job with its new options.", body = Job)))]
 pub(super) async fn update_options(
+    _: Writer,
     app: State,
     id: Id,
     body: Json<NewOptions>,

@@ -13,6 +13,7 @@ use super::{
     extract::{Id, LogBody, Query, limit, number},
     problem::{ApiError, Result},
     reply,
+    right::{Reader, Writer},
 };
 
 const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
@@ -58,6 +59,7 @@ pub(super) struct ReadQuery {
     request_body(content((NewLogLines = "application/json"), (String = "text/plain"))),
     responses((status = 200, description = "Where the lines stand.", body = LogAppended)))]
 pub(super) async fn append(
+    _: Writer,
     app: State,
     id: Id,
     query: Query<AppendQuery>,
@@ -79,7 +81,12 @@ pub(super) async fn append(
     responses((status = 200, description = "A page.",
         content((Page<LogLine> = "application/json"), (String = "text/plain")),
         headers(("x-next-cursor" = String, description = "Of plain text: the next cursor.")))))]
-pub(super) async fn read(app: State, id: Id, query: Query<ReadQuery>) -> Result<HttpResponse> {
+pub(super) async fn read(
+    _: Reader,
+    app: State,
+    id: Id,
+    query: Query<ReadQuery>,
+) -> Result<HttpResponse> {
     let (id, query) = (id.0, query.0);
     let from = first_line(id, &query)?;
     let as_text = match query.format.as_deref() {

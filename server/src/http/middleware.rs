@@ -25,11 +25,7 @@ use super::{
     unread::Unread,
 };
 
-/// Addresses for supervisors and for tools that read the document: they need no token, show no
-/// stored data and change nothing.
-const OPEN: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
-
-/// The one middleware: request id, token, problem bodies, compression, metrics, log, the rest of
+/// The one middleware: request id, problem bodies, compression, metrics, log, the rest of
 /// the body. Every request passes through it, so it allocates next to nothing for a plain one, and
 /// what few requests need is boxed: the future of each request is moved around.
 pub(crate) async fn around(
@@ -44,7 +40,7 @@ pub(crate) async fn around(
     let id = app.request_ids.of(request.headers());
     let encoding = Encoding::accepted(request.headers());
     let unread = Unread::share(&mut request);
-    let mut response = match is_let_in(&app, &request) {
+    let mut response = match refuse_delivery(request.headers()) {
         Ok(()) => next.call(request).await?,
         Err(refused) => request.error_response(refused),
     };
@@ -62,14 +58,6 @@ pub(crate) async fn around(
         Some(unread) => Box::pin(with_rest(&app, response, unread)).await,
         None => response,
     })
-}
-
-fn is_let_in(app: &App, request: &ServiceRequest) -> Result<(), ApiError> {
-    refuse_delivery(request.headers())?;
-    if OPEN.contains(&request.path()) {
-        return Ok(());
-    }
-    if app.gate.is_open() { app.access.check(request) } else { app.gate.check(request.headers()) }
 }
 
 /// The response, after the body is read that the handler has left.

@@ -7,13 +7,13 @@
 mod app;
 mod problem;
 
-mod access;
-mod auth;
 mod compress;
 mod connection;
 mod loops;
 mod middleware;
 mod request_id;
+mod right;
+mod site_guard;
 mod unread;
 
 mod cursor;
@@ -33,6 +33,8 @@ mod operation;
 mod roots;
 mod roots_filter;
 mod roots_scan;
+mod session;
+mod tokens;
 mod tree;
 mod validate;
 mod wait;
@@ -41,10 +43,8 @@ mod endpoint;
 pub(crate) mod openapi;
 mod routes;
 
-pub(crate) use access::Access;
 pub(crate) use app::App;
-pub(crate) use auth::Gate;
 pub(crate) use connection::{Ends, serve};
 pub(crate) use request_id::RequestIds;
-#[cfg(test)]
 use routes::endpoints;
+pub(crate) use site_guard::SiteGuard;

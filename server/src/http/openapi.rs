@@ -3,6 +3,7 @@ mod bounds;
 use std::sync::LazyLock;
 
 use jobtracker_model::{Problem, ProblemCode};
+use serde_json::{Value, json};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -13,8 +14,8 @@ use utoipa::{
 };
 
 use super::{
-    actions, attachments, changes, checks, commits, deliveries, ids, jobs, log, operation, roots,
-    tree, wait,
+    actions, attachments, changes, checks, commits, deliveries, endpoints, ids, jobs, log,
+    operation, roots, session, tokens, tree, wait,
 };
 
 /// The OpenAPI document, with sorted keys and a line break at its end. It is the same text as
@@ -28,6 +29,7 @@ pub fn document() -> &'static str {
         // A `Value` keeps the keys of its objects sorted.
         let mut value = serde_json::to_value(Document::openapi())
             .expect("the document is made of texts and numbers, as a test shows");
+        add_roles(&mut value);
         bounds::apply(&mut value);
         format!("{value:#}\n")
     });
@@ -57,6 +59,8 @@ pub fn document() -> &'static str {
         deliveries::list, deliveries::list_failed, deliveries::replay, deliveries::cancel,
         deliveries::replay_failed,
         commits::send, commits::get, commits::trees,
+        session::get,
+        tokens::create, tokens::list, tokens::revoke,
         operation::health, operation::ready, operation::metrics, operation::openapi_json,
     ),
     components(schemas(Problem)),
@@ -102,13 +106,31 @@ fn problem() -> Response {
         .build()
 }
 
+/// Adds the role that each operation needs, as the signature of its handler has it.
+fn add_roles(document: &mut Value) {
+    for endpoint in endpoints() {
+        for (method, role) in endpoint.methods {
+            let item = &mut document["paths"][endpoint.path];
+            // HEAD is not in the document.
+            let Some(operation) = item.get_mut(method.to_lowercase()) else { continue };
+            match role {
+                Some(role) => operation["x-role"] = role.name().into(),
+                None => operation["security"] = json!([]),
+            }
+        }
+    }
+}
+
 struct Bearer;
 
 impl Modify for Bearer {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("The token of the configuration, if one is set."))
+            .description(Some(
+                "The token of the configuration, if one is set, or one that the service made. \
+                The role that an operation needs is its `x-role`.",
+            ))
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
@@ -136,11 +158,11 @@ mod tests {
     fn every_route_is_in_the_document_and_nothing_else() {
         let routes: BTreeSet<_> = crate::http::endpoints()
             .into_iter()
-            .flat_map(|endpoint| endpoint.methods.into_iter().map(move |m| (endpoint.path, m)))
+            .flat_map(|endpoint| endpoint.methods.into_iter().map(move |m| (endpoint.path, m.0)))
             .filter(|(_, method)| *method != "HEAD")
             .map(|(path, method)| (path.to_owned(), method.to_lowercase()))
             .collect();
-        let document: serde_json::Value = serde_json::from_str(document()).unwrap();
+        let document: Value = serde_json::from_str(document()).unwrap();
         let documented: BTreeSet<_> = document["paths"]
             .as_object()
             .unwrap()
@@ -155,12 +177,12 @@ mod tests {
 
     #[test]
     fn every_reference_leads_somewhere() {
-        let whole: serde_json::Value = serde_json::from_str(document()).unwrap();
+        let whole: Value = serde_json::from_str(document()).unwrap();
         let mut open = vec![&whole];
         while let Some(value) = open.pop() {
             match value {
-                serde_json::Value::Array(items) => open.extend(items),
-                serde_json::Value::Object(fields) => {
+                Value::Array(items) => open.extend(items),
+                Value::Object(fields) => {
                     if let Some(reference) = fields.get("$ref") {
                         let pointer = reference.as_str().unwrap().trim_start_matches('#');
                         assert!(whole.pointer(pointer).is_some(), "{reference}");

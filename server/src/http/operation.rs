@@ -10,6 +10,7 @@ use super::{
     openapi,
     problem::{ApiError, Result},
     reply,
+    right::{Anyone, Reader},
 };
 
 /// How long the store may take to say whether it takes commits.
@@ -27,9 +28,9 @@ pub(super) struct Health {
 ///
 /// When it is not, only a new process may help: one that watches over it should end it. A service
 /// that takes no work for a while, because it is shutting down or the disk is full, is alive.
-#[utoipa::path(get, path = "/healthz", operation_id = "health", tag = "operation", security(()),
+#[utoipa::path(get, path = "/healthz", operation_id = "health", tag = "operation",
     responses((status = 200, description = "It is.", body = Health)))]
-pub(super) async fn health(app: State) -> Result<HttpResponse> {
+pub(super) async fn health(_: Anyone, app: State) -> Result<HttpResponse> {
     if !app.engine.is_alive() || !app.store.is_alive() {
         let detail = "The service cannot come back by itself.";
         return Err(ApiError::new(ProblemCode::StoreUnavailable, detail));
@@ -40,9 +41,9 @@ pub(super) async fn health(app: State) -> Result<HttpResponse> {
 /// Whether the service takes work
 ///
 /// Not while it is shutting down, and not while the store takes no commits.
-#[utoipa::path(get, path = "/readyz", operation_id = "ready", tag = "operation", security(()),
+#[utoipa::path(get, path = "/readyz", operation_id = "ready", tag = "operation",
     responses((status = 200, description = "It does.", body = Health)))]
-pub(super) async fn ready(app: State) -> Result<HttpResponse> {
+pub(super) async fn ready(_: Anyone, app: State) -> Result<HttpResponse> {
     if app.is_stopping() {
         return Err(ApiError::new(ProblemCode::ShuttingDown, ""));
     }
@@ -61,7 +62,7 @@ pub(super) async fn ready(app: State) -> Result<HttpResponse> {
 #[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "operation",
     responses((status = 200, description = "In the OpenMetrics text format.", body = String,
         content_type = "application/openmetrics-text")))]
-pub(super) async fn metrics(app: State) -> Result<HttpResponse> {
+pub(super) async fn metrics(_: Reader, app: State) -> Result<HttpResponse> {
     const KIND: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let page = app.metrics.page().map_err(|error| ApiError::internal(&error))?;
     Ok(reply::with_type(StatusCode::OK, KIND, page.into_bytes()))
@@ -69,9 +70,8 @@ pub(super) async fn metrics(app: State) -> Result<HttpResponse> {
 
 /// This document
 #[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "operation",
-    security(()),
     responses((status = 200, description = "It.", body = Object)))]
-pub(super) async fn openapi_json() -> Result<HttpResponse> {
+pub(super) async fn openapi_json(_: Anyone) -> Result<HttpResponse> {
     let body = openapi::document().as_bytes().to_vec();
     Ok(reply::with_type(StatusCode::OK, "application/json", body))
 }

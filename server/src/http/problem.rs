@@ -5,6 +5,8 @@ use jobtracker_engine::Error as EngineError;
 use jobtracker_model::{FieldError, JobId, Problem, ProblemCode, Standing, upload::StreamError};
 use jobtracker_store::Error as StoreError;
 
+use crate::access::{Refused, TokenError};
+
 /// Why a request is refused or failed. The middleware makes the reply of it, since the middleware
 /// alone knows the request id.
 #[derive(Debug)]
@@ -173,6 +175,37 @@ impl From<EngineError> for ApiError {
             EngineError::UnexpectedState { stands, .. } => made.stands(stands),
             _ => made,
         }
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        use ProblemCode as Code;
+        let code = match refused {
+            Refused::Missing | Refused::Wrong => Code::Unauthorized,
+            Refused::Expired(_) => Code::TokenExpired,
+            Refused::Revoked(_) => Code::TokenRevoked,
+            Refused::TooManyTries { retry_after_ms } => {
+                return Self::new(Code::TooManyTries, "").retry_after(retry_after_ms);
+            }
+            Refused::Store(error) => return error.into(),
+        };
+        Self::new(code, refused.to_string())
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        use ProblemCode as Code;
+        let code = match error {
+            TokenError::Field(field) => return field.into(),
+            TokenError::Store(error) => return error.into(),
+            TokenError::NoRandomness | TokenError::Unreadable(_) => return Self::internal(&error),
+            TokenError::Exists(_) => Code::TokenExists,
+            TokenError::NotFound(_) => Code::TokenNotFound,
+            TokenError::TooMany(_) => Code::TooManyTokens,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

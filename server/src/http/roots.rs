@@ -11,6 +11,7 @@ use super::{
     extract::{Query, flag, limit, states, time},
     problem::Result,
     reply,
+    right::Reader,
     roots_filter::{Filter, compile},
     roots_scan::Scan,
 };
@@ -61,7 +62,7 @@ pub(super) struct RootsQuery {
 /// cursor. Matches are counted only when `total` asks for it.
 #[utoipa::path(get, path = "/api/v1/roots", operation_id = "listRoots", tag = "roots",
     params(RootsQuery), responses((status = 200, description = "A page.", body = RootPage)))]
-pub(super) async fn list(app: State, query: Query<RootsQuery>) -> Result<HttpResponse> {
+pub(super) async fn list(_: Reader, app: State, query: Query<RootsQuery>) -> Result<HttpResponse> {
     let query = query.0;
     let subject = query.subject();
     let position = cursor::decode(List::Roots, subject, query.cursor.as_deref())?;

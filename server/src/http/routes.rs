@@ -3,7 +3,7 @@ use jobtracker_model::ProblemCode;
 
 use super::{
     actions, app::App, attachments, changes, checks, commits, deliveries, endpoint::Endpoint, ids,
-    jobs, log, operation, problem::ApiError, roots, tree, wait,
+    jobs, log, operation, problem::ApiError, right::Reader, roots, session, tokens, tree, wait,
 };
 
 /// All addresses. A fixed part comes before a variable one at the same position.
@@ -42,6 +42,9 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::at("/api/v1/deliveries/{delivery}/cancel").post(deliveries::cancel),
         Endpoint::at("/api/v1/commits/{commit}").get(commits::get).put(commits::send),
         Endpoint::at("/api/v1/commits/{commit}/trees").get(commits::trees),
+        Endpoint::at("/api/v1/session").get(session::get),
+        Endpoint::at("/api/v1/tokens").get(tokens::list).post(tokens::create),
+        Endpoint::at("/api/v1/tokens/{name}").delete(tokens::revoke),
         Endpoint::at("/healthz").get(operation::health),
         Endpoint::at("/readyz").get(operation::ready),
         Endpoint::at("/metrics").get(operation::metrics),
@@ -58,6 +61,7 @@ pub(crate) fn register(config: &mut web::ServiceConfig, app: &web::Data<App>) {
     config.default_service(web::route().to(nowhere));
 }
 
-async fn nowhere() -> Result<&'static str, ApiError> {
+/// Like an address that exists, it needs a token.
+async fn nowhere(_: Reader) -> Result<&'static str, ApiError> {
     Err(ApiError::new(ProblemCode::RouteNotFound, ""))
 }

@@ -15,6 +15,7 @@ use super::{
     extract::{Id, Query, limit, states},
     problem::{ApiError, Result},
     reply,
+    right::Reader,
 };
 
 /// Which page of a list of jobs, and which jobs.
@@ -39,7 +40,12 @@ pub(super) struct JobsQuery {
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/children", operation_id = "listChildren",
     tag = "tree", params(("id" = JobId, Path, description = "The parent."), JobsQuery),
     responses((status = 200, description = "A page.", body = Page<Job>)))]
-pub(super) async fn children(app: State, id: Id, query: Query<JobsQuery>) -> Result<HttpResponse> {
+pub(super) async fn children(
+    _: Reader,
+    app: State,
+    id: Id,
+    query: Query<JobsQuery>,
+) -> Result<HttpResponse> {
     let (parent, query) = (id.0, query.0);
     let after = cursor::decode(List::Children, parent.get(), query.cursor.as_deref())?;
     let (states, limit) = (states(query.states.as_deref())?, limit(query.limit.as_deref())?);
@@ -54,6 +60,7 @@ pub(super) async fn children(app: State, id: Id, query: Query<JobsQuery>) -> Res
     tag = "tree", params(("id" = JobId, Path, description = "The job at the top."), JobsQuery),
     responses((status = 200, description = "A page.", body = Page<Job>)))]
 pub(super) async fn descendants(
+    _: Reader,
     app: State,
     id: Id,
     query: Query<JobsQuery>,
@@ -71,7 +78,7 @@ pub(super) async fn descendants(
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/ancestors", operation_id = "listAncestors",
     tag = "tree", params(("id" = JobId, Path, description = "The job.")),
     responses((status = 200, description = "All of them.", body = Page<Job>)))]
-pub(super) async fn ancestors(app: State, id: Id) -> Result<HttpResponse> {
+pub(super) async fn ancestors(_: Reader, app: State, id: Id) -> Result<HttpResponse> {
     let rows = app.store.list_ancestors(id.0).await?;
     let items = rows.into_iter().map(Job::from).collect();
     reply::ok(&Page { items, next_cursor: None })
@@ -84,7 +91,7 @@ pub(super) async fn ancestors(app: State, id: Id) -> Result<HttpResponse> {
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/path", operation_id = "getPath",
     tag = "tree", params(("id" = JobId, Path, description = "The job.")),
     responses((status = 200, description = "The jobs.", body = JobPath)))]
-pub(super) async fn path(app: State, id: Id) -> Result<HttpResponse> {
+pub(super) async fn path(_: Reader, app: State, id: Id) -> Result<HttpResponse> {
     let paths = HashSet::from([id.0]);
     let mut nodes = app.store.look_up(Wanted { paths, ..Wanted::default() }).await?.nodes;
     let mut items = Vec::new();
@@ -109,7 +116,12 @@ pub(super) async fn path(app: State, id: Id) -> Result<HttpResponse> {
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/blockers", operation_id = "listBlockers",
     tag = "tree", params(("id" = JobId, Path, description = "The job at the top."), PageQuery),
     responses((status = 200, description = "A page.", body = Page<Blocker>)))]
-pub(super) async fn blockers(app: State, id: Id, query: Query<PageQuery>) -> Result<HttpResponse> {
+pub(super) async fn blockers(
+    _: Reader,
+    app: State,
+    id: Id,
+    query: Query<PageQuery>,
+) -> Result<HttpResponse> {
     let (of, query) = (id.0, query.0);
     let after = cursor::decode(List::Blockers, of.get(), query.cursor.as_deref())?;
     let limit = limit(query.limit.as_deref())?;
@@ -122,7 +134,7 @@ pub(super) async fn blockers(app: State, id: Id, query: Query<PageQuery>) -> Res
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/statistics", operation_id = "getStatistics",
     tag = "tree", params(("id" = JobId, Path, description = "The job at the top.")),
     responses((status = 200, description = "The numbers and times.", body = Statistics)))]
-pub(super) async fn statistics(app: State, id: Id) -> Result<HttpResponse> {
+pub(super) async fn statistics(_: Reader, app: State, id: Id) -> Result<HttpResponse> {
     let row = app.store.get_job(id.0).await?;
     let row = row.ok_or_else(|| ApiError::job_not_found(id.0))?;
     reply::ok(&of_tree(&row))

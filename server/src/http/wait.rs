@@ -8,6 +8,7 @@ use super::{
     extract::{Id, Query, states, wait_time},
     problem::{ApiError, Result},
     reply,
+    right::Reader,
 };
 
 /// What to wait for.
@@ -30,7 +31,12 @@ pub(super) struct WaitQuery {
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/wait", operation_id = "waitForState", tag = "tree",
     params(("id" = JobId, Path, description = "The job."), WaitQuery),
     responses((status = 200, description = "The state that was seen.", body = Waited)))]
-pub(super) async fn wait(app: State, id: Id, query: Query<WaitQuery>) -> Result<HttpResponse> {
+pub(super) async fn wait(
+    _: Reader,
+    app: State,
+    id: Id,
+    query: Query<WaitQuery>,
+) -> Result<HttpResponse> {
     let wanted = match query.0.states.as_deref() {
         None => StateSet::FINISHED,
         Some(names) => states(Some(names))?,

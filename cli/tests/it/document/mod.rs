@@ -53,9 +53,14 @@ impl<'a> Operation<'a> {
             let job = self.harness.post("/api/v1/jobs", &json!({"name": "a"})).await.json();
             path = path.replace("{id}", &job["id"].to_string());
         }
-        for (name, usual) in
-            [("id", ""), ("number", "0"), ("key", "a"), ("commit", "a"), ("delivery", "1-0")]
-        {
+        for (name, usual) in [
+            ("id", ""),
+            ("number", "0"),
+            ("key", "a"),
+            ("commit", "a"),
+            ("delivery", "1-0"),
+            ("name", "a"),
+        ] {
             let value = value(name).unwrap_or(usual);
             let value: String = value.bytes().map(|byte| format!("%{byte:02X}")).collect();
             path = path.replace(&format!("{{{name}}}"), &value);
@@ -107,6 +112,10 @@ async fn bodies_are_taken_up_to_their_bounds_and_not_beyond() {
         for Try { value, is_allowed, what } in document.tries("", schema) {
             // The parent is in the address, and excluded by a "not" in the schema.
             if operation.id == "createChildren" && what.starts_with("jobs: parent") {
+                continue;
+            }
+            // No schema can say that a time has to lie ahead.
+            if operation.id == "createToken" && what.starts_with("expireTime") {
                 continue;
             }
             tries[usize::from(is_allowed)] += 1;

@@ -25,6 +25,7 @@ use super::{
     extract::{Commit, Query, UploadBody, limit},
     problem::{ApiError, Result},
     reply,
+    right::{Reader, Writer},
 };
 
 /// Parts of a body that may wait for the thread; past that the sender waits.
@@ -43,7 +44,12 @@ const PARTS: usize = 8;
         A-Z a-z 0-9 . _ -")),
     request_body(content = Vec<u8>, content_type = "application/vnd.jobtracker.commit"),
     responses((status = 200, description = "What became of it.", body = UploadOutcome)))]
-pub(super) async fn send(app: State, id: Commit, mut body: UploadBody) -> Result<HttpResponse> {
+pub(super) async fn send(
+    _: Writer,
+    app: State,
+    id: Commit,
+    mut body: UploadBody,
+) -> Result<HttpResponse> {
     let taken = take_in(&app, id.0, &mut body).await;
     // The answer may come before the end of the body.
     let rest = async {
@@ -118,7 +124,7 @@ async fn pass_on(
 #[utoipa::path(get, path = "/api/v1/commits/{commit}", operation_id = "getCommit",
     tag = "commits", params(("commit" = UploadId, Path, description = "The commit.")),
     responses((status = 200, description = "What became of it.", body = UploadOutcome)))]
-pub(super) async fn get(app: State, id: Commit) -> Result<HttpResponse> {
+pub(super) async fn get(_: Reader, app: State, id: Commit) -> Result<HttpResponse> {
     if let Some(row) = app.store.get_upload(&id.0).await? {
         return reply::ok(&row.outcome);
     }
@@ -148,7 +154,12 @@ pub(super) async fn get(app: State, id: Commit) -> Result<HttpResponse> {
     tag = "commits",
     params(("commit" = UploadId, Path, description = "The commit."), PageQuery),
     responses((status = 200, description = "A page.", body = Page<TreeResult>)))]
-pub(super) async fn trees(app: State, id: Commit, query: Query<PageQuery>) -> Result<HttpResponse> {
+pub(super) async fn trees(
+    _: Reader,
+    app: State,
+    id: Commit,
+    query: Query<PageQuery>,
+) -> Result<HttpResponse> {
     let PageQuery { limit: items, cursor } = query.0;
     let subject = cursor::fnv(id.0.as_str().as_bytes());
     let after = cursor::decode(List::CommitTrees, subject, cursor.as_deref())?;

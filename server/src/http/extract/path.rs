@@ -20,6 +20,9 @@ pub(crate) struct NumberPath {
 /// The delivery in the address.
 pub(crate) struct DeliveryPath(pub DeliveryId);
 
+/// The name of a token in the address.
+pub(crate) struct Name(pub String);
+
 /// The job and the key of an attachment in the address.
 pub(crate) struct AttachmentPath {
     pub id: JobId,
@@ -42,6 +45,15 @@ impl FromRequest for Commit {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let text = request.match_info().get("commit").unwrap_or_default();
         ready(text.parse().map(Self).map_err(|error| ApiError::query("commit", error)))
+    }
+}
+
+impl FromRequest for Name {
+    type Error = ApiError;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(request.match_info().get("name").unwrap_or_default().to_owned())))
     }
 }
 

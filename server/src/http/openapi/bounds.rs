@@ -116,6 +116,7 @@ fn jobs() -> Value {
         "StateQuery": {"properties": {
             "ids": {"minItems": 1, "maxItems": limits::STATES_PER_REQUEST},
         }},
+        "NewToken": {"properties": {"name": text_like(1, limits::TOKEN_NAME, FILE_NAME)}},
         "UploadId": text_like(1, limits::REPEAT_ID, FILE_NAME),
     })
 }

@@ -1,7 +1,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use actix_web::{
-    dev::ServiceRequest,
+    HttpRequest,
     http::{
         Method,
         header::{HOST, HeaderName, ORIGIN},
@@ -21,7 +21,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// A site can send requests from its own page, which then have its `Origin`. It can also point its
 /// own name at this server (DNS rebinding): those requests have its name as `Host`.
 #[derive(Debug)]
-pub(crate) struct Access {
+pub(crate) struct SiteGuard {
     /// The address on which it listens; unspecified if it listens on all of them.
     listens: IpAddr,
     /// The configured hosts, as `comparable` writes them.
@@ -33,7 +33,7 @@ pub(crate) struct Access {
 /// Stands for any host.
 const ANY: &str = "*";
 
-impl Access {
+impl SiteGuard {
     pub fn new(config: &Config, listens: SocketAddr) -> Self {
         let hosts = config.server.hosts.iter().map(|host| comparable(host)).collect();
         let usual = [listens.to_string(), format!("localhost:{}", listens.port())];
@@ -41,7 +41,7 @@ impl Access {
     }
 
     /// Checks a request when no token is required.
-    pub fn check(&self, request: &ServiceRequest) -> Result<()> {
+    pub fn check(&self, request: &HttpRequest) -> Result<()> {
         if !self.is_usual(request) {
             match asked_for(request) {
                 // Only clients of HTTP/1.0 send none, and no browser is one.
@@ -57,13 +57,13 @@ impl Access {
         self.check_origin(request)
     }
 
-    fn is_usual(&self, request: &ServiceRequest) -> bool {
+    fn is_usual(&self, request: &HttpRequest) -> bool {
         let host = request.headers().get(HOST).filter(|_| request.uri().authority().is_none());
         host.is_some_and(|host| self.usual.iter().any(|usual| host.as_bytes() == usual.as_bytes()))
     }
 
     /// Checks that a page which sends a changing request is one of this server.
-    fn check_origin(&self, request: &ServiceRequest) -> Result<()> {
+    fn check_origin(&self, request: &HttpRequest) -> Result<()> {
         let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
         // To the browser a page of a configured host is another site, so the kind of site matters
         // only where the page itself is not named.
@@ -121,7 +121,7 @@ fn comparable(host: &str) -> String {
 }
 
 /// The host that the request is for, or a text that cannot be one.
-fn asked_for(request: &ServiceRequest) -> Option<std::result::Result<Authority, String>> {
+fn asked_for(request: &HttpRequest) -> Option<std::result::Result<Authority, String>> {
     // The absolute address in the request line takes precedence over the header.
     if let Some(authority) = request.uri().authority() {
         return Some(Ok(authority.clone()));
@@ -145,33 +145,33 @@ mod tests {
 
     use super::*;
 
-    fn access(listen: &str, hosts: &[&str]) -> Access {
+    fn guard(listen: &str, hosts: &[&str]) -> SiteGuard {
         let mut config = Config::defaults();
         config.server.hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
-        Access::new(&config, listen.parse().unwrap())
+        SiteGuard::new(&config, listen.parse().unwrap())
     }
 
     /// The code of the refusal, if the request is refused.
-    fn code(access: &Access, method: Method, headers: &[(&str, &str)]) -> Option<ProblemCode> {
+    fn code(guard: &SiteGuard, method: Method, headers: &[(&str, &str)]) -> Option<ProblemCode> {
         let mut request = TestRequest::default().method(method).uri("/");
         for header in headers {
             request = request.append_header(*header);
         }
-        access.check(&request.to_srv_request()).err().map(|error| error.code())
+        guard.check(&request.to_http_request()).err().map(|error| error.code())
     }
 
     #[test]
     fn names_that_a_site_can_have_are_refused() {
-        let (local, open) = (access("127.0.0.1:80", &["Jobs.example"]), access("0.0.0.0:80", &[]));
+        let (local, open) = (guard("127.0.0.1:80", &["Jobs.example"]), guard("0.0.0.0:80", &[]));
         let is_let_in =
-            |access: &Access, host: &str| code(access, Method::GET, &[("host", host)]).is_none();
+            |guard: &SiteGuard, host: &str| code(guard, Method::GET, &[("host", host)]).is_none();
         for host in ["localhost", "LOCALHOST.:1", "a.localhost", "127.0.0.1:8840", "127.9.9.9"] {
             assert!(is_let_in(&local, host) && is_let_in(&open, host), "{host}");
         }
         for usual in ["127.0.0.1:80", "localhost:80"] {
             assert!(is_let_in(&local, usual), "{usual}");
             let request = TestRequest::default().uri("http://evil.example/");
-            let request = request.append_header(("host", usual)).to_srv_request();
+            let request = request.append_header(("host", usual)).to_http_request();
             assert!(local.check(&request).is_err(), "the address in the first line goes before it");
         }
         assert!(is_let_in(&local, "[::1]:8840") && is_let_in(&local, "jobs.EXAMPLE:1"));
@@ -182,10 +182,10 @@ mod tests {
         for host in ["10.0.0.7:8840", "[fd00::1]", "tracker:8840"] {
             assert!(!is_let_in(&local, host) && is_let_in(&open, host), "{host}");
         }
-        assert!(is_let_in(&access("10.0.0.7:80", &[]), "10.0.0.7"));
-        assert!(is_let_in(&access("127.0.0.1:80", &["*"]), "evil.example"));
+        assert!(is_let_in(&guard("10.0.0.7:80", &[]), "10.0.0.7"));
+        assert!(is_let_in(&guard("127.0.0.1:80", &["*"]), "evil.example"));
         for own in ["fd00::1", "[fd00::1]", "[FD00:0::1]"] {
-            let local = access("127.0.0.1:80", &[own]);
+            let local = guard("127.0.0.1:80", &[own]);
             assert!(is_let_in(&local, "[fd00::1]:8840") && is_let_in(&local, "[FD00::0:1]"));
             assert!(!is_let_in(&local, "[fd00::2]"), "{own}");
         }
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn pages_of_others_change_nothing() {
-        let local = access("127.0.0.1:8840", &["jobs.example"]);
+        let local = guard("127.0.0.1:8840", &["jobs.example"]);
         let asked = |method: &Method, name: &str, value: &str| {
             code(&local, method.clone(), &[("host", "127.0.0.1:8840"), (name, value)])
         };
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn where_the_page_is_named_it_alone_decides() {
-        let local = access("127.0.0.1:8840", &["jobs.example"]);
+        let local = guard("127.0.0.1:8840", &["jobs.example"]);
         for site in ["same-origin", "none", "same-site", "cross-site"] {
             let asked = |origin: &str| {
                 let headers = [("host", "[::1]"), ("origin", origin), ("sec-fetch-site", site)];

@@ -1,0 +1,178 @@
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{FieldError, Timestamp, limits};
+
+/// What a caller may do. Each role includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Role {
+    /// Reads everything but secrets.
+    Reader,
+    /// Creates jobs, reports their states, appends to logs, attaches texts, sends what a buffered
+    /// context has recorded.
+    Writer,
+    /// Acts on what others made: replays and cancels, adds actions and checks to any job.
+    Operator,
+    /// Makes and revokes tokens, reads the audit list, deletes.
+    Admin,
+}
+
+impl Role {
+    /// Every role, each before those that include it.
+    pub const ALL: [Self; 4] = [Self::Reader, Self::Writer, Self::Operator, Self::Admin];
+
+    /// The name on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Writer => "writer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A text that is no role.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a role is one of reader, writer, operator, admin")]
+pub struct UnknownRole;
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
+        Self::ALL.into_iter().find(|role| role.name() == text).ok_or(UnknownRole)
+    }
+}
+
+/// Who the caller is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Session {
+    /// The name of the token; `configuration` for the one of the configuration, `anonymous` on a
+    /// server that requires none.
+    pub name: String,
+    /// The role.
+    pub role: Role,
+    /// Whether the server requires a token. One that does not serves every caller as an admin.
+    pub token_required: bool,
+}
+
+/// A token to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewToken {
+    /// Who or what will use it: 1 to 64 of `A-Z a-z 0-9 . _ -`, not only dots.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// When it ends to be accepted; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expire_time: Option<Timestamp>,
+}
+
+/// Names that callers without a token of their own are shown by.
+const RESERVED: [&str; 2] = ["anonymous", "configuration"];
+
+impl NewToken {
+    /// Checks the name.
+    ///
+    /// # Errors
+    /// The name has other characters, is too long, or is one that stands for other callers.
+    pub fn check(&self) -> Result<(), FieldError> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let fits = (1..=limits::TOKEN_NAME).contains(&self.name.len());
+        // A path would lose "." and "..".
+        let named = self.name.bytes().any(|byte| byte != b'.');
+        if !(fits && named && self.name.bytes().all(allowed)) {
+            let most = limits::TOKEN_NAME;
+            let reason = format!("must be 1 to {most} of A-Z a-z 0-9 . _ -, not only dots");
+            return Err(FieldError::new("name", reason));
+        }
+        if RESERVED.contains(&self.name.as_str()) {
+            return Err(FieldError::new("name", "stands for callers without a token of their own"));
+        }
+        Ok(())
+    }
+}
+
+/// A token, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Token {
+    /// Who or what uses it.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// When it was made.
+    pub create_time: Timestamp,
+    /// The name of the admin who made it.
+    pub created_by: String,
+    /// When it ends to be accepted; absent: never.
+    pub expire_time: Option<Timestamp>,
+    /// When it was used last, as far as that was written down: at most once an hour.
+    pub last_use_time: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoke_time: Option<Timestamp>,
+}
+
+/// A token that was made.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CreatedToken {
+    /// What to send as `Authorization: Bearer …`. The service keeps a hash only, so this is the one
+    /// time that it can be read.
+    pub secret: String,
+    /// What the service keeps of it.
+    pub token: Token,
+}
+
+impl fmt::Debug for CreatedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreatedToken").field("token", &self.token).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_have_their_order_and_their_names() {
+        assert!(Role::ALL.is_sorted());
+        for role in Role::ALL {
+            assert_eq!(role.name().parse(), Ok(role));
+            assert_eq!(serde_json::to_value(role).unwrap(), role.name());
+        }
+        assert!("Admin".parse::<Role>().is_err());
+    }
+
+    #[test]
+    fn a_name_can_stand_in_a_path_and_names_one_caller() {
+        let named = |name: &str| {
+            NewToken { name: name.to_owned(), role: Role::Reader, expire_time: None }.check()
+        };
+        let longest = "x".repeat(limits::TOKEN_NAME);
+        for good in ["a", "nightly-build", "anna.b", "..a", &longest] {
+            assert_eq!(named(good), Ok(()), "{good}");
+        }
+        let long = format!("{longest}x");
+        for bad in ["", ".", "..", "a b", "a/b", "ü", "anonymous", "configuration", &long] {
+            assert_eq!(named(bad).unwrap_err().field, "name", "{bad}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+use std::sync::Arc;
+
+use jobtracker_model::Role;
+
+/// Who a caller is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Principal {
+    /// Any caller of a server that requires no token, which serves each of them as an admin.
+    Anonymous,
+    /// A caller with the token of the configuration, which is an admin.
+    Configuration,
+    /// A caller with a name and a role of its own.
+    Named(Arc<Identity>),
+}
+
+/// The name and the role of a caller.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub name: String,
+    pub role: Role,
+}
+
+impl Principal {
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Configuration => "configuration",
+            Self::Named(identity) => &identity.name,
+        }
+    }
+
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Anonymous | Self::Configuration => Role::Admin,
+            Self::Named(identity) => identity.role,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+use jobtracker_model::FieldError;
+use jobtracker_store::Error as StoreError;
+
+/// Why a caller is not let in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("There is no bearer token in the Authorization header.")]
+    Missing,
+    #[error("The token is another one.")]
+    Wrong,
+    #[error("The token {0} has expired.")]
+    Expired(String),
+    #[error("The token {0} was revoked.")]
+    Revoked(String),
+    #[error("Its tries are refused for a while.")]
+    TooManyTries { retry_after_ms: u64 },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a token is not made or not revoked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TokenError {
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    #[error("The token {0} is in use.")]
+    Exists(String),
+    #[error("There is no token {0}.")]
+    NotFound(String),
+    #[error("There are {0}.")]
+    TooMany(usize),
+    #[error("no random bits can be had from the system")]
+    NoRandomness,
+    #[error("the document of a token cannot be read or written: {0}")]
+    Unreadable(#[from] serde_json::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,134 @@
+//! The right to an operation: the first argument of its handler, from which the OpenAPI document
+//! has the role too.
+
+use std::future::{Ready, ready};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION};
+use futures_util::future::{Either, LocalBoxFuture};
+use jobtracker_model::{ProblemCode, Role};
+
+use super::{
+    app::State,
+    problem::{ApiError, Result},
+};
+use crate::{
+    access::{Principal, Refused},
+    clock,
+};
+
+/// A caller who has at least one role: the one with this position in [`Role::ALL`].
+pub(crate) struct Caller<const ROLE: usize> {
+    pub principal: Principal,
+}
+
+/// A caller who may read.
+pub(crate) type Reader = Caller<{ Role::Reader as usize }>;
+/// A caller who may create jobs and report about them.
+pub(crate) type Writer = Caller<{ Role::Writer as usize }>;
+/// A caller who may act on what others made.
+pub(crate) type Operator = Caller<{ Role::Operator as usize }>;
+/// A caller who may do everything.
+pub(crate) type Admin = Caller<{ Role::Admin as usize }>;
+
+/// Any caller, with a token or without one. What it may do shows no stored data and changes
+/// nothing.
+pub(crate) struct Anyone;
+
+/// What the first argument of every handler is.
+pub(crate) trait Right {
+    /// The role that the caller has to have; `None`: no token is needed.
+    const ROLE: Option<Role>;
+}
+
+impl<const ROLE: usize> Right for Caller<ROLE> {
+    const ROLE: Option<Role> = Some(Role::ALL[ROLE]);
+}
+
+impl Right for Anyone {
+    const ROLE: Option<Role> = None;
+}
+
+/// The arguments of a handler, the right before all others.
+pub(crate) trait Guarded {
+    const ROLE: Option<Role>;
+}
+
+macro_rules! guarded {
+    ($($argument:ident)*) => {
+        impl<R: Right, $($argument),*> Guarded for (R, $($argument,)*) {
+            const ROLE: Option<Role> = R::ROLE;
+        }
+    };
+}
+
+guarded!();
+guarded!(A);
+guarded!(A B);
+guarded!(A B C);
+guarded!(A B C D);
+
+impl FromRequest for Anyone {
+    type Error = ApiError;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(_: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self))
+    }
+}
+
+impl<const ROLE: usize> FromRequest for Caller<ROLE> {
+    type Error = ApiError;
+    /// Ready unless the store has to be asked for a token that this server does not know.
+    type Future = Either<Ready<Result<Self>>, LocalBoxFuture<'static, Result<Self>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        match known(request) {
+            Known::Is(principal) => Either::Left(ready(principal.and_then(Self::with))),
+            Known::Asks(asking) => {
+                Either::Right(Box::pin(async move { Self::with(asking.await?) }))
+            }
+        }
+    }
+}
+
+impl<const ROLE: usize> Caller<ROLE> {
+    fn with(principal: Principal) -> Result<Self> {
+        let (needs, has) = (Role::ALL[ROLE], principal.role());
+        if has < needs {
+            let name = principal.name();
+            let detail = format!("It needs the role {needs}, and {name} has the role {has}.");
+            return Err(ApiError::new(ProblemCode::Forbidden, detail));
+        }
+        Ok(Self { principal })
+    }
+}
+
+/// Who sends a request.
+enum Known {
+    Is(Result<Principal>),
+    Asks(LocalBoxFuture<'static, Result<Principal>>),
+}
+
+fn known(request: &HttpRequest) -> Known {
+    let Some(app) = request.app_data::<State>() else {
+        return Known::Is(Err(ApiError::internal(&"the application has no state")));
+    };
+    if app.access.is_open() {
+        return Known::Is(app.sites.check(request).map(|()| Principal::Anonymous));
+    }
+    let given = request.headers().get(AUTHORIZATION);
+    let Some(token) = given.and_then(|value| bearer(value.as_bytes())) else {
+        return Known::Is(Err(Refused::Missing.into()));
+    };
+    let (from, now) = (request.peer_addr().map(|address| address.ip()), clock::now());
+    if let Some(known) = app.access.known(token, from, now) {
+        return Known::Is(known.map_err(ApiError::from));
+    }
+    let (app, token) = (app.clone(), token.to_vec());
+    Known::Asks(Box::pin(async move { Ok(app.access.find(&token, from, now).await?) }))
+}
+
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token.trim_ascii())
+}
