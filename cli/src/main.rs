@@ -7,6 +7,7 @@ mod export_import;
 mod serve;
 mod store;
 mod terminal;
+mod token;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -38,6 +39,8 @@ enum Command {
     Export(export_import::ExportArguments),
     /// Put the trees of a file into a store
     Import(export_import::ImportArguments),
+    /// Make, list and revoke the tokens of a running service
+    Token(token::TokenArguments),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Migrate(arguments) => migrate(arguments),
         Command::Export(arguments) => export_import::export(arguments),
         Command::Import(arguments) => export_import::import(arguments),
+        Command::Token(arguments) => token::token(arguments),
         Command::Openapi => terminal::print(jobtracker_server::openapi_document().trim_end()),
     };
     terminal::end(done)

@@ -37,6 +37,7 @@
 
 mod tracker;
 
+mod access;
 mod builder;
 mod client;
 mod endpoints;
@@ -63,12 +64,13 @@ pub use tracker::{
 
 pub use jobtracker_model::{
     Action, ActionView, Added, AttachmentInfo, Attempt, Blocker, Category, Change, Channel,
-    CheckKind, CheckStatus, CheckView, Children, Created, Definition, Delivery, DeliveryStatus,
-    EmailAction, Event, Expect, FieldError, HttpAction, HttpView, IdBlock, InvalidId,
-    InvalidTimestamp, Job, JobAction, JobCheck, JobId, JobNode, JobState, LogAppended, LogLine,
-    Mark, NewChange, NewCheck, NewJob, NewLogLines, Page, Payload, Problem, ProblemCode, Proxy,
-    ProxyView, Replayed, RootPage, Secret, Standing, State, StateSet, Statistics, Subtree, Target,
-    TargetView, Tested, TestedChannel, Timestamp, Trigger, UnknownState, Updated, Waited, limits,
+    CheckKind, CheckStatus, CheckView, Children, Created, CreatedToken, Definition, Delivery,
+    DeliveryStatus, EmailAction, Event, Expect, FieldError, HttpAction, HttpView, IdBlock,
+    InvalidId, InvalidTimestamp, Job, JobAction, JobCheck, JobId, JobNode, JobState, LogAppended,
+    LogLine, Mark, NewChange, NewCheck, NewJob, NewLogLines, NewToken, Page, Payload, Problem,
+    ProblemCode, Proxy, ProxyView, Replayed, Role, RootPage, Secret, Session, Standing, State,
+    StateSet, Statistics, Subtree, Target, TargetView, Tested, TestedChannel, Timestamp, Token,
+    Trigger, UnknownState, Updated, Waited, limits,
     rollup::Status,
     upload::{
         BlockedChange, InvalidUploadId, MEDIA_TYPE, Refusal, TreeResult, UploadId, UploadOutcome,

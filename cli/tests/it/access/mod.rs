@@ -6,7 +6,10 @@ use jobtracker_server::Secret;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Harness, Reply, STORES};
+use crate::{
+    command_line::BINARY,
+    harness::{Harness, Reply, STORES},
+};
 
 /// The token of the configuration.
 const ADMIN: &str = "a-token-for-tests";
@@ -111,4 +114,53 @@ async fn an_address_waits_after_ten_wrong_tokens_and_the_good_ones_go_on() {
     assert_eq!(roots(&secret).await.status, 200);
     assert_eq!(harness.get("/healthz").await.status, 200);
     harness.stop().await;
+}
+
+/// What `jobtracker token` prints, and whether it succeeds.
+async fn command(harness: &Harness, arguments: &[&str], own: Option<&str>) -> (bool, String) {
+    let mut command = tokio::process::Command::new(BINARY);
+    command
+        .arg("token")
+        .args(arguments)
+        .args(["--url", harness.url()])
+        .env_remove("JOBTRACKER_TOKEN");
+    if let Some(own) = own {
+        command.env("JOBTRACKER_TOKEN", own);
+    }
+    let output = command.output().await.unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+#[tokio::test]
+async fn the_command_makes_lists_and_revokes_tokens() {
+    let harness = start().await;
+    let create = ["create", "nightly", "--role", "writer", "--expires", "90d"];
+    let (done, refused) = command(&harness, &create, None).await;
+    assert!(!done && refused.contains("unauthorized"), "{refused}");
+    let (done, secret) = command(&harness, &create, Some(ADMIN)).await;
+    assert!(done && secret.starts_with("jt_nightly_"), "{secret}");
+    let (done, refused) = command(&harness, &create, Some(ADMIN)).await;
+    assert!(!done && refused.contains("token_exists"), "{refused}");
+    let (done, refused) = command(&harness, &["list"], Some(secret.trim())).await;
+    assert!(!done && refused.contains("forbidden"), "{refused}");
+
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token");
+    std::fs::write(&file, format!("{ADMIN}\n")).unwrap();
+    let list = ["list", "--token-file", file.to_str().unwrap()];
+    let (done, listed) = command(&harness, &list, None).await;
+    let line = listed.lines().find(|line| line.starts_with("nightly ")).unwrap_or_default();
+    assert!(done && line.contains(" writer ") && !line.contains("revoked"), "{listed}");
+    assert!(!listed.contains(secret.trim()));
+    let (done, revoked) = command(&harness, &["revoke", "nightly"], Some(ADMIN)).await;
+    assert!(done, "{revoked}");
+    let (_, listed) = command(&harness, &list, None).await;
+    assert!(listed.contains("revoked 20"), "{listed}");
+    harness.stop().await;
+
+    let open = Harness::start(STORES[0], |_| {}).await;
+    let (done, told) = command(&open, &create, None).await;
+    assert!(done && told.contains("requires no token"), "{told}");
+    open.stop().await;
 }

@@ -21,7 +21,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("jobtracker-store-suite", &["jobtracker-model", "jobtracker-store"]),
     ("jobtracker-engine", &["jobtracker-model", "jobtracker-store"]),
     ("jobtracker-server", &["jobtracker-model", "jobtracker-store", "jobtracker-engine"]),
-    ("jobtracker", &["jobtracker-model", "jobtracker-store", "jobtracker-server"]),
+    (
+        "jobtracker",
+        &["jobtracker-client", "jobtracker-model", "jobtracker-store", "jobtracker-server"],
+    ),
     ("jobtracker-benches", &["jobtracker-client", "jobtracker-context"]),
     ("jobtracker-flow-benches", &["jobtracker-client", "jobtracker-flow"]),
     (
