@@ -60,6 +60,6 @@ pub use text::shortened;
 pub use time::{InvalidTimestamp, Timestamp};
 pub use wire::{
     AttachmentInfo, Attachments, Blocker, CreatedChildren, IdBlock, JobNode, JobPath, JobState,
-    JobStates, LogAppended, LogLine, NewChildren, NewLogLines, NewOptions, Page, ReserveIds,
-    RootPage, StateQuery, Waited,
+    JobStates, LogAppended, LogLine, NewChildren, NewLogLines, NewOptions, Page, PathStep,
+    ReserveIds, RootPage, StateQuery, Waited,
 };

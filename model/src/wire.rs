@@ -163,6 +163,20 @@ pub struct Blocker {
     pub job: Job,
     /// What it said last; of one that failed, its first Faulted change, which says why.
     pub last_change: Change,
+    /// The jobs between the one that was asked about and this one, from the top; where the request
+    /// asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Vec<PathStep>>,
+}
+
+/// A job on a path, with its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PathStep {
+    /// The job.
+    pub id: JobId,
+    /// What people call it.
+    pub name: String,
 }
 
 /// Lines for a job's log.

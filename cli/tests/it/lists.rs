@@ -150,3 +150,121 @@ async fn a_cursor_of_another_tree_is_told_so() {
     grown.stop().await;
     bare.stop().await;
 }
+
+#[tokio::test]
+async fn changes_come_newest_first_too() {
+    let harness = Harness::start(STORES[0], |_| {}).await;
+    harness.create(100, None).await;
+    // Messages of this size: fewer than a thousand fill a page by their bytes.
+    let message = "m".repeat(8_000);
+    for number in 0..1_100 {
+        let change = json!({"state": "Running", "message": format!("{number} {message}")});
+        assert_eq!(harness.post("/api/v1/jobs/100/changes", &change).await.status, 200);
+    }
+    let list = "/api/v1/jobs/100/changes";
+    let mut due = pages(&harness, list, 1000).await.0;
+    assert_eq!(due.len(), 1_101);
+    due.reverse();
+    for limit in [1, 7, 1000] {
+        let (items, _) = pages(&harness, &format!("{list}?order=newest"), limit).await;
+        assert!(items == due, "pages of {limit}");
+    }
+    let widest = harness.get(&format!("{list}?order=newest&limit=1000")).await.json();
+    assert!(widest["items"].as_array().unwrap().len() < 1000, "bytes do not end a page");
+    let newest = harness.get(&format!("{list}?order=newest&limit=3")).await.json();
+    let cursor = newest["nextCursor"].as_str().unwrap();
+    let other = harness.get(&format!("{list}?cursor={cursor}")).await;
+    other.assert_problem("invalid_cursor");
+    harness.get(&format!("{list}?order=up")).await.assert_problem("invalid_query");
+    harness.get("/api/v1/jobs/7/changes?order=newest").await.assert_problem("job_not_found");
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_is_searched() {
+    let harness = Harness::start(STORES[0], |_| {}).await;
+    harness.create(100, None).await;
+    let log = "/api/v1/jobs/100/log";
+    // More lines than one page may look at.
+    for block in 0..25 {
+        let line = |n: u64| match n {
+            20_500 => "an ERROR (with a dot.)".to_owned(),
+            n if n % 1_000 == 0 => format!("Error of line {n}"),
+            n => format!("line {n}"),
+        };
+        let lines: Vec<_> = (block * 1_000..(block + 1) * 1_000).map(line).collect();
+        assert_eq!(harness.post(log, &json!({ "lines": lines })).await.status, 200);
+    }
+    for limit in [1, 10, 1000] {
+        let (items, _) = pages(&harness, &format!("{log}?search=error"), limit).await;
+        let lines: Vec<_> = items.iter().map(|item| item["line"].as_u64().unwrap()).collect();
+        let mut due: Vec<_> = (0..25).map(|block| block * 1_000).collect();
+        due.insert(21, 20_500);
+        assert_eq!(lines, due, "pages of {limit}");
+    }
+    let (items, count) = pages(&harness, &format!("{log}?search=dot.)"), 10).await;
+    assert_eq!((items.len(), count), (1, 2));
+    let first = harness.get(&format!("{log}?search=error&limit=1&from=500")).await.json();
+    assert_eq!(first["items"][0]["line"], 1_000);
+    let cursor = first["nextCursor"].as_str().unwrap();
+    harness
+        .get(&format!("{log}?search=dot&cursor={cursor}"))
+        .await
+        .assert_problem("invalid_cursor");
+    harness.get(&format!("{log}?cursor={cursor}")).await.assert_problem("invalid_cursor");
+    harness.get(&format!("{log}?search=")).await.assert_problem("invalid_query");
+    let long = "x".repeat(257);
+    harness.get(&format!("{log}?search={long}")).await.assert_problem("invalid_query");
+    harness.get(&format!("{log}?search=error&from=end")).await.assert_problem("invalid_query");
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn children_are_found_by_the_begin_of_their_names() {
+    let harness = Harness::start(STORES[0], |_| {}).await;
+    harness.create(100, None).await;
+    let child = |id: u64| {
+        let kind = if id.is_multiple_of(3) { "page" } else { "picture" };
+        json!({"id": id, "name": format!("{kind} {id}"), "createdBy": "crawler"})
+    };
+    let children: Vec<_> = (200..240).map(child).collect();
+    let created = harness.post("/api/v1/jobs/100/children", &json!({ "jobs": children })).await;
+    assert_eq!(created.status, 201, "{}", created.text());
+    harness.report(201, "Faulted").await;
+    harness.report(202, "Faulted").await;
+    let list = "/api/v1/jobs/100/children";
+    for limit in [1, 4, 100] {
+        let (items, _) = pages(&harness, &format!("{list}?namePrefix=page"), limit).await;
+        let due: Vec<_> = (200..240).filter(|id| id % 3 == 0).collect();
+        assert_eq!(ids(&items), due);
+    }
+    let both = format!("{list}?namePrefix=page&states=Faulted");
+    assert_eq!(ids(&pages(&harness, &both, 10).await.0), [201]);
+    assert!(pages(&harness, &format!("{list}?namePrefix=x"), 10).await.0.is_empty());
+    assert_eq!(pages(&harness, &format!("{list}?namePrefix="), 100).await.0.len(), 40);
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn blockers_name_the_jobs_above_them() {
+    let harness = Harness::start(STORES[0], |_| {}).await;
+    plant(&harness).await;
+    let path = |items: &[Value], id: u64| -> Vec<u64> {
+        let item = items.iter().find(|item| item["job"]["id"] == id).unwrap();
+        ids(item["path"].as_array().unwrap())
+    };
+    let (items, _) = pages(&harness, "/api/v1/jobs/100/blockers?path=true", 3).await;
+    assert_eq!((items.len(), path(&items, 1040)), (6, vec![104]));
+    let above = harness.get("/api/v1/jobs/104").await.json();
+    let item = items.iter().find(|item| item["job"]["id"] == 1040).unwrap();
+    assert_eq!(item["path"][0]["name"], above["name"]);
+    let (items, _) = pages(&harness, "/api/v1/jobs/104/blockers?path=true", 3).await;
+    assert!(path(&items, 1040).is_empty());
+    // A job that failed by itself is the first of its own blockers.
+    let (items, _) = pages(&harness, "/api/v1/jobs/1011/blockers?path=true", 3).await;
+    assert!(path(&items, 1011).is_empty());
+    let (items, _) = pages(&harness, "/api/v1/jobs/104/blockers", 3).await;
+    assert!(items.iter().all(|item| item.get("path").is_none()));
+    harness.get("/api/v1/jobs/104/blockers?path=x").await.assert_problem("invalid_query");
+    harness.stop().await;
+}

@@ -82,7 +82,7 @@ async fn lists() {
     assert_eq!(client.changes(id(7), ListPage::default()).await.unwrap(), changes);
     assert_eq!(asked(&server).await, "GET /api/v1/jobs/7/changes");
 
-    let blockers = page(vec![Blocker { job: job(1), last_change: change() }], None);
+    let blockers = page(vec![Blocker { job: job(1), last_change: change(), path: None }], None);
     let (server, client) = serving(json(&blockers)).await;
     let page = ListPage::default().limit(1).cursor("c");
     assert_eq!(client.blockers(id(7), page).await.unwrap(), blockers);

@@ -136,7 +136,7 @@ async fn first_failure(store: &dyn Store, of: JobId) -> Result<Option<Origin>> {
         return Ok(None);
     }
     let first = failures.items.into_iter().min_by_key(|failure| failure.last_change.time);
-    Ok(first.map(|Blocker { job, last_change }| {
+    Ok(first.map(|Blocker { job, last_change, .. }| {
         let said = Said::Text(last_change.message.as_deref().map(Event::message));
         Origin { job: job.id, time: last_change.time, said }
     }))

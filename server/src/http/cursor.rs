@@ -17,6 +17,7 @@ pub(crate) enum List {
     Deliveries = 8,
     FailedDeliveries = 9,
     Tokens = 10,
+    NewestChanges = 11,
 }
 
 /// A position in a list, as bytes of a fixed size.

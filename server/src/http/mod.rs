@@ -18,6 +18,7 @@ mod unread;
 
 mod cursor;
 mod extract;
+mod filtered;
 mod reply;
 
 mod actions;

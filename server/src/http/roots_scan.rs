@@ -5,12 +5,10 @@ use jobtracker_store::{JobRow, Listed, PageLimit, RootKey, RootsQuery, Store};
 
 use super::{
     cursor::{RootsPosition, Total},
+    filtered::{self, CHUNK, Filtered},
     problem::Result,
     roots_filter::Filter,
 };
-
-/// Rows that are read at once, so that no single read delays others.
-const CHUNK: usize = 1_000;
 
 /// Operations of an expression that one request may take.
 const STEPS_MAX: usize = 20_000_000;
@@ -67,7 +65,10 @@ impl Scan {
 
     /// Fills a page, the first or the one after `position`, and reads no further.
     pub async fn page(&self, position: Option<RootsPosition>) -> Result<Found> {
-        let mut found = self.fill(position.map(|position| position.after)).await?;
+        let after = position.map(|position| position.after);
+        let Listed { items, next } = filtered::page(self, after, self.items_max).await?;
+        let mut found = Found { next, ..Found::new() };
+        found.items = items.into_iter().map(Job::from).collect();
         found.total = match position.map_or(Total::SoFar(0), |position| position.total) {
             Total::SoFar(before) => Total::SoFar(before.saturating_add(found.items.len() as u64)),
             counted => counted,
@@ -75,35 +76,39 @@ impl Scan {
         Ok(found)
     }
 
-    async fn fill(&self, mut after: Option<RootKey>) -> Result<Found> {
-        let rows_max = self.filter.rows_max(limits::SCAN, STEPS_MAX);
-        let size = if self.filter.wants_all() { self.items_max } else { CHUNK };
-        let mut found = Found::new();
-        let mut looked_at = 0;
-        loop {
-            let chunk = self.chunk(after, size.min(rows_max - looked_at)).await?;
-            looked_at += chunk.items.len();
-            let mut rows = self.filter.wanted(chunk.items).await?.into_iter();
-            while !found.is_full(self.items_max)
-                && let Some(row) = rows.next()
-            {
-                found.take(row, self.items_max);
-            }
-            if found.is_full(self.items_max) {
-                found.next = found.last.filter(|_| rows.len() > 0 || chunk.next.is_some());
-                return Ok(found);
-            }
-            (found.next, after) = (chunk.next, chunk.next);
-            if after.is_none() || looked_at >= rows_max {
-                return Ok(found);
-            }
-        }
-    }
-
     async fn chunk(&self, after: Option<RootKey>, items: usize) -> Result<Listed<JobRow, RootKey>> {
         let Self { from, to, .. } = *self;
         let limit = PageLimit::items(items);
         Ok(self.store.list_roots(RootsQuery { from, to, after, limit }).await?)
+    }
+}
+
+impl Filtered for Scan {
+    type Row = JobRow;
+    type Key = RootKey;
+
+    async fn read(&self, after: Option<RootKey>, rows: usize) -> Result<Listed<JobRow, RootKey>> {
+        self.chunk(after, rows).await
+    }
+
+    async fn wanted(&self, rows: Vec<JobRow>) -> Result<Vec<JobRow>> {
+        self.filter.wanted(rows).await
+    }
+
+    fn key(row: &JobRow) -> RootKey {
+        RootKey { time: row.status.create_time, id: row.id }
+    }
+
+    fn bytes(row: &JobRow) -> usize {
+        row.definition.bytes()
+    }
+
+    fn wants_all(&self) -> bool {
+        self.filter.wants_all()
+    }
+
+    fn rows_max(&self) -> usize {
+        self.filter.rows_max(limits::SCAN, STEPS_MAX)
     }
 }
 
@@ -136,9 +141,8 @@ impl Found {
         if self.is_full(items_max) {
             return;
         }
-        let definition = &row.definition;
-        self.bytes += definition.name.len() + definition.options.as_ref().map_or(0, String::len);
-        self.last = Some(RootKey { time: row.status.create_time, id: row.id });
+        self.bytes += Scan::bytes(&row);
+        self.last = Some(Scan::key(&row));
         self.items.push(row.into());
     }
 }

@@ -69,6 +69,9 @@ impl Stage {
             self.compare_roots(ALWAYS, limit).await;
             self.compare_indexes(ALWAYS, limit).await;
         }
+        for (id, _) in self.forest.jobs.iter().filter(|(_, job)| !job.children.is_empty()) {
+            self.compare_shapes(*id).await;
+        }
     }
 
     async fn compare_job(&self, id: JobId) {

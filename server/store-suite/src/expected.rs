@@ -72,7 +72,7 @@ impl Forest {
         let blocker = |id: JobId| {
             let last = self.job(id).changes.last().expect("the creation is one");
             let why = reported(&id).filter(|_| has_failed).unwrap_or(last);
-            Blocker { job: self.row(id).into(), last_change: why.clone() }
+            Blocker { job: self.row(id).into(), last_change: why.clone(), path: None }
         };
         let top = Some(of).filter(|_| has_failed);
         top.into_iter().chain(self.below(of)).filter(blocks).map(blocker).collect()

@@ -33,6 +33,7 @@ mod lists;
 mod random;
 mod readers;
 mod rows;
+mod shapes;
 mod staging;
 mod unknown;
 mod uploads;

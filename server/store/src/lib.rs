@@ -41,7 +41,8 @@ pub use follow_up::{
 pub use load::{Loaded, Wanted};
 pub use query::{
     After, BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, FollowUpsQuery,
-    IndexQuery, Listed, LogQuery, PageLimit, RootsQuery, RowsQuery, TreeResultsQuery,
+    IndexQuery, Listed, LogQuery, PageLimit, RootsQuery, RowsQuery, SampleQuery, ShapeQuery,
+    TreeResultsQuery,
 };
 pub use rows::{JobRow, Node, Origin, RepeatRow, RootKey, StageId, TreeResultRow, UploadRow};
 pub use store::Store;

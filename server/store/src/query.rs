@@ -74,6 +74,28 @@ pub struct BlockersQuery {
     pub limit: PageLimit,
 }
 
+/// The part of a tree that stands for the whole.
+#[derive(Debug, Clone, Copy)]
+pub struct ShapeQuery {
+    /// The job at the top.
+    pub of: JobId,
+    /// Levels below it.
+    pub depth: u32,
+    /// Most jobs, with the one at the top.
+    pub jobs: usize,
+}
+
+/// Children that stand for all.
+#[derive(Debug, Clone, Copy)]
+pub struct SampleQuery {
+    /// The parent.
+    pub parent: JobId,
+    /// Most children.
+    pub jobs: usize,
+    /// How many of them may be there only because they failed.
+    pub failed: usize,
+}
+
 /// Own changes of a job, oldest first.
 #[derive(Debug, Clone)]
 pub struct ChangesQuery {

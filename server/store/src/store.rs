@@ -12,8 +12,8 @@ use jobtracker_model::{
 use crate::{
     BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Documents, FollowUp, FollowUpKey,
     FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
-    RootsQuery, Row, RowsQuery, StageId, TreeCommit, TreeResultRow, TreeResultsQuery, UploadRow,
-    Version, Wanted,
+    RootsQuery, Row, RowsQuery, SampleQuery, ShapeQuery, StageId, TreeCommit, TreeResultRow,
+    TreeResultsQuery, UploadRow, Version, Wanted,
 };
 
 /// A store of job trees.
@@ -137,6 +137,15 @@ pub trait Store: Documents {
 
     /// What a job waits for, or why it failed.
     async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>>;
+
+    /// A part of a tree that stands for the whole, at one instant: the job at the top, then level by
+    /// level the children that tell most (failed ones, then unfinished ones, then the others, each
+    /// by id).
+    async fn get_shape(&self, query: ShapeQuery) -> Result<Vec<JobRow>>;
+
+    /// A job and, by id, children that stand for all, at one instant: all of them where there are
+    /// no more than asked for, else the first failed ones and an even sample.
+    async fn sample_children(&self, query: SampleQuery) -> Result<Vec<JobRow>>;
 
     /// Own changes; `next` is the number of the last one.
     async fn list_changes(&self, query: ChangesQuery) -> Result<Listed<Change, u32>>;

@@ -18,8 +18,8 @@ use jobtracker_store::{
     BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Document, DocumentChange,
     DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp, FollowUpKey,
     FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
-    RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery,
-    UploadRow, Wanted, memory::MemoryStore,
+    RootsQuery, Row, RowsQuery, SampleQuery, ShapeQuery, StageId, Store, TreeCommit, TreeResultRow,
+    TreeResultsQuery, UploadRow, Wanted, memory::MemoryStore,
 };
 use tokio::sync::Semaphore;
 
@@ -186,6 +186,14 @@ impl Store for Gate {
 
     async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
         self.store.list_blockers(query).await
+    }
+
+    async fn get_shape(&self, query: ShapeQuery) -> Result<Vec<JobRow>> {
+        self.store.get_shape(query).await
+    }
+
+    async fn sample_children(&self, query: SampleQuery) -> Result<Vec<JobRow>> {
+        self.store.sample_children(query).await
     }
 
     async fn list_changes(&self, query: ChangesQuery) -> Result<Listed<Change, u32>> {

@@ -26,8 +26,8 @@ use crate::{
     BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Document, DocumentChange,
     DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp, FollowUpKey,
     FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
-    RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery,
-    UploadRow, Wanted,
+    RootsQuery, Row, RowsQuery, SampleQuery, ShapeQuery, StageId, Store, TreeCommit, TreeResultRow,
+    TreeResultsQuery, UploadRow, Wanted,
     commit::check_staged,
     view::{self, View},
 };
@@ -223,6 +223,14 @@ impl Store for FjallStore {
 
     async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
         self.ask(async move |rows| view::list_blockers(rows, &query).await).await
+    }
+
+    async fn get_shape(&self, query: ShapeQuery) -> Result<Vec<JobRow>> {
+        self.ask(async move |rows| view::get_shape(rows, &query).await).await
+    }
+
+    async fn sample_children(&self, query: SampleQuery) -> Result<Vec<JobRow>> {
+        self.ask(async move |rows| view::sample_children(rows, &query).await).await
     }
 
     async fn list_changes(&self, query: ChangesQuery) -> Result<Listed<Change, u32>> {

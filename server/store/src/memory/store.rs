@@ -9,8 +9,8 @@ use crate::{
     BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Document, DocumentChange,
     DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp, FollowUpKey,
     FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
-    RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery,
-    UploadRow, Wanted,
+    RootsQuery, Row, RowsQuery, SampleQuery, ShapeQuery, StageId, Store, TreeCommit, TreeResultRow,
+    TreeResultsQuery, UploadRow, Wanted,
     commit::check_staged,
     view::{self, View},
 };
@@ -130,6 +130,14 @@ impl Store for MemoryStore {
 
     async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
         self.read(async |rows| view::list_blockers(rows, &query).await)
+    }
+
+    async fn get_shape(&self, query: ShapeQuery) -> Result<Vec<JobRow>> {
+        self.read(async |rows| view::get_shape(rows, &query).await)
+    }
+
+    async fn sample_children(&self, query: SampleQuery) -> Result<Vec<JobRow>> {
+        self.read(async |rows| view::sample_children(rows, &query).await)
     }
 
     async fn list_changes(&self, query: ChangesQuery) -> Result<Listed<Change, u32>> {

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, FollowUp, FollowUpKey,
-    FollowUpsQuery, JobRow, Listed, Loaded, LogQuery, PageLimit, Result, Row, RowsQuery, Version,
-    Wanted,
+    FollowUpsQuery, JobRow, Listed, Loaded, LogQuery, PageLimit, Result, Row, RowsQuery,
+    SampleQuery, ShapeQuery, Version, Wanted,
     view::{self, View},
 };
 
@@ -277,6 +277,24 @@ impl Reads {
         self.list(query(0).of, list).await
     }
 
+    /// A part of a tree that stands for the whole.
+    pub async fn get_shape(&self, query: ShapeQuery) -> Result<Vec<JobRow>> {
+        let list = |tree: Arc<PinnedTree>, tries| {
+            let query = ShapeQuery { jobs: fewer(query.jobs, tries), ..query };
+            async move { view::get_shape(&*tree, &query).await }
+        };
+        self.list(query.of, list).await
+    }
+
+    /// A job and children that stand for all.
+    pub async fn sample_children(&self, query: SampleQuery) -> Result<Vec<JobRow>> {
+        let list = |tree: Arc<PinnedTree>, tries| {
+            let query = SampleQuery { jobs: fewer(query.jobs, tries), ..query };
+            async move { view::sample_children(&*tree, &query).await }
+        };
+        self.list(query.parent, list).await
+    }
+
     /// Own changes.
     pub async fn list_changes(&self, query: ChangesQuery) -> Result<Listed<Change, u32>> {
         let query = |tries| ChangesQuery { limit: smaller(query.limit, tries), ..query.clone() };
@@ -329,6 +347,11 @@ impl Reads {
 /// The limit of a page after some tries.
 fn smaller(limit: PageLimit, tries: usize) -> PageLimit {
     let PageLimit { items, bytes, scan } = limit;
+    PageLimit { items: fewer(items, tries), bytes, scan: fewer(scan, tries) }
+}
+
+/// How many rows are read after some tries.
+fn fewer(rows: usize, tries: usize) -> usize {
     let factor = SMALLER.pow((tries + 1).saturating_sub(LARGE_TRIES) as u32);
-    PageLimit { items: (items / factor).max(1), bytes, scan: (scan / factor).max(1) }
+    (rows / factor).max(1)
 }

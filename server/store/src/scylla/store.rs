@@ -34,8 +34,8 @@ use crate::{
     BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Document, DocumentChange,
     DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp, FollowUpKey,
     FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
-    RootsQuery, Row, RowsQuery, StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery,
-    UploadRow, Version, Wanted, commit::check_staged,
+    RootsQuery, Row, RowsQuery, SampleQuery, ShapeQuery, StageId, Store, TreeCommit, TreeResultRow,
+    TreeResultsQuery, UploadRow, Version, Wanted, commit::check_staged,
 };
 
 /// A store in a ScyllaDB or Cassandra cluster, which other servers may share.
@@ -288,6 +288,16 @@ impl Store for ScyllaStore {
     async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
         self.opened()?;
         self.reads.list_blockers(query).await
+    }
+
+    async fn get_shape(&self, query: ShapeQuery) -> Result<Vec<JobRow>> {
+        self.opened()?;
+        self.reads.get_shape(query).await
+    }
+
+    async fn sample_children(&self, query: SampleQuery) -> Result<Vec<JobRow>> {
+        self.opened()?;
+        self.reads.sample_children(query).await
     }
 
     async fn list_changes(&self, query: ChangesQuery) -> Result<Listed<Change, u32>> {

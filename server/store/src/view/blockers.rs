@@ -67,7 +67,7 @@ async fn take<V: View>(
         ChildIndex::Failed => failing_change(view, &job).await?,
     };
     let bytes = job_bytes(&job) + change_bytes(&last_change);
-    page.take(Blocker { job: job.into(), last_change }, bytes);
+    page.take(Blocker { job: job.into(), last_change, path: None }, bytes);
     Ok(())
 }
 

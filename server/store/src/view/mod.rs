@@ -11,7 +11,9 @@ mod load;
 pub(crate) mod page;
 mod roots;
 mod rows;
+mod sample;
 mod selection;
+mod shape;
 mod tree_results;
 
 pub(crate) use ancestors::list_ancestors;
@@ -23,7 +25,9 @@ pub(crate) use history::{list_attachments, list_changes, list_log};
 pub(crate) use load::{get_states, load};
 pub(crate) use roots::list_roots;
 pub(crate) use rows::list_rows;
+pub(crate) use sample::sample_children;
 pub(crate) use selection::{ChildIndex, Selection};
+pub(crate) use shape::get_shape;
 pub(crate) use tree_results::list_tree_results;
 
 use std::{collections::hash_map::Entry, pin::pin, sync::Arc};
