@@ -155,10 +155,12 @@ async fn a_cursor_of_another_tree_is_told_so() {
 async fn changes_come_newest_first_too() {
     let harness = Harness::start(STORES[0], |_| {}).await;
     harness.create(100, None).await;
-    // Messages of this size: fewer than a thousand fill a page by their bytes.
-    let message = "m".repeat(8_000);
+    // Of changes as large as they may be fewer than a thousand fill a page by their bytes.
+    let (message, code) = ("m".repeat(4_096), "c".repeat(64));
     for number in 0..1_100 {
-        let change = json!({"state": "Running", "message": format!("{number} {message}")});
+        let id = format!("{number:064}");
+        let change =
+            json!({"state": "Running", "message": message, "reasonCode": code, "changeId": id});
         assert_eq!(harness.post("/api/v1/jobs/100/changes", &change).await.status, 200);
     }
     let list = "/api/v1/jobs/100/changes";

@@ -138,9 +138,9 @@ pub trait Store: Documents {
     /// What a job waits for, or why it failed.
     async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>>;
 
-    /// A part of a tree that stands for the whole, at one instant: the job at the top, then level by
-    /// level the children that tell most (failed ones, then unfinished ones, then the others, each
-    /// by id).
+    /// A part of a tree that stands for the whole, at one instant: the job at the top, then level
+    /// by level the children that tell most (failed ones, then unfinished ones, then the others,
+    /// each by id).
     async fn get_shape(&self, query: ShapeQuery) -> Result<Vec<JobRow>>;
 
     /// A job and, by id, children that stand for all, at one instant: all of them where there are

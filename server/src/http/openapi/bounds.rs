@@ -195,6 +195,7 @@ fn parameter(operation: &str, name: &str) -> Value {
         (_, "expression") => text(1, limits::EXPRESSION),
         ("readLog", "from") => json!({"pattern": "^(start|end|[0-9]{1,7})$"}),
         ("readLog", "format") => json!({"enum": ["json", "text"]}),
+        ("listChanges", "order") => json!({"enum": ["oldest", "newest"]}),
         ("putAttachment", "key") => text_like(1, limits::ATTACHMENT_KEY, FILE_NAME),
         (_, "delivery") => json!({"pattern": "^[1-9][0-9]{0,18}-[0-9]{1,10}$"}),
         (_, "number") => json!({"maximum": u32::MAX}),
