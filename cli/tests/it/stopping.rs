@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     connections::Raw,
     harness::{Harness, Reply, STORES},
-    moving::watched::{Fail, Watched},
+    moving::watched::{Fail, Watch},
 };
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn an_answer_that_is_read_slowly_during_a_stop_arrives_whole() {
 /// A service with a request that is under way until the store is let go on.
 async fn working(grace_ms: u64) -> (Harness, JoinHandle<reqwest::Result<u16>>, Arc<Semaphore>) {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let watched = Watched::new(&store, []);
+    let watched = Watch::over(&store, []);
     let (came, goes_on) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let waits = Fail::Waits { came: Arc::clone(&came), goes_on: Arc::clone(&goes_on) };
     watched.failing.lock().unwrap().push_back(waits);

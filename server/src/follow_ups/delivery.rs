@@ -138,7 +138,7 @@ async fn read_again(
     let key = (id.job, FollowUpKey::Delivery(id.number));
     let wanted = Wanted { follow_ups: [key].into(), ..Wanted::default() };
     let row = parts.store.look_up(wanted).await?.follow_ups.remove(&key);
-    let is_due = |row: &FollowUp| row.place() == Some((IndexId::Due, due));
+    let is_due = |row: &FollowUp| row.entry() == Some((IndexId::Due, due));
     let Some(FollowUp::Delivery(row)) = row.filter(is_due) else { return Ok(None) };
     let message = messages(&*parts.store, &[(id, &row)]).await?.pop().flatten();
     Ok(Some((row, message)))

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use jobtracker_engine::SOON;
 use jobtracker_model::Timestamp;
-use jobtracker_store::{FollowUp, IndexId, IndexKey, IndexQuery, PageLimit, Result, Store};
+use jobtracker_store::{FollowUp, IndexId, IndexKey, IndexQuery, Indexes, PageLimit, Result};
 
 /// Follow-ups that are read at once.
 const PAGE: usize = 100;
@@ -92,7 +92,7 @@ impl DueList {
     /// Begins the follow-ups that are due now.
     pub async fn round(
         &mut self,
-        store: &dyn Store,
+        store: &dyn Indexes,
         now: Timestamp,
         work: &mut (impl Begin + Send),
     ) -> Result<Round> {
@@ -139,7 +139,7 @@ impl Reader {
     /// Reads on, while there is room for what is read.
     async fn read(
         &mut self,
-        store: &dyn Store,
+        store: &dyn Indexes,
         part: u32,
         now: Timestamp,
         work: &mut (impl Begin + Send),
@@ -186,7 +186,7 @@ mod tests {
     use std::{collections::BTreeSet, sync::Arc};
 
     use jobtracker_model::{CheckKind, JobId, NewCheck, StateSet};
-    use jobtracker_store::{CheckRow, FollowUpKey, Row, TreeCommit, memory::MemoryStore};
+    use jobtracker_store::{CheckRow, FollowUpKey, Row, TreeCommit, Trees, memory::MemoryStore};
 
     use super::*;
 

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use jobtracker_store::{Result, Store};
+use jobtracker_store::{Result, Servers};
 use parking_lot::Mutex;
 
 /// How long a server has a part, and how often it renews the lease.
@@ -26,7 +26,7 @@ impl Lease {
     }
 
     /// Requests or renews the lease, when that is due; answers whether it is held.
-    pub async fn keep(&self, store: &dyn Store) -> Result<bool> {
+    pub async fn keep(&self, store: &dyn Servers) -> Result<bool> {
         if self.given_within(ASK_AGAIN) {
             return Ok(true);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jobtracker_engine::Outages;
 use jobtracker_model::{Timestamp, limits};
-use jobtracker_store::{Result, Store};
+use jobtracker_store::{Result, Servers};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -44,7 +44,7 @@ impl Uptime {
 
     /// Notes that this server is up, and the outage that ends with it; tries again if the store
     /// does not answer what was noted before. Ends at the latest when the service stops.
-    pub async fn begin(&self, store: &dyn Store, stopping: &mut watch::Receiver<bool>) {
+    pub async fn begin(&self, store: &dyn Servers, stopping: &mut watch::Receiver<bool>) {
         // An embedded store has one server, and that server was not up until now.
         let missed = if store.is_shared() { missed(store) } else { Duration::ZERO };
         while let Err(error) = self.beat(store, clock::now(), missed).await {
@@ -57,7 +57,7 @@ impl Uptime {
     }
 
     /// Repeats the note until the service stops.
-    pub async fn go_on(&self, store: &dyn Store, mut stopping: watch::Receiver<bool>) {
+    pub async fn go_on(&self, store: &dyn Servers, mut stopping: watch::Receiver<bool>) {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
@@ -69,7 +69,7 @@ impl Uptime {
         }
     }
 
-    async fn beat(&self, store: &dyn Store, now: Timestamp, missed: Duration) -> Result<()> {
+    async fn beat(&self, store: &dyn Servers, now: Timestamp, missed: Duration) -> Result<()> {
         let noted = store.get_uptime().await?;
         // A note that cannot be parsed is from a later version, or damaged: it is replaced.
         let noted = noted.and_then(|note| serde_json::from_slice::<Note>(&note).ok());
@@ -82,7 +82,7 @@ impl Uptime {
 }
 
 /// The length of a gap between notes after which no server was up. Each server has its own clock.
-fn missed(store: &dyn Store) -> Duration {
+fn missed(store: &dyn Servers) -> Duration {
     MISSED + store.max_clock_skew() * 2
 }
 
@@ -110,7 +110,10 @@ fn next(known: Option<Note>, now: Timestamp, missed: Duration) -> Note {
 
 #[cfg(test)]
 mod tests {
-    use jobtracker_store::fjall::{FjallOptions, FjallStore};
+    use jobtracker_store::{
+        Health,
+        fjall::{FjallOptions, FjallStore},
+    };
 
     use super::*;
 

@@ -257,7 +257,7 @@ impl Coming {
 
     fn add(&mut self, row: Row, bytes: usize) {
         match &row {
-            Row::FollowUp { row: follow_up, .. } if follow_up.place().is_some() => {
+            Row::FollowUp { row: follow_up, .. } if follow_up.entry().is_some() => {
                 if matches!(self.way, Way::There | Way::Failed(_)) {
                     return;
                 }

@@ -323,7 +323,7 @@ async fn refused(fixture: &impl Fixture) {
 
 /// Calls that may stage nothing: rows that are in lists by time, with their jobs or without.
 fn listed_rows(aside: &Staging) -> Vec<Vec<Row>> {
-    let listed = aside.commit.rows.iter().filter(|row| row.place().is_some()).cloned();
+    let listed = aside.commit.rows.iter().filter(|row| row.entry().is_some()).cloned();
     let with_jobs = listed.clone().map(|row| [&aside.calls[0][..], &[row]].concat());
     with_jobs.chain(listed.map(|row| vec![row])).collect()
 }

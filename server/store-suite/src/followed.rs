@@ -103,7 +103,7 @@ impl Forest {
         for (id, job) in &self.jobs {
             for (key, row) in &job.follow_ups {
                 let place = row
-                    .place()
+                    .entry()
                     .filter(|(list, time)| *list == index && (from..=until).contains(time));
                 if let Some((_, time)) = place {
                     all.insert(IndexKey { time, id: *id, key: *key }, row.clone());

@@ -231,7 +231,7 @@ impl Forest {
         }
         for (id, key) in followed {
             let job = self.job_mut(id);
-            match job.follow_ups[&key].place() {
+            match job.follow_ups[&key].entry() {
                 Some(place) => job.places.insert(key, place),
                 None => job.places.remove(&key),
             };

@@ -5,6 +5,8 @@
 //! of which shares code with a backend: `forest` keeps all jobs in plain maps and makes commits
 //! with the model's roll-up, as the engine does; `expected` answers every question by checking
 //! every job.
+//!
+//! Tests that change what a store does on the way of some calls have [`Through`].
 
 #![warn(missing_docs)]
 
@@ -38,12 +40,15 @@ mod staging;
 mod unknown;
 mod uploads;
 
+mod through;
+
 pub use compare::{compare_roots, compare_trees};
 pub use fixture::Fixture;
 pub use forest::Forest;
 pub use indexes::compare_indexes;
 pub use random::random_work;
 pub use staged::Staging;
+pub use through::{Hooks, Through};
 
 /// Runs every phase.
 ///

@@ -188,7 +188,7 @@ impl Stage {
         let publishes = (calls > 0).then(|| StageId(self.next_stage()));
         // Follow-ups that are in a list by time come with the commit.
         let is_placed =
-            |row: &mut Row| matches!(row, Row::FollowUp { row, .. } if row.place().is_some());
+            |row: &mut Row| matches!(row, Row::FollowUp { row, .. } if row.entry().is_some());
         let placed: Vec<Row> = rows.extract_if(.., is_placed).collect();
         if let Some(stage) = publishes {
             for rows in rows.chunks(rows.len().div_ceil(calls)) {

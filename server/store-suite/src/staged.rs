@@ -34,7 +34,7 @@ impl Staging {
         for row in commit.rows {
             match (row.job().and_then(|id| call_of.get(&id)), &row) {
                 (None, _) | (_, Row::Attachment { .. }) => rest.push(row),
-                (_, Row::FollowUp { row: follow_up, .. }) if follow_up.place().is_some() => {
+                (_, Row::FollowUp { row: follow_up, .. }) if follow_up.entry().is_some() => {
                     rest.push(row);
                 }
                 (Some(call), Row::LogLine { .. }) => calls[call + 1].push(row),

@@ -111,7 +111,7 @@ pub enum Row {
         id: JobId,
         /// Its name.
         key: FollowUpKey,
-        /// The list by time in which the store has it, and its time there.
+        /// The index in which the store has an entry of it, and the time of the entry.
         before: Option<(IndexId, Timestamp)>,
         /// Its new value.
         row: FollowUp,
@@ -135,17 +135,17 @@ impl Row {
         }
     }
 
-    /// The entry that it makes in a list by time.
+    /// The entry of it in an index.
     #[must_use]
-    pub fn place(&self) -> Option<(IndexId, IndexKey)> {
+    pub fn entry(&self) -> Option<(IndexId, IndexKey)> {
         let Self::FollowUp { id, key, row, .. } = self else { return None };
-        let (index, time) = row.place()?;
+        let (index, time) = row.entry()?;
         Some((index, IndexKey { time, id: *id, key: *key }))
     }
 }
 
-/// Refuses rows that readers would find in lists by time before the rows are committed.
+/// Refuses rows that readers would find in an index before the rows are committed.
 pub(crate) fn check_staged(rows: &[Row]) -> Result<()> {
-    let listed = rows.iter().find_map(Row::place);
-    listed.map_or(Ok(()), |(_, place)| Err(Error::NotStaged(place.id)))
+    let indexed = rows.iter().find_map(Row::entry);
+    indexed.map_or(Ok(()), |(_, entry)| Err(Error::NotStaged(entry.id)))
 }

@@ -17,7 +17,7 @@ use crate::{
 /// **Atomic unit**: one [`DocumentChange`]. A document is read whole, as one change left it; two
 /// documents, on one page too, may be of two instants.
 ///
-/// **Durable before the reply**, and **read your writes**: as a [commit](crate::Store::commit).
+/// **Durable before the reply**, and **read your writes**: as a [commit](crate::Trees::commit).
 ///
 /// **Order**: of several changes at once with the same expectation, one is done and the others are
 /// refused.

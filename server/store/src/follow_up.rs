@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use jobtracker_model::{
-    Action, Attempt, Event, JobId, NewCheck, Progress, Report, State, StateSet, Timestamp, Trigger,
-    Way, Ways,
+    Action, Attempt, Event, NewCheck, Progress, Report, State, StateSet, Timestamp, Trigger, Way,
+    Ways,
 };
 use serde::{Deserialize, Serialize};
 
@@ -199,42 +199,5 @@ impl DeliveryRow {
         let event = Box::new(event);
         let cause = Cause::default();
         Self { trigger, way, event, progress, attempts: 0, earlier: 0, last: None, cause }
-    }
-}
-
-/// A list by time. A follow-up is in one such list at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum IndexId {
-    /// There is something to do at that time.
-    Due,
-    /// It failed at that time.
-    Failed,
-}
-
-/// The entry of a follow-up in a list by time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct IndexKey {
-    /// The time.
-    pub time: Timestamp,
-    /// The job.
-    pub id: JobId,
-    /// The follow-up of it.
-    pub key: FollowUpKey,
-}
-
-impl FollowUp {
-    /// The list that it is in, and its time there.
-    #[must_use]
-    pub fn place(&self) -> Option<(IndexId, Timestamp)> {
-        match self {
-            Self::Check(CheckRow { progress: CheckProgress::Waiting(time), .. })
-            | Self::Delivery(DeliveryRow { progress: Progress::Waiting(time), .. }) => {
-                Some((IndexId::Due, *time))
-            }
-            Self::Delivery(DeliveryRow { progress: Progress::Failed(time), .. }) => {
-                Some((IndexId::Failed, *time))
-            }
-            _ => None,
-        }
     }
 }

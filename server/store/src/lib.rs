@@ -1,21 +1,30 @@
 //! The stores of job trees.
 //!
 //! Reading order: [`Origin`] and the other rows say what is stored, [`TreeCommit`] how it changes,
-//! [`Store`] what a backend promises. Each backend gives a `view::View` of one instant, and `view`
-//! makes the lists of it: [`memory`] and `fjall` have the rows at once, `scylla` waits for them.
+//! [`Store`] what a backend promises, in one trait for each family of tables. Each backend gives a
+//! `view::View` of one instant, and `view` makes the lists of it: [`memory`] and `fjall` have the
+//! rows at once, `scylla` waits for them.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod document;
 mod error;
 mod follow_up;
+mod index;
 mod rows;
 
 mod commit;
-mod documents;
 mod load;
-mod query;
+mod page;
+
+mod documents;
+mod health;
+mod indexes;
+mod jobs;
+mod servers;
 mod store;
+mod trees;
+mod uploads;
 
 mod view;
 
@@ -35,14 +44,19 @@ pub use document::{Document, DocumentId, DocumentKey, DocumentKind, DocumentVers
 pub use documents::{DocumentChange, Documents, DocumentsQuery};
 pub use error::{Error, Result};
 pub use follow_up::{
-    Cause, CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, IndexId, IndexKey, Watch,
-    Watched,
+    Cause, CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Watch, Watched,
+};
+pub use health::Health;
+pub use index::{IndexId, IndexKey};
+pub use indexes::{IndexQuery, Indexes};
+pub use jobs::{
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, FollowUpsQuery, Jobs, LogQuery,
+    RootsQuery, SampleQuery, ShapeQuery,
 };
 pub use load::{Loaded, Wanted};
-pub use query::{
-    After, BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, FollowUpsQuery,
-    IndexQuery, Listed, LogQuery, PageLimit, RootsQuery, RowsQuery, SampleQuery, ShapeQuery,
-    TreeResultsQuery,
-};
+pub use page::{After, Listed, PageLimit};
 pub use rows::{JobRow, Node, Origin, RepeatRow, RootKey, StageId, TreeResultRow, UploadRow};
+pub use servers::Servers;
 pub use store::Store;
+pub use trees::{RowsQuery, Trees};
+pub use uploads::{TreeResultsQuery, Uploads};

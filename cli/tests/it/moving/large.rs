@@ -8,7 +8,7 @@ use jobtracker_server::moving::{MovingError, Selection};
 use super::{
     Target, everything, export, export_to, id, import, import_all, lines, neighbours, roots, rows,
     trees::{broad_tree, plant},
-    watched::{Fail, Meddle, Watched},
+    watched::{Fail, Meddle, Watch},
 };
 use crate::harness::{Harness, STORES};
 
@@ -24,13 +24,13 @@ async fn a_large_tree_takes_little_memory() {
         let (small, large) = (broad_tree(50, 2, 0), broad_tree(100, 4_000, 4));
         let count = large.rows.len();
         plant(source.store(), [small, large]).await;
-        let reading = Watched::new(source.store(), []);
+        let reading = Watch::over(source.store(), []);
         let (done, file) = export(&reading.store(), Selection::ALL).await;
         assert_eq!((done.trees, done.counts.jobs), (2, 20_001 + 3));
         let most = *reading.most.lock().unwrap();
         assert!((ROWS..ROWS + JOB).contains(&most.listed), "{most:?}");
 
-        let writing = Watched::new(target.store(), []);
+        let writing = Watch::over(target.store(), []);
         let imported = import_all(&writing.store(), &file).await;
         assert_eq!((imported.new, imported.counts), (2, done.counts));
         let most = *writing.most.lock().unwrap();
@@ -59,7 +59,7 @@ async fn a_tree_that_changes_is_written_again() {
         let source = Harness::start(kind, |_| {}).await;
         plant(source.store(), [broad_tree(500, 2, 0), broad_tree(1_000, 1_000, 0)]).await;
         let meddling = [Meddle::Append(root), Meddle::Append(root), Meddle::Append(root)];
-        let watched = Watched::new(source.store(), meddling);
+        let watched = Watch::over(source.store(), meddling);
         let (done, file) = export(&watched.store(), Selection::ALL).await;
         assert_eq!((done.trees, watched.left()), (2, 0));
         let meanwhile = lines(&file).iter().filter(|line| line.contains("meanwhile")).count();
@@ -70,7 +70,7 @@ async fn a_tree_that_changes_is_written_again() {
 
         // Other clients keep writing: the export ends, and goes on when they stop.
         let meddling = (0..100).map(|_| Meddle::Append(root));
-        let watched = Watched::new(source.store(), meddling);
+        let watched = Watch::over(source.store(), meddling);
         let store = watched.store();
         let error = export_to(&store, None, Target::New(path.clone())).await.unwrap_err();
         assert!(matches!(error, MovingError::KeepsChanging(tree) if tree == root), "{error}");
@@ -110,7 +110,7 @@ async fn a_pipe_takes_nothing_back() {
     assert_eq!(lines(&pipe.0.lock().unwrap()), lines(&due));
 
     let pipe = Pipe::default();
-    let watched = Watched::new(
+    let watched = Watch::over(
         source.store(),
         [Meddle::Append(id(100_000)), Meddle::Append(id(500)), Meddle::Append(id(500))],
     );
@@ -163,7 +163,7 @@ async fn a_store_that_falters_is_asked_again() {
             (vec![Fail::Not, Fail::Not, Fail::Unavailable], 1, 1),
         ] {
             let target = Harness::start(kind, |_| {}).await;
-            let watched = Watched::new(target.store(), []);
+            let watched = Watch::over(target.store(), []);
             watched.failing.lock().unwrap().extend(failing);
             let (done, complaints) = import(&watched.store(), &file).await;
             let done = done.unwrap();

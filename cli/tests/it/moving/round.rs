@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{
     everything, export, id, import, import_all, lines, neighbours, roots, rows,
     trees::{broad_tree, plant, random_trees},
-    watched::{Meddle, Watched},
+    watched::{Meddle, Watch},
 };
 use crate::harness::{Harness, STORES, Shelf};
 
@@ -229,7 +229,7 @@ async fn newer_roots_are_left_to_the_next_export() {
     for kind in STORES {
         let source = Harness::start(kind, |_| {}).await;
         plant(source.store(), [100, 200].map(|root| broad_tree(root, 1, 0))).await;
-        let watched = Watched::new(source.store(), [Meddle::Plant(broad_tree(300, 1, 0))]);
+        let watched = Watch::over(source.store(), [Meddle::Plant(broad_tree(300, 1, 0))]);
         let (done, file) = export(&watched.store(), Selection::ALL).await;
         assert_eq!((done.trees, done.has_newer), (2, true));
         let from = Timestamp::from_millis(1_700_000_000_000 + 200);

@@ -32,6 +32,6 @@ impl DueParts {
 /// Whether a commit adds an entry that is due soon.
 pub(super) fn is_due_soon(commit: &TreeCommit, now: Timestamp) -> bool {
     let soon = now.after(SOON);
-    let mut entries = commit.rows.iter().filter_map(Row::place);
+    let mut entries = commit.rows.iter().filter_map(Row::entry);
     entries.any(|(index, key)| index == IndexId::Due && key.time <= soon)
 }

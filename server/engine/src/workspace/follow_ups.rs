@@ -20,7 +20,7 @@ impl Workspace {
 
     /// Puts a follow-up of an existing job. The workspace knows the store's row of it.
     pub fn set_follow_up(&mut self, id: JobId, key: FollowUpKey, row: FollowUp) {
-        let before = self.follow_up(id, key).and_then(FollowUp::place);
+        let before = self.follow_up(id, key).and_then(FollowUp::entry);
         self.tree(id).follow_ups.entry((id, key)).or_insert(before);
         self.follow_ups.insert((id, key), row);
     }

@@ -49,7 +49,7 @@ async fn futures_poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Outpu
 async fn full_queue_refuses_and_drops_nothing(options: Options) {
     for parent in [None, Some(1)] {
         let gate = Gate::closed();
-        let store: Arc<dyn Store> = Arc::clone(&gate) as Arc<dyn Store>;
+        let store: Arc<dyn Store> = gate.store();
         let engine = Engine::start(Arc::clone(&store), options);
         gate.permits.add_permits(1);
         engine.create(job(1, None)).await.unwrap();
@@ -83,7 +83,7 @@ async fn operations_behind_a_commit_of_their_tree_keep_their_order() {
         options(),
     ] {
         let gate = Gate::closed();
-        let engine = Engine::start(Arc::clone(&gate) as Arc<dyn Store>, options);
+        let engine = Engine::start(gate.store(), options);
         engine.reserve_ids(1).await.unwrap();
         let mut running = Vec::new();
         for number in 1..=20 {
@@ -100,7 +100,7 @@ async fn operations_behind_a_commit_of_their_tree_keep_their_order() {
         for create in running {
             assert!(create.await.unwrap().created);
         }
-        let deepest = gate.store.get_job(id(20)).await.unwrap().unwrap();
+        let deepest = gate.inner().get_job(id(20)).await.unwrap().unwrap();
         assert_eq!(deepest.depth, 19);
     }
 }
@@ -108,7 +108,7 @@ async fn operations_behind_a_commit_of_their_tree_keep_their_order() {
 #[tokio::test]
 async fn closing_finishes_what_was_taken_and_takes_no_more() {
     let gate = Gate::closed();
-    let engine = Engine::start(Arc::clone(&gate) as Arc<dyn Store>, options());
+    let engine = Engine::start(gate.store(), options());
     let mut running = Vec::new();
     for number in 1..=50 {
         let engine = engine.clone();
@@ -127,20 +127,20 @@ async fn closing_finishes_what_was_taken_and_takes_no_more() {
     for create in running {
         assert!(create.await.unwrap().created);
     }
-    assert!(gate.store.get_job(id(50)).await.unwrap().is_some());
+    assert!(gate.inner().get_job(id(50)).await.unwrap().is_some());
 }
 
 #[tokio::test]
 async fn a_store_that_fails_is_told_to_the_caller_and_changes_nothing() {
     let gate = Gate::closed();
     gate.open();
-    let engine = Engine::start(Arc::clone(&gate) as Arc<dyn Store>, options());
+    let engine = Engine::start(gate.store(), options());
     engine.create(job(1, None)).await.unwrap();
     *gate.failing.lock() = Some(StoreError::Full("a test".into()));
     let refused = engine.create(job(2, Some(1))).await;
     assert!(matches!(refused, Err(Error::Store(StoreError::Full(_)))), "{refused:?}");
     *gate.failing.lock() = None;
-    let root = gate.store.get_job(id(1)).await.unwrap().unwrap();
+    let root = gate.inner().get_job(id(1)).await.unwrap().unwrap();
     assert_eq!(root.status.subtree.total, 0);
     assert!(engine.create(job(2, Some(1))).await.unwrap().created);
 }
@@ -150,7 +150,7 @@ async fn a_tree_that_never_stands_still_is_contention() {
     let gate = Gate::closed();
     gate.open();
     *gate.failing.lock() = Some(StoreError::Stale { root: id(1) });
-    let engine = Engine::start(Arc::clone(&gate) as Arc<dyn Store>, options());
+    let engine = Engine::start(gate.store(), options());
     let refused = engine.create(job(1, None)).await;
     assert!(matches!(refused, Err(Error::Contention(_))), "{refused:?}");
 }

@@ -378,7 +378,7 @@ async fn an_upload_of_many_jobs_is_told_in_one_event() {
 #[tokio::test]
 async fn who_begins_during_a_commit_is_told_to_read() {
     let gate = Gate::closed();
-    let engine = Engine::start(Arc::clone(&gate) as Arc<dyn Store>, options());
+    let engine = Engine::start(gate.store(), options());
     // What is copied for this listener is not what the others are to be told.
     let _of_another_job = engine.listen(Scope::Job { root: id(1), id: id(2) }).unwrap();
     let creating = {
@@ -409,7 +409,7 @@ async fn who_begins_during_a_commit_is_told_to_read() {
 #[tokio::test]
 async fn a_wait_ends_with_a_state_that_lasted_less_than_a_commit() {
     let gate = Gate::closed();
-    let engine = Engine::start(Arc::clone(&gate) as Arc<dyn Store>, options());
+    let engine = Engine::start(gate.store(), options());
     gate.permits.add_permits(1);
     engine.create(job(1, None)).await.unwrap();
     gate.came.acquire().await.unwrap().forget();

@@ -12,7 +12,7 @@ use std::{
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use jobtracker_engine::Engine;
 use jobtracker_model::{NewChange, State, StateSet};
-use jobtracker_store::{Store, memory::MemoryStore};
+use jobtracker_store::{Jobs, Store, memory::MemoryStore};
 
 use crate::{
     gate::Gate,
@@ -104,7 +104,7 @@ async fn no_server_starves_on_a_tree_that_both_want() {
 async fn a_tree_whose_commit_takes_long_holds_no_other_one_up() {
     const TREES: usize = 5;
     let gate = Gate::shared();
-    let engine = Engine::start(Arc::clone(&gate) as Arc<dyn Store>, options());
+    let engine = Engine::start(gate.store(), options());
     let create = |number| {
         let engine = engine.clone();
         async move { engine.create(job(number, None)).await.unwrap() }

@@ -68,7 +68,7 @@ impl<'a> Group<'a> {
                 Row::FollowUp { id, row: FollowUp::Watch(watch), .. } => {
                     self.changed.watches.push((id, watch));
                 }
-                row => row.place().into_iter().for_each(|place| self.changed.listed.add(place)),
+                row => row.entry().into_iter().for_each(|place| self.changed.listed.add(place)),
             }
         }
         Ok(())

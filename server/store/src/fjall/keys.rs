@@ -18,7 +18,7 @@
 //! | `index` | 5, upload, 0, root | result of a tree of an upload |
 //! | `index` | 6, upload | an upload that is complete |
 //! | `index` | 7, time, upload | when an upload was sent |
-//! | `index` | 8, list, time, id, kind, number | entry of a follow-up |
+//! | `index` | 8, number of the index, time, id, kind, number | entry of a follow-up |
 //! | `index` | 9, kind, key | document: its version and content |
 //! | `index` | 255, 0 | the next id to give out |
 //!
@@ -27,7 +27,10 @@
 
 use jobtracker_model::{JobId, Repeat, Timestamp, upload::UploadId};
 
-use crate::{DocumentKey, DocumentKind, Error, Result, RootKey, StageId, view::ChildIndex};
+use crate::{
+    DocumentKey, DocumentKind, Error, FollowUpKey, IndexId, IndexKey, Result, RootKey, StageId,
+    view::ChildIndex,
+};
 
 /// The part of a job that a row of `jobs` holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +43,7 @@ const CHANGE: u8 = 0;
 const LOG_LINE: u8 = 1;
 const REPEAT: u8 = 2;
 const ATTACHMENT: u8 = 3;
-pub const FOLLOW_UP: u8 = 4;
+const FOLLOW_UP: u8 = 4;
 const VERSION: u8 = 0;
 const PENDING: u8 = 1;
 const FAILED: u8 = 2;
@@ -49,6 +52,7 @@ const STAGED: u8 = 4;
 const TREE_RESULT: u8 = 5;
 const COMPLETED: u8 = 6;
 const SENDING: u8 = 7;
+const INDEX: u8 = 8;
 const DOCUMENT: u8 = 9;
 
 /// The row with the next id to give out.
@@ -56,6 +60,10 @@ pub const NEXT_ID: [u8; 2] = [255, 0];
 
 /// Two numbers around or before a byte: what most keys are made of.
 pub type Key = [u8; 17];
+/// Job, tag, kind and number.
+pub type FollowUpRowKey = [u8; 14];
+/// Tag, index, time, job, kind and number.
+pub type EntryKey = [u8; 23];
 
 pub fn job(parent: Option<JobId>, id: JobId, part: Part) -> Key {
     let mut key = [0; 17];
@@ -331,6 +339,64 @@ fn unreadable(keyspace: &str, key: &[u8]) -> Error {
     Error::Corrupt(format!("`{keyspace}` has a row with the unreadable key {key:02x?}"))
 }
 
+pub fn follow_up(id: JobId, key: FollowUpKey) -> FollowUpRowKey {
+    let (kind, number) = key.parts();
+    let mut bytes = [FOLLOW_UP; 14];
+    bytes[..8].copy_from_slice(&origin(id));
+    bytes[9] = kind;
+    bytes[10..].copy_from_slice(&number.to_be_bytes());
+    bytes
+}
+
+/// The last key that a follow-up of a job may have.
+pub fn last_follow_up(id: JobId) -> FollowUpRowKey {
+    let mut bytes = [u8::MAX; 14];
+    bytes[..9].copy_from_slice(&follow_up(id, FollowUpKey::Watch)[..9]);
+    bytes
+}
+
+/// The follow-up of a row.
+pub fn follow_up_key(key: &[u8]) -> Result<FollowUpKey> {
+    follow_up_at(key, 9).ok_or_else(|| unreadable("history", key))
+}
+
+pub fn entry(index: IndexId, IndexKey { time, id, key }: IndexKey) -> EntryKey {
+    let (kind, number) = key.parts();
+    let mut bytes = [INDEX; 23];
+    bytes[1] = index.number();
+    bytes[2..10].copy_from_slice(&time.millis().to_be_bytes());
+    bytes[10..18].copy_from_slice(&origin(id));
+    bytes[18] = kind;
+    bytes[19..].copy_from_slice(&number.to_be_bytes());
+    bytes
+}
+
+/// The last key that an entry of an index may have.
+pub fn last_entry(index: IndexId) -> EntryKey {
+    let mut bytes = [u8::MAX; 23];
+    bytes[..2].copy_from_slice(&[INDEX, index.number()]);
+    bytes
+}
+
+/// The entry of a row of an index.
+pub fn entry_key(key: &[u8]) -> Result<IndexKey> {
+    let number = |at: usize| {
+        let bytes = key.get(at..at + 8)?.try_into().ok()?;
+        Some(u64::from_be_bytes(bytes))
+    };
+    let read = || {
+        let time = Timestamp::from_millis(i64::try_from(number(2)?).ok()?)?;
+        let id = JobId::new(number(10)?)?;
+        Some(IndexKey { time, id, key: follow_up_at(key, 18)? })
+    };
+    read().ok_or_else(|| unreadable("index", key))
+}
+
+fn follow_up_at(key: &[u8], at: usize) -> Option<FollowUpKey> {
+    let number = key.get(at + 1..at + 5)?.try_into().ok()?;
+    FollowUpKey::of(*key.get(at)?, u32::from_be_bytes(number))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -419,5 +485,45 @@ mod tests {
         assert!(matches!(repeat_name(&keys[3]), Ok(Repeat::Change(name)) if name == "b"));
         assert!(matches!(repeat_name(&keys[4]), Ok(Repeat::Append(name)) if name == "a"));
         assert!(repeat_name(&keys[4][..9]).is_err());
+    }
+
+    #[test]
+    fn keys_of_follow_ups_are_in_their_order() {
+        let follow_ups = [
+            FollowUpKey::Watch,
+            FollowUpKey::Action(0),
+            FollowUpKey::Action(256),
+            FollowUpKey::Check(1),
+            FollowUpKey::Delivery(0),
+            FollowUpKey::Delivery(u32::MAX),
+        ];
+        let keys = follow_ups.map(|key| follow_up(id(7), key));
+        assert!(keys.is_sorted() && keys[5] <= last_follow_up(id(7)));
+        assert!(last_follow_up(id(7)) < follow_up(id(8), FollowUpKey::Watch));
+        for (key, follow_up) in keys.iter().zip(follow_ups) {
+            assert_eq!(follow_up_key(key).unwrap(), follow_up);
+            assert!(follow_up_key(&key[..13]).is_err());
+        }
+    }
+
+    #[test]
+    fn the_order_of_entries_is_that_of_time() {
+        let at = |millis, number, key| {
+            let time = Timestamp::from_millis(millis).unwrap();
+            IndexKey { time, id: id(number), key }
+        };
+        let entries = [
+            at(0, 9, FollowUpKey::Delivery(1)),
+            at(255, 1, FollowUpKey::Check(300)),
+            at(256, 1, FollowUpKey::Check(0)),
+            at(256, 2, FollowUpKey::Check(0)),
+        ];
+        let keys = entries.map(|key| entry(IndexId::Due, key));
+        assert!(keys.is_sorted() && keys[3] <= last_entry(IndexId::Due));
+        assert!(last_entry(IndexId::Due) < entry(IndexId::Failed, entries[0]));
+        for (key, entry_of) in keys.iter().zip(entries) {
+            assert_eq!(entry_key(key).unwrap(), entry_of);
+            assert!(entry_key(&key[..22]).is_err());
+        }
     }
 }

@@ -17,11 +17,11 @@ const GROUPS: usize = 1024;
 
 /// Keys before which the lists by time have no entry.
 #[derive(Debug, Clone, Copy)]
-pub struct LowWaterMarks([IndexKey; 2]);
+pub struct LowWaterMarks([IndexKey; IndexId::ALL.len()]);
 
 /// The least entries that a group of commits adds to the lists.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Least([Option<IndexKey>; 2]);
+pub struct Least([Option<IndexKey>; IndexId::ALL.len()]);
 
 /// The least entries that the last groups added, so that a reader of an earlier snapshot can say
 /// where a list begins now.
@@ -35,20 +35,20 @@ pub struct Added {
 impl Default for LowWaterMarks {
     fn default() -> Self {
         let first = IndexKey { time: Timestamp::MIN, id: JobId::MIN, key: FollowUpKey::Watch };
-        Self([first; 2])
+        Self([first; IndexId::ALL.len()])
     }
 }
 
 impl LowWaterMarks {
     pub fn of(&self, index: IndexId) -> IndexKey {
-        self.0[index as usize]
+        self.0[usize::from(index.number())]
     }
 
     /// A list has been read from its begin on; `read` is its first entry, if it has one.
     pub fn learn(&mut self, index: IndexId, read: Option<IndexKey>) {
         let key = FollowUpKey::Delivery(u32::MAX);
         let behind_all = IndexKey { time: Timestamp::MAX, id: JobId::MAX, key };
-        let first = &mut self.0[index as usize];
+        let first = &mut self.0[usize::from(index.number())];
         *first = read.unwrap_or(behind_all).max(*first);
     }
 
@@ -62,7 +62,7 @@ impl LowWaterMarks {
 
 impl Least {
     pub fn add(&mut self, (index, place): (IndexId, IndexKey)) {
-        let least = &mut self.0[index as usize];
+        let least = &mut self.0[usize::from(index.number())];
         *least = Some(least.map_or(place, |least| least.min(place)));
     }
 
@@ -104,8 +104,9 @@ mod tests {
     use super::*;
     use crate::{
         fjall::{
-            FjallOptions, follow_ups,
+            FjallOptions,
             hot_cache::{Changed, HotCache},
+            keys,
             snapshot::Present,
             tables::Tables,
             view::SnapshotView,
@@ -138,10 +139,10 @@ mod tests {
             let mut batch = self.tables.batch(0);
             let mut changed = Changed::default();
             for millis in gone {
-                batch.remove(&self.tables.index, follow_ups::place(IndexId::Due, place(*millis)));
+                batch.remove(&self.tables.index, keys::entry(IndexId::Due, place(*millis)));
             }
             for millis in new {
-                let key = follow_ups::place(IndexId::Due, place(*millis));
+                let key = keys::entry(IndexId::Due, place(*millis));
                 batch.insert(&self.tables.index, key, "");
                 changed.listed.add((IndexId::Due, place(*millis)));
             }

@@ -8,8 +8,8 @@
 //! `writer` turns all waiting `work` into one `group`, which is one durable batch (`writes`).
 //! Between groups it goes on with the `chores`, long work that is done in steps: `stages` are rows
 //! that are written and hidden, `stage_rows` writes them and `clean` removes the discarded ones;
-//! `complete_upload` and `forget` look after uploads, `documents` after documents. `keys`,
-//! `follow_ups` and `coding` are the format of the rows, `ids` that of sets of ids, `tables` the
+//! `uploads` looks after uploads, `documents` after documents. `keys`,
+//! `coding` is the format of the rows, `ids` that of sets of ids, `tables` the
 //! tuning of the engine. `directory`, `contents`, `journal` and `tail` look after the directory
 //! before the engine may touch it; `space` keeps the disk from filling up.
 
@@ -36,10 +36,7 @@ mod writes;
 
 mod chores;
 mod clean;
-mod complete_upload;
 mod documents;
-mod follow_ups;
-mod forget;
 mod stage_rows;
 mod stages;
 
@@ -52,6 +49,7 @@ mod directory;
 mod journal;
 mod space;
 mod tail;
+mod uploads;
 mod uptime;
 
 mod failure;

@@ -1,18 +1,14 @@
 use std::{sync::Arc, thread::JoinHandle};
 
 use async_trait::async_trait;
-use jobtracker_model::{
-    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, upload::UploadId,
-};
+use jobtracker_model::{AttachmentInfo, Blocker, Change, JobId, LogLine, State};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
     FjallOptions,
     chores::Chore,
-    complete_upload::CompleteUpload,
     directory::StoreDirectory,
-    forget::Forget,
     hot_cache::HotCache,
     keeper::Keeper,
     readers::closed,
@@ -25,9 +21,9 @@ use super::{
 use crate::{
     BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Document, DocumentChange,
     DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp, FollowUpKey,
-    FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
-    RootsQuery, Row, RowsQuery, SampleQuery, ShapeQuery, StageId, Store, TreeCommit, TreeResultRow,
-    TreeResultsQuery, UploadRow, Wanted,
+    FollowUpsQuery, Health, IndexKey, IndexQuery, Indexes, JobRow, Jobs, Listed, Loaded, LogQuery,
+    Result, RootKey, RootsQuery, Row, RowsQuery, SampleQuery, Servers, ShapeQuery, StageId,
+    TreeCommit, Trees, Wanted,
     commit::check_staged,
     view::{self, View},
 };
@@ -101,7 +97,7 @@ impl FjallStore {
     }
 
     /// Hands over work of many steps, once it has a permit.
-    async fn ask_for<T, C: Chore + 'static>(
+    pub(super) async fn ask_for<T, C: Chore + 'static>(
         &self,
         chore: impl FnOnce(OwnedSemaphorePermit, oneshot::Sender<Result<T>>) -> C,
     ) -> Result<T> {
@@ -109,7 +105,7 @@ impl FjallStore {
         self.ask_writer(|reply| Work::Chore(Box::new(chore(permit, reply)))).await
     }
 
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         question: impl AsyncFnOnce(&SnapshotView) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -118,23 +114,7 @@ impl FjallStore {
 }
 
 #[async_trait]
-impl Documents for FjallStore {
-    async fn get_document(&self, id: &DocumentId) -> Result<Option<Document>> {
-        let id = id.clone();
-        self.ask(async move |view| view.document(id)).await
-    }
-
-    async fn change_document(&self, change: DocumentChange) -> Result<()> {
-        self.ask_writer(|reply| Work::Document { change, reply }).await
-    }
-
-    async fn list_documents(&self, query: DocumentsQuery) -> Result<Listed<Document, DocumentKey>> {
-        self.ask(async move |view| view.documents(&query)).await
-    }
-}
-
-#[async_trait]
-impl Store for FjallStore {
+impl Trees for FjallStore {
     async fn load(&self, wanted: Wanted) -> Result<Loaded> {
         match self.hot().and_then(|cache| cache.load(&wanted)) {
             Some(loaded) => Ok(loaded),
@@ -183,18 +163,13 @@ impl Store for FjallStore {
         self.lasting.cache.is_leaving(id)
     }
 
-    async fn complete_upload(&self, row: UploadRow, refused: Vec<TreeResultRow>) -> Result<()> {
-        self.ask_for(|permit, reply| CompleteUpload::new(row, refused, permit, reply)).await
+    async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
+        self.ask(async move |rows| view::list_rows(rows, &query).await).await
     }
+}
 
-    async fn forget_uploads(&self, before: Timestamp, limit: usize) -> Result<usize> {
-        self.ask_for(|permit, reply| Forget::new(before, limit, permit, reply)).await
-    }
-
-    async fn reserve_ids(&self, count: u32) -> Result<JobId> {
-        self.ask_writer(|reply| Work::Reserve { count, reply }).await
-    }
-
+#[async_trait]
+impl Jobs for FjallStore {
     async fn get_job(&self, id: JobId) -> Result<Option<JobRow>> {
         match self.hot().and_then(|cache| cache.job(id)) {
             Some(job) => Ok(job),
@@ -250,10 +225,6 @@ impl Store for FjallStore {
         self.ask(async move |rows| rows.attachment(id, &key).await).await
     }
 
-    async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
-        self.ask(async move |rows| view::list_roots(rows, &query).await).await
-    }
-
     async fn list_follow_ups(
         &self,
         query: FollowUpsQuery,
@@ -261,27 +232,41 @@ impl Store for FjallStore {
         self.ask(async move |rows| view::list_follow_ups(rows, &query).await).await
     }
 
+    async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
+        self.ask(async move |rows| view::list_roots(rows, &query).await).await
+    }
+}
+
+#[async_trait]
+impl Indexes for FjallStore {
     async fn list_index(
         &self,
         query: IndexQuery,
     ) -> Result<Listed<(IndexKey, FollowUp), IndexKey>> {
         self.ask(async move |rows| view::list_index(rows, &query).await).await
     }
+}
 
-    async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
-        self.ask(async move |rows| view::list_rows(rows, &query).await).await
+#[async_trait]
+impl Documents for FjallStore {
+    async fn get_document(&self, id: &DocumentId) -> Result<Option<Document>> {
+        let id = id.clone();
+        self.ask(async move |view| view.document(id)).await
     }
 
-    async fn get_upload(&self, commit: &UploadId) -> Result<Option<UploadRow>> {
-        let commit = commit.clone();
-        self.ask(async move |rows| rows.completed(&commit)).await
+    async fn change_document(&self, change: DocumentChange) -> Result<()> {
+        self.ask_writer(|reply| Work::Document { change, reply }).await
     }
 
-    async fn list_tree_results(
-        &self,
-        query: TreeResultsQuery,
-    ) -> Result<Listed<TreeResultRow, JobId>> {
-        self.ask(async move |rows| view::list_tree_results(rows, &query).await).await
+    async fn list_documents(&self, query: DocumentsQuery) -> Result<Listed<Document, DocumentKey>> {
+        self.ask(async move |view| view.documents(&query)).await
+    }
+}
+
+#[async_trait]
+impl Servers for FjallStore {
+    async fn reserve_ids(&self, count: u32) -> Result<JobId> {
+        self.ask_writer(|reply| Work::Reserve { count, reply }).await
     }
 
     async fn get_uptime(&self) -> Result<Option<Vec<u8>>> {
@@ -293,7 +278,10 @@ impl Store for FjallStore {
         let uptime = self.uptime.clone();
         self.ask(async move |_| uptime.put(&note)).await
     }
+}
 
+#[async_trait]
+impl Health for FjallStore {
     async fn check(&self) -> Result<()> {
         self.ask_writer(|reply| Work::Check { reply }).await
     }

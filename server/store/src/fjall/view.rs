@@ -7,7 +7,7 @@ use jobtracker_model::{
 };
 
 use super::{
-    failure, follow_ups,
+    failure,
     hot_cache::{HotCache, Seen},
     keys::{self, Key, Part},
     snapshot::Snapshot,
@@ -285,7 +285,7 @@ impl View for SnapshotView<'_> {
         if self.hides(id) {
             return Ok(None);
         }
-        let read = || self.get(&self.tables.history, &follow_ups::row(id, key), "follow-up");
+        let read = || self.get(&self.tables.history, &keys::follow_up(id, key), "follow-up");
         if key != FollowUpKey::Watch {
             return read();
         }
@@ -359,10 +359,10 @@ impl View for SnapshotView<'_> {
         id: JobId,
         from: FollowUpKey,
     ) -> impl Stream<Item = Result<(FollowUpKey, FollowUp)>> {
-        let (first, last) = (follow_ups::row(id, from), follow_ups::last_row(id));
+        let (first, last) = (keys::follow_up(id, from), keys::last_follow_up(id));
         stream::iter(self.scan(&self.tables.history, &first, &last).map(|row| {
             let (key, value) = row?;
-            Ok((follow_ups::row_key(&key)?, coding::decode("follow-up", &value)?))
+            Ok((keys::follow_up_key(&key)?, coding::decode("follow-up", &value)?))
         }))
     }
 }
@@ -383,13 +383,13 @@ impl Lists for SnapshotView<'_> {
 
     fn index(&self, index: IndexId, from: IndexKey) -> impl Stream<Item = Result<IndexKey>> {
         let known = self.snapshot.low_water.of(index);
-        let first = follow_ups::place(index, from.max(known));
-        let mut rows = self.scan(&self.tables.index, &first, &follow_ups::last_place(index));
+        let first = keys::entry(index, from.max(known));
+        let mut rows = self.scan(&self.tables.index, &first, &keys::last_entry(index));
         let mut is_begun = from > known;
         let mut next = move || {
             loop {
                 let row = rows.next().transpose()?;
-                let place = row.map(|(key, _)| follow_ups::place_key(&key)).transpose()?;
+                let place = row.map(|(key, _)| keys::entry_key(&key)).transpose()?;
                 // It was read from its begin, and begins here.
                 if !is_begun && place != Some(known) {
                     self.cache.keep_first(self.snapshot.epoch, index, place);

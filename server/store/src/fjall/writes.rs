@@ -3,7 +3,6 @@ use jobtracker_model::{Category, JobId, State, Timestamp, upload::UploadId};
 use serde::Serialize;
 
 use super::{
-    follow_ups,
     keys::{self, Part},
     tables::Tables,
 };
@@ -133,15 +132,15 @@ impl<'a> Writes<'a> {
         before: Option<(IndexId, Timestamp)>,
         row: &FollowUp,
     ) -> Result<()> {
-        let place = |(index, time)| follow_ups::place(index, IndexKey { time, id, key });
-        let (before, after) = (before.map(place), row.place().map(place));
+        let place = |(index, time)| keys::entry(index, IndexKey { time, id, key });
+        let (before, after) = (before.map(place), row.entry().map(place));
         if let Some(before) = before.filter(|before| after.as_ref() != Some(before)) {
             self.remove(&self.tables.index, &before);
         }
         if let Some(after) = after {
             self.mark(&after);
         }
-        self.put(&self.tables.history, &follow_ups::row(id, key), row)
+        self.put(&self.tables.history, &keys::follow_up(id, key), row)
     }
 
     /// Updates the lists of unfinished and of failed children by a child's state.

@@ -87,7 +87,7 @@ impl Rows {
         if let Some(before) = before {
             self.index.remove(&place(before));
         }
-        self.index.extend(row.place().map(place));
+        self.index.extend(row.entry().map(place));
         self.follow_ups.insert((id, key), row);
     }
 

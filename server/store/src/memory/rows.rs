@@ -214,7 +214,7 @@ mod tests {
         let all = [waiting(1, 0, 5), waiting(2, 0, 6), waiting(3, 0, 7)];
         let root = JobId::MIN;
         rows.commit(TreeCommit { root, expected: 0, rows: all.to_vec(), publishes: None }).unwrap();
-        let places: Vec<_> = all.iter().filter_map(Row::place).map(|(_, place)| place).collect();
+        let places: Vec<_> = all.iter().filter_map(Row::entry).map(|(_, place)| place).collect();
         let list = |rows: &Rows, items| {
             let (from, until, after) = (Timestamp::MIN, Timestamp::MAX, None);
             let limit = PageLimit { items, bytes: 1 << 20, scan: 100 };

@@ -1,16 +1,14 @@
 use async_trait::async_trait;
-use jobtracker_model::{
-    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, upload::UploadId,
-};
+use jobtracker_model::{AttachmentInfo, Blocker, Change, JobId, LogLine, State};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::{documents::DocumentRows, ids::Ids, rows::Rows};
 use crate::{
     BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Document, DocumentChange,
     DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp, FollowUpKey,
-    FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
-    RootsQuery, Row, RowsQuery, SampleQuery, ShapeQuery, StageId, Store, TreeCommit, TreeResultRow,
-    TreeResultsQuery, UploadRow, Wanted,
+    FollowUpsQuery, Health, IndexKey, IndexQuery, Indexes, JobRow, Jobs, Listed, Loaded, LogQuery,
+    Result, RootKey, RootsQuery, Row, RowsQuery, SampleQuery, Servers, ShapeQuery, StageId,
+    TreeCommit, Trees, Wanted,
     commit::check_staged,
     view::{self, View},
 };
@@ -22,8 +20,8 @@ pub struct MemoryStore {
 }
 
 #[derive(Debug, Default)]
-struct Held {
-    rows: Rows,
+pub(super) struct Held {
+    pub rows: Rows,
     ids: Ids,
     documents: DocumentRows,
     closed: bool,
@@ -37,16 +35,16 @@ impl MemoryStore {
     }
 
     /// Reads the rows of one instant. Reads are short, so they are done on the caller's thread.
-    fn read<T>(&self, read: impl AsyncFnOnce(&Rows) -> Result<T>) -> Result<T> {
+    pub(super) fn read<T>(&self, read: impl AsyncFnOnce(&Rows) -> Result<T>) -> Result<T> {
         view::at_once(read(&self.open()?.rows))
     }
 
-    fn open(&self) -> Result<RwLockReadGuard<'_, Held>> {
+    pub(super) fn open(&self) -> Result<RwLockReadGuard<'_, Held>> {
         let held = self.held.read();
         if held.closed { Err(closed()) } else { Ok(held) }
     }
 
-    fn open_mut(&self) -> Result<RwLockWriteGuard<'_, Held>> {
+    pub(super) fn open_mut(&self) -> Result<RwLockWriteGuard<'_, Held>> {
         let held = self.held.write();
         if held.closed { Err(closed()) } else { Ok(held) }
     }
@@ -57,22 +55,7 @@ fn closed() -> Error {
 }
 
 #[async_trait]
-impl Documents for MemoryStore {
-    async fn get_document(&self, id: &DocumentId) -> Result<Option<Document>> {
-        Ok(self.open()?.documents.get(id))
-    }
-
-    async fn change_document(&self, change: DocumentChange) -> Result<()> {
-        self.open_mut()?.documents.change(change)
-    }
-
-    async fn list_documents(&self, query: DocumentsQuery) -> Result<Listed<Document, DocumentKey>> {
-        Ok(self.open()?.documents.list(&query))
-    }
-}
-
-#[async_trait]
-impl Store for MemoryStore {
+impl Trees for MemoryStore {
     async fn load(&self, wanted: Wanted) -> Result<Loaded> {
         self.read(async |rows| view::load(rows, &wanted).await)
     }
@@ -93,21 +76,13 @@ impl Store for MemoryStore {
         self.held.write().rows.stages.remove(&stage);
     }
 
-    async fn complete_upload(&self, row: UploadRow, refused: Vec<TreeResultRow>) -> Result<()> {
-        self.open_mut()?.rows.complete_upload(row, refused);
-        Ok(())
+    async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
+        self.read(async |rows| view::list_rows(rows, &query).await)
     }
+}
 
-    async fn forget_uploads(&self, before: Timestamp, limit: usize) -> Result<usize> {
-        Ok(self.open_mut()?.rows.forget(before, limit))
-    }
-
-    async fn reserve_ids(&self, count: u32) -> Result<JobId> {
-        let mut held = self.open_mut()?;
-        let Held { rows, ids, .. } = &mut *held;
-        ids.reserve(count, rows)
-    }
-
+#[async_trait]
+impl Jobs for MemoryStore {
     async fn get_job(&self, id: JobId) -> Result<Option<JobRow>> {
         self.read(async |rows| rows.job(id).await)
     }
@@ -156,10 +131,6 @@ impl Store for MemoryStore {
         self.read(async |rows| rows.attachment(id, key).await)
     }
 
-    async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
-        self.read(async |rows| view::list_roots(rows, &query).await)
-    }
-
     async fn list_follow_ups(
         &self,
         query: FollowUpsQuery,
@@ -167,28 +138,47 @@ impl Store for MemoryStore {
         self.read(async |rows| view::list_follow_ups(rows, &query).await)
     }
 
+    async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
+        self.read(async |rows| view::list_roots(rows, &query).await)
+    }
+}
+
+#[async_trait]
+impl Indexes for MemoryStore {
     async fn list_index(
         &self,
         query: IndexQuery,
     ) -> Result<Listed<(IndexKey, FollowUp), IndexKey>> {
         self.read(async |rows| view::list_index(rows, &query).await)
     }
+}
 
-    async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
-        self.read(async |rows| view::list_rows(rows, &query).await)
+#[async_trait]
+impl Documents for MemoryStore {
+    async fn get_document(&self, id: &DocumentId) -> Result<Option<Document>> {
+        Ok(self.open()?.documents.get(id))
     }
 
-    async fn get_upload(&self, commit: &UploadId) -> Result<Option<UploadRow>> {
-        self.read(async |rows| Ok(rows.completed(commit)))
+    async fn change_document(&self, change: DocumentChange) -> Result<()> {
+        self.open_mut()?.documents.change(change)
     }
 
-    async fn list_tree_results(
-        &self,
-        query: TreeResultsQuery,
-    ) -> Result<Listed<TreeResultRow, JobId>> {
-        self.read(async |rows| view::list_tree_results(rows, &query).await)
+    async fn list_documents(&self, query: DocumentsQuery) -> Result<Listed<Document, DocumentKey>> {
+        Ok(self.open()?.documents.list(&query))
     }
+}
 
+#[async_trait]
+impl Servers for MemoryStore {
+    async fn reserve_ids(&self, count: u32) -> Result<JobId> {
+        let mut held = self.open_mut()?;
+        let Held { rows, ids, .. } = &mut *held;
+        ids.reserve(count, rows)
+    }
+}
+
+#[async_trait]
+impl Health for MemoryStore {
     async fn check(&self) -> Result<()> {
         self.open().map(drop)
     }

@@ -1,7 +1,31 @@
-use jobtracker_model::{Timestamp, upload::UploadId};
+use async_trait::async_trait;
+use jobtracker_model::{JobId, Timestamp, upload::UploadId};
 
-use super::rows::Rows;
-use crate::{TreeResultRow, UploadRow};
+use super::{MemoryStore, rows::Rows};
+use crate::{Listed, Result, TreeResultRow, TreeResultsQuery, UploadRow, Uploads, view};
+
+#[async_trait]
+impl Uploads for MemoryStore {
+    async fn complete_upload(&self, row: UploadRow, refused: Vec<TreeResultRow>) -> Result<()> {
+        self.open_mut()?.rows.complete_upload(row, refused);
+        Ok(())
+    }
+
+    async fn get_upload(&self, commit: &UploadId) -> Result<Option<UploadRow>> {
+        self.read(async |rows| Ok(rows.completed(commit)))
+    }
+
+    async fn list_tree_results(
+        &self,
+        query: TreeResultsQuery,
+    ) -> Result<Listed<TreeResultRow, JobId>> {
+        self.read(async |rows| view::list_tree_results(rows, &query).await)
+    }
+
+    async fn forget_uploads(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        Ok(self.open_mut()?.rows.forget(before, limit))
+    }
+}
 
 impl Rows {
     /// Puts a result, which replaces an earlier one.

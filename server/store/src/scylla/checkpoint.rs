@@ -9,7 +9,7 @@ use super::{
     open::{Open, Work},
     tail::Tail,
     tree::Tree,
-    trees::Trees,
+    trees::TreeCache,
     writes::Writes,
 };
 use crate::{Result, Version};
@@ -21,7 +21,7 @@ const OVERLONG: usize = 8;
 /// same rows with the same timestamps.
 pub struct Checkpoints {
     cluster: Arc<Cluster>,
-    trees: Arc<Trees>,
+    trees: Arc<TreeCache>,
     open: Arc<Open>,
     versions: usize,
     bytes: usize,
@@ -30,7 +30,7 @@ pub struct Checkpoints {
 impl Checkpoints {
     pub fn new(
         cluster: Arc<Cluster>,
-        trees: Arc<Trees>,
+        trees: Arc<TreeCache>,
         open: Arc<Open>,
         options: &ScyllaOptions,
     ) -> Self {

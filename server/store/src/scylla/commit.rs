@@ -18,7 +18,7 @@ use super::{
     checkpoint::Checkpoints,
     cluster::Cluster,
     connect,
-    index::Indexes,
+    index::IndexTables,
     keys::{self, NO_STAGE},
     open::{Open, Work, stage_key},
     redo::{Name, Redo},
@@ -28,8 +28,8 @@ use super::{
     stages::{Publication, Stages},
     tail::Tail,
     tree::Tree,
-    trees::{IdReservation, Location, REVOKED, Trees},
-    uploads::Uploads,
+    trees::{IdReservation, Location, REVOKED, TreeCache},
+    uploads::UploadTables,
 };
 use crate::{Error, Origin, Result, Row, StageId, TreeCommit, Version};
 
@@ -42,14 +42,14 @@ const PART_BYTES: usize = 256 * 1024;
 /// Commits trees.
 pub struct Commits {
     pub cluster: Arc<Cluster>,
-    pub trees: Arc<Trees>,
+    pub trees: Arc<TreeCache>,
     pub reservations: Arc<Reservations>,
     pub stages: Arc<Stages>,
     pub open: Arc<Open>,
     pub checkpoints: Arc<Checkpoints>,
     pub roots: Arc<Roots>,
-    pub indexes: Arc<Indexes>,
-    pub tree_results: Arc<Uploads>,
+    pub indexes: Arc<IndexTables>,
+    pub uploads: Arc<UploadTables>,
     pub patience: Duration,
 }
 
@@ -333,8 +333,8 @@ impl Commits {
     async fn note_tree_results(&self, rows: &[(i64, Row)]) -> Result<()> {
         for (_, row) in rows {
             if let Row::TreeResult { commit, row } = row {
-                self.tree_results.note_sending(commit, row.time).await?;
-                self.tree_results.note_applied(commit, row.tree_result.root).await?;
+                self.uploads.note_sending(commit, row.time).await?;
+                self.uploads.note_applied(commit, row.tree_result.root).await?;
             }
         }
         Ok(())

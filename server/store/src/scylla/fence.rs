@@ -12,7 +12,7 @@ use super::{
     failure, keys,
     open::stage_key,
     tail::Tail,
-    trees::{REVOKED, Trees},
+    trees::{REVOKED, TreeCache},
 };
 use crate::{Error, Result, StageId};
 
@@ -23,7 +23,7 @@ const RACES: usize = 100;
 /// tree that is not there gets a head without jobs.
 pub async fn fence(
     cluster: &Cluster,
-    trees: &Arc<Trees>,
+    trees: &Arc<TreeCache>,
     root: JobId,
     revoke: Option<StageId>,
 ) -> Result<()> {

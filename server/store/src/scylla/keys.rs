@@ -52,6 +52,8 @@ pub mod tree_result {
 
 /// Lists by time or number.
 pub mod listing {
+    use crate::IndexId;
+
     /// Roots by the minute of their creation, as they were listed before minutes had slots.
     pub const ROOTS_UNDIVIDED: i8 = 0;
     /// Minutes that have roots with their slots, by day.
@@ -71,11 +73,6 @@ pub mod listing {
     pub const SERVERS: i8 = 7;
     /// Ids of jobs that no caller had reserved, 65,536 numbers to a slot.
     pub const CHOSEN: i8 = 8;
-    /// Due and failed follow-ups, by part and minute.
-    pub const INDEX: [i8; 2] = [9, 10];
-    /// Minutes of the same, by part: those whose entries were written in time, and the others.
-    pub const INDEX_MINUTES: [i8; 2] = [11, 12];
-    pub const INDEX_LATE: [i8; 2] = [13, 14];
     /// Roots by the slot of the minute of their creation.
     pub const ROOTS: i8 = 15;
     /// Work that was begun and must be tidied up if its server has gone, by minute.
@@ -86,6 +83,28 @@ pub mod listing {
     pub const UPTIME: (i8, i64, i64, &str) = (19, 0, 0, "");
     /// Uploads by minute.
     pub const SENDINGS: i8 = 18;
+
+    /// The lists of an index.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Index {
+        /// Its entries, by part and minute.
+        pub entries: i8,
+        /// Minutes that have entries which were written in time, by part.
+        pub minutes: i8,
+        /// Minutes that have other entries, by part.
+        pub late: i8,
+    }
+
+    impl Index {
+        pub const fn of(index: IndexId) -> Self {
+            // The first two were given theirs side by side; each later one has three in a row.
+            let (number, later) = (index as i8, 3 * (index as i8 - 2));
+            match number {
+                0 | 1 => Self { entries: 9 + number, minutes: 11 + number, late: 13 + number },
+                _ => Self { entries: 20 + later, minutes: 21 + later, late: 22 + later },
+            }
+        }
+    }
 }
 
 /// The number of a job in a key.
@@ -168,6 +187,22 @@ pub fn hour(minute: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::IndexId;
+
+    /// Each index has lists of its own, and the first two keep those that they have.
+    #[test]
+    fn lists_of_indexes_are_pinned() {
+        let lists = |index| {
+            let listing::Index { entries, minutes, late } = listing::Index::of(index);
+            [entries, minutes, late]
+        };
+        assert_eq!(lists(IndexId::Due), [9, 11, 13]);
+        assert_eq!(lists(IndexId::Failed), [10, 12, 14]);
+        let (uptime, ..) = listing::UPTIME;
+        for list in IndexId::ALL.into_iter().skip(2).flat_map(lists) {
+            assert!(list > uptime, "a list of other things");
+        }
+    }
 
     #[test]
     fn a_bucket_ends_before_the_next() {

@@ -12,13 +12,13 @@ use super::{
     cluster::{IDS, READS_AT_ONCE, Several},
     keys,
     pinned::PinnedTree,
-    trees::{IdReservation, Location, Trees},
+    trees::{IdReservation, Location, TreeCache},
 };
 use crate::Result;
 
 type IdReservationRow = (i64, i64, i64, i64);
 
-impl Trees {
+impl TreeCache {
     /// All reservations on these ids.
     pub async fn reservations(&self, ids: &[JobId]) -> Result<Vec<IdReservation>> {
         let mut buckets: BTreeMap<i64, Vec<i64>> = BTreeMap::new();

@@ -22,7 +22,7 @@ use super::{
     keys::{self, NO_STAGE},
     tail::Tail,
     tree::Tree,
-    trees::{IdReservation, Location, Trees},
+    trees::{IdReservation, Location, TreeCache},
 };
 use crate::{Error, Origin, Result, StageId, Version, coding};
 
@@ -35,7 +35,7 @@ const WAIT: Duration = Duration::from_secs(1);
 /// of a later version is skipped where the tail says how it was before, and is an [`Error::Stale`]
 /// elsewhere.
 pub struct PinnedTree {
-    pub trees: Arc<Trees>,
+    pub trees: Arc<TreeCache>,
     pub tree: Arc<Tree>,
     pub tail: Arc<Tail>,
     /// Versions that published stages; `None` where that has not happened.
@@ -85,7 +85,7 @@ type Group = (Page, i64);
 
 impl PinnedTree {
     /// A tree as it is now; `None` when it is not there.
-    pub async fn now(trees: &Arc<Trees>, root: JobId) -> Result<Option<Self>> {
+    pub async fn now(trees: &Arc<TreeCache>, root: JobId) -> Result<Option<Self>> {
         let tree = trees.tree(root);
         let tail = trees.refresh(&tree).await?;
         Ok(tail.map(|tail| Self::at(trees, tree, tail)))
@@ -93,13 +93,13 @@ impl PinnedTree {
 
     /// Keeps this server from making checkpoints of a tree, so that the rows that a reader is about
     /// to read stay. Other servers may still make some.
-    async fn hold(trees: &Trees, root: JobId) -> Option<OwnedSemaphorePermit> {
+    async fn hold(trees: &TreeCache, root: JobId) -> Option<OwnedSemaphorePermit> {
         let checkpoint = Arc::clone(&trees.tree(root).checkpoint);
         tokio::time::timeout(WAIT, checkpoint.acquire_owned()).await.ok()?.ok()
     }
 
     /// A tree as it was last seen.
-    fn at(trees: &Arc<Trees>, tree: Arc<Tree>, tail: Arc<Tail>) -> Self {
+    fn at(trees: &Arc<TreeCache>, tree: Arc<Tree>, tail: Arc<Tail>) -> Self {
         let (stages, seen, ahead) = (Mutex::default(), Mutex::default(), Mutex::default());
         Self { trees: Arc::clone(trees), tree, tail, stages, seen, ahead }
     }
@@ -356,7 +356,7 @@ fn whole(nodes: Vec<NodeCells>) -> Vec<Cells> {
 /// `first` is a head refresh that was begun within this call of the store. `None`: there is no such
 /// tree. `read` is told how many times it was tried before.
 pub async fn steadily<T, F>(
-    trees: &Arc<Trees>,
+    trees: &Arc<TreeCache>,
     root: JobId,
     first: Option<Arc<Tail>>,
     read: impl Fn(Arc<PinnedTree>, usize) -> F,

@@ -6,19 +6,21 @@ use std::{
     sync::Arc,
 };
 
+use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jobtracker_model::{AttachmentInfo, Blocker, Change, JobId, LogLine, State};
 
 use super::{
+    ScyllaStore,
     cluster::{READS_AT_ONCE, Several},
     pinned::{Known, PinnedTree, steadily},
     tail::Tail,
-    trees::{Location, Trees},
+    trees::{Location, TreeCache},
 };
 use crate::{
     BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, FollowUp, FollowUpKey,
-    FollowUpsQuery, JobRow, Listed, Loaded, LogQuery, PageLimit, Result, Row, RowsQuery,
-    SampleQuery, ShapeQuery, Version, Wanted,
+    FollowUpsQuery, JobRow, Jobs, Listed, Loaded, LogQuery, PageLimit, Result, RootKey, RootsQuery,
+    RowsQuery, SampleQuery, ShapeQuery, Version, Wanted,
     view::{self, View},
 };
 
@@ -27,9 +29,90 @@ use crate::{
 const LARGE_TRIES: usize = 3;
 const SMALLER: usize = 4;
 
-/// Answers from one tree each, at one snapshot of it.
-pub struct Reads {
-    trees: Arc<Trees>,
+#[async_trait]
+impl Jobs for ScyllaStore {
+    async fn get_job(&self, id: JobId) -> Result<Option<JobRow>> {
+        self.trees()?.job(id).await
+    }
+
+    async fn get_states(&self, ids: Vec<JobId>) -> Result<Vec<State>> {
+        self.trees()?.states(ids).await
+    }
+
+    async fn get_attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
+        let read = |tree: Arc<PinnedTree>| async move { tree.attachment(id, key).await };
+        self.trees()?.of_job(id, read).await
+    }
+
+    async fn list_ancestors(&self, id: JobId) -> Result<Vec<JobRow>> {
+        let list =
+            |tree: Arc<PinnedTree>, id| async move { view::list_ancestors(&*tree, id).await };
+        self.trees()?.ask(id, list).await
+    }
+
+    async fn list_children(&self, query: ChildrenQuery) -> Result<Listed<JobRow, JobId>> {
+        let list =
+            |tree: Arc<PinnedTree>, query| async move { view::list_children(&*tree, &query).await };
+        self.trees()?.ask(query, list).await
+    }
+
+    async fn list_descendants(&self, query: DescendantsQuery) -> Result<Listed<JobRow, JobId>> {
+        let list = |tree: Arc<PinnedTree>, query| async move {
+            view::list_descendants(&*tree, &query).await
+        };
+        self.trees()?.ask(query, list).await
+    }
+
+    async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
+        let list =
+            |tree: Arc<PinnedTree>, query| async move { view::list_blockers(&*tree, &query).await };
+        self.trees()?.ask(query, list).await
+    }
+
+    async fn get_shape(&self, query: ShapeQuery) -> Result<Vec<JobRow>> {
+        let list =
+            |tree: Arc<PinnedTree>, query| async move { view::get_shape(&*tree, &query).await };
+        self.trees()?.ask(query, list).await
+    }
+
+    async fn sample_children(&self, query: SampleQuery) -> Result<Vec<JobRow>> {
+        let list = |tree: Arc<PinnedTree>, query| async move {
+            view::sample_children(&*tree, &query).await
+        };
+        self.trees()?.ask(query, list).await
+    }
+
+    async fn list_changes(&self, query: ChangesQuery) -> Result<Listed<Change, u32>> {
+        let list =
+            |tree: Arc<PinnedTree>, query| async move { view::list_changes(&*tree, &query).await };
+        self.trees()?.ask(query, list).await
+    }
+
+    async fn list_log(&self, query: LogQuery) -> Result<Listed<LogLine, u32>> {
+        let list =
+            |tree: Arc<PinnedTree>, query| async move { view::list_log(&*tree, &query).await };
+        self.trees()?.ask(query, list).await
+    }
+
+    async fn list_attachments(&self, id: JobId) -> Result<Vec<AttachmentInfo>> {
+        let list =
+            |tree: Arc<PinnedTree>, id| async move { view::list_attachments(&*tree, id).await };
+        self.trees()?.ask(id, list).await
+    }
+
+    async fn list_follow_ups(
+        &self,
+        query: FollowUpsQuery,
+    ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>> {
+        let list = |tree: Arc<PinnedTree>, query| async move {
+            view::list_follow_ups(&*tree, &query).await
+        };
+        self.trees()?.ask(query, list).await
+    }
+
+    async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
+        self.opened()?.roots.list(query).await
+    }
 }
 
 /// The wanted rows of one tree.
@@ -40,13 +123,9 @@ struct Part {
     tail: Option<Arc<Tail>>,
 }
 
-impl Reads {
-    pub fn new(trees: Arc<Trees>) -> Self {
-        Self { trees }
-    }
-
+impl TreeCache {
     /// Loads what a group of operations needs, each tree at one snapshot.
-    pub async fn load(&self, wanted: Wanted) -> Result<Loaded> {
+    pub async fn load(self: &Arc<Self>, wanted: Wanted) -> Result<Loaded> {
         let parts = self.parts(wanted).await?;
         let mut reads: Several<'_, Option<Loaded>> = Vec::new();
         for (root, mut part) in parts {
@@ -55,7 +134,7 @@ impl Reads {
                 let wanted = &part.wanted;
                 let load =
                     |tree: Arc<PinnedTree>, _| async move { view::load(&*tree, wanted).await };
-                steadily(&self.trees, root, first, load).await
+                steadily(self, root, first, load).await
             }));
         }
         let mut reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
@@ -77,7 +156,7 @@ impl Reads {
 
     /// The wanted rows, by tree. The trees that are known already do not wait while the others are
     /// searched for: their heads are refreshed meanwhile.
-    async fn parts(&self, wanted: Wanted) -> Result<BTreeMap<JobId, Part>> {
+    async fn parts(self: &Arc<Self>, wanted: Wanted) -> Result<BTreeMap<JobId, Part>> {
         let Wanted { paths, definitions, repeats, attachments, follow_ups, .. } = wanted;
         let Wanted { changes, tree_results, .. } = wanted;
         let mut ids: HashSet<JobId> = paths.union(&definitions).copied().collect();
@@ -86,13 +165,13 @@ impl Reads {
         ids.extend(follow_ups.iter().map(|(id, _)| *id));
         ids.extend(changes.iter().map(|(id, _)| *id));
         let ids: Vec<JobId> = ids.into_iter().collect();
-        let known = ids.iter().filter_map(|id| self.trees.place(*id));
+        let known = ids.iter().filter_map(|id| self.place(*id));
         let known: Vec<JobId> = known.map(|place| place.origin.root).collect();
         // Where nothing has to be searched for, no refresh is begun early.
         let roots: HashSet<JobId> =
             if known.len() < ids.len() { known.into_iter().collect() } else { HashSet::new() };
         let (places, mut tails) =
-            futures_util::try_join!(self.trees.find(&ids), self.looks(roots))?;
+            futures_util::try_join!(self.find(&ids), self.refresh_all(roots))?;
         let mut parts: BTreeMap<JobId, Part> = BTreeMap::new();
         for (id, place) in &places {
             let root = place.origin.root;
@@ -131,28 +210,31 @@ impl Reads {
         Ok(parts)
     }
 
-    async fn looks(&self, roots: HashSet<JobId>) -> Result<HashMap<JobId, Arc<Tail>>> {
-        let mut looks: Several<'_, Option<Arc<Tail>>> = Vec::new();
+    async fn refresh_all(
+        self: &Arc<Self>,
+        roots: HashSet<JobId>,
+    ) -> Result<HashMap<JobId, Arc<Tail>>> {
+        let mut refreshes: Several<'_, Option<Arc<Tail>>> = Vec::new();
         for root in roots {
-            looks.push(Box::pin(async move { self.trees.refresh(&self.trees.tree(root)).await }));
+            refreshes.push(Box::pin(async move { self.refresh(&self.tree(root)).await }));
         }
-        let mut looks = stream::iter(looks).buffer_unordered(READS_AT_ONCE);
+        let mut refreshes = stream::iter(refreshes).buffer_unordered(READS_AT_ONCE);
         let mut tails = HashMap::new();
-        while let Some(tail) = looks.try_next().await? {
+        while let Some(tail) = refreshes.try_next().await? {
             tails.extend(tail.map(|tail| (tail.root, tail)));
         }
         Ok(tails)
     }
 
     /// One job.
-    pub async fn get_job(&self, id: JobId) -> Result<Option<JobRow>> {
+    pub async fn job(self: &Arc<Self>, id: JobId) -> Result<Option<JobRow>> {
         self.of_job(id, |tree| async move { tree.job(id).await }).await
     }
 
     /// A follow-up of a job, and the version of its tree at which it was read; `None` if there is
     /// no such job.
     pub async fn follow_up(
-        &self,
+        self: &Arc<Self>,
         id: JobId,
         key: FollowUpKey,
     ) -> Result<Option<(Version, Option<FollowUp>)>> {
@@ -163,23 +245,18 @@ impl Reads {
         self.of_job(id, read).await
     }
 
-    /// The text of an attachment.
-    pub async fn get_attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
-        self.of_job(id, |tree| async move { tree.attachment(id, key).await }).await
-    }
-
     /// Finds a job and reads something of it, both at one snapshot of its tree.
     async fn of_job<T, F>(
-        &self,
+        self: &Arc<Self>,
         id: JobId,
         read: impl Fn(Arc<PinnedTree>) -> F,
     ) -> Result<Option<T>>
     where
         F: Future<Output = Result<Option<T>>>,
     {
-        let reservations = match self.trees.place(id) {
+        let reservations = match self.place(id) {
             Some(place) => vec![place.reservation(id)],
-            None => self.trees.reservations(&[id]).await?,
+            None => self.reservations(&[id]).await?,
         };
         for reservation in reservations {
             let read = |tree: Arc<PinnedTree>, _| {
@@ -191,7 +268,7 @@ impl Reads {
                     }
                 }
             };
-            let found = steadily(&self.trees, reservation.root, None, read).await?.flatten();
+            let found = steadily(self, reservation.root, None, read).await?.flatten();
             if found.is_some() {
                 return Ok(found);
             }
@@ -200,9 +277,9 @@ impl Reads {
     }
 
     /// Visible states, in the order of the ids; those of one tree at one snapshot.
-    pub async fn get_states(&self, ids: Vec<JobId>) -> Result<Vec<State>> {
+    async fn states(self: &Arc<Self>, ids: Vec<JobId>) -> Result<Vec<State>> {
         let mut trees: BTreeMap<JobId, Vec<(JobId, Location, bool)>> = BTreeMap::new();
-        for (id, place) in self.trees.find(&ids).await? {
+        for (id, place) in self.find(&ids).await? {
             trees.entry(place.origin.root).or_default().push((id, place, false));
         }
         let mut reads: Several<'_, Option<HashMap<JobId, Known>>> = Vec::new();
@@ -210,7 +287,7 @@ impl Reads {
             reads.push(Box::pin(async move {
                 let asked = &asked;
                 let read = |tree: Arc<PinnedTree>, _| async move { tree.read(asked).await };
-                steadily(&self.trees, root, None, read).await
+                steadily(self, root, None, read).await
             }));
         }
         let mut reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
@@ -223,126 +300,72 @@ impl Reads {
         Ok(ids.iter().map(state).collect())
     }
 
-    /// Makes a list of the tree of a job.
-    async fn list<T, F>(
-        &self,
-        subject: JobId,
-        list: impl Fn(Arc<PinnedTree>, usize) -> F,
+    /// Answers from the tree of the job that is asked about; with a smaller page if the tree keeps
+    /// changing.
+    pub async fn ask<Q: Question, T, F>(
+        self: &Arc<Self>,
+        question: Q,
+        answer: impl Fn(Arc<PinnedTree>, Q) -> F,
     ) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
-        let place = self.trees.find(&[subject]).await?.remove(&subject);
+        let subject = question.subject();
+        let place = self.find(&[subject]).await?.remove(&subject);
         let root = place.ok_or(Error::UnknownJob(subject))?.origin.root;
         // A list takes too long to be made beside the head refresh that may refute it.
-        let tail = self.trees.refresh(&self.trees.tree(root)).await?;
+        let tail = self.refresh(&self.tree(root)).await?;
         let tail = tail.ok_or(Error::UnknownJob(subject))?;
-        let made = steadily(&self.trees, root, Some(tail), list).await?;
+        // Boxed, as the compiler lays out only so many futures within futures.
+        let answer = |tree, tries| Box::pin(answer(tree, question.after(tries)));
+        let made = steadily(self, root, Some(tail), answer).await?;
         made.ok_or(Error::UnknownJob(subject))
     }
+}
 
-    /// A job's ancestors, its parent first and the root last.
-    pub async fn list_ancestors(&self, id: JobId) -> Result<Vec<JobRow>> {
-        self.list(id, |tree, _| async move { view::list_ancestors(&*tree, id).await }).await
+/// What is asked of the tree of one job.
+pub trait Question {
+    /// The job.
+    fn subject(&self) -> JobId;
+    /// The same after some tries.
+    fn after(&self, tries: usize) -> Self;
+}
+
+impl Question for JobId {
+    fn subject(&self) -> JobId {
+        *self
     }
 
-    /// Direct children.
-    pub async fn list_children(&self, query: ChildrenQuery) -> Result<Listed<JobRow, JobId>> {
-        let query = |tries| ChildrenQuery { limit: smaller(query.limit, tries), ..query.clone() };
-        let list = |tree: Arc<PinnedTree>, tries| {
-            let query = query(tries);
-            async move { view::list_children(&*tree, &query).await }
-        };
-        self.list(query(0).parent, list).await
-    }
-
-    /// Descendants.
-    pub async fn list_descendants(&self, query: DescendantsQuery) -> Result<Listed<JobRow, JobId>> {
-        let query =
-            |tries| DescendantsQuery { limit: smaller(query.limit, tries), ..query.clone() };
-        let list = |tree: Arc<PinnedTree>, tries| {
-            let query = query(tries);
-            async move { view::list_descendants(&*tree, &query).await }
-        };
-        self.list(query(0).of, list).await
-    }
-
-    /// What a job waits for, or why it failed.
-    pub async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
-        let query = |tries| BlockersQuery { limit: smaller(query.limit, tries), ..query.clone() };
-        let list = |tree: Arc<PinnedTree>, tries| {
-            let query = query(tries);
-            async move { view::list_blockers(&*tree, &query).await }
-        };
-        self.list(query(0).of, list).await
-    }
-
-    /// A part of a tree that stands for the whole.
-    pub async fn get_shape(&self, query: ShapeQuery) -> Result<Vec<JobRow>> {
-        let list = |tree: Arc<PinnedTree>, tries| {
-            let query = ShapeQuery { jobs: fewer(query.jobs, tries), ..query };
-            async move { view::get_shape(&*tree, &query).await }
-        };
-        self.list(query.of, list).await
-    }
-
-    /// A job and children that stand for all.
-    pub async fn sample_children(&self, query: SampleQuery) -> Result<Vec<JobRow>> {
-        let list = |tree: Arc<PinnedTree>, tries| {
-            let query = SampleQuery { jobs: fewer(query.jobs, tries), ..query };
-            async move { view::sample_children(&*tree, &query).await }
-        };
-        self.list(query.parent, list).await
-    }
-
-    /// Own changes.
-    pub async fn list_changes(&self, query: ChangesQuery) -> Result<Listed<Change, u32>> {
-        let query = |tries| ChangesQuery { limit: smaller(query.limit, tries), ..query.clone() };
-        let list = |tree: Arc<PinnedTree>, tries| {
-            let query = query(tries);
-            async move { view::list_changes(&*tree, &query).await }
-        };
-        self.list(query(0).id, list).await
-    }
-
-    /// Lines of the log.
-    pub async fn list_log(&self, query: LogQuery) -> Result<Listed<LogLine, u32>> {
-        let query = |tries| LogQuery { limit: smaller(query.limit, tries), ..query.clone() };
-        let list = |tree: Arc<PinnedTree>, tries| {
-            let query = query(tries);
-            async move { view::list_log(&*tree, &query).await }
-        };
-        self.list(query(0).id, list).await
-    }
-
-    /// Follow-ups of one kind.
-    pub async fn list_follow_ups(
-        &self,
-        query: FollowUpsQuery,
-    ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>> {
-        let query = |tries| FollowUpsQuery { limit: smaller(query.limit, tries), ..query.clone() };
-        let list = |tree: Arc<PinnedTree>, tries| {
-            let query = query(tries);
-            async move { view::list_follow_ups(&*tree, &query).await }
-        };
-        self.list(query(0).id, list).await
-    }
-
-    /// Everything that a tree consists of.
-    pub async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
-        let query = |tries| RowsQuery { limit: smaller(query.limit, tries), ..query.clone() };
-        let list = |tree: Arc<PinnedTree>, tries| {
-            let query = query(tries);
-            async move { view::list_rows(&*tree, &query).await }
-        };
-        self.list(query(0).root, list).await
-    }
-
-    /// Attachments without their texts.
-    pub async fn list_attachments(&self, id: JobId) -> Result<Vec<AttachmentInfo>> {
-        self.list(id, |tree, _| async move { view::list_attachments(&*tree, id).await }).await
+    fn after(&self, _: usize) -> Self {
+        *self
     }
 }
+
+macro_rules! questions {
+    ($($query:ident.$subject:ident: $size:ident by $smaller:ident),*) => {$(
+        impl Question for $query {
+            fn subject(&self) -> JobId {
+                self.$subject
+            }
+
+            fn after(&self, tries: usize) -> Self {
+                Self { $size: $smaller(self.$size, tries), ..self.clone() }
+            }
+        }
+    )*};
+}
+
+questions!(
+    BlockersQuery.of: limit by smaller,
+    ChangesQuery.id: limit by smaller,
+    ChildrenQuery.parent: limit by smaller,
+    DescendantsQuery.of: limit by smaller,
+    FollowUpsQuery.id: limit by smaller,
+    LogQuery.id: limit by smaller,
+    RowsQuery.root: limit by smaller,
+    SampleQuery.parent: jobs by fewer,
+    ShapeQuery.of: jobs by fewer
+);
 
 /// The limit of a page after some tries.
 fn smaller(limit: PageLimit, tries: usize) -> PageLimit {

@@ -20,7 +20,7 @@ use super::{
     ids::Ids,
     keys::{self, NO_STAGE},
     stages::{Fate, Stages},
-    trees::{IdReservation, Trees},
+    trees::{IdReservation, TreeCache},
 };
 use crate::{Result, StageId};
 
@@ -31,7 +31,7 @@ const RESERVATION_BYTES: usize = 60;
 
 pub struct Reservations {
     pub cluster: Arc<Cluster>,
-    pub trees: Arc<Trees>,
+    pub trees: Arc<TreeCache>,
     pub stages: Arc<Stages>,
     pub ids: Arc<Ids>,
 }

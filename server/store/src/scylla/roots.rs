@@ -7,33 +7,25 @@
 //!
 //! A minute is divided into slots, each a partition, and listed with those that have roots.
 
-mod slot;
-mod walk;
-
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, future, stream};
 use jobtracker_model::{JobId, Timestamp};
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use self::{
-    slot::Slot,
-    walk::{Entry, Walk},
-};
 use super::{
     cluster::{Cluster, Several},
     connect::now_millis,
     keys::{self, NO_PARENT, listing},
-    reads::Reads,
     reservations::Reservations,
-    trees::IdReservation,
+    trees::{IdReservation, TreeCache},
 };
-use crate::{JobRow, Listed, Result, RootKey, RootsQuery, coding, view::page::Page};
+use crate::{Error, JobRow, Listed, Result, RootKey, RootsQuery, coding, view::page::Page};
 
 /// Slots, minutes and days that are known to be listed.
 const NOTED: usize = 10_000;
@@ -46,11 +38,19 @@ const ENTRY_BYTES: usize = 110;
 const SLOT_BYTES: usize = 40;
 /// An entry this old whose root is still missing: the commit that wrote it is fenced.
 const LEFT_MILLIS: i64 = 60_000;
+/// Rows in one answer of a list at most, and at least.
+const LISTED: (i32, i32) = (500, 32);
+/// Slots that are read at once at most; a list begins with those of one minute and doubles.
+const WIDTH: usize = 16;
+/// Slots of one minute. A root is in one of them.
+///
+/// A partition should not have many more than 100,000 rows, so this is for 26,000 roots a second.
+const SLOTS: i64 = 16;
 
 /// Lists of roots.
 pub struct Roots {
     cluster: Arc<Cluster>,
-    reads: Arc<Reads>,
+    trees: Arc<TreeCache>,
     reservations: Arc<Reservations>,
     /// Lists and slots that have been noted in the list above them.
     noted: Cache<(i8, i64), ()>,
@@ -69,8 +69,12 @@ struct Writer {
 type Row = (i8, i64, i64, String, Option<Vec<u8>>);
 
 impl Roots {
-    pub fn new(cluster: Arc<Cluster>, reads: Arc<Reads>, reservations: Arc<Reservations>) -> Self {
-        Self { cluster, reads, reservations, noted: Cache::new(NOTED) }
+    pub fn new(
+        cluster: Arc<Cluster>,
+        trees: Arc<TreeCache>,
+        reservations: Arc<Reservations>,
+    ) -> Self {
+        Self { cluster, trees, reservations, noted: Cache::new(NOTED) }
     }
 
     /// Lists new roots before they are created, by a commit or in a stage.
@@ -115,7 +119,7 @@ impl Roots {
     }
 
     /// Root jobs, newest first.
-    pub async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
+    pub async fn list(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
         let mut page = Page::new(query.limit);
         let mut walk = Walk::new(&query);
         let mut last = None;
@@ -148,7 +152,7 @@ impl Roots {
     /// removed.
     async fn root(&self, entry: Entry) -> Result<Option<(RootKey, JobRow)>> {
         let key = entry.root;
-        let job = self.reads.get_job(key.id).await?;
+        let job = self.trees.job(key.id).await?;
         let is_there = job.is_some();
         let job = job.filter(|job| job.parent.is_none() && job.status.create_time == key.time);
         if let Some(job) = job {
@@ -183,6 +187,241 @@ impl Roots {
     }
 }
 
+/// A slot of a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Slot {
+    minute: i64,
+    number: i64,
+}
+
+impl Slot {
+    /// The slot for a root that was created in this minute.
+    fn of(minute: i64, id: JobId) -> Self {
+        Self { minute, number: (id.get() % SLOTS as u64) as i64 }
+    }
+
+    /// Its number in the lists.
+    fn key(self) -> i64 {
+        self.minute * SLOTS + self.number
+    }
+
+    /// Its name in the list of minutes.
+    fn name(self) -> String {
+        format!("{:02}", self.number)
+    }
+
+    /// The slot of that name.
+    fn named(minute: i64, name: &str) -> Option<Self> {
+        let number = name.parse().ok().filter(|number| (0..SLOTS).contains(number))?;
+        Some(Self { minute, number })
+    }
+}
+
+/// `place`, key and body.
+type ListRow = (i64, String, Option<Vec<u8>>);
+
+/// An entry as it was found.
+struct Entry {
+    root: RootKey,
+    /// Its row: list, slot, `place` and key.
+    row: (i8, i64, i64, String),
+    /// What is known of the commit that wrote it.
+    body: Option<Vec<u8>>,
+}
+
+/// One slot of a list from its end to its beginning.
+struct Back {
+    list: i8,
+    slot: i64,
+    /// The lowest `place` that is asked for.
+    floor: i64,
+    /// The last entry that has been read.
+    behind: (i64, String),
+    /// How many rows are read next.
+    count: i32,
+    ready: VecDeque<ListRow>,
+    is_over: bool,
+}
+
+impl Back {
+    /// Entries from a `place` on up to one entry, itself left out.
+    fn new((list, slot): (i8, i64), floor: i64, behind: (i64, String)) -> Self {
+        let (ready, count) = (VecDeque::new(), LISTED.0);
+        Self { list, slot, floor, behind, count, ready, is_over: false }
+    }
+
+    async fn fill(&mut self, cluster: &Cluster) -> Result<()> {
+        if self.is_over || !self.ready.is_empty() {
+            return Ok(());
+        }
+        let key = (self.list, self.slot, self.behind.0, self.behind.1.as_str(), self.count);
+        let rows: Vec<ListRow> = cluster.rows(&cluster.statements.listed_back, key).await?;
+        self.is_over = rows.len() < self.count as usize;
+        self.count = (self.count * 2).min(LISTED.0);
+        if let Some((place, key, _)) = rows.last() {
+            self.behind = (*place, key.clone());
+            self.is_over |= *place < self.floor;
+        }
+        self.ready.extend(rows.into_iter().take_while(|(place, ..)| *place >= self.floor));
+        Ok(())
+    }
+
+    async fn next(&mut self, cluster: &Cluster) -> Result<Option<ListRow>> {
+        self.fill(cluster).await?;
+        Ok(self.ready.pop_front())
+    }
+
+    async fn peek(&mut self, cluster: &Cluster) -> Result<Option<&ListRow>> {
+        self.fill(cluster).await?;
+        Ok(self.ready.front())
+    }
+}
+
+/// A minute whose roots are being read.
+struct Minute(Vec<Back>);
+
+impl Minute {
+    async fn fill(&mut self, cluster: &Cluster) -> Result<()> {
+        future::try_join_all(self.0.iter_mut().map(|slot| slot.fill(cluster))).await?;
+        Ok(())
+    }
+
+    async fn next(&mut self, cluster: &Cluster) -> Result<Option<Entry>> {
+        self.fill(cluster).await?;
+        let with_entry = self.0.iter_mut().filter(|slot| !slot.ready.is_empty());
+        let newest = with_entry.max_by(|one, other| {
+            let head =
+                |slot: &Back| slot.ready.front().map(|(place, key, _)| (*place, key.clone()));
+            head(one).cmp(&head(other))
+        });
+        let Some(slot) = newest else { return Ok(None) };
+        let Some((place, key, body)) = slot.ready.pop_front() else { return Ok(None) };
+        let unreadable = || Error::Corrupt(format!("a root is listed as {key}"));
+        let root = root_key(place, &key).ok_or_else(unreadable)?;
+        Ok(Some(Entry { root, row: (slot.list, slot.slot, place, key), body }))
+    }
+}
+
+/// The entries that a query asks for, newest first.
+struct Walk {
+    /// Entries of this time and later ones.
+    from: i64,
+    /// Entries before this one.
+    end: (i64, String),
+    days: Back,
+    minutes: Option<Back>,
+    /// Minutes of which some entries have been read, newest first.
+    begun: VecDeque<Minute>,
+    width: usize,
+}
+
+impl Walk {
+    fn new(query: &RootsQuery) -> Self {
+        let RootsQuery { from, to, after, .. } = query;
+        let end = (to.millis(), String::new());
+        let end = after.map_or(end.clone(), |after| end.min((after.time.millis(), key(after.id))));
+        let first = keys::day(keys::minute(*from));
+        let last = keys::day(minute(end.0));
+        let days = Back::new((listing::ROOT_DAYS, 0), first, (last + 1, String::new()));
+        let (minutes, begun) = (None, VecDeque::new());
+        Self { from: from.millis(), end, days, minutes, begun, width: 1 }
+    }
+
+    /// About this many entries; empty only at the end.
+    async fn next(&mut self, cluster: &Cluster, count: usize) -> Result<Vec<Entry>> {
+        let mut found = Vec::new();
+        if (self.from, "") >= (self.end.0, self.end.1.as_str()) {
+            return Ok(found);
+        }
+        while found.len() < count {
+            let Some(first) = self.begun.front_mut() else {
+                if !found.is_empty() || !self.more(cluster).await? {
+                    break;
+                }
+                continue;
+            };
+            match first.next(cluster).await? {
+                Some(entry) => found.push(entry),
+                None => drop(self.begun.pop_front()),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads the beginnings of the next minutes; false when there are none.
+    async fn more(&mut self, cluster: &Cluster) -> Result<bool> {
+        let (mut minutes, mut slots) = (Vec::new(), 0);
+        while slots < self.width
+            && let Some(minute) = self.next_minute(cluster).await?
+        {
+            slots += minute.0.len();
+            minutes.push(minute);
+        }
+        self.width = (self.width * 2).min(WIDTH);
+        let mut reads: Several<'_, Minute> = Vec::new();
+        for mut minute in minutes {
+            reads.push(Box::pin(async move {
+                minute.fill(cluster).await?;
+                Ok(minute)
+            }));
+        }
+        self.begun = stream::iter(reads).buffered(WIDTH).try_collect::<Vec<_>>().await?.into();
+        Ok(!self.begun.is_empty())
+    }
+
+    async fn next_minute(&mut self, cluster: &Cluster) -> Result<Option<Minute>> {
+        loop {
+            if let Some(minutes) = &mut self.minutes {
+                let mut lists = Vec::new();
+                let first = minutes.peek(cluster).await?.map(|(minute, ..)| *minute);
+                while minutes.peek(cluster).await?.map(|(minute, ..)| *minute) == first
+                    && let Some((minute, name, _)) = minutes.ready.pop_front()
+                {
+                    lists.push(list_of(minute, &name)?);
+                }
+                if !lists.is_empty() {
+                    return Ok(Some(self.minute(lists)));
+                }
+            }
+            let Some((day, ..)) = self.days.next(cluster).await? else { return Ok(None) };
+            let (first, last) = (minute(self.from), minute(self.end.0));
+            let behind = (last + 1, String::new());
+            self.minutes = Some(Back::new((listing::ROOT_MINUTES, day), first, behind));
+        }
+    }
+
+    /// Reads from each of the lists about as much of a page as it is likely to have.
+    fn minute(&self, lists: Vec<(i8, i64)>) -> Minute {
+        let count = (LISTED.0 / lists.len() as i32).max(LISTED.1);
+        let slot = |list| Back { count, ..Back::new(list, self.from, self.end.clone()) };
+        Minute(lists.into_iter().map(slot).collect())
+    }
+}
+
+/// The list and its slot for a slot of a minute. Earlier versions had no slots, and minutes no
+/// name.
+fn list_of(minute: i64, name: &str) -> Result<(i8, i64)> {
+    if name.is_empty() {
+        return Ok((listing::ROOTS_UNDIVIDED, minute));
+    }
+    let unreadable = || Error::Corrupt(format!("a minute has the bad slot {name}"));
+    let slot = Slot::named(minute, name).ok_or_else(unreadable)?;
+    Ok((listing::ROOTS, slot.key()))
+}
+
+/// The minute of a time in a list.
+fn minute(millis: i64) -> i64 {
+    Timestamp::from_millis(millis).map_or(0, keys::minute)
+}
+
+/// The root that an entry names. Its key begins with the id; the name of the commit that wrote it
+/// may follow.
+fn root_key(place: i64, key: &str) -> Option<RootKey> {
+    let time = Timestamp::from_millis(place)?;
+    let id = key.split('/').next()?.parse().ok().and_then(JobId::new)?;
+    Some(RootKey { time, id })
+}
+
 /// The beginning of the keys of a root's entries, in the order of ids.
 fn key(id: JobId) -> String {
     format!("{:019}", id.get())
@@ -196,4 +435,45 @@ pub fn aged(body: &[u8], minutes: i64) -> Vec<u8> {
     let mut body = Vec::new();
     coding::encode(&writer, &mut body).expect("a writer can be written");
     body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_in_the_order_of_roots() {
+        let id = |id: u64| JobId::new(id).unwrap();
+        let ids = [1, 9, 10, 99, 1_000_000, i64::MAX as u64].map(id);
+        let names = ids.map(|id| format!("{}/{}", key(id), Uuid::new_v4()));
+        assert!(ids.map(key).is_sorted() && names.is_sorted());
+        for (id, name) in ids.into_iter().zip(names) {
+            let time = Timestamp::from_millis(7).unwrap();
+            for name in [name.as_str(), &key(id)] {
+                assert_eq!(root_key(7, name), Some(RootKey { time, id }));
+                assert!(key(id).as_str() <= name, "a page behind a root has no entry of it");
+            }
+        }
+        assert_eq!(root_key(7, ""), None);
+        assert_eq!(root_key(-1, &key(id(1))), None);
+    }
+
+    #[test]
+    fn roots_of_a_minute_are_in_all_slots_of_it() {
+        let mut slots: BTreeMap<Slot, u32> = BTreeMap::new();
+        for minute in [0, 28_333_333] {
+            for id in (1..=1_600).filter_map(JobId::new) {
+                *slots.entry(Slot::of(minute, id)).or_default() += 1;
+            }
+        }
+        assert!(slots.len() == 32 && slots.values().all(|count| *count == 100), "{slots:?}");
+        let keys: Vec<i64> = slots.keys().map(|slot| slot.key()).collect();
+        assert!(keys.is_sorted_by(|one, other| one < other), "{keys:?}");
+        for slot in slots.into_keys() {
+            assert_eq!(Slot::named(slot.minute, &slot.name()), Some(slot));
+        }
+        for bad in ["", "16", "-1", "x"] {
+            assert_eq!(Slot::named(7, bad), None, "{bad}");
+        }
+    }
 }

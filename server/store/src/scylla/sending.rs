@@ -11,7 +11,7 @@ use super::{
     keys,
     open::stage_key,
     patience::Patience,
-    trees::Trees,
+    trees::TreeCache,
 };
 use crate::{Error, Result, StageId, Version};
 
@@ -47,7 +47,7 @@ impl Sending {
     pub async fn resolve(
         &self,
         cluster: &Cluster,
-        trees: &Trees,
+        trees: &TreeCache,
         patience: Duration,
     ) -> Result<()> {
         let mut patience = Patience::new(patience, PAUSE);

@@ -21,7 +21,7 @@ use super::{
         history::{CHANGE, DELIVERY, LINE},
     },
     open::{Open, Work, stage_key},
-    trees::{REVOKED, Trees},
+    trees::{REVOKED, TreeCache},
 };
 use crate::{Error, Result, Row, StageId};
 
@@ -31,7 +31,7 @@ const AT_ONCE: usize = 16;
 /// The stages of this server.
 pub struct Stages {
     cluster: Arc<Cluster>,
-    trees: Arc<Trees>,
+    trees: Arc<TreeCache>,
     pub open: Arc<Open>,
     mine: Mutex<HashMap<i64, Stage>>,
 }
@@ -96,7 +96,7 @@ pub struct Call {
 }
 
 impl Stages {
-    pub fn new(cluster: Arc<Cluster>, trees: Arc<Trees>, open: Arc<Open>) -> Self {
+    pub fn new(cluster: Arc<Cluster>, trees: Arc<TreeCache>, open: Arc<Open>) -> Self {
         Self { cluster, trees, open, mine: Mutex::default() }
     }
 

@@ -5,9 +5,7 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use jobtracker_model::{
-    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, upload::UploadId,
-};
+use jobtracker_model::{JobId, Timestamp, upload::UploadId};
 use tokio::sync::watch;
 
 use super::{
@@ -17,40 +15,38 @@ use super::{
     commit::Commits,
     documents::DocumentTable,
     ids::Ids,
-    index::{self, Indexes},
+    index::{self, IndexTables},
     keys::{self, listing},
     lease::Leases,
     open::{Open, stage_key},
-    reads::Reads,
+    pinned::PinnedTree,
     reservations::Reservations,
     roots::Roots,
     stages::Stages,
     tidy::Tidy,
-    trees::{IdReservation, Trees},
-    uploads::Uploads,
+    trees::{IdReservation, TreeCache},
+    uploads::UploadTables,
     writes::Writes,
 };
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Document, DocumentChange,
-    DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp, FollowUpKey,
-    FollowUpsQuery, IndexKey, IndexQuery, JobRow, Listed, Loaded, LogQuery, Result, RootKey,
-    RootsQuery, Row, RowsQuery, SampleQuery, ShapeQuery, StageId, Store, TreeCommit, TreeResultRow,
-    TreeResultsQuery, UploadRow, Version, Wanted, commit::check_staged,
+    Document, DocumentChange, DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp,
+    Health, IndexKey, IndexQuery, Indexes, Listed, Loaded, Result, Row, RowsQuery, Servers,
+    StageId, TreeCommit, TreeResultRow, TreeResultsQuery, Trees, UploadRow, Uploads, Version,
+    Wanted, commit::check_staged, view,
 };
 
 /// A store in a ScyllaDB or Cassandra cluster, which other servers may share.
 pub struct ScyllaStore {
-    indexes: Arc<Indexes>,
+    indexes: Arc<IndexTables>,
     cluster: Arc<Cluster>,
     commits: Arc<Commits>,
     documents: DocumentTable,
     ids: Arc<Ids>,
     leases: Arc<Leases>,
-    reads: Arc<Reads>,
-    roots: Arc<Roots>,
+    pub roots: Arc<Roots>,
     stages: Arc<Stages>,
     tidy: Arc<Tidy>,
-    tree_results: Arc<Uploads>,
+    uploads: Arc<UploadTables>,
     closing: watch::Sender<bool>,
     max_clock_skew: Duration,
 }
@@ -63,7 +59,7 @@ impl ScyllaStore {
     /// another version.
     pub async fn open(options: &ScyllaOptions) -> Result<Self> {
         let cluster = Arc::new(Cluster::open(options).await?);
-        let trees = Arc::new(Trees::new(Arc::clone(&cluster), options.tree_cache_bytes));
+        let trees = Arc::new(TreeCache::new(Arc::clone(&cluster), options.tree_cache_bytes));
         let open = Arc::new(Open::new(Arc::clone(&cluster), options));
         let stages =
             Arc::new(Stages::new(Arc::clone(&cluster), Arc::clone(&trees), Arc::clone(&open)));
@@ -75,13 +71,12 @@ impl ScyllaStore {
         ));
         let ids = Arc::new(Ids::new(Arc::clone(&cluster)));
         let leases = Arc::new(Leases::new(Arc::clone(&cluster), open.server));
-        let tree_results = Arc::new(Uploads::new(
+        let uploads = Arc::new(UploadTables::new(
             Arc::clone(&cluster),
             Arc::clone(&trees),
             Arc::clone(&checkpoints),
         ));
-        let reads = Arc::new(Reads::new(Arc::clone(&trees)));
-        let indexes = Indexes::new(&cluster, &trees, &reads, options);
+        let indexes = IndexTables::new(&cluster, &trees, options);
         let tidy = Arc::new(Tidy {
             cluster: Arc::clone(&cluster),
             trees: Arc::clone(&trees),
@@ -96,7 +91,7 @@ impl ScyllaStore {
             stages: Arc::clone(&stages),
             ids: Arc::clone(&ids),
         });
-        let roots = Roots::new(Arc::clone(&cluster), Arc::clone(&reads), Arc::clone(&reservations));
+        let roots = Roots::new(Arc::clone(&cluster), Arc::clone(&trees), Arc::clone(&reservations));
         let roots = Arc::new(roots);
         let commits = Arc::new(Commits {
             cluster: Arc::clone(&cluster),
@@ -107,7 +102,7 @@ impl ScyllaStore {
             checkpoints,
             roots: Arc::clone(&roots),
             indexes: Arc::clone(&indexes),
-            tree_results: Arc::clone(&tree_results),
+            uploads: Arc::clone(&uploads),
             patience: options.resolve_timeout,
         });
         let (closing, closed) = watch::channel(false);
@@ -119,11 +114,10 @@ impl ScyllaStore {
             commits,
             ids,
             leases,
-            reads,
             roots,
             stages,
             tidy,
-            tree_results,
+            uploads,
             closing,
             max_clock_skew: options.max_clock_skew,
         })
@@ -135,15 +129,20 @@ impl ScyllaStore {
     /// # Errors
     /// The cluster does not answer.
     pub async fn tidy(&self) -> Result<usize> {
-        self.opened()?;
-        self.tidy.tick().await
+        self.opened()?.tidy.tick().await
     }
 
-    fn opened(&self) -> Result<()> {
+    /// The store, unless it was closed.
+    pub(super) fn opened(&self) -> Result<&Self> {
         match *self.closing.borrow() {
             true => Err(Error::Unavailable("it was closed".into())),
-            false => Ok(()),
+            false => Ok(self),
         }
+    }
+
+    /// The trees, unless the store was closed.
+    pub(super) fn trees(&self) -> Result<&Arc<TreeCache>> {
+        Ok(&self.opened()?.commits.trees)
     }
 
     async fn stage_rows(&self, stage: StageId, root: JobId, rows: &[Row]) -> Result<()> {
@@ -185,28 +184,15 @@ impl ScyllaStore {
 }
 
 #[async_trait]
-impl Documents for ScyllaStore {
-    async fn get_document(&self, id: &DocumentId) -> Result<Option<Document>> {
-        self.opened()?;
-        self.documents.get(id).await
-    }
-
-    async fn change_document(&self, change: DocumentChange) -> Result<()> {
-        self.opened()?;
-        self.documents.change(&change).await
-    }
-
-    async fn list_documents(&self, query: DocumentsQuery) -> Result<Listed<Document, DocumentKey>> {
-        self.opened()?;
-        self.documents.list(&query).await
-    }
-}
-
-#[async_trait]
-impl Store for ScyllaStore {
+impl Trees for ScyllaStore {
     async fn load(&self, wanted: Wanted) -> Result<Loaded> {
-        self.opened()?;
-        self.reads.load(wanted).await
+        self.trees()?.load(wanted).await
+    }
+
+    async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
+        let list =
+            |tree: Arc<PinnedTree>, query| async move { view::list_rows(&*tree, &query).await };
+        self.trees()?.ask(query, list).await
     }
 
     async fn commit(&self, commits: Vec<TreeCommit>) -> Vec<Result<()>> {
@@ -223,7 +209,7 @@ impl Store for ScyllaStore {
         commits: Vec<TreeCommit>,
     ) -> BoxStream<'static, (usize, Result<()>)> {
         match self.opened() {
-            Ok(()) => Arc::clone(&self.commits).commit(commits).boxed(),
+            Ok(_) => Arc::clone(&self.commits).commit(commits).boxed(),
             Err(error) => {
                 let refused = (0..commits.len()).map(move |place| (place, Err(error.clone())));
                 stream::iter(refused).boxed()
@@ -245,100 +231,24 @@ impl Store for ScyllaStore {
         self.stages.is_leaving(id)
     }
 
-    async fn complete_upload(&self, row: UploadRow, refused: Vec<TreeResultRow>) -> Result<()> {
-        self.opened()?;
-        self.tree_results.complete_upload(row, refused).await
-    }
-
-    async fn forget_uploads(&self, before: Timestamp, limit: usize) -> Result<usize> {
-        self.opened()?;
-        self.tree_results.forget_uploads(before, limit).await
-    }
-
-    async fn reserve_ids(&self, count: u32) -> Result<JobId> {
-        self.opened()?;
-        self.ids.reserve(count).await
-    }
-
-    async fn get_job(&self, id: JobId) -> Result<Option<JobRow>> {
-        self.opened()?;
-        self.reads.get_job(id).await
-    }
-
-    async fn get_states(&self, ids: Vec<JobId>) -> Result<Vec<State>> {
-        self.opened()?;
-        self.reads.get_states(ids).await
-    }
-
-    async fn list_ancestors(&self, id: JobId) -> Result<Vec<JobRow>> {
-        self.opened()?;
-        self.reads.list_ancestors(id).await
-    }
-
-    async fn list_children(&self, query: ChildrenQuery) -> Result<Listed<JobRow, JobId>> {
-        self.opened()?;
-        self.reads.list_children(query).await
-    }
-
-    async fn list_descendants(&self, query: DescendantsQuery) -> Result<Listed<JobRow, JobId>> {
-        self.opened()?;
-        self.reads.list_descendants(query).await
-    }
-
-    async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
-        self.opened()?;
-        self.reads.list_blockers(query).await
-    }
-
-    async fn get_shape(&self, query: ShapeQuery) -> Result<Vec<JobRow>> {
-        self.opened()?;
-        self.reads.get_shape(query).await
-    }
-
-    async fn sample_children(&self, query: SampleQuery) -> Result<Vec<JobRow>> {
-        self.opened()?;
-        self.reads.sample_children(query).await
-    }
-
-    async fn list_changes(&self, query: ChangesQuery) -> Result<Listed<Change, u32>> {
-        self.opened()?;
-        self.reads.list_changes(query).await
-    }
-
-    async fn list_log(&self, query: LogQuery) -> Result<Listed<LogLine, u32>> {
-        self.opened()?;
-        self.reads.list_log(query).await
-    }
-
-    async fn list_attachments(&self, id: JobId) -> Result<Vec<AttachmentInfo>> {
-        self.opened()?;
-        self.reads.list_attachments(id).await
-    }
-
-    async fn get_attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
-        self.opened()?;
-        self.reads.get_attachment(id, key).await
-    }
-
-    async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
-        self.opened()?;
-        self.roots.list_roots(query).await
-    }
-
-    async fn list_follow_ups(
+    async fn commits_after(
         &self,
-        query: FollowUpsQuery,
-    ) -> Result<Listed<(FollowUpKey, FollowUp), FollowUpKey>> {
-        self.opened()?;
-        self.reads.list_follow_ups(query).await
+        root: JobId,
+        version: Version,
+    ) -> Result<(Version, Vec<TreeCommit>)> {
+        let trees = self.trees()?;
+        let tail = trees.refresh(&trees.tree(root)).await?;
+        Ok(tail.map_or((0, Vec::new()), |tail| (tail.version, tail.commits_after(version))))
     }
+}
 
+#[async_trait]
+impl Indexes for ScyllaStore {
     async fn list_index(
         &self,
         query: IndexQuery,
     ) -> Result<Listed<(IndexKey, FollowUp), IndexKey>> {
-        self.opened()?;
-        self.indexes.list(query).await
+        self.opened()?.indexes.list(query).await
     }
 
     fn index_parts(&self) -> u32 {
@@ -348,47 +258,61 @@ impl Store for ScyllaStore {
     fn index_part(&self, root: JobId) -> u32 {
         index::part(root)
     }
+}
 
-    async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
-        self.opened()?;
-        self.reads.list_rows(query).await
+#[async_trait]
+impl Documents for ScyllaStore {
+    async fn get_document(&self, id: &DocumentId) -> Result<Option<Document>> {
+        self.opened()?.documents.get(id).await
     }
 
-    async fn get_upload(&self, commit: &UploadId) -> Result<Option<UploadRow>> {
-        self.opened()?;
-        self.tree_results.get_upload(commit).await
+    async fn change_document(&self, change: DocumentChange) -> Result<()> {
+        self.opened()?.documents.change(&change).await
+    }
+
+    async fn list_documents(&self, query: DocumentsQuery) -> Result<Listed<Document, DocumentKey>> {
+        self.opened()?.documents.list(&query).await
+    }
+}
+
+#[async_trait]
+impl Uploads for ScyllaStore {
+    async fn complete_upload(&self, row: UploadRow, refused: Vec<TreeResultRow>) -> Result<()> {
+        self.opened()?.uploads.complete(row, refused).await
+    }
+
+    async fn get_upload(&self, upload: &UploadId) -> Result<Option<UploadRow>> {
+        self.opened()?.uploads.completed(upload).await
     }
 
     async fn list_tree_results(
         &self,
         query: TreeResultsQuery,
     ) -> Result<Listed<TreeResultRow, JobId>> {
-        self.opened()?;
-        self.tree_results.list_tree_results(query).await
+        self.opened()?.uploads.list(query).await
     }
 
+    async fn forget_uploads(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        self.opened()?.uploads.forget(before, limit).await
+    }
+}
+
+#[async_trait]
+impl Servers for ScyllaStore {
     fn is_shared(&self) -> bool {
         true
-    }
-
-    async fn commits_after(
-        &self,
-        root: JobId,
-        version: Version,
-    ) -> Result<(Version, Vec<TreeCommit>)> {
-        self.opened()?;
-        let trees = &self.commits.trees;
-        let tail = trees.refresh(&trees.tree(root)).await?;
-        Ok(tail.map_or((0, Vec::new()), |tail| (tail.version, tail.commits_after(version))))
     }
 
     fn max_clock_skew(&self) -> Duration {
         self.max_clock_skew
     }
 
+    async fn reserve_ids(&self, count: u32) -> Result<JobId> {
+        self.opened()?.ids.reserve(count).await
+    }
+
     async fn lease(&self, part: &str, time: Duration) -> Result<bool> {
-        self.opened()?;
-        self.leases.take(part, time).await
+        self.opened()?.leases.take(part, time).await
     }
 
     async fn get_uptime(&self) -> Result<Option<Vec<u8>>> {
@@ -406,7 +330,10 @@ impl Store for ScyllaStore {
         let statement = &self.cluster.statements.put_listing;
         self.cluster.write(statement, (list, slot, place, key, Some(note))).await
     }
+}
 
+#[async_trait]
+impl Health for ScyllaStore {
     async fn check(&self) -> Result<()> {
         self.opened()?;
         let statement = &self.cluster.statements.register;

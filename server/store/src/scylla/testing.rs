@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 use super::{
     ScyllaOptions, connect::connect, index, keys::listing, migrate::migrate, roots, schema::TABLES,
 };
+use crate::IndexId;
 
 /// Names the nodes of the cluster that tests may use, as `host:port` with commas between.
 pub const NODES: &str = "JOBTRACKER_TEST_CQL";
@@ -100,8 +101,9 @@ async fn empty(options: &ScyllaOptions) {
 /// # Panics
 /// The cluster does not do what it is asked.
 pub async fn age_places(session: &Session, minutes: i64) {
-    let lists = [listing::INDEX, listing::INDEX_MINUTES, listing::INDEX_LATE].concat();
-    for list in lists {
+    let lists = IndexId::ALL.map(listing::Index::of);
+    let lists = lists.map(|listing::Index { entries, minutes, late }| [entries, minutes, late]);
+    for list in lists.concat() {
         let cql = "SELECT slot, place, key, body FROM listing WHERE list = ? ALLOW FILTERING";
         let answer = session.query_unpaged(cql, (list,)).await.expect("lists can be read");
         let rows = answer.into_rows_result().expect("they are rows");

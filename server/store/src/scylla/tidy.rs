@@ -14,7 +14,7 @@ use super::{
     lease::Leases,
     open::{BEAT, Left, Open, Work},
     stages::Stages,
-    trees::Trees,
+    trees::TreeCache,
 };
 use crate::{Result, StageId};
 
@@ -23,7 +23,7 @@ const EVERY: Duration = Duration::from_secs(10);
 
 pub struct Tidy {
     pub cluster: Arc<Cluster>,
-    pub trees: Arc<Trees>,
+    pub trees: Arc<TreeCache>,
     pub open: Arc<Open>,
     pub stages: Arc<Stages>,
     pub checkpoints: Arc<Checkpoints>,

@@ -81,7 +81,7 @@ impl Weighter<JobId, Weighed> for Weight {
 }
 
 /// The trees that a server remembers.
-pub struct Trees {
+pub struct TreeCache {
     pub cluster: Arc<Cluster>,
     trees: Cache<JobId, Weighed, Weight, RandomState>,
     places: Cache<JobId, Location>,
@@ -92,7 +92,7 @@ pub struct Trees {
 
 type TailRow = (i8, i64, Option<i64>, Option<Uuid>, Option<i64>, Option<Vec<u8>>, Option<i32>);
 
-impl Trees {
+impl TreeCache {
     pub fn new(cluster: Arc<Cluster>, bytes: u64) -> Self {
         // One shard: a tree may take a good part of the whole.
         let options = OptionsBuilder::new()
@@ -138,7 +138,7 @@ impl Trees {
 
     /// Numbers for the metrics page.
     pub fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
-        let trees = "Trees whose logs are remembered";
+        let trees = "TreeCache whose logs are remembered";
         let bytes = "Memory of remembered trees in bytes, about";
         vec![
             ("store_trees", trees, self.trees.len() as u64),

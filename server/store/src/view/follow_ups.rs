@@ -63,7 +63,7 @@ pub(crate) async fn list_index<V: Lists>(
             break;
         }
         let row = view.follow_up(place.id, place.key).await?;
-        match row.filter(|row| row.place() == Some((query.index, place.time))) {
+        match row.filter(|row| row.entry() == Some((query.index, place.time))) {
             Some(row) => {
                 let bytes = follow_up_bytes(&row);
                 page.take((place, row), bytes);

@@ -8,7 +8,7 @@ use std::sync::{
 
 use jobtracker_model::State;
 use jobtracker_store::{
-    FollowUp, FollowUpKey, Loaded, Store, Wanted,
+    FollowUp, FollowUpKey, Health, Loaded, Store, Trees, Wanted,
     fjall::{FjallOptions, FjallStore},
 };
 

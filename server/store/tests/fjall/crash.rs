@@ -7,7 +7,7 @@ use std::{
 };
 
 use jobtracker_model::State;
-use jobtracker_store::{Documents, Error, Store, fjall::FjallStore};
+use jobtracker_store::{Documents, Error, Jobs, fjall::FjallStore};
 
 use crate::{
     disk,

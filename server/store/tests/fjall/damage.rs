@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use jobtracker_model::{JobId, State};
-use jobtracker_store::{ChildrenQuery, Error, JobRow, PageLimit, Store};
+use jobtracker_store::{ChildrenQuery, Error, Health, JobRow, Jobs, PageLimit};
 
 use crate::{
     disk::{copy, files, flip, journal, open, open_small, used},

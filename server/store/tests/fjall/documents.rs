@@ -2,7 +2,7 @@
 
 use jobtracker_store::{
     Document, DocumentChange, DocumentId, DocumentKey, DocumentKind, DocumentVersion, Documents,
-    Error, Store,
+    Error, Health,
 };
 use tokio::join;
 

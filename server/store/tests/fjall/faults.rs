@@ -17,7 +17,7 @@ use std::{
 use futures_util::future::join_all;
 use jobtracker_model::State;
 use jobtracker_store::{
-    Error, Store,
+    Error, Health,
     fjall::{FjallOptions, FjallStore},
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -10,7 +10,7 @@ use std::{
 
 use jobtracker_model::State;
 use jobtracker_store::{
-    Error, Store,
+    Error, Health, Jobs, Servers,
     fjall::{FjallOptions, FjallStore},
 };
 

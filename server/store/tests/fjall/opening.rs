@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fs, path::Path};
 
-use jobtracker_store::{Error, Store, Wanted};
+use jobtracker_store::{Error, Health, Jobs, Trees, Wanted};
 
 use crate::{
     disk::{open, refused},

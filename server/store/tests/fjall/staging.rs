@@ -7,7 +7,8 @@ use std::sync::{
 
 use jobtracker_model::{JobId, StateSet, Timestamp};
 use jobtracker_store::{
-    ChildrenQuery, Error, PageLimit, RootsQuery, Row, StageId, Store, TreeCommit,
+    ChildrenQuery, Error, Health, Jobs, PageLimit, RootsQuery, Row, StageId, Store, TreeCommit,
+    Trees,
     fjall::{FjallOptions, FjallStore},
 };
 

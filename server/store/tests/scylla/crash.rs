@@ -11,8 +11,8 @@ use jobtracker_model::{
     upload::{Refusal, TreeResult, UploadId, UploadOutcome},
 };
 use jobtracker_store::{
-    PageLimit, Result, Row, StageId, Store, TreeResultRow, TreeResultsQuery, UploadRow,
-    scylla::ScyllaStore,
+    Health, PageLimit, Result, Row, StageId, Store, TreeResultRow, TreeResultsQuery, Trees,
+    UploadRow, Uploads, scylla::ScyllaStore,
 };
 use jobtracker_store_suite::{Forest, Staging, compare_roots};
 

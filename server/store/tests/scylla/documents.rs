@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jobtracker_store::{
     Document, DocumentChange, DocumentId, DocumentKey, DocumentKind, DocumentVersion, Documents,
-    Error, Result, Store,
+    Error, Health, Result,
     scylla::{ScyllaOptions, ScyllaStore},
 };
 

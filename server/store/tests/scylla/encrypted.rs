@@ -8,7 +8,7 @@ use std::{
 };
 
 use jobtracker_store::{
-    Error, Store,
+    Error, Health, Servers,
     scylla::{ScyllaOptions, ScyllaStore, Tls, testing::Lent},
 };
 use jobtracker_store_suite::Forest;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jobtracker_model::JobId;
 use jobtracker_store::{
-    DocumentId, DocumentKey, DocumentKind, Documents, Error, Store,
+    DocumentId, DocumentKey, DocumentKind, Documents, Error, Health, Jobs, Servers,
     scylla::{Migrated, ScyllaOptions, ScyllaStore, migrate, testing},
 };
 use jobtracker_store_suite::Forest;

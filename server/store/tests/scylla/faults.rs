@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jobtracker_model::{JobId, State};
-use jobtracker_store::{Error, Result, StageId, Store, scylla::ScyllaOptions};
+use jobtracker_store::{Error, Result, StageId, Trees, scylla::ScyllaOptions};
 use jobtracker_store_suite::{Forest, Staging};
 
 use crate::{

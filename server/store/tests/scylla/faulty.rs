@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jobtracker_store::{
-    Result, Store, TreeCommit,
+    Health, Result, TreeCommit, Trees,
     scylla::{ScyllaOptions, ScyllaStore},
 };
 use jobtracker_store_suite::{Forest, Staging};

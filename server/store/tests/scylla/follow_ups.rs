@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jobtracker_model::{Progress, Timestamp};
-use jobtracker_store::Store;
+use jobtracker_store::Health;
 use jobtracker_store_suite::Forest;
 use scylla::client::session::Session;
 

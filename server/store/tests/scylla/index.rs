@@ -12,7 +12,7 @@ use std::{
 
 use jobtracker_model::{Progress, Timestamp};
 use jobtracker_store::{
-    Error, IndexId, IndexQuery, PageLimit, Store,
+    Error, Health, IndexId, IndexQuery, Indexes, PageLimit, Store, Trees,
     scylla::{ScyllaOptions, ScyllaStore, testing::age_places},
 };
 use jobtracker_store_suite::{Forest, compare_indexes};

@@ -6,7 +6,7 @@ use std::{
 };
 
 use jobtracker_store::{
-    Store,
+    Health, Servers,
     scylla::{ScyllaOptions, ScyllaStore},
 };
 use tokio::time::sleep;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use jobtracker_model::State;
-use jobtracker_store::{Error, StageId, Store, scylla::ScyllaOptions};
+use jobtracker_store::{Error, Health, Servers, StageId, Trees, scylla::ScyllaOptions};
 use jobtracker_store_suite::{Forest, Staging};
 use tokio::time::sleep;
 

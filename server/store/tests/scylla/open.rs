@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jobtracker_store::{Store, scylla::ScyllaStore};
+use jobtracker_store::{Health, Trees, scylla::ScyllaStore};
 use jobtracker_store_suite::{Forest, Staging};
 use scylla::client::session::Session;
 use tokio::time::sleep;

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jobtracker_store::{Error, Result, StageId, Store, TreeCommit, scylla::ScyllaStore};
+use jobtracker_store::{
+    Error, Health, Jobs, Result, StageId, TreeCommit, Trees, scylla::ScyllaStore,
+};
 use jobtracker_store_suite::{Forest, Staging};
 use tokio::time::{sleep, timeout};
 

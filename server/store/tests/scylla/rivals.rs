@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use jobtracker_model::{LogLine, Timestamp};
 use jobtracker_store::{
-    Error, LogQuery, PageLimit, Row, Store, TreeCommit, Wanted,
+    Error, Health, Jobs, LogQuery, PageLimit, Row, TreeCommit, Trees, Wanted,
     scylla::{ScyllaOptions, ScyllaStore},
 };
 use jobtracker_store_suite::Forest;

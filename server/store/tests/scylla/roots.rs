@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jobtracker_model::{JobId, Timestamp};
 use jobtracker_store::{
-    Error, PageLimit, RootsQuery, Store,
+    Error, Health, Jobs, PageLimit, RootsQuery, Trees,
     scylla::{ScyllaOptions, ScyllaStore, testing::age_roots},
 };
 use jobtracker_store_suite::{Forest, Staging};

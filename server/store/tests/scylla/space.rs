@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jobtracker_model::JobId;
 use jobtracker_store::{
-    Error, Result, Store, TreeCommit, Version, Wanted,
+    Error, Result, Store, TreeCommit, Trees, Version, Wanted,
     scylla::{ScyllaOptions, ScyllaStore, testing::Lent},
 };
 use jobtracker_store_suite::{Forest, compare_trees};

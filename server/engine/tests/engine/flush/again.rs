@@ -8,23 +8,23 @@ use std::{
 use futures_util::FutureExt;
 use jobtracker_engine::{Engine, Error};
 use jobtracker_model::{NewChange, NewJob, State, Timestamp, limits, upload::Record};
-use jobtracker_store::{Error as StoreError, PageLimit, Store, TreeResultsQuery};
+use jobtracker_store::{Error as StoreError, Jobs, PageLimit, TreeResultsQuery, Uploads};
 
 use super::{
     recording::{named, send, session},
     trees::{items, name, wide},
 };
 use crate::{
-    gate::Gate,
+    gate::{Gate, Gated},
     harness::{id, job, memory, options},
 };
 
 /// A tree is large when a part of it is staged; its root is new.
 const LARGE: u64 = 20_000;
 
-fn gated() -> (Arc<Gate>, Engine) {
+fn gated() -> (Arc<Gated>, Engine) {
     let gate = Gate::closed();
-    let engine = Engine::start(Arc::clone(&gate) as Arc<dyn Store>, options());
+    let engine = Engine::start(gate.store(), options());
     (gate, engine)
 }
 

@@ -167,7 +167,7 @@ async fn what_follows_on(store: Arc<dyn Store>, children: u64) {
                 assert_eq!(delivery.progress, Progress::Waiting(event.time));
                 moments.push(event.time);
             }
-            if let Some((IndexId::Due, time)) = row_of.place() {
+            if let Some((IndexId::Due, time)) = row_of.entry() {
                 waiting.push((IndexKey { time, id: of, key }, row_of));
             }
         }
@@ -247,7 +247,7 @@ async fn a_commit_that_fails_has_fired_nothing() {
     use jobtracker_store::Error as StoreError;
     for children in [5, 20_000] {
         let gate = Gate::closed();
-        let engine = Engine::start(Arc::clone(&gate) as Arc<dyn Store>, options());
+        let engine = Engine::start(gate.store(), options());
         gate.open();
         *gate.failing.lock() = Some(StoreError::Unavailable("down".into()));
         let records = || tree(1_000_000, children).records();
@@ -297,7 +297,7 @@ async fn the_same_job_has_the_same_follow_ups() {
 async fn a_change_to_a_new_job_in_the_same_group_fires() {
     let gate = Gate::closed();
     let one = Options { commits_at_once: 1, ..options() };
-    let engine = Engine::start(Arc::clone(&gate) as Arc<dyn Store>, one);
+    let engine = Engine::start(gate.store(), one);
     let before = tokio::spawn({
         let engine = engine.clone();
         async move { engine.create(job(500, None)).await.unwrap() }

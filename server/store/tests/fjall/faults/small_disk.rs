@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use jobtracker_store::{Store, fjall::FjallStore};
+use jobtracker_store::{Health, fjall::FjallStore};
 
 use super::{Writers, in_a_process, options, told_directory, until_it_takes_writes};
 use crate::disk;
