@@ -270,3 +270,83 @@ async fn blockers_name_the_jobs_above_them() {
     harness.get("/api/v1/jobs/104/blockers?path=x").await.assert_problem("invalid_query");
     harness.stop().await;
 }
+
+#[tokio::test]
+async fn a_list_is_one_file_too() {
+    let harness = Harness::start(STORES[1], |_| {}).await;
+    harness.create(1, None).await;
+    let child = |id: u64| {
+        json!({"id": id, "name": format!("=page {id}, \"a\""), "tags": ["x", "y"],
+        "createdBy": "crawler"})
+    };
+    // More than a page of the store has.
+    for block in 1..=3 {
+        let jobs: Vec<_> = (block * 1_000..block * 1_000 + 1_000).map(child).collect();
+        let created = harness.post("/api/v1/jobs/1/children", &json!({ "jobs": jobs })).await;
+        assert_eq!(created.status, 201, "{}", created.text());
+    }
+    harness.report(1_500, "Faulted").await;
+    let all = "/api/v1/jobs/1/descendants";
+    let (due, _) = pages(&harness, all, 1000).await;
+    let file = harness.get(&format!("{all}?format=ndjson")).await;
+    assert_eq!(file.header("content-type"), Some("application/x-ndjson"));
+    let jobs: Vec<Value> =
+        file.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(jobs == due);
+
+    let table = harness.get(&format!("{all}?format=csv&states=Faulted")).await;
+    let name = table.header("content-disposition");
+    assert_eq!(name, Some("attachment; filename=\"below-1.csv\""));
+    let lines: Vec<_> = table.text().split("\r\n").collect();
+    assert_eq!(lines.len(), 3, "{}", table.text());
+    assert!(lines[0].starts_with("id,parent,root,depth,name,createdBy,tags,state,"));
+    let cells = "1500,1,1,1,\"'=page 1500, \"\"a\"\"\",crawler,x y,Faulted,";
+    assert!(lines[1].starts_with(cells), "{}", lines[1]);
+
+    let roots = harness.get("/api/v1/roots?format=ndjson&expression=id%20%3D%3D%201").await;
+    let root: Value = serde_json::from_str(roots.text().trim()).unwrap();
+    assert_eq!(root["id"], 1);
+    let none = harness.get("/api/v1/roots?format=ndjson&namePrefix=zzz").await;
+    assert_eq!((none.status, none.text()), (200, ""));
+
+    harness.get(&format!("{all}?format=xml")).await.assert_problem("invalid_query");
+    harness.get(&format!("{all}?format=csv&limit=7")).await.assert_problem("invalid_query");
+    harness.get("/api/v1/jobs/7/descendants?format=csv").await.assert_problem("job_not_found");
+    harness
+        .get("/api/v1/roots?format=csv&expression=%3F")
+        .await
+        .assert_problem("invalid_expression");
+    harness.stop().await;
+}
+
+/// A file whose client takes nothing holds its place, until the client has gone.
+#[tokio::test]
+async fn few_files_are_made_at_once() {
+    let harness = Harness::start(STORES[1], |_| {}).await;
+    harness.create(1, None).await;
+    let options = "o".repeat(2_000);
+    let child = |id: u64| json!({"id": id, "name": "page", "createdBy": "x", "options": options});
+    for block in 1..=20 {
+        let jobs: Vec<_> = (block * 1_000..block * 1_000 + 1_000).map(child).collect();
+        let created = harness.post("/api/v1/jobs/1/children", &json!({ "jobs": jobs })).await;
+        assert_eq!(created.status, 201, "{}", created.text());
+    }
+    // 45 MB each: more than the sockets take.
+    let path = "/api/v1/jobs/1/descendants?format=ndjson";
+    let (one, other) = tokio::join!(
+        harness.request(reqwest::Method::GET, path).send(),
+        harness.request(reqwest::Method::GET, path).send()
+    );
+    harness.get(path).await.assert_problem("overloaded");
+    drop((one.unwrap(), other.unwrap()));
+    loop {
+        let reply = harness.get(path).await;
+        if reply.status == 200 {
+            assert_eq!(reply.text().lines().count(), 20_000);
+            break;
+        }
+        reply.assert_problem("overloaded");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    harness.stop().await;
+}

@@ -31,6 +31,8 @@ pub(crate) struct App {
     pub commits: UploadsConfig,
     /// Room for uploads that come in at once.
     pub commit_places: Arc<Semaphore>,
+    /// Room for lists that are sent as files at once.
+    pub file_places: Arc<Semaphore>,
     /// True once the service is stopping.
     pub stopping: watch::Receiver<bool>,
 }

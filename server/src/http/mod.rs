@@ -17,6 +17,7 @@ mod site_guard;
 mod unread;
 
 mod cursor;
+mod exports;
 mod extract;
 mod filtered;
 mod reply;
@@ -46,6 +47,7 @@ mod routes;
 
 pub(crate) use app::App;
 pub(crate) use connection::{Ends, serve};
+pub(crate) use exports::AT_ONCE as FILES_AT_ONCE;
 pub(crate) use request_id::RequestIds;
 use routes::endpoints;
 pub(crate) use site_guard::SiteGuard;

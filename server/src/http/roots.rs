@@ -1,14 +1,17 @@
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use actix_web::HttpResponse;
-use jobtracker_model::{RootPage, Timestamp};
+use jobtracker_model::{RootPage, Timestamp, limits};
+use jobtracker_store::PageLimit;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    app::State,
+    app::{App, State},
     cursor::{self, List, fnv},
+    exports::{self, Format},
     extract::{Query, flag, limit, states, time},
+    filtered,
     problem::Result,
     reply,
     right::Reader,
@@ -54,6 +57,10 @@ pub(super) struct RootsQuery {
     /// `total` is what is on the pages so far, and `totalExact` says whether that is all.
     #[param(value_type = Option<bool>, default = false)]
     total: Option<String>,
+    /// `json` for a page, `ndjson` or `csv` for a file with all of them, which is made as it is
+    /// read and is not of one instant. Two files are made at once at most.
+    #[param(example = "csv", default = "json")]
+    format: Option<String>,
 }
 
 /// List root jobs
@@ -64,17 +71,20 @@ pub(super) struct RootsQuery {
     params(RootsQuery), responses((status = 200, description = "A page.", body = RootPage)))]
 pub(super) async fn list(_: Reader, app: State, query: Query<RootsQuery>) -> Result<HttpResponse> {
     let query = query.0;
+    let paging = [&query.limit, &query.cursor];
+    if let Some(format) = Format::of_file(query.format.as_deref(), paging)? {
+        let scan = Rc::new(query.scan(&app, PageLimit::items(limits::PAGE)).await?);
+        let read = move |_, after| {
+            let scan = Rc::clone(&scan);
+            async move { filtered::page(&*scan, after, scan.items_max).await }
+        };
+        return exports::file(app, "roots", format, read).await;
+    }
     let subject = query.subject();
     let position = cursor::decode(List::Roots, subject, query.cursor.as_deref())?;
     let limit = limit(query.limit.as_deref())?;
     let counts = flag("total", query.total.as_deref())?;
-    let scan = Scan {
-        store: app.store.clone(),
-        from: time("from", query.from.as_deref())?.unwrap_or(Timestamp::MIN),
-        to: time("to", query.to.as_deref())?.unwrap_or(Timestamp::MAX),
-        filter: query.filter().await?,
-        items_max: limit.items,
-    };
+    let scan = query.scan(&app, limit).await?;
     let found = match position {
         None if counts => scan.counted_page().await?,
         position => scan.page(position).await?,
@@ -100,6 +110,16 @@ impl RootsQuery {
             }
         }
         fnv(&bytes)
+    }
+
+    async fn scan(&self, app: &App, limit: PageLimit) -> Result<Scan> {
+        Ok(Scan {
+            store: Arc::clone(&app.store),
+            from: time("from", self.from.as_deref())?.unwrap_or(Timestamp::MIN),
+            to: time("to", self.to.as_deref())?.unwrap_or(Timestamp::MAX),
+            filter: self.filter().await?,
+            items_max: limit.items,
+        })
     }
 
     async fn filter(&self) -> Result<Filter> {

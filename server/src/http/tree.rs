@@ -2,7 +2,7 @@ use std::{collections::HashSet, iter::successors, sync::Arc};
 
 use actix_web::HttpResponse;
 use jobtracker_model::{
-    Blocker, Job, JobId, JobNode, JobPath, Page, PathStep, StateSet, Statistics,
+    Blocker, Job, JobId, JobNode, JobPath, Page, PathStep, StateSet, Statistics, limits,
 };
 use jobtracker_store::{
     BlockersQuery, ChildrenQuery, DescendantsQuery, JobRow, Listed, Node, Origin, PageLimit, Store,
@@ -14,6 +14,7 @@ use utoipa::IntoParams;
 use super::{
     app::State,
     cursor::{self, List},
+    exports::{self, Format},
     extract::{Id, Query, flag, limit, states},
     filtered::{self, Filtered},
     problem::{ApiError, Result},
@@ -35,6 +36,10 @@ pub(super) struct JobsQuery {
     limit: Option<String>,
     /// The `nextCursor` of the page before; absent for the first page.
     cursor: Option<String>,
+    /// `json` for a page, `ndjson` or `csv` for a file with all of them, which is made as it is
+    /// read and is not of one instant. Two files are made at once at most.
+    #[param(example = "csv", default = "json")]
+    format: Option<String>,
 }
 
 /// Which page of the children of a job, and which of them.
@@ -125,6 +130,14 @@ pub(super) async fn descendants(
     query: Query<JobsQuery>,
 ) -> Result<HttpResponse> {
     let (of, query) = (id.0, query.0);
+    if let Some(format) = Format::of_file(query.format.as_deref(), [&query.limit, &query.cursor])? {
+        let (states, limit) = (states(query.states.as_deref())?, PageLimit::items(limits::PAGE));
+        let read = move |app: State, after| async move {
+            let query = DescendantsQuery { of, states, after, limit };
+            Ok(app.store.list_descendants(query).await?)
+        };
+        return exports::file(app, &format!("below-{of}"), format, read).await;
+    }
     let after = cursor::decode(List::Descendants, of.get(), query.cursor.as_deref())?;
     let (states, limit) = (states(query.states.as_deref())?, limit(query.limit.as_deref())?);
     let listed = app.store.list_descendants(DescendantsQuery { of, states, after, limit }).await?;

@@ -194,6 +194,7 @@ fn parameter(operation: &str, name: &str) -> Value {
         (_, "states") => json!({"pattern": format!("^(({states})(,({states}))*)?$")}),
         (_, "expression") => text(1, limits::EXPRESSION),
         ("readLog", "from") => json!({"pattern": "^(start|end|[0-9]{1,7})$"}),
+        ("listRoots" | "listDescendants", "format") => json!({"enum": ["json", "ndjson", "csv"]}),
         ("readLog", "format") => json!({"enum": ["json", "text"]}),
         ("listChanges", "order") => json!({"enum": ["oldest", "newest"]}),
         ("putAttachment", "key") => text_like(1, limits::ATTACHMENT_KEY, FILE_NAME),
