@@ -147,6 +147,29 @@ impl fmt::Debug for CreatedToken {
     }
 }
 
+/// Something that a caller did by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AuditEntry {
+    /// When it was asked for.
+    pub time: Timestamp,
+    /// Who did it: the name of the token.
+    pub name: String,
+    /// The role of that one.
+    pub role: Role,
+    /// What was done: the operation, as the OpenAPI document names it.
+    pub act: String,
+    /// With what: a token, a delivery, a job.
+    pub subject: String,
+    /// The address that the request came from.
+    pub from: Option<String>,
+    /// The request, as the service's logs name it.
+    pub request_id: String,
+    /// The code of the problem, if it was refused or failed.
+    pub failed: Option<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

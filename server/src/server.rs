@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     Config, ConfigError, EngineConfig, Secret,
-    access::Access,
+    access::{Access, Audit},
     clock,
     follow_ups::{FollowUpMetrics, PREPARED, Parts, Rounds, Uptime},
     http::{self, App, Ends, RequestIds, SiteGuard},
@@ -79,7 +79,13 @@ impl Server {
         let (cut, cuts) = watch::channel(false);
         let access = Access::new(Arc::clone(&store), &config.auth.token, &config.access);
         let access = Arc::new(access);
-        let sweep = Sweep::new(Arc::clone(&store), Arc::clone(&access), &config.commits);
+        let audit = Arc::new(Audit::new(Arc::clone(&store), config.access.audit_days));
+        let sweep = Sweep {
+            store: Arc::clone(&store),
+            access: Arc::clone(&access),
+            audit: Arc::clone(&audit),
+            keep_ms: i64::from(config.commits.keep_hours) * 3_600_000,
+        };
         let sweep = sweep.run(stops.clone());
         let grace = Duration::from_millis(config.server.shutdown_grace_ms);
         let rounds = Rounds::new(Arc::clone(&follow_ups), grace);
@@ -92,6 +98,7 @@ impl Server {
             unrouted: RouteMetrics::new("none", Arc::clone(&metrics)),
             metrics: Arc::clone(&metrics),
             access: Arc::clone(&access),
+            audit,
             sites: SiteGuard::new(config, address),
             request_ids: RequestIds::new(),
             body_limit: config.server.body_limit_bytes,

@@ -4,7 +4,10 @@ use jobtracker_model::Timestamp;
 use jobtracker_store::{Result, Store};
 use tokio::sync::watch;
 
-use crate::{UploadsConfig, access::Access, clock};
+use crate::{
+    access::{Access, Audit},
+    clock,
+};
 
 /// How often the store is swept.
 const EVERY: Duration = Duration::from_secs(600);
@@ -16,19 +19,18 @@ const PART: &str = "sweep";
 /// Uploads that are forgotten at once.
 const AT_ONCE: usize = 100;
 
-/// Forgets what is old enough: outcomes of uploads, and tokens that are not accepted any more. Any
-/// number of servers may do that at once; the lease saves the repeated work.
+/// Forgets what is old enough: outcomes of uploads, tokens that are not accepted any more,
+/// entries of the audit list. Any number of servers may do that at once; the lease saves the
+/// repeated work.
 pub(crate) struct Sweep {
-    store: Arc<dyn Store>,
-    access: Arc<Access>,
-    keep_ms: i64,
+    pub store: Arc<dyn Store>,
+    pub access: Arc<Access>,
+    pub audit: Arc<Audit>,
+    /// How long the outcome of an upload is kept, in milliseconds.
+    pub keep_ms: i64,
 }
 
 impl Sweep {
-    pub fn new(store: Arc<dyn Store>, access: Arc<Access>, config: &UploadsConfig) -> Self {
-        Self { store, access, keep_ms: i64::from(config.keep_hours) * 3_600_000 }
-    }
-
     /// Sweeps at intervals, until the service stops.
     pub async fn run(self, mut stopping: watch::Receiver<bool>) {
         loop {
@@ -54,7 +56,8 @@ impl Sweep {
         let before = Timestamp::from_millis(now.millis() - self.keep_ms);
         let before = before.unwrap_or(Timestamp::MIN);
         while self.store.forget_uploads(before, AT_ONCE).await? == AT_ONCE {}
-        self.access.sweep(now).await
+        self.access.sweep(now).await?;
+        self.audit.sweep(now).await
     }
 }
 
@@ -73,7 +76,12 @@ mod tests {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let config = Config::defaults();
         let access = Access::new(Arc::clone(&store), &config.auth.token, &config.access);
-        let sweep = Sweep::new(Arc::clone(&store), Arc::new(access), &config.commits);
+        let sweep = Sweep {
+            store: Arc::clone(&store),
+            access: Arc::new(access),
+            audit: Arc::new(Audit::new(Arc::clone(&store), config.access.audit_days)),
+            keep_ms: 48 * HOUR,
+        };
         let id = |number: usize| format!("commit-{number}").parse::<UploadId>().unwrap();
         // More uploads than are forgotten at once.
         for number in 0..=AT_ONCE {

@@ -1,4 +1,5 @@
-//! Who a caller is and what the caller may do: tokens, roles, failed tries. No HTTP.
+//! Who a caller is and what the caller may do: tokens, roles, failed tries, the audit list. No
+//! HTTP.
 //!
 //! A [`Principal`] is found by what the caller sends ([`Access::known`], [`Access::find`]); the
 //! extractors of `http::right` compare its role with the one that a handler needs.
@@ -11,6 +12,9 @@ mod tries;
 mod known;
 mod tokens;
 
+mod audit;
+
+pub(crate) use audit::Audit;
 pub(crate) use principal::Principal;
 pub(crate) use refused::{Refused, TokenError};
 pub(crate) use tokens::Access;

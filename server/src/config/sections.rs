@@ -104,6 +104,8 @@ pub struct AuthConfig {
 pub struct AccessConfig {
     /// Wrong tokens that an address may send in a minute.
     pub failed_tries: u32,
+    /// How long entries of the audit list are kept.
+    pub audit_days: u32,
 }
 
 /// A backend by name.

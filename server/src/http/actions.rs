@@ -3,6 +3,7 @@ use jobtracker_model::{
     Action, Added, JobAction, JobId, Page, ProblemCode, Target, Tested, limits,
 };
 use jobtracker_store::{FollowUp, FollowUpKey, FollowUpsQuery, PageLimit};
+use url::Url;
 
 use super::{
     app::{App, State},
@@ -24,14 +25,15 @@ use crate::{clock, follow_ups::test_send};
     responses((status = 201, description = "It is new.", body = Added),
         (status = 200, description = "It was there already.", body = Added)))]
 pub(super) async fn add(
-    _: Operator,
+    caller: Operator,
     app: State,
     id: Id,
     body: Json<Action>,
 ) -> Result<HttpResponse> {
     body.0.check("action")?;
     app.follow_ups.validator().target("action", &body.0.target)?;
-    let (number, added) = app.engine.add_action(id.0, body.0).await?;
+    let adding = async { Ok(app.engine.add_action(id.0, body.0).await?) };
+    let (number, added) = caller.act(&app, "addAction", id.0, adding).await?;
     let status = if added { StatusCode::CREATED } else { StatusCode::OK };
     reply::json(status, &Added { number, added })
 }
@@ -61,10 +63,11 @@ pub(super) async fn list(_: Reader, app: State, id: Id) -> Result<HttpResponse> 
 #[utoipa::path(post, path = "/api/v1/actions/test", operation_id = "testTarget",
     tag = "follow-ups", request_body = Target,
     responses((status = 200, description = "What came of it.", body = Tested)))]
-pub(super) async fn test(_: Operator, app: State, body: Json<Target>) -> Result<HttpResponse> {
+pub(super) async fn test(caller: Operator, app: State, body: Json<Target>) -> Result<HttpResponse> {
     body.0.check("target")?;
     app.follow_ups.validator().target("target", &body.0)?;
-    try_out(&app, body.0).await
+    let subject = receivers(&body.0);
+    caller.act(&app, "testTarget", subject, try_out(&app, body.0)).await
 }
 
 /// Try an action out
@@ -76,16 +79,32 @@ pub(super) async fn test(_: Operator, app: State, body: Json<Target>) -> Result<
     params(("id" = JobId, Path, description = "The job."),
         ("number" = u32, Path, description = "The action.")),
     responses((status = 200, description = "What came of it.", body = Tested)))]
-pub(super) async fn test_one(_: Operator, app: State, path: NumberPath) -> Result<HttpResponse> {
-    let all = all_of_kind(&app, path.id, FollowUpKey::Action(0)).await?;
-    let mut all = all.into_iter();
-    match all.find(|(key, _)| *key == FollowUpKey::Action(path.number)) {
-        Some((_, FollowUp::Action(action))) => try_out(&app, action.target.clone()).await,
-        _ => {
-            let detail = format!("Job {} has no action {}.", path.id, path.number);
-            Err(ApiError::new(ProblemCode::ActionNotFound, detail))
+pub(super) async fn test_one(
+    caller: Operator,
+    app: State,
+    path: NumberPath,
+) -> Result<HttpResponse> {
+    let testing = async {
+        let all = all_of_kind(&app, path.id, FollowUpKey::Action(0)).await?;
+        let mut all = all.into_iter();
+        match all.find(|(key, _)| *key == FollowUpKey::Action(path.number)) {
+            Some((_, FollowUp::Action(action))) => try_out(&app, action.target.clone()).await,
+            _ => {
+                let detail = format!("Job {} has no action {}.", path.id, path.number);
+                Err(ApiError::new(ProblemCode::ActionNotFound, detail))
+            }
         }
-    }
+    };
+    let subject = format!("{}-{}", path.id, path.number);
+    caller.act(&app, "testAction", subject, testing).await
+}
+
+/// Whom a test is sent to, without what may be a secret.
+fn receivers(target: &Target) -> String {
+    let url = target.http.as_ref().and_then(|http| Url::parse(&http.url).ok());
+    let host = url.as_ref().and_then(Url::host_str).into_iter();
+    let addresses = target.email.iter().flat_map(|email| email.to.iter().map(String::as_str));
+    host.chain(addresses).collect::<Vec<_>>().join(", ")
 }
 
 /// A receiver that does not answer does not hold up a stop.

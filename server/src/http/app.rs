@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use super::{problem::ApiError, request_id::RequestIds, site_guard::SiteGuard};
 use crate::{
     UploadsConfig,
-    access::Access,
+    access::{Access, Audit},
     follow_ups::Parts as FollowUpParts,
     metrics::{Metrics, RouteMetrics},
 };
@@ -23,6 +23,7 @@ pub(crate) struct App {
     /// The metrics of requests for which there is no route.
     pub unrouted: Arc<RouteMetrics>,
     pub access: Arc<Access>,
+    pub audit: Arc<Audit>,
     /// Keeps web sites out while no token is required.
     pub sites: SiteGuard,
     pub request_ids: RequestIds,

@@ -22,7 +22,7 @@ use super::{
     responses((status = 201, description = "It is new.", body = Added),
         (status = 200, description = "It was there already.", body = Added)))]
 pub(super) async fn add(
-    _: Operator,
+    caller: Operator,
     app: State,
     id: Id,
     body: Json<NewCheck>,
@@ -30,7 +30,9 @@ pub(super) async fn add(
     let (validator, check) = (app.follow_ups.validator(), body.0);
     check.check("check")?;
     let validated = validate_off_thread(move || validator.check("check", &check).map(|()| check));
-    let (number, added) = app.engine.add_check(id.0, validated.await?).await?;
+    let check = validated.await?;
+    let adding = async { Ok(app.engine.add_check(id.0, check).await?) };
+    let (number, added) = caller.act(&app, "addCheck", id.0, adding).await?;
     let status = if added { StatusCode::CREATED } else { StatusCode::OK };
     reply::json(status, &Added { number, added })
 }
@@ -58,8 +60,10 @@ pub(super) async fn list(_: Reader, app: State, id: Id) -> Result<HttpResponse> 
     params(("id" = JobId, Path, description = "The job."),
         ("number" = u32, Path, description = "The check.")),
     responses((status = 204, description = "It will not be made.")))]
-pub(super) async fn cancel(_: Operator, app: State, path: NumberPath) -> Result<HttpResponse> {
-    app.engine.cancel_check(path.id, path.number).await?;
+pub(super) async fn cancel(caller: Operator, app: State, path: NumberPath) -> Result<HttpResponse> {
+    let cancelling = async { Ok(app.engine.cancel_check(path.id, path.number).await?) };
+    let subject = format!("{}-{}", path.id, path.number);
+    caller.act(&app, "cancelCheck", subject, cancelling).await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }
 

@@ -18,6 +18,7 @@ pub(crate) enum List {
     FailedDeliveries = 9,
     Tokens = 10,
     NewestChanges = 11,
+    Audit = 12,
 }
 
 /// A position in a list, as bytes of a fixed size.

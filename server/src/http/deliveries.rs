@@ -122,8 +122,13 @@ pub(super) async fn list_failed(
     operation_id = "replayDelivery", tag = "follow-ups",
     params(("delivery" = String, Path, description = "The delivery, such as 7-3.")),
     responses((status = 204, description = "It will be sent.")))]
-pub(super) async fn replay(_: Operator, app: State, path: DeliveryPath) -> Result<HttpResponse> {
-    app.engine.replay_delivery(path.0).await?;
+pub(super) async fn replay(
+    caller: Operator,
+    app: State,
+    path: DeliveryPath,
+) -> Result<HttpResponse> {
+    let replaying = async { Ok(app.engine.replay_delivery(path.0).await?) };
+    caller.act(&app, "replayDelivery", path.0, replaying).await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }
 
@@ -135,8 +140,13 @@ pub(super) async fn replay(_: Operator, app: State, path: DeliveryPath) -> Resul
     operation_id = "cancelDelivery", tag = "follow-ups",
     params(("delivery" = String, Path, description = "The delivery, such as 7-3.")),
     responses((status = 204, description = "It will not be sent.")))]
-pub(super) async fn cancel(_: Operator, app: State, path: DeliveryPath) -> Result<HttpResponse> {
-    app.engine.cancel_delivery(path.0).await?;
+pub(super) async fn cancel(
+    caller: Operator,
+    app: State,
+    path: DeliveryPath,
+) -> Result<HttpResponse> {
+    let cancelling = async { Ok(app.engine.cancel_delivery(path.0).await?) };
+    caller.act(&app, "cancelDelivery", path.0, cancelling).await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }
 
@@ -148,12 +158,20 @@ pub(super) async fn cancel(_: Operator, app: State, path: DeliveryPath) -> Resul
     tag = "follow-ups", request_body = ReplayFailed,
     responses((status = 200, description = "How many will be sent again.", body = Replayed)))]
 pub(super) async fn replay_failed(
-    _: Operator,
+    caller: Operator,
     app: State,
     body: Json<ReplayFailed>,
 ) -> Result<HttpResponse> {
     // Deliveries that fail from now on are not replayed again by the same request.
     let range = ReplayFailed { to: body.0.to.min(clock::now()), ..body.0 };
+    let subject = format!("{} to {}", range.from, range.to);
+    let replayed = caller.act(&app, "replayFailed", subject, replay_range(&app, range)).await?;
+    let more = replayed >= REPLAYED_AT_ONCE;
+    reply::ok(&Replayed { replayed: replayed as u64, more })
+}
+
+/// Replays up to [`REPLAYED_AT_ONCE`]; answers how many.
+async fn replay_range(app: &App, range: ReplayFailed) -> Result<usize> {
     let mut replayed = 0;
     for part in 0..app.store.index_parts() {
         let mut at = FailedPosition { part, after: None };
@@ -171,13 +189,13 @@ pub(super) async fn replay_failed(
                 replayed += usize::from(done?);
             }
             if replayed >= REPLAYED_AT_ONCE {
-                return reply::ok(&Replayed { replayed: replayed as u64, more: true });
+                return Ok(replayed);
             }
             let Some(after) = listed.next else { break };
             at.after = Some(after);
         }
     }
-    reply::ok(&Replayed { replayed: replayed as u64, more: false })
+    Ok(replayed)
 }
 
 fn failed(range: ReplayFailed, at: FailedPosition, limit: PageLimit) -> IndexQuery {

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use actix_web::{
-    Error, HttpResponse,
+    Error, HttpMessage, HttpRequest, HttpResponse,
     body::{BodySize, BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::header::{
@@ -21,7 +21,7 @@ use super::{
     loops::refuse_delivery,
     problem::ApiError,
     reply,
-    request_id::REQUEST_ID,
+    request_id::{GivenOut, REQUEST_ID},
     unread::Unread,
 };
 
@@ -37,13 +37,13 @@ pub(crate) async fn around(
     };
     let started = Instant::now();
     let _in_flight = app.metrics.enter();
-    let id = app.request_ids.of(request.headers());
     let encoding = Encoding::accepted(request.headers());
     let unread = Unread::share(&mut request);
     let mut response = match refuse_delivery(request.headers()) {
         Ok(()) => next.call(request).await?,
         Err(refused) => request.error_response(refused),
     };
+    let id = request_id(&app, response.request());
     if response.response().error().is_some() || response.status().is_server_error() {
         response = with_problem(response, &id);
     }
@@ -58,6 +58,12 @@ pub(crate) async fn around(
         Some(unread) => Box::pin(with_rest(&app, response, unread)).await,
         None => response,
     })
+}
+
+/// The id that the handler was given, or the one that the request has, or a new one.
+fn request_id(app: &App, request: &HttpRequest) -> HeaderValue {
+    let given_out = request.extensions_mut().remove::<GivenOut>();
+    given_out.map_or_else(|| app.request_ids.of(request.headers()), |GivenOut(id)| id)
 }
 
 /// The response, after the body is read that the handler has left.

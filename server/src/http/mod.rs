@@ -24,6 +24,7 @@ mod reply;
 
 mod actions;
 mod attachments;
+mod audit;
 mod changes;
 mod checks;
 mod commits;

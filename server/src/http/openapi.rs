@@ -14,7 +14,7 @@ use utoipa::{
 };
 
 use super::{
-    actions, attachments, changes, checks, commits, deliveries, endpoints, ids, jobs, log,
+    actions, attachments, audit, changes, checks, commits, deliveries, endpoints, ids, jobs, log,
     operation, roots, session, tokens, tree, wait,
 };
 
@@ -59,7 +59,7 @@ pub fn document() -> &'static str {
         deliveries::list, deliveries::list_failed, deliveries::replay, deliveries::cancel,
         deliveries::replay_failed,
         commits::send, commits::get, commits::trees,
-        session::get,
+        session::get, audit::list,
         tokens::create, tokens::list, tokens::revoke,
         operation::health, operation::ready, operation::metrics, operation::openapi_json,
     ),

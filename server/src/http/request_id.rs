@@ -8,6 +8,9 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The id of a request that was given out before the answer, for the middleware to repeat it.
+pub(crate) struct GivenOut(pub HeaderValue);
+
 /// Longest id that is adopted from a request.
 const LENGTH_MAX: usize = 64;
 

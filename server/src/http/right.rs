@@ -1,15 +1,24 @@
 //! The right to an operation: the first argument of its handler, from which the OpenAPI document
 //! has the role too.
 
-use std::future::{Ready, ready};
+use std::{
+    fmt,
+    future::{Ready, ready},
+    net::IpAddr,
+};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    http::header::{AUTHORIZATION, HeaderValue},
+};
 use futures_util::future::{Either, LocalBoxFuture};
-use jobtracker_model::{ProblemCode, Role};
+use jobtracker_model::{AuditEntry, ProblemCode, Role};
 
 use super::{
-    app::State,
+    app::{App, State},
     problem::{ApiError, Result},
+    request_id::GivenOut,
 };
 use crate::{
     access::{Principal, Refused},
@@ -19,6 +28,14 @@ use crate::{
 /// A caller who has at least one role: the one with this position in [`Role::ALL`].
 pub(crate) struct Caller<const ROLE: usize> {
     pub principal: Principal,
+    /// Where the request came from and its id, for the audit list. Of a caller who only needs to
+    /// read or write jobs, of whom there may be very many, nothing is noted.
+    origin: Option<Origin>,
+}
+
+struct Origin {
+    from: Option<IpAddr>,
+    request_id: HeaderValue,
 }
 
 /// A caller who may read.
@@ -82,25 +99,69 @@ impl<const ROLE: usize> FromRequest for Caller<ROLE> {
     type Future = Either<Ready<Result<Self>>, LocalBoxFuture<'static, Result<Self>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let origin = (Role::ALL[ROLE] >= Role::Operator).then(|| Origin::of(request)).flatten();
         match known(request) {
-            Known::Is(principal) => Either::Left(ready(principal.and_then(Self::with))),
+            Known::Is(principal) => {
+                Either::Left(ready(principal.and_then(|principal| Self::with(principal, origin))))
+            }
             Known::Asks(asking) => {
-                Either::Right(Box::pin(async move { Self::with(asking.await?) }))
+                Either::Right(Box::pin(async move { Self::with(asking.await?, origin) }))
             }
         }
     }
 }
 
 impl<const ROLE: usize> Caller<ROLE> {
-    fn with(principal: Principal) -> Result<Self> {
+    fn with(principal: Principal, origin: Option<Origin>) -> Result<Self> {
         let (needs, has) = (Role::ALL[ROLE], principal.role());
         if has < needs {
             let name = principal.name();
             let detail = format!("It needs the role {needs}, and {name} has the role {has}.");
             return Err(ApiError::new(ProblemCode::Forbidden, detail));
         }
-        Ok(Self { principal })
+        Ok(Self { principal, origin })
     }
+
+    /// Does something by hand: after it was written down durably who asks for it.
+    pub async fn act<T>(
+        &self,
+        app: &App,
+        act: &str,
+        subject: impl fmt::Display,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let origin = self.origin.as_ref();
+        let request_id = origin.and_then(|origin| origin.request_id.to_str().ok());
+        let begun = app.audit.begin(AuditEntry {
+            time: clock::now(),
+            name: self.principal.name().to_owned(),
+            role: self.principal.role(),
+            act: act.to_owned(),
+            subject: subject.to_string(),
+            from: origin.and_then(|origin| origin.from).map(|from| from.to_string()),
+            request_id: request_id.unwrap_or_default().to_owned(),
+            failed: None,
+        });
+        let begun = begun.await?;
+        let done = work.await;
+        if let Err(error) = &done {
+            app.audit.fail(begun, error.code()).await;
+        }
+        done
+    }
+}
+
+impl Origin {
+    /// The reply gets the same request id.
+    fn of(request: &HttpRequest) -> Option<Self> {
+        let request_id = request.app_data::<State>()?.request_ids.of(request.headers());
+        request.extensions_mut().insert(GivenOut(request_id.clone()));
+        Some(Self { from: from(request), request_id })
+    }
+}
+
+fn from(request: &HttpRequest) -> Option<IpAddr> {
+    request.peer_addr().map(|address| address.ip().to_canonical())
 }
 
 /// Who sends a request.
@@ -120,7 +181,7 @@ fn known(request: &HttpRequest) -> Known {
     let Some(token) = given.and_then(|value| bearer(value.as_bytes())) else {
         return Known::Is(Err(Refused::Missing.into()));
     };
-    let (from, now) = (request.peer_addr().map(|address| address.ip()), clock::now());
+    let (from, now) = (from(request), clock::now());
     if let Some(known) = app.access.known(token, from, now) {
         return Known::Is(known.map_err(ApiError::from));
     }

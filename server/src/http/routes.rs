@@ -2,8 +2,9 @@ use actix_web::web;
 use jobtracker_model::ProblemCode;
 
 use super::{
-    actions, app::App, attachments, changes, checks, commits, deliveries, endpoint::Endpoint, ids,
-    jobs, log, operation, problem::ApiError, right::Reader, roots, session, tokens, tree, wait,
+    actions, app::App, attachments, audit, changes, checks, commits, deliveries,
+    endpoint::Endpoint, ids, jobs, log, operation, problem::ApiError, right::Reader, roots,
+    session, tokens, tree, wait,
 };
 
 /// All addresses. A fixed part comes before a variable one at the same position.
@@ -45,6 +46,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::at("/api/v1/session").get(session::get),
         Endpoint::at("/api/v1/tokens").get(tokens::list).post(tokens::create),
         Endpoint::at("/api/v1/tokens/{name}").delete(tokens::revoke),
+        Endpoint::at("/api/v1/audit").get(audit::list),
         Endpoint::at("/healthz").get(operation::health),
         Endpoint::at("/readyz").get(operation::ready),
         Endpoint::at("/metrics").get(operation::metrics),

@@ -9,7 +9,7 @@ use super::{app::State, problem::Result, reply, right::Reader};
 #[utoipa::path(get, path = "/api/v1/session", operation_id = "getSession", tag = "access",
     responses((status = 200, description = "The caller.", body = Session)))]
 pub(super) async fn get(caller: Reader, app: State) -> Result<HttpResponse> {
-    let Reader { principal } = caller;
+    let principal = caller.principal;
     reply::ok(&Session {
         name: principal.name().to_owned(),
         role: principal.role(),

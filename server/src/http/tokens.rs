@@ -25,7 +25,9 @@ pub(super) async fn create(
     app: State,
     body: Json<NewToken>,
 ) -> Result<HttpResponse> {
-    let created = app.access.create(body.0, &caller.principal, clock::now()).await?;
+    let subject = format!("{} ({})", body.0.name, body.0.role);
+    let making = async { Ok(app.access.create(body.0, &caller.principal, clock::now()).await?) };
+    let created = caller.act(&app, "createToken", subject, making).await?;
     reply::json(StatusCode::CREATED, &created)
 }
 
@@ -49,7 +51,8 @@ pub(super) async fn list(_: Admin, app: State, query: Query<PageQuery>) -> Resul
 #[utoipa::path(delete, path = "/api/v1/tokens/{name}", operation_id = "revokeToken",
     tag = "access", params(("name" = String, Path, description = "The name.")),
     responses((status = 204, description = "It is not accepted any more.")))]
-pub(super) async fn revoke(_: Admin, app: State, name: Name) -> Result<HttpResponse> {
-    app.access.revoke(&name.0, clock::now()).await?;
+pub(super) async fn revoke(caller: Admin, app: State, name: Name) -> Result<HttpResponse> {
+    let revoking = async { Ok(app.access.revoke(&name.0, clock::now()).await?) };
+    caller.act(&app, "revokeToken", &name.0, revoking).await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

@@ -19,12 +19,20 @@ pub enum DocumentKind {
     Worker = 4,
     /// A rule that says which trees are deleted.
     RetentionRule = 5,
+    /// Something that a caller did by hand.
+    Audit = 6,
 }
 
 impl DocumentKind {
     /// All kinds, by number.
-    pub const ALL: [Self; 5] =
-        [Self::Token, Self::Schedule, Self::Workflow, Self::Worker, Self::RetentionRule];
+    pub const ALL: [Self; 6] = [
+        Self::Token,
+        Self::Schedule,
+        Self::Workflow,
+        Self::Worker,
+        Self::RetentionRule,
+        Self::Audit,
+    ];
 
     /// The number that stands for it in keys.
     #[must_use]
@@ -117,7 +125,7 @@ mod tests {
 
     #[test]
     fn numbers_and_names_of_kinds_are_pinned() {
-        let names = ["token", "schedule", "workflow", "worker", "retentionRule"];
+        let names = ["token", "schedule", "workflow", "worker", "retentionRule", "audit"];
         for (kind, (number, name)) in DocumentKind::ALL.into_iter().zip((1..).zip(names)) {
             assert_eq!(kind.number(), number);
             let name = StrDeserializer::<value::Error>::new(name);

@@ -1,5 +1,6 @@
 //! Who may do what: tokens and roles.
 
+mod audit;
 mod table;
 
 use jobtracker_server::Secret;

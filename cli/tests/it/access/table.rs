@@ -17,15 +17,17 @@ use crate::harness::{Harness, Reply};
 const OPEN: [&str; 3] = ["health", "openapi", "ready"];
 
 /// An operation of the document.
-struct Operation {
-    id: String,
-    method: Method,
-    path: String,
+pub struct Operation {
+    pub id: String,
+    pub method: Method,
+    pub path: String,
     /// None: it needs no token.
-    role: Option<Role>,
+    pub role: Option<Role>,
+    /// The schema of a body of JSON.
+    pub body: Option<Value>,
 }
 
-fn operations(document: &Value) -> Vec<Operation> {
+pub fn operations(document: &Value) -> Vec<Operation> {
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
@@ -44,12 +46,9 @@ fn operations(document: &Value) -> Vec<Operation> {
             }
             assert!(!path.contains('{'), "{path}");
             let id = operation["operationId"].as_str().unwrap().to_owned();
-            operations.push(Operation {
-                id,
-                method: method.to_uppercase().parse().unwrap(),
-                path,
-                role,
-            });
+            let method = method.to_uppercase().parse().unwrap();
+            let body = operation.pointer("/requestBody/content/application~1json/schema");
+            operations.push(Operation { id, method, path, role, body: body.cloned() });
         }
     }
     operations

@@ -1,7 +1,7 @@
 //! The OpenAPI document says what the service takes: requests are made of its schemas, at every
 //! bound and beyond it, and the service has to take what the document allows and no more.
 
-mod schema;
+pub mod schema;
 
 use reqwest::Method;
 use schema::{Document, Try};

@@ -26,6 +26,9 @@ async fn put(store: &Arc<dyn Store>, document: Document) {
     store.change_document(DocumentChange::put(document, None).unwrap()).await.unwrap();
 }
 
+/// How many [`plant_documents`] plants.
+const DOCUMENTS: u64 = 2 * DocumentKind::ALL.len() as u64;
+
 /// Two documents of each kind, the largest that there can be among them.
 pub async fn plant_documents(store: &Arc<dyn Store>) {
     for (number, kind) in (1..).zip(DocumentKind::ALL) {
@@ -66,12 +69,12 @@ async fn they_come_along_from_every_store_to_every_other() {
         plant(source.store(), [broad_tree(100, 2, 1)]).await;
         plant_documents(source.store()).await;
         let (done, file) = export(source.store(), Selection::ALL).await;
-        assert_eq!(done.documents, 10);
+        assert_eq!(done.documents, DOCUMENTS);
         let done = import_all(target.store(), &file).await;
-        assert_eq!(done.documents, ImportedDocuments { new: 10, there: 0, failed: 0 });
+        assert_eq!(done.documents, ImportedDocuments { new: DOCUMENTS, there: 0, failed: 0 });
         assert_eq!(all(target.store()).await, all(source.store()).await);
         let done = import_all(target.store(), &file).await;
-        assert_eq!(done.documents, ImportedDocuments { new: 0, there: 10, failed: 0 });
+        assert_eq!(done.documents, ImportedDocuments { new: 0, there: DOCUMENTS, failed: 0 });
         source.close().await;
         target.close().await;
     }
@@ -104,9 +107,9 @@ async fn what_is_there_is_kept() {
     for own in [0, 3, 5] {
         put(&target, theirs[own].clone()).await;
     }
-    for new in [7, 0] {
+    for new in [DOCUMENTS - 3, 0] {
         let (done, failed) = import(&target, &file).await;
-        let there = 8 - new;
+        let there = DOCUMENTS - 2 - new;
         assert_eq!(done.unwrap().documents, ImportedDocuments { new, there, failed: 2 });
         let named: Vec<_> = failed.iter().map(|(id, _)| id).collect();
         assert_eq!(named, [&theirs[0].id, &theirs[5].id]);
