@@ -21,12 +21,12 @@ async fn a_large_tree_takes_little_memory() {
     for (from, to) in neighbours() {
         let source = Harness::start(from, |_| {}).await;
         let target = Harness::start(to, |_| {}).await;
-        let (small, large) = (broad_tree(50, 2, 0), broad_tree(100, 4_000, 4));
+        let (small, large) = (broad_tree(50, 2, 0), broad_tree(100, 1_200, 4));
         let count = large.rows.len();
         plant(source.store(), [small, large]).await;
         let reading = Watch::over(source.store(), []);
         let (done, file) = export(&reading.store(), Selection::ALL).await;
-        assert_eq!((done.trees, done.counts.jobs), (2, 20_001 + 3));
+        assert_eq!((done.trees, done.counts.jobs), (2, 6_001 + 3));
         let most = *reading.most.lock().unwrap();
         assert!((ROWS..ROWS + JOB).contains(&most.listed), "{most:?}");
 
