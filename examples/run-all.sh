@@ -7,6 +7,7 @@ run() { cargo run --quiet --package jobtracker-examples --example "$@"; }
 
 run walkthrough
 run wait
+run watch
 run blockers
 run callback
 run demo -- --once

@@ -26,6 +26,8 @@
 //!   list also comes as an [`ItemStream`].
 //! - [`Uploads::upload`] sends whole trees at once, from a [`UploadSource`]; the buffered
 //!   context of `jobtracker-context` has one.
+//! - [`JobTrackerClient::watch`] and [`watch_tree`](JobTrackerClient::watch_tree) tell what happens
+//!   while it happens.
 //! - [`IdBlocks`] has ids for jobs that are named before they are created.
 //! - [`Error`] is why a call failed: by [`ProblemCode`] if the service said so.
 //! - The rest are the words of the service, from `jobtracker-model`.
@@ -51,6 +53,7 @@ mod request;
 mod retry;
 mod tries;
 mod upload;
+mod watch;
 
 pub use builder::ClientBuilder;
 pub use client::JobTrackerClient;
@@ -61,6 +64,7 @@ pub use tracker::{
     Attachments, ContextTracker, Creations, Deliveries, FollowUps, ItemStream, JobTracker, Jobs,
     ListJobs, ListPage, Lists, LogFrom, LogQuery, LogText, Logs, RootsQuery, UploadSource, Uploads,
 };
+pub use watch::{Watch, WatchFilter, Watched};
 
 pub use jobtracker_model::{
     Action, ActionView, Added, AttachmentInfo, Attempt, Blocker, Category, Change, Channel,
@@ -71,6 +75,9 @@ pub use jobtracker_model::{
     ProblemCode, Proxy, ProxyView, Replayed, Role, RootPage, Secret, Session, Standing, State,
     StateSet, Statistics, Subtree, Target, TargetView, Tested, TestedChannel, Timestamp, Token,
     Trigger, UnknownState, Updated, Waited, limits,
+    live::{
+        EventKind, Gap, GapReason, JobSummary, LiveEvent, Occurrence, Position, SummaryDefinition,
+    },
     rollup::Status,
     upload::{
         BlockedChange, InvalidUploadId, MEDIA_TYPE, Refusal, TreeResult, UploadId, UploadOutcome,

@@ -32,6 +32,7 @@ mod text;
 mod job;
 mod wire;
 
+pub mod live;
 pub mod upload;
 
 #[cfg(feature = "testing")]

@@ -31,6 +31,8 @@ pub const CHILDREN_PER_REQUEST: usize = 10_000;
 pub const IDS_PER_RESERVATION: u32 = 1_000_000;
 /// Ids asked for their states by one request.
 pub const STATES_PER_REQUEST: usize = 1_000;
+/// Rows of jobs asked for by one request.
+pub const ROWS_PER_REQUEST: usize = 500;
 /// Items on one page.
 pub const PAGE: usize = 1_000;
 /// Items on a page when the caller names no number.

@@ -167,6 +167,9 @@ problems! {
     CommitTooLarge 413 "commit_too_large" never,
         "The commit has more than a commit may have.",
         "Send several commits; the limit is in the detail.";
+    UpgradeRequired 426 "upgrade_required" never,
+        "This address speaks WebSocket.",
+        "Ask for an upgrade to a WebSocket, or read /api/v1/events.";
     UnsupportedMediaType 415 "unsupported_media_type" never,
         "The body has a content type that this request does not take.",
         "Send the content type that the detail names.";

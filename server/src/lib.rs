@@ -15,6 +15,7 @@ mod expression;
 mod metrics;
 
 mod follow_ups;
+mod live;
 mod outbox;
 
 #[expect(unused_qualifications, reason = "the macros that write the OpenAPI document use them")]
@@ -26,8 +27,8 @@ pub mod moving;
 
 pub use config::{
     AccessConfig, AuthConfig, CallbacksConfig, Config, ConfigError, EngineConfig, InvalidListen,
-    JobsConfig, Listen, LogConfig, LogFormat, Overrides, ScyllaConfig, Secret, ServerConfig,
-    SmtpConfig, SmtpTls, StoreConfig, StoreKind, TabletsChoice, UploadsConfig,
+    JobsConfig, Listen, LiveConfig, LogConfig, LogFormat, Overrides, ScyllaConfig, Secret,
+    ServerConfig, SmtpConfig, SmtpTls, StoreConfig, StoreKind, TabletsChoice, UploadsConfig,
 };
 pub use http::openapi::document as openapi_document;
 pub use server::{RunningServer, Server, StartError};

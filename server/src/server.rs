@@ -14,6 +14,7 @@ use crate::{
     clock,
     follow_ups::{FollowUpMetrics, PREPARED, Parts, Rounds, Uptime},
     http::{self, App, Ends, RequestIds, SiteGuard},
+    live::Hub,
     metrics::{Metrics, RouteMetrics},
     outbox::{Guard, HostLimits, Mailer, OutboxError, Poster, Schedule},
     sweep::Sweep,
@@ -90,11 +91,14 @@ impl Server {
         let grace = Duration::from_millis(config.server.shutdown_grace_ms);
         let rounds = Rounds::new(Arc::clone(&follow_ups), grace);
         let following = rounds.run(stops.clone());
+        let connections = config.live.connections;
+        let hub = Hub::new(engine.clone(), Arc::clone(&store), connections, stops.clone());
         let reading = Arc::clone(&access).run(stops.clone());
         let app = web::Data::new(App {
             engine: engine.clone(),
             store: Arc::clone(&store),
             follow_ups,
+            hub,
             unrouted: RouteMetrics::new("none", Arc::clone(&metrics)),
             metrics: Arc::clone(&metrics),
             access: Arc::clone(&access),

@@ -24,6 +24,7 @@ mod inventory;
 mod kill;
 mod lenient;
 mod lists;
+mod live;
 mod machine;
 mod moving;
 mod operator;

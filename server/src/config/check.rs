@@ -41,6 +41,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
 fn check_server(config: &Config) -> Result<(), ConfigError> {
     let server = &config.server;
     within("server.workers", server.workers, 0, 256)?;
+    within("live.connections", config.live.connections, 1, 100_000)?;
     within("server.connections_per_worker", server.connections_per_worker, 1, 100_000)?;
     within("server.body_limit_bytes", server.body_limit_bytes, 1 << 10, 1 << 28)?;
     within("server.head_timeout_ms", server.head_timeout_ms, 100, 600_000)?;

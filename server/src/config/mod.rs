@@ -23,7 +23,7 @@ pub use load::Overrides;
 pub use scylla::{ScyllaConfig, TabletsChoice};
 pub use secret::Secret;
 pub use sections::{
-    AccessConfig, AuthConfig, Config, EngineConfig, JobsConfig, LogConfig, LogFormat, ServerConfig,
-    StoreConfig, StoreKind, UploadsConfig,
+    AccessConfig, AuthConfig, Config, EngineConfig, JobsConfig, LiveConfig, LogConfig, LogFormat,
+    ServerConfig, StoreConfig, StoreKind, UploadsConfig,
 };
 pub use smtp::{SmtpConfig, SmtpTls};

@@ -22,6 +22,8 @@ pub struct Config {
     pub commits: UploadsConfig,
     /// The configurable rules for jobs.
     pub jobs: JobsConfig,
+    /// The bounds of live views.
+    pub live: LiveConfig,
     /// Deliveries to receivers.
     pub callbacks: CallbacksConfig,
     /// The server for e-mails.
@@ -43,6 +45,7 @@ impl Config {
             ("engine", self.engine != running.engine),
             ("commits", self.commits != running.commits),
             ("jobs", self.jobs != running.jobs),
+            ("live", self.live != running.live),
             ("callbacks", self.callbacks != running.callbacks),
             ("smtp", self.smtp != running.smtp),
             ("log", log != running.log),
@@ -214,6 +217,14 @@ impl UploadsConfig {
 pub struct JobsConfig {
     /// Whether updates to finished jobs change nothing.
     pub block_updates_after_finish: bool,
+}
+
+/// Section `live`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiveConfig {
+    /// Clients that may be told of events and rows at once.
+    pub connections: usize,
 }
 
 /// The form of the log.

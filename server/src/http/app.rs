@@ -11,6 +11,7 @@ use crate::{
     UploadsConfig,
     access::{Access, Audit},
     follow_ups::Parts as FollowUpParts,
+    live::Hub,
     metrics::{Metrics, RouteMetrics},
 };
 
@@ -19,6 +20,7 @@ pub(crate) struct App {
     pub engine: Engine,
     pub store: Arc<dyn Store>,
     pub follow_ups: Arc<FollowUpParts>,
+    pub hub: Arc<Hub>,
     pub metrics: Arc<Metrics>,
     /// The metrics of requests for which there is no route.
     pub unrouted: Arc<RouteMetrics>,

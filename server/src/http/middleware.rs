@@ -4,9 +4,12 @@ use actix_web::{
     Error, HttpMessage, HttpRequest, HttpResponse,
     body::{BodySize, BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{
-        ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue, RETRY_AFTER, VARY,
-        WWW_AUTHENTICATE,
+    http::{
+        StatusCode,
+        header::{
+            ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue, RETRY_AFTER, VARY,
+            WWW_AUTHENTICATE,
+        },
     },
     middleware::Next,
     web,
@@ -54,6 +57,9 @@ pub(crate) async fn around(
     }
     response.headers_mut().insert(REQUEST_ID, id);
     record(&app, &response, started);
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(response);
+    }
     Ok(match unread.filter(Unread::goes_on) {
         Some(unread) => Box::pin(with_rest(&app, response, unread)).await,
         None => response,

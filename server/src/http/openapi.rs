@@ -2,7 +2,10 @@ mod bounds;
 
 use std::sync::LazyLock;
 
-use jobtracker_model::{Problem, ProblemCode};
+use jobtracker_model::{
+    Problem, ProblemCode,
+    live::{ClientFrame, EventKind},
+};
 use serde_json::{Value, json};
 use utoipa::{
     Modify, OpenApi,
@@ -14,8 +17,8 @@ use utoipa::{
 };
 
 use super::{
-    actions, attachments, audit, changes, checks, commits, deliveries, endpoints, ids, jobs, log,
-    operation, roots, session, tokens, tree, wait,
+    actions, attachments, audit, changes, checks, commits, deliveries, endpoints, events, ids,
+    jobs, live, log, operation, roots, rows, session, tokens, tree, wait,
 };
 
 /// The OpenAPI document, with sorted keys and a line break at its end. It is the same text as
@@ -47,6 +50,7 @@ pub fn document() -> &'static str {
         ids::reserve,
         jobs::create, jobs::get_states, jobs::create_children, jobs::get, jobs::get_state,
         jobs::update_options,
+        rows::get_rows, live::live, events::events,
         changes::report, changes::list,
         tree::children, tree::descendants, tree::ancestors, tree::path, tree::blockers,
         tree::statistics,
@@ -63,7 +67,7 @@ pub fn document() -> &'static str {
         tokens::create, tokens::list, tokens::revoke,
         operation::health, operation::ready, operation::metrics, operation::openapi_json,
     ),
-    components(schemas(Problem)),
+    components(schemas(Problem, ClientFrame, EventKind)),
     security(("bearer" = [])),
     modifiers(&Problems, &Bearer)
 )]

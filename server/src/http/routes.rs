@@ -2,9 +2,9 @@ use actix_web::web;
 use jobtracker_model::ProblemCode;
 
 use super::{
-    actions, app::App, attachments, audit, changes, checks, commits, deliveries,
-    endpoint::Endpoint, ids, jobs, log, operation, problem::ApiError, right::Reader, roots,
-    session, tokens, tree, wait,
+    actions, app::App, attachments, audit, changes, checks, commits, connection::UPGRADES,
+    deliveries, endpoint::Endpoint, events, ids, jobs, live, log, operation, problem::ApiError,
+    right::Reader, roots, rows, session, tokens, tree, wait,
 };
 
 /// All addresses. A fixed part comes before a variable one at the same position.
@@ -13,6 +13,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::at("/api/v1/ids").post(ids::reserve),
         Endpoint::at("/api/v1/jobs").post(jobs::create),
         Endpoint::at("/api/v1/jobs/states").post(jobs::get_states),
+        Endpoint::at("/api/v1/jobs/rows").post(rows::get_rows),
         Endpoint::at("/api/v1/jobs/{id}").get(jobs::get),
         Endpoint::at("/api/v1/jobs/{id}/state").get(jobs::get_state),
         Endpoint::at("/api/v1/jobs/{id}/changes").get(changes::list).post(changes::report),
@@ -47,6 +48,8 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::at("/api/v1/tokens").get(tokens::list).post(tokens::create),
         Endpoint::at("/api/v1/tokens/{name}").delete(tokens::revoke),
         Endpoint::at("/api/v1/audit").get(audit::list),
+        Endpoint::at(UPGRADES).get(live::live),
+        Endpoint::at("/api/v1/events").get(events::events),
         Endpoint::at("/healthz").get(operation::health),
         Endpoint::at("/readyz").get(operation::ready),
         Endpoint::at("/metrics").get(operation::metrics),

@@ -4,7 +4,7 @@ use actix_web::{
     HttpRequest,
     http::{
         Method,
-        header::{HOST, HeaderName, ORIGIN},
+        header::{HOST, HeaderName, ORIGIN, UPGRADE},
         uri::Authority,
     },
 };
@@ -51,7 +51,10 @@ impl SiteGuard {
                 Some(Err(text)) => return Err(unknown_host(&text)),
             }
         }
-        if *request.method() == Method::GET || *request.method() == Method::HEAD {
+        // A page of another site may not read an answer, but it may read a WebSocket.
+        let is_upgrade = request.headers().get(UPGRADE).is_some_and(|value| !value.is_empty());
+        let is_read = *request.method() == Method::GET || *request.method() == Method::HEAD;
+        if is_read && !is_upgrade {
             return Ok(());
         }
         self.check_origin(request)

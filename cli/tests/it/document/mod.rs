@@ -135,8 +135,9 @@ async fn parameters_are_taken_up_to_their_bounds_and_not_beyond() {
     let (harness, document) = (start().await, Document::served());
     let (mut complaints, mut tries) = (Vec::new(), [0, 0]);
     for operation in Operation::all(&document, &harness) {
-        // These take a stream of another format, or a parameter for bodies of plain text alone.
-        if ["sendCommit", "appendLog", "testAction"].contains(&operation.id) {
+        // These take a stream of another format, or a parameter for bodies of plain text alone, or
+        // answer without an end.
+        if ["sendCommit", "appendLog", "testAction", "events"].contains(&operation.id) {
             continue;
         }
         let body = operation.body.map(|schema| document.sample("", schema));

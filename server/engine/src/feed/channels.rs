@@ -20,9 +20,10 @@ const LISTENERS: usize = 50_000;
 const TREE_EVENTS: usize = 64;
 const JOB_EVENTS: usize = 8;
 const ALL_EVENTS: usize = 1_024;
-/// A commit with more bytes of rows, about, is told as a move: so what a slow listener to a tree
-/// holds back is at most 4 MiB, and one to all trees 64 MiB.
-const COMMIT_BYTES: usize = 64 * 1024;
+/// A commit with more bytes of rows, about, is told as a move, so what a slow listener holds back
+/// is 64 MiB at most: of one tree, or of all trees, where there are such listeners.
+const TREE_COMMIT_BYTES: usize = 1024 * 1024;
+const ALL_COMMIT_BYTES: usize = 64 * 1024;
 
 /// Where the listeners are told.
 #[derive(Debug)]
@@ -194,11 +195,12 @@ impl Open {
         }
         let of_job = |(id, rows): (JobId, Vec<(u32, &Row)>)| {
             let states = states.iter().filter(|(of, _)| *of == id).copied().collect();
-            (id, told(commit, rows.into_iter(), states))
+            (id, told(commit, rows.into_iter(), states, TREE_COMMIT_BYTES))
         };
         let jobs = jobs.into_iter().map(of_job).collect();
+        let limit = if self.all.is_some() { ALL_COMMIT_BYTES } else { TREE_COMMIT_BYTES };
         let whole = is_whole.then(|| {
-            let rows = || told(commit, (0..).zip(&commit.rows), states);
+            let rows = || told(commit, (0..).zip(&commit.rows), states, limit);
             upload.clone().unwrap_or_else(rows)
         });
         Some(Capture { number: self.captures, whole, jobs, others: upload })
@@ -272,8 +274,9 @@ fn told<'a>(
     commit: &TreeCommit,
     rows: impl Iterator<Item = (u32, &'a Row)> + Clone,
     states: Vec<(JobId, State)>,
+    limit: usize,
 ) -> FeedEvent {
-    if rows.clone().map(|(_, row)| row.bytes()).sum::<usize>() > COMMIT_BYTES {
+    if rows.clone().map(|(_, row)| row.bytes()).sum::<usize>() > limit {
         return moved(commit, MoveReason::Large);
     }
     let rows = rows.map(|(index, row)| (index, row.clone())).collect();
@@ -310,13 +313,17 @@ mod tests {
 
     #[test]
     fn a_commit_with_long_options_is_told_as_a_move() {
-        let mut open = Open::default();
-        let mut all = open.join(Scope::All);
-        tell(&mut open, &commit(0, 100));
-        tell(&mut open, &commit(1, COMMIT_BYTES));
-        assert_eq!(next(&mut all), Some((1, true)));
-        assert_eq!(next(&mut all), Some((2, false)));
-        assert_eq!(next(&mut all), None);
+        for (scope, limit) in
+            [(Scope::All, ALL_COMMIT_BYTES), (Scope::Tree(ROOT), TREE_COMMIT_BYTES)]
+        {
+            let mut open = Open::default();
+            let mut listener = open.join(scope);
+            tell(&mut open, &commit(0, limit / 2));
+            tell(&mut open, &commit(1, limit));
+            assert_eq!(next(&mut listener), Some((1, true)));
+            assert_eq!(next(&mut listener), Some((2, false)));
+            assert_eq!(next(&mut listener), None);
+        }
     }
 
     /// On a shared store a look at the head may find a commit of this server first.

@@ -5,9 +5,9 @@ use memchr::{memchr, memchr_iter};
 /// Finds where the requests of a connection begin, and removes every request for an upgrade from
 /// their heads.
 ///
-/// No route takes an upgrade, so the request for one is to be ignored (RFC 9110, section 7.8).
-/// actix-http echoes it instead and closes the connection after the answer, and reads a body
-/// without an end if it is for a WebSocket. A route that takes upgrades has to be excepted here.
+/// Only [`UPGRADES`] takes an upgrade; elsewhere the request for one is to be ignored (RFC 9110,
+/// section 7.8). actix-http echoes it instead and closes the connection after the answer, and reads
+/// a body without an end if it is for a WebSocket.
 ///
 /// A head passes only when the request before it is being answered: actix-http writes each answer
 /// according to the head that it has read last. Of pipelined requests, the first would be answered
@@ -27,7 +27,7 @@ enum Place {
     Body(u64),
     Chunked(Chunked),
     /// In bytes that are no request, or have no end. They are refused, and the connection is
-    /// closed.
+    /// closed. The bytes after an upgrade are such a body too.
     Unknown,
 }
 
@@ -50,6 +50,9 @@ enum Trailer {
     /// After the CR; whether the line is empty.
     Ending(bool),
 }
+
+/// The address whose requests for a WebSocket are passed on.
+pub(crate) const UPGRADES: &str = "/api/v1/live";
 
 /// Lines of a head: the first, the empty one, and between them as many fields as actix-http takes.
 /// So a head that comes in many parts costs little each time that it is scanned again.
@@ -128,6 +131,9 @@ fn head(bytes: &mut [u8]) -> Option<(Place, usize)> {
     for (number, end) in memchr_iter(b'\n', bytes).enumerate() {
         match &bytes[start..end] {
             [] | [b'\r'] => {
+                if fields.takes_upgrade() {
+                    return Some((Place::Unknown, end + 1));
+                }
                 let place = fields.place();
                 for wish in fields.wishes {
                     bytes[wish].fill(b' ');
@@ -135,7 +141,7 @@ fn head(bytes: &mut [u8]) -> Option<(Place, usize)> {
                 return Some((place, end + 1));
             }
             _ if number + 1 >= LINES => return Some((Place::Unknown, bytes.len())),
-            line if number == 0 => fields.is_connect = line.starts_with(b"CONNECT "),
+            line if number == 0 => fields.note_first(line),
             line => fields.note(line, start),
         }
         start = end + 1;
@@ -147,6 +153,10 @@ fn head(bytes: &mut [u8]) -> Option<(Place, usize)> {
 #[derive(Default)]
 struct Fields {
     is_connect: bool,
+    /// The address takes upgrades.
+    is_upgraded: bool,
+    /// The head asks for a WebSocket.
+    asks_websocket: bool,
     length: Option<u64>,
     is_chunked: bool,
     /// The head is one that actix-http refuses.
@@ -156,6 +166,20 @@ struct Fields {
 }
 
 impl Fields {
+    fn note_first(&mut self, line: &[u8]) {
+        self.is_connect = line.starts_with(b"CONNECT ");
+        let address = line.strip_prefix(b"GET ").unwrap_or_default();
+        let end = address.iter().position(|byte| b"? ".contains(byte));
+        self.is_upgraded = end.is_some_and(|end| address[..end] == *UPGRADES.as_bytes());
+    }
+
+    /// Whether what follows is a WebSocket, as the handler of the address sees it too: a request
+    /// with a body is none.
+    fn takes_upgrade(&self) -> bool {
+        let has_body = self.is_odd || self.is_chunked || self.length.is_some();
+        self.is_upgraded && self.asks_websocket && !has_body
+    }
+
     /// Evaluates a line that begins at `start`.
     fn note(&mut self, line: &[u8], start: usize) {
         // Most fields do not matter here.
@@ -174,6 +198,7 @@ impl Fields {
             self.is_odd |= self.is_chunked || !is_known;
             self.is_chunked = true;
         } else if name.eq_ignore_ascii_case(b"upgrade") {
+            self.asks_websocket |= value.trim_ascii().eq_ignore_ascii_case(b"websocket");
             self.wishes.push(start..start + value.trim_ascii_end().len());
         } else if name.eq_ignore_ascii_case(b"connection") {
             self.note_options(value, start);

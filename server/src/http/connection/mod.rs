@@ -9,4 +9,6 @@ mod framing;
 mod serve;
 mod socket;
 
+pub(crate) use framing::UPGRADES;
 pub(crate) use serve::{Ends, serve};
+pub(crate) use socket::{Streamed, Streaming};

@@ -83,6 +83,7 @@ pub(crate) fn serve(
             .client_request_timeout(head + CLOCK_LAG)
             .client_disconnect_timeout(LINGER)
             .local_addr(address)
+            .on_connect_ext(|socket: &Socket, data| drop(data.insert(socket.streamed())))
             .finish(map_config(routes, |()| AppConfig::default()));
         apply_fn_factory(service, move |stream: TcpStream, http| {
             // Answers are written as a whole, so a delay would save nothing.

@@ -10,6 +10,7 @@ use std::{
 use actix_web::{rt::net::TcpStream, web::BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Notify,
     time::{Sleep, sleep},
 };
 
@@ -42,6 +43,43 @@ pub(super) struct Socket {
     /// Runs while the client takes none of the bytes that are sent.
     send_timer: Timer,
     taken: Taken,
+    streamed: Streamed,
+}
+
+/// Whether the answer under way comes piece by piece. Its handler says so, since a socket sees only
+/// bytes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Streamed(Rc<Stream>);
+
+#[derive(Debug, Default)]
+struct Stream {
+    is_under_way: Cell<bool>,
+    /// The client has closed its side.
+    client_goes: Notify,
+}
+
+/// The answer comes piece by piece until this is dropped, with its last piece.
+#[derive(Debug)]
+pub(crate) struct Streaming(Streamed);
+
+impl Streamed {
+    pub fn begin(&self) -> Streaming {
+        self.0.is_under_way.set(true);
+        Streaming(self.clone())
+    }
+}
+
+impl Streaming {
+    /// Ends when the client has closed its side. actix-http would find that out only by writing.
+    pub async fn client_goes(&self) {
+        self.0.0.client_goes.notified().await;
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.0.0.is_under_way.set(false);
+    }
 }
 
 /// How many bytes the client of a connection has taken.
@@ -84,12 +122,18 @@ impl Socket {
             head_timer: Timer::default(),
             send_timer: Timer::default(),
             taken: Taken::default(),
+            streamed: Streamed::default(),
         }
     }
 
     /// A handle that counts what the client takes.
     pub fn taken(&self) -> Taken {
         self.taken.clone()
+    }
+
+    /// A handle by which a handler says that its answer comes piece by piece.
+    pub fn streamed(&self) -> Streamed {
+        self.streamed.clone()
     }
 
     /// Passes on the held bytes that may be read.
@@ -105,6 +149,7 @@ impl Socket {
         ready!(Pin::new(&mut self.stream).poll_read(cx, out))?;
         let came = &mut out.filled_mut()[before..];
         if came.is_empty() {
+            self.streamed.0.client_goes.notify_one();
             return Poll::Ready(Ok(true));
         }
         let empty = self.framing.empty_lines(came);
@@ -219,8 +264,9 @@ impl AsyncWrite for Socket {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
         // actix-http flushes only when it has written all that it has: here that is a complete
-        // answer, since each body comes in one piece and with its length.
-        if this.begun {
+        // answer, since each body comes in one piece and with its length, unless its handler says
+        // otherwise.
+        if this.begun && !this.streamed.0.is_under_way.get() {
             this.begun = false;
             if this.framing.waits() && !this.held.is_empty() {
                 cx.waker().wake_by_ref();

@@ -113,6 +113,9 @@ fn jobs() -> Value {
         "ReserveIds": {"properties": {
             "count": {"minimum": 1, "maximum": limits::IDS_PER_RESERVATION},
         }},
+        "WindowQuery": {"properties": {
+            "ids": {"minItems": 1, "maxItems": limits::ROWS_PER_REQUEST},
+        }},
         "StateQuery": {"properties": {
             "ids": {"minItems": 1, "maxItems": limits::STATES_PER_REQUEST},
         }},

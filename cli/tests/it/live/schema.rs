@@ -1,0 +1,124 @@
+//! The frames are as the OpenAPI document says.
+
+use jobtracker_model::{
+    Change, DeliveryStatus, JobId, LogLine, NewChange, Problem, ProblemCode, State, Timestamp,
+    live::{
+        ClientFrame, EventKind, Frame, Gap, GapReason, LiveEvent, Occurrence, Position,
+        ServerFrame, Subscribe, Topic,
+    },
+};
+use serde_json::{Value, json};
+
+/// Why a value does not fit a schema; nothing if it does.
+fn misfit(document: &Value, schema: &Value, value: &Value) -> Option<String> {
+    let all = |name: &str| schema[name].as_array().into_iter().flatten();
+    if let Some(reference) = schema["$ref"].as_str() {
+        return misfit(document, document.pointer(&reference[1..]).unwrap(), value);
+    }
+    if let Some(found) = all("allOf").find_map(|part| misfit(document, part, value)) {
+        return Some(found);
+    }
+    let choices: Vec<_> = all("oneOf").map(|choice| misfit(document, choice, value)).collect();
+    if !choices.is_empty() && choices.iter().filter(|choice| choice.is_none()).count() != 1 {
+        return Some(format!("{value} fits not one of {}: {choices:?}", choices.len()));
+    }
+    if let Some(names) = schema["enum"].as_array().filter(|names| !names.contains(value)) {
+        return Some(format!("{value} is none of {names:?}"));
+    }
+    let kinds: Vec<_> =
+        schema["type"].as_str().into_iter().chain(all("type").filter_map(Value::as_str)).collect();
+    let is = |kind: &&str| match *kind {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        other => panic!("{other}"),
+    };
+    if !kinds.is_empty() && !kinds.iter().any(is) {
+        return Some(format!("{value} is no {kinds:?}"));
+    }
+    if let Some(pattern) = schema["pattern"].as_str().filter(|_| value.is_string()) {
+        if !regex::Regex::new(pattern).unwrap().is_match(value.as_str().unwrap()) {
+            return Some(format!("{value} is not like {pattern}"));
+        }
+    }
+    if let Some(name) = all("required").find(|name| value.get(name.as_str().unwrap()).is_none()) {
+        return Some(format!("{value} has no {name}"));
+    }
+    let fields = schema["properties"].as_object().into_iter().flatten();
+    let mut fields = fields.filter_map(|(name, field)| Some((field, value.get(name)?)));
+    let items = value.as_array().into_iter().flatten().map(|item| (&schema["items"], item));
+    let items = items.filter(|(schema, _)| !schema.is_null());
+    fields
+        .find_map(|(field, value)| misfit(document, field, value))
+        .or_else(|| items.into_iter().find_map(|(schema, item)| misfit(document, schema, item)))
+}
+
+fn occurrences() -> Vec<Occurrence> {
+    let change = Change::recorded(NewChange::new(State::Running).message("m"), Timestamp::MIN);
+    vec![
+        Occurrence::Created { parent: None, name: "a".into() },
+        Occurrence::Created { parent: Some(JobId::MIN), name: "a".into() },
+        Occurrence::Changed { number: 1, change },
+        Occurrence::State { before: None, state: State::Running },
+        Occurrence::State { before: Some(State::Running), state: State::Faulted },
+        Occurrence::Log(LogLine { line: 0, time: Timestamp::MIN, text: "a".into() }),
+        Occurrence::Options,
+        Occurrence::Attachment { key: "a".into(), size: None },
+        Occurrence::Attachment { key: "a".into(), size: Some(3) },
+        Occurrence::Delivery { number: 0, status: DeliveryStatus::Waiting, attempts: 1 },
+        Occurrence::Flushed { commit: None },
+        Occurrence::Flushed { commit: Some("a".parse().unwrap()) },
+    ]
+}
+
+#[test]
+fn frames_fit_the_document_and_come_back() {
+    let document: Value = serde_json::from_str(jobtracker_server::openapi_document()).unwrap();
+    let schema = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let at = Position::new(7, 1);
+    let gap =
+        Gap { from: at, to: Position::end_of(9), count: Some(3), why: GapReason::OtherServer };
+    let events = occurrences().into_iter();
+    let events = events.map(|what| Frame::Event(LiveEvent { at, id: JobId::MAX, what }));
+    let others = [
+        Frame::Hello { subscriptions: 64, rows: 1_000, heartbeat_ms: 15_000 },
+        Frame::Gap(gap),
+        Frame::Gap(Gap { count: None, ..gap }),
+        Frame::Mark { at: Some(at) },
+        Frame::Mark { at: None },
+        Frame::Pong,
+        Frame::End { problem: Problem::new(ProblemCode::ShuttingDown, "") },
+    ];
+    for frame in events.chain(others) {
+        let frame = ServerFrame { sub: Some(1), frame };
+        let text = serde_json::to_value(&frame).unwrap();
+        assert_eq!(misfit(&document, &schema("ServerFrame"), &text), None);
+        assert_eq!(serde_json::from_value::<ServerFrame>(text).unwrap(), frame);
+    }
+    let mut full = Subscribe::new(3, Topic::Tree(JobId::MIN));
+    full.kinds = Some(EventKind::ALL.to_vec());
+    full.states = Some([State::Running].into_iter().collect());
+    (full.after, full.since) = (Some(at), Some(7));
+    for frame in [
+        ClientFrame::Sub(Subscribe::new(1, Topic::Log(JobId::MIN))),
+        ClientFrame::Sub(full),
+        ClientFrame::Window { sub: 1, ids: vec![JobId::MIN] },
+        ClientFrame::Unsub { sub: 1 },
+        ClientFrame::Ping,
+    ] {
+        let text = serde_json::to_value(&frame).unwrap();
+        assert_eq!(misfit(&document, &schema("ClientFrame"), &text), None);
+        assert_eq!(serde_json::from_value::<ClientFrame>(text).unwrap(), frame);
+    }
+    // A schema that takes everything would prove nothing.
+    for wrong in [
+        json!({"t": "event", "at": "7.1", "id": 1, "kind": "state", "state": "Done"}),
+        json!({"t": "mark", "at": "x"}),
+        json!({"t": "sing"}),
+    ] {
+        assert!(misfit(&document, &schema("ServerFrame"), &wrong).is_some(), "{wrong}");
+    }
+}

@@ -1,0 +1,193 @@
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::JobId;
+
+/// What can be subscribed to. Written as its kind and an id: `tree/812`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// The rows of some jobs of the tree with this root.
+    Rows(JobId),
+    /// The row of a job, and the events of that job.
+    Job(JobId),
+    /// The row of a root, and the events of its tree.
+    Tree(JobId),
+    /// The lines of a job's log.
+    Log(JobId),
+}
+
+/// A text that names no topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a topic is rows/ID, job/ID, tree/ID or log/ID")]
+pub struct InvalidTopic;
+
+impl Topic {
+    /// The job in it: the root for rows and trees.
+    #[must_use]
+    pub const fn id(self) -> JobId {
+        match self {
+            Self::Rows(id) | Self::Job(id) | Self::Tree(id) | Self::Log(id) => id,
+        }
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Self::Rows(_) => "rows",
+            Self::Job(_) => "job",
+            Self::Tree(_) => "tree",
+            Self::Log(_) => "log",
+        };
+        write!(f, "{kind}/{}", self.id())
+    }
+}
+
+impl FromStr for Topic {
+    type Err = InvalidTopic;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTopic> {
+        let (kind, id) = text.split_once('/').ok_or(InvalidTopic)?;
+        let id = id.parse().map_err(|_| InvalidTopic)?;
+        match kind {
+            "rows" => Ok(Self::Rows(id)),
+            "job" => Ok(Self::Job(id)),
+            "tree" => Ok(Self::Tree(id)),
+            "log" => Ok(Self::Log(id)),
+            _ => Err(InvalidTopic),
+        }
+    }
+}
+
+impl Serialize for Topic {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Topic {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A kind of event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum EventKind {
+    /// A job was created.
+    Created,
+    /// A job reported a state.
+    Changed,
+    /// The visible state of a job became another one.
+    State,
+    /// A line was appended to a log.
+    Log,
+    /// The options of a job were replaced.
+    Options,
+    /// An attachment was put or deleted.
+    Attachment,
+    /// A delivery was made, tried, or ended.
+    Delivery,
+    /// An upload was applied to the tree.
+    Flushed,
+}
+
+/// A text that names no kind of event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "unknown kind {0:?}; the kinds are created, changed, state, log, options, attachment, delivery \
+     and flushed"
+)]
+pub struct UnknownKind(String);
+
+impl EventKind {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::Created,
+        Self::Changed,
+        Self::State,
+        Self::Log,
+        Self::Options,
+        Self::Attachment,
+        Self::Delivery,
+        Self::Flushed,
+    ];
+
+    /// The name, as the API spells it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Changed => "changed",
+            Self::State => "state",
+            Self::Log => "log",
+            Self::Options => "options",
+            Self::Attachment => "attachment",
+            Self::Delivery => "delivery",
+            Self::Flushed => "flushed",
+        }
+    }
+}
+
+impl FromStr for EventKind {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKind> {
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == text);
+        found.ok_or_else(|| UnknownKind(text.chars().take(64).collect()))
+    }
+}
+
+#[cfg(feature = "openapi")]
+mod openapi {
+    use utoipa::openapi::{ObjectBuilder, RefOr, Type, schema::Schema};
+
+    fn text(description: &str, pattern: &str) -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
+        text.description(Some(description)).into()
+    }
+
+    impl utoipa::ToSchema for super::Topic {}
+
+    impl utoipa::PartialSchema for super::Topic {
+        fn schema() -> RefOr<Schema> {
+            let what = "What can be subscribed to: `rows/ID` and `tree/ID` with the id of a root, \
+                 `job/ID` and `log/ID` with that of a job.";
+            text(what, "^(rows|job|tree|log)/[1-9][0-9]{0,18}$")
+        }
+    }
+
+    impl utoipa::ToSchema for super::super::Position {}
+
+    impl utoipa::PartialSchema for super::super::Position {
+        fn schema() -> RefOr<Schema> {
+            let what = "Where an event stands in its tree: the version that its commit has made, \
+                 and its number in that commit. Without a number it is the end of the version.";
+            text(what, r"^[0-9]{1,20}(\.[0-9]{1,10})?$")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_and_kinds_come_back() {
+        let id = JobId::new(812).unwrap();
+        for topic in [Topic::Rows(id), Topic::Job(id), Topic::Tree(id), Topic::Log(id)] {
+            assert_eq!(topic.to_string().parse(), Ok(topic));
+        }
+        for text in ["", "tree", "tree/", "tree/0", "forest/1", "tree/1/2"] {
+            assert_eq!(text.parse::<Topic>(), Err(InvalidTopic), "{text}");
+        }
+        for kind in EventKind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+        assert!("Created".parse::<EventKind>().is_err());
+    }
+}

@@ -1,0 +1,50 @@
+use std::sync::Arc;
+
+use jobtracker_model::live::{Frame, ServerFrame};
+
+/// A frame as text, without the number of the subscription: so it is written once for all who get
+/// it.
+#[derive(Debug, Clone)]
+pub(super) struct Text(Arc<str>);
+
+impl Text {
+    pub fn of(frame: &Frame) -> Self {
+        let whole = write(frame);
+        Self(whole.strip_prefix('{').unwrap_or(&whole).into())
+    }
+
+    /// The whole frame for one subscription.
+    pub fn with(&self, sub: u32) -> String {
+        format!("{{\"sub\":{sub},{}", self.0)
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A frame as text.
+pub(super) fn write_whole(sub: Option<u32>, frame: Frame) -> String {
+    write(&ServerFrame { sub, frame })
+}
+
+fn write(frame: &impl serde::Serialize) -> String {
+    serde_json::to_string(frame).expect("frames are made of texts and numbers")
+}
+
+#[cfg(test)]
+mod tests {
+    use jobtracker_model::live::Position;
+
+    use super::*;
+
+    #[test]
+    fn a_frame_for_all_is_the_frame_for_one() {
+        for frame in [Frame::Pong, Frame::Mark { at: Some(Position::new(7, 1)) }] {
+            let text = Text::of(&frame).with(3);
+            let read: ServerFrame = serde_json::from_str(&text).unwrap();
+            assert_eq!(read, ServerFrame { sub: Some(3), frame: frame.clone() });
+            assert_eq!(text, write_whole(Some(3), frame));
+        }
+    }
+}

@@ -1,0 +1,131 @@
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    ops::Deref,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use jobtracker_engine::{Engine, Error, Result, Scope};
+use jobtracker_model::JobId;
+use jobtracker_store::Store;
+use parking_lot::Mutex;
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::sleep,
+};
+
+use super::{tree::LiveTree, window};
+
+/// How long the events of a tree are kept after its last viewer has gone, so that one that comes
+/// again goes on where it was.
+const LINGER: Duration = Duration::from_secs(60);
+
+/// The trees that are watched.
+pub(crate) struct Hub {
+    pub(super) engine: Engine,
+    pub(super) store: Arc<dyn Store>,
+    trees: Mutex<HashMap<JobId, Arc<LiveTree>>>,
+    /// The bytes of all events that are kept.
+    kept: Arc<AtomicUsize>,
+    /// Room for connections.
+    connections: Arc<Semaphore>,
+    /// Where the trees are listened to: connections are served by threads that end before.
+    runtime: Handle,
+    /// True once the service is stopping.
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
+/// A tree that one viewer more watches; dropping it ends that.
+pub(super) struct Watching(Arc<LiveTree>);
+
+impl Hub {
+    /// Must be called in a Tokio runtime, in which the trees are listened to.
+    pub fn new(
+        engine: Engine,
+        store: Arc<dyn Store>,
+        connections: usize,
+        stopping: watch::Receiver<bool>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            engine,
+            store,
+            trees: Mutex::default(),
+            kept: Arc::default(),
+            connections: Arc::new(Semaphore::new(connections)),
+            runtime: Handle::current(),
+            stopping,
+        })
+    }
+
+    /// Room for one connection more.
+    pub(super) fn room(&self) -> Result<OwnedSemaphorePermit> {
+        if *self.stopping.borrow() {
+            return Err(Error::ShuttingDown);
+        }
+        let room = Arc::clone(&self.connections).try_acquire_owned();
+        room.map_err(|_| Error::Overloaded { retry_after_ms: 1_000 })
+    }
+
+    /// Watches a tree.
+    pub(super) async fn watch(self: &Arc<Self>, root: JobId) -> Result<Watching> {
+        if let Some(tree) = self.trees.lock().get(&root) {
+            return Ok(Watching::new(tree));
+        }
+        let mut listener = self.engine.listen(Scope::Tree(root))?;
+        let version = window::version(&*self.store, root).await?;
+        listener.begin_at(version);
+        let mut trees = self.trees.lock();
+        let tree = match trees.entry(root) {
+            Entry::Occupied(tree) => return Ok(Watching::new(tree.get())),
+            Entry::Vacant(entry) => {
+                entry.insert(Arc::new(LiveTree::new(root, version, Arc::clone(&self.kept))))
+            }
+        };
+        let (hub, live) = (Arc::clone(self), Arc::clone(tree));
+        self.runtime.spawn(async move {
+            tokio::select! {
+                () = live.listen(listener) => {}
+                () = live.tick(&*hub.store) => {}
+                () = hub.forget(&live) => {}
+            }
+        });
+        Ok(Watching::new(tree))
+    }
+
+    /// Ends when a tree has had no viewer for a while, and is forgotten.
+    async fn forget(&self, tree: &LiveTree) {
+        loop {
+            sleep(LINGER).await;
+            if tree.has_viewers() {
+                continue;
+            }
+            let mut trees = self.trees.lock();
+            if !tree.has_viewers() {
+                trees.remove(&tree.root);
+                return;
+            }
+        }
+    }
+}
+
+impl Watching {
+    fn new(tree: &Arc<LiveTree>) -> Self {
+        tree.enter();
+        Self(Arc::clone(tree))
+    }
+}
+
+impl Deref for Watching {
+    type Target = Arc<LiveTree>;
+
+    fn deref(&self) -> &Arc<LiveTree> {
+        &self.0
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}

@@ -1,0 +1,248 @@
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use jobtracker_engine::{Committed, FeedEvent, Listener, MoveReason};
+use jobtracker_model::{
+    JobId,
+    live::{GapReason, Position},
+};
+use jobtracker_store::{Store, Version};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    events,
+    ring::{Filter, Found, Ring},
+    window::{Tick, read},
+};
+
+/// The time from one tick to the next, at which rows that have changed are told.
+pub(super) const TICK: Duration = Duration::from_millis(250);
+/// The same when reading the rows takes so long that it would take a tenth of the time.
+const SLOW_TICK: Duration = Duration::from_secs(1);
+/// A commit with more rows than this is taken to have changed all rows that are shown.
+const ROWS_COMPARED: usize = 256;
+
+/// Ids of a window, sorted.
+pub(super) type Ids = Arc<[JobId]>;
+
+/// A tree that is watched.
+pub(super) struct LiveTree {
+    pub root: JobId,
+    viewers: AtomicUsize,
+    inner: Mutex<Inner>,
+    /// Up to where there are events; closed when no more come.
+    head: watch::Sender<Position>,
+    /// Rows have to be read.
+    wanted: Notify,
+}
+
+struct Inner {
+    ring: Ring,
+    windows: HashMap<Ids, Window>,
+}
+
+/// Rows that are shown, to any number of viewers.
+struct Window {
+    ticks: watch::Sender<Option<Arc<Tick>>>,
+    /// A row may have changed since the last tick began.
+    is_touched: bool,
+}
+
+/// A window as its viewer has it; dropping it ends that.
+pub(super) struct WindowView {
+    tree: Arc<LiveTree>,
+    ids: Ids,
+    pub ticks: watch::Receiver<Option<Arc<Tick>>>,
+}
+
+impl LiveTree {
+    pub fn new(root: JobId, version: Version, total: Arc<AtomicUsize>) -> Self {
+        let ring = Ring::new(version, total);
+        let head = watch::Sender::new(ring.head());
+        let inner = Mutex::new(Inner { ring, windows: HashMap::new() });
+        Self { root, viewers: AtomicUsize::new(0), inner, head, wanted: Notify::new() }
+    }
+
+    /// Takes what the engine tells of the tree, until it takes no more operations.
+    pub async fn listen(&self, mut listener: Listener) {
+        while let Some(event) = listener.next().await {
+            self.take(&event);
+        }
+    }
+
+    fn take(&self, event: &FeedEvent) {
+        let Some((root, _, to)) = event.span() else { return };
+        let head = {
+            let mut inner = self.inner.lock();
+            let has_touched = match event {
+                FeedEvent::Committed(commit) => {
+                    let rows = commit.rows.iter().map(|(index, row)| (*index, row));
+                    inner.ring.push(to, events::events(root, to, rows));
+                    inner.touch(Some(commit))
+                }
+                FeedEvent::Moved { reason: MoveReason::Upload, .. } => {
+                    inner.ring.push(to, std::iter::once(events::flushed(root, to)));
+                    inner.touch(None)
+                }
+                FeedEvent::Moved { reason, .. } => {
+                    inner.ring.push_gap(to, why(*reason));
+                    inner.touch(None)
+                }
+                FeedEvent::Skipped(_) => return,
+            };
+            if has_touched {
+                self.wanted.notify_one();
+            }
+            inner.ring.head()
+        };
+        self.head.send_replace(head);
+    }
+
+    /// Tells of rows that have changed, tick by tick, for as long as the future is polled.
+    pub async fn tick(&self, store: &dyn Store) {
+        let mut next = Instant::now();
+        loop {
+            tokio::select! {
+                () = self.wanted.notified() => self.show(store, Window::is_new).await,
+                () = sleep_until(next), if self.is_touched() => {
+                    let begun = Instant::now();
+                    self.show(store, |window| window.is_touched).await;
+                    let took = begun.elapsed();
+                    next = begun + (took * 10).clamp(TICK, SLOW_TICK).max(took * 2);
+                }
+            }
+        }
+    }
+
+    fn is_touched(&self) -> bool {
+        self.inner.lock().windows.values().any(|window| window.is_touched)
+    }
+
+    /// Reads the windows for which that is so, and tells their viewers.
+    async fn show(&self, store: &dyn Store, is_due: impl Fn(&Window) -> bool) {
+        let due: Vec<_> = {
+            let mut inner = self.inner.lock();
+            let due = inner.windows.iter_mut().filter(|(_, window)| is_due(window));
+            let begin = |(ids, window): (&Ids, &mut Window)| {
+                window.is_touched = false;
+                (Arc::clone(ids), window.ticks.clone())
+            };
+            due.map(begin).collect()
+        };
+        for (ids, ticks) in due {
+            let before = ticks.borrow().clone();
+            let known = before.as_ref().map(|tick| &tick.snapshot);
+            match read(store, self.root, &ids, known).await {
+                Ok(snapshot) if known.is_some_and(|known| known.version > snapshot.version) => {}
+                Ok(snapshot) => {
+                    if let Some(tick) = Tick::after(before.as_deref(), snapshot) {
+                        ticks.send_replace(Some(Arc::new(tick)));
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(root = %self.root, %error, "rows of a live view not read");
+                    self.touch(&ids);
+                }
+            }
+        }
+    }
+
+    fn touch(&self, ids: &Ids) {
+        if let Some(window) = self.inner.lock().windows.get_mut(ids) {
+            window.is_touched = true;
+        }
+    }
+
+    /// Shows rows to one more viewer.
+    pub fn view(self: &Arc<Self>, ids: Ids) -> WindowView {
+        let mut inner = self.inner.lock();
+        let window = inner.windows.entry(Arc::clone(&ids)).or_insert_with(|| {
+            self.wanted.notify_one();
+            Window { ticks: watch::Sender::new(None), is_touched: true }
+        });
+        let mut ticks = window.ticks.subscribe();
+        // A tick that is no longer the present is not the first one that a viewer is shown.
+        match window.is_touched {
+            true => drop(ticks.borrow_and_update()),
+            false => ticks.mark_changed(),
+        }
+        WindowView { tree: Arc::clone(self), ids, ticks }
+    }
+
+    /// Events behind a position; see [`Ring::read`].
+    pub fn read(&self, after: Position, filter: &Filter, limit: usize) -> Option<Found> {
+        self.inner.lock().ring.read(after, filter, limit)
+    }
+
+    /// Does something with the events that are kept.
+    pub fn ring<T>(&self, work: impl FnOnce(&Ring) -> T) -> T {
+        work(&self.inner.lock().ring)
+    }
+
+    /// Changes when events have come.
+    pub fn heads(&self) -> watch::Receiver<Position> {
+        self.head.subscribe()
+    }
+
+    pub fn enter(&self) {
+        self.viewers.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub fn leave(&self) {
+        self.viewers.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    pub fn has_viewers(&self) -> bool {
+        self.viewers.load(Ordering::SeqCst) > 0
+    }
+}
+
+impl Inner {
+    /// Notes that a commit has changed rows; none: any rows. Answers whether a window has to be
+    /// read that had not to be before.
+    fn touch(&mut self, commit: Option<&Committed>) -> bool {
+        let mut has_touched = false;
+        let rows = commit.map(|commit| &commit.rows).filter(|rows| rows.len() <= ROWS_COMPARED);
+        for (ids, window) in self.windows.iter_mut().filter(|(_, window)| !window.is_touched) {
+            let shows = |id: JobId| ids.binary_search(&id).is_ok();
+            window.is_touched =
+                rows.is_none_or(|rows| rows.iter().any(|(_, row)| row.job().is_some_and(shows)));
+            has_touched |= window.is_touched;
+        }
+        has_touched
+    }
+}
+
+impl Window {
+    fn is_new(&self) -> bool {
+        self.ticks.borrow().is_none()
+    }
+}
+
+impl Drop for WindowView {
+    fn drop(&mut self) {
+        let mut inner = self.tree.inner.lock();
+        // This viewer is one of the receivers until the drop has ended.
+        if inner.windows.get(&self.ids).is_some_and(|window| window.ticks.receiver_count() <= 1) {
+            inner.windows.remove(&self.ids);
+        }
+    }
+}
+
+fn why(reason: MoveReason) -> GapReason {
+    match reason {
+        MoveReason::Large => GapReason::Large,
+        MoveReason::OtherServer => GapReason::OtherServer,
+        MoveReason::Upload | MoveReason::Slow | MoveReason::Began => GapReason::Slow,
+    }
+}

@@ -1,0 +1,162 @@
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, OnceLock},
+};
+
+use jobtracker_engine::{Error, Result};
+use jobtracker_model::{
+    Definition, FieldError, JobId,
+    live::{Frame, JobSummary, Snapshot, SummaryDefinition},
+    rollup::Status,
+};
+use jobtracker_store::{Node, Store, Version, Wanted};
+
+use super::frame::Text;
+
+/// The present rows of some jobs of a tree, at one version of it.
+///
+/// `known` is an earlier snapshot of the same rows, so that what never changes need not be read
+/// again.
+///
+/// # Errors
+/// There is no such root; the rows cannot be read.
+pub(crate) async fn read(
+    store: &dyn Store,
+    root: JobId,
+    ids: &[JobId],
+    known: Option<&Snapshot>,
+) -> Result<Snapshot> {
+    let known: BTreeMap<JobId, &SummaryDefinition> = known
+        .into_iter()
+        .flat_map(|snapshot| &snapshot.rows)
+        .filter_map(|row| Some((row.id, row.definition.as_ref()?)))
+        .collect();
+    let paths: HashSet<_> = ids.iter().copied().chain([root]).collect();
+    let definitions = ids.iter().copied().filter(|id| !known.contains_key(id)).collect();
+    let wanted = Wanted { paths, definitions, ..Wanted::default() };
+    let mut loaded = store.look_up(wanted).await?;
+    let version = version_of(root, loaded.nodes.get(&root), loaded.versions.get(&root))?;
+    let (mut rows, mut missing) = (BTreeMap::new(), Vec::new());
+    for &id in ids {
+        let node = loaded.nodes.remove(&id).filter(|node| node.origin.root == root);
+        let definition = |node: &Node| match known.get(&id) {
+            Some(known) => Some((*known).clone()),
+            None => Some(definition(node, loaded.definitions.get(&id)?)),
+        };
+        match node.and_then(|node| Some((definition(&node)?, node))) {
+            Some((definition, node)) => {
+                drop(rows.insert(id, summary(id, definition, &node.status)))
+            }
+            None if rows.contains_key(&id) => {}
+            None => missing.push(id),
+        }
+    }
+    Ok(Snapshot { root, version, from: None, rows: rows.into_values().collect(), missing })
+}
+
+/// The present version of a tree.
+///
+/// # Errors
+/// There is no such root; it cannot be read.
+pub(crate) async fn version(store: &dyn Store, root: JobId) -> Result<Version> {
+    let wanted = Wanted { paths: HashSet::from([root]), ..Wanted::default() };
+    let loaded = store.look_up(wanted).await?;
+    version_of(root, loaded.nodes.get(&root), loaded.versions.get(&root))
+}
+
+fn version_of(root: JobId, node: Option<&Node>, version: Option<&Version>) -> Result<Version> {
+    match (node, version) {
+        (Some(node), Some(version)) if node.origin.parent.is_none() => Ok(*version),
+        (Some(_), _) => {
+            Err(Error::Field(FieldError::new("root", format!("job {root} is not a root"))))
+        }
+        _ => Err(Error::JobNotFound(root)),
+    }
+}
+
+fn definition(node: &Node, definition: &Definition) -> SummaryDefinition {
+    SummaryDefinition {
+        parent: node.origin.parent,
+        depth: node.origin.depth,
+        name: definition.name.clone(),
+        created_by: definition.created_by.clone(),
+        tags: definition.tags.clone(),
+        create_time: node.status.create_time,
+    }
+}
+
+fn summary(id: JobId, definition: SummaryDefinition, status: &Status) -> JobSummary {
+    JobSummary {
+        id,
+        definition: Some(definition),
+        state: status.state,
+        start_time: status.start_time,
+        end_time: status.end_time,
+        tree_start: status.tree_start,
+        tree_end: status.tree_end,
+        children: status.children,
+        subtree: status.subtree,
+        changes: status.changes,
+        log_lines: status.log_lines,
+        attachments: status.attachments,
+    }
+}
+
+/// A snapshot as its viewers get it; each form is written once for all of them.
+#[derive(Debug)]
+pub(super) struct Tick {
+    pub snapshot: Snapshot,
+    /// The version of the tick before, and what differs from it.
+    change: Option<(Version, Text)>,
+    whole: OnceLock<Text>,
+}
+
+impl Tick {
+    /// The tick that follows another one; `None` if the rows are as they were.
+    pub fn after(before: Option<&Self>, snapshot: Snapshot) -> Option<Self> {
+        let Some(Self { snapshot: before, .. }) = before else {
+            return Some(Self { snapshot, change: None, whole: OnceLock::new() });
+        };
+        if before.rows == snapshot.rows && before.missing == snapshot.missing {
+            return None;
+        }
+        let known: BTreeMap<JobId, &JobSummary> =
+            before.rows.iter().map(|row| (row.id, row)).collect();
+        let differs = snapshot.rows.iter().filter(|row| known.get(&row.id) != Some(row));
+        let rows = differs.map(|row| match known.contains_key(&row.id) {
+            true => JobSummary { definition: None, ..row.clone() },
+            false => row.clone(),
+        });
+        let change = Snapshot {
+            root: snapshot.root,
+            version: snapshot.version,
+            from: Some(before.version),
+            rows: rows.collect(),
+            missing: Vec::new(),
+        };
+        let change = Some((before.version, Text::of(&Frame::Snap(change))));
+        Some(Self { snapshot, change, whole: OnceLock::new() })
+    }
+
+    pub fn version(&self) -> Version {
+        self.snapshot.version
+    }
+
+    /// What a viewer is told that has the tick of this version.
+    pub fn text(&self, has: Option<Version>) -> Text {
+        match &self.change {
+            Some((from, change)) if has == Some(*from) => change.clone(),
+            _ => {
+                let whole = || Text::of(&Frame::Snap(self.snapshot.clone()));
+                self.whole.get_or_init(whole).clone()
+            }
+        }
+    }
+}
+
+/// Rows that are shown: sorted ids, each once.
+pub(super) fn window_of(mut ids: Vec<JobId>) -> Arc<[JobId]> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids.into()
+}
