@@ -38,7 +38,7 @@ pub(super) async fn live(
 ) -> Result<HttpResponse> {
     let refused = |error| ApiError::new(ProblemCode::UpgradeRequired, format!("{error}."));
     ws::verify_handshake(request.head()).map_err(refused)?;
-    let connection = Connection::open(&app.hub)?;
+    let connection = Connection::open(&app.hub, Reader::ends(request.clone()))?;
     let socket = WebSocket {
         connection,
         payload,

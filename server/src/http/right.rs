@@ -5,6 +5,7 @@ use std::{
     fmt,
     future::{Ready, ready},
     net::IpAddr,
+    time::Duration,
 };
 
 use actix_web::{
@@ -13,7 +14,7 @@ use actix_web::{
     http::header::{AUTHORIZATION, HeaderValue},
 };
 use futures_util::future::{Either, LocalBoxFuture};
-use jobtracker_model::{AuditEntry, ProblemCode, Role};
+use jobtracker_model::{AuditEntry, Problem, ProblemCode, Role};
 
 use super::{
     app::{App, State},
@@ -111,7 +112,22 @@ impl<const ROLE: usize> FromRequest for Caller<ROLE> {
     }
 }
 
+/// How often it is checked whether a caller still has the right to an answer that goes on.
+const CHECKED_EVERY: Duration = Duration::from_secs(3);
+
 impl<const ROLE: usize> Caller<ROLE> {
+    /// Ends when the caller of a request has the right no more, and says why: a token may be
+    /// revoked, or its time be over, while an answer goes on.
+    pub async fn ends(request: HttpRequest) -> Problem {
+        loop {
+            tokio::time::sleep(CHECKED_EVERY).await;
+            let checked = Self::from_request(&request, &mut Payload::None).await;
+            if let Some(error) = checked.err().filter(|error| !error.code().is_transient()) {
+                return Problem::new(error.code(), "");
+            }
+        }
+    }
+
     fn with(principal: Principal, origin: Option<Origin>) -> Result<Self> {
         let (needs, has) = (Role::ALL[ROLE], principal.role());
         if has < needs {

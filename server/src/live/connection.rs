@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::select_all;
+use futures_util::{
+    FutureExt,
+    future::{LocalBoxFuture, select_all},
+};
 use jobtracker_engine::{Error, Result};
 use jobtracker_model::{
     FieldError, JobId, Problem, ProblemCode,
@@ -39,6 +42,8 @@ pub(crate) struct Connection {
     stopping: watch::Receiver<bool>,
     /// Nothing more is said.
     is_over: bool,
+    /// Ends when the client has lost its right to be told.
+    right_ends: LocalBoxFuture<'static, Problem>,
     _room: OwnedSemaphorePermit,
 }
 
@@ -59,11 +64,14 @@ pub(crate) struct Told {
 }
 
 impl Connection {
-    /// One connection more.
+    /// One connection more, until `right_ends` says why it ends.
     ///
     /// # Errors
     /// There are as many as are allowed; the service is stopping.
-    pub fn open(hub: &Arc<Hub>) -> Result<Self> {
+    pub fn open(
+        hub: &Arc<Hub>,
+        right_ends: impl Future<Output = Problem> + 'static,
+    ) -> Result<Self> {
         let (room, hub) = (hub.room()?, Arc::clone(hub));
         let mut connection = Self {
             stopping: hub.stopping.clone(),
@@ -73,6 +81,7 @@ impl Connection {
             heartbeat: Instant::now() + HEARTBEAT,
             turn: 0,
             is_over: false,
+            right_ends: right_ends.boxed_local(),
             _room: room,
         };
         let heartbeat_ms = HEARTBEAT.as_millis() as u64;
@@ -151,7 +160,11 @@ impl Connection {
 
     /// Ends the connection, since the client says what cannot be understood.
     pub fn refuse(&mut self, code: ProblemCode, detail: &str) {
-        self.say(None, Frame::End { problem: Problem::new(code, detail) });
+        self.end(Problem::new(code, detail));
+    }
+
+    fn end(&mut self, problem: Problem) {
+        self.say(None, Frame::End { problem });
         self.is_over = true;
     }
 
@@ -174,6 +187,7 @@ impl Connection {
                     self.refuse(ProblemCode::ShuttingDown, "The service is stopping.");
                 }
                 () = changed(&mut self.subscriptions, &*self.hub.store) => {}
+                problem = &mut self.right_ends => self.end(problem),
                 () = sleep_until(self.heartbeat) => self.mark_all(),
             }
         }

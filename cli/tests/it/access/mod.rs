@@ -3,6 +3,8 @@
 mod audit;
 mod table;
 
+use std::time::Duration;
+
 use jobtracker_server::Secret;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -34,6 +36,24 @@ async fn make(harness: &Harness, name: &str, role: &str) -> String {
     let made = ask(harness, ADMIN, Method::POST, "/api/v1/tokens", &new).await;
     assert_eq!(made.status, 201, "{}", made.text());
     made.json()["secret"].as_str().unwrap().to_owned()
+}
+
+/// A live view goes on for hours; its token may not.
+#[tokio::test]
+async fn a_revoked_token_ends_a_live_view() {
+    let harness = start().await;
+    let job = json!({"id": 1, "name": "root"});
+    assert_eq!(ask(&harness, ADMIN, Method::POST, "/api/v1/jobs", &job).await.status, 201);
+    let secret = make(&harness, "wall", "reader").await;
+    let path = "/api/v1/events?topic=tree/1";
+    let view = harness.request(Method::GET, path).bearer_auth(&secret).send().await.unwrap();
+    assert_eq!(view.status(), 200);
+    ask(&harness, ADMIN, Method::DELETE, "/api/v1/tokens/wall", &Value::Null).await;
+    let told = tokio::time::timeout(Duration::from_secs(30), view.text()).await.unwrap().unwrap();
+    let end = told.lines().rfind(|line| line.starts_with("data: ")).unwrap();
+    let end: Value = serde_json::from_str(&end["data: ".len()..]).unwrap();
+    assert_eq!((&end["t"], &end["problem"]["status"]), (&json!("end"), &json!(401)), "{told}");
+    harness.stop().await;
 }
 
 #[tokio::test]
