@@ -1,4 +1,10 @@
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, SeqAccess, Visitor},
+    ser,
+};
 
 use crate::{
     FieldError, JobId, State, StateSet, Timestamp,
@@ -32,6 +38,9 @@ pub struct NewChange {
     /// change id, is answered as such all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Expect>,
+    /// Who reports it by hand. It is no part of a request: the service takes it from the token.
+    #[serde(skip)]
+    pub by: Option<Box<str>>,
 }
 
 /// What a job has to be: each condition that is given here has to hold.
@@ -77,7 +86,7 @@ impl NewChange {
     /// A change to `state` with nothing more to say.
     #[must_use]
     pub fn new(state: State) -> Self {
-        Self { state, message: None, reason_code: None, change_id: None, expect: None }
+        Self { state, message: None, reason_code: None, change_id: None, expect: None, by: None }
     }
 
     /// With a message for people.
@@ -172,9 +181,8 @@ fn check_texts(
 }
 
 /// One of a job's own state changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "camelCase"))]
 pub struct Change {
     /// The state that the job reported.
     pub state: State,
@@ -186,6 +194,84 @@ pub struct Change {
     pub reason_code: Option<String>,
     /// The sender's name for the change.
     pub change_id: Option<String>,
+    /// Who reported it by hand: the name of an operator's or an admin's token. Absent for what
+    /// services report.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub by: Option<Box<str>>,
+}
+
+/// The form of a [`Change`] in JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Change", rename_all = "camelCase")]
+struct Named {
+    state: State,
+    time: Timestamp,
+    message: Option<String>,
+    reason_code: Option<String>,
+    change_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<Box<str>>,
+}
+
+/// In rows of stores, which have no names of fields, this bit of the state says that
+/// [`by`](Change::by) stands behind the fields that there were before it.
+const HAS_BY: u8 = 0x40;
+
+impl Serialize for Change {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return Named::serialize(self, serializer);
+        }
+        let Self { state, time, message, reason_code, change_id, by } = self;
+        let position = State::ALL.iter().position(|known| known == state);
+        let state = position.and_then(|position| u8::try_from(position).ok());
+        let state = state.ok_or_else(|| ser::Error::custom("the state is not in the list"))?;
+        match by {
+            None => (state, time, message, reason_code, change_id).serialize(serializer),
+            Some(by) => {
+                let state = state | HAS_BY;
+                (state, time, message, reason_code, change_id, by).serialize(serializer)
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Change {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            return Named::deserialize(deserializer);
+        }
+        const FIELDS: usize = 6;
+        deserializer.deserialize_tuple(FIELDS, Fields)
+    }
+}
+
+/// Reads the fields of a [`Change`] in a row.
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Change;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the fields of a change")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Change, A::Error> {
+        let state: u8 = next(&mut fields)?;
+        let known = State::ALL.get(usize::from(state & !HAS_BY)).copied();
+        Ok(Change {
+            state: known.ok_or_else(|| de::Error::custom("there is no such state"))?,
+            time: next(&mut fields)?,
+            message: next(&mut fields)?,
+            reason_code: next(&mut fields)?,
+            change_id: next(&mut fields)?,
+            by: if state & HAS_BY == 0 { None } else { Some(next(&mut fields)?) },
+        })
+    }
+}
+
+fn next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(fields: &mut A) -> Result<T, A::Error> {
+    fields.next_element()?.ok_or_else(|| de::Error::custom("a field of a change is missing"))
 }
 
 impl Change {
@@ -199,8 +285,8 @@ impl Change {
     /// A reported change, recorded at `time`.
     #[must_use]
     pub fn recorded(change: NewChange, time: Timestamp) -> Self {
-        let NewChange { state, message, reason_code, change_id, expect: _ } = change;
-        Self { state, time, message, reason_code, change_id }
+        let NewChange { state, message, reason_code, change_id, expect: _, by } = change;
+        Self { state, time, message, reason_code, change_id, by }
     }
 
     /// With texts inside their limits, as [`NewChange::shortened`].
@@ -281,6 +367,23 @@ mod tests {
         assert!(!is_met(change().expect_changes(3).expect_last([Faulted])));
         assert!(Expect::default().is_met(&standing));
         assert_eq!(change().expect_last([]).check().unwrap_err().field, "expect.states");
+    }
+
+    #[test]
+    fn a_caller_cannot_say_by_whom_a_change_is() {
+        let json = r#"{"state": "Running", "by": "anna"}"#;
+        assert!(serde_json::from_str::<NewChange>(json).is_err());
+        // A change of a service looks as it did before there were names.
+        let json = concat!(
+            r#"{"state":"Running","time":"1970-01-01T00:00:00.007Z","#,
+            r#""message":null,"reasonCode":null,"changeId":null"#
+        );
+        let change: Change = serde_json::from_str(&format!("{json}}}")).unwrap();
+        assert_eq!(serde_json::to_string(&change).unwrap(), format!("{json}}}"));
+        let by_hand = Change { by: Some("anna".into()), ..change };
+        let json = format!("{json},\"by\":\"anna\"}}");
+        assert_eq!(serde_json::to_string(&by_hand).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Change>(&json).unwrap(), by_hand);
     }
 
     #[test]

@@ -161,7 +161,7 @@ impl Default for Chain {
 
 impl Note {
     pub fn change(order: u64, change: Change) -> Self {
-        let Change { state, time, message, reason_code, change_id } = &change;
+        let Change { state, time, message, reason_code, change_id, by: _ } = &change;
         if message.is_none() && reason_code.is_none() && change_id.is_none() {
             return Self::Bare { order, time: *time, state: *state };
         }

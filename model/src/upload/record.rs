@@ -140,7 +140,8 @@ mod numbered {
     type Fields<T> = (u8, Timestamp, Option<T>, Option<T>, Option<T>);
 
     pub fn serialize<S: Serializer>(change: &Change, serializer: S) -> Result<S::Ok, S::Error> {
-        let Change { state, time, message, reason_code, change_id } = change;
+        // A context records for services, so no change of it is by hand.
+        let Change { state, time, message, reason_code, change_id, by: _ } = change;
         let fields: Fields<&String> =
             (state.number(), *time, message.as_ref(), reason_code.as_ref(), change_id.as_ref());
         fields.serialize(serializer)
@@ -153,6 +154,6 @@ mod numbered {
             Deserialize::deserialize(deserializer)?;
         let state = State::from_number(number);
         let state = state.ok_or_else(|| de::Error::custom("there is no state with this number"))?;
-        Ok(Cow::Owned(Change { state, time, message, reason_code, change_id }))
+        Ok(Cow::Owned(Change { state, time, message, reason_code, change_id, by: None }))
     }
 }

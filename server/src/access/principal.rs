@@ -29,6 +29,17 @@ impl Principal {
         }
     }
 
+    /// The name that a change is shown with which was reported by hand: operators and admins with
+    /// a token of their own do that, services report with the role of a writer.
+    pub fn by_hand(&self) -> Option<Box<str>> {
+        match self {
+            Self::Named(identity) if identity.role >= Role::Operator => {
+                Some(identity.name.as_str().into())
+            }
+            _ => None,
+        }
+    }
+
     pub fn role(&self) -> Role {
         match self {
             Self::Anonymous | Self::Configuration => Role::Admin,

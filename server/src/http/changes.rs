@@ -43,18 +43,20 @@ pub(super) struct ChangesParams {
 /// Report a state
 ///
 /// Durable before the reply, with all that it causes up to the root. With a change id it is safe
-/// to repeat.
+/// to repeat. A change that an operator or an admin reports with a token of its own has that
+/// token's name (`by`).
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/changes", operation_id = "reportChange",
     tag = "changes", params(("id" = JobId, Path, description = "The job.")),
     request_body = NewChange,
     responses((status = 200, description = "What became of it.", body = Updated)))]
 pub(super) async fn report(
-    _: Writer,
+    caller: Writer,
     app: State,
     id: Id,
     body: Json<NewChange>,
 ) -> Result<HttpResponse> {
-    reply::ok(&app.engine.update(id.0, body.0).await?)
+    let change = NewChange { by: caller.principal.by_hand(), ..body.0 };
+    reply::ok(&app.engine.update(id.0, change).await?)
 }
 
 /// List a job's own changes

@@ -170,8 +170,11 @@ pub mod tests {
             message: Some("m".into()),
             reason_code: None,
             change_id: Some("i".into()),
+            by: None,
         };
         pinned(&change, "01030601016d00010169");
+        let by_hand = Change { by: Some("a".into()), ..change };
+        pinned(&by_hand, "01430601016d000101690161");
         pinned(&RepeatRow { first: 1, count: 2, fingerprint: 300 }, "010102ac02");
         pinned(&LineRow { time: time(3), text: "l".into() }, "0106016c");
         pinned(&State::ALL.to_vec(), "010700010203040506");

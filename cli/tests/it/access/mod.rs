@@ -137,6 +137,29 @@ async fn an_address_waits_after_ten_wrong_tokens_and_the_good_ones_go_on() {
     harness.stop().await;
 }
 
+#[tokio::test]
+async fn the_history_says_who_reported_a_state_by_hand() {
+    // A store that writes rows.
+    let harness = Harness::start(STORES[1], |config| config.auth.token = Secret::new(ADMIN)).await;
+    let [service, anna] =
+        [make(&harness, "service", "writer").await, make(&harness, "anna", "operator").await];
+    let job = json!({"id": 7, "name": "a"});
+    assert_eq!(ask(&harness, &service, Method::POST, "/api/v1/jobs", &job).await.status, 201);
+    let changes = "/api/v1/jobs/7/changes";
+    for (token, state) in [(&*service, "Running"), (&*anna, "Warning"), (ADMIN, "Faulted")] {
+        let change = json!({"state": state});
+        assert_eq!(ask(&harness, token, Method::POST, changes, &change).await.status, 200);
+    }
+    let forged = json!({"state": "Running", "by": "anna"});
+    let forged = ask(&harness, &service, Method::POST, changes, &forged).await;
+    forged.assert_problem("invalid_json");
+    let listed = ask(&harness, &service, Method::GET, changes, &Value::Null).await.json();
+    let items = listed["items"].as_array().unwrap().iter();
+    let by: Vec<_> = items.map(|change| change.get("by").cloned()).collect();
+    assert_eq!(by, [None, None, Some(json!("anna")), None]);
+    harness.stop().await;
+}
+
 /// What `jobtracker token` prints, and whether it succeeds.
 async fn command(harness: &Harness, arguments: &[&str], own: Option<&str>) -> (bool, String) {
     let mut command = tokio::process::Command::new(BINARY);

@@ -82,6 +82,7 @@ fn run(
         message: Some("off it goes".into()),
         reason_code: None,
         change_id: Some(name.clone()),
+        by: Some("anna".into()),
     };
     let text = format!("line of {number}");
     let row = RepeatRow { first: 1, count: 1, fingerprint: number << 33 };

@@ -55,10 +55,10 @@ impl Existing {
         }
         let change = change.shortened();
         change.check()?;
-        let Change { state, time, message, reason_code, change_id } = change;
+        let Change { state, time, message, reason_code, change_id, by } = change;
         self.bytes += STEP + message.as_ref().map_or(0, String::len);
         let what = What::Report {
-            change: NewChange { state, message, reason_code, change_id, expect: None },
+            change: NewChange { state, message, reason_code, change_id, expect: None, by },
             time,
         };
         self.reports.push((order, Step { position, id, what }));

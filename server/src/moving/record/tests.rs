@@ -65,6 +65,7 @@ fn change() -> Change {
         message: Some("m".into()),
         reason_code: None,
         change_id: Some("i".into()),
+        by: None,
     }
 }
 

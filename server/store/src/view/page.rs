@@ -86,6 +86,7 @@ pub(super) fn change_bytes(change: &Change) -> usize {
         + text(&change.message)
         + text(&change.reason_code)
         + text(&change.change_id)
+        + change.by.as_ref().map_or(0, |by| by.len())
 }
 
 /// About the size of a line of a log on a page.
