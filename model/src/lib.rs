@@ -32,6 +32,8 @@ mod text;
 mod job;
 mod wire;
 
+mod shape;
+
 pub mod live;
 pub mod upload;
 
@@ -56,6 +58,7 @@ pub use id::{InvalidId, JobId};
 pub use job::{Created, Job, Mark, NewJob, Statistics};
 pub use numbers::{Children, Subtree};
 pub use problem::{Problem, ProblemCode};
+pub use shape::{Rest, Shape, ShapeJob, Timeline};
 pub use state::{Category, State, StateSet, UnknownState};
 pub use text::shortened;
 pub use time::{InvalidTimestamp, Timestamp};

@@ -13,7 +13,7 @@ pub use topic::{EventKind, InvalidTopic, Topic, UnknownKind};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Children, JobId, Mark, State, Subtree, Timestamp};
+use crate::{Children, Definition, JobId, Mark, State, Subtree, Timestamp, rollup::Status};
 
 /// Jobs of one tree whose rows are asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +82,27 @@ pub struct JobSummary {
     pub attachments: u32,
 }
 
+impl JobSummary {
+    /// The row of a job with this status.
+    #[must_use]
+    pub fn new(id: JobId, definition: SummaryDefinition, status: &Status) -> Self {
+        Self {
+            id,
+            definition: Some(definition),
+            state: status.state,
+            start_time: status.start_time,
+            end_time: status.end_time,
+            tree_start: status.tree_start,
+            tree_end: status.tree_end,
+            children: status.children,
+            subtree: status.subtree,
+            changes: status.changes,
+            log_lines: status.log_lines,
+            attachments: status.attachments,
+        }
+    }
+}
+
 /// The part of a row that never changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -99,4 +120,25 @@ pub struct SummaryDefinition {
     pub tags: Vec<String>,
     /// When it was created.
     pub create_time: Timestamp,
+}
+
+impl SummaryDefinition {
+    /// What a row shows of this definition of a job that stands there in its tree.
+    #[must_use]
+    pub fn new(
+        parent: Option<JobId>,
+        depth: u32,
+        definition: &Definition,
+        create_time: Timestamp,
+    ) -> Self {
+        let Definition { name, created_by, tags, .. } = definition;
+        Self {
+            parent,
+            depth,
+            name: name.clone(),
+            created_by: created_by.clone(),
+            tags: tags.clone(),
+            create_time,
+        }
+    }
 }

@@ -350,3 +350,71 @@ async fn few_files_are_made_at_once() {
     }
     harness.stop().await;
 }
+
+/// 1 with 3,000 children, of which every hundredth failed, every tenth runs, and the last has ten
+/// children.
+async fn plant_broad(harness: &Harness) {
+    harness.create(1, None).await;
+    let child = |id: u64| json!({"id": id, "name": format!("page {id}"), "createdBy": "x"});
+    for block in 1..=3 {
+        let jobs: Vec<_> = (block * 1_000..block * 1_000 + 1_000).map(child).collect();
+        harness.post("/api/v1/jobs/1/children", &json!({ "jobs": jobs })).await;
+    }
+    for id in 1_000..4_000 {
+        let state = match id {
+            3_999 => continue,
+            id if id % 100 == 0 => "Faulted",
+            id if id % 10 == 0 => "Running",
+            _ => "RanToCompletion",
+        };
+        harness.report(id, state).await;
+    }
+    let jobs: Vec<_> = (5_000..5_010).map(child).collect();
+    harness.post("/api/v1/jobs/3999/children", &json!({ "jobs": jobs })).await;
+}
+
+#[tokio::test]
+async fn pictures_of_a_tree_cost_what_they_show() {
+    let harness = Harness::start(STORES[1], |_| {}).await;
+    plant_broad(&harness).await;
+    let shape = harness.get("/api/v1/jobs/1/shape?jobs=101").await.json();
+    let items = shape["items"].as_array().unwrap();
+    let shown: Vec<_> = items.iter().map(|item| item["job"]["id"].as_u64().unwrap()).collect();
+    // Half of the room is the first level's: all that failed, then those that are not finished.
+    let failed = (1_000..4_000).step_by(100);
+    let pending = (1_000..4_000).step_by(10).filter(|id| id % 100 != 0).take(20);
+    let due: Vec<u64> = [1].into_iter().chain(failed).chain(pending).collect();
+    assert_eq!(shown, due);
+    let rest = &items[0]["rest"];
+    assert_eq!(rest["children"], json!({"pending": 251, "successful": 2_699, "failed": 0}));
+    assert_eq!(
+        (&rest["subtree"]["total"], &rest["subtree"]["waiting"]),
+        (&json!(2_960), &json!(11))
+    );
+    assert!(items[1].get("rest").is_none());
+
+    let whole = harness.get("/api/v1/jobs/3999/shape").await.json();
+    assert_eq!(whole["items"].as_array().unwrap().len(), 11);
+    assert!(whole["items"].as_array().unwrap().iter().all(|item| item.get("rest").is_none()));
+
+    let timeline = harness.get("/api/v1/jobs/1/timeline?limit=300").await.json();
+    assert_eq!((&timeline["job"]["id"], &timeline["sampled"]), (&json!(1), &json!(true)));
+    let ids = ids(timeline["items"].as_array().unwrap());
+    assert_eq!(ids.len(), 300);
+    assert!(ids.is_sorted() && (1_000..4_000).step_by(100).all(|id| ids.contains(&id)));
+    // An even sample has some of each part.
+    for part in (1_000..4_000).step_by(100) {
+        let some = ids.iter().filter(|id| (part..part + 100).contains(*id)).count();
+        assert!((4..=25).contains(&some), "{some} from {part} on");
+    }
+    let all = harness.get("/api/v1/jobs/3999/timeline").await.json();
+    assert_eq!((all["items"].as_array().unwrap().len(), &all["sampled"]), (10, &json!(false)));
+
+    for bad in ["shape?depth=0", "shape?jobs=1001", "shape?x=1", "timeline?limit=0"] {
+        harness.get(&format!("/api/v1/jobs/1/{bad}")).await.assert_problem("invalid_query");
+    }
+    for list in ["shape", "timeline"] {
+        harness.get(&format!("/api/v1/jobs/7/{list}")).await.assert_problem("job_not_found");
+    }
+    harness.stop().await;
+}

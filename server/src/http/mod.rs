@@ -40,6 +40,7 @@ mod roots_filter;
 mod roots_scan;
 mod rows;
 mod session;
+mod shape;
 mod tokens;
 mod tree;
 mod validate;

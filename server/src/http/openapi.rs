@@ -18,7 +18,7 @@ use utoipa::{
 
 use super::{
     actions, attachments, audit, changes, checks, commits, deliveries, endpoints, events, ids,
-    jobs, live, log, operation, roots, rows, session, tokens, tree, wait,
+    jobs, live, log, operation, roots, rows, session, shape, tokens, tree, wait,
 };
 
 /// The OpenAPI document, with sorted keys and a line break at its end. It is the same text as
@@ -53,7 +53,7 @@ pub fn document() -> &'static str {
         rows::get_rows, live::live, events::events,
         changes::report, changes::list,
         tree::children, tree::descendants, tree::ancestors, tree::path, tree::blockers,
-        tree::statistics,
+        tree::statistics, shape::shape, shape::timeline,
         wait::wait,
         roots::list,
         log::append, log::read,

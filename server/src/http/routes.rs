@@ -4,7 +4,7 @@ use jobtracker_model::ProblemCode;
 use super::{
     actions, app::App, attachments, audit, changes, checks, commits, connection::UPGRADES,
     deliveries, endpoint::Endpoint, events, ids, jobs, live, log, operation, problem::ApiError,
-    right::Reader, roots, rows, session, tokens, tree, wait,
+    right::Reader, roots, rows, session, shape, tokens, tree, wait,
 };
 
 /// All addresses. A fixed part comes before a variable one at the same position.
@@ -23,6 +23,8 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::at("/api/v1/jobs/{id}/ancestors").get(tree::ancestors),
         Endpoint::at("/api/v1/jobs/{id}/path").get(tree::path),
         Endpoint::at("/api/v1/jobs/{id}/blockers").get(tree::blockers),
+        Endpoint::at("/api/v1/jobs/{id}/shape").get(shape::shape),
+        Endpoint::at("/api/v1/jobs/{id}/timeline").get(shape::timeline),
         Endpoint::at("/api/v1/jobs/{id}/statistics").get(tree::statistics),
         Endpoint::at("/api/v1/jobs/{id}/wait").get(wait::wait),
         Endpoint::at("/api/v1/roots").get(roots::list),

@@ -5,9 +5,8 @@ use std::{
 
 use jobtracker_engine::{Error, Result};
 use jobtracker_model::{
-    Definition, FieldError, JobId,
+    FieldError, JobId,
     live::{Frame, JobSummary, Snapshot, SummaryDefinition},
-    rollup::Status,
 };
 use jobtracker_store::{Node, Store, Version, Wanted};
 
@@ -41,11 +40,16 @@ pub(crate) async fn read(
         let node = loaded.nodes.remove(&id).filter(|node| node.origin.root == root);
         let definition = |node: &Node| match known.get(&id) {
             Some(known) => Some((*known).clone()),
-            None => Some(definition(node, loaded.definitions.get(&id)?)),
+            None => Some(SummaryDefinition::new(
+                node.origin.parent,
+                node.origin.depth,
+                loaded.definitions.get(&id)?,
+                node.status.create_time,
+            )),
         };
         match node.and_then(|node| Some((definition(&node)?, node))) {
             Some((definition, node)) => {
-                drop(rows.insert(id, summary(id, definition, &node.status)))
+                drop(rows.insert(id, JobSummary::new(id, definition, &node.status)))
             }
             None if rows.contains_key(&id) => {}
             None => missing.push(id),
@@ -71,34 +75,6 @@ fn version_of(root: JobId, node: Option<&Node>, version: Option<&Version>) -> Re
             Err(Error::Field(FieldError::new("root", format!("job {root} is not a root"))))
         }
         _ => Err(Error::JobNotFound(root)),
-    }
-}
-
-fn definition(node: &Node, definition: &Definition) -> SummaryDefinition {
-    SummaryDefinition {
-        parent: node.origin.parent,
-        depth: node.origin.depth,
-        name: definition.name.clone(),
-        created_by: definition.created_by.clone(),
-        tags: definition.tags.clone(),
-        create_time: node.status.create_time,
-    }
-}
-
-fn summary(id: JobId, definition: SummaryDefinition, status: &Status) -> JobSummary {
-    JobSummary {
-        id,
-        definition: Some(definition),
-        state: status.state,
-        start_time: status.start_time,
-        end_time: status.end_time,
-        tree_start: status.tree_start,
-        tree_end: status.tree_end,
-        children: status.children,
-        subtree: status.subtree,
-        changes: status.changes,
-        log_lines: status.log_lines,
-        attachments: status.attachments,
     }
 }
 

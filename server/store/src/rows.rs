@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use jobtracker_model::{
     Definition, Fingerprint, Job, JobId, Timestamp,
+    live::{JobSummary, SummaryDefinition},
     rollup::Status,
     upload::{TreeResult, UploadOutcome},
 };
@@ -81,6 +82,14 @@ impl From<JobRow> for Job {
             log_lines: status.log_lines,
             attachments: status.attachments,
         }
+    }
+}
+
+impl From<JobRow> for JobSummary {
+    fn from(row: JobRow) -> Self {
+        let JobRow { id, parent, depth, definition, status, .. } = row;
+        let definition = SummaryDefinition::new(parent, depth, &definition, status.create_time);
+        Self::new(id, definition, &status)
     }
 }
 
