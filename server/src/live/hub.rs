@@ -85,7 +85,7 @@ impl Hub {
         let (hub, live) = (Arc::clone(self), Arc::clone(tree));
         self.runtime.spawn(async move {
             tokio::select! {
-                () = live.listen(listener) => {}
+                () = live.listen(listener, &*hub.store) => {}
                 () = live.tick(&*hub.store) => {}
                 () = hub.forget(&live) => {}
             }

@@ -12,7 +12,7 @@ use jobtracker_model::{
     JobId,
     live::{GapReason, Position},
 };
-use jobtracker_store::{Store, Version};
+use jobtracker_store::{Store, TreeCommit, Version};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, watch},
@@ -74,9 +74,33 @@ impl LiveTree {
     }
 
     /// Takes what the engine tells of the tree, until it takes no more operations.
-    pub async fn listen(&self, mut listener: Listener) {
+    pub async fn listen(&self, mut listener: Listener, store: &dyn Store) {
         while let Some(event) = listener.next().await {
-            self.take(&event);
+            match event {
+                FeedEvent::Moved { from, to, reason, .. }
+                    if reason != MoveReason::Upload && store.is_shared() =>
+                {
+                    let commits = store.commits_after(self.root, from).await;
+                    self.fill(from, to, &commits.map(|(_, commits)| commits).unwrap_or_default());
+                    // What the log of the store has not told is a gap.
+                    self.take(&FeedEvent::Moved { root: self.root, from, to, reason });
+                }
+                event => self.take(&event),
+            }
+        }
+    }
+
+    /// Takes commits behind a version, up to another one, from the store's log, if it has them.
+    fn fill(&self, from: Version, to: Version, commits: &[TreeCommit]) {
+        if commits.first().is_none_or(|first| first.expected > from) {
+            return;
+        }
+        let mut inner = self.inner.lock();
+        for commit in commits.iter().filter(|commit| commit.expected < to) {
+            let version = commit.expected + 1;
+            if Position::end_of(version) > inner.ring.head() {
+                inner.ring.push(version, events::of_commit(commit).into_iter());
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Live views: what clients are told of trees while they change, by polling, by server-sent events
 //! and over a WebSocket.
 
+mod cluster;
 mod ends;
 mod property;
 mod reader;
