@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use jobtracker_client::{ContextTracker, ListPage};
-use jobtracker_model::{Definition, JobId, NewChange, NewJob, NewLogLines, Page, State, Updated};
+use jobtracker_model::{
+    CheckedJob, Definition, JobId, NewChange, NewJob, NewLogLines, Page, State, Updated,
+};
 
 use crate::{
     BatchOperation, ContextBuilder, ContextJob, Discarded, Error, Flushed, Result, Stats,
@@ -73,7 +75,7 @@ impl JobTrackerContext {
         if let Some(id) = chosen.filter(|id| parent == Some(*id)) {
             return Err(Error::ParentIsSelf(id));
         }
-        let (definition, actions, checks) = job.into_parts()?;
+        let CheckedJob { definition, actions, checks, .. } = job.try_into()?;
         let mut definition = Arc::new(definition);
         let follow_ups = FollowUps::of(actions, checks);
         let cost = Cost::creation(&definition, follow_ups.as_deref());

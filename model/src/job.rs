@@ -129,19 +129,36 @@ impl NewJob {
         self.checks.push(check);
         self
     }
+}
 
-    /// What the creator says of the job, and what is to follow from its states, once every field
-    /// is inside its limits.
-    ///
-    /// # Errors
-    /// The first field that is not.
-    pub fn into_parts(self) -> Result<(Definition, Vec<Action>, Vec<NewCheck>), FieldError> {
-        let Self { id: _, parent: _, name, created_by, tags, options, source_link, .. } = self;
+/// A new job with every field within its limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckedJob {
+    /// The id that the caller chose.
+    pub id: Option<JobId>,
+    /// The parent; none for a root.
+    pub parent: Option<JobId>,
+    /// What the creator says of it.
+    pub definition: Definition,
+    /// What is sent when it changes.
+    pub actions: Vec<Action>,
+    /// What is checked.
+    pub checks: Vec<NewCheck>,
+}
+
+impl TryFrom<NewJob> for CheckedJob {
+    /// The first field that is not within its limits.
+    type Error = FieldError;
+
+    fn try_from(job: NewJob) -> Result<Self, FieldError> {
+        let NewJob { id, parent, name, created_by, tags, options, source_link, .. } = job;
+        let NewJob { actions, checks, .. } = job;
         let definition = Definition { name, created_by, tags, options, source_link };
         definition.check()?;
-        Action::check_all(&self.actions)?;
-        NewCheck::check_all(&self.checks)?;
-        Ok((definition, self.actions, self.checks))
+        Action::check_all(&actions)?;
+        NewCheck::check_all(&checks)?;
+        Ok(Self { id, parent, definition, actions, checks })
     }
 }
 

@@ -55,7 +55,7 @@ pub use delivery::{
 };
 pub use field::FieldError;
 pub use id::{InvalidId, JobId};
-pub use job::{Created, Job, Mark, NewJob, Statistics};
+pub use job::{CheckedJob, Created, Job, Mark, NewJob, Statistics};
 pub use numbers::{Children, Subtree};
 pub use problem::{Problem, ProblemCode};
 pub use shape::{Rest, Shape, ShapeJob, Timeline};

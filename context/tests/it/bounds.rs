@@ -8,14 +8,14 @@ use jobtracker_model::{State, limits};
 
 use crate::{
     recorded::{self, id, job, report, time},
-    service::Service,
+    service::{Service, said},
 };
 
 /// More about jobs that the service has than it takes at once is refused before it is accepted.
 #[tokio::test]
 async fn a_tree_has_only_so_much_about_old_jobs() {
     let service = Service::new(false);
-    let said = job(1, None).into_parts().unwrap();
+    let said = said(job(1, None));
     service.kept().create(id(1), None, time(1), said).unwrap();
     let context = recorded::context(&service);
     let line = || vec!["x".repeat(limits::LOG_LINE); 100];

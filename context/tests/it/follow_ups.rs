@@ -11,7 +11,7 @@ use jobtracker_model::{
 
 use crate::{
     recorded::{self, id, job, report, time},
-    service::{Fault, Service, read},
+    service::{Fault, Service, read, said},
 };
 
 fn check() -> NewCheck {
@@ -40,7 +40,7 @@ async fn they_are_sent_with_their_jobs() {
     let given = context.create(named).await.unwrap();
     context.update_options(id(1), Some("new".into())).await.unwrap();
     context.commit_and_close().await.unwrap();
-    let (_, actions, checks) = followed(1, None).into_parts().unwrap();
+    let (_, actions, checks) = said(followed(1, None));
     let kept = service.kept();
     for job in [id(1), given] {
         assert_eq!(kept.jobs[&job].said.1, actions);
@@ -156,7 +156,7 @@ async fn they_are_sent_again_as_they_were() {
         fs::copy(&path, &copy).unwrap();
         let report = JobTrackerContext::recover(Arc::clone(&service) as _, &copy).await.unwrap();
         assert_eq!((report.operations, report.flushed.uploads), (5, 2));
-        assert_eq!(service.kept().jobs[&id(4)].said, followed(4, 3).into_parts().unwrap());
+        assert_eq!(service.kept().jobs[&id(4)].said, said(followed(4, 3)));
         drop(context);
         fs::remove_file(&path).unwrap();
     }

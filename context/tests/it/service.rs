@@ -9,7 +9,8 @@ use std::{
 use futures_util::TryStreamExt;
 use jobtracker_client::{Error, Problem, Result, UploadSource};
 use jobtracker_model::{
-    Action, Change, Definition, IdBlock, JobId, JobNode, NewCheck, ProblemCode, State, Timestamp,
+    Action, Change, CheckedJob, Definition, IdBlock, JobId, JobNode, NewCheck, NewJob, ProblemCode,
+    State, Timestamp,
     rollup::{Status, StatusDelta},
     upload::{Item, Reader, Record, Refusal, TreeResult, UploadId, UploadOutcome},
 };
@@ -71,6 +72,12 @@ pub struct Job {
 
 /// What the creator of a job says of it.
 pub type Said = (Definition, Vec<Action>, Vec<NewCheck>);
+
+/// What a new job within its limits says.
+pub fn said(job: NewJob) -> Said {
+    let CheckedJob { definition, actions, checks, .. } = job.try_into().unwrap();
+    (definition, actions, checks)
+}
 
 pub fn problem(code: ProblemCode, outcome_unknown: bool) -> Error {
     let problem = Box::new(Problem::new(code, "It happened."));

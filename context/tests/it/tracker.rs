@@ -6,7 +6,7 @@ use jobtracker_client::{
     TreeResult, UploadId, UploadOutcome, UploadSource, Uploads,
 };
 
-use crate::service::{Service, problem};
+use crate::service::{self, Service, problem};
 
 #[async_trait]
 impl Creations for Service {
@@ -16,7 +16,7 @@ impl Creations for Service {
 
     async fn create(&self, job: NewJob) -> Result<Created> {
         let (id, parent) = (job.id.unwrap(), job.parent);
-        let said = job.into_parts().unwrap();
+        let said = service::said(job);
         let kept = self.kept();
         let there = &kept.jobs[&id];
         if there.said != said || there.node.parent != parent {

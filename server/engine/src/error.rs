@@ -1,3 +1,5 @@
+use std::convert::Infallible;
+
 use jobtracker_model::{
     DeliveryId, FieldError, JobId, ProblemCode, Standing, State, upload::UploadId,
 };
@@ -238,6 +240,13 @@ impl Error {
         let mut letters = text.chars();
         let first = letters.next().map(|first| first.to_uppercase().to_string());
         format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+    }
+}
+
+/// A job that was checked before has no error when it is taken.
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 

@@ -13,8 +13,8 @@ use crate::{
     Result,
     apply::{self, Became, Rules},
     feed::{Feed, News, States},
-    flush::{Step, TreeFlush, What},
     operation::{Operation, Outcome, Submitted},
+    upload::{Step, UploadTree, What},
     workspace::Workspace,
 };
 
@@ -181,13 +181,13 @@ pub(crate) fn wanted(group: &[Submitted]) -> Wanted {
             Operation::FollowUp { id, change } => {
                 wanted.follow_ups.extend(change.wanted().into_iter().map(|key| (*id, key)));
             }
-            Operation::Flush(tree) => want_tree(&mut wanted, tree, submitted.attempts),
+            Operation::UploadTree(tree) => want_tree(&mut wanted, tree, submitted.attempts),
         }
     }
     wanted
 }
 
-fn want_tree(wanted: &mut Wanted, tree: &TreeFlush, attempts: u32) {
+fn want_tree(wanted: &mut Wanted, tree: &UploadTree, attempts: u32) {
     wanted.tree_results.insert((tree.commit().clone(), tree.root));
     if attempts > 0 {
         // When the tree came in, its new jobs did not exist. If one of them exists by now, the

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use jobtracker_model::{
-    Created, CreatedChildren, IdBlock, JobId, LogAppended, NewChange, NewJob, NewLogLines,
+    CheckedJob, Created, CreatedChildren, IdBlock, JobId, LogAppended, NewChange, NewLogLines,
     Timestamp, Updated, limits,
 };
 use jobtracker_store::{Error as StoreError, Store};
@@ -15,9 +15,9 @@ use crate::{
     bounds::{Bounds, Share},
     commit::Committer,
     feed::{Feed, Listener, Scope},
-    flush::UploadsUnderWay,
     metrics::Metrics,
     operation::{Operation, Outcome, Submitted},
+    upload::UploadsUnderWay,
 };
 
 /// Bounds and rules of an engine.
@@ -140,7 +140,11 @@ impl Engine {
     ///
     /// # Errors
     /// A field past its limit, an unknown or too deep parent, an id that names another job.
-    pub async fn create(&self, job: NewJob) -> Result<Created> {
+    pub async fn create<J>(&self, job: J) -> Result<Created>
+    where
+        J: TryInto<CheckedJob, Error: Into<Error>>,
+    {
+        let job = job.try_into().map_err(Into::into)?;
         match self.submit(Operation::create(job)?).await? {
             Outcome::Created(created) if created.len() == 1 => Ok(created[0]),
             other => unexpected(&other),
@@ -154,7 +158,7 @@ impl Engine {
     pub async fn create_children(
         &self,
         parent: JobId,
-        jobs: Vec<NewJob>,
+        jobs: Vec<CheckedJob>,
     ) -> Result<CreatedChildren> {
         match self.submit(Operation::create_children(parent, jobs)?).await? {
             Outcome::Created(items) => Ok(CreatedChildren { items }),

@@ -6,7 +6,7 @@
 //! `queue`), `apply` is pure and knows the rules through the model, and the `feed` tells those who
 //! listen of what was committed; a `wait` for a state is one of them. On a store that other servers
 //! share, `fairness` and `backoff` give each server its turn with a tree.
-//! An upload of a buffered context comes in through an [`UploadSession`] (`flush`), which makes one
+//! An upload of a buffered context comes in through an [`UploadSession`] (`upload`), which makes one
 //! operation of each of its trees.
 //! Nothing here knows HTTP or a database driver.
 
@@ -34,7 +34,7 @@ mod fairness;
 
 mod apply;
 
-mod flush;
+mod upload;
 
 mod metrics;
 mod outages;
@@ -42,7 +42,7 @@ mod wait;
 
 pub use error::{Error, Result};
 pub use feed::{Committed, FeedEvent, Listener, MoveReason, SOON, Scope};
-pub use flush::{Begun, UploadSession, Validate};
 pub use follow_up::Tried;
 pub use handle::{Engine, Options};
 pub use outages::Outages;
+pub use upload::{Begun, UploadSession, Validate};

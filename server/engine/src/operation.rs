@@ -1,13 +1,13 @@
 use std::{collections::HashSet, sync::Arc};
 
 use jobtracker_model::{
-    Action, Created, Definition, FieldError, Fingerprints, JobId, LogAppended, NewChange, NewCheck,
-    NewJob, NewLogLines, State, Updated, limits, upload::TreeResult,
+    Action, CheckedJob, Created, Definition, FieldError, Fingerprints, JobId, LogAppended,
+    NewChange, NewCheck, NewLogLines, State, Updated, limits, upload::TreeResult,
 };
 use jobtracker_store::FollowUpKey;
 use tokio::sync::oneshot;
 
-use crate::{Error, Result, bounds::Share, flush::TreeFlush, follow_up::FollowUpChange};
+use crate::{Error, Result, bounds::Share, follow_up::FollowUpChange, upload::UploadTree};
 
 /// An operation, validated as far as that is possible without reading the store.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(crate) enum Operation {
     /// Change something about a job's follow-ups.
     FollowUp { id: JobId, change: Box<FollowUpChange> },
     /// Apply a tree of an upload, whole or not at all.
-    Flush(Box<TreeFlush>),
+    UploadTree(Box<UploadTree>),
 }
 
 /// One job of a creation.
@@ -65,15 +65,15 @@ pub(crate) enum Outcome {
     Appended(LogAppended),
     Attached { new: bool },
     FollowedUp { key: FollowUpKey, new: bool },
-    Flushed(Box<TreeResult>),
+    TreeResult(Box<TreeResult>),
 }
 
 impl Outcome {
     /// The result of one tree of an upload.
     pub fn into_tree_result(self) -> TreeResult {
         match self {
-            Self::Flushed(tree_result) => *tree_result,
-            other => unreachable!("a flush cannot have this outcome: {other:?}"),
+            Self::TreeResult(tree_result) => *tree_result,
+            other => unreachable!("a tree of an upload cannot have this outcome: {other:?}"),
         }
     }
 }
@@ -87,12 +87,12 @@ impl Operation {
         Ok(Self::ReserveIds { count })
     }
 
-    pub fn create(job: NewJob) -> Result<Self> {
+    pub fn create(job: CheckedJob) -> Result<Self> {
         let parent = job.parent;
         Ok(Self::Create { parent, jobs: vec![Creation::new(job, parent)?] })
     }
 
-    pub fn create_children(parent: JobId, jobs: Vec<NewJob>) -> Result<Self> {
+    pub fn create_children(parent: JobId, jobs: Vec<CheckedJob>) -> Result<Self> {
         if jobs.is_empty() || jobs.len() > limits::CHILDREN_PER_REQUEST {
             let reason =
                 format!("has {}; it must have 1 to {}", jobs.len(), limits::CHILDREN_PER_REQUEST);
@@ -101,19 +101,14 @@ impl Operation {
         let mut seen = HashSet::with_capacity(jobs.len());
         let mut creations = Vec::with_capacity(jobs.len());
         for (index, job) in jobs.into_iter().enumerate() {
-            let within = |field: &str| format!("jobs[{index}].{field}");
             if job.parent.is_some_and(|named| named != parent) {
                 let reason = format!("must be {parent}, the parent in the address, or left out");
-                return Err(FieldError::new(within("parent"), reason).into());
+                return Err(FieldError::new(format!("jobs[{index}].parent"), reason).into());
             }
             if let Some(id) = job.id.filter(|id| !seen.insert(*id)) {
                 return Err(Error::DuplicateId(id));
             }
-            let creation = Creation::new(job, Some(parent)).map_err(|error| match error {
-                Error::Field(field) => FieldError::new(within(&field.field), field.reason).into(),
-                other => other,
-            })?;
-            creations.push(creation);
+            creations.push(Creation::new(job, Some(parent))?);
         }
         Ok(Self::Create { parent: Some(parent), jobs: creations })
     }
@@ -150,7 +145,7 @@ impl Operation {
     pub fn subject(&self) -> Option<JobId> {
         match self {
             Self::ReserveIds { .. } => None,
-            Self::Flush(tree) => Some(tree.root),
+            Self::UploadTree(tree) => Some(tree.root),
             Self::Create { parent: Some(parent), .. } => Some(*parent),
             Self::Create { parent: None, jobs } => jobs.first().and_then(|job| job.id),
             Self::Update { id, .. }
@@ -166,7 +161,7 @@ impl Operation {
     /// yet.
     pub fn own_root(&self) -> Option<JobId> {
         match self {
-            Self::Flush(tree) => Some(tree.root),
+            Self::UploadTree(tree) => Some(tree.root),
             Self::Create { parent: None, jobs } => jobs.first().and_then(|job| job.id),
             _ => None,
         }
@@ -176,7 +171,7 @@ impl Operation {
     pub fn created(&self) -> impl Iterator<Item = JobId> {
         let (jobs, tree) = match self {
             Self::Create { jobs, .. } => (jobs.as_slice(), None),
-            Self::Flush(tree) => (&[][..], Some(tree.created())),
+            Self::UploadTree(tree) => (&[][..], Some(tree.created())),
             _ => (&[][..], None),
         };
         jobs.iter().filter_map(|job| job.id).chain(tree.into_iter().flatten())
@@ -234,18 +229,18 @@ impl Operation {
                 }
                 Self::PutAttachment { text, .. } => text.len(),
                 Self::FollowUp { change, .. } => change.bytes(),
-                Self::Flush(tree) => tree.bytes,
+                Self::UploadTree(tree) => tree.bytes,
             }
     }
 }
 
 impl Creation {
-    fn new(job: NewJob, parent: Option<JobId>) -> Result<Self> {
+    fn new(job: CheckedJob, parent: Option<JobId>) -> Result<Self> {
         let id = job.id;
         if let Some(id) = id.filter(|id| parent == Some(*id)) {
             return Err(Error::ParentIsSelf(id));
         }
-        let (definition, actions, checks) = job.into_parts()?;
+        let CheckedJob { definition, actions, checks, .. } = job;
         let fingerprints = definition.fingerprints(parent, &actions, &checks);
         let definition = Arc::new(definition);
         let actions = actions.into_iter().map(Arc::new).collect();

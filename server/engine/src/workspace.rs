@@ -1,8 +1,7 @@
 //! The rows that a group of operations works on: the store's rows, overlaid with the changes of the
 //! operations before. So the operations of one group see each other.
 
-mod flush;
-mod follow_ups;
+mod upload;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -14,7 +13,7 @@ use jobtracker_model::{
 };
 use jobtracker_store::{
     FollowUp, FollowUpKey, IndexId, Loaded, Node, Origin, RepeatRow, Row, StageId, TreeCommit,
-    TreeResultRow, Version,
+    TreeResultRow, Version, Watch,
 };
 
 pub(crate) struct Workspace {
@@ -182,5 +181,24 @@ impl Workspace {
 
     fn tree(&mut self, id: JobId) -> &mut TreeChanges {
         self.changed.entry(self.nodes[&id].origin.root).or_default()
+    }
+
+    pub fn follow_up(&self, id: JobId, key: FollowUpKey) -> Option<&FollowUp> {
+        self.follow_ups.get(&(id, key))
+    }
+
+    /// What has to be known of a job's follow-ups, if it has any.
+    pub fn watch(&self, id: JobId) -> Option<&Watch> {
+        match self.follow_up(id, FollowUpKey::Watch) {
+            Some(FollowUp::Watch(watch)) => Some(watch),
+            _ => None,
+        }
+    }
+
+    /// Puts a follow-up of an existing job. The workspace knows the store's row of it.
+    pub fn set_follow_up(&mut self, id: JobId, key: FollowUpKey, row: FollowUp) {
+        let before = self.follow_up(id, key).and_then(FollowUp::entry);
+        self.tree(id).follow_ups.entry((id, key)).or_insert(before);
+        self.follow_ups.insert((id, key), row);
     }
 }

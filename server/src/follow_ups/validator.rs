@@ -31,24 +31,8 @@ impl Validator {
         job.checks.iter().any(|check| matches!(check.kind, CheckKind::Subtree { .. }))
     }
 
-    /// Validates all follow-ups of a new job, within its limits. `within` is the prefix of the
-    /// names of the fields.
-    pub fn job(&self, within: &str, job: &NewJob) -> Validated {
-        let all = self.all(&job.actions, &job.checks);
-        all.map_err(|unfit| match unfit {
-            Unfit::Field(FieldError { field, reason }) => {
-                Unfit::Field(FieldError::new(format!("{within}{field}"), reason))
-            }
-            Unfit::Expression(field, invalid) => {
-                Unfit::Expression(format!("{within}{field}"), invalid)
-            }
-        })
-    }
-
-    /// The same for actions and checks.
+    /// Validates actions and checks that are within their limits.
     pub fn all(&self, actions: &[Action], checks: &[NewCheck]) -> Validated {
-        Action::check_all(actions)?;
-        NewCheck::check_all(checks)?;
         for (index, action) in actions.iter().enumerate() {
             self.target(&format!("actions[{index}]"), &action.target)?;
         }
@@ -84,6 +68,19 @@ impl Validator {
         }
         let reason = "cannot be sent: no SMTP server is configured (section smtp)";
         Err(FieldError::new(format!("{field}.email"), reason).into())
+    }
+}
+
+impl Unfit {
+    /// The same of a field within another.
+    pub fn within(self, prefix: &str) -> Self {
+        let within = |field: String| format!("{prefix}{field}");
+        match self {
+            Self::Field(FieldError { field, reason }) => {
+                Self::Field(FieldError::new(within(field), reason))
+            }
+            Self::Expression(field, invalid) => Self::Expression(within(field), invalid),
+        }
     }
 }
 

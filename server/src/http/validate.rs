@@ -1,7 +1,7 @@
-//! Validates the follow-ups of requests.
+//! Checks and validates jobs and follow-ups of requests.
 
 use actix_web::web;
-use jobtracker_model::{NewJob, ProblemCode};
+use jobtracker_model::{CheckedJob, NewJob, ProblemCode};
 
 use super::{
     app::App,
@@ -9,22 +9,24 @@ use super::{
 };
 use crate::follow_ups::{Unfit, Validator};
 
-/// Validates the follow-ups of new jobs, and answers the jobs. `within` is the prefix of the names
-/// of a job's fields.
+/// Checks new jobs and validates their follow-ups. `within` is the prefix of the names of a job's
+/// fields.
 pub(super) async fn validate_jobs(
     app: &App,
     jobs: Vec<NewJob>,
     within: fn(usize) -> String,
-) -> Result<Vec<NewJob>> {
+) -> Result<Vec<CheckedJob>> {
     let validator = app.follow_ups.validator();
     let is_slow = jobs.iter().any(Validator::is_slow);
+    let validate = move |job: NewJob| {
+        let job = CheckedJob::try_from(job)?;
+        validator.all(&job.actions, &job.checks)?;
+        Ok(job)
+    };
     let work = move || {
-        for (index, job) in jobs.iter().enumerate() {
-            if !job.actions.is_empty() || !job.checks.is_empty() {
-                validator.job(&within(index), job)?;
-            }
-        }
-        Ok(jobs)
+        let jobs = jobs.into_iter().enumerate();
+        jobs.map(|(index, job)| validate(job).map_err(|unfit: Unfit| unfit.within(&within(index))))
+            .collect()
     };
     if is_slow { validate_off_thread(work).await } else { Ok(work()?) }
 }

@@ -22,7 +22,7 @@ fn operation(step: &Step) -> Operation {
     match step {
         Step::Create { id, parent } => {
             let job = NewJob { id: Some(*id), parent: *parent, ..NewJob::new("job") };
-            Operation::create(job).unwrap()
+            Operation::create(job.try_into().unwrap()).unwrap()
         }
         Step::Update { id, state, .. } => Operation::update(*id, NewChange::new(*state)).unwrap(),
     }

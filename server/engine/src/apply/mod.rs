@@ -3,11 +3,11 @@
 
 mod attachment;
 mod create;
-mod flush;
 mod follow_ups;
 mod log;
 mod options;
 mod update;
+mod upload;
 
 #[cfg(test)]
 mod examples;
@@ -112,9 +112,9 @@ fn step<'a>(
             let done = follow_ups::apply(space, *id, change, rules.now);
             done.map(|(key, new)| Outcome::FollowedUp { key, new })
         }
-        Operation::Flush(tree) => {
-            let tree_result = flush::apply(space, tree, rules, became, stirs)?;
-            Ok(Outcome::Flushed(Box::new(tree_result)))
+        Operation::UploadTree(tree) => {
+            let tree_result = upload::apply(space, tree, rules, became, stirs)?;
+            Ok(Outcome::TreeResult(Box::new(tree_result)))
         }
     }
 }

@@ -195,6 +195,7 @@ async fn an_id_of_ones_own_and_one_of_the_engine_are_never_the_same() {
             true => NewJob::new("own").id(own),
             false => NewJob::new("any"),
         });
+        let jobs = jobs.map(|job| job.try_into().unwrap());
         let items = engine.create_children(id(5_000), jobs.to_vec()).await.unwrap().items;
         assert!(items.iter().all(|item| item.created), "{items:?}");
         assert_ne!(items[0].id, items[1].id);

@@ -19,14 +19,14 @@ use proptest::{prelude::*, sample::Index};
 use tokio::task::unconstrained;
 
 use crate::{
-    flush::{
+    gate::Gate,
+    harness::{LONG, id, job, memory, options},
+    sequences::REPORTED,
+    upload::{
         follow_ups::on,
         recording::{Recording, send},
         trees::wide,
     },
-    gate::Gate,
-    harness::{LONG, id, job, memory, options},
-    sequences::REPORTED,
 };
 
 /// Jobs with all that the store has of them, by the kind of the row and its key.
@@ -366,7 +366,8 @@ async fn an_upload_of_many_jobs_is_told_in_one_event() {
         assert_eq!(follower.moves, [MoveReason::Upload]);
     }
     // A commit of many rows that were not staged.
-    let children = (10_001..=11_000).map(|number| job(number, Some(1_000))).collect();
+    let children =
+        (10_001..=11_000).map(|number| job(number, Some(1_000)).try_into().unwrap()).collect();
     engine.create_children(id(1_000), children).await.unwrap();
     for (follower, moves) in [(&mut tree, 2), (&mut of_root, 1)] {
         follower.catch_up(&*store).await;

@@ -21,11 +21,11 @@ use jobtracker_store::{
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
-    flush::{
+    harness::{changes, id, job},
+    upload::{
         follow_ups::{at, follow_ups, http, on, silence},
         recording::{Recording, send},
     },
-    harness::{changes, id, job},
 };
 
 const QUIET: u64 = 10_000;

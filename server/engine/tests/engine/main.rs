@@ -5,11 +5,11 @@
 mod bounds;
 mod concurrent;
 mod feed;
-mod flush;
 mod follow_ups;
 mod gate;
 mod harness;
 mod operations;
 mod sequences;
 mod servers;
+mod upload;
 mod waits;

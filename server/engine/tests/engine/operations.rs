@@ -1,5 +1,5 @@
 use jobtracker_engine::{Engine, Error};
-use jobtracker_model::{JobId, NewChange, NewJob, NewLogLines, State, limits};
+use jobtracker_model::{CheckedJob, JobId, NewChange, NewJob, NewLogLines, State, limits};
 use jobtracker_store::{LogQuery, PageLimit};
 
 use crate::harness::{changes, id, job, memory};
@@ -52,8 +52,9 @@ async fn children_are_created_all_or_none() {
     let (store, engine) = memory();
     engine.create(job(1, None)).await.unwrap();
     engine.create(job(9, None)).await.unwrap();
-    let batch = |numbers: &[u64]| -> Vec<NewJob> {
-        numbers.iter().map(|number| NewJob { parent: None, ..job(*number, None) }).collect()
+    let checked = |job: NewJob| CheckedJob::try_from(job).unwrap();
+    let batch = |numbers: &[u64]| -> Vec<CheckedJob> {
+        numbers.iter().map(|number| checked(job(*number, None))).collect()
     };
     let refused = engine.create_children(id(1), batch(&[2, 3, 9])).await;
     assert!(matches!(refused, Err(Error::IdConflict(_))), "{refused:?}");
@@ -61,10 +62,10 @@ async fn children_are_created_all_or_none() {
     assert!(matches!(refused, Err(Error::DuplicateId(_))), "{refused:?}");
     let refused = engine.create_children(id(8), batch(&[2, 3])).await;
     assert!(matches!(refused, Err(Error::ParentNotFound(_))), "{refused:?}");
-    for bad in [vec![], vec![NewJob::new("x"); limits::CHILDREN_PER_REQUEST + 1]] {
+    for bad in [vec![], vec![checked(NewJob::new("x")); limits::CHILDREN_PER_REQUEST + 1]] {
         assert!(matches!(engine.create_children(id(1), bad).await, Err(Error::Field(_))));
     }
-    let misplaced = vec![NewJob::new("x").under(id(9))];
+    let misplaced = vec![checked(NewJob::new("x").under(id(9)))];
     let Err(Error::Field(field)) = engine.create_children(id(1), misplaced).await else {
         panic!("a child of another parent was taken");
     };
@@ -74,7 +75,7 @@ async fn children_are_created_all_or_none() {
     assert!(engine.create_children(id(1), batch(&[2])).await.unwrap().items[0].created);
     let mixed = engine.create_children(id(1), batch(&[2, 3])).await.unwrap().items;
     assert_eq!(mixed.iter().map(|item| item.created).collect::<Vec<_>>(), [false, true]);
-    let many = vec![NewJob::new("x"); limits::CHILDREN_PER_REQUEST];
+    let many = vec![checked(NewJob::new("x")); limits::CHILDREN_PER_REQUEST];
     let items = engine.create_children(id(1), many).await.unwrap().items;
     let ids: std::collections::HashSet<JobId> = items.iter().map(|item| item.id).collect();
     assert_eq!(ids.len(), limits::CHILDREN_PER_REQUEST);

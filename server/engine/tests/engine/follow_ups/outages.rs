@@ -4,8 +4,8 @@ use jobtracker_model::{NewChange, NewJob, State};
 
 use super::{QUIET, deliveries, it_is, look, moment, start};
 use crate::{
-    flush::follow_ups::silence,
     harness::{id, job},
+    upload::follow_ups::silence,
 };
 
 #[tokio::test]

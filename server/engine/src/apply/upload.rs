@@ -9,14 +9,14 @@ use jobtracker_store::TreeResultRow;
 use super::{Became, Rules, Stir, climb, log, options, reported, update};
 use crate::{
     Error, Result,
-    flush::{Step, TreeFlush, What},
+    upload::{Step, UploadTree, What},
     workspace::Workspace,
 };
 
 /// Applies a tree of an upload, whole or not at all, unless it was applied before.
 pub(super) fn apply<'a>(
     space: &mut Workspace,
-    tree: &'a TreeFlush,
+    tree: &'a UploadTree,
     rules: Rules,
     became: &mut Vec<Became>,
     stirs: &mut Vec<Stir<'a>>,

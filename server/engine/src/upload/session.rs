@@ -6,24 +6,29 @@ use std::{
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jobtracker_model::{
-    Action, FieldError, JobId, NewCheck, Problem, Timestamp, limits,
+    JobId, Problem, Timestamp, limits,
     upload::{Item, Record, Refusal, TreeResult, UploadOutcome},
 };
-use jobtracker_store::{Error as StoreError, Store, TreeResultRow, UploadRow, Wanted};
+use jobtracker_store::{
+    Error as StoreError, Loaded, Result as StoreResult, Store, TreeResultRow, UploadRow, Wanted,
+};
 use roaring::RoaringTreemap;
 
 use super::{
-    Stage, TreeFlush,
+    Stage, UploadTree,
     assembly::{Assembled, Assembly, There},
     begin::Receiving,
-    incoming::{Answered, Tree},
-    look_up::look_up,
+    follow_ups::Validate,
 };
 use crate::{
     Engine, Error, Result,
     operation::{Operation, Outcome},
 };
 
+/// How often a look-up is tried, and the pause after a try for which the store had no room: a
+/// second in all.
+const LOOK_UPS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(20);
 /// The size in bytes, about, from which on a tree's rows are staged, in parts of this size; a
 /// smaller tree is one operation.
 const SMALL_TREE: usize = 1024 * 1024;
@@ -37,10 +42,6 @@ const ID_RANGE_BITS: u32 = 16;
 /// How long a tree waits for room in the engine's queue, and how often it tries.
 const ROOM_WAITED_FOR: Duration = Duration::from_secs(30);
 const ROOM_LOOKED_FOR: Duration = Duration::from_millis(50);
-
-/// Says whether the service around the engine can follow the actions and checks of a new job.
-pub type Validate =
-    Box<dyn Fn(&[Action], &[NewCheck]) -> std::result::Result<(), FieldError> + Send>;
 
 /// An upload that comes in, record by record.
 ///
@@ -219,8 +220,8 @@ impl UploadSession {
             self.count(*id)?;
         }
         let Some(Tree::Receiving { assembly, stage }) = &mut self.tree else { return Ok(()) };
-        let vetted = validate(self.validate.as_ref(), &item);
-        if let Err(error) = vetted.and_then(|()| assembly.take(item, &mut self.seen, there)) {
+        let validate = self.validate.as_ref();
+        if let Err(error) = assembly.take(item, &mut self.seen, there, validate) {
             let (root, begin) = (assembly.root, assembly.begin);
             self.tree = Some(Tree::Refused { root, begin, error });
             return Ok(());
@@ -279,7 +280,7 @@ impl UploadSession {
                     }
                 };
                 let received = self.received;
-                let tree = TreeFlush {
+                let tree = UploadTree {
                     receiving: Arc::clone(&self.receiving),
                     root,
                     checksum,
@@ -299,9 +300,9 @@ impl UploadSession {
     }
 
     /// Submits a tree, once there is room for it.
-    async fn launch(&mut self, begin: u64, tree: TreeFlush) -> Result<()> {
+    async fn launch(&mut self, begin: u64, tree: UploadTree) -> Result<()> {
         let (root, checksum, bytes) = (tree.root, tree.checksum, tree.bytes);
-        let operation = Operation::Flush(Box::new(tree));
+        let operation = Operation::UploadTree(Box::new(tree));
         let full = |session: &Self| {
             session.flying.len() >= TREES_AT_ONCE || session.flying_bytes + bytes > BYTES_AT_ONCE
         };
@@ -381,16 +382,48 @@ fn in_the_way(error: StoreError) -> Error {
     }
 }
 
+/// The tree whose records are coming in.
+enum Tree {
+    Receiving {
+        assembly: Box<Assembly>,
+        stage: Option<Stage>,
+    },
+    /// The tree was applied when the upload was sent before.
+    Applied {
+        begin: u64,
+        row: Box<TreeResultRow>,
+    },
+    /// The tree is refused; the rest of it is only read.
+    Refused {
+        root: JobId,
+        begin: u64,
+        error: Error,
+    },
+}
+
+/// A tree that the engine has answered for.
+struct Answered {
+    root: JobId,
+    begin: u64,
+    checksum: u64,
+    bytes: usize,
+    done: Result<TreeResult>,
+}
+
+/// Reads for an upload, behind all other reads that wait. An upload can wait, and does not fail
+/// because many lists are being read.
+async fn look_up(store: &dyn Store, wanted: Wanted) -> StoreResult<Loaded> {
+    for _ in 1..LOOK_UPS {
+        match store.look_up(wanted.clone()).await {
+            Err(StoreError::Unavailable(_)) => tokio::time::sleep(PAUSE).await,
+            done => return done,
+        }
+    }
+    store.look_up(wanted).await
+}
+
 impl std::fmt::Debug for UploadSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("UploadSession").field("id", &self.receiving.id).finish_non_exhaustive()
     }
-}
-
-fn validate(validate: Option<&Validate>, item: &Item) -> Result<()> {
-    let (Some(validate), Record::FollowedJob { actions, checks, .. }) = (validate, &item.record)
-    else {
-        return Ok(());
-    };
-    validate(actions, checks).map_err(|error| Error::from(error).at(item.position))
 }

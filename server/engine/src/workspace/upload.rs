@@ -6,7 +6,7 @@ use jobtracker_model::{JobId, Repeat, State, Timestamp, upload::UploadId};
 use jobtracker_store::{Loaded, Node, Row, TreeResultRow};
 
 use super::{TreeChanges, Workspace};
-use crate::flush::{Step, TreeFlush, What};
+use crate::upload::{Step, UploadTree, What};
 
 impl Workspace {
     /// The result of a tree of an upload, if it has been applied.
@@ -77,10 +77,10 @@ impl Workspace {
 
     /// Adds the new jobs of a tree of an upload, with the follow-ups of their states. If some of
     /// them are staged, the others are as invisible to the rest of the group as the staged ones.
-    pub fn graft(&mut self, flush: &TreeFlush, now: Timestamp) {
-        let rows = flush.rows.iter().cloned().chain(flush.upcoming.rows(flush.root, now));
-        let tree = self.changed.entry(flush.root).or_default();
-        if let Some(stage) = &flush.stage {
+    pub fn graft(&mut self, uploaded: &UploadTree, now: Timestamp) {
+        let rows = uploaded.rows.iter().cloned().chain(uploaded.upcoming.rows(uploaded.root, now));
+        let tree = self.changed.entry(uploaded.root).or_default();
+        if let Some(stage) = &uploaded.stage {
             tree.publishes = Some(stage.id);
             tree.appended.extend(rows);
             return;

@@ -14,7 +14,7 @@ use roaring::RoaringTreemap;
 use super::{
     Step,
     existing::Existing,
-    follow_ups::{self, Said, Upcoming},
+    follow_ups::{self, Said, Upcoming, Validate},
 };
 use crate::{Error, Result};
 
@@ -117,7 +117,13 @@ impl Assembly {
     }
 
     /// Takes a record of the tree. `seen` are the new jobs of the whole upload.
-    pub fn take(&mut self, item: Item, seen: &mut RoaringTreemap, there: &There) -> Result<()> {
+    pub fn take(
+        &mut self,
+        item: Item,
+        seen: &mut RoaringTreemap,
+        there: &There,
+        validate: Option<&Validate>,
+    ) -> Result<()> {
         let position = item.position;
         if !matches!(item.record, Record::Options { .. }) {
             self.settle();
@@ -125,13 +131,15 @@ impl Assembly {
         let taken = match item.record {
             Record::Job { id, parent, order, time, definition } => {
                 let at = Recorded { order, time };
-                self.job(id, parent, at, Said::of(definition.into_owned()), seen, there)
+                let said = Said::of(definition.into_owned()).checked(validate);
+                said.and_then(|said| self.job(id, parent, at, said, seen, there))
             }
             Record::FollowedJob { id, parent, order, time, definition, actions, checks } => {
                 let at = Recorded { order, time };
                 let (actions, checks) = (actions.into_owned(), checks.into_owned());
                 let said = Said { definition: definition.into_owned(), actions, checks };
-                self.job(id, parent, at, said, seen, there)
+                let said = said.checked(validate);
+                said.and_then(|said| self.job(id, parent, at, said, seen, there))
             }
             Record::Existing { id } => self.existing_job(id, there),
             Record::Change { order, change } => self.change(position, order, change.into_owned()),
@@ -169,7 +177,6 @@ impl Assembly {
         seen: &mut RoaringTreemap,
         there: &There,
     ) -> Result<()> {
-        said.check()?;
         if parent == Some(id) {
             return Err(Error::ParentIsSelf(id));
         }

@@ -7,7 +7,7 @@ use super::{Stage, begin::Receiving, follow_ups::Upcoming};
 
 /// A tree of an upload, ready to be applied.
 #[derive(Debug)]
-pub(crate) struct TreeFlush {
+pub(crate) struct UploadTree {
     pub root: JobId,
     /// The checksum of the tree's records, so that another tree under the same name is noticed.
     pub checksum: u64,
@@ -52,7 +52,7 @@ pub(crate) enum What {
     Line { time: Timestamp, text: String },
 }
 
-impl TreeFlush {
+impl UploadTree {
     /// The upload to which the tree belongs.
     pub fn commit(&self) -> &UploadId {
         &self.receiving.id

@@ -7,14 +7,18 @@
 use std::sync::Arc;
 
 use jobtracker_model::{
-    Action, CheckKind, Children, Definition, Event, Fingerprints, JobId, NewCheck, Report, State,
-    Subtree, Timestamp, Trigger, Way,
+    Action, CheckKind, Children, Definition, Event, FieldError, Fingerprints, JobId, NewCheck,
+    Report, State, Subtree, Timestamp, Trigger, Way,
     rollup::{Grown, Status},
     upload::{TREE_UPCOMING, TREE_UPCOMING_BYTES},
 };
 use jobtracker_store::{Cause, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Row, Watch, Watched};
 
 use crate::{Error, Result};
+
+/// Says whether the service around the engine can follow the actions and checks of a new job.
+pub type Validate =
+    Box<dyn Fn(&[Action], &[NewCheck]) -> std::result::Result<(), FieldError> + Send>;
 
 /// About how much memory a row takes that waits here, besides its texts.
 const UPCOMING: usize = size_of::<NewCheck>() + 50;
@@ -32,12 +36,17 @@ impl Said {
         Self { definition, actions: Vec::new(), checks: Vec::new() }
     }
 
-    /// Checks that every field is within its limits.
-    pub fn check(&self) -> Result<()> {
+    /// It, if every field is within its limits and the follow-ups pass.
+    pub fn checked(self, validate: Option<&Validate>) -> Result<Self> {
         self.definition.check()?;
         Action::check_all(&self.actions)?;
         NewCheck::check_all(&self.checks)?;
-        Ok(())
+        if let Some(validate) = validate
+            && !(self.actions.is_empty() && self.checks.is_empty())
+        {
+            validate(&self.actions, &self.checks)?;
+        }
+        Ok(self)
     }
 
     pub fn fingerprints(&self, parent: Option<JobId>) -> Fingerprints {
