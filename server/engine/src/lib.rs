@@ -6,8 +6,8 @@
 //! `queue`), `apply` is pure and knows the rules through the model, and the `feed` tells those who
 //! listen of what was committed; a `wait` for a state is one of them. On a store that other servers
 //! share, `fairness` and `backoff` give each server its turn with a tree.
-//! An upload of a buffered context comes in through an [`UploadSession`] (`upload`), which makes one
-//! operation of each of its trees.
+//! An upload of a buffered context comes in through an [`UploadSession`] (`upload`), which makes
+//! one operation of each of its trees.
 //! Nothing here knows HTTP or a database driver.
 
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]

@@ -322,9 +322,9 @@ async fn refused(fixture: &impl Fixture) {
 }
 
 /// Calls that may stage nothing: rows that are in lists by time, with their jobs or without.
-fn listed_rows(aside: &Staging) -> Vec<Vec<Row>> {
-    let listed = aside.commit.rows.iter().filter(|row| row.entry().is_some()).cloned();
-    let with_jobs = listed.clone().map(|row| [&aside.calls[0][..], &[row]].concat());
+fn listed_rows(staging: &Staging) -> Vec<Vec<Row>> {
+    let listed = staging.commit.rows.iter().filter(|row| row.entry().is_some()).cloned();
+    let with_jobs = listed.clone().map(|row| [&staging.calls[0][..], &[row]].concat());
     with_jobs.chain(listed.map(|row| vec![row])).collect()
 }
 
@@ -335,7 +335,7 @@ async fn stage_rows(fixture: &impl Fixture) {
     stage.forest.root(1);
     stage.forest.check(id(1), 0, time(4));
     stage.commit().await;
-    let (aside, forest) = stage.parted(1, 3, |forest| {
+    let (staging, forest) = stage.parted(1, 3, |forest| {
         for number in 10..20 {
             forest.child(number, if number < 15 { 1 } else { number - 5 });
             forest.action(id(number), 0);
@@ -355,21 +355,21 @@ async fn stage_rows(fixture: &impl Fixture) {
         forest.deliver(id(30), 70, Progress::Cancelled(time(1)));
         forest.check(id(30), 1, time(1));
     });
-    for aside in [&aside, &vain] {
+    for staging in [&staging, &vain] {
         let is_not_staged = |error: &Error| matches!(error, Error::NotStaged(_));
-        for rows in listed_rows(aside) {
-            let refused = stage.put(aside, &rows).await;
+        for rows in listed_rows(staging) {
+            let refused = stage.put(staging, &rows).await;
             stage.refused("rows of lists by time that are staged", refused, is_not_staged);
         }
-        stage.stage_rows(aside).await;
-        stage.unseen(&aside.ids()).await;
+        stage.stage_rows(staging).await;
+        stage.unseen(&staging.ids()).await;
     }
     stage.compare_indexes(ALWAYS, WIDE).await;
-    let mut stale = aside.clone();
+    let mut stale = staging.clone();
     stale.commit.expected += 1;
     stage.refused("a stale publication", stage.publish(&stale).await, is_stale(1));
     stage.compare_indexes(ALWAYS, WIDE).await;
-    stage.ok("a publication", stage.publish(&aside).await);
+    stage.ok("a publication", stage.publish(&staging).await);
     stage.forest = forest;
     stage.compare().await;
     stage.store.discard(vain.id);

@@ -37,23 +37,23 @@ async fn a_new_tree(fixture: &impl Fixture) {
     stage.forest.root(10);
     stage.forest.child(11, 10);
     stage.commit().await;
-    let (aside, forest) = stage.parted(1, 3, |forest| {
+    let (staging, forest) = stage.parted(1, 3, |forest| {
         forest.root(100);
         grow(forest, 100);
         forest.attach(id(103), "a", Some("text"));
     });
-    for rows in &aside.calls {
-        let answer = stage.put(&aside, rows).await;
+    for rows in &staging.calls {
+        let answer = stage.put(&staging, rows).await;
         stage.ok("rows that are staged", answer);
-        stage.unseen(&aside.ids()).await;
+        stage.unseen(&staging.ids()).await;
         stage.compare().await;
         // Other trees go on meanwhile.
         let next = stage.forest.jobs.len() as u64 + 10;
         stage.forest.child(next, 10);
         stage.commit().await;
-        stage.unseen(&aside.ids()).await;
+        stage.unseen(&staging.ids()).await;
     }
-    stage.ok("a publication", stage.publish(&aside).await);
+    stage.ok("a publication", stage.publish(&staging).await);
     stage.join(forest, id(100));
     stage.compare_pages().await;
     stage.finish(fixture).await;
@@ -68,7 +68,7 @@ async fn a_branch(fixture: &impl Fixture) {
     }
     stage.forest.reports(State::RanToCompletion, &[1, 20]);
     stage.commit().await;
-    let (aside, forest) = stage.parted(7, 2, |forest| {
+    let (staging, forest) = stage.parted(7, 2, |forest| {
         for child in [2, 3, 6, 21, 22, 301, 500] {
             forest.child(child, 1);
             forest.child(child + 1000, child);
@@ -79,8 +79,8 @@ async fn a_branch(fixture: &impl Fixture) {
         forest.append(id(1), &["grown"]);
         forest.append(id(3), &["new"]);
     });
-    stage.stage_rows(&aside).await;
-    stage.unseen(&aside.ids()).await;
+    stage.stage_rows(&staging).await;
+    stage.unseen(&staging.ids()).await;
     stage.compare().await;
     stage.compare_pages().await;
     // Behind a hidden job, as behind any that does not exist.
@@ -93,7 +93,7 @@ async fn a_branch(fixture: &impl Fixture) {
         due.retain(|job| Some(job.id) > after);
         stage.same_jobs("children behind a hidden one", &page.items, &due);
     }
-    stage.ok("a publication", stage.publish(&aside).await);
+    stage.ok("a publication", stage.publish(&staging).await);
     stage.forest = forest;
     stage.compare().await;
     stage.compare_pages().await;
@@ -111,7 +111,7 @@ async fn long_runs(fixture: &impl Fixture) {
     stage.forest.root(2);
     stage.commit().await;
     let runs = (2_000..5_000).chain(5_002..7_000).chain((7_000..8_400).step_by(2));
-    let (aside, forest) = stage.parted(1, 1_000, |forest| {
+    let (staging, forest) = stage.parted(1, 1_000, |forest| {
         for child in (3..90).chain(runs) {
             forest.child(child, 1);
             if child % 3 == 0 {
@@ -124,14 +124,14 @@ async fn long_runs(fixture: &impl Fixture) {
             forest.child(child, 2);
         }
     });
-    stage.stage_rows(&aside).await;
+    stage.stage_rows(&staging).await;
     stage.stage_rows(&other).await;
     stage.compare().await;
     for limit in NARROW {
         stage.compare_lists(id(1), &filters(), limit).await;
         stage.compare_roots(ALWAYS, limit).await;
     }
-    stage.ok("a publication", stage.publish(&aside).await);
+    stage.ok("a publication", stage.publish(&staging).await);
     stage.forest = forest;
     stage.compare().await;
     stage.unseen(&other.ids()).await;
@@ -145,16 +145,16 @@ async fn taken_ids(fixture: &impl Fixture, root: u64) {
     stage.commit().await;
     let mut last = 0;
     let given = stage.reserve(3, &mut last).await;
-    let (aside, forest) = stage.parted(1, 100, |forest| {
+    let (staging, forest) = stage.parted(1, 100, |forest| {
         for child in given + 1..given + 500 {
             forest.child(child, root);
         }
         forest.child(given + 505, root);
     });
-    stage.stage_rows(&aside).await;
+    stage.stage_rows(&staging).await;
     for count in [1, 5, 1] {
         let first = stage.reserve(count, &mut last).await;
-        let among = aside.ids().range(id(first)..=id(last)).next().copied();
+        let among = staging.ids().range(id(first)..=id(last)).next().copied();
         stage.same("a hidden id among those given out", &among, &None);
     }
     for taken in [given + 1, given + 250, given + 505] {
@@ -170,7 +170,7 @@ async fn taken_ids(fixture: &impl Fixture, root: u64) {
         stage.refused("a hidden id in another stage", answer, is_stale(taken));
         stage.store.discard(other.id);
     }
-    stage.ok("a publication", stage.publish(&aside).await);
+    stage.ok("a publication", stage.publish(&staging).await);
     stage.forest = forest;
     stage.reserve(1, &mut last).await;
     stage.finish(fixture).await;

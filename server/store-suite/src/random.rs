@@ -105,11 +105,11 @@ impl Stage {
         let jobs = choices.below(9) + 1;
         let part = |commit| Staging::new(self.next_stage(), commit, jobs);
         let parts: Vec<Staging> = commits.into_iter().map(part).collect();
-        for aside in &parts {
-            self.stage_rows(aside).await;
+        for staging in &parts {
+            self.stage_rows(staging).await;
         }
-        for aside in &parts {
-            let answer = self.publish(aside).await;
+        for staging in &parts {
+            let answer = self.publish(staging).await;
             self.ok("a commit of two parts", answer);
         }
         self.forest = after;
@@ -126,10 +126,10 @@ impl Stage {
             forest.create(id(number), parent, definition("in vain"));
         }
         for commit in forest.commits() {
-            let aside = Staging::new(self.next_stage(), commit, choices.below(9) + 1);
-            self.stage_rows(&aside).await;
+            let staging = Staging::new(self.next_stage(), commit, choices.below(9) + 1);
+            self.stage_rows(&staging).await;
             if choices.below(2) == 0 {
-                self.store.discard(aside.id);
+                self.store.discard(staging.id);
             }
         }
     }

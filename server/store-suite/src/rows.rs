@@ -104,15 +104,15 @@ async fn pages(fixture: &impl Fixture) {
         stage = stage.reopen(fixture).await;
     }
     // Staged rows are not among the rows until they are published.
-    let (aside, forest) = stage.parted(1, 2, |forest| {
+    let (staging, forest) = stage.parted(1, 2, |forest| {
         for number in 1_000..1_010 {
             forest.child(number, 20 + 480 * (number % 2));
-            forest.append(id(number), &["aside"]);
+            forest.append(id(number), &["staging"]);
         }
     });
-    stage.stage_rows(&aside).await;
+    stage.stage_rows(&staging).await;
     stage.compare_rows(id(500), WIDE).await;
-    let published = stage.publish(&aside).await;
+    let published = stage.publish(&staging).await;
     stage.ok("a commit of two parts", published);
     stage.forest = forest;
     stage.compare_rows(id(500), NARROW[2]).await;

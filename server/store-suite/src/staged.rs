@@ -81,21 +81,21 @@ impl Stage {
     }
 
     /// Does one call.
-    pub async fn put(&self, aside: &Staging, rows: &[Row]) -> Result<()> {
-        self.store.stage(aside.id, aside.commit.root, rows.to_vec()).await
+    pub async fn put(&self, staging: &Staging, rows: &[Row]) -> Result<()> {
+        self.store.stage(staging.id, staging.commit.root, rows.to_vec()).await
     }
 
     /// Does all calls.
-    pub async fn stage_rows(&self, aside: &Staging) {
-        for rows in &aside.calls {
-            let answer = self.put(aside, rows).await;
+    pub async fn stage_rows(&self, staging: &Staging) {
+        for rows in &staging.calls {
+            let answer = self.put(staging, rows).await;
             self.ok("rows that are staged", answer);
         }
     }
 
     /// Makes the commit that publishes it.
-    pub async fn publish(&self, aside: &Staging) -> Result<()> {
-        self.store.commit(vec![aside.commit.clone()]).await.remove(0)
+    pub async fn publish(&self, staging: &Staging) -> Result<()> {
+        self.store.commit(vec![staging.commit.clone()]).await.remove(0)
     }
 
     /// Takes over a tree, and all changes to it, from another forest.

@@ -63,44 +63,44 @@ async fn refused(fixture: &impl Fixture) {
     for (number, rows) in [(2, with_foreign), (3, twice), (4, headless)] {
         let publishes = Some(StageId(number));
         let commit = TreeCommit { publishes, ..good.commit.clone() };
-        let aside = Staging { id: StageId(number), calls: vec![], commit };
-        let answer = stage.put(&aside, &rows).await;
+        let staging = Staging { id: StageId(number), calls: vec![], commit };
+        let answer = stage.put(&staging, &rows).await;
         stage.refused(format_args!("the rows of stage {number}"), answer, is_stale(1));
         // Rows are missing in it now.
-        let answer = stage.put(&aside, &[]).await;
+        let answer = stage.put(&staging, &[]).await;
         stage.refused("more for a stage that is not whole", answer, is_missing);
-        stage.refused("a stage that is not whole", stage.publish(&aside).await, is_missing);
-        stage.store.discard(aside.id);
+        stage.refused("a stage that is not whole", stage.publish(&staging).await, is_missing);
+        stage.store.discard(staging.id);
     }
     stage.finish(fixture).await;
 }
 
 async fn publications(fixture: &impl Fixture) {
     let mut stage = planted("publications", fixture).await;
-    let (aside, forest) = stage.parted(1, 9, grow(10));
-    stage.refused("a stage that is not there", stage.publish(&aside).await, is_missing);
-    stage.stage_rows(&aside).await;
-    for expected in [0, aside.commit.expected + 1, u64::MAX] {
-        let mut stale = aside.clone();
+    let (staging, forest) = stage.parted(1, 9, grow(10));
+    stage.refused("a stage that is not there", stage.publish(&staging).await, is_missing);
+    stage.stage_rows(&staging).await;
+    for expected in [0, staging.commit.expected + 1, u64::MAX] {
+        let mut stale = staging.clone();
         stale.commit.expected = expected;
         stage.refused("a stale publication", stage.publish(&stale).await, is_stale(1));
-        stage.unseen(&aside.ids()).await;
+        stage.unseen(&staging.ids()).await;
     }
-    let mut other = aside.clone();
+    let mut other = staging.clone();
     other.commit.root = id(5);
     other.commit.expected = stage.forest.versions[&id(5)];
     other.commit.rows.clear();
     stage.refused("the stage of another tree", stage.publish(&other).await, is_missing);
     stage.compare().await;
 
-    stage.ok("a publication", stage.publish(&aside).await);
+    stage.ok("a publication", stage.publish(&staging).await);
     stage.forest = forest;
-    stage.refused("a publication again", stage.publish(&aside).await, is_stale(1));
-    let mut again = aside.clone();
+    stage.refused("a publication again", stage.publish(&staging).await, is_stale(1));
+    let mut again = staging.clone();
     again.commit.expected += 1;
     again.commit.rows.clear();
     stage.refused("a stage that was published", stage.publish(&again).await, is_missing);
-    stage.store.discard(aside.id);
+    stage.store.discard(staging.id);
     stage.compare().await;
 
     // Two at once: one is published, the other one is not.
@@ -111,8 +111,8 @@ async fn publications(fixture: &impl Fixture) {
         (200..220).for_each(|child| forest.child(child, 5));
     });
     for (one, other) in first.calls.iter().zip(&second.calls) {
-        for (aside, rows) in [(&first, one), (&second, other)] {
-            let answer = stage.put(aside, rows).await;
+        for (staging, rows) in [(&first, one), (&second, other)] {
+            let answer = stage.put(staging, rows).await;
             stage.ok("one of two stages", answer);
         }
     }
@@ -135,12 +135,12 @@ async fn statuses_last(fixture: &impl Fixture) {
         (51..70).for_each(|child| forest.child(child, 50));
         forest.reports(State::Faulted, &[55]);
     });
-    for aside in [below, tree] {
-        let aside = aside.with_statuses_last();
-        stage.stage_rows(&aside).await;
-        stage.unseen(&aside.ids()).await;
-        stage.ok("a publication", stage.publish(&aside).await);
-        if aside.commit.root == id(1) {
+    for staging in [below, tree] {
+        let staging = staging.with_statuses_last();
+        stage.stage_rows(&staging).await;
+        stage.unseen(&staging.ids()).await;
+        stage.ok("a publication", stage.publish(&staging).await);
+        if staging.commit.root == id(1) {
             stage.forest = forest.clone();
         } else {
             stage.join(trees.clone(), id(50));
@@ -162,11 +162,11 @@ async fn discarded(fixture: &impl Fixture) {
         forest.reports(State::Faulted, &[60, 61]);
         (51..80).for_each(|child| forest.append(id(child), &["one", "two"]));
     };
-    let (aside, _) = stage.parted(1, 4, several);
-    stage.stage_rows(&aside).await;
-    stage.store.discard(aside.id);
-    stage.unseen(&aside.ids()).await;
-    stage.refused("a stage that was discarded", stage.publish(&aside).await, is_missing);
+    let (staging, _) = stage.parted(1, 4, several);
+    stage.stage_rows(&staging).await;
+    stage.store.discard(staging.id);
+    stage.unseen(&staging.ids()).await;
+    stage.refused("a stage that was discarded", stage.publish(&staging).await, is_missing);
     // As soon as its ids are free, they are like any others.
     let root = |forest: &mut Forest| {
         forest.root(50);
@@ -203,25 +203,25 @@ async fn stage_again(fixture: &impl Fixture) {
 /// A process ends, and its stages are gone.
 async fn left_open<F: Fixture>(fixture: &F) {
     let mut stage = planted("what a process leaves", fixture).await;
-    let (aside, _) = stage.parted(1, 3, |forest| {
+    let (staging, _) = stage.parted(1, 3, |forest| {
         (50..80).for_each(|child| forest.child(child, 1));
         forest.append(id(55), &["one", "two"]);
     });
     let (published, forest) = stage.parted(2, 3, |forest| {
         (80..99).for_each(|child| forest.child(child, 1));
     });
-    stage.stage_rows(&aside).await;
+    stage.stage_rows(&staging).await;
     stage.stage_rows(&published).await;
     stage.ok("a publication", stage.publish(&published).await);
     stage.forest = forest;
     if F::DURABLE {
         stage = stage.reopen(fixture).await;
     } else {
-        stage.store.discard(aside.id);
+        stage.store.discard(staging.id);
     }
-    stage.unseen(&aside.ids()).await;
+    stage.unseen(&staging.ids()).await;
     stage.compare().await;
-    stage.refused("a stage of before", stage.publish(&aside).await, |error| {
+    stage.refused("a stage of before", stage.publish(&staging).await, |error| {
         matches!(error, Error::Stale { .. } | Error::Unavailable(_))
     });
     stage.commit_once_free(|forest| (50..80).for_each(|child| forest.child(child, 5))).await;
@@ -237,17 +237,17 @@ async fn dropped(fixture: &impl Fixture) {
         let several = |forest: &mut Forest| {
             (first..first + 30).for_each(|child| forest.child(child, 1));
         };
-        let (aside, forest) = stage.parted(round, 100, several);
+        let (staging, forest) = stage.parted(round, 100, several);
         tokio::select! {
             biased;
-            _ = stage.put(&aside, &aside.calls[0]) => {}
+            _ = stage.put(&staging, &staging.calls[0]) => {}
             () = async { for _ in 0..round % 4 { tokio::task::yield_now().await } } => {}
         }
-        match stage.publish(&aside).await {
+        match stage.publish(&staging).await {
             Ok(()) => stage.forest = forest,
             answer => stage.refused("what was given up", answer, is_missing),
         }
-        stage.store.discard(aside.id);
+        stage.store.discard(staging.id);
         stage.compare().await;
     }
     stage.finish(fixture).await;
@@ -284,7 +284,7 @@ async fn at_one_instant(fixture: &impl Fixture) {
             break;
         }
         let first = 1_000 + round * 1_000;
-        let (aside, forest) = stage.parted(round, 7, |forest| {
+        let (staging, forest) = stage.parted(round, 7, |forest| {
             (first..first + NEW).for_each(|child| forest.child(child, 1));
         });
         let root = first + 500;
@@ -292,9 +292,9 @@ async fn at_one_instant(fixture: &impl Fixture) {
             forest.root(root);
             (1..NEW).for_each(|child| forest.child(root + child, root));
         });
-        stage.stage_rows(&aside).await;
+        stage.stage_rows(&staging).await;
         stage.stage_rows(&tree).await;
-        stage.ok("a publication", stage.publish(&aside).await);
+        stage.ok("a publication", stage.publish(&staging).await);
         stage.ok("a publication", stage.publish(&tree).await);
         stage.forest = forest;
         stage.join(trees, id(root));

@@ -116,7 +116,7 @@ pub struct TreeResultRow {
     pub tree_result: TreeResult,
     /// The checksum that was sent with the tree.
     pub checksum: u64,
-    /// When it was sent; the same for all trees of one sending.
+    /// When it was sent; the same for all trees that were sent with it.
     pub time: Timestamp,
 }
 

@@ -22,7 +22,7 @@ pub trait Uploads: Send + Sync + 'static {
     ) -> Result<Listed<TreeResultRow, JobId>>;
 
     /// Forgets uploads that were sent before that time: results and completions of up to `limit`
-    /// sendings, oldest first. Answers how many; an upload that was sent twice counts twice.
+    /// of them, oldest first. Answers how many; an upload that was sent twice counts twice.
     async fn forget_uploads(&self, before: Timestamp, limit: usize) -> Result<usize>;
 }
 

@@ -59,11 +59,11 @@ async fn jobs_of_an_upload_that_was_thrown_away_can_be_created_at_once() {
         let mut forest = Forest::default();
         forest.root(1);
         (2..=LARGE).for_each(|child| forest.child(child, 1));
-        let aside = Staging::new(7, forest.commits().remove(0), 1_000);
-        for rows in aside.calls {
-            harness.store().stage(aside.id, aside.commit.root, rows).await.unwrap();
+        let staging = Staging::new(7, forest.commits().remove(0), 1_000);
+        for rows in staging.calls {
+            harness.store().stage(staging.id, staging.commit.root, rows).await.unwrap();
         }
-        harness.store().discard(aside.id);
+        harness.store().discard(staging.id);
         harness.create(1, None).await;
         harness.create(LARGE, Some(1)).await;
         assert_eq!(harness.below(1).await, Some([1, 0, 0]));

@@ -35,20 +35,20 @@ pub(super) fn apply<'a>(
     let (jobs, changes) = (tree.jobs, tree.changes);
     let mut tree_result = TreeResult { jobs, changes, ..TreeResult::new(tree.root) };
     // Existing jobs change in a fork of the workspace, so that an error leaves nothing behind.
-    let mut aside = space.fork(&tree.steps);
+    let mut fork = space.fork(&tree.steps);
     let mut on_the_way = Vec::new();
     for step in &tree.steps {
-        let stir = take_step(&mut aside, step, rules, &mut tree_result, &mut on_the_way);
+        let stir = take_step(&mut fork, step, rules, &mut tree_result, &mut on_the_way);
         stirs.extend(stir.map_err(|error| error.at(step.position))?);
     }
     // The last own change that moved a job caused the state in which the job ends.
     let causes: HashMap<JobId, Report> =
         on_the_way.into_iter().map(|Became { id, cause, .. }| (id, cause)).collect();
-    became.extend(aside.changed_states().map(|(id, state)| {
+    became.extend(fork.changed_states().map(|(id, state)| {
         let cause = *causes.get(&id).expect("a state changes by a step");
         Became { id, state, cause }
     }));
-    space.merge(aside);
+    space.merge(fork);
     space.graft(tree, rules.now);
     let (checksum, time) = (tree.checksum, tree.received);
     space.decide(tree.commit(), TreeResultRow { tree_result: tree_result.clone(), checksum, time });

@@ -51,7 +51,7 @@ pub fn read(
     reads_waiting: usize,
 ) -> Vec<Gauge> {
     let (nodes, definitions) = cache.bytes();
-    let (open, aside) = stages.count();
+    let (open, staged) = stages.count();
     let database = &tables.database;
     let of_all = |number: fn(&fjall::Keyspace) -> u64| tables.all().into_iter().map(number).sum();
     // A job's origin is written once, so there is one row for each.
@@ -65,7 +65,7 @@ pub fn read(
         ("store_trees_committed", "Commits of one tree done.", meters.trees.load(Relaxed)),
         ("store_trees_stale", "Commits of one tree refused as stale.", meters.stale.load(Relaxed)),
         ("store_stages", "Trees staged, or being removed.", open),
-        ("store_staged_jobs", "Jobs in them.", aside),
+        ("store_staged_jobs", "Jobs in them.", staged),
         ("store_answered_hot", "Reads answered from memory.", cache.answered.load(Relaxed)),
         ("store_answered_cold", "Reads that went to a thread.", cache.missed.load(Relaxed)),
         ("store_reads_waiting", "Reads that wait for a thread.", reads_waiting as u64),

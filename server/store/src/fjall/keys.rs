@@ -51,7 +51,7 @@ const ROOT: u8 = 3;
 const STAGED: u8 = 4;
 const TREE_RESULT: u8 = 5;
 const COMPLETED: u8 = 6;
-const SENDING: u8 = 7;
+const SENT: u8 = 7;
 const INDEX: u8 = 8;
 const DOCUMENT: u8 = 9;
 
@@ -245,24 +245,24 @@ pub fn completed(commit: &UploadId) -> Vec<u8> {
     [&[COMPLETED], commit.as_str().as_bytes()].concat()
 }
 
-pub fn sending(time: Timestamp, commit: &UploadId) -> Vec<u8> {
-    [&sendings_end(time)[..], commit.as_str().as_bytes()].concat()
+pub fn sent(time: Timestamp, commit: &UploadId) -> Vec<u8> {
+    [&sent_before(time)[..], commit.as_str().as_bytes()].concat()
 }
 
-/// A key before all sendings.
-pub fn first_sending() -> [u8; 1] {
-    [SENDING]
+/// A key before all of them.
+pub fn first_sent() -> [u8; 1] {
+    [SENT]
 }
 
-/// The key behind those of all sendings before a time.
-pub fn sendings_end(before: Timestamp) -> [u8; 9] {
-    let mut key = [SENDING; 9];
+/// The key behind those of all uploads that were sent before a time.
+pub fn sent_before(before: Timestamp) -> [u8; 9] {
+    let mut key = [SENT; 9];
     key[1..].copy_from_slice(&millis(before).to_be_bytes());
     key
 }
 
 /// The upload that was sent, and when.
-pub fn sending_of(key: &[u8]) -> Result<(Timestamp, UploadId)> {
+pub fn sent_of(key: &[u8]) -> Result<(Timestamp, UploadId)> {
     let time = u64_at(key, 1).and_then(|time| Timestamp::from_millis(i64::try_from(time).ok()?));
     let text = key.get(9..).and_then(|bytes| std::str::from_utf8(bytes).ok());
     let commit = text.and_then(|text| text.parse().ok());
@@ -457,14 +457,14 @@ mod tests {
     }
 
     #[test]
-    fn sendings_are_in_the_order_of_time() {
+    fn sent_uploads_are_in_the_order_of_time() {
         let at = |millis| Timestamp::from_millis(millis).unwrap();
-        let key = sending(at(300), &"x.y".parse().unwrap());
-        assert!(first_sending()[..] < key[..]);
-        assert!(sendings_end(at(300))[..] < key[..] && key[..] < sendings_end(at(301))[..]);
-        let (time, commit) = sending_of(&key).unwrap();
+        let key = sent(at(300), &"x.y".parse().unwrap());
+        assert!(first_sent()[..] < key[..]);
+        assert!(sent_before(at(300))[..] < key[..] && key[..] < sent_before(at(301))[..]);
+        let (time, commit) = sent_of(&key).unwrap();
         assert_eq!((time, commit.as_str()), (at(300), "x.y"));
-        assert!(sending_of(&key[..9]).is_err());
+        assert!(sent_of(&key[..9]).is_err());
     }
 
     #[test]

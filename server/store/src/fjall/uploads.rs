@@ -69,7 +69,7 @@ impl Chore for CompleteUpload {
         let upload = &self.row.outcome.id;
         while !is_full(writes) {
             let Some(refused) = self.refused.next() else {
-                writes.mark(&keys::sending(self.row.time, upload));
+                writes.mark(&keys::sent(self.row.time, upload));
                 writes.put(&desk.tables.index, &keys::completed(upload), &self.row)?;
                 return Ok(Step::Last);
             };
@@ -104,20 +104,21 @@ fn is_applied(
 
 /// Forgets uploads that were sent before some time, oldest first.
 ///
-/// A sending takes the rows of its own time, and older ones, with it: rows that were sent again
+/// An upload that was sent twice is there twice. Each takes the rows of its own time, and older
+/// ones, with it: rows that were sent again
 /// later stay.
 pub struct Forget {
     before: Timestamp,
     limit: usize,
     forgotten: usize,
-    /// The key of the sending that is being forgotten, or was last, and how far that has got.
-    sending: Vec<u8>,
-    of: Option<Sending>,
+    /// The key of the one that is being forgotten, or was last, and how far that has got.
+    key: Vec<u8>,
+    of: Option<Sent>,
     reply: oneshot::Sender<Result<usize>>,
     _permit: OwnedSemaphorePermit,
 }
 
-struct Sending {
+struct Sent {
     time: Timestamp,
     commit: UploadId,
     /// The last root whose result was read.
@@ -131,27 +132,27 @@ impl Forget {
         permit: OwnedSemaphorePermit,
         reply: oneshot::Sender<Result<usize>>,
     ) -> Self {
-        let (sending, of) = (keys::first_sending().to_vec(), None);
-        Self { before, limit, forgotten: 0, sending, of, reply, _permit: permit }
+        let (key, of) = (keys::first_sent().to_vec(), None);
+        Self { before, limit, forgotten: 0, key, of, reply, _permit: permit }
     }
 
-    /// The next sending that is old enough.
-    fn next(&mut self, desk: &Desk) -> Result<Option<Sending>> {
-        let end = keys::sendings_end(self.before);
-        let behind = (Bound::Excluded(self.sending.as_slice()), Bound::Excluded(&end[..]));
+    /// The next one that is old enough.
+    fn next(&mut self, desk: &Desk) -> Result<Option<Sent>> {
+        let end = keys::sent_before(self.before);
+        let behind = (Bound::Excluded(self.key.as_slice()), Bound::Excluded(&end[..]));
         if self.forgotten >= self.limit {
             return Ok(None);
         }
         let mut rows = desk.snapshot.rows.range::<&[u8], _>(&desk.tables.index, behind);
         let Some(row) = rows.next() else { return Ok(None) };
         let key = row.key().map_err(failure::reading)?;
-        let (time, commit) = keys::sending_of(&key)?;
-        self.sending = key.to_vec();
-        Ok(Some(Sending { time, commit, after: None }))
+        let (time, commit) = keys::sent_of(&key)?;
+        self.key = key.to_vec();
+        Ok(Some(Sent { time, commit, after: None }))
     }
 }
 
-impl Sending {
+impl Sent {
     /// Removes results, as many as fit into a step; true when none is left.
     fn remove_tree_results<'a>(
         &mut self,
@@ -175,7 +176,7 @@ impl Sending {
         Ok(true)
     }
 
-    fn remove_conclusion<'a>(&self, desk: &Desk<'a>, writes: &mut Writes<'a>) -> Result<()> {
+    fn remove_completion<'a>(&self, desk: &Desk<'a>, writes: &mut Writes<'a>) -> Result<()> {
         let index = &desk.tables.index;
         let key = keys::completed(&self.commit);
         let row: Option<UploadRow> =
@@ -190,19 +191,19 @@ impl Sending {
 impl Chore for Forget {
     fn plan<'a>(&mut self, desk: &Desk<'a>, writes: &mut Writes<'a>) -> Result<Step> {
         loop {
-            let mut sending = match self.of.take() {
-                Some(sending) => sending,
+            let mut sent = match self.of.take() {
+                Some(sent) => sent,
                 None => match self.next(desk)? {
-                    Some(sending) => sending,
+                    Some(sent) => sent,
                     None => return Ok(Step::Last),
                 },
             };
-            if !sending.remove_tree_results(desk, writes)? || is_full(writes) {
-                self.of = Some(sending);
+            if !sent.remove_tree_results(desk, writes)? || is_full(writes) {
+                self.of = Some(sent);
                 return Ok(Step::More);
             }
-            sending.remove_conclusion(desk, writes)?;
-            writes.remove(&desk.tables.index, &self.sending);
+            sent.remove_completion(desk, writes)?;
+            writes.remove(&desk.tables.index, &self.key);
             self.forgotten += 1;
         }
     }

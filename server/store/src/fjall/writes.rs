@@ -120,7 +120,7 @@ impl<'a> Writes<'a> {
 
     /// A result, and the row by which it is found when it is old.
     pub fn tree_result(&mut self, commit: &UploadId, row: &TreeResultRow) -> Result<()> {
-        self.mark(&keys::sending(row.time, commit));
+        self.mark(&keys::sent(row.time, commit));
         self.put(&self.tables.index, &keys::tree_result(commit, row.tree_result.root), row)
     }
 

@@ -37,7 +37,7 @@ pub(super) struct Rows {
     pub index: BTreeSet<(IndexId, IndexKey)>,
     pub tree_results: BTreeMap<(UploadId, JobId), TreeResultRow>,
     pub commits: BTreeMap<UploadId, UploadRow>,
-    pub sendings: BTreeSet<(Timestamp, UploadId)>,
+    pub sent: BTreeSet<(Timestamp, UploadId)>,
     /// Staged rows, which readers do not see yet.
     pub stages: BTreeMap<StageId, Stage>,
 }

@@ -67,8 +67,8 @@ impl Rows {
     /// The largest id in a block that names a job, visible or staged.
     pub(super) fn last_taken(&self, first: JobId, last: JobId) -> Option<JobId> {
         let there = self.origins.range(first..=last).next_back().map(|(id, _)| *id);
-        let aside = self.stages.values();
-        aside
+        let staged = self.stages.values();
+        staged
             .filter_map(|stage| stage.ids.range(first..=last).next_back().copied())
             .fold(there, |found, id| found.max(Some(id)))
     }

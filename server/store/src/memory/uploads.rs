@@ -30,7 +30,7 @@ impl Uploads for MemoryStore {
 impl Rows {
     /// Puts a result, which replaces an earlier one.
     pub(super) fn put_tree_result(&mut self, upload: UploadId, row: TreeResultRow) {
-        self.sendings.insert((row.time, upload.clone()));
+        self.sent.insert((row.time, upload.clone()));
         self.tree_results.insert((upload, row.tree_result.root), row);
     }
 
@@ -44,22 +44,22 @@ impl Rows {
                 self.put_tree_result(upload.clone(), tree_result);
             }
         }
-        self.sendings.insert((row.time, upload.clone()));
+        self.sent.insert((row.time, upload.clone()));
         self.commits.insert(upload, row);
     }
 
-    /// Forgets the oldest sendings of before a time. A sending that was followed by another of the
-    /// same upload takes its own rows with it and no newer ones.
+    /// Forgets the oldest uploads that were sent before a time. One that was sent again takes the
+    /// rows of its own time with it and no newer ones.
     pub(super) fn forget(&mut self, before: Timestamp, limit: usize) -> usize {
-        let due = self.sendings.iter().take_while(|(time, _)| *time < before).take(limit);
+        let due = self.sent.iter().take_while(|(time, _)| *time < before).take(limit);
         let due: Vec<_> = due.cloned().collect();
-        for sending in &due {
-            let (time, upload) = sending;
+        for sent in &due {
+            let (time, upload) = sent;
             self.tree_results.retain(|(of, _), row| of != upload || row.time > *time);
             if self.commits.get(upload).is_some_and(|row| row.time <= *time) {
                 self.commits.remove(upload);
             }
-            self.sendings.remove(sending);
+            self.sent.remove(sent);
         }
         due.len()
     }

@@ -333,7 +333,7 @@ impl Commits {
     async fn note_tree_results(&self, rows: &[(i64, Row)]) -> Result<()> {
         for (_, row) in rows {
             if let Row::TreeResult { commit, row } = row {
-                self.uploads.note_sending(commit, row.time).await?;
+                self.uploads.note_sent(commit, row.time).await?;
                 self.uploads.note_applied(commit, row.tree_result.root).await?;
             }
         }

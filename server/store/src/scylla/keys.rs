@@ -61,9 +61,9 @@ pub mod listing {
     /// Days that have roots, all in one slot.
     pub const ROOT_DAYS: i8 = 2;
     /// Uploads by hour, as they were listed before they were listed by minute.
-    pub const SENDINGS_OF_HOURS: i8 = 3;
+    pub const SENT_OF_HOURS: i8 = 3;
     /// Hours that have uploads with their minutes, all in one slot.
-    pub const SENDING_HOURS: i8 = 4;
+    pub const SENT_HOURS: i8 = 4;
     /// Work that was begun and must be tidied up if its server has gone, all in one slot, as it was
     /// listed before it was listed by minute.
     pub const OPEN_UNDIVIDED: i8 = 5;
@@ -82,7 +82,7 @@ pub mod listing {
     /// The one row in which servers note when one of them was up: list, slot, `place` and key.
     pub const UPTIME: (i8, i64, i64, &str) = (19, 0, 0, "");
     /// Uploads by minute.
-    pub const SENDINGS: i8 = 18;
+    pub const SENT: i8 = 18;
 
     /// The lists of an index.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -42,8 +42,8 @@ const MINUTES: usize = 1_000;
 const NO_ROOT: i64 = 0;
 /// Bytes that a row takes beyond its body, about.
 const ROW_BYTES: usize = 120;
-/// Sendings that are forgotten together.
-const SENDINGS: usize = 100;
+/// Uploads that are forgotten together.
+const FORGOTTEN: usize = 100;
 /// A reservation that is older than this and has no result is of an upload that never came true.
 /// How long an upload may take is a matter of seconds.
 const VAIN: Duration = Duration::from_secs(3600);
@@ -57,7 +57,7 @@ pub struct UploadTables {
     cluster: Arc<Cluster>,
     trees: Arc<TreeCache>,
     checkpoints: Arc<Checkpoints>,
-    /// Minutes of sendings, and when they were listed.
+    /// Minutes in which uploads were sent, and when they were listed.
     noted: Mutex<HashMap<i64, Instant>>,
     /// The timestamp of the last row that was written here.
     stamp: AtomicI64,
@@ -73,7 +73,7 @@ fn minute_name(minute: i64) -> String {
     format!("{minute:012}")
 }
 
-/// A minute, or an hour of an earlier version, with a list of sendings.
+/// A minute, or an hour of an earlier version, with a list of the uploads that were sent in it.
 struct Slot {
     hour: i64,
     /// Empty before there were minutes.
@@ -87,17 +87,17 @@ struct Slot {
 impl Slot {
     fn of(hour: i64, name: String) -> Result<Self> {
         if name.is_empty() {
-            let (list, end) = (listing::SENDINGS_OF_HOURS, (hour + 1) * 60 * MINUTE);
+            let (list, end) = (listing::SENT_OF_HOURS, (hour + 1) * 60 * MINUTE);
             return Ok(Self { hour, name, list, key: hour, end });
         }
         let unreadable = |_| Error::Corrupt(format!("an hour has the bad minute {name}"));
         let minute: i64 = name.parse().map_err(unreadable)?;
-        Ok(Self { hour, name, list: listing::SENDINGS, key: minute, end: (minute + 1) * MINUTE })
+        Ok(Self { hour, name, list: listing::SENT, key: minute, end: (minute + 1) * MINUTE })
     }
 }
 
-/// A sending and its entry in the list.
-struct Sending {
+/// An upload as it stands in the list: once for each time that it was sent.
+struct Sent {
     time: Timestamp,
     commit: UploadId,
 }
@@ -150,7 +150,7 @@ impl UploadTables {
         let times: BTreeSet<Timestamp> =
             refused.iter().map(|row| row.time).chain([row.time]).collect();
         for time in times {
-            self.note_sending(upload, time).await?;
+            self.note_sent(upload, time).await?;
         }
         let (put, sent) = (&self.cluster.statements.put_tree_result, upload.as_str());
         let stamp = self.stamp();
@@ -194,12 +194,12 @@ impl UploadTables {
         }
     }
 
-    /// Forgets what was sent before that time, oldest first, up to `limit` sendings.
+    /// Forgets what was sent before that time, oldest first, up to `limit` of them.
     pub async fn forget(&self, before: Timestamp, limit: usize) -> Result<usize> {
         let mut forgotten = 0;
         let mut behind = (i64::MIN, String::new());
         while forgotten < limit {
-            let key = (listing::SENDING_HOURS, 0_i64, behind.0, &behind.1);
+            let key = (listing::SENT_HOURS, 0_i64, behind.0, &behind.1);
             let slots: Vec<ListedRow> =
                 self.cluster.rows(&self.cluster.statements.listed, key).await?;
             let Some((hour, name, _)) = slots.last() else { break };
@@ -215,21 +215,21 @@ impl UploadTables {
         Ok(forgotten)
     }
 
-    /// Lists a sending, by the time of which it is forgotten.
-    pub async fn note_sending(&self, upload: &UploadId, time: Timestamp) -> Result<()> {
+    /// Lists an upload by the time that it was sent, after which it is forgotten.
+    pub async fn note_sent(&self, upload: &UploadId, time: Timestamp) -> Result<()> {
         let (put, minute) = (&self.cluster.statements.put_entry, keys::minute(time));
         let is_noted = self.noted.lock().get(&minute).is_some_and(|at| at.elapsed() < NOTED);
         if !is_noted {
             let now = Instant::now();
             let (hour, name) = (keys::hour(minute), minute_name(minute));
-            self.cluster.write(put, (listing::SENDING_HOURS, 0_i64, hour, name)).await?;
+            self.cluster.write(put, (listing::SENT_HOURS, 0_i64, hour, name)).await?;
             let mut noted = self.noted.lock();
             if noted.len() >= MINUTES {
                 noted.clear();
             }
             noted.insert(minute, now);
         }
-        let entry = (listing::SENDINGS, minute, time.millis(), upload.as_str());
+        let entry = (listing::SENT, minute, time.millis(), upload.as_str());
         self.cluster.write(put, entry).await
     }
 
@@ -323,7 +323,7 @@ impl UploadTables {
     async fn forget_slot(&self, slot: &Slot, before: Timestamp, limit: usize) -> Result<usize> {
         let mut forgotten = 0;
         while forgotten < limit {
-            let due = self.due(slot, before, (limit - forgotten).min(SENDINGS)).await?;
+            let due = self.due(slot, before, (limit - forgotten).min(FORGOTTEN)).await?;
             let Some(last) = due.last() else {
                 if slot.end <= before.millis() {
                     self.end_slot(slot).await?;
@@ -331,8 +331,8 @@ impl UploadTables {
                 break;
             };
             let last = last.time.millis();
-            for sending in &due {
-                self.forget_sending(sending).await?;
+            for upload in &due {
+                self.forget_sent(upload).await?;
             }
             self.unlist(slot, &due, last).await?;
             forgotten += due.len();
@@ -340,35 +340,34 @@ impl UploadTables {
         Ok(forgotten)
     }
 
-    /// The oldest sendings of a slot that are old enough.
-    async fn due(&self, slot: &Slot, before: Timestamp, most: usize) -> Result<Vec<Sending>> {
+    /// The oldest uploads of a slot that are old enough.
+    async fn due(&self, slot: &Slot, before: Timestamp, most: usize) -> Result<Vec<Sent>> {
         let key = (slot.list, slot.key, i64::MIN, "");
         let rows: Vec<ListedRow> = self.cluster.rows(&self.cluster.statements.listed, key).await?;
-        let sending = |(time, commit, _): ListedRow| {
+        let upload = |(time, commit, _): ListedRow| {
             let (time, commit) = (Timestamp::from_millis(time)?, commit.parse().ok()?);
-            Some(Sending { time, commit })
+            Some(Sent { time, commit })
         };
-        let rows = rows.into_iter().filter_map(sending);
-        Ok(rows.take_while(|sending| sending.time < before).take(most).collect())
+        let rows = rows.into_iter().filter_map(upload);
+        Ok(rows.take_while(|upload| upload.time < before).take(most).collect())
     }
 
-    /// Takes sendings off their list. Most of them by one range, which leaves less behind than this
+    /// Takes uploads off their list. Most of them by one range, which leaves less behind than this
     /// many rows; no server lists anything that old any more.
-    async fn unlist(&self, slot: &Slot, sendings: &[Sending], last: i64) -> Result<()> {
+    async fn unlist(&self, slot: &Slot, uploads: &[Sent], last: i64) -> Result<()> {
         let statements = &self.cluster.statements;
         let range = (slot.list, slot.key, last);
         self.cluster.write(&statements.drop_listed_before, range).await?;
-        let latest = sendings.iter().filter(|sending| sending.time.millis() == last);
-        let entry = |sending: &Sending| {
-            (KEY_BYTES, (slot.list, slot.key, last, sending.commit.to_string()))
-        };
+        let latest = uploads.iter().filter(|upload| upload.time.millis() == last);
+        let entry =
+            |upload: &Sent| (KEY_BYTES, (slot.list, slot.key, last, upload.commit.to_string()));
         self.cluster.write_rows(&statements.drop_listing, latest.map(entry).collect()).await
     }
 
     /// Takes an empty slot off the list.
     async fn end_slot(&self, slot: &Slot) -> Result<()> {
         let statements = &self.cluster.statements;
-        let entry = (listing::SENDING_HOURS, 0_i64, slot.hour, slot.name.as_str());
+        let entry = (listing::SENT_HOURS, 0_i64, slot.hour, slot.name.as_str());
         self.noted.lock().remove(&slot.key);
         self.cluster.write(&statements.drop_listing, entry).await?;
         // Another server may have listed something there meanwhile.
@@ -382,8 +381,8 @@ impl UploadTables {
 
     /// Removes results and the completion of that time and older ones: an upload that was sent
     /// again later stays.
-    async fn forget_sending(&self, sending: &Sending) -> Result<()> {
-        let Sending { time, commit } = sending;
+    async fn forget_sent(&self, upload: &Sent) -> Result<()> {
+        let Sent { time, commit } = upload;
         let mut after = None;
         loop {
             let (rows, goes_on) = self.page(commit, after).await?;
@@ -408,7 +407,7 @@ impl UploadTables {
         Ok(())
     }
 
-    /// Which rows on a tree go with a sending of that time.
+    /// Which rows on a tree go with an upload that was sent at that time.
     async fn old(
         &self,
         commit: &UploadId,
