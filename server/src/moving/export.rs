@@ -11,10 +11,11 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{
     BYTES_AT_ONCE, MovingError, ROWS_AT_ONCE, Result, Selection, TREES_AT_ONCE, Target,
+    counts::Counts,
     frames::FrameWriter,
     record::{DocumentsEnd, End, FORMAT, Header, Record, TreeEnd, TreeRecord, VERSION},
     rows::{self, patiently},
-    tally::{Counts, Tally},
+    tally::Tally,
     target::Sink,
 };
 

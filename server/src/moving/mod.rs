@@ -70,12 +70,13 @@
 //!
 //! # How it is read
 //! `frames` packs and unpacks lines, `record` says what a line is, `shape` checks that lines make
-//! up a tree, `tally` counts them and sums them up; `reader` does all of that for a file. `rows`
+//! up a tree, `tally` counts them (`counts`) and sums them up; `reader` does all of that for a file. `rows`
 //! reads trees out of a store, `target` is where an export goes, and `resume` finds the part of it
 //! that exists already; `placing` makes a tree visible and compares it.
 
 mod error;
 
+mod counts;
 mod frames;
 mod record;
 mod shape;
@@ -92,11 +93,11 @@ mod import;
 mod placing;
 
 pub use crate::clock::now;
+pub use counts::Counts;
 pub use error::{Location, MovingError};
 pub use export::{Export, Exported};
 pub use import::{Imported, ImportedDocuments, Step, import};
 pub use record::Selection;
-pub use tally::Counts;
 pub use target::Target;
 
 /// The result of a step of a move.

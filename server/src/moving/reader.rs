@@ -7,12 +7,13 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{
     Location, MovingError, Result,
+    counts::Counts,
     frames::{FrameReader, Piece},
     record::{
         DocumentRecord, DocumentsEnd, End, FORMAT, Header, Record, TreeEnd, TreeRecord, VERSION,
     },
     shape::{Shape, check_texts},
-    tally::{Counts, Sum, Tally},
+    tally::{Sum, Tally},
 };
 
 /// Reads an export, and checks it in full.

@@ -9,7 +9,7 @@ use jobtracker_store::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::tally::Counts;
+use super::counts::Counts;
 
 /// The name of the format in the header.
 pub(super) const FORMAT: &str = "jobtracker-export";

@@ -2,9 +2,9 @@ use std::fs::File;
 
 use super::{
     MovingError, Result,
+    counts::Counts,
     reader::{ExportReader, Item},
     record::{Header, TreeRecord},
-    tally::Counts,
 };
 
 /// A file that breaks off before the end of its header has fewer bytes than this, unless very many

@@ -292,7 +292,6 @@ const CIRCLES: &[&[&str]] = &[
         "server/src/follow_ups/delivery.rs",
         "server/src/follow_ups/rounds.rs",
     ],
-    &["server/src/moving/record.rs", "server/src/moving/tally.rs"],
     &["server/store-suite/src/draft.rs", "server/store-suite/src/forest.rs"],
     &[
         "server/store/src/fjall/contents.rs",
