@@ -70,7 +70,7 @@
 //!
 //! # How it is read
 //! `frames` packs and unpacks lines, `record` says what a line is, `shape` checks that lines make
-//! up a tree, `tally` counts them (`counts`) and sums them up; `reader` does all of that for a file. `rows`
+//! up a tree, `tally` counts them and sums them up; `reader` does all of that for a file. `rows`
 //! reads trees out of a store, `target` is where an export goes, and `resume` finds the part of it
 //! that exists already; `placing` makes a tree visible and compares it.
 
