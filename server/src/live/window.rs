@@ -49,7 +49,7 @@ pub(crate) async fn read(
         };
         match node.and_then(|node| Some((definition(&node)?, node))) {
             Some((definition, node)) => {
-                drop(rows.insert(id, JobSummary::new(id, definition, &node.status)))
+                rows.insert(id, JobSummary::new(id, definition, &node.status));
             }
             None if rows.contains_key(&id) => {}
             None => missing.push(id),
