@@ -23,6 +23,8 @@ use crate::live::Connection;
 
 /// The longest message of a client: a window of as many rows as a connection may show.
 const MESSAGE: usize = 64 * 1024;
+/// Bytes of messages that wait until the client has taken what it is told; more stay in the socket.
+const UNREAD: usize = 2 * MESSAGE;
 
 /// Be told of changes over a WebSocket
 ///
@@ -77,7 +79,11 @@ impl WebSocket {
             if self.is_closed {
                 return None;
             }
-            match self.codec.decode(&mut self.came) {
+            let said = match self.connection.is_behind() {
+                true => Ok(None),
+                false => self.codec.decode(&mut self.came),
+            };
+            match said {
                 Ok(None) => {}
                 Ok(Some(frame)) => match self.take(frame).await {
                     Some(answer) => return Some(self.write(answer)),
@@ -90,7 +96,7 @@ impl WebSocket {
                     let message = told.map(|told| Message::Text(told.text.into()));
                     return Some(self.write(message.unwrap_or_else(|| close(CloseCode::Away))));
                 }
-                bytes = self.payload.next() => match bytes {
+                bytes = self.payload.next(), if self.came.len() < UNREAD => match bytes {
                     Some(Ok(bytes)) => self.came.extend_from_slice(&bytes),
                     // The client has gone.
                     Some(Err(_)) | None => return None,

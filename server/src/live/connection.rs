@@ -163,14 +163,28 @@ impl Connection {
         self.end(Problem::new(code, detail));
     }
 
+    /// What was not told yet stays untold: the client knows how far it has come.
     fn end(&mut self, problem: Problem) {
+        self.ready.clear();
         self.say(None, Frame::End { problem });
         self.is_over = true;
+    }
+
+    /// Whether there are frames that were not taken, or no more come. What a client says meanwhile
+    /// has to wait: its answers would pile up.
+    pub fn is_behind(&self) -> bool {
+        self.is_over || !self.ready.is_empty()
     }
 
     /// The next frame, when there is one; none at the end. A dropped call misses nothing.
     pub async fn next(&mut self) -> Option<Told> {
         loop {
+            // First, since a client may have something to be told all the time.
+            if !self.is_over
+                && let Some(problem) = over(&mut self.right_ends, &mut self.stopping).now_or_never()
+            {
+                self.end(problem);
+            }
             if let Some(told) = self.ready.pop_front() {
                 self.heartbeat = Instant::now() + HEARTBEAT;
                 return Some(told);
@@ -183,11 +197,8 @@ impl Connection {
                 continue;
             }
             tokio::select! {
-                () = is_true(&mut self.stopping) => {
-                    self.refuse(ProblemCode::ShuttingDown, "The service is stopping.");
-                }
+                problem = over(&mut self.right_ends, &mut self.stopping) => self.end(problem),
                 () = changed(&mut self.subscriptions, &*self.hub.store) => {}
-                problem = &mut self.right_ends => self.end(problem),
                 () = sleep_until(self.heartbeat) => self.mark_all(),
             }
         }
@@ -232,9 +243,18 @@ impl Connection {
     }
 }
 
-async fn is_true(stopping: &mut watch::Receiver<bool>) {
-    // An error means that the service is gone.
-    let _ = stopping.wait_for(|stopping| *stopping).await;
+/// Ends when the client is told no more, and says why.
+async fn over(
+    right_ends: &mut (impl Future<Output = Problem> + Unpin),
+    stopping: &mut watch::Receiver<bool>,
+) -> Problem {
+    tokio::select! {
+        problem = right_ends => problem,
+        // An error means that the service is gone.
+        _ = stopping.wait_for(|stopping| *stopping) => {
+            Problem::new(ProblemCode::ShuttingDown, "The service is stopping.")
+        }
+    }
 }
 
 /// Ends when one of the subscriptions may have something to tell.
@@ -259,4 +279,49 @@ fn problem(error: &Error) -> Problem {
         _ => {}
     }
     problem
+}
+
+#[cfg(test)]
+mod tests {
+    use jobtracker_engine::{Engine, Options};
+    use jobtracker_model::NewJob;
+    use jobtracker_store::memory::MemoryStore;
+
+    use super::*;
+    use crate::clock;
+
+    /// A client that is told of a tree, and has much to be told.
+    async fn told(
+        right_ends: impl Future<Output = Problem> + 'static,
+        stopping: watch::Receiver<bool>,
+    ) -> Connection {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let engine = Engine::start(Arc::clone(&store), Options::new(clock::now));
+        let root = engine.create(NewJob::new("root")).await.unwrap().id;
+        let hub = Hub::new(engine, store, 1, stopping);
+        let mut connection = Connection::open(&hub, right_ends).unwrap();
+        connection.subscribe(Subscribe::new(1, Topic::Tree(root))).await.unwrap();
+        assert!(connection.is_behind());
+        connection
+    }
+
+    #[tokio::test]
+    async fn one_who_has_the_right_no_more_is_told_that_and_nothing_else() {
+        let (_running, stopping) = watch::channel(false);
+        let revoked = async { Problem::new(ProblemCode::TokenRevoked, "") };
+        let mut connection = told(revoked, stopping).await;
+        let end = connection.next().await.unwrap();
+        assert!(end.text.contains("token_revoked"), "{}", end.text);
+        assert!(connection.next().await.is_none() && connection.is_behind());
+    }
+
+    #[tokio::test]
+    async fn a_stop_comes_before_what_is_to_be_told() {
+        let (stop, stopping) = watch::channel(false);
+        let mut connection = told(pending(), stopping).await;
+        stop.send_replace(true);
+        let end = connection.next().await.unwrap();
+        assert!(end.text.contains("shutting_down"), "{}", end.text);
+        assert!(connection.next().await.is_none());
+    }
 }
