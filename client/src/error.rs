@@ -85,13 +85,13 @@ impl Error {
         }
     }
 
-    /// Whether the service says that the job, the parent, the attachment or the upload is not
-    /// there.
+    /// Whether the service says that the job, the parent, the attachment, the upload, or another
+    /// thing that is asked for is not there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         use ProblemCode::{
             ActionNotFound, AttachmentNotFound, CheckNotFound, CommitNotFound, DeliveryNotFound,
-            JobNotFound, ParentNotFound,
+            JobNotFound, ParentNotFound, TokenNotFound,
         };
         matches!(
             self.code(),
@@ -103,15 +103,16 @@ impl Error {
                     | ActionNotFound
                     | CheckNotFound
                     | DeliveryNotFound
+                    | TokenNotFound
             )
         )
     }
 
-    /// Whether the service says that the same id was used before for something else.
+    /// Whether the service says that the same id, or the name of a token, is used for something else.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        use ProblemCode::{CommitConflict, IdConflict, RepeatConflict};
-        matches!(self.code(), Some(IdConflict | RepeatConflict | CommitConflict))
+        use ProblemCode::{CommitConflict, IdConflict, RepeatConflict, TokenExists};
+        matches!(self.code(), Some(IdConflict | RepeatConflict | CommitConflict | TokenExists))
     }
 
     /// Whether the same call may succeed later. The client has tried as often as its policy

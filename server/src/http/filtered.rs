@@ -11,7 +11,7 @@ pub(super) trait Filtered {
     type Row;
     type Key: Copy;
 
-    /// Some rows, wanted or not, behind a key.
+    /// Up to that many rows, wanted or not, behind a key. The store looks at no more for them.
     async fn read(
         &self,
         after: Option<Self::Key>,
@@ -46,8 +46,10 @@ pub(super) async fn page<F: Filtered>(
     let size = if list.wants_all() { items_max } else { CHUNK };
     let (mut items, mut bytes, mut read) = (Vec::new(), 0, 0);
     loop {
-        let chunk = list.read(after, size.min(rows_max - read)).await?;
-        read += chunk.items.len();
+        let asked = size.min(rows_max - read);
+        let chunk = list.read(after, asked).await?;
+        // The store may have looked at more rows than it answers.
+        read += asked;
         let mut rows = list.wanted(chunk.items).await?.into_iter();
         let is_full = |items: &[_], bytes| items.len() >= items_max || bytes >= limits::PAGE_BYTES;
         while !is_full(&items, bytes)
