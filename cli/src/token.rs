@@ -83,13 +83,21 @@ async fn create(
     role: Role,
     expires: Option<i64>,
 ) -> anyhow::Result<()> {
-    let end = expires.map(|millis| Timestamp::from_millis(moving::now().millis() + millis));
-    let expire_time = end.map(|end| end.context("no time is that far away")).transpose()?;
+    let expire_time = expires.map(|millis| end(moving::now(), millis)).transpose()?;
     let created = client.create_token(&NewToken { name, role, expire_time }).await?;
-    if !client.session().await?.token_required {
+    // At once: it cannot be had again.
+    terminal::print(&created.secret)?;
+    // The token is made, so an error is none of this command.
+    if client.session().await.is_ok_and(|session| !session.token_required) {
         terminal::tell("the service requires no token: set auth.token to have it ask for tokens");
     }
-    terminal::print(&created.secret)
+    Ok(())
+}
+
+/// When a token ends that is made now.
+fn end(now: Timestamp, millis: i64) -> anyhow::Result<Timestamp> {
+    let end = now.millis().checked_add(millis).and_then(Timestamp::from_millis);
+    end.context("--expires is too long: no time is that far away")
 }
 
 async fn list(client: &JobTrackerClient) -> anyhow::Result<()> {
@@ -142,6 +150,15 @@ mod tests {
         }
         for text in ["", "90", "d", "-1d", "0h", "1.5h", "1y", "9999999999999999d"] {
             assert!(lifetime(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_ends_at_a_time_that_there_is() {
+        let now = Timestamp::from_millis(1_795_253_400_000).unwrap();
+        assert_eq!(end(now, 60_000).unwrap().millis(), 1_795_253_460_000);
+        for far in [Timestamp::MAX.millis(), i64::MAX] {
+            assert!(end(now, far).unwrap_err().to_string().contains("--expires"));
         }
     }
 }

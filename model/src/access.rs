@@ -11,8 +11,8 @@ use crate::{FieldError, Timestamp, limits};
 pub enum Role {
     /// Reads everything but secrets.
     Reader,
-    /// Creates jobs, reports their states, appends to logs, attaches texts, sends what a buffered
-    /// context has recorded.
+    /// Creates jobs, reports their states, replaces their options, appends to logs, attaches texts,
+    /// sends what a buffered context has recorded.
     Writer,
     /// Acts on what others made: replays and cancels, adds actions and checks to any job.
     Operator,
@@ -101,7 +101,7 @@ impl NewToken {
             let reason = format!("must be 1 to {most} of A-Z a-z 0-9 . _ -, not only dots");
             return Err(FieldError::new("name", reason));
         }
-        if RESERVED.contains(&self.name.as_str()) {
+        if RESERVED.iter().any(|name| name.eq_ignore_ascii_case(&self.name)) {
             return Err(FieldError::new("name", "stands for callers without a token of their own"));
         }
         Ok(())
@@ -166,7 +166,8 @@ pub struct AuditEntry {
     pub from: Option<String>,
     /// The request, as the service's logs name it.
     pub request_id: String,
-    /// The code of the problem, if it was refused or failed.
+    /// The code of the problem, if it was refused, has failed or was cut off; a part of it may have
+    /// been done.
     pub failed: Option<String>,
 }
 
@@ -194,7 +195,7 @@ mod tests {
             assert_eq!(named(good), Ok(()), "{good}");
         }
         let long = format!("{longest}x");
-        for bad in ["", ".", "..", "a b", "a/b", "ü", "anonymous", "configuration", &long] {
+        for bad in ["", ".", "..", "a b", "a/b", "ü", "anonymous", "Configuration", &long] {
             assert_eq!(named(bad).unwrap_err().field, "name", "{bad}");
         }
     }

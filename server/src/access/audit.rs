@@ -11,6 +11,8 @@ use jobtracker_store::{
     DocumentsQuery, Error as StoreError, Listed, PageLimit, Store,
 };
 
+use super::AuditError;
+
 /// Keys count down from here, so that the newest entry is the first: more milliseconds than any
 /// time has, in 15 digits.
 const LAST: i64 = 999_999_999_999_999;
@@ -37,12 +39,12 @@ impl Audit {
 
     /// Writes an entry, durably, before the act: so there is no act without an entry, whenever the
     /// service ends.
-    pub async fn begin(&self, entry: AuditEntry) -> Result<Begun, StoreError> {
+    pub async fn begin(&self, entry: AuditEntry) -> Result<Begun, AuditError> {
         let millis = LAST - entry.time.millis();
         let count = u32::MAX - self.count.fetch_add(1, Relaxed);
         // Entries of other servers differ by a random number.
         let text = format!("{millis:015}-{count:08x}{:08x}", rand::random::<u32>());
-        let key = DocumentKey::new(text).map_err(|error| unwritable(&error))?;
+        let key = DocumentKey::new(text)?;
         let id = DocumentId { kind: DocumentKind::Audit, key };
         let version = self.put(&id, &entry, None).await?;
         Ok(Begun { id, version, entry })
@@ -63,12 +65,11 @@ impl Audit {
         id: &DocumentId,
         entry: &AuditEntry,
         expected: Option<DocumentVersion>,
-    ) -> Result<DocumentVersion, StoreError> {
-        let bytes = serde_json::to_vec(entry).map_err(|error| unwritable(&error))?;
+    ) -> Result<DocumentVersion, AuditError> {
+        let bytes = serde_json::to_vec(entry)?;
         let version = DocumentVersion(rand::random());
         let document = Document { id: id.clone(), version, bytes };
-        let change = DocumentChange::put(document, expected).map_err(|error| unwritable(&error))?;
-        self.store.change_document(change).await?;
+        self.store.change_document(DocumentChange::put(document, expected)?).await?;
         Ok(version)
     }
 
@@ -109,10 +110,6 @@ impl Audit {
             }
         }
     }
-}
-
-fn unwritable(error: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Unavailable(format!("an audit entry cannot be written: {error}"))
 }
 
 #[cfg(test)]

@@ -16,5 +16,5 @@ mod audit;
 
 pub(crate) use audit::Audit;
 pub(crate) use principal::Principal;
-pub(crate) use refused::{Refused, TokenError};
+pub(crate) use refused::{AuditError, Refused, TokenError};
 pub(crate) use tokens::Access;

@@ -18,6 +18,17 @@ pub(crate) enum Refused {
     Store(#[from] StoreError),
 }
 
+/// Why an entry is not written to the audit list.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuditError {
+    #[error("an audit entry cannot be written: {0}")]
+    Document(#[from] FieldError),
+    #[error("an audit entry cannot be written: {0}")]
+    Unreadable(#[from] serde_json::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Why a token is not made or not revoked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TokenError {

@@ -1,4 +1,12 @@
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    mem,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use jobtracker_model::{CreatedToken, NewToken, Timestamp, Token, limits};
 use jobtracker_store::{
@@ -6,7 +14,7 @@ use jobtracker_store::{
     DocumentsQuery, Error as StoreError, Listed, PageLimit, Store,
 };
 use parking_lot::RwLock;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     Principal, Refused, TokenError,
@@ -20,6 +28,11 @@ use crate::{AccessConfig, Secret};
 const READ_EVERY: Duration = Duration::from_secs(3);
 /// How far the last use that is written down may be behind.
 const USE_SAVED_EVERY_MS: i64 = 3_600_000;
+/// Last uses that are written down between two readings; the others wait for the next time.
+const USES_SAVED_AT_ONCE: usize = 100;
+/// How often the store is asked, between two readings, for a token that is not known and comes from
+/// an address that has to wait; past that such a token has to wait too.
+const ASKED_FOR_WAITING: u32 = 100;
 /// How long a token that was revoked or has expired is remembered.
 const REMEMBERED_MS: i64 = 30 * 24 * 3_600_000;
 /// A configured token of this length is taken to be random: it is not guessed in any number of
@@ -35,6 +48,8 @@ pub(crate) struct Access {
     configured: RwLock<Option<Configured>>,
     known: KnownTokens,
     tries: FailedTries,
+    /// How often the store may still be asked for addresses that have to wait.
+    asked_for_waiting: AtomicU32,
 }
 
 /// The token of the configuration.
@@ -59,14 +74,17 @@ impl Access {
             configured: RwLock::new(Configured::new(configured)),
             known: KnownTokens::default(),
             tries: FailedTries::new(config.failed_tries),
+            asked_for_waiting: AtomicU32::new(ASKED_FOR_WAITING),
         }
     }
 
     /// Requires another token from now on.
     pub fn set_token(&self, token: &Secret) {
-        *self.configured.write() = Configured::new(token);
-        // While no token was required, those of the store were not read again.
-        self.known.clear();
+        let before = mem::replace(&mut *self.configured.write(), Configured::new(token));
+        if before.is_none() {
+            // While no token was required, those of the store were not read again.
+            self.known.clear();
+        }
     }
 
     /// Whether no token is required.
@@ -77,7 +95,8 @@ impl Access {
     /// Who sends this token, as far as this server knows; `None`: [`find`](Self::find) says it.
     ///
     /// A token that cannot be guessed is accepted from every address. Behind a proxy all clients
-    /// have one address, and one of them with an old token must not shut out the others.
+    /// have one address, and one of them with an old token must not shut out the others. So the
+    /// store is asked for an address that has to wait too, though only so often.
     pub fn known(
         &self,
         token: &[u8],
@@ -93,7 +112,8 @@ impl Access {
             return Some(Ok(Principal::Configuration));
         }
         if let Some(retry_after_ms) = from.and_then(|from| self.tries.wait_ms(from, now)) {
-            return Some(Err(Refused::TooManyTries { retry_after_ms }));
+            let asks = name.is_some() && self.may_ask_for_waiting();
+            return (!asks).then_some(Err(Refused::TooManyTries { retry_after_ms }));
         }
         if configured.is_some() {
             return Some(Ok(Principal::Configuration));
@@ -101,19 +121,33 @@ impl Access {
         name.is_none().then(|| Err(self.failed(from, now)))
     }
 
-    /// Who sends this token, as the store knows.
-    pub async fn find(
-        &self,
+    fn may_ask_for_waiting(&self) -> bool {
+        let left = |left: u32| left.checked_sub(1);
+        self.asked_for_waiting.fetch_update(Relaxed, Relaxed, left).is_ok()
+    }
+
+    /// Who sends this token, as the store knows. It goes on when the answer is not awaited: a
+    /// caller who goes away must not keep the failed try from being counted.
+    pub fn find(
+        self: &Arc<Self>,
         token: &[u8],
         from: Option<IpAddr>,
         now: Timestamp,
-    ) -> Result<Principal, Refused> {
-        let changes = self.known.changes();
-        let name = token::name_in(token).unwrap_or_default();
-        let Some(found) = self.load(name).await? else { return Err(self.failed(from, now)) };
-        let answer = found.check(&Hash::of(token), now);
-        self.known.found(found, changes);
-        answer.unwrap_or_else(|| Err(self.failed(from, now)))
+    ) -> impl Future<Output = Result<Principal, Refused>> + 'static {
+        let (access, hash) = (Arc::clone(self), Hash::of(token));
+        let name = token::name_in(token).unwrap_or_default().to_owned();
+        let finding = tokio::spawn(async move {
+            let changes = access.known.changes();
+            let found = access.load(&name).await?;
+            let Some(found) = found else { return Err(access.failed(from, now)) };
+            let answer = found.check(&hash, now);
+            access.known.found(found, changes);
+            answer.unwrap_or_else(|| Err(access.failed(from, now)))
+        });
+        async move {
+            let lost = |error| StoreError::Unavailable(format!("a token is not found: {error}"));
+            finding.await.map_err(lost)?
+        }
     }
 
     fn failed(&self, from: Option<IpAddr>, now: Timestamp) -> Refused {
@@ -136,10 +170,10 @@ impl Access {
             return Err(jobtracker_model::FieldError::new("expireTime", "is in the past").into());
         }
         self.read_all().await?;
-        if self.known.count() >= limits::TOKENS {
+        let before = self.load(&name).await?;
+        if before.is_none() && self.known.count() >= limits::TOKENS {
             return Err(TokenError::TooMany(limits::TOKENS));
         }
-        let before = self.load(&name).await?;
         if before.as_ref().is_some_and(|before| before.record.ended(now).is_none()) {
             return Err(TokenError::Exists(name));
         }
@@ -166,10 +200,12 @@ impl Access {
             let Some(found) = self.load(name).await? else {
                 return Err(TokenError::NotFound(name.to_owned()));
             };
-            let KnownToken { version, mut record, .. } = found;
-            if record.revoke_time.is_some() {
+            if found.record.revoke_time.is_some() {
+                // Another server may have done it.
+                self.known.changed(found);
                 return Ok(());
             }
+            let KnownToken { version, mut record, .. } = found;
             record.revoke_time = Some(now);
             match self.put(name, record, Some(version)).await {
                 // A server may just have written down when the token was used.
@@ -230,12 +266,12 @@ impl Access {
         Ok(())
     }
 
-    /// Writes down uses, and reads tokens again, at intervals until the service stops.
+    /// Reads tokens again, and writes down uses, at intervals until the service stops.
     pub async fn run(self: Arc<Self>, mut stopping: watch::Receiver<bool>) {
         let mut failed = false;
         loop {
             let round = async {
-                let done = if self.is_open() { Ok(()) } else { self.tick().await };
+                let done = if self.is_open() { Ok(()) } else { self.read_all().await };
                 match &done {
                     Err(error) if !failed => {
                         tracing::warn!(%error, "tokens cannot be read again; known ones stay");
@@ -243,7 +279,11 @@ impl Access {
                     _ => {}
                 }
                 failed = done.is_err();
-                tokio::time::sleep(READ_EVERY).await;
+                self.asked_for_waiting.store(ASKED_FOR_WAITING, Relaxed);
+                let next = Instant::now() + READ_EVERY;
+                // Slow writes must not delay the next reading, by which revocations are known.
+                let _ = tokio::time::timeout_at(next, self.save_uses()).await;
+                tokio::time::sleep_until(next).await;
             };
             tokio::select! {
                 () = round => {}
@@ -253,15 +293,16 @@ impl Access {
         }
     }
 
-    async fn tick(&self) -> Result<(), TokenError> {
-        for (name, version, record) in self.known.unsaved_uses(USE_SAVED_EVERY_MS) {
+    /// Writes down when tokens were used last. What cannot be written is tried again later.
+    async fn save_uses(&self) {
+        let unsaved = self.known.unsaved_uses(USE_SAVED_EVERY_MS);
+        for (name, version, record) in unsaved.into_iter().take(USES_SAVED_AT_ONCE) {
             match self.put(&name, record, Some(version)).await {
-                // Another server has changed it; what it wrote is read now.
+                // Another server has changed it; what it wrote is read soon.
                 Err(TokenError::Store(StoreError::StaleDocument(_))) | Ok(()) => {}
-                Err(error) => return Err(error),
+                Err(error) => tracing::debug!(%error, token = name, "its last use is not saved"),
             }
         }
-        Ok(self.read_all().await?)
     }
 
     /// Forgets tokens that have come to their end long ago.
@@ -322,10 +363,11 @@ mod tests {
     }
 
     /// Servers on one store.
-    fn servers<const COUNT: usize>(configured: &str) -> [Access; COUNT] {
+    fn servers<const COUNT: usize>(configured: &str) -> [Arc<Access>; COUNT] {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let config = Config::defaults().access;
-        std::array::from_fn(|_| Access::new(Arc::clone(&store), &Secret::new(configured), &config))
+        let server = |_| Access::new(Arc::clone(&store), &Secret::new(configured), &config).into();
+        std::array::from_fn(server)
     }
 
     async fn make(access: &Access, name: &str, role: Role, end: Option<Timestamp>) -> String {
@@ -334,7 +376,11 @@ mod tests {
     }
 
     /// The name and the role of the caller, or why there is none.
-    async fn who(access: &Access, token: &str, now: Timestamp) -> Result<(String, Role), String> {
+    async fn who(
+        access: &Arc<Access>,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<(String, Role), String> {
         let known = match access.known(token.as_bytes(), FROM, now) {
             Some(known) => known,
             None => access.find(token.as_bytes(), FROM, now).await,
@@ -375,7 +421,7 @@ mod tests {
         let revoked = "Revoked(\"build\")";
         assert_eq!(who(&one, &token, at(1)).await.unwrap_err(), revoked);
         assert_eq!(who(&other, &token, at(1)).await, build);
-        other.tick().await.unwrap();
+        other.read_all().await.unwrap();
         assert_eq!(who(&other, &token, at(1)).await.unwrap_err(), revoked);
         let missing = one.revoke("never-made", at(1)).await.unwrap_err();
         assert!(matches!(missing, TokenError::NotFound(_)), "{missing}");
@@ -388,6 +434,95 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_token_that_another_server_has_revoked_is_refused_once_it_is_revoked_here_too() {
+        let [one, other] = servers("configured");
+        let token = make(&one, "build", Role::Writer, None).await;
+        other.revoke("build", at(1)).await.unwrap();
+        assert!(who(&one, &token, at(1)).await.is_ok());
+        one.revoke("build", at(1)).await.unwrap();
+        assert_eq!(who(&one, &token, at(1)).await.unwrap_err(), "Revoked(\"build\")");
+    }
+
+    #[tokio::test]
+    async fn a_good_token_that_is_not_known_yet_is_found_while_its_address_waits() {
+        let [one, other] = servers("configured");
+        let token = make(&one, "build", Role::Writer, None).await;
+        let reads_again = async || {
+            other.read_all().await.unwrap();
+            other.asked_for_waiting.store(ASKED_FOR_WAITING, Relaxed);
+        };
+        reads_again().await;
+        for _ in 0..10 {
+            who(&other, "wrong", at(0)).await.unwrap_err();
+        }
+        let late = make(&one, "late", Role::Writer, None).await;
+        assert!(who(&other, &token, at(0)).await.is_ok());
+        assert!(who(&other, &late, at(0)).await.is_ok());
+        // Wrong ones use up the questions to the store, until tokens are read again.
+        let later = make(&one, "later", Role::Writer, None).await;
+        for _ in 1..ASKED_FOR_WAITING {
+            let asked = other.known(generated("x").as_bytes(), FROM, at(0));
+            assert!(asked.is_none());
+        }
+        for refused in [&later, &generated("x")] {
+            let refused = who(&other, refused, at(0)).await.unwrap_err();
+            assert_eq!(refused, "TooManyTries { retry_after_ms: 60000 }");
+        }
+        reads_again().await;
+        assert!(who(&other, &later, at(0)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_try_counts_although_its_caller_does_not_await_the_answer() {
+        let [access] = servers("configured");
+        for _ in 0..10 {
+            drop(access.find(generated("x").as_bytes(), FROM, at(0)));
+        }
+        while access.tries.wait_ms(FROM.unwrap(), at(0)).is_none() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_checked_again_is_no_try() {
+        let [access] = servers("configured");
+        for _ in 0..11 {
+            let again = access.known(b"configured-before", None, at(0));
+            assert!(matches!(again, Some(Err(Refused::Wrong))));
+            assert!(access.find(generated("x").as_bytes(), None, at(0)).await.is_err());
+        }
+        assert_eq!(access.tries.wait_ms(FROM.unwrap(), at(0)), None);
+    }
+
+    #[tokio::test]
+    async fn another_configured_token_leaves_those_of_the_store_known() {
+        let [one, other] = servers("");
+        other.set_token(&Secret::new("configured"));
+        let token = make(&other, "build", Role::Writer, None).await;
+        other.set_token(&Secret::new("another"));
+        assert!(other.known(token.as_bytes(), FROM, at(0)).is_some());
+        // While a server is open it does not hear of revocations.
+        other.set_token(&Secret::new(""));
+        one.revoke("build", at(0)).await.unwrap();
+        other.set_token(&Secret::new("configured"));
+        assert_eq!(who(&other, &token, at(1)).await.unwrap_err(), "Revoked(\"build\")");
+    }
+
+    #[tokio::test]
+    async fn one_round_writes_down_a_bounded_number_of_uses() {
+        let [access] = servers("configured");
+        for number in 0..USES_SAVED_AT_ONCE + 5 {
+            let token = make(&access, &number.to_string(), Role::Reader, None).await;
+            who(&access, &token, at(2)).await.unwrap();
+        }
+        let unsaved = || access.known.unsaved_uses(USE_SAVED_EVERY_MS).len();
+        access.save_uses().await;
+        assert_eq!(unsaved(), 5);
+        access.save_uses().await;
+        assert_eq!(unsaved(), 0);
+    }
+
+    #[tokio::test]
     async fn the_last_use_is_written_down_about_once_an_hour() {
         let [one, other] = servers("configured");
         let token = make(&one, "build", Role::Reader, None).await;
@@ -395,7 +530,7 @@ mod tests {
         for minutes in [0, 30, 59, 60, 100, 121] {
             let now = Timestamp::from_millis(at(5).millis() + minutes * 60_000).unwrap();
             who(&one, &token, now).await.unwrap();
-            one.tick().await.unwrap();
+            one.save_uses().await;
             let listed = other.list(None, PageLimit::items(10)).await.unwrap().items;
             let last = listed[0].last_use_time.unwrap();
             written.push((last.millis() - at(5).millis()) / 60_000);
@@ -457,5 +592,8 @@ mod tests {
         let new = NewToken { name: "build".into(), role: Role::Reader, expire_time: None };
         let refused = access.create(new, &Principal::Configuration, at(0)).await.unwrap_err();
         assert!(matches!(refused, TokenError::TooMany(limits::TOKENS)), "{refused}");
+        // One that is revoked can be made anew: there are no more tokens than before then.
+        access.revoke("7", at(0)).await.unwrap();
+        make(&access, "7", Role::Reader, None).await;
     }
 }

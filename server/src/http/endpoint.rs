@@ -1,6 +1,10 @@
 use std::{future::ready, sync::Arc};
 
-use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, web};
+use actix_web::{
+    Handler, HttpRequest, HttpResponse, Resource, Responder, Route,
+    dev::{ServiceRequest, ServiceResponse, fn_service},
+    web,
+};
 
 use jobtracker_model::Role;
 
@@ -31,7 +35,7 @@ impl Endpoint {
     pub fn get<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args> + Clone,
-        Args: FromRequest + Guarded + 'static,
+        Args: Guarded + 'static,
         F::Output: Responder + 'static,
     {
         self.route("GET", web::get(), handler.clone()).route("HEAD", web::head(), handler)
@@ -40,7 +44,7 @@ impl Endpoint {
     pub fn post<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
-        Args: FromRequest + Guarded + 'static,
+        Args: Guarded + 'static,
         F::Output: Responder + 'static,
     {
         self.route("POST", web::post(), handler)
@@ -49,7 +53,7 @@ impl Endpoint {
     pub fn put<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
-        Args: FromRequest + Guarded + 'static,
+        Args: Guarded + 'static,
         F::Output: Responder + 'static,
     {
         self.route("PUT", web::put(), handler)
@@ -58,7 +62,7 @@ impl Endpoint {
     pub fn delete<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
-        Args: FromRequest + Guarded + 'static,
+        Args: Guarded + 'static,
         F::Output: Responder + 'static,
     {
         self.route("DELETE", web::delete(), handler)
@@ -67,11 +71,26 @@ impl Endpoint {
     fn route<F, Args>(mut self, method: &'static str, route: Route, handler: F) -> Self
     where
         F: Handler<Args>,
-        Args: FromRequest + Guarded + 'static,
+        Args: Guarded + 'static,
         F::Output: Responder + 'static,
     {
         self.methods.push((method, Args::ROLE));
-        Self { resource: self.resource.route(route.to(handler)), ..self }
+        // `Route::to` would take all arguments at once, and answer with the error of any of them
+        // while the right is still looked up.
+        let service = fn_service(move |request: ServiceRequest| {
+            let handler = handler.clone();
+            async move {
+                let (request, mut payload) = request.into_parts();
+                let response = match Args::extract(&request, &mut payload).await {
+                    Ok(arguments) => {
+                        handler.call(arguments).await.respond_to(&request).map_into_boxed_body()
+                    }
+                    Err(error) => HttpResponse::from_error(error),
+                };
+                Ok::<_, actix_web::Error>(ServiceResponse::new(request, response))
+            }
+        });
+        Self { resource: self.resource.route(route.service(service)), ..self }
     }
 
     /// The resource for actix, with the metrics of this address.

@@ -1,17 +1,24 @@
 //! Whole lists of jobs as one file: the filters of a list, without its pages.
 
+use std::pin::pin;
+
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::header::{CONTENT_DISPOSITION, CONTENT_TYPE},
     web::Bytes,
 };
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{
+    StreamExt, TryStreamExt,
+    future::{Either, select},
+    stream,
+};
 use jobtracker_model::{Job, ProblemCode};
 use jobtracker_store::{JobRow, Listed};
 
 use super::{
     app::State,
     problem::{ApiError, Result},
+    right::Reader,
 };
 
 /// Files that are made at once. Each reads pages of the store for as long as its client takes them.
@@ -84,9 +91,11 @@ impl Format {
 
 /// A file with all jobs of a list, page by page as the client takes it. The first page is read
 /// before the answer begins, so that what is wrong with the request is answered as usual. When a
-/// later one cannot be read, the connection ends before the file does.
+/// later one cannot be read, or the caller has lost the right to it, the connection ends before the
+/// file does.
 pub(super) async fn file<K, F>(
     app: State,
+    request: HttpRequest,
     name: &str,
     format: Format,
     read: impl Fn(State, Option<K>) -> F + 'static,
@@ -100,13 +109,18 @@ where
     let Listed { items, next } = read(app.clone(), None).await?;
     let mut first = format.begin();
     first.extend_from_slice(&format.jobs(items)?);
-    let rest = stream::try_unfold((next, place, read), move |(next, place, read)| {
+    let lost = Box::pin(Reader::lost(request));
+    let rest = stream::try_unfold((next, place, read, lost), move |(next, place, read, lost)| {
         let app = app.clone();
         async move {
             let Some(after) = next else { return Ok(None) };
-            let Listed { items, next } =
-                app.unless_stopping(read(app.clone(), Some(after))).await?;
-            Ok::<_, ApiError>(Some((format.jobs(items)?, (next, place, read))))
+            let reading = pin!(app.unless_stopping(read(app.clone(), Some(after))));
+            let (read_page, lost) = match select(lost, reading).await {
+                Either::Left((error, _)) => return Err(error),
+                Either::Right(done) => done,
+            };
+            let Listed { items, next } = read_page?;
+            Ok::<_, ApiError>(Some((format.jobs(items)?, (next, place, read, lost))))
         }
     });
     let body = stream::once(async { Ok(Bytes::from(first)) }).chain(rest).map_err(|error| {

@@ -5,7 +5,7 @@ use jobtracker_engine::Error as EngineError;
 use jobtracker_model::{FieldError, JobId, Problem, ProblemCode, Standing, upload::StreamError};
 use jobtracker_store::Error as StoreError;
 
-use crate::access::{Refused, TokenError};
+use crate::access::{AuditError, Refused, TokenError};
 
 /// Why a request is refused or failed. The middleware makes the reply of it, since the middleware
 /// alone knows the request id.
@@ -206,6 +206,15 @@ impl From<TokenError> for ApiError {
             TokenError::TooMany(_) => Code::TooManyTokens,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<AuditError> for ApiError {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Store(error) => error.into(),
+            AuditError::Document(_) | AuditError::Unreadable(_) => Self::internal(&error),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix_web::{
-    FromRequest, HttpMessage, HttpRequest,
+    Error, FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
     http::header::{AUTHORIZATION, HeaderValue},
 };
@@ -53,7 +53,7 @@ pub(crate) type Admin = Caller<{ Role::Admin as usize }>;
 pub(crate) struct Anyone;
 
 /// What the first argument of every handler is.
-pub(crate) trait Right {
+pub(crate) trait Right: FromRequest {
     /// The role that the caller has to have; `None`: no token is needed.
     const ROLE: Option<Role>;
 }
@@ -67,14 +67,28 @@ impl Right for Anyone {
 }
 
 /// The arguments of a handler, the right before all others.
-pub(crate) trait Guarded {
+pub(crate) trait Guarded: Sized {
     const ROLE: Option<Role>;
+
+    /// Takes the right from the request, and the other arguments once the caller has it: a body is
+    /// read, and the request is found to be wrong, only for a caller who may send it.
+    async fn extract(request: &HttpRequest, payload: &mut Payload) -> Extracted<Self>;
 }
+
+type Extracted<T> = std::result::Result<T, Error>;
 
 macro_rules! guarded {
     ($($argument:ident)*) => {
-        impl<R: Right, $($argument),*> Guarded for (R, $($argument,)*) {
+        impl<R: Right, $($argument: FromRequest + 'static),*> Guarded for (R, $($argument,)*) {
             const ROLE: Option<Role> = R::ROLE;
+
+            #[allow(non_snake_case, reason = "the arguments are named as their types")]
+            async fn extract(request: &HttpRequest, payload: &mut Payload) -> Extracted<Self> {
+                let right = R::from_request(request, payload).await.map_err(Into::into)?;
+                let ($($argument,)*) =
+                    <($($argument,)*)>::from_request(request, payload).await?;
+                Ok((right, $($argument,)*))
+            }
         }
     };
 }
@@ -101,7 +115,7 @@ impl<const ROLE: usize> FromRequest for Caller<ROLE> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let origin = (Role::ALL[ROLE] >= Role::Operator).then(|| Origin::of(request)).flatten();
-        match known(request) {
+        match known(request, from(request)) {
             Known::Is(principal) => {
                 Either::Left(ready(principal.and_then(|principal| Self::with(principal, origin))))
             }
@@ -119,11 +133,22 @@ impl<const ROLE: usize> Caller<ROLE> {
     /// Ends when the caller of a request has the right no more, and says why: a token may be
     /// revoked, or its time be over, while an answer goes on.
     pub async fn ends(request: HttpRequest) -> Problem {
+        Problem::new(Self::lost(request).await.code(), "")
+    }
+
+    /// As [`ends`](Self::ends), with the error for the caller.
+    pub async fn lost(request: HttpRequest) -> ApiError {
         loop {
             tokio::time::sleep(CHECKED_EVERY).await;
-            let checked = Self::from_request(&request, &mut Payload::None).await;
+            // Without an address this is no try of the caller: it neither counts as a failed one
+            // nor has to wait because of others.
+            let principal = match known(&request, None) {
+                Known::Is(principal) => principal,
+                Known::Asks(asking) => asking.await,
+            };
+            let checked = principal.and_then(|principal| Self::with(principal, None));
             if let Some(error) = checked.err().filter(|error| !error.code().is_transient()) {
-                return Problem::new(error.code(), "");
+                return error;
             }
         }
     }
@@ -186,7 +211,8 @@ enum Known {
     Asks(LocalBoxFuture<'static, Result<Principal>>),
 }
 
-fn known(request: &HttpRequest) -> Known {
+/// `from`: the address whose failed tries are limited.
+fn known(request: &HttpRequest, from: Option<IpAddr>) -> Known {
     let Some(app) = request.app_data::<State>() else {
         return Known::Is(Err(ApiError::internal(&"the application has no state")));
     };
@@ -197,12 +223,12 @@ fn known(request: &HttpRequest) -> Known {
     let Some(token) = given.and_then(|value| bearer(value.as_bytes())) else {
         return Known::Is(Err(Refused::Missing.into()));
     };
-    let (from, now) = (from(request), clock::now());
+    let now = clock::now();
     if let Some(known) = app.access.known(token, from, now) {
         return Known::Is(known.map_err(ApiError::from));
     }
-    let (app, token) = (app.clone(), token.to_vec());
-    Known::Asks(Box::pin(async move { Ok(app.access.find(&token, from, now).await?) }))
+    let finding = app.access.find(token, from, now);
+    Known::Asks(Box::pin(async move { Ok(finding.await?) }))
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {

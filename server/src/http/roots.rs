@@ -1,6 +1,6 @@
 use std::{rc::Rc, sync::Arc};
 
-use actix_web::HttpResponse;
+use actix_web::{HttpRequest, HttpResponse};
 use jobtracker_model::{RootPage, Timestamp, limits};
 use jobtracker_store::PageLimit;
 use serde::Deserialize;
@@ -69,7 +69,12 @@ pub(super) struct RootsQuery {
 /// cursor. Matches are counted only when `total` asks for it.
 #[utoipa::path(get, path = "/api/v1/roots", operation_id = "listRoots", tag = "roots",
     params(RootsQuery), responses((status = 200, description = "A page.", body = RootPage)))]
-pub(super) async fn list(_: Reader, app: State, query: Query<RootsQuery>) -> Result<HttpResponse> {
+pub(super) async fn list(
+    _: Reader,
+    app: State,
+    query: Query<RootsQuery>,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
     let query = query.0;
     let paging = [&query.limit, &query.cursor];
     if let Some(format) = Format::of_file(query.format.as_deref(), paging)? {
@@ -78,7 +83,7 @@ pub(super) async fn list(_: Reader, app: State, query: Query<RootsQuery>) -> Res
             let scan = Rc::clone(&scan);
             async move { filtered::page(&*scan, after, scan.items_max).await }
         };
-        return exports::file(app, "roots", format, read).await;
+        return exports::file(app, request, "roots", format, read).await;
     }
     let subject = query.subject();
     let position = cursor::decode(List::Roots, subject, query.cursor.as_deref())?;

@@ -25,6 +25,8 @@ pub(super) async fn create(
     app: State,
     body: Json<NewToken>,
 ) -> Result<HttpResponse> {
+    // So that no text of any length is put on the audit list.
+    body.0.check()?;
     let subject = format!("{} ({})", body.0.name, body.0.role);
     let making = async { Ok(app.access.create(body.0, &caller.principal, clock::now()).await?) };
     let created = caller.act(&app, "createToken", subject, making).await?;

@@ -1,6 +1,6 @@
 use std::{collections::HashSet, iter::successors, sync::Arc};
 
-use actix_web::HttpResponse;
+use actix_web::{HttpRequest, HttpResponse};
 use jobtracker_model::{
     Blocker, Job, JobId, JobNode, JobPath, Page, PathStep, StateSet, Statistics, limits,
 };
@@ -128,6 +128,7 @@ pub(super) async fn descendants(
     app: State,
     id: Id,
     query: Query<JobsQuery>,
+    request: HttpRequest,
 ) -> Result<HttpResponse> {
     let (of, query) = (id.0, query.0);
     if let Some(format) = Format::of_file(query.format.as_deref(), [&query.limit, &query.cursor])? {
@@ -136,7 +137,7 @@ pub(super) async fn descendants(
             let query = DescendantsQuery { of, states, after, limit };
             Ok(app.store.list_descendants(query).await?)
         };
-        return exports::file(app, &format!("below-{of}"), format, read).await;
+        return exports::file(app, request, &format!("below-{of}"), format, read).await;
     }
     let after = cursor::decode(List::Descendants, of.get(), query.cursor.as_deref())?;
     let (states, limit) = (states(query.states.as_deref())?, limit(query.limit.as_deref())?);

@@ -38,21 +38,90 @@ async fn make(harness: &Harness, name: &str, role: &str) -> String {
     made.json()["secret"].as_str().unwrap().to_owned()
 }
 
-/// A live view goes on for hours; its token may not.
+/// A live view goes on for hours; its token may not. That its address has to wait does not keep it.
 #[tokio::test]
-async fn a_revoked_token_ends_a_live_view() {
+async fn a_token_that_is_revoked_or_replaced_ends_a_live_view() {
     let harness = start().await;
     let job = json!({"id": 1, "name": "root"});
     assert_eq!(ask(&harness, ADMIN, Method::POST, "/api/v1/jobs", &job).await.status, 201);
-    let secret = make(&harness, "wall", "reader").await;
-    let path = "/api/v1/events?topic=tree/1";
-    let view = harness.request(Method::GET, path).bearer_auth(&secret).send().await.unwrap();
-    assert_eq!(view.status(), 200);
-    ask(&harness, ADMIN, Method::DELETE, "/api/v1/tokens/wall", &Value::Null).await;
-    let told = tokio::time::timeout(Duration::from_secs(30), view.text()).await.unwrap().unwrap();
-    let end = told.lines().rfind(|line| line.starts_with("data: ")).unwrap();
-    let end: Value = serde_json::from_str(&end["data: ".len()..]).unwrap();
-    assert_eq!((&end["t"], &end["problem"]["status"]), (&json!("end"), &json!(401)), "{told}");
+    let mut views = Vec::new();
+    for name in ["revoked", "replaced"] {
+        let secret = make(&harness, name, "reader").await;
+        let view = harness.request(Method::GET, "/api/v1/events?topic=tree/1").bearer_auth(&secret);
+        views.push(view.send().await.unwrap());
+        let path = format!("/api/v1/tokens/{name}");
+        ask(&harness, ADMIN, Method::DELETE, &path, &Value::Null).await;
+    }
+    make(&harness, "replaced", "reader").await;
+    for _ in 0..10 {
+        let wrong = ask(&harness, "wrong", Method::GET, "/api/v1/session", &Value::Null).await;
+        wrong.assert_problem("unauthorized");
+    }
+    for (view, code) in views.into_iter().zip(["token_revoked", "unauthorized"]) {
+        assert_eq!(view.status(), 200);
+        let told = tokio::time::timeout(Duration::from_secs(30), view.text()).await;
+        let told = told.unwrap().unwrap();
+        let end = told.lines().rfind(|line| line.starts_with("data: ")).unwrap();
+        let end: Value = serde_json::from_str(&end["data: ".len()..]).unwrap();
+        assert_eq!((&end["t"], &end["problem"]["code"]), (&json!("end"), &json!(code)), "{told}");
+    }
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn an_upload_ends_when_its_token_is_revoked() {
+    let harness = start().await;
+    let secret = make(&harness, "build", "writer").await;
+    let (release, released) = tokio::sync::oneshot::channel::<()>();
+    let body = futures_util::stream::once(async move {
+        let _ = released.await;
+        Ok::<_, std::io::Error>("the end")
+    });
+    let upload = harness
+        .request(Method::PUT, "/api/v1/commits/a")
+        .bearer_auth(&secret)
+        .header("content-type", jobtracker_model::upload::MEDIA_TYPE)
+        .body(reqwest::Body::wrap_stream(body));
+    let upload = tokio::spawn(Reply::of(upload));
+    let until = async |status: u16| {
+        let asking = async {
+            let path = "/api/v1/commits/a";
+            while ask(&harness, ADMIN, Method::GET, path, &Value::Null).await.status != status {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), asking).await.unwrap();
+    };
+    until(200).await;
+    ask(&harness, ADMIN, Method::DELETE, "/api/v1/tokens/build", &Value::Null).await;
+    // The server takes no more of it in, and answers when the body has ended.
+    until(404).await;
+    release.send(()).unwrap();
+    upload.await.unwrap().assert_problem("token_revoked");
+    harness.stop().await;
+}
+
+/// Also while the store is asked for the token: what is wrong with the request is told later.
+#[tokio::test]
+async fn a_request_that_is_wrong_too_is_refused_for_its_token() {
+    let harness = start().await;
+    let wrong = make(&harness, "build", "writer").await.replace("build", "none");
+    let list = harness.request(Method::GET, "/api/v1/roots?limit=wrong");
+    let create = harness.request(Method::POST, "/api/v1/jobs").json(&json!("no job"));
+    for request in [list, create] {
+        Reply::of(request.bearer_auth(&wrong)).await.assert_problem("unauthorized");
+    }
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_made_is_not_on_the_audit_list() {
+    let harness = start().await;
+    let long = json!({"name": "x".repeat(100_000), "role": "reader"});
+    let refused = ask(&harness, ADMIN, Method::POST, "/api/v1/tokens", &long).await;
+    refused.assert_problem("invalid_field");
+    let listed = ask(&harness, ADMIN, Method::GET, "/api/v1/audit", &Value::Null).await.json();
+    assert_eq!(listed["items"], json!([]));
     harness.stop().await;
 }
 

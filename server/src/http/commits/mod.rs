@@ -8,7 +8,7 @@ mod unpack;
 
 use std::sync::Arc;
 
-use actix_web::{HttpResponse, web::Bytes};
+use actix_web::{HttpRequest, HttpResponse, web::Bytes};
 use jobtracker_engine::Begun;
 use jobtracker_model::{
     Page, ProblemCode as Code, limits,
@@ -49,8 +49,9 @@ pub(super) async fn send(
     app: State,
     id: Commit,
     mut body: UploadBody,
+    request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let taken = take_in(&app, id.0, &mut body).await;
+    let taken = take_in(&app, id.0, &mut body, Writer::lost(request)).await;
     // The answer may come before the end of the body.
     let rest = async {
         body.drain().await;
@@ -61,7 +62,13 @@ pub(super) async fn send(
     reply::ok(&taken?)
 }
 
-async fn take_in(app: &App, id: UploadId, body: &mut UploadBody) -> Result<UploadOutcome> {
+/// `lost`: the caller has no right to send any more.
+async fn take_in(
+    app: &App,
+    id: UploadId,
+    body: &mut UploadBody,
+    lost: impl Future<Output = ApiError>,
+) -> Result<UploadOutcome> {
     let full = |_| ApiError::new(Code::Overloaded, "As many commits as may come in at once do.");
     let place = Arc::clone(&app.commit_places).try_acquire_owned().map_err(full)?;
     let session = match app.engine.begin_upload(id).await? {
@@ -77,12 +84,16 @@ async fn take_in(app: &App, id: UploadId, body: &mut UploadBody) -> Result<Uploa
     let slow = |_| ApiError::new(Code::RequestTimeout, "The commit took too long to come in.");
     let most = app.commits.receive_timeout();
     let passing = tokio::time::timeout(most, pass_on(app, body, &parts, &mut outcome));
-    let passed = passing.await.map_err(slow).and_then(|passed| passed);
+    let passed = tokio::select! {
+        biased;
+        passed = passing => passed.map_err(slow).and_then(|passed| passed),
+        error = lost => Err(error),
+    };
     drop(parts);
-    let lost = |_| ApiError::internal(&"the thread that took the commit in has stopped");
+    let stopped = |_| ApiError::internal(&"the thread that took the commit in has stopped");
     match passed {
-        Ok(Some(early)) => early.map_err(lost)?,
-        Ok(None) => outcome.await.map_err(lost)?,
+        Ok(Some(early)) => early.map_err(stopped)?,
+        Ok(None) => outcome.await.map_err(stopped)?,
         Err(refused) => {
             // The answer invites the client to send the upload again, which works only after the
             // session has been put away.
