@@ -1,7 +1,7 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     ops::Deref,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,10 +12,10 @@ use parking_lot::Mutex;
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::sleep,
+    time::{Instant, sleep_until},
 };
 
-use super::{tree::LiveTree, window};
+use super::{ring::Kept, tree::LiveTree, window};
 
 /// How long the events of a tree are kept after its last viewer has gone, so that one that comes
 /// again goes on where it was.
@@ -26,8 +26,8 @@ pub(crate) struct Hub {
     pub(super) engine: Engine,
     pub(super) store: Arc<dyn Store>,
     trees: Mutex<HashMap<JobId, Arc<LiveTree>>>,
-    /// The bytes of all events that are kept.
-    kept: Arc<AtomicUsize>,
+    /// The events that are kept of all trees.
+    kept: Arc<Kept>,
     /// Room for connections.
     connections: Arc<Semaphore>,
     /// Where the trees are listened to: connections are served by threads that end before.
@@ -96,12 +96,10 @@ impl Hub {
     /// Ends when a tree has had no viewer for a while, and is forgotten.
     async fn forget(&self, tree: &LiveTree) {
         loop {
-            sleep(LINGER).await;
-            if tree.has_viewers() {
-                continue;
-            }
+            // While it has viewers, it is kept for that time at least.
+            sleep_until(tree.left().unwrap_or_else(Instant::now) + LINGER).await;
             let mut trees = self.trees.lock();
-            if !tree.has_viewers() {
+            if tree.left().is_some_and(|left| left.elapsed() >= LINGER) {
                 trees.remove(&tree.root);
                 return;
             }

@@ -10,13 +10,14 @@ use jobtracker_model::{
     JobId, StateSet,
     live::{EventKind, Frame, Gap, GapReason, LiveEvent, Occurrence, Position},
 };
+use tokio::sync::Notify;
 
 use super::frame::Text;
 
 /// Events that are kept of a tree.
 const EVENTS: usize = 10_000;
 /// About how many bytes of events are kept of all trees.
-pub(super) const BYTES: usize = 64 * 1024 * 1024;
+const BYTES: usize = 64 * 1024 * 1024;
 /// Events that are searched for those of a subscription at a time.
 const SEARCHED: usize = 1_000;
 
@@ -31,8 +32,18 @@ pub(super) struct Ring {
     /// Events that have come since it was opened, and gaps.
     counts: Counts,
     bytes: usize,
-    /// The bytes of all rings.
-    total: Arc<AtomicUsize>,
+    kept: Arc<Kept>,
+}
+
+/// What all rings keep together.
+#[derive(Debug)]
+pub(super) struct Kept {
+    bytes: AtomicUsize,
+    rings: AtomicUsize,
+    /// The bytes that they may have.
+    limit: usize,
+    /// They have more, and not in the ring that grew: the others have to be trimmed.
+    pub is_full: Notify,
 }
 
 /// How many events and gaps came before a position of a ring.
@@ -113,27 +124,43 @@ impl Entry {
 }
 
 impl Filter {
-    /// Whether a subscription is told of an entry. It is told of every gap.
-    pub fn takes(&self, entry: &Entry) -> bool {
-        let What::Event(event) = &entry.what else { return true };
+    /// An entry as a subscription is told it, if it is. It is told of every gap, and of an upload
+    /// that is one event, which may have changed any job: as a gap if it asks for no such event.
+    pub fn told(&self, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
+        let What::Event(event) = &entry.what else { return Some(Arc::clone(entry)) };
+        let is_whole_upload = matches!(event.what, Occurrence::Flushed { commit: None });
+        if !is_whole_upload || self.has_kind(EventKind::Flushed) {
+            return self.takes(event).then(|| Arc::clone(entry));
+        }
+        let to = event.at.version();
+        let (from, to) = (Position::end_of(to.saturating_sub(1)), Position::end_of(to));
+        let gap = Gap { from, to, count: None, why: GapReason::Large };
+        Some(Arc::new(Entry::new(What::Gap(gap))))
+    }
+
+    fn has_kind(&self, kind: EventKind) -> bool {
+        self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
+    }
+
+    fn takes(&self, event: &LiveEvent) -> bool {
         let kind = event.what.kind();
         // An upload may have changed any job of the tree.
         let is_asked = self.job.is_none_or(|job| job == event.id) || kind == EventKind::Flushed;
-        let is_kind = self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind));
         let in_states = match (self.states, event.what.state()) {
             (Some(states), Some(state)) => states.contains(state),
             _ => true,
         };
-        is_asked && is_kind && in_states
+        is_asked && self.has_kind(kind) && in_states
     }
 }
 
 impl Ring {
     /// An empty ring of a tree that has this version.
-    pub fn new(version: u64, total: Arc<AtomicUsize>) -> Self {
+    pub fn new(version: u64, kept: Arc<Kept>) -> Self {
+        kept.rings.fetch_add(1, Ordering::Relaxed);
         let start = Position::end_of(version);
         let counts = Counts { events: 0, gaps: 0 };
-        Self { entries: VecDeque::new(), start, head: start, counts, bytes: 0, total }
+        Self { entries: VecDeque::new(), start, head: start, counts, bytes: 0, kept }
     }
 
     pub fn head(&self) -> Position {
@@ -166,10 +193,19 @@ impl Ring {
             What::Gap(_) => self.counts.gaps += 1,
         }
         self.bytes += entry.bytes();
-        self.total.fetch_add(entry.bytes(), Ordering::Relaxed);
+        self.kept.bytes.fetch_add(entry.bytes(), Ordering::Relaxed);
         self.entries.push_back(Arc::new(entry));
+        self.trim();
+        if self.kept.is_over() {
+            self.kept.is_full.notify_waiters();
+        }
+    }
+
+    /// Drops the first entries if there are too many: of this ring, or of all rings and this one
+    /// has more than its share.
+    pub fn trim(&mut self) {
         while self.entries.len() > EVENTS
-            || (self.total.load(Ordering::Relaxed) > BYTES && self.entries.len() > 1)
+            || (self.kept.is_over() && self.bytes > self.kept.share() && self.entries.len() > 1)
         {
             self.drop_first();
         }
@@ -179,7 +215,7 @@ impl Ring {
         if let Some(first) = self.entries.pop_front() {
             self.start = first.at;
             self.bytes -= first.bytes();
-            self.total.fetch_sub(first.bytes(), Ordering::Relaxed);
+            self.kept.bytes.fetch_sub(first.bytes(), Ordering::Relaxed);
         }
     }
 
@@ -198,9 +234,7 @@ impl Ring {
                 (found.to, found.counts) = (last.at, entry.before);
                 break;
             }
-            if filter.takes(entry) {
-                found.entries.push(Arc::clone(entry));
-            }
+            found.entries.extend(filter.told(entry));
         }
         Some(found)
     }
@@ -208,7 +242,7 @@ impl Ring {
     /// How many entries a subscription would be told behind a position.
     pub fn count(&self, after: Position, filter: &Filter) -> usize {
         let first = self.entries.partition_point(|entry| entry.at <= after);
-        self.entries.range(first..).filter(|entry| filter.takes(entry)).count()
+        self.entries.range(first..).filter_map(|entry| filter.told(entry)).count()
     }
 
     /// The position at which the kept events begin, and how many came before it.
@@ -219,7 +253,30 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.kept.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.kept.rings.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Kept {
+    pub fn new(limit: usize) -> Self {
+        let (bytes, rings, is_full) = Default::default();
+        Self { bytes, rings, limit, is_full }
+    }
+
+    fn is_over(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.limit
+    }
+
+    /// What a ring keeps at least.
+    fn share(&self) -> usize {
+        self.limit / self.rings.load(Ordering::Relaxed).max(1)
+    }
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self::new(BYTES)
     }
 }
 
@@ -228,5 +285,59 @@ impl Counts {
     pub fn since(self, earlier: Option<Self>) -> Option<u64> {
         let earlier = earlier.filter(|earlier| earlier.gaps == self.gaps)?;
         Some(self.events - earlier.events)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::events::flushed;
+
+    const ROOT: JobId = JobId::MIN;
+
+    /// An upload that is one event tells a subscription that does not ask for it that state changes
+    /// and lines of other operations in its commit are not told.
+    #[test]
+    fn an_upload_is_told_to_every_subscription() {
+        let mut ring = Ring::new(6, Arc::default());
+        ring.push(7, std::iter::once(flushed(ROOT, 7)));
+        let after = Position::end_of(6);
+        let told = |kinds: Option<Vec<EventKind>>| {
+            let filter = Filter { job: Some(ROOT), kinds, states: None };
+            assert_eq!(ring.count(after, &filter), 1);
+            let mut found = ring.read(after, &filter, 9).unwrap();
+            assert_eq!((found.to, found.entries.len()), (ring.head(), 1));
+            found.entries.pop().unwrap()
+        };
+        for kinds in [None, Some(vec![EventKind::Flushed])] {
+            assert!(matches!(told(kinds).what, What::Event(_)));
+        }
+        for kind in [EventKind::State, EventKind::Log] {
+            let What::Gap(gap) = told(Some(vec![kind])).what else { panic!("no gap") };
+            assert_eq!((gap.from, gap.to), (after, Position::end_of(7)));
+        }
+    }
+
+    fn grow(ring: &mut Ring, entries: u64) {
+        for _ in 0..entries {
+            let version = ring.head().version() + 1;
+            ring.push(version, std::iter::once(flushed(ROOT, version)));
+        }
+    }
+
+    #[test]
+    fn a_ring_keeps_its_share_when_another_has_more() {
+        let size = Entry::new(What::Event(flushed(ROOT, 1))).bytes();
+        let kept = Arc::new(Kept::new(10 * size));
+        let (mut quiet, mut busy) = (Ring::new(0, Arc::clone(&kept)), Ring::new(0, kept));
+        grow(&mut quiet, 10);
+        assert_eq!(quiet.entries.len(), 10);
+        grow(&mut busy, 4);
+        assert_eq!(busy.entries.len(), 4, "it has less than its share");
+        quiet.trim();
+        assert_eq!(quiet.entries.len(), 6);
+        grow(&mut busy, 9);
+        quiet.trim();
+        assert_eq!((quiet.entries.len(), busy.entries.len()), (5, 5));
     }
 }

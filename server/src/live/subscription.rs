@@ -204,9 +204,11 @@ impl Events {
         let is_whole = commits.first().is_some_and(|first| first.expected <= known);
         if let Some(last) = commits.last().filter(|_| is_whole) {
             self.old_to = Some(Position::end_of(last.expected + 1));
+            // Commits of the log are not counted.
+            self.counts = None;
             let events = commits.iter().flat_map(events::of_commit).map(What::Event);
             let entries = events.map(Entry::new).filter(|entry| entry.at > self.at);
-            self.old = entries.filter(|entry| self.filter.takes(entry)).map(Arc::new).collect();
+            self.old = entries.filter_map(|entry| self.filter.told(&Arc::new(entry))).collect();
             return;
         }
         let (to, counts) = tree.ring(Ring::start);
@@ -237,7 +239,8 @@ impl Events {
             };
             let has_more = found.to < found.head;
             bytes += found.entries.iter().map(|entry| self.tell(entry, told)).sum::<usize>();
-            (self.at, self.counts) = (found.to, Some(found.counts));
+            // The gap of an upload goes on behind its event.
+            (self.at, self.counts) = (found.to.max(self.at), Some(found.counts));
             if !has_more {
                 return;
             }

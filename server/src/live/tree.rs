@@ -1,11 +1,4 @@
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jobtracker_engine::{Committed, FeedEvent, Listener, MoveReason};
 use jobtracker_model::{
@@ -21,7 +14,7 @@ use tokio::{
 
 use super::{
     events,
-    ring::{Filter, Found, Ring},
+    ring::{Filter, Found, Kept, Ring},
     window::{Tick, read},
 };
 
@@ -38,12 +31,19 @@ pub(super) type Ids = Arc<[JobId]>;
 /// A tree that is watched.
 pub(super) struct LiveTree {
     pub root: JobId,
-    viewers: AtomicUsize,
+    viewers: Mutex<Viewers>,
     inner: Mutex<Inner>,
-    /// Up to where there are events; closed when no more come.
+    kept: Arc<Kept>,
+    /// Up to where there are events.
     head: watch::Sender<Position>,
     /// Rows have to be read.
     wanted: Notify,
+}
+
+struct Viewers {
+    count: usize,
+    /// When the last one went, or the tree was opened.
+    left: Instant,
 }
 
 struct Inner {
@@ -66,11 +66,12 @@ pub(super) struct WindowView {
 }
 
 impl LiveTree {
-    pub fn new(root: JobId, version: Version, total: Arc<AtomicUsize>) -> Self {
-        let ring = Ring::new(version, total);
+    pub fn new(root: JobId, version: Version, kept: Arc<Kept>) -> Self {
+        let ring = Ring::new(version, Arc::clone(&kept));
         let head = watch::Sender::new(ring.head());
         let inner = Mutex::new(Inner { ring, windows: HashMap::new() });
-        Self { root, viewers: AtomicUsize::new(0), inner, head, wanted: Notify::new() }
+        let viewers = Mutex::new(Viewers { count: 0, left: Instant::now() });
+        Self { root, viewers, inner, kept, head, wanted: Notify::new() }
     }
 
     /// Takes what the engine tells of the tree, until it takes no more operations.
@@ -138,6 +139,7 @@ impl LiveTree {
         loop {
             tokio::select! {
                 () = self.wanted.notified() => self.show(store, Window::is_new).await,
+                () = self.kept.is_full.notified() => self.inner.lock().ring.trim(),
                 () = sleep_until(next), if self.is_touched() => {
                     let begun = Instant::now();
                     self.show(store, |window| window.is_touched).await;
@@ -219,15 +221,19 @@ impl LiveTree {
     }
 
     pub fn enter(&self) {
-        self.viewers.fetch_add(1, Ordering::SeqCst);
+        self.viewers.lock().count += 1;
     }
 
     pub fn leave(&self) {
-        self.viewers.fetch_sub(1, Ordering::SeqCst);
+        let mut viewers = self.viewers.lock();
+        viewers.count -= 1;
+        viewers.left = Instant::now();
     }
 
-    pub fn has_viewers(&self) -> bool {
-        self.viewers.load(Ordering::SeqCst) > 0
+    /// When the last viewer went; none while there is one.
+    pub fn left(&self) -> Option<Instant> {
+        let viewers = self.viewers.lock();
+        (viewers.count == 0).then_some(viewers.left)
     }
 }
 
