@@ -95,8 +95,16 @@ impl JobTrackerClient {
     fn watch_topic(&self, topic: Topic, filter: WatchFilter) -> Watch {
         let position = filter.after;
         let http = Arc::clone(&self.http);
-        let watcher =
-            Watcher { http, topic, filter, row: None, frames: None, tries: 0, is_over: false };
+        let watcher = Watcher {
+            http,
+            topic,
+            filter,
+            row: None,
+            version: 0,
+            frames: None,
+            tries: 0,
+            is_over: false,
+        };
         let stream = stream::unfold(watcher, |mut watcher| async move {
             let told = watcher.next().await?;
             Some(((told, watcher.filter.after), watcher))
@@ -112,6 +120,8 @@ struct Watcher {
     /// With the position up to which it has told.
     filter: WatchFilter,
     row: Option<JobSummary>,
+    /// The version of the tree in which the row was told last.
+    version: u64,
     frames: Option<Frames>,
     /// Tries since the last frame.
     tries: u32,
@@ -194,11 +204,20 @@ impl Watcher {
             Frame::Mark { at } => (at, None),
             Frame::Hello { .. } | Frame::Pong | Frame::End { .. } => (None, None),
         };
+        if at.is_some_and(|at| Some(at) < self.filter.after) {
+            // The service has older data than before, and its rows are the present.
+            self.version = 0;
+        }
         self.filter.after = at.or(self.filter.after);
         watched
     }
 
-    fn show(&mut self, Snapshot { rows, .. }: Snapshot) -> Option<JobSummary> {
+    fn show(&mut self, Snapshot { version, rows, .. }: Snapshot) -> Option<JobSummary> {
+        if version < self.version {
+            // Another server was asked, which knows less of the tree for now.
+            return None;
+        }
+        self.version = version;
         let mut row = rows.into_iter().find(|row| row.id == self.topic.id())?;
         let known = self.row.take().and_then(|known| known.definition);
         row.definition = row.definition.or(known);

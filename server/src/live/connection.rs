@@ -50,6 +50,9 @@ pub(crate) struct Connection {
 struct Subscribed {
     subscription: Subscription,
     rows: usize,
+    /// The position that the client was told last, and when the next one has to be told.
+    known: Option<Position>,
+    mark_at: Instant,
 }
 
 /// A frame for the client.
@@ -103,7 +106,7 @@ impl Connection {
             ClientFrame::Sub(wanted) => self.subscribe(wanted).await,
             ClientFrame::Window { sub, ids } => self.show(sub, ids),
             ClientFrame::Unsub { sub } => {
-                self.subscriptions.remove(&sub);
+                self.unsubscribe(sub);
                 Ok(())
             }
             ClientFrame::Ping => {
@@ -112,9 +115,19 @@ impl Connection {
             }
         };
         if let (Err(error), Some(sub)) = (done, sub) {
-            self.subscriptions.remove(&sub);
-            self.say(Some(sub), Frame::End { problem: problem(&error) });
+            self.end_one(sub, &error);
         }
+    }
+
+    /// Ends a subscription by the client's wish: it is told no more of what waits either.
+    fn unsubscribe(&mut self, sub: u32) {
+        self.subscriptions.remove(&sub);
+        self.ready.retain(|told| told.sub != Some(sub));
+    }
+
+    fn end_one(&mut self, sub: u32, error: &Error) {
+        self.subscriptions.remove(&sub);
+        self.say(Some(sub), Frame::End { problem: problem(error) });
     }
 
     /// Begins a subscription; one with the same number is replaced.
@@ -123,7 +136,7 @@ impl Connection {
     /// There is no such job; the connection has as many subscriptions or rows as are allowed.
     pub async fn subscribe(&mut self, wanted: Subscribe) -> Result<()> {
         let (sub, rows) = (wanted.sub, wanted.ids.len());
-        self.subscriptions.remove(&sub);
+        self.unsubscribe(sub);
         if self.subscriptions.len() >= SUBSCRIPTIONS {
             return Err(refused(
                 "sub",
@@ -135,10 +148,10 @@ impl Connection {
         }
         self.check_rows(sub, rows)?;
         let subscription = Subscription::begin(&self.hub, wanted).await?;
-        if let Some(at) = subscription.position() {
-            self.mark(sub, at);
-        }
-        self.subscriptions.insert(sub, Subscribed { subscription, rows });
+        let mut subscribed =
+            Subscribed { subscription, rows, known: None, mark_at: Instant::now() };
+        self.ready.extend(subscribed.mark(sub));
+        self.subscriptions.insert(sub, subscribed);
         Ok(())
     }
 
@@ -198,7 +211,7 @@ impl Connection {
             }
             tokio::select! {
                 problem = over(&mut self.right_ends, &mut self.stopping) => self.end(problem),
-                () = changed(&mut self.subscriptions, &*self.hub.store) => {}
+                () = changed(&mut self.subscriptions, &self.hub.store) => {}
                 () = sleep_until(self.heartbeat) => self.mark_all(),
             }
         }
@@ -210,36 +223,63 @@ impl Connection {
         let turn = self.turn;
         let mut order: Vec<_> = self.subscriptions.iter_mut().collect();
         order.sort_by_key(|(sub, _)| **sub < turn);
+        let mut ended = Vec::new();
         for (sub, subscribed) in order {
-            for (text, at) in subscribed.subscription.collect(room) {
-                let text = text.with(*sub);
-                room = room.saturating_sub(text.len());
-                self.ready.push_back(Told { sub: Some(*sub), text, at });
+            match subscribed.subscription.collect(room) {
+                Ok(told) => {
+                    for (text, at) in told {
+                        let text = text.with(*sub);
+                        room = room.saturating_sub(text.len());
+                        subscribed.note(at);
+                        self.ready.push_back(Told { sub: Some(*sub), text, at });
+                    }
+                    self.ready.extend(subscribed.mark_if_due(*sub));
+                }
+                Err(error) => ended.push((*sub, error)),
             }
             if room == 0 {
                 self.turn = sub.saturating_add(1);
                 break;
             }
         }
+        ended.into_iter().for_each(|(sub, error)| self.end_one(sub, &error));
     }
 
+    /// Says where each subscription is, or at least that the connection is alive.
     fn mark_all(&mut self) {
-        let position = |(sub, it): (&u32, &Subscribed)| Some((*sub, it.subscription.position()?));
-        let marks: Vec<_> = self.subscriptions.iter().filter_map(position).collect();
-        if marks.is_empty() {
+        let marks = self.subscriptions.iter_mut().filter_map(|(sub, it)| it.mark(*sub));
+        self.ready.extend(marks);
+        if self.ready.is_empty() {
             self.say(None, Frame::Mark { at: None });
         }
-        marks.into_iter().for_each(|(sub, at)| self.mark(sub, at));
-    }
-
-    fn mark(&mut self, sub: u32, at: Position) {
-        let text = write_whole(Some(sub), Frame::Mark { at: Some(at) });
-        self.ready.push_back(Told { sub: Some(sub), text, at: Some(at) });
     }
 
     fn say(&mut self, sub: Option<u32>, frame: Frame) {
         let text = write_whole(sub, frame);
         self.ready.push_back(Told { sub, text, at: None });
+    }
+}
+
+impl Subscribed {
+    /// Notes that the client is told a position.
+    fn note(&mut self, at: Option<Position>) {
+        if at.is_some() {
+            (self.known, self.mark_at) = (at, Instant::now() + HEARTBEAT);
+        }
+    }
+
+    /// Says where its events are, if it tells of any.
+    fn mark(&mut self, sub: u32) -> Option<Told> {
+        let at = Some(self.subscription.position()?);
+        self.note(at);
+        Some(Told { sub: Some(sub), text: write_whole(Some(sub), Frame::Mark { at }), at })
+    }
+
+    /// The same if it is time, and the client does not know: its position goes on with events that
+    /// it does not tell, while others of the connection do.
+    fn mark_if_due(&mut self, sub: u32) -> Option<Told> {
+        let is_due = self.subscription.position() != self.known && self.mark_at <= Instant::now();
+        if is_due { self.mark(sub) } else { None }
     }
 }
 
@@ -258,7 +298,7 @@ async fn over(
 }
 
 /// Ends when one of the subscriptions may have something to tell.
-async fn changed(subscriptions: &mut BTreeMap<u32, Subscribed>, store: &dyn Store) {
+async fn changed(subscriptions: &mut BTreeMap<u32, Subscribed>, store: &Arc<dyn Store>) {
     let all = subscriptions.values_mut();
     let all: Vec<_> = all.map(|it| Box::pin(it.subscription.changed(store))).collect();
     match all.is_empty() {
@@ -284,32 +324,76 @@ fn problem(error: &Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use jobtracker_engine::{Engine, Options};
-    use jobtracker_model::NewJob;
+    use jobtracker_model::{
+        NewJob, NewLogLines,
+        live::{EventKind, GapReason, ServerFrame, Snapshot},
+    };
     use jobtracker_store::memory::MemoryStore;
+    use tokio::time::timeout;
 
     use super::*;
     use crate::clock;
 
-    /// A client that is told of a tree, and has much to be told.
-    async fn told(
-        right_ends: impl Future<Output = Problem> + 'static,
-        stopping: watch::Receiver<bool>,
-    ) -> Connection {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-        let engine = Engine::start(Arc::clone(&store), Options::new(clock::now));
-        let root = engine.create(NewJob::new("root")).await.unwrap().id;
-        let hub = Hub::new(engine, store, 1, stopping);
-        let mut connection = Connection::open(&hub, right_ends).unwrap();
-        connection.subscribe(Subscribe::new(1, Topic::Tree(root))).await.unwrap();
-        assert!(connection.is_behind());
-        connection
+    /// A server with a tree of a root.
+    struct Server {
+        hub: Arc<Hub>,
+        stop: watch::Sender<bool>,
+        root: JobId,
+    }
+
+    impl Server {
+        async fn start() -> Self {
+            let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+            let engine = Engine::start(Arc::clone(&store), Options::new(clock::now));
+            let root = engine.create(NewJob::new("root")).await.unwrap().id;
+            let (stop, stopping) = watch::channel(false);
+            Self { hub: Hub::new(engine, store, 9, stopping), stop, root }
+        }
+
+        fn open(&self) -> Connection {
+            Connection::open(&self.hub, pending()).unwrap()
+        }
+
+        /// Creates a job, by which the tree has one version more.
+        async fn create(&self) -> JobId {
+            self.hub.engine.create(NewJob::new("job").under(self.root)).await.unwrap().id
+        }
+
+        async fn log(&self, id: JobId) {
+            let lines = NewLogLines { lines: vec!["line".into()], append_id: None };
+            self.hub.engine.append_log(id, lines).await.unwrap();
+        }
+
+        fn rows(&self, id: JobId) -> Subscribe {
+            Subscribe { ids: vec![id], ..Subscribe::new(1, Topic::Rows(self.root)) }
+        }
+
+        fn events(&self, kind: EventKind) -> Subscribe {
+            Subscribe { kinds: Some(vec![kind]), ..Subscribe::new(1, Topic::Tree(self.root)) }
+        }
+    }
+
+    async fn next(connection: &mut Connection) -> Frame {
+        let told = timeout(Duration::from_secs(30), connection.next()).await;
+        let told = told.expect("something is told").unwrap();
+        serde_json::from_str::<ServerFrame>(&told.text).unwrap().frame
+    }
+
+    async fn snapshot(connection: &mut Connection) -> Snapshot {
+        loop {
+            if let Frame::Snap(snapshot) = next(connection).await {
+                return snapshot;
+            }
+        }
     }
 
     #[tokio::test]
     async fn one_who_has_the_right_no_more_is_told_that_and_nothing_else() {
-        let (_running, stopping) = watch::channel(false);
+        let server = Server::start().await;
         let revoked = async { Problem::new(ProblemCode::TokenRevoked, "") };
-        let mut connection = told(revoked, stopping).await;
+        let mut connection = Connection::open(&server.hub, revoked).unwrap();
+        connection.subscribe(Subscribe::new(1, Topic::Tree(server.root))).await.unwrap();
+        assert!(connection.is_behind());
         let end = connection.next().await.unwrap();
         assert!(end.text.contains("token_revoked"), "{}", end.text);
         assert!(connection.next().await.is_none() && connection.is_behind());
@@ -317,11 +401,109 @@ mod tests {
 
     #[tokio::test]
     async fn a_stop_comes_before_what_is_to_be_told() {
-        let (stop, stopping) = watch::channel(false);
-        let mut connection = told(pending(), stopping).await;
-        stop.send_replace(true);
+        let server = Server::start().await;
+        let mut connection = server.open();
+        connection.subscribe(Subscribe::new(1, Topic::Tree(server.root))).await.unwrap();
+        server.stop.send_replace(true);
         let end = connection.next().await.unwrap();
         assert!(end.text.contains("shutting_down"), "{}", end.text);
         assert!(connection.next().await.is_none());
+    }
+
+    /// Another window has rows that were read before the client was shown later ones.
+    #[tokio::test]
+    async fn a_client_that_shows_other_rows_is_told_no_older_ones() {
+        let server = Server::start().await;
+        let job = server.create().await;
+        let (mut other, mut connection) = (server.open(), server.open());
+        other.subscribe(server.rows(job)).await.unwrap();
+        let old = snapshot(&mut other).await;
+        server.create().await;
+        connection.subscribe(server.rows(server.root)).await.unwrap();
+        let shown = snapshot(&mut connection).await;
+        assert!(shown.version > old.version);
+        connection.take(ClientFrame::Window { sub: 1, ids: vec![job] }).await;
+        let again = snapshot(&mut connection).await;
+        assert_eq!((again.version, &again.rows), (shown.version, &old.rows));
+    }
+
+    #[tokio::test]
+    async fn the_first_rows_are_whole_to_a_client_that_has_some() {
+        let server = Server::start().await;
+        let job = server.create().await;
+        let (mut other, mut connection) = (server.open(), server.open());
+        other.subscribe(server.rows(job)).await.unwrap();
+        let old = snapshot(&mut other).await;
+        let since = Some(old.version);
+        connection.subscribe(Subscribe { since, ..server.rows(job) }).await.unwrap();
+        connection.collect();
+        server.log(job).await;
+        let shown = snapshot(&mut connection).await;
+        assert_eq!((shown.from, shown.version), (None, old.version + 1));
+        // A version of other data says nothing of these.
+        let since = Some(99);
+        connection.subscribe(Subscribe { since, ..server.rows(job) }).await.unwrap();
+        assert_eq!(snapshot(&mut connection).await.version, shown.version);
+    }
+
+    #[tokio::test]
+    async fn a_position_that_the_tree_has_not_reached_is_a_gap_back_to_where_it_is() {
+        let server = Server::start().await;
+        let mut connection = server.open();
+        let after = Some(Position::new(99, 3));
+        let wanted = Subscribe { after, ..server.events(EventKind::Created) };
+        connection.subscribe(wanted).await.unwrap();
+        let gap = loop {
+            if let Frame::Gap(gap) = next(&mut connection).await {
+                break gap;
+            }
+        };
+        assert_eq!((gap.from, gap.why), (Position::new(99, 3), GapReason::Gone));
+        let job = server.create().await;
+        loop {
+            if let Frame::Event(event) = next(&mut connection).await {
+                assert_eq!((event.id, event.at.version()), (job, gap.to.version() + 1));
+                break;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_subscription_says_where_it_is_while_another_one_tells_events() {
+        let server = Server::start().await;
+        let mut connection = server.open();
+        connection.subscribe(server.events(EventKind::Delivery)).await.unwrap();
+        let told = Subscribe { sub: 2, ..server.events(EventKind::Created) };
+        connection.subscribe(told).await.unwrap();
+        connection.collect();
+        connection.ready.clear();
+        // The time between two marks has passed.
+        connection.subscriptions.get_mut(&1).unwrap().mark_at = Instant::now();
+        server.create().await;
+        loop {
+            let told = connection.next().await.unwrap();
+            if told.text.contains("mark") {
+                assert_eq!((told.sub, told.at.unwrap().version()), (Some(1), 2));
+                break;
+            }
+        }
+        connection.collect();
+        assert!(connection.ready.iter().all(|told| told.sub != Some(1)), "it was told that");
+    }
+
+    #[tokio::test]
+    async fn a_subscription_that_has_ended_leaves_nothing_to_tell() {
+        let server = Server::start().await;
+        let mut connection = server.open();
+        let kinds = Some(vec![EventKind::Created; 1_000]);
+        let wanted = Subscribe { kinds, ..server.events(EventKind::Created) };
+        connection.subscribe(wanted.clone()).await.unwrap();
+        connection.subscribe(wanted).await.unwrap();
+        let of_it = |connection: &Connection| {
+            connection.ready.iter().filter(|told| told.sub == Some(1)).count()
+        };
+        assert_eq!(of_it(&connection), 1);
+        connection.take(ClientFrame::Unsub { sub: 1 }).await;
+        assert_eq!((of_it(&connection), connection.ready.len()), (0, 1));
     }
 }

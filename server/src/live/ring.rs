@@ -1,5 +1,5 @@
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -71,7 +71,7 @@ pub(super) enum What {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Filter {
     pub job: Option<JobId>,
-    pub kinds: Option<Vec<EventKind>>,
+    pub kinds: Option<BTreeSet<EventKind>>,
     pub states: Option<StateSet>,
 }
 
@@ -302,18 +302,19 @@ mod tests {
         let mut ring = Ring::new(6, Arc::default());
         ring.push(7, std::iter::once(flushed(ROOT, 7)));
         let after = Position::end_of(6);
-        let told = |kinds: Option<Vec<EventKind>>| {
+        let told = |kind: Option<EventKind>| {
+            let kinds = kind.map(|kind| BTreeSet::from([kind]));
             let filter = Filter { job: Some(ROOT), kinds, states: None };
             assert_eq!(ring.count(after, &filter), 1);
             let mut found = ring.read(after, &filter, 9).unwrap();
             assert_eq!((found.to, found.entries.len()), (ring.head(), 1));
             found.entries.pop().unwrap()
         };
-        for kinds in [None, Some(vec![EventKind::Flushed])] {
-            assert!(matches!(told(kinds).what, What::Event(_)));
+        for kind in [None, Some(EventKind::Flushed)] {
+            assert!(matches!(told(kind).what, What::Event(_)));
         }
         for kind in [EventKind::State, EventKind::Log] {
-            let What::Gap(gap) = told(Some(vec![kind])).what else { panic!("no gap") };
+            let What::Gap(gap) = told(Some(kind)).what else { panic!("no gap") };
             assert_eq!((gap.from, gap.to), (after, Position::end_of(7)));
         }
     }

@@ -1,11 +1,12 @@
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{BTreeSet, HashSet, VecDeque},
     future::pending,
     mem::take,
     sync::Arc,
     time::Duration,
 };
 
+use futures_util::{FutureExt, future::BoxFuture};
 use jobtracker_engine::{Error, Result};
 use jobtracker_model::{
     FieldError, JobId,
@@ -23,7 +24,7 @@ use super::{
     hub::{Hub, Watching},
     ring::{Counts, Entry, Filter, Ring, What},
     tree::{LiveTree, WindowView},
-    window::window_of,
+    window::{self, window_of},
 };
 
 /// Events that a subscription is told in a second on average.
@@ -45,10 +46,12 @@ pub(super) struct Subscription {
 /// Rows that it shows.
 struct Rows {
     view: WindowView,
-    /// The version of the snapshot that the client has.
+    /// The version of the snapshot of these rows that the client has.
     has: Option<Version>,
     /// The client has a snapshot of this version from another connection.
     since: Option<Version>,
+    /// No snapshot of an earlier version is shown: the client has seen this one, of any rows.
+    floor: Version,
 }
 
 /// Events that it tells.
@@ -64,6 +67,8 @@ struct Events {
     old_to: Option<Position>,
     /// What is behind `at` is no longer in the ring, and was not yet searched in the store.
     is_lost: bool,
+    /// The search in the store, as far as it has come.
+    look_up: Option<BoxFuture<'static, Vec<TreeCommit>>>,
     heads: watch::Receiver<Position>,
     budget: Budget,
 }
@@ -93,36 +98,32 @@ impl Subscription {
             Topic::Log(id) => (hub.watch(root_of(&*hub.store, id).await?).await?, None, Some(id)),
         };
         let kinds = match topic {
-            Topic::Rows(_) => Some(Vec::new()),
-            Topic::Log(_) => Some(vec![EventKind::Log]),
-            Topic::Tree(_) | Topic::Job(_) => kinds,
+            Topic::Rows(_) => Some(BTreeSet::new()),
+            Topic::Log(_) => Some(BTreeSet::from([EventKind::Log])),
+            Topic::Tree(_) | Topic::Job(_) => kinds.map(BTreeSet::from_iter),
         };
+        let named = after.map(Position::version).max(since);
+        let version = version(hub, &tree, named).await?;
         let tells = kinds.as_ref().is_none_or(|kinds| !kinds.is_empty());
-        let events = tells.then(|| {
-            let mut heads = tree.heads();
-            heads.mark_changed();
-            let (head, counts) = tree.ring(|ring| (ring.head(), ring.counts()));
-            let (at, counts) = match after {
-                Some(after) => (after, None),
-                None => (head, Some(counts)),
-            };
-            let filter = Filter { job, kinds, states };
-            let (old, old_to, is_lost) = Default::default();
-            let budget = Budget::new();
-            Events { filter, at, counts, old, old_to, is_lost, heads, budget }
+        let filter = Filter { job, kinds, states };
+        let events = tells.then(|| Events::begin(&tree, filter, after, version));
+        let rows = shown.map(|ids| {
+            // A version that the tree does not have is of other data, before a restore.
+            let since = since.filter(|since| *since <= version);
+            let view = tree.view(window_of(ids));
+            Rows { view, has: None, since, floor: since.unwrap_or(0) }
         });
-        let rows = shown.map(|ids| Rows { view: tree.view(window_of(ids)), has: None, since });
         Ok(Self { rows, events, tree })
     }
 
     /// Shows other rows.
     pub fn show(&mut self, ids: Vec<JobId>) -> Result<()> {
-        if self.events.is_some() || self.rows.is_none() {
+        let Some(rows) = self.rows.as_mut().filter(|_| self.events.is_none()) else {
             let reason = "only a subscription to rows has a window";
             return Err(Error::Field(FieldError::new("sub", reason)));
-        }
-        let view = self.tree.view(window_of(ids));
-        self.rows = Some(Rows { view, has: None, since: None });
+        };
+        rows.view = self.tree.view(window_of(ids));
+        (rows.has, rows.since) = (None, None);
         Ok(())
     }
 
@@ -132,13 +133,13 @@ impl Subscription {
     }
 
     /// Ends when there may be something to tell. A dropped call misses nothing.
-    pub async fn changed(&mut self, store: &dyn Store) {
+    pub async fn changed(&mut self, store: &Arc<dyn Store>) {
         let Self { rows, events, tree } = self;
         let rows = async {
             let Some(Rows { view, .. }) = rows else { return pending().await };
-            match view.ticks.changed().await {
-                Ok(()) => view.ticks.mark_changed(),
-                Err(_) => pending().await,
+            // At an error there is to tell that no more comes.
+            if view.ticks.changed().await.is_ok() {
+                view.ticks.mark_changed();
             }
         };
         let events = async {
@@ -153,32 +154,40 @@ impl Subscription {
         }
     }
 
-    /// Takes what there is to tell now, up to about `room` bytes of it.
-    pub fn collect(&mut self, room: usize) -> Vec<Told> {
+    /// Takes what there is to tell now, up to about `room` bytes of it. Events come first: a gap
+    /// says that the tree has gone back, which the rows then show.
+    ///
+    /// # Errors
+    /// The tree is no longer there.
+    pub fn collect(&mut self, room: usize) -> Result<Vec<Told>> {
         let mut told = Vec::new();
-        let has_events = self.events.is_some();
-        if let Some(rows) = &mut self.rows {
-            told.extend(rows.collect(has_events));
-        }
         if let Some(events) = &mut self.events {
             events.collect(&self.tree, room, &mut told);
         }
-        told
+        if let Some(rows) = &mut self.rows {
+            let has_changed = rows.view.ticks.has_changed();
+            if has_changed.map_err(|_| Error::JobNotFound(self.tree.root))? {
+                told.extend(rows.collect(self.events.is_some()));
+            }
+        }
+        Ok(told)
     }
 }
 
 impl Rows {
     /// The present rows, if the client does not have them.
     fn collect(&mut self, has_events: bool) -> Option<Told> {
-        if !self.view.ticks.has_changed().unwrap_or(false) {
-            return None;
-        }
         let tick = self.view.ticks.borrow_and_update().clone()?;
         let version = tick.version();
-        let has = self.has.replace(version);
-        if self.since.take().is_some_and(|since| version <= since) {
+        if version < self.floor {
+            self.view.refresh();
             return None;
         }
+        if [self.has, self.since].contains(&Some(version)) {
+            return None;
+        }
+        let has = self.has.replace(version);
+        self.floor = version;
         // A position of events says by itself where they go on.
         let at = (!has_events).then(|| Position::end_of(version));
         Some((tick.text(has), at))
@@ -186,16 +195,45 @@ impl Rows {
 }
 
 impl Events {
-    async fn changed(&mut self, tree: &LiveTree, store: &dyn Store) {
+    /// Those behind a position, or from now on; the tree has this version at least.
+    fn begin(tree: &LiveTree, filter: Filter, after: Option<Position>, version: Version) -> Self {
+        let mut heads = tree.heads();
+        heads.mark_changed();
+        let (head, counts) = tree.ring(|ring| (ring.head(), ring.counts()));
+        let (old, old_to, is_lost, look_up) = Default::default();
+        let (at, counts) = (after.unwrap_or(head), after.is_none().then_some(counts));
+        let budget = Budget::new();
+        let mut events = Self { filter, at, counts, old, old_to, is_lost, look_up, heads, budget };
+        if at.version() > version {
+            // The data is older than the client, for example restored.
+            events.leave_out(head, None, GapReason::Gone);
+        }
+        events
+    }
+
+    async fn changed(&mut self, tree: &LiveTree, store: &Arc<dyn Store>) {
         if self.is_lost {
             let known = self.at.whole_version();
-            let commits = store.commits_after(tree.root, known).await;
-            self.find(tree, known, &commits.map(|(_, commits)| commits).unwrap_or_default());
+            let look_up = self.look_up.get_or_insert_with(|| {
+                let (store, root) = (Arc::clone(store), tree.root);
+                let commits = async move { store.commits_after(root, known).await };
+                commits.map(|found| found.map(|(_, commits)| commits).unwrap_or_default()).boxed()
+            });
+            let commits = look_up.await;
+            self.look_up = None;
+            self.find(tree, known, &commits);
         } else if let Some(until) = self.budget.waits {
             sleep_until(until).await;
-        } else if self.heads.changed().await.is_err() {
-            pending::<()>().await;
+        } else {
+            self.heads.changed().await.expect("the tree has the sender");
         }
+    }
+
+    /// Makes a gap of the events between the last one that was told and a position.
+    fn leave_out(&mut self, to: Position, count: Option<u64>, why: GapReason) {
+        let gap = Gap { from: self.at, to, count, why };
+        self.old.push_back(Arc::new(Entry::new(What::Gap(gap))));
+        self.old_to = Some(to);
     }
 
     /// Takes what the ring no longer has from commits of the store's log, or makes it a gap.
@@ -213,9 +251,8 @@ impl Events {
         }
         let (to, counts) = tree.ring(Ring::start);
         let why = if self.counts.is_some() { GapReason::Slow } else { GapReason::Gone };
-        let gap = Gap { from: self.at, to, count: counts.since(self.counts), why };
-        self.old.push_back(Arc::new(Entry::new(What::Gap(gap))));
-        (self.old_to, self.counts) = (Some(to), Some(counts));
+        self.leave_out(to, counts.since(self.counts), why);
+        self.counts = Some(counts);
     }
 
     fn collect(&mut self, tree: &LiveTree, room: usize, told: &mut Vec<Told>) {
@@ -309,9 +346,62 @@ impl Budget {
     }
 }
 
+/// A version that a tree has reached: as it is known here, or as the store has it if a client names
+/// a later one.
+async fn version(hub: &Hub, tree: &LiveTree, named: Option<Version>) -> Result<Version> {
+    let version = tree.ring(Ring::head).version();
+    match named.is_some_and(|named| named > version) {
+        true => window::version(&*hub.store, tree.root).await,
+        false => Ok(version),
+    }
+}
+
 /// The root of a job's tree.
 async fn root_of(store: &dyn Store, id: JobId) -> Result<JobId> {
     let wanted = Wanted { paths: HashSet::from([id]), ..Wanted::default() };
     let loaded = store.look_up(wanted).await?;
     loaded.nodes.get(&id).map(|node| node.origin.root).ok_or(Error::JobNotFound(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use jobtracker_store::{StageId, memory::MemoryStore};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    fn upload(expected: Version) -> TreeCommit {
+        let publishes = Some(StageId(expected));
+        TreeCommit { root: JobId::MIN, expected, rows: Vec::new(), publishes }
+    }
+
+    /// Events of others are ready again and again while the store is asked for those that are lost.
+    #[tokio::test]
+    async fn a_search_for_lost_events_goes_on_from_call_to_call() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let tree = LiveTree::new(JobId::MIN, 9, Arc::default());
+        let filter = Filter::default();
+        let mut events = Events::begin(&tree, filter, Some(Position::end_of(7)), 9);
+        events.collect(&tree, 1, &mut Vec::new());
+        assert!(events.is_lost);
+        let (answer, look_up) = oneshot::channel();
+        events.look_up = Some(async { look_up.await.unwrap_or_default() }.boxed());
+        assert!(events.changed(&tree, &store).now_or_never().is_none());
+        answer.send(vec![upload(7), upload(8)]).unwrap();
+        events.changed(&tree, &store).await;
+        let mut told = Vec::new();
+        events.collect(&tree, usize::MAX, &mut told);
+        let at: Vec<_> = told.iter().filter_map(|(_, at)| *at).collect();
+        assert_eq!(at, [Position::new(8, 0), Position::new(9, 0)]);
+    }
+
+    /// What the log of the store tells is not among what this server has counted.
+    #[test]
+    fn events_of_the_log_end_the_count() {
+        let tree = LiveTree::new(JobId::MIN, 9, Arc::default());
+        let mut events = Events::begin(&tree, Filter::default(), None, 9);
+        assert!(events.counts.is_some());
+        events.find(&tree, 9, &[upload(9)]);
+        assert_eq!((events.counts, events.old_to), (None, Some(Position::end_of(10))));
+    }
 }

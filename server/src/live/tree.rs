@@ -1,6 +1,6 @@
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, mem::take, sync::Arc, time::Duration};
 
-use jobtracker_engine::{Committed, FeedEvent, Listener, MoveReason};
+use jobtracker_engine::{Committed, Error, FeedEvent, Listener, MoveReason};
 use jobtracker_model::{
     JobId,
     live::{GapReason, Position},
@@ -56,6 +56,10 @@ struct Window {
     ticks: watch::Sender<Option<Arc<Tick>>>,
     /// A row may have changed since the last tick began.
     is_touched: bool,
+    /// A viewer waits for rows as they are now, whether or not they have changed.
+    is_awaited: bool,
+    /// The rows could not be read.
+    has_failed: bool,
 }
 
 /// A window as its viewer has it; dropping it ends that.
@@ -161,31 +165,45 @@ impl LiveTree {
             let due = inner.windows.iter_mut().filter(|(_, window)| is_due(window));
             let begin = |(ids, window): (&Ids, &mut Window)| {
                 window.is_touched = false;
-                (Arc::clone(ids), window.ticks.clone())
+                (Arc::clone(ids), window.ticks.clone(), take(&mut window.is_awaited))
             };
             due.map(begin).collect()
         };
-        for (ids, ticks) in due {
+        for (ids, ticks, is_awaited) in due {
             let before = ticks.borrow().clone();
             let known = before.as_ref().map(|tick| &tick.snapshot);
             match read(store, self.root, &ids, known).await {
-                Ok(snapshot) if known.is_some_and(|known| known.version > snapshot.version) => {}
                 Ok(snapshot) => {
-                    if let Some(tick) = Tick::after(before.as_deref(), snapshot) {
-                        ticks.send_replace(Some(Arc::new(tick)));
+                    let is_older = known.is_some_and(|known| known.version > snapshot.version);
+                    self.change(&ids, |window| {
+                        window.has_failed = false;
+                        // The commit after which the rows were read is not visible yet.
+                        window.is_touched |= is_older;
+                    });
+                    let tick = Tick::after(before.as_deref(), snapshot, is_awaited).map(Arc::new);
+                    if let Some(tick) = tick.or(before.filter(|_| is_awaited)) {
+                        ticks.send_replace(Some(tick));
                     }
                 }
-                Err(error) => {
-                    tracing::debug!(root = %self.root, %error, "rows of a live view not read");
-                    self.touch(&ids);
+                Err(Error::JobNotFound(_)) => {
+                    // Without the senders the viewers know that no more comes.
+                    drop(ticks);
+                    self.inner.lock().windows.remove(&ids);
                 }
+                Err(error) => self.change(&ids, |window| {
+                    if !std::mem::replace(&mut window.has_failed, true) {
+                        tracing::warn!(root = %self.root, %error, "rows of a live view not read");
+                    }
+                    window.is_touched = true;
+                    window.is_awaited |= is_awaited;
+                }),
             }
         }
     }
 
-    fn touch(&self, ids: &Ids) {
+    fn change(&self, ids: &Ids, change: impl FnOnce(&mut Window)) {
         if let Some(window) = self.inner.lock().windows.get_mut(ids) {
-            window.is_touched = true;
+            change(window);
         }
     }
 
@@ -194,13 +212,16 @@ impl LiveTree {
         let mut inner = self.inner.lock();
         let window = inner.windows.entry(Arc::clone(&ids)).or_insert_with(|| {
             self.wanted.notify_one();
-            Window { ticks: watch::Sender::new(None), is_touched: true }
+            let ticks = watch::Sender::new(None);
+            Window { ticks, is_touched: true, is_awaited: true, has_failed: false }
         });
         let mut ticks = window.ticks.subscribe();
         // A tick that is no longer the present is not the first one that a viewer is shown.
-        match window.is_touched {
-            true => drop(ticks.borrow_and_update()),
-            false => ticks.mark_changed(),
+        if window.is_touched {
+            ticks.mark_unchanged();
+            window.is_awaited = true;
+        } else {
+            ticks.mark_changed();
         }
         WindowView { tree: Arc::clone(self), ids, ticks }
     }
@@ -259,8 +280,22 @@ impl Window {
     }
 }
 
+impl WindowView {
+    /// Has the rows read anew: the viewer knows a later version of the tree.
+    pub fn refresh(&self) {
+        self.tree.change(&self.ids, |window| {
+            (window.is_touched, window.is_awaited) = (true, true);
+        });
+        self.tree.wanted.notify_one();
+    }
+}
+
 impl Drop for WindowView {
     fn drop(&mut self) {
+        if self.ticks.has_changed().is_err() {
+            // Its window is gone; there may be another one with these rows.
+            return;
+        }
         let mut inner = self.tree.inner.lock();
         // This viewer is one of the receivers until the drop has ended.
         if inner.windows.get(&self.ids).is_some_and(|window| window.ticks.receiver_count() <= 1) {
@@ -274,5 +309,65 @@ fn why(reason: MoveReason) -> GapReason {
         MoveReason::Large => GapReason::Large,
         MoveReason::OtherServer => GapReason::OtherServer,
         MoveReason::Upload | MoveReason::Slow | MoveReason::Began => GapReason::Slow,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jobtracker_engine::{Engine, Options};
+    use jobtracker_model::NewJob;
+    use jobtracker_store::memory::MemoryStore;
+
+    use super::*;
+    use crate::{clock, live::window::version};
+
+    #[tokio::test]
+    async fn a_second_viewer_is_shown_rows_that_may_have_changed_and_have_not() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let engine = Engine::start(Arc::clone(&store), Options::new(clock::now));
+        let root = engine.create(NewJob::new("root")).await.unwrap().id;
+        let job = engine.create(NewJob::new("job").under(root)).await.unwrap().id;
+        let tree = Arc::new(LiveTree::new(root, 2, Arc::default()));
+        let ids: Ids = vec![job].into();
+        let mut first = tree.view(Arc::clone(&ids));
+        tree.show(&*store, Window::is_new).await;
+        let old = first.ticks.borrow_and_update().clone().unwrap();
+        // First the tree is as it was; then it has moved on, and the row is as it was.
+        for created in [0, 1] {
+            for _ in 0..created {
+                engine.create(NewJob::new("other").under(root)).await.unwrap();
+            }
+            tree.inner.lock().touch(None);
+            let mut second = tree.view(Arc::clone(&ids));
+            assert!(!second.ticks.has_changed().unwrap(), "an older tick is not shown");
+            tree.show(&*store, |window| window.is_touched).await;
+            assert!(second.ticks.has_changed().unwrap());
+            let shown = second.ticks.borrow_and_update().clone().unwrap();
+            assert_eq!(shown.version(), version(&*store, root).await.unwrap());
+            assert_eq!(shown.snapshot.rows, old.snapshot.rows);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_window_of_a_tree_that_is_gone_is_closed() {
+        let store = MemoryStore::new();
+        let tree = Arc::new(LiveTree::new(JobId::MIN, 1, Arc::default()));
+        let ids: Ids = vec![JobId::MIN].into();
+        let view = tree.view(Arc::clone(&ids));
+        tree.show(&store, Window::is_new).await;
+        assert!(view.ticks.has_changed().is_err(), "its viewers know that no more comes");
+        let other = tree.view(ids);
+        drop(view);
+        assert!(other.ticks.has_changed().is_ok(), "a new window is not the old one");
+    }
+
+    #[test]
+    fn the_time_without_viewers_begins_when_the_last_one_leaves() {
+        let tree = LiveTree::new(JobId::MIN, 1, Arc::default());
+        tree.enter();
+        assert_eq!(tree.left(), None);
+        let before = Instant::now();
+        tree.leave();
+        assert!(tree.left().is_some_and(|left| left >= before));
     }
 }

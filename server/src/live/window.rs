@@ -88,12 +88,15 @@ pub(super) struct Tick {
 }
 
 impl Tick {
-    /// The tick that follows another one; `None` if the rows are as they were.
-    pub fn after(before: Option<&Self>, snapshot: Snapshot) -> Option<Self> {
+    /// The tick that follows another one; `None` if the rows are as they were, unless a viewer
+    /// waits for a later version of them, or if they are older.
+    pub fn after(before: Option<&Self>, snapshot: Snapshot, is_awaited: bool) -> Option<Self> {
         let Some(Self { snapshot: before, .. }) = before else {
             return Some(Self { snapshot, change: None, whole: OnceLock::new() });
         };
-        if before.rows == snapshot.rows && before.missing == snapshot.missing {
+        let is_same = before.rows == snapshot.rows && before.missing == snapshot.missing;
+        let is_told = is_same && (!is_awaited || before.version == snapshot.version);
+        if is_told || before.version > snapshot.version {
             return None;
         }
         let known: BTreeMap<JobId, &JobSummary> =
