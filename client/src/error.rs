@@ -108,7 +108,8 @@ impl Error {
         )
     }
 
-    /// Whether the service says that the same id, or the name of a token, is used for something else.
+    /// Whether the service says that the same id, or the name of a token, is used for something
+    /// else.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         use ProblemCode::{CommitConflict, IdConflict, RepeatConflict, TokenExists};

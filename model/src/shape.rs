@@ -26,7 +26,7 @@ pub struct ShapeJob {
 }
 
 /// Jobs that a shape does not show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Rest {
     /// Children of the job that are not in the shape.
@@ -68,12 +68,6 @@ impl Shape {
         };
         let item = |job| ShapeJob { rest: rest(&job), job };
         Self { items: jobs.into_iter().map(item).collect() }
-    }
-}
-
-impl Default for Rest {
-    fn default() -> Self {
-        Self { children: Children::default(), subtree: Subtree::default() }
     }
 }
 

@@ -17,6 +17,7 @@ use jobtracker_store::{JobRow, Listed};
 
 use super::{
     app::State,
+    connection::Streamed,
     problem::{ApiError, Result},
     right::Reader,
 };
@@ -109,18 +110,27 @@ where
     let Listed { items, next } = read(app.clone(), None).await?;
     let mut first = format.begin();
     first.extend_from_slice(&format.jobs(items)?);
-    let lost = Box::pin(Reader::lost(request));
-    let rest = stream::try_unfold((next, place, read, lost), move |(next, place, read, lost)| {
+    let streamed = request.conn_data::<Streamed>();
+    let streaming = streamed.ok_or_else(|| ApiError::internal(&"it comes from no socket"))?.begin();
+    // A list with few matches writes nothing for long, and only a write would find that the client
+    // has gone.
+    let over = Box::pin(async move {
+        tokio::select! {
+            error = Reader::lost(request) => Err(error),
+            () = streaming.client_goes() => Ok(()),
+        }
+    });
+    let rest = stream::try_unfold((next, place, read, over), move |(next, place, read, over)| {
         let app = app.clone();
         async move {
             let Some(after) = next else { return Ok(None) };
             let reading = pin!(app.unless_stopping(read(app.clone(), Some(after))));
-            let (read_page, lost) = match select(lost, reading).await {
-                Either::Left((error, _)) => return Err(error),
+            let (read_page, over) = match select(over, reading).await {
+                Either::Left((over, _)) => return over.map(|()| None),
                 Either::Right(done) => done,
             };
             let Listed { items, next } = read_page?;
-            Ok::<_, ApiError>(Some((format.jobs(items)?, (next, place, read, lost))))
+            Ok::<_, ApiError>(Some((format.jobs(items)?, (next, place, read, over))))
         }
     });
     let body = stream::once(async { Ok(Bytes::from(first)) }).chain(rest).map_err(|error| {
