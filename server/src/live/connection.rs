@@ -480,13 +480,9 @@ mod tests {
         // The time between two marks has passed.
         connection.subscriptions.get_mut(&1).unwrap().mark_at = Instant::now();
         server.create().await;
-        loop {
-            let told = connection.next().await.unwrap();
-            if told.text.contains("mark") {
-                assert_eq!((told.sub, told.at.unwrap().version()), (Some(1), 2));
-                break;
-            }
-        }
+        let marked = connection.next().await.unwrap();
+        assert_eq!((marked.sub, marked.at), (Some(1), Some(Position::end_of(2))));
+        assert!(connection.next().await.is_some_and(|told| told.sub == Some(2)));
         connection.collect();
         assert!(connection.ready.iter().all(|told| told.sub != Some(1)), "it was told that");
     }
