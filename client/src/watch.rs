@@ -95,16 +95,7 @@ impl JobTrackerClient {
     fn watch_topic(&self, topic: Topic, filter: WatchFilter) -> Watch {
         let position = filter.after;
         let http = Arc::clone(&self.http);
-        let watcher = Watcher {
-            http,
-            topic,
-            filter,
-            row: None,
-            version: 0,
-            frames: None,
-            tries: 0,
-            is_over: false,
-        };
+        let watcher = Watcher::new(http, topic, filter);
         let stream = stream::unfold(watcher, |mut watcher| async move {
             let told = watcher.next().await?;
             Some(((told, watcher.filter.after), watcher))
@@ -129,6 +120,11 @@ struct Watcher {
 }
 
 impl Watcher {
+    fn new(http: Arc<Http>, topic: Topic, filter: WatchFilter) -> Self {
+        let (row, version, frames, tries, is_over) = Default::default();
+        Self { http, topic, filter, row, version, frames, tries, is_over }
+    }
+
     async fn next(&mut self) -> Option<Result<Watched>> {
         while !self.is_over {
             let failure = match self.frames.as_mut() {
@@ -280,4 +276,45 @@ impl Frames {
 /// The connection has ended, or says nothing any more.
 fn silent() -> Error {
     Error::DeadlineExceeded { last: None, outcome_unknown: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use jobtracker_model::{State, live::GapReason};
+
+    use super::*;
+
+    #[test]
+    fn a_row_is_not_followed_by_an_older_one_of_the_same_data() {
+        let client = JobTrackerClient::new("http://127.0.0.1:1").unwrap();
+        let topic = Topic::Job(JobId::MIN);
+        let mut watcher = Watcher::new(client.http, topic, WatchFilter::default());
+        let mut is_shown = |version: u64| {
+            let (start_time, end_time, tree_start, tree_end) = Default::default();
+            let (children, subtree) = Default::default();
+            let row = JobSummary {
+                id: JobId::MIN,
+                definition: None,
+                state: State::Running,
+                start_time,
+                end_time,
+                tree_start,
+                tree_end,
+                children,
+                subtree,
+                changes: 1,
+                log_lines: 0,
+                attachments: 0,
+            };
+            let (root, from, rows, missing) = (JobId::MIN, None, vec![row], Vec::new());
+            watcher.show(Snapshot { root, version, from, rows, missing }).is_some()
+        };
+        assert_eq!([7, 6, 7, 8].map(&mut is_shown), [true, false, true, true]);
+        // The service says that it has older data, of a backup.
+        watcher.take(Frame::Mark { at: Some(Position::end_of(8)) });
+        let (from, to) = (Position::end_of(8), Position::end_of(3));
+        let why = GapReason::Gone;
+        watcher.take(Frame::Gap(Gap { from, to, count: None, why }));
+        assert_eq!((watcher.version, watcher.filter.after), (0, Some(to)));
+    }
 }

@@ -380,9 +380,20 @@ mod tests {
     }
 
     async fn snapshot(connection: &mut Connection) -> Snapshot {
-        loop {
+        for _ in 0..9 {
             if let Frame::Snap(snapshot) = next(connection).await {
                 return snapshot;
+            }
+        }
+        panic!("no snapshot");
+    }
+
+    /// The next frame that is no snapshot.
+    async fn next_event(connection: &mut Connection) -> Frame {
+        loop {
+            let frame = next(connection).await;
+            if !matches!(frame, Frame::Snap(_)) {
+                return frame;
             }
         }
     }
@@ -453,19 +464,13 @@ mod tests {
         let after = Some(Position::new(99, 3));
         let wanted = Subscribe { after, ..server.events(EventKind::Created) };
         connection.subscribe(wanted).await.unwrap();
-        let gap = loop {
-            if let Frame::Gap(gap) = next(&mut connection).await {
-                break gap;
-            }
-        };
+        assert!(matches!(next(&mut connection).await, Frame::Hello { .. }));
+        assert!(matches!(next(&mut connection).await, Frame::Mark { .. }));
+        let Frame::Gap(gap) = next_event(&mut connection).await else { panic!("no gap") };
         assert_eq!((gap.from, gap.why), (Position::new(99, 3), GapReason::Gone));
         let job = server.create().await;
-        loop {
-            if let Frame::Event(event) = next(&mut connection).await {
-                assert_eq!((event.id, event.at.version()), (job, gap.to.version() + 1));
-                break;
-            }
-        }
+        let Frame::Event(event) = next_event(&mut connection).await else { panic!("no event") };
+        assert_eq!((event.id, event.at.version()), (job, gap.to.version() + 1));
     }
 
     #[tokio::test]
@@ -480,9 +485,9 @@ mod tests {
         // The time between two marks has passed.
         connection.subscriptions.get_mut(&1).unwrap().mark_at = Instant::now();
         server.create().await;
-        let marked = connection.next().await.unwrap();
-        assert_eq!((marked.sub, marked.at), (Some(1), Some(Position::end_of(2))));
-        assert!(connection.next().await.is_some_and(|told| told.sub == Some(2)));
+        let at = Some(Position::end_of(2));
+        assert_eq!(next_event(&mut connection).await, Frame::Mark { at });
+        assert!(matches!(next_event(&mut connection).await, Frame::Event(_)));
         connection.collect();
         assert!(connection.ready.iter().all(|told| told.sub != Some(1)), "it was told that");
     }
