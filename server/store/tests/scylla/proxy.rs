@@ -178,7 +178,7 @@ impl Proxy {
 
     /// Waits until no more requests come, so that background work is done.
     pub async fn quiet(&self) {
-        const CALM: Duration = Duration::from_millis(12);
+        const CALM: Duration = Duration::from_millis(40);
         let (mut seen, mut since) = (usize::MAX, Instant::now());
         while since.elapsed() < CALM || self.state.under_way.load(Ordering::SeqCst) > 0 {
             sleep(STEP).await;

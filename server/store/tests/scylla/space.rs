@@ -1,6 +1,10 @@
 //! One keyspace for several stores, some of them behind proxies.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jobtracker_model::JobId;
 use jobtracker_store::{
@@ -83,8 +87,10 @@ pub async fn commit(store: &ScyllaStore, commit: TreeCommit) -> Result<()> {
 /// Commits one tree, against any reservations on its jobs. It loads and tries again, as every
 /// caller does that is told of a stale tree.
 pub async fn commit_soon(store: &ScyllaStore, due: TreeCommit) {
-    const TRIES: usize = 40;
-    for _ in 0..TRIES {
+    /// On a busy machine what removes a stage may be held up for long.
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
         match commit(store, due.clone()).await {
             Ok(()) => return,
             Err(Error::Stale { .. }) => drop(versions(store, [due.root]).await),
