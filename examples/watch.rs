@@ -25,7 +25,7 @@ async fn main() -> Result<()> {
     while !is_over {
         match watch.next().await.context("a watch has no end")?? {
             Watched::Row(row) => {
-                println!("{} of {} done", row.subtree.successful, row.subtree.total)
+                println!("{} of {} done", row.subtree.successful, row.subtree.total);
             }
             Watched::Event(LiveEvent { id, what, .. }) => match what {
                 Occurrence::Created { name, .. } => println!("{id} is {name}"),
