@@ -39,10 +39,10 @@ fn misfit(document: &Value, schema: &Value, value: &Value) -> Option<String> {
     if !kinds.is_empty() && !kinds.iter().any(is) {
         return Some(format!("{value} is no {kinds:?}"));
     }
-    if let Some(pattern) = schema["pattern"].as_str().filter(|_| value.is_string()) {
-        if !regex::Regex::new(pattern).unwrap().is_match(value.as_str().unwrap()) {
-            return Some(format!("{value} is not like {pattern}"));
-        }
+    if let Some((pattern, text)) = schema["pattern"].as_str().zip(value.as_str())
+        && !regex::Regex::new(pattern).unwrap().is_match(text)
+    {
+        return Some(format!("{value} is not like {pattern}"));
     }
     if let Some(name) = all("required").find(|name| value.get(name.as_str().unwrap()).is_none()) {
         return Some(format!("{value} has no {name}"));
