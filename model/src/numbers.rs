@@ -16,6 +16,12 @@ pub struct Children {
 }
 
 impl Children {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.pending + self.successful + self.failed
+    }
+
     fn numbers(&mut self) -> [&mut u64; 3] {
         let Self { pending, successful, failed } = self;
         [pending, successful, failed]

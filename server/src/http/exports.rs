@@ -1,6 +1,6 @@
 //! Whole lists of jobs as one file: the filters of a list, without its pages.
 
-use std::pin::pin;
+use std::{pin::pin, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -12,7 +12,7 @@ use futures_util::{
     future::{Either, select},
     stream,
 };
-use jobtracker_model::{Job, ProblemCode};
+use jobtracker_model::{Job, ProblemCode, Timestamp};
 use jobtracker_store::{JobRow, Listed};
 
 use super::{
@@ -25,41 +25,34 @@ use super::{
 /// Files that are made at once. Each reads pages of the store for as long as its client takes them.
 pub(crate) const AT_ONCE: usize = 2;
 
-/// What a list is answered as.
+/// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
-    /// A page.
-    Json,
-    /// All jobs, a line of JSON for each.
+    /// A line of JSON for each job.
     Ndjson,
-    /// All jobs, as a table.
+    /// A table.
     Csv,
 }
 
 impl Format {
-    pub fn parse(text: Option<&str>) -> Result<Self> {
-        match text {
-            None | Some("json") => Ok(Self::Json),
-            Some("ndjson") => Ok(Self::Ndjson),
-            Some("csv") => Ok(Self::Csv),
-            Some(_) => Err(ApiError::query("format", "must be json, ndjson or csv")),
-        }
-    }
-
     /// The format of a file; `None` for a page. A file has no pages.
     pub fn of_file(text: Option<&str>, paging: [&Option<String>; 2]) -> Result<Option<Self>> {
-        match Self::parse(text)? {
-            Self::Json => Ok(None),
-            _ if paging.iter().any(|given| given.is_some()) => {
-                Err(ApiError::query("format", "gives all jobs at once, without limit and cursor"))
-            }
-            format => Ok(Some(format)),
+        let format = match text {
+            None | Some("json") => return Ok(None),
+            Some("ndjson") => Self::Ndjson,
+            Some("csv") => Self::Csv,
+            Some(_) => return Err(ApiError::query("format", "must be json, ndjson or csv")),
+        };
+        if paging.iter().any(|given| given.is_some()) {
+            let reason = "gives all jobs at once, without limit and cursor";
+            return Err(ApiError::query("format", reason));
         }
+        Ok(Some(format))
     }
 
     fn begin(self) -> Vec<u8> {
         match self {
-            Self::Json | Self::Ndjson => Vec::new(),
+            Self::Ndjson => Vec::new(),
             Self::Csv => format!("{}\r\n", COLUMNS.join(",")).into_bytes(),
         }
     }
@@ -68,7 +61,7 @@ impl Format {
         let jobs = jobs.into_iter().map(Job::from);
         let mut lines = Vec::new();
         match self {
-            Self::Json | Self::Ndjson => {
+            Self::Ndjson => {
                 for job in jobs {
                     serde_json::to_writer(&mut lines, &job)
                         .map_err(|error| ApiError::internal(&error))?;
@@ -106,7 +99,7 @@ where
     F: Future<Output = Result<Listed<JobRow, K>>> + 'static,
 {
     let full = |_| ApiError::new(ProblemCode::Overloaded, "As many files as may be are made.");
-    let place = std::sync::Arc::clone(&app.file_places).try_acquire_owned().map_err(full)?;
+    let place = Arc::clone(&app.file_places).try_acquire_owned().map_err(full)?;
     let Listed { items, next } = read(app.clone(), None).await?;
     let mut first = format.begin();
     first.extend_from_slice(&format.jobs(items)?);
@@ -138,7 +131,7 @@ where
         std::io::Error::other(error.to_string())
     });
     let (kind, ending) = match format {
-        Format::Json | Format::Ndjson => ("application/x-ndjson", "ndjson"),
+        Format::Ndjson => ("application/x-ndjson", "ndjson"),
         Format::Csv => ("text/csv; charset=utf-8; header=present", "csv"),
     };
     Ok(HttpResponse::Ok()
@@ -172,9 +165,7 @@ const COLUMNS: [&str; 20] = [
 
 fn cells(job: &Job) -> [String; COLUMNS.len()] {
     let Job { children, subtree, .. } = job;
-    let time = |time: Option<jobtracker_model::Timestamp>| {
-        time.map_or_else(String::new, |time| time.to_string())
-    };
+    let time = |time: Option<Timestamp>| time.map_or_else(String::new, |time| time.to_string());
     [
         job.id.to_string(),
         job.parent.map_or_else(String::new, |id| id.to_string()),

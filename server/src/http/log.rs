@@ -172,7 +172,7 @@ impl Filtered for Search<'_> {
 
     async fn read(&self, after: Option<u32>, rows: usize) -> Result<Listed<LogLine, u32>> {
         let from = Some(after.map_or(self.from, |line| line.saturating_add(1)));
-        let limit = PageLimit::items(rows);
+        let limit = PageLimit::rows(rows);
         Ok(self.store.list_log(LogQuery { id: self.id, from, limit }).await?)
     }
 

@@ -43,7 +43,8 @@ impl Scan {
         let mut found = Found::new();
         let (mut looked_at, mut after, mut total) = (0, None, 0);
         loop {
-            let chunk = self.chunk(after, CHUNK.min(rows_max - looked_at)).await?;
+            let limit = PageLimit::items(CHUNK.min(rows_max - looked_at));
+            let chunk = self.chunk(after, limit).await?;
             looked_at += chunk.items.len();
             for row in self.filter.wanted(chunk.items).await? {
                 total += 1;
@@ -76,9 +77,12 @@ impl Scan {
         Ok(found)
     }
 
-    async fn chunk(&self, after: Option<RootKey>, items: usize) -> Result<Listed<JobRow, RootKey>> {
+    async fn chunk(
+        &self,
+        after: Option<RootKey>,
+        limit: PageLimit,
+    ) -> Result<Listed<JobRow, RootKey>> {
         let Self { from, to, .. } = *self;
-        let limit = PageLimit::items(items);
         Ok(self.store.list_roots(RootsQuery { from, to, after, limit }).await?)
     }
 }
@@ -88,7 +92,7 @@ impl Filtered for Scan {
     type Key = RootKey;
 
     async fn read(&self, after: Option<RootKey>, rows: usize) -> Result<Listed<JobRow, RootKey>> {
-        self.chunk(after, rows).await
+        self.chunk(after, PageLimit::rows(rows)).await
     }
 
     async fn wanted(&self, rows: Vec<JobRow>) -> Result<Vec<JobRow>> {

@@ -85,8 +85,6 @@ pub(super) async fn timeline(
     let mut rows = app.store.sample_children(sample).await?.into_iter().map(JobSummary::from);
     let job = rows.next().ok_or_else(|| ApiError::job_not_found(id.0))?;
     let items: Vec<_> = rows.collect();
-    let children = &job.children;
-    let all = children.pending + children.successful + children.failed;
-    let sampled = all > items.len() as u64;
+    let sampled = job.children.total() > items.len() as u64;
     reply::ok(&Timeline { job, items, sampled })
 }

@@ -99,7 +99,7 @@ impl Filtered for Named<'_> {
 
     async fn read(&self, after: Option<JobId>, rows: usize) -> Result<Listed<JobRow, JobId>> {
         let Self { parent, states, .. } = *self;
-        let limit = PageLimit { scan: rows, ..PageLimit::items(rows) };
+        let limit = PageLimit::rows(rows);
         Ok(self.store.list_children(ChildrenQuery { parent, states, after, limit }).await?)
     }
 

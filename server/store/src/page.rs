@@ -17,6 +17,12 @@ impl PageLimit {
     pub fn items(items: usize) -> Self {
         Self { items: items.clamp(1, limits::PAGE), bytes: limits::PAGE_BYTES, scan: limits::SCAN }
     }
+
+    /// Pages for which up to `rows` rows are read, matching or not.
+    #[must_use]
+    pub fn rows(rows: usize) -> Self {
+        Self { scan: rows, ..Self::items(rows) }
+    }
 }
 
 /// Some items of a list, and where the list goes on: give `next` as `after` to continue. Without

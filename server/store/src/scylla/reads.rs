@@ -316,7 +316,7 @@ impl TreeCache {
         // A list takes too long to be made beside the head refresh that may refute it.
         let tail = self.refresh(&self.tree(root)).await?;
         let tail = tail.ok_or(Error::UnknownJob(subject))?;
-        // Boxed, as the compiler lays out only so many futures within futures.
+        // The future is boxed: the compiler computes layouts of nested futures to a depth only.
         let answer = |tree, tries| Box::pin(answer(tree, question.after(tries)));
         let made = steadily(self, root, Some(tail), answer).await?;
         made.ok_or(Error::UnknownJob(subject))

@@ -73,6 +73,12 @@ impl Parent {
         Self { id, children: node.status.children, root, depth }
     }
 
+    /// A job that has been read as a parent.
+    pub fn of_job(job: &JobRow) -> Self {
+        let JobRow { id, root, depth, ref status, .. } = *job;
+        Self { id, children: status.children, root, depth }
+    }
+
     /// One of its children as a parent.
     fn of(self, child: &Child) -> Self {
         let depth = self.depth + 1;

@@ -6,7 +6,7 @@ use std::{
 use futures_util::TryStreamExt;
 use jobtracker_model::{JobId, StateSet};
 
-use super::{Child, ChildIndex, Parent, Selection, View, load::subject};
+use super::{Child, ChildIndex, Parent, Selection, View};
 use crate::{Error, JobRow, Result, SampleQuery};
 
 /// Seeks for each job of a sample. The ids of children may lie far apart, and then some seeks find
@@ -20,10 +20,10 @@ const SEEKS_PER_JOB: usize = 4;
 /// There is no such job, or the rows cannot be read.
 pub(crate) async fn sample_children<V: View>(view: &V, query: &SampleQuery) -> Result<Vec<JobRow>> {
     let top = view.job(query.parent).await?.ok_or(Error::UnknownJob(query.parent))?;
-    let parent = Parent::new(query.parent, &subject(view, query.parent).await?);
+    let parent = Parent::of_job(&top);
     let mut sample = Sample { view, parent, found: BTreeMap::new() };
     let children = &parent.children;
-    if children.pending + children.successful + children.failed <= query.jobs as u64 {
+    if children.total() <= query.jobs as u64 {
         sample.take(None, query.jobs).await?;
     } else {
         if children.failed > 0 {

@@ -3,7 +3,7 @@ use std::{collections::HashSet, pin::pin};
 use futures_util::TryStreamExt;
 use jobtracker_model::{JobId, StateSet};
 
-use super::{ChildIndex, Parent, Selection, View, load::subject};
+use super::{ChildIndex, Parent, Selection, View};
 use crate::{Error, JobRow, Result, ShapeQuery};
 
 /// A part of a tree that stands for the whole: the job at the top, then level by level those
@@ -17,55 +17,50 @@ use crate::{Error, JobRow, Result, ShapeQuery};
 /// There is no such job, or the rows cannot be read.
 pub(crate) async fn get_shape<V: View>(view: &V, query: &ShapeQuery) -> Result<Vec<JobRow>> {
     let top = view.job(query.of).await?.ok_or(Error::UnknownJob(query.of))?;
-    let mut level = vec![(Parent::new(query.of, &subject(view, query.of).await?), has_more(&top))];
     let mut jobs = vec![top];
+    let mut level = 0..1;
     for depth in 1..=query.depth {
-        let left = query.jobs.saturating_sub(jobs.len());
-        let is_last = depth == query.depth || !level.iter().any(|(_, has_more)| *has_more);
-        let mut room = if is_last { left } else { left.div_ceil(2) };
-        let mut below = Vec::new();
-        let parents = level.len();
-        for (index, (parent, _)) in level.into_iter().enumerate() {
-            let share = room.div_ceil(parents - index);
-            let children = telling_children(view, parent, share).await?;
-            room -= children.len();
-            let with_children = children.iter().filter(|(_, job)| job.status.subtree.total > 0);
-            below.extend(with_children.map(|(parent, job)| (*parent, has_more(job))));
-            jobs.extend(children.into_iter().map(|(_, job)| job));
-        }
-        if below.is_empty() || jobs.len() >= query.jobs {
+        let below = |job: &&JobRow| job.status.subtree.total > 0;
+        let is_deeper = jobs[level.clone()].iter().any(has_more);
+        let parents: Vec<_> = jobs[level].iter().filter(below).map(Parent::of_job).collect();
+        if parents.is_empty() || jobs.len() >= query.jobs {
             break;
         }
-        level = below;
+        let begin = jobs.len();
+        let left = query.jobs - begin;
+        let is_last = depth == query.depth || !is_deeper;
+        let mut room = if is_last { left } else { left.div_ceil(2) };
+        for (index, parent) in parents.iter().enumerate() {
+            let share = room.div_ceil(parents.len() - index);
+            let children = telling_children(view, *parent, share).await?;
+            room -= children.len();
+            jobs.extend(children);
+        }
+        level = begin..jobs.len();
     }
     Ok(jobs)
 }
 
 /// Whether a job has descendants that are not its children.
 fn has_more(job: &JobRow) -> bool {
-    let children = &job.status.children;
-    job.status.subtree.total > children.pending + children.successful + children.failed
+    job.status.subtree.total > job.status.children.total()
 }
 
-/// The first children of a job in the order of what they tell, each also as a parent.
-async fn telling_children<V: View>(
-    view: &V,
-    parent: Parent,
-    count: usize,
-) -> Result<Vec<(Parent, JobRow)>> {
-    let mut found: Vec<(Parent, JobRow)> = Vec::new();
+/// The first children of a job in the order of what they tell.
+async fn telling_children<V: View>(view: &V, parent: Parent, count: usize) -> Result<Vec<JobRow>> {
+    let mut found: Vec<JobRow> = Vec::new();
     for index in [Some(ChildIndex::Failed), Some(ChildIndex::Pending), None] {
         if found.len() >= count || index.is_some_and(|index| index.count(&parent.children) == 0) {
             continue;
         }
         let selection = Selection::Children(StateSet::EMPTY, index);
-        let listed: HashSet<JobId> = found.iter().map(|(_, job)| job.id).collect();
+        let listed: HashSet<JobId> = found.iter().map(|job| job.id).collect();
         let mut children = pin!(view.children(parent, None, selection));
         while found.len() < count
             && let Some(child) = children.try_next().await?
         {
             if !listed.contains(&child.id) {
-                found.push((parent.of(&child), parent.job(child)?));
+                found.push(parent.job(child)?);
             }
         }
     }

@@ -52,7 +52,7 @@ impl Walk {
         after: Option<JobId>,
         selection: Selection,
     ) -> Self {
-        let total = numbers.pending + numbers.successful + numbers.failed;
+        let total = numbers.total();
         let most = selection.index().map_or(total, |index| index.count(numbers));
         Self {
             parent,
