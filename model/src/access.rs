@@ -55,6 +55,21 @@ impl FromStr for Role {
     }
 }
 
+/// How the service knows who a caller is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Authentication {
+    /// By a bearer token.
+    Token,
+    /// By the cookie of a session, which a browser got for a token.
+    Session,
+    /// Not at all: the server requires no token.
+    Open,
+    /// By what a proxy says whom the service trusts.
+    Proxy,
+}
+
 /// Who the caller is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,6 +82,27 @@ pub struct Session {
     pub role: Role,
     /// Whether the server requires a token. One that does not serves every caller as an admin.
     pub token_required: bool,
+    /// How the service knows.
+    pub how: Authentication,
+    /// When the token or the session ends to be accepted; absent: it has no end. A session ends
+    /// later if it is asked for again before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<Timestamp>,
+}
+
+/// What a browser begins a session with.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewSession {
+    /// A token.
+    pub token: String,
+}
+
+impl fmt::Debug for NewSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewSession").finish_non_exhaustive()
+    }
 }
 
 /// A token to be made.

@@ -40,7 +40,10 @@ pub mod upload;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use access::{AuditEntry, CreatedToken, NewToken, Role, Session, Token, UnknownRole};
+pub use access::{
+    AuditEntry, Authentication, CreatedToken, NewSession, NewToken, Role, Session, Token,
+    UnknownRole,
+};
 pub use action::{
     Action, ActionView, EmailAction, Host, HttpAction, HttpView, Payload, Proxy, ProxyView, Secret,
     Target, TargetView, Way, Ways,

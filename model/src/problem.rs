@@ -88,6 +88,9 @@ problems! {
     TokenRevoked 401 "token_revoked" never,
         "The token was revoked.",
         "Ask an admin of the service for a new one.";
+    SessionEnded 401 "session_ended" never,
+        "The session is over.",
+        "Log in again: POST /api/v1/session with a token.";
     Forbidden 403 "forbidden" never,
         "The caller's role does not allow this.",
         "Use a token with the role that the detail names.";
@@ -95,9 +98,9 @@ problems! {
         "A server without a token is not served under this name, which a web site could have too.",
         "Ask for localhost or an address, add the name to server.hosts, or set auth.token.";
     ForeignOrigin 403 "foreign_origin" never,
-        "A page of another web site may change nothing on a server without a token.",
-        "Send it from a program without an Origin header, add the page's host to server.hosts, or \
-         set auth.token.";
+        "A page of another web site may not do this.",
+        "Send it from the service's own page, or from a program with a bearer token. Behind a \
+         proxy, have it pass on the Host header, or add the page's host to server.hosts.";
     RouteNotFound 404 "route_not_found" never,
         "There is nothing at this address.",
         "See /openapi.json for the addresses of the service.";

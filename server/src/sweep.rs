@@ -56,7 +56,7 @@ impl Sweep {
         let before = Timestamp::from_millis(now.millis() - self.keep_ms);
         let before = before.unwrap_or(Timestamp::MIN);
         while self.store.forget_uploads(before, AT_ONCE).await? == AT_ONCE {}
-        self.access.sweep(now).await?;
+        self.access.tokens.sweep(now).await?;
         self.audit.sweep(now).await
     }
 }

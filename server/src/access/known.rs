@@ -11,7 +11,7 @@ use jobtracker_store::DocumentVersion;
 use parking_lot::RwLock;
 
 use super::{
-    Principal, Refused,
+    Admitted, Principal, Refused,
     principal::Identity,
     token::{Hash, TokenRecord},
 };
@@ -52,21 +52,24 @@ impl KnownToken {
     }
 
     /// Whether the token is the one with this hash; then, whether it is accepted.
-    pub fn check(&self, hash: &Hash, now: Timestamp) -> Option<Result<Principal, Refused>> {
-        if !self.record.hash.is(hash) {
-            return None;
-        }
+    pub fn check(&self, hash: &Hash, now: Timestamp) -> Option<Result<Admitted, Refused>> {
+        self.record.hash.is(hash).then(|| self.admit(now))
+    }
+
+    /// Whether it is accepted.
+    fn admit(&self, now: Timestamp) -> Result<Admitted, Refused> {
         let name = || self.identity.name.clone();
         if self.record.revoke_time.is_some() {
-            return Some(Err(Refused::Revoked(name())));
+            return Err(Refused::Revoked(name()));
         }
         if self.record.ended(now).is_some() {
-            return Some(Err(Refused::Expired(name())));
+            return Err(Refused::Expired(name()));
         }
         if now.millis() - self.used.load(Relaxed) >= NOTED_EVERY_MS {
             self.used.store(now.millis(), Relaxed);
         }
-        Some(Ok(Principal::Named(Arc::clone(&self.identity))))
+        let principal = Principal::Named(Arc::clone(&self.identity));
+        Ok(Admitted { end_time: self.record.expire_time, ..Admitted::by_token(principal) })
     }
 }
 
@@ -77,8 +80,22 @@ impl KnownTokens {
         name: &str,
         hash: &Hash,
         now: Timestamp,
-    ) -> Option<Result<Principal, Refused>> {
+    ) -> Option<Result<Admitted, Refused>> {
         self.0.read().tokens.get(name)?.check(hash, now)
+    }
+
+    /// Whether the token with this name is accepted, if it still is the one that a session was
+    /// begun with: `None` if no token of this name is known.
+    pub fn admit(
+        &self,
+        name: &str,
+        is_same: impl FnOnce(&Hash) -> bool,
+        now: Timestamp,
+    ) -> Option<Result<Admitted, Refused>> {
+        let state = self.0.read();
+        let token = state.tokens.get(name)?;
+        let is_same = is_same(&token.record.hash);
+        Some(if is_same { token.admit(now) } else { Err(Refused::SessionEnded) })
     }
 
     pub fn count(&self) -> usize {

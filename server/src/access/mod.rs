@@ -1,7 +1,7 @@
-//! Who a caller is and what the caller may do: tokens, roles, failed tries, the audit list. No
-//! HTTP.
+//! Who a caller is and what the caller may do: tokens, sessions of browsers, roles, failed tries,
+//! the audit list. No HTTP.
 //!
-//! A [`Principal`] is found by what the caller sends ([`Access::known`], [`Access::find`]); the
+//! A [`Principal`] is found by what the caller sends ([`Access::known`], [`Access::session`]); the
 //! extractors of `http::right` compare its role with the one that a handler needs.
 
 mod principal;
@@ -12,9 +12,15 @@ mod tries;
 mod known;
 mod tokens;
 
+mod session;
+mod sessions;
+
+mod callers;
+
 mod audit;
 
 pub(crate) use audit::Audit;
-pub(crate) use principal::Principal;
-pub(crate) use refused::{AuditError, Refused, TokenError};
-pub(crate) use tokens::Access;
+pub(crate) use callers::Access;
+pub(crate) use principal::{Admitted, Principal};
+pub(crate) use refused::{AuditError, Refused, SessionError, TokenError};
+pub(crate) use tokens::Tokens;

@@ -1,6 +1,31 @@
 use std::sync::Arc;
 
-use jobtracker_model::Role;
+use jobtracker_model::{Authentication, Role, Timestamp};
+
+/// A caller that is let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Admitted {
+    pub principal: Principal,
+    pub how: Authentication,
+    /// When what it has sent ends to be accepted, if that is known.
+    pub end_time: Option<Timestamp>,
+}
+
+impl Admitted {
+    pub const ANONYMOUS: Self =
+        Self { principal: Principal::Anonymous, how: Authentication::Open, end_time: None };
+    pub const CONFIGURATION: Self = Self::by_token(Principal::Configuration);
+
+    pub const fn by_token(principal: Principal) -> Self {
+        Self { principal, how: Authentication::Token, end_time: None }
+    }
+
+    /// The same caller, let in by a session that was begun with its token.
+    pub fn by_session(self, end: Timestamp) -> Self {
+        let end_time = self.end_time.map_or(end, |token| token.min(end));
+        Self { how: Authentication::Session, end_time: Some(end_time), ..self }
+    }
+}
 
 /// Who a caller is.
 #[derive(Debug, Clone, PartialEq, Eq)]

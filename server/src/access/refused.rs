@@ -4,7 +4,7 @@ use jobtracker_store::Error as StoreError;
 /// Why a caller is not let in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
-    #[error("There is no bearer token in the Authorization header.")]
+    #[error("There is neither a bearer token in the Authorization header nor a session.")]
     Missing,
     #[error("The token is another one.")]
     Wrong,
@@ -12,8 +12,12 @@ pub(crate) enum Refused {
     Expired(String),
     #[error("The token {0} was revoked.")]
     Revoked(String),
+    #[error("The session is over.")]
+    SessionEnded,
     #[error("Its tries are refused for a while.")]
     TooManyTries { retry_after_ms: u64 },
+    #[error("the session cannot be looked up: {0}")]
+    Session(#[from] SessionError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -44,6 +48,19 @@ pub(crate) enum TokenError {
     NoRandomness,
     #[error("the document of a token cannot be read or written: {0}")]
     Unreadable(#[from] serde_json::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a session is not begun, renewed or ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SessionError {
+    #[error("no random bits can be had from the system")]
+    NoRandomness,
+    #[error("a session cannot be written: {0}")]
+    Unreadable(#[from] serde_json::Error),
+    #[error("the key of sessions cannot be written: {0}")]
+    Document(#[from] FieldError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -28,6 +28,10 @@ impl Hash {
         Self(hash)
     }
 
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Takes the same time for every other hash.
     pub fn is(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()

@@ -55,7 +55,7 @@ pub(super) async fn report(
     id: Id,
     body: Json<NewChange>,
 ) -> Result<HttpResponse> {
-    let change = NewChange { by: caller.principal.by_hand(), ..body.0 };
+    let change = NewChange { by: caller.admitted.principal.by_hand(), ..body.0 };
     reply::ok(&app.engine.update(id.0, change).await?)
 }
 

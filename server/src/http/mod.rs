@@ -7,8 +7,10 @@
 mod app;
 mod problem;
 
+mod admission;
 mod compress;
 mod connection;
+mod cookie;
 mod loops;
 mod middleware;
 mod request_id;

@@ -12,13 +12,13 @@ use utoipa::{
     openapi::{
         Ref, RefOr, Response, ResponseBuilder,
         content::ContentBuilder,
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 
 use super::{
-    actions, attachments, audit, changes, checks, commits, deliveries, endpoints, events, ids,
-    jobs, live, log, operation, roots, rows, session, shape, tokens, tree, wait,
+    actions, attachments, audit, changes, checks, commits, cookie, deliveries, endpoints, events,
+    ids, jobs, live, log, operation, roots, rows, session, shape, tokens, tree, wait,
 };
 
 /// The OpenAPI document, with sorted keys and a line break at its end. It is the same text as
@@ -63,13 +63,13 @@ pub fn document() -> &'static str {
         deliveries::list, deliveries::list_failed, deliveries::replay, deliveries::cancel,
         deliveries::replay_failed,
         commits::send, commits::get, commits::trees,
-        session::get, audit::list,
+        session::get, session::create, session::end, audit::list,
         tokens::create, tokens::list, tokens::revoke,
         operation::health, operation::ready, operation::metrics, operation::openapi_json,
     ),
     components(schemas(Problem, ClientFrame, EventKind)),
-    security(("bearer" = [])),
-    modifiers(&Problems, &Bearer)
+    security(("bearer" = []), ("cookie" = [])),
+    modifiers(&Problems, &Schemes)
 )]
 struct Document;
 
@@ -125,11 +125,11 @@ fn add_roles(document: &mut Value) {
     }
 }
 
-struct Bearer;
+struct Schemes;
 
-impl Modify for Bearer {
+impl Modify for Schemes {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let scheme = HttpBuilder::new()
+        let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .description(Some(
                 "The token of the configuration, if one is set, or one that the service made. \
@@ -137,7 +137,14 @@ impl Modify for Bearer {
             ))
             .build();
         let components = document.components.get_or_insert_default();
-        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let cookie = ApiKeyValue::with_description(
+            cookie::NAME,
+            "The session of a browser, which `POST /api/v1/session` begins. Only the service's own \
+            page may use it.",
+        );
+        let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(cookie));
+        components.add_security_scheme("cookie", cookie);
     }
 }
 

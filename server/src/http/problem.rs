@@ -5,7 +5,7 @@ use jobtracker_engine::Error as EngineError;
 use jobtracker_model::{FieldError, JobId, Problem, ProblemCode, Standing, upload::StreamError};
 use jobtracker_store::Error as StoreError;
 
-use crate::access::{AuditError, Refused, TokenError};
+use crate::access::{AuditError, Refused, SessionError, TokenError};
 
 /// Why a request is refused or failed. The middleware makes the reply of it, since the middleware
 /// alone knows the request id.
@@ -185,9 +185,11 @@ impl From<Refused> for ApiError {
             Refused::Missing | Refused::Wrong => Code::Unauthorized,
             Refused::Expired(_) => Code::TokenExpired,
             Refused::Revoked(_) => Code::TokenRevoked,
+            Refused::SessionEnded => Code::SessionEnded,
             Refused::TooManyTries { retry_after_ms } => {
                 return Self::new(Code::TooManyTries, "").retry_after(retry_after_ms);
             }
+            Refused::Session(error) => return error.into(),
             Refused::Store(error) => return error.into(),
         };
         Self::new(code, refused.to_string())
@@ -206,6 +208,15 @@ impl From<TokenError> for ApiError {
             TokenError::TooMany(_) => Code::TooManyTokens,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<SessionError> for ApiError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Store(error) => error.into(),
+            _ => Self::internal(&error),
+        }
     }
 }
 
@@ -236,7 +247,7 @@ impl From<StoreError> for ApiError {
                 Self::new(Code::StoreFull, EngineError::from(error).sentence())
             }
             StoreError::BadCursor { .. } => Self::new(Code::InvalidCursor, ""),
-            StoreError::Stale { .. } => quiet(Code::Contention),
+            StoreError::Stale { .. } | StoreError::StaleDocument(_) => quiet(Code::Contention),
             StoreError::Full(_) => quiet(Code::StoreFull),
             StoreError::Unavailable(_) => quiet(Code::StoreUnavailable),
             StoreError::OutcomeUnknown(_) => quiet(Code::OutcomeUnknown),

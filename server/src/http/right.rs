@@ -9,26 +9,22 @@ use std::{
 };
 
 use actix_web::{
-    Error, FromRequest, HttpMessage, HttpRequest,
-    dev::Payload,
-    http::header::{AUTHORIZATION, HeaderValue},
+    Error, FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::HeaderValue,
 };
 use futures_util::future::{Either, LocalBoxFuture};
 use jobtracker_model::{AuditEntry, Problem, ProblemCode, Role};
 
 use super::{
+    admission::{Known, from, known},
     app::{App, State},
     problem::{ApiError, Result},
     request_id::GivenOut,
 };
-use crate::{
-    access::{Principal, Refused},
-    clock,
-};
+use crate::{access::Admitted, clock};
 
 /// A caller who has at least one role: the one with this position in [`Role::ALL`].
 pub(crate) struct Caller<const ROLE: usize> {
-    pub principal: Principal,
+    pub admitted: Admitted,
     /// Where the request came from and its id, for the audit list. Of a caller who only needs to
     /// read or write jobs, of whom there may be very many, nothing is noted.
     origin: Option<Origin>,
@@ -116,8 +112,8 @@ impl<const ROLE: usize> FromRequest for Caller<ROLE> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let origin = (Role::ALL[ROLE] >= Role::Operator).then(|| Origin::of(request)).flatten();
         match known(request, from(request)) {
-            Known::Is(principal) => {
-                Either::Left(ready(principal.and_then(|principal| Self::with(principal, origin))))
+            Known::Is(known) => {
+                Either::Left(ready(known.and_then(|admitted| Self::with(admitted, origin))))
             }
             Known::Asks(asking) => {
                 Either::Right(Box::pin(async move { Self::with(asking.await?, origin) }))
@@ -142,25 +138,25 @@ impl<const ROLE: usize> Caller<ROLE> {
             tokio::time::sleep(CHECKED_EVERY).await;
             // Without an address this is no try of the caller: it neither counts as a failed one
             // nor has to wait because of others.
-            let principal = match known(&request, None) {
-                Known::Is(principal) => principal,
+            let known = match known(&request, None) {
+                Known::Is(known) => known,
                 Known::Asks(asking) => asking.await,
             };
-            let checked = principal.and_then(|principal| Self::with(principal, None));
+            let checked = known.and_then(|admitted| Self::with(admitted, None));
             if let Some(error) = checked.err().filter(|error| !error.code().is_transient()) {
                 return error;
             }
         }
     }
 
-    fn with(principal: Principal, origin: Option<Origin>) -> Result<Self> {
-        let (needs, has) = (Role::ALL[ROLE], principal.role());
+    fn with(admitted: Admitted, origin: Option<Origin>) -> Result<Self> {
+        let (needs, has) = (Role::ALL[ROLE], admitted.principal.role());
         if has < needs {
-            let name = principal.name();
+            let name = admitted.principal.name();
             let detail = format!("It needs the role {needs}, and {name} has the role {has}.");
             return Err(ApiError::new(ProblemCode::Forbidden, detail));
         }
-        Ok(Self { principal, origin })
+        Ok(Self { admitted, origin })
     }
 
     /// Does something by hand: after it was written down durably who asks for it.
@@ -171,12 +167,12 @@ impl<const ROLE: usize> Caller<ROLE> {
         subject: impl fmt::Display,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let origin = self.origin.as_ref();
+        let (principal, origin) = (&self.admitted.principal, self.origin.as_ref());
         let request_id = origin.and_then(|origin| origin.request_id.to_str().ok());
         let begun = app.audit.begin(AuditEntry {
             time: clock::now(),
-            name: self.principal.name().to_owned(),
-            role: self.principal.role(),
+            name: principal.name().to_owned(),
+            role: principal.role(),
             act: act.to_owned(),
             subject: subject.to_string(),
             from: origin.and_then(|origin| origin.from).map(|from| from.to_string()),
@@ -199,39 +195,4 @@ impl Origin {
         request.extensions_mut().insert(GivenOut(request_id.clone()));
         Some(Self { from: from(request), request_id })
     }
-}
-
-fn from(request: &HttpRequest) -> Option<IpAddr> {
-    request.peer_addr().map(|address| address.ip().to_canonical())
-}
-
-/// Who sends a request.
-enum Known {
-    Is(Result<Principal>),
-    Asks(LocalBoxFuture<'static, Result<Principal>>),
-}
-
-/// `from`: the address whose failed tries are limited.
-fn known(request: &HttpRequest, from: Option<IpAddr>) -> Known {
-    let Some(app) = request.app_data::<State>() else {
-        return Known::Is(Err(ApiError::internal(&"the application has no state")));
-    };
-    if app.access.is_open() {
-        return Known::Is(app.sites.check(request).map(|()| Principal::Anonymous));
-    }
-    let given = request.headers().get(AUTHORIZATION);
-    let Some(token) = given.and_then(|value| bearer(value.as_bytes())) else {
-        return Known::Is(Err(Refused::Missing.into()));
-    };
-    let now = clock::now();
-    if let Some(known) = app.access.known(token, from, now) {
-        return Known::Is(known.map_err(ApiError::from));
-    }
-    let finding = app.access.find(token, from, now);
-    Known::Asks(Box::pin(async move { Ok(finding.await?) }))
-}
-
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token.trim_ascii())
 }

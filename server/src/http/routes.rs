@@ -4,7 +4,7 @@ use jobtracker_model::ProblemCode;
 use super::{
     actions, app::App, attachments, audit, changes, checks, commits, connection::UPGRADES,
     deliveries, endpoint::Endpoint, events, ids, jobs, live, log, operation, problem::ApiError,
-    right::Reader, roots, rows, session, shape, tokens, tree, wait,
+    right::Reader, roots, rows, session, shape, site_guard::EVENTS, tokens, tree, wait,
 };
 
 /// All addresses. A fixed part comes before a variable one at the same position.
@@ -46,12 +46,15 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::at("/api/v1/deliveries/{delivery}/cancel").post(deliveries::cancel),
         Endpoint::at("/api/v1/commits/{commit}").get(commits::get).put(commits::send),
         Endpoint::at("/api/v1/commits/{commit}/trees").get(commits::trees),
-        Endpoint::at("/api/v1/session").get(session::get),
+        Endpoint::at("/api/v1/session")
+            .get(session::get)
+            .post(session::create)
+            .delete(session::end),
         Endpoint::at("/api/v1/tokens").get(tokens::list).post(tokens::create),
         Endpoint::at("/api/v1/tokens/{name}").delete(tokens::revoke),
         Endpoint::at("/api/v1/audit").get(audit::list),
         Endpoint::at(UPGRADES).get(live::live),
-        Endpoint::at("/api/v1/events").get(events::events),
+        Endpoint::at(EVENTS).get(events::events),
         Endpoint::at("/healthz").get(operation::health),
         Endpoint::at("/readyz").get(operation::ready),
         Endpoint::at("/metrics").get(operation::metrics),

@@ -15,8 +15,9 @@ use crate::Config;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Keeps web sites out of a server that requires no token. A browser on a machine that can connect
-/// sends what any open site tells it to; no site can make it send a token.
+/// Keeps web sites out where a browser sends requests by itself that are accepted: to a server that
+/// requires no token, from a machine that can connect, and anywhere with the cookie of a session. A
+/// browser sends what any open site tells it to; no site can make it send a token.
 ///
 /// A site can send requests from its own page, which then have its `Origin`. It can also point its
 /// own name at this server (DNS rebinding): those requests have its name as `Host`.
@@ -30,6 +31,8 @@ pub(crate) struct SiteGuard {
     usual: [String; 2],
 }
 
+/// The address whose answer goes on.
+pub(super) const EVENTS: &str = "/api/v1/events";
 /// Stands for any host.
 const ANY: &str = "*";
 
@@ -51,13 +54,42 @@ impl SiteGuard {
                 Some(Err(text)) => return Err(unknown_host(&text)),
             }
         }
-        // A page of another site may not read an answer, but it may read a WebSocket.
-        let is_upgrade = request.headers().get(UPGRADE).is_some_and(|value| !value.is_empty());
-        let is_read = *request.method() == Method::GET || *request.method() == Method::HEAD;
-        if is_read && !is_upgrade {
-            return Ok(());
+        if is_plain_read(request) { Ok(()) } else { self.check_origin(request) }
+    }
+
+    /// Checks a request that comes with a session.
+    pub fn check_session(&self, request: &HttpRequest) -> Result<()> {
+        match self.own_page(request) {
+            Some(checked) => checked,
+            // The cookie goes with no request of another site, and its pages could not read the
+            // answer; old browsers do not name the page of a plain read.
+            None if is_plain_read(request) => Ok(()),
+            None => Err(foreign("no page: it has neither Origin nor Sec-Fetch-Site")),
         }
-        self.check_origin(request)
+    }
+
+    /// Checks a request that begins a session: another site could have a browser begin one of its
+    /// own, and be told what is done with that.
+    pub fn check_login(&self, request: &HttpRequest) -> Result<()> {
+        self.own_page(request).unwrap_or(Ok(()))
+    }
+
+    /// Whether the request comes from a page of this service; `None`: it does not say.
+    fn own_page(&self, request: &HttpRequest) -> Option<Result<()>> {
+        match text(request, &SEC_FETCH_SITE) {
+            // The browser compares what it sees, whatever a proxy makes of the host.
+            Some("same-origin") => return Some(Ok(())),
+            // What a user has typed in comes from no page.
+            None | Some("none") => {}
+            Some(site) => return Some(Err(other_site(site))),
+        }
+        let origin = text(request, &ORIGIN)?;
+        let is_own = authority(origin).is_some_and(|page| {
+            // A star is meant for servers without a token.
+            let is_configured = self.hosts.contains(&comparable(page.host()));
+            is_configured || own_authority(request).as_ref() == Some(&page)
+        });
+        Some(if is_own { Ok(()) } else { Err(foreign(&format!("the page {origin:?}"))) })
     }
 
     fn is_usual(&self, request: &HttpRequest) -> bool {
@@ -67,20 +99,16 @@ impl SiteGuard {
 
     /// Checks that a page which sends a changing request is one of this server.
     fn check_origin(&self, request: &HttpRequest) -> Result<()> {
-        let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
         // To the browser a page of a configured host is another site, so the kind of site matters
         // only where the page itself is not named.
-        let Some(origin) = text(ORIGIN) else {
-            return match text(SEC_FETCH_SITE) {
+        let Some(origin) = text(request, &ORIGIN) else {
+            return match text(request, &SEC_FETCH_SITE) {
                 None | Some("same-origin" | "none") => Ok(()),
-                Some(site) => {
-                    Err(foreign(&format!("a page of another site (Sec-Fetch-Site: {site})")))
-                }
+                Some(site) => Err(other_site(site)),
             };
         };
-        let own = asked_for(request).and_then(std::result::Result::ok);
-        let page = origin.split_once("://").and_then(|(_, rest)| rest.parse::<Authority>().ok());
-        match page {
+        let own = own_authority(request);
+        match authority(origin) {
             Some(page) if Some(&page) == own.as_ref() || self.is_configured(page.host()) => Ok(()),
             _ => Err(foreign(&format!("the page {origin:?}"))),
         }
@@ -114,6 +142,27 @@ impl SiteGuard {
     }
 }
 
+/// Whether no harm is done if a page of another site sends it: that page may read no answer. But it
+/// may read a WebSocket, and an answer that goes on takes a place for hours.
+fn is_plain_read(request: &HttpRequest) -> bool {
+    let is_upgrade = request.headers().get(UPGRADE).is_some_and(|value| !value.is_empty());
+    let is_read = *request.method() == Method::GET || *request.method() == Method::HEAD;
+    is_read && !is_upgrade && request.path() != EVENTS
+}
+
+fn text<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
+    request.headers().get(name).map(|value| value.to_str().unwrap_or("?"))
+}
+
+/// The host and the port of a page.
+fn authority(origin: &str) -> Option<Authority> {
+    origin.split_once("://").and_then(|(_, rest)| rest.parse().ok())
+}
+
+fn own_authority(request: &HttpRequest) -> Option<Authority> {
+    asked_for(request).and_then(std::result::Result::ok)
+}
+
 /// A host in comparable form: in lower case, an IPv6 address in its shortest form and in brackets.
 fn comparable(host: &str) -> String {
     let literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -138,6 +187,10 @@ fn unknown_host(host: &str) -> ApiError {
     ApiError::new(ProblemCode::UnknownHost, format!("It is asked for as {host:?}."))
 }
 
+fn other_site(site: &str) -> ApiError {
+    foreign(&format!("a page of another site (Sec-Fetch-Site: {site})"))
+}
+
 fn foreign(page: &str) -> ApiError {
     ApiError::new(ProblemCode::ForeignOrigin, format!("It comes from {page}."))
 }
@@ -156,7 +209,16 @@ mod tests {
 
     /// The code of the refusal, if the request is refused.
     fn code(guard: &SiteGuard, method: Method, headers: &[(&str, &str)]) -> Option<ProblemCode> {
-        let mut request = TestRequest::default().method(method).uri("/");
+        code_at(guard, "/", method, headers)
+    }
+
+    fn code_at(
+        guard: &SiteGuard,
+        path: &str,
+        method: Method,
+        headers: &[(&str, &str)],
+    ) -> Option<ProblemCode> {
+        let mut request = TestRequest::default().method(method).uri(path);
         for header in headers {
             request = request.append_header(*header);
         }
@@ -206,6 +268,8 @@ mod tests {
             for origin in ["http://evil.example", "null", "http://127.0.0.1:3000", "", "file://"] {
                 assert_eq!(asked(&method, "origin", origin), foreign, "{method} {origin}");
                 assert_eq!(asked(&Method::GET, "origin", origin), None);
+                let headers = [("host", "127.0.0.1:8840"), ("origin", origin)];
+                assert_eq!(code_at(&local, EVENTS, Method::GET, &headers), foreign);
             }
             for own in ["http://127.0.0.1:8840", "https://jobs.example"] {
                 assert_eq!(asked(&method, "origin", own), None, "{method} {own}");
@@ -218,6 +282,63 @@ mod tests {
             ] {
                 assert_eq!(asked(&method, "sec-fetch-site", site), wanted, "{method} {site}");
             }
+        }
+    }
+
+    /// What a session and a login are refused with, by method, address and headers.
+    fn codes(method: Method, path: &str, headers: &[(&str, &str)]) -> [Option<ProblemCode>; 2] {
+        let guard = guard("10.0.0.7:80", &["proxied.example", "*"]);
+        let request = TestRequest::default().method(method).uri(path);
+        let request = headers
+            .iter()
+            .fold(request.append_header(("host", "jobs.example:8840")), |request, header| {
+                request.append_header(*header)
+            });
+        let request = request.to_http_request();
+        [guard.check_session(&request), guard.check_login(&request)]
+            .map(|checked| checked.err().map(|error| error.code()))
+    }
+
+    #[test]
+    fn a_session_is_for_pages_of_the_service_alone() {
+        const SITE: &str = "sec-fetch-site";
+        let foreign = [Some(ProblemCode::ForeignOrigin); 2];
+        let [read, write] = [Method::GET, Method::POST];
+        for (name, value) in [
+            (SITE, "same-origin"),
+            ("origin", "https://jobs.example:8840"),
+            ("origin", "https://proxied.example"),
+        ] {
+            for method in [&read, &write, &Method::PUT, &Method::DELETE] {
+                assert_eq!(codes(method.clone(), "/", &[(name, value)]), [None; 2], "{value}");
+            }
+            assert_eq!(codes(read.clone(), EVENTS, &[(name, value)]), [None; 2]);
+            let upgrade = [(name, value), ("upgrade", "websocket")];
+            assert_eq!(codes(read.clone(), "/", &upgrade), [None; 2]);
+        }
+        for (name, value) in [
+            (SITE, "same-site"),
+            (SITE, "cross-site"),
+            (SITE, "?"),
+            ("origin", "null"),
+            ("origin", "https://evil.example"),
+            ("origin", "https://jobs.example"),
+            ("origin", "https://jobs.example:8841"),
+        ] {
+            for method in [&read, &write] {
+                assert_eq!(codes(method.clone(), "/", &[(name, value)]), foreign, "{value}");
+            }
+        }
+        // A proxy that sends another host: the browser has compared before it.
+        let proxied = [(SITE, "same-origin"), ("origin", "https://other.example")];
+        assert_eq!(codes(write.clone(), "/", &proxied), [None; 2]);
+        // An old browser, or an address that was typed in: it reads, and a program may log in.
+        for headers in [&[][..], &[(SITE, "none")]] {
+            assert_eq!(codes(read.clone(), "/", headers), [None; 2]);
+            assert_eq!(codes(write.clone(), "/", headers), [foreign[0], None]);
+            assert_eq!(codes(read.clone(), EVENTS, headers), [foreign[0], None]);
+            let upgrade = [headers, &[("upgrade", "websocket")]].concat();
+            assert_eq!(codes(read.clone(), "/", &upgrade), [foreign[0], None]);
         }
     }
 

@@ -28,7 +28,8 @@ pub(super) async fn create(
     // So that no text of any length is put on the audit list.
     body.0.check()?;
     let subject = format!("{} ({})", body.0.name, body.0.role);
-    let making = async { Ok(app.access.create(body.0, &caller.principal, clock::now()).await?) };
+    let by = &caller.admitted.principal;
+    let making = async { Ok(app.access.tokens.create(body.0, by, clock::now()).await?) };
     let created = caller.act(&app, "createToken", subject, making).await?;
     reply::json(StatusCode::CREATED, &created)
 }
@@ -41,7 +42,7 @@ pub(super) async fn create(
 pub(super) async fn list(_: Admin, app: State, query: Query<PageQuery>) -> Result<HttpResponse> {
     let PageQuery { limit: items, cursor } = query.0;
     let after = cursor::decode(List::Tokens, 0, cursor.as_deref())?;
-    let listed = app.access.list(after, limit(items.as_deref())?).await?;
+    let listed = app.access.tokens.list(after, limit(items.as_deref())?).await?;
     let next = |last: DocumentKey| cursor::encode(List::Tokens, 0, &last);
     reply::ok(&Page { items: listed.items, next_cursor: listed.next.map(next) })
 }
@@ -54,7 +55,7 @@ pub(super) async fn list(_: Admin, app: State, query: Query<PageQuery>) -> Resul
     tag = "access", params(("name" = String, Path, description = "The name.")),
     responses((status = 204, description = "It is not accepted any more.")))]
 pub(super) async fn revoke(caller: Admin, app: State, name: Name) -> Result<HttpResponse> {
-    let revoking = async { Ok(app.access.revoke(&name.0, clock::now()).await?) };
+    let revoking = async { Ok(app.access.tokens.revoke(&name.0, clock::now()).await?) };
     caller.act(&app, "revokeToken", &name.0, revoking).await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

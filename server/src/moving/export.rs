@@ -157,7 +157,7 @@ impl Writing<'_> {
         let store = Arc::clone(&self.store);
         let limit = PageLimit { items: ROWS_AT_ONCE, bytes: BYTES_AT_ONCE, scan: ROWS_AT_ONCE };
         let mut hasher = Xxh3Default::new();
-        for kind in DocumentKind::ALL {
+        for kind in DocumentKind::ALL.into_iter().filter(|kind| kind.is_exported()) {
             let mut query = DocumentsQuery { kind, prefix: None, after: None, limit };
             loop {
                 let ask = || store.list_documents(query.clone());

@@ -21,23 +21,33 @@ pub enum DocumentKind {
     RetentionRule = 5,
     /// Something that a caller did by hand.
     Audit = 6,
+    /// The key that signs sessions of browsers, and the sessions that have ended.
+    Sessions = 7,
 }
 
 impl DocumentKind {
     /// All kinds, by number.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Token,
         Self::Schedule,
         Self::Workflow,
         Self::Worker,
         Self::RetentionRule,
         Self::Audit,
+        Self::Sessions,
     ];
 
     /// The number that stands for it in keys.
     #[must_use]
     pub fn number(self) -> u8 {
         self as u8
+    }
+
+    /// Whether documents of this kind go with an export. A key stays where it was made: it would
+    /// let in who has the file.
+    #[must_use]
+    pub fn is_exported(self) -> bool {
+        self != Self::Sessions
     }
 }
 
@@ -125,7 +135,8 @@ mod tests {
 
     #[test]
     fn numbers_and_names_of_kinds_are_pinned() {
-        let names = ["token", "schedule", "workflow", "worker", "retentionRule", "audit"];
+        let names =
+            ["token", "schedule", "workflow", "worker", "retentionRule", "audit", "sessions"];
         for (kind, (number, name)) in DocumentKind::ALL.into_iter().zip((1..).zip(names)) {
             assert_eq!(kind.number(), number);
             let name = StrDeserializer::<value::Error>::new(name);

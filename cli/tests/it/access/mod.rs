@@ -1,6 +1,7 @@
 //! Who may do what: tokens and roles.
 
 mod audit;
+mod sessions;
 mod table;
 
 use std::time::Duration;
@@ -130,9 +131,13 @@ async fn a_token_is_made_shown_once_listed_and_revoked() {
     let harness = start().await;
     let secret = make(&harness, "build", "writer").await;
     let who = ask(&harness, &secret, Method::GET, "/api/v1/session", &Value::Null).await.json();
-    assert_eq!(who, json!({"name": "build", "role": "writer", "tokenRequired": true}));
+    let build = json!({"name": "build", "role": "writer", "tokenRequired": true, "how": "token"});
+    assert_eq!(who, build);
     let who = ask(&harness, ADMIN, Method::GET, "/api/v1/session", &Value::Null).await.json();
-    assert_eq!(who, json!({"name": "configuration", "role": "admin", "tokenRequired": true}));
+    assert_eq!(
+        who,
+        json!({"name": "configuration", "role": "admin", "tokenRequired": true, "how": "token"})
+    );
 
     let twin = json!({"name": "build", "role": "admin"});
     let twin = ask(&harness, ADMIN, Method::POST, "/api/v1/tokens", &twin).await;
@@ -167,7 +172,10 @@ async fn a_token_is_made_shown_once_listed_and_revoked() {
 async fn a_server_without_a_token_serves_everyone_as_an_admin() {
     let harness = Harness::start(STORES[0], |_| {}).await;
     let who = harness.get("/api/v1/session").await.json();
-    assert_eq!(who, json!({"name": "anonymous", "role": "admin", "tokenRequired": false}));
+    assert_eq!(
+        who,
+        json!({"name": "anonymous", "role": "admin", "tokenRequired": false, "how": "open"})
+    );
     harness.stop().await;
 }
 

@@ -12,7 +12,7 @@ use futures_util::{FutureExt, StreamExt};
 use jobtracker_model::ProblemCode as Code;
 
 use super::super::{
-    app::{App, State},
+    app::State,
     problem::{ApiError, Result},
 };
 use crate::http::compress::Encoding as Packing;
@@ -28,6 +28,8 @@ pub(super) struct BodyHead {
     app: State,
     encoding: Option<Packing>,
     announced: Option<usize>,
+    /// The largest body, unpacked.
+    limit: usize,
 }
 
 /// A content type that is supported.
@@ -103,15 +105,21 @@ fn parse_charset(label: &str) -> Option<&'static Encoding> {
 
 impl BodyHead {
     pub fn of(request: &HttpRequest) -> Result<Self> {
+        Self::at_most(request, usize::MAX)
+    }
+
+    /// The same for a body that has a limit of its own.
+    pub fn at_most(request: &HttpRequest, limit: usize) -> Result<Self> {
         let app = request.app_data::<State>().cloned();
         let app = app.ok_or_else(|| ApiError::internal(&"the application has no state"))?;
+        let limit = limit.min(app.body_limit);
         let encoding = encoding(request)?;
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok());
         let announced = announced.and_then(|length| length.parse().ok());
-        if announced.is_some_and(|length| length > app.body_limit) {
-            return Err(too_large(&app));
+        if announced.is_some_and(|length| length > limit) {
+            return Err(too_large(limit));
         }
-        Ok(Self { app, encoding, announced })
+        Ok(Self { app, encoding, announced, limit })
     }
 
     /// The whole body, unpacked.
@@ -123,9 +131,9 @@ impl BodyHead {
             None => self.in_time(reading).await?,
         };
         let Some(encoding) = self.encoding else { return Ok(packed) };
-        let app = self.app.clone();
+        let limit = self.limit;
         // A small packed body may unpack to a large one.
-        let unpacked = web::block(move || unpack(encoding, &packed, &app)).await;
+        let unpacked = web::block(move || unpack(encoding, &packed, limit)).await;
         unpacked.map_err(|error| ApiError::internal(&error))?.map(web::Bytes::from)
     }
 
@@ -148,13 +156,13 @@ impl BodyHead {
         let mut body = web::BytesMut::from(first);
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(|error| broken(&error))?;
-            if body.len() + chunk.len() > self.app.body_limit {
-                return Err(too_large(&self.app));
+            if body.len() + chunk.len() > self.limit {
+                return Err(too_large(self.limit));
             }
             body.extend_from_slice(&chunk);
         }
-        if body.len() > self.app.body_limit {
-            return Err(too_large(&self.app));
+        if body.len() > self.limit {
+            return Err(too_large(self.limit));
         }
         Ok(body.freeze())
     }
@@ -177,7 +185,7 @@ pub(super) fn encoding(request: &HttpRequest) -> Result<Option<Packing>> {
 }
 
 /// Unpacks at most one byte more than a body may have.
-fn unpack(encoding: Packing, packed: &[u8], app: &App) -> Result<Vec<u8>> {
+fn unpack(encoding: Packing, packed: &[u8], limit: usize) -> Result<Vec<u8>> {
     let broken = |error: std::io::Error| {
         ApiError::new(Code::UnsupportedEncoding, format!("It cannot be unpacked: {error}."))
     };
@@ -190,12 +198,11 @@ fn unpack(encoding: Packing, packed: &[u8], app: &App) -> Result<Vec<u8>> {
         }
     };
     let mut body = Vec::new();
-    (&mut reader).take(app.body_limit as u64 + 1).read_to_end(&mut body).map_err(broken)?;
-    if body.len() > app.body_limit { Err(too_large(app)) } else { Ok(body) }
+    (&mut reader).take(limit as u64 + 1).read_to_end(&mut body).map_err(broken)?;
+    if body.len() > limit { Err(too_large(limit)) } else { Ok(body) }
 }
 
-fn too_large(app: &App) -> ApiError {
-    let limit = app.body_limit;
+fn too_large(limit: usize) -> ApiError {
     ApiError::new(Code::BodyTooLarge, format!("A body may have {limit} bytes after unpacking."))
 }
 

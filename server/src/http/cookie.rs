@@ -1,0 +1,54 @@
+//! The cookie by which a browser has a session.
+
+use actix_web::{
+    HttpRequest,
+    http::header::{COOKIE, HeaderName, HeaderValue, ORIGIN},
+};
+use cookie::{Cookie, CookieBuilder, SameSite, time::Duration};
+
+use super::problem::{ApiError, Result};
+
+pub(super) const NAME: &str = "jobtracker_session";
+
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The text of the session that a request has.
+pub(super) fn of(request: &HttpRequest) -> Option<String> {
+    let headers = request.headers().get_all(COOKIE).filter_map(|value| value.to_str().ok());
+    let mut cookies = headers.flat_map(Cookie::split_parse).filter_map(std::result::Result::ok);
+    cookies.find(|cookie| cookie.name() == NAME).map(|cookie| cookie.value().to_owned())
+}
+
+/// Has the browser keep a session for this long.
+pub(super) fn keep(request: &HttpRequest, session: &str, millis: i64) -> Result<HeaderValue> {
+    let cookie = base(request, session).max_age(Duration::milliseconds(millis));
+    header(&cookie.build())
+}
+
+/// Has the browser forget its session.
+pub(super) fn forget(request: &HttpRequest) -> Result<HeaderValue> {
+    header(&base(request, "").max_age(Duration::ZERO).build())
+}
+
+/// It has no path: a browser then takes that of the address that sets it, up to its last slash,
+/// which is the one of the API below whatever path a proxy serves it. So only answers of
+/// `/api/v1/session` may set it.
+fn base<'a>(request: &HttpRequest, session: &'a str) -> CookieBuilder<'a> {
+    let cookie = Cookie::build((NAME, session)).http_only(true).same_site(SameSite::Strict);
+    cookie.secure(is_encrypted(request))
+}
+
+/// Whether the browser's connection is encrypted, so that it may keep the cookie from all others.
+/// A client that says so falsely only has its browser refuse the cookie.
+fn is_encrypted(request: &HttpRequest) -> bool {
+    let says = |name, prefix: &[u8]| {
+        let value = request.headers().get(name).map(HeaderValue::as_bytes);
+        value.and_then(|value| value.get(..prefix.len())) == Some(prefix)
+    };
+    says(FORWARDED_PROTO, b"https") || says(ORIGIN, b"https://")
+}
+
+fn header(cookie: &Cookie<'_>) -> Result<HeaderValue> {
+    let header = HeaderValue::try_from(cookie.to_string());
+    header.map_err(|error| ApiError::internal(&error))
+}
