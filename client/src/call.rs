@@ -163,6 +163,7 @@ impl Call {
             .query("tags", (!tags.is_empty()).then(|| tags.join(",")))
             .states(states)
             .query("expression", roots.expression)
+            .query("order", roots.order)
             .page(ListPage { limit: roots.limit, cursor: roots.cursor })
             .query("total", roots.total.then_some(true)))
     }

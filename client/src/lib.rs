@@ -51,6 +51,7 @@ mod rate;
 mod reply;
 mod request;
 mod retry;
+mod rows;
 mod tries;
 mod upload;
 mod watch;
@@ -62,19 +63,20 @@ pub use ids::IdBlocks;
 pub use retry::RetryPolicy;
 pub use tracker::{
     Attachments, ContextTracker, Creations, Deliveries, FollowUps, ItemStream, JobTracker, Jobs,
-    ListJobs, ListPage, Lists, LogFrom, LogQuery, LogText, Logs, RootsQuery, UploadSource, Uploads,
+    ListChildren, ListJobs, ListPage, Lists, LogFrom, LogQuery, LogText, Logs, RootsQuery,
+    UploadSource, Uploads,
 };
 pub use watch::{Watch, WatchFilter, Watched};
 
 pub use jobtracker_model::{
-    Action, ActionView, Added, AttachmentInfo, Attempt, Blocker, Category, Change, Channel,
-    CheckKind, CheckStatus, CheckView, Children, Created, CreatedToken, Definition, Delivery,
-    DeliveryStatus, EmailAction, Event, Expect, FieldError, HttpAction, HttpView, IdBlock,
-    InvalidId, InvalidTimestamp, Job, JobAction, JobCheck, JobId, JobNode, JobState, LogAppended,
-    LogLine, Mark, NewChange, NewCheck, NewJob, NewLogLines, NewToken, Page, Payload, Problem,
-    ProblemCode, Proxy, ProxyView, Replayed, Role, RootPage, Secret, Session, Standing, State,
-    StateSet, Statistics, Subtree, Target, TargetView, Tested, TestedChannel, Timestamp, Token,
-    Trigger, UnknownState, Updated, Waited, limits,
+    Action, ActionView, Added, Ancestors, AttachmentInfo, Attempt, Blocker, Category, Change,
+    Channel, CheckKind, CheckStatus, CheckView, Children, ChildrenPage, Created, CreatedToken,
+    Definition, Delivery, DeliveryStatus, EmailAction, Event, Expect, FieldError, Histogram,
+    HttpAction, HttpView, IdBlock, InvalidId, InvalidTimestamp, Job, JobAction, JobCheck, JobId,
+    JobNode, JobState, LogAppended, LogLine, Mark, NewChange, NewCheck, NewJob, NewLogLines,
+    NewToken, Order, Page, Payload, Problem, ProblemCode, Proxy, ProxyView, Rank, Replayed, Role,
+    RootPage, Secret, Session, Standing, State, StateSet, Statistics, Subtree, Target, TargetView,
+    Tested, TestedChannel, Timestamp, Token, Trigger, UnknownState, Updated, Waited, limits,
     live::{
         EventKind, Gap, GapReason, JobSummary, LiveEvent, Occurrence, Position, SummaryDefinition,
     },

@@ -14,7 +14,7 @@ pub use deliveries::Deliveries;
 pub use follow_ups::FollowUps;
 pub(crate) use jobs::LONGEST_WAIT;
 pub use jobs::{Creations, Jobs};
-pub use lists::{ListJobs, ListPage, Lists, RootsQuery};
+pub use lists::{ListChildren, ListJobs, ListPage, Lists, RootsQuery};
 pub use logs::{LogFrom, LogQuery, LogText, Logs};
 pub use stream::ItemStream;
 pub use uploads::{UploadSource, Uploads};

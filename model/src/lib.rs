@@ -66,7 +66,8 @@ pub use state::{Category, State, StateSet, UnknownState};
 pub use text::shortened;
 pub use time::{InvalidTimestamp, Timestamp};
 pub use wire::{
-    AttachmentInfo, Attachments, Blocker, CreatedChildren, IdBlock, JobNode, JobPath, JobState,
-    JobStates, LogAppended, LogLine, NewChildren, NewLogLines, NewOptions, Page, PathStep,
-    ReserveIds, RootPage, StateQuery, Waited,
+    Ancestors, AttachmentInfo, Attachments, Blocker, ChildrenPage, CreatedChildren, Histogram,
+    IdBlock, InvalidOrder, JobNode, JobPath, JobState, JobStates, LogAppended, LogLine,
+    NewChildren, NewLogLines, NewOptions, Order, Page, PathStep, Rank, ReserveIds, RootPage,
+    StateQuery, Waited,
 };

@@ -77,6 +77,13 @@ impl Subtree {
             + count(&[State::Faulted], self.failed)
     }
 
+    /// Counts one job more, in this state.
+    pub fn count(&mut self, state: State) {
+        let mut delta = SubtreeDelta::default();
+        delta.shift(None, state);
+        self.add(&delta);
+    }
+
     fn numbers(&mut self) -> [&mut u64; 6] {
         let Self { total, waiting, running, waiting_for_children, successful, failed } = self;
         [total, waiting, running, waiting_for_children, successful, failed]

@@ -1,7 +1,9 @@
+use std::{fmt, str::FromStr};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Change, Created, FieldError, Job, JobId, NewJob, State, Timestamp,
+    Change, Created, FieldError, Job, JobId, NewJob, State, Subtree, Timestamp,
     field::check_text,
     fingerprint::TextHash,
     limits,
@@ -20,13 +22,103 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
+/// From which end a list begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Order {
+    /// With the oldest: children by rising id, roots and changes by rising time.
+    #[default]
+    Oldest,
+    /// With the newest.
+    Newest,
+}
+
+/// A text that is no order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be oldest or newest")]
+pub struct InvalidOrder;
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Oldest => "oldest",
+            Self::Newest => "newest",
+        })
+    }
+}
+
+impl FromStr for Order {
+    type Err = InvalidOrder;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOrder> {
+        match text {
+            "oldest" => Ok(Self::Oldest),
+            "newest" => Ok(Self::Newest),
+            _ => Err(InvalidOrder),
+        }
+    }
+}
+
+/// One page of the children of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ChildrenPage<T> {
+    /// The children, in the order of the list. A filtered page may be empty and still have a
+    /// cursor.
+    pub items: Vec<T>,
+    /// Where the next page begins; absent at the end of the list.
+    pub next_cursor: Option<String>,
+    /// How many of the children that are asked for come before this page; absent on a page that was
+    /// asked for by a cursor. Less than the offset of the request: there are no more, or, if there
+    /// is a cursor, as many children were read as one page may cost, and the cursor goes on there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// How many children there are of those that are asked for; absent where the numbers of the
+    /// parent do not tell, since only some states of a category or a name are asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// The version of the tree: the page is of the instant after that many commits.
+    pub version: u64,
+}
+
+/// The jobs above a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Ancestors<T> {
+    /// The parent first, the root last; at most 64, so they come at once.
+    pub items: Vec<T>,
+    /// There is no other page.
+    pub next_cursor: Option<String>,
+    /// Where the job and the items stand among their siblings, in this order; a root stands
+    /// nowhere. Where the request asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranks: Option<Vec<Rank>>,
+    /// The version of the tree in which they stand there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+}
+
+/// Where a job stands among its siblings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Rank {
+    /// The job.
+    pub id: JobId,
+    /// How many siblings have a smaller id: its offset in the list that begins with the oldest.
+    pub rank: u64,
+    /// How many children its parent has, itself among them.
+    pub siblings: u64,
+}
+
 /// One page of root jobs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct RootPage {
-    /// The jobs, newest first.
-    pub items: Vec<Job>,
+pub struct RootPage<T = Job> {
+    /// The jobs, in the order of the list.
+    pub items: Vec<T>,
     /// Where the next page begins; absent at the end of the list.
     pub next_cursor: Option<String>,
     /// How many roots match, as far as that is known: what is on the pages up to this one, or, when
@@ -35,6 +127,29 @@ pub struct RootPage {
     pub total: u64,
     /// Whether that is all of them; otherwise there may be more.
     pub total_exact: bool,
+    /// When the roots that match were created; where the request asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub histogram: Option<Histogram>,
+}
+
+/// How many roots were created when, by their present state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Histogram {
+    /// When it was made: viewers of the same roots share it for a while.
+    pub time: Timestamp,
+    /// Where the first bucket begins: at the begin of the time range, or where that has none, with
+    /// the oldest root that matches.
+    pub from: Timestamp,
+    /// The width of a bucket in milliseconds.
+    pub width_ms: u64,
+    /// The roots of each bucket.
+    pub buckets: Vec<Subtree>,
+    /// Only roots that were created at this time or later were looked at, 100,000 of them at most;
+    /// absent: all of the time range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_from: Option<Timestamp>,
 }
 
 /// A job as the roll-up sees it.

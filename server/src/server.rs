@@ -109,6 +109,7 @@ impl Server {
             body_timeout: config.server.body_timeout(),
             commit_places: Arc::new(Semaphore::new(config.commits.at_once)),
             commits: config.commits.clone(),
+            histograms: http::Histograms::new(),
             file_places: Arc::new(Semaphore::new(http::FILES_AT_ONCE)),
             stopping: stops.clone(),
         });

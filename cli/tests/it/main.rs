@@ -32,6 +32,7 @@ mod operator;
 mod process;
 mod restart;
 mod roots;
+mod rows;
 mod stopping;
 mod texts;
 mod words;

@@ -1,5 +1,7 @@
 use async_trait::async_trait;
-use jobtracker_model::{Blocker, Change, Job, JobId, Page, RootPage, State, StateSet, Timestamp};
+use jobtracker_model::{
+    Blocker, Change, Job, JobId, Order, Page, RootPage, State, StateSet, Timestamp,
+};
 
 use super::{LogQuery, stream};
 use crate::{ItemStream, Result};
@@ -35,7 +37,7 @@ macro_rules! pages {
     )*};
 }
 
-pages! { ListPage ListJobs RootsQuery LogQuery }
+pages! { ListPage ListJobs ListChildren RootsQuery LogQuery }
 
 /// Which jobs below a job, and which page of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,6 +56,54 @@ impl ListJobs {
     #[must_use]
     pub fn states(mut self, states: impl IntoIterator<Item = State>) -> Self {
         self.states = states.into_iter().collect();
+        self
+    }
+}
+
+/// Which children of a job, and which page of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListChildren {
+    /// Only children whose visible state is in the set; an empty set lets all pass.
+    pub states: StateSet,
+    /// Only children whose name begins with this.
+    pub name_prefix: Option<String>,
+    /// By rising id, or by falling id.
+    pub order: Order,
+    /// How many of these children come before the page; not with a cursor.
+    pub offset: Option<u64>,
+    /// Jobs on the page, 1 to 1000; 200 without it. A filtered page may be empty and still not be
+    /// the last: the cursor tells.
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before, with the same order; without it the first page.
+    pub cursor: Option<String>,
+}
+
+impl ListChildren {
+    /// Only children whose visible state is one of these.
+    #[must_use]
+    pub fn states(mut self, states: impl IntoIterator<Item = State>) -> Self {
+        self.states = states.into_iter().collect();
+        self
+    }
+
+    /// The name begins with this.
+    #[must_use]
+    pub fn name_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.name_prefix = Some(prefix.into());
+        self
+    }
+
+    /// In this order.
+    #[must_use]
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// Without this many children at the begin of the list.
+    #[must_use]
+    pub fn offset(mut self, offset: u64) -> Self {
+        self.offset = Some(offset);
         self
     }
 }
@@ -81,6 +131,8 @@ pub struct RootsQuery {
     pub limit: Option<u32>,
     /// `next_cursor` of the page before; without it the first page.
     pub cursor: Option<String>,
+    /// Newest first, unless this says otherwise.
+    pub order: Option<Order>,
     /// Whether the first page counts the matches among up to 100,000 roots. Otherwise the total of
     /// a page is the number of matches on the pages up to it.
     pub total: bool,
@@ -133,6 +185,13 @@ impl RootsQuery {
     #[must_use]
     pub fn expression(mut self, expression: impl Into<String>) -> Self {
         self.expression = Some(expression.into());
+        self
+    }
+
+    /// In this order.
+    #[must_use]
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = Some(order);
         self
     }
 

@@ -91,7 +91,9 @@ async fn lists() {
 
 #[tokio::test]
 async fn roots() {
-    let roots = RootPage { items: vec![job(1)], next_cursor: None, total: 1, total_exact: true };
+    let (next_cursor, histogram) = (None, None);
+    let (items, total, total_exact) = (vec![job(1)], 1, true);
+    let roots = RootPage { items, next_cursor, total, total_exact, histogram };
     let (server, client) = serving(json(&roots)).await;
     let query = RootsQuery::default()
         .from(time())

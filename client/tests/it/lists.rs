@@ -82,6 +82,7 @@ async fn every_list_streams() {
         next_cursor: next.map(str::to_owned),
         total: 2,
         total_exact: true,
+        histogram: None,
     };
     let server = stub::answering_in_turn([
         json(page(vec![change()], Some("a"))),

@@ -6,7 +6,9 @@ use jobtracker_model::ProblemCode;
 use jobtracker_store::Store;
 use tokio::sync::{Semaphore, watch};
 
-use super::{problem::ApiError, request_id::RequestIds, site_guard::SiteGuard};
+use super::{
+    problem::ApiError, request_id::RequestIds, roots_histogram::Histograms, site_guard::SiteGuard,
+};
 use crate::{
     UploadsConfig,
     access::{Access, Audit},
@@ -36,6 +38,8 @@ pub(crate) struct App {
     pub commit_places: Arc<Semaphore>,
     /// Room for lists that are sent as files at once.
     pub file_places: Arc<Semaphore>,
+    /// Histograms of roots, which viewers share.
+    pub histograms: Histograms,
     /// True once the service is stopping.
     pub stopping: watch::Receiver<bool>,
 }

@@ -1,13 +1,13 @@
 use actix_web::HttpResponse;
 use jobtracker_model::{Change, JobId, NewChange, Page, Updated};
-use jobtracker_store::{ChangesQuery, PageLimit};
+use jobtracker_store::{ChangesQuery, Order, PageLimit};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
     app::{App, State},
     cursor::{self, List},
-    extract::{Id, Json, Query, limit},
+    extract::{self, Id, Json, Query, limit},
     problem::{ApiError, Result},
     reply,
     right::{Reader, Writer},
@@ -73,18 +73,17 @@ pub(super) async fn list(
 ) -> Result<HttpResponse> {
     let (id, ChangesParams { order, limit: items, cursor }) = (id.0, query.0);
     let limit = limit(items.as_deref())?;
-    let page = match order.as_deref() {
-        None | Some("oldest") => {
+    let page = match extract::order(order.as_deref())?.unwrap_or(Order::Oldest) {
+        Order::Oldest => {
             let from = cursor::decode(List::Changes, id.get(), cursor.as_deref())?.unwrap_or(0);
             let listed = app.store.list_changes(ChangesQuery { id, from, limit }).await?;
             let next = |last: u32| cursor::encode(List::Changes, id.get(), &last.saturating_add(1));
             Page { items: listed.items, next_cursor: listed.next.map(next) }
         }
-        Some("newest") => {
+        Order::Newest => {
             let before = cursor::decode(List::NewestChanges, id.get(), cursor.as_deref())?;
             newest(&app, id, before, limit).await?
         }
-        Some(_) => return Err(ApiError::query("order", "must be oldest or newest")),
     };
     reply::ok(&page)
 }

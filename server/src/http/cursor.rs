@@ -19,6 +19,8 @@ pub(crate) enum List {
     Tokens = 10,
     NewestChanges = 11,
     Audit = 12,
+    NewestChildren = 13,
+    OldestRoots = 14,
 }
 
 /// A position in a list, as bytes of a fixed size.

@@ -36,7 +36,7 @@ pub(super) enum Format {
 
 impl Format {
     /// The format of a file; `None` for a page. A file has no pages.
-    pub fn of_file(text: Option<&str>, paging: [&Option<String>; 2]) -> Result<Option<Self>> {
+    pub fn of_file(text: Option<&str>, paging: [&Option<String>; 3]) -> Result<Option<Self>> {
         let format = match text {
             None | Some("json") => return Ok(None),
             Some("ndjson") => Self::Ndjson,
@@ -44,7 +44,7 @@ impl Format {
             Some(_) => return Err(ApiError::query("format", "must be json, ndjson or csv")),
         };
         if paging.iter().any(|given| given.is_some()) {
-            let reason = "gives all jobs at once, without limit and cursor";
+            let reason = "gives all jobs at once, without limit, cursor and fields";
             return Err(ApiError::query("format", reason));
         }
         Ok(Some(format))

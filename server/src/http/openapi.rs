@@ -17,8 +17,8 @@ use utoipa::{
 };
 
 use super::{
-    actions, attachments, audit, changes, checks, commits, cookie, deliveries, endpoints, events,
-    ids, jobs, live, log, operation, roots, rows, session, shape, tokens, tree, wait,
+    actions, attachments, audit, changes, checks, children, commits, cookie, deliveries, endpoints,
+    events, ids, jobs, live, log, operation, roots, rows, session, shape, tokens, tree, wait,
 };
 
 /// The OpenAPI document, with sorted keys and a line break at its end. It is the same text as
@@ -52,7 +52,7 @@ pub fn document() -> &'static str {
         jobs::update_options,
         rows::get_rows, live::live, events::events,
         changes::report, changes::list,
-        tree::children, tree::descendants, tree::ancestors, tree::path, tree::blockers,
+        children::children, tree::descendants, tree::ancestors, tree::path, tree::blockers,
         tree::statistics, shape::shape, shape::timeline,
         wait::wait,
         roots::list,

@@ -9,10 +9,10 @@ use crate::access::{AuditError, Refused, SessionError, TokenError};
 
 /// Why a request is refused or failed. The middleware makes the reply of it, since the middleware
 /// alone knows the request id.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ApiError(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inner {
     code: ProblemCode,
     detail: Cow<'static, str>,

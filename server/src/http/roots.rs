@@ -2,7 +2,7 @@ use std::{rc::Rc, sync::Arc};
 
 use actix_web::{HttpRequest, HttpResponse};
 use jobtracker_model::{RootPage, Timestamp, limits};
-use jobtracker_store::PageLimit;
+use jobtracker_store::{Order, PageLimit};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -10,7 +10,8 @@ use super::{
     app::{App, State},
     cursor::{self, List, fnv},
     exports::{self, Format},
-    extract::{Query, flag, limit, states, time},
+    extract::{Query, flag, limit, number, order, states, time},
+    fields::{Fields, JobItem},
     filtered,
     problem::Result,
     reply,
@@ -18,6 +19,9 @@ use super::{
     roots_filter::{Filter, compile},
     roots_scan::Scan,
 };
+
+/// Buckets of a histogram at most.
+const BUCKETS: usize = 240;
 
 /// Which root jobs.
 #[derive(Deserialize, IntoParams)]
@@ -47,6 +51,10 @@ pub(super) struct RootsQuery {
     /// expression is tried on fewer roots for the total.
     #[param(example = "subtree.failed > 0 && createTime > timestamp('2026-11-21T00:00:00Z')")]
     expression: Option<String>,
+    /// `newest` or `oldest` first, by the time of creation. A cursor goes with the order of its
+    /// page.
+    #[param(example = "oldest", default = "newest")]
+    order: Option<String>,
     /// Most items on the page.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 200)]
     limit: Option<String>,
@@ -57,6 +65,16 @@ pub(super) struct RootsQuery {
     /// `total` is what is on the pages so far, and `totalExact` says whether that is all.
     #[param(value_type = Option<bool>, default = false)]
     total: Option<String>,
+    /// With `row` each item is a `JobSummary`: a job without options and source link. Not for a
+    /// file.
+    #[param(example = "row", default = "all")]
+    fields: Option<String>,
+    /// With a number, the answer has a histogram of the times at which the matches were created,
+    /// with so many buckets, whichever page it is. It looks at up to 100,000 of the newest roots of
+    /// the time range, and is shared by those who ask for the same for 5 seconds, or for ten times
+    /// as long as it took.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 240, example = 60)]
+    histogram: Option<String>,
     /// `json` for a page, `ndjson` or `csv` for a file with all of them, which is made as it is
     /// read and is not of one instant. Two files are made at once at most.
     #[param(example = "csv", default = "json")]
@@ -65,10 +83,10 @@ pub(super) struct RootsQuery {
 
 /// List root jobs
 ///
-/// Newest first, by the time of creation. A page of a filtered list may be empty and still have a
+/// By the time of creation, newest first unless `order` says otherwise. A page of a filtered list may be empty and still have a
 /// cursor. Matches are counted only when `total` asks for it.
 #[utoipa::path(get, path = "/api/v1/roots", operation_id = "listRoots", tag = "roots",
-    params(RootsQuery), responses((status = 200, description = "A page.", body = RootPage)))]
+    params(RootsQuery), responses((status = 200, description = "A page.", body = RootPage<JobItem>)))]
 pub(super) async fn list(
     _: Reader,
     app: State,
@@ -76,7 +94,7 @@ pub(super) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse> {
     let query = query.0;
-    let paging = [&query.limit, &query.cursor];
+    let paging = [&query.limit, &query.cursor, &query.fields];
     if let Some(format) = Format::of_file(query.format.as_deref(), paging)? {
         let scan = Rc::new(query.scan(&app, PageLimit::items(limits::PAGE)).await?);
         let read = move |_, after| {
@@ -86,22 +104,41 @@ pub(super) async fn list(
         return exports::file(app, request, "roots", format, read).await;
     }
     let subject = query.subject();
-    let position = cursor::decode(List::Roots, subject, query.cursor.as_deref())?;
+    let fields = Fields::parse(query.fields.as_deref())?;
+    let list = match query.order()? {
+        Order::Newest => List::Roots,
+        Order::Oldest => List::OldestRoots,
+    };
+    let position = cursor::decode(list, subject, query.cursor.as_deref())?;
     let limit = limit(query.limit.as_deref())?;
+    let buckets = number("histogram", query.histogram.as_deref(), 1, BUCKETS)?;
     let counts = flag("total", query.total.as_deref())?;
     let scan = query.scan(&app, limit).await?;
     let found = match position {
         None if counts => scan.counted_page().await?,
         position => scan.page(position).await?,
     };
-    let next_cursor = found.next_position().map(|next| cursor::encode(List::Roots, subject, &next));
+    let next_cursor = found.next_position().map(|next| cursor::encode(list, subject, &next));
     let (total, total_exact) = found.total();
-    reply::ok(&RootPage { items: found.items, next_cursor, total, total_exact })
+    let items = fields.items(found.items);
+    let histogram = match buckets {
+        Some(buckets) => {
+            let scan = Scan { order: Order::Newest, ..scan };
+            Some(app.histograms.get((query.filters(), buckets), scan).await?)
+        }
+        None => None,
+    };
+    reply::ok(&RootPage { items, next_cursor, total, total_exact, histogram })
 }
 
 impl RootsQuery {
-    /// The subject of a cursor: all filters of roots.
+    /// The subject of a cursor.
     fn subject(&self) -> u64 {
+        fnv(&self.filters())
+    }
+
+    /// All filters of roots: the same ones are the same bytes.
+    fn filters(&self) -> Vec<u8> {
         let Self { from, to, name_prefix, created_by, tags, states, expression, .. } = self;
         let mut bytes = Vec::new();
         for part in [from, to, name_prefix, created_by, tags, states, expression] {
@@ -114,7 +151,11 @@ impl RootsQuery {
                 }
             }
         }
-        fnv(&bytes)
+        bytes
+    }
+
+    fn order(&self) -> Result<Order> {
+        Ok(order(self.order.as_deref())?.unwrap_or(Order::Newest))
     }
 
     async fn scan(&self, app: &App, limit: PageLimit) -> Result<Scan> {
@@ -122,6 +163,7 @@ impl RootsQuery {
             store: Arc::clone(&app.store),
             from: time("from", self.from.as_deref())?.unwrap_or(Timestamp::MIN),
             to: time("to", self.to.as_deref())?.unwrap_or(Timestamp::MAX),
+            order: self.order()?,
             filter: self.filter().await?,
             items_max: limit.items,
         })

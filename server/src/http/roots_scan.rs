@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use jobtracker_model::{Job, Timestamp, limits};
-use jobtracker_store::{JobRow, Listed, PageLimit, RootKey, RootsQuery, Store};
+use jobtracker_model::{Timestamp, limits};
+use jobtracker_store::{JobRow, Listed, Order, PageLimit, RootKey, RootsQuery, Store};
 
 use super::{
     cursor::{RootsPosition, Total},
@@ -11,13 +11,14 @@ use super::{
 };
 
 /// Operations of an expression that one request may take.
-const STEPS_MAX: usize = 20_000_000;
+pub(super) const STEPS_MAX: usize = 20_000_000;
 
-/// A scan of root jobs, newest first.
+/// A scan of root jobs.
 pub(super) struct Scan {
     pub store: Arc<dyn Store>,
     pub from: Timestamp,
     pub to: Timestamp,
+    pub order: Order,
     pub filter: Filter,
     /// Most items on the page.
     pub items_max: usize,
@@ -25,7 +26,7 @@ pub(super) struct Scan {
 
 /// The result of a scan.
 pub(super) struct Found {
-    pub items: Vec<Job>,
+    pub items: Vec<JobRow>,
     /// About how large the items are.
     bytes: usize,
     /// The last root that was put on the page.
@@ -68,8 +69,7 @@ impl Scan {
     pub async fn page(&self, position: Option<RootsPosition>) -> Result<Found> {
         let after = position.map(|position| position.after);
         let Listed { items, next } = filtered::page(self, after, self.items_max).await?;
-        let mut found = Found { next, ..Found::new() };
-        found.items = items.into_iter().map(Job::from).collect();
+        let mut found = Found { items, next, ..Found::new() };
         found.total = match position.map_or(Total::SoFar(0), |position| position.total) {
             Total::SoFar(before) => Total::SoFar(before.saturating_add(found.items.len() as u64)),
             counted => counted,
@@ -77,13 +77,13 @@ impl Scan {
         Ok(found)
     }
 
-    async fn chunk(
+    pub(super) async fn chunk(
         &self,
         after: Option<RootKey>,
         limit: PageLimit,
     ) -> Result<Listed<JobRow, RootKey>> {
-        let Self { from, to, .. } = *self;
-        Ok(self.store.list_roots(RootsQuery { from, to, after, limit }).await?)
+        let Self { from, to, order, .. } = *self;
+        Ok(self.store.list_roots(RootsQuery { from, to, order, after, limit }).await?)
     }
 }
 
@@ -147,6 +147,6 @@ impl Found {
         }
         self.bytes += Scan::bytes(&row);
         self.last = Some(Scan::key(&row));
-        self.items.push(row.into());
+        self.items.push(row);
     }
 }

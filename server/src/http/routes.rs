@@ -2,9 +2,10 @@ use actix_web::web;
 use jobtracker_model::ProblemCode;
 
 use super::{
-    actions, app::App, attachments, audit, changes, checks, commits, connection::UPGRADES,
-    deliveries, endpoint::Endpoint, events, ids, jobs, live, log, operation, problem::ApiError,
-    right::Reader, roots, rows, session, shape, site_guard::EVENTS, tokens, tree, wait,
+    actions, app::App, attachments, audit, changes, checks, children, commits,
+    connection::UPGRADES, deliveries, endpoint::Endpoint, events, ids, jobs, live, log, operation,
+    problem::ApiError, right::Reader, roots, rows, session, shape, site_guard::EVENTS, tokens,
+    tree, wait,
 };
 
 /// All addresses. A fixed part comes before a variable one at the same position.
@@ -18,7 +19,9 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::at("/api/v1/jobs/{id}/state").get(jobs::get_state),
         Endpoint::at("/api/v1/jobs/{id}/changes").get(changes::list).post(changes::report),
         Endpoint::at("/api/v1/jobs/{id}/options").put(jobs::update_options),
-        Endpoint::at("/api/v1/jobs/{id}/children").get(tree::children).post(jobs::create_children),
+        Endpoint::at("/api/v1/jobs/{id}/children")
+            .get(children::children)
+            .post(jobs::create_children),
         Endpoint::at("/api/v1/jobs/{id}/descendants").get(tree::descendants),
         Endpoint::at("/api/v1/jobs/{id}/ancestors").get(tree::ancestors),
         Endpoint::at("/api/v1/jobs/{id}/path").get(tree::path),

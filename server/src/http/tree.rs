@@ -1,11 +1,11 @@
-use std::{collections::HashSet, iter::successors, sync::Arc};
+use std::{collections::HashSet, iter::successors};
 
 use actix_web::{HttpRequest, HttpResponse};
 use jobtracker_model::{
-    Blocker, Job, JobId, JobNode, JobPath, Page, PathStep, StateSet, Statistics, limits,
+    Ancestors, Blocker, JobId, JobNode, JobPath, Page, PathStep, Rank, Statistics, limits,
 };
 use jobtracker_store::{
-    BlockersQuery, ChildrenQuery, DescendantsQuery, JobRow, Listed, Node, Origin, PageLimit, Store,
+    BlockersQuery, DescendantsQuery, JobPlaces, JobRow, Node, Origin, PageLimit, Place, Store,
     Wanted,
 };
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use super::{
     cursor::{self, List},
     exports::{self, Format},
     extract::{Id, Query, flag, limit, states},
-    filtered::{self, Filtered},
+    fields::{Fields, JobItem},
     problem::{ApiError, Result},
     reply,
     right::Reader,
@@ -36,85 +36,14 @@ pub(super) struct JobsQuery {
     limit: Option<String>,
     /// The `nextCursor` of the page before; absent for the first page.
     cursor: Option<String>,
+    /// With `row` each item is a `JobSummary`: a job without options and source link. Not for a
+    /// file.
+    #[param(example = "row", default = "all")]
+    fields: Option<String>,
     /// `json` for a page, `ndjson` or `csv` for a file with all of them, which is made as it is
     /// read and is not of one instant. Two files are made at once at most.
     #[param(example = "csv", default = "json")]
     format: Option<String>,
-}
-
-/// Which page of the children of a job, and which of them.
-#[derive(Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ChildrenParams {
-    /// Only children in one of these visible states, separated by commas. A page of a filtered
-    /// list may be empty and still have a cursor.
-    #[param(example = "Faulted,Running")]
-    states: Option<String>,
-    /// Only children whose name begins like this. One page looks at up to 20,000 children.
-    name_prefix: Option<String>,
-    /// Most items on the page.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 200)]
-    limit: Option<String>,
-    /// The `nextCursor` of the page before; absent for the first page.
-    cursor: Option<String>,
-}
-
-/// List the direct children of a job
-///
-/// By id.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/children", operation_id = "listChildren",
-    tag = "tree", params(("id" = JobId, Path, description = "The parent."), ChildrenParams),
-    responses((status = 200, description = "A page.", body = Page<Job>)))]
-pub(super) async fn children(
-    _: Reader,
-    app: State,
-    id: Id,
-    query: Query<ChildrenParams>,
-) -> Result<HttpResponse> {
-    let (parent, query) = (id.0, query.0);
-    let after = cursor::decode(List::Children, parent.get(), query.cursor.as_deref())?;
-    let (states, limit) = (states(query.states.as_deref())?, limit(query.limit.as_deref())?);
-    let listed = match query.name_prefix.filter(|prefix| !prefix.is_empty()) {
-        None => app.store.list_children(ChildrenQuery { parent, states, after, limit }).await?,
-        Some(prefix) => {
-            let named = Named { store: &app.store, parent, states, prefix };
-            filtered::page(&named, after, limit.items).await?
-        }
-    };
-    reply::ok(&page(listed, List::Children, parent))
-}
-
-/// The children whose names begin with a text.
-struct Named<'a> {
-    store: &'a Arc<dyn Store>,
-    parent: JobId,
-    states: StateSet,
-    prefix: String,
-}
-
-impl Filtered for Named<'_> {
-    type Row = JobRow;
-    type Key = JobId;
-
-    async fn read(&self, after: Option<JobId>, rows: usize) -> Result<Listed<JobRow, JobId>> {
-        let Self { parent, states, .. } = *self;
-        let limit = PageLimit::rows(rows);
-        Ok(self.store.list_children(ChildrenQuery { parent, states, after, limit }).await?)
-    }
-
-    async fn wanted(&self, mut rows: Vec<JobRow>) -> Result<Vec<JobRow>> {
-        rows.retain(|row| row.definition.name.starts_with(&self.prefix));
-        Ok(rows)
-    }
-
-    fn key(row: &JobRow) -> JobId {
-        row.id
-    }
-
-    fn bytes(row: &JobRow) -> usize {
-        row.definition.bytes()
-    }
 }
 
 /// List the descendants of a job
@@ -122,7 +51,7 @@ impl Filtered for Named<'_> {
 /// Each before its own children, siblings by id.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/descendants", operation_id = "listDescendants",
     tag = "tree", params(("id" = JobId, Path, description = "The job at the top."), JobsQuery),
-    responses((status = 200, description = "A page.", body = Page<Job>)))]
+    responses((status = 200, description = "A page.", body = Page<JobItem>)))]
 pub(super) async fn descendants(
     _: Reader,
     app: State,
@@ -131,7 +60,8 @@ pub(super) async fn descendants(
     request: HttpRequest,
 ) -> Result<HttpResponse> {
     let (of, query) = (id.0, query.0);
-    if let Some(format) = Format::of_file(query.format.as_deref(), [&query.limit, &query.cursor])? {
+    let paging = [&query.limit, &query.cursor, &query.fields];
+    if let Some(format) = Format::of_file(query.format.as_deref(), paging)? {
         let (states, limit) = (states(query.states.as_deref())?, PageLimit::items(limits::PAGE));
         let read = move |app: State, after| async move {
             let query = DescendantsQuery { of, states, after, limit };
@@ -142,19 +72,49 @@ pub(super) async fn descendants(
     let after = cursor::decode(List::Descendants, of.get(), query.cursor.as_deref())?;
     let (states, limit) = (states(query.states.as_deref())?, limit(query.limit.as_deref())?);
     let listed = app.store.list_descendants(DescendantsQuery { of, states, after, limit }).await?;
-    reply::ok(&page(listed, List::Descendants, of))
+    let items = Fields::parse(query.fields.as_deref())?.items(listed.items);
+    let next = |last: JobId| cursor::encode(List::Descendants, of.get(), &last);
+    reply::ok(&Page { items, next_cursor: listed.next.map(next) })
+}
+
+/// What is told of the jobs above one.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AncestorsParams {
+    /// With `true` the answer says where the job and each ancestor stand among their siblings.
+    #[param(value_type = Option<bool>, default = false)]
+    ranks: Option<String>,
+    /// With `row` each item is a `JobSummary`: a job without options and source link.
+    #[param(example = "row", default = "all")]
+    fields: Option<String>,
 }
 
 /// List the ancestors of a job
 ///
 /// The parent first, the root last, all at once.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/ancestors", operation_id = "listAncestors",
-    tag = "tree", params(("id" = JobId, Path, description = "The job.")),
-    responses((status = 200, description = "All of them.", body = Page<Job>)))]
-pub(super) async fn ancestors(_: Reader, app: State, id: Id) -> Result<HttpResponse> {
-    let rows = app.store.list_ancestors(id.0).await?;
-    let items = rows.into_iter().map(Job::from).collect();
-    reply::ok(&Page { items, next_cursor: None })
+    tag = "tree", params(("id" = JobId, Path, description = "The job."), AncestorsParams),
+    responses((status = 200, description = "All of them.", body = Ancestors<JobItem>)))]
+pub(super) async fn ancestors(
+    _: Reader,
+    app: State,
+    id: Id,
+    query: Query<AncestorsParams>,
+) -> Result<HttpResponse> {
+    let AncestorsParams { ranks, fields } = query.0;
+    let fields = Fields::parse(fields.as_deref())?;
+    let next_cursor = None;
+    if !flag("ranks", ranks.as_deref())? {
+        let items = fields.items(app.store.list_ancestors(id.0).await?);
+        let (ranks, version) = (None, None);
+        return reply::ok(&Ancestors { items, next_cursor, ranks, version });
+    }
+    let JobPlaces { ancestors, places, version } = app.store.get_places(id.0).await?;
+    let rank = |Place { id, number, siblings }| Rank { id, rank: number, siblings };
+    let ranks = Some(places.into_iter().map(rank).collect());
+    let (items, version) = (fields.items(ancestors), Some(version));
+    reply::ok(&Ancestors { items, next_cursor, ranks, version })
 }
 
 /// Get a job and all jobs above it as the roll-up sees them
@@ -267,10 +227,4 @@ fn of_tree(row: &JobRow) -> Statistics {
         children: status.children,
         subtree: status.subtree,
     }
-}
-
-fn page(listed: Listed<JobRow, JobId>, list: List, of: JobId) -> Page<Job> {
-    let next = |last: JobId| cursor::encode(list, of.get(), &last);
-    let items = listed.items.into_iter().map(Job::from).collect();
-    Page { items, next_cursor: listed.next.map(next) }
 }

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 use jobtracker_model::{JobId, Timestamp, limits};
 use jobtracker_store::{
-    DocumentKind, DocumentsQuery, Error as StoreError, Listed, PageLimit, RootKey, RootsQuery, Row,
-    Store,
+    DocumentKind, DocumentsQuery, Error as StoreError, Listed, Order, PageLimit, RootKey,
+    RootsQuery, Row, Store,
 };
 use tokio_util::task::AbortOnDropHandle;
 use xxhash_rust::xxh3::Xxh3Default;
@@ -203,7 +203,7 @@ impl Writing<'_> {
         let store = Arc::clone(&self.store);
         let list = async |after, items| {
             let limit = PageLimit::items(items);
-            let query = RootsQuery { from, to, after, limit };
+            let query = RootsQuery { from, to, order: Order::Newest, after, limit };
             patiently(|| store.list_roots(query.clone())).await
         };
         let key =

@@ -8,7 +8,7 @@ use super::{
     pages::WIDE,
     stage::Stage,
 };
-use jobtracker_store::{ChildrenQuery, PageLimit};
+use jobtracker_store::{ChildrenQuery, Order, PageLimit};
 
 /// The ids of its children are behind this.
 const BASE: u64 = 1_000_000;
@@ -69,7 +69,7 @@ async fn filtered(stage: &Stage, children: u64) {
         let states: StateSet = name.parse().expect("the suite's own states are states");
         let due = stage.forest.children(id(1), states);
         stage.holds(format_args!("there are children in {name}"), !due.is_empty());
-        let got = stage.children_pages(id(1), states, WIDE).await;
+        let got = stage.children_pages(id(1), states, Order::Oldest, WIDE).await;
         stage.same_jobs(format_args!("children in {name}"), &got, &due);
         let got = stage.descendants_pages(id(1), states, WIDE).await;
         stage.same_jobs(format_args!("descendants in {name}"), &got, &due);
@@ -77,7 +77,7 @@ async fn filtered(stage: &Stage, children: u64) {
     let failed = StateSet::from_iter([State::Faulted]);
     let due = stage.forest.children(id(1), failed);
     let limit = PageLimit { scan: 10, ..WIDE };
-    let query = ChildrenQuery { parent: id(1), states: failed, after: None, limit };
+    let query = ChildrenQuery { states: failed, limit, ..ChildrenQuery::of(id(1)) };
     let page = stage.store.list_children(query).await;
     let page = stage.ok("failed children among many", page);
     // Their siblings are not read: each row that counts against the scan limit is a failed child.

@@ -2,7 +2,7 @@
 
 use jobtracker_model::{JobId, State, StateSet};
 
-use jobtracker_store::PageLimit;
+use jobtracker_store::{Order, PageLimit};
 
 use super::{
     Fixture,
@@ -118,7 +118,8 @@ async fn blockers(fixture: &impl Fixture) {
     stage.forest.child(8, 6);
     stage.commit().await;
     expect_blockers(&stage, 1, &[8]).await;
-    let failed = stage.children_pages(id(1), StateSet::from_iter([State::Faulted]), WIDE).await;
+    let failed = StateSet::from_iter([State::Faulted]);
+    let failed = stage.children_pages(id(1), failed, Order::Oldest, WIDE).await;
     stage.same_jobs("failed children of an open root", &failed, &[stage.forest.row(id(2))]);
     stage.finish(fixture).await;
 }

@@ -97,6 +97,7 @@ impl Stage {
             self.same(format_args!("attachment {key} of {id}"), &got.as_ref(), &Some(text));
         }
         self.compare_follow_ups(id, WIDE).await;
+        self.compare_places(id).await;
     }
 
     async fn compare_states(&self, ids: &[JobId]) {

@@ -5,9 +5,24 @@ use std::sync::Arc;
 use jobtracker_model::{Blocker, JobId, State, StateSet, Timestamp, rollup::Status};
 
 use super::forest::{Forest, Kept};
-use jobtracker_store::{FollowUpKey, JobRow, Loaded, Node, RootKey, Row, Wanted};
+use jobtracker_store::{
+    FollowUpKey, JobRow, Loaded, Node, Order, Place, RootKey, Row, Version, Wanted,
+};
+
+/// A list that begins with the oldest, in this order.
+pub(super) fn ordered<T>(mut list: Vec<T>, order: Order) -> Vec<T> {
+    if order == Order::Newest {
+        list.reverse();
+    }
+    list
+}
 
 impl Forest {
+    /// The version of the tree of a job.
+    pub(super) fn version(&self, of: JobId) -> Version {
+        self.versions[&self.job(of).origin.root]
+    }
+
     pub(super) fn row(&self, id: JobId) -> JobRow {
         let job = self.job(id);
         let node = Node { origin: job.origin, status: job.status.clone() };
@@ -27,6 +42,14 @@ impl Forest {
 
     fn is_in(&self, id: JobId, states: StateSet) -> bool {
         states.is_empty() || states.contains(self.state(id))
+    }
+
+    /// Where a job and its ancestors stand among their siblings.
+    pub(super) fn places(&self, id: JobId) -> Vec<Place> {
+        let Some(parent) = self.job(id).origin.parent else { return Vec::new() };
+        let siblings = &self.job(parent).children;
+        let (number, count) = (siblings.range(..id).count() as u64, siblings.len() as u64);
+        [vec![Place { id, number, siblings: count }], self.places(parent)].concat()
     }
 
     pub(super) fn children(&self, parent: JobId, states: StateSet) -> Vec<JobRow> {
@@ -78,13 +101,13 @@ impl Forest {
         top.into_iter().chain(self.below(of)).filter(blocks).map(blocker).collect()
     }
 
-    pub(super) fn roots(&self, from: Timestamp, to: Timestamp) -> Vec<JobRow> {
+    pub(super) fn roots(&self, from: Timestamp, to: Timestamp, order: Order) -> Vec<JobRow> {
         let key = |id: &JobId| RootKey { time: self.job(*id).status.create_time, id: *id };
         let roots = self.jobs.iter().filter(|(_, job)| job.origin.parent.is_none());
         let mut keys: Vec<RootKey> = roots.map(|(id, _)| key(id)).collect();
         keys.retain(|key| from <= key.time && key.time < to);
         keys.sort();
-        keys.into_iter().rev().map(|key| self.row(key.id)).collect()
+        ordered(keys.into_iter().map(|key| self.row(key.id)).collect(), order)
     }
 
     /// All rows of a tree, as of a new one.

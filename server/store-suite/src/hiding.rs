@@ -86,7 +86,7 @@ async fn a_branch(fixture: &impl Fixture) {
     // Behind a hidden job, as behind any that does not exist.
     for after in [1, 2, 4, 6, 21, 22, 301, 399, 500, 501] {
         let (parent, states, after) = (id(1), StateSet::EMPTY, Some(id(after)));
-        let query = ChildrenQuery { parent, states, after, limit: WIDE };
+        let query = ChildrenQuery { states, after, limit: WIDE, ..ChildrenQuery::of(parent) };
         let page = stage.store.list_children(query).await;
         let page = stage.ok("children behind a hidden one", page);
         let mut due = stage.forest.children(parent, states);

@@ -32,6 +32,7 @@ mod hiding;
 mod history;
 mod ids;
 mod lists;
+mod offsets;
 mod random;
 mod readers;
 mod rows;
@@ -92,6 +93,7 @@ pub async fn run_part<F: Fixture>(fixture: &F, part: usize) {
         3 => random::run(fixture).await,
         4 => {
             readers::run(fixture).await;
+            offsets::run(fixture).await;
             bulk::run(fixture).await;
         }
         _ => panic!("the suite has no part {part}"),

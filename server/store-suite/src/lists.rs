@@ -5,12 +5,12 @@ use jobtracker_model::{JobId, State, StateSet, Timestamp};
 use super::{
     Fixture,
     forest::{Forest, id},
-    pages::{ALWAYS, NARROW, WIDE},
+    pages::{ALWAYS, NARROW, ORDERS, WIDE},
     stage::Stage,
 };
 use jobtracker_store::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, LogQuery, PageLimit,
-    RootKey, RootsQuery,
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, LogQuery, Order,
+    PageLimit, RootKey, RootsQuery,
 };
 
 pub(super) async fn run(fixture: &impl Fixture) {
@@ -168,7 +168,8 @@ async fn places(fixture: &impl Fixture) {
         for states in ["", "Faulted", "WaitingToRun", "RanToCompletion,Faulted"] {
             let states = states.parse().expect("the suite's own states are states");
             let parent = id(1000);
-            let query = ChildrenQuery { parent, states, after: Some(after), limit };
+            let query =
+                ChildrenQuery { states, after: Some(after), limit, ..ChildrenQuery::of(parent) };
             let page = stage.store.list_children(query).await;
             let page = stage.ok("children behind a position", page);
             let mut due = stage.forest.children(parent, states);
@@ -202,7 +203,7 @@ async fn roots(fixture: &impl Fixture) {
     stage.forest.child(100, 50);
     stage.forest.reports(State::Running, &[50, 20, 100]);
     stage.commit().await;
-    let rows = stage.forest.roots(ALWAYS.0, ALWAYS.1);
+    let rows = stage.forest.roots(ALWAYS.0, ALWAYS.1, Order::Newest);
     let mut times: Vec<Timestamp> = rows.iter().map(|row| row.status.create_time).collect();
     times.extend([Timestamp::MIN, Timestamp::MAX]);
     for &from in &times {
@@ -212,15 +213,20 @@ async fn roots(fixture: &impl Fixture) {
             }
         }
         // A key that no root has: either all roots of that time are behind it, or no root is.
-        for number in [JobId::MIN, JobId::MAX] {
+        for (number, order) in
+            [JobId::MIN, JobId::MAX].into_iter().flat_map(|id| ORDERS.map(|order| (id, order)))
+        {
             let after = RootKey { time: from, id: number };
             let (from, to) = ALWAYS;
-            let query = RootsQuery { from, to, after: Some(after), limit: WIDE };
+            let query = RootsQuery { from, to, order, after: Some(after), limit: WIDE };
             let page = stage.store.list_roots(query).await;
             let page = stage.ok("roots behind a key", page);
-            let mut due = rows.clone();
-            due.retain(|row| RootKey { time: row.status.create_time, id: row.id } < after);
-            stage.same_jobs(format_args!("roots behind {after:?}"), &page.items, &due);
+            let mut due = stage.forest.roots(ALWAYS.0, ALWAYS.1, order);
+            due.retain(|row| {
+                let key = RootKey { time: row.status.create_time, id: row.id };
+                if order == Order::Oldest { key > after } else { key < after }
+            });
+            stage.same_jobs(format_args!("roots behind {after:?}, {order:?}"), &page.items, &due);
         }
     }
     stage.finish(fixture).await;

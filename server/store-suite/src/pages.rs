@@ -4,9 +4,9 @@ use std::fmt::{Debug, Display};
 
 use jobtracker_model::{Blocker, Change, JobId, LogLine, State, StateSet, Timestamp};
 
-use super::stage::Stage;
+use super::{expected::ordered, stage::Stage};
 use jobtracker_store::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, JobRow, Listed, LogQuery,
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, JobRow, Listed, LogQuery, Order,
     PageLimit, Result, RootKey, RootsQuery,
 };
 
@@ -22,6 +22,8 @@ pub(super) const NARROW: [PageLimit; 6] = [
     PageLimit { scan: 1, ..WIDE },
     PageLimit { items: 2, scan: 3, ..WIDE },
 ];
+
+pub(super) const ORDERS: [Order; 2] = [Order::Oldest, Order::Newest];
 
 /// All states, each one, and some that go together.
 pub(super) fn filters() -> Vec<StateSet> {
@@ -76,12 +78,15 @@ impl Stage {
         &self,
         parent: JobId,
         states: StateSet,
+        order: Order,
         limit: PageLimit,
     ) -> Vec<JobRow> {
         let rows = self.forest.job(parent).children.len();
         let what = format!("children of {parent} in {states:?}");
         let ask = async |after| {
-            self.store.list_children(ChildrenQuery { parent, states, after, limit }).await
+            let query = ChildrenQuery { states, order, after, limit, ..ChildrenQuery::of(parent) };
+            let page = self.store.list_children(query).await?;
+            Ok(Listed { items: page.items, next: page.next })
         };
         self.gather(what, limit, rows, ask).await
     }
@@ -127,11 +132,12 @@ impl Stage {
     pub async fn roots_pages(
         &self,
         (from, to): (Timestamp, Timestamp),
+        order: Order,
         limit: PageLimit,
     ) -> Vec<JobRow> {
         let rows = self.forest.jobs.len();
         let ask = async |after: Option<RootKey>| {
-            self.store.list_roots(RootsQuery { from, to, after, limit }).await
+            self.store.list_roots(RootsQuery { from, to, order, after, limit }).await
         };
         self.gather(format_args!("roots from {from} to {to}"), limit, rows, ask).await
     }
@@ -151,9 +157,12 @@ impl Stage {
     /// Compares every list of one job, with one kind of pages.
     pub async fn compare_lists(&self, id: JobId, filters: &[StateSet], limit: PageLimit) {
         for &states in filters {
-            let got = self.children_pages(id, states, limit).await;
-            let what = format!("children of {id} in {states:?} with {limit:?}");
-            self.same_jobs(what, &got, &self.forest.children(id, states));
+            for order in ORDERS {
+                let got = self.children_pages(id, states, order, limit).await;
+                let what = format!("children of {id} in {states:?}, {order:?}, with {limit:?}");
+                let due = ordered(self.forest.children(id, states), order);
+                self.same_jobs(what, &got, &due);
+            }
             let got = self.descendants_pages(id, states, limit).await;
             let what = format!("descendants of {id} in {states:?} with {limit:?}");
             self.same_jobs(what, &got, &self.forest.descendants(id, states));
@@ -173,8 +182,10 @@ impl Stage {
 
     /// Compares the list of roots created in a span of time.
     pub async fn compare_roots(&self, span: (Timestamp, Timestamp), limit: PageLimit) {
-        let got = self.roots_pages(span, limit).await;
-        let what = format!("roots from {} to {} with {limit:?}", span.0, span.1);
-        self.same_jobs(what, &got, &self.forest.roots(span.0, span.1));
+        for order in ORDERS {
+            let got = self.roots_pages(span, order, limit).await;
+            let what = format!("roots from {} to {}, {order:?}, with {limit:?}", span.0, span.1);
+            self.same_jobs(what, &got, &self.forest.roots(span.0, span.1, order));
+        }
     }
 }

@@ -138,7 +138,7 @@ impl Stage {
         let (states, after, limit) = (StateSet::EMPTY, None, WIDE);
         let list = self.store.list_ancestors(id).await;
         self.refused("ancestors of a hidden job", list, unknown);
-        let list = self.store.list_children(ChildrenQuery { parent: id, states, after, limit });
+        let list = self.store.list_children(ChildrenQuery { limit, ..ChildrenQuery::of(id) });
         self.refused("children of a hidden job", list.await, unknown);
         let query = DescendantsQuery { of: id, states, after, limit };
         let list = self.store.list_descendants(query).await;

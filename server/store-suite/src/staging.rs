@@ -15,7 +15,7 @@ use super::{
     staged::{Staging, is_stale},
 };
 use jobtracker_store::{
-    DescendantsQuery, Error, Result, RootsQuery, Row, StageId, Store, TreeCommit,
+    DescendantsQuery, Error, Order, Result, RootsQuery, Row, StageId, Store, TreeCommit,
 };
 
 pub(super) async fn run<F: Fixture>(fixture: &F) {
@@ -329,7 +329,7 @@ async fn look_below(store: &dyn Store) {
 /// A root is there with all its descendants.
 async fn look_at_roots(store: &dyn Store) {
     let (from, to) = ALWAYS;
-    let query = RootsQuery { from, to, after: None, limit: WIDE };
+    let query = RootsQuery { from, to, order: Order::Newest, after: None, limit: WIDE };
     for root in sure(store.list_roots(query).await).items {
         if root.id.get() < 1_000 {
             continue;

@@ -9,11 +9,12 @@ use jobtracker_model::{
     AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, upload::UploadId,
 };
 use jobtracker_store::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Document, DocumentChange,
-    DocumentId, DocumentKey, Documents, DocumentsQuery, FollowUp, FollowUpKey, FollowUpsQuery,
-    Health, IndexKey, IndexQuery, Indexes, JobRow, Jobs, Listed, Loaded, LogQuery, Result, RootKey,
-    RootsQuery, Row, RowsQuery, SampleQuery, Servers, ShapeQuery, StageId, Store, TreeCommit,
-    TreeResultRow, TreeResultsQuery, Trees, UploadRow, Uploads, Version, Wanted,
+    BlockersQuery, ChangesQuery, ChildPage, ChildrenQuery, DescendantsQuery, Document,
+    DocumentChange, DocumentId, DocumentKey, Documents, DocumentsQuery, FollowUp, FollowUpKey,
+    FollowUpsQuery, Health, IndexKey, IndexQuery, Indexes, JobPlaces, JobRow, Jobs, Listed, Loaded,
+    LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, SampleQuery, Servers, ShapeQuery,
+    StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery, Trees, UploadRow, Uploads,
+    Version, Wanted,
 };
 
 /// What a test does to calls on their way to a store; what it leaves alone goes through.
@@ -160,7 +161,8 @@ through!(Jobs {
     async fn get_job(id: JobId) -> Result<Option<JobRow>>;
     async fn get_states(ids: Vec<JobId>) -> Result<Vec<State>>;
     async fn list_ancestors(id: JobId) -> Result<Vec<JobRow>>;
-    async fn list_children(query: ChildrenQuery) -> Result<Listed<JobRow, JobId>>;
+    async fn get_places(id: JobId) -> Result<JobPlaces>;
+    async fn list_children(query: ChildrenQuery) -> Result<ChildPage>;
     async fn list_descendants(query: DescendantsQuery) -> Result<Listed<JobRow, JobId>>;
     async fn list_blockers(query: BlockersQuery) -> Result<Listed<Blocker, JobId>>;
     async fn get_shape(query: ShapeQuery) -> Result<Vec<JobRow>>;

@@ -6,7 +6,7 @@ use jobtracker_model::{JobId, Repeat, State, StateSet, Timestamp};
 
 use super::{Fixture, forest::id, pages::WIDE, stage::Stage};
 use jobtracker_store::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, LogQuery, Result,
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, LogQuery, Order, Result,
     RootsQuery, Wanted,
 };
 
@@ -23,8 +23,9 @@ async fn each_list(stage: &Stage, of: JobId, check: impl Fn(&str, Result<Box<dyn
     let (store, limit, states, after) = (&stage.store, WIDE, StateSet::EMPTY, None);
     let (id, parent) = (of, of);
     check("ancestors", boxed(store.list_ancestors(id).await));
-    let query = ChildrenQuery { parent, states, after, limit };
+    let query = ChildrenQuery { states, after, limit, ..ChildrenQuery::of(parent) };
     check("children", boxed(store.list_children(query).await));
+    check("places", boxed(store.get_places(id).await));
     let query = DescendantsQuery { of, states, after, limit };
     check("descendants", boxed(store.list_descendants(query).await));
     let query = DescendantsQuery { of, states, after: Some(of), limit };
@@ -90,8 +91,8 @@ async fn closed(fixture: &impl Fixture) {
     unavailable(&stage, "states", stage.store.get_states(vec![id(1)]).await);
     unavailable(&stage, "an attachment", stage.store.get_attachment(id(1), "key").await);
     each_list(&stage, id(1), |what, answer| unavailable(&stage, what, answer)).await;
-    let (from, to) = (Timestamp::MIN, Timestamp::MAX);
-    let query = RootsQuery { from, to, after: Some(root_of(&stage)), limit: WIDE };
+    let (from, to, order) = (Timestamp::MIN, Timestamp::MAX, Order::Oldest);
+    let query = RootsQuery { from, to, order, after: Some(root_of(&stage)), limit: WIDE };
     unavailable(&stage, "roots", stage.store.list_roots(query).await);
     let repeat = (id(1), Repeat::Change("change 1".to_owned()));
     let wanted = Wanted { repeats: [repeat].into(), ..Wanted::default() };

@@ -1,9 +1,11 @@
 use async_trait::async_trait;
 use jobtracker_model::{
-    AttachmentInfo, Blocker, Change, JobId, LogLine, State, StateSet, Timestamp,
+    AttachmentInfo, Blocker, Change, JobId, LogLine, State, StateSet, Timestamp, limits,
 };
 
-use crate::{After, FollowUp, FollowUpKey, JobRow, Listed, PageLimit, Result, RootKey};
+use crate::{
+    After, FollowUp, FollowUpKey, JobRow, Listed, Order, PageLimit, Result, RootKey, Version,
+};
 
 /// Single jobs and lists of them, as callers are shown them.
 #[async_trait]
@@ -17,8 +19,11 @@ pub trait Jobs: Send + Sync + 'static {
     /// A job's ancestors, its parent first and the root last.
     async fn list_ancestors(&self, id: JobId) -> Result<Vec<JobRow>>;
 
+    /// A job's ancestors, and where the job and they stand among their siblings, at one instant.
+    async fn get_places(&self, id: JobId) -> Result<JobPlaces>;
+
     /// Direct children.
-    async fn list_children(&self, query: ChildrenQuery) -> Result<Listed<JobRow, JobId>>;
+    async fn list_children(&self, query: ChildrenQuery) -> Result<ChildPage>;
 
     /// Descendants.
     async fn list_descendants(&self, query: DescendantsQuery) -> Result<Listed<JobRow, JobId>>;
@@ -60,17 +65,72 @@ pub trait Jobs: Send + Sync + 'static {
     async fn list_roots(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>>;
 }
 
-/// Direct children, by id.
+/// Direct children.
 #[derive(Debug, Clone)]
 pub struct ChildrenQuery {
     /// The parent.
     pub parent: JobId,
     /// Only children in these visible states; empty: all.
     pub states: StateSet,
-    /// Behind this child, which need not exist any more.
+    /// From the smallest id on, or from the largest.
+    pub order: Order,
+    /// Behind this child, which need not exist.
     pub after: After,
+    /// Children in these states that are passed over first. Without states and `after`, any number
+    /// costs the same, but for the first time: then the children are counted once. Else those that
+    /// are passed over are read, and are among the rows that the limit allows to read.
+    pub skip: u64,
     /// The size of the page.
     pub limit: PageLimit,
+}
+
+impl ChildrenQuery {
+    /// The first page of all children, oldest first.
+    #[must_use]
+    pub fn of(parent: JobId) -> Self {
+        let limit = PageLimit::items(limits::PAGE);
+        let (states, order, after, skip) = Default::default();
+        Self { parent, states, order, after, skip, limit }
+    }
+}
+
+/// A page of children, with the numbers of their parent at that instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChildPage {
+    /// The children.
+    pub items: Vec<JobRow>,
+    /// The last child that was read, if there may be more behind it.
+    pub next: Option<JobId>,
+    /// How many were passed over: fewer than asked for where there are no more, or where the limit
+    /// of rows to read came before, and the page is empty and goes on.
+    pub skipped: u64,
+    /// How many children are in the states that were asked for, where that is known without reading
+    /// them.
+    pub total: Option<u64>,
+    /// The version of the tree.
+    pub version: Version,
+}
+
+/// Where a job stands among its siblings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The job.
+    pub id: JobId,
+    /// How many siblings have a smaller id.
+    pub number: u64,
+    /// How many children its parent has, itself among them.
+    pub siblings: u64,
+}
+
+/// The way to a job from its root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobPlaces {
+    /// The job's ancestors, its parent first and the root last.
+    pub ancestors: Vec<JobRow>,
+    /// The places of the job and of its ancestors in this order; a root has none.
+    pub places: Vec<Place>,
+    /// The version of the tree.
+    pub version: Version,
 }
 
 /// Descendants, each before its own children, siblings by id.
@@ -155,14 +215,16 @@ pub struct FollowUpsQuery {
     pub limit: PageLimit,
 }
 
-/// Root jobs, newest first.
+/// Root jobs, by time of creation and id.
 #[derive(Debug, Clone)]
 pub struct RootsQuery {
     /// Created at this time or later.
     pub from: Timestamp,
     /// Created before this time.
     pub to: Timestamp,
-    /// Behind (older than) this root.
+    /// Newest or oldest first.
+    pub order: Order,
+    /// Behind this root, in that order.
     pub after: Option<RootKey>,
     /// The size of the page.
     pub limit: PageLimit,

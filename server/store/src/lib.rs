@@ -50,9 +50,10 @@ pub use health::Health;
 pub use index::{IndexId, IndexKey};
 pub use indexes::{IndexQuery, Indexes};
 pub use jobs::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, FollowUpsQuery, Jobs, LogQuery,
-    RootsQuery, SampleQuery, ShapeQuery,
+    BlockersQuery, ChangesQuery, ChildPage, ChildrenQuery, DescendantsQuery, FollowUpsQuery,
+    JobPlaces, Jobs, LogQuery, Place, RootsQuery, SampleQuery, ShapeQuery,
 };
+pub use jobtracker_model::Order;
 pub use load::{Loaded, Wanted};
 pub use page::{After, Listed, PageLimit};
 pub use rows::{JobRow, Node, Origin, RepeatRow, RootKey, StageId, TreeResultRow, UploadRow};

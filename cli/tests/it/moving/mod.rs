@@ -16,8 +16,8 @@ use jobtracker_model::{JobId, StateSet, Timestamp};
 use jobtracker_server::StoreKind;
 use jobtracker_server::moving::{self, Export, Exported, Imported, MovingError, Selection, Step};
 use jobtracker_store::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Listed, LogQuery, PageLimit,
-    RootsQuery, Row, RowsQuery, Store,
+    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Listed, LogQuery, Order,
+    PageLimit, RootsQuery, Row, RowsQuery, Store,
 };
 
 use crate::harness::STORES;
@@ -93,7 +93,7 @@ fn lines(file: &[u8]) -> Vec<String> {
 
 async fn roots(store: &Arc<dyn Store>) -> Vec<JobId> {
     let (from, to) = (Timestamp::MIN, Timestamp::MAX);
-    let query = RootsQuery { from, to, after: None, limit: LIMIT };
+    let query = RootsQuery { from, to, order: Order::Newest, after: None, limit: LIMIT };
     store.list_roots(query).await.unwrap().items.iter().map(|job| job.id).collect()
 }
 
@@ -124,8 +124,8 @@ async fn everything(store: &Arc<dyn Store>) -> Vec<String> {
             words.push(format!("{:?}", store.list_ancestors(id).await.unwrap()));
             for states in ["", "Running", "Faulted", "WaitingToRun,Warning", "RanToCompletion"] {
                 let states: StateSet = states.parse().unwrap();
-                let query = ChildrenQuery { parent: id, states, after, limit };
-                words.push(format!("{:?}", store.list_children(query).await.unwrap()));
+                let query = ChildrenQuery { states, limit, ..ChildrenQuery::of(id) };
+                words.push(format!("{:?}", store.list_children(query).await.unwrap().items));
                 let query = DescendantsQuery { of: id, states, after, limit };
                 words.push(format!("{:?}", store.list_descendants(query).await.unwrap()));
             }

@@ -12,5 +12,5 @@ pub(crate) use body::ZSTD_WINDOW_LOG_MAX;
 pub(crate) use commit::UploadBody;
 pub(crate) use json::{Json, OptionalJson};
 pub(crate) use path::{AttachmentPath, Commit, DeliveryPath, Id, Name, NumberPath};
-pub(crate) use query::{Query, flag, limit, number, states, time, wait_time};
+pub(crate) use query::{Query, flag, limit, number, order, states, time, wait_time};
 pub(crate) use text::{LogBody, Text};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
-use jobtracker_model::{ProblemCode, StateSet, Timestamp, limits};
+use jobtracker_model::{Order, ProblemCode, StateSet, Timestamp, limits};
 use jobtracker_store::PageLimit;
 use serde::de::DeserializeOwned;
 
@@ -47,6 +47,12 @@ where
         Some(number) => Ok(Some(number)),
         None => Err(ApiError::query(name, format!("must be a number from {min} to {max}"))),
     }
+}
+
+/// The order of a list.
+pub(crate) fn order(text: Option<&str>) -> Result<Option<Order>> {
+    let parse = |text: &str| text.parse().map_err(|error| ApiError::query("order", error));
+    text.map(parse).transpose()
 }
 
 /// States separated by commas; none: any.

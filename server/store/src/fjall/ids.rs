@@ -51,6 +51,23 @@ pub fn run_end(set: &RoaringTreemap, first: u64) -> u64 {
     end
 }
 
+/// The first id of the run that ends or goes on with `last`, which is in the set.
+pub fn run_begin(set: &RoaringTreemap, last: u64) -> u64 {
+    // All from `begin` on are in it, and not all from `begin - step` on.
+    let (mut begin, mut step) = (last, 1_u64);
+    while begin >= step && set.contains_range(begin - step..=begin) {
+        begin -= step;
+        step *= 2;
+    }
+    while step > 1 {
+        step /= 2;
+        if begin >= step && set.contains_range(begin - step..=begin) {
+            begin -= step;
+        }
+    }
+    begin
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,14 +94,16 @@ mod tests {
     }
 
     #[test]
-    fn a_run_ends_before_the_first_gap() {
+    fn a_run_begins_and_ends_at_gaps() {
         for len in [1, 2, 3, 4, 5, 100, 65_535, 65_536, 1_000_003] {
             for first in [1, 7, 65_530, (1 << 32) - 3] {
                 let mut set = RoaringTreemap::new();
                 set.insert_range(first..first + len);
                 set.insert(first + len + 1);
+                set.extend(first.checked_sub(2));
                 for from in [first, first + len / 2, first + len - 1] {
                     assert_eq!(run_end(&set, from), first + len - 1, "{len} from {first}");
+                    assert_eq!(run_begin(&set, from), first, "{len} from {first}");
                 }
             }
         }

@@ -28,8 +28,8 @@
 use jobtracker_model::{JobId, Repeat, Timestamp, upload::UploadId};
 
 use crate::{
-    DocumentKey, DocumentKind, Error, FollowUpKey, IndexId, IndexKey, Result, RootKey, StageId,
-    view::ChildIndex,
+    DocumentKey, DocumentKind, Error, FollowUpKey, IndexId, IndexKey, Order, Result, RootKey,
+    StageId, view::ChildIndex,
 };
 
 /// The part of a job that a row of `jobs` holds.
@@ -74,14 +74,15 @@ pub fn job(parent: Option<JobId>, id: JobId, part: Part) -> Key {
 }
 
 /// The first and the last key that the rows of children behind `after` may have.
-pub fn children(parent: JobId, after: Option<JobId>) -> (Key, Key) {
-    let first = number(Some(parent));
-    let mut from = [0; 17];
-    from[..8].copy_from_slice(&first);
-    from[8..16].copy_from_slice(&behind(after));
-    let mut to = [u8::MAX; 17];
-    to[..8].copy_from_slice(&first);
-    (from, to)
+pub fn children(parent: JobId, after: Option<JobId>, order: Order) -> (Key, Key) {
+    let (first, last) = behind(after, order);
+    let key = |id: u64, part| {
+        let mut key = [part; 17];
+        key[..8].copy_from_slice(&number(Some(parent)));
+        key[8..16].copy_from_slice(&id.to_be_bytes());
+        key
+    };
+    (key(first, 0), key(last, u8::MAX))
 }
 
 /// The child and the part of it that a row of `jobs` is about.
@@ -172,10 +173,15 @@ pub fn indexed(index: ChildIndex, parent: JobId, id: JobId) -> Key {
 }
 
 /// The first and the last key that an index has for children behind `after`.
-pub fn indexed_behind(index: ChildIndex, parent: JobId, after: Option<JobId>) -> (Key, Key) {
-    let from = u64::from_be_bytes(behind(after));
+pub fn indexed_behind(
+    index: ChildIndex,
+    parent: JobId,
+    after: Option<JobId>,
+    order: Order,
+) -> (Key, Key) {
+    let (first, last) = behind(after, order);
     let tag = index_tag(index);
-    (pair(tag, parent.get(), from), pair(tag, parent.get(), u64::MAX))
+    (pair(tag, parent.get(), first), pair(tag, parent.get(), last))
 }
 
 /// The child of a row of an index.
@@ -189,14 +195,26 @@ pub fn root(root: RootKey) -> Key {
 
 /// The first and the last key that roots created in `from..to` behind `after` may have; `None` if
 /// there can be no such root.
-pub fn roots(from: Timestamp, to: Timestamp, after: Option<RootKey>) -> Option<(Key, Key)> {
+pub fn roots(
+    from: Timestamp,
+    to: Timestamp,
+    order: Order,
+    after: Option<RootKey>,
+) -> Option<(Key, Key)> {
     let newest = millis(to).checked_sub(1)?;
     let mut first = pair(ROOT, !newest, 0);
-    if let Some(after) = after {
-        // The ids are inverted: the next older one has the next larger key.
-        first = first.max(pair(ROOT, !millis(after.time), (!after.id.get()).checked_add(1)?));
+    let mut last = pair(ROOT, !millis(from), u64::MAX);
+    // The ids are inverted: the next older one has the next larger key.
+    let next_to = |after: RootKey, id| pair(ROOT, !millis(after.time), id);
+    match (order, after) {
+        (_, None) => {}
+        (Order::Newest, Some(after)) => {
+            first = first.max(next_to(after, (!after.id.get()).checked_add(1)?));
+        }
+        (Order::Oldest, Some(after)) => {
+            last = last.min(next_to(after, (!after.id.get()).checked_sub(1)?));
+        }
     }
-    let last = pair(ROOT, !millis(from), u64::MAX);
     (first <= last).then_some((first, last))
 }
 
@@ -233,7 +251,8 @@ pub fn tree_result(commit: &UploadId, root: JobId) -> Vec<u8> {
 
 /// The first and the last key that results of trees behind `after` may have.
 pub fn tree_results(commit: &UploadId, after: Option<JobId>) -> (Vec<u8>, Vec<u8>) {
-    (tree_result_at(commit, behind(after)), tree_result_at(commit, [u8::MAX; 8]))
+    let (first, _) = behind(after, Order::Oldest);
+    (tree_result_at(commit, first.to_be_bytes()), tree_result_at(commit, [u8::MAX; 8]))
 }
 
 fn tree_result_at(commit: &UploadId, root: [u8; 8]) -> Vec<u8> {
@@ -316,9 +335,14 @@ fn number(id: Option<JobId>) -> [u8; 8] {
     id.map_or(0, JobId::get).to_be_bytes()
 }
 
-/// The smallest id behind one. Ids have 63 bits, so there is always room for it.
-fn behind(after: Option<JobId>) -> [u8; 8] {
-    after.map_or(0, |id| id.get() + 1).to_be_bytes()
+/// The smallest and the largest number of ids behind one. Ids have 63 bits, and none is 0, so there
+/// is always room for them.
+fn behind(after: Option<JobId>, order: Order) -> (u64, u64) {
+    let after = after.map(JobId::get);
+    match order {
+        Order::Oldest => (after.map_or(0, |id| id + 1), u64::MAX),
+        Order::Newest => (0, after.map_or(u64::MAX, |id| id - 1)),
+    }
 }
 
 /// Times begin at 0, so the order of the unsigned number is theirs.
@@ -407,13 +431,18 @@ mod tests {
 
     #[test]
     fn a_page_of_children_is_one_range_of_adjacent_pairs() {
-        let (from, to) = children(id(7), Some(id(8)));
+        let (from, to) = children(id(7), Some(id(8)), Order::Oldest);
         let inside = |key: Key| from <= key && key <= to;
         assert!(inside(job(Some(id(7)), id(9), Part::Definition)));
         assert!(inside(job(Some(id(7)), JobId::MAX, Part::Status)));
         assert!(!inside(job(Some(id(7)), id(8), Part::Status)));
         assert!(!inside(job(Some(id(6)), id(9), Part::Status)));
         assert!(!inside(job(Some(id(8)), id(9), Part::Definition)));
+        let (from, to) = children(id(7), Some(id(8)), Order::Newest);
+        let inside = |key: Key| from <= key && key <= to;
+        assert!(inside(job(Some(id(7)), id(7), Part::Status)));
+        assert!(inside(job(Some(id(7)), JobId::MIN, Part::Definition)));
+        assert!(!inside(job(Some(id(7)), id(8), Part::Definition)));
         let key = job(Some(id(7)), id(9), Part::Status);
         assert!(matches!(child(&key), Ok((found, Part::Status)) if found == id(9)));
         assert!(child(&key[..16]).is_err());
@@ -421,6 +450,7 @@ mod tests {
 
     #[test]
     fn roots_are_in_the_order_newest_first() {
+        const NEWEST: Order = Order::Newest;
         let at = |millis, number| RootKey {
             time: Timestamp::from_millis(millis).unwrap(),
             id: id(number),
@@ -429,15 +459,19 @@ mod tests {
         assert!(root(at(5, 2)) < root(at(5, 1)));
         assert!(matches!(root_key(&root(at(5, 2))), Ok(found) if found == at(5, 2)));
 
-        let (first, last) = roots(at(3, 1).time, at(5, 1).time, None).unwrap();
+        let (first, last) = roots(at(3, 1).time, at(5, 1).time, NEWEST, None).unwrap();
         let inside = |key| first <= root(key) && root(key) <= last;
         assert!(inside(at(4, 1)) && inside(at(3, 1)));
         assert!(!inside(at(5, 1)) && !inside(at(2, 9)));
 
-        let (first, _) = roots(at(3, 1).time, at(9, 1).time, Some(at(4, 6))).unwrap();
+        let (first, _) = roots(at(3, 1).time, at(9, 1).time, NEWEST, Some(at(4, 6))).unwrap();
         assert!(first <= root(at(4, 5)) && first > root(at(4, 6)));
-        assert_eq!(roots(at(5, 1).time, at(5, 1).time, None), None);
-        assert_eq!(roots(at(0, 1).time, at(0, 1).time, None), None);
+        let behind = Some(at(4, 6));
+        let (_, last) = roots(at(3, 1).time, at(9, 1).time, Order::Oldest, behind).unwrap();
+        assert!(root(at(4, 7)) <= last && last < root(at(4, 6)));
+        for time in [at(5, 1).time, at(0, 1).time] {
+            assert_eq!(roots(time, time, NEWEST, None), None);
+        }
     }
 
     #[test]

@@ -7,11 +7,11 @@ use roaring::RoaringTreemap;
 
 use super::{
     failure,
-    ids::{RunsRow, run_end},
+    ids::{RunsRow, run_begin, run_end},
     keys,
     tables::Tables,
 };
-use crate::{Error, Result, StageId, coding};
+use crate::{Error, Order, Result, StageId, coding};
 
 /// The present stages: those that calls add to, and those whose rows are being removed.
 #[derive(Default)]
@@ -213,10 +213,14 @@ impl Stage {
         ids.take(count).filter_map(JobId::new).collect()
     }
 
-    /// The last of the consecutive ids from this one on; `None` if it is not in here.
-    fn run_end(&self, id: u64) -> Option<u64> {
+    /// The last of the consecutive ids from this one on, in this order; `None` if it is not in
+    /// here.
+    fn run_end(&self, id: u64, order: Order) -> Option<u64> {
         let held = self.ids.read();
-        held.contains(id).then(|| run_end(&held, id))
+        held.contains(id).then(|| match order {
+            Order::Oldest => run_end(&held, id),
+            Order::Newest => run_begin(&held, id),
+        })
     }
 
     /// The number of the next record.
@@ -281,10 +285,14 @@ impl Hidden {
         self.stages().iter().any(|stage| stage.is_discarded() && stage.has(id))
     }
 
-    /// If an id is hidden: a later id, or itself, up to which all are hidden.
-    pub fn run_end(&self, id: JobId) -> Option<JobId> {
-        let ends = self.stages().iter().filter_map(|stage| stage.run_end(id.get()));
-        ends.max().and_then(JobId::new)
+    /// If an id is hidden: one behind it in this order, or itself, up to which all are hidden.
+    pub fn run_end(&self, id: JobId, order: Order) -> Option<JobId> {
+        let ends = self.stages().iter().filter_map(|stage| stage.run_end(id.get(), order));
+        let end = match order {
+            Order::Oldest => ends.max(),
+            Order::Newest => ends.min(),
+        };
+        end.and_then(JobId::new)
     }
 
     /// The first number from `first` on with `count` numbers that are not hidden.
@@ -295,7 +303,7 @@ impl Hidden {
             let Some(taken) = taken.min().filter(|id| id.get() < free.saturating_add(count)) else {
                 return free;
             };
-            free = self.run_end(taken).unwrap_or(taken).get() + 1;
+            free = self.run_end(taken, Order::Oldest).unwrap_or(taken).get() + 1;
         }
     }
 

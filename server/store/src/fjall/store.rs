@@ -19,13 +19,13 @@ use super::{
     work::Work,
 };
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Document, DocumentChange,
-    DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp, FollowUpKey,
-    FollowUpsQuery, Health, IndexKey, IndexQuery, Indexes, JobRow, Jobs, Listed, Loaded, LogQuery,
-    Result, RootKey, RootsQuery, Row, RowsQuery, SampleQuery, Servers, ShapeQuery, StageId,
-    TreeCommit, Trees, Wanted,
+    BlockersQuery, ChangesQuery, ChildPage, ChildrenQuery, DescendantsQuery, Document,
+    DocumentChange, DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp,
+    FollowUpKey, FollowUpsQuery, Health, IndexKey, IndexQuery, Indexes, JobPlaces, JobRow, Jobs,
+    Listed, Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, SampleQuery, Servers,
+    ShapeQuery, StageId, TreeCommit, Trees, Wanted,
     commit::check_staged,
-    view::{self, View},
+    view::{self, SparseIndexes, View},
 };
 
 /// The store in a directory of this machine; one process may have it open.
@@ -37,6 +37,7 @@ use crate::{
 pub struct FjallStore {
     lasting: Arc<Lasting>,
     uptime: Uptime,
+    child_indexes: Arc<SparseIndexes>,
     /// Permits for chores, as many as for calls in the queue; a chore leaves the queue at once.
     chores: Arc<Semaphore>,
     writer: Mutex<Option<mpsc::Sender<Work>>>,
@@ -69,6 +70,7 @@ impl FjallStore {
         Ok(Self {
             lasting,
             uptime: Uptime::in_directory(&options.directory),
+            child_indexes: Arc::default(),
             chores: Arc::new(Semaphore::new(options.commit_queue.max(1))),
             writer: Mutex::new(Some(sender)),
             keeper: Mutex::new(Some(keeper)),
@@ -188,8 +190,25 @@ impl Jobs for FjallStore {
         self.ask(async move |rows| view::list_ancestors(rows, id).await).await
     }
 
-    async fn list_children(&self, query: ChildrenQuery) -> Result<Listed<JobRow, JobId>> {
-        self.ask(async move |rows| view::list_children(rows, &query).await).await
+    async fn get_places(&self, id: JobId) -> Result<JobPlaces> {
+        loop {
+            let indexes = Arc::clone(&self.child_indexes);
+            let read = self.ask(async move |rows| view::get_path(rows, id, &indexes).await);
+            if let Some(places) = read.await? {
+                return Ok(places);
+            }
+        }
+    }
+
+    async fn list_children(&self, query: ChildrenQuery) -> Result<ChildPage> {
+        loop {
+            let (query, indexes) = (query.clone(), Arc::clone(&self.child_indexes));
+            let read =
+                self.ask(async move |rows| view::list_children(rows, &query, &indexes).await);
+            if let Some(page) = read.await? {
+                return Ok(page);
+            }
+        }
     }
 
     async fn list_descendants(&self, query: DescendantsQuery) -> Result<Listed<JobRow, JobId>> {

@@ -14,8 +14,8 @@ use super::{
     tables::{self, Tables},
 };
 use crate::{
-    Error, FollowUp, FollowUpKey, IndexId, IndexKey, Node, Origin, RepeatRow, Result, RootKey,
-    TreeResultRow, UploadRow, Version,
+    Error, FollowUp, FollowUpKey, IndexId, IndexKey, Node, Order, Origin, RepeatRow, Result,
+    RootKey, TreeResultRow, UploadRow, Version,
     coding::{self, LineRow},
     view::{Child, ChildIndex, Lists, Parent, Selection, View},
 };
@@ -62,7 +62,7 @@ impl<'a> SnapshotView<'a> {
         keyspace: &Keyspace,
         first: &[u8],
         last: &[u8],
-    ) -> impl Iterator<Item = Result<(Slice, Slice)>> + use<> {
+    ) -> impl DoubleEndedIterator<Item = Result<(Slice, Slice)>> + use<> {
         let rows = self.snapshot.rows.range(keyspace, first..=last);
         rows.map(|row| row.into_inner().map_err(failure::reading))
     }
@@ -77,12 +77,12 @@ impl<'a> SnapshotView<'a> {
         rows.map(|row| row.into_inner().map_err(failure::reading))
     }
 
-    /// The rows of the visible ones of those children. `range` tells the first and the last key
-    /// behind a child, `child` the child of a key.
+    /// The rows of the visible ones of those children, in this order. `range` tells the first and
+    /// the last key behind a child, `child` the child of a key.
     fn scan_children(
         &self,
         keyspace: &Keyspace,
-        after: Option<JobId>,
+        (after, order): (Option<JobId>, Order),
         range: impl Fn(Option<JobId>) -> (Key, Key),
         child: impl Fn(&[u8]) -> Result<JobId>,
     ) -> impl Iterator<Item = Result<(JobId, Slice, Slice)>> {
@@ -94,19 +94,27 @@ impl<'a> SnapshotView<'a> {
         // The end of the run of hidden ids that the scan is in.
         let mut run = None;
         let mut next = move || {
-            while let Some((key, value)) = rows.next().transpose()? {
+            loop {
+                let row = match order {
+                    Order::Oldest => rows.next(),
+                    Order::Newest => rows.next_back(),
+                };
+                let Some((key, value)) = row.transpose()? else { return Ok(None) };
                 let id = child(&key)?;
-                if run.is_some_and(|end| id <= end) {
+                let is_in = |end| match order {
+                    Order::Oldest => id <= end,
+                    Order::Newest => id >= end,
+                };
+                if run.is_some_and(is_in) {
                     continue;
                 }
-                run = self.snapshot.hidden.run_end(id);
+                run = self.snapshot.hidden.run_end(id, order);
                 match run {
                     None => return Ok(Some((id, key, value))),
-                    Some(end) if end.get() - id.get() >= WORTH_A_SEEK => rows = scan(run),
+                    Some(end) if end.get().abs_diff(id.get()) >= WORTH_A_SEEK => rows = scan(run),
                     Some(_) => {}
                 }
             }
-            Ok(None)
         };
         iter::from_fn(move || next().transpose())
     }
@@ -115,16 +123,18 @@ impl<'a> SnapshotView<'a> {
     fn whole_children(
         &self,
         parent: JobId,
-        after: Option<JobId>,
+        behind: (Option<JobId>, Order),
         selection: Selection,
     ) -> impl Iterator<Item = Result<Child>> {
-        let range = move |after| keys::children(parent, after);
-        let child = |key: &[u8]| Ok(keys::child(key)?.0);
-        let mut rows = self.scan_children(&self.tables.jobs, after, range, child);
+        let mut rows = self.child_rows(parent, behind);
         let mut next = move || {
-            let Some((id, first, definition)) = rows.next().transpose()? else { return Ok(None) };
-            let Some((of, second, status)) = rows.next().transpose()? else {
-                return Err(half_a_job(id));
+            let Some(one) = rows.next().transpose()? else { return Ok(None) };
+            let Some(other) = rows.next().transpose()? else {
+                return Err(half_a_job(one.0));
+            };
+            let ((id, first, definition), (of, second, status)) = match behind.1 {
+                Order::Oldest => (one, other),
+                Order::Newest => (other, one),
             };
             let parts = (keys::child(&first)?.1, keys::child(&second)?.1);
             if of != id || parts != (Part::Definition, Part::Status) {
@@ -143,16 +153,27 @@ impl<'a> SnapshotView<'a> {
         iter::from_fn(move || next().transpose())
     }
 
+    /// The rows of all children.
+    fn child_rows(
+        &self,
+        parent: JobId,
+        behind: (Option<JobId>, Order),
+    ) -> impl Iterator<Item = Result<(JobId, Slice, Slice)>> {
+        let range = move |after| keys::children(parent, after, behind.1);
+        let child = |key: &[u8]| Ok(keys::child(key)?.0);
+        self.scan_children(&self.tables.jobs, behind, range, child)
+    }
+
     /// The children in an index.
     fn indexed_children(
         &self,
         parent: JobId,
         index: ChildIndex,
-        after: Option<JobId>,
+        behind: (Option<JobId>, Order),
         selection: Selection,
     ) -> impl Iterator<Item = Result<Child>> {
-        let range = move |after| keys::indexed_behind(index, parent, after);
-        let ids = self.scan_children(&self.tables.index, after, range, keys::indexed_id);
+        let range = move |after| keys::indexed_behind(index, parent, after, behind.1);
+        let ids = self.scan_children(&self.tables.index, behind, range, keys::indexed_id);
         ids.map(move |row| {
             let (id, above) = (row?.0, Some(parent));
             let missing = || Error::Corrupt(format!("child {id} is in an index and not there"));
@@ -309,18 +330,26 @@ impl View for SnapshotView<'_> {
         &self,
         parent: Parent,
         after: Option<JobId>,
+        order: Order,
         selection: Selection,
     ) -> impl Stream<Item = Result<Child>> {
+        let behind = (after, order);
         match selection.index() {
             None => {
-                let children = self.whole_children(parent.id, after, selection);
+                let children = self.whole_children(parent.id, behind, selection);
                 Either::Left(stream::iter(children))
             }
             Some(index) => {
-                let children = self.indexed_children(parent.id, index, after, selection);
+                let children = self.indexed_children(parent.id, index, behind, selection);
                 Either::Right(stream::iter(children))
             }
         }
+    }
+
+    fn child_ids(&self, parent: Parent, after: Option<JobId>) -> impl Stream<Item = Result<JobId>> {
+        // Each has two rows.
+        let rows = self.child_rows(parent.id, (after, Order::Oldest));
+        stream::iter(rows.step_by(2).map(|row| Ok(row?.0)))
     }
 
     fn changes(&self, id: JobId, from: u32) -> impl Stream<Item = Result<(u32, Change)>> {
@@ -372,11 +401,18 @@ impl Lists for SnapshotView<'_> {
         &self,
         from: Timestamp,
         to: Timestamp,
+        order: Order,
         after: Option<RootKey>,
     ) -> impl Stream<Item = Result<RootKey>> {
-        let range = keys::roots(from, to, after);
+        let range = keys::roots(from, to, order, after);
         let rows = range.map(|(first, last)| self.scan(&self.tables.index, &first, &last));
-        let roots = rows.into_iter().flatten().map(|row| keys::root_key(&row?.0));
+        let mut rows = rows.into_iter().flatten();
+        // The newest have the smallest keys.
+        let next = move || match order {
+            Order::Newest => rows.next(),
+            Order::Oldest => rows.next_back(),
+        };
+        let roots = iter::from_fn(next).map(|row| keys::root_key(&row?.0));
         // A stage has one root at most, so roots form no run of hidden ids.
         stream::iter(roots.filter(|root| !root.as_ref().is_ok_and(|root| self.hides(root.id))))
     }

@@ -1,18 +1,19 @@
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Range},
+    iter,
     ops::{Bound, RangeBounds},
     sync::Arc,
 };
 
-use futures_util::{Stream, StreamExt, future::Either, stream};
+use futures_util::{Stream, stream};
 use jobtracker_model::{
     Change, Definition, JobId, LogLine, Repeat, Timestamp, rollup::Status, upload::UploadId,
 };
 
 use super::stages::Stage;
 use crate::{
-    Error, FollowUp, FollowUpKey, IndexId, IndexKey, Node, Origin, RepeatRow, Result, RootKey,
-    StageId, TreeResultRow, UploadRow, Version,
+    Error, FollowUp, FollowUpKey, IndexId, IndexKey, Node, Order, Origin, RepeatRow, Result,
+    RootKey, StageId, TreeResultRow, UploadRow, Version,
     view::{Child, ChildIndex, Lists, Parent, Selection, View},
 };
 
@@ -97,15 +98,25 @@ impl View for Rows {
         &self,
         parent: Parent,
         after: Option<JobId>,
+        order: Order,
         selection: Selection,
     ) -> impl Stream<Item = Result<Child>> {
-        let of = siblings(parent.id, after);
-        let places = match selection.index() {
-            None => Either::Left(stream::iter(self.statuses.range(of).map(|(place, _)| place))),
-            Some(ChildIndex::Pending) => Either::Right(stream::iter(self.pending.range(of))),
-            Some(ChildIndex::Failed) => Either::Right(stream::iter(self.failed.range(of))),
+        let of = siblings(parent.id, after, order);
+        let mut places: Box<dyn DoubleEndedIterator<Item = &Place>> = match selection.index() {
+            None => Box::new(self.statuses.range(of).map(|(place, _)| place)),
+            Some(ChildIndex::Pending) => Box::new(self.pending.range(of)),
+            Some(ChildIndex::Failed) => Box::new(self.failed.range(of)),
         };
-        places.map(move |place| self.child(*place, selection))
+        let next = move || match order {
+            Order::Oldest => places.next(),
+            Order::Newest => places.next_back(),
+        };
+        stream::iter(iter::from_fn(next).map(move |place| self.child(*place, selection)))
+    }
+
+    fn child_ids(&self, parent: Parent, after: Option<JobId>) -> impl Stream<Item = Result<JobId>> {
+        let places = self.statuses.range(siblings(parent.id, after, Order::Oldest));
+        stream::iter(places.map(|((_, id), _)| Ok(*id)))
     }
 
     fn changes(&self, id: JobId, from: u32) -> impl Stream<Item = Result<(u32, Change)>> {
@@ -142,13 +153,26 @@ impl Lists for Rows {
         &self,
         from: Timestamp,
         to: Timestamp,
+        order: Order,
         after: Option<RootKey>,
     ) -> impl Stream<Item = Result<RootKey>> {
-        let oldest = RootKey { time: from, id: JobId::MIN };
-        // The first key that is not listed any more, going to newer ones.
-        let end = RootKey { time: to, id: JobId::MIN };
-        let end = after.map_or(end, |after| after.min(end)).max(oldest);
-        stream::iter(self.roots.range(oldest..end).rev().copied().map(Ok))
+        let [oldest, end] = [from, to].map(|time| RootKey { time, id: JobId::MIN });
+        let is_behind = move |key: &RootKey| match (order, after) {
+            (_, None) => true,
+            (Order::Oldest, Some(after)) => *key > after,
+            (Order::Newest, Some(after)) => *key < after,
+        };
+        let (start, end) = match (order, after) {
+            (_, None) => (oldest, end),
+            (Order::Oldest, Some(after)) => (oldest.max(after), end),
+            (Order::Newest, Some(after)) => (oldest, end.min(after)),
+        };
+        let mut keys = self.roots.range(start..end.max(start));
+        let next = move || match order {
+            Order::Oldest => keys.next(),
+            Order::Newest => keys.next_back(),
+        };
+        stream::iter(iter::from_fn(next).filter(move |key| is_behind(key)).map(|key| Ok(*key)))
     }
 
     fn index(&self, index: IndexId, from: IndexKey) -> impl Stream<Item = Result<IndexKey>> {
@@ -173,13 +197,14 @@ impl Lists for Rows {
 }
 
 /// The children of a job behind one of them.
-fn siblings(parent: JobId, after: Option<JobId>) -> impl RangeBounds<Place> {
+fn siblings(parent: JobId, after: Option<JobId>, order: Order) -> impl RangeBounds<Place> {
     let parent = Some(parent);
-    let start = match after {
-        Some(after) => Bound::Excluded((parent, after)),
-        None => Bound::Included((parent, JobId::MIN)),
-    };
-    (start, Bound::Included((parent, JobId::MAX)))
+    let [first, last] = [JobId::MIN, JobId::MAX].map(|id| Bound::Included((parent, id)));
+    let behind = after.map(|after| Bound::Excluded((parent, after)));
+    match order {
+        Order::Oldest => (behind.unwrap_or(first), last),
+        Order::Newest => (first, behind.unwrap_or(last)),
+    }
 }
 
 fn numbered<T>(

@@ -4,19 +4,20 @@ use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::{documents::DocumentRows, ids::Ids, rows::Rows};
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Document, DocumentChange,
-    DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp, FollowUpKey,
-    FollowUpsQuery, Health, IndexKey, IndexQuery, Indexes, JobRow, Jobs, Listed, Loaded, LogQuery,
-    Result, RootKey, RootsQuery, Row, RowsQuery, SampleQuery, Servers, ShapeQuery, StageId,
-    TreeCommit, Trees, Wanted,
+    BlockersQuery, ChangesQuery, ChildPage, ChildrenQuery, DescendantsQuery, Document,
+    DocumentChange, DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp,
+    FollowUpKey, FollowUpsQuery, Health, IndexKey, IndexQuery, Indexes, JobPlaces, JobRow, Jobs,
+    Listed, Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, SampleQuery, Servers,
+    ShapeQuery, StageId, TreeCommit, Trees, Wanted,
     commit::check_staged,
-    view::{self, View},
+    view::{self, SparseIndexes, View},
 };
 
 /// A store in memory. It keeps nothing: dropping it loses every job.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     held: RwLock<Held>,
+    indexes: SparseIndexes,
 }
 
 #[derive(Debug, Default)]
@@ -95,8 +96,22 @@ impl Jobs for MemoryStore {
         self.read(async |rows| view::list_ancestors(rows, id).await)
     }
 
-    async fn list_children(&self, query: ChildrenQuery) -> Result<Listed<JobRow, JobId>> {
-        self.read(async |rows| view::list_children(rows, &query).await)
+    async fn get_places(&self, id: JobId) -> Result<JobPlaces> {
+        loop {
+            let read = async |rows: &_| view::get_path(rows, id, &self.indexes).await;
+            if let Some(places) = self.read(read)? {
+                return Ok(places);
+            }
+        }
+    }
+
+    async fn list_children(&self, query: ChildrenQuery) -> Result<ChildPage> {
+        loop {
+            let read = async |rows: &_| view::list_children(rows, &query, &self.indexes).await;
+            if let Some(page) = self.read(read)? {
+                return Ok(page);
+            }
+        }
     }
 
     async fn list_descendants(&self, query: DescendantsQuery) -> Result<Listed<JobRow, JobId>> {

@@ -128,7 +128,12 @@ pub fn bucket(id: JobId) -> i64 {
     number(id) >> BUCKET
 }
 
-/// The last id of a bucket.
+/// The first number in a bucket.
+pub fn bucket_begin(bucket: i64) -> i64 {
+    bucket << BUCKET
+}
+
+/// The last number in a bucket.
 pub fn bucket_end(bucket: i64) -> i64 {
     (bucket << BUCKET) | ((1 << BUCKET) - 1)
 }

@@ -18,9 +18,9 @@ use super::{
     trees::{Location, TreeCache},
 };
 use crate::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, Error, FollowUp, FollowUpKey,
-    FollowUpsQuery, JobRow, Jobs, Listed, Loaded, LogQuery, PageLimit, Result, RootKey, RootsQuery,
-    RowsQuery, SampleQuery, ShapeQuery, Version, Wanted,
+    BlockersQuery, ChangesQuery, ChildPage, ChildrenQuery, DescendantsQuery, Error, FollowUp,
+    FollowUpKey, FollowUpsQuery, JobPlaces, JobRow, Jobs, Listed, Loaded, LogQuery, PageLimit,
+    Result, RootKey, RootsQuery, RowsQuery, SampleQuery, ShapeQuery, Version, Wanted,
     view::{self, View},
 };
 
@@ -50,10 +50,26 @@ impl Jobs for ScyllaStore {
         self.trees()?.ask(id, list).await
     }
 
-    async fn list_children(&self, query: ChildrenQuery) -> Result<Listed<JobRow, JobId>> {
-        let list =
-            |tree: Arc<PinnedTree>, query| async move { view::list_children(&*tree, &query).await };
-        self.trees()?.ask(query, list).await
+    async fn list_children(&self, query: ChildrenQuery) -> Result<ChildPage> {
+        let list = |tree: Arc<PinnedTree>, query| async move {
+            view::list_children(&*tree, &query, &tree.trees.child_indexes).await
+        };
+        loop {
+            if let Some(page) = self.trees()?.ask(query.clone(), list).await? {
+                return Ok(page);
+            }
+        }
+    }
+
+    async fn get_places(&self, id: JobId) -> Result<JobPlaces> {
+        let read = |tree: Arc<PinnedTree>, id| async move {
+            view::get_path(&*tree, id, &tree.trees.child_indexes).await
+        };
+        loop {
+            if let Some(places) = self.trees()?.ask(id, read).await? {
+                return Ok(places);
+            }
+        }
     }
 
     async fn list_descendants(&self, query: DescendantsQuery) -> Result<Listed<JobRow, JobId>> {

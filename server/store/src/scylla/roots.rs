@@ -25,7 +25,7 @@ use super::{
     reservations::Reservations,
     trees::{IdReservation, TreeCache},
 };
-use crate::{Error, JobRow, Listed, Result, RootKey, RootsQuery, coding, view::page::Page};
+use crate::{Error, JobRow, Listed, Order, Result, RootKey, RootsQuery, coding, view::page::Page};
 
 /// Slots, minutes and days that are known to be listed.
 const NOTED: usize = 10_000;
@@ -118,7 +118,7 @@ impl Roots {
         Ok(())
     }
 
-    /// Root jobs, newest first.
+    /// Root jobs by time.
     pub async fn list(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
         let mut page = Page::new(query.limit);
         let mut walk = Walk::new(&query);
@@ -229,12 +229,13 @@ struct Entry {
     body: Option<Vec<u8>>,
 }
 
-/// One slot of a list from its end to its beginning.
-struct Back {
+/// One slot of a list, from one end to the other.
+struct SlotWalk {
     list: i8,
     slot: i64,
-    /// The lowest `place` that is asked for.
-    floor: i64,
+    order: Order,
+    /// The last `place` that is asked for.
+    edge: i64,
     /// The last entry that has been read.
     behind: (i64, String),
     /// How many rows are read next.
@@ -243,11 +244,11 @@ struct Back {
     is_over: bool,
 }
 
-impl Back {
-    /// Entries from a `place` on up to one entry, itself left out.
-    fn new((list, slot): (i8, i64), floor: i64, behind: (i64, String)) -> Self {
+impl SlotWalk {
+    /// Entries behind one, itself left out, up to a `place`.
+    fn new((list, slot): (i8, i64), order: Order, behind: (i64, String), edge: i64) -> Self {
         let (ready, count) = (VecDeque::new(), LISTED.0);
-        Self { list, slot, floor, behind, count, ready, is_over: false }
+        Self { list, slot, order, edge, behind, count, ready, is_over: false }
     }
 
     async fn fill(&mut self, cluster: &Cluster) -> Result<()> {
@@ -255,14 +256,19 @@ impl Back {
             return Ok(());
         }
         let key = (self.list, self.slot, self.behind.0, self.behind.1.as_str(), self.count);
-        let rows: Vec<ListRow> = cluster.rows(&cluster.statements.listed_back, key).await?;
+        let (statement, edge, order) = match self.order {
+            Order::Oldest => (&cluster.statements.listed_ahead, self.edge, 1),
+            Order::Newest => (&cluster.statements.listed_back, self.edge, -1),
+        };
+        let rows: Vec<ListRow> = cluster.rows(statement, key).await?;
+        let is_asked = |place: i64| (edge - place) * order >= 0;
         self.is_over = rows.len() < self.count as usize;
         self.count = (self.count * 2).min(LISTED.0);
         if let Some((place, key, _)) = rows.last() {
             self.behind = (*place, key.clone());
-            self.is_over |= *place < self.floor;
+            self.is_over |= !is_asked(*place);
         }
-        self.ready.extend(rows.into_iter().take_while(|(place, ..)| *place >= self.floor));
+        self.ready.extend(rows.into_iter().take_while(|(place, ..)| is_asked(*place)));
         Ok(())
     }
 
@@ -278,7 +284,7 @@ impl Back {
 }
 
 /// A minute whose roots are being read.
-struct Minute(Vec<Back>);
+struct Minute(Vec<SlotWalk>);
 
 impl Minute {
     async fn fill(&mut self, cluster: &Cluster) -> Result<()> {
@@ -289,12 +295,13 @@ impl Minute {
     async fn next(&mut self, cluster: &Cluster) -> Result<Option<Entry>> {
         self.fill(cluster).await?;
         let with_entry = self.0.iter_mut().filter(|slot| !slot.ready.is_empty());
-        let newest = with_entry.max_by(|one, other| {
+        let first = with_entry.min_by(|one, other| {
             let head =
-                |slot: &Back| slot.ready.front().map(|(place, key, _)| (*place, key.clone()));
-            head(one).cmp(&head(other))
+                |slot: &SlotWalk| slot.ready.front().map(|(place, key, _)| (*place, key.clone()));
+            let order = head(one).cmp(&head(other));
+            if one.order == Order::Newest { order.reverse() } else { order }
         });
-        let Some(slot) = newest else { return Ok(None) };
+        let Some(slot) = first else { return Ok(None) };
         let Some((place, key, body)) = slot.ready.pop_front() else { return Ok(None) };
         let unreadable = || Error::Corrupt(format!("a root is listed as {key}"));
         let root = root_key(place, &key).ok_or_else(unreadable)?;
@@ -302,35 +309,54 @@ impl Minute {
     }
 }
 
-/// The entries that a query asks for, newest first.
+/// The entries that a query asks for, in its order.
 struct Walk {
-    /// Entries of this time and later ones.
-    from: i64,
-    /// Entries before this one.
-    end: (i64, String),
-    days: Back,
-    minutes: Option<Back>,
-    /// Minutes of which some entries have been read, newest first.
+    order: Order,
+    /// Entries behind this one.
+    start: (i64, String),
+    /// The last `place` of an entry.
+    edge: i64,
+    days: SlotWalk,
+    minutes: Option<SlotWalk>,
+    /// Minutes of which some entries have been read, in order.
     begun: VecDeque<Minute>,
     width: usize,
 }
 
 impl Walk {
     fn new(query: &RootsQuery) -> Self {
-        let RootsQuery { from, to, after, .. } = query;
-        let end = (to.millis(), String::new());
-        let end = after.map_or(end.clone(), |after| end.min((after.time.millis(), key(after.id))));
-        let first = keys::day(keys::minute(*from));
-        let last = keys::day(minute(end.0));
-        let days = Back::new((listing::ROOT_DAYS, 0), first, (last + 1, String::new()));
+        let RootsQuery { from, to, order, after, .. } = *query;
+        let entry = |after: RootKey| (after.time.millis(), key(after.id));
+        let (start, edge) = match order {
+            Order::Newest => {
+                let end = (to.millis(), String::new());
+                (after.map_or(end.clone(), |after| end.min(entry(after))), from.millis())
+            }
+            Order::Oldest => {
+                let first = (from.millis(), String::new());
+                let behind = |(place, key)| (place, key + LAST);
+                let start = after.map(|after| behind(entry(after)).max(first.clone()));
+                (start.unwrap_or(first), to.millis() - 1)
+            }
+        };
+        let [first, last] = [start.0, edge].map(|place| keys::day(minute(place)));
+        let days = SlotWalk::new((listing::ROOT_DAYS, 0), order, before(first, order), last);
         let (minutes, begun) = (None, VecDeque::new());
-        Self { from: from.millis(), end, days, minutes, begun, width: 1 }
+        Self { order, start, edge, days, minutes, begun, width: 1 }
+    }
+
+    /// Whether no entry can be asked for.
+    fn is_empty(&self) -> bool {
+        match self.order {
+            Order::Newest => (self.edge, "") >= (self.start.0, self.start.1.as_str()),
+            Order::Oldest => self.start.0 > self.edge,
+        }
     }
 
     /// About this many entries; empty only at the end.
     async fn next(&mut self, cluster: &Cluster, count: usize) -> Result<Vec<Entry>> {
         let mut found = Vec::new();
-        if (self.from, "") >= (self.end.0, self.end.1.as_str()) {
+        if self.is_empty() {
             return Ok(found);
         }
         while found.len() < count {
@@ -384,17 +410,29 @@ impl Walk {
                 }
             }
             let Some((day, ..)) = self.days.next(cluster).await? else { return Ok(None) };
-            let (first, last) = (minute(self.from), minute(self.end.0));
-            let behind = (last + 1, String::new());
-            self.minutes = Some(Back::new((listing::ROOT_MINUTES, day), first, behind));
+            let (first, last) = (minute(self.start.0), minute(self.edge));
+            let (list, behind) = ((listing::ROOT_MINUTES, day), before(first, self.order));
+            self.minutes = Some(SlotWalk::new(list, self.order, behind, last));
         }
     }
 
     /// Reads from each of the lists about as much of a page as it is likely to have.
     fn minute(&self, lists: Vec<(i8, i64)>) -> Minute {
         let count = (LISTED.0 / lists.len() as i32).max(LISTED.1);
-        let slot = |list| Back { count, ..Back::new(list, self.from, self.end.clone()) };
+        let walk = |list| SlotWalk::new(list, self.order, self.start.clone(), self.edge);
+        let slot = |list| SlotWalk { count, ..walk(list) };
         Minute(lists.into_iter().map(slot).collect())
+    }
+}
+
+/// What stands behind every key of a `place`, and behind every entry of a root after its key.
+const LAST: &str = "~";
+
+/// Where a list begins in this order to have the entries of this `place` and what is behind.
+fn before(place: i64, order: Order) -> (i64, String) {
+    match order {
+        Order::Oldest => (place - 1, LAST.into()),
+        Order::Newest => (place + 1, String::new()),
     }
 }
 

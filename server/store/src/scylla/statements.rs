@@ -78,6 +78,8 @@ statements! {
     child_nodes: "SELECT id, stage, ver, origin, status FROM job \
                   WHERE parent = ? AND page = ? AND id > ?";
     pages: "SELECT id FROM job WHERE parent = ? AND page = -1 AND id >= ? LIMIT 256";
+    pages_back: "SELECT id FROM job WHERE parent = ? AND page = -1 AND id <= ? \
+                 ORDER BY id DESC LIMIT 256";
 
     // History and details.
     put_history: "INSERT INTO history \
@@ -117,6 +119,8 @@ statements! {
     listed_back: "SELECT place, key, body FROM listing \
                   WHERE list = ? AND slot = ? AND (place, key) < (?, ?) \
                   ORDER BY place DESC, key DESC LIMIT ?";
+    listed_ahead: "SELECT place, key, body FROM listing \
+                   WHERE list = ? AND slot = ? AND (place, key) > (?, ?) LIMIT ?";
     listed_at: "SELECT body FROM listing WHERE list = ? AND slot = ? AND place = ? AND key = ?";
 
     // Uploads.

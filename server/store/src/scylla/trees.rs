@@ -19,7 +19,7 @@ use super::{
     tail::Tail,
     tree::{HeadRefresh, Tree},
 };
-use crate::{Error, Origin, Result, StageId, Version};
+use crate::{Error, Origin, Result, StageId, Version, view::SparseIndexes};
 
 /// Tries to refresh the head of a log that moves on each time it is read.
 const REFRESHES: usize = 100;
@@ -88,6 +88,7 @@ pub struct TreeCache {
     /// Trees that have a head and no jobs, because a server had to fence one that was to be
     /// created; with the names at their heads.
     empty: Cache<JobId, Uuid>,
+    pub(crate) child_indexes: SparseIndexes,
 }
 
 type TailRow = (i8, i64, Option<i64>, Option<Uuid>, Option<i64>, Option<Vec<u8>>, Option<i32>);
@@ -104,7 +105,8 @@ impl TreeCache {
         let (hasher, cycle) = (RandomState::new(), DefaultLifecycle::default());
         let trees = Cache::with_options(options, Weight, hasher, cycle);
         let places = places(((bytes / 2 / PLACE_BYTES) as usize).max(1_000));
-        Self { cluster, trees, places, empty: Cache::new(EMPTY) }
+        let (empty, child_indexes) = (Cache::new(EMPTY), SparseIndexes::default());
+        Self { cluster, trees, places, empty, child_indexes }
     }
 
     /// The remembered tree.

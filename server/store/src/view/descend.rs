@@ -4,7 +4,7 @@ use futures_util::{Stream, TryStreamExt, stream};
 use jobtracker_model::JobId;
 
 use super::{Child, Parent, Selection, View, load::subject};
-use crate::{After, Error, Node, Result};
+use crate::{After, Error, Node, Order, Result};
 
 /// Siblings that a list has not come to yet: their parent, and the one behind which they stand.
 type Level = (Parent, After);
@@ -63,8 +63,9 @@ pub(super) async fn descend<V: View>(
     selection: Selection,
 ) -> Result<impl Stream<Item = Result<(Parent, Child)>>> {
     let levels = levels_behind(view, of, after, selection).await?;
-    let begin =
-        move |(parent, behind): Level| (parent, Box::pin(view.children(parent, behind, selection)));
+    let begin = move |(parent, behind): Level| {
+        (parent, Box::pin(view.children(parent, behind, Order::Oldest, selection)))
+    };
     let state = Walk { levels: levels.into_iter(), begun: Vec::new(), below: None };
     let next = move |walk| async move {
         let Walk { mut levels, mut begun, mut below } = walk;

@@ -9,11 +9,13 @@ mod follow_ups;
 mod history;
 mod load;
 pub(crate) mod page;
+mod path;
 mod roots;
 mod rows;
 mod sample;
 mod selection;
 mod shape;
+mod sparse;
 mod tree_results;
 
 pub(crate) use ancestors::list_ancestors;
@@ -23,11 +25,13 @@ pub(crate) use descendants::list_descendants;
 pub(crate) use follow_ups::{list_follow_ups, list_index};
 pub(crate) use history::{list_attachments, list_changes, list_log};
 pub(crate) use load::{get_states, load};
+pub(crate) use path::get_path;
 pub(crate) use roots::list_roots;
 pub(crate) use rows::list_rows;
 pub(crate) use sample::sample_children;
 pub(crate) use selection::{ChildIndex, Selection};
 pub(crate) use shape::get_shape;
+pub(crate) use sparse::SparseIndexes;
 pub(crate) use tree_results::list_tree_results;
 
 use std::{collections::hash_map::Entry, pin::pin, sync::Arc};
@@ -39,8 +43,8 @@ use jobtracker_model::{
 };
 
 use crate::{
-    Error, FollowUp, FollowUpKey, IndexId, IndexKey, JobRow, Loaded, Node, Origin, RepeatRow,
-    Result, RootKey, TreeResultRow, Version, Wanted,
+    Error, FollowUp, FollowUpKey, IndexId, IndexKey, JobRow, Loaded, Node, Order, Origin,
+    RepeatRow, Result, RootKey, TreeResultRow, Version, Wanted,
 };
 
 /// A child as a list comes to it.
@@ -63,7 +67,8 @@ pub(crate) struct Parent {
     pub id: JobId,
     /// The numbers of its children.
     pub children: Children,
-    root: JobId,
+    /// The root of its tree.
+    pub root: JobId,
     depth: u32,
 }
 
@@ -116,13 +121,16 @@ pub(crate) trait View {
     /// The result that a tree of an upload was applied, or where refusals are kept beside it, any.
     async fn tree_result(&self, upload: &UploadId, root: JobId) -> Result<Option<TreeResultRow>>;
 
-    /// The selected children by id, behind `after`.
+    /// The selected children behind `after`, by rising id or by falling id.
     fn children(
         &self,
         parent: Parent,
         after: Option<JobId>,
+        order: Order,
         selection: Selection,
     ) -> impl Stream<Item = Result<Child>>;
+    /// The ids of all children behind `after`, rising: as cheaply as they can be had.
+    fn child_ids(&self, parent: Parent, after: Option<JobId>) -> impl Stream<Item = Result<JobId>>;
     /// Own changes from a number on. The creation (number 0) is not among the rows.
     fn changes(&self, id: JobId, from: u32) -> impl Stream<Item = Result<(u32, Change)>>;
     /// Lines of the log from a number on.
@@ -205,12 +213,13 @@ pub(crate) trait View {
 /// What is kept beside the trees, at the same instant. On a cluster these lists are not of one
 /// instant, and their readers tidy them up, so it has code of its own for them.
 pub(crate) trait Lists: View {
-    /// Roots created in `from..to`, newest first (by time, then by id, both falling), behind
-    /// `after`.
+    /// Roots created in `from..to` behind `after`, by time and then by id, both rising or both
+    /// falling.
     fn roots(
         &self,
         from: Timestamp,
         to: Timestamp,
+        order: Order,
         after: Option<RootKey>,
     ) -> impl Stream<Item = Result<RootKey>>;
     /// Entries of a list by time, from one on.

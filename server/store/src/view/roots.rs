@@ -5,7 +5,7 @@ use futures_util::TryStreamExt;
 use super::{Lists, page::Page};
 use crate::{Error, JobRow, Listed, Result, RootKey, RootsQuery};
 
-/// Root jobs, newest first.
+/// Root jobs by time.
 ///
 /// # Errors
 /// The rows cannot be read.
@@ -14,7 +14,7 @@ pub(crate) async fn list_roots<V: Lists>(
     query: &RootsQuery,
 ) -> Result<Listed<JobRow, RootKey>> {
     let mut page = Page::new(query.limit);
-    let mut roots = pin!(view.roots(query.from, query.to, query.after));
+    let mut roots = pin!(view.roots(query.from, query.to, query.order, query.after));
     while let Some(key) = roots.try_next().await? {
         if page.look(key).is_break() {
             break;

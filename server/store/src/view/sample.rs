@@ -7,7 +7,7 @@ use futures_util::TryStreamExt;
 use jobtracker_model::{JobId, StateSet};
 
 use super::{Child, ChildIndex, Parent, Selection, View};
-use crate::{Error, JobRow, Result, SampleQuery};
+use crate::{Error, JobRow, Order, Result, SampleQuery};
 
 /// Seeks for each job of a sample. The ids of children may lie far apart, and then some seeks find
 /// only that there is nothing between two of them.
@@ -53,7 +53,8 @@ impl<V: View> Sample<'_, V> {
         after: Option<JobId>,
         index: Option<ChildIndex>,
     ) -> impl futures_util::Stream<Item = Result<Child>> {
-        self.view.children(self.parent, after, Selection::Children(StateSet::EMPTY, index))
+        let selection = Selection::Children(StateSet::EMPTY, index);
+        self.view.children(self.parent, after, Order::Oldest, selection)
     }
 
     /// Takes the first children.

@@ -40,6 +40,9 @@ pub(crate) enum Selection {
     Blockers(ChildIndex),
     /// Everything.
     Rows,
+    /// Children without anything about them.
+    #[cfg(feature = "scylla")]
+    Ids,
 }
 
 impl Selection {
@@ -65,6 +68,8 @@ impl Selection {
             Self::Children(_, index) => index,
             Self::Blockers(index) => Some(index),
             Self::Descendants(_) | Self::Rows => None,
+            #[cfg(feature = "scylla")]
+            Self::Ids => None,
         }
     }
 
@@ -78,7 +83,15 @@ impl Selection {
             Self::Blockers(ChildIndex::Pending) => status.children.pending == 0,
             Self::Blockers(ChildIndex::Failed) => status.flags.ever_faulted,
             Self::Rows => true,
+            #[cfg(feature = "scylla")]
+            Self::Ids => false,
         }
+    }
+
+    /// Whether the list shows jobs, and not only that they are there.
+    #[cfg(feature = "scylla")]
+    pub fn shows_some(self) -> bool {
+        !matches!(self, Self::Ids)
     }
 
     /// Whether the list goes below a job.
@@ -86,6 +99,8 @@ impl Selection {
         let below = &status.subtree;
         match self {
             Self::Children(..) => false,
+            #[cfg(feature = "scylla")]
+            Self::Ids => false,
             Self::Descendants(states) if !states.is_empty() => below.at_most(states) > 0,
             Self::Descendants(_) | Self::Rows => below.total > 0,
             Self::Blockers(index) => index.count(&status.children) > 0,

@@ -4,7 +4,7 @@ use futures_util::TryStreamExt;
 use jobtracker_model::{JobId, StateSet};
 
 use super::{ChildIndex, Parent, Selection, View};
-use crate::{Error, JobRow, Result, ShapeQuery};
+use crate::{Error, JobRow, Order, Result, ShapeQuery};
 
 /// A part of a tree that stands for the whole: the job at the top, then level by level those
 /// children of the jobs before that tell most. Failed children come first, then those that are not
@@ -55,7 +55,7 @@ async fn telling_children<V: View>(view: &V, parent: Parent, count: usize) -> Re
         }
         let selection = Selection::Children(StateSet::EMPTY, index);
         let listed: HashSet<JobId> = found.iter().map(|job| job.id).collect();
-        let mut children = pin!(view.children(parent, None, selection));
+        let mut children = pin!(view.children(parent, None, Order::Oldest, selection));
         while found.len() < count
             && let Some(child) = children.try_next().await?
         {

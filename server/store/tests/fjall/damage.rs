@@ -2,8 +2,8 @@
 
 use std::{fs, path::Path};
 
-use jobtracker_model::{JobId, State};
-use jobtracker_store::{ChildrenQuery, Error, Health, JobRow, Jobs, PageLimit};
+use jobtracker_model::State;
+use jobtracker_store::{ChildrenQuery, Error, Health, JobRow, Jobs};
 
 use crate::{
     disk::{copy, files, flip, journal, open, open_small, used},
@@ -90,8 +90,7 @@ async fn read(tree: &Tree, directory: &Path) -> usize {
         let job = store.get_job(id(number)).await;
         right(job.map(|job| job.is_some_and(|job| job == tree.job(id(number)))));
     }
-    let (parent, after, states) = (tree.root, None::<JobId>, Default::default());
-    let query = ChildrenQuery { parent, states, after, limit: PageLimit::items(100) };
+    let query = ChildrenQuery::of(tree.root);
     let page = store.list_children(query).await.map(|page| page.items);
     let due: Vec<JobRow> = (2..30).map(|number| tree.job(id(number))).collect();
     right(page.map(|page| page == due));

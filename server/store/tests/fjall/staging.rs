@@ -5,10 +5,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use jobtracker_model::{JobId, StateSet, Timestamp};
+use jobtracker_model::{JobId, Timestamp};
 use jobtracker_store::{
-    ChildrenQuery, Error, Health, Jobs, PageLimit, RootsQuery, Row, StageId, Store, TreeCommit,
-    Trees,
+    ChildrenQuery, Error, Health, Jobs, Order, PageLimit, RootsQuery, Row, StageId, Store,
+    TreeCommit, Trees,
     fjall::{FjallOptions, FjallStore},
 };
 
@@ -57,8 +57,8 @@ impl Staging {
         for id in self.ids() {
             assert_eq!(store.get_job(id).await.unwrap(), None);
         }
-        let (from, to) = (Timestamp::MIN, Timestamp::MAX);
-        let query = RootsQuery { from, to, after: None, limit: PageLimit::items(100) };
+        let (from, to, order) = (Timestamp::MIN, Timestamp::MAX, Order::Newest);
+        let query = RootsQuery { from, to, order, after: None, limit: PageLimit::items(100) };
         let roots = store.list_roots(query).await.unwrap().items;
         assert!(roots.iter().all(|root| root.id != self.tree.root), "{roots:?}");
     }
@@ -126,9 +126,8 @@ async fn nothing_is_left_of_what_was_discarded() {
     tree.compare(&store).await.unwrap();
     let mut root = Tree::new(1000);
     root.commit_to(&store).await.unwrap();
-    let (states, limit) = (StateSet::EMPTY, PageLimit::items(1000));
     for (parent, count) in [(999, 899), (1000, 0)] {
-        let query = ChildrenQuery { parent: id(parent), states, after: None, limit };
+        let query = ChildrenQuery::of(id(parent));
         assert_eq!(store.list_children(query).await.unwrap().items.len(), count);
     }
     drop(store);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jobtracker_model::{JobId, Timestamp};
 use jobtracker_store::{
-    Error, Health, Jobs, PageLimit, RootsQuery, Trees,
+    Error, Health, Jobs, Order, PageLimit, RootsQuery, Trees,
     scylla::{ScyllaOptions, ScyllaStore, testing::age_roots},
 };
 use jobtracker_store_suite::{Forest, Staging};
@@ -37,7 +37,8 @@ async fn listed(store: &ScyllaStore, size: usize) -> Vec<JobId> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
         let (from, to, limit) = (Timestamp::MIN, Timestamp::MAX, PageLimit::items(size));
-        let page = store.list_roots(RootsQuery { from, to, after, limit }).await.unwrap();
+        let order = Order::Newest;
+        let page = store.list_roots(RootsQuery { from, to, order, after, limit }).await.unwrap();
         found.extend(page.items.iter().map(|job| job.id));
         after = page.next;
         if after.is_none() {

@@ -7,7 +7,7 @@ use jobtracker_model::{Children, JobId};
 
 use super::{Found, Known, PinnedTree, Which};
 use crate::{
-    Result,
+    Order, Result,
     scylla::{
         cluster::{READS_AT_ONCE, Several},
         keys,
@@ -28,6 +28,7 @@ const WORTH_ALL: u64 = 4;
 pub struct Walk {
     parent: JobId,
     after: Option<JobId>,
+    order: Order,
     selection: Selection,
     /// Whether pages are read with definitions.
     definitions: bool,
@@ -49,20 +50,29 @@ impl Walk {
     fn new(
         tree: &PinnedTree,
         (parent, numbers): (JobId, &Children),
-        after: Option<JobId>,
+        (after, order): (Option<JobId>, Order),
         selection: Selection,
     ) -> Self {
         let total = numbers.total();
         let most = selection.index().map_or(total, |index| index.count(numbers));
+        let first = match order {
+            Order::Oldest => 0,
+            Order::Newest => keys::bucket(JobId::MAX),
+        };
+        let mut born = tree.tail.children(parent, after.filter(|_| order == Order::Oldest));
+        if let (Order::Newest, Some(after)) = (order, after) {
+            born.retain(|id| *id < after);
+        }
         Self {
             parent,
             after,
+            order,
             selection,
-            definitions: most * WORTH_ALL >= total,
+            definitions: selection.shows_some() && most * WORTH_ALL >= total,
             left: after.is_none().then_some(most),
-            born: tree.tail.children(parent, after),
+            born,
             listed: VecDeque::new(),
-            unlisted: (!tree.is_in_tail()).then(|| after.map_or(0, keys::bucket)),
+            unlisted: (!tree.is_in_tail()).then(|| after.map_or(first, keys::bucket)),
             width: 1,
             is_over: false,
             ready: VecDeque::new(),
@@ -81,10 +91,14 @@ impl Walk {
             if self.selection.asks_for_more() {
                 tree.see(children.iter().map(|(id, known)| (*id, known)));
             }
-            self.ready.extend(children.into_iter().map(|(id, known)| {
+            let children = children.into_iter().map(|(id, known)| {
                 let Known { place, status, definition } = known;
                 Child { id, status, definition, origin: Some(place.origin) }
-            }));
+            });
+            match self.order {
+                Order::Oldest => self.ready.extend(children),
+                Order::Newest => self.ready.extend(children.rev()),
+            }
         }
         Ok(())
     }
@@ -107,14 +121,11 @@ impl Walk {
         let pages: Vec<i64> = self.listed.drain(..self.width.min(self.listed.len())).collect();
         self.is_over = self.listed.is_empty() && self.unlisted.is_none();
         // The tail may have children in pages that are not in the directory yet.
-        let last = pages.last().filter(|_| !self.is_over).map(|page| keys::bucket_end(*page));
+        let last = pages.last().filter(|_| !self.is_over).copied();
         let mut children = self.read_pages(tree, pages).await?;
         let bytes: usize = children.values().map(Known::option_bytes).sum();
         self.width = if bytes > OPTION_BYTES { 1 } else { (self.width * 2).min(WIDTH) };
-        while let Some(&id) = self.born.first()
-            && last.is_none_or(|last| keys::number(id) <= last)
-        {
-            self.born.pop_first();
+        for id in self.born_up_to(last) {
             if let Some(born) = tree.born(id) {
                 children.entry(id).or_insert(born);
             }
@@ -122,13 +133,34 @@ impl Walk {
         Ok(children)
     }
 
+    /// Takes the children of the tail that stand up to the end of a page; all, without a page.
+    fn born_up_to(&mut self, page: Option<i64>) -> BTreeSet<JobId> {
+        let Some(page) = page else { return std::mem::take(&mut self.born) };
+        match self.order {
+            Order::Oldest => {
+                let is_behind = |id: &JobId| keys::number(*id) > keys::bucket_end(page);
+                let behind = self.born.iter().copied().find(is_behind);
+                let behind = behind.map(|id| self.born.split_off(&id)).unwrap_or_default();
+                std::mem::replace(&mut self.born, behind)
+            }
+            Order::Newest => match keys::id(keys::bucket_begin(page)) {
+                Some(begin) => self.born.split_off(&begin),
+                None => std::mem::take(&mut self.born),
+            },
+        }
+    }
+
     /// Goes on in the directory when the list of named pages is empty.
     async fn list(&mut self, tree: &PinnedTree) -> Result<()> {
         let Some(from) = self.unlisted.filter(|_| self.listed.is_empty()) else { return Ok(()) };
         let (cluster, parent) = (tree.cluster(), keys::number(self.parent));
-        let pages: Vec<(i64,)> = cluster.rows(&cluster.statements.pages, (parent, from)).await?;
+        let (statement, step) = match self.order {
+            Order::Oldest => (&cluster.statements.pages, 1),
+            Order::Newest => (&cluster.statements.pages_back, -1),
+        };
+        let pages: Vec<(i64,)> = cluster.rows(statement, (parent, from)).await?;
         let last = pages.last().filter(|_| pages.len() >= LISTED);
-        self.unlisted = last.map(|(page,)| page + 1);
+        self.unlisted = last.map(|(page,)| page + step).filter(|page| *page >= 0);
         self.listed.extend(pages.into_iter().map(|(page,)| page));
         Ok(())
     }
@@ -138,8 +170,9 @@ impl Walk {
         tree: &PinnedTree,
         pages: Vec<i64>,
     ) -> Result<BTreeMap<JobId, Known>> {
-        let (parent, after, definitions) =
-            (keys::number(self.parent), self.after, self.definitions);
+        let (parent, definitions) = (keys::number(self.parent), self.definitions);
+        let after = self.after.filter(|_| self.order == Order::Oldest);
+        let before = self.after.filter(|_| self.order == Order::Newest);
         let mut reads: Several<'_, Vec<Found>> = Vec::new();
         for page in pages {
             reads.push(Box::pin(tree.rows(((parent, page), definitions), Which::Behind(after))));
@@ -149,6 +182,9 @@ impl Walk {
         while let Some(rows) = reads.try_next().await? {
             for found in rows {
                 let id = found.id;
+                if before.is_some_and(|before| id >= before) {
+                    continue;
+                }
                 if let Some(known) = tree.known(found, definitions)? {
                     children.insert(id, known);
                 }
@@ -176,10 +212,12 @@ impl PinnedTree {
         &self,
         parent: Parent,
         after: Option<JobId>,
+        order: Order,
         selection: Selection,
     ) -> impl Stream<Item = Result<Child>> {
-        let ahead = if after.is_none() { self.ahead.lock().remove(&parent.id) } else { None };
-        let begin = || Walk::new(self, (parent.id, &parent.children), after, selection);
+        let is_first = after.is_none() && order == Order::Oldest;
+        let ahead = if is_first { self.ahead.lock().remove(&parent.id) } else { None };
+        let begin = || Walk::new(self, (parent.id, &parent.children), (after, order), selection);
         stream::try_unfold(ahead.unwrap_or_else(begin), move |mut walk| async move {
             walk.fill(self).await?;
             self.read_ahead(&walk.ready, selection).await?;
@@ -199,7 +237,8 @@ impl PinnedTree {
         let mut reads: Several<'_, (JobId, Walk)> = Vec::new();
         for child in siblings.iter().filter(goes_below).take(READS_AT_ONCE) {
             let id = child.id;
-            let mut walk = Walk::new(self, (id, &child.status.children), None, selection);
+            let first = (None, Order::Oldest);
+            let mut walk = Walk::new(self, (id, &child.status.children), first, selection);
             reads.push(Box::pin(async move {
                 walk.fill(self).await?;
                 Ok((id, walk))

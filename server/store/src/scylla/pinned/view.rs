@@ -10,8 +10,8 @@ use jobtracker_model::{Change, Definition, JobId, LogLine, Repeat, limits, uploa
 
 use super::{Known, PinnedTree};
 use crate::{
-    Error, FollowUp, FollowUpKey, JobRow, Loaded, Node, RepeatRow, Result, TreeResultRow, Version,
-    Wanted,
+    Error, FollowUp, FollowUpKey, JobRow, Loaded, Node, Order, RepeatRow, Result, TreeResultRow,
+    Version, Wanted,
     coding::{self, LineRow},
     scylla::{
         cluster::{READS_AT_ONCE, Several},
@@ -148,9 +148,15 @@ impl View for PinnedTree {
         &self,
         parent: Parent,
         after: Option<JobId>,
+        order: Order,
         selection: Selection,
     ) -> impl Stream<Item = Result<Child>> {
-        self.selected_children(parent, after, selection)
+        self.selected_children(parent, after, order, selection)
+    }
+
+    fn child_ids(&self, parent: Parent, after: Option<JobId>) -> impl Stream<Item = Result<JobId>> {
+        let children = self.selected_children(parent, after, Order::Oldest, Selection::Ids);
+        children.map_ok(|child| child.id)
     }
 
     fn changes(&self, id: JobId, from: u32) -> impl Stream<Item = Result<(u32, Change)>> {
