@@ -28,6 +28,7 @@ mod live;
 mod machine;
 mod moving;
 mod operator;
+mod page;
 #[path = "../support/process.rs"]
 mod process;
 mod restart;

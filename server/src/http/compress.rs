@@ -35,6 +35,13 @@ impl Encoding {
         best.1
     }
 
+    /// Whether the client takes gzip, in which the files of the page are kept.
+    pub fn takes_gzip(headers: &HeaderMap) -> bool {
+        let values = headers.get_all(ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
+        let mut offers = values.flat_map(|value| value.split(',')).filter_map(parse);
+        offers.any(|(encoding, weight)| encoding == Self::Gzip && weight > 0)
+    }
+
     pub fn header(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Gzip => "gzip",

@@ -39,6 +39,7 @@ mod jobs;
 mod live;
 mod log;
 mod operation;
+mod page;
 mod roots;
 mod roots_filter;
 mod roots_histogram;

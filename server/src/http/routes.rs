@@ -4,8 +4,8 @@ use jobtracker_model::ProblemCode;
 use super::{
     actions, app::App, attachments, audit, changes, checks, children, commits,
     connection::UPGRADES, deliveries, endpoint::Endpoint, events, ids, jobs, live, log, operation,
-    problem::ApiError, right::Reader, roots, rows, session, shape, site_guard::EVENTS, tokens,
-    tree, wait,
+    page, problem::ApiError, right::Reader, roots, rows, session, shape, site_guard::EVENTS,
+    tokens, tree, wait,
 };
 
 /// All addresses. A fixed part comes before a variable one at the same position.
@@ -68,7 +68,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
 /// Registers them with a worker.
 pub(crate) fn register(config: &mut web::ServiceConfig, app: &web::Data<App>) {
     config.app_data(app.clone());
-    for endpoint in endpoints() {
+    for endpoint in endpoints().into_iter().chain(page::endpoints()) {
         config.service(endpoint.into_resource(&app.metrics));
     }
     config.default_service(web::route().to(nowhere));

@@ -20,7 +20,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("jobtracker-store", &["jobtracker-model"]),
     ("jobtracker-store-suite", &["jobtracker-model", "jobtracker-store"]),
     ("jobtracker-engine", &["jobtracker-model", "jobtracker-store"]),
-    ("jobtracker-server", &["jobtracker-model", "jobtracker-store", "jobtracker-engine"]),
+    ("jobtracker-web", &[]),
+    (
+        "jobtracker-server",
+        &["jobtracker-model", "jobtracker-store", "jobtracker-engine", "jobtracker-web"],
+    ),
     (
         "jobtracker",
         &["jobtracker-client", "jobtracker-model", "jobtracker-store", "jobtracker-server"],
@@ -146,7 +150,8 @@ fn sources() -> Vec<(String, String)> {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() && name != "target" && !name.starts_with('.') {
+            if path.is_dir() && name != "target" && name != "node_modules" && !name.starts_with('.')
+            {
                 folders.push(path);
             } else if name.ends_with(".rs") {
                 let relative = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();

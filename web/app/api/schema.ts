@@ -1,0 +1,2973 @@
+// Made by `npm run types` from server/openapi.json.
+export interface paths {
+    "/api/v1/actions/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Try a target out */
+        post: operations["testTarget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what callers did by hand */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/commits/{commit}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Ask what became of a commit */
+        get: operations["getCommit"];
+        /** Send a commit */
+        put: operations["sendCommit"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/commits/{commit}/trees": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what became of the trees of a commit */
+        get: operations["listCommitTrees"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/failed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List failed deliveries */
+        get: operations["listFailedDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replay all deliveries that failed in a range of time */
+        post: operations["replayFailed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{delivery}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cancel a delivery */
+        post: operations["cancelDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{delivery}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replay a delivery */
+        post: operations["replayDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Be told of changes by server-sent events */
+        get: operations["events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ids": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Reserve ids */
+        post: operations["reserveIds"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Create a job */
+        post: operations["createJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Get rows of a tree */
+        post: operations["getRows"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/states": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Get the visible states of many jobs */
+        post: operations["getStates"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a job */
+        get: operations["getJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/actions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the actions of a job */
+        get: operations["listActions"];
+        put?: never;
+        /** Add an action to a job */
+        post: operations["addAction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/actions/{number}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Try an action out */
+        post: operations["testAction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/ancestors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the ancestors of a job */
+        get: operations["listAncestors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/attachments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the attachments of a job */
+        get: operations["listAttachments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/attachments/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get the text of an attachment */
+        get: operations["getAttachment"];
+        /** Put an attachment */
+        put: operations["putAttachment"];
+        post?: never;
+        /** Delete an attachment */
+        delete: operations["deleteAttachment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/blockers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what a job waits for, or why it failed */
+        get: operations["listBlockers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List a job's own changes */
+        get: operations["listChanges"];
+        put?: never;
+        /** Report a state */
+        post: operations["reportChange"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/checks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the checks of a job */
+        get: operations["listChecks"];
+        put?: never;
+        /** Add a check to a job */
+        post: operations["addCheck"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/checks/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Cancel a check */
+        delete: operations["cancelCheck"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/children": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the direct children of a job */
+        get: operations["listChildren"];
+        put?: never;
+        /** Create children of one parent */
+        post: operations["createChildren"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the deliveries of a job */
+        get: operations["listDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/descendants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the descendants of a job */
+        get: operations["listDescendants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read the log of a job */
+        get: operations["readLog"];
+        put?: never;
+        /** Append lines to the log of a job */
+        post: operations["appendLog"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Replace the options of a job */
+        put: operations["updateOptions"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/path": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a job and all jobs above it as the roll-up sees them */
+        get: operations["getPath"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/shape": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get the shape of a tree */
+        get: operations["getShape"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get the visible state of a job */
+        get: operations["getState"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get the numbers and times of a tree */
+        get: operations["getStatistics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get the timeline of a job */
+        get: operations["getTimeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/wait": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Wait for a state */
+        get: operations["waitForState"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Be told of changes over a WebSocket */
+        get: operations["live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/roots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List root jobs */
+        get: operations["listRoots"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Ask who the caller is */
+        get: operations["getSession"];
+        put?: never;
+        /** Begin a session */
+        post: operations["createSession"];
+        /** End the session */
+        delete: operations["endSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the tokens */
+        get: operations["listTokens"];
+        put?: never;
+        /** Make a token */
+        post: operations["createToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke a token */
+        delete: operations["revokeToken"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/healthz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the process is alive */
+        get: operations["health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Numbers for Prometheus */
+        get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This document */
+        get: operations["openapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/readyz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the service takes work */
+        get: operations["ready"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        Action: {
+            email?: components["schemas"]["EmailAction"] | null;
+            http?: components["schemas"]["HttpAction"] | null;
+            states: components["schemas"]["StateSet"];
+        } | {
+            http: Record<string, never>;
+        } | {
+            email: Record<string, never>;
+        };
+        ActionView: {
+            email?: components["schemas"]["EmailAction"] | null;
+            http?: components["schemas"]["HttpView"] | null;
+            states: components["schemas"]["StateSet"];
+        };
+        Added: {
+            added: boolean;
+            /** Format: int32 */
+            number: number;
+        };
+        Ancestors_JobItem: {
+            items: (components["schemas"]["Job"] | components["schemas"]["JobSummary"])[];
+            nextCursor?: string | null;
+            ranks?: components["schemas"]["Rank"][] | null;
+            /** Format: int64 */
+            version?: number | null;
+        };
+        AttachmentInfo: {
+            key: string;
+            /** Format: int32 */
+            size: number;
+        };
+        Attachments: {
+            items: components["schemas"]["AttachmentInfo"][];
+        };
+        Attempt: {
+            response: string;
+            /** Format: int32 */
+            status?: number | null;
+            time: components["schemas"]["Timestamp"];
+        };
+        AuditEntry: {
+            act: string;
+            failed?: string | null;
+            from?: string | null;
+            name: string;
+            requestId: string;
+            role: components["schemas"]["Role"];
+            subject: string;
+            time: components["schemas"]["Timestamp"];
+        };
+        /** @enum {string} */
+        Authentication: "token" | "session" | "open" | "proxy";
+        BlockedChange: {
+            job: components["schemas"]["JobId"];
+            /** Format: int64 */
+            position: number;
+            state: components["schemas"]["State"];
+        };
+        Blocker: {
+            job: components["schemas"]["Job"];
+            lastChange: components["schemas"]["Change"];
+            path?: components["schemas"]["PathStep"][] | null;
+        };
+        Change: {
+            by?: string | null;
+            changeId?: string | null;
+            message?: string | null;
+            reasonCode?: string | null;
+            state: components["schemas"]["State"];
+            time: components["schemas"]["Timestamp"];
+        };
+        /** @enum {string} */
+        Channel: "http" | "email";
+        CheckKind: {
+            at: components["schemas"]["Timestamp"];
+            /** @enum {string} */
+            kind: "state";
+            states: components["schemas"]["StateSet"];
+        } | {
+            at: components["schemas"]["Timestamp"];
+            expression: string;
+            /** @enum {string} */
+            kind: "subtree";
+        } | {
+            /** @enum {string} */
+            kind: "silence";
+            /** Format: int64 */
+            quiet_ms: number;
+        };
+        /** @enum {string} */
+        CheckKindName: "state" | "subtree" | "silence";
+        /** @enum {string} */
+        CheckStatus: "waiting" | "passed" | "failed" | "cancelled";
+        CheckView: components["schemas"]["CheckKind"] & {
+            failure?: components["schemas"]["TargetView"] | null;
+            success?: components["schemas"]["TargetView"] | null;
+        };
+        Children: {
+            /** Format: int64 */
+            failed: number;
+            /** Format: int64 */
+            pending: number;
+            /** Format: int64 */
+            successful: number;
+        };
+        ChildrenPage_JobItem: {
+            items: (components["schemas"]["Job"] | components["schemas"]["JobSummary"])[];
+            nextCursor?: string | null;
+            /** Format: int64 */
+            offset?: number | null;
+            /** Format: int64 */
+            total?: number | null;
+            /** Format: int64 */
+            version: number;
+        };
+        ClientFrame: (components["schemas"]["Subscribe"] & {
+            /** @enum {string} */
+            t: "sub";
+        }) | {
+            ids: components["schemas"]["JobId"][];
+            /** Format: int32 */
+            sub: number;
+            /** @enum {string} */
+            t: "window";
+        } | {
+            /** Format: int32 */
+            sub: number;
+            /** @enum {string} */
+            t: "unsub";
+        } | {
+            /** @enum {string} */
+            t: "ping";
+        };
+        Created: {
+            created: boolean;
+            id: components["schemas"]["JobId"];
+            root: components["schemas"]["JobId"];
+            state: components["schemas"]["State"];
+        };
+        CreatedChildren: {
+            items: components["schemas"]["Created"][];
+        };
+        CreatedToken: {
+            secret: string;
+            token: components["schemas"]["Token"];
+        };
+        Delivery: {
+            /** Format: int32 */
+            attempts: number;
+            channel: components["schemas"]["Channel"];
+            endTime?: components["schemas"]["Timestamp"] | null;
+            event: components["schemas"]["Event"];
+            id: string;
+            job: components["schemas"]["JobId"];
+            lastAttempt?: components["schemas"]["Attempt"] | null;
+            nextTry?: components["schemas"]["Timestamp"] | null;
+            /** Format: int32 */
+            recipient?: number | null;
+            status: components["schemas"]["DeliveryStatus"];
+            trigger: components["schemas"]["Trigger"];
+        };
+        DeliveryPage: {
+            items: components["schemas"]["Delivery"][];
+            /** Format: int32 */
+            lost?: number;
+            nextCursor?: string | null;
+        };
+        /** @enum {string} */
+        DeliveryStatus: "waiting" | "delivered" | "failed" | "cancelled";
+        EmailAction: {
+            cc?: string[];
+            subject?: string | null;
+            to: string[];
+        };
+        Event: {
+            children: components["schemas"]["Children"];
+            message?: string | null;
+            quietSince?: components["schemas"]["Timestamp"] | null;
+            root: components["schemas"]["JobId"];
+            source: components["schemas"]["JobId"];
+            state: components["schemas"]["State"];
+            subtree: components["schemas"]["Subtree"];
+            time: components["schemas"]["Timestamp"];
+        };
+        /** @enum {string} */
+        EventKind: "created" | "changed" | "state" | "log" | "options" | "attachment" | "delivery" | "flushed";
+        Expect: {
+            /** Format: int32 */
+            changes?: number | null;
+            states?: components["schemas"]["StateSet"] | null;
+        };
+        Frame: {
+            /** Format: int64 */
+            heartbeatMs: number;
+            /** Format: int32 */
+            rows: number;
+            /** Format: int32 */
+            subscriptions: number;
+            /** @enum {string} */
+            t: "hello";
+        } | (components["schemas"]["Snapshot"] & {
+            /** @enum {string} */
+            t: "snap";
+        }) | (components["schemas"]["LiveEvent"] & {
+            /** @enum {string} */
+            t: "event";
+        }) | (components["schemas"]["Gap"] & {
+            /** @enum {string} */
+            t: "gap";
+        }) | {
+            at?: components["schemas"]["Position"] | null;
+            /** @enum {string} */
+            t: "mark";
+        } | {
+            /** @enum {string} */
+            t: "pong";
+        } | {
+            problem: components["schemas"]["Problem"];
+            /** @enum {string} */
+            t: "end";
+        };
+        Gap: {
+            /** Format: int64 */
+            count?: number | null;
+            from: components["schemas"]["Position"];
+            to: components["schemas"]["Position"];
+            why: components["schemas"]["GapReason"];
+        };
+        /** @enum {string} */
+        GapReason: "large" | "rate" | "slow" | "gone" | "otherServer";
+        Health: {
+            status: string;
+        };
+        Histogram: {
+            buckets: components["schemas"]["Subtree"][];
+            countedFrom?: components["schemas"]["Timestamp"] | null;
+            from: components["schemas"]["Timestamp"];
+            time: components["schemas"]["Timestamp"];
+            /** Format: int64 */
+            widthMs: number;
+        };
+        HttpAction: {
+            headers?: {
+                [key: string]: string;
+            };
+            payload?: components["schemas"]["Payload"] | null;
+            proxy?: components["schemas"]["Proxy"] | null;
+            secret?: components["schemas"]["Secret"] | null;
+            /** Format: uri */
+            url: string;
+        };
+        HttpView: {
+            hasSecret: boolean;
+            headers: string[];
+            payload?: components["schemas"]["Payload"] | null;
+            proxy?: components["schemas"]["ProxyView"] | null;
+            url: string;
+        };
+        IdBlock: {
+            /** Format: int32 */
+            count: number;
+            first: components["schemas"]["JobId"];
+        };
+        Job: {
+            /** Format: int32 */
+            attachments: number;
+            /** Format: int32 */
+            changes: number;
+            children: components["schemas"]["Children"];
+            createTime: components["schemas"]["Timestamp"];
+            createdBy: string;
+            /** Format: int32 */
+            depth: number;
+            endTime?: components["schemas"]["Timestamp"] | null;
+            id: components["schemas"]["JobId"];
+            /** Format: int32 */
+            logLines: number;
+            name: string;
+            options?: string | null;
+            parent?: components["schemas"]["JobId"] | null;
+            root: components["schemas"]["JobId"];
+            sourceLink?: string | null;
+            startTime?: components["schemas"]["Timestamp"] | null;
+            state: components["schemas"]["State"];
+            subtree: components["schemas"]["Subtree"];
+            tags: string[];
+        };
+        JobAction: {
+            action: components["schemas"]["ActionView"];
+            /** Format: int32 */
+            number: number;
+        };
+        JobCheck: {
+            check: components["schemas"]["CheckView"];
+            found?: components["schemas"]["State"] | null;
+            /** Format: int32 */
+            number: number;
+            status: components["schemas"]["CheckStatus"];
+            time: components["schemas"]["Timestamp"];
+            /** Format: int32 */
+            told: number;
+        };
+        JobId: string;
+        JobItem: components["schemas"]["Job"] | components["schemas"]["JobSummary"];
+        JobNode: {
+            /** Format: int32 */
+            depth: number;
+            id: components["schemas"]["JobId"];
+            parent?: components["schemas"]["JobId"] | null;
+            root: components["schemas"]["JobId"];
+            status: components["schemas"]["Status"];
+        };
+        JobPath: {
+            items: components["schemas"]["JobNode"][];
+        };
+        JobState: {
+            id: components["schemas"]["JobId"];
+            state: components["schemas"]["State"];
+        };
+        JobStates: {
+            items: components["schemas"]["JobState"][];
+        };
+        JobSummary: {
+            /** Format: int32 */
+            attachments: number;
+            /** Format: int32 */
+            changes: number;
+            children: components["schemas"]["Children"];
+            definition?: components["schemas"]["SummaryDefinition"] | null;
+            endTime?: components["schemas"]["Timestamp"] | null;
+            id: components["schemas"]["JobId"];
+            /** Format: int32 */
+            logLines: number;
+            startTime?: components["schemas"]["Timestamp"] | null;
+            state: components["schemas"]["State"];
+            subtree: components["schemas"]["Subtree"];
+            treeEnd?: components["schemas"]["Mark"] | null;
+            treeStart?: components["schemas"]["Mark"] | null;
+        };
+        LiveEvent: components["schemas"]["Occurrence"] & {
+            at: components["schemas"]["Position"];
+            id: components["schemas"]["JobId"];
+        };
+        LogAppended: {
+            /** Format: int32 */
+            count: number;
+            /** Format: int32 */
+            firstLine: number;
+            repeated: boolean;
+        };
+        LogLine: {
+            /** Format: int32 */
+            line: number;
+            text: string;
+            time: components["schemas"]["Timestamp"];
+        };
+        Mark: {
+            source: components["schemas"]["JobId"];
+            time: components["schemas"]["Timestamp"];
+        };
+        NewChange: {
+            changeId?: string | null;
+            expect?: components["schemas"]["Expect"] | null;
+            message?: string | null;
+            reasonCode?: string | null;
+            state: components["schemas"]["State"];
+        };
+        NewCheck: ({
+            at?: components["schemas"]["Timestamp"] | null;
+            expression?: string | null;
+            failure?: components["schemas"]["Target"] | null;
+            kind: components["schemas"]["CheckKindName"];
+            /** Format: int64 */
+            quietMs?: number | null;
+            states?: components["schemas"]["StateSet"] | null;
+            success?: components["schemas"]["Target"] | null;
+        } | {
+            success: Record<string, never>;
+        } | {
+            failure: Record<string, never>;
+        }) & ({
+            at: unknown;
+            expression?: null;
+            /** @constant */
+            kind?: "state";
+            quietMs?: null;
+            states: unknown;
+        } | {
+            at: unknown;
+            expression: unknown;
+            /** @constant */
+            kind?: "subtree";
+            quietMs?: null;
+            states?: null;
+        } | {
+            at?: null;
+            expression?: null;
+            /** @constant */
+            kind?: "silence";
+            quietMs: unknown;
+            states?: null;
+            success?: null;
+        });
+        NewChildren: {
+            jobs: components["schemas"]["NewJob"][];
+        };
+        NewJob: {
+            actions?: components["schemas"]["Action"][];
+            checks?: components["schemas"]["NewCheck"][];
+            createdBy?: string;
+            id?: components["schemas"]["JobId"] | null;
+            name: string;
+            options?: string | null;
+            parent?: components["schemas"]["JobId"] | null;
+            sourceLink?: string | null;
+            tags?: string[];
+        };
+        NewLogLines: {
+            appendId?: string | null;
+            lines: string[];
+        };
+        NewOptions: {
+            options: string | null;
+        };
+        NewSession: {
+            token: string;
+        };
+        NewToken: {
+            expireTime?: components["schemas"]["Timestamp"] | null;
+            name: string;
+            role: components["schemas"]["Role"];
+        };
+        Occurrence: {
+            /** @enum {string} */
+            kind: "created";
+            name: string;
+            parent?: components["schemas"]["JobId"] | null;
+        } | {
+            change: components["schemas"]["Change"];
+            /** @enum {string} */
+            kind: "changed";
+            /** Format: int32 */
+            number: number;
+        } | {
+            before?: components["schemas"]["State"] | null;
+            /** @enum {string} */
+            kind: "state";
+            state: components["schemas"]["State"];
+        } | (components["schemas"]["LogLine"] & {
+            /** @enum {string} */
+            kind: "log";
+        }) | {
+            /** @enum {string} */
+            kind: "options";
+        } | {
+            key: string;
+            /** @enum {string} */
+            kind: "attachment";
+            /** Format: int32 */
+            size?: number | null;
+        } | {
+            /** Format: int32 */
+            attempts: number;
+            /** @enum {string} */
+            kind: "delivery";
+            /** Format: int32 */
+            number: number;
+            status: components["schemas"]["DeliveryStatus"];
+        } | {
+            commit?: components["schemas"]["UploadId"] | null;
+            /** @enum {string} */
+            kind: "flushed";
+        };
+        Page_AuditEntry: {
+            items: {
+                act: string;
+                failed?: string | null;
+                from?: string | null;
+                name: string;
+                requestId: string;
+                role: components["schemas"]["Role"];
+                subject: string;
+                time: components["schemas"]["Timestamp"];
+            }[];
+            nextCursor?: string | null;
+        };
+        Page_Blocker: {
+            items: {
+                job: components["schemas"]["Job"];
+                lastChange: components["schemas"]["Change"];
+                path?: components["schemas"]["PathStep"][] | null;
+            }[];
+            nextCursor?: string | null;
+        };
+        Page_Change: {
+            items: {
+                by?: string | null;
+                changeId?: string | null;
+                message?: string | null;
+                reasonCode?: string | null;
+                state: components["schemas"]["State"];
+                time: components["schemas"]["Timestamp"];
+            }[];
+            nextCursor?: string | null;
+        };
+        Page_Delivery: {
+            items: {
+                /** Format: int32 */
+                attempts: number;
+                channel: components["schemas"]["Channel"];
+                endTime?: components["schemas"]["Timestamp"] | null;
+                event: components["schemas"]["Event"];
+                id: string;
+                job: components["schemas"]["JobId"];
+                lastAttempt?: components["schemas"]["Attempt"] | null;
+                nextTry?: components["schemas"]["Timestamp"] | null;
+                /** Format: int32 */
+                recipient?: number | null;
+                status: components["schemas"]["DeliveryStatus"];
+                trigger: components["schemas"]["Trigger"];
+            }[];
+            nextCursor?: string | null;
+        };
+        Page_JobAction: {
+            items: {
+                action: components["schemas"]["ActionView"];
+                /** Format: int32 */
+                number: number;
+            }[];
+            nextCursor?: string | null;
+        };
+        Page_JobCheck: {
+            items: {
+                check: components["schemas"]["CheckView"];
+                found?: components["schemas"]["State"] | null;
+                /** Format: int32 */
+                number: number;
+                status: components["schemas"]["CheckStatus"];
+                time: components["schemas"]["Timestamp"];
+                /** Format: int32 */
+                told: number;
+            }[];
+            nextCursor?: string | null;
+        };
+        Page_JobItem: {
+            items: (components["schemas"]["Job"] | components["schemas"]["JobSummary"])[];
+            nextCursor?: string | null;
+        };
+        Page_LogLine: {
+            items: {
+                /** Format: int32 */
+                line: number;
+                text: string;
+                time: components["schemas"]["Timestamp"];
+            }[];
+            nextCursor?: string | null;
+        };
+        Page_Token: {
+            items: {
+                createTime: components["schemas"]["Timestamp"];
+                createdBy: string;
+                expireTime?: components["schemas"]["Timestamp"] | null;
+                lastUseTime?: components["schemas"]["Timestamp"] | null;
+                name: string;
+                revokeTime?: components["schemas"]["Timestamp"] | null;
+                role: components["schemas"]["Role"];
+            }[];
+            nextCursor?: string | null;
+        };
+        Page_TreeResult: {
+            items: {
+                /** Format: int64 */
+                blocked: number;
+                blockedChanges: components["schemas"]["BlockedChange"][];
+                /** Format: int64 */
+                changes: number;
+                /** Format: int64 */
+                jobs: number;
+                refusal?: components["schemas"]["Refusal"] | null;
+                /** Format: int64 */
+                repeated: number;
+                root: components["schemas"]["JobId"];
+            }[];
+            nextCursor?: string | null;
+        };
+        PathStep: {
+            id: components["schemas"]["JobId"];
+            name: string;
+        };
+        Payload: unknown;
+        Position: string;
+        Problem: {
+            code: string;
+            detail: string;
+            field?: string | null;
+            requestId?: string | null;
+            /** Format: int64 */
+            retryAfterMs?: number | null;
+            stands?: components["schemas"]["Standing"] | null;
+            /** Format: int32 */
+            status: number;
+            title: string;
+            type: string;
+        };
+        Proxy: {
+            password?: components["schemas"]["Secret"] | null;
+            url: string;
+            username?: string | null;
+        };
+        ProxyView: {
+            hasPassword: boolean;
+            url: string;
+            username?: string | null;
+        };
+        Rank: {
+            id: components["schemas"]["JobId"];
+            /** Format: int64 */
+            rank: number;
+            /** Format: int64 */
+            siblings: number;
+        };
+        Refusal: {
+            code: string;
+            detail: string;
+            /** Format: int64 */
+            position: number;
+        };
+        ReplayFailed: {
+            from: components["schemas"]["Timestamp"];
+            to: components["schemas"]["Timestamp"];
+        };
+        Replayed: {
+            more: boolean;
+            /** Format: int64 */
+            replayed: number;
+        };
+        Report: {
+            /** Format: int32 */
+            change: number;
+            job: components["schemas"]["JobId"];
+            time: components["schemas"]["Timestamp"];
+        };
+        ReserveIds: {
+            /** Format: int32 */
+            count: number;
+        };
+        Rest: {
+            children: components["schemas"]["Children"];
+            subtree: components["schemas"]["Subtree"];
+        };
+        /** @enum {string} */
+        Role: "reader" | "writer" | "operator" | "admin";
+        RootPage_JobItem: {
+            histogram?: components["schemas"]["Histogram"] | null;
+            items: (components["schemas"]["Job"] | components["schemas"]["JobSummary"])[];
+            nextCursor?: string | null;
+            /** Format: int64 */
+            total: number;
+            totalExact: boolean;
+        };
+        Secret: string;
+        ServerFrame: components["schemas"]["Frame"] & {
+            /** Format: int32 */
+            sub?: number | null;
+        };
+        Session: {
+            endTime?: components["schemas"]["Timestamp"] | null;
+            how: components["schemas"]["Authentication"];
+            name: string;
+            role: components["schemas"]["Role"];
+            tokenRequired: boolean;
+        };
+        Shape: {
+            items: components["schemas"]["ShapeJob"][];
+        };
+        ShapeJob: {
+            job: components["schemas"]["JobSummary"];
+            rest?: components["schemas"]["Rest"] | null;
+        };
+        Snapshot: {
+            /** Format: int64 */
+            from?: number | null;
+            missing?: components["schemas"]["JobId"][];
+            root: components["schemas"]["JobId"];
+            rows: components["schemas"]["JobSummary"][];
+            /** Format: int64 */
+            version: number;
+        };
+        Standing: {
+            /** Format: int32 */
+            changes: number;
+            last: components["schemas"]["State"];
+            state: components["schemas"]["State"];
+        };
+        /** @enum {string} */
+        State: "WaitingForActivation" | "WaitingToRun" | "Running" | "Warning" | "WaitingForChildrenToComplete" | "RanToCompletion" | "Faulted";
+        StateQuery: {
+            ids: components["schemas"]["JobId"][];
+        };
+        StateSet: components["schemas"]["State"][];
+        Statistics: {
+            children: components["schemas"]["Children"];
+            /** Format: int64 */
+            executionTimeMs?: number | null;
+            firstFault?: components["schemas"]["Report"] | null;
+            id: components["schemas"]["JobId"];
+            state: components["schemas"]["State"];
+            subtree: components["schemas"]["Subtree"];
+            treeEnd?: components["schemas"]["Mark"] | null;
+            treeStart?: components["schemas"]["Mark"] | null;
+        };
+        Status: {
+            /** Format: int32 */
+            attachments: number;
+            /** Format: int32 */
+            changes: number;
+            children: components["schemas"]["Children"];
+            createTime: components["schemas"]["Timestamp"];
+            endTime?: components["schemas"]["Timestamp"] | null;
+            everFaulted: boolean;
+            firstFault?: components["schemas"]["Report"] | null;
+            last: components["schemas"]["State"];
+            /** Format: int32 */
+            logLines: number;
+            startTime?: components["schemas"]["Timestamp"] | null;
+            state: components["schemas"]["State"];
+            subtree: components["schemas"]["Subtree"];
+            treeEnd?: components["schemas"]["Mark"] | null;
+            treeStart?: components["schemas"]["Mark"] | null;
+        };
+        Subscribe: {
+            after?: components["schemas"]["Position"] | null;
+            ids?: components["schemas"]["JobId"][];
+            kinds?: components["schemas"]["EventKind"][] | null;
+            /** Format: int64 */
+            since?: number | null;
+            states?: components["schemas"]["StateSet"] | null;
+            /** Format: int32 */
+            sub: number;
+            topic: components["schemas"]["Topic"];
+        };
+        Subtree: {
+            /** Format: int64 */
+            failed: number;
+            /** Format: int64 */
+            running: number;
+            /** Format: int64 */
+            successful: number;
+            /** Format: int64 */
+            total: number;
+            /** Format: int64 */
+            waiting: number;
+            /** Format: int64 */
+            waitingForChildren: number;
+        };
+        SummaryDefinition: {
+            createTime: components["schemas"]["Timestamp"];
+            createdBy: string;
+            /** Format: int32 */
+            depth: number;
+            name: string;
+            parent?: components["schemas"]["JobId"] | null;
+            tags: string[];
+        };
+        Target: {
+            email?: components["schemas"]["EmailAction"] | null;
+            http?: components["schemas"]["HttpAction"] | null;
+        } | {
+            http: Record<string, never>;
+        } | {
+            email: Record<string, never>;
+        };
+        TargetView: {
+            email?: components["schemas"]["EmailAction"] | null;
+            http?: components["schemas"]["HttpView"] | null;
+        };
+        Tested: {
+            email?: components["schemas"]["TestedChannel"] | null;
+            http?: components["schemas"]["TestedChannel"] | null;
+        };
+        TestedChannel: {
+            attempt: components["schemas"]["Attempt"];
+            delivered: boolean;
+        };
+        Timeline: {
+            items: components["schemas"]["JobSummary"][];
+            job: components["schemas"]["JobSummary"];
+            sampled: boolean;
+        };
+        /** Format: date-time */
+        Timestamp: string;
+        Token: {
+            createTime: components["schemas"]["Timestamp"];
+            createdBy: string;
+            expireTime?: components["schemas"]["Timestamp"] | null;
+            lastUseTime?: components["schemas"]["Timestamp"] | null;
+            name: string;
+            revokeTime?: components["schemas"]["Timestamp"] | null;
+            role: components["schemas"]["Role"];
+        };
+        Topic: string;
+        TreeResult: {
+            /** Format: int64 */
+            blocked: number;
+            blockedChanges: components["schemas"]["BlockedChange"][];
+            /** Format: int64 */
+            changes: number;
+            /** Format: int64 */
+            jobs: number;
+            refusal?: components["schemas"]["Refusal"] | null;
+            /** Format: int64 */
+            repeated: number;
+            root: components["schemas"]["JobId"];
+        };
+        Trigger: {
+            /** Format: int32 */
+            action: number;
+        } | {
+            /** Format: int32 */
+            checkPassed: number;
+        } | {
+            /** Format: int32 */
+            checkFailed: number;
+        };
+        Updated: {
+            applied: boolean;
+            /** Format: int32 */
+            changes?: number;
+            repeated: boolean;
+            state: components["schemas"]["State"];
+        };
+        UploadId: string;
+        UploadOutcome: {
+            /** Format: int64 */
+            applied: number;
+            attention: components["schemas"]["TreeResult"][];
+            /** Format: int64 */
+            blocked: number;
+            /** Format: int64 */
+            changes: number;
+            complete: boolean;
+            id: components["schemas"]["UploadId"];
+            /** Format: int64 */
+            jobs: number;
+            /** Format: int64 */
+            refused: number;
+            /** Format: int64 */
+            trees: number;
+        };
+        Waited: {
+            id: components["schemas"]["JobId"];
+            reached: boolean;
+            state: components["schemas"]["State"];
+        };
+        WindowQuery: {
+            ids: components["schemas"]["JobId"][];
+            root: components["schemas"]["JobId"];
+            /** Format: int64 */
+            since?: number | null;
+        };
+    };
+    responses: {
+        Problem: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+    };
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    testTarget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Target"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tested"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditEntry"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getCommit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                commit: components["schemas"]["UploadId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadOutcome"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    sendCommit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                commit: components["schemas"]["UploadId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/vnd.jobtracker.commit": number[];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadOutcome"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listCommitTrees: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                commit: components["schemas"]["UploadId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TreeResult"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listFailedDeliveries: {
+        parameters: {
+            query?: {
+                from?: components["schemas"]["Timestamp"];
+                to?: components["schemas"]["Timestamp"];
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Delivery"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    replayFailed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayFailed"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replayed"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    cancelDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                delivery: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    replayDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                delivery: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    events: {
+        parameters: {
+            query: {
+                topic: components["schemas"]["Topic"][];
+                ids?: string;
+                /** @example state,log */
+                kinds?: string;
+                states?: string;
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["ServerFrame"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    reserveIds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReserveIds"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdBlock"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewJob"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Created"];
+                };
+            };
+            201: {
+                headers: {
+                    location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Created"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRows: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WindowQuery"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Snapshot"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getStates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StateQuery"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobStates"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listActions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_JobAction"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    addAction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Action"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Added"];
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Added"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    testAction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tested"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listAncestors: {
+        parameters: {
+            query?: {
+                ranks?: boolean;
+                /** @example row */
+                fields?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ancestors_JobItem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listAttachments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attachments"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getAttachment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    putAttachment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/plain": string;
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteAttachment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listBlockers: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+                path?: boolean;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Blocker"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listChanges: {
+        parameters: {
+            query?: {
+                /** @example newest */
+                order?: "oldest" | "newest";
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Change"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    reportChange: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Updated"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listChecks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_JobCheck"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    addCheck: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCheck"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Added"];
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Added"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    cancelCheck: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listChildren: {
+        parameters: {
+            query?: {
+                /** @example Faulted,Running */
+                states?: string;
+                namePrefix?: string;
+                /** @example newest */
+                order?: string;
+                /** @example 900000 */
+                offset?: number;
+                limit?: number;
+                cursor?: string;
+                /** @example row */
+                fields?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChildrenPage_JobItem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createChildren: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewChildren"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedChildren"];
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedChildren"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listDeliveries: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listDescendants: {
+        parameters: {
+            query?: {
+                /** @example Faulted,Running */
+                states?: string;
+                limit?: number;
+                cursor?: string;
+                /** @example row */
+                fields?: string;
+                /** @example csv */
+                format?: "json" | "ndjson" | "csv";
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_JobItem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    readLog: {
+        parameters: {
+            query?: {
+                /** @example start */
+                from?: string;
+                search?: string;
+                limit?: number;
+                cursor?: string;
+                /** @example text */
+                format?: "json" | "text";
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    "x-next-cursor"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_LogLine"];
+                    "text/plain": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    appendLog: {
+        parameters: {
+            query?: {
+                appendId?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLogLines"];
+                "text/plain": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogAppended"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    updateOptions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewOptions"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPath: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobPath"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getShape: {
+        parameters: {
+            query?: {
+                depth?: number;
+                jobs?: number;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Shape"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getState: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobState"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getStatistics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Statistics"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getTimeline: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Timeline"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    waitForState: {
+        parameters: {
+            query?: {
+                /** @example RanToCompletion,Faulted */
+                states?: string;
+                timeoutMs?: number;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Waited"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    live: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerFrame"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listRoots: {
+        parameters: {
+            query?: {
+                from?: components["schemas"]["Timestamp"];
+                to?: components["schemas"]["Timestamp"];
+                namePrefix?: string;
+                createdBy?: string;
+                /** @example linux,slow */
+                tags?: string;
+                /** @example Faulted,Running */
+                states?: string;
+                /** @example subtree.failed > 0 && createTime > timestamp('2026-11-21T00:00:00Z') */
+                expression?: string;
+                /** @example oldest */
+                order?: string;
+                limit?: number;
+                cursor?: string;
+                total?: boolean;
+                /** @example row */
+                fields?: string;
+                /** @example 60 */
+                histogram?: number;
+                /** @example csv */
+                format?: "json" | "ndjson" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RootPage_JobItem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NewSession"] | null;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    "set-cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    endSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    "set-cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listTokens: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Token"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedToken"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    revokeToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/openmetrics-text": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    openapi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ready: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+}

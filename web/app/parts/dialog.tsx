@@ -1,0 +1,95 @@
+import { useEffect, useRef, useState } from 'preact/hooks'
+import type { ComponentChildren } from 'preact'
+import { t } from '../texts'
+import { Icon } from './icons'
+import { Failed } from './small'
+
+interface DialogProps {
+  title: string
+  onClose: () => void
+  children: ComponentChildren
+  wide?: boolean
+}
+
+/** A dialog of the browser's own kind: it keeps the focus inside and gives it back. */
+export function Dialog({ title, onClose, children, wide }: DialogProps) {
+  const element = useRef<HTMLDialogElement>(null)
+  useEffect(() => {
+    const dialog = element.current
+    if (dialog && !dialog.open) dialog.showModal()
+    return () => dialog?.close()
+  }, [])
+  const clicked = (event: MouseEvent) => {
+    if (event.target === element.current) onClose()
+  }
+  return (
+    <dialog
+      ref={element}
+      class={wide ? 'wide' : ''}
+      aria-labelledby="dialog-title"
+      onClick={clicked}
+      onCancel={(event) => {
+        event.preventDefault()
+        onClose()
+      }}
+    >
+      <div class="dialog-head">
+        <h2 id="dialog-title">{title}</h2>
+        <button type="button" class="quiet icon-only" aria-label={t.value.close} onClick={onClose}>
+          <Icon name="close" />
+        </button>
+      </div>
+      {children}
+    </dialog>
+  )
+}
+
+interface ActProps {
+  title: string
+  /** What it will do, with the exact number it touches. */
+  children: ComponentChildren
+  doIt: string
+  isDangerous?: boolean
+  isReady?: boolean
+  act: () => Promise<void>
+  onClose: () => void
+}
+
+/** A dialog that does one thing, once; what went wrong is said in it, and it can be tried again. */
+export function ActDialog({ title, children, doIt, isDangerous, isReady = true, act, onClose }: ActProps) {
+  const [error, setError] = useState<unknown>(undefined)
+  const [isBusy, setBusy] = useState(false)
+  const submit = async (event: Event) => {
+    event.preventDefault()
+    if (isBusy) return
+    setBusy(true)
+    setError(undefined)
+    try {
+      await act()
+      onClose()
+    } catch (failure) {
+      setError(failure)
+      setBusy(false)
+    }
+  }
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form onSubmit={submit} class="stack">
+        {children}
+        {error !== undefined && <Failed error={error} />}
+        <div class="dialog-foot">
+          <button type="button" onClick={onClose}>
+            {t.value.cancel}
+          </button>
+          <button
+            type="submit"
+            class={isDangerous ? 'primary danger' : 'primary'}
+            disabled={isBusy || !isReady}
+          >
+            {doIt}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  )
+}

@@ -1,0 +1,97 @@
+import { useEffect, useMemo, useRef } from 'preact/hooks'
+import { useSignal } from '@preact/signals'
+import type { ComponentChildren, HTMLAttributes } from 'preact'
+import { Scroll } from '../tree/scroll'
+import { useSize } from './load'
+
+/** Rows beyond the edges that are drawn. */
+const AROUND = 8
+
+export interface VirtualHandle {
+  /** Scrolls as little as shows a row; `inMiddle` puts it there if it was out of sight. */
+  show(row: number, inMiddle?: boolean): void
+  toEnd(): void
+  readonly isAtEnd: boolean
+}
+
+interface Props {
+  rows: number
+  rowHeight: number
+  render: (row: number) => ComponentChildren
+  /** Told which rows are drawn. */
+  onRange?: (first: number, end: number) => void
+  onScroll?: () => void
+  handle?: { current: VirtualHandle | null }
+  /** Attributes of the element that scrolls. */
+  frame?: HTMLAttributes<HTMLDivElement>
+  head?: ComponentChildren
+}
+
+/** A list of any length of which only what is seen is in the document. */
+export function Virtual({ rows, rowHeight, render, onRange, onScroll, handle, frame, head }: Props) {
+  const element = useRef<HTMLDivElement>(null)
+  const size = useSignal<[number, number]>([0, 600])
+  const drawn = useSignal(0)
+  const scroll = useMemo(() => new Scroll(rows, rowHeight, 600), [])
+  const settle = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
+  useSize(element, size)
+  scroll.rows = rows
+  scroll.rowHeight = rowHeight
+  scroll.viewport = Math.max(size.value[1], rowHeight)
+  void drawn.value
+
+  const moveTo = (top: number) => {
+    const place = scroll.goTo(top)
+    if (element.current) element.current.scrollTop = place
+    drawn.value += 1
+  }
+  if (handle) {
+    handle.current = {
+      show(row, inMiddle) {
+        const [above, below] = [row * rowHeight, (row + 1) * rowHeight]
+        const isIn = above >= scroll.top && below <= scroll.top + scroll.viewport
+        if (isIn) return
+        if (inMiddle) moveTo(above - scroll.viewport / 2)
+        else if (above < scroll.top) moveTo(above)
+        else moveTo(below - scroll.viewport)
+      },
+      toEnd: () => moveTo(rows * rowHeight),
+      get isAtEnd() {
+        return scroll.top + scroll.viewport >= rows * rowHeight - rowHeight
+      },
+    }
+  }
+
+  const moved = () => {
+    if (!element.current) return
+    scroll.scrolled(element.current.scrollTop)
+    drawn.value += 1
+    onScroll?.()
+    clearTimeout(settle.current)
+    settle.current = setTimeout(() => {
+      if (!element.current) return
+      element.current.scrollTop = scroll.settled()
+      drawn.value += 1
+    }, 200)
+  }
+  useEffect(() => () => clearTimeout(settle.current), [])
+
+  const [first, end] = scroll.range(AROUND)
+  useEffect(() => onRange?.(first, end), [first, end, rows])
+  const lines = []
+  for (let row = first; row < end; row++) lines.push(render(row))
+  return (
+    <div {...frame} ref={element} class={`virtual ${frame?.class ?? ''}`} onScroll={moved}>
+      {head}
+      <div class="rows" role="presentation" style={{ height: `${scroll.height}px` }}>
+        <div
+          class="window"
+          role="presentation"
+          style={{ transform: `translateY(${scroll.offset(first)}px)` }}
+        >
+          {lines}
+        </div>
+      </div>
+    </div>
+  )
+}

@@ -1,0 +1,220 @@
+import { signal } from '@preact/signals'
+import { get } from '../api/client'
+import { rowOfJob } from '../api/rows'
+import type { Id, Job, Page } from '../api/types'
+import { putRow, rowSignal, RowWindow, trimRows } from '../live/rows'
+import { branches, branchOf, closeAt, openAt, placeAt, rowCount, rowOf, wayTo, type Branch } from './geometry'
+import { ChildPages, listed, type Only, type Order } from './pages'
+
+/** Opened jobs that an address carries, and whose rows are kept present while out of sight. */
+const OPEN_MAX = 200
+
+export interface Focus {
+  branch: Branch
+  offset: number
+}
+
+interface Ranked extends Job {
+  /** The place of the job among its siblings, by id. */
+  rank?: number
+}
+
+/** The outline below one job: which jobs are open, which rows there are, and which has the focus. */
+export class Outline {
+  readonly top: Branch
+  /** Grows when rows come, go or move. */
+  readonly shape = signal(0)
+  readonly focus = signal<Focus | undefined>(undefined)
+  readonly window: RowWindow
+  private pages = new Map<Id, ChildPages>()
+  private visible: [number, number] = [0, 0]
+  private toOpen: Set<Id>
+
+  constructor(
+    readonly job: Id,
+    readonly root: Id,
+    readonly only: Only,
+    readonly order: Order,
+    open: Id[],
+  ) {
+    this.top = branchOf(job, this.count(job))
+    this.window = new RowWindow(root)
+    this.toOpen = new Set(open)
+  }
+
+  close() {
+    this.window.close()
+    for (const pages of this.pages.values()) pages.close()
+  }
+
+  get rows(): number {
+    return rowCount(this.top)
+  }
+
+  pagesOf(branch: Branch): ChildPages {
+    let pages = this.pages.get(branch.id)
+    if (!pages) {
+      pages = new ChildPages(branch.id, this.only, this.order)
+      this.pages.set(branch.id, pages)
+    }
+    return pages
+  }
+
+  idAt(focus: Focus | undefined): Id | undefined {
+    return focus && this.pagesOf(focus.branch).idAt(focus.offset)
+  }
+
+  /** How many children of a job are listed, as far as its row is known. */
+  private count(id: Id): number {
+    const row = rowSignal(id).peek()
+    return row ? listed(row.children, this.only) : 0
+  }
+
+  /** Takes over the numbers of the opened jobs. A list by state keeps its length: its rows stay. */
+  recount() {
+    let isChanged = false
+    for (const branch of branches(this.top)) {
+      const count = this.count(branch.id)
+      if (count === branch.count || (this.only !== 'all' && branch.count > 0)) continue
+      if (count > branch.count || this.only !== 'all') {
+        branch.count = count
+        isChanged = true
+      }
+    }
+    if (isChanged) this.shape.value += 1
+  }
+
+  /** How many children the numbers tell more or less than the list by state has. */
+  get drift(): number {
+    return this.only === 'all' ? 0 : this.count(this.job) - this.top.count
+  }
+
+  /** Reads and watches what is seen. */
+  look(first: number, end: number) {
+    this.visible = [first, end]
+    const spans = new Map<Branch, [number, number]>()
+    for (let row = first; row < end; row++) {
+      const place = placeAt(this.top, row)
+      if (!place) break
+      const span = spans.get(place.branch)
+      if (span) span[1] = place.offset + 1
+      else spans.set(place.branch, [place.offset, place.offset + 1])
+    }
+    for (const [branch, [from, to]] of spans) this.pagesOf(branch).want(from, to, branch.count)
+    this.watch()
+  }
+
+  /** A page has come: jobs that the address opens are opened, and what is seen is watched. */
+  arrived() {
+    for (const branch of [...branches(this.top)]) {
+      for (const id of this.toOpen) {
+        const offset = this.pagesOf(branch).offsetOf(id)
+        if (offset !== undefined) this.open({ branch, offset })
+      }
+    }
+    this.watch()
+    trimRows()
+  }
+
+  private watch() {
+    const ids = new Set<Id>([this.job])
+    for (const branch of branches(this.top)) if (ids.size < OPEN_MAX) ids.add(branch.id)
+    for (let row = this.visible[0]; row < this.visible[1]; row++) {
+      const place = placeAt(this.top, row)
+      const id = place && this.pagesOf(place.branch).idAt(place.offset)
+      if (id) ids.add(id)
+    }
+    this.window.set([...ids])
+  }
+
+  isOpen(focus: Focus): boolean {
+    return focus.branch.open.some(({ offset }) => offset === focus.offset)
+  }
+
+  open(focus: Focus) {
+    const id = this.idAt(focus)
+    if (!id) return
+    this.toOpen.delete(id)
+    if (this.isOpen(focus)) return
+    const count = this.count(id)
+    if (count === 0) return
+    openAt(focus.branch, focus.offset, branchOf(id, count))
+    this.shape.value += 1
+  }
+
+  shut(focus: Focus) {
+    const opened = focus.branch.open.find(({ offset }) => offset === focus.offset)
+    if (!opened) return
+    const focused = this.focus.value
+    if (focused && wayTo(opened.branch, focused.branch)) this.focus.value = focus
+    closeAt(focus.branch, focus.offset)
+    this.shape.value += 1
+  }
+
+  toggle(focus: Focus) {
+    if (this.isOpen(focus)) this.shut(focus)
+    else this.open(focus)
+  }
+
+  rowOf(focus: Focus): number | undefined {
+    return rowOf(this.top, focus.branch, focus.offset)
+  }
+
+  focusRow(row: number): number | undefined {
+    const last = this.rows - 1
+    if (last < 0) return undefined
+    const at = Math.min(Math.max(0, row), last)
+    const place = placeAt(this.top, at)
+    if (!place) return undefined
+    this.focus.value = { branch: place.branch, offset: place.offset }
+    return at
+  }
+
+  /** The row of the parent, if it is in the outline. */
+  parentRow(focus: Focus): number | undefined {
+    const way = wayTo(this.top, focus.branch)
+    const last = way?.at(-1)
+    return last && rowOf(this.top, last.branch, last.offset)
+  }
+
+  openIds(): Id[] {
+    const ids = [...branches(this.top)].slice(1).map(({ id }) => id)
+    return [...ids, ...this.toOpen].slice(0, OPEN_MAX)
+  }
+
+  /** Opens all above a job and focuses it; answers its row. */
+  async reveal(id: Id): Promise<number | undefined> {
+    const way = await this.way(id)
+    let branch = this.top
+    for (const [at, { job, rank }] of way.entries()) {
+      const offset = this.order === 'oldest' ? rank : branch.count - 1 - rank
+      if (at === way.length - 1) {
+        this.focus.value = { branch, offset }
+        this.shape.value += 1
+        return rowOf(this.top, branch, offset)
+      }
+      const known = branch.open.find((opened) => opened.offset === offset)
+      if (!known) openAt(branch, offset, branchOf(job, this.count(job)))
+      branch = branch.open.find((opened) => opened.offset === offset)?.branch as Branch
+    }
+    return undefined
+  }
+
+  /** The jobs from the first below the top down to `id`, with their places. */
+  private async way(id: Id): Promise<{ job: Id; rank: number }[]> {
+    const [own, above] = await Promise.all([
+      get<Ranked>(`jobs/${id}`),
+      get<Page<Ranked> & { ranks?: number[] }>(`jobs/${id}/ancestors`),
+    ])
+    putRow(rowOfJob(own))
+    for (const job of above.items) putRow(rowOfJob(job))
+    // The job first and the root last; each has its place but the root.
+    const line = [own, ...above.items]
+    const end = line.findIndex((job) => job.id === this.job)
+    const ranks = above.ranks ?? line.map((job) => job.rank ?? 0)
+    return line
+      .slice(0, Math.max(end, 0))
+      .map((job, at) => ({ job: job.id, rank: ranks[at] ?? 0 }))
+      .reverse()
+  }
+}

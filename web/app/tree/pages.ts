@@ -1,0 +1,137 @@
+import { signal } from '@preact/signals'
+import { ApiError, get } from '../api/client'
+import { rowOfJob } from '../api/rows'
+import type { Children, Id, Job, Page } from '../api/types'
+import { childCount } from '../api/types'
+import { putRow } from '../live/rows'
+
+export type Only = 'all' | 'failed' | 'unfinished'
+export type Order = 'oldest' | 'newest'
+
+const STATES: Record<Only, string | undefined> = {
+  all: undefined,
+  failed: 'Faulted',
+  unfinished: 'WaitingToRun,Running,Warning,WaitingForChildrenToComplete',
+}
+
+/** How many children of a job are listed, by the exact numbers that it carries. */
+export function listed(children: Children, only: Only): number {
+  if (only === 'failed') return children.failed
+  return only === 'unfinished' ? children.pending : childCount(children)
+}
+
+/** Whether the service lists children by their place; otherwise they are read from the first on. */
+const HAS_PLACES = false
+
+const PAGE = 100
+/** A list by state has no places, so it is read from its beginning on, in larger steps. */
+const LONG_PAGE = 500
+const KEPT = 40
+
+/** The ids of the children of one job by their place, read where they are looked at. */
+export class ChildPages {
+  /** Grows with each page that has come. */
+  readonly revision = signal(0)
+  readonly error = signal<unknown>(undefined)
+  private pages = new Map<number, Id[]>()
+  private cursors = new Map<number, string | undefined>([[0, undefined]])
+  private loading = new Map<number, AbortController>()
+  private wanted: [number, number] = [0, 0]
+  private readonly isPlaced: boolean
+  private readonly size: number
+
+  constructor(
+    readonly parent: Id,
+    readonly only: Only,
+    readonly order: Order,
+  ) {
+    this.isPlaced = HAS_PLACES && only === 'all'
+    this.size = this.isPlaced ? PAGE : LONG_PAGE
+  }
+
+  idAt(offset: number): Id | undefined {
+    return this.pages.get(Math.floor(offset / this.size))?.[offset % this.size]
+  }
+
+  /** The place of a child among those that are loaded. */
+  offsetOf(id: Id): number | undefined {
+    for (const [page, ids] of this.pages) {
+      const at = ids.indexOf(id)
+      if (at >= 0) return page * this.size + at
+    }
+    return undefined
+  }
+
+  /** Reads what is missing between two places, and gives up what is no longer looked at. */
+  want(first: number, end: number, count: number) {
+    const pages: [number, number] = [
+      Math.floor(first / this.size),
+      Math.floor(Math.max(first, Math.min(end, count) - 1) / this.size),
+    ]
+    this.wanted = pages
+    if (this.isPlaced) {
+      for (const [page, abort] of this.loading) {
+        if (page < pages[0] - 1 || page > pages[1] + 1) abort.abort()
+      }
+    }
+    for (let page = pages[0]; page <= pages[1]; page++) {
+      const expected = Math.min(this.size, count - page * this.size)
+      const known = this.pages.get(page)
+      if (!known || known.length < expected) void this.load(page)
+    }
+  }
+
+  close() {
+    for (const abort of this.loading.values()) abort.abort()
+  }
+
+  private async load(page: number) {
+    if (this.loading.has(page)) return
+    if (!this.isPlaced && !this.cursors.has(page)) return this.loadTo(page)
+    const abort = new AbortController()
+    this.loading.set(page, abort)
+    try {
+      const place = this.isPlaced ? { offset: page * this.size, order: this.order } : {}
+      const found = await get<Page<Job>>(
+        `jobs/${this.parent}/children`,
+        {
+          ...place,
+          states: STATES[this.only],
+          cursor: this.isPlaced ? undefined : this.cursors.get(page),
+          limit: this.size,
+        },
+        abort.signal,
+      )
+      for (const job of found.items) putRow(rowOfJob(job))
+      this.pages.set(page, found.items.map((job) => job.id))
+      if (found.nextCursor) this.cursors.set(page + 1, found.nextCursor)
+      this.forget()
+      this.error.value = undefined
+      this.revision.value += 1
+    } catch (error) {
+      if (!abort.signal.aborted) this.error.value = error
+    } finally {
+      this.loading.delete(page)
+    }
+  }
+
+  /** Reads on from the last known cursor. */
+  private async loadTo(page: number) {
+    const known = Math.max(...[...this.cursors.keys()].filter((at) => at <= page))
+    if (this.loading.has(known)) return
+    await this.load(known)
+    const goesOn = this.cursors.has(known + 1) && this.error.value === undefined
+    if (goesOn && this.wanted[0] <= page && page <= this.wanted[1]) await this.load(page)
+  }
+
+  private forget() {
+    for (const page of this.pages.keys()) {
+      if (this.pages.size <= KEPT) return
+      if (page < this.wanted[0] - 2 || page > this.wanted[1] + 2) this.pages.delete(page)
+    }
+  }
+}
+
+export function isGone(error: unknown): error is ApiError {
+  return error instanceof ApiError && (error.status === 404 || error.status === 410)
+}

@@ -1,0 +1,5 @@
+import type { TabProps } from './job'
+
+export function AlertsView(_: TabProps) {
+  return null
+}

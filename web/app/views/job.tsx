@@ -1,0 +1,263 @@
+import { useEffect, useMemo } from 'preact/hooks'
+import type { ComponentType } from 'preact'
+import { get } from '../api/client'
+import { rowOfJob } from '../api/rows'
+import { isFinished, type Blocker, type Id, type Job, type Page, type Row } from '../api/types'
+import { putRow, rowSignal, RowWindow } from '../live/rows'
+import { Icon, StateIcon } from '../parts/icons'
+import { Lazy } from '../parts/lazy'
+import { useLoad, useReloadOn } from '../parts/load'
+import { Age, CopyButton, Duration, Empty, Failed, Skeleton, Tags, Time } from '../parts/small'
+import { Bar, Legend } from '../parts/state'
+import { exact } from '../parts/number'
+import { useTitle } from '../shell/title'
+import { id as jobId, link, query, setQuery } from '../shell/router'
+import { remember } from '../shell/recent'
+import { t } from '../texts'
+import { isGone } from '../tree/pages'
+import { Actions } from './actions'
+import { TreeView } from './tree'
+
+export interface TabProps {
+  job: Row
+  full: Job
+}
+
+const TABS = ['tree', 'waiting', 'shape', 'timeline', 'history', 'log', 'details', 'alerts'] as const
+export type Tab = (typeof TABS)[number]
+
+/** A chunk for each view, loaded when it is looked at. */
+const VIEWS: Record<Exclude<Tab, 'tree'>, () => Promise<ComponentType<TabProps>>> = {
+  waiting: () => import('./waiting').then((module) => module.WaitingView),
+  shape: () => import('./shape').then((module) => module.ShapeView),
+  timeline: () => import('./timeline').then((module) => module.TimelineView),
+  history: () => import('./history').then((module) => module.HistoryView),
+  log: () => import('./log').then((module) => module.LogView),
+  details: () => import('./details').then((module) => module.DetailsView),
+  alerts: () => import('./alerts').then((module) => module.AlertsView),
+}
+
+export function currentTab(row: Row | undefined): Tab {
+  const asked = TABS.find((tab) => tab === query.value.get('view'))
+  if (asked) return asked
+  // A job without children has no tree to show; what it reported says more.
+  return row && row.subtree.total === 0 && row.depth > 0 ? 'history' : 'tree'
+}
+
+export function JobView() {
+  const id = jobId.value
+  return <JobPage key={id} id={id} />
+}
+
+function JobPage({ id }: { id: Id }) {
+  const loaded = useLoad(id, async (abort) => {
+    const [job, above] = await Promise.all([
+      get<Job>(`jobs/${id}`, {}, abort),
+      get<Page<Job>>(`jobs/${id}/ancestors`, {}, abort),
+    ])
+    putRow(rowOfJob(job))
+    return { job, above: above.items.reverse() }
+  })
+  const { value, error } = loaded
+  const window = useMemo(() => value && new RowWindow(value.job.root), [value?.job.root])
+  useEffect(() => {
+    window?.set([id])
+    return () => window?.close()
+  }, [window, id])
+  const row = rowSignal(id).value
+  useTitle(value ? value.job.name : t.value.job)
+  useEffect(() => {
+    if (value) remember(value.job)
+  }, [value])
+  if (!value) {
+    if (error === undefined) return <Skeleton rows={8} />
+    if (!isGone(error)) return <Failed error={error} retry={loaded.reload} />
+    return (
+      <Empty title={error.status === 410 ? t.value.jobGone(id) : t.value.noJob(id)}>
+        <p>{error.detail}</p>
+        <a href={link('')}>{t.value.toTrees}</a>
+      </Empty>
+    )
+  }
+  const shown = row ?? rowOfJob(value.job)
+  return (
+    <div class="job-page fill">
+      <Header job={value.job} row={shown} above={value.above} reload={loaded.reload} />
+      <Tabs job={value.job} row={shown} />
+    </div>
+  )
+}
+
+interface HeaderProps {
+  job: Job
+  row: Row
+  above: Job[]
+  reload: () => void
+}
+
+function Header({ job, row, above, reload }: HeaderProps) {
+  return (
+    <header class="job-head">
+      <Breadcrumb above={above} job={job} />
+      <div class="title-line">
+        <StateIcon state={row.state} size={24} />
+        <h1>{job.name}</h1>
+        <StateWord row={row} />
+        <span class="id-chip">
+          <code>{job.id}</code>
+          <CopyButton text={job.id} label={t.value.copyId} />
+        </span>
+        <span class="grow" />
+        <Actions job={job} row={row} reload={reload} />
+      </div>
+      {row.subtree.total > 0 && (
+        <div class="numbers">
+          <Bar subtree={row.subtree} tall />
+          <Legend subtree={row.subtree} />
+        </div>
+      )}
+      <Why row={row} />
+      <dl class="facts">
+        <Fact name={t.value.facts.created}>
+          <Time iso={job.createTime} />
+          <span class="muted">
+            {' · '}
+            <Age iso={job.createTime} /> {t.value.ago}
+          </span>
+        </Fact>
+        {row.treeStart && (
+          <Fact name={t.value.facts.started}>
+            <Time iso={row.treeStart} />
+          </Fact>
+        )}
+        {row.treeEnd && isFinished(row.state) && (
+          <Fact name={t.value.facts.ended}>
+            <Time iso={row.treeEnd} />
+          </Fact>
+        )}
+        {row.treeStart && (
+          <Fact name={t.value.facts.duration}>
+            <Duration from={row.treeStart} to={isFinished(row.state) ? row.treeEnd : null} />
+          </Fact>
+        )}
+        {job.createdBy && <Fact name={t.value.facts.by}>{job.createdBy}</Fact>}
+        {job.tags.length > 0 && (
+          <Fact name={t.value.facts.tags}>
+            <Tags tags={job.tags} />
+          </Fact>
+        )}
+      </dl>
+    </header>
+  )
+}
+
+function StateWord({ row }: { row: Row }) {
+  return (
+    <span class={`state-chip t-${row.state}`}>
+      <span class="word">{t.value.states[row.state]}</span>
+    </span>
+  )
+}
+
+function Fact({ name, children }: { name: string; children: preact.ComponentChildren }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  )
+}
+
+function Breadcrumb({ above, job }: { above: Job[]; job: Job }) {
+  return (
+    <nav class="breadcrumb" aria-label={t.value.breadcrumb}>
+      <a href={link('')}>{t.value.nav.trees}</a>
+      {above.map((one) => (
+        <span key={one.id}>
+          <Icon name="right" size={12} />
+          <a href={link(`jobs/${one.id}`)} title={one.name}>
+            {one.name}
+          </a>
+        </span>
+      ))}
+      <span class="here">
+        <Icon name="right" size={12} />
+        <span aria-current="page">{job.name}</span>
+      </span>
+    </nav>
+  )
+}
+
+/** What it waits for, or why it failed, in one line that leads to all of it. */
+function Why({ row }: { row: Row }) {
+  const isAsked = row.state === 'Faulted' || (!isFinished(row.state) && row.subtree.total > 0)
+  const key = isAsked ? `${row.id} ${row.state}` : ''
+  const loaded = useLoad(key, async (abort) => {
+    if (!isAsked) return []
+    const params = { limit: 1, path: true }
+    return (await get<Page<Blocker>>(`jobs/${row.id}/blockers`, params, abort)).items
+  })
+  useReloadOn(isAsked && row, loaded.reload)
+  const first = loaded.value?.[0]
+  if (!isAsked || !first) return null
+  const { job, lastChange } = first
+  const isFailed = row.state === 'Faulted'
+  const isItself = job.id === row.id
+  if (isItself && !lastChange.message) return null
+  return (
+    <p class={isFailed ? 'why failed-why' : 'why'}>
+      <StateIcon state={job.state as Row['state']} />
+      <span class="why-word">{isFailed ? t.value.failedBecause : t.value.waitsFor}</span>
+      {!isItself && <a href={link(`jobs/${job.id}`)}>{job.name}</a>}
+      {!isItself && lastChange.message && <span class="muted">:</span>}
+      <span class="message" title={lastChange.message ?? undefined}>
+        {lastChange.message}
+      </span>
+      <a class="all" href={link(`jobs/${row.id}`, { view: 'waiting' })}>
+        {t.value.showAll}
+      </a>
+    </p>
+  )
+}
+
+function Tabs({ job, row }: { job: Job; row: Row }) {
+  const tab = currentTab(row)
+  const counts: Partial<Record<Tab, number>> = { history: row.changes, log: row.logLines }
+  const choose = (name: Tab) => setQuery({ view: name }, '')
+  const moved = (event: KeyboardEvent) => {
+    const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0
+    if (step === 0) return
+    const next = TABS[(TABS.indexOf(tab) + step + TABS.length) % TABS.length] as Tab
+    choose(next)
+    document.getElementById(`tab-${next}`)?.focus()
+  }
+  return (
+    <>
+      <div class="tabs" role="tablist" aria-label={t.value.views} onKeyDown={moved}>
+        {TABS.map((name) => (
+          <button
+            key={name}
+            id={`tab-${name}`}
+            type="button"
+            role="tab"
+            aria-selected={tab === name}
+            aria-controls="tab-panel"
+            tabIndex={tab === name ? 0 : -1}
+            onClick={() => choose(name)}
+          >
+            {t.value.tabs[name]}
+            {counts[name] ? <span class="count">{exact(counts[name])}</span> : null}
+          </button>
+        ))}
+      </div>
+      <div id="tab-panel" class="tab-panel fill" role="tabpanel" aria-labelledby={`tab-${tab}`}>
+        {tab === 'tree' ? (
+          <TreeView job={row} />
+        ) : (
+          <Lazy key={tab} load={VIEWS[tab]} props={{ job: row, full: job }} />
+        )}
+      </div>
+    </>
+  )
+}
+

@@ -1,0 +1,5 @@
+import type { TabProps } from './job'
+
+export function LogView(_: TabProps) {
+  return null
+}

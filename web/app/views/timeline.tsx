@@ -1,0 +1,5 @@
+import type { TabProps } from './job'
+
+export function TimelineView(_: TabProps) {
+  return null
+}

@@ -1,0 +1,7 @@
+export function UploadsView() {
+  return null
+}
+
+export function UploadView() {
+  return null
+}

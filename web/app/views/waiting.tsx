@@ -1,0 +1,5 @@
+import type { TabProps } from './job'
+
+export function WaitingView(_: TabProps) {
+  return null
+}
