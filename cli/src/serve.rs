@@ -84,12 +84,12 @@ async fn run(source: &Source, mut config: Config, telemetry: &Telemetry) -> anyh
             return Err(error.into());
         }
     };
-    log_start(server.addr(), &config.store, &*opened, opening);
-    let address = server.addr();
+    log_start(&server.url(), &config.store, &*opened, opening);
+    let url = server.url();
     // For scripts that start the service on any free port. The service serves other clients too, so
     // it continues when this line cannot be written, and while it waits for its reader.
     tokio::task::spawn_blocking(move || {
-        let _ = writeln!(io::stdout(), "jobtracker listens on http://{address}");
+        let _ = writeln!(io::stdout(), "jobtracker listens on {url}");
     });
     let failed = loop {
         tokio::select! {
@@ -117,13 +117,13 @@ async fn run(source: &Source, mut config: Config, telemetry: &Telemetry) -> anyh
 }
 
 /// What an operator needs to know about a start, in one line.
-fn log_start(address: SocketAddr, config: &StoreConfig, store: &dyn Store, opening: Duration) {
+fn log_start(url: &str, config: &StoreConfig, store: &dyn Store, opening: Duration) {
     let jobs = store.gauges().into_iter().find(|(name, ..)| *name == "store_jobs");
     let in_folder = config.kind == StoreKind::Fjall;
     let data_dir = in_folder.then(|| config.data_dir.display().to_string());
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        address = %format_args!("http://{address}"),
+        address = url,
         store = config.kind.name(),
         data_dir,
         jobs = jobs.map(|(.., jobs)| jobs),
@@ -132,7 +132,7 @@ fn log_start(address: SocketAddr, config: &StoreConfig, store: &dyn Store, openi
     );
 }
 
-/// Applies what can change while the service runs: the token and the log's filter. If any part of
+/// Applies what can change while the service runs: the token, the certificate, the log's filter. If any part of
 /// the configuration is invalid, all stays as it was.
 async fn reload(
     source: &Source,
@@ -159,11 +159,28 @@ async fn reload(
         );
         return;
     }
+    let certificate = match server.read_certificate(&new.server) {
+        Ok(is_other) => {
+            if is_other {
+                "changed"
+            } else {
+                "same"
+            }
+        }
+        Err(error) => {
+            tracing::error!("not read again, so what was read before stays: {error}");
+            return;
+        }
+    };
     let token = if new.auth.token == config.auth.token { "same" } else { "changed" };
     let filter = if new.log.filter == config.log.filter { "same" } else { "changed" };
     let waiting = new.sections_for_restart(config).join(", ");
     let waiting = (!waiting.is_empty()).then_some(waiting);
-    let say = || tracing::info!(token, filter, needs_restart = waiting, "configuration read again");
+    let certificate = new.server.is_encrypted().then_some(certificate);
+    let say = || {
+        let needs_restart = waiting.as_deref();
+        tracing::info!(token, filter, certificate, needs_restart, "configuration read again");
+    };
     server.set_token(&new.auth.token);
     // Logged if either of the two filters lets it through.
     let is_heard = tracing::enabled!(tracing::Level::INFO);
@@ -176,6 +193,10 @@ async fn reload(
     }
     // The other settings are compared with the running ones the next time too.
     (config.auth, config.log.filter) = (new.auth, new.log.filter);
+    if config.server.is_encrypted() && new.server.is_encrypted() {
+        config.server.tls_cert_file = new.server.tls_cert_file;
+        config.server.tls_key_file = new.server.tls_key_file;
+    }
 }
 
 /// Whether the new configuration would remove the token of a server that others can reach and that

@@ -15,6 +15,9 @@ use crate::terminal;
 /// see the arguments of a process.
 const VARIABLE: &str = "JOBTRACKER_TOKEN";
 
+/// Names a file with the certificates of authorities to trust.
+const CA_VARIABLE: &str = "JOBTRACKER_CA";
+
 #[derive(Args)]
 pub struct TokenArguments {
     #[command(subcommand)]
@@ -25,6 +28,10 @@ pub struct TokenArguments {
     /// A file with the token of an admin, instead of the variable JOBTRACKER_TOKEN
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// A file with certificates in PEM of authorities to trust for the service, instead of the
+    /// variable JOBTRACKER_CA, which names such a file
+    #[arg(long, global = true, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -50,7 +57,7 @@ enum TokenCommand {
 }
 
 pub fn token(arguments: TokenArguments) -> anyhow::Result<()> {
-    let TokenArguments { command, url, token_file } = arguments;
+    let TokenArguments { command, url, token_file, ca } = arguments;
     let own = match token_file {
         Some(file) => std::fs::read_to_string(&file)
             .with_context(|| format!("cannot read {}", file.display()))?,
@@ -59,6 +66,12 @@ pub fn token(arguments: TokenArguments) -> anyhow::Result<()> {
     let mut client = JobTrackerClient::builder(&url);
     if !own.trim().is_empty() {
         client = client.bearer_token(own.trim());
+    }
+    let ca = ca.or_else(|| env::var_os(CA_VARIABLE).filter(|ca| !ca.is_empty()).map(Into::into));
+    if let Some(file) = ca {
+        let pem = std::fs::read(&file);
+        let pem = pem.with_context(|| format!("cannot read {}", file.display()))?;
+        client = client.root_certificate(pem);
     }
     let client = client.build()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

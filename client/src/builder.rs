@@ -1,7 +1,7 @@
 use std::{fmt, net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use jobtracker_model::limits;
-use reqwest::{Url, header::HeaderValue};
+use reqwest::{Certificate, Url, header::HeaderValue};
 
 use crate::{
     Error, JobTrackerClient, Result, RetryPolicy, ids::IdBlocks, rate::RateLimit, request::Http,
@@ -20,6 +20,7 @@ pub struct ClientBuilder {
     retry: RetryPolicy,
     rate_limit: Option<(u32, u32)>,
     http_client: Option<reqwest::Client>,
+    root_certificates: Vec<Vec<u8>>,
     id_block_size: u32,
     compress: bool,
     max_reply: usize,
@@ -37,6 +38,7 @@ impl ClientBuilder {
             retry: RetryPolicy::default(),
             rate_limit: None,
             http_client: None,
+            root_certificates: Vec::new(),
             id_block_size: 1000,
             compress: true,
             max_reply: 64 * 1024 * 1024,
@@ -104,6 +106,15 @@ impl ClientBuilder {
         self
     }
 
+    /// Certificates in PEM, one or more, of authorities to trust for the service, besides those that
+    /// the system trusts: for a service with a certificate of a private authority. More calls add
+    /// more. Not together with a client of the caller's ([`http_client`](Self::http_client)), which
+    /// has its own.
+    pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.root_certificates.push(pem.as_ref().to_vec());
+        self
+    }
+
     /// How many ids are reserved at once for jobs that are created without an id, from 1 to
     /// 1,000,000; 1000 by default. Ids that are left when the client is dropped stay unused.
     pub fn id_block_size(mut self, count: u32) -> Self {
@@ -130,8 +141,8 @@ impl ClientBuilder {
     /// # Errors
     /// [`Error::InvalidRequest`] if the address is not one of `http` or `https` (`http` if it does
     /// not say, as in `localhost:8840`; with a token only on this machine) without user, query and
-    /// fragment, if the token cannot stand in a header, if a number is out of its
-    /// range, or if the system's certificates cannot be used.
+    /// fragment, if the token cannot stand in a header, if a number is out of its range, if a root
+    /// certificate is none, or if the system's certificates cannot be used.
     pub fn build(self) -> Result<JobTrackerClient> {
         let base = base(&self.base_url, self.token.is_some())?;
         let authorization = self.token.as_deref().map(authorization).transpose()?;
@@ -141,10 +152,17 @@ impl ClientBuilder {
             let reason = format!("an id block has 1 to {most} ids, not {size}");
             return Err(Error::invalid_request(reason));
         }
+        let trusted = trusted(&self.root_certificates)?;
         let client = match self.http_client {
+            Some(_) if !trusted.is_empty() => {
+                let reason = "root_certificate and http_client are both set; that client has its \
+                              own certificates";
+                return Err(Error::invalid_request(reason));
+            }
             Some(client) => client,
             None => reqwest::Client::builder()
                 .connect_timeout(self.connect_timeout)
+                .tls_certs_merge(trusted)
                 // Shorter than servers keep idle ones: a write that meets a closing connection
                 // would be in doubt for no reason.
                 .pool_idle_timeout(Duration::from_secs(60))
@@ -217,6 +235,21 @@ fn base(text: &str, has_token: bool) -> Result<Url> {
         url.set_path(&format!("{}/", url.path()));
     }
     Ok(url)
+}
+
+/// The certificates of all texts, each of which has one at least.
+fn trusted(texts: &[Vec<u8>]) -> Result<Vec<Certificate>> {
+    let mut trusted = Vec::new();
+    for text in texts {
+        let found = Certificate::from_pem_bundle(text);
+        let found = found
+            .map_err(|error| Error::invalid_request_from("a root certificate is not PEM", error))?;
+        if found.is_empty() {
+            return Err(Error::invalid_request("a root certificate has no certificate in PEM"));
+        }
+        trusted.extend(found);
+    }
+    Ok(trusted)
 }
 
 fn is_this_machine(url: &Url) -> bool {

@@ -10,6 +10,7 @@ mod access;
 mod clock;
 mod config;
 mod telemetry;
+mod tls;
 
 mod expression;
 mod metrics;

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    Config, ConfigError, EngineConfig, Secret,
+    Config, ConfigError, EngineConfig, Secret, ServerConfig,
     access::{Access, Audit},
     clock,
     follow_ups::{FollowUpMetrics, PREPARED, Parts, Rounds, Uptime},
@@ -18,6 +18,7 @@ use crate::{
     metrics::{Metrics, RouteMetrics},
     outbox::{Guard, HostLimits, Mailer, OutboxError, Poster, Schedule},
     sweep::Sweep,
+    tls::{Certificate, Tls},
 };
 
 /// Why the service did not start.
@@ -49,6 +50,8 @@ pub struct RunningServer {
     http: ServerHandle,
     /// None after it has ended by itself.
     serving: Option<JoinHandle<io::Result<()>>>,
+    /// None: connections are not encrypted.
+    tls: Option<Arc<Tls>>,
     access: Arc<Access>,
     /// Background tasks; they end when the service stops.
     background: Vec<JoinHandle<()>>,
@@ -68,6 +71,8 @@ impl Server {
     /// The address cannot be listened on; the store is left open then.
     pub fn start(config: &Config, store: Arc<dyn Store>) -> Result<RunningServer, StartError> {
         let address = config.listen_address()?;
+        let certificate = Certificate::read(&config.server)?;
+        let tls = certificate.map(|certificate| Arc::new(Tls::new(certificate)));
         let failed = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -114,7 +119,8 @@ impl Server {
             stopping: stops.clone(),
         });
         let ends = Ends { stopping: stops, cut: cuts };
-        let server = http::serve(&config.server, listener, &app, ends).map_err(failed)?;
+        let server =
+            http::serve(&config.server, listener, tls.clone(), &app, ends).map_err(failed)?;
         let http = server.handle();
         let serving = Some(tokio::spawn(server));
         let background =
@@ -123,6 +129,7 @@ impl Server {
             address,
             http,
             serving,
+            tls,
             access,
             background,
             stopping,
@@ -150,6 +157,23 @@ impl RunningServer {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its address for clients, with the scheme.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Reads the certificate again, from the files that this configuration names, and shows it to new
+    /// connections; answers whether it is another one. Connections that are not encrypted stay so.
+    ///
+    /// # Errors
+    /// The files cannot be used; the certificate stays as it was.
+    pub fn read_certificate(&self, config: &ServerConfig) -> Result<bool, ConfigError> {
+        let Some(tls) = &self.tls else { return Ok(false) };
+        Ok(Certificate::read(config)?.is_some_and(|certificate| tls.replace(certificate)))
     }
 
     /// Ends when the service takes no more requests without having been stopped: its listener could

@@ -12,7 +12,7 @@ fn run(arguments: &[&str]) -> Output {
     Command::new(BINARY).args(arguments).output().unwrap()
 }
 
-fn refusal(arguments: &[&str]) -> String {
+pub fn refusal(arguments: &[&str]) -> String {
     let output = run(arguments);
     assert_eq!(output.status.code(), Some(1), "{arguments:?}");
     let text = String::from_utf8(output.stderr).unwrap();
@@ -36,7 +36,7 @@ impl Served {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().rsplit(' ').next().unwrap().to_owned();
-        assert!(url.starts_with("http://"), "{line}");
+        assert!(url.starts_with("http"), "{line}");
         // A process that listens on all addresses listens here too.
         (Self(child), url.replace("//0.0.0.0:", "//127.0.0.1:"))
     }

@@ -58,7 +58,7 @@ impl Harness {
         config.server.workers = 2;
         change(&mut config);
         let server = Server::start(&config, Arc::clone(&store)).unwrap();
-        let url = format!("http://{}", server.addr());
+        let url = server.url();
         let http = reqwest::Client::builder().no_gzip().no_zstd().build().unwrap();
         Self { server, store, url, http, directory, keyspace: None }
     }

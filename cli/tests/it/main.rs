@@ -12,6 +12,7 @@ mod connections;
 mod context;
 mod crowd;
 mod document;
+mod encrypted;
 mod examples;
 mod flow;
 mod follow_ups;

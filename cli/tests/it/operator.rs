@@ -21,22 +21,22 @@ use crate::command_line::{BINARY, Served};
 /// Much longer than any wait here.
 const HANGS: Duration = Duration::from_secs(60);
 
-fn serve(arguments: &[&str]) -> Command {
+pub fn serve(arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
     command
 }
 
-fn signal(child: &Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     let id = child.id().to_string();
     assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
 }
 
 /// The log of a process, line by line.
-struct Log(Receiver<String>);
+pub struct Log(Receiver<String>);
 
 impl Log {
-    fn of(stderr: ChildStderr) -> Self {
+    pub fn of(stderr: ChildStderr) -> Self {
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
@@ -49,7 +49,7 @@ impl Log {
     }
 
     /// The next line with these words.
-    fn line_with(&self, words: &str) -> String {
+    pub fn line_with(&self, words: &str) -> String {
         let begun = Instant::now();
         while let Ok(line) = self.0.recv_timeout(HANGS.saturating_sub(begun.elapsed())) {
             if line.contains(words) {

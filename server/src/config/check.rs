@@ -1,5 +1,7 @@
 use std::net::{Ipv6Addr, SocketAddr};
 
+use crate::tls::Certificate;
+
 use super::{
     Config, ConfigError,
     error::{bad, within},
@@ -59,6 +61,11 @@ fn check_server(config: &Config) -> Result<(), ConfigError> {
             return Err(bad("server.hosts", reason));
         }
     }
+    if server.is_encrypted() == server.tls_key_file.as_os_str().is_empty() {
+        let reason = "and server.tls_key_file belong together: set both, or none".into();
+        return Err(bad("server.tls_cert_file", reason));
+    }
+    Certificate::read(server)?;
     // The address of a name is checked after the name is resolved.
     server.listen.address().map_or(Ok(()), |address| check_reach(config, address))
 }

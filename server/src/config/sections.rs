@@ -39,7 +39,7 @@ impl Config {
     pub fn sections_for_restart(&self, running: &Self) -> Vec<&'static str> {
         let log = LogConfig { filter: running.log.filter.clone(), ..self.log.clone() };
         let differs = [
-            ("server", self.server != running.server),
+            ("server", self.server.with_certificate_of(&running.server) != running.server),
             ("access", self.access != running.access),
             ("store", self.store != running.store),
             ("engine", self.engine != running.engine),
@@ -64,6 +64,10 @@ pub struct ServerConfig {
     pub allow_open: bool,
     /// Host names that clients may use without a token, besides those of this machine.
     pub hosts: Vec<String>,
+    /// The certificate of the service; empty: connections are not encrypted.
+    pub tls_cert_file: PathBuf,
+    /// The key of the certificate.
+    pub tls_key_file: PathBuf,
     /// Threads that serve HTTP; 0: one per core.
     pub workers: usize,
     /// Open connections per worker.
@@ -87,6 +91,23 @@ impl ServerConfig {
     #[must_use]
     pub fn body_timeout(&self) -> Duration {
         Duration::from_millis(self.body_timeout_ms)
+    }
+
+    /// Whether connections are encrypted.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        !self.tls_cert_file.as_os_str().is_empty()
+    }
+
+    /// The same, with the certificate of the running service if both have one: that can be replaced
+    /// while it runs.
+    fn with_certificate_of(&self, running: &Self) -> Self {
+        let mut same = self.clone();
+        if self.is_encrypted() && running.is_encrypted() {
+            same.tls_cert_file.clone_from(&running.tls_cert_file);
+            same.tls_key_file.clone_from(&running.tls_key_file);
+        }
+        same
     }
 }
 

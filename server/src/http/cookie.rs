@@ -6,7 +6,10 @@ use actix_web::{
 };
 use cookie::{Cookie, CookieBuilder, SameSite, time::Duration};
 
-use super::problem::{ApiError, Result};
+use super::{
+    connection::Encrypted,
+    problem::{ApiError, Result},
+};
 
 pub(super) const NAME: &str = "jobtracker_session";
 
@@ -45,7 +48,8 @@ fn is_encrypted(request: &HttpRequest) -> bool {
         let value = request.headers().get(name).map(HeaderValue::as_bytes);
         value.and_then(|value| value.get(..prefix.len())) == Some(prefix)
     };
-    says(FORWARDED_PROTO, b"https") || says(ORIGIN, b"https://")
+    let is_own = request.conn_data::<Encrypted>().is_some();
+    is_own || says(FORWARDED_PROTO, b"https") || says(ORIGIN, b"https://")
 }
 
 fn header(cookie: &Cookie<'_>) -> Result<HeaderValue> {

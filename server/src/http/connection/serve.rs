@@ -2,6 +2,7 @@ use std::{
     future::poll_fn,
     io,
     net::TcpListener,
+    sync::Arc,
     task::{Poll, Waker},
     time::Duration,
 };
@@ -17,10 +18,14 @@ use actix_web::{
 };
 use tokio::sync::watch;
 
-use super::socket::{Patience, Socket};
+use super::{
+    socket::{Patience, Socket},
+    stream::{Stream, Taken},
+};
 use crate::{
     ServerConfig,
     http::{app::App, middleware::around, routes::register},
+    tls::Tls,
 };
 
 /// Threads per worker for work that would block it: large bodies and filter expressions. More of
@@ -50,11 +55,15 @@ pub(crate) struct Ends {
     pub cut: watch::Receiver<bool>,
 }
 
+/// What a request of an encrypted connection has.
+pub(crate) struct Encrypted;
+
 /// Serves the connections of `listener`. It does what `HttpServer` of actix-web does, which gives
 /// no access to the sockets.
 pub(crate) fn serve(
     config: &ServerConfig,
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     app: &web::Data<App>,
     ends: Ends,
 ) -> io::Result<Server> {
@@ -75,6 +84,7 @@ pub(crate) fn serve(
     let app = app.clone();
     let worker = move || {
         let (app, stopping, cut) = (app.clone(), ends.stopping.clone(), ends.cut.clone());
+        let tls = tls.clone();
         let routes =
             ActixApp::new().wrap(from_fn(around)).configure(move |config| register(config, &app));
         let service = HttpService::build()
@@ -83,14 +93,23 @@ pub(crate) fn serve(
             .client_request_timeout(head + CLOCK_LAG)
             .client_disconnect_timeout(LINGER)
             .local_addr(address)
-            .on_connect_ext(|socket: &Socket, data| drop(data.insert(socket.streamed())))
+            .on_connect_ext(|socket: &Socket, data| {
+                data.insert(socket.streamed());
+                if socket.is_encrypted() {
+                    data.insert(Encrypted);
+                }
+            })
             .finish(map_config(routes, |()| AppConfig::default()));
         apply_fn_factory(service, move |stream: TcpStream, http| {
             // Answers are written as a whole, so a delay would save nothing.
             let _ = stream.set_nodelay(true);
             let peer = stream.peer_addr().ok();
-            let socket = Socket::new(stream, Patience { head, send });
-            let taken = socket.taken();
+            let taken = Taken::default();
+            let stream = match &tls {
+                Some(tls) => Stream::encrypted(stream, taken.clone(), tls.encryption(), head),
+                None => Stream::plain(stream, taken.clone()),
+            };
+            let socket = Socket::new(stream, taken.clone(), Patience { head, send });
             let serving = Service::call(http, (socket, Protocol::Http1, peer));
             let cut = is_true(cut.clone());
             async move {

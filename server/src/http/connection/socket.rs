@@ -7,14 +7,17 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{rt::net::TcpStream, web::BytesMut};
+use actix_web::web::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::Notify,
     time::{Sleep, sleep},
 };
 
-use super::framing::Framing;
+use super::{
+    framing::Framing,
+    stream::{Stream, Taken},
+};
 
 /// How long the service waits for a client.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +31,7 @@ pub(super) struct Patience {
 /// The socket of a client: heads come complete and without requests for upgrades, and every wait
 /// for the client has an end.
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     framing: Framing,
     /// Bytes that have come in and are not read.
     held: BytesMut,
@@ -43,16 +46,18 @@ pub(super) struct Socket {
     /// Runs while the client takes none of the bytes that are sent.
     send_timer: Timer,
     taken: Taken,
+    /// What the client had taken when it was last looked at.
+    taken_before: u64,
     streamed: Streamed,
 }
 
 /// Whether the answer under way comes piece by piece. Its handler says so, since a socket sees only
 /// bytes.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Streamed(Rc<Stream>);
+pub(crate) struct Streamed(Rc<Answer>);
 
 #[derive(Debug, Default)]
-struct Stream {
+struct Answer {
     is_under_way: Cell<bool>,
     /// The client has closed its side.
     client_goes: Notify,
@@ -82,25 +87,6 @@ impl Drop for Streaming {
     }
 }
 
-/// How many bytes the client of a connection has taken.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Taken(Rc<Cell<u64>>);
-
-impl Taken {
-    /// Ends when the client took nothing for this long.
-    pub async fn stalls(&self, time: Duration) {
-        let mut before = None;
-        while before != Some(self.0.get()) {
-            before = Some(self.0.get());
-            sleep(time).await;
-        }
-    }
-
-    fn add(&self, bytes: usize) {
-        self.0.set(self.0.get() + bytes as u64);
-    }
-}
-
 /// The longest head that is received from a client; actix-http refuses a head of that length.
 const HEAD_BYTES: usize = 128 * 1024;
 
@@ -111,7 +97,8 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 const PART: usize = 4096;
 
 impl Socket {
-    pub fn new(stream: TcpStream, patience: Patience) -> Self {
+    /// `taken`: counts what the client takes of this stream.
+    pub fn new(stream: Stream, taken: Taken, patience: Patience) -> Self {
         Self {
             stream,
             framing: Framing::default(),
@@ -121,14 +108,14 @@ impl Socket {
             patience,
             head_timer: Timer::default(),
             send_timer: Timer::default(),
-            taken: Taken::default(),
+            taken,
+            taken_before: 0,
             streamed: Streamed::default(),
         }
     }
 
-    /// A handle that counts what the client takes.
-    pub fn taken(&self) -> Taken {
-        self.taken.clone()
+    pub fn is_encrypted(&self) -> bool {
+        self.stream.is_encrypted()
     }
 
     /// A handle by which a handler says that its answer comes piece by piece.
@@ -180,6 +167,23 @@ impl Socket {
             self.head_timer.stop();
         }
         self.cleared > 0
+    }
+
+    /// The same, or an error when the client has taken nothing of what is sent for too long.
+    fn unless_stalled<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        sent: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let taken = self.taken.bytes();
+        if sent.is_ready() || taken != self.taken_before {
+            self.send_timer.stop();
+            self.taken_before = taken;
+        }
+        if sent.is_pending() && self.send_timer.is_over(cx, self.patience.send) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        sent
     }
 
     /// Reads on when a part of a head is held. A client that is too slow gets the end of its input.
@@ -245,24 +249,15 @@ impl AsyncWrite for Socket {
         if bytes != CONTINUE {
             this.begun = true;
         }
-        match Pin::new(&mut this.stream).poll_write(cx, bytes) {
-            Poll::Pending if this.send_timer.is_over(cx, this.patience.send) => {
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-            }
-            Poll::Pending => Poll::Pending,
-            written => {
-                this.send_timer.stop();
-                if let Poll::Ready(Ok(bytes)) = written {
-                    this.taken.add(bytes);
-                }
-                written
-            }
-        }
+        let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        this.unless_stalled(cx, written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        // Encryption keeps some bytes that the socket does not take.
+        let flushed = Pin::new(&mut this.stream).poll_flush(cx);
+        ready!(this.unless_stalled(cx, flushed))?;
         // actix-http flushes only when it has written all that it has: here that is a complete
         // answer, since each body comes in one piece and with its length, unless its handler says
         // otherwise.
