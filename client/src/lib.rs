@@ -74,9 +74,10 @@ pub use jobtracker_model::{
     Definition, Delivery, DeliveryStatus, EmailAction, Event, Expect, FieldError, Histogram,
     HttpAction, HttpView, IdBlock, InvalidId, InvalidTimestamp, Job, JobAction, JobCheck, JobId,
     JobNode, JobState, LogAppended, LogLine, Mark, NewChange, NewCheck, NewJob, NewLogLines,
-    NewToken, Order, Page, Payload, Problem, ProblemCode, Proxy, ProxyView, Rank, Replayed, Role,
-    RootPage, Secret, Session, Standing, State, StateSet, Statistics, Subtree, Target, TargetView,
-    Tested, TestedChannel, Timestamp, Token, Trigger, UnknownState, Updated, Waited, limits,
+    NewToken, Order, Overview, Page, Payload, Problem, ProblemCode, Proxy, ProxyView, Rank,
+    Replayed, Role, RootPage, Secret, Session, Standing, State, StateSet, Statistics, Subtree,
+    Target, TargetView, Tested, TestedChannel, Timestamp, Token, Trigger, UnknownState, Updated,
+    Waited, limits,
     live::{
         EventKind, Gap, GapReason, JobSummary, LiveEvent, Occurrence, Position, SummaryDefinition,
     },

@@ -1,6 +1,8 @@
-//! Lists of rows: jobs without options and source links, as a table shows them.
+//! What a page shows: rows of jobs, without options and source links, and how the service is.
 
-use jobtracker_model::{Ancestors, ChildrenPage, JobId, Page, RootPage, live::JobSummary};
+use jobtracker_model::{
+    Ancestors, ChildrenPage, JobId, Overview, Page, RootPage, live::JobSummary,
+};
 
 use crate::{JobTrackerClient, ListChildren, ListJobs, ListPage, Result, RootsQuery, call::Call};
 
@@ -40,6 +42,14 @@ impl JobTrackerClient {
     pub async fn ancestor_rows(&self, id: JobId) -> Result<Ancestors<JobSummary>> {
         let call = rows(format!("api/v1/jobs/{id}/ancestors")).query("ranks", Some(true));
         self.http.json(call).await
+    }
+
+    /// How the server that answers is: numbers from its memory.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn overview(&self) -> Result<Overview> {
+        self.http.json(Call::get("api/v1/overview")).await
     }
 
     /// A page of root jobs.

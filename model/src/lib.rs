@@ -32,6 +32,7 @@ mod text;
 mod job;
 mod wire;
 
+mod overview;
 mod shape;
 
 pub mod live;
@@ -60,6 +61,7 @@ pub use field::FieldError;
 pub use id::{InvalidId, JobId};
 pub use job::{CheckedJob, Created, Job, Mark, NewJob, Statistics};
 pub use numbers::{Children, Subtree};
+pub use overview::{FollowUpLoad, OperationLoad, Overview, RequestLoad, StoreLoad, ViewerLoad};
 pub use problem::{Problem, ProblemCode};
 pub use shape::{Rest, Shape, ShapeJob, Timeline};
 pub use state::{Category, State, StateSet, UnknownState};

@@ -18,6 +18,7 @@ mod metrics;
 mod follow_ups;
 mod live;
 mod outbox;
+mod overview;
 
 #[expect(unused_qualifications, reason = "the macros that write the OpenAPI document use them")]
 mod http;

@@ -1,6 +1,9 @@
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,6 +29,8 @@ use crate::{follow_ups::FollowUpMetrics, telemetry};
 pub(crate) struct Metrics {
     registry: Registry,
     in_flight: Gauge,
+    /// Requests that have ended.
+    ended: AtomicU64,
     requests: Family<RequestLabels, Counter>,
     seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
 }
@@ -60,18 +65,23 @@ impl Metrics {
         let of_store = registry.sub_registry_with_prefix("jobtracker");
         of_store.register_collector(Box::new(StoreGauges(store)));
         of_store.register_collector(Box::new(LogCounter));
-        Arc::new(Self { registry, in_flight, requests, seconds })
+        Arc::new(Self { registry, in_flight, ended: AtomicU64::new(0), requests, seconds })
     }
 
     /// Counts a request as in flight until the answer is dropped.
     pub fn enter(&self) -> InFlight<'_> {
         self.in_flight.inc();
-        InFlight(&self.in_flight)
+        InFlight(self)
     }
 
     /// Requests that are not answered yet.
     pub fn in_flight(&self) -> i64 {
         self.in_flight.get()
+    }
+
+    /// Requests that have ended since the start.
+    pub fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// The page in the OpenMetrics text format.
@@ -83,11 +93,12 @@ impl Metrics {
 }
 
 /// A request that is not answered yet. Its end is counted whether it is answered or cut off.
-pub(crate) struct InFlight<'a>(&'a Gauge);
+pub(crate) struct InFlight<'a>(&'a Metrics);
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.0.dec();
+        self.0.in_flight.dec();
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -3,6 +3,7 @@ use std::{io, net::SocketAddr, net::TcpListener, sync::Arc, time::Duration};
 use actix_web::{dev::ServerHandle, web};
 use jobtracker_engine::{Engine, Options};
 use jobtracker_store::Store;
+use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinHandle,
@@ -17,6 +18,7 @@ use crate::{
     live::Hub,
     metrics::{Metrics, RouteMetrics},
     outbox::{Guard, HostLimits, Mailer, OutboxError, Poster, Schedule},
+    overview::Overviews,
     sweep::Sweep,
     tls::{Certificate, Tls},
 };
@@ -96,14 +98,24 @@ impl Server {
         let grace = Duration::from_millis(config.server.shutdown_grace_ms);
         let rounds = Rounds::new(Arc::clone(&follow_ups), grace);
         let following = rounds.run(stops.clone());
+        let overviews = Arc::new(Overviews {
+            engine: engine.clone(),
+            store: Arc::clone(&store),
+            metrics: Arc::clone(&metrics),
+            follow_ups: Arc::clone(&follow_ups),
+            started: clock::now(),
+            counts: Mutex::default(),
+        });
         let connections = config.live.connections;
         let hub = Hub::new(engine.clone(), Arc::clone(&store), connections, stops.clone());
         let reading = Arc::clone(&access).run(stops.clone());
+        let counting = Arc::clone(&overviews).run(stops.clone());
         let app = web::Data::new(App {
             engine: engine.clone(),
             store: Arc::clone(&store),
             follow_ups,
             hub,
+            overviews,
             unrouted: RouteMetrics::new("none", Arc::clone(&metrics)),
             metrics: Arc::clone(&metrics),
             access: Arc::clone(&access),
@@ -123,8 +135,13 @@ impl Server {
             http::serve(&config.server, listener, tls.clone(), &app, ends).map_err(failed)?;
         let http = server.handle();
         let serving = Some(tokio::spawn(server));
-        let background =
-            [tokio::spawn(sweep), tokio::spawn(following), tokio::spawn(reading)].into();
+        let background = [
+            tokio::spawn(sweep),
+            tokio::spawn(following),
+            tokio::spawn(reading),
+            tokio::spawn(counting),
+        ]
+        .into();
         Ok(RunningServer {
             address,
             http,

@@ -158,3 +158,25 @@ async fn roots_come_in_both_orders_with_a_histogram() {
         harness.stop().await;
     }
 }
+
+#[tokio::test]
+async fn an_overview_says_what_a_server_does() {
+    for kind in STORES {
+        let harness = Harness::start(kind, |_| {}).await;
+        let client = harness.client();
+        harness.plant_roots(5).await;
+        let overview = client.overview().await.unwrap();
+        assert!(overview.operations.per_minute >= 5 && overview.requests.per_minute >= 5);
+        assert_eq!(overview.requests.in_flight, 1, "the request itself");
+        assert_eq!((overview.operations.waiting, overview.operations.refused), (0, 0));
+        assert_eq!((overview.viewers.connections, overview.viewers.trees), (0, 0));
+        assert!(overview.store.is_alive && overview.started <= overview.time);
+        let root = client.root_rows(RootsQuery::default().limit(1)).await.unwrap().items[0].id;
+        let mut watch = client.watch(root);
+        watch.next().await.unwrap().unwrap();
+        let viewers = client.overview().await.unwrap().viewers;
+        assert_eq!((viewers.connections, viewers.trees), (1, 1));
+        drop(watch);
+        harness.stop().await;
+    }
+}

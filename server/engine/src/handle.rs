@@ -15,7 +15,7 @@ use crate::{
     bounds::{Bounds, Share},
     commit::Committer,
     feed::{Feed, Listener, Scope},
-    metrics::Metrics,
+    metrics::{Load, Metrics},
     operation::{Operation, Outcome, Submitted},
     upload::UploadsUnderWay,
 };
@@ -245,6 +245,18 @@ impl Engine {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.0.queue.lock().as_ref().is_none_or(|queue| !queue.is_closed())
+    }
+
+    /// How much it has done and has to do. Answers at once.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let Metrics { operations, refused, waiting, .. } = &self.0.metrics;
+        Load {
+            operations: operations.get(),
+            refused: refused.get(),
+            waiting: u64::try_from(waiting.get()).unwrap_or(0),
+            commits: self.0.feed.commits(),
+        }
     }
 
     /// Adds the engine's metrics to a registry.

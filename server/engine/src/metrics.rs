@@ -15,6 +15,19 @@ pub(crate) struct Metrics {
     pub commit_seconds: Histogram,
 }
 
+/// How much an engine has done since it was started, and has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Operations that were answered after a commit.
+    pub operations: u64,
+    /// Operations that were refused because the queue was full.
+    pub refused: u64,
+    /// Operations that have been taken and not answered.
+    pub waiting: u64,
+    /// Commits of trees that have ended: as long as it is the same, this engine has changed none.
+    pub commits: u64,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let doubling =

@@ -23,6 +23,8 @@ pub(crate) struct FollowUpMetrics {
     late: Family<LateLabels, Histogram, fn() -> Histogram>,
 }
 
+const CHANNELS: [&str; 2] = ["http", "email"];
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TryLabels {
     channel: &'static str,
@@ -77,6 +79,24 @@ impl FollowUpMetrics {
         UnderWay(self.under_way.clone())
     }
 
+    /// How many follow-ups are due and not done in the parts that this server reads, as it last
+    /// read them, and how many are being done.
+    pub fn load(&self, parts: u32) -> (u64, u64) {
+        let waiting = |part| self.waiting.get(&PartLabels { part }).map_or(0, |it| it.get());
+        let waiting: i64 = (0..parts).map(waiting).sum();
+        let number = |number| u64::try_from(number).unwrap_or(0);
+        (number(waiting), number(self.under_way.get()))
+    }
+
+    /// Deliveries since the start of this server that have arrived, and that have failed for good.
+    pub fn ended(&self) -> (u64, u64) {
+        let count = |outcome| {
+            let of = |channel| self.tries.get(&TryLabels { channel, outcome });
+            CHANNELS.into_iter().filter_map(of).map(|tries| tries.get()).sum()
+        };
+        (count("delivered"), count("failed"))
+    }
+
     /// This many entries of a part are due and not done.
     pub fn waiting(&self, part: u32, count: usize) {
         self.waiting.get_or_create(&PartLabels { part }).set(count as i64);
@@ -84,8 +104,8 @@ impl FollowUpMetrics {
 
     pub fn tried(&self, channel: Channel, progress: Progress) {
         let channel = match channel {
-            Channel::Http => "http",
-            Channel::Email => "email",
+            Channel::Http => CHANNELS[0],
+            Channel::Email => CHANNELS[1],
         };
         let outcome = match progress {
             Progress::Delivered(_) => "delivered",

@@ -15,6 +15,7 @@ use crate::{
     follow_ups::Parts as FollowUpParts,
     live::Hub,
     metrics::{Metrics, RouteMetrics},
+    overview::Overviews,
 };
 
 /// What every handler may use.
@@ -23,6 +24,7 @@ pub(crate) struct App {
     pub store: Arc<dyn Store>,
     pub follow_ups: Arc<FollowUpParts>,
     pub hub: Arc<Hub>,
+    pub overviews: Arc<Overviews>,
     pub metrics: Arc<Metrics>,
     /// The metrics of requests for which there is no route.
     pub unrouted: Arc<RouteMetrics>,

@@ -65,7 +65,7 @@ pub fn document() -> &'static str {
         commits::send, commits::get, commits::trees,
         session::get, session::create, session::end, audit::list,
         tokens::create, tokens::list, tokens::revoke,
-        operation::health, operation::ready, operation::metrics, operation::openapi_json,
+        operation::health, operation::ready, operation::metrics, operation::overview, operation::openapi_json,
     ),
     components(schemas(Problem, ClientFrame, EventKind)),
     security(("bearer" = []), ("cookie" = [])),

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use actix_web::{HttpResponse, http::StatusCode};
-use jobtracker_model::ProblemCode;
+use jobtracker_model::{Overview, ProblemCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -56,6 +56,15 @@ pub(super) async fn ready(_: Anyone, app: State) -> Result<HttpResponse> {
         }
     }
     reply::ok(&Health { status: "ready" })
+}
+
+/// Get an overview of a server
+///
+/// Numbers of the server that answers, from its memory.
+#[utoipa::path(get, path = "/api/v1/overview", operation_id = "getOverview", tag = "operation",
+    responses((status = 200, description = "The present.", body = Overview)))]
+pub(super) async fn overview(_: Reader, app: State) -> Result<HttpResponse> {
+    reply::ok(&app.overviews.get(app.hub.viewers()))
 }
 
 /// Numbers for Prometheus

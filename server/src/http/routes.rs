@@ -58,6 +58,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::at("/api/v1/audit").get(audit::list),
         Endpoint::at(UPGRADES).get(live::live),
         Endpoint::at(EVENTS).get(events::events),
+        Endpoint::at("/api/v1/overview").get(operation::overview),
         Endpoint::at("/healthz").get(operation::health),
         Endpoint::at("/readyz").get(operation::ready),
         Endpoint::at("/metrics").get(operation::metrics),

@@ -39,5 +39,5 @@ pub(super) async fn get_rows(
             return reply::ok(&Snapshot { root, version, from: since, rows, missing });
         }
     }
-    reply::ok(&live::read(&*app.store, root, &ids, None).await?)
+    reply::ok(&live::read_rows(&*app.store, root, &ids).await?)
 }

@@ -13,6 +13,16 @@ impl Text {
         Self(whole.strip_prefix('{').unwrap_or(&whole).into())
     }
 
+    /// A snapshot without rows, with these rows, each as JSON.
+    pub fn with_rows(frame: &Frame, rows: &[String]) -> Self {
+        /// How a snapshot without rows ends.
+        const END: &str = "\"rows\":[]}";
+        let whole = write(frame);
+        let begin = whole.strip_suffix(END).expect("the last field of a snapshot is its rows");
+        let begin = begin.strip_prefix('{').unwrap_or(begin);
+        Self(format!("{begin}\"rows\":[{}]}}", rows.join(",")).into())
+    }
+
     /// The whole frame for one subscription.
     pub fn with(&self, sub: u32) -> String {
         format!("{{\"sub\":{sub},{}", self.0)
@@ -28,7 +38,7 @@ pub(super) fn write_whole(sub: Option<u32>, frame: Frame) -> String {
     write(&ServerFrame { sub, frame })
 }
 
-fn write(frame: &impl serde::Serialize) -> String {
+pub(super) fn write(frame: &impl serde::Serialize) -> String {
     serde_json::to_string(frame).expect("frames are made of texts and numbers")
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use jobtracker_engine::{Engine, Error, Result, Scope};
-use jobtracker_model::JobId;
+use jobtracker_model::{JobId, ViewerLoad};
 use jobtracker_store::Store;
 use parking_lot::Mutex;
 use tokio::{
@@ -28,8 +28,9 @@ pub(crate) struct Hub {
     trees: Mutex<HashMap<JobId, Arc<LiveTree>>>,
     /// The events that are kept of all trees.
     kept: Arc<Kept>,
-    /// Room for connections.
+    /// Room for connections, and how many there may be.
     connections: Arc<Semaphore>,
+    limit: usize,
     /// Where the trees are listened to: connections are served by threads that end before.
     runtime: Handle,
     /// True once the service is stopping.
@@ -53,9 +54,17 @@ impl Hub {
             trees: Mutex::default(),
             kept: Arc::default(),
             connections: Arc::new(Semaphore::new(connections)),
+            limit: connections,
             runtime: Handle::current(),
             stopping,
         })
+    }
+
+    /// The connections that there are, and the trees that are watched.
+    pub fn viewers(&self) -> ViewerLoad {
+        let connections = self.limit - self.connections.available_permits();
+        let trees = self.trees.lock().len() as u64;
+        ViewerLoad { connections: connections as u64, trees }
     }
 
     /// Room for one connection more.

@@ -17,4 +17,4 @@ mod window;
 
 pub(crate) use connection::{Connection, Told};
 pub(crate) use hub::Hub;
-pub(crate) use window::{read, version};
+pub(crate) use window::{read_rows, version};

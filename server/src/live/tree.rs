@@ -1,4 +1,9 @@
-use std::{collections::HashMap, mem::take, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet, hash_map::Entry},
+    mem::{replace, take},
+    sync::Arc,
+    time::Duration,
+};
 
 use jobtracker_engine::{Committed, Error, FeedEvent, Listener, MoveReason};
 use jobtracker_model::{
@@ -15,7 +20,7 @@ use tokio::{
 use super::{
     events,
     ring::{Filter, Found, Kept, Ring},
-    window::{Tick, read},
+    window::{Definitions, Rows, Tick, read},
 };
 
 /// The time from one tick to the next, at which rows that have changed are told.
@@ -24,6 +29,9 @@ pub(super) const TICK: Duration = Duration::from_millis(250);
 const SLOW_TICK: Duration = Duration::from_secs(1);
 /// A commit with more rows than this is taken to have changed all rows that are shown.
 const ROWS_COMPARED: usize = 256;
+
+/// Rows that are read at once; those of further windows are read after them.
+const ROWS_AT_ONCE: usize = 4_096;
 
 /// Ids of a window, sorted.
 pub(super) type Ids = Arc<[JobId]>;
@@ -49,6 +57,17 @@ struct Viewers {
 struct Inner {
     ring: Ring,
     windows: HashMap<Ids, Window>,
+    /// The jobs that are shown, each with the number of windows that show it.
+    shown: HashMap<JobId, usize>,
+    /// Those of them that may have changed since the last tick began.
+    changed: Changed,
+}
+
+/// Jobs that are shown and may have changed.
+#[derive(Debug)]
+enum Changed {
+    Some(HashSet<JobId>),
+    All,
 }
 
 /// Rows that are shown, to any number of viewers.
@@ -62,6 +81,15 @@ struct Window {
     has_failed: bool,
 }
 
+/// A window that is read.
+struct DueWindow {
+    ids: Ids,
+    ticks: watch::Sender<Option<Arc<Tick>>>,
+    before: Option<Arc<Tick>>,
+    /// A viewer waits for it.
+    is_awaited: bool,
+}
+
 /// A window as its viewer has it; dropping it ends that.
 pub(super) struct WindowView {
     tree: Arc<LiveTree>,
@@ -73,7 +101,8 @@ impl LiveTree {
     pub fn new(root: JobId, version: Version, kept: Arc<Kept>) -> Self {
         let ring = Ring::new(version, Arc::clone(&kept));
         let head = watch::Sender::new(ring.head());
-        let inner = Mutex::new(Inner { ring, windows: HashMap::new() });
+        let (windows, shown) = (HashMap::new(), HashMap::new());
+        let inner = Mutex::new(Inner { ring, windows, shown, changed: Changed::default() });
         let viewers = Mutex::new(Viewers { count: 0, left: Instant::now() });
         Self { root, viewers, inner, kept, head, wanted: Notify::new() }
     }
@@ -155,49 +184,71 @@ impl LiveTree {
     }
 
     fn is_touched(&self) -> bool {
-        self.inner.lock().windows.values().any(|window| window.is_touched)
+        let inner = self.inner.lock();
+        !inner.changed.is_none() || inner.windows.values().any(|window| window.is_touched)
     }
 
-    /// Reads the windows for which that is so, and tells their viewers.
+    /// Reads the windows for which that is so, and tells their viewers. What they show is read
+    /// together.
     async fn show(&self, store: &dyn Store, is_due: impl Fn(&Window) -> bool) {
-        let due: Vec<_> = {
-            let mut inner = self.inner.lock();
-            let due = inner.windows.iter_mut().filter(|(_, window)| is_due(window));
-            let begin = |(ids, window): (&Ids, &mut Window)| {
-                window.is_touched = false;
-                (Arc::clone(ids), window.ticks.clone(), take(&mut window.is_awaited))
-            };
-            due.map(begin).collect()
-        };
-        for (ids, ticks, is_awaited) in due {
-            let before = ticks.borrow().clone();
-            let known = before.as_ref().map(|tick| &tick.snapshot);
-            match read(store, self.root, &ids, known).await {
-                Ok(snapshot) => {
-                    let is_older = known.is_some_and(|known| known.version > snapshot.version);
-                    self.change(&ids, |window| {
-                        window.has_failed = false;
-                        // The commit after which the rows were read is not visible yet.
-                        window.is_touched |= is_older;
-                    });
-                    let tick = Tick::after(before.as_deref(), snapshot, is_awaited).map(Arc::new);
-                    if let Some(tick) = tick.or(before.filter(|_| is_awaited)) {
-                        ticks.send_replace(Some(tick));
-                    }
-                }
-                Err(Error::JobNotFound(_)) => {
-                    // Without the senders the viewers know that no more comes.
-                    drop(ticks);
-                    self.inner.lock().windows.remove(&ids);
-                }
-                Err(error) => self.change(&ids, |window| {
-                    if !std::mem::replace(&mut window.has_failed, true) {
-                        tracing::warn!(root = %self.root, %error, "rows of a live view not read");
-                    }
-                    window.is_touched = true;
-                    window.is_awaited |= is_awaited;
-                }),
+        let mut due = self.inner.lock().due(is_due);
+        while !due.is_empty() {
+            let mut ids = BTreeSet::new();
+            let fits = due.iter().take_while(|due| {
+                let is_first = ids.is_empty();
+                ids.extend(due.ids.iter().copied());
+                is_first || ids.len() <= ROWS_AT_ONCE
+            });
+            let count = fits.count();
+            let rest = due.split_off(count);
+            self.show_some(store, replace(&mut due, rest)).await;
+        }
+    }
+
+    async fn show_some(&self, store: &dyn Store, due: Vec<DueWindow>) {
+        let ids: BTreeSet<JobId> = due.iter().flat_map(|due| due.ids.iter().copied()).collect();
+        let ids: Vec<JobId> = ids.into_iter().collect();
+        let mut known = Definitions::new();
+        for row in due.iter().flat_map(|due| &due.before).flat_map(|tick| &tick.snapshot.rows) {
+            known.extend(row.definition.clone().map(|definition| (row.id, definition)));
+        }
+        match read(store, self.root, &ids, &known).await {
+            Ok(snapshot) => {
+                let mut rows = Rows::new(snapshot);
+                due.into_iter().for_each(|due| self.tell(due, &mut rows));
             }
+            Err(Error::JobNotFound(_)) => {
+                let mut inner = self.inner.lock();
+                // Without the senders the viewers know that no more comes.
+                due.into_iter().for_each(|due| inner.remove(&due.ids));
+            }
+            Err(error) => {
+                for due in due {
+                    self.change(&due.ids, |window| {
+                        if !replace(&mut window.has_failed, true) {
+                            let root = self.root;
+                            tracing::warn!(%root, %error, "rows of a live view not read");
+                        }
+                        window.is_touched = true;
+                        window.is_awaited |= due.is_awaited;
+                    });
+                }
+            }
+        }
+    }
+
+    /// Tells the viewers of a window what has been read.
+    fn tell(&self, due: DueWindow, rows: &mut Rows) {
+        let DueWindow { ids, ticks, before, is_awaited } = due;
+        let is_older = before.as_ref().is_some_and(|tick| tick.version() > rows.version);
+        self.change(&ids, |window| {
+            window.has_failed = false;
+            // The commit after which the rows were read is not visible yet.
+            window.is_touched |= is_older;
+        });
+        let tick = Tick::after(before.as_deref(), rows, &ids, is_awaited).map(Arc::new);
+        if let Some(tick) = tick.or(before.filter(|_| is_awaited)) {
+            ticks.send_replace(Some(tick));
         }
     }
 
@@ -210,13 +261,11 @@ impl LiveTree {
     /// Shows rows to one more viewer.
     pub fn view(self: &Arc<Self>, ids: Ids) -> WindowView {
         let mut inner = self.inner.lock();
-        let window = inner.windows.entry(Arc::clone(&ids)).or_insert_with(|| {
-            self.wanted.notify_one();
-            let ticks = watch::Sender::new(None);
-            Window { ticks, is_touched: true, is_awaited: true, has_failed: false }
-        });
+        let is_changed = inner.changed.has_any(&ids);
+        let window = inner.window(&ids, || self.wanted.notify_one());
         let mut ticks = window.ticks.subscribe();
         // A tick that is no longer the present is not the first one that a viewer is shown.
+        window.is_touched |= is_changed;
         if window.is_touched {
             ticks.mark_unchanged();
             window.is_awaited = true;
@@ -259,18 +308,84 @@ impl LiveTree {
 }
 
 impl Inner {
-    /// Notes that a commit has changed rows; none: any rows. Answers whether a window has to be
-    /// read that had not to be before.
+    /// Notes that a commit has changed rows; none: any rows. Answers whether there is something to
+    /// read where there was nothing before. It costs the rows, however many windows there are.
     fn touch(&mut self, commit: Option<&Committed>) -> bool {
-        let mut has_touched = false;
+        let was_none = self.changed.is_none();
         let rows = commit.map(|commit| &commit.rows).filter(|rows| rows.len() <= ROWS_COMPARED);
-        for (ids, window) in self.windows.iter_mut().filter(|(_, window)| !window.is_touched) {
-            let shows = |id: JobId| ids.binary_search(&id).is_ok();
-            window.is_touched =
-                rows.is_none_or(|rows| rows.iter().any(|(_, row)| row.job().is_some_and(shows)));
-            has_touched |= window.is_touched;
+        match (rows, &mut self.changed) {
+            (None, changed) if !self.windows.is_empty() => *changed = Changed::All,
+            (Some(rows), Changed::Some(changed)) => {
+                let jobs = rows.iter().filter_map(|(_, row)| row.job());
+                changed.extend(jobs.filter(|job| self.shown.contains_key(job)));
+            }
+            _ => {}
         }
-        has_touched
+        was_none && !self.changed.is_none()
+    }
+
+    /// The windows for which that is so, from here on as being read.
+    fn due(&mut self, is_due: impl Fn(&Window) -> bool) -> Vec<DueWindow> {
+        if !self.changed.is_none() {
+            let changed = take(&mut self.changed);
+            for (ids, window) in self.windows.iter_mut().filter(|(_, window)| !window.is_touched) {
+                window.is_touched = changed.has_any(ids);
+            }
+        }
+        let due = self.windows.iter_mut().filter(|(_, window)| is_due(window));
+        due.map(|(ids, window)| {
+            window.is_touched = false;
+            let (ticks, before) = (window.ticks.clone(), window.ticks.borrow().clone());
+            let is_awaited = take(&mut window.is_awaited);
+            DueWindow { ids: Arc::clone(ids), ticks, before, is_awaited }
+        })
+        .collect()
+    }
+
+    /// A window with these rows, made if there is none.
+    fn window(&mut self, ids: &Ids, is_new: impl FnOnce()) -> &mut Window {
+        let Self { windows, shown, .. } = self;
+        windows.entry(Arc::clone(ids)).or_insert_with(|| {
+            is_new();
+            for id in ids.iter() {
+                *shown.entry(*id).or_default() += 1;
+            }
+            let ticks = watch::Sender::new(None);
+            Window { ticks, is_touched: true, is_awaited: true, has_failed: false }
+        })
+    }
+
+    fn remove(&mut self, ids: &Ids) {
+        if self.windows.remove(ids).is_none() {
+            return;
+        }
+        for id in ids.iter() {
+            if let Entry::Occupied(mut shown) = self.shown.entry(*id) {
+                *shown.get_mut() -= 1;
+                if *shown.get() == 0 {
+                    shown.remove();
+                }
+            }
+        }
+    }
+}
+
+impl Default for Changed {
+    fn default() -> Self {
+        Self::Some(HashSet::new())
+    }
+}
+
+impl Changed {
+    fn is_none(&self) -> bool {
+        matches!(self, Self::Some(changed) if changed.is_empty())
+    }
+
+    fn has_any(&self, ids: &Ids) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(changed) => ids.iter().any(|id| changed.contains(id)),
+        }
     }
 }
 
@@ -299,7 +414,7 @@ impl Drop for WindowView {
         let mut inner = self.tree.inner.lock();
         // This viewer is one of the receivers until the drop has ended.
         if inner.windows.get(&self.ids).is_some_and(|window| window.ticks.receiver_count() <= 1) {
-            inner.windows.remove(&self.ids);
+            inner.remove(&self.ids);
         }
     }
 }
@@ -314,8 +429,8 @@ fn why(reason: MoveReason) -> GapReason {
 
 #[cfg(test)]
 mod tests {
-    use jobtracker_engine::{Engine, Options};
-    use jobtracker_model::NewJob;
+    use jobtracker_engine::{Engine, Options, Scope};
+    use jobtracker_model::{NewChange, NewJob, State};
     use jobtracker_store::memory::MemoryStore;
 
     use super::*;
@@ -346,6 +461,49 @@ mod tests {
             assert_eq!(shown.version(), version(&*store, root).await.unwrap());
             assert_eq!(shown.snapshot.rows, old.snapshot.rows);
         }
+    }
+
+    /// All windows are read at once: what a commit has changed is told to those that show it, in
+    /// one version, and each row is written once for all of them.
+    #[tokio::test]
+    async fn windows_that_overlap_are_told_the_same() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let engine = Engine::start(Arc::clone(&store), Options::new(clock::now));
+        let root = engine.create(NewJob::new("root")).await.unwrap().id;
+        let mut listener = engine.listen(Scope::Tree(root)).unwrap();
+        let mut jobs = Vec::new();
+        for name in ["one", "other"] {
+            jobs.push(engine.create(NewJob::new(name).under(root)).await.unwrap().id);
+        }
+        let tree = Arc::new(LiveTree::new(root, 3, Arc::default()));
+        let windows: [Ids; 4] =
+            [&[root, jobs[0]][..], &[root, jobs[1]], &[jobs[1]], &[root]].map(Arc::from);
+        let mut views = windows.map(|ids| tree.view(ids));
+        tree.show(&*store, Window::is_new).await;
+        views.iter_mut().for_each(|view| drop(view.ticks.borrow_and_update()));
+        engine.update(jobs[0], NewChange::new(State::Running)).await.unwrap();
+        while let Some(event) = listener.next().await {
+            tree.take(&event);
+            if event.span().is_some_and(|(_, _, to)| to == 4) {
+                break;
+            }
+        }
+        tree.show(&*store, |window| window.is_touched).await;
+        let told = views.each_ref().map(|view| view.ticks.has_changed().unwrap());
+        assert_eq!(told, [true, true, false, true]);
+        let text = |view: &WindowView| {
+            let tick = view.ticks.borrow().clone().unwrap();
+            assert_eq!(tick.version(), 4);
+            tick.text(Some(3)).with(1)
+        };
+        let [first, second, _, root_only] = &views;
+        assert_eq!(text(second), text(root_only), "of both only the root has changed");
+        let row = text(root_only);
+        let row = &row[row.find("\"rows\":[").unwrap() + 8..row.len() - 2];
+        assert!(text(first).contains(row) && text(first).len() > text(second).len());
+        drop(views);
+        let inner = tree.inner.lock();
+        assert!(inner.windows.is_empty() && inner.shown.is_empty());
     }
 
     #[tokio::test]

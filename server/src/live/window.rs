@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, OnceLock},
 };
 
@@ -10,26 +10,26 @@ use jobtracker_model::{
 };
 use jobtracker_store::{Node, Store, Version, Wanted};
 
-use super::frame::Text;
+use super::frame::{Text, write};
+
+/// What never changes of rows that were read before, so that it need not be read again.
+pub(super) type Definitions = HashMap<JobId, SummaryDefinition>;
 
 /// The present rows of some jobs of a tree, at one version of it.
 ///
-/// `known` is an earlier snapshot of the same rows, so that what never changes need not be read
-/// again.
-///
 /// # Errors
 /// There is no such root; the rows cannot be read.
-pub(crate) async fn read(
+pub(crate) async fn read_rows(store: &dyn Store, root: JobId, ids: &[JobId]) -> Result<Snapshot> {
+    read(store, root, ids, &Definitions::new()).await
+}
+
+/// The same with what is known of the rows.
+pub(super) async fn read(
     store: &dyn Store,
     root: JobId,
     ids: &[JobId],
-    known: Option<&Snapshot>,
+    known: &Definitions,
 ) -> Result<Snapshot> {
-    let known: BTreeMap<JobId, &SummaryDefinition> = known
-        .into_iter()
-        .flat_map(|snapshot| &snapshot.rows)
-        .filter_map(|row| Some((row.id, row.definition.as_ref()?)))
-        .collect();
     let paths: HashSet<_> = ids.iter().copied().chain([root]).collect();
     let definitions = ids.iter().copied().filter(|id| !known.contains_key(id)).collect();
     let wanted = Wanted { paths, definitions, ..Wanted::default() };
@@ -39,7 +39,7 @@ pub(crate) async fn read(
     for &id in ids {
         let node = loaded.nodes.remove(&id).filter(|node| node.origin.root == root);
         let definition = |node: &Node| match known.get(&id) {
-            Some(known) => Some((*known).clone()),
+            Some(known) => Some(known.clone()),
             None => Some(SummaryDefinition::new(
                 node.origin.parent,
                 node.origin.depth,
@@ -78,6 +78,54 @@ fn version_of(root: JobId, node: Option<&Node>, version: Option<&Version>) -> Re
     }
 }
 
+/// The rows of several windows, read at once.
+pub(super) struct Rows {
+    root: JobId,
+    pub version: Version,
+    rows: HashMap<JobId, JobSummary>,
+    /// Rows without their definitions as JSON, each written once for all windows.
+    texts: HashMap<JobId, String>,
+}
+
+impl Rows {
+    pub fn new(snapshot: Snapshot) -> Self {
+        let Snapshot { root, version, rows, .. } = snapshot;
+        let rows = rows.into_iter().map(|row| (row.id, row)).collect();
+        Self { root, version, rows, texts: HashMap::new() }
+    }
+
+    /// Those of one window.
+    pub fn window(&self, ids: &[JobId]) -> Snapshot {
+        let (mut rows, mut missing) = (Vec::new(), Vec::new());
+        for id in ids {
+            match self.rows.get(id) {
+                Some(row) => rows.push(row.clone()),
+                None => missing.push(*id),
+            }
+        }
+        Snapshot { root: self.root, version: self.version, from: None, rows, missing }
+    }
+
+    /// The frame with what differs from a version before; whole rows have a definition.
+    fn change(&mut self, from: Version, differs: &[(JobId, bool)]) -> Text {
+        let (root, version) = (self.root, self.version);
+        let (rows, missing) = Default::default();
+        let frame = Frame::Snap(Snapshot { root, version, from: Some(from), rows, missing });
+        let mut rows = Vec::new();
+        for (id, is_whole) in differs {
+            let Some(row) = self.rows.get(id) else { continue };
+            rows.push(match is_whole {
+                true => write(row),
+                false => {
+                    let without = || write(&JobSummary { definition: None, ..row.clone() });
+                    self.texts.entry(*id).or_insert_with(without).clone()
+                }
+            });
+        }
+        Text::with_rows(&frame, &rows)
+    }
+}
+
 /// A snapshot as its viewers get it; each form is written once for all of them.
 #[derive(Debug)]
 pub(super) struct Tick {
@@ -90,7 +138,13 @@ pub(super) struct Tick {
 impl Tick {
     /// The tick that follows another one; `None` if the rows are as they were, unless a viewer
     /// waits for a later version of them, or if they are older.
-    pub fn after(before: Option<&Self>, snapshot: Snapshot, is_awaited: bool) -> Option<Self> {
+    pub fn after(
+        before: Option<&Self>,
+        rows: &mut Rows,
+        ids: &[JobId],
+        is_awaited: bool,
+    ) -> Option<Self> {
+        let snapshot = rows.window(ids);
         let Some(Self { snapshot: before, .. }) = before else {
             return Some(Self { snapshot, change: None, whole: OnceLock::new() });
         };
@@ -102,18 +156,8 @@ impl Tick {
         let known: BTreeMap<JobId, &JobSummary> =
             before.rows.iter().map(|row| (row.id, row)).collect();
         let differs = snapshot.rows.iter().filter(|row| known.get(&row.id) != Some(row));
-        let rows = differs.map(|row| match known.contains_key(&row.id) {
-            true => JobSummary { definition: None, ..row.clone() },
-            false => row.clone(),
-        });
-        let change = Snapshot {
-            root: snapshot.root,
-            version: snapshot.version,
-            from: Some(before.version),
-            rows: rows.collect(),
-            missing: Vec::new(),
-        };
-        let change = Some((before.version, Text::of(&Frame::Snap(change))));
+        let differs: Vec<_> = differs.map(|row| (row.id, !known.contains_key(&row.id))).collect();
+        let change = Some((before.version, rows.change(before.version, &differs)));
         Some(Self { snapshot, change, whole: OnceLock::new() })
     }
 

@@ -15,7 +15,13 @@ mod due;
 
 mod others;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use jobtracker_model::{JobId, State, Timestamp};
 use jobtracker_store::{Error as StoreError, Store, TreeCommit, Version};
@@ -49,17 +55,25 @@ pub(crate) struct Feed {
     store: Arc<dyn Store>,
     due: DueParts,
     channels: Arc<Channels>,
+    /// Commits of this server that have ended, and may be durable.
+    commits: AtomicU64,
 }
 
 impl Feed {
     pub fn new(store: Arc<dyn Store>) -> Self {
         let due = DueParts::new(store.index_parts());
         let channels = Arc::new(Channels::new(store.is_shared()));
-        Self { store, due, channels }
+        Self { store, due, channels, commits: AtomicU64::new(0) }
     }
 
     pub fn listen(&self, scope: Scope) -> Result<Listener> {
         Listener::join(&self.channels, scope)
+    }
+
+    /// How many commits of this server have ended: if there are no more than before, it has changed
+    /// no tree since.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Acquire)
     }
 
     /// Ends all listening.
@@ -109,6 +123,7 @@ impl Feed {
         news: &HashMap<JobId, News>,
         failed: &HashMap<JobId, StoreError>,
     ) {
+        self.commits.fetch_add(trees.len() as u64, Ordering::Release);
         for (_, news) in news.iter().filter(|(root, _)| !failed.contains_key(root)) {
             news.due.iter().for_each(|part| self.due.tell(*part));
         }
