@@ -50,6 +50,7 @@ mod ids;
 mod rate;
 mod reply;
 mod request;
+mod retention;
 mod retry;
 mod rows;
 mod tries;
@@ -71,13 +72,13 @@ pub use watch::{Watch, WatchFilter, Watched};
 pub use jobtracker_model::{
     Action, ActionView, Added, Ancestors, AttachmentInfo, Attempt, Blocker, Category, Change,
     Channel, CheckKind, CheckStatus, CheckView, Children, ChildrenPage, Created, CreatedToken,
-    Definition, Delivery, DeliveryStatus, EmailAction, Event, Expect, FieldError, Histogram,
-    HttpAction, HttpView, IdBlock, InvalidId, InvalidTimestamp, Job, JobAction, JobCheck, JobId,
-    JobNode, JobState, LogAppended, LogLine, Mark, NewChange, NewCheck, NewJob, NewLogLines,
-    NewToken, Order, Overview, Page, Payload, Problem, ProblemCode, Proxy, ProxyView, Rank,
-    Replayed, Role, RootPage, Secret, Session, Standing, State, StateSet, Statistics, Subtree,
-    Target, TargetView, Tested, TestedChannel, Timestamp, Token, Trigger, UnknownState, Updated,
-    Waited, limits,
+    Definition, DeletedTree, Delivery, DeliveryStatus, EmailAction, Event, Expect, FieldError,
+    Histogram, HttpAction, HttpView, IdBlock, InvalidId, InvalidTimestamp, Job, JobAction,
+    JobCheck, JobId, JobNode, JobState, LogAppended, LogLine, Mark, NamedRetentionRule, NewChange,
+    NewCheck, NewJob, NewLogLines, NewToken, Order, Overview, Page, Payload, PreviewedTree,
+    Problem, ProblemCode, Proxy, ProxyView, Rank, Replayed, RetentionPreview, RetentionRule, Role,
+    RootPage, Secret, Session, Standing, State, StateSet, Statistics, Subtree, Target, TargetView,
+    Tested, TestedChannel, Timestamp, Token, Trigger, UnknownState, Updated, Waited, limits,
     live::{
         EventKind, Gap, GapReason, JobSummary, LiveEvent, Occurrence, Position, SummaryDefinition,
     },

@@ -33,6 +33,7 @@ mod job;
 mod wire;
 
 mod overview;
+mod retention;
 mod shape;
 
 pub mod live;
@@ -63,6 +64,9 @@ pub use job::{CheckedJob, Created, Job, Mark, NewJob, Statistics};
 pub use numbers::{Children, Subtree};
 pub use overview::{FollowUpLoad, OperationLoad, Overview, RequestLoad, StoreLoad, ViewerLoad};
 pub use problem::{Problem, ProblemCode};
+pub use retention::{
+    DeletedTree, NamedRetentionRule, PreviewedTree, RetentionPreview, RetentionRule,
+};
 pub use shape::{Rest, Shape, ShapeJob, Timeline};
 pub use state::{Category, State, StateSet, UnknownState};
 pub use text::shortened;

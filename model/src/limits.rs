@@ -123,5 +123,8 @@ pub const DOCUMENT: usize = 256 * 1024;
 pub const RESULTS_SHOWN: usize = 100;
 /// Length of the name of a token in bytes.
 pub const TOKEN_NAME: usize = 64;
+
+/// Retention rules.
+pub const RETENTION_RULES: usize = 100;
 /// Tokens of a service, those that were revoked or have expired lately included.
 pub const TOKENS: usize = 10_000;

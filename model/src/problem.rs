@@ -128,6 +128,9 @@ problems! {
     CommitNotFound 404 "commit_not_found" never,
         "The service remembers no commit with this id.",
         "Nothing of it was applied, or it was longer ago than commits are remembered.";
+    RetentionRuleNotFound 404 "retention_rule_not_found" never,
+        "There is no retention rule with this name.",
+        "List the retention rules for their names.";
     MethodNotAllowed 405 "method_not_allowed" never,
         "This address does not take this method.",
         "See the Allow header for the methods that it takes.";
@@ -146,6 +149,15 @@ problems! {
     TokenExists 409 "token_exists" never,
         "There is a token with this name.",
         "Revoke that one first, or choose another name.";
+    NotARoot 409 "not_a_root" never,
+        "The job is not a root, and trees are deleted as a whole.",
+        "Ask for the deletion of the root that the detail names.";
+    OpenFollowUps 409 "open_follow_ups" never,
+        "Deliveries or checks of the tree are still to be done.",
+        "Wait until they are done, or cancel them; the detail names one.";
+    Gone 410 "gone" never,
+        "The tree was deleted.",
+        "The detail says when and by whom. Create a new one under another id.";
     NotAReceiver 410 "not_a_receiver" never,
         "This is a delivery of a job tracker, and a job tracker takes none.",
         "Give the action the address of a receiver of your own.";
@@ -221,6 +233,9 @@ problems! {
     TooManyTokens 422 "too_many_tokens" never,
         "There are as many tokens as a service may have.",
         "Revoke tokens; a revoked one counts for 30 days more.";
+    TooManyRetentionRules 422 "too_many_retention_rules" never,
+        "There are as many retention rules as a service may have.",
+        "Delete rules that are not needed.";
     TooManyTries 429 "too_many_tries" later,
         "Too many requests from this address had a wrong token.",
         "Correct the token, and send it again after the time in Retry-After.";

@@ -19,6 +19,7 @@ mod follow_ups;
 mod live;
 mod outbox;
 mod overview;
+mod retention;
 
 #[expect(unused_qualifications, reason = "the macros that write the OpenAPI document use them")]
 mod http;
@@ -29,8 +30,9 @@ pub mod moving;
 
 pub use config::{
     AccessConfig, AuthConfig, CallbacksConfig, Config, ConfigError, EngineConfig, InvalidListen,
-    JobsConfig, Listen, LiveConfig, LogConfig, LogFormat, Overrides, ScyllaConfig, Secret,
-    ServerConfig, SmtpConfig, SmtpTls, StoreConfig, StoreKind, TabletsChoice, UploadsConfig,
+    JobsConfig, Listen, LiveConfig, LogConfig, LogFormat, Overrides, RetentionConfig, ScyllaConfig,
+    Secret, ServerConfig, SmtpConfig, SmtpTls, StoreConfig, StoreKind, TabletsChoice,
+    UploadsConfig,
 };
 pub use http::openapi::document as openapi_document;
 pub use server::{RunningServer, Server, StartError};

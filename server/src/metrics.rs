@@ -22,7 +22,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{follow_ups::FollowUpMetrics, telemetry};
+use crate::{follow_ups::FollowUpMetrics, retention::Deletions, telemetry};
 
 /// The metrics page: requests by route, the metrics of the engine and of the store.
 #[derive(Debug)]
@@ -49,7 +49,12 @@ struct RouteLabels {
 }
 
 impl Metrics {
-    pub fn new(engine: &Engine, store: Arc<dyn Store>, follow_ups: &FollowUpMetrics) -> Arc<Self> {
+    pub fn new(
+        engine: &Engine,
+        store: Arc<dyn Store>,
+        follow_ups: &FollowUpMetrics,
+        deletions: &Deletions,
+    ) -> Arc<Self> {
         let mut registry = Registry::default();
         let requests = Family::default();
         let seconds: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(latencies);
@@ -62,6 +67,7 @@ impl Metrics {
         http.register_with_unit("request", help, Unit::Seconds, seconds.clone());
         engine.register_metrics(&mut registry);
         follow_ups.register(&mut registry);
+        deletions.register_metrics(&mut registry);
         let of_store = registry.sub_registry_with_prefix("jobtracker");
         of_store.register_collector(Box::new(StoreGauges(store)));
         of_store.register_collector(Box::new(LogCounter));

@@ -19,6 +19,7 @@ use crate::{
     metrics::{Metrics, RouteMetrics},
     outbox::{Guard, HostLimits, Mailer, OutboxError, Poster, Schedule},
     overview::Overviews,
+    retention::{Deletions, Rounds as RetentionRounds, Rules},
     sweep::Sweep,
     tls::{Certificate, Tls},
 };
@@ -82,7 +83,10 @@ impl Server {
         let sending = Sending::new(config, address)?;
         let engine = Engine::start(Arc::clone(&store), options(config));
         let follow_ups = Arc::new(sending.parts(&engine, &store));
-        let metrics = Metrics::new(&engine, Arc::clone(&store), &follow_ups.metrics);
+        let kept = config.retention.tombstone_kept();
+        let deletions = Arc::new(Deletions::new(engine.clone(), Arc::clone(&store), kept));
+        let rules = Arc::new(Rules::new(Arc::clone(&store)));
+        let metrics = Metrics::new(&engine, Arc::clone(&store), &follow_ups.metrics, &deletions);
         let (stopping, stops) = watch::channel(false);
         let (cut, cuts) = watch::channel(false);
         let access = Access::new(Arc::clone(&store), &config.auth.token, &config.access);
@@ -95,6 +99,13 @@ impl Server {
             keep_ms: i64::from(config.commits.keep_hours) * 3_600_000,
         };
         let sweep = sweep.run(stops.clone());
+        let retention = RetentionRounds {
+            store: Arc::clone(&store),
+            rules: Arc::clone(&rules),
+            deletions: Arc::clone(&deletions),
+            every: config.retention.every(),
+        };
+        let retention = retention.run(stops.clone());
         let grace = Duration::from_millis(config.server.shutdown_grace_ms);
         let rounds = Rounds::new(Arc::clone(&follow_ups), grace);
         let following = rounds.run(stops.clone());
@@ -120,6 +131,8 @@ impl Server {
             metrics: Arc::clone(&metrics),
             access: Arc::clone(&access),
             audit,
+            deletions,
+            rules,
             sites: SiteGuard::new(config, address),
             request_ids: RequestIds::new(),
             body_limit: config.server.body_limit_bytes,
@@ -140,6 +153,7 @@ impl Server {
             tokio::spawn(following),
             tokio::spawn(reading),
             tokio::spawn(counting),
+            tokio::spawn(retention),
         ]
         .into();
         Ok(RunningServer {

@@ -33,6 +33,7 @@ mod page;
 #[path = "../support/process.rs"]
 mod process;
 mod restart;
+mod retention;
 mod roots;
 mod rows;
 mod stopping;

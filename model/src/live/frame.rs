@@ -178,6 +178,8 @@ pub enum Occurrence {
         /// The upload, if the commit tells.
         commit: Option<UploadId>,
     },
+    /// The tree was deleted; nothing follows. It is told of the root.
+    Deleted,
 }
 
 impl Occurrence {
@@ -193,6 +195,7 @@ impl Occurrence {
             Self::Attachment { .. } => EventKind::Attachment,
             Self::Delivery { .. } => EventKind::Delivery,
             Self::Flushed { .. } => EventKind::Flushed,
+            Self::Deleted => EventKind::Deleted,
         }
     }
 

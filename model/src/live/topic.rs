@@ -93,19 +93,21 @@ pub enum EventKind {
     Delivery,
     /// An upload was applied to the tree.
     Flushed,
+    /// The tree was deleted.
+    Deleted,
 }
 
 /// A text that names no kind of event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown kind {0:?}; the kinds are created, changed, state, log, options, attachment, delivery \
-     and flushed"
+    "unknown kind {0:?}; the kinds are created, changed, state, log, options, attachment, delivery, \
+     flushed and deleted"
 )]
 pub struct UnknownKind(String);
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Created,
         Self::Changed,
         Self::State,
@@ -114,6 +116,7 @@ impl EventKind {
         Self::Attachment,
         Self::Delivery,
         Self::Flushed,
+        Self::Deleted,
     ];
 
     /// The name, as the API spells it.
@@ -128,6 +131,7 @@ impl EventKind {
             Self::Attachment => "attachment",
             Self::Delivery => "delivery",
             Self::Flushed => "flushed",
+            Self::Deleted => "deleted",
         }
     }
 }

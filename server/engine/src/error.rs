@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 
 use jobtracker_model::{
-    DeliveryId, FieldError, JobId, ProblemCode, Standing, State, upload::UploadId,
+    DeliveryId, FieldError, JobId, ProblemCode, Standing, State, Timestamp, upload::UploadId,
 };
 use jobtracker_store::Error as StoreError;
 
@@ -25,6 +25,27 @@ pub enum Error {
     /// There is no such job.
     #[error("there is no job {0}")]
     JobNotFound(JobId),
+    /// The tree was deleted.
+    #[error("tree {root} was deleted at {time} by {by}")]
+    Gone {
+        /// The root.
+        root: JobId,
+        /// When.
+        time: Timestamp,
+        /// The principal, or the retention rule, that asked for it.
+        by: String,
+    },
+    /// Trees are deleted by their roots.
+    #[error("job {id} is not a root; its tree is {root}")]
+    NotARoot {
+        /// The job.
+        id: JobId,
+        /// The root of its tree.
+        root: JobId,
+    },
+    /// The tree has changed since it was judged.
+    #[error("tree {0} has changed meanwhile")]
+    TreeChanged(JobId),
     /// There is no such parent.
     #[error("there is no job {0} to be the parent")]
     ParentNotFound(JobId),
@@ -172,6 +193,9 @@ impl Error {
             Self::Overloaded { .. } => Code::Overloaded,
             Self::ShuttingDown => Code::ShuttingDown,
             Self::JobNotFound(_) => Code::JobNotFound,
+            Self::Gone { .. } => Code::Gone,
+            Self::NotARoot { .. } => Code::NotARoot,
+            Self::TreeChanged(_) => Code::Contention,
             Self::ParentNotFound(_) => Code::ParentNotFound,
             Self::AttachmentNotFound { .. } => Code::AttachmentNotFound,
             Self::IdConflict(_) => Code::IdConflict,

@@ -159,8 +159,12 @@ pub(crate) fn wanted(group: &[Submitted]) -> Wanted {
     let mut wanted = Wanted::default();
     for submitted in group {
         wanted.paths.extend(submitted.operation.subject());
+        // The first attempt to create a tree that was deleted is refused as stale.
+        if submitted.attempts > 0 {
+            wanted.tombstones.extend(submitted.operation.own_root());
+        }
         match &submitted.operation {
-            Operation::ReserveIds { .. } => {}
+            Operation::ReserveIds { .. } | Operation::Delete(_) => {}
             Operation::Create { jobs, .. } => {
                 wanted.paths.extend(jobs.iter().filter_map(|job| job.id));
             }

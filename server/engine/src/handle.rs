@@ -5,7 +5,7 @@ use jobtracker_model::{
     CheckedJob, Created, CreatedChildren, IdBlock, JobId, LogAppended, NewChange, NewLogLines,
     Timestamp, Updated, limits,
 };
-use jobtracker_store::{Error as StoreError, Store};
+use jobtracker_store::{Error as StoreError, Store, Tombstone};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,7 +16,7 @@ use crate::{
     commit::Committer,
     feed::{Feed, Listener, Scope},
     metrics::{Load, Metrics},
-    operation::{Operation, Outcome, Submitted},
+    operation::{Deletion, Operation, Outcome, Submitted},
     upload::UploadsUnderWay,
 };
 
@@ -219,6 +219,26 @@ impl Engine {
         match self.submit(Operation::delete_attachment(id, key)).await? {
             Outcome::Done => Ok(()),
             other => unexpected(&other),
+        }
+    }
+
+    /// Deletes a tree as its caller has judged it; what it has occupied is removed in the
+    /// background. Safe to repeat: the repetition is refused as [`Error::Gone`].
+    ///
+    /// # Errors
+    /// An unknown or deleted tree, a job that is not a root, a tree that has another version.
+    pub async fn delete(&self, deletion: Deletion) -> Result<Tombstone> {
+        let root = deletion.root;
+        match self.submit(Operation::Delete(deletion)).await {
+            Ok(Outcome::Deleted(tombstone)) => Ok(tombstone),
+            Ok(other) => unexpected(&other),
+            Err(Error::JobNotFound(id)) if id == root => {
+                match self.0.store.get_tombstone(root).await? {
+                    Some(Tombstone { time, by, .. }) => Err(Error::Gone { root, time, by }),
+                    None => Err(Error::JobNotFound(root)),
+                }
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -45,5 +45,6 @@ pub use feed::{Committed, FeedEvent, Listener, MoveReason, SOON, Scope};
 pub use follow_up::Tried;
 pub use handle::{Engine, Options};
 pub use metrics::Load;
+pub use operation::Deletion;
 pub use outages::Outages;
 pub use upload::{Begun, UploadSession, Validate};

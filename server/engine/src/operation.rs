@@ -1,10 +1,10 @@
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use jobtracker_model::{
     Action, CheckedJob, Created, Definition, FieldError, Fingerprints, JobId, LogAppended,
     NewChange, NewCheck, NewLogLines, State, Updated, limits, upload::TreeResult,
 };
-use jobtracker_store::FollowUpKey;
+use jobtracker_store::{FollowUpKey, Tombstone, Version};
 use tokio::sync::oneshot;
 
 use crate::{Error, Result, bounds::Share, follow_up::FollowUpChange, upload::UploadTree};
@@ -28,8 +28,23 @@ pub(crate) enum Operation {
     DeleteAttachment { id: JobId, key: String },
     /// Change something about a job's follow-ups.
     FollowUp { id: JobId, change: Box<FollowUpChange> },
+    /// Delete a tree.
+    Delete(Deletion),
     /// Apply a tree of an upload, whole or not at all.
     UploadTree(Box<UploadTree>),
+}
+
+/// The deletion of a tree.
+#[derive(Debug, Clone)]
+pub struct Deletion {
+    /// The root.
+    pub root: JobId,
+    /// The version of the tree that the caller has judged: any other one is not deleted.
+    pub version: Version,
+    /// The name of the principal, or of the retention rule, that asks for it.
+    pub by: String,
+    /// How long it is kept that, when and by whom the tree was deleted.
+    pub tombstone_kept: Duration,
 }
 
 /// One job of a creation.
@@ -66,6 +81,7 @@ pub(crate) enum Outcome {
     Attached { new: bool },
     FollowedUp { key: FollowUpKey, new: bool },
     TreeResult(Box<TreeResult>),
+    Deleted(Tombstone),
 }
 
 impl Outcome {
@@ -146,6 +162,7 @@ impl Operation {
         match self {
             Self::ReserveIds { .. } => None,
             Self::UploadTree(tree) => Some(tree.root),
+            Self::Delete(deletion) => Some(deletion.root),
             Self::Create { parent: Some(parent), .. } => Some(*parent),
             Self::Create { parent: None, jobs } => jobs.first().and_then(|job| job.id),
             Self::Update { id, .. }
@@ -229,6 +246,7 @@ impl Operation {
                 }
                 Self::PutAttachment { text, .. } => text.len(),
                 Self::FollowUp { change, .. } => change.bytes(),
+                Self::Delete(deletion) => deletion.by.len(),
                 Self::UploadTree(tree) => tree.bytes,
             }
     }

@@ -12,9 +12,11 @@ use jobtracker_model::{
     Change, Definition, JobId, LogLine, Repeat, State, Timestamp, rollup::Status, upload::UploadId,
 };
 use jobtracker_store::{
-    FollowUp, FollowUpKey, IndexId, Loaded, Node, Origin, RepeatRow, Row, StageId, TreeCommit,
-    TreeResultRow, Version, Watch,
+    FollowUp, FollowUpKey, IndexId, Loaded, Node, Origin, RepeatRow, Row, StageId, Tombstone,
+    TreeCommit, TreeResultRow, Version, Watch,
 };
+
+use crate::{Error, Result};
 
 pub(crate) struct Workspace {
     nodes: HashMap<JobId, Node>,
@@ -24,6 +26,8 @@ pub(crate) struct Workspace {
     attachments: HashSet<(JobId, String)>,
     follow_ups: HashMap<(JobId, FollowUpKey), FollowUp>,
     tree_results: HashMap<(UploadId, JobId), TreeResultRow>,
+    /// What is kept of deleted trees.
+    tombstones: HashMap<JobId, Tombstone>,
     changed: HashMap<JobId, TreeChanges>,
     /// Deliveries that were not made, because a job is at its limit of deliveries.
     pub lost: u32,
@@ -54,6 +58,7 @@ impl Workspace {
             attachments: loaded.attachments,
             follow_ups: loaded.follow_ups,
             tree_results: loaded.tree_results,
+            tombstones: loaded.tombstones,
             changed: HashMap::new(),
             lost: 0,
         }
@@ -137,13 +142,41 @@ impl Workspace {
         self.tree(id).attachments.insert(at, text);
     }
 
+    /// The version of a tree that the store has.
+    pub fn version(&self, root: JobId) -> Version {
+        self.versions.get(&root).copied().unwrap_or(0)
+    }
+
+    /// Whether an operation of this group has changed a tree.
+    pub fn is_changed(&self, root: JobId) -> bool {
+        self.changed.contains_key(&root)
+    }
+
+    /// Deletes a tree that has not been changed: the operations behind this one do not find it.
+    pub fn delete(&mut self, root: JobId, created: Timestamp, tombstone: Tombstone) {
+        self.nodes.retain(|_, node| node.origin.root != root);
+        let row = Row::Deleted { root, created, tombstone: tombstone.clone() };
+        self.changed.entry(root).or_default().appended.push(row);
+        self.tombstones.insert(root, tombstone);
+    }
+
+    /// Refuses to create what was deleted.
+    pub fn check_not_deleted(&self, root: JobId) -> Result<()> {
+        match self.tombstones.get(&root) {
+            Some(Tombstone { time, by, .. }) => {
+                Err(Error::Gone { root, time: *time, by: by.clone() })
+            }
+            None => Ok(()),
+        }
+    }
+
     /// One commit per tree that has changed.
     pub fn into_commits(mut self) -> Vec<TreeCommit> {
         let changed = std::mem::take(&mut self.changed);
         changed
             .into_iter()
             .map(|(root, tree)| {
-                let expected = self.versions.get(&root).copied().unwrap_or(0);
+                let expected = self.version(root);
                 let publishes = tree.publishes;
                 TreeCommit { root, expected, rows: self.rows(tree), publishes }
             })

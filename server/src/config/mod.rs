@@ -24,6 +24,6 @@ pub use scylla::{ScyllaConfig, TabletsChoice};
 pub use secret::Secret;
 pub use sections::{
     AccessConfig, AuthConfig, Config, EngineConfig, JobsConfig, LiveConfig, LogConfig, LogFormat,
-    ServerConfig, StoreConfig, StoreKind, UploadsConfig,
+    RetentionConfig, ServerConfig, StoreConfig, StoreKind, UploadsConfig,
 };
 pub use smtp::{SmtpConfig, SmtpTls};

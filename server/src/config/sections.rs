@@ -22,6 +22,8 @@ pub struct Config {
     pub commits: UploadsConfig,
     /// The configurable rules for jobs.
     pub jobs: JobsConfig,
+    /// The deletion of old trees.
+    pub retention: RetentionConfig,
     /// The bounds of live views.
     pub live: LiveConfig,
     /// Deliveries to receivers.
@@ -45,6 +47,7 @@ impl Config {
             ("engine", self.engine != running.engine),
             ("commits", self.commits != running.commits),
             ("jobs", self.jobs != running.jobs),
+            ("retention", self.retention != running.retention),
             ("live", self.live != running.live),
             ("callbacks", self.callbacks != running.callbacks),
             ("smtp", self.smtp != running.smtp),
@@ -130,6 +133,30 @@ pub struct AccessConfig {
     pub failed_tries: u32,
     /// How long entries of the audit list are kept.
     pub audit_days: u32,
+}
+
+/// Section `retention`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// The pause between two rounds through all roots.
+    pub every_seconds: u32,
+    /// How long it is known that a tree was deleted.
+    pub tombstone_days: u32,
+}
+
+impl RetentionConfig {
+    /// The pause between two rounds.
+    #[must_use]
+    pub fn every(&self) -> Duration {
+        Duration::from_secs(self.every_seconds.into())
+    }
+
+    /// How long it is known that a tree was deleted.
+    #[must_use]
+    pub fn tombstone_kept(&self) -> Duration {
+        Duration::from_secs(u64::from(self.tombstone_days) * 86_400)
+    }
 }
 
 /// A backend by name.

@@ -16,6 +16,7 @@ use crate::{
     live::Hub,
     metrics::{Metrics, RouteMetrics},
     overview::Overviews,
+    retention::{Deletions, Rules},
 };
 
 /// What every handler may use.
@@ -30,6 +31,8 @@ pub(crate) struct App {
     pub unrouted: Arc<RouteMetrics>,
     pub access: Arc<Access>,
     pub audit: Arc<Audit>,
+    pub deletions: Arc<Deletions>,
+    pub rules: Arc<Rules>,
     /// Keeps web sites out while no token is required.
     pub sites: SiteGuard,
     pub request_ids: RequestIds,

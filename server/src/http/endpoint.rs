@@ -8,7 +8,7 @@ use actix_web::{
 
 use jobtracker_model::Role;
 
-use super::{problem::ApiError, right::Guarded};
+use super::{gone, problem::ApiError, right::Guarded};
 use crate::metrics::{Metrics, RouteMetrics};
 
 /// One address and its methods. Other methods are answered with those that it takes.
@@ -83,7 +83,8 @@ impl Endpoint {
                 let (request, mut payload) = request.into_parts();
                 let response = match Args::extract(&request, &mut payload).await {
                     Ok(arguments) => {
-                        handler.call(arguments).await.respond_to(&request).map_into_boxed_body()
+                        let answer = handler.call(arguments).await.respond_to(&request);
+                        gone::explain(&request, answer.map_into_boxed_body()).await
                     }
                     Err(error) => HttpResponse::from_error(error),
                 };

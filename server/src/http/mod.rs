@@ -40,6 +40,7 @@ mod live;
 mod log;
 mod operation;
 mod page;
+mod retention;
 mod roots;
 mod roots_filter;
 mod roots_histogram;
@@ -53,6 +54,7 @@ mod validate;
 mod wait;
 
 mod endpoint;
+mod gone;
 pub(crate) mod openapi;
 mod routes;
 

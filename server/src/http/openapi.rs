@@ -18,7 +18,8 @@ use utoipa::{
 
 use super::{
     actions, attachments, audit, changes, checks, children, commits, cookie, deliveries, endpoints,
-    events, ids, jobs, live, log, operation, roots, rows, session, shape, tokens, tree, wait,
+    events, ids, jobs, live, log, operation, retention, roots, rows, session, shape, tokens, tree,
+    wait,
 };
 
 /// The OpenAPI document, with sorted keys and a line break at its end. It is the same text as
@@ -66,6 +67,8 @@ pub fn document() -> &'static str {
         session::get, session::create, session::end, audit::list,
         tokens::create, tokens::list, tokens::revoke,
         operation::health, operation::ready, operation::metrics, operation::overview, operation::openapi_json,
+        retention::delete_tree, retention::list, retention::put, retention::delete,
+        retention::preview,
     ),
     components(schemas(Problem, ClientFrame, EventKind)),
     security(("bearer" = []), ("cookie" = [])),

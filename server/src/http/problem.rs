@@ -5,7 +5,10 @@ use jobtracker_engine::Error as EngineError;
 use jobtracker_model::{FieldError, JobId, Problem, ProblemCode, Standing, upload::StreamError};
 use jobtracker_store::Error as StoreError;
 
-use crate::access::{AuditError, Refused, SessionError, TokenError};
+use crate::{
+    access::{AuditError, Refused, SessionError, TokenError},
+    retention::{DeletionError, RuleError},
+};
 
 /// Why a request is refused or failed. The middleware makes the reply of it, since the middleware
 /// alone knows the request id.
@@ -22,6 +25,8 @@ struct Inner {
     /// For the log only: not for the client.
     cause: Option<String>,
     allow: Option<Arc<str>>,
+    /// The job that is not there: it may have been deleted.
+    missing: Option<JobId>,
 }
 
 pub(crate) type Result<T> = std::result::Result<T, ApiError>;
@@ -38,6 +43,7 @@ impl ApiError {
             retry_after_ms,
             cause: None,
             allow: None,
+            missing: None,
         }))
     }
 
@@ -51,7 +57,7 @@ impl ApiError {
     }
 
     pub fn job_not_found(id: JobId) -> Self {
-        Self::new(ProblemCode::JobNotFound, format!("There is no job {id}."))
+        Self::new(ProblemCode::JobNotFound, format!("There is no job {id}.")).missing(id)
     }
 
     pub fn method_not_allowed(allow: Arc<str>) -> Self {
@@ -67,6 +73,16 @@ impl ApiError {
     /// The methods for the Allow header, if that is what went wrong.
     pub fn allow(&self) -> Option<&str> {
         self.0.allow.as_deref()
+    }
+
+    /// The job that is not there, if that is what went wrong.
+    pub fn missing_job(&self) -> Option<JobId> {
+        self.0.missing
+    }
+
+    fn missing(mut self, id: JobId) -> Self {
+        self.0.missing = Some(id);
+        self
     }
 
     /// The text for the log.
@@ -173,6 +189,7 @@ impl From<EngineError> for ApiError {
         match error {
             EngineError::Overloaded { retry_after_ms } => made.retry_after(retry_after_ms),
             EngineError::UnexpectedState { stands, .. } => made.stands(stands),
+            EngineError::JobNotFound(id) | EngineError::ParentNotFound(id) => made.missing(id),
             _ => made,
         }
     }
@@ -216,6 +233,30 @@ impl From<SessionError> for ApiError {
         match error {
             SessionError::Store(error) => error.into(),
             _ => Self::internal(&error),
+        }
+    }
+}
+
+impl From<DeletionError> for ApiError {
+    fn from(error: DeletionError) -> Self {
+        match error {
+            DeletionError::Engine(error) => error.into(),
+            DeletionError::OpenFollowUp { .. } => {
+                Self::new(ProblemCode::OpenFollowUps, format!("The {error}."))
+            }
+        }
+    }
+}
+
+impl From<RuleError> for ApiError {
+    fn from(error: RuleError) -> Self {
+        use ProblemCode as Code;
+        match error {
+            RuleError::Field(field) => field.into(),
+            RuleError::Store(error) => error.into(),
+            RuleError::Unwritable(_) => Self::internal(&error),
+            RuleError::NotFound(_) => Self::new(Code::RetentionRuleNotFound, error.to_string()),
+            RuleError::TooMany(_) => Self::new(Code::TooManyRetentionRules, error.to_string()),
         }
     }
 }

@@ -16,9 +16,10 @@ use super::{
     problem::Result,
     reply,
     right::Reader,
-    roots_filter::{Filter, compile},
+    roots_filter::compile,
     roots_scan::Scan,
 };
+use crate::expression::RootFilter;
 
 /// Buckets of a histogram at most.
 const BUCKETS: usize = 240;
@@ -169,13 +170,13 @@ impl RootsQuery {
         })
     }
 
-    async fn filter(&self) -> Result<Filter> {
+    async fn filter(&self) -> Result<RootFilter> {
         let expression = match &self.expression {
             Some(source) => Some(Arc::new(compile(source.clone()).await?)),
             None => None,
         };
         let tags = self.tags.as_deref().unwrap_or("").split(',').filter(|tag| !tag.is_empty());
-        Ok(Filter {
+        Ok(RootFilter {
             name_prefix: self.name_prefix.clone().unwrap_or_default(),
             created_by: self.created_by.clone(),
             tags: tags.map(str::to_owned).collect(),

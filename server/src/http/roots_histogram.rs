@@ -12,6 +12,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use super::{
     filtered::CHUNK,
     problem::{ApiError, Result},
+    roots_filter::wanted,
     roots_scan::{STEPS_MAX, Scan},
 };
 use crate::clock;
@@ -95,7 +96,7 @@ impl Scan {
             let chunk = self.chunk(after, limit).await?;
             read += chunk.items.len();
             let oldest = chunk.items.last().map(|row| row.status.create_time);
-            let wanted = self.filter.wanted(chunk.items).await?;
+            let wanted = wanted(&self.filter, chunk.items).await?;
             found.extend(wanted.iter().map(|row| (row.status.create_time, row.status.state)));
             after = chunk.next;
             if after.is_none() {

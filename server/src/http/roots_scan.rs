@@ -7,8 +7,9 @@ use super::{
     cursor::{RootsPosition, Total},
     filtered::{self, CHUNK, Filtered},
     problem::Result,
-    roots_filter::Filter,
+    roots_filter::wanted,
 };
+use crate::expression::RootFilter;
 
 /// Operations of an expression that one request may take.
 pub(super) const STEPS_MAX: usize = 20_000_000;
@@ -19,7 +20,7 @@ pub(super) struct Scan {
     pub from: Timestamp,
     pub to: Timestamp,
     pub order: Order,
-    pub filter: Filter,
+    pub filter: RootFilter,
     /// Most items on the page.
     pub items_max: usize,
 }
@@ -47,7 +48,7 @@ impl Scan {
             let limit = PageLimit::items(CHUNK.min(rows_max - looked_at));
             let chunk = self.chunk(after, limit).await?;
             looked_at += chunk.items.len();
-            for row in self.filter.wanted(chunk.items).await? {
+            for row in wanted(&self.filter, chunk.items).await? {
                 total += 1;
                 found.take(row, self.items_max);
             }
@@ -96,7 +97,7 @@ impl Filtered for Scan {
     }
 
     async fn wanted(&self, rows: Vec<JobRow>) -> Result<Vec<JobRow>> {
-        self.filter.wanted(rows).await
+        wanted(&self.filter, rows).await
     }
 
     fn key(row: &JobRow) -> RootKey {

@@ -4,8 +4,8 @@ use jobtracker_model::ProblemCode;
 use super::{
     actions, app::App, attachments, audit, changes, checks, children, commits,
     connection::UPGRADES, deliveries, endpoint::Endpoint, events, ids, jobs, live, log, operation,
-    page, problem::ApiError, right::Reader, roots, rows, session, shape, site_guard::EVENTS,
-    tokens, tree, wait,
+    page, problem::ApiError, retention, right::Reader, roots, rows, session, shape,
+    site_guard::EVENTS, tokens, tree, wait,
 };
 
 /// All addresses. A fixed part comes before a variable one at the same position.
@@ -15,7 +15,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::at("/api/v1/jobs").post(jobs::create),
         Endpoint::at("/api/v1/jobs/states").post(jobs::get_states),
         Endpoint::at("/api/v1/jobs/rows").post(rows::get_rows),
-        Endpoint::at("/api/v1/jobs/{id}").get(jobs::get),
+        Endpoint::at("/api/v1/jobs/{id}").get(jobs::get).delete(retention::delete_tree),
         Endpoint::at("/api/v1/jobs/{id}/state").get(jobs::get_state),
         Endpoint::at("/api/v1/jobs/{id}/changes").get(changes::list).post(changes::report),
         Endpoint::at("/api/v1/jobs/{id}/options").put(jobs::update_options),
@@ -56,6 +56,11 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::at("/api/v1/tokens").get(tokens::list).post(tokens::create),
         Endpoint::at("/api/v1/tokens/{name}").delete(tokens::revoke),
         Endpoint::at("/api/v1/audit").get(audit::list),
+        Endpoint::at("/api/v1/retention/rules").get(retention::list),
+        Endpoint::at("/api/v1/retention/rules/{name}")
+            .put(retention::put)
+            .delete(retention::delete),
+        Endpoint::at("/api/v1/retention/preview").post(retention::preview),
         Endpoint::at(UPGRADES).get(live::live),
         Endpoint::at(EVENTS).get(events::events),
         Endpoint::at("/api/v1/overview").get(operation::overview),

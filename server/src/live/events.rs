@@ -36,6 +36,11 @@ pub(super) fn flushed(root: JobId, version: Version) -> LiveEvent {
     LiveEvent { at: Position::new(version, 0), id: root, what }
 }
 
+/// The event of a tree that was deleted, which is the last one.
+pub(super) fn deleted(root: JobId, version: Version) -> LiveEvent {
+    LiveEvent { at: Position::new(version, 0), id: root, what: Occurrence::Deleted }
+}
+
 fn occurrence(row: &Row) -> Option<Occurrence> {
     match row {
         Row::Job { origin, definition, .. } => {
@@ -60,6 +65,7 @@ fn occurrence(row: &Row) -> Option<Occurrence> {
         Row::TreeResult { commit, .. } => {
             Some(Occurrence::Flushed { commit: Some(commit.clone()) })
         }
+        Row::Deleted { .. } => Some(Occurrence::Deleted),
         Row::FollowUp { .. } | Row::Repeat { .. } => None,
     }
 }

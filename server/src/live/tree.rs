@@ -112,7 +112,7 @@ impl LiveTree {
         while let Some(event) = listener.next().await {
             match event {
                 FeedEvent::Moved { from, to, reason, .. }
-                    if reason != MoveReason::Upload && store.is_shared() =>
+                    if !has_event(reason) && store.is_shared() =>
                 {
                     let commits = store.commits_after(self.root, from).await;
                     self.fill(from, to, &commits.map(|(_, commits)| commits).unwrap_or_default());
@@ -150,6 +150,10 @@ impl LiveTree {
                 }
                 FeedEvent::Moved { reason: MoveReason::Upload, .. } => {
                     inner.ring.push(to, std::iter::once(events::flushed(root, to)));
+                    inner.touch(None)
+                }
+                FeedEvent::Moved { reason: MoveReason::Deleted, .. } => {
+                    inner.ring.push(to, std::iter::once(events::deleted(root, to)));
                     inner.touch(None)
                 }
                 FeedEvent::Moved { reason, .. } => {
@@ -419,11 +423,18 @@ impl Drop for WindowView {
     }
 }
 
+/// Whether a move is told as one event.
+fn has_event(reason: MoveReason) -> bool {
+    matches!(reason, MoveReason::Upload | MoveReason::Deleted)
+}
+
 fn why(reason: MoveReason) -> GapReason {
     match reason {
         MoveReason::Large => GapReason::Large,
         MoveReason::OtherServer => GapReason::OtherServer,
-        MoveReason::Upload | MoveReason::Slow | MoveReason::Began => GapReason::Slow,
+        MoveReason::Upload | MoveReason::Deleted | MoveReason::Slow | MoveReason::Began => {
+            GapReason::Slow
+        }
     }
 }
 

@@ -26,7 +26,8 @@ const TRIES: usize = 5;
 ///
 /// The store may be in use: each tree is written as it is at one instant, but not all at the same
 /// one, and trees with newer roots than the first are left out. A tree that takes several pages is
-/// read again if it has changed meanwhile, a few times.
+/// read again if it has changed meanwhile, a few times. A tree that is deleted meanwhile is left
+/// out.
 ///
 /// Documents come along, unless trees are chosen by their roots; two of them may be of two
 /// instants.
@@ -125,6 +126,14 @@ impl Export {
 
 fn root_key(tree: TreeRecord) -> RootKey {
     RootKey { time: tree.create_time, id: tree.root }
+}
+
+/// `None` for a tree that was deleted meanwhile: the file is left without it.
+fn unless_deleted<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Err(MovingError::UnknownRoot(_)) => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 /// A file while it is written.
@@ -236,7 +245,8 @@ impl Writing<'_> {
         };
         let mut pages = stream::iter(roots).map(read).buffered(TREES_AT_ONCE);
         while let Some(page) = pages.next().await {
-            let (root, page) = page.expect("a read neither panics nor is cancelled")?;
+            let page = page.expect("a read neither panics nor is cancelled");
+            let Some((root, page)) = unless_deleted(page)? else { continue };
             match page.next {
                 // One page is of one instant.
                 None => {
@@ -261,25 +271,36 @@ impl Writing<'_> {
         for _ in 0..TRIES {
             let begin = self.sink.position();
             let before = version().await?;
-            let mut tally = Tally::default();
-            let mut page = rows::page(&self.store, root, None).await?;
-            let tree = self.begin(root, &page.items)?;
-            loop {
-                self.rows(page.items, &mut tally)?;
-                if page.next.is_none() {
-                    break;
-                }
-                page = rows::page(&self.store, root, page.next).await?;
-            }
-            if version().await? == before {
-                return self.end_tree(tree, &tally);
+            let written = unless_deleted(self.pages(root).await)?;
+            let after = version().await?;
+            if let Some((tree, tally)) = &written
+                && after == before
+            {
+                return self.end_tree(*tree, tally);
             }
             self.frames.abandon().map_err(|error| self.sink.failed(error))?;
             if !self.sink.cut(begin)? {
                 return Err(MovingError::ChangedInPipe(root));
             }
+            if after.is_none() {
+                return Ok(());
+            }
         }
         Err(MovingError::KeepsChanging(root))
+    }
+
+    /// Writes all pages of a tree.
+    async fn pages(&mut self, root: JobId) -> Result<(TreeRecord, Tally)> {
+        let mut tally = Tally::default();
+        let mut page = rows::page(&self.store, root, None).await?;
+        let tree = self.begin(root, &page.items)?;
+        loop {
+            self.rows(page.items, &mut tally)?;
+            if page.next.is_none() {
+                return Ok((tree, tally));
+            }
+            page = rows::page(&self.store, root, page.next).await?;
+        }
     }
 
     /// Begins a tree, given its first rows.

@@ -281,6 +281,7 @@ impl Record {
             | Row::Definition { id, .. }
             | Row::FollowUp { id, .. } => return Err(strange(id)),
             Row::TreeResult { row, .. } => return Err(strange(row.tree_result.root)),
+            Row::Deleted { root, .. } => return Err(strange(root)),
         })
     }
 

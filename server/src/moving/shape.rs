@@ -246,7 +246,8 @@ pub(super) fn check_texts(row: &Row) -> Checked<()> {
         Row::FollowUp { .. }
         | Row::Status { .. }
         | Row::Definition { .. }
-        | Row::TreeResult { .. } => Ok(()),
+        | Row::TreeResult { .. }
+        | Row::Deleted { .. } => Ok(()),
     };
     checked.map_err(|error| error.to_string())
 }

@@ -26,6 +26,7 @@ mod staged;
 mod bulk;
 mod child_indexes;
 mod commits;
+mod deletion;
 mod documents;
 mod follow_ups;
 mod hiding;
@@ -89,6 +90,7 @@ pub async fn run_part<F: Fixture>(fixture: &F, part: usize) {
         2 => {
             hiding::run(fixture).await;
             staging::run(fixture).await;
+            deletion::run(fixture).await;
         }
         3 => random::run(fixture).await,
         4 => {

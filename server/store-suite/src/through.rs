@@ -13,8 +13,8 @@ use jobtracker_store::{
     DocumentChange, DocumentId, DocumentKey, Documents, DocumentsQuery, FollowUp, FollowUpKey,
     FollowUpsQuery, Health, IndexKey, IndexQuery, Indexes, JobPlaces, JobRow, Jobs, Listed, Loaded,
     LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, SampleQuery, Servers, ShapeQuery,
-    StageId, Store, TreeCommit, TreeResultRow, TreeResultsQuery, Trees, UploadRow, Uploads,
-    Version, Wanted,
+    StageId, Store, Tombstone, TreeCommit, TreeResultRow, TreeResultsQuery, Trees, UploadRow,
+    Uploads, Version, Wanted,
 };
 
 /// What a test does to calls on their way to a store; what it leaves alone goes through.
@@ -136,6 +136,22 @@ impl<H: Hooks> Trees for Through<H> {
 
     fn is_leaving(&self, id: JobId) -> bool {
         self.store.is_leaving(id)
+    }
+
+    async fn list_waiting(&self, query: RowsQuery) -> Result<Listed<(JobId, FollowUpKey), JobId>> {
+        self.store.list_waiting(query).await
+    }
+
+    async fn get_tombstone(&self, root: JobId) -> Result<Option<Tombstone>> {
+        self.store.get_tombstone(root).await
+    }
+
+    async fn forget_tombstones(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        self.store.forget_tombstones(now, limit).await
+    }
+
+    fn removals(&self) -> usize {
+        self.store.removals()
     }
 }
 

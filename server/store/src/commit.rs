@@ -6,7 +6,7 @@ use jobtracker_model::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, FollowUp, FollowUpKey, IndexId, IndexKey, Origin, RepeatRow, Result, StageId,
+    Error, FollowUp, FollowUpKey, IndexId, IndexKey, Origin, RepeatRow, Result, StageId, Tombstone,
     TreeResultRow,
 };
 
@@ -116,10 +116,30 @@ pub enum Row {
         /// Its new value.
         row: FollowUp,
     },
+    /// The tree is deleted: the only row of its commit, which publishes nothing. From that instant
+    /// on no reader finds a job of it, and its version stays, so that nothing is created in its
+    /// place. What it has occupied is removed in the background, in small steps, also by the next
+    /// process.
+    Deleted {
+        /// The root.
+        root: JobId,
+        /// When the root was created.
+        created: Timestamp,
+        /// What is kept of the tree.
+        tombstone: Tombstone,
+    },
+}
+
+impl TreeCommit {
+    /// What is kept of the tree, if this deletes it.
+    #[must_use]
+    pub fn tombstone(&self) -> Option<&Tombstone> {
+        self.rows.first().and_then(Row::tombstone)
+    }
 }
 
 impl Row {
-    /// The job that it belongs to; `None` for a result.
+    /// The job that it belongs to; `None` for a result and for a deletion.
     #[must_use]
     pub fn job(&self) -> Option<JobId> {
         match self {
@@ -131,7 +151,16 @@ impl Row {
             | Self::Repeat { id, .. }
             | Self::Attachment { id, .. }
             | Self::FollowUp { id, .. } => Some(*id),
-            Self::TreeResult { .. } => None,
+            Self::TreeResult { .. } | Self::Deleted { .. } => None,
+        }
+    }
+
+    /// What is kept of the tree, if this deletes it.
+    #[must_use]
+    pub fn tombstone(&self) -> Option<&Tombstone> {
+        match self {
+            Self::Deleted { tombstone, .. } => Some(tombstone),
+            _ => None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::{
 
 use jobtracker_model::{Change, Definition, JobId, Repeat, upload::UploadId};
 
-use crate::{FollowUp, FollowUpKey, Node, RepeatRow, TreeResultRow, Version};
+use crate::{FollowUp, FollowUpKey, Node, RepeatRow, Tombstone, TreeResultRow, Version};
 
 /// Rows that are read together: before the engine applies a group of operations, for one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Wanted {
     pub changes: HashSet<(JobId, u32)>,
     /// Uploads and roots of trees that they may have been applied to.
     pub tree_results: HashSet<(UploadId, JobId)>,
+    /// Roots of trees that may have been deleted.
+    pub tombstones: HashSet<JobId>,
 }
 
 /// The answer to [`Wanted`]: the rows of one instant.
@@ -45,4 +47,6 @@ pub struct Loaded {
     pub changes: HashMap<(JobId, u32), Change>,
     /// The results on trees that have been applied; refused ones are left out.
     pub tree_results: HashMap<(UploadId, JobId), TreeResultRow>,
+    /// What is kept of the wanted trees that were deleted.
+    pub tombstones: HashMap<JobId, Tombstone>,
 }

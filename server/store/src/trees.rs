@@ -5,12 +5,15 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use jobtracker_model::JobId;
+use jobtracker_model::{JobId, Timestamp};
 
-use crate::{After, Listed, Loaded, PageLimit, Result, Row, StageId, TreeCommit, Version, Wanted};
+use crate::{
+    After, FollowUpKey, Listed, Loaded, PageLimit, Result, Row, StageId, Tombstone, TreeCommit,
+    Version, Wanted,
+};
 
-/// The trees as their writers need them: what a group of operations loads, commits, stages, and all
-/// rows of a tree.
+/// The trees as their writers need them: what a group of operations loads, commits, stages, all
+/// rows of a tree, and what is kept of deleted ones.
 ///
 /// **Staged**: rows of a tree that is too large for one commit are staged call by call, as a
 /// *stage*. No method of a store shows them until a commit of that tree publishes the stage; then
@@ -78,6 +81,11 @@ pub trait Trees: Send + Sync + 'static {
     /// [`Error::BadCursor`](crate::Error::BadCursor): it is to go on behind a job of another tree.
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>>;
 
+    /// Follow-ups of a tree that are still to be done, one for each job that has some, in the order
+    /// of [`list_rows`](Self::list_rows), with the same errors. A page counts jobs in `scan`, and
+    /// may be empty and still go on.
+    async fn list_waiting(&self, query: RowsQuery) -> Result<Listed<(JobId, FollowUpKey), JobId>>;
+
     /// Stages rows of new jobs. More calls add more.
     ///
     /// A job comes with its [`Row::Job`], in this call or one that was answered before, and none of
@@ -98,6 +106,24 @@ pub trait Trees: Send + Sync + 'static {
     /// Removes the staged rows in the background; the ids are free again when that is done. Does
     /// nothing when the stage has been published or is not known.
     fn discard(&self, stage: StageId);
+
+    /// What is kept of a tree that was [deleted](Row::Deleted); `None` when it was not, or when that
+    /// was [forgotten](Self::forget_tombstones).
+    async fn get_tombstone(&self, root: JobId) -> Result<Option<Tombstone>>;
+
+    /// Forgets deleted trees whose tombstones are kept [until](Tombstone::until) a time before
+    /// `now`, at most `limit` of them, and answers how many; fewer than the limit: there are no
+    /// more. A tree of which something is left to remove stays. Afterwards a caller that chooses
+    /// the id may create a tree under it again; the store gives the id out to nobody.
+    ///
+    /// The default is for stores that forget them by themselves.
+    async fn forget_tombstones(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        let _ = (now, limit);
+        Ok(0)
+    }
+
+    /// How many deleted trees have rows that are still to be removed by this server.
+    fn removals(&self) -> usize;
 
     /// Whether an id is held by a stage that was discarded and is being removed: it will be free
     /// soon, and until then a commit that creates the job is refused as stale.

@@ -16,6 +16,9 @@ pub(super) fn apply(
     became: &mut Vec<Became>,
 ) -> Result<Vec<Created>> {
     let above = parent.map(|parent| place_below(space, parent)).transpose()?;
+    if let Some(root) = jobs.first().filter(|_| parent.is_none()).map(id_of) {
+        space.check_not_deleted(root)?;
+    }
     // An id that the engine chose may be one that the caller chose for a sibling.
     let mut ids = HashSet::with_capacity(jobs.len());
     for job in jobs {

@@ -3,6 +3,7 @@
 
 mod attachment;
 mod create;
+mod delete;
 mod follow_ups;
 mod log;
 mod options;
@@ -112,6 +113,7 @@ fn step<'a>(
             let done = follow_ups::apply(space, *id, change, rules.now);
             done.map(|(key, new)| Outcome::FollowedUp { key, new })
         }
+        Operation::Delete(deletion) => delete::apply(space, deletion, rules).map(Outcome::Deleted),
         Operation::UploadTree(tree) => {
             let tree_result = upload::apply(space, tree, rules, became, stirs)?;
             Ok(Outcome::TreeResult(Box::new(tree_result)))

@@ -26,6 +26,7 @@ pub(super) fn apply<'a>(
         let tree_result = || done.tree_result.clone();
         return same.then(tree_result).ok_or_else(|| Error::CommitConflict(tree.commit().clone()));
     }
+    space.check_not_deleted(tree.root)?;
     if tree.stage.is_some() && space.publishes(tree.root) {
         return Err(Error::Contention(tree.root));
     }

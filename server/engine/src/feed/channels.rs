@@ -186,10 +186,12 @@ impl Open {
             return None;
         }
         self.captures += 1;
-        let upload = commit.publishes.map(|_| moved(commit, MoveReason::Upload));
+        let deleted = commit.tombstone().map(|_| MoveReason::Deleted);
+        let of_all = deleted.or(commit.publishes.map(|_| MoveReason::Upload));
+        let of_all = of_all.map(|reason| moved(commit, reason));
         let mut jobs: BTreeMap<JobId, Vec<(u32, &Row)>> = BTreeMap::new();
         for (row, id) in (0..).zip(&commit.rows).filter_map(|row| Some((row, row.1.job()?))) {
-            if upload.is_none() && tree.is_some_and(|tree| tree.jobs.contains_key(&id)) {
+            if of_all.is_none() && tree.is_some_and(|tree| tree.jobs.contains_key(&id)) {
                 jobs.entry(id).or_default().push(row);
             }
         }
@@ -201,9 +203,9 @@ impl Open {
         let limit = if self.all.is_some() { ALL_COMMIT_BYTES } else { TREE_COMMIT_BYTES };
         let whole = is_whole.then(|| {
             let rows = || told(commit, (0..).zip(&commit.rows), states, limit);
-            upload.clone().unwrap_or_else(rows)
+            of_all.clone().unwrap_or_else(rows)
         });
-        Some(Capture { number: self.captures, whole, jobs, others: upload })
+        Some(Capture { number: self.captures, whole, jobs, others: of_all })
     }
 
     /// Tells that a commit which followed this version is durable, unless that was told already.

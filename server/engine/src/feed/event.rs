@@ -46,6 +46,8 @@ pub enum FeedEvent {
 pub enum MoveReason {
     /// A commit has published the staged rows of an upload, up to millions.
     Upload,
+    /// The tree was deleted.
+    Deleted,
     /// A commit is larger than the feed tells.
     Large,
     /// The listener has read too slowly.

@@ -50,7 +50,7 @@ fn take_up(rows: &mut Rows, row: Row) {
             return;
         }
         Row::Attachment { key, text, .. } => (format!("attachment {key}"), format!("{text:?}")),
-        Row::TreeResult { .. } => return,
+        Row::TreeResult { .. } | Row::Deleted { .. } => return,
     };
     rows.insert((id, key), value);
 }

@@ -4,6 +4,7 @@
 
 mod bounds;
 mod concurrent;
+mod deletion;
 mod feed;
 mod follow_ups;
 mod gate;

@@ -1,18 +1,14 @@
 use std::sync::Arc;
 
-use fjall::Readable;
-use jobtracker_model::{JobId, rollup::Status};
-
 use super::{
     chores::{Chore, Desk, Step, is_full},
-    failure,
     hot_cache::HotCache,
-    keys::{self, Part},
+    job_rows::{IdStays, JobRows},
+    keys,
     stages::{Stage, Stages},
-    tables,
-    writes::{Writes, index_of},
+    writes::Writes,
 };
-use crate::{Origin, Result, RootKey};
+use crate::Result;
 
 /// Jobs that one step removes: to find their rows takes longer than to remove them.
 const STEP_JOBS: usize = 256;
@@ -22,8 +18,9 @@ const STEP_JOBS: usize = 256;
 pub struct Clean {
     stages: Arc<Stages>,
     stage: Arc<Stage>,
-    /// Jobs from this number on still have rows.
+    /// Jobs from this number on still have rows, but for the one that is being removed.
     jobs: u64,
+    job: Option<JobRows>,
     /// Records from this one on still exist. They go last, so that a new process would find the
     /// jobs.
     records: u64,
@@ -31,7 +28,7 @@ pub struct Clean {
 
 impl Clean {
     pub fn new(stages: &Arc<Stages>, stage: Arc<Stage>) -> Self {
-        Self { stages: Arc::clone(stages), stage, jobs: 0, records: 0 }
+        Self { stages: Arc::clone(stages), stage, jobs: 0, job: None, records: 0 }
     }
 }
 
@@ -39,7 +36,15 @@ impl Chore for Clean {
     fn plan<'a>(&mut self, desk: &Desk<'a>, writes: &mut Writes<'a>) -> Result<Step> {
         let ids = self.stage.from(self.jobs, STEP_JOBS);
         for id in &ids {
-            if is_full(writes) || !remove_job(desk, *id, writes)? {
+            if is_full(writes) {
+                return Ok(Step::More);
+            }
+            if self.job.as_ref().is_none_or(|job| job.id != *id) {
+                self.job = JobRows::find(desk, *id)?;
+            }
+            if let Some(job) = &mut self.job
+                && !job.remove(desk, IdStays::No, writes)?
+            {
                 return Ok(Step::More);
             }
             self.jobs = id.get() + 1;
@@ -74,37 +79,4 @@ impl Chore for Clean {
     fn makes_room(&self) -> bool {
         true
     }
-}
-
-/// Removes the rows of a job; false when some of them have to wait for another step.
-fn remove_job<'a>(desk: &Desk<'a>, id: JobId, writes: &mut Writes<'a>) -> Result<bool> {
-    let (tables, rows) = (desk.tables, &desk.snapshot.rows);
-    let origin: Option<Origin> = tables::get(rows, &tables.origins, &keys::origin(id), "origin")?;
-    // Its rows are written with the origin or after it, so there are none.
-    let Some(Origin { parent, .. }) = origin else { return Ok(true) };
-    for row in rows.prefix(&tables.history, keys::origin(id)) {
-        if is_full(writes) {
-            return Ok(false);
-        }
-        writes.remove(&tables.history, &row.key().map_err(failure::reading)?);
-    }
-    let key = keys::job(parent, id, Part::Status);
-    let status: Option<Status> = tables::get(rows, &tables.jobs, &key, "status")?;
-    if let Some(status) = status {
-        writes.remove(&tables.jobs, &key);
-        match parent {
-            Some(parent) => {
-                if let Some(index) = index_of(status.state) {
-                    writes.remove(&tables.index, &keys::indexed(index, parent, id));
-                }
-            }
-            None => {
-                let root = RootKey { time: status.create_time, id };
-                writes.remove(&tables.index, &keys::root(root));
-            }
-        }
-    }
-    writes.remove(&tables.jobs, &keys::job(parent, id, Part::Definition));
-    writes.remove(&tables.origins, &keys::origin(id));
-    Ok(true)
 }

@@ -29,8 +29,9 @@ const NAME: &str = "jobtracker fjall ";
 /// which a program that knows only format 1 would take for rows like any others. Format 3 has
 /// follow-ups: jobs that have some have a flag that an older program cannot read. So have jobs that
 /// failed, or have failed jobs below, in format 4: they say which report was the first. In format 5
-/// so have all jobs of which that is known, and checks say when they told of silence.
-const KNOWN: u32 = 5;
+/// so have all jobs of which that is known, and checks say when they told of silence. Format 6 has
+/// deleted trees, of which an older program would show what is left.
+const KNOWN: u32 = 6;
 /// How the engine marks the layout of its files: a name and a number.
 const ENGINE: &[u8; 4] = b"FJL\x03";
 /// What may be in a directory that is to become a store: what an unfinished first start left, and

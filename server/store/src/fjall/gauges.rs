@@ -66,6 +66,7 @@ pub fn read(
         ("store_trees_stale", "Commits of one tree refused as stale.", meters.stale.load(Relaxed)),
         ("store_stages", "Trees staged, or being removed.", open),
         ("store_staged_jobs", "Jobs in them.", staged),
+        ("store_removals", "Deleted trees that have rows left.", cache.removals() as u64),
         ("store_answered_hot", "Reads answered from memory.", cache.answered.load(Relaxed)),
         ("store_answered_cold", "Reads that went to a thread.", cache.missed.load(Relaxed)),
         ("store_reads_waiting", "Reads that wait for a thread.", reads_waiting as u64),

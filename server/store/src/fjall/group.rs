@@ -68,6 +68,7 @@ impl<'a> Group<'a> {
                 Row::FollowUp { id, row: FollowUp::Watch(watch), .. } => {
                     self.changed.watches.push((id, watch));
                 }
+                Row::Deleted { root, .. } => self.changed.deleted.push(root),
                 row => row.entry().into_iter().for_each(|place| self.changed.listed.add(place)),
             }
         }
@@ -137,10 +138,7 @@ impl<'a> Group<'a> {
     /// Reserves ids behind all that were given out, where no job has taken them, not even one of
     /// this group: so reservations come after the trees.
     pub fn reserve(&mut self, count: u32) -> Result<JobId> {
-        let stored = || {
-            tables::get(&self.snapshot.rows, &self.tables.index, &keys::NEXT_ID, "next id")
-                .map(|next| next.unwrap_or(JobId::MIN.get()))
-        };
+        let stored = || tables::next_id(&self.snapshot.rows, self.tables);
         let mut first = self.next_id.map_or_else(stored, Ok)?;
         let count_of = u64::from(count.max(1));
         loop {

@@ -58,6 +58,7 @@ pub struct Changed {
     pub versions: HashMap<JobId, Version>,
     pub watches: Vec<(JobId, Watch)>,
     pub published: Vec<Arc<Stage>>,
+    pub deleted: Vec<JobId>,
     pub listed: Least,
 }
 
@@ -102,8 +103,8 @@ impl HotCache {
     /// Makes a group of commits the present. Only the writer calls this, after the group is
     /// durable, with a snapshot that has it.
     pub fn advance(&self, rows: fjall::Snapshot, changed: Changed) {
-        let Changed { created, statuses, definitions, versions, watches, published, listed } =
-            changed;
+        let Changed { created, statuses, definitions, versions, watches, .. } = changed;
+        let Changed { published, deleted, listed, .. } = changed;
         let rows = Arc::new(rows);
         let mut new_nodes = Vec::with_capacity(created.len());
         let mut new_definitions = Vec::with_capacity(created.len());
@@ -114,6 +115,7 @@ impl HotCache {
             snapshot.max_id = snapshot.max_id.max(newest);
             snapshot.low_water.add(listed);
             self.added.lock().add(snapshot.epoch, listed);
+            snapshot.gone = snapshot.gone.with(&deleted);
             if !published.is_empty() {
                 let newest = published.iter().map(|stage| stage.newest()).max().unwrap_or(0);
                 snapshot.max_id = snapshot.max_id.max(newest);
@@ -187,6 +189,29 @@ impl HotCache {
         snapshot.hidden = snapshot.hidden.without(std::slice::from_ref(stage));
     }
 
+    /// Forgets a job of a deleted tree, which no reader finds here any more.
+    pub fn evict(&self, id: JobId) {
+        self.nodes.remove(&id);
+        self.definitions.remove(&id);
+        self.watches.remove(&id);
+    }
+
+    /// Forgets the version of a deleted tree that is forgotten.
+    pub fn forget_version(&self, root: JobId) {
+        self.versions.remove(&root);
+    }
+
+    /// No row of a deleted tree is left.
+    pub fn removed(&self, root: JobId) {
+        let mut snapshot = self.snapshot.write();
+        snapshot.gone = snapshot.gone.without(root);
+    }
+
+    /// How many deleted trees have rows left.
+    pub fn removals(&self) -> usize {
+        self.snapshot.read().gone.len()
+    }
+
     /// Whether an id is hidden only until a stage that was discarded is gone.
     pub fn is_leaving(&self, id: JobId) -> bool {
         self.snapshot.read().hidden.is_leaving(id)
@@ -254,10 +279,10 @@ impl HotCache {
         self.counted(if id.get() > snapshot.max_id {
             Some(None)
         } else {
-            self.nodes
-                .get(&id)
-                .zip(self.definitions.get(&id))
-                .map(|(node, definition)| Some(JobRow::new(id, node, definition)))
+            self.nodes.get(&id).zip(self.definitions.get(&id)).map(|(node, definition)| {
+                let is_gone = snapshot.gone.has(node.origin.root);
+                (!is_gone).then(|| JobRow::new(id, node, definition))
+            })
         })
     }
 
@@ -265,6 +290,7 @@ impl HotCache {
     pub fn states(&self, ids: &[JobId]) -> Option<Vec<State>> {
         let snapshot = self.snapshot.read();
         let state = |id: &JobId| match self.nodes.get(id) {
+            Some(node) if snapshot.gone.has(node.origin.root) => Some(State::WaitingForActivation),
             Some(node) => Some(node.status.state),
             None if id.get() > snapshot.max_id => Some(State::WaitingForActivation),
             None => None,
@@ -280,7 +306,8 @@ impl HotCache {
 
     fn load_at(&self, snapshot: &Snapshot, wanted: &Wanted) -> Option<Loaded> {
         // What is asked for by name or number is asked for too rarely to be kept here.
-        if !wanted.follow_ups.is_empty() || !wanted.changes.is_empty() {
+        let by_name = !wanted.follow_ups.is_empty() || !wanted.changes.is_empty();
+        if by_name || !wanted.tombstones.is_empty() {
             return None;
         }
         let mut loaded = Loaded::default();
@@ -321,6 +348,9 @@ impl HotCache {
                 break;
             }
             let node = self.nodes.get(&id)?;
+            if snapshot.gone.has(node.origin.root) {
+                break;
+            }
             if node.status.flags.followed {
                 let watch = FollowUp::Watch(self.watches.get(&id)?);
                 loaded.follow_ups.insert((id, FollowUpKey::Watch), watch);

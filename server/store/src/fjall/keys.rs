@@ -20,10 +20,14 @@
 //! | `index` | 7, time, upload | when an upload was sent |
 //! | `index` | 8, number of the index, time, id, kind, number | entry of a follow-up |
 //! | `index` | 9, kind, key | document: its version and content |
+//! | `index` | 10, root | tombstone of a deleted tree |
+//! | `index` | 11, time, root | until when that is kept |
+//! | `index` | 12, root | a deleted tree that has rows left |
 //! | `index` | 255, 0 | the next id to give out |
 //!
 //! Staged rows stand where they will belong, and are hidden as long as a row with tag 4 has the id
-//! of their job.
+//! of their job. An origin without a value is that of a job that was deleted: its id is not given
+//! out again.
 
 use jobtracker_model::{JobId, Repeat, Timestamp, upload::UploadId};
 
@@ -54,6 +58,9 @@ const COMPLETED: u8 = 6;
 const SENT: u8 = 7;
 const INDEX: u8 = 8;
 const DOCUMENT: u8 = 9;
+const TOMBSTONE: u8 = 10;
+const KEPT_UNTIL: u8 = 11;
+const REMOVAL: u8 = 12;
 
 /// The row with the next id to give out.
 pub const NEXT_ID: [u8; 2] = [255, 0];
@@ -93,6 +100,11 @@ pub fn child(key: &[u8]) -> Result<(JobId, Part)> {
         _ => return Err(unreadable("jobs", key)),
     };
     Ok((id_at(key, 8).ok_or_else(|| unreadable("jobs", key))?, part))
+}
+
+/// The key behind all those that begin with an id.
+pub fn after(id: JobId) -> Vec<u8> {
+    (id.get() + 1).to_be_bytes().to_vec()
 }
 
 pub fn origin(id: JobId) -> [u8; 8] {
@@ -163,9 +175,44 @@ pub fn attachment_name(key: &[u8]) -> Result<String> {
 }
 
 pub fn version(root: JobId) -> [u8; 9] {
-    let mut key = [VERSION; 9];
-    key[1..].copy_from_slice(&origin(root));
-    key
+    of_root(VERSION, root)
+}
+
+pub fn tombstone(root: JobId) -> [u8; 9] {
+    of_root(TOMBSTONE, root)
+}
+
+pub fn removal(root: JobId) -> [u8; 9] {
+    of_root(REMOVAL, root)
+}
+
+/// The begin of the keys of all trees that have rows left.
+pub fn all_removals() -> [u8; 1] {
+    [REMOVAL]
+}
+
+/// The root of such a tree.
+pub fn removal_root(key: &[u8]) -> Result<JobId> {
+    id_at(key, 1).ok_or_else(|| unreadable("index", key))
+}
+
+pub fn kept_until(until: Timestamp, root: JobId) -> Key {
+    pair(KEPT_UNTIL, millis(until), root.get())
+}
+
+/// A key before all of them.
+pub fn first_kept_until() -> [u8; 1] {
+    [KEPT_UNTIL]
+}
+
+/// The key behind those of all tombstones that are kept until a time before this one.
+pub fn kept_until_before(now: Timestamp) -> Key {
+    pair(KEPT_UNTIL, millis(now), 0)
+}
+
+/// The root of the tree of such a key.
+pub fn kept_root(key: &[u8]) -> Result<JobId> {
+    id_at(key, 9).ok_or_else(|| unreadable("index", key))
 }
 
 pub fn indexed(index: ChildIndex, parent: JobId, id: JobId) -> Key {
@@ -324,6 +371,13 @@ fn numbered(id: JobId, tag: u8, number: u32) -> [u8; 13] {
     key
 }
 
+/// The key of a row of a tree.
+fn of_root(tag: u8, root: JobId) -> [u8; 9] {
+    let mut key = [tag; 9];
+    key[1..].copy_from_slice(&origin(root));
+    key
+}
+
 /// The begin of the keys of one kind of rows of a job.
 fn of_job(id: JobId, tag: u8) -> [u8; 9] {
     let mut key = [tag; 9];
@@ -377,6 +431,11 @@ pub fn last_follow_up(id: JobId) -> FollowUpRowKey {
     let mut bytes = [u8::MAX; 14];
     bytes[..9].copy_from_slice(&follow_up(id, FollowUpKey::Watch)[..9]);
     bytes
+}
+
+/// Whether a row of a job's history is a follow-up.
+pub fn is_follow_up(key: &[u8]) -> bool {
+    key.get(8) == Some(&FOLLOW_UP)
 }
 
 /// The follow-up of a row.

@@ -8,7 +8,8 @@
 //! `writer` turns all waiting `work` into one `group`, which is one durable batch (`writes`).
 //! Between groups it goes on with the `chores`, long work that is done in steps: `stages` are rows
 //! that are written and hidden, `stage_rows` writes them and `clean` removes the discarded ones;
-//! `uploads` looks after uploads, `documents` after documents. `keys`,
+//! `delete` removes the trees that are `gone` (`job_rows` are those of one job); `uploads` looks
+//! after uploads, `documents` after documents. `keys`,
 //! `coding` is the format of the rows, `ids` that of sets of ids, `tables` the
 //! tuning of the engine. `directory`, `contents`, `journal` and `tail` look after the directory
 //! before the engine may touch it; `space` keeps the disk from filling up.
@@ -36,7 +37,10 @@ mod writes;
 
 mod chores;
 mod clean;
+mod delete;
 mod documents;
+mod gone;
+mod job_rows;
 mod stage_rows;
 mod stages;
 

@@ -4,7 +4,9 @@ use fjall::Readable;
 use jobtracker_model::JobId;
 
 use super::{
-    failure, keys,
+    failure,
+    gone::Gone,
+    keys,
     low_water::LowWaterMarks,
     stages::{Hidden, Stages},
     tables::{self, Tables},
@@ -21,6 +23,8 @@ pub struct Snapshot {
     pub max_id: u64,
     /// Hidden jobs, though the snapshot may have rows of them.
     pub hidden: Hidden,
+    /// Deleted trees, though the snapshot may have rows of them.
+    pub gone: Gone,
     /// Where the lists by time begin.
     pub low_water: LowWaterMarks,
 }
@@ -31,8 +35,7 @@ impl Snapshot {
         if self.hidden.has(id) {
             return Ok(true);
         }
-        let stored = || tables::bytes(&self.rows, &tables.origins, &keys::origin(id));
-        Ok(id.get() <= self.max_id && stored()?.is_some())
+        Ok(id.get() <= self.max_id && tables::origin(&self.rows, tables, id)?.is_some())
     }
 }
 
@@ -41,6 +44,7 @@ pub struct Present {
     rows: fjall::Snapshot,
     max_id: u64,
     hidden: Hidden,
+    gone: Gone,
 }
 
 impl Present {
@@ -50,23 +54,26 @@ impl Present {
         let last = last.map(|row| keys::origin_id(&row.key().map_err(failure::reading)?));
         let max_id = last.transpose()?.map_or(0, JobId::get);
         stages.reload(tables, &rows)?;
-        Ok(Self { rows, max_id, hidden: Hidden::new(stages.all()) })
+        let gone = Gone::read(tables, &rows)?;
+        Ok(Self { rows, max_id, hidden: Hidden::new(stages.all()), gone })
     }
 
     /// For tests without stages.
     #[cfg(test)]
     pub fn of_jobs(tables: &Tables, max_id: u64) -> Self {
-        Self { rows: tables.database.snapshot(), max_id, hidden: Hidden::default() }
+        let (hidden, gone) = (Hidden::default(), Gone::default());
+        Self { rows: tables.database.snapshot(), max_id, hidden, gone }
     }
 
     /// The first snapshot of it.
     pub fn snapshot(self, epoch: u64) -> Snapshot {
-        let Self { rows, max_id, hidden } = self;
+        let Self { rows, max_id, hidden, gone } = self;
         Snapshot {
             epoch,
             rows: Arc::new(rows),
             max_id,
             hidden,
+            gone,
             low_water: LowWaterMarks::default(),
         }
     }

@@ -1,13 +1,14 @@
 use std::{sync::Arc, thread::JoinHandle};
 
 use async_trait::async_trait;
-use jobtracker_model::{AttachmentInfo, Blocker, Change, JobId, LogLine, State};
+use jobtracker_model::{AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
     FjallOptions,
     chores::Chore,
+    delete::ForgetTombstones,
     directory::StoreDirectory,
     hot_cache::HotCache,
     keeper::Keeper,
@@ -23,7 +24,7 @@ use crate::{
     DocumentChange, DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp,
     FollowUpKey, FollowUpsQuery, Health, IndexKey, IndexQuery, Indexes, JobPlaces, JobRow, Jobs,
     Listed, Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, SampleQuery, Servers,
-    ShapeQuery, StageId, TreeCommit, Trees, Wanted,
+    ShapeQuery, StageId, Tombstone, TreeCommit, Trees, Wanted,
     commit::check_staged,
     view::{self, SparseIndexes, View},
 };
@@ -167,6 +168,27 @@ impl Trees for FjallStore {
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
         self.ask(async move |rows| view::list_rows(rows, &query).await).await
+    }
+
+    async fn list_waiting(&self, query: RowsQuery) -> Result<Listed<(JobId, FollowUpKey), JobId>> {
+        self.ask(async move |rows| view::list_waiting(rows, &query).await).await
+    }
+
+    async fn get_tombstone(&self, root: JobId) -> Result<Option<Tombstone>> {
+        self.ask(async move |rows| rows.tombstone(root).await).await
+    }
+
+    async fn forget_tombstones(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        let forget = |permit, reply| ForgetTombstones::new(now, limit, permit, reply);
+        let forgotten = self.ask_for(forget).await?;
+        if forgotten > 0 {
+            self.child_indexes.clear();
+        }
+        Ok(forgotten)
+    }
+
+    fn removals(&self) -> usize {
+        self.lasting.cache.removals()
     }
 }
 

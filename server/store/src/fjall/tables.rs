@@ -6,10 +6,11 @@ use fjall::{
     compaction::Leveled,
     config::{BlockSizePolicy, BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry},
 };
+use jobtracker_model::JobId;
 use serde::de::DeserializeOwned;
 
-use super::{FjallOptions, failure};
-use crate::{Result, coding};
+use super::{FjallOptions, failure, keys};
+use crate::{Origin, Result, coding};
 
 const MIB: u64 = 1024 * 1024;
 /// The smallest bound that the engine takes: one journal that is written and one whose rows are on
@@ -89,6 +90,19 @@ pub fn get<T: DeserializeOwned>(
     what: &str,
 ) -> Result<Option<T>> {
     bytes(snapshot, keyspace, key)?.map(|value| coding::decode(what, &value)).transpose()
+}
+
+/// The origin of a job; none of one that was deleted.
+pub fn origin(snapshot: &Snapshot, tables: &Tables, id: JobId) -> Result<Option<Origin>> {
+    let row = bytes(snapshot, &tables.origins, &keys::origin(id))?;
+    let row = row.filter(|row| !row.is_empty());
+    row.map(|row| coding::decode("origin", &row)).transpose()
+}
+
+/// The smallest id that was not given out.
+pub fn next_id(snapshot: &Snapshot, tables: &Tables) -> Result<u64> {
+    let next = get(snapshot, &tables.index, &keys::NEXT_ID, "next id")?;
+    Ok(next.unwrap_or(JobId::MIN.get()))
 }
 
 /// The value of a row at one instant.

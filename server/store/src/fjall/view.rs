@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error, FollowUp, FollowUpKey, IndexId, IndexKey, Node, Order, Origin, RepeatRow, Result,
-    RootKey, TreeResultRow, UploadRow, Version,
+    RootKey, Tombstone, TreeResultRow, UploadRow, Version,
     coding::{self, LineRow},
     view::{Child, ChildIndex, Lists, Parent, Selection, View},
 };
@@ -186,9 +186,10 @@ impl<'a> SnapshotView<'a> {
         })
     }
 
-    /// Whether a job is hidden.
-    fn hides(&self, id: JobId) -> bool {
-        self.snapshot.hidden.has(id)
+    /// Whether rows of a job are hidden.
+    fn hides(&self, id: JobId) -> Result<bool> {
+        let is_gone = || Ok(!self.snapshot.gone.is_empty() && self.origin(id)?.is_none());
+        if self.snapshot.hidden.has(id) { Ok(true) } else { is_gone() }
     }
 
     /// An upload that is complete.
@@ -201,13 +202,14 @@ impl<'a> SnapshotView<'a> {
             return Ok(None);
         }
         if let Some(node) = self.cache.node_at(self.snapshot.epoch, id) {
-            return Ok(Some(node.origin));
+            return Ok(Some(node.origin).filter(|origin| !self.snapshot.gone.has(origin.root)));
         }
         // Without its origin, a reader reaches nothing else of the job.
-        if self.hides(id) {
+        if self.snapshot.hidden.has(id) {
             return Ok(None);
         }
-        let origin = self.get(&self.tables.origins, &keys::origin(id), "origin")?;
+        let origin = tables::origin(&self.snapshot.rows, self.tables, id)?;
+        let origin = origin.filter(|origin| !self.snapshot.gone.has(origin.root));
         if let Some(origin) = origin
             && self.origins.borrow().len() < SEEN
         {
@@ -263,6 +265,10 @@ impl View for SnapshotView<'_> {
         Ok(version)
     }
 
+    async fn tombstone(&self, root: JobId) -> Result<Option<Tombstone>> {
+        self.get(&self.tables.index, &keys::tombstone(root), "tombstone")
+    }
+
     async fn node(&self, id: JobId) -> Result<Option<Node>> {
         let Some(origin) = self.origin(id)? else { return Ok(None) };
         let status = self.status(id, origin.parent)?;
@@ -278,14 +284,14 @@ impl View for SnapshotView<'_> {
     }
 
     async fn change(&self, id: JobId, number: u32) -> Result<Option<Change>> {
-        if self.hides(id) {
+        if self.hides(id)? {
             return Ok(None);
         }
         self.get(&self.tables.history, &keys::change(id, number), "change")
     }
 
     async fn repeat(&self, id: JobId, key: &Repeat) -> Result<Option<RepeatRow>> {
-        if self.hides(id) {
+        if self.hides(id)? {
             return Ok(None);
         }
         self.get(&self.tables.history, &keys::repeat(id, key), "repeat")
@@ -293,7 +299,7 @@ impl View for SnapshotView<'_> {
 
     async fn attachment(&self, id: JobId, key: &str) -> Result<Option<String>> {
         // No attachment has such a key, and the engine has a limit of its own for keys.
-        if key.len() > jobtracker_model::limits::ATTACHMENT_KEY || self.hides(id) {
+        if key.len() > jobtracker_model::limits::ATTACHMENT_KEY || self.hides(id)? {
             return Ok(None);
         }
         let key = keys::attachment(id, key);
@@ -303,7 +309,7 @@ impl View for SnapshotView<'_> {
     }
 
     async fn follow_up(&self, id: JobId, key: FollowUpKey) -> Result<Option<FollowUp>> {
-        if self.hides(id) {
+        if self.hides(id)? {
             return Ok(None);
         }
         let read = || self.get(&self.tables.history, &keys::follow_up(id, key), "follow-up");
@@ -414,7 +420,8 @@ impl Lists for SnapshotView<'_> {
         };
         let roots = iter::from_fn(next).map(|row| keys::root_key(&row?.0));
         // A stage has one root at most, so roots form no run of hidden ids.
-        stream::iter(roots.filter(|root| !root.as_ref().is_ok_and(|root| self.hides(root.id))))
+        let is_hidden = |root: &RootKey| self.snapshot.hidden.has(root.id);
+        stream::iter(roots.filter(move |root| !root.as_ref().is_ok_and(is_hidden)))
     }
 
     fn index(&self, index: IndexId, from: IndexKey) -> impl Stream<Item = Result<IndexKey>> {
@@ -431,7 +438,8 @@ impl Lists for SnapshotView<'_> {
                     self.cache.keep_first(self.snapshot.epoch, index, place);
                 }
                 is_begun = true;
-                if place.is_none_or(|place| !self.hides(place.id)) {
+                let Some(entry) = place else { return Ok(None) };
+                if !self.hides(entry.id)? {
                     return Ok(place);
                 }
             }

@@ -5,11 +5,13 @@ use std::{
 };
 
 use fjall::AbstractTree;
+use jobtracker_model::JobId;
 
 use super::{
     FjallOptions,
     chores::{Chore, Chores, Desk, Step},
     clean::Clean,
+    delete::Delete,
     failure,
     gauges::Meters,
     group::Group,
@@ -81,7 +83,7 @@ impl Writer {
             tables: Arc::clone(tables),
             cache: Arc::clone(&lasting.cache),
             stages: Arc::clone(&lasting.stages),
-            chores: Chores::new(),
+            chores: lasting.cache.now().gone.iter().map(removal).collect(),
             stepped: Instant::now(),
             postponed: None,
             meters: Arc::clone(&lasting.meters),
@@ -228,6 +230,7 @@ impl Writer {
             return Ok(());
         }
         self.make_durable(&mut group.writes)?;
+        self.chores.extend(group.changed.deleted.iter().copied().map(removal));
         self.cache.advance(self.tables.database.snapshot(), group.changed);
         Ok(())
     }
@@ -326,4 +329,9 @@ impl Writer {
             self.meters.journal_bytes.store(journals, Relaxed);
         }
     }
+}
+
+/// The chore that removes a deleted tree.
+fn removal(root: JobId) -> Box<dyn Chore> {
+    Box::new(Delete::new(root))
 }

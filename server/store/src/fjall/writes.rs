@@ -115,6 +115,13 @@ impl<'a> Writes<'a> {
             }
             Row::TreeResult { commit, row } => self.tree_result(commit, row),
             Row::FollowUp { id, key, before, row } => self.follow_up(*id, *key, *before, row),
+            Row::Deleted { root, created, tombstone } => {
+                let listed = RootKey { time: *created, id: *root };
+                self.remove(&tables.index, &keys::root(listed));
+                self.mark(&keys::kept_until(tombstone.until, *root));
+                self.mark(&keys::removal(*root));
+                self.put(&tables.index, &keys::tombstone(*root), tombstone)
+            }
         }
     }
 
@@ -165,7 +172,12 @@ impl<'a> Writes<'a> {
 
     /// Puts a row of `index` that consists of its key.
     pub fn mark(&mut self, key: &[u8]) {
-        self.push(&self.tables.index, key, Some(Slice::from([])));
+        self.mark_in(&self.tables.index, key);
+    }
+
+    /// Puts a row that consists of its key.
+    pub fn mark_in(&mut self, keyspace: &'a Keyspace, key: &[u8]) {
+        self.push(keyspace, key, Some(Slice::from([])));
     }
 
     pub fn remove(&mut self, keyspace: &'a Keyspace, key: &[u8]) {

@@ -3,7 +3,9 @@ use std::collections::BTreeSet;
 use jobtracker_model::{Category, JobId, State, Timestamp, rollup::Status};
 
 use super::rows::{Place, Rows};
-use crate::{Error, FollowUp, FollowUpKey, IndexId, IndexKey, Result, RootKey, Row, TreeCommit};
+use crate::{
+    Error, FollowUp, FollowUpKey, IndexId, IndexKey, Result, RootKey, Row, Tombstone, TreeCommit,
+};
 
 impl Rows {
     /// Does one commit, or refuses it and does nothing.
@@ -46,7 +48,43 @@ impl Rows {
             Row::Attachment { id, key, text } => self.put_attachment(id, key, text),
             Row::TreeResult { commit, row } => self.put_tree_result(commit, row),
             Row::FollowUp { id, key, before, row } => self.put_follow_up(id, key, before, row),
+            Row::Deleted { root, tombstone, .. } => self.delete(root, tombstone),
         }
+    }
+
+    /// Removes a tree. Its version stays, and its ids are never given out again.
+    fn delete(&mut self, root: JobId, tombstone: Tombstone) {
+        let of_tree = self.origins.iter().filter(|(_, origin)| origin.root == root);
+        let ids: BTreeSet<JobId> = of_tree.map(|(id, _)| *id).collect();
+        let stays = |id: &JobId| !ids.contains(id);
+        self.origins.retain(|id, _| stays(id));
+        self.statuses.retain(|(_, id), _| stays(id));
+        self.definitions.retain(|(_, id), _| stays(id));
+        self.pending.retain(|(_, id)| stays(id));
+        self.failed.retain(|(_, id)| stays(id));
+        self.roots.retain(|key| stays(&key.id));
+        self.changes.retain(|(id, _), _| stays(id));
+        self.log.retain(|(id, _), _| stays(id));
+        self.repeats.retain(|id, _| stays(id));
+        self.attachments.retain(|id, _| stays(id));
+        self.follow_ups.retain(|(id, _), _| stays(id));
+        self.index.retain(|(_, entry)| stays(&entry.id));
+        self.deleted_ids.extend(ids);
+        self.tombstones.insert(root, tombstone);
+    }
+
+    /// Forgets the oldest tombstones.
+    pub(super) fn forget_tombstones(&mut self, now: Timestamp, limit: usize) -> usize {
+        let mut due: Vec<(Timestamp, JobId)> =
+            self.tombstones.iter().map(|(root, tombstone)| (tombstone.until, *root)).collect();
+        due.retain(|(until, _)| *until < now);
+        due.sort_unstable();
+        due.truncate(limit);
+        for (_, root) in &due {
+            self.tombstones.remove(root);
+            self.versions.remove(root);
+        }
+        due.len()
     }
 
     /// Puts a status and updates the indexes.

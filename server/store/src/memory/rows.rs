@@ -13,7 +13,7 @@ use jobtracker_model::{
 use super::stages::Stage;
 use crate::{
     Error, FollowUp, FollowUpKey, IndexId, IndexKey, Node, Order, Origin, RepeatRow, Result,
-    RootKey, StageId, TreeResultRow, UploadRow, Version,
+    RootKey, StageId, Tombstone, TreeResultRow, UploadRow, Version,
     view::{Child, ChildIndex, Lists, Parent, Selection, View},
 };
 
@@ -39,6 +39,9 @@ pub(super) struct Rows {
     pub tree_results: BTreeMap<(UploadId, JobId), TreeResultRow>,
     pub commits: BTreeMap<UploadId, UploadRow>,
     pub sent: BTreeSet<(Timestamp, UploadId)>,
+    /// What is kept of deleted trees, and the ids that they had.
+    pub tombstones: BTreeMap<JobId, Tombstone>,
+    pub deleted_ids: BTreeSet<JobId>,
     /// Staged rows, which readers do not see yet.
     pub stages: BTreeMap<StageId, Stage>,
 }
@@ -62,6 +65,10 @@ impl Rows {
 impl View for Rows {
     async fn version(&self, root: JobId) -> Result<Version> {
         Ok(self.versions.get(&root).copied().unwrap_or(0))
+    }
+
+    async fn tombstone(&self, root: JobId) -> Result<Option<Tombstone>> {
+        Ok(self.tombstones.get(&root).cloned())
     }
 
     async fn node(&self, id: JobId) -> Result<Option<Node>> {

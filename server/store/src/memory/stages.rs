@@ -64,9 +64,10 @@ impl Rows {
         self.origins.contains_key(&id) || self.stages.values().any(|stage| stage.ids.contains(&id))
     }
 
-    /// The largest id in a block that names a job, visible or staged.
+    /// The largest id in a block that names a job, visible or staged, or has named one.
     pub(super) fn last_taken(&self, first: JobId, last: JobId) -> Option<JobId> {
         let there = self.origins.range(first..=last).next_back().map(|(id, _)| *id);
+        let there = there.max(self.deleted_ids.range(first..=last).next_back().copied());
         let staged = self.stages.values();
         staged
             .filter_map(|stage| stage.ids.range(first..=last).next_back().copied())

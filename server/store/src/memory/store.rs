@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use jobtracker_model::{AttachmentInfo, Blocker, Change, JobId, LogLine, State};
+use jobtracker_model::{AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::{documents::DocumentRows, ids::Ids, rows::Rows};
@@ -8,7 +8,7 @@ use crate::{
     DocumentChange, DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp,
     FollowUpKey, FollowUpsQuery, Health, IndexKey, IndexQuery, Indexes, JobPlaces, JobRow, Jobs,
     Listed, Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, SampleQuery, Servers,
-    ShapeQuery, StageId, TreeCommit, Trees, Wanted,
+    ShapeQuery, StageId, Tombstone, TreeCommit, Trees, Wanted,
     commit::check_staged,
     view::{self, SparseIndexes, View},
 };
@@ -79,6 +79,23 @@ impl Trees for MemoryStore {
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
         self.read(async |rows| view::list_rows(rows, &query).await)
+    }
+
+    async fn list_waiting(&self, query: RowsQuery) -> Result<Listed<(JobId, FollowUpKey), JobId>> {
+        self.read(async |rows| view::list_waiting(rows, &query).await)
+    }
+
+    async fn get_tombstone(&self, root: JobId) -> Result<Option<Tombstone>> {
+        self.read(async |rows| rows.tombstone(root).await)
+    }
+
+    async fn forget_tombstones(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        self.indexes.clear();
+        Ok(self.open_mut()?.rows.forget_tombstones(now, limit))
+    }
+
+    fn removals(&self) -> usize {
+        0
     }
 }
 

@@ -42,6 +42,10 @@ impl Checkpoints {
     /// been written change again soon, and readers that are under way still find what they began
     /// with.
     fn due(&self, tail: &Tail) -> Option<Version> {
+        // It is removed as a whole, and its last entry has to stay until then.
+        if tail.deletion().is_some() {
+            return None;
+        }
         let (mut versions, mut bytes) = (tail.redos.len(), tail.bytes());
         if versions < self.versions && bytes < self.bytes {
             return None;
@@ -95,12 +99,11 @@ impl Checkpoints {
         }
     }
 
-    /// Brings a whole log to the other tables.
+    /// Brings a whole log to the other tables, but for the entry that deletes the tree.
     pub async fn whole(&self, tree: &Arc<Tree>) -> Result<()> {
-        match self.trees.refresh(tree).await? {
-            Some(tail) if tail.version > 0 => self.make(tree, &tail, tail.version).await,
-            _ => Ok(()),
-        }
+        let Some(tail) = self.trees.refresh_log(tree).await? else { return Ok(()) };
+        let upto = tail.version - u64::from(tail.deletion().is_some());
+        if upto > 0 { self.make(tree, &tail, upto).await } else { Ok(()) }
     }
 
     async fn make(&self, tree: &Arc<Tree>, tail: &Tail, upto: Version) -> Result<()> {

@@ -22,6 +22,7 @@ use super::{
     keys::{self, NO_STAGE},
     open::{Open, Work, stage_key},
     redo::{Name, Redo},
+    removals::Removals,
     reservations::Reservations,
     roots::Roots,
     sending::{Base, Sending},
@@ -50,6 +51,7 @@ pub struct Commits {
     pub roots: Arc<Roots>,
     pub indexes: Arc<IndexTables>,
     pub uploads: Arc<UploadTables>,
+    pub removals: Arc<Removals>,
     pub patience: Duration,
 }
 
@@ -126,7 +128,7 @@ impl Commits {
             _ => self.trees.refresh(&tree).await?,
         };
         let base = match &before {
-            Some(tail) if tail.version == expected => {
+            Some(tail) if tail.version == expected && tail.deletion().is_none() => {
                 Base { cid: Some(tail.cid), version: expected }
             }
             None if expected == 0 => Base { cid: self.trees.empty(root), version: 0 },
@@ -238,6 +240,10 @@ impl Commits {
         let name = Name { version: base.version + 1, cid, stamp, parted: false };
         let stage = publication.map(|publication| publication.stage);
         let (mut redo, body) = Redo::new(name, stage, rows)?;
+        let deletes = redo.deletion().is_some();
+        if deletes {
+            self.open.begin(Work::Removal(tree.root), tree.root).await?;
+        }
         let mut parts = 0;
         if body.len() > INLINE_BYTES {
             parts = match self.write_parts(tree.root, cid, &body).await {
@@ -265,8 +271,15 @@ impl Commits {
             done if parts > 0 => self.end_parts(cid, done.is_err()),
             _ => {}
         }
+        if deletes && done.is_err() {
+            // `tidy` finds out whether the tree is deleted.
+            self.open.give_up(Work::Removal(tree.root));
+        }
         done?;
         self.landed(&tree, before, redo, created).await;
+        if deletes {
+            self.removals.begin(tree.root);
+        }
         Ok(())
     }
 

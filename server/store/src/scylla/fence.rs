@@ -33,7 +33,7 @@ pub async fn fence(
     let mark = revoke.map(|stage| (key, stage_key(stage.0), REVOKED));
     let mut patience = cluster.doubt();
     for _ in 0..RACES {
-        let tail = trees.refresh(&tree).await?;
+        let tail = trees.refresh_log(&tree).await?;
         if let Some(stage) = revoke
             && trees.mark(root, stage).await?.is_some()
         {

@@ -16,6 +16,12 @@ const PART: u32 = 5;
 pub const NO_PARENT: i64 = 0;
 /// The stage of jobs that were never staged.
 pub const NO_STAGE: i64 = 0;
+/// Stands for the stage in the reservation of an id whose job was deleted. Stages are chosen at
+/// random among 2^64 numbers, so it is that of none.
+pub const DELETED: i64 = i64::MIN + 1;
+
+/// The page that lists the pages of a parent.
+pub const DIRECTORY: i64 = -1;
 
 /// Kinds of rows in the partition of a tree. Before them stand the marks of stages, kind 0.
 pub mod tree {
@@ -83,6 +89,8 @@ pub mod listing {
     pub const UPTIME: (i8, i64, i64, &str) = (19, 0, 0, "");
     /// Uploads by minute.
     pub const SENT: i8 = 18;
+    /// Tombstones, each in a slot of its own. They end by themselves.
+    pub const TOMBSTONES: i8 = 120;
 
     /// The lists of an index.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -78,7 +78,8 @@
 //! entry of a log, `tail` the part of a log that is not in the tables, `tree` and `trees` what a
 //! server remembers; `checkpoint` and `writes` bring entries to the tables. `locations` finds jobs,
 //! `pinned` is a tree at one instant, of which `reads` answers; `roots`, `index` and `uploads` are
-//! kept by time. `documents` are rows of a table of their own. `stages` holds staged rows, `open`
+//! kept by time. `documents` are rows of a table of their own. `removals` removes deleted
+//! trees. `stages` holds staged rows, `open`
 //! and `tidy` look after what a dead server has left, `fence` stops its late writes. `schema`,
 //! `statements` and `keys` are the tables.
 
@@ -105,6 +106,7 @@ mod index;
 mod locations;
 mod pinned;
 mod reads;
+mod removals;
 mod roots;
 mod uploads;
 

@@ -43,6 +43,8 @@ pub enum Work {
     Stage(u64),
     /// A large entry of a log is being written in parts.
     Parts(Uuid),
+    /// A tree is deleted, and what it has occupied is removed.
+    Removal(JobId),
 }
 
 /// Which server has it open, and where.
@@ -102,6 +104,7 @@ impl Work {
         match self {
             Self::Stage(stage) => (0, format!("{stage:020}")),
             Self::Parts(cid) => (1, cid.to_string()),
+            Self::Removal(root) => (2, root.to_string()),
         }
     }
 
@@ -109,6 +112,7 @@ impl Work {
         match place {
             0 => key.parse().ok().map(Self::Stage),
             1 => key.parse().ok().map(Self::Parts),
+            2 => key.parse().ok().and_then(JobId::new).map(Self::Removal),
             _ => None,
         }
     }

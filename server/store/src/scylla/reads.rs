@@ -140,7 +140,8 @@ struct Part {
 }
 
 impl TreeCache {
-    /// Loads what a group of operations needs, each tree at one snapshot.
+    /// Loads what a group of operations needs, each tree at one snapshot; but for tombstones, which
+    /// are those of trees that are not there.
     pub async fn load(self: &Arc<Self>, wanted: Wanted) -> Result<Loaded> {
         let parts = self.parts(wanted).await?;
         let mut reads: Several<'_, Option<Loaded>> = Vec::new();

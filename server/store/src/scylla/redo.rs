@@ -8,14 +8,14 @@ use std::{
 };
 
 use jobtracker_model::{
-    Change, Definition, JobId, LogLine, Repeat, rollup::Status, upload::UploadId,
+    Change, Definition, JobId, LogLine, Repeat, Timestamp, rollup::Status, upload::UploadId,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    Error, FollowUp, FollowUpKey, Origin, RepeatRow, Result, Row, StageId, TreeResultRow, Version,
-    coding,
+    Error, FollowUp, FollowUpKey, Origin, RepeatRow, Result, Row, StageId, Tombstone,
+    TreeResultRow, Version, coding,
 };
 
 /// The format of a body that is packed by zstd; without it the body is as `coding` has it, whose
@@ -144,6 +144,22 @@ impl Redo {
         self.by_job.get(&id).into_iter().flatten().map(|index| &self.rows[*index as usize])
     }
 
+    /// What is kept of the tree, and when its root was created, if this deletes it.
+    pub fn deletion(&self) -> Option<(&Tombstone, Timestamp)> {
+        match self.rows.first() {
+            Some((_, Row::Deleted { tombstone, created, .. })) => Some((tombstone, *created)),
+            _ => None,
+        }
+    }
+
+    /// The jobs that it creates.
+    pub fn all_born(&self) -> impl Iterator<Item = (JobId, Born)> {
+        self.rows.iter().filter_map(|(stage, row)| match row {
+            Row::Job { id, origin, .. } => Some((*id, Born { origin: *origin, stage: *stage })),
+            _ => None,
+        })
+    }
+
     /// The job, if this creates it.
     pub fn born(&self, id: JobId) -> Option<Born> {
         self.of_job(id).find_map(|(stage, row)| match row {
@@ -245,8 +261,6 @@ impl Redo {
 
 #[cfg(test)]
 mod tests {
-    use jobtracker_model::Timestamp;
-
     use super::*;
 
     fn line(line: u32) -> (i64, Row) {

@@ -18,7 +18,7 @@ use super::{
     cluster::Cluster,
     fence::fence,
     ids::Ids,
-    keys::{self, NO_STAGE},
+    keys::{self, DELETED, NO_STAGE},
     stages::{Fate, Stages},
     trees::{IdReservation, TreeCache},
 };
@@ -90,6 +90,9 @@ impl Reservations {
 
     /// Whether another reservation may come true; if the answer is no, it can never do so.
     pub async fn is_in_the_way(&self, other: &IdReservation) -> Result<bool> {
+        if other.stage == DELETED {
+            return Ok(true);
+        }
         if self.trees.visible(other).await?.is_some() {
             return Ok(true);
         }

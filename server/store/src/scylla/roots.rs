@@ -118,6 +118,21 @@ impl Roots {
         Ok(())
     }
 
+    /// Takes a deleted root off the list.
+    pub async fn forget(&self, root: JobId, created: Timestamp) -> Result<()> {
+        let (slot, place) = (Slot::of(keys::minute(created), root), created.millis());
+        let (first, behind) = (key(root), format!("{}~", key(root)));
+        let statements = &self.cluster.statements;
+        let range = (listing::ROOTS, slot.key(), place, &first, place, &behind);
+        let rows: Vec<(i64, String, Option<Vec<u8>>)> =
+            self.cluster.rows(&statements.listed_between, range).await?;
+        for (place, name, _) in rows {
+            let row = (listing::ROOTS, slot.key(), place, name);
+            self.cluster.write(&statements.drop_listing, row).await?;
+        }
+        Ok(())
+    }
+
     /// Root jobs by time.
     pub async fn list(&self, query: RootsQuery) -> Result<Listed<JobRow, RootKey>> {
         let mut page = Page::new(query.limit);

@@ -52,6 +52,8 @@ statements! {
                   USING TIMESTAMP ?";
     /// Rows that were applied: they are never written again.
     drop_redos: "DELETE FROM tree USING TIMESTAMP ? WHERE root = ? AND kind = 1 AND id <= ?";
+    /// A tree of which nothing else is left.
+    drop_tree: "DELETE FROM tree USING TIMESTAMP ? WHERE root = ?";
     part: "SELECT body FROM part WHERE cid = ? AND part = ?";
     put_part: "INSERT INTO part (cid, part, body) VALUES (?, ?, ?)";
     drop_parts: "DELETE FROM part WHERE cid = ?";
@@ -61,6 +63,9 @@ statements! {
                  USING TIMESTAMP 1";
     drop_origin: "DELETE FROM origin USING TIMESTAMP 1 \
                   WHERE bucket = ? AND id = ? AND root = ? AND stage = ? AND parent = ?";
+    /// Keeps the id of a deleted job from being used again.
+    put_deleted_origin: "INSERT INTO origin (bucket, id, root, stage, parent) \
+                         VALUES (?, ?, ?, ?, ?) USING TIMESTAMP 1 AND TTL ?";
     origins: "SELECT id, root, stage, parent FROM origin WHERE bucket = ? AND id IN ?";
 
     // Jobs.
@@ -69,6 +74,9 @@ statements! {
     put_page: "INSERT INTO job (parent, page, id, stage) VALUES (?, -1, ?, 0) USING TIMESTAMP 1";
     drop_job: "DELETE FROM job USING TIMESTAMP 1 \
                WHERE parent = ? AND page = ? AND id = ? AND stage = ?";
+    /// Of all stages.
+    remove_job: "DELETE FROM job USING TIMESTAMP ? WHERE parent = ? AND page = ? AND id = ?";
+    remove_page: "DELETE FROM job USING TIMESTAMP ? WHERE parent = ? AND page = ?";
     jobs: "SELECT id, stage, ver, origin, definition, status FROM job \
            WHERE parent = ? AND page = ? AND id IN ? AND stage = ?";
     nodes: "SELECT id, stage, ver, origin, status FROM job \
@@ -87,6 +95,9 @@ statements! {
                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?";
     drop_history: "DELETE FROM history USING TIMESTAMP 1 \
                    WHERE bucket = ? AND kind = ? AND part = ? AND id = ? AND stage = ?";
+    /// Of all stages.
+    remove_history: "DELETE FROM history USING TIMESTAMP ? \
+                     WHERE bucket = ? AND kind = ? AND part = ? AND id = ?";
     history: "SELECT number, ver, body FROM history WHERE bucket = ? AND kind = ? AND part = ? \
               AND id = ? AND stage = ? AND number >= ?";
     entry: "SELECT ver, body FROM history WHERE bucket = ? AND kind = ? AND part = ? \
@@ -96,6 +107,8 @@ statements! {
     put_detail: "INSERT INTO detail (id, stage, kind, key, ver, size, body) \
                  VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?";
     drop_details: "DELETE FROM detail USING TIMESTAMP 1 WHERE id = ? AND stage = ?";
+    /// Of all stages.
+    remove_details: "DELETE FROM detail USING TIMESTAMP ? WHERE id = ?";
     detail: "SELECT ver, body FROM detail WHERE id = ? AND stage = ? AND kind = ? AND key = ?";
     /// Without the texts.
     details: "SELECT key, ver, size, WRITETIME(body) FROM detail \

@@ -1,4 +1,11 @@
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures_util::{
@@ -20,6 +27,7 @@ use super::{
     lease::Leases,
     open::{Open, stage_key},
     pinned::PinnedTree,
+    removals::Removals,
     reservations::Reservations,
     roots::Roots,
     stages::Stages,
@@ -30,9 +38,9 @@ use super::{
 };
 use crate::{
     Document, DocumentChange, DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp,
-    Health, IndexKey, IndexQuery, Indexes, Listed, Loaded, Result, Row, RowsQuery, Servers,
-    StageId, TreeCommit, TreeResultRow, TreeResultsQuery, Trees, UploadRow, Uploads, Version,
-    Wanted, commit::check_staged, view,
+    FollowUpKey, Health, IndexKey, IndexQuery, Indexes, Listed, Loaded, Result, Row, RowsQuery,
+    Servers, StageId, Tombstone, TreeCommit, TreeResultRow, TreeResultsQuery, Trees, UploadRow,
+    Uploads, Version, Wanted, commit::check_staged, view,
 };
 
 /// A store in a ScyllaDB or Cassandra cluster, which other servers may share.
@@ -77,14 +85,6 @@ impl ScyllaStore {
             Arc::clone(&checkpoints),
         ));
         let indexes = IndexTables::new(&cluster, &trees, options);
-        let tidy = Arc::new(Tidy {
-            cluster: Arc::clone(&cluster),
-            trees: Arc::clone(&trees),
-            open: Arc::clone(&open),
-            stages: Arc::clone(&stages),
-            checkpoints: Arc::clone(&checkpoints),
-            leases: Arc::clone(&leases),
-        });
         let reservations = Arc::new(Reservations {
             cluster: Arc::clone(&cluster),
             trees: Arc::clone(&trees),
@@ -93,6 +93,23 @@ impl ScyllaStore {
         });
         let roots = Roots::new(Arc::clone(&cluster), Arc::clone(&trees), Arc::clone(&reservations));
         let roots = Arc::new(roots);
+        let removals = Arc::new(Removals {
+            cluster: Arc::clone(&cluster),
+            trees: Arc::clone(&trees),
+            checkpoints: Arc::clone(&checkpoints),
+            open: Arc::clone(&open),
+            roots: Arc::clone(&roots),
+            under_way: AtomicUsize::new(0),
+        });
+        let tidy = Arc::new(Tidy {
+            cluster: Arc::clone(&cluster),
+            trees: Arc::clone(&trees),
+            open: Arc::clone(&open),
+            stages: Arc::clone(&stages),
+            checkpoints: Arc::clone(&checkpoints),
+            leases: Arc::clone(&leases),
+            removals: Arc::clone(&removals),
+        });
         let commits = Arc::new(Commits {
             cluster: Arc::clone(&cluster),
             trees,
@@ -103,6 +120,7 @@ impl ScyllaStore {
             roots: Arc::clone(&roots),
             indexes: Arc::clone(&indexes),
             uploads: Arc::clone(&uploads),
+            removals,
             patience: options.resolve_timeout,
         });
         let (closing, closed) = watch::channel(false);
@@ -186,7 +204,14 @@ impl ScyllaStore {
 #[async_trait]
 impl Trees for ScyllaStore {
     async fn load(&self, wanted: Wanted) -> Result<Loaded> {
-        self.trees()?.load(wanted).await
+        let (trees, removals) = (self.trees()?, &self.commits.removals);
+        let roots = wanted.tombstones.clone();
+        let mut loaded = trees.load(wanted).await?;
+        for root in roots {
+            let tombstone = removals.tombstone(root).await?;
+            loaded.tombstones.extend(tombstone.map(|tombstone| (root, tombstone)));
+        }
+        Ok(loaded)
     }
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
@@ -231,13 +256,27 @@ impl Trees for ScyllaStore {
         self.stages.is_leaving(id)
     }
 
+    async fn list_waiting(&self, query: RowsQuery) -> Result<Listed<(JobId, FollowUpKey), JobId>> {
+        let list =
+            |tree: Arc<PinnedTree>, query| async move { view::list_waiting(&*tree, &query).await };
+        self.trees()?.ask(query, list).await
+    }
+
+    async fn get_tombstone(&self, root: JobId) -> Result<Option<Tombstone>> {
+        self.opened()?.commits.removals.tombstone(root).await
+    }
+
+    fn removals(&self) -> usize {
+        self.commits.removals.under_way.load(Ordering::Relaxed)
+    }
+
     async fn commits_after(
         &self,
         root: JobId,
         version: Version,
     ) -> Result<(Version, Vec<TreeCommit>)> {
         let trees = self.trees()?;
-        let tail = trees.refresh(&trees.tree(root)).await?;
+        let tail = trees.refresh_log(&trees.tree(root)).await?;
         Ok(tail.map_or((0, Vec::new()), |tail| (tail.version, tail.commits_after(version))))
     }
 }

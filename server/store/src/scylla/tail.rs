@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use jobtracker_model::{Definition, JobId, Repeat, rollup::Status, upload::UploadId};
+use jobtracker_model::{Definition, JobId, Repeat, Timestamp, rollup::Status, upload::UploadId};
 use uuid::Uuid;
 
 use super::redo::{Born, Redo};
-use crate::{FollowUp, FollowUpKey, RepeatRow, TreeCommit, TreeResultRow, Version};
+use crate::{FollowUp, FollowUpKey, RepeatRow, Tombstone, TreeCommit, TreeResultRow, Version};
 
 /// A tree at one version: the head and the tail of its log. Rows of the other tables that have a
 /// version up to this one, with the tail's in their places, are the tree at that instant.
@@ -29,6 +29,12 @@ impl Tail {
     /// The version behind which the tail knows every commit.
     pub fn begin(&self) -> Version {
         self.redos.first().map_or(self.version, |redo| redo.version - 1)
+    }
+
+    /// What is kept of the tree, and when its root was created, if it was deleted: nothing follows
+    /// the commit that did that.
+    pub fn deletion(&self) -> Option<(&Tombstone, Timestamp)> {
+        self.redos.last().and_then(|redo| redo.deletion())
     }
 
     fn newest<'a, T>(&'a self, find: impl FnMut(&'a Arc<Redo>) -> Option<T>) -> Option<T> {

@@ -13,6 +13,7 @@ use super::{
     fence::fence,
     lease::Leases,
     open::{BEAT, Left, Open, Work},
+    removals::Removals,
     stages::Stages,
     trees::TreeCache,
 };
@@ -28,6 +29,7 @@ pub struct Tidy {
     pub stages: Arc<Stages>,
     pub checkpoints: Arc<Checkpoints>,
     pub leases: Arc<Leases>,
+    pub removals: Arc<Removals>,
 }
 
 impl Tidy {
@@ -93,6 +95,7 @@ impl Tidy {
         match left.work {
             Work::Stage(stage) => self.stages.remove(StageId(stage), Some(left.root)).await?,
             Work::Parts(cid) => self.parts(cid, left.root).await?,
+            Work::Removal(root) => self.removals.remove(root).await?,
         }
         self.open.end_left(left).await
     }
@@ -102,7 +105,7 @@ impl Tidy {
     async fn parts(&self, cid: Uuid, root: JobId) -> Result<()> {
         fence(&self.cluster, &self.trees, root, None).await?;
         let tree = self.trees.tree(root);
-        let tail = self.trees.refresh(&tree).await?;
+        let tail = self.trees.refresh_log(&tree).await?;
         if tail.is_some_and(|tail| tail.redos.iter().any(|redo| redo.cid == cid)) {
             self.checkpoints.whole(&tree).await?;
         }

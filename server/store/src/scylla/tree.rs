@@ -109,6 +109,11 @@ impl Tree {
         self.known.lock().tail.clone()
     }
 
+    /// Forgets everything: nothing is left of the tree in the tables.
+    pub fn forget(&self) {
+        *self.known.lock() = Known::default();
+    }
+
     /// Takes a newer tail in, and answers the newest.
     pub fn advance(&self, tail: Tail) -> Arc<Tail> {
         let mut known = self.known.lock();

@@ -173,6 +173,12 @@ impl TreeCache {
     /// Commits that were acknowledged before this call are in it. Callers share a head refresh that
     /// has not begun.
     pub async fn refresh(self: &Arc<Self>, tree: &Arc<Tree>) -> Result<Option<Arc<Tail>>> {
+        let tail = self.refresh_log(tree).await?;
+        Ok(tail.filter(|tail| tail.deletion().is_none()))
+    }
+
+    /// The same, also of a tree that was deleted, as long as something of it is left.
+    pub async fn refresh_log(self: &Arc<Self>, tree: &Arc<Tree>) -> Result<Option<Arc<Tail>>> {
         tree.next_refresh(|| self.begin_refresh(tree)).await
     }
 
@@ -221,6 +227,12 @@ impl TreeCache {
             };
             let statement = &self.cluster.statements.tail;
             let rows: Vec<TailRow> = self.cluster.rows(statement, (root, from as i64)).await?;
+            // Not even a head: it was deleted, and has been removed.
+            if rows.is_empty() {
+                tree.forget();
+                self.child_indexes.clear();
+                return Ok(None);
+            }
             if let Some(seen) = self.assemble(tree, known.as_deref(), from, rows).await? {
                 let is_known = known.is_none_or(|known| known.version == seen.version);
                 tree.note_quiet(is_known);

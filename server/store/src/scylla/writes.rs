@@ -116,6 +116,8 @@ impl<'a> Writes<'a> {
                 let ver = version as i64;
                 self.tree_results.push((commit.to_string(), root, kind, ver, body, stamp));
             }
+            // It is not brought to the tables: the tree is removed from them.
+            Row::Deleted { .. } => {}
         }
         Ok(())
     }
@@ -229,7 +231,7 @@ fn job_values(
 
 /// The timestamp of what a version wrote: later versions win over earlier ones, and over what was
 /// staged.
-fn stamp_of(version: Version) -> i64 {
+pub fn stamp_of(version: Version) -> i64 {
     version as i64 + 1
 }
 

@@ -33,6 +33,11 @@ pub(crate) async fn load<V: View>(view: &V, wanted: &Wanted) -> Result<Loaded> {
             loaded.tree_results.insert((upload.clone(), *root), row);
         }
     }
+    for root in &wanted.tombstones {
+        if let Some(tombstone) = view.tombstone(*root).await? {
+            loaded.tombstones.insert(*root, tombstone);
+        }
+    }
     Ok(loaded)
 }
 

@@ -17,6 +17,7 @@ mod selection;
 mod shape;
 mod sparse;
 mod tree_results;
+mod waiting;
 
 pub(crate) use ancestors::list_ancestors;
 pub(crate) use blockers::list_blockers;
@@ -33,6 +34,7 @@ pub(crate) use selection::{ChildIndex, Selection};
 pub(crate) use shape::get_shape;
 pub(crate) use sparse::SparseIndexes;
 pub(crate) use tree_results::list_tree_results;
+pub(crate) use waiting::list_waiting;
 
 use std::{collections::hash_map::Entry, pin::pin, sync::Arc};
 
@@ -44,7 +46,7 @@ use jobtracker_model::{
 
 use crate::{
     Error, FollowUp, FollowUpKey, IndexId, IndexKey, JobRow, Loaded, Node, Order, Origin,
-    RepeatRow, Result, RootKey, TreeResultRow, Version, Wanted,
+    RepeatRow, Result, RootKey, Tombstone, TreeResultRow, Version, Wanted,
 };
 
 /// A child as a list comes to it.
@@ -107,6 +109,8 @@ impl Parent {
 pub(crate) trait View {
     /// The version of a tree; 0 when it is not there.
     async fn version(&self, root: JobId) -> Result<Version>;
+    /// What is kept of a tree, if it was deleted.
+    async fn tombstone(&self, root: JobId) -> Result<Option<Tombstone>>;
     /// What the roll-up needs of a job.
     async fn node(&self, id: JobId) -> Result<Option<Node>>;
     /// The definition of a job with this parent.

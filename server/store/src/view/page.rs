@@ -75,6 +75,7 @@ impl Row {
             Row::Repeat { key: Repeat::Change(name) | Repeat::Append(name), .. } => name.len(),
             Row::TreeResult { row, .. } => tree_result_bytes(row),
             Row::FollowUp { row, .. } => follow_up_bytes(row),
+            Row::Deleted { tombstone, .. } => tombstone.by.len(),
         };
         size_of::<Row>() + texts
     }

@@ -43,6 +43,8 @@ pub(crate) enum Selection {
     /// Children without anything about them.
     #[cfg(feature = "scylla")]
     Ids,
+    /// What changes of each descendant, and nothing else.
+    Statuses,
 }
 
 impl Selection {
@@ -67,7 +69,7 @@ impl Selection {
         match self {
             Self::Children(_, index) => index,
             Self::Blockers(index) => Some(index),
-            Self::Descendants(_) | Self::Rows => None,
+            Self::Descendants(_) | Self::Rows | Self::Statuses => None,
             #[cfg(feature = "scylla")]
             Self::Ids => None,
         }
@@ -85,6 +87,7 @@ impl Selection {
             Self::Rows => true,
             #[cfg(feature = "scylla")]
             Self::Ids => false,
+            Self::Statuses => false,
         }
     }
 
@@ -102,7 +105,7 @@ impl Selection {
             #[cfg(feature = "scylla")]
             Self::Ids => false,
             Self::Descendants(states) if !states.is_empty() => below.at_most(states) > 0,
-            Self::Descendants(_) | Self::Rows => below.total > 0,
+            Self::Descendants(_) | Self::Rows | Self::Statuses => below.total > 0,
             Self::Blockers(index) => index.count(&status.children) > 0,
         }
     }

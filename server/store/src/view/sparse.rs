@@ -67,6 +67,11 @@ impl SparseIndexes {
         Ok(is_whole.then_some(Places { view, parent, index }))
     }
 
+    /// Forgets all of them: ids of deleted jobs may be used again.
+    pub(crate) fn clear(&self) {
+        self.0.lock().clear();
+    }
+
     fn get(&self, parent: JobId) -> Arc<SparseIndex> {
         let kept = self.0.lock();
         let found = kept.iter().find(|(id, _)| *id == parent);

@@ -10,8 +10,8 @@ use jobtracker_model::{Change, Definition, JobId, LogLine, Repeat, limits, uploa
 
 use super::{Known, PinnedTree};
 use crate::{
-    Error, FollowUp, FollowUpKey, JobRow, Loaded, Node, Order, RepeatRow, Result, TreeResultRow,
-    Version, Wanted,
+    Error, FollowUp, FollowUpKey, JobRow, Loaded, Node, Order, RepeatRow, Result, Tombstone,
+    TreeResultRow, Version, Wanted,
     coding::{self, LineRow},
     scylla::{
         cluster::{READS_AT_ONCE, Several},
@@ -58,6 +58,11 @@ impl PinnedTree {
 impl View for PinnedTree {
     async fn version(&self, root: JobId) -> Result<Version> {
         Ok(if root == self.tail.root { self.tail.version } else { 0 })
+    }
+
+    /// A tree that is here is not deleted.
+    async fn tombstone(&self, _: JobId) -> Result<Option<Tombstone>> {
+        Ok(None)
     }
 
     async fn node(&self, id: JobId) -> Result<Option<Node>> {

@@ -54,7 +54,7 @@ pub fn staged(rows: &[Row]) -> Vec<Staged> {
             Row::Repeat { .. } | Row::Attachment { .. } | Row::FollowUp { .. } => {
                 job.details = job.details.max(Details::Some);
             }
-            Row::TreeResult { .. } => {}
+            Row::TreeResult { .. } | Row::Deleted { .. } => {}
         }
     }
     jobs.into_values().collect()

@@ -1,0 +1,29 @@
+use jobtracker_model::Timestamp;
+use jobtracker_store::Tombstone;
+
+use super::Rules;
+use crate::{Deletion, Error, Result, workspace::Workspace};
+
+/// Deletes a tree, if it still is as its caller has judged it.
+pub(super) fn apply(space: &mut Workspace, deletion: &Deletion, rules: Rules) -> Result<Tombstone> {
+    let Deletion { root, version, by, tombstone_kept } = deletion;
+    let origin = space.origin(*root).ok_or(Error::JobNotFound(*root))?;
+    if origin.parent.is_some() {
+        return Err(Error::NotARoot { id: *root, root: origin.root });
+    }
+    if space.version(*root) != *version || space.is_changed(*root) {
+        return Err(Error::TreeChanged(*root));
+    }
+    let status = space.status(*root).ok_or(Error::JobNotFound(*root))?;
+    let kept = i64::try_from(tombstone_kept.as_millis()).unwrap_or(i64::MAX);
+    let until = rules.now.millis().saturating_add(kept);
+    let tombstone = Tombstone {
+        time: rules.now,
+        by: by.clone(),
+        jobs: status.subtree.total + 1,
+        until: Timestamp::from_millis(until).unwrap_or(Timestamp::MAX),
+    };
+    let created = status.create_time;
+    space.delete(*root, created, tombstone.clone());
+    Ok(tombstone)
+}

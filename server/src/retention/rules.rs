@@ -1,0 +1,97 @@
+use std::sync::Arc;
+
+use jobtracker_model::{FieldError, NamedRetentionRule, limits};
+use jobtracker_store::{
+    Document, DocumentChange, DocumentId, DocumentKey, DocumentKind, DocumentVersion,
+    DocumentsQuery, Error as StoreError, Listed, PageLimit, Store,
+};
+
+/// Tries at a document that other servers change at the same time.
+const TRIES: usize = 5;
+
+/// Why a rule was not put or deleted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RuleError {
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    #[error("there is no retention rule {0:?}")]
+    NotFound(String),
+    #[error("there are {0} retention rules, as many as there may be")]
+    TooMany(usize),
+    #[error("a retention rule cannot be written: {0}")]
+    Unwritable(#[from] serde_json::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The retention rules, as documents.
+pub(crate) struct Rules {
+    store: Arc<dyn Store>,
+}
+
+impl Rules {
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// All rules, by name.
+    pub async fn all(&self) -> Result<Vec<NamedRetentionRule>, StoreError> {
+        let limit = PageLimit::items(limits::RETENTION_RULES);
+        let kind = DocumentKind::RetentionRule;
+        let query = DocumentsQuery { kind, prefix: None, after: None, limit };
+        let Listed { items, .. } = self.store.list_documents(query).await?;
+        items.iter().map(read).collect()
+    }
+
+    /// Puts a rule, new or in the place of the one with its name.
+    pub async fn put(&self, rule: &NamedRetentionRule) -> Result<(), RuleError> {
+        let id = id(&rule.name)?;
+        let bytes = serde_json::to_vec(rule)?;
+        for tried in 1.. {
+            let found = self.store.get_document(&id).await?;
+            if found.is_none() && self.all().await?.len() >= limits::RETENTION_RULES {
+                return Err(RuleError::TooMany(limits::RETENTION_RULES));
+            }
+            let version = DocumentVersion(rand::random());
+            let document = Document { id: id.clone(), version, bytes: bytes.clone() };
+            let change = DocumentChange::put(document, found.map(|found| found.version))?;
+            match self.store.change_document(change).await {
+                Err(StoreError::StaleDocument(_)) if tried < TRIES => {}
+                done => return Ok(done?),
+            }
+        }
+        unreachable!("the last try is answered")
+    }
+
+    /// Deletes a rule.
+    pub async fn delete(&self, name: &str) -> Result<(), RuleError> {
+        let id = id(name)?;
+        for tried in 1.. {
+            let found = self.store.get_document(&id).await?;
+            let found = found.ok_or_else(|| RuleError::NotFound(name.to_owned()))?;
+            let change = DocumentChange::delete(id.clone(), found.version);
+            match self.store.change_document(change).await {
+                Err(StoreError::StaleDocument(_)) if tried < TRIES => {}
+                done => return Ok(done?),
+            }
+        }
+        unreachable!("the last try is answered")
+    }
+}
+
+fn id(name: &str) -> Result<DocumentId, FieldError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let named = name.bytes().any(|byte| byte != b'.');
+    let fits = (1..=limits::TOKEN_NAME).contains(&name.len());
+    if !(fits && named && name.bytes().all(allowed)) {
+        let most = limits::TOKEN_NAME;
+        let reason = format!("must be 1 to {most} of A-Z a-z 0-9 . _ -, not only dots");
+        return Err(FieldError::new("name", reason));
+    }
+    Ok(DocumentId { kind: DocumentKind::RetentionRule, key: DocumentKey::new(name)? })
+}
+
+fn read(document: &Document) -> Result<NamedRetentionRule, StoreError> {
+    let read = serde_json::from_slice(&document.bytes);
+    read.map_err(|error| StoreError::Corrupt(format!("{}: {error}", document.id)))
+}
