@@ -34,7 +34,7 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let service = jobtracker_examples::start().await?;
     let tracker = service.client();
-    println!("The service listens on {}\n", service.url());
+    println!("Open {} in a browser.\n", service.url());
 
     let folder = arguments.folder.canonicalize()?;
     let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
@@ -205,7 +205,8 @@ async fn print_failures(tracker: &JobTrackerClient, root: JobId) -> Result<()> {
 }
 
 async fn stay_up(url: &str, root: JobId) -> Result<()> {
-    println!("\nThe service stays up; try");
+    println!("\nThe service stays up. In a browser: {url}/jobs/{root}");
+    println!("With curl:");
     println!("  curl {url}/api/v1/jobs/{root}");
     println!("  curl {url}/api/v1/jobs/{root}/blockers");
     println!("  curl '{url}/api/v1/jobs/{root}/descendants?states=Faulted&limit=5'");

@@ -5,6 +5,7 @@ import { loadLanguage } from './texts'
 import './style/base.css'
 import './style/parts.css'
 import './style/views.css'
+import './style/tabs.css'
 
 // The role and the language are known before the first paint.
 void Promise.all([loadSession(), loadLanguage()]).then(() => {

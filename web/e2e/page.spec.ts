@@ -1,4 +1,3 @@
-import AxeBuilder from '@axe-core/playwright'
 import { expect, row, test } from './fixtures'
 import { proxied } from './proxy'
 
@@ -87,27 +86,5 @@ test('texts are never read as HTML', async ({ page, seeded }) => {
     await expect(page.getByRole('heading', { level: 1 })).toHaveText(bad)
     await expect(page.locator('.skeleton')).toHaveCount(0)
     expect(await page.locator('main img, main script, a[href^="javascript"]').count()).toBe(0)
-  }
-})
-
-for (const scheme of ['light', 'dark'] as const) {
-  test(`nothing stands in the way of anyone, ${scheme}`, async ({ page, seeded }) => {
-    await page.emulateMedia({ colorScheme: scheme })
-    for (const path of ['', `jobs/${seeded.ids.crawl}`]) {
-      await page.goto(`${seeded.service.url}/${path}`)
-      await expect(page.getByRole('row').nth(1)).toBeVisible()
-      const { violations } = await new AxeBuilder({ page }).analyze()
-      expect(violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)).toEqual([])
-    }
-  })
-}
-
-test('it fits on a telephone', async ({ page, seeded }) => {
-  await page.setViewportSize({ width: 360, height: 720 })
-  for (const path of ['', `jobs/${seeded.ids.crawl}`]) {
-    await page.goto(`${seeded.service.url}/${path}`)
-    await expect(page.getByRole('row').nth(1)).toBeVisible()
-    const width = await page.evaluate(() => document.documentElement.scrollWidth)
-    expect(width).toBeLessThanOrEqual(360)
   }
 })

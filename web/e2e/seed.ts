@@ -21,25 +21,25 @@ export async function seed(service: Service): Promise<{ crawl: string; deploy: s
   const deploy = await service.create({ name: 'deploy web 4.2.0', createdBy: 'ci', tags: ['deploy', 'production'] })
   await service.report(deploy, 'Running')
   const hosts = await service.children(deploy, 40, (at) => `host-${String(at + 1).padStart(2, '0')}`)
-  for (let at = 0; at < 40; at++) {
+  await atOnce(40, async (at) => {
     if (at < 34) await service.report(hosts + at, 'Running')
     if (at < 28) await service.report(hosts + at, 'RanToCompletion', 'healthy')
     if (at === 28) await service.report(hosts + at, 'Warning', 'attempt 1 of 3 failed: health check says 503')
-  }
+  })
   const crawl = await service.create({ name: 'nightly crawl', ...by, tags: ['nightly', 'crawl'] })
   await service.report(crawl, 'Running', 'started by the schedule')
   for (const site of ['shop.example', 'blog.example', 'docs.example']) {
     const id = await service.create({ name: site, parent: Number(crawl), ...by })
     await service.report(id, 'Running')
     const first = await service.children(id, 60, (at) => `/${PAGES[at % 10]}/${Math.floor(at / 10) + 1}`)
-    for (let at = 0; at < 60; at++) {
-      if (site === 'docs.example' && at > 40) continue
+    await atOnce(60, async (at) => {
+      if (site === 'docs.example' && at > 40) return
       await service.report(first + at, 'Running')
-      if (site === 'docs.example' && at > 34) continue
+      if (site === 'docs.example' && at > 34) return
       const isBad = at % 19 === 7 && site !== 'docs.example'
       if (isBad) await service.report(first + at, 'Faulted', REASONS[at % 4])
       else await service.report(first + at, 'RanToCompletion')
-    }
+    })
     await service.report(id, 'RanToCompletion')
   }
   const lines = Array.from({ length: 120 }, (_, at) =>
@@ -52,4 +52,8 @@ export async function seed(service: Service): Promise<{ crawl: string; deploy: s
   await service.api('POST', `jobs/${crawl}/log`, lines.join('\n'), 'text/plain')
   await service.api('PUT', `jobs/${crawl}/attachments/summary.txt`, 'pages: 180\nfailed: 7\n', 'text/plain')
   return { crawl, deploy, report }
+}
+
+async function atOnce(count: number, work: (at: number) => Promise<void>) {
+  await Promise.all(Array.from({ length: count }, (_, at) => work(at)))
 }

@@ -1,9 +1,7 @@
 import type { Id, Job, JobSummary, Row } from './types'
 
-type Mark = { time: string; source?: unknown } | null | undefined
-
-/** A row from an item of a list, with or without the times of its tree. */
-export function rowOfJob(job: Job & { treeStart?: Mark; treeEnd?: Mark }): Row {
+/** A row from a job as a whole. */
+export function rowOfJob(job: Job): Row {
   return {
     id: job.id,
     root: job.root,
@@ -16,8 +14,8 @@ export function rowOfJob(job: Job & { treeStart?: Mark; treeEnd?: Mark }): Row {
     state: job.state as Row['state'],
     startTime: job.startTime ?? null,
     endTime: job.endTime ?? null,
-    treeStart: job.treeStart?.time ?? job.startTime ?? null,
-    treeEnd: job.treeEnd?.time ?? null,
+    treeStart: job.startTime ?? null,
+    treeEnd: job.endTime ?? null,
     children: job.children,
     subtree: job.subtree,
     changes: job.changes,

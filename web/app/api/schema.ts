@@ -603,6 +603,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get an overview of a server */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/roots": {
         parameters: {
             query?: never;
@@ -937,6 +954,16 @@ export interface components {
             changes?: number | null;
             states?: components["schemas"]["StateSet"] | null;
         };
+        FollowUpLoad: {
+            /** Format: int64 */
+            delivered: number;
+            /** Format: int64 */
+            due: number;
+            /** Format: int64 */
+            failed: number;
+            /** Format: int64 */
+            underWay: number;
+        };
         Frame: {
             /** Format: int64 */
             heartbeatMs: number;
@@ -1219,6 +1246,24 @@ export interface components {
             /** @enum {string} */
             kind: "flushed";
         };
+        OperationLoad: {
+            /** Format: int64 */
+            perMinute: number;
+            /** Format: int64 */
+            refused: number;
+            /** Format: int64 */
+            waiting: number;
+        };
+        Overview: {
+            followUps: components["schemas"]["FollowUpLoad"];
+            operations: components["schemas"]["OperationLoad"];
+            requests: components["schemas"]["RequestLoad"];
+            started: components["schemas"]["Timestamp"];
+            store: components["schemas"]["StoreLoad"];
+            time: components["schemas"]["Timestamp"];
+            version: string;
+            viewers: components["schemas"]["ViewerLoad"];
+        };
         Page_AuditEntry: {
             items: {
                 act: string;
@@ -1388,6 +1433,12 @@ export interface components {
             job: components["schemas"]["JobId"];
             time: components["schemas"]["Timestamp"];
         };
+        RequestLoad: {
+            /** Format: int64 */
+            inFlight: number;
+            /** Format: int64 */
+            perMinute: number;
+        };
         ReserveIds: {
             /** Format: int32 */
             count: number;
@@ -1475,6 +1526,16 @@ export interface components {
             subtree: components["schemas"]["Subtree"];
             treeEnd?: components["schemas"]["Mark"] | null;
             treeStart?: components["schemas"]["Mark"] | null;
+        };
+        StoreLoad: {
+            /** Format: int64 */
+            bytes?: number | null;
+            /** Format: int64 */
+            freeBytes?: number | null;
+            isAlive: boolean;
+            isShared: boolean;
+            /** Format: int64 */
+            jobs?: number | null;
         };
         Subscribe: {
             after?: components["schemas"]["Position"] | null;
@@ -1592,6 +1653,12 @@ export interface components {
             jobs: number;
             /** Format: int64 */
             refused: number;
+            /** Format: int64 */
+            trees: number;
+        };
+        ViewerLoad: {
+            /** Format: int64 */
+            connections: number;
             /** Format: int64 */
             trees: number;
         };
@@ -2712,6 +2779,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ServerFrame"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -30,6 +30,7 @@ export type AuditEntry = Schemas['AuditEntry']
 export type UploadOutcome = Schemas['UploadOutcome']
 export type TreeResult = Schemas['TreeResult']
 export type Tested = Schemas['Tested']
+export type Overview = Schemas['Overview']
 export type Target = Schemas['Target']
 
 export interface Page<Item> {

@@ -90,6 +90,18 @@ export function age(ms: number, units: Units): string {
   return `${Math.floor(seconds / 86_400)} ${units.d}`
 }
 
+/** `41.6 GB`: a size in its largest unit. */
+export function bytes(size: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
+  let at = 0
+  let value = size
+  while (value >= 1000 && at < units.length - 1) {
+    value /= 1000
+    at += 1
+  }
+  return `${at === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[at]}`
+}
+
 export interface Units {
   ms: string
   s: string

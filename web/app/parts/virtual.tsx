@@ -12,6 +12,8 @@ export interface VirtualHandle {
   show(row: number, inMiddle?: boolean): void
   toEnd(): void
   readonly isAtEnd: boolean
+  /** Where the list is scrolled to, in pixels of the whole list. */
+  readonly top: number
 }
 
 interface Props {
@@ -56,6 +58,9 @@ export function Virtual({ rows, rowHeight, render, onRange, onScroll, handle, fr
         else moveTo(below - scroll.viewport)
       },
       toEnd: () => moveTo(rows * rowHeight),
+      get top() {
+        return scroll.top
+      },
       get isAtEnd() {
         return scroll.top + scroll.viewport >= rows * rowHeight - rowHeight
       },

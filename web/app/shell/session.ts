@@ -22,6 +22,7 @@ export async function loadSession(): Promise<void> {
   try {
     session.value = await request<Session>('session', { bare: true })
     sessionError.value = undefined
+    live.again()
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) needsLogin.value = true
     else sessionError.value = error

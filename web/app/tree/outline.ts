@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals'
 import { get } from '../api/client'
-import { rowOfJob } from '../api/rows'
-import type { Id, Job, Page } from '../api/types'
+import { rowOfJob, rowOfSummary } from '../api/rows'
+import type { Id, Job, JobSummary } from '../api/types'
 import { putRow, rowSignal, RowWindow, trimRows } from '../live/rows'
 import { branches, branchOf, closeAt, openAt, placeAt, rowCount, rowOf, wayTo, type Branch } from './geometry'
 import { ChildPages, listed, type Only, type Order } from './pages'
@@ -14,9 +14,9 @@ export interface Focus {
   offset: number
 }
 
-interface Ranked extends Job {
-  /** The place of the job among its siblings, by id. */
-  rank?: number
+interface Above {
+  items: JobSummary[]
+  ranks?: { id: Id; rank: number }[] | null
 }
 
 /** The outline below one job: which jobs are open, which rows there are, and which has the focus. */
@@ -54,7 +54,7 @@ export class Outline {
   pagesOf(branch: Branch): ChildPages {
     let pages = this.pages.get(branch.id)
     if (!pages) {
-      pages = new ChildPages(branch.id, this.only, this.order)
+      pages = new ChildPages(branch.id, this.root, this.only, this.order)
       this.pages.set(branch.id, pages)
     }
     return pages
@@ -203,18 +203,18 @@ export class Outline {
   /** The jobs from the first below the top down to `id`, with their places. */
   private async way(id: Id): Promise<{ job: Id; rank: number }[]> {
     const [own, above] = await Promise.all([
-      get<Ranked>(`jobs/${id}`),
-      get<Page<Ranked> & { ranks?: number[] }>(`jobs/${id}/ancestors`),
+      get<Job>(`jobs/${id}`),
+      get<Above>(`jobs/${id}/ancestors`, { ranks: true, fields: 'row' }),
     ])
     putRow(rowOfJob(own))
-    for (const job of above.items) putRow(rowOfJob(job))
-    // The job first and the root last; each has its place but the root.
-    const line = [own, ...above.items]
-    const end = line.findIndex((job) => job.id === this.job)
-    const ranks = above.ranks ?? line.map((job) => job.rank ?? 0)
-    return line
-      .slice(0, Math.max(end, 0))
-      .map((job, at) => ({ job: job.id, rank: ranks[at] ?? 0 }))
-      .reverse()
+    for (const item of above.items) {
+      const row = rowOfSummary(item, this.root)
+      if (row) putRow(row)
+    }
+    // The job first and the root last; the root alone stands nowhere.
+    const ranks = above.ranks ?? []
+    const end = ranks.findIndex((rank) => rank.id === this.job)
+    const below = end < 0 ? ranks : ranks.slice(0, end)
+    return below.map((rank) => ({ job: rank.id, rank: rank.rank })).reverse()
   }
 }

@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals'
 import { ApiError, get } from '../api/client'
-import { rowOfJob } from '../api/rows'
-import type { Children, Id, Job, Page } from '../api/types'
+import { rowOfSummary } from '../api/rows'
+import type { Children, Id, JobSummary, Page } from '../api/types'
 import { childCount } from '../api/types'
 import { putRow } from '../live/rows'
 
@@ -19,9 +19,6 @@ export function listed(children: Children, only: Only): number {
   if (only === 'failed') return children.failed
   return only === 'unfinished' ? children.pending : childCount(children)
 }
-
-/** Whether the service lists children by their place; otherwise they are read from the first on. */
-const HAS_PLACES = false
 
 const PAGE = 100
 /** A list by state has no places, so it is read from its beginning on, in larger steps. */
@@ -42,10 +39,11 @@ export class ChildPages {
 
   constructor(
     readonly parent: Id,
+    readonly root: Id,
     readonly only: Only,
     readonly order: Order,
   ) {
-    this.isPlaced = HAS_PLACES && only === 'all'
+    this.isPlaced = only === 'all'
     this.size = this.isPlaced ? PAGE : LONG_PAGE
   }
 
@@ -92,18 +90,22 @@ export class ChildPages {
     this.loading.set(page, abort)
     try {
       const place = this.isPlaced ? { offset: page * this.size, order: this.order } : {}
-      const found = await get<Page<Job>>(
+      const found = await get<Page<JobSummary>>(
         `jobs/${this.parent}/children`,
         {
           ...place,
           states: STATES[this.only],
           cursor: this.isPlaced ? undefined : this.cursors.get(page),
           limit: this.size,
+          fields: 'row',
         },
         abort.signal,
       )
-      for (const job of found.items) putRow(rowOfJob(job))
-      this.pages.set(page, found.items.map((job) => job.id))
+      for (const item of found.items) {
+        const row = rowOfSummary(item, this.root)
+        if (row) putRow(row)
+      }
+      this.pages.set(page, found.items.map(({ id }) => id))
       if (found.nextCursor) this.cursors.set(page + 1, found.nextCursor)
       this.forget()
       this.error.value = undefined

@@ -1,10 +1,11 @@
 import { useState } from 'preact/hooks'
-import { post } from '../api/client'
+import { post, request } from '../api/client'
 import type { State } from '../api/types'
 import { ActDialog } from '../parts/dialog'
 import { say } from '../parts/small'
 import { StateIcon } from '../parts/icons'
 import { exact } from '../parts/number'
+import { link, navigate } from '../shell/router'
 import { t } from '../texts'
 import type { ActionProps } from './actions'
 
@@ -45,6 +46,40 @@ export function ReportDialog({ job, row, reload, onClose }: ActionProps & { onCl
           maxLength={4096}
           value={message}
           onInput={(event) => setMessage(event.currentTarget.value)}
+        />
+      </label>
+    </ActDialog>
+  )
+}
+
+/** Deletes a whole tree; its id has to be typed, since this cannot be undone. */
+export function RemoveDialog({ job, row, onClose }: ActionProps & { onClose: () => void }) {
+  const [typed, setTyped] = useState('')
+  const count = 1 + row.subtree.total
+  const words = t.value.act
+  const act = async () => {
+    await request(`jobs/${job.id}`, { method: 'DELETE' })
+    say(words.removed(job.name))
+    navigate(link(''))
+  }
+  return (
+    <ActDialog
+      title={words.remove}
+      doIt={words.removeIt(count)}
+      isDangerous
+      isReady={typed.trim() === job.id}
+      act={act}
+      onClose={onClose}
+    >
+      <p>{words.removeWhat(job.name, count)}</p>
+      <label class="labelled">
+        {words.removeSure(job.id)}
+        <input
+          type="text"
+          inputMode="numeric"
+          autocomplete="off"
+          value={typed}
+          onInput={(event) => setTyped(event.currentTarget.value)}
         />
       </label>
     </ActDialog>

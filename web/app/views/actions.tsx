@@ -11,11 +11,14 @@ export interface ActionProps {
   reload: () => void
 }
 
-const report = () => import('./act').then((module) => module.ReportDialog)
+const DIALOGS = {
+  report: () => import('./act').then((module) => module.ReportDialog),
+  remove: () => import('./act').then((module) => module.RemoveDialog),
+}
 
 /** What the caller may do with the job; what it may not is there, and says why not. */
 export function Actions({ job, row, reload }: ActionProps) {
-  const [isOpen, setOpen] = useState(false)
+  const [isOpen, setOpen] = useState<keyof typeof DIALOGS | undefined>(undefined)
   const mayReport = may('writer')
   return (
     <span class="acts">
@@ -23,11 +26,28 @@ export function Actions({ job, row, reload }: ActionProps) {
         type="button"
         disabled={!mayReport}
         title={mayReport ? undefined : t.value.needsRole('writer')}
-        onClick={() => setOpen(true)}
+        onClick={() => setOpen('report')}
       >
         <Icon name="plus" /> {t.value.act.report}
       </button>
-      {isOpen && <Lazy load={report} props={{ job, row, reload, onClose: () => setOpen(false) }} />}
+      {job.depth === 0 && may('admin') && (
+        <button
+          type="button"
+          class="quiet icon-only"
+          title={t.value.act.remove}
+          aria-label={t.value.act.remove}
+          onClick={() => setOpen('remove')}
+        >
+          <Icon name="bin" />
+        </button>
+      )}
+      {isOpen && (
+        <Lazy
+          key={isOpen}
+          load={DIALOGS[isOpen]}
+          props={{ job, row, reload, onClose: () => setOpen(undefined) }}
+        />
+      )}
     </span>
   )
 }

@@ -1,3 +1,138 @@
+import { useState } from 'preact/hooks'
+import { useSignal } from '@preact/signals'
+import { get, post } from '../api/client'
+import type { Delivery, Page } from '../api/types'
+import { now } from '../parts/clock'
+import { DeliveryLine } from '../parts/deliveries'
+import { ActDialog } from '../parts/dialog'
+import { useLoad } from '../parts/load'
+import { exact } from '../parts/number'
+import { Empty, Failed, say, Skeleton } from '../parts/small'
+import { typed, written } from '../parts/time'
+import { zone } from '../shell/prefs'
+import { query, setQuery } from '../shell/router'
+import { may } from '../shell/session'
+import { useTitle } from '../shell/title'
+import { t } from '../texts'
+
+const PAGE = 200
+
+/** All deliveries that failed, of every tree, the newest first; once more, one or a range. */
 export function DeliveriesView() {
-  return null
+  const words = t.value.deliveries
+  useTitle(t.value.nav.deliveries)
+  const [isReplaying, setReplaying] = useState(false)
+  const from = typed(query.value.get('from') ?? '', zone.value)
+  const to = typed(query.value.get('to') ?? '', zone.value)
+  const more = useSignal<Delivery[]>([])
+  const cursor = useSignal<string | null>(null)
+  const loaded = useLoad(`${from} ${to}`, async (abort) => {
+    const page = await get<Page<Delivery>>('deliveries/failed', { from, to, limit: PAGE }, abort)
+    more.value = []
+    cursor.value = page.nextCursor ?? null
+    return page.items
+  })
+  const next = async () => {
+    const page = await get<Page<Delivery>>('deliveries/failed', { from, to, limit: PAGE, cursor: cursor.peek() })
+    more.value = [...more.peek(), ...page.items]
+    cursor.value = page.nextCursor ?? null
+  }
+  const items = [...(loaded.value ?? []), ...more.value]
+  const canAct = may('operator')
+  return (
+    <div class="fill">
+      <div class="page-head">
+        <h1>{words.title}</h1>
+        <span class="grow" />
+        <button type="button" class="quiet" onClick={loaded.reload}>
+          {t.value.refresh}
+        </button>
+        <button
+          type="button"
+          disabled={!canAct || items.length === 0}
+          title={canAct ? undefined : t.value.needsRole('operator')}
+          onClick={() => setReplaying(true)}
+        >
+          {words.replayAll}
+        </button>
+      </div>
+      <div class="filters">
+        <Range name="from" label={t.value.trees.from} />
+        <Range name="to" label={t.value.trees.to} />
+      </div>
+      <div class="scroll pad">
+        {loaded.error !== undefined && <Failed error={loaded.error} retry={loaded.reload} />}
+        {loaded.isLoading && !loaded.value && <Skeleton />}
+        {loaded.value && items.length === 0 && (
+          <Empty title={words.none}>
+            <p class="muted">{words.noneHint}</p>
+          </Empty>
+        )}
+        <ul class="deliveries">
+          {items.map((delivery) => (
+            <DeliveryLine key={delivery.id} delivery={delivery} withJob done={loaded.reload} />
+          ))}
+        </ul>
+        {cursor.value !== null && (
+          <button type="button" onClick={() => void next()}>
+            {t.value.more}
+          </button>
+        )}
+      </div>
+      {isReplaying && (
+        <Replay items={items} isMore={cursor.value !== null} done={loaded.reload} close={() => setReplaying(false)} />
+      )}
+    </div>
+  )
+}
+
+function Range({ name, label }: { name: string; label: string }) {
+  return (
+    <label class="inline-label">
+      {label}
+      <input
+        type="text"
+        class="time-field"
+        placeholder="2026-11-30 08:00"
+        value={query.value.get(name) ?? ''}
+        onChange={(event) => setQuery({ [name]: event.currentTarget.value || undefined })}
+      />
+    </label>
+  )
+}
+
+interface ReplayProps {
+  items: Delivery[]
+  isMore: boolean
+  done: () => void
+  close: () => void
+}
+
+/** Those that are listed, by the times at which they failed. */
+function Replay({ items, isMore, done, close }: ReplayProps) {
+  const words = t.value.deliveries
+  const times = items.map((item) => item.endTime ?? item.lastAttempt?.time ?? item.event.time).sort()
+  const first = times[0] ?? new Date(now.peek()).toISOString()
+  const last = new Date(Date.parse(times.at(-1) ?? first) + 1).toISOString()
+  const act = async () => {
+    let count = 0
+    for (let isLeft = true; isLeft; ) {
+      const answer = await post<{ replayed: number; more: boolean }>('deliveries/replay', { from: first, to: last })
+      count += answer.replayed
+      isLeft = answer.more && answer.replayed > 0
+    }
+    say(words.replayed(count))
+    done()
+  }
+  return (
+    <ActDialog title={words.replayAll} doIt={words.replayCount(items.length)} act={act} onClose={close}>
+      <p>
+        {words.rangeWhat(
+          `${exact(items.length)}${isMore ? '+' : ''}`,
+          written(first, zone.value),
+          written(last, zone.value),
+        )}
+      </p>
+    </ActDialog>
+  )
 }

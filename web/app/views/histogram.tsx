@@ -1,6 +1,88 @@
-import type { Params } from '../api/client'
+import { get, type Params } from '../api/client'
+import type { Subtree } from '../api/types'
+import { useLoad } from '../parts/load'
+import { exact } from '../parts/number'
+import { PARTS } from '../parts/state'
+import { bothZones } from '../parts/small'
+import { written, zoneName } from '../parts/time'
+import { useEffect } from 'preact/hooks'
+import { isNarrow } from '../shell/layout'
+import { zone } from '../shell/prefs'
+import { setQuery } from '../shell/router'
+import { t } from '../texts'
 
-/** Drawn once the service counts roots by time. */
-export function Histogram(_: { params: Params }) {
-  return null
+const BUCKETS = 60
+const AGAIN_MS = 15_000
+
+interface Counted {
+  histogram?: {
+    from: string
+    widthMs: number
+    buckets: Subtree[]
+    countedFrom?: string | null
+  } | null
+}
+
+/** How many trees were created when, by their state now. A press shows those of one bucket. */
+export function Histogram({ params }: { params: Params }) {
+  const key = JSON.stringify(params)
+  const loaded = useLoad(key, (abort) =>
+    get<Counted>('roots', { ...params, limit: 1, fields: 'row', histogram: BUCKETS }, abort),
+  )
+  useEffect(() => {
+    const timer = setInterval(() => document.visibilityState === 'visible' && loaded.reload(), AGAIN_MS)
+    return () => clearInterval(timer)
+  }, [])
+  const counted = loaded.value?.histogram
+  if (!counted || isNarrow.value) return null
+  const most = Math.max(...counted.buckets.map(({ total }) => total))
+  if (most === 0) return null
+  const from = Date.parse(counted.from)
+  const to = from + counted.widthMs * counted.buckets.length
+  const iso = (ms: number) => new Date(ms).toISOString()
+  return (
+    <figure class="histogram">
+      <div class="histogram-bars" role="group" aria-label={t.value.histogram.title}>
+        {counted.buckets.map((bucket, at) => (
+          <Bucket key={at} bucket={bucket} most={most} from={from + at * counted.widthMs} width={counted.widthMs} />
+        ))}
+      </div>
+      <figcaption class="muted num">
+        <span title={bothZones(iso(from))}>
+          {written(iso(from), zone.value)} {zoneName(from, zone.value)}
+        </span>
+        {counted.countedFrom && <span>{t.value.histogram.cut(written(counted.countedFrom, zone.value))}</span>}
+        <span title={bothZones(iso(to))}>{written(iso(to), zone.value)}</span>
+      </figcaption>
+    </figure>
+  )
+}
+
+interface BucketProps {
+  bucket: Subtree
+  most: number
+  from: number
+  width: number
+}
+
+function Bucket({ bucket, most, from, width }: BucketProps) {
+  if (bucket.total === 0) return <span class="bucket" />
+  const at = (ms: number) => written(new Date(ms).toISOString(), zone.value)
+  const parts = PARTS.filter(({ key }) => bucket[key] > 0)
+  const said = `${at(from)}: ${parts.map(({ key }) => `${exact(bucket[key])} ${t.value.parts[key]}`).join(', ')}`
+  return (
+    <button
+      type="button"
+      class="bucket"
+      title={said}
+      aria-label={said}
+      onClick={() => setQuery({ range: undefined, from: at(from), to: at(from + width + 999) })}
+    >
+      <span class="bucket-bar" style={{ height: `max(3px, ${(bucket.total / most) * 100}%)` }}>
+        {parts.map(({ key, state }) => (
+          <span key={key} class={`b-${state}`} style={{ flexGrow: bucket[key] }} />
+        ))}
+      </span>
+    </button>
+  )
 }

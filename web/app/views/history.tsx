@@ -1,5 +1,80 @@
+import { useSignal } from '@preact/signals'
+import { get } from '../api/client'
+import type { Change, Page, State } from '../api/types'
+import { StateIcon } from '../parts/icons'
+import { useLoad, useReloadOn } from '../parts/load'
+import { Failed, Skeleton, Text, Time } from '../parts/small'
+import { span } from '../parts/time'
+import { query, setQuery } from '../shell/router'
+import { t } from '../texts'
 import type { TabProps } from './job'
 
-export function HistoryView(_: TabProps) {
-  return null
+const PAGE = 200
+
+/** What the job itself reported, the last first. */
+export function HistoryView({ job }: TabProps) {
+  const order = query.value.get('changes') === 'oldest' ? 'oldest' : 'newest'
+  const more = useSignal<Change[]>([])
+  const cursor = useSignal<string | null | undefined>(undefined)
+  const at = `jobs/${job.id}/changes`
+  const loaded = useLoad(`${job.id} ${order}`, async (abort) => {
+    const page = await get<Page<Change>>(at, { order, limit: PAGE }, abort)
+    cursor.value = page.nextCursor ?? null
+    more.value = []
+    return page.items
+  })
+  useReloadOn(job.changes, loaded.reload, 500)
+  const next = async () => {
+    const page = await get<Page<Change>>(at, { order, limit: PAGE, cursor: cursor.peek() })
+    more.value = [...more.peek(), ...page.items]
+    cursor.value = page.nextCursor ?? null
+  }
+  if (!loaded.value) {
+    return loaded.error === undefined ? <Skeleton /> : <Failed error={loaded.error} retry={loaded.reload} />
+  }
+  const items = [...loaded.value, ...more.value]
+  const turn = () => setQuery({ changes: order === 'newest' ? 'oldest' : undefined })
+  return (
+    <section class="scroll pad">
+      <div class="section-head">
+        <h2>{t.value.history.title}</h2>
+        <button type="button" class="quiet" onClick={turn}>
+          {t.value.tree.order[order]}
+        </button>
+      </div>
+      <ol class="history">
+        {items.map((change, index) => {
+          const before = order === 'newest' ? items[index + 1] : items[index - 1]
+          return <Line key={`${change.time} ${index}`} change={change} before={before} />
+        })}
+      </ol>
+      {typeof cursor.value === 'string' && (
+        <button type="button" onClick={() => void next()}>
+          {t.value.more}
+        </button>
+      )}
+    </section>
+  )
+}
+
+function Line({ change, before }: { change: Change; before: Change | undefined }) {
+  const state = change.state as State
+  const after = before ? Date.parse(change.time) - Date.parse(before.time) : undefined
+  return (
+    <li>
+      <span class="history-when">
+        <Time iso={change.time} millis />
+        {after !== undefined && <span class="muted num">+{span(after, t.value.units)}</span>}
+      </span>
+      <span class="history-mark">
+        <StateIcon state={state} size={18} />
+      </span>
+      <span class="history-what">
+        <b class={`i-${state}`}>{t.value.states[state]}</b>
+        {change.reasonCode && <code class="tag">{change.reasonCode}</code>}
+        {change.by && <span class="muted">{t.value.history.by(change.by)}</span>}
+        {change.message && <Text text={change.message} />}
+      </span>
+    </li>
+  )
 }

@@ -208,8 +208,12 @@ function Why({ row }: { row: Row }) {
     <p class={isFailed ? 'why failed-why' : 'why'}>
       <StateIcon state={job.state as Row['state']} />
       <span class="why-word">{isFailed ? t.value.failedBecause : t.value.waitsFor}</span>
-      {!isItself && <a href={link(`jobs/${job.id}`)}>{job.name}</a>}
-      {!isItself && lastChange.message && <span class="muted">:</span>}
+      {!isItself && (
+        <span>
+          <a href={link(`jobs/${job.id}`)}>{job.name}</a>
+          {lastChange.message && <span class="muted">:</span>}
+        </span>
+      )}
       <span class="message" title={lastChange.message ?? undefined}>
         {lastChange.message}
       </span>

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { useSignalEffect } from '@preact/signals'
 import { get } from '../api/client'
-import type { Id, Job, Page, Row } from '../api/types'
+import type { Id, JobSummary, Page, Row } from '../api/types'
 import { childCount } from '../api/types'
 import { rowSignal } from '../live/rows'
 import { Icon } from '../parts/icons'
@@ -96,8 +96,8 @@ function useFailures(outline: Outline, handle: { current: VirtualHandle | null }
     let cursor: string | null | undefined
     let at = -1
     const more = async () => {
-      const params = { states: 'Faulted', limit: 200, cursor }
-      const page = await get<Page<Job>>(`jobs/${outline.job}/descendants`, params)
+      const params = { states: 'Faulted', limit: 200, cursor, fields: 'row' }
+      const page = await get<Page<JobSummary>>(`jobs/${outline.job}/descendants`, params)
       found.push(...page.items.map((job) => job.id).filter((id) => !found.includes(id)))
       cursor = page.nextCursor ?? null
     }
@@ -224,10 +224,11 @@ function Line({ outline, place }: { outline: Outline; place: Place }) {
       aria-expanded={canOpen ? opened !== undefined : undefined}
       aria-selected={isFocused}
       data-id={id}
+      style={indentOf(depth)}
       onClick={focusIt}
       onDblClick={() => id && navigate(link(`jobs/${id}`))}
     >
-      <span role="gridcell" class="c-name" style={{ paddingLeft: `${12 + depth * 20}px` }}>
+      <span role="gridcell" class="c-name">
         <button
           type="button"
           class={`twisty quiet${canOpen ? '' : ' hidden'}`}
@@ -242,6 +243,10 @@ function Line({ outline, place }: { outline: Outline; place: Place }) {
       {row && <Cells row={row} />}
     </div>
   )
+}
+
+function indentOf(depth: number) {
+  return { '--depth': `${depth}` } as Record<string, string>
 }
 
 function pressed(

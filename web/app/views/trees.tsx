@@ -1,14 +1,14 @@
 import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { useSignal } from '@preact/signals'
 import { apiLink, BASE, get, type Params } from '../api/client'
-import { rowOfJob } from '../api/rows'
-import { isFinished, type Id, type Job, type State } from '../api/types'
+import { rowOfSummary } from '../api/rows'
+import { isFinished, type Id, type JobSummary, type State } from '../api/types'
 import { putRow, rowSignal, RowWindow } from '../live/rows'
 import { live } from '../live/socket'
 import { Icon, StateIcon } from '../parts/icons'
 import { useLoad } from '../parts/load'
 import { Cells, Head, NARROW_ROW, Name, ROW } from '../parts/row'
-import { CopyButton, Empty, Failed, Skeleton } from '../parts/small'
+import { copy, CopyButton, Empty, Failed, Skeleton } from '../parts/small'
 import { Virtual, type VirtualHandle } from '../parts/virtual'
 import { isNarrow } from '../shell/layout'
 import { link, navigate, query, setQuery } from '../shell/router'
@@ -23,7 +23,7 @@ const WATCHED = 40
 const LOOK_EVERY_MS = 5_000
 
 interface RootPage {
-  items: Job[]
+  items: JobSummary[]
   nextCursor?: string | null
 }
 
@@ -49,6 +49,9 @@ function Export({ params }: { params: Params }) {
   const at = (format: string) => apiLink('roots', { ...params, format })
   return (
     <span class="export">
+      <button type="button" class="quiet" title="y" onClick={() => void copy(location.href)}>
+        <Icon name="link" /> {t.value.copyLink}
+      </button>
       <a class="button quiet" href={at('csv')} download="roots.csv">
         <Icon name="download" /> CSV
       </a>
@@ -64,14 +67,17 @@ function List({ params }: { params: Params }) {
   const cursor = useSignal<string | null | undefined>(undefined)
   const isMore = useSignal(false)
   const take = (page: RootPage) => {
-    for (const job of page.items) putRow(rowOfJob(job))
+    for (const item of page.items) {
+      const row = rowOfSummary(item, item.id)
+      if (row) putRow(row)
+    }
     const known = new Set(ids.peek())
     const fresh = page.items.map((job) => job.id).filter((id) => !known.has(id))
     ids.value = [...ids.peek(), ...fresh]
     cursor.value = page.nextCursor ?? null
   }
   const ask = (abort: AbortSignal, at?: string) =>
-    get<RootPage>('roots', { ...params, limit: PAGE, cursor: at }, abort)
+    get<RootPage>('roots', { ...params, limit: PAGE, fields: 'row', cursor: at }, abort)
   const first = useLoad('first', async (abort) => {
     const page = await ask(abort)
     ids.value = []
@@ -117,7 +123,7 @@ function useNewRoots(params: Params, ids: { value: Id[]; peek(): Id[] }, reload:
     count.value = 0
     const look = async () => {
       if (document.visibilityState === 'hidden' || !live.isLive.peek()) return
-      const page = await get<RootPage>('roots', { ...params, limit: 50 })
+      const page = await get<RootPage>('roots', { ...params, limit: 50, fields: 'row' })
       const known = new Set(ids.peek())
       count.value = page.items.filter((job) => !known.has(job.id)).length
       // There is nothing yet that could jump.

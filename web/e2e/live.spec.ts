@@ -1,0 +1,82 @@
+import { expect, row, test } from './fixtures'
+import { Service } from './service'
+
+test('it says what happened to the connection, and comes back', async ({ page }) => {
+  test.setTimeout(90_000)
+  const service = await Service.start()
+  const root = await service.create({ name: 'survivor' })
+  await page.goto(`${service.url}/jobs/${root}`)
+  const live = page.getByRole('button', { name: /^Live/ })
+  await expect(live).toBeVisible()
+  await service.kill()
+  await expect(page.locator('.connection')).toContainText(/Reconnecting|Old/)
+  await expect(page.getByRole('heading', { name: 'survivor' })).toBeVisible()
+  await service.again()
+  await service.report(root, 'Warning', 'while it was away')
+  await expect(live).toBeVisible()
+  await expect(page.locator('.state-chip')).toHaveText('Warning')
+  await service.stop()
+})
+
+test('a pause holds everything, and going on shows the present', async ({ page, seeded }) => {
+  const { service } = seeded
+  const root = await service.create({ name: 'paused' })
+  await page.goto(`${service.url}/jobs/${root}`)
+  await expect(page.getByRole('button', { name: /^Live/ })).toBeVisible()
+  await page.keyboard.press('.')
+  await expect(page.getByRole('button', { name: /^Paused/ })).toBeVisible()
+  await service.report(root, 'Running')
+  const other = await service.create({ name: 'a clock' })
+  await service.report(other, 'Running')
+  await expect(page.locator('.state-chip')).toHaveText('Waiting to run')
+  await page.keyboard.press('.')
+  await expect(page.locator('.state-chip')).toHaveText('Running')
+})
+
+test('a log of many lines is followed at its end, and stays where one reads', async ({ page, seeded }) => {
+  const { service } = seeded
+  const root = await service.create({ name: 'talker' })
+  await service.report(root, 'Running')
+  const say = (from: number, count: number) => {
+    const lines = Array.from({ length: count }, (_, at) => `line number ${from + at}`)
+    return service.api('POST', `jobs/${root}/log`, lines.join('\n'), 'text/plain')
+  }
+  for (let from = 1; from < 5_000; from += 1_000) await say(from, 1_000)
+  await page.goto(`${service.url}/jobs/${root}?view=log`)
+  const log = page.getByRole('log')
+  const line = (number: number) => log.locator(`[data-line="${number}"]`)
+  await expect(line(5_000)).toContainText('line number 5000')
+  await expect(page.getByRole('button', { name: /^Live/ })).toBeVisible()
+  await say(5_001, 3)
+  await expect(line(5_003)).toContainText('line number 5003')
+  await expect(line(5_003)).toBeInViewport()
+  await log.hover()
+  await page.mouse.wheel(0, -2_000)
+  await expect(page.getByRole('button', { name: 'Follow' })).toHaveAttribute('aria-pressed', 'false')
+  await say(5_004, 7)
+  await page.getByRole('button', { name: '7 new' }).click()
+  await expect(line(5_010)).toBeInViewport()
+  expect(await log.locator('.line').count()).toBeLessThan(120)
+  // Lines have links, and the service finds them.
+  await page.goto(`${service.url}/jobs/${root}?view=log#L2500-L2502`)
+  await expect(line(2_501)).toBeInViewport()
+  await expect(log.locator('.named')).toHaveCount(3)
+  await page.getByLabel('Search the log').fill('NUMBER 4321')
+  await page.keyboard.press('Enter')
+  await expect(page.locator('.found .line')).toHaveText(/4321/)
+})
+
+test('trees that are new wait, and those that are shown change', async ({ page, seeded }) => {
+  const { service } = seeded
+  const name = `waiting ${test.info().workerIndex} ${test.info().retry}`
+  const first = await service.create({ name })
+  await page.goto(`${service.url}/?q=${encodeURIComponent(name)}`)
+  await expect(row(page, name)).toBeVisible()
+  await service.create({ name: `${name} b` })
+  await expect(page.getByRole('button', { name: '1 new' })).toBeVisible()
+  await expect(page.locator('.rows .row')).toHaveCount(1)
+  await service.report(first, 'RanToCompletion')
+  await expect(row(page, name)).toContainText('Done')
+  await page.getByRole('button', { name: '1 new' }).click()
+  await expect(page.locator('.rows .row')).toHaveCount(2)
+})

@@ -1,0 +1,112 @@
+import { expect, row, test } from './fixtures'
+
+const MANY = process.env.JOBTRACKER_LONG ? 1_000_000 : 20_000
+
+test('every one of many children can be scrolled to, and few are in the document', async ({ page, seeded }) => {
+  test.setTimeout(process.env.JOBTRACKER_LONG ? 900_000 : 90_000)
+  const { service } = seeded
+  const root = await service.create({ name: 'broad' })
+  await service.children(root, MANY)
+  await page.goto(`${service.url}/jobs/${root}`)
+  const grid = page.getByRole('treegrid')
+  await expect(row(page, 'page-0')).toBeVisible()
+  await grid.focus()
+  await page.keyboard.press('End')
+  await expect(row(page, `page-${MANY - 1}`)).toBeVisible()
+  await expect(page.locator('.row.focused')).toHaveAttribute('aria-posinset', `${MANY}`)
+  for (const part of [0.5, 0.123, 0.987]) {
+    await grid.evaluate((element, at) => (element.scrollTop = element.scrollHeight * at), part)
+    // What is seen is read, and its numbers follow each other.
+    await expect(page.locator('.rows .ghost')).toHaveCount(0)
+    const places = await page.locator('.rows .row').evaluateAll((rows) =>
+      rows.map((one) => [one.getAttribute('aria-posinset'), one.querySelector('.name')?.textContent]),
+    )
+    expect(places.length).toBeGreaterThan(10)
+    expect(places.length).toBeLessThanOrEqual(120)
+    const first = Number(places[0]?.[0])
+    expect(Math.abs(first / MANY - part)).toBeLessThan(0.02)
+    places.forEach(([place, name], at) => {
+      expect(Number(place)).toBe(first + at)
+      expect(name).toBe(`page-${first + at - 1}`)
+    })
+  }
+  const nodes = await page.evaluate(() => document.querySelectorAll('*').length)
+  expect(nodes).toBeLessThan(2_500)
+})
+
+test('scrolling costs little script', async ({ page, seeded }) => {
+  const { service } = seeded
+  const root = await service.create({ name: 'smooth' })
+  await service.children(root, 10_000)
+  await page.goto(`${service.url}/jobs/${root}`)
+  await expect(row(page, 'page-0')).toBeVisible()
+  const client = await page.context().newCDPSession(page)
+  await client.send('Performance.enable')
+  const script = async () => {
+    const { metrics } = await client.send('Performance.getMetrics')
+    return metrics.find(({ name }) => name === 'ScriptDuration')?.value ?? 0
+  }
+  const before = await script()
+  const frames = await page.getByRole('treegrid').evaluate(async (element) => {
+    for (let at = 0; at < 60; at++) {
+      element.scrollTop += 200
+      await new Promise(requestAnimationFrame)
+    }
+    return 60
+  })
+  // The budget is 8 ms on a machine of its own; this one is shared and compiles meanwhile.
+  const each = ((await script()) - before) / frames
+  test.info().annotations.push({ type: 'script per frame', description: `${(each * 1000).toFixed(2)} ms` })
+  expect(each).toBeLessThan(0.04)
+})
+
+test('f goes from failure to failure, and opens what is above them', async ({ page, seeded }) => {
+  const { service } = seeded
+  const root = await service.create({ name: 'with failures' })
+  const first = await service.children(root, 300, (at) => `part-${at}`)
+  for (const at of [120, 250]) {
+    const leaf = await service.children(String(first + at), 1, () => `leaf-${at}`)
+    await service.report(leaf, 'Faulted', 'broken')
+    await service.report(first + at, 'RanToCompletion')
+  }
+  await page.goto(`${service.url}/jobs/${root}`)
+  await expect(row(page, 'part-0')).toBeVisible()
+  const focused = page.locator('.row.focused')
+  const expected = ['part-120', 'leaf-120', 'part-250', 'leaf-250']
+  for (const name of expected) {
+    await page.keyboard.press('f')
+    await expect(focused).toContainText(name)
+    await expect(focused).toBeInViewport()
+  }
+  await page.keyboard.press('F')
+  await expect(focused).toContainText('part-250')
+  // The link leads another viewer to the same place.
+  await page.reload()
+  await expect(focused).toContainText('part-250')
+  await expect(focused).toBeInViewport()
+  await page.getByRole('button', { name: 'Failed 2' }).click()
+  await expect(page.locator('.rows .row')).toHaveCount(2)
+  await page.getByRole('button', { name: 'Unfinished 298' }).click()
+  await expect(row(page, 'part-0')).toBeVisible()
+})
+
+test('nothing moves, closes or loses the selection while the tree changes', async ({ page, seeded }) => {
+  const { service } = seeded
+  const root = await service.create({ name: 'busy' })
+  const first = await service.children(root, 2_000, (at) => `part-${at}`)
+  await service.children(String(first + 500), 10, (at) => `leaf-${at}`)
+  await page.goto(`${service.url}/jobs/${root}?open=${first + 500}&at=${first + 510}`)
+  const focused = page.locator('.row.focused')
+  await expect(focused).toContainText('part-510')
+  await expect(row(page, 'leaf-0')).toBeVisible()
+  await expect(page.getByRole('button', { name: /^Live/ })).toBeVisible()
+  const top = () => focused.evaluate((element) => element.getBoundingClientRect().top)
+  const before = await top()
+  await service.children(root, 500, (at) => `more-${at}`)
+  await Promise.all(Array.from({ length: 40 }, (_, at) => service.report(first + 490 + at, 'Running')))
+  await service.report(first + 510, 'Warning', 'slow')
+  await expect(focused).toContainText('Warning')
+  await expect(page.getByRole('button', { name: 'All 2,500' })).toBeVisible()
+  await expect(row(page, 'leaf-0')).toBeVisible()
+  expect(Math.abs((await top()) - before)).toBeLessThanOrEqual(1)
+})
