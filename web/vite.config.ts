@@ -15,7 +15,8 @@ export default defineConfig({
       output: {
         entryFileNames: 'app.js',
         chunkFileNames: '[name].js',
-        assetFileNames: (asset) => (asset.names[0]?.endsWith('.css') ? 'app.css' : '[name][extname]'),
+        assetFileNames: (asset) =>
+          asset.names[0]?.endsWith('.css') ? 'app.css' : '[name][extname]',
       },
     },
   },

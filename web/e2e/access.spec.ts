@@ -21,7 +21,9 @@ test('a login opens the page where it was, and nothing is asked before it', asyn
   await expect(page.getByRole('tab', { name: 'History' })).toHaveAttribute('aria-selected', 'true')
   await expect(page.getByRole('button', { name: /^Live/ })).toBeVisible()
   // Scripts cannot read the cookie, and nothing else keeps the token.
-  expect(await page.evaluate(() => document.cookie + JSON.stringify(localStorage))).not.toContain(TOKEN)
+  expect(await page.evaluate(() => document.cookie + JSON.stringify(localStorage))).not.toContain(
+    TOKEN,
+  )
   // The session ends while the page is open: the login comes above it, and it goes on.
   await page.context().clearCookies()
   await page.getByRole('tab', { name: 'Details' }).click()
@@ -62,7 +64,10 @@ test('a token is made, shown once, and revoked', async ({ page }) => {
   await page.getByRole('button', { name: 'Make 1 token' }).click()
   await expect(page.locator('.secret pre')).toHaveText(/^jt_build-server_/)
   await page.getByRole('button', { name: 'Close' }).click()
-  await page.getByRole('row', { name: /build-server/ }).getByRole('button', { name: 'Revoke' }).click()
+  await page
+    .getByRole('row', { name: /build-server/ })
+    .getByRole('button', { name: 'Revoke' })
+    .click()
   await page.getByRole('button', { name: 'Revoke 1 token' }).click()
   await expect(page.getByRole('row', { name: /build-server/ })).toContainText('revoked')
   await page.getByRole('link', { name: 'Audit' }).click()

@@ -65,7 +65,14 @@ test('a part that fails says so alone, and can be tried again', async ({ page, s
   const problem = {
     status: 503,
     contentType: 'application/problem+json',
-    body: JSON.stringify({ status: 503, code: 'overloaded', title: 'Too much work', detail: 'Later.', requestId: 'r-42', type: 'about:blank' }),
+    body: JSON.stringify({
+      status: 503,
+      code: 'overloaded',
+      title: 'Too much work',
+      detail: 'Later.',
+      requestId: 'r-42',
+      type: 'about:blank',
+    }),
   }
   const parts: [string, string, string][] = [
     ['waiting', '**/api/v1/jobs/*/blockers*', 'What it waits for'],

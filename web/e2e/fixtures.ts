@@ -10,7 +10,11 @@ interface Seeded {
   ids: Awaited<ReturnType<typeof seed>>
 }
 
-const KINDS: Record<string, string> = { js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' }
+const KINDS: Record<string, string> = {
+  js: 'text/javascript',
+  css: 'text/css',
+  svg: 'image/svg+xml',
+}
 
 /** A service for the tests of a worker, with a few trees; and every complaint of the browser fails a test. */
 export const test = base.extend<{ watched: Page }, { seeded: Seeded }>({
@@ -29,7 +33,11 @@ export const test = base.extend<{ watched: Page }, { seeded: Seeded }>({
     page.on('console', (message) => {
       // Refused requests are what some tests are about; a breach of the policy never is.
       const text = message.text()
-      if (message.type() === 'error' && !text.includes('Failed to load resource') && !text.includes('WebSocket')) {
+      if (
+        message.type() === 'error' &&
+        !text.includes('Failed to load resource') &&
+        !text.includes('WebSocket')
+      ) {
         complaints.push(text)
       }
     })

@@ -33,7 +33,10 @@ test('a pause holds everything, and going on shows the present', async ({ page, 
   await expect(page.locator('.state-chip')).toHaveText('Running')
 })
 
-test('a log of many lines is followed at its end, and stays where one reads', async ({ page, seeded }) => {
+test('a log of many lines is followed at its end, and stays where one reads', async ({
+  page,
+  seeded,
+}) => {
   const { service } = seeded
   const root = await service.create({ name: 'talker' })
   await service.report(root, 'Running')
@@ -52,7 +55,10 @@ test('a log of many lines is followed at its end, and stays where one reads', as
   await expect(line(5_003)).toBeInViewport()
   await log.hover()
   await page.mouse.wheel(0, -2_000)
-  await expect(page.getByRole('button', { name: 'Follow' })).toHaveAttribute('aria-pressed', 'false')
+  await expect(page.getByRole('button', { name: 'Follow' })).toHaveAttribute(
+    'aria-pressed',
+    'false',
+  )
   await say(5_004, 7)
   await page.getByRole('button', { name: '7 new' }).click()
   await expect(line(5_010)).toBeInViewport()

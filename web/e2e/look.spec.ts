@@ -38,11 +38,12 @@ test('it fits on a telephone, in Chinese too', async ({ page, seeded }) => {
     }
   }
   await expect(page.getByRole('tab', { name: '告警' })).toHaveAttribute('aria-selected', 'true')
-  const small = await page.evaluate(() =>
-    [...document.querySelectorAll('button, .tabs button')]
-      .filter((button) => (button as HTMLElement).offsetParent !== null)
-      .map((button) => button.getBoundingClientRect())
-      .filter((box) => box.height > 0 && box.height < 43.5).length,
+  const small = await page.evaluate(
+    () =>
+      [...document.querySelectorAll('button, .tabs button')]
+        .filter((button) => (button as HTMLElement).offsetParent !== null)
+        .map((button) => button.getBoundingClientRect())
+        .filter((box) => box.height > 0 && box.height < 43.5).length,
   )
   expect(small).toBe(0)
 })

@@ -2,7 +2,10 @@ import { expect, row, test } from './fixtures'
 
 const MANY = process.env.JOBTRACKER_LONG ? 1_000_000 : 20_000
 
-test('every one of many children can be scrolled to, and few are in the document', async ({ page, seeded }) => {
+test('every one of many children can be scrolled to, and few are in the document', async ({
+  page,
+  seeded,
+}) => {
   test.setTimeout(process.env.JOBTRACKER_LONG ? 900_000 : 90_000)
   const { service } = seeded
   const root = await service.create({ name: 'broad' })
@@ -18,9 +21,14 @@ test('every one of many children can be scrolled to, and few are in the document
     await grid.evaluate((element, at) => (element.scrollTop = element.scrollHeight * at), part)
     // What is seen is read, and its numbers follow each other.
     await expect(page.locator('.rows .ghost')).toHaveCount(0)
-    const places = await page.locator('.rows .row').evaluateAll((rows) =>
-      rows.map((one) => [one.getAttribute('aria-posinset'), one.querySelector('.name')?.textContent]),
-    )
+    const places = await page
+      .locator('.rows .row')
+      .evaluateAll((rows) =>
+        rows.map((one) => [
+          one.getAttribute('aria-posinset'),
+          one.querySelector('.name')?.textContent,
+        ]),
+      )
     expect(places.length).toBeGreaterThan(10)
     expect(places.length).toBeLessThanOrEqual(120)
     const first = Number(places[0]?.[0])
@@ -56,7 +64,9 @@ test('scrolling costs little script', async ({ page, seeded }) => {
   })
   // The budget is 8 ms on a machine of its own; this one is shared and compiles meanwhile.
   const each = ((await script()) - before) / frames
-  test.info().annotations.push({ type: 'script per frame', description: `${(each * 1000).toFixed(2)} ms` })
+  test
+    .info()
+    .annotations.push({ type: 'script per frame', description: `${(each * 1000).toFixed(2)} ms` })
   expect(each).toBeLessThan(0.04)
 })
 
@@ -90,7 +100,10 @@ test('f goes from failure to failure, and opens what is above them', async ({ pa
   await expect(row(page, 'part-0')).toBeVisible()
 })
 
-test('nothing moves, closes or loses the selection while the tree changes', async ({ page, seeded }) => {
+test('nothing moves, closes or loses the selection while the tree changes', async ({
+  page,
+  seeded,
+}) => {
   const { service } = seeded
   const root = await service.create({ name: 'busy' })
   const first = await service.children(root, 2_000, (at) => `part-${at}`)
@@ -103,7 +116,9 @@ test('nothing moves, closes or loses the selection while the tree changes', asyn
   const top = () => focused.evaluate((element) => element.getBoundingClientRect().top)
   const before = await top()
   await service.children(root, 500, (at) => `more-${at}`)
-  await Promise.all(Array.from({ length: 40 }, (_, at) => service.report(first + 490 + at, 'Running')))
+  await Promise.all(
+    Array.from({ length: 40 }, (_, at) => service.report(first + 490 + at, 'Running')),
+  )
   await service.report(first + 510, 'Warning', 'slow')
   await expect(focused).toContainText('Warning')
   await expect(page.getByRole('button', { name: 'All 2,500' })).toBeVisible()

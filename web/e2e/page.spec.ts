@@ -49,7 +49,9 @@ test('ids of 63 bits are exact', async ({ page, seeded }) => {
   const id = '9223372036854775807'
   const { service } = seeded
   await service.api('POST', 'jobs', { id, name: 'the last id' })
-  await service.api('POST', `jobs/${id}/children`, { jobs: [{ id: '9007199254740993', name: 'odd' }] })
+  await service.api('POST', `jobs/${id}/children`, {
+    jobs: [{ id: '9007199254740993', name: 'odd' }],
+  })
   await page.goto(`${service.url}/jobs/${id}`)
   await expect(page.locator('.id-chip code')).toHaveText(id)
   await row(page, 'odd').getByRole('link').click()
@@ -77,11 +79,26 @@ test('texts are never read as HTML', async ({ page, seeded }) => {
   const { service } = seeded
   const bad = '<img src=x onerror=alert(1)><script>alert(2)</script>{{7*7}}'
   page.on('dialog', () => expect('a dialog').toBe('never there'))
-  const root = await service.create({ name: bad, createdBy: bad, tags: [bad.slice(0, 40)], options: bad, sourceLink: 'javascript:alert(3)' })
+  const root = await service.create({
+    name: bad,
+    createdBy: bad,
+    tags: [bad.slice(0, 40)],
+    options: bad,
+    sourceLink: 'javascript:alert(3)',
+  })
   await service.children(root, 1, () => bad)
   await service.report(root, 'Faulted', bad)
   await service.api('POST', `jobs/${root}/log`, `\u001b[31m${bad}\u001b[0m`, 'text/plain')
-  for (const view of ['tree', 'waiting', 'shape', 'timeline', 'history', 'log', 'details', 'alerts']) {
+  for (const view of [
+    'tree',
+    'waiting',
+    'shape',
+    'timeline',
+    'history',
+    'log',
+    'details',
+    'alerts',
+  ]) {
     await page.goto(`${service.url}/jobs/${root}?view=${view}`)
     await expect(page.getByRole('heading', { level: 1 })).toHaveText(bad)
     await expect(page.locator('.skeleton')).toHaveCount(0)

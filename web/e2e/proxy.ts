@@ -10,7 +10,13 @@ export async function proxied(target: string, path: string, upgrades = true) {
       response.writeHead(404).end()
       return
     }
-    const options = { hostname, port, path: inner(request.url), method: request.method, headers: request.headers }
+    const options = {
+      hostname,
+      port,
+      path: inner(request.url),
+      method: request.method,
+      headers: request.headers,
+    }
     const forwarded = http.request(options, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers)
       answer.pipe(response)

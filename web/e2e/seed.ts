@@ -1,37 +1,72 @@
 import type { Service } from './service'
 
-const PAGES = ['index', 'about', 'pricing', 'shop', 'cart', 'blog', 'contact', 'terms', 'jobs', 'press']
-const REASONS = ['404 Not Found', 'connection reset by peer', 'timed out after 30 s', 'certificate has expired']
+const PAGES = [
+  'index',
+  'about',
+  'pricing',
+  'shop',
+  'cart',
+  'blog',
+  'contact',
+  'terms',
+  'jobs',
+  'press',
+]
+const REASONS = [
+  '404 Not Found',
+  'connection reset by peer',
+  'timed out after 30 s',
+  'certificate has expired',
+]
 
 /** A few trees as a team would have them: for pictures and for tests of what they show. */
-export async function seed(service: Service): Promise<{ crawl: string; deploy: string; report: string }> {
+export async function seed(
+  service: Service,
+): Promise<{ crawl: string; deploy: string; report: string }> {
   const by = { createdBy: 'crawler' }
   for (const day of ['saturday', 'sunday']) {
     const id = await service.create({ name: `backup ${day}`, createdBy: 'cron', tags: ['backup'] })
     await service.report(id, 'Running')
     await service.report(id, 'RanToCompletion', 'wrote 12.4 GB in 3 files')
   }
-  const report = await service.create({ name: 'quarterly report', createdBy: 'finance', tags: ['report'] })
+  const report = await service.create({
+    name: 'quarterly report',
+    createdBy: 'finance',
+    tags: ['report'],
+  })
   for (const stage of ['collect', 'convert', 'render', 'send']) {
     const id = await service.create({ name: stage, parent: Number(report) })
     await service.report(id, 'Running')
     if (stage !== 'send') await service.report(id, 'RanToCompletion')
   }
   await service.report(report, 'Running')
-  const deploy = await service.create({ name: 'deploy web 4.2.0', createdBy: 'ci', tags: ['deploy', 'production'] })
+  const deploy = await service.create({
+    name: 'deploy web 4.2.0',
+    createdBy: 'ci',
+    tags: ['deploy', 'production'],
+  })
   await service.report(deploy, 'Running')
-  const hosts = await service.children(deploy, 40, (at) => `host-${String(at + 1).padStart(2, '0')}`)
+  const hosts = await service.children(
+    deploy,
+    40,
+    (at) => `host-${String(at + 1).padStart(2, '0')}`,
+  )
   await atOnce(40, async (at) => {
     if (at < 34) await service.report(hosts + at, 'Running')
     if (at < 28) await service.report(hosts + at, 'RanToCompletion', 'healthy')
-    if (at === 28) await service.report(hosts + at, 'Warning', 'attempt 1 of 3 failed: health check says 503')
+    if (at === 28)
+      await service.report(hosts + at, 'Warning', 'attempt 1 of 3 failed: health check says 503')
   })
   const crawl = await service.create({ name: 'nightly crawl', ...by, tags: ['nightly', 'crawl'] })
   await service.report(crawl, 'Running', 'started by the schedule')
   for (const site of ['shop.example', 'blog.example', 'docs.example']) {
     const id = await service.create({ name: site, parent: Number(crawl), ...by })
     await service.report(id, 'Running')
-    const first = await service.children(id, 60, (at) => `/${PAGES[at % 10]}/${Math.floor(at / 10) + 1}`)
+    const first = await service.children(
+      id,
+      60,
+      (at) => `/${PAGES[at % 10]}/${Math.floor(at / 10) + 1}`,
+    )
     await atOnce(60, async (at) => {
       if (site === 'docs.example' && at > 40) return
       await service.report(first + at, 'Running')
@@ -47,10 +82,15 @@ export async function seed(service: Service): Promise<{ crawl: string; deploy: s
       ? `\u001b[33mWARN\u001b[0m  slow answer from shop.example: ${400 + at} ms`
       : at % 31 === 9
         ? `\u001b[1;31mERROR\u001b[0m fetch /cart/${at}: ${REASONS[at % 4]}`
-        : `\u001b[32mINFO\u001b[0m  fetched /${PAGES[at % 10]}/${at} \u001b[2m(${20 + (at * 7) % 90} ms)\u001b[0m`,
+        : `\u001b[32mINFO\u001b[0m  fetched /${PAGES[at % 10]}/${at} \u001b[2m(${20 + ((at * 7) % 90)} ms)\u001b[0m`,
   )
   await service.api('POST', `jobs/${crawl}/log`, lines.join('\n'), 'text/plain')
-  await service.api('PUT', `jobs/${crawl}/attachments/summary.txt`, 'pages: 180\nfailed: 7\n', 'text/plain')
+  await service.api(
+    'PUT',
+    `jobs/${crawl}/attachments/summary.txt`,
+    'pages: 180\nfailed: 7\n',
+    'text/plain',
+  )
   return { crawl, deploy, report }
 }
 

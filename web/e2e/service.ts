@@ -25,7 +25,11 @@ export class Service {
   /** Starts the process and waits for the line that says where it listens. */
   private async run(listen: string) {
     const args = ['serve', '--data-dir', path.join(this.folder, 'data'), '--listen', listen]
-    const env = { ...process.env, JOBTRACKER__AUTH__TOKEN: this.token, JOBTRACKER__LOG__FILTER: 'warn' }
+    const env = {
+      ...process.env,
+      JOBTRACKER__AUTH__TOKEN: this.token,
+      JOBTRACKER__LOG__FILTER: 'warn',
+    }
     const child = spawn(BINARY, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
     this.process = child
     this.url = await new Promise((resolve, reject) => {
@@ -71,8 +75,13 @@ export class Service {
   async api(method: string, at: string, body?: unknown, kind = 'application/json'): Promise<any> {
     const headers: Record<string, string> = { 'content-type': kind }
     if (this.token) headers.authorization = `Bearer ${this.token}`
-    const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body)
-    const response = await fetch(`${this.url}/api/v1/${at}`, { method, headers, body: text ?? null })
+    const text =
+      body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body)
+    const response = await fetch(`${this.url}/api/v1/${at}`, {
+      method,
+      headers,
+      body: text ?? null,
+    })
     const answer = await response.text()
     if (!response.ok) throw new Error(`${method} ${at}: ${response.status} ${answer}`)
     return answer ? JSON.parse(answer) : undefined
@@ -87,7 +96,11 @@ export class Service {
   }
 
   /** Children under a parent, 10,000 at a time; answers the id of the first. */
-  async children(parent: string, count: number, name = (at: number) => `page-${at}`): Promise<number> {
+  async children(
+    parent: string,
+    count: number,
+    name = (at: number) => `page-${at}`,
+  ): Promise<number> {
     let first = 0
     for (let from = 0; from < count; from += 10_000) {
       const size = Math.min(10_000, count - from)

@@ -17,6 +17,10 @@ test('colours become classes', () => {
 
 test('other sequences vanish, and nothing else does', () => {
   const line = '\u001b[2K\u001b]0;title\u0007<b>x</b>\u001b[1A & \u001b'
-  expect(pieces(line).map((piece) => piece.text).join('')).toBe('<b>x</b> & \u001b')
+  expect(
+    pieces(line)
+      .map((piece) => piece.text)
+      .join(''),
+  ).toBe('<b>x</b> & \u001b')
   expect(plain('\u001b[31mbad\u001b[0m')).toBe('bad')
 })

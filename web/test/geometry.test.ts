@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest'
-import { branchOf, closeAt, openAt, placeAt, rowCount, rowOf, wayTo, type Branch } from '../app/tree/geometry'
+import {
+  branchOf,
+  closeAt,
+  openAt,
+  placeAt,
+  rowCount,
+  rowOf,
+  wayTo,
+  type Branch,
+} from '../app/tree/geometry'
 
 /** The same by writing out all rows. */
 function written(branch: Branch, depth = 0): [Branch, number, number][] {

@@ -32,7 +32,8 @@ export type Params = Record<string, string | number | boolean | null | undefined
 function address(path: string, params?: Params): string {
   const url = new URL(path.startsWith('/') ? `.${path}` : `./api/v1/${path}`, BASE)
   for (const [name, value] of Object.entries(params ?? {})) {
-    if (value !== undefined && value !== null && value !== '') url.searchParams.set(name, `${value}`)
+    if (value !== undefined && value !== null && value !== '')
+      url.searchParams.set(name, `${value}`)
   }
   return url.href
 }

@@ -72,10 +72,10 @@ export class RowWindow {
   }
 
   private begin() {
-    this.handle = live.subscribe(
-      () => ({ topic: `rows/${this.root}`, ids: this.ids }),
-      { frame: (frame) => this.frame(frame), poll: () => this.poll() },
-    )
+    this.handle = live.subscribe(() => ({ topic: `rows/${this.root}`, ids: this.ids }), {
+      frame: (frame) => this.frame(frame),
+      poll: () => this.poll(),
+    })
   }
 
   private frame(frame: ServerFrame) {

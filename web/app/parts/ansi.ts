@@ -5,7 +5,8 @@ export interface Piece {
   style: string
 }
 
-const SEQUENCE = /\u001b\[([0-9;:]*)([A-Za-z])|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b[@-Z\\-_]/g
+const SEQUENCE =
+  /\u001b\[([0-9;:]*)([A-Za-z])|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b[@-Z\\-_]/g
 
 interface Look {
   fore: number | undefined
@@ -13,7 +14,14 @@ interface Look {
   flags: Set<string>
 }
 
-const FLAGS: Record<number, string> = { 1: 'bold', 2: 'dim', 3: 'italic', 4: 'under', 7: 'inverse', 9: 'strike' }
+const FLAGS: Record<number, string> = {
+  1: 'bold',
+  2: 'dim',
+  3: 'italic',
+  4: 'under',
+  7: 'inverse',
+  9: 'strike',
+}
 const OFF: Record<number, readonly string[]> = {
   22: ['bold', 'dim'],
   23: ['italic'],

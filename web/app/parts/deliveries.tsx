@@ -11,7 +11,15 @@ import { CopyButton, say, Text, Time } from './small'
 type Act = 'replay' | 'cancel'
 
 /** One delivery: what was told, to whom, what the receiver said, and what can be done. */
-export function DeliveryLine({ delivery, withJob, done }: { delivery: Delivery; withJob?: boolean; done: () => void }) {
+export function DeliveryLine({
+  delivery,
+  withJob,
+  done,
+}: {
+  delivery: Delivery
+  withJob?: boolean
+  done: () => void
+}) {
   const [act, setAct] = useState<Act | undefined>(undefined)
   const words = t.value.deliveries
   const { event, lastAttempt, status } = delivery
@@ -24,7 +32,9 @@ export function DeliveryLine({ delivery, withJob, done }: { delivery: Delivery; 
         <span class={`delivery-status d-${status}`}>{words.status[status]}</span>
         <StateIcon state={state} />
         <span class={`i-${state}`}>{t.value.states[state]}</span>
-        {withJob && <a href={link(`jobs/${delivery.job}`, { view: 'alerts' })}>{words.ofJob(delivery.job)}</a>}
+        {withJob && (
+          <a href={link(`jobs/${delivery.job}`, { view: 'alerts' })}>{words.ofJob(delivery.job)}</a>
+        )}
         <span class="muted">{words.channel[delivery.channel]}</span>
         <span class="muted">{triggerSaid(delivery)}</span>
         <span class="grow" />

@@ -56,7 +56,15 @@ interface ActProps {
 }
 
 /** A dialog that does one thing, once; what went wrong is said in it, and it can be tried again. */
-export function ActDialog({ title, children, doIt, isDangerous, isReady = true, act, onClose }: ActProps) {
+export function ActDialog({
+  title,
+  children,
+  doIt,
+  isDangerous,
+  isReady = true,
+  act,
+  onClose,
+}: ActProps) {
   const [error, setError] = useState<unknown>(undefined)
   const [isBusy, setBusy] = useState(false)
   const submit = async (event: Event) => {

@@ -37,7 +37,13 @@ export function Icon({ name, size = 16 }: { name: keyof typeof PATHS; size?: num
 /** Each state has a shape of its own, so that it is known without its colour. */
 export function StateIcon({ state, size = 16 }: { state: State; size?: number }) {
   return (
-    <svg class={`state-icon s-${state}`} width={size} height={size} viewBox="0 0 16 16" aria-hidden="true">
+    <svg
+      class={`state-icon s-${state}`}
+      width={size}
+      height={size}
+      viewBox="0 0 16 16"
+      aria-hidden="true"
+    >
       {shapeOf(state)}
     </svg>
   )

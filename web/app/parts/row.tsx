@@ -37,7 +37,10 @@ export function Cells({ row }: { row: Row }) {
         )}
       </span>
       <span role="gridcell" class="c-time">
-        <Duration from={row.treeStart ?? row.startTime} to={isFinished(row.state) ? (row.treeEnd ?? row.endTime) : null} />
+        <Duration
+          from={row.treeStart ?? row.startTime}
+          to={isFinished(row.state) ? (row.treeEnd ?? row.endTime) : null}
+        />
       </span>
       <span role="gridcell" class="c-age">
         <Age iso={row.createTime} />

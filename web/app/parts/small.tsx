@@ -126,7 +126,8 @@ export function Failed({ error, retry }: { error: unknown; retry?: () => void })
         {failure?.requestId && (
           <>
             {' '}
-            <code>{failure.requestId}</code> <CopyButton text={failure.requestId} label={t.value.copyRequest} />
+            <code>{failure.requestId}</code>{' '}
+            <CopyButton text={failure.requestId} label={t.value.copyRequest} />
           </>
         )}
       </p>

@@ -25,7 +25,12 @@ export const PARTS: readonly { key: Exclude<keyof Subtree, 'total'>; state: Stat
 export function Bar({ subtree, tall }: { subtree: Subtree; tall?: boolean }) {
   if (subtree.total === 0) return <span class="bar none" />
   return (
-    <span class={tall ? 'bar tall' : 'bar'} role="img" aria-label={numbersSaid(subtree)} title={numbersSaid(subtree)}>
+    <span
+      class={tall ? 'bar tall' : 'bar'}
+      role="img"
+      aria-label={numbersSaid(subtree)}
+      title={numbersSaid(subtree)}
+    >
       {PARTS.map(({ key, state }) =>
         subtree[key] > 0 ? (
           <span key={key} class={`b-${state}`} style={{ flexGrow: subtree[key] / subtree.total }} />

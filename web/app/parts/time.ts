@@ -30,7 +30,10 @@ function fields(date: Date, zone: ZoneName): number[] {
 export function written(iso: string, zone: ZoneName, withMillis = false): string {
   const date = new Date(iso)
   if (Number.isNaN(date.getTime())) return iso
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, milli = 0] = fields(date, zone)
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, milli = 0] = fields(
+    date,
+    zone,
+  )
   const rest = withMillis ? `.${`${milli}`.padStart(3, '0')}` : ''
   const clock = `${two(hour)}:${two(minute)}:${two(second)}${rest}`
   return `${`${year}`.padStart(4, '0')}-${two(month)}-${two(day)} ${clock}`
@@ -55,8 +58,17 @@ export function zoneName(iso: string | number, zone: ZoneName): string {
 export function typed(text: string, zone: ZoneName): string | undefined {
   const match = /^(\d{4})-(\d{2})-(\d{2})(?:[ T](\d{2}):(\d{2})(?::(\d{2}))?)?$/.exec(text.trim())
   if (!match) return undefined
-  const [year, month, day, hour, minute, second] = match.slice(1).map((digits) => Number(digits ?? 0))
-  const parts = [year ?? 0, (month ?? 1) - 1, day ?? 1, hour ?? 0, minute ?? 0, second ?? 0] as const
+  const [year, month, day, hour, minute, second] = match
+    .slice(1)
+    .map((digits) => Number(digits ?? 0))
+  const parts = [
+    year ?? 0,
+    (month ?? 1) - 1,
+    day ?? 1,
+    hour ?? 0,
+    minute ?? 0,
+    second ?? 0,
+  ] as const
   const date = zone === 'utc' ? new Date(Date.UTC(...parts)) : new Date(...parts)
   return Number.isNaN(date.getTime()) ? undefined : date.toISOString()
 }

@@ -30,7 +30,16 @@ interface Props {
 }
 
 /** A list of any length of which only what is seen is in the document. */
-export function Virtual({ rows, rowHeight, render, onRange, onScroll, handle, frame, head }: Props) {
+export function Virtual({
+  rows,
+  rowHeight,
+  render,
+  onRange,
+  onScroll,
+  handle,
+  frame,
+  head,
+}: Props) {
   const element = useRef<HTMLDivElement>(null)
   const size = useSignal<[number, number]>([0, 600])
   const drawn = useSignal(0)

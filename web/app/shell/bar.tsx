@@ -24,7 +24,12 @@ export function Bar({ openPalette, openHelp }: BarProps) {
       </a>
       <Navigation />
       <span class="grow" />
-      <button type="button" class="search-button" onClick={openPalette} aria-label={t.value.palette.title}>
+      <button
+        type="button"
+        class="search-button"
+        onClick={openPalette}
+        aria-label={t.value.palette.title}
+      >
         <Icon name="search" />
         <span class="hint">{t.value.palette.open}</span>
         <kbd>Ctrl K</kbd>
@@ -52,7 +57,8 @@ const ADMIN: readonly View[] = ['tokens', 'audit']
 
 function Navigation() {
   const shown = may('admin') ? [...ALL, ...ADMIN] : ALL
-  const current: View = view.value === 'job' ? 'trees' : view.value === 'upload' ? 'uploads' : view.value
+  const current: View =
+    view.value === 'job' ? 'trees' : view.value === 'upload' ? 'uploads' : view.value
   return (
     <nav class="navigation" aria-label={t.value.pages}>
       {shown.map((name) => (
@@ -71,7 +77,8 @@ function Navigation() {
 /** How the connection is; pressed, it pauses or goes on. */
 function Connection() {
   const status = live.status.value
-  const since = status === 'old' && live.heard.value ? age(now.value - live.heard.value, t.value.units) : ''
+  const since =
+    status === 'old' && live.heard.value ? age(now.value - live.heard.value, t.value.units) : ''
   const isPaused = live.isPaused.value
   const word = `${t.value.live[status]} ${since}`.trim()
   return (
@@ -164,32 +171,63 @@ function MenuBody() {
     <>
       <Choice name={t.value.menu.theme}>
         {THEMES.map((name) => (
-          <button key={name} type="button" aria-pressed={theme.value === name} onClick={() => (theme.value = name)}>
+          <button
+            key={name}
+            type="button"
+            aria-pressed={theme.value === name}
+            onClick={() => (theme.value = name)}
+          >
             {t.value.menu.themes[name]}
           </button>
         ))}
       </Choice>
       <Choice name={t.value.menu.zone}>
-        <button type="button" aria-pressed={zone.value === 'local'} onClick={() => (zone.value = 'local')}>
+        <button
+          type="button"
+          aria-pressed={zone.value === 'local'}
+          onClick={() => (zone.value = 'local')}
+        >
           {t.value.local} <span class="muted">{zoneName(now.value, 'local')}</span>
         </button>
-        <button type="button" aria-pressed={zone.value === 'utc'} onClick={() => (zone.value = 'utc')}>
+        <button
+          type="button"
+          aria-pressed={zone.value === 'utc'}
+          onClick={() => (zone.value = 'utc')}
+        >
           UTC
         </button>
       </Choice>
       <Choice name={t.value.menu.language}>
-        <button type="button" lang="en" aria-pressed={language.value === 'en'} onClick={() => (language.value = 'en')}>
+        <button
+          type="button"
+          lang="en"
+          aria-pressed={language.value === 'en'}
+          onClick={() => (language.value = 'en')}
+        >
           English
         </button>
-        <button type="button" lang="zh" aria-pressed={language.value === 'zh'} onClick={() => (language.value = 'zh')}>
+        <button
+          type="button"
+          lang="zh"
+          aria-pressed={language.value === 'zh'}
+          onClick={() => (language.value = 'zh')}
+        >
           中文
         </button>
       </Choice>
       <Choice name={t.value.menu.letters}>
-        <button type="button" aria-pressed={letters.value === 'on'} onClick={() => (letters.value = 'on')}>
+        <button
+          type="button"
+          aria-pressed={letters.value === 'on'}
+          onClick={() => (letters.value = 'on')}
+        >
           {t.value.menu.on}
         </button>
-        <button type="button" aria-pressed={letters.value === 'off'} onClick={() => (letters.value = 'off')}>
+        <button
+          type="button"
+          aria-pressed={letters.value === 'off'}
+          onClick={() => (letters.value = 'off')}
+        >
           {t.value.menu.off}
         </button>
       </Choice>

@@ -24,7 +24,12 @@ export function Login() {
     }
   }
   return (
-    <dialog ref={element} class="login" aria-labelledby="login-title" onCancel={(event) => event.preventDefault()}>
+    <dialog
+      ref={element}
+      class="login"
+      aria-labelledby="login-title"
+      onCancel={(event) => event.preventDefault()}
+    >
       <form class="stack" onSubmit={submit}>
         <h2 id="login-title">{t.value.login.title}</h2>
         <p class="muted">{t.value.login.what}</p>

@@ -29,11 +29,23 @@ function found(text: string): Found[] {
     .filter(([name]) => name.toLowerCase().includes(word))
     .map(([name, to]) => ({ label: name, note: t.value.palette.page, to: link(to) }))
   const isId = /^[1-9][0-9]{0,18}$/.test(word)
-  const own = isId ? [{ label: t.value.palette.job(word), note: word, to: link(`jobs/${word}`) }] : []
-  const search = word && !isId
-    ? [{ label: t.value.palette.search(text.trim()), note: nav.trees, to: link('', { q: text.trim() }) }]
+  const own = isId
+    ? [{ label: t.value.palette.job(word), note: word, to: link(`jobs/${word}`) }]
     : []
-  return [...own, ...jobs.filter(({ note }) => !isId || note !== word), ...named, ...search].slice(0, 14)
+  const search =
+    word && !isId
+      ? [
+          {
+            label: t.value.palette.search(text.trim()),
+            note: nav.trees,
+            to: link('', { q: text.trim() }),
+          },
+        ]
+      : []
+  return [...own, ...jobs.filter(({ note }) => !isId || note !== word), ...named, ...search].slice(
+    0,
+    14,
+  )
 }
 
 export function Palette({ close }: { close: () => void }) {
@@ -71,7 +83,12 @@ export function Palette({ close }: { close: () => void }) {
         }}
         onKeyDown={pressed}
       />
-      <ul id="palette-items" class="palette-items" role="listbox" aria-label={t.value.palette.title}>
+      <ul
+        id="palette-items"
+        class="palette-items"
+        role="listbox"
+        aria-label={t.value.palette.title}
+      >
         {items.map((item, index) => (
           <li
             key={item.to}

@@ -4,15 +4,7 @@ import { BASE } from '../api/client'
 const base = new URL(BASE).pathname
 
 export type View =
-  | 'trees'
-  | 'job'
-  | 'deliveries'
-  | 'uploads'
-  | 'upload'
-  | 'tokens'
-  | 'audit'
-  | 'service'
-  | 'nowhere'
+  'trees' | 'job' | 'deliveries' | 'uploads' | 'upload' | 'tokens' | 'audit' | 'service' | 'nowhere'
 
 const place = signal(new URL(location.href))
 addEventListener('popstate', () => (place.value = new URL(location.href)))

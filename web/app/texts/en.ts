@@ -112,7 +112,12 @@ export const en = {
     filterHint: 'Name, tag:nightly, by:crawler, cel:subtree.failed > 0',
     range: 'Created',
     anyTime: 'Any time',
-    ranges: { '1h': 'Last hour', '24h': 'Last 24 hours', '7d': 'Last 7 days', '30d': 'Last 30 days' },
+    ranges: {
+      '1h': 'Last hour',
+      '24h': 'Last 24 hours',
+      '7d': 'Last 7 days',
+      '30d': 'Last 30 days',
+    },
     ownRange: 'From … to',
     from: 'From',
     to: 'To',
@@ -132,7 +137,8 @@ export const en = {
     close: 'Close',
     nextFailure: 'Next failure',
     noFailure: 'Nothing below has failed',
-    failure: (at: number, of: number, isMore: boolean) => `Failure ${at} of ${of}${isMore ? '+' : ''}`,
+    failure: (at: number, of: number, isMore: boolean) =>
+      `Failure ${at} of ${of}${isMore ? '+' : ''}`,
     drift: (by: number) => `${by > 0 ? `${exact(by)} more` : `${exact(-by)} less`} now`,
   },
   act: {
@@ -144,8 +150,8 @@ export const en = {
     removed: (name: string) => `“${name}” was deleted`,
     report: 'Report a state',
     reportIt: 'Report it',
-    reportWhat: (name: string, above: string) =>
-      `Reports for 1 job, “${name}”. The numbers of ${above} jobs above it follow.`,
+    reportWhat: (name: string, above: number) =>
+      `Reports for 1 job, “${name}”.${above > 0 ? ` The numbers of ${jobs(above)} above it follow.` : ''}`,
     message: 'Message',
     reported: 'The state was reported',
     notApplied: 'Not applied: the job had finished',
@@ -221,8 +227,10 @@ export const en = {
     addIt: 'Add it',
     actionAdded: 'The action was added',
     checkAdded: 'The check was added',
-    actionWhat: (name: string) => `Adds 1 action to 1 job, “${name}”. It fires each time the state becomes one of these.`,
-    checkWhat: (name: string) => `Adds 1 check to 1 job, “${name}”. If it is in none of these states then, the receiver is told.`,
+    actionWhat: (name: string) =>
+      `Adds 1 action to 1 job, “${name}”. It fires each time the state becomes one of these.`,
+    checkWhat: (name: string) =>
+      `Adds 1 check to 1 job, “${name}”. If it is in none of these states then, the receiver is told.`,
     checkAt: 'When',
     when: 'States',
     target: 'Receiver',
@@ -246,7 +254,12 @@ export const en = {
     title: 'Failed deliveries',
     none: 'No delivery has failed',
     noneHint: 'What receivers did not take after all tries is listed here.',
-    status: { waiting: 'Waiting', delivered: 'Delivered', failed: 'Failed', cancelled: 'Cancelled' },
+    status: {
+      waiting: 'Waiting',
+      delivered: 'Delivered',
+      failed: 'Failed',
+      cancelled: 'Cancelled',
+    },
     channel: { http: 'HTTP', email: 'e-mail' },
     action: (number: number) => `action ${number}`,
     checkPassed: (number: number) => `check ${number} passed`,
@@ -258,7 +271,8 @@ export const en = {
     replay: 'Replay',
     cancel: 'Cancel',
     replayAll: 'Replay all',
-    replayCount: (count: number) => `Replay ${exact(count)} ${count === 1 ? 'delivery' : 'deliveries'}`,
+    replayCount: (count: number) =>
+      `Replay ${exact(count)} ${count === 1 ? 'delivery' : 'deliveries'}`,
     cancelCount: (count: number) => `Cancel ${exact(count)} delivery`,
     replayWhat: (id: string) => `1 delivery of job ${id} is sent again, with the same id.`,
     cancelWhat: (id: string) => `1 delivery of job ${id} is not tried again.`,
@@ -301,7 +315,8 @@ export const en = {
     revoke: 'Revoke',
     revokeIt: 'Revoke 1 token',
     revoked: 'revoked',
-    revokeWhat: (name: string) => `All who use “${name}” are refused from now on. This cannot be undone.`,
+    revokeWhat: (name: string) =>
+      `All who use “${name}” are refused from now on. This cannot be undone.`,
     revokedName: (name: string) => `“${name}” was revoked`,
     may: {
       reader: 'reads all but secrets',

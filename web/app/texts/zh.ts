@@ -132,7 +132,8 @@ export const zh: Texts = {
     close: '收起',
     nextFailure: '下一个失败',
     noFailure: '下级没有失败',
-    failure: (at: number, of: number, isMore: boolean) => `第 ${at} 个失败，共 ${of}${isMore ? '+' : ''} 个`,
+    failure: (at: number, of: number, isMore: boolean) =>
+      `第 ${at} 个失败，共 ${of}${isMore ? '+' : ''} 个`,
     drift: (by: number) => `现在${by > 0 ? `多 ${exact(by)}` : `少 ${exact(-by)}`} 个`,
   },
   act: {
@@ -144,8 +145,8 @@ export const zh: Texts = {
     removed: (name: string) => `“${name}”已删除`,
     report: '报告状态',
     reportIt: '报告',
-    reportWhat: (name: string, above: string) =>
-      `为 1 个任务“${name}”报告状态。其上级 ${above} 个任务的数字会随之改变。`,
+    reportWhat: (name: string, above: number) =>
+      `为 1 个任务“${name}”报告状态。${above > 0 ? `其上级 ${jobs(above)}的数字会随之改变。` : ''}`,
     message: '说明',
     reported: '状态已报告',
     notApplied: '未生效：任务已经结束',
@@ -206,7 +207,8 @@ export const zh: Texts = {
   },
   timeline: {
     all: (count: string) => `全部 ${count} 个子任务，按编号排列`,
-    sampled: (shown: string, all: string) => `${all} 个子任务中的 ${shown} 个：均匀抽样，并包含最先失败的`,
+    sampled: (shown: string, all: string) =>
+      `${all} 个子任务中的 ${shown} 个：均匀抽样，并包含最先失败的`,
     notBegun: '还没有子任务开始工作',
   },
   alerts: {
@@ -221,7 +223,8 @@ export const zh: Texts = {
     actionAdded: '动作已添加',
     checkAdded: '检查已添加',
     actionWhat: (name: string) => `为 1 个任务“${name}”添加 1 个动作。每次进入所选状态时触发。`,
-    checkWhat: (name: string) => `为 1 个任务“${name}”添加 1 个检查。到时若不在所选状态，则通知接收方。`,
+    checkWhat: (name: string) =>
+      `为 1 个任务“${name}”添加 1 个检查。到时若不在所选状态，则通知接收方。`,
     checkAt: '时间',
     when: '状态',
     target: '接收方',

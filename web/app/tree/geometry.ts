@@ -64,7 +64,10 @@ export function rowOf(branch: Branch, target: Branch, offset: number): number | 
 }
 
 /** The way to an opened branch, from the top: the branches above it and the places in them. */
-export function wayTo(branch: Branch, target: Branch): { branch: Branch; offset: number }[] | undefined {
+export function wayTo(
+  branch: Branch,
+  target: Branch,
+): { branch: Branch; offset: number }[] | undefined {
   if (branch === target) return []
   for (const { offset, branch: inner } of branch.open) {
     const rest = wayTo(inner, target)
@@ -74,7 +77,10 @@ export function wayTo(branch: Branch, target: Branch): { branch: Branch; offset:
 }
 
 export function openAt(branch: Branch, offset: number, child: Branch) {
-  branch.open = [...branch.open.filter((opened) => opened.offset !== offset), { offset, branch: child }]
+  branch.open = [
+    ...branch.open.filter((opened) => opened.offset !== offset),
+    { offset, branch: child },
+  ]
   branch.open.sort((a, b) => a.offset - b.offset)
 }
 

@@ -13,7 +13,13 @@ export interface Cell {
   width: number
 }
 
-const RANKS: Record<string, number> = { Faulted: 0, Running: 1, Warning: 1, WaitingForChildrenToComplete: 1, WaitingToRun: 1 }
+const RANKS: Record<string, number> = {
+  Faulted: 0,
+  Running: 1,
+  Warning: 1,
+  WaitingForChildrenToComplete: 1,
+  WaitingToRun: 1,
+}
 
 /**
  * The jobs of a shape as pieces of lines, each as wide as it and what is below it: failed children
@@ -32,7 +38,8 @@ export function icicle(items: Item[], width: number): Cell[] {
   const place = (item: Item, parent: Id | undefined, depth: number, left: number, room: number) => {
     cells.push({ item, rest: 0, parent, depth, left, width: room })
     const children = (below.get(item.job.id) ?? []).sort(
-      (a, b) => (RANKS[a.job.state] ?? 2) - (RANKS[b.job.state] ?? 2) || compare(a.job.id, b.job.id),
+      (a, b) =>
+        (RANKS[a.job.state] ?? 2) - (RANKS[b.job.state] ?? 2) || compare(a.job.id, b.job.id),
     )
     const rest = item.rest?.subtree.total ?? 0
     const whole = item.job.subtree.total
@@ -44,7 +51,14 @@ export function icicle(items: Item[], width: number): Cell[] {
     }
     if (rest > 0 && whole > 0) {
       const part = (room * rest) / whole
-      cells.push({ item: undefined, rest, parent: item.job.id, depth: depth + 1, left: at, width: part })
+      cells.push({
+        item: undefined,
+        rest,
+        parent: item.job.id,
+        depth: depth + 1,
+        left: at,
+        width: part,
+      })
     }
   }
   place(top, undefined, 0, 0, width)

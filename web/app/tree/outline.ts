@@ -3,7 +3,17 @@ import { get } from '../api/client'
 import { rowOfJob, rowOfSummary } from '../api/rows'
 import type { Id, Job, JobSummary } from '../api/types'
 import { putRow, rowSignal, RowWindow, trimRows } from '../live/rows'
-import { branches, branchOf, closeAt, openAt, placeAt, rowCount, rowOf, wayTo, type Branch } from './geometry'
+import {
+  branches,
+  branchOf,
+  closeAt,
+  openAt,
+  placeAt,
+  rowCount,
+  rowOf,
+  wayTo,
+  type Branch,
+} from './geometry'
 import { ChildPages, listed, type Only, type Order } from './pages'
 
 /** Opened jobs that an address carries, and whose rows are kept present while out of sight. */

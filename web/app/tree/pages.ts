@@ -105,7 +105,10 @@ export class ChildPages {
         const row = rowOfSummary(item, this.root)
         if (row) putRow(row)
       }
-      this.pages.set(page, found.items.map(({ id }) => id))
+      this.pages.set(
+        page,
+        found.items.map(({ id }) => id),
+      )
       if (found.nextCursor) this.cursors.set(page + 1, found.nextCursor)
       this.forget()
       this.error.value = undefined

@@ -4,7 +4,6 @@ import type { State } from '../api/types'
 import { ActDialog } from '../parts/dialog'
 import { say } from '../parts/small'
 import { StateIcon } from '../parts/icons'
-import { exact } from '../parts/number'
 import { link, navigate } from '../shell/router'
 import { t } from '../texts'
 import type { ActionProps } from './actions'
@@ -17,14 +16,19 @@ export function ReportDialog({ job, row, reload, onClose }: ActionProps & { onCl
   const [changeId] = useState(() => crypto.getRandomValues(new Uint32Array(3)).join('-'))
   const act = async () => {
     // It is refused if the job has moved on since this dialog was opened.
-    const body = { state, changeId, message: message || undefined, expect: { changes: row.changes } }
+    const body = {
+      state,
+      changeId,
+      message: message || undefined,
+      expect: { changes: row.changes },
+    }
     const done = await post<{ applied: boolean }>(`jobs/${job.id}/changes`, body)
     say(done.applied ? t.value.act.reported : t.value.act.notApplied)
     reload()
   }
   return (
     <ActDialog title={t.value.act.report} doIt={t.value.act.reportIt} act={act} onClose={onClose}>
-      <p>{t.value.act.reportWhat(job.name, exact(Math.max(0, job.depth)))}</p>
+      <p>{t.value.act.reportWhat(job.name, job.depth)}</p>
       <fieldset class="choices">
         <legend>{t.value.columns.state}</legend>
         {REPORTED.map((name) => (

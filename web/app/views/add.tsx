@@ -90,7 +90,13 @@ export function AddAction({ job, done, close }: AddProps) {
   }
   const isReady = target !== undefined && states.length > 0
   return (
-    <ActDialog title={words.addAction} doIt={words.addIt} isReady={isReady} act={act} onClose={close}>
+    <ActDialog
+      title={words.addAction}
+      doIt={words.addIt}
+      isReady={isReady}
+      act={act}
+      onClose={close}
+    >
       <p>{words.actionWhat(job.name)}</p>
       <StatesField value={states} change={setStates} />
       <TargetField value={text} change={setText} />
@@ -112,7 +118,13 @@ export function AddCheck({ job, done, close }: AddProps) {
   }
   const isReady = time !== undefined && failure !== undefined && states.length > 0
   return (
-    <ActDialog title={words.addCheck} doIt={words.addIt} isReady={isReady} act={act} onClose={close}>
+    <ActDialog
+      title={words.addCheck}
+      doIt={words.addIt}
+      isReady={isReady}
+      act={act}
+      onClose={close}
+    >
       <p>{words.checkWhat(job.name)}</p>
       <label class="labelled">
         {words.checkAt} ({zoneName(now.value, zone.value)})

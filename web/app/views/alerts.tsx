@@ -42,7 +42,11 @@ export function AlertsView({ job }: TabProps) {
   const why = canAct ? undefined : t.value.needsRole('operator')
   const { value } = loaded
   if (!value) {
-    return loaded.error === undefined ? <Skeleton /> : <Failed error={loaded.error} retry={loaded.reload} />
+    return loaded.error === undefined ? (
+      <Skeleton />
+    ) : (
+      <Failed error={loaded.error} retry={loaded.reload} />
+    )
   }
   return (
     <section class="scroll pad stack">
@@ -108,7 +112,8 @@ function States({ states }: { states: readonly string[] }) {
   )
 }
 
-type TargetSeen = { http?: { url: string } | null; email?: { to: string[] } | null } | null | undefined
+type TargetSeen =
+  { http?: { url: string } | null; email?: { to: string[] } | null } | null | undefined
 
 function TargetLine({ target }: { target: TargetSeen }) {
   return (
@@ -156,7 +161,9 @@ function ActionLine({ action, job }: { action: JobAction; job: string }) {
 }
 
 export function TestedLine({ tested }: { tested: Tested }) {
-  const channels = [tested.http, tested.email].filter((channel) => channel !== null && channel !== undefined)
+  const channels = [tested.http, tested.email].filter(
+    (channel) => channel !== null && channel !== undefined,
+  )
   return (
     <p role="status">
       {channels.map(({ delivered, attempt }, at) => (
@@ -218,7 +225,13 @@ function CheckLine({ check, job, done }: { check: JobCheck; job: string; done: (
         })}
       </div>
       {isSure && (
-        <ActDialog title={words.cancelCheck} doIt={words.cancelCheckIt} isDangerous act={cancel} onClose={() => setSure(false)}>
+        <ActDialog
+          title={words.cancelCheck}
+          doIt={words.cancelCheckIt}
+          isDangerous
+          act={cancel}
+          onClose={() => setSure(false)}
+        >
           <p>{words.cancelCheckWhat}</p>
         </ActDialog>
       )}
@@ -231,4 +244,3 @@ function quiet(kind: object): number {
   const found = kind as { quietMs?: number; quiet_ms?: number }
   return found.quietMs ?? found.quiet_ms ?? 0
 }
-

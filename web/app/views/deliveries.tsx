@@ -33,7 +33,12 @@ export function DeliveriesView() {
     return page.items
   })
   const next = async () => {
-    const page = await get<Page<Delivery>>('deliveries/failed', { from, to, limit: PAGE, cursor: cursor.peek() })
+    const page = await get<Page<Delivery>>('deliveries/failed', {
+      from,
+      to,
+      limit: PAGE,
+      cursor: cursor.peek(),
+    })
     more.value = [...more.peek(), ...page.items]
     cursor.value = page.nextCursor ?? null
   }
@@ -80,7 +85,12 @@ export function DeliveriesView() {
         )}
       </div>
       {isReplaying && (
-        <Replay items={items} isMore={cursor.value !== null} done={loaded.reload} close={() => setReplaying(false)} />
+        <Replay
+          items={items}
+          isMore={cursor.value !== null}
+          done={loaded.reload}
+          close={() => setReplaying(false)}
+        />
       )}
     </div>
   )
@@ -111,13 +121,18 @@ interface ReplayProps {
 /** Those that are listed, by the times at which they failed. */
 function Replay({ items, isMore, done, close }: ReplayProps) {
   const words = t.value.deliveries
-  const times = items.map((item) => item.endTime ?? item.lastAttempt?.time ?? item.event.time).sort()
+  const times = items
+    .map((item) => item.endTime ?? item.lastAttempt?.time ?? item.event.time)
+    .sort()
   const first = times[0] ?? new Date(now.peek()).toISOString()
   const last = new Date(Date.parse(times.at(-1) ?? first) + 1).toISOString()
   const act = async () => {
     let count = 0
-    for (let isLeft = true; isLeft; ) {
-      const answer = await post<{ replayed: number; more: boolean }>('deliveries/replay', { from: first, to: last })
+    for (let isLeft = true; isLeft;) {
+      const answer = await post<{ replayed: number; more: boolean }>('deliveries/replay', {
+        from: first,
+        to: last,
+      })
       count += answer.replayed
       isLeft = answer.more && answer.replayed > 0
     }
@@ -125,7 +140,12 @@ function Replay({ items, isMore, done, close }: ReplayProps) {
     done()
   }
   return (
-    <ActDialog title={words.replayAll} doIt={words.replayCount(items.length)} act={act} onClose={close}>
+    <ActDialog
+      title={words.replayAll}
+      doIt={words.replayCount(items.length)}
+      act={act}
+      onClose={close}
+    >
       <p>
         {words.rangeWhat(
           `${exact(items.length)}${isMore ? '+' : ''}`,

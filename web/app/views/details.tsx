@@ -48,7 +48,9 @@ export function DetailsView({ job, full }: TabProps) {
         <Line name={t.value.facts.ended}>
           <Time iso={job.treeEnd} millis />
         </Line>
-        <Line name={t.value.facts.tags}>{full.tags.length > 0 ? <Tags tags={full.tags} /> : '–'}</Line>
+        <Line name={t.value.facts.tags}>
+          {full.tags.length > 0 ? <Tags tags={full.tags} /> : '–'}
+        </Line>
         <Line name={words.source}>{full.sourceLink ? <Source text={full.sourceLink} /> : '–'}</Line>
       </dl>
       <div>

@@ -11,7 +11,10 @@ export function parsed(text: string): Asked {
   // An expression has spaces, so it is the rest of the text.
   const at = text.search(/(^|\s)cel:/)
   if (at >= 0) {
-    const expression = text.slice(at).replace(/^\s*cel:/, '').trim()
+    const expression = text
+      .slice(at)
+      .replace(/^\s*cel:/, '')
+      .trim()
     if (expression) asked.expression = expression
   }
   const tags: string[] = []

@@ -11,7 +11,12 @@ import { t } from '../texts'
 import { parsed } from './filter_text'
 
 /** Spans that stay relative: a link to the last hour is about the hour before it is opened. */
-export const RANGES = { '1h': 3_600_000, '24h': 86_400_000, '7d': 604_800_000, '30d': 2_592_000_000 }
+export const RANGES = {
+  '1h': 3_600_000,
+  '24h': 86_400_000,
+  '7d': 604_800_000,
+  '30d': 2_592_000_000,
+}
 type Range = keyof typeof RANGES
 
 export function rangeOf(values: URLSearchParams): Range | undefined {

@@ -30,7 +30,10 @@ export function Histogram({ params }: { params: Params }) {
     get<Counted>('roots', { ...params, limit: 1, fields: 'row', histogram: BUCKETS }, abort),
   )
   useEffect(() => {
-    const timer = setInterval(() => document.visibilityState === 'visible' && loaded.reload(), AGAIN_MS)
+    const timer = setInterval(
+      () => document.visibilityState === 'visible' && loaded.reload(),
+      AGAIN_MS,
+    )
     return () => clearInterval(timer)
   }, [])
   const counted = loaded.value?.histogram
@@ -44,14 +47,22 @@ export function Histogram({ params }: { params: Params }) {
     <figure class="histogram">
       <div class="histogram-bars" role="group" aria-label={t.value.histogram.title}>
         {counted.buckets.map((bucket, at) => (
-          <Bucket key={at} bucket={bucket} most={most} from={from + at * counted.widthMs} width={counted.widthMs} />
+          <Bucket
+            key={at}
+            bucket={bucket}
+            most={most}
+            from={from + at * counted.widthMs}
+            width={counted.widthMs}
+          />
         ))}
       </div>
       <figcaption class="muted num">
         <span title={bothZones(iso(from))}>
           {written(iso(from), zone.value)} {zoneName(from, zone.value)}
         </span>
-        {counted.countedFrom && <span>{t.value.histogram.cut(written(counted.countedFrom, zone.value))}</span>}
+        {counted.countedFrom && (
+          <span>{t.value.histogram.cut(written(counted.countedFrom, zone.value))}</span>
+        )}
         <span title={bothZones(iso(to))}>{written(iso(to), zone.value)}</span>
       </figcaption>
     </figure>

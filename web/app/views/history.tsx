@@ -30,7 +30,11 @@ export function HistoryView({ job }: TabProps) {
     cursor.value = page.nextCursor ?? null
   }
   if (!loaded.value) {
-    return loaded.error === undefined ? <Skeleton /> : <Failed error={loaded.error} retry={loaded.reload} />
+    return loaded.error === undefined ? (
+      <Skeleton />
+    ) : (
+      <Failed error={loaded.error} retry={loaded.reload} />
+    )
   }
   const items = [...loaded.value, ...more.value]
   const turn = () => setQuery({ changes: order === 'newest' ? 'oldest' : undefined })

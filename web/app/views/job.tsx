@@ -23,7 +23,16 @@ export interface TabProps {
   full: Job
 }
 
-const TABS = ['tree', 'waiting', 'shape', 'timeline', 'history', 'log', 'details', 'alerts'] as const
+const TABS = [
+  'tree',
+  'waiting',
+  'shape',
+  'timeline',
+  'history',
+  'log',
+  'details',
+  'alerts',
+] as const
 export type Tab = (typeof TABS)[number]
 
 /** A chunk for each view, loaded when it is looked at. */
@@ -264,4 +273,3 @@ function Tabs({ job, row }: { job: Job; row: Row }) {
     </>
   )
 }
-

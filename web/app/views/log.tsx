@@ -39,8 +39,17 @@ export function LogView({ job }: TabProps) {
   const isOver = isFinished(job.state)
   return (
     <section class="log fill">
-      <LogBar job={job.id} lines={lines} search={search} isOver={isOver} isFollowing={isFollowing} handle={handle} />
-      {lines.error.value !== undefined && <Failed error={lines.error.value} retry={() => lines.want(0, 100)} />}
+      <LogBar
+        job={job.id}
+        lines={lines}
+        search={search}
+        isOver={isOver}
+        isFollowing={isFollowing}
+        handle={handle}
+      />
+      {lines.error.value !== undefined && (
+        <Failed error={lines.error.value} retry={() => lines.want(0, 100)} />
+      )}
       {search ? (
         <Found key={search} job={job.id} search={search} />
       ) : count === 0 ? (
@@ -153,7 +162,11 @@ function LogBar({ job, lines, search, isOver, isFollowing, handle }: BarProps) {
       >
         <Icon name="wrap" /> {t.value.log.wrap}
       </button>
-      <a class="button quiet" href={apiLink(`jobs/${job}/log`, { format: 'text', limit: 1000 })} target="_blank">
+      <a
+        class="button quiet"
+        href={apiLink(`jobs/${job}/log`, { format: 'text', limit: 1000 })}
+        target="_blank"
+      >
         <Icon name="external" /> {t.value.log.raw}
       </a>
     </div>
@@ -294,11 +307,17 @@ function Found({ job, search }: { job: Id; search: string }) {
   return (
     <div class="scroll lines found">
       <p class="muted pad-line" role="status">
-        {isReading.value ? t.value.loading : t.value.log.found(items.value.length, typeof cursor.value === 'string')}
+        {isReading.value
+          ? t.value.loading
+          : t.value.log.found(items.value.length, typeof cursor.value === 'string')}
       </p>
       {error.value !== undefined && <Failed error={error.value} retry={() => void next()} />}
       {items.value.map((line) => (
-        <a key={line.line} class="line" href={`${link(`jobs/${job}`, { view: 'log' })}#L${line.line + 1}`}>
+        <a
+          key={line.line}
+          class="line"
+          href={`${link(`jobs/${job}`, { view: 'log' })}#L${line.line + 1}`}
+        >
           <span class="line-number">{line.line + 1}</span>
           <span class="line-time">{clock(line.time, zone.value)}</span>
           <span class="line-text">

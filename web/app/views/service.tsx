@@ -42,7 +42,8 @@ function Numbers({ overview }: { overview: Overview }) {
         <StateIcon state={state} />
         <b>{store.isAlive ? words.ready : words.notReady}</b>
         <span class="muted num">
-          {words.started} {span(now.value - Date.parse(started), t.value.units)} · {words.version} {version}
+          {words.started} {span(now.value - Date.parse(started), t.value.units)} · {words.version}{' '}
+          {version}
         </span>
       </p>
       <Group name={words.groups.work}>
@@ -50,7 +51,11 @@ function Numbers({ overview }: { overview: Overview }) {
         <Tile name={words.requests} value={exact(requests.perMinute)} />
         <Tile name={words.waiting} value={exact(operations.waiting)} />
         <Tile name={words.inFlight} value={exact(requests.inFlight)} />
-        <Tile name={words.refused} value={exact(operations.refused)} isBad={operations.refused > 0} />
+        <Tile
+          name={words.refused}
+          value={exact(operations.refused)}
+          isBad={operations.refused > 0}
+        />
       </Group>
       <Group name={words.groups.told}>
         <Tile name={words.due} value={exact(followUps.due)} />

@@ -18,7 +18,9 @@ const LEVEL = 34
 /** The tree as a picture: each job as wide as what is below it. */
 export function ShapeView({ job }: TabProps) {
   const zoom = query.value.get('zoom') ?? job.id
-  const loaded = useLoad(zoom, (abort) => get<Shape>(`jobs/${zoom}/shape`, { depth: 6, jobs: 400 }, abort))
+  const loaded = useLoad(zoom, (abort) =>
+    get<Shape>(`jobs/${zoom}/shape`, { depth: 6, jobs: 400 }, abort),
+  )
   useReloadOn(job, loaded.reload, 3_000)
   const place = useRef<HTMLDivElement>(null)
   const size = useSignal<[number, number]>([0, 0])
@@ -71,7 +73,10 @@ function Picture({ cells, width, zoomTo }: PictureProps) {
   const at = (event: MouseEvent) => {
     const level = Math.floor(event.offsetY / LEVEL)
     return cells.find(
-      (cell) => cell.depth === level && event.offsetX >= cell.left && event.offsetX < cell.left + cell.width,
+      (cell) =>
+        cell.depth === level &&
+        event.offsetX >= cell.left &&
+        event.offsetX < cell.left + cell.width,
     )
   }
   const hovered = over.value
@@ -140,7 +145,11 @@ function paint(canvas: HTMLCanvasElement, cells: Cell[], width: number, height: 
     brush.beginPath()
     brush.rect(left, top, drawn - 4, LEVEL)
     brush.clip()
-    brush.fillText(item ? (item.job.definition?.name ?? '') : t.value.shape.rest(rest), left + 6, top + 18)
+    brush.fillText(
+      item ? (item.job.definition?.name ?? '') : t.value.shape.rest(rest),
+      left + 6,
+      top + 18,
+    )
     brush.restore()
   }
 }

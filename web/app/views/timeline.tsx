@@ -18,14 +18,20 @@ const LINE = 28
 
 /** When the work of each child began and ended, as bars over one span of time. */
 export function TimelineView({ job }: TabProps) {
-  const loaded = useLoad(job.id, (abort) => get<Timeline>(`jobs/${job.id}/timeline`, { limit: 1000 }, abort))
+  const loaded = useLoad(job.id, (abort) =>
+    get<Timeline>(`jobs/${job.id}/timeline`, { limit: 1000 }, abort),
+  )
   useReloadOn(!isFinished(job.state) && job, loaded.reload, 3_000)
   const place = useRef<HTMLDivElement>(null)
   const size = useSignal<[number, number]>([0, 0])
   useSize(place, size)
   const { value } = loaded
   if (!value) {
-    return loaded.error === undefined ? <Skeleton /> : <Failed error={loaded.error} retry={loaded.reload} />
+    return loaded.error === undefined ? (
+      <Skeleton />
+    ) : (
+      <Failed error={loaded.error} retry={loaded.reload} />
+    )
   }
   const begun = value.items.filter((child) => child.treeStart)
   if (begun.length === 0) {
@@ -49,7 +55,15 @@ export function TimelineView({ job }: TabProps) {
         rows={begun.length}
         rowHeight={LINE}
         frame={{ class: 'bars', tabIndex: 0, role: 'list', 'aria-label': t.value.tabs.timeline }}
-        render={(at) => <Line key={begun[at]?.id} child={begun[at] as JobSummary} from={from} to={to} present={present} />}
+        render={(at) => (
+          <Line
+            key={begun[at]?.id}
+            child={begun[at] as JobSummary}
+            from={from}
+            to={to}
+            present={present}
+          />
+        )}
       />
     </section>
   )

@@ -38,7 +38,9 @@ export function TokensView() {
         {loaded.value && items.length === 0 && <Empty title={words.none} />}
         {items.length > 0 && <Table items={items} revoke={setRevoking} />}
       </div>
-      {isMaking && <Make close={() => setMaking(false)} made={(text) => (setSecret(text), loaded.reload())} />}
+      {isMaking && (
+        <Make close={() => setMaking(false)} made={(text) => (setSecret(text), loaded.reload())} />
+      )}
       {secret && (
         <Dialog title={words.made} onClose={() => setSecret(undefined)}>
           <div class="stack">
@@ -50,14 +52,17 @@ export function TokensView() {
           </div>
         </Dialog>
       )}
-      {revoking && <Revoke token={revoking} done={loaded.reload} close={() => setRevoking(undefined)} />}
+      {revoking && (
+        <Revoke token={revoking} done={loaded.reload} close={() => setRevoking(undefined)} />
+      )}
     </div>
   )
 }
 
 function Table({ items, revoke }: { items: Token[]; revoke: (token: Token) => void }) {
   const words = t.value.tokens
-  const isOver = (token: Token) => token.revokeTime || (token.expireTime && Date.parse(token.expireTime) < now.value)
+  const isOver = (token: Token) =>
+    token.revokeTime || (token.expireTime && Date.parse(token.expireTime) < now.value)
   return (
     <div class="table-scroll" tabIndex={0} role="region" aria-label={words.title}>
       <table class="plain-table">
@@ -125,7 +130,12 @@ function Make({ close, made }: { close: () => void; made: (secret: string) => vo
     <ActDialog title={words.make} doIt={words.makeIt} isReady={isReady} act={act} onClose={close}>
       <label class="labelled">
         {words.name}
-        <input type="text" value={name} placeholder="build-server" onInput={(event) => setName(event.currentTarget.value)} />
+        <input
+          type="text"
+          value={name}
+          placeholder="build-server"
+          onInput={(event) => setName(event.currentTarget.value)}
+        />
       </label>
       <fieldset class="choices">
         <legend>{words.role}</legend>

@@ -149,7 +149,9 @@ function Toolbar({ job, only, order, outline, failures }: ToolbarProps) {
         type="button"
         class="quiet"
         disabled={only !== 'all'}
-        onClick={() => setQuery({ order: order === 'oldest' ? 'newest' : undefined, at: undefined })}
+        onClick={() =>
+          setQuery({ order: order === 'oldest' ? 'newest' : undefined, at: undefined })
+        }
       >
         {t.value.tree.order[order]}
       </button>
@@ -197,7 +199,11 @@ function Grid({ outline, handle, failures }: GridProps) {
       }}
       render={(index) => {
         const place = placeAt(outline.top, index)
-        return place && <Line key={`${place.branch.id}/${place.offset}`} outline={outline} place={place} />
+        return (
+          place && (
+            <Line key={`${place.branch.id}/${place.offset}`} outline={outline} place={place} />
+          )
+        )
       }}
     />
   )

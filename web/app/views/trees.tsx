@@ -99,7 +99,8 @@ function List({ params }: { params: Params }) {
     if (ids.value.length < 40 && typeof cursor.value === 'string') void more()
   }, [cursor.value])
   const fresh = useNewRoots(params, ids, first.reload)
-  if (first.error !== undefined && !first.value) return <Failed error={first.error} retry={first.reload} />
+  if (first.error !== undefined && !first.value)
+    return <Failed error={first.error} retry={first.reload} />
   if (!first.value) return <Skeleton rows={10} />
   if (ids.value.length === 0 && cursor.value === null) return <NoTrees />
   return (
@@ -115,7 +116,11 @@ function List({ params }: { params: Params }) {
 }
 
 /** How many roots were created since the list was read; they wait until they are asked for. */
-function useNewRoots(params: Params, ids: { value: Id[]; peek(): Id[] }, reload: () => void): number {
+function useNewRoots(
+  params: Params,
+  ids: { value: Id[]; peek(): Id[] },
+  reload: () => void,
+): number {
   const count = useSignal(0)
   const latest = useRef(reload)
   latest.current = reload
@@ -142,7 +147,9 @@ function Table({ ids, more }: { ids: Id[]; more: () => Promise<void> }) {
   useEffect(() => () => watched.forEach((window) => window.close()), [])
   const look = (first: number, end: number) => {
     if (end > ids.length - 30) void more()
-    const seen = ids.slice(first, end).filter((id) => !isFinished(rowSignal(id).peek()?.state ?? ''))
+    const seen = ids
+      .slice(first, end)
+      .filter((id) => !isFinished(rowSignal(id).peek()?.state ?? ''))
     watch(watched, seen.slice(0, WATCHED))
   }
   const pressed = (event: KeyboardEvent) => {
@@ -246,7 +253,10 @@ function NoTrees() {
   if (hasFilter(query.value)) {
     return (
       <Empty title={t.value.trees.noMatch}>
-        <button type="button" onClick={() => setQuery({ states: undefined, q: undefined, range: undefined })}>
+        <button
+          type="button"
+          onClick={() => setQuery({ states: undefined, q: undefined, range: undefined })}
+        >
           {t.value.clearFilter}
         </button>
       </Empty>
@@ -274,4 +284,3 @@ tracker.create(NewJob::new("my first tree")).await?;`
     </Empty>
   )
 }
-

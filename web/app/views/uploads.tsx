@@ -52,7 +52,9 @@ export function UploadView() {
   useTitle(words.one(upload))
   const at = `commits/${encodeURIComponent(upload)}`
   const outcome = useLoad(at, (abort) => get<UploadOutcome>(at, {}, abort))
-  const trees = useLoad(`${at}/trees`, (abort) => get<Page<TreeResult>>(`${at}/trees`, { limit: 500 }, abort))
+  const trees = useLoad(`${at}/trees`, (abort) =>
+    get<Page<TreeResult>>(`${at}/trees`, { limit: 500 }, abort),
+  )
   const { value } = outcome
   return (
     <div class="fill">

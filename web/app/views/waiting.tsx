@@ -35,14 +35,20 @@ export function WaitingView({ job }: TabProps) {
   }
   if (!isAll) return <Empty title={t.value.waiting.done} />
   if (!loaded.value) {
-    return loaded.error === undefined ? <Skeleton /> : <Failed error={loaded.error} retry={loaded.reload} />
+    return loaded.error === undefined ? (
+      <Skeleton />
+    ) : (
+      <Failed error={loaded.error} retry={loaded.reload} />
+    )
   }
   const items = [...loaded.value, ...more.value]
   const isFailed = job.state === 'Faulted'
   return (
     <section class="scroll pad">
       <h2>{isFailed ? t.value.waiting.causes : t.value.waiting.title}</h2>
-      <p class="muted">{isFailed ? t.value.waiting.causesHint : t.value.waiting.hint(exact(pending(job)))}</p>
+      <p class="muted">
+        {isFailed ? t.value.waiting.causesHint : t.value.waiting.hint(exact(pending(job)))}
+      </p>
       {loaded.error !== undefined && <Failed error={loaded.error} retry={loaded.reload} />}
       {items.length === 0 && <Empty title={t.value.waiting.nothing} />}
       <ol class="chains">
