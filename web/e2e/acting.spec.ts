@@ -1,6 +1,7 @@
 import http from 'node:http'
 import net from 'node:net'
-import { expect, test } from './fixtures'
+import { expect, row, test } from './fixtures'
+import { Service } from './service'
 
 /** A receiver that answers with a status that can be changed. */
 async function receiver() {
@@ -94,4 +95,86 @@ test('a part that fails says so alone, and can be tried again', async ({ page, s
     await alert.getByRole('button', { name: /Try again/ }).click()
     await expect(page.getByText(then, { exact: true }).first()).toBeVisible()
   }
+})
+
+test('a failed delivery is seen among all, and sent again', async ({ page }) => {
+  test.setTimeout(90_000)
+  // One more try, at once; then it has failed.
+  const service = await Service.start('', { JOBTRACKER__CALLBACKS__SCHEDULE_SECONDS: '0' })
+  const hook = await receiver()
+  const action = { states: ['Faulted'], http: { url: hook.url } }
+  const root = await service.create({ name: 'nobody listens', actions: [action] })
+  await service.report(root, 'Faulted', 'out of paper')
+  await page.goto(`${service.url}/jobs/${root}?view=alerts`)
+  await expect(page.locator('.delivery-status')).toHaveText('Failed')
+  await page.getByRole('link', { name: 'Deliveries' }).click()
+  await expect(page.locator('.delivery')).toContainText('out of paper')
+  await page.getByText('Last answer 500').click()
+  await expect(page.locator('.delivery pre')).toContainText('as you wish')
+  hook.state.status = 204
+  await page.getByRole('button', { name: 'Replay all' }).click()
+  await page.getByRole('button', { name: 'Replay 1 delivery' }).click()
+  await expect(page.getByText('No delivery has failed')).toBeVisible()
+  await page.goto(`${service.url}/jobs/${root}?view=alerts`)
+  await expect(page.locator('.delivery-status')).toHaveText('Delivered')
+  expect(hook.state.received).toBe(3)
+  hook.close()
+  await service.stop()
+})
+
+test('a tree is deleted by its number, and its address says so', async ({ page, seeded }) => {
+  const { service } = seeded
+  const root = await service.create({ name: 'to be deleted' })
+  await service.children(root, 3)
+  await page.goto(`${service.url}/jobs/${root}`)
+  await page.getByRole('button', { name: 'Delete the tree' }).click()
+  const go = page.getByRole('button', { name: 'Delete 4 jobs' })
+  await expect(go).toBeDisabled()
+  await page.getByRole('dialog').getByRole('textbox').fill(root)
+  await go.click()
+  await expect(page.getByRole('heading', { name: 'Trees' })).toBeVisible()
+  await expect(row(page, 'to be deleted')).toHaveCount(0)
+  await page.goto(`${service.url}/jobs/${root}`)
+  await expect(page.getByRole('heading', { name: `Job ${root} was deleted` })).toBeVisible()
+})
+
+test('an upload that is not there is named', async ({ page, seeded }) => {
+  await page.goto(`${seeded.service.url}/uploads`)
+  await page.getByLabel('Id of the upload').fill('00000000000000000000000000000001')
+  await page.getByRole('button', { name: 'Show' }).click()
+  await expect(page.getByRole('alert').first()).toBeVisible()
+})
+
+test('slow answers hold nothing up, and late ones are not shown', async ({ page, seeded }) => {
+  const { service, ids } = seeded
+  let release = () => {}
+  const held = new Promise<void>((resolve) => (release = resolve))
+  await page.route('**/api/v1/jobs/*/children*', async (route) => {
+    await held
+    await route.continue()
+  })
+  await page.goto(`${service.url}/jobs/${ids.crawl}`)
+  // The numbers are there before the rows, and so is the length of the list.
+  await expect(page.locator('.legend')).toContainText('149 done')
+  await expect(page.locator('.rows .ghost')).toHaveCount(3)
+  release()
+  await expect(row(page, 'docs.example')).toBeVisible()
+
+  await page.goto(service.url)
+  await expect(row(page, 'nightly crawl')).toBeVisible()
+  let finish = () => {}
+  const late = new Promise<void>((resolve) => (finish = resolve))
+  await page.route(/namePrefix=night/, async (route) => {
+    await late
+    await route.continue().catch(() => {})
+  })
+  await page.getByLabel('Filter trees').fill('night')
+  await expect(page.locator('.dimmed')).toBeVisible()
+  await expect(row(page, 'nightly crawl')).toBeVisible()
+  await page.getByLabel('Filter trees').fill('deploy')
+  await expect(row(page, 'nightly crawl')).toHaveCount(0)
+  finish()
+  await expect(row(page, 'deploy web 4.2.0')).toBeVisible()
+  await expect(page.locator('.dimmed')).toHaveCount(0)
+  await expect(page.locator('.rows .row')).toHaveCount(1)
 })

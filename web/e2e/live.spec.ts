@@ -86,3 +86,31 @@ test('trees that are new wait, and those that are shown change', async ({ page, 
   await page.getByRole('button', { name: '1 new' }).click()
   await expect(page.locator('.rows .row')).toHaveCount(2)
 })
+
+test('a window that is hidden says nothing, and is present at once when it is shown', async ({
+  page,
+  seeded,
+}) => {
+  const { service } = seeded
+  const root = await service.create({ name: 'hidden' })
+  await page.clock.install()
+  let open = 0
+  page.on('websocket', (socket) => {
+    open += 1
+    socket.on('close', () => (open -= 1))
+  })
+  await page.goto(`${service.url}/jobs/${root}`)
+  await expect(page.getByRole('button', { name: /^Live/ })).toBeVisible()
+  const turn = (state: string) =>
+    page.evaluate((to) => {
+      Object.defineProperty(document, 'visibilityState', { value: to, configurable: true })
+      document.dispatchEvent(new Event('visibilitychange'))
+    }, state)
+  await turn('hidden')
+  await page.clock.fastForward(11_000)
+  await expect.poll(() => open).toBe(0)
+  await service.report(root, 'Warning', 'unseen')
+  await turn('visible')
+  await expect(page.locator('.state-chip')).toHaveText('Warning')
+  expect(open).toBe(1)
+})

@@ -77,6 +77,12 @@ export async function seed(
     })
     await service.report(id, 'RanToCompletion')
   }
+  await say(service, crawl)
+  return { crawl, deploy, report }
+}
+
+/** A log with the colours of a terminal, and an attachment. */
+async function say(service: Service, crawl: string) {
   const lines = Array.from({ length: 120 }, (_, at) =>
     at % 17 === 5
       ? `\u001b[33mWARN\u001b[0m  slow answer from shop.example: ${400 + at} ms`
@@ -91,7 +97,6 @@ export async function seed(
     'pages: 180\nfailed: 7\n',
     'text/plain',
   )
-  return { crawl, deploy, report }
 }
 
 async function atOnce(count: number, work: (at: number) => Promise<void>) {

@@ -13,11 +13,12 @@ export class Service {
   private constructor(
     private readonly folder: string,
     private readonly token: string,
+    private readonly settings: Record<string, string>,
   ) {}
 
-  static async start(token = ''): Promise<Service> {
+  static async start(token = '', settings: Record<string, string> = {}): Promise<Service> {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'jobtracker-page-'))
-    const service = new Service(folder, token)
+    const service = new Service(folder, token, settings)
     await service.run('127.0.0.1:0')
     return service
   }
@@ -27,6 +28,7 @@ export class Service {
     const args = ['serve', '--data-dir', path.join(this.folder, 'data'), '--listen', listen]
     const env = {
       ...process.env,
+      ...this.settings,
       JOBTRACKER__AUTH__TOKEN: this.token,
       JOBTRACKER__LOG__FILTER: 'warn',
     }

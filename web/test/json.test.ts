@@ -13,6 +13,10 @@ test('ids of 63 bits are exact', () => {
     missing: ['9007199254740993', '1'],
     sub: 2,
   })
+  expect(parseJson('{"ids":[9223372036854775807,2],"more":false}')).toEqual({
+    ids: ['9223372036854775807', '2'],
+    more: false,
+  })
 })
 
 test('texts stay what they are', () => {

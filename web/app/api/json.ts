@@ -3,13 +3,13 @@
  * of a text are escaped in JSON, so `"id":` can only be a key, and only numbers are changed.
  */
 const ID = /"(id|parent|root|job|source)":([0-9]+)/g
-const MISSING = /"missing":\[([0-9,]*)\]/g
+const LIST = /"(missing|ids)":\[([0-9,]+)\]/g
 
 export function parseJson(text: string): unknown {
   const quoted = text.replace(ID, '"$1":"$2"')
-  return JSON.parse(
-    quoted.includes('"missing":[')
-      ? quoted.replace(MISSING, (_, ids: string) => `"missing":[${ids.replace(/[0-9]+/g, '"$&"')}]`)
-      : quoted,
+  const whole = quoted.replace(
+    LIST,
+    (_, key: string, ids: string) => `"${key}":[${ids.replace(/[0-9]+/g, '"$&"')}]`,
   )
+  return JSON.parse(whole)
 }

@@ -233,7 +233,8 @@ export interface paths {
         get: operations["getJob"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Delete a tree */
+        delete: operations["deleteTree"];
         options?: never;
         head?: never;
         patch?: never;
@@ -620,6 +621,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/retention/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** See what a retention rule would delete now */
+        post: operations["previewRetentionRule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the retention rules */
+        get: operations["listRetentionRules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention/rules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Put a retention rule */
+        put: operations["putRetentionRule"];
+        post?: never;
+        /** Delete a retention rule */
+        delete: operations["deleteRetentionRule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/roots": {
         parameters: {
             query?: never;
@@ -909,6 +962,14 @@ export interface components {
             secret: string;
             token: components["schemas"]["Token"];
         };
+        DeletedTree: {
+            deleteTime: components["schemas"]["Timestamp"];
+            deletedBy: string;
+            /** Format: int64 */
+            jobs: number;
+            knownUntil: components["schemas"]["Timestamp"];
+            root: components["schemas"]["JobId"];
+        };
         Delivery: {
             /** Format: int32 */
             attempts: number;
@@ -948,7 +1009,7 @@ export interface components {
             time: components["schemas"]["Timestamp"];
         };
         /** @enum {string} */
-        EventKind: "created" | "changed" | "state" | "log" | "options" | "attachment" | "delivery" | "flushed";
+        EventKind: "created" | "changed" | "state" | "log" | "options" | "attachment" | "delivery" | "flushed" | "deleted";
         Expect: {
             /** Format: int32 */
             changes?: number | null;
@@ -1133,6 +1194,12 @@ export interface components {
             source: components["schemas"]["JobId"];
             time: components["schemas"]["Timestamp"];
         };
+        NamedRetentionRule: {
+            by: string;
+            name: string;
+            rule: components["schemas"]["RetentionRule"];
+            time: components["schemas"]["Timestamp"];
+        };
         NewChange: {
             changeId?: string | null;
             expect?: components["schemas"]["Expect"] | null;
@@ -1245,6 +1312,9 @@ export interface components {
             commit?: components["schemas"]["UploadId"] | null;
             /** @enum {string} */
             kind: "flushed";
+        } | {
+            /** @enum {string} */
+            kind: "deleted";
         };
         OperationLoad: {
             /** Format: int64 */
@@ -1348,6 +1418,15 @@ export interface components {
             }[];
             nextCursor?: string | null;
         };
+        Page_NamedRetentionRule: {
+            items: {
+                by: string;
+                name: string;
+                rule: components["schemas"]["RetentionRule"];
+                time: components["schemas"]["Timestamp"];
+            }[];
+            nextCursor?: string | null;
+        };
         Page_Token: {
             items: {
                 createTime: components["schemas"]["Timestamp"];
@@ -1382,6 +1461,14 @@ export interface components {
         };
         Payload: unknown;
         Position: string;
+        PreviewedTree: {
+            createTime: components["schemas"]["Timestamp"];
+            endTime: components["schemas"]["Timestamp"];
+            /** Format: int64 */
+            jobs: number;
+            name: string;
+            root: components["schemas"]["JobId"];
+        };
         Problem: {
             code: string;
             detail: string;
@@ -1446,6 +1533,27 @@ export interface components {
         Rest: {
             children: components["schemas"]["Children"];
             subtree: components["schemas"]["Subtree"];
+        };
+        RetentionPreview: {
+            complete: boolean;
+            /** Format: int64 */
+            jobs: number;
+            /** Format: int64 */
+            lookedAt: number;
+            newest: components["schemas"]["PreviewedTree"][];
+            oldest?: components["schemas"]["PreviewedTree"] | null;
+            /** Format: int64 */
+            trees: number;
+        };
+        RetentionRule: {
+            createdBy?: string | null;
+            enabled?: boolean;
+            expression?: string | null;
+            /** Format: int32 */
+            keepDays: number;
+            namePrefix?: string | null;
+            states?: components["schemas"]["State"][];
+            tags?: string[];
         };
         /** @enum {string} */
         Role: "reader" | "writer" | "operator" | "admin";
@@ -2049,6 +2157,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteTree: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedTree"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -2800,6 +2930,96 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Overview"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    previewRetentionRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionRule"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionPreview"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listRetentionRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_NamedRetentionRule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    putRetentionRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionRule"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NamedRetentionRule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteRetentionRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

@@ -37,6 +37,8 @@ class Live {
   readonly isPaused = signal(false)
   /** When the service last said something. */
   readonly heard = signal(0)
+  /** True when the service has come back with another page than this one. */
+  readonly isOutdated = signal(false)
   /** Present rows are told at most this often; the service slows down under load. */
   readonly isLive = computed(() => this.status.value === 'live' || this.status.value === 'polling')
 
@@ -48,6 +50,7 @@ class Live {
   private hiddenTimer: ReturnType<typeof setTimeout> | undefined
   private isHidden = false
   private lastTick = Date.now()
+  private tag: string | null = null
 
   constructor() {
     document.addEventListener('visibilitychange', () => this.visibility())
@@ -131,12 +134,21 @@ class Live {
     if (frame.t === 'hello') {
       this.tries = 0
       this.status.value = 'live'
+      void this.compare().catch(() => {})
       for (const subscription of this.subscriptions.values()) this.begin(subscription)
       return
     }
     if (frame.sub !== undefined && frame.sub !== null) {
       this.subscriptions.get(frame.sub)?.listener.frame(frame)
     }
+  }
+
+  /** Asks for the tag of the page's own file: after a break it may be that of a newer page. */
+  private async compare() {
+    const { headers } = await fetch(new URL('page/app.js', BASE), { method: 'HEAD' })
+    const tag = headers.get('etag')
+    if (tag && this.tag && tag !== this.tag) this.isOutdated.value = true
+    this.tag ??= tag
   }
 
   private lost() {

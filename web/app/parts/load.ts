@@ -57,17 +57,22 @@ export function useReloadOn(change: unknown, reload: () => void, pause = 2_000) 
   }, [change])
 }
 
-/** The width and height of an element, as they change. */
-export function useSize(element: { current: HTMLElement | null }, size: Signal<[number, number]>) {
+/** The width and height of an element as they change, without what `inset` takes from its top. */
+export function useSize(
+  element: { current: HTMLElement | null },
+  size: Signal<[number, number]>,
+  inset: () => number = () => 0,
+) {
   useEffect(() => {
     const target = element.current
     if (!target) return
-    const observer = new ResizeObserver(() => {
-      const [width, height] = [target.clientWidth, target.clientHeight]
+    const measure = () => {
+      const [width, height] = [target.clientWidth, target.clientHeight - inset()]
       if (width !== size.peek()[0] || height !== size.peek()[1]) size.value = [width, height]
-    })
+    }
+    const observer = new ResizeObserver(measure)
     observer.observe(target)
-    size.value = [target.clientWidth, target.clientHeight]
+    measure()
     return () => observer.disconnect()
   }, [])
 }

@@ -76,6 +76,13 @@ export async function copy(text: string) {
   say(t.value.copied(text.length > 60 ? `${text.slice(0, 60)}…` : text))
 }
 
+/** Copies the address of what is shown, with the zone in which times are. */
+export async function copyLink() {
+  const url = new URL(location.href)
+  if (zone.peek() === 'utc') url.searchParams.set('tz', 'utc')
+  await copy(url.href)
+}
+
 export function CopyButton({ text, label }: { text: string; label: string }) {
   const [isDone, setDone] = useState(false)
   const act = async () => {

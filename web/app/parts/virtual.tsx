@@ -30,51 +30,26 @@ interface Props {
 }
 
 /** A list of any length of which only what is seen is in the document. */
-export function Virtual({
-  rows,
-  rowHeight,
-  render,
-  onRange,
-  onScroll,
-  handle,
-  frame,
-  head,
-}: Props) {
+export function Virtual(props: Props) {
+  const { rows, rowHeight, render, onRange, onScroll, handle, frame, head } = props
   const element = useRef<HTMLDivElement>(null)
+  const inner = useRef<HTMLDivElement>(null)
   const size = useSignal<[number, number]>([0, 600])
   const drawn = useSignal(0)
   const scroll = useMemo(() => new Scroll(rows, rowHeight, 600), [])
   const settle = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
-  useSize(element, size)
+  // The head stands above the rows and stays there.
+  useSize(element, size, () => inner.current?.offsetTop ?? 0)
   scroll.rows = rows
   scroll.rowHeight = rowHeight
   scroll.viewport = Math.max(size.value[1], rowHeight)
   void drawn.value
-
   const moveTo = (top: number) => {
     const place = scroll.goTo(top)
     if (element.current) element.current.scrollTop = place
     drawn.value += 1
   }
-  if (handle) {
-    handle.current = {
-      show(row, inMiddle) {
-        const [above, below] = [row * rowHeight, (row + 1) * rowHeight]
-        const isIn = above >= scroll.top && below <= scroll.top + scroll.viewport
-        if (isIn) return
-        if (inMiddle) moveTo(above - scroll.viewport / 2)
-        else if (above < scroll.top) moveTo(above)
-        else moveTo(below - scroll.viewport)
-      },
-      toEnd: () => moveTo(rows * rowHeight),
-      get top() {
-        return scroll.top
-      },
-      get isAtEnd() {
-        return scroll.top + scroll.viewport >= rows * rowHeight - rowHeight
-      },
-    }
-  }
+  if (handle) handle.current = handleOf(scroll, moveTo)
 
   const moved = () => {
     if (!element.current) return
@@ -94,18 +69,34 @@ export function Virtual({
   useEffect(() => onRange?.(first, end), [first, end, rows])
   const lines = []
   for (let row = first; row < end; row++) lines.push(render(row))
+  const shift = `translateY(${scroll.offset(first)}px)`
   return (
     <div {...frame} ref={element} class={`virtual ${frame?.class ?? ''}`} onScroll={moved}>
       {head}
-      <div class="rows" role="presentation" style={{ height: `${scroll.height}px` }}>
-        <div
-          class="window"
-          role="presentation"
-          style={{ transform: `translateY(${scroll.offset(first)}px)` }}
-        >
+      <div ref={inner} class="rows" role="presentation" style={{ height: `${scroll.height}px` }}>
+        <div class="window" role="presentation" style={{ transform: shift }}>
           {lines}
         </div>
       </div>
     </div>
   )
+}
+
+function handleOf(scroll: Scroll, moveTo: (top: number) => void): VirtualHandle {
+  return {
+    show(row, inMiddle) {
+      const [above, below] = [row * scroll.rowHeight, (row + 1) * scroll.rowHeight]
+      if (above >= scroll.top && below <= scroll.top + scroll.viewport) return
+      if (inMiddle) moveTo(above - scroll.viewport / 2)
+      else if (above < scroll.top) moveTo(above)
+      else moveTo(below - scroll.viewport)
+    },
+    toEnd: () => moveTo(scroll.whole),
+    get top() {
+      return scroll.top
+    },
+    get isAtEnd() {
+      return scroll.top + scroll.viewport >= scroll.whole - scroll.rowHeight
+    },
+  }
 }

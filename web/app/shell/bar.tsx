@@ -34,6 +34,11 @@ export function Bar({ openPalette, openHelp }: BarProps) {
         <span class="hint">{t.value.palette.open}</span>
         <kbd>Ctrl K</kbd>
       </button>
+      {live.isOutdated.value && (
+        <button type="button" class="pill" onClick={() => location.reload()}>
+          {t.value.outdated}
+        </button>
+      )}
       <Connection />
       <Menu openHelp={openHelp} />
     </header>

@@ -1,6 +1,6 @@
 import { useEffect } from 'preact/hooks'
 import { live } from '../live/socket'
-import { copy } from '../parts/small'
+import { copy, copyLink } from '../parts/small'
 import { letters } from './prefs'
 import { id, navigate, link, setQuery, view } from './router'
 
@@ -44,7 +44,7 @@ function actOf(key: string, help: () => void): (() => void) | undefined {
     '?': help,
     '.': () => (live.isPaused.value ? live.goOn() : live.pause()),
     '/': () => (document.querySelector<HTMLElement>('#filter') ?? document.body).focus(),
-    y: () => void copy(location.href),
+    y: () => void copyLink(),
     g: () => navigate(link('')),
   }
   const ofJob: Record<string, () => void> = {

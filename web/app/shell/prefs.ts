@@ -37,3 +37,7 @@ effect(() => {
   if (theme.value === 'system') delete document.documentElement.dataset.theme
   else document.documentElement.dataset.theme = theme.value
 })
+
+// An address that names a zone beats what was remembered.
+const asked = new URLSearchParams(location.search).get('tz')
+if (asked === 'utc' || asked === 'local') zone.value = asked

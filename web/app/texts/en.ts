@@ -84,6 +84,7 @@ export const en = {
   copied: (what: string) => `Copied ${what}`,
   copyId: 'Copy the id',
   copyLink: 'Copy link',
+  outdated: 'A newer page is there: load it',
   copyRequest: 'Copy the id of the request',
   close: 'Close',
   cancel: 'Cancel',

@@ -84,6 +84,7 @@ export const zh: Texts = {
   copied: (what: string) => `已复制 ${what}`,
   copyId: '复制编号',
   copyLink: '复制链接',
+  outdated: '页面已更新：重新加载',
   copyRequest: '复制请求编号',
   close: '关闭',
   cancel: '取消',

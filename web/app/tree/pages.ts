@@ -8,7 +8,7 @@ import { putRow } from '../live/rows'
 export type Only = 'all' | 'failed' | 'unfinished'
 export type Order = 'oldest' | 'newest'
 
-const STATES: Record<Only, string | undefined> = {
+export const STATES: Record<Only, string | undefined> = {
   all: undefined,
   failed: 'Faulted',
   unfinished: 'WaitingToRun,Running,Warning,WaitingForChildrenToComplete',

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks'
 import { get, request } from '../api/client'
 import type { Delivery, JobAction, JobCheck, Page, State, Tested } from '../api/types'
+import { useReloadOnEvents } from '../live/events'
 import { DeliveryLine } from '../parts/deliveries'
 import { ActDialog } from '../parts/dialog'
 import { Icon, StateIcon } from '../parts/icons'
@@ -37,6 +38,7 @@ export function AlertsView({ job }: TabProps) {
     return { actions: actions.items, checks: checks.items, deliveries: items, lost }
   })
   useReloadOn(job.state, loaded.reload, 1_000)
+  useReloadOnEvents(`job/${job.id}`, ['delivery'], loaded.reload)
   const words = t.value.alerts
   const canAct = may('operator')
   const why = canAct ? undefined : t.value.needsRole('operator')
@@ -78,17 +80,7 @@ export function AlertsView({ job }: TabProps) {
           ))}
         </ul>
       </div>
-      <div>
-        <div class="section-head">
-          <h2>{t.value.nav.deliveries}</h2>
-        </div>
-        {value.deliveries.length === 0 && <p class="muted">{words.noDeliveries}</p>}
-        <ul class="deliveries">
-          {value.deliveries.map((delivery) => (
-            <DeliveryLine key={delivery.id} delivery={delivery} done={loaded.reload} />
-          ))}
-        </ul>
-      </div>
+      <Deliveries items={value.deliveries} done={loaded.reload} />
       {isAdding && (
         <Lazy
           key={isAdding}
@@ -97,6 +89,22 @@ export function AlertsView({ job }: TabProps) {
         />
       )}
     </section>
+  )
+}
+
+function Deliveries({ items, done }: { items: Delivery[]; done: () => void }) {
+  return (
+    <div>
+      <div class="section-head">
+        <h2>{t.value.nav.deliveries}</h2>
+      </div>
+      {items.length === 0 && <p class="muted">{t.value.alerts.noDeliveries}</p>}
+      <ul class="deliveries">
+        {items.map((delivery) => (
+          <DeliveryLine key={delivery.id} delivery={delivery} done={done} />
+        ))}
+      </ul>
+    </div>
   )
 }
 

@@ -43,24 +43,9 @@ export function DeliveriesView() {
     cursor.value = page.nextCursor ?? null
   }
   const items = [...(loaded.value ?? []), ...more.value]
-  const canAct = may('operator')
   return (
     <div class="fill">
-      <div class="page-head">
-        <h1>{words.title}</h1>
-        <span class="grow" />
-        <button type="button" class="quiet" onClick={loaded.reload}>
-          {t.value.refresh}
-        </button>
-        <button
-          type="button"
-          disabled={!canAct || items.length === 0}
-          title={canAct ? undefined : t.value.needsRole('operator')}
-          onClick={() => setReplaying(true)}
-        >
-          {words.replayAll}
-        </button>
-      </div>
+      <Head items={items} reload={loaded.reload} replay={() => setReplaying(true)} />
       <div class="filters">
         <Range name="from" label={t.value.trees.from} />
         <Range name="to" label={t.value.trees.to} />
@@ -92,6 +77,34 @@ export function DeliveriesView() {
           close={() => setReplaying(false)}
         />
       )}
+    </div>
+  )
+}
+
+interface HeadProps {
+  items: Delivery[]
+  reload: () => void
+  replay: () => void
+}
+
+function Head({ items, reload, replay }: HeadProps) {
+  const words = t.value.deliveries
+  const canAct = may('operator')
+  return (
+    <div class="page-head">
+      <h1>{words.title}</h1>
+      <span class="grow" />
+      <button type="button" class="quiet" onClick={reload}>
+        {t.value.refresh}
+      </button>
+      <button
+        type="button"
+        disabled={!canAct || items.length === 0}
+        title={canAct ? undefined : t.value.needsRole('operator')}
+        onClick={replay}
+      >
+        {words.replayAll}
+      </button>
     </div>
   )
 }

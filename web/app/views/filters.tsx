@@ -5,7 +5,7 @@ import { STATES, type State } from '../api/types'
 import { Icon, StateIcon } from '../parts/icons'
 import { now } from '../parts/clock'
 import { typed } from '../parts/time'
-import { zone, type Zone } from '../shell/prefs'
+import { zone } from '../shell/prefs'
 import { query, setQuery } from '../shell/router'
 import { t } from '../texts'
 import { parsed } from './filter_text'
@@ -35,8 +35,7 @@ function rounded(ms: number): string {
 /** What the API is asked for, from what the address says. */
 export function filterParams(values: URLSearchParams): Params {
   const range = rangeOf(values)
-  const zoned = (values.get('tz') ?? zone.value) as Zone
-  const time = (name: string) => typed(values.get(name) ?? '', zoned)
+  const time = (name: string) => typed(values.get(name) ?? '', zone.value)
   return {
     states: values.get('states') ?? undefined,
     from: range ? rounded(now.peek() - RANGES[range]) : time('from'),

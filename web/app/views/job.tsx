@@ -1,4 +1,5 @@
 import { useEffect, useMemo } from 'preact/hooks'
+import { useSignal } from '@preact/signals'
 import type { ComponentType } from 'preact'
 import { get } from '../api/client'
 import { rowOfJob } from '../api/rows'
@@ -8,7 +9,7 @@ import { Icon, StateIcon } from '../parts/icons'
 import { Lazy } from '../parts/lazy'
 import { useLoad, useReloadOn } from '../parts/load'
 import { Age, CopyButton, Duration, Empty, Failed, Skeleton, Tags, Time } from '../parts/small'
-import { Bar, Legend } from '../parts/state'
+import { Bar, Legend, numbersSaid } from '../parts/state'
 import { exact } from '../parts/number'
 import { useTitle } from '../shell/title'
 import { id as jobId, link, query, setQuery } from '../shell/router'
@@ -91,9 +92,22 @@ function JobPage({ id }: { id: Id }) {
   const shown = row ?? rowOfJob(value.job)
   return (
     <div class="job-page fill">
+      <Announced row={shown} />
       <Header job={value.job} row={shown} above={value.above} reload={loaded.reload} />
       <Tabs job={value.job} row={shown} />
     </div>
+  )
+}
+
+/** Tells those who listen how the job is, at most each ten seconds. */
+function Announced({ row }: { row: Row }) {
+  const said = useSignal('')
+  const text = `${t.value.states[row.state]}, ${numbersSaid(row.subtree)}`
+  useReloadOn(text, () => (said.value = text), 10_000)
+  return (
+    <p class="visually-hidden" role="status">
+      {said.value}
+    </p>
   )
 }
 

@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { useSignalEffect } from '@preact/signals'
-import { get } from '../api/client'
+import { apiLink, get } from '../api/client'
 import type { Id, JobSummary, Page, Row } from '../api/types'
 import { childCount } from '../api/types'
 import { rowSignal } from '../live/rows'
@@ -15,7 +15,7 @@ import { link, navigate, query, setQuery } from '../shell/router'
 import { t } from '../texts'
 import { branches, placeAt, type Place } from '../tree/geometry'
 import { Outline } from '../tree/outline'
-import type { Only, Order } from '../tree/pages'
+import { STATES, type Only, type Order } from '../tree/pages'
 
 const ONLY: readonly Only[] = ['all', 'failed', 'unfinished']
 
@@ -161,12 +161,29 @@ function Toolbar({ job, only, order, outline, failures }: ToolbarProps) {
         </button>
       )}
       <span class="grow" />
+      <Export job={job} only={only} />
       {job.subtree.failed > 0 && (
         <button type="button" class="quiet" title="f" onClick={() => failures.go(1)}>
           <Icon name="down" /> {t.value.tree.nextFailure}
         </button>
       )}
     </div>
+  )
+}
+
+/** All below the job that are like the listed ones, as a file. */
+function Export({ job, only }: { job: Row; only: Only }) {
+  const at = (format: string) =>
+    apiLink(`jobs/${job.id}/descendants`, { states: STATES[only], format })
+  return (
+    <span class="export">
+      <a class="button quiet" href={at('csv')} download={`below-${job.id}.csv`}>
+        <Icon name="download" /> CSV
+      </a>
+      <a class="button quiet" href={at('ndjson')} download={`below-${job.id}.ndjson`}>
+        <Icon name="download" /> NDJSON
+      </a>
+    </span>
   )
 }
 

@@ -8,7 +8,7 @@ import { live } from '../live/socket'
 import { Icon, StateIcon } from '../parts/icons'
 import { useLoad } from '../parts/load'
 import { Cells, Head, NARROW_ROW, Name, ROW } from '../parts/row'
-import { copy, CopyButton, Empty, Failed, Skeleton } from '../parts/small'
+import { copyLink, CopyButton, Empty, Failed, Skeleton } from '../parts/small'
 import { Virtual, type VirtualHandle } from '../parts/virtual'
 import { isNarrow } from '../shell/layout'
 import { link, navigate, query, setQuery } from '../shell/router'
@@ -30,7 +30,6 @@ interface RootPage {
 export function TreesView() {
   useTitle(t.value.nav.trees)
   const params = filterParams(query.value)
-  const key = JSON.stringify(params)
   return (
     <div class="trees fill">
       <div class="page-head">
@@ -40,7 +39,7 @@ export function TreesView() {
       </div>
       <Histogram params={params} />
       <Filters />
-      <List key={key} params={params} />
+      <List params={params} />
     </div>
   )
 }
@@ -49,7 +48,7 @@ function Export({ params }: { params: Params }) {
   const at = (format: string) => apiLink('roots', { ...params, format })
   return (
     <span class="export">
-      <button type="button" class="quiet" title="y" onClick={() => void copy(location.href)}>
+      <button type="button" class="quiet" title="y" onClick={() => void copyLink()}>
         <Icon name="link" /> {t.value.copyLink}
       </button>
       <a class="button quiet" href={at('csv')} download="roots.csv">
@@ -78,7 +77,8 @@ function List({ params }: { params: Params }) {
   }
   const ask = (abort: AbortSignal, at?: string) =>
     get<RootPage>('roots', { ...params, limit: PAGE, fields: 'row', cursor: at }, abort)
-  const first = useLoad('first', async (abort) => {
+  const key = JSON.stringify(params)
+  const first = useLoad(key, async (abort) => {
     const page = await ask(abort)
     ids.value = []
     take(page)
@@ -99,19 +99,19 @@ function List({ params }: { params: Params }) {
     if (ids.value.length < 40 && typeof cursor.value === 'string') void more()
   }, [cursor.value])
   const fresh = useNewRoots(params, ids, first.reload)
-  if (first.error !== undefined && !first.value)
-    return <Failed error={first.error} retry={first.reload} />
+  // Where the first page has failed there may be rows of the list before.
+  if (first.error !== undefined) return <Failed error={first.error} retry={first.reload} />
   if (!first.value) return <Skeleton rows={10} />
-  if (ids.value.length === 0 && cursor.value === null) return <NoTrees />
+  if (ids.value.length === 0 && cursor.value === null && !first.isLoading) return <NoTrees />
   return (
-    <>
+    <div class={first.isLoading ? 'fill dimmed' : 'fill'} aria-busy={first.isLoading}>
       {fresh > 0 && (
         <button type="button" class="pill new" onClick={first.reload}>
           {t.value.trees.fresh(fresh)}
         </button>
       )}
       <Table ids={ids.value} more={more} />
-    </>
+    </div>
   )
 }
 
@@ -136,7 +136,7 @@ function useNewRoots(
     }
     const timer = setInterval(() => void look().catch(() => {}), LOOK_EVERY_MS)
     return () => clearInterval(timer)
-  }, [ids.value.length === 0, ids.value[0]])
+  }, [JSON.stringify(params), ids.value.length === 0, ids.value[0]])
   return count.value
 }
 
