@@ -17,6 +17,7 @@ mod raw;
 mod rounds;
 mod shapes;
 mod table;
+mod views;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -43,6 +44,12 @@ struct Arguments {
     /// Deliveries that are sent from one commit, up to 50,000; 0 leaves actions and checks out.
     #[arg(long, default_value_t = 30_000)]
     follow_ups: u64,
+    /// Children of one parent, of which pages are read; 0 leaves out live views and pages.
+    #[arg(long, default_value_t = 1_000_000)]
+    views: u64,
+    /// Roots, of which the first page is read.
+    #[arg(long, default_value_t = 100_000)]
+    roots: u64,
     #[command(flatten)]
     cluster: cluster::Options,
     /// Only this shape, once, against a service that is up at this address; for profiles.
@@ -86,6 +93,10 @@ fn main() -> Result<()> {
     }
     if arguments.follow_ups > 0 {
         follow_ups::run(arguments.rounds.max(1), arguments.follow_ups, seconds)?;
+    }
+    if arguments.views > 0 {
+        let sizes = views::Sizes { children: arguments.views, roots: arguments.roots };
+        views::run(arguments.rounds.max(1), sizes, seconds)?;
     }
     if arguments.growth > 0 {
         growth::run(arguments.growth, seconds)?;

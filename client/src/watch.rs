@@ -198,6 +198,8 @@ impl Watcher {
             Frame::Event(event) => (Some(event.at), Some(Watched::Event(event))),
             Frame::Gap(gap) => (Some(gap.to), Some(Watched::Gap(gap))),
             Frame::Mark { at } => (at, None),
+            // States of the service are of topics that are not watched here.
+            Frame::Roots(_) | Frame::Deliveries(_) | Frame::Overview(_) => (None, None),
             Frame::Hello { .. } | Frame::Pong | Frame::End { .. } => (None, None),
         };
         if at.is_some_and(|at| Some(at) < self.filter.after) {
@@ -214,7 +216,7 @@ impl Watcher {
             return None;
         }
         self.version = version;
-        let mut row = rows.into_iter().find(|row| row.id == self.topic.id())?;
+        let mut row = rows.into_iter().find(|row| Some(row.id) == self.topic.id())?;
         let known = self.row.take().and_then(|known| known.definition);
         row.definition = row.definition.or(known);
         self.row = Some(row.clone());

@@ -6,7 +6,8 @@ mod position;
 mod topic;
 
 pub use frame::{
-    ClientFrame, Frame, Gap, GapReason, LiveEvent, Occurrence, ServerFrame, Subscribe,
+    ClientFrame, DeliveriesState, Frame, Gap, GapReason, LiveEvent, Occurrence, OverviewState,
+    RootsState, ServerFrame, Subscribe,
 };
 pub use position::{InvalidPosition, Position};
 pub use topic::{EventKind, InvalidTopic, Topic, UnknownKind};

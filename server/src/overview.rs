@@ -17,24 +17,40 @@ const KEPT: usize = 10;
 
 /// How this server is, from its memory.
 pub(crate) struct Overviews {
-    pub engine: Engine,
-    pub store: Arc<dyn Store>,
-    pub metrics: Arc<Metrics>,
-    pub follow_ups: Arc<follow_ups::Parts>,
-    pub started: Timestamp,
+    engine: Engine,
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+    follow_ups: Arc<follow_ups::Parts>,
+    started: Timestamp,
     /// What had been done at some times, the last one last.
-    pub counts: Mutex<VecDeque<Count>>,
+    counts: Mutex<VecDeque<Count>>,
 }
 
 /// What has been done up to some time.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Count {
+struct Count {
     at: Instant,
     operations: u64,
     requests: u64,
 }
 
 impl Overviews {
+    pub fn new(
+        engine: &Engine,
+        store: &Arc<dyn Store>,
+        metrics: &Arc<Metrics>,
+        follow_ups: &Arc<follow_ups::Parts>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            engine: engine.clone(),
+            store: Arc::clone(store),
+            metrics: Arc::clone(metrics),
+            follow_ups: Arc::clone(follow_ups),
+            started: clock::now(),
+            counts: Mutex::default(),
+        })
+    }
+
     /// Counts, until the service stops.
     pub async fn run(self: Arc<Self>, mut stopping: watch::Receiver<bool>) {
         loop {

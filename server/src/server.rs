@@ -3,7 +3,6 @@ use std::{io, net::SocketAddr, net::TcpListener, sync::Arc, time::Duration};
 use actix_web::{dev::ServerHandle, web};
 use jobtracker_engine::{Engine, Options};
 use jobtracker_store::Store;
-use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinHandle,
@@ -92,35 +91,23 @@ impl Server {
         let access = Access::new(Arc::clone(&store), &config.auth.token, &config.access);
         let access = Arc::new(access);
         let audit = Arc::new(Audit::new(Arc::clone(&store), config.access.audit_days));
-        let sweep = Sweep {
-            store: Arc::clone(&store),
-            access: Arc::clone(&access),
-            audit: Arc::clone(&audit),
-            keep_ms: i64::from(config.commits.keep_hours) * 3_600_000,
-        };
-        let sweep = sweep.run(stops.clone());
+        let sweep = Sweep::new(&store, &access, &audit, &config.commits);
+        let sweep = tokio::spawn(sweep.run(stops.clone()));
         let retention = RetentionRounds {
             store: Arc::clone(&store),
             rules: Arc::clone(&rules),
             deletions: Arc::clone(&deletions),
             every: config.retention.every(),
         };
-        let retention = retention.run(stops.clone());
+        let retention = tokio::spawn(retention.run(stops.clone()));
         let grace = Duration::from_millis(config.server.shutdown_grace_ms);
         let rounds = Rounds::new(Arc::clone(&follow_ups), grace);
-        let following = rounds.run(stops.clone());
-        let overviews = Arc::new(Overviews {
-            engine: engine.clone(),
-            store: Arc::clone(&store),
-            metrics: Arc::clone(&metrics),
-            follow_ups: Arc::clone(&follow_ups),
-            started: clock::now(),
-            counts: Mutex::default(),
-        });
+        let following = tokio::spawn(rounds.run(stops.clone()));
+        let overviews = Overviews::new(&engine, &store, &metrics, &follow_ups);
         let connections = config.live.connections;
         let hub = Hub::new(engine.clone(), Arc::clone(&store), connections, stops.clone());
-        let reading = Arc::clone(&access).run(stops.clone());
-        let counting = Arc::clone(&overviews).run(stops.clone());
+        let reading = tokio::spawn(Arc::clone(&access).run(stops.clone()));
+        let counting = tokio::spawn(Arc::clone(&overviews).run(stops.clone()));
         let app = web::Data::new(App {
             engine: engine.clone(),
             store: Arc::clone(&store),
@@ -148,14 +135,7 @@ impl Server {
             http::serve(&config.server, listener, tls.clone(), &app, ends).map_err(failed)?;
         let http = server.handle();
         let serving = Some(tokio::spawn(server));
-        let background = [
-            tokio::spawn(sweep),
-            tokio::spawn(following),
-            tokio::spawn(reading),
-            tokio::spawn(counting),
-            tokio::spawn(retention),
-        ]
-        .into();
+        let background = vec![sweep, following, reading, counting, retention];
         Ok(RunningServer {
             address,
             http,

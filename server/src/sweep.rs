@@ -5,6 +5,7 @@ use jobtracker_store::{Result, Store};
 use tokio::sync::watch;
 
 use crate::{
+    UploadsConfig,
     access::{Access, Audit},
     clock,
 };
@@ -31,6 +32,16 @@ pub(crate) struct Sweep {
 }
 
 impl Sweep {
+    pub fn new(
+        store: &Arc<dyn Store>,
+        access: &Arc<Access>,
+        audit: &Arc<Audit>,
+        uploads: &UploadsConfig,
+    ) -> Self {
+        let (store, access, audit) = (Arc::clone(store), Arc::clone(access), Arc::clone(audit));
+        Self { store, access, audit, keep_ms: i64::from(uploads.keep_hours) * 3_600_000 }
+    }
+
     /// Sweeps at intervals, until the service stops.
     pub async fn run(self, mut stopping: watch::Receiver<bool>) {
         loop {

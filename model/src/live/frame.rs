@@ -1,7 +1,10 @@
 use serde::{Deserialize, Serialize};
 
-use super::{EventKind, Position, Snapshot, Topic};
-use crate::{Change, DeliveryStatus, JobId, LogLine, Problem, State, StateSet, upload::UploadId};
+use super::{EventKind, JobSummary, Position, Snapshot, Topic};
+use crate::{
+    Change, DeliveryStatus, FollowUpLoad, JobId, LogLine, Overview, Problem, State, StateSet,
+    upload::UploadId,
+};
 
 /// What a client says on a WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +24,15 @@ pub enum ClientFrame {
     Unsub {
         /// The number of the subscription.
         sub: u32,
+    },
+    /// Asks for snapshots at another pace.
+    #[serde(rename_all = "camelCase")]
+    Pace {
+        /// The number of the subscription.
+        sub: u32,
+        /// The shortest time from one snapshot to the next, in milliseconds: up to 60,000. 0: as
+        /// fast as they come.
+        every_ms: u32,
     },
     /// Asks for a `pong`.
     Ping,
@@ -47,10 +59,18 @@ pub struct Subscribe {
     /// The last position that the client knows: events behind it are told. Absent: from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Position>,
-    /// The version of the snapshot that the client has, of the same rows: there is another one as
-    /// soon as the tree has moved on.
+    /// The version of the snapshot that the client has, of the same rows or the same state of the
+    /// service: there is another one as soon as it has moved on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<u64>,
+    /// Of the topic `roots`: which ones, as the query of `GET /api/v1/roots`, for example
+    /// `states=Faulted&limit=20`. Up to 200, newest first; 100 without a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// The shortest time from one snapshot to the next, in milliseconds: up to 60,000. Absent: as
+    /// fast as they come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_ms: Option<u32>,
 }
 
 impl Subscribe {
@@ -58,7 +78,8 @@ impl Subscribe {
     #[must_use]
     pub fn new(sub: u32, topic: Topic) -> Self {
         let (ids, kinds, states, after, since) = Default::default();
-        Self { sub, topic, ids, kinds, states, after, since }
+        let (filter, every_ms) = (None, None);
+        Self { sub, topic, ids, kinds, states, after, since, filter, every_ms }
     }
 }
 
@@ -92,6 +113,12 @@ pub enum Frame {
     },
     /// Present rows.
     Snap(Snapshot),
+    /// The first roots of a list.
+    Roots(RootsState),
+    /// Deliveries and checks.
+    Deliveries(DeliveriesState),
+    /// How the server is.
+    Overview(OverviewState),
     /// Something happened.
     Event(LiveEvent),
     /// Events are not told: what they changed has to be read again.
@@ -110,6 +137,48 @@ pub enum Frame {
         /// Why.
         problem: Problem,
     },
+}
+
+/// The first roots of a list as they are now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RootsState {
+    /// Names what is told: the same roots with the same rows have the same version, on every
+    /// server.
+    pub version: u64,
+    /// The rows are those that differ from the state of this version, which the receiver has;
+    /// absent: they are all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
+    /// The roots, in the order of the list.
+    pub ids: Vec<JobId>,
+    /// The rows, in no order. Of one that the receiver has the definition is left out.
+    pub rows: Vec<JobSummary>,
+    /// Whether the list may go on behind them.
+    pub more: bool,
+}
+
+/// Deliveries and checks of this server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DeliveriesState {
+    /// Names what is told.
+    pub version: u64,
+    /// How many there are. When `failed` grows, the list of failed deliveries has grown.
+    pub follow_ups: FollowUpLoad,
+}
+
+/// How the server is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OverviewState {
+    /// Names what is told.
+    pub version: u64,
+    /// The numbers.
+    pub overview: Overview,
 }
 
 /// Something that happened to a job.

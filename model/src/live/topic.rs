@@ -4,7 +4,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::JobId;
 
-/// What can be subscribed to. Written as its kind and an id: `tree/812`.
+/// What can be subscribed to. Written as its kind and an id: `tree/812`; what is about the whole
+/// service has no id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Topic {
     /// The rows of some jobs of the tree with this root.
@@ -15,19 +16,26 @@ pub enum Topic {
     Tree(JobId),
     /// The lines of a job's log.
     Log(JobId),
+    /// The first roots of a list, as rows.
+    Roots,
+    /// How many deliveries and checks of this server wait, were made and have failed.
+    Deliveries,
+    /// How the server is.
+    Overview,
 }
 
 /// A text that names no topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a topic is rows/ID, job/ID, tree/ID or log/ID")]
+#[error("a topic is rows/ID, job/ID, tree/ID, log/ID, roots, deliveries or overview")]
 pub struct InvalidTopic;
 
 impl Topic {
-    /// The job in it: the root for rows and trees.
+    /// The job in it, the root for rows and trees; none where it is about the service.
     #[must_use]
-    pub const fn id(self) -> JobId {
+    pub const fn id(self) -> Option<JobId> {
         match self {
-            Self::Rows(id) | Self::Job(id) | Self::Tree(id) | Self::Log(id) => id,
+            Self::Rows(id) | Self::Job(id) | Self::Tree(id) | Self::Log(id) => Some(id),
+            Self::Roots | Self::Deliveries | Self::Overview => None,
         }
     }
 }
@@ -39,8 +47,14 @@ impl fmt::Display for Topic {
             Self::Job(_) => "job",
             Self::Tree(_) => "tree",
             Self::Log(_) => "log",
+            Self::Roots => "roots",
+            Self::Deliveries => "deliveries",
+            Self::Overview => "overview",
         };
-        write!(f, "{kind}/{}", self.id())
+        match self.id() {
+            Some(id) => write!(f, "{kind}/{id}"),
+            None => f.write_str(kind),
+        }
     }
 }
 
@@ -48,7 +62,14 @@ impl FromStr for Topic {
     type Err = InvalidTopic;
 
     fn from_str(text: &str) -> Result<Self, InvalidTopic> {
-        let (kind, id) = text.split_once('/').ok_or(InvalidTopic)?;
+        let Some((kind, id)) = text.split_once('/') else {
+            return match text {
+                "roots" => Ok(Self::Roots),
+                "deliveries" => Ok(Self::Deliveries),
+                "overview" => Ok(Self::Overview),
+                _ => Err(InvalidTopic),
+            };
+        };
         let id = id.parse().map_err(|_| InvalidTopic)?;
         match kind {
             "rows" => Ok(Self::Rows(id)),
@@ -159,8 +180,9 @@ mod openapi {
     impl utoipa::PartialSchema for super::Topic {
         fn schema() -> RefOr<Schema> {
             let what = "What can be subscribed to: `rows/ID` and `tree/ID` with the id of a root, \
-                 `job/ID` and `log/ID` with that of a job.";
-            text(what, "^(rows|job|tree|log)/[1-9][0-9]{0,18}$")
+                 `job/ID` and `log/ID` with that of a job, `roots`, `deliveries`, `overview`.";
+            let pattern = "^((rows|job|tree|log)/[1-9][0-9]{0,18}|roots|deliveries|overview)$";
+            text(what, pattern)
         }
     }
 
@@ -182,10 +204,12 @@ mod tests {
     #[test]
     fn topics_and_kinds_come_back() {
         let id = JobId::new(812).unwrap();
-        for topic in [Topic::Rows(id), Topic::Job(id), Topic::Tree(id), Topic::Log(id)] {
+        let of_service = [Topic::Roots, Topic::Deliveries, Topic::Overview];
+        let of_trees = [Topic::Rows(id), Topic::Job(id), Topic::Tree(id), Topic::Log(id)];
+        for topic in of_trees.into_iter().chain(of_service) {
             assert_eq!(topic.to_string().parse(), Ok(topic));
         }
-        for text in ["", "tree", "tree/", "tree/0", "forest/1", "tree/1/2"] {
+        for text in ["", "tree", "tree/", "tree/0", "forest/1", "tree/1/2", "roots/1"] {
             assert_eq!(text.parse::<Topic>(), Err(InvalidTopic), "{text}");
         }
         for kind in EventKind::ALL {

@@ -16,6 +16,7 @@ use super::{
     connection::{Streamed, Streaming},
     problem::{ApiError, Result},
     right::Reader,
+    topics,
 };
 use crate::live::{Connection, Told};
 
@@ -40,6 +41,11 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
         ("states" = Option<String>, Query,
             description = "Of events about a state, those to one of these states, separated by \
                 commas."),
+        ("filter" = Option<String>, Query,
+            description = "Of the topic `roots`: which ones, as the query of `/api/v1/roots`.",
+            example = "states=Faulted&limit=20"),
+        ("everyMs" = Option<u32>, Query, maximum = 60000,
+            description = "The shortest time from one snapshot to the next."),
         ("after" = Option<String>, Query,
             description = "The last `id` that the client knows, if it cannot send \
                 `Last-Event-ID`, which counts before this."),
@@ -52,7 +58,10 @@ pub(super) async fn events(_: Reader, app: State, request: HttpRequest) -> Resul
     let mut known = Vec::new();
     for wanted in wanted {
         known.push(wanted.after.or(wanted.since.map(Position::end_of)));
-        connection.subscribe(wanted).await?;
+        match topics::source(&app, &wanted).await? {
+            Some(source) => connection.subscribe_to_state(wanted, source)?,
+            None => connection.subscribe(wanted).await?,
+        }
     }
     let streamed = request.conn_data::<Streamed>();
     let streaming = streamed.ok_or_else(|| ApiError::internal(&"it comes from no socket"))?.begin();
@@ -106,6 +115,7 @@ impl Feed {
 fn subscriptions(request: &HttpRequest) -> Result<Vec<Subscribe>> {
     let mut topics: Vec<Topic> = Vec::new();
     let (mut ids, mut kinds, mut states, mut after) = (Vec::new(), None, None, None);
+    let (mut filter, mut every_ms) = (None, None);
     for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
         let refused = |error: &dyn std::fmt::Display| ApiError::query(&name, error);
         match &*name {
@@ -117,6 +127,8 @@ fn subscriptions(request: &HttpRequest) -> Result<Vec<Subscribe>> {
                 states = Some(set).filter(|set| !set.is_empty());
             }
             "after" => after = Some(value.into_owned()),
+            "filter" => filter = Some(value.into_owned()),
+            "everyMs" => every_ms = Some(value.parse().map_err(|error| refused(&error))?),
             _ => return Err(refused(&"there is no such parameter")),
         }
     }
@@ -130,11 +142,16 @@ fn subscriptions(request: &HttpRequest) -> Result<Vec<Subscribe>> {
     let subscribe = each.map(|((sub, topic), at)| match topic {
         Topic::Rows(_) => {
             let since = at.map(Position::version);
-            Subscribe { ids: ids.clone(), since, ..Subscribe::new(sub, topic) }
+            Subscribe { ids: ids.clone(), since, every_ms, ..Subscribe::new(sub, topic) }
         }
-        _ => {
+        Topic::Roots | Topic::Deliveries | Topic::Overview => {
+            let filter = filter.clone().filter(|_| topic == Topic::Roots);
+            let since = at.map(Position::version);
+            Subscribe { filter, since, every_ms, ..Subscribe::new(sub, topic) }
+        }
+        Topic::Job(_) | Topic::Tree(_) | Topic::Log(_) => {
             let (kinds, after) = (kinds.clone(), at);
-            Subscribe { kinds, states, after, ..Subscribe::new(sub, topic) }
+            Subscribe { kinds, states, after, every_ms, ..Subscribe::new(sub, topic) }
         }
     });
     Ok(subscribe.collect())

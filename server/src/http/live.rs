@@ -10,7 +10,7 @@ use actix_web::{
 use futures_util::{StreamExt, stream};
 use jobtracker_model::{
     ProblemCode,
-    live::{ClientFrame, ServerFrame},
+    live::{ClientFrame, ServerFrame, Subscribe},
 };
 use tokio_util::codec::{Decoder, Encoder};
 
@@ -18,6 +18,7 @@ use super::{
     app::State,
     problem::{ApiError, Result},
     right::Reader,
+    topics,
 };
 use crate::live::Connection;
 
@@ -42,6 +43,7 @@ pub(super) async fn live(
     ws::verify_handshake(request.head()).map_err(refused)?;
     let connection = Connection::open(&app.hub, Reader::ends(request.clone()))?;
     let socket = WebSocket {
+        app,
         connection,
         payload,
         codec: Codec::new().max_size(MESSAGE),
@@ -61,6 +63,7 @@ pub(super) async fn live(
 
 /// A WebSocket between a connection and a client.
 struct WebSocket {
+    app: State,
     connection: Connection,
     payload: web::Payload,
     codec: Codec,
@@ -134,12 +137,27 @@ impl WebSocket {
             Frame::Close(reason) => return Some(Message::Close(reason)),
         };
         match serde_json::from_slice::<ClientFrame>(&text) {
+            Ok(ClientFrame::Sub(wanted)) => self.subscribe(wanted).await,
             Ok(frame) => self.connection.take(frame).await,
             Err(error) => {
                 self.connection.refuse(ProblemCode::InvalidJson, &format!("{error}."));
             }
         }
         None
+    }
+
+    async fn subscribe(&mut self, wanted: Subscribe) {
+        let sub = wanted.sub;
+        let begun = match topics::source(&self.app, &wanted).await {
+            Ok(None) => return self.connection.take(ClientFrame::Sub(wanted)).await,
+            Ok(Some(source)) => {
+                self.connection.subscribe_to_state(wanted, source).map_err(ApiError::from)
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = begun {
+            self.connection.end_one(sub, topics::problem(&error));
+        }
     }
 
     fn write(&mut self, message: Message) -> Bytes {

@@ -49,6 +49,7 @@ mod rows;
 mod session;
 mod shape;
 mod tokens;
+mod topics;
 mod tree;
 mod validate;
 mod wait;

@@ -13,7 +13,7 @@ use super::{
     extract::{Query, flag, limit, number, order, states, time},
     fields::{Fields, JobItem},
     filtered,
-    problem::Result,
+    problem::{ApiError, Result},
     reply,
     right::Reader,
     roots_filter::compile,
@@ -21,6 +21,8 @@ use super::{
 };
 use crate::expression::RootFilter;
 
+/// Roots of a list that are watched at most.
+const WATCHED: usize = 200;
 /// Buckets of a histogram at most.
 const BUCKETS: usize = 240;
 
@@ -84,10 +86,11 @@ pub(super) struct RootsQuery {
 
 /// List root jobs
 ///
-/// By the time of creation, newest first unless `order` says otherwise. A page of a filtered list may be empty and still have a
-/// cursor. Matches are counted only when `total` asks for it.
+/// By the time of creation, newest first unless `order` says otherwise. A page of a filtered list
+/// may be empty and still have a cursor. Matches are counted only when `total` asks for it.
 #[utoipa::path(get, path = "/api/v1/roots", operation_id = "listRoots", tag = "roots",
-    params(RootsQuery), responses((status = 200, description = "A page.", body = RootPage<JobItem>)))]
+    params(RootsQuery),
+    responses((status = 200, description = "A page.", body = RootPage<JobItem>)))]
 pub(super) async fn list(
     _: Reader,
     app: State,
@@ -133,6 +136,20 @@ pub(super) async fn list(
 }
 
 impl RootsQuery {
+    /// The first roots of the list, to be watched.
+    ///
+    /// # Errors
+    /// There is more than a filter and a limit.
+    pub async fn watched(&self, app: &App) -> Result<Scan> {
+        let Self { order, cursor, total, histogram, fields, format, .. } = self;
+        let others = [order, cursor, total, histogram, fields, format];
+        if others.iter().any(|given| given.is_some()) {
+            return Err(ApiError::invalid_field("filter", "may only have filters and a limit"));
+        }
+        let limit = number("limit", self.limit.as_deref(), 1, WATCHED)?.unwrap_or(WATCHED / 2);
+        self.scan(app, PageLimit::items(limit)).await
+    }
+
     /// The subject of a cursor.
     fn subject(&self) -> u64 {
         fnv(&self.filters())

@@ -20,7 +20,13 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{frame::write_whole, hub::Hub, subscription::Subscription};
+use super::{
+    frame::write_whole,
+    hub::Hub,
+    pace::Pace,
+    state::Source,
+    subscription::{Subscription, TreeSubscription, problem},
+};
 
 /// Subscriptions of a connection.
 const SUBSCRIPTIONS: usize = 64;
@@ -99,12 +105,14 @@ impl Connection {
         let sub = match &frame {
             ClientFrame::Sub(Subscribe { sub, .. })
             | ClientFrame::Window { sub, .. }
+            | ClientFrame::Pace { sub, .. }
             | ClientFrame::Unsub { sub } => Some(*sub),
             ClientFrame::Ping => None,
         };
         let done = match frame {
             ClientFrame::Sub(wanted) => self.subscribe(wanted).await,
             ClientFrame::Window { sub, ids } => self.show(sub, ids),
+            ClientFrame::Pace { sub, every_ms } => self.pace(sub, every_ms),
             ClientFrame::Unsub { sub } => {
                 self.unsubscribe(sub);
                 Ok(())
@@ -115,7 +123,7 @@ impl Connection {
             }
         };
         if let (Err(error), Some(sub)) = (done, sub) {
-            self.end_one(sub, &error);
+            self.end_one(sub, problem(&error));
         }
     }
 
@@ -125,9 +133,10 @@ impl Connection {
         self.ready.retain(|told| told.sub != Some(sub));
     }
 
-    fn end_one(&mut self, sub: u32, error: &Error) {
+    /// Ends a subscription, or says why it could not begin.
+    pub fn end_one(&mut self, sub: u32, problem: Problem) {
         self.subscriptions.remove(&sub);
-        self.say(Some(sub), Frame::End { problem: problem(error) });
+        self.say(Some(sub), Frame::End { problem });
     }
 
     /// Begins a subscription; one with the same number is replaced.
@@ -136,23 +145,49 @@ impl Connection {
     /// There is no such job; the connection has as many subscriptions or rows as are allowed.
     pub async fn subscribe(&mut self, wanted: Subscribe) -> Result<()> {
         let (sub, rows) = (wanted.sub, wanted.ids.len());
-        self.unsubscribe(sub);
-        if self.subscriptions.len() >= SUBSCRIPTIONS {
-            return Err(refused(
-                "sub",
-                format!("a connection has {SUBSCRIPTIONS} subscriptions at most"),
-            ));
-        }
+        self.make_room(sub)?;
         if matches!(wanted.topic, Topic::Rows(_)) == wanted.ids.is_empty() {
             return Err(refused("ids", "belong to a topic of rows, which has at least one".into()));
         }
         self.check_rows(sub, rows)?;
-        let subscription = Subscription::begin(&self.hub, wanted).await?;
+        let subscription = Subscription::Tree(TreeSubscription::begin(&self.hub, wanted).await?);
+        self.begin(sub, subscription, rows);
+        Ok(())
+    }
+
+    /// Begins a subscription to a state of the service; one with the same number is replaced.
+    ///
+    /// # Errors
+    /// The connection has as many subscriptions as are allowed; too many states are watched.
+    pub fn subscribe_to_state(&mut self, wanted: Subscribe, source: Source) -> Result<()> {
+        let Subscribe { sub, since, every_ms, .. } = wanted;
+        self.make_room(sub)?;
+        let view = self.hub.watch_state(source, since, Pace::new(every_ms)?)?;
+        self.begin(sub, Subscription::State(view), 0);
+        Ok(())
+    }
+
+    /// Ends a subscription with this number, and makes sure that there may be one more.
+    fn make_room(&mut self, sub: u32) -> Result<()> {
+        self.unsubscribe(sub);
+        if self.subscriptions.len() < SUBSCRIPTIONS {
+            return Ok(());
+        }
+        let reason = format!("a connection has {SUBSCRIPTIONS} subscriptions at most");
+        Err(refused("sub", reason))
+    }
+
+    fn begin(&mut self, sub: u32, subscription: Subscription, rows: usize) {
         let mut subscribed =
             Subscribed { subscription, rows, known: None, mark_at: Instant::now() };
         self.ready.extend(subscribed.mark(sub));
         self.subscriptions.insert(sub, subscribed);
-        Ok(())
+    }
+
+    fn pace(&mut self, sub: u32, every_ms: u32) -> Result<()> {
+        let subscribed = self.subscriptions.get_mut(&sub);
+        let subscribed = subscribed.ok_or_else(|| refused("sub", "is not subscribed".into()))?;
+        subscribed.subscription.pace(every_ms)
     }
 
     fn show(&mut self, sub: u32, ids: Vec<JobId>) -> Result<()> {
@@ -235,14 +270,14 @@ impl Connection {
                     }
                     self.ready.extend(subscribed.mark_if_due(*sub));
                 }
-                Err(error) => ended.push((*sub, error)),
+                Err(problem) => ended.push((*sub, problem)),
             }
             if room == 0 {
                 self.turn = sub.saturating_add(1);
                 break;
             }
         }
-        ended.into_iter().for_each(|(sub, error)| self.end_one(sub, &error));
+        ended.into_iter().for_each(|(sub, problem)| self.end_one(sub, problem));
     }
 
     /// Says where each subscription is, or at least that the connection is alive.
@@ -309,16 +344,6 @@ async fn changed(subscriptions: &mut BTreeMap<u32, Subscribed>, store: &Arc<dyn 
 
 fn refused(field: &str, reason: String) -> Error {
     Error::Field(FieldError::new(field, reason))
-}
-
-fn problem(error: &Error) -> Problem {
-    let mut problem = Problem::new(error.code(), error.sentence());
-    match error {
-        Error::Field(field) => problem.field = Some(field.field.clone()),
-        Error::Overloaded { retry_after_ms } => problem.retry_after_ms = Some(*retry_after_ms),
-        _ => {}
-    }
-    problem
 }
 
 #[cfg(test)]

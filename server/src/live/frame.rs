@@ -1,11 +1,14 @@
 use std::sync::Arc;
 
-use jobtracker_model::live::{Frame, ServerFrame};
+use jobtracker_model::live::{Frame, Position, ServerFrame};
 
 /// A frame as text, without the number of the subscription: so it is written once for all who get
 /// it.
 #[derive(Debug, Clone)]
 pub(super) struct Text(Arc<str>);
+
+/// Something to tell, and the position that the client knows by it.
+pub(super) type Told = (Text, Option<Position>);
 
 impl Text {
     pub fn of(frame: &Frame) -> Self {
@@ -44,8 +47,6 @@ pub(super) fn write(frame: &impl serde::Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jobtracker_model::live::Position;
-
     use super::*;
 
     #[test]

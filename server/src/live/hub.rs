@@ -12,19 +12,36 @@ use parking_lot::Mutex;
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
-use super::{ring::Kept, tree::LiveTree, window};
+use super::{
+    pace::Pace,
+    ring::Kept,
+    state::{Source, StateTopic, StateView, States},
+    tree::LiveTree,
+    window,
+};
 
 /// How long the events of a tree are kept after its last viewer has gone, so that one that comes
 /// again goes on where it was.
 const LINGER: Duration = Duration::from_secs(60);
+/// The time from one look at a state of the service to the next, and at most. In between it is so
+/// many times as long as the look takes.
+const LOOK: Duration = Duration::from_secs(1);
+const LOOK_AT_MOST: Duration = Duration::from_secs(10);
+const TIMES: u32 = 10;
+/// A state that only commits of this server change is looked at as often even without them.
+const ANYHOW: Duration = Duration::from_secs(10);
+/// States of the service that are watched at once.
+const STATES: usize = 64;
 
 /// The trees that are watched.
 pub(crate) struct Hub {
     pub(super) engine: Engine,
     pub(super) store: Arc<dyn Store>,
+    /// The states of the service that are watched.
+    states: Mutex<States>,
     trees: Mutex<HashMap<JobId, Arc<LiveTree>>>,
     /// The events that are kept of all trees.
     kept: Arc<Kept>,
@@ -51,6 +68,7 @@ impl Hub {
         Arc::new(Self {
             engine,
             store,
+            states: Mutex::default(),
             trees: Mutex::default(),
             kept: Arc::default(),
             connections: Arc::new(Semaphore::new(connections)),
@@ -100,6 +118,61 @@ impl Hub {
             }
         });
         Ok(Watching::new(tree))
+    }
+
+    /// Watches a state of the service, of which the client may have a version.
+    pub(super) fn watch_state(
+        self: &Arc<Self>,
+        source: Source,
+        since: Option<u64>,
+        pace: Pace,
+    ) -> Result<StateView> {
+        let mut states = self.states.lock();
+        if let Some(topic) = states.get(&source.name) {
+            return Ok(topic.view(since, pace));
+        }
+        if states.len() >= STATES {
+            return Err(Error::Overloaded { retry_after_ms: 1_000 });
+        }
+        let topic = Arc::new(StateTopic::new(source.name.clone()));
+        let view = topic.view(since, pace);
+        states.insert(source.name.clone(), Arc::clone(&topic));
+        self.runtime.spawn(Arc::clone(self).look(topic, source));
+        Ok(view)
+    }
+
+    /// Looks at a state, until it has no viewer.
+    async fn look(self: Arc<Self>, topic: Arc<StateTopic>, source: Source) {
+        let mut known: Option<(u64, Instant)> = None;
+        let mut stopping = self.stopping.clone();
+        loop {
+            let begun = Instant::now();
+            let commits = self.engine.load().commits;
+            let is_same =
+                known.is_some_and(|(known, at)| known == commits && at.elapsed() < ANYHOW);
+            if !is_same || !source.follows_commits || self.store.is_shared() {
+                let read = (source.read)().await;
+                known = read.is_ok().then_some((commits, begun));
+                topic.tell(read);
+            }
+            let pause = (begun.elapsed() * TIMES).clamp(LOOK, LOOK_AT_MOST);
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = topic.left() => if self.forget_state(&topic) { return },
+                // An error means that the service is gone.
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            }
+        }
+    }
+
+    /// Forgets a state that has no viewer; false if there is one by now.
+    fn forget_state(&self, topic: &StateTopic) -> bool {
+        let mut states = self.states.lock();
+        let is_left = !topic.has_viewers();
+        if is_left {
+            states.remove(&topic.name);
+        }
+        is_left
     }
 
     /// Ends when a tree has had no viewer for a while, and is forgotten.

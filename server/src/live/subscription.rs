@@ -9,7 +9,7 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 use jobtracker_engine::{Error, Result};
 use jobtracker_model::{
-    FieldError, JobId,
+    FieldError, JobId, Problem,
     live::{EventKind, Gap, GapReason, Position, Subscribe, Topic},
 };
 use jobtracker_store::{Store, TreeCommit, Version, Wanted};
@@ -20,9 +20,11 @@ use tokio::{
 
 use super::{
     events,
-    frame::Text,
+    frame::Told,
     hub::{Hub, Watching},
+    pace::Pace,
     ring::{Counts, Entry, Filter, Ring, What},
+    state::StateView,
     tree::{LiveTree, WindowView},
     window::{self, window_of},
 };
@@ -36,7 +38,13 @@ const SECOND: Duration = Duration::from_secs(1);
 const BATCH: usize = 64;
 
 /// One subscription of a connection.
-pub(super) struct Subscription {
+pub(super) enum Subscription {
+    Tree(TreeSubscription),
+    State(StateView),
+}
+
+/// A subscription to what happens in a tree.
+pub(super) struct TreeSubscription {
     /// Dropped after the window, which is a part of it.
     rows: Option<Rows>,
     events: Option<Events>,
@@ -52,6 +60,7 @@ struct Rows {
     since: Option<Version>,
     /// No snapshot of an earlier version is shown: the client has seen this one, of any rows.
     floor: Version,
+    pace: Pace,
 }
 
 /// Events that it tells.
@@ -83,11 +92,54 @@ struct Budget {
     is_refilled: bool,
 }
 
-/// Something to tell, and the position that the client knows by it.
-pub(super) type Told = (Text, Option<Position>);
-
 impl Subscription {
+    /// Shows other rows.
+    pub fn show(&mut self, ids: Vec<JobId>) -> Result<()> {
+        match self {
+            Self::Tree(tree) => tree.show(ids),
+            Self::State(_) => Err(no_window()),
+        }
+    }
+
+    /// Tells snapshots at another pace.
+    pub fn pace(&mut self, every_ms: u32) -> Result<()> {
+        match self {
+            Self::State(view) => view.pace.change(every_ms),
+            Self::Tree(tree) => tree.rows.as_mut().map_or(Ok(()), |it| it.pace.change(every_ms)),
+        }
+    }
+
+    /// Where its events are; none if it tells of none.
+    pub fn position(&self) -> Option<Position> {
+        match self {
+            Self::Tree(tree) => tree.events.as_ref().map(|events| events.at),
+            Self::State(_) => None,
+        }
+    }
+
+    /// Ends when there may be something to tell. A dropped call misses nothing.
+    pub async fn changed(&mut self, store: &Arc<dyn Store>) {
+        match self {
+            Self::Tree(tree) => tree.changed(store).await,
+            Self::State(view) => view.changed().await,
+        }
+    }
+
+    /// Takes what there is to tell now, up to about `room` bytes of it.
+    ///
+    /// # Errors
+    /// The subscription has ended.
+    pub fn collect(&mut self, room: usize) -> std::result::Result<Vec<Told>, Problem> {
+        match self {
+            Self::Tree(tree) => tree.collect(room).map_err(|error| problem(&error)),
+            Self::State(view) => Ok(view.collect()?.into_iter().collect()),
+        }
+    }
+}
+
+impl TreeSubscription {
     pub async fn begin(hub: &Arc<Hub>, wanted: Subscribe) -> Result<Self> {
+        let pace = Pace::new(wanted.every_ms)?;
         let Subscribe { topic, ids, kinds, states, after, since, .. } = wanted;
         let (tree, shown, job) = match topic {
             Topic::Rows(root) => (hub.watch(root).await?, Some(ids), None),
@@ -96,11 +148,15 @@ impl Subscription {
                 (hub.watch(root_of(&*hub.store, id).await?).await?, Some(vec![id]), Some(id))
             }
             Topic::Log(id) => (hub.watch(root_of(&*hub.store, id).await?).await?, None, Some(id)),
+            Topic::Roots | Topic::Deliveries | Topic::Overview => {
+                let reason = "is a state of the service, and of no tree";
+                return Err(Error::Field(FieldError::new("topic", reason)));
+            }
         };
         let kinds = match topic {
             Topic::Rows(_) => Some(BTreeSet::new()),
             Topic::Log(_) => Some(BTreeSet::from([EventKind::Log])),
-            Topic::Tree(_) | Topic::Job(_) => kinds.map(BTreeSet::from_iter),
+            _ => kinds.map(BTreeSet::from_iter),
         };
         let named = after.map(Position::version).max(since);
         let version = version(hub, &tree, named).await?;
@@ -111,35 +167,29 @@ impl Subscription {
             // A version that the tree does not have is of other data, before a restore.
             let since = since.filter(|since| *since <= version);
             let view = tree.view(window_of(ids));
-            Rows { view, has: None, since, floor: since.unwrap_or(0) }
+            Rows { view, has: None, since, floor: since.unwrap_or(0), pace }
         });
         Ok(Self { rows, events, tree })
     }
 
     /// Shows other rows.
-    pub fn show(&mut self, ids: Vec<JobId>) -> Result<()> {
-        let Some(rows) = self.rows.as_mut().filter(|_| self.events.is_none()) else {
-            let reason = "only a subscription to rows has a window";
-            return Err(Error::Field(FieldError::new("sub", reason)));
-        };
+    fn show(&mut self, ids: Vec<JobId>) -> Result<()> {
+        let rows = self.rows.as_mut().filter(|_| self.events.is_none());
+        let rows = rows.ok_or_else(no_window)?;
         rows.view = self.tree.view(window_of(ids));
         (rows.has, rows.since) = (None, None);
         Ok(())
     }
 
-    /// Where its events are; none if it tells of none.
-    pub fn position(&self) -> Option<Position> {
-        self.events.as_ref().map(|events| events.at)
-    }
-
     /// Ends when there may be something to tell. A dropped call misses nothing.
-    pub async fn changed(&mut self, store: &Arc<dyn Store>) {
+    async fn changed(&mut self, store: &Arc<dyn Store>) {
         let Self { rows, events, tree } = self;
         let rows = async {
-            let Some(Rows { view, .. }) = rows else { return pending().await };
+            let Some(Rows { view, pace, .. }) = rows else { return pending().await };
             // At an error there is to tell that no more comes.
             if view.ticks.changed().await.is_ok() {
                 view.ticks.mark_changed();
+                pace.due().await;
             }
         };
         let events = async {
@@ -159,14 +209,15 @@ impl Subscription {
     ///
     /// # Errors
     /// The tree is no longer there.
-    pub fn collect(&mut self, room: usize) -> Result<Vec<Told>> {
+    fn collect(&mut self, room: usize) -> Result<Vec<Told>> {
         let mut told = Vec::new();
         if let Some(events) = &mut self.events {
             events.collect(&self.tree, room, &mut told);
         }
         if let Some(rows) = &mut self.rows {
             let has_changed = rows.view.ticks.has_changed();
-            if has_changed.map_err(|_| Error::JobNotFound(self.tree.root))? {
+            let has_changed = has_changed.map_err(|_| Error::JobNotFound(self.tree.root))?;
+            if has_changed && rows.pace.is_due() {
                 told.extend(rows.collect(self.events.is_some()));
             }
         }
@@ -188,6 +239,7 @@ impl Rows {
         }
         let has = self.has.replace(version);
         self.floor = version;
+        self.pace.tell();
         // A position of events says by itself where they go on.
         let at = (!has_events).then(|| Position::end_of(version));
         Some((tick.text(has), at))
@@ -344,6 +396,21 @@ impl Budget {
         self.filled = now;
         true
     }
+}
+
+fn no_window() -> Error {
+    Error::Field(FieldError::new("sub", "only a subscription to rows has a window"))
+}
+
+/// What a client is told of an error.
+pub(super) fn problem(error: &Error) -> Problem {
+    let mut problem = Problem::new(error.code(), error.sentence());
+    match error {
+        Error::Field(field) => problem.field = Some(field.field.clone()),
+        Error::Overloaded { retry_after_ms } => problem.retry_after_ms = Some(*retry_after_ms),
+        _ => {}
+    }
+    problem
 }
 
 /// A version that a tree has reached: as it is known here, or as the store has it if a client names

@@ -140,6 +140,7 @@ impl Stage {
         let limit = PageLimit { items: choices.below(9) + 1, ..choices.of(&NARROW) };
         let states = choices.of(&filters());
         self.compare_lists(job, &[states, StateSet::EMPTY], limit).await;
+        self.compare_skipped(job, states, choices.below(20) as u64, limit).await;
         let edge = |id: JobId| self.forest.job(id).status.create_time;
         let to = choices.job(&self.forest).map_or(Timestamp::MAX, edge);
         self.compare_roots((edge(job), to), limit).await;

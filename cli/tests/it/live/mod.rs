@@ -8,6 +8,7 @@ mod reader;
 mod resume;
 mod schema;
 mod sockets;
+mod states;
 
 use reqwest::Method;
 use serde_json::{Value, json};

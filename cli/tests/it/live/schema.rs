@@ -1,10 +1,11 @@
 //! The frames are as the OpenAPI document says.
 
 use jobtracker_model::{
-    Change, DeliveryStatus, JobId, LogLine, NewChange, Problem, ProblemCode, State, Timestamp,
+    Change, DeliveryStatus, FollowUpLoad, JobId, LogLine, NewChange, Problem, ProblemCode, State,
+    Timestamp,
     live::{
-        ClientFrame, EventKind, Frame, Gap, GapReason, LiveEvent, Occurrence, Position,
-        ServerFrame, Subscribe, Topic,
+        ClientFrame, DeliveriesState, EventKind, Frame, Gap, GapReason, LiveEvent, Occurrence,
+        Position, RootsState, ServerFrame, Subscribe, Topic,
     },
 };
 use serde_json::{Value, json};
@@ -79,12 +80,21 @@ fn frames_fit_the_document_and_come_back() {
     let document: Value = serde_json::from_str(jobtracker_server::openapi_document()).unwrap();
     let schema = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
     let at = Position::new(7, 1);
+    let follow_ups = FollowUpLoad { due: 1, under_way: 2, delivered: 3, failed: 4 };
     let gap =
         Gap { from: at, to: Position::end_of(9), count: Some(3), why: GapReason::OtherServer };
     let events = occurrences().into_iter();
     let events = events.map(|what| Frame::Event(LiveEvent { at, id: JobId::MAX, what }));
     let others = [
         Frame::Hello { subscriptions: 64, rows: 1_000, heartbeat_ms: 15_000 },
+        Frame::Roots(RootsState {
+            version: 7,
+            from: Some(6),
+            ids: vec![JobId::MAX],
+            rows: Vec::new(),
+            more: true,
+        }),
+        Frame::Deliveries(DeliveriesState { version: 7, follow_ups }),
         Frame::Gap(gap),
         Frame::Gap(Gap { count: None, ..gap }),
         Frame::Mark { at: Some(at) },
@@ -102,10 +112,12 @@ fn frames_fit_the_document_and_come_back() {
     full.kinds = Some(EventKind::ALL.to_vec());
     full.states = Some([State::Running].into_iter().collect());
     (full.after, full.since) = (Some(at), Some(7));
+    (full.filter, full.every_ms) = (Some("states=Faulted".into()), Some(500));
     for frame in [
         ClientFrame::Sub(Subscribe::new(1, Topic::Log(JobId::MIN))),
         ClientFrame::Sub(full),
         ClientFrame::Window { sub: 1, ids: vec![JobId::MIN] },
+        ClientFrame::Pace { sub: 1, every_ms: 500 },
         ClientFrame::Unsub { sub: 1 },
         ClientFrame::Ping,
     ] {

@@ -95,9 +95,10 @@ impl SparseIndexes {
 impl SparseIndex {
     /// Counts more children; answers whether it has counted all.
     async fn extend<V: View>(&mut self, view: &V, parent: Parent) -> Result<bool> {
-        // What is counted anew as a whole is counted in one view, so that this comes to an end.
-        let is_anew = self.count == 0 && self.forgotten > 0;
-        let mut left = if is_anew { u64::MAX } else { EXTENDED };
+        // What is counted anew as a whole is counted in one view, so that this comes to an end; and
+        // what is counted in one view is right, whatever the numbers say.
+        let is_begun = self.count > 0;
+        let mut left = if !is_begun && self.forgotten > 0 { u64::MAX } else { EXTENDED };
         let mut ids = pin!(view.child_ids(parent, self.last));
         while let Some(id) = ids.try_next().await? {
             if left == 0 {
@@ -110,7 +111,7 @@ impl SparseIndex {
             self.count += 1;
             self.last = Some(id);
         }
-        let is_whole = self.count == parent.children.total();
+        let is_whole = !is_begun || self.count == parent.children.total();
         match is_whole {
             true => self.forgotten = 0,
             false => self.forget(),
