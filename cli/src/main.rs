@@ -29,8 +29,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the service until SIGINT or SIGTERM; SIGHUP reads the token, the certificate and the log filter
-    /// again
+    /// Run the service until SIGINT or SIGTERM; SIGHUP reads the token, the certificate and the log
+    /// filter again
     Serve(serve::Serve),
     /// Read the configuration as `serve` would, and say what is wrong with it
     CheckConfig(CheckConfig),

@@ -132,8 +132,8 @@ fn log_start(url: &str, config: &StoreConfig, store: &dyn Store, opening: Durati
     );
 }
 
-/// Applies what can change while the service runs: the token, the certificate, the log's filter. If any part of
-/// the configuration is invalid, all stays as it was.
+/// Applies what can change while the service runs: the token, the certificate, the log's filter. If
+/// any part of the configuration is invalid, all stays as it was.
 async fn reload(
     source: &Source,
     config: &mut Config,

@@ -106,10 +106,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Certificates in PEM, one or more, of authorities to trust for the service, besides those that
-    /// the system trusts: for a service with a certificate of a private authority. More calls add
-    /// more. Not together with a client of the caller's ([`http_client`](Self::http_client)), which
-    /// has its own.
+    /// Certificates in PEM, one or more, of authorities to trust for the service, besides those
+    /// that the system trusts: for a service with a certificate of a private authority. More calls
+    /// add more. Not together with a client of the caller's ([`http_client`](Self::http_client)),
+    /// which has its own.
     pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
         self.root_certificates.push(pem.as_ref().to_vec());
         self

@@ -76,7 +76,7 @@ pub enum Authentication {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Session {
     /// The name of the token; `configuration` for the one of the configuration, `anonymous` on a
-    /// server that requires none.
+    /// server that requires none, the user whom a proxy names.
     pub name: String,
     /// The role.
     pub role: Role,
@@ -190,10 +190,13 @@ impl fmt::Debug for CreatedToken {
 pub struct AuditEntry {
     /// When it was asked for.
     pub time: Timestamp,
-    /// Who did it: the name of the token.
+    /// Who did it: the name of the token, or of the user whom a proxy names.
     pub name: String,
     /// The role of that one.
     pub role: Role,
+    /// How the service knew; absent in entries of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub how: Option<Authentication>,
     /// What was done: the operation, as the OpenAPI document names it.
     pub act: String,
     /// With what: a token, a delivery, a job.

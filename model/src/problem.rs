@@ -91,6 +91,9 @@ problems! {
     SessionEnded 401 "session_ended" never,
         "The session is over.",
         "Log in again: POST /api/v1/session with a token.";
+    ProxyRefused 401 "proxy_refused" never,
+        "The proxy in front of the service does not say who sends this.",
+        "Correct the headers that it sends: those of the section proxy of the configuration.";
     Forbidden 403 "forbidden" never,
         "The caller's role does not allow this.",
         "Use a token with the role that the detail names.";

@@ -30,8 +30,8 @@ pub mod moving;
 
 pub use config::{
     AccessConfig, AuthConfig, CallbacksConfig, Config, ConfigError, EngineConfig, InvalidListen,
-    JobsConfig, Listen, LiveConfig, LogConfig, LogFormat, Overrides, RetentionConfig, ScyllaConfig,
-    Secret, ServerConfig, SmtpConfig, SmtpTls, StoreConfig, StoreKind, TabletsChoice,
+    JobsConfig, Listen, LiveConfig, LogConfig, LogFormat, Overrides, ProxyConfig, RetentionConfig,
+    ScyllaConfig, Secret, ServerConfig, SmtpConfig, SmtpTls, StoreConfig, StoreKind, TabletsChoice,
     UploadsConfig,
 };
 pub use http::openapi::document as openapi_document;

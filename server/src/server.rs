@@ -13,7 +13,7 @@ use crate::{
     access::{Access, Audit},
     clock,
     follow_ups::{FollowUpMetrics, PREPARED, Parts, Rounds, Uptime},
-    http::{self, App, Ends, RequestIds, SiteGuard},
+    http::{self, App, Ends, Proxy, RequestIds, SiteGuard},
     live::Hub,
     metrics::{Metrics, RouteMetrics},
     outbox::{Guard, HostLimits, Mailer, OutboxError, Poster, Schedule},
@@ -73,8 +73,8 @@ impl Server {
     /// The address cannot be listened on; the store is left open then.
     pub fn start(config: &Config, store: Arc<dyn Store>) -> Result<RunningServer, StartError> {
         let address = config.listen_address()?;
-        let certificate = Certificate::read(&config.server)?;
-        let tls = certificate.map(|certificate| Arc::new(Tls::new(certificate)));
+        let tls = Certificate::read(&config.server)?.map(Tls::new).map(Arc::new);
+        let proxy = Proxy::new(&config.proxy)?;
         let failed = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -121,6 +121,7 @@ impl Server {
             deletions,
             rules,
             sites: SiteGuard::new(config, address),
+            proxy,
             request_ids: RequestIds::new(),
             body_limit: config.server.body_limit_bytes,
             body_timeout: config.server.body_timeout(),
@@ -177,8 +178,9 @@ impl RunningServer {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Reads the certificate again, from the files that this configuration names, and shows it to new
-    /// connections; answers whether it is another one. Connections that are not encrypted stay so.
+    /// Reads the certificate again, from the files that this configuration names, and shows it to
+    /// new connections; answers whether it is another one. A service that does not encrypt does not
+    /// begin to.
     ///
     /// # Errors
     /// The files cannot be used; the certificate stays as it was.

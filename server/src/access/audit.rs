@@ -126,6 +126,7 @@ mod tests {
             time: Timestamp::from_millis(1_000 + days * DAY).unwrap(),
             name: "anna".into(),
             role: Role::Operator,
+            how: None,
             act: "replayDelivery".into(),
             subject: format!("{days}-0"),
             from: None,

@@ -20,6 +20,31 @@ impl Admitted {
         Self { principal, how: Authentication::Token, end_time: None }
     }
 
+    /// A user whom a trusted proxy names.
+    pub fn by_proxy(name: &str, role: Role) -> Self {
+        let principal = Principal::Named(Arc::new(Identity { name: name.to_owned(), role }));
+        Self { principal, how: Authentication::Proxy, end_time: None }
+    }
+
+    /// The name that a change is shown with which was made by hand: in a browser, or with a token
+    /// of an operator or an admin. Services have the role of a writer.
+    pub fn by_hand(&self) -> Option<&str> {
+        let is_by_hand = match self.how {
+            Authentication::Session | Authentication::Proxy => true,
+            Authentication::Token => self.principal.role() >= Role::Operator,
+            Authentication::Open => false,
+        };
+        is_by_hand.then(|| self.principal.name())
+    }
+
+    /// Whether the audit list has what services do too. With the token of the configuration the
+    /// services of a small installation do it, all the time.
+    pub fn is_noted(&self) -> bool {
+        let is_configured = self.principal == Principal::Configuration;
+        let is_service = is_configured && self.how == Authentication::Token;
+        self.by_hand().is_some() && !is_service
+    }
+
     /// The same caller, let in by a session that was begun with its token.
     pub fn by_session(self, end: Timestamp) -> Self {
         let end_time = self.end_time.map_or(end, |token| token.min(end));
@@ -51,17 +76,6 @@ impl Principal {
             Self::Anonymous => "anonymous",
             Self::Configuration => "configuration",
             Self::Named(identity) => &identity.name,
-        }
-    }
-
-    /// The name that a change is shown with which was reported by hand: operators and admins with
-    /// a token of their own do that, services report with the role of a writer.
-    pub fn by_hand(&self) -> Option<Box<str>> {
-        match self {
-            Self::Named(identity) if identity.role >= Role::Operator => {
-                Some(identity.name.as_str().into())
-            }
-            _ => None,
         }
     }
 

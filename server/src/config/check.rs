@@ -21,6 +21,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     within("access.audit_days", config.access.audit_days, 1, 36_500)?;
     within("retention.every_seconds", config.retention.every_seconds, 1, 86_400)?;
     within("retention.tombstone_days", config.retention.tombstone_days, 1, 3_650)?;
+    config.proxy.check(!config.auth.token.is_empty())?;
     let engine = &config.engine;
     within("engine.queue_operations", engine.queue_operations, 1, 10_000_000)?;
     within("engine.queue_bytes", engine.queue_bytes, 1 << 20, 1 << 34)?;

@@ -64,10 +64,14 @@ impl Config {
 
     /// Reads secrets from the files that are named for them.
     fn read_secrets(&mut self) -> Result<(), ConfigError> {
-        let Self { auth, store, smtp, .. } = self;
+        let Self { auth, proxy, store, smtp, .. } = self;
         if let Some(token) = read_secret(&auth.token_file, "auth.token_file")? {
             unset(&auth.token, "auth.token_file", "auth.token")?;
             auth.token = token;
+        }
+        if let Some(secret) = read_secret(&proxy.secret_file, "proxy.secret_file")? {
+            unset(&proxy.secret, "proxy.secret_file", "proxy.secret")?;
+            proxy.secret = secret;
         }
         let scylla = &mut store.scylla;
         let key = "store.scylla.password_file";

@@ -11,6 +11,7 @@ mod kind;
 mod layers;
 mod listen;
 mod load;
+mod proxy;
 mod scylla;
 mod secret;
 mod sections;
@@ -20,6 +21,7 @@ pub use callbacks::CallbacksConfig;
 pub use error::ConfigError;
 pub use listen::{InvalidListen, Listen};
 pub use load::Overrides;
+pub use proxy::ProxyConfig;
 pub use scylla::{ScyllaConfig, TabletsChoice};
 pub use secret::Secret;
 pub use sections::{

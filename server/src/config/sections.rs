@@ -2,7 +2,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use super::{CallbacksConfig, Listen, ScyllaConfig, Secret, SmtpConfig};
+use super::{CallbacksConfig, Listen, ProxyConfig, ScyllaConfig, Secret, SmtpConfig};
 
 /// All settings. `config.default.toml` describes each key.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -14,6 +14,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// The bounds of access.
     pub access: AccessConfig,
+    /// A proxy in front of the service.
+    pub proxy: ProxyConfig,
     /// The store of the trees.
     pub store: StoreConfig,
     /// The bounds of the engine.
@@ -43,6 +45,7 @@ impl Config {
         let differs = [
             ("server", self.server.with_certificate_of(&running.server) != running.server),
             ("access", self.access != running.access),
+            ("proxy", self.proxy != running.proxy),
             ("store", self.store != running.store),
             ("engine", self.engine != running.engine),
             ("commits", self.commits != running.commits),

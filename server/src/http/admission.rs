@@ -1,4 +1,5 @@
-//! Who sends a request, by what the request has: a token, or the session of a browser.
+//! Who sends a request, by what the request has: a token, the session of a browser, or what a proxy
+//! says.
 
 use std::net::IpAddr;
 
@@ -28,6 +29,11 @@ pub(super) fn known(request: &HttpRequest, from: Option<IpAddr>) -> Known {
     let Some(app) = request.app_data::<State>() else {
         return Known::Is(Err(ApiError::internal(&"the application has no state")));
     };
+    if let Some(user) = app.proxy.user(request) {
+        // Its users come by browsers, which bring what the proxy knows them by with every request.
+        let checked = user.and_then(|user| app.sites.check_session(request).map(|()| user));
+        return Known::Is(checked);
+    }
     if app.access.is_open() {
         return Known::Is(app.sites.check(request).map(|()| Admitted::ANONYMOUS));
     }
@@ -63,7 +69,7 @@ fn by_session(app: &App, session: &str, now: Timestamp) -> Known {
 
 /// The address from which a request came.
 pub(super) fn from(request: &HttpRequest) -> Option<IpAddr> {
-    request.peer_addr().map(|address| address.ip().to_canonical())
+    request.app_data::<State>()?.proxy.client(request)
 }
 
 pub(super) fn bearer(request: &HttpRequest) -> Option<&[u8]> {

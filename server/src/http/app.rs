@@ -7,7 +7,8 @@ use jobtracker_store::Store;
 use tokio::sync::{Semaphore, watch};
 
 use super::{
-    problem::ApiError, request_id::RequestIds, roots_histogram::Histograms, site_guard::SiteGuard,
+    problem::ApiError, proxy::Proxy, request_id::RequestIds, roots_histogram::Histograms,
+    site_guard::SiteGuard,
 };
 use crate::{
     UploadsConfig,
@@ -33,8 +34,9 @@ pub(crate) struct App {
     pub audit: Arc<Audit>,
     pub deletions: Arc<Deletions>,
     pub rules: Arc<Rules>,
-    /// Keeps web sites out while no token is required.
+    /// Keeps web sites out where no bearer token is needed.
     pub sites: SiteGuard,
+    pub proxy: Proxy,
     pub request_ids: RequestIds,
     pub body_limit: usize,
     pub body_timeout: Duration,

@@ -21,7 +21,7 @@ pub(super) async fn list(_: Reader, app: State, id: Id) -> Result<HttpResponse> 
 
 /// Put an attachment
 ///
-/// Durable before the reply. Safe to repeat.
+/// Durable before the reply. Safe to repeat. Done by hand, it is on the audit list.
 #[utoipa::path(put, path = "/api/v1/jobs/{id}/attachments/{key}", operation_id = "putAttachment",
     tag = "attachments",
     params(("id" = JobId, Path, description = "The job."),
@@ -30,12 +30,14 @@ pub(super) async fn list(_: Reader, app: State, id: Id) -> Result<HttpResponse> 
     responses((status = 201, description = "It is new."),
         (status = 204, description = "It has a new text.")))]
 pub(super) async fn put(
-    _: Writer,
+    caller: Writer,
     app: State,
     path: AttachmentPath,
     body: Text,
 ) -> Result<HttpResponse> {
-    let new = app.engine.put_attachment(path.id, path.key, body.0).await?;
+    let subject = format!("{} {}", path.id, path.key);
+    let putting = async { Ok(app.engine.put_attachment(path.id, path.key, body.0).await?) };
+    let new = caller.act_if_by_hand(&app, "putAttachment", subject, putting).await?;
     Ok(HttpResponse::new(if new { StatusCode::CREATED } else { StatusCode::NO_CONTENT }))
 }
 
@@ -60,13 +62,19 @@ pub(super) async fn get(_: Reader, app: State, path: AttachmentPath) -> Result<H
 
 /// Delete an attachment
 ///
-/// Durable before the reply.
+/// Durable before the reply. Done by hand, it is on the audit list.
 #[utoipa::path(delete, path = "/api/v1/jobs/{id}/attachments/{key}",
     operation_id = "deleteAttachment", tag = "attachments",
     params(("id" = JobId, Path, description = "The job."),
         ("key" = String, Path, description = "The key.")),
     responses((status = 204, description = "It is gone.")))]
-pub(super) async fn delete(_: Writer, app: State, path: AttachmentPath) -> Result<HttpResponse> {
-    app.engine.delete_attachment(path.id, path.key).await?;
+pub(super) async fn delete(
+    caller: Writer,
+    app: State,
+    path: AttachmentPath,
+) -> Result<HttpResponse> {
+    let subject = format!("{} {}", path.id, path.key);
+    let deleting = async { Ok(app.engine.delete_attachment(path.id, path.key).await?) };
+    caller.act_if_by_hand(&app, "deleteAttachment", subject, deleting).await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

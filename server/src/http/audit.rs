@@ -15,8 +15,9 @@ use super::{
 /// List what callers did by hand
 ///
 /// Who, what, when, from where; the newest first. Everything that needs the role operator or admin
-/// and changes something is here, for as long as is configured. An entry is written before the act,
-/// and says later if that failed.
+/// and changes something is here, for as long as is configured, and options and attachments that
+/// were changed in a browser or with a token of an operator or an admin. An entry is written
+/// before the act, and says later if that failed.
 #[utoipa::path(get, path = "/api/v1/audit", operation_id = "listAudit", tag = "access",
     params(PageQuery), responses((status = 200, description = "A page.", body = Page<AuditEntry>)))]
 pub(super) async fn list(_: Admin, app: State, query: Query<PageQuery>) -> Result<HttpResponse> {

@@ -43,8 +43,8 @@ pub(super) struct ChangesParams {
 /// Report a state
 ///
 /// Durable before the reply, with all that it causes up to the root. With a change id it is safe
-/// to repeat. A change that an operator or an admin reports with a token of its own has that
-/// token's name (`by`).
+/// to repeat. A change that is reported in a browser, or with the token of an operator or an admin,
+/// has the name of the caller (`by`).
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/changes", operation_id = "reportChange",
     tag = "changes", params(("id" = JobId, Path, description = "The job.")),
     request_body = NewChange,
@@ -55,7 +55,7 @@ pub(super) async fn report(
     id: Id,
     body: Json<NewChange>,
 ) -> Result<HttpResponse> {
-    let change = NewChange { by: caller.admitted.principal.by_hand(), ..body.0 };
+    let change = NewChange { by: caller.admitted.by_hand().map(Into::into), ..body.0 };
     reply::ok(&app.engine.update(id.0, change).await?)
 }
 

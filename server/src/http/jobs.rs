@@ -94,18 +94,19 @@ pub(super) async fn get_states(
 
 /// Replace the options of a job
 ///
-/// Durable before the reply. Safe to repeat.
+/// Durable before the reply. Safe to repeat. Done by hand, it is on the audit list.
 #[utoipa::path(put, path = "/api/v1/jobs/{id}/options", operation_id = "updateOptions",
     tag = "jobs", params(("id" = JobId, Path, description = "The job.")),
     request_body = NewOptions,
     responses((status = 200, description = "The job with its new options.", body = Job)))]
 pub(super) async fn update_options(
-    _: Writer,
+    caller: Writer,
     app: State,
     id: Id,
     body: Json<NewOptions>,
 ) -> Result<HttpResponse> {
-    app.engine.update_options(id.0, body.0.options).await?;
+    let updating = async { Ok(app.engine.update_options(id.0, body.0.options).await?) };
+    caller.act_if_by_hand(&app, "updateOptions", id.0, updating).await?;
     reply::ok(&load(&app, id.0).await?)
 }
 

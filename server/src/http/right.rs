@@ -25,8 +25,8 @@ use crate::{access::Admitted, clock};
 /// A caller who has at least one role: the one with this position in [`Role::ALL`].
 pub(crate) struct Caller<const ROLE: usize> {
     pub admitted: Admitted,
-    /// Where the request came from and its id, for the audit list. Of a caller who only needs to
-    /// read or write jobs, of whom there may be very many, nothing is noted.
+    /// Where the request came from and its id, for the audit list. Of a service that reads or
+    /// writes jobs, of which there may be very many requests, nothing is noted.
     origin: Option<Origin>,
 }
 
@@ -110,13 +110,13 @@ impl<const ROLE: usize> FromRequest for Caller<ROLE> {
     type Future = Either<Ready<Result<Self>>, LocalBoxFuture<'static, Result<Self>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let origin = (Role::ALL[ROLE] >= Role::Operator).then(|| Origin::of(request)).flatten();
         match known(request, from(request)) {
             Known::Is(known) => {
-                Either::Left(ready(known.and_then(|admitted| Self::with(admitted, origin))))
+                Either::Left(ready(known.and_then(|admitted| Self::with(admitted, Some(request)))))
             }
             Known::Asks(asking) => {
-                Either::Right(Box::pin(async move { Self::with(asking.await?, origin) }))
+                let request = request.clone();
+                Either::Right(Box::pin(async move { Self::with(asking.await?, Some(&request)) }))
             }
         }
     }
@@ -149,14 +149,29 @@ impl<const ROLE: usize> Caller<ROLE> {
         }
     }
 
-    fn with(admitted: Admitted, origin: Option<Origin>) -> Result<Self> {
+    /// The caller, if its role is enough. `request`: where it comes from is noted if what it asks
+    /// for may be put on the audit list.
+    fn with(admitted: Admitted, request: Option<&HttpRequest>) -> Result<Self> {
         let (needs, has) = (Role::ALL[ROLE], admitted.principal.role());
         if has < needs {
             let name = admitted.principal.name();
             let detail = format!("It needs the role {needs}, and {name} has the role {has}.");
             return Err(ApiError::new(ProblemCode::Forbidden, detail));
         }
+        let is_noted = needs >= Role::Operator || (needs == Role::Writer && admitted.is_noted());
+        let origin = request.filter(|_| is_noted).and_then(Origin::of);
         Ok(Self { admitted, origin })
+    }
+
+    /// Does something that services do too: as [`act`](Self::act) if the caller does it by hand.
+    pub async fn act_if_by_hand<T>(
+        &self,
+        app: &App,
+        act: &str,
+        subject: impl fmt::Display,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        if self.admitted.is_noted() { self.act(app, act, subject, work).await } else { work.await }
     }
 
     /// Does something by hand: after it was written down durably who asks for it.
@@ -173,6 +188,7 @@ impl<const ROLE: usize> Caller<ROLE> {
             time: clock::now(),
             name: principal.name().to_owned(),
             role: principal.role(),
+            how: Some(self.admitted.how),
             act: act.to_owned(),
             subject: subject.to_string(),
             from: origin.and_then(|origin| origin.from).map(|from| from.to_string()),

@@ -41,7 +41,7 @@ pub(super) async fn get(caller: Reader, app: State, request: HttpRequest) -> Res
 ///
 /// For a browser: with a token, in the body or as a bearer, it gets a cookie that its scripts
 /// cannot read. That is accepted as long as the token is, from the service's own page. A server
-/// that requires no token gives none.
+/// that requires no token gives none, and neither does one behind a proxy that knows its users.
 #[utoipa::path(post, path = "/api/v1/session", operation_id = "createSession", tag = "access",
     request_body = Option<NewSession>,
     responses((status = 200, description = "The caller.", body = Session,
@@ -52,6 +52,10 @@ pub(super) async fn create(
     request: HttpRequest,
     body: OptionalJson<NewSession>,
 ) -> Result<HttpResponse> {
+    if let Some(user) = app.proxy.user(&request) {
+        app.sites.check_login(&request)?;
+        return shown(&app, &user?);
+    }
     if app.access.is_open() {
         app.sites.check(&request)?;
         return shown(&app, &Admitted::ANONYMOUS);

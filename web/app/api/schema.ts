@@ -860,6 +860,7 @@ export interface components {
             act: string;
             failed?: string | null;
             from?: string | null;
+            how?: components["schemas"]["Authentication"] | null;
             name: string;
             requestId: string;
             role: components["schemas"]["Role"];
@@ -1339,6 +1340,7 @@ export interface components {
                 act: string;
                 failed?: string | null;
                 from?: string | null;
+                how?: components["schemas"]["Authentication"] | null;
                 name: string;
                 requestId: string;
                 role: components["schemas"]["Role"];

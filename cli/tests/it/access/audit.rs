@@ -1,6 +1,7 @@
 //! The audit list: everything that is done by hand is on it.
 
 use jobtracker_model::Role;
+use jobtracker_server::Secret;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -10,8 +11,11 @@ use super::{
 };
 use crate::{
     document::schema::Document,
-    harness::{Harness, Reply},
+    harness::{Harness, Reply, STORES},
 };
+
+/// Operations of writers that are on the list when an operator or an admin does them.
+const BY_HAND: [&str; 2] = ["deleteAttachment", "updateOptions"];
 
 async fn entries(harness: &Harness, query: &str) -> Value {
     let path = format!("/api/v1/audit?{query}");
@@ -35,7 +39,9 @@ async fn every_operation_of_operators_and_admins_is_on_the_list() {
     let document = Document::served();
     let mut acts = 0;
     for operation in operations(&document.0) {
-        let is_audited = operation.role >= Some(Role::Operator) && operation.method != Method::GET;
+        let is_read = operation.method == Method::GET || operation.id == "previewRetentionRule";
+        let is_audited =
+            BY_HAND.contains(&&*operation.id) || operation.role >= Some(Role::Operator) && !is_read;
         let given_id = format!("request-of-{}", operation.id);
         let request =
             harness.request(operation.method.clone(), &operation.path).bearer_auth(&token);
@@ -53,7 +59,7 @@ async fn every_operation_of_operators_and_admins_is_on_the_list() {
         }
         acts += 1;
         assert_eq!(newest["name"], "anna");
-        assert_eq!(newest["role"], "admin");
+        assert_eq!([&newest["role"], &newest["how"]], ["admin", "token"]);
         assert_eq!(newest["from"], "127.0.0.1");
         assert_eq!(newest["requestId"], given_id);
         let failed = if reply.status < 400 { Value::Null } else { reply.json()["code"].clone() };
@@ -87,5 +93,58 @@ async fn the_list_is_paged_from_the_newest_on_and_has_no_secrets() {
     let made = ["c", "b", "a"].map(|name| format!("createToken {name} (reader)"));
     assert_eq!(subjects[0], "revokeToken b");
     assert_eq!(subjects[1..], made);
+    harness.stop().await;
+}
+
+/// What services do all the time is on the list only when it is done by hand.
+#[tokio::test]
+async fn options_and_attachments_that_are_changed_by_hand_are_on_the_list() {
+    // A store that writes rows.
+    let harness = Harness::start(STORES[1], |config| config.auth.token = Secret::new(ADMIN)).await;
+    let [service, anna, writer] = [
+        make(&harness, "service", "writer").await,
+        make(&harness, "anna", "operator").await,
+        make(&harness, "bert", "writer").await,
+    ];
+    let job = json!({"id": 7, "name": "a"});
+    assert_eq!(ask(&harness, &service, Method::POST, "/api/v1/jobs", &job).await.status, 201);
+    let login = harness.post("/api/v1/session", &json!({"token": writer})).await;
+    let cookie = login.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    for caller in [&*service, &*anna, ""] {
+        let send = async |method: Method, path: &str, body: Option<Value>| {
+            let request = harness.request(method, &format!("/api/v1/jobs/7/{path}"));
+            let request = match caller {
+                "" => request.header("cookie", &cookie).header("sec-fetch-site", "same-origin"),
+                token => request.bearer_auth(token),
+            };
+            let reply = Reply::of(match body {
+                Some(body) => request.json(&body),
+                None => request.header("content-type", "text/plain").body("text"),
+            });
+            reply.await.status
+        };
+        let options = Some(json!({"options": caller}));
+        assert_eq!(send(Method::PUT, "options", options).await, 200);
+        assert_eq!(send(Method::PUT, "attachments/k", None).await, 201);
+        assert_eq!(send(Method::DELETE, "attachments/k", None).await, 204);
+        assert_eq!(send(Method::DELETE, "attachments/k", None).await, 404);
+    }
+    let listed = entries(&harness, "limit=8").await;
+    let shown = |item: &Value| {
+        let failed = item["failed"].as_str().unwrap_or_default();
+        let text = |name: &str| item[name].as_str().unwrap().to_owned();
+        format!("{} {} {} {} {failed}", text("name"), text("how"), text("act"), text("subject"))
+    };
+    let listed: Vec<_> = listed["items"].as_array().unwrap().iter().map(shown).collect();
+    let mut wanted = Vec::new();
+    for caller in ["bert session", "anna token"] {
+        wanted.push(format!("{caller} deleteAttachment 7 k attachment_not_found"));
+        for act in ["deleteAttachment 7 k", "putAttachment 7 k", "updateOptions 7"] {
+            wanted.push(format!("{caller} {act} "));
+        }
+    }
+    assert_eq!(listed, wanted);
+    let all = entries(&harness, "").await;
+    assert_eq!(all["items"].as_array().unwrap().len(), 8 + 3, "the tokens were made: {all}");
     harness.stop().await;
 }

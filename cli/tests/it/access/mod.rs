@@ -1,6 +1,7 @@
 //! Who may do what: tokens and roles.
 
 mod audit;
+mod proxied;
 mod sessions;
 mod table;
 
@@ -233,7 +234,7 @@ async fn the_history_says_who_reported_a_state_by_hand() {
     let listed = ask(&harness, &service, Method::GET, changes, &Value::Null).await.json();
     let items = listed["items"].as_array().unwrap().iter();
     let by: Vec<_> = items.map(|change| change.get("by").cloned()).collect();
-    assert_eq!(by, [None, None, Some(json!("anna")), None]);
+    assert_eq!(by, [None, None, Some(json!("anna")), Some(json!("configuration"))]);
     harness.stop().await;
 }
 

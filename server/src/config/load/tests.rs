@@ -353,3 +353,32 @@ fn names_can_be_listened_on_and_are_looked_up_then() {
         assert!(told.contains("server.listen") && told.contains(words), "{told}");
     }
 }
+
+#[test]
+fn a_proxy_that_names_users_is_configured_as_a_whole() {
+    let whole = |change: (&str, &str)| {
+        let text = "[auth]\ntoken = 'geheim-geheim'\n[proxy]\nnetworks = ['10.0.0.0/8', '::1']\n\
+                    secret = 'geheim-geheim-geheim'\nroles = ['cn=ops=operator', 'staff=reader']\n";
+        assert!(text.contains(change.0), "{}", change.0);
+        layered(&text.replacen(change.0, change.1, 1), &[])
+    };
+    let config = whole(("", "")).unwrap();
+    let roles = config.proxy.roles().unwrap();
+    assert_eq!(roles[0], ("cn=ops".to_owned(), jobtracker_model::Role::Operator));
+    for (from, to, words) in [
+        ("'geheim-geheim'", "''", "proxy.secret is set and auth.token is not"),
+        ("'10.0.0.0/8', '::1'", "", "proxy.networks is not"),
+        ("'10.0.0.0/8'", "'10.0.0.0/64'", "is not a network"),
+        ("-geheim-geheim'\nroles", "'\nroles", "16 visible"),
+        ("secret = 'geheim-geheim-geheim'", "", "proxy.roles is set"),
+        ("roles = ['cn=ops=operator', 'staff=reader']", "", "proxy.roles is not"),
+        ("staff=reader", "staff=boss", "is not GROUP=ROLE"),
+        ("staff=reader", "=reader", "is not GROUP=ROLE"),
+        ("secret = ", "user_header = 'a b'\nsecret = ", "proxy.user_header"),
+        ("secret = ", "user_header = 'X-Proxy-Secret'\nsecret = ", "name the same header"),
+    ] {
+        let refused = whole((from, to)).unwrap_err().to_string();
+        assert!(refused.contains(words), "{refused}, not {words}");
+        assert!(!refused.contains("geheim"), "{refused}");
+    }
+}

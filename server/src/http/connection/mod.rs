@@ -11,5 +11,5 @@ mod socket;
 mod stream;
 
 pub(crate) use framing::UPGRADES;
-pub(crate) use serve::{Encrypted, Ends, serve};
-pub(crate) use socket::{Streamed, Streaming};
+pub(crate) use serve::{Ends, serve};
+pub(crate) use socket::{Encrypted, Streamed, Streaming};

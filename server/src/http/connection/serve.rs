@@ -19,7 +19,7 @@ use actix_web::{
 use tokio::sync::watch;
 
 use super::{
-    socket::{Patience, Socket},
+    socket::{Encrypted, Patience, Socket},
     stream::{Stream, Taken},
 };
 use crate::{
@@ -54,9 +54,6 @@ pub(crate) struct Ends {
     /// True once they are to end at once, except those whose clients still read an answer.
     pub cut: watch::Receiver<bool>,
 }
-
-/// What a request of an encrypted connection has.
-pub(crate) struct Encrypted;
 
 /// Serves the connections of `listener`. It does what `HttpServer` of actix-web does, which gives
 /// no access to the sockets.

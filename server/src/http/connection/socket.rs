@@ -51,6 +51,9 @@ pub(super) struct Socket {
     streamed: Streamed,
 }
 
+/// What the requests of an encrypted connection have.
+pub(crate) struct Encrypted;
+
 /// Whether the answer under way comes piece by piece. Its handler says so, since a socket sees only
 /// bytes.
 #[derive(Debug, Clone, Default)]
