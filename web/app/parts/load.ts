@@ -1,4 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks'
+import { ApiError } from '../api/client'
+import { live } from '../live/socket'
 import { batch, useSignal, type Signal } from '@preact/signals'
 
 export interface Loaded<Value> {
@@ -36,6 +38,12 @@ export function useLoad<Value>(
     return () => abort.abort()
   }, [key, round.value])
   const reload = () => void (round.value += 1)
+  // What could not be reached is read again when the connection is back.
+  const isBack = live.status.value === 'live'
+  useEffect(() => {
+    const failed = error.peek()
+    if (isBack && failed instanceof ApiError && failed.status === 0) reload()
+  }, [isBack])
   return { value: value.value, error: error.value, isLoading: isLoading.value, reload }
 }
 
