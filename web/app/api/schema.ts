@@ -947,6 +947,13 @@ export interface components {
             /** @enum {string} */
             t: "unsub";
         } | {
+            /** Format: int32 */
+            everyMs: number;
+            /** Format: int32 */
+            sub: number;
+            /** @enum {string} */
+            t: "pace";
+        } | {
             /** @enum {string} */
             t: "ping";
         };
@@ -970,6 +977,11 @@ export interface components {
             jobs: number;
             knownUntil: components["schemas"]["Timestamp"];
             root: components["schemas"]["JobId"];
+        };
+        DeliveriesState: {
+            followUps: components["schemas"]["FollowUpLoad"];
+            /** Format: int64 */
+            version: number;
         };
         Delivery: {
             /** Format: int32 */
@@ -1038,6 +1050,15 @@ export interface components {
         } | (components["schemas"]["Snapshot"] & {
             /** @enum {string} */
             t: "snap";
+        }) | (components["schemas"]["RootsState"] & {
+            /** @enum {string} */
+            t: "roots";
+        }) | (components["schemas"]["DeliveriesState"] & {
+            /** @enum {string} */
+            t: "deliveries";
+        }) | (components["schemas"]["OverviewState"] & {
+            /** @enum {string} */
+            t: "overview";
         }) | (components["schemas"]["LiveEvent"] & {
             /** @enum {string} */
             t: "event";
@@ -1335,6 +1356,11 @@ export interface components {
             version: string;
             viewers: components["schemas"]["ViewerLoad"];
         };
+        OverviewState: {
+            overview: components["schemas"]["Overview"];
+            /** Format: int64 */
+            version: number;
+        };
         Page_AuditEntry: {
             items: {
                 act: string;
@@ -1567,6 +1593,15 @@ export interface components {
             total: number;
             totalExact: boolean;
         };
+        RootsState: {
+            /** Format: int64 */
+            from?: number | null;
+            ids: components["schemas"]["JobId"][];
+            more: boolean;
+            rows: components["schemas"]["JobSummary"][];
+            /** Format: int64 */
+            version: number;
+        };
         Secret: string;
         ServerFrame: components["schemas"]["Frame"] & {
             /** Format: int32 */
@@ -1649,6 +1684,9 @@ export interface components {
         };
         Subscribe: {
             after?: components["schemas"]["Position"] | null;
+            /** Format: int32 */
+            everyMs?: number | null;
+            filter?: string | null;
             ids?: components["schemas"]["JobId"][];
             kinds?: components["schemas"]["EventKind"][] | null;
             /** Format: int64 */
@@ -2018,6 +2056,9 @@ export interface operations {
                 /** @example state,log */
                 kinds?: string;
                 states?: string;
+                /** @example states=Faulted&limit=20 */
+                filter?: string;
+                everyMs?: number;
                 after?: string;
             };
             header?: never;
@@ -2270,7 +2311,7 @@ export interface operations {
             query?: {
                 ranks?: boolean;
                 /** @example row */
-                fields?: string;
+                fields?: "all" | "row";
             };
             header?: never;
             path: {
@@ -2551,13 +2592,13 @@ export interface operations {
                 states?: string;
                 namePrefix?: string;
                 /** @example newest */
-                order?: string;
+                order?: "oldest" | "newest";
                 /** @example 900000 */
                 offset?: number;
                 limit?: number;
                 cursor?: string;
                 /** @example row */
-                fields?: string;
+                fields?: "all" | "row";
             };
             header?: never;
             path: {
@@ -2645,7 +2686,7 @@ export interface operations {
                 limit?: number;
                 cursor?: string;
                 /** @example row */
-                fields?: string;
+                fields?: "all" | "row";
                 /** @example csv */
                 format?: "json" | "ndjson" | "csv";
             };
@@ -3040,12 +3081,12 @@ export interface operations {
                 /** @example subtree.failed > 0 && createTime > timestamp('2026-11-21T00:00:00Z') */
                 expression?: string;
                 /** @example oldest */
-                order?: string;
+                order?: "oldest" | "newest";
                 limit?: number;
                 cursor?: string;
                 total?: boolean;
                 /** @example row */
-                fields?: string;
+                fields?: "all" | "row";
                 /** @example 60 */
                 histogram?: number;
                 /** @example csv */

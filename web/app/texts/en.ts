@@ -42,6 +42,7 @@ export const en = {
   tabs: {
     tree: 'Tree',
     waiting: 'Waiting',
+    causes: 'Causes',
     shape: 'Shape',
     timeline: 'Timeline',
     history: 'History',

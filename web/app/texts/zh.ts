@@ -42,6 +42,7 @@ export const zh: Texts = {
   tabs: {
     tree: '树',
     waiting: '等待',
+    causes: '原因',
     shape: '形状',
     timeline: '时间线',
     history: '历史',

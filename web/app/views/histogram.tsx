@@ -8,8 +8,9 @@ import { written, zoneName } from '../parts/time'
 import { useEffect } from 'preact/hooks'
 import { isNarrow } from '../shell/layout'
 import { zone } from '../shell/prefs'
-import { setQuery } from '../shell/router'
+import { query, setQuery } from '../shell/router'
 import { t } from '../texts'
+import { hasFilter } from './filters'
 
 const BUCKETS = 60
 const AGAIN_MS = 15_000
@@ -36,10 +37,12 @@ export function Histogram({ params }: { params: Params }) {
     )
     return () => clearInterval(timer)
   }, [])
+  if (isNarrow.value) return null
   const counted = loaded.value?.histogram
-  if (!counted || isNarrow.value) return null
-  const most = Math.max(...counted.buckets.map(({ total }) => total))
-  if (most === 0) return null
+  // Its place is kept while it is made, so that the list below does not move.
+  if (!counted) return loaded.isLoading ? <figure class="histogram" aria-hidden="true" /> : null
+  const most = Math.max(0, ...counted.buckets.map(({ total }) => total))
+  if (most === 0 && !hasFilter(query.value)) return null
   const from = Date.parse(counted.from)
   const to = from + counted.widthMs * counted.buckets.length
   const iso = (ms: number) => new Date(ms).toISOString()

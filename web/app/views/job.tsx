@@ -272,7 +272,9 @@ function Tabs({ job, row }: { job: Job; row: Row }) {
             tabIndex={tab === name ? 0 : -1}
             onClick={() => choose(name)}
           >
-            {t.value.tabs[name]}
+            {name === 'waiting' && row.state === 'Faulted'
+              ? t.value.tabs.causes
+              : t.value.tabs[name]}
             {counts[name] ? <span class="count">{exact(counts[name])}</span> : null}
           </button>
         ))}
