@@ -59,7 +59,7 @@ pub(super) async fn events(_: Reader, app: State, request: HttpRequest) -> Resul
     for wanted in wanted {
         known.push(wanted.after.or(wanted.since.map(Position::end_of)));
         match topics::source(&app, &wanted).await? {
-            Some(source) => connection.subscribe_to_state(wanted, source)?,
+            Some(source) => connection.subscribe_to_state(&wanted, source)?,
             None => connection.subscribe(wanted).await?,
         }
     }

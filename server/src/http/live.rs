@@ -151,7 +151,7 @@ impl WebSocket {
         let begun = match topics::source(&self.app, &wanted).await {
             Ok(None) => return self.connection.take(ClientFrame::Sub(wanted)).await,
             Ok(Some(source)) => {
-                self.connection.subscribe_to_state(wanted, source).map_err(ApiError::from)
+                self.connection.subscribe_to_state(&wanted, source).map_err(ApiError::from)
             }
             Err(error) => Err(error),
         };

@@ -150,7 +150,8 @@ impl Connection {
             return Err(refused("ids", "belong to a topic of rows, which has at least one".into()));
         }
         self.check_rows(sub, rows)?;
-        let subscription = Subscription::Tree(TreeSubscription::begin(&self.hub, wanted).await?);
+        let subscription =
+            Subscription::Tree(Box::new(TreeSubscription::begin(&self.hub, wanted).await?));
         self.begin(sub, subscription, rows);
         Ok(())
     }
@@ -159,8 +160,8 @@ impl Connection {
     ///
     /// # Errors
     /// The connection has as many subscriptions as are allowed; too many states are watched.
-    pub fn subscribe_to_state(&mut self, wanted: Subscribe, source: Source) -> Result<()> {
-        let Subscribe { sub, since, every_ms, .. } = wanted;
+    pub fn subscribe_to_state(&mut self, wanted: &Subscribe, source: Source) -> Result<()> {
+        let Subscribe { sub, since, every_ms, .. } = *wanted;
         self.make_room(sub)?;
         let view = self.hub.watch_state(source, since, Pace::new(every_ms)?)?;
         self.begin(sub, Subscription::State(view), 0);
@@ -277,7 +278,7 @@ impl Connection {
                 break;
             }
         }
-        ended.into_iter().for_each(|(sub, problem)| self.end_one(sub, problem));
+        ended.into_iter().for_each(|(sub, problem)| self.end_one(sub, *problem));
     }
 
     /// Says where each subscription is, or at least that the connection is alive.

@@ -170,9 +170,9 @@ impl State {
 
 impl StateTick {
     /// What a viewer is told that has the state of this version.
-    fn text(&self, has: Option<u64>) -> Result<(u64, Text), Problem> {
+    fn text(&self, has: Option<u64>) -> Result<(u64, Text), Box<Problem>> {
         match self {
-            Self::Failed(problem) => Err(problem.clone()),
+            Self::Failed(problem) => Err(Box::new(problem.clone())),
             Self::Present { version, change: Some((from, change)), .. } if has == Some(*from) => {
                 Ok((*version, change.clone()))
             }
@@ -199,7 +199,7 @@ impl StateView {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn collect(&mut self) -> Result<Option<Told>, Problem> {
+    pub fn collect(&mut self) -> Result<Option<Told>, Box<Problem>> {
         if !self.pace.is_due() || !self.ticks.has_changed().unwrap_or(false) {
             return Ok(None);
         }

@@ -39,7 +39,7 @@ const BATCH: usize = 64;
 
 /// One subscription of a connection.
 pub(super) enum Subscription {
-    Tree(TreeSubscription),
+    Tree(Box<TreeSubscription>),
     State(StateView),
 }
 
@@ -129,9 +129,9 @@ impl Subscription {
     ///
     /// # Errors
     /// The subscription has ended.
-    pub fn collect(&mut self, room: usize) -> std::result::Result<Vec<Told>, Problem> {
+    pub fn collect(&mut self, room: usize) -> std::result::Result<Vec<Told>, Box<Problem>> {
         match self {
-            Self::Tree(tree) => tree.collect(room).map_err(|error| problem(&error)),
+            Self::Tree(tree) => tree.collect(room).map_err(|error| Box::new(problem(&error))),
             Self::State(view) => Ok(view.collect()?.into_iter().collect()),
         }
     }
