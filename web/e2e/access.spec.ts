@@ -4,7 +4,6 @@ import { Service } from './service'
 const TOKEN = 'a-token-for-the-browser-tests'
 
 test('a login opens the page where it was, and nothing is asked before it', async ({ page }) => {
-  test.setTimeout(90_000)
   const service = await Service.start(TOKEN)
   const root = await service.create({ name: 'behind a login' })
   const asked: string[] = []
@@ -35,7 +34,6 @@ test('a login opens the page where it was, and nothing is asked before it', asyn
 })
 
 test('who may not act is told why', async ({ page }) => {
-  test.setTimeout(90_000)
   const service = await Service.start(TOKEN)
   const root = await service.create({ name: 'only to look at' })
   const { secret } = await service.api('POST', 'tokens', { name: 'viewer', role: 'reader' })
@@ -53,7 +51,6 @@ test('who may not act is told why', async ({ page }) => {
 })
 
 test('a token is made, shown once, and revoked', async ({ page }) => {
-  test.setTimeout(90_000)
   const service = await Service.start(TOKEN)
   await page.goto(`${service.url}/tokens`)
   await page.getByLabel('Token').fill(TOKEN)

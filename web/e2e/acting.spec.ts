@@ -98,7 +98,6 @@ test('a part that fails says so alone, and can be tried again', async ({ page, s
 })
 
 test('a failed delivery is seen among all, and sent again', async ({ page }) => {
-  test.setTimeout(90_000)
   // One more try, at once; then it has failed.
   const service = await Service.start('', { JOBTRACKER__CALLBACKS__SCHEDULE_SECONDS: '0' })
   const hook = await receiver()

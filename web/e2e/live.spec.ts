@@ -2,7 +2,6 @@ import { expect, row, test } from './fixtures'
 import { Service } from './service'
 
 test('it says what happened to the connection, and comes back', async ({ page }) => {
-  test.setTimeout(90_000)
   const service = await Service.start()
   const root = await service.create({ name: 'survivor' })
   await page.goto(`${service.url}/jobs/${root}`)

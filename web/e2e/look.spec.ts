@@ -11,7 +11,7 @@ function addresses(job: string): string[] {
 
 for (const scheme of ['light', 'dark'] as const) {
   test(`nothing stands in the way of anyone, ${scheme}`, async ({ page, seeded }) => {
-    test.setTimeout(120_000)
+    test.setTimeout(300_000)
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
     for (const path of addresses(seeded.ids.crawl)) {
       await page.goto(`${seeded.service.url}/${path}`)
@@ -24,7 +24,7 @@ for (const scheme of ['light', 'dark'] as const) {
 }
 
 test('it fits on a telephone, in Chinese too', async ({ page, seeded }) => {
-  test.setTimeout(120_000)
+  test.setTimeout(300_000)
   await page.setViewportSize({ width: 360, height: 720 })
   for (const language of ['en', 'zh']) {
     for (const path of addresses(seeded.ids.crawl)) {

@@ -6,7 +6,7 @@ test('every one of many children can be scrolled to, and few are in the document
   page,
   seeded,
 }) => {
-  test.setTimeout(process.env.JOBTRACKER_LONG ? 900_000 : 90_000)
+  test.setTimeout(process.env.JOBTRACKER_LONG ? 900_000 : 120_000)
   const { service } = seeded
   const root = await service.create({ name: 'broad' })
   await service.children(root, MANY)

@@ -162,7 +162,7 @@ function Who() {
         <b>{isOpen.value ? t.value.menu.anonymous : own.name}</b>
         <span class="muted"> {t.value.roles[own.role]}</span>
       </span>
-      {!isOpen.value && (
+      {own.how === 'session' && (
         <button type="button" class="quiet" onClick={() => void logout()}>
           {t.value.menu.logout}
         </button>
