@@ -11,6 +11,7 @@ mod coherence;
 mod contents;
 mod crash;
 mod damage;
+mod deletion;
 mod documents;
 mod faults;
 mod full;
