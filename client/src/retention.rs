@@ -6,8 +6,8 @@ use crate::{JobTrackerClient, Result, call::Call};
 
 /// Deletion, by hand and by rules: for admins.
 impl JobTrackerClient {
-    /// Deletes a tree by its root. Durable, and cannot be undone. When it is sent again after a lost
-    /// answer, it is answered as `gone`.
+    /// Deletes a tree by its root. Durable, and cannot be undone. When it is sent again after a
+    /// lost answer, it is answered as `gone`.
     ///
     /// # Errors
     /// `forbidden` unless the caller is an admin, `job_not_found`, `not_a_root`, `gone`,

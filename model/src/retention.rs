@@ -7,8 +7,8 @@ use crate::{FieldError, JobId, State, Timestamp, field::check_text, limits};
 /// A rule that has finished trees deleted some time after they finished. A tree is meant when all
 /// filters are true of its root; absent and empty ones are true of every root.
 ///
-/// A rule never deletes a tree that has an unfinished job, or one with a delivery or a check that is
-/// still to be done.
+/// A rule never deletes a tree that has an unfinished job, or one with a delivery or a check that
+/// is still to be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -124,8 +124,8 @@ async fn compile(rules: Vec<NamedRetentionRule>) -> Option<Arc<Vec<Named>>> {
     Some(Arc::new(compiled.await))
 }
 
-/// The roots whose trees are to be deleted, each with the first rule that means it. A root for which
-/// an expression has no value is left alone.
+/// The roots whose trees are to be deleted, each with the first rule that means it. A root for
+/// which an expression has no value is left alone.
 async fn meant(rules: &Arc<Vec<Named>>, roots: Vec<JobRow>, now: Timestamp) -> Vec<(JobId, usize)> {
     let rules = Arc::clone(rules);
     elsewhere(move || {

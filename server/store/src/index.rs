@@ -52,6 +52,11 @@ impl FollowUp {
             _ => None,
         }
     }
+
+    /// Whether there is something to do for it.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.entry().is_some_and(|(index, _)| index == IndexId::Due)
+    }
 }
 
 #[cfg(test)]

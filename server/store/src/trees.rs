@@ -107,14 +107,14 @@ pub trait Trees: Send + Sync + 'static {
     /// nothing when the stage has been published or is not known.
     fn discard(&self, stage: StageId);
 
-    /// What is kept of a tree that was [deleted](Row::Deleted); `None` when it was not, or when that
-    /// was [forgotten](Self::forget_tombstones).
+    /// What is kept of a tree that was [deleted](Row::Deleted); `None` when it was not, or when
+    /// that was [forgotten](Self::forget_tombstones).
     async fn get_tombstone(&self, root: JobId) -> Result<Option<Tombstone>>;
 
     /// Forgets deleted trees whose tombstones are kept [until](Tombstone::until) a time before
     /// `now`, at most `limit` of them, and answers how many; fewer than the limit: there are no
     /// more. A tree of which something is left to remove stays. Afterwards a caller that chooses
-    /// the id may create a tree under it again; the store gives the id out to nobody.
+    /// the id may create a tree under it again; the store does not give the id out.
     ///
     /// The default is for stores that forget them by themselves.
     async fn forget_tombstones(&self, now: Timestamp, limit: usize) -> Result<usize> {

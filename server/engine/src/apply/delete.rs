@@ -1,11 +1,14 @@
 use jobtracker_model::Timestamp;
 use jobtracker_store::Tombstone;
 
-use super::Rules;
 use crate::{Deletion, Error, Result, workspace::Workspace};
 
 /// Deletes a tree, if it still is as its caller has judged it.
-pub(super) fn apply(space: &mut Workspace, deletion: &Deletion, rules: Rules) -> Result<Tombstone> {
+pub(super) fn apply(
+    space: &mut Workspace,
+    deletion: &Deletion,
+    now: Timestamp,
+) -> Result<Tombstone> {
     let Deletion { root, version, by, tombstone_kept } = deletion;
     let origin = space.origin(*root).ok_or(Error::JobNotFound(*root))?;
     if origin.parent.is_some() {
@@ -16,9 +19,9 @@ pub(super) fn apply(space: &mut Workspace, deletion: &Deletion, rules: Rules) ->
     }
     let status = space.status(*root).ok_or(Error::JobNotFound(*root))?;
     let kept = i64::try_from(tombstone_kept.as_millis()).unwrap_or(i64::MAX);
-    let until = rules.now.millis().saturating_add(kept);
+    let until = now.millis().saturating_add(kept);
     let tombstone = Tombstone {
-        time: rules.now,
+        time: now,
         by: by.clone(),
         jobs: status.subtree.total + 1,
         until: Timestamp::from_millis(until).unwrap_or(Timestamp::MAX),

@@ -113,7 +113,9 @@ fn step<'a>(
             let done = follow_ups::apply(space, *id, change, rules.now);
             done.map(|(key, new)| Outcome::FollowedUp { key, new })
         }
-        Operation::Delete(deletion) => delete::apply(space, deletion, rules).map(Outcome::Deleted),
+        Operation::Delete(deletion) => {
+            delete::apply(space, deletion, rules.now).map(Outcome::Deleted)
+        }
         Operation::UploadTree(tree) => {
             let tree_result = upload::apply(space, tree, rules, became, stirs)?;
             Ok(Outcome::TreeResult(Box::new(tree_result)))

@@ -43,12 +43,12 @@ const CLOCKS_MILLIS: i64 = 3_600_000;
 const RESERVATION_BYTES: usize = 60;
 
 pub struct Removals {
-    pub cluster: Arc<Cluster>,
-    pub trees: Arc<TreeCache>,
-    pub checkpoints: Arc<Checkpoints>,
-    pub open: Arc<Open>,
-    pub roots: Arc<Roots>,
-    pub under_way: AtomicUsize,
+    cluster: Arc<Cluster>,
+    trees: Arc<TreeCache>,
+    checkpoints: Arc<Checkpoints>,
+    open: Arc<Open>,
+    roots: Arc<Roots>,
+    under_way: AtomicUsize,
 }
 
 /// A tree that is being removed.
@@ -83,6 +83,22 @@ struct Level {
 type NodeCells = (i64, i64, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>);
 
 impl Removals {
+    pub fn new(checkpoints: &Arc<Checkpoints>, open: &Arc<Open>, roots: &Arc<Roots>) -> Self {
+        Self {
+            cluster: Arc::clone(&roots.cluster),
+            trees: Arc::clone(&roots.trees),
+            checkpoints: Arc::clone(checkpoints),
+            open: Arc::clone(open),
+            roots: Arc::clone(roots),
+            under_way: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many trees this server is removing.
+    pub fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
     /// Removes a deleted tree in the background.
     pub fn begin(self: &Arc<Self>, root: JobId) {
         let this = Arc::clone(self);

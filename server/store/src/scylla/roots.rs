@@ -49,8 +49,8 @@ const SLOTS: i64 = 16;
 
 /// Lists of roots.
 pub struct Roots {
-    cluster: Arc<Cluster>,
-    trees: Arc<TreeCache>,
+    pub cluster: Arc<Cluster>,
+    pub trees: Arc<TreeCache>,
     reservations: Arc<Reservations>,
     /// Lists and slots that have been noted in the list above them.
     noted: Cache<(i8, i64), ()>,

@@ -1,11 +1,4 @@
-use std::{
-    collections::HashSet,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::{
@@ -93,14 +86,7 @@ impl ScyllaStore {
         });
         let roots = Roots::new(Arc::clone(&cluster), Arc::clone(&trees), Arc::clone(&reservations));
         let roots = Arc::new(roots);
-        let removals = Arc::new(Removals {
-            cluster: Arc::clone(&cluster),
-            trees: Arc::clone(&trees),
-            checkpoints: Arc::clone(&checkpoints),
-            open: Arc::clone(&open),
-            roots: Arc::clone(&roots),
-            under_way: AtomicUsize::new(0),
-        });
+        let removals = Arc::new(Removals::new(&checkpoints, &open, &roots));
         let tidy = Arc::new(Tidy {
             cluster: Arc::clone(&cluster),
             trees: Arc::clone(&trees),
@@ -267,7 +253,7 @@ impl Trees for ScyllaStore {
     }
 
     fn removals(&self) -> usize {
-        self.commits.removals.under_way.load(Ordering::Relaxed)
+        self.commits.removals.under_way()
     }
 
     async fn commits_after(

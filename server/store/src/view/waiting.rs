@@ -4,7 +4,7 @@ use futures_util::TryStreamExt;
 use jobtracker_model::{JobId, rollup::Status};
 
 use super::{Selection, View, descend::descend, load::subject, page::Page};
-use crate::{FollowUp, FollowUpKey, IndexId, Listed, Result, RowsQuery};
+use crate::{FollowUpKey, Listed, Result, RowsQuery};
 
 /// Follow-ups of a tree that are still to be done, one for each job that has some: the root first,
 /// then the descendants in their order.
@@ -45,14 +45,10 @@ async fn take_waiting<V: View>(
     }
     let mut rows = pin!(view.follow_ups(id, FollowUpKey::Check(0)));
     while let Some((key, row)) = rows.try_next().await? {
-        if is_waiting(&row) {
+        if row.is_waiting() {
             page.take((id, key), 0);
             return Ok(());
         }
     }
     Ok(())
-}
-
-fn is_waiting(row: &FollowUp) -> bool {
-    row.entry().is_some_and(|(index, _)| index == IndexId::Due)
 }
