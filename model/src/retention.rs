@@ -13,7 +13,7 @@ use crate::{FieldError, JobId, State, Timestamp, field::check_text, limits};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RetentionRule {
-    /// How many days a tree is kept after its root has finished, 0 to 36,500. A root with a tag
+    /// How many days a tree is kept after its last job has finished, 0 to 36,500. A root with a tag
     /// `keepDays:N` is kept for that many days instead.
     pub keep_days: u32,
     /// Whether the rule is in force; one that is not can be tried by a preview.

@@ -59,7 +59,7 @@ impl Group {
                 let outcome = apply::apply(&mut space, &submitted.operation, rules, &mut became);
                 let lost = std::mem::take(&mut space.lost);
                 let subject = submitted.operation.subject();
-                let found = subject.and_then(|id| space.origin(id)).map(|origin| origin.root);
+                let found = subject.and_then(|id| space.root(id));
                 // The rows of a staged tree are not in the workspace, but its root is known.
                 let root = found.or_else(|| submitted.operation.own_root());
                 let became = became.drain(..).map(|Became { id, state, .. }| (id, state));

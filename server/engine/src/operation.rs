@@ -180,6 +180,7 @@ impl Operation {
         match self {
             Self::UploadTree(tree) => Some(tree.root),
             Self::Create { parent: None, jobs } => jobs.first().and_then(|job| job.id),
+            Self::Delete(deletion) => Some(deletion.root),
             _ => None,
         }
     }

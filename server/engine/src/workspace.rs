@@ -28,6 +28,8 @@ pub(crate) struct Workspace {
     tree_results: HashMap<(UploadId, JobId), TreeResultRow>,
     /// What is kept of deleted trees.
     tombstones: HashMap<JobId, Tombstone>,
+    /// Jobs that operations of this group have deleted, with their trees.
+    deleted: HashMap<JobId, JobId>,
     changed: HashMap<JobId, TreeChanges>,
     /// Deliveries that were not made, because a job is at its limit of deliveries.
     pub lost: u32,
@@ -59,6 +61,7 @@ impl Workspace {
             follow_ups: loaded.follow_ups,
             tree_results: loaded.tree_results,
             tombstones: loaded.tombstones,
+            deleted: HashMap::new(),
             changed: HashMap::new(),
             lost: 0,
         }
@@ -66,6 +69,12 @@ impl Workspace {
 
     pub fn origin(&self, id: JobId) -> Option<&Origin> {
         self.nodes.get(&id).map(|node| &node.origin)
+    }
+
+    /// The tree of a job, also of one that was deleted in this group.
+    pub fn root(&self, id: JobId) -> Option<JobId> {
+        let root = self.origin(id).map(|origin| origin.root);
+        root.or_else(|| self.deleted.get(&id).copied())
     }
 
     /// A job and its ancestors, as far as the workspace has them.
@@ -154,7 +163,8 @@ impl Workspace {
 
     /// Deletes a tree that has not been changed: the operations behind this one do not find it.
     pub fn delete(&mut self, root: JobId, created: Timestamp, tombstone: Tombstone) {
-        self.nodes.retain(|_, node| node.origin.root != root);
+        let of_tree = self.nodes.extract_if(|_, node| node.origin.root == root);
+        self.deleted.extend(of_tree.map(|(id, _)| (id, root)));
         let row = Row::Deleted { root, created, tombstone: tombstone.clone() };
         self.changed.entry(root).or_default().appended.push(row);
         self.tombstones.insert(root, tombstone);

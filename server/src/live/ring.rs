@@ -144,6 +144,10 @@ impl Filter {
 
     fn takes(&self, event: &LiveEvent) -> bool {
         let kind = event.what.kind();
+        // It is the last event of every job, whatever a subscription asks for.
+        if kind == EventKind::Deleted {
+            return true;
+        }
         // An upload may have changed any job of the tree.
         let is_asked = self.job.is_none_or(|job| job == event.id) || kind == EventKind::Flushed;
         let in_states = match (self.states, event.what.state()) {

@@ -18,10 +18,13 @@ const PAGE: usize = 500;
 const PAUSES: u32 = 4;
 /// Deleted trees whose rows are still being removed, at which a round waits.
 const REMOVALS: usize = 4;
-/// How often it looks whether they have been removed.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often it looks whether they have been removed, and for how long.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Trees in a row that cannot be deleted, after which a round ends.
+const FAILURES: usize = 10;
 /// How long a server has the lease on the rounds; it renews the lease with each page.
-const LEASED: Duration = Duration::from_secs(120);
+const LEASED: Duration = Duration::from_secs(300);
 /// The name of the lease.
 const PART: &str = "retention";
 /// Deleted trees that are forgotten at once.
@@ -36,8 +39,8 @@ pub(crate) struct Rounds {
     pub every: Duration,
 }
 
-/// A rule with its name.
-type Named = (String, Rule);
+/// A rule as it was put, and ready to be asked.
+type Named = (NamedRetentionRule, Rule);
 
 impl Rounds {
     /// Makes rounds until the service stops.
@@ -66,43 +69,68 @@ impl Rounds {
         let rules = self.rules.all().await?;
         let rules = rules.into_iter().filter(|rule| rule.rule.enabled).collect();
         let Some(rules) = compile(rules).await else { return Ok(0) };
-        let (mut deleted, mut after) = (0, None);
+        let (mut deleted, mut failures, mut after) = (0, 0, None);
         loop {
             let begun = Instant::now();
             let (from, to, limit) = (Timestamp::MIN, Timestamp::MAX, PageLimit::items(PAGE));
             let query = RootsQuery { from, to, order: Order::Newest, after, limit };
             let Listed { items, next } = self.store.list_roots(query).await?;
-            for (root, rule) in meant(&rules, items, now).await {
-                deleted += u64::from(self.delete(root, &rules[rule], now).await?);
+            let meant = meant(&rules, items, now).await;
+            let pause = begun.elapsed() * PAUSES;
+            for (root, rule) in meant {
+                match self.delete(root, &rules[rule], now).await {
+                    Ok(is_deleted) => (deleted, failures) = (deleted + u64::from(is_deleted), 0),
+                    // One tree that cannot be read does not keep the others.
+                    Err(error) if failures < FAILURES => {
+                        failures += 1;
+                        tracing::warn!(%root, %error, "a tree cannot be deleted now");
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             after = next;
             if after.is_none() || !self.store.lease(PART, LEASED).await? {
                 return Ok(deleted);
             }
-            tokio::time::sleep(begun.elapsed() * PAUSES).await;
+            tokio::time::sleep(pause).await;
         }
     }
 
-    /// Deletes a tree if the rule still means it; one that cannot be deleted is left for the next
-    /// round.
+    /// Deletes a tree if the rule is still in force and still means it; one that cannot be deleted
+    /// is left for the next round.
     async fn delete(
         &self,
         root: JobId,
-        (name, rule): &Named,
+        (named, rule): &Named,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        while self.store.removals() >= REMOVALS {
-            tokio::time::sleep(LOOK_EVERY).await;
+        self.until_there_is_room().await?;
+        if !self.rules.has(named).await? {
+            return Ok(false);
         }
         let judge = |row: &JobRow| rule.means(row, now).unwrap_or(false);
-        match self.deletions.by_rule(root, name, judge).await {
+        match self.deletions.by_rule(root, &named.name, judge).await {
             Ok(deleted) => Ok(deleted.is_some()),
             Err(DeletionError::Engine(EngineError::Store(error))) => Err(error),
             Err(error) => {
-                tracing::debug!(%root, rule = name, %error, "a tree is not deleted now");
+                tracing::debug!(%root, rule = named.name, %error, "a tree is not deleted now");
                 Ok(false)
             }
         }
+    }
+
+    /// Waits until few deleted trees have rows left.
+    async fn until_there_is_room(&self) -> Result<(), StoreError> {
+        let begun = Instant::now();
+        while self.store.removals() >= REMOVALS {
+            if begun.elapsed() > PATIENCE {
+                let why = "the rows of deleted trees are not removed";
+                return Err(StoreError::Unavailable(why.to_owned()));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+            self.store.lease(PART, LEASED).await?;
+        }
+        Ok(())
     }
 }
 
@@ -112,12 +140,12 @@ async fn compile(rules: Vec<NamedRetentionRule>) -> Option<Arc<Vec<Named>>> {
         return None;
     }
     let compiled = elsewhere(move || {
-        let compiled = rules.into_iter().filter_map(|NamedRetentionRule { name, rule, .. }| {
-            let compiled = Rule::compile(rule);
+        let compiled = rules.into_iter().filter_map(|named| {
+            let compiled = Rule::compile(named.rule.clone());
             let compiled = compiled.inspect_err(|error| {
-                tracing::warn!(rule = name, %error, "a retention rule is not in force");
+                tracing::warn!(rule = named.name, %error, "a retention rule is not in force");
             });
-            Some((name, compiled.ok()?))
+            Some((named, compiled.ok()?))
         });
         compiled.collect::<Vec<_>>()
     });

@@ -37,7 +37,7 @@ impl Rule {
         let is_finished =
             status.category() != Some(Category::Pending) && status.subtree.pending() == 0;
         let due = |finished| self.rule.due(&root.definition.tags, finished);
-        is_finished && status.end_time.is_some_and(|finished| due(finished) <= now)
+        is_finished && status.tree_end.is_some_and(|end| due(end.time) <= now)
     }
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn previewed(root: &JobRow) -> PreviewedTree {
         root: root.id,
         name: root.definition.name.clone(),
         create_time: root.status.create_time,
-        end_time: root.status.end_time.unwrap_or(root.status.create_time),
+        end_time: root.status.tree_end.map_or(root.status.create_time, |end| end.time),
         jobs: root.status.subtree.total + 1,
     }
 }

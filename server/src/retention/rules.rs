@@ -37,10 +37,23 @@ impl Rules {
     /// All rules, by name.
     pub async fn all(&self) -> Result<Vec<NamedRetentionRule>, StoreError> {
         let limit = PageLimit::items(limits::RETENTION_RULES);
-        let kind = DocumentKind::RetentionRule;
-        let query = DocumentsQuery { kind, prefix: None, after: None, limit };
-        let Listed { items, .. } = self.store.list_documents(query).await?;
-        items.iter().map(read).collect()
+        let (kind, mut rules) = (DocumentKind::RetentionRule, Vec::new());
+        let mut query = DocumentsQuery { kind, prefix: None, after: None, limit };
+        loop {
+            let Listed { items, next } = self.store.list_documents(query.clone()).await?;
+            rules.extend(items.iter().filter_map(read));
+            query.after = next;
+            if query.after.is_none() {
+                return Ok(rules);
+            }
+        }
+    }
+
+    /// Whether a rule is still as it was.
+    pub async fn has(&self, rule: &NamedRetentionRule) -> Result<bool, StoreError> {
+        let Ok(id) = id(&rule.name) else { return Ok(false) };
+        let found = self.store.get_document(&id).await?;
+        Ok(found.as_ref().and_then(read).as_ref() == Some(rule))
     }
 
     /// Puts a rule, new or in the place of the one with its name.
@@ -91,7 +104,12 @@ fn id(name: &str) -> Result<DocumentId, FieldError> {
     Ok(DocumentId { kind: DocumentKind::RetentionRule, key: DocumentKey::new(name)? })
 }
 
-fn read(document: &Document) -> Result<NamedRetentionRule, StoreError> {
+/// The rule of a document. One that a later version has put, with fields that this one does not
+/// know, is not in force here.
+fn read(document: &Document) -> Option<NamedRetentionRule> {
     let read = serde_json::from_slice(&document.bytes);
-    read.map_err(|error| StoreError::Corrupt(format!("{}: {error}", document.id)))
+    let unreadable = |error: &serde_json::Error| {
+        tracing::warn!(rule = %document.id, %error, "a retention rule cannot be read");
+    };
+    read.inspect_err(unreadable).ok()
 }

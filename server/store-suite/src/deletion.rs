@@ -111,31 +111,33 @@ async fn one_of_three(fixture: &impl Fixture) {
     }
     stage.commit().await;
     stage.compare().await;
-    stage.has_tombstone(200, None).await;
+    stage.has_tombstone(300, None).await;
     let mut last = 0;
     stage.reserve(1, &mut last).await;
-    let (commit, kept, ids) = stage.deletion(200);
+    let (commit, kept, ids) = stage.deletion(300);
     let answer = stage.store.commit(vec![commit.clone()]).await.remove(0);
     stage.ok("a deletion", answer);
     // At once, and when everything is removed.
     for _ in 0..2 {
         stage.unseen(&ids).await;
         stage.compare().await;
-        stage.has_tombstone(200, Some(&kept)).await;
-        stage.stays_deleted(200, &commit).await;
+        stage.has_tombstone(300, Some(&kept)).await;
+        stage.stays_deleted(300, &commit).await;
         stage.until_removed().await;
     }
     let first = stage.reserve(250, &mut last).await;
     let among = ids.range(id(first)..=id(last)).next().copied();
     stage.same("a deleted id among those given out", &among, &None);
     // The others go on.
-    stage.forest.reports(State::RanToCompletion, &[100, 304]);
+    stage.forest.reports(State::RanToCompletion, &[100, 204]);
     stage.commit().await;
     stage.compare_pages().await;
     let stage = stage.reopen(fixture).await;
     stage.unseen(&ids).await;
     stage.compare().await;
-    stage.has_tombstone(200, Some(&kept)).await;
+    stage.has_tombstone(300, Some(&kept)).await;
+    // Its root had the largest id of all.
+    stage.stays_deleted(300, &commit).await;
     forgotten(stage, kept).await;
 }
 
@@ -143,7 +145,7 @@ async fn one_of_three(fixture: &impl Fixture) {
 async fn forgotten(mut stage: Stage, kept: Tombstone) {
     let early = stage.store.forget_tombstones(kept.until, 10).await;
     stage.same("tombstones forgotten too early", &stage.ok("a sweep", early), &0);
-    stage.has_tombstone(200, Some(&kept)).await;
+    stage.has_tombstone(300, Some(&kept)).await;
     let later = time(4_000_000_000_001);
     let none = stage.store.forget_tombstones(later, 0).await;
     stage.same("tombstones forgotten past the limit", &stage.ok("a sweep", none), &0);
@@ -151,8 +153,8 @@ async fn forgotten(mut stage: Stage, kept: Tombstone) {
     if stage.ok("a sweep", one) == 0 {
         return;
     }
-    stage.has_tombstone(200, None).await;
-    stage.forest.root(200);
+    stage.has_tombstone(300, None).await;
+    stage.forest.root(300);
     stage.commit().await;
     stage.compare().await;
 }

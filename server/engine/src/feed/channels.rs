@@ -248,6 +248,14 @@ impl Open {
         }
     }
 
+    /// Tells that a tree is not there any more.
+    pub fn deleted(&mut self, root: JobId) {
+        let Some(tree) = self.trees.get_mut(&root) else { return };
+        let from = tree.told.replace(0).unwrap_or(0);
+        let event = FeedEvent::Moved { root, from, to: from + 1, reason: MoveReason::Deleted };
+        tree.all().chain(&self.all).for_each(|channel| channel.send(&event));
+    }
+
     /// Tells that other servers have brought a tree to this version.
     pub fn moved_to(&mut self, root: JobId, to: Version) {
         let Some(tree) = self.trees.get_mut(&root) else { return };

@@ -155,6 +155,10 @@ impl Feed {
                 let capture = open.capture(commit, Vec::new());
                 open.tell(root, commit.expected, capture.as_ref());
             }
+            // It was there before, and has been deleted and removed since.
+            if version == 0 && told.is_some_and(|told| told > 0) {
+                open.deleted(root);
+            }
             open.moved_to(root, version);
         });
     }

@@ -104,6 +104,36 @@ async fn what_comes_in_the_same_group_counts() {
     engine.delete(deletion(1, 2)).await.unwrap();
 }
 
+/// A deletion that the store refuses has not happened, for the operations behind it either.
+#[tokio::test]
+async fn a_deletion_whose_commit_fails_is_none() {
+    let gate = Gate::closed();
+    let engine = Engine::start(gate.store(), options());
+    gate.permits.add_permits(2);
+    engine.create(job(1, None)).await.unwrap();
+    engine.create(job(2, Some(1))).await.unwrap();
+    gate.came.acquire_many(2).await.unwrap().forget();
+    // While this one is in a commit, the others gather for the next group.
+    let mut other = Box::pin(engine.create(job(7, None)));
+    assert!((&mut other).now_or_never().is_none());
+    gate.came.acquire().await.unwrap().forget();
+    let mut deletion = Box::pin(engine.delete(deletion(1, 2)));
+    assert!((&mut deletion).now_or_never().is_none());
+    let mut options = Box::pin(engine.update_options(id(2), Some("new".into())));
+    assert!((&mut options).now_or_never().is_none());
+    gate.permits.add_permits(1);
+    other.await.unwrap();
+    gate.came.acquire().await.unwrap().forget();
+    *gate.failing.lock() = Some(jobtracker_store::Error::Full("test".into()));
+    gate.open();
+    for refused in [deletion.await.map(drop), options.await] {
+        let is_full = matches!(&refused, Err(Error::Store(jobtracker_store::Error::Full(_))));
+        assert!(is_full, "{refused:?}");
+    }
+    *gate.failing.lock() = None;
+    engine.update(id(2), NewChange::new(State::Running)).await.unwrap();
+}
+
 #[tokio::test]
 async fn who_waits_or_listens_is_told() {
     let (_, engine) = memory();

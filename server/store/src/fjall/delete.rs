@@ -76,8 +76,9 @@ impl Delete {
             };
             level.after = Some(id);
             // What is staged below the tree is removed when its stage is discarded.
-            if desk.snapshot.hidden.has(id) {
-                continue;
+            if let Some(end) = desk.snapshot.hidden.run_end(id, Order::Oldest) {
+                level.after = Some(end);
+                return Ok(removed.max(1));
             }
             let parent = Some(level.id);
             if status.subtree.total > 0 {

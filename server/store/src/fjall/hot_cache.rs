@@ -315,6 +315,12 @@ impl HotCache {
             self.load_path(snapshot, *id, &mut loaded)?;
         }
         for id in &wanted.definitions {
+            if !snapshot.gone.is_empty() {
+                let node = self.nodes.get(id).or_else(|| loaded.nodes.get(id).cloned())?;
+                if snapshot.gone.has(node.origin.root) {
+                    continue;
+                }
+            }
             match self.definitions.get(id) {
                 Some(definition) => drop(loaded.definitions.insert(*id, definition)),
                 None if id.get() > snapshot.max_id => {}

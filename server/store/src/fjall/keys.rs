@@ -178,6 +178,16 @@ pub fn version(root: JobId) -> [u8; 9] {
     of_root(VERSION, root)
 }
 
+/// The begin of the keys of all versions.
+pub fn all_versions() -> [u8; 1] {
+    [VERSION]
+}
+
+/// The root of the tree of such a key.
+pub fn version_root(key: &[u8]) -> Result<JobId> {
+    id_at(key, 1).ok_or_else(|| unreadable("index", key))
+}
+
 pub fn tombstone(root: JobId) -> [u8; 9] {
     of_root(TOMBSTONE, root)
 }

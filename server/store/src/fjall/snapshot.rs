@@ -52,7 +52,10 @@ impl Present {
         let rows = tables.database.snapshot();
         let last = rows.last_key_value(&tables.origins);
         let last = last.map(|row| keys::origin_id(&row.key().map_err(failure::reading)?));
-        let max_id = last.transpose()?.map_or(0, JobId::get);
+        // A deleted tree has a version and no origin.
+        let tree = rows.prefix(&tables.index, keys::all_versions()).next_back();
+        let tree = tree.map(|row| keys::version_root(&row.key().map_err(failure::reading)?));
+        let max_id = last.transpose()?.max(tree.transpose()?).map_or(0, JobId::get);
         stages.reload(tables, &rows)?;
         let gone = Gone::read(tables, &rows)?;
         Ok(Self { rows, max_id, hidden: Hidden::new(stages.all()), gone })

@@ -242,7 +242,9 @@ impl Commits {
         let (mut redo, body) = Redo::new(name, stage, rows)?;
         let deletes = redo.deletion().is_some();
         if deletes {
-            self.open.begin(Work::Removal(tree.root), tree.root).await?;
+            let work = Work::Removal(tree.root);
+            let begun = self.open.begin(work, tree.root).await;
+            begun.inspect_err(|_| self.open.give_up(work))?;
         }
         let mut parts = 0;
         if body.len() > INLINE_BYTES {

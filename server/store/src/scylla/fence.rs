@@ -19,6 +19,12 @@ use crate::{Error, Result, StageId};
 /// Times that a fence may be overtaken by commits.
 const RACES: usize = 100;
 
+/// Whether a tree was deleted and has been removed.
+async fn was_deleted(trees: &TreeCache, root: JobId) -> Result<bool> {
+    let reservations = trees.reservations(&[root]).await?;
+    Ok(reservations.iter().any(|reservation| reservation.stage == keys::DELETED))
+}
+
 /// Gives the commit at a tree's head another name, and revokes a stage with it if one is named. A
 /// tree that is not there gets a head without jobs.
 pub async fn fence(
@@ -37,6 +43,10 @@ pub async fn fence(
         if let Some(stage) = revoke
             && trees.mark(root, stage).await?.is_some()
         {
+            return Ok(());
+        }
+        // Its ids stay reserved, so no commit can create it, and a head would only come back.
+        if tail.is_none() && mark.is_none() && was_deleted(trees, root).await? {
             return Ok(());
         }
         let cid = Uuid::new_v4();

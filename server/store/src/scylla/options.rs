@@ -44,6 +44,9 @@ pub struct ScyllaOptions {
     pub tail_versions: u64,
     /// Bytes in the tail of a tree's log, before they are packed, at which a checkpoint is made.
     pub tail_bytes: usize,
+    /// How long the rows of a deleted tree stay at least: longer than any read that began before the
+    /// deletion.
+    pub removal_pause: Duration,
 }
 
 /// Whether a keyspace is created with tablets, which ScyllaDB knows and Cassandra does not.
@@ -89,6 +92,7 @@ impl Default for ScyllaOptions {
             tree_cache_bytes: 128 * 1024 * 1024,
             tail_versions: 128,
             tail_bytes: 512 * 1024,
+            removal_pause: Duration::from_secs(30),
         }
     }
 }

@@ -20,6 +20,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jobtracker_model::{JobId, Timestamp, rollup::Status};
 
 use super::{
+    ScyllaOptions,
     checkpoint::Checkpoints,
     cluster::{Cluster, Several},
     connect::now_millis,
@@ -27,10 +28,11 @@ use super::{
     open::{Open, Work},
     roots::Roots,
     tail::Tail,
+    tree::Tree,
     trees::TreeCache,
     writes::stamp_of,
 };
-use crate::{FollowUp, FollowUpKey, Result, Tombstone, coding};
+use crate::{FollowUp, FollowUpKey, Result, StageId, Tombstone, coding};
 
 /// Partitions that are written at once.
 const AT_ONCE: usize = 16;
@@ -49,6 +51,7 @@ pub struct Removals {
     open: Arc<Open>,
     roots: Arc<Roots>,
     under_way: AtomicUsize,
+    pause: Duration,
 }
 
 /// A tree that is being removed.
@@ -83,7 +86,12 @@ struct Level {
 type NodeCells = (i64, i64, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>);
 
 impl Removals {
-    pub fn new(checkpoints: &Arc<Checkpoints>, open: &Arc<Open>, roots: &Arc<Roots>) -> Self {
+    pub fn new(
+        checkpoints: &Arc<Checkpoints>,
+        open: &Arc<Open>,
+        roots: &Arc<Roots>,
+        options: &ScyllaOptions,
+    ) -> Self {
         Self {
             cluster: Arc::clone(&roots.cluster),
             trees: Arc::clone(&roots.trees),
@@ -91,6 +99,7 @@ impl Removals {
             open: Arc::clone(open),
             roots: Arc::clone(roots),
             under_way: AtomicUsize::new(0),
+            pause: options.removal_pause,
         }
     }
 
@@ -102,24 +111,24 @@ impl Removals {
     /// Removes a deleted tree in the background.
     pub fn begin(self: &Arc<Self>, root: JobId) {
         let this = Arc::clone(self);
+        self.under_way.fetch_add(1, Ordering::Relaxed);
         self.cluster.runtime().spawn(async move {
-            let removed = this.remove(root).await;
-            if let Err(error) = removed.and(this.open.end(Work::Removal(root)).await) {
+            // Readers that began before the deletion find all rows until they end.
+            tokio::time::sleep(this.pause).await;
+            let removed = async {
+                this.remove(root).await?;
+                this.open.end(Work::Removal(root)).await
+            };
+            if let Err(error) = removed.await {
                 this.open.give_up(Work::Removal(root));
                 tracing::warn!(%root, %error, "a deleted tree cannot be removed now");
             }
+            this.under_way.fetch_sub(1, Ordering::Relaxed);
         });
     }
 
     /// Removes a tree if it was deleted. May be repeated, also by several servers at once.
     pub async fn remove(&self, root: JobId) -> Result<()> {
-        self.under_way.fetch_add(1, Ordering::Relaxed);
-        let removed = self.remove_tree(root).await;
-        self.under_way.fetch_sub(1, Ordering::Relaxed);
-        removed
-    }
-
-    async fn remove_tree(&self, root: JobId) -> Result<()> {
         let tree = self.trees.tree(root);
         let Some(tail) = self.trees.refresh_log(&tree).await? else { return Ok(()) };
         let Some((tombstone, created)) = tail.deletion() else { return Ok(()) };
@@ -154,11 +163,22 @@ impl Removals {
 
     /// What is kept of a deleted tree.
     pub async fn tombstone(&self, root: JobId) -> Result<Option<Tombstone>> {
-        let tree = self.trees.tree(root);
-        // The tree goes after its tombstone was put elsewhere, so it is asked first.
-        if let Some(tail) = self.trees.refresh_log(&tree).await? {
+        if let Some(tombstone) = self.kept_tombstone(root).await? {
+            return Ok(Some(tombstone));
+        }
+        // Of an id that was never used no tree is remembered.
+        if self.trees.reservations(&[root]).await?.is_empty() {
+            return Ok(None);
+        }
+        if let Some(tail) = self.trees.refresh_log(&self.trees.tree(root)).await? {
             return Ok(tail.deletion().map(|(tombstone, _)| tombstone.clone()));
         }
+        // The log goes after the tombstone was put here.
+        self.kept_tombstone(root).await
+    }
+
+    /// The tombstone of a tree of which nothing else is left.
+    async fn kept_tombstone(&self, root: JobId) -> Result<Option<Tombstone>> {
         let slot = keys::number(root);
         let statement = &self.cluster.statements.listed_at;
         let row: Option<(Option<Vec<u8>>,)> =
@@ -201,8 +221,9 @@ impl Removals {
 
     async fn remove_jobs_of_tables(&self, removal: &Removal) -> Result<()> {
         let root = removal.root;
+        let tree = self.trees.tree(root);
         let place = (NO_PARENT, keys::bucket(root));
-        let mut tops = self.page(place).await?;
+        let mut tops = self.page(&tree, place).await?;
         tops.retain(|job| job.id == root);
         let mut levels = vec![Level::new(root)];
         while let Some(level) = levels.last_mut() {
@@ -210,7 +231,7 @@ impl Removals {
                 levels.push(Level::new(below));
             } else if let Some((page, jobs)) = level.page.take() {
                 self.remove_page(removal, (keys::number(level.id), page), jobs).await?;
-            } else if !self.read_page(level).await? {
+            } else if !self.read_page(&tree, level).await? {
                 self.remove_directory(removal, level.id).await?;
                 levels.pop();
             }
@@ -222,12 +243,12 @@ impl Removals {
     }
 
     /// Reads the next page of a level; false when there is none.
-    async fn read_page(&self, level: &mut Level) -> Result<bool> {
+    async fn read_page(&self, tree: &Tree, level: &mut Level) -> Result<bool> {
         let statement = &self.cluster.statements.pages;
         let parent = keys::number(level.id);
         let pages: Vec<(i64,)> = self.cluster.rows(statement, (parent, level.from)).await?;
         let Some((page,)) = pages.first().copied() else { return Ok(false) };
-        let jobs = self.page((parent, page)).await?;
+        let jobs = self.page(tree, (parent, page)).await?;
         level.from = page + 1;
         level.deep =
             jobs.iter().filter(|job| job.status.subtree.total > 0).map(|job| job.id).collect();
@@ -235,14 +256,19 @@ impl Removals {
         Ok(true)
     }
 
-    /// The jobs of a page. One without a status is in a stage that was not published; its stage
-    /// removes what it has elsewhere.
-    async fn page(&self, (parent, page): (i64, i64)) -> Result<Vec<Job>> {
+    /// The jobs of a page. Those of a stage that was not published are left to it: it removes what
+    /// they have elsewhere.
+    async fn page(&self, tree: &Tree, (parent, page): (i64, i64)) -> Result<Vec<Job>> {
         let statement = &self.cluster.statements.child_nodes;
         let rows: Vec<NodeCells> = self.cluster.rows(statement, (parent, page, 0_i64)).await?;
         let mut jobs = Vec::with_capacity(rows.len());
         for (id, stage, _, _, status) in rows {
             let (Some(id), Some(status)) = (keys::id(id), status) else { continue };
+            let is_published = stage == NO_STAGE
+                || self.trees.published(tree, StageId(stage as u64)).await?.is_some();
+            if !is_published {
+                continue;
+            }
             let status: Status = coding::decode("status", &status)?;
             let deliveries = match status.flags.followed {
                 true => self.deliveries(id, stage).await?,

@@ -96,6 +96,11 @@ impl Reservations {
         if self.trees.visible(other).await?.is_some() {
             return Ok(true);
         }
+        // While a deleted tree is removed, rows of its ids are.
+        let log = self.trees.refresh_log(&self.trees.tree(other.root)).await?;
+        if log.is_some_and(|tail| tail.deletion().is_some()) {
+            return Ok(true);
+        }
         if other.stage == NO_STAGE {
             fence(&self.cluster, &self.trees, other.root, None).await?;
             return Ok(self.trees.visible(other).await?.is_some());

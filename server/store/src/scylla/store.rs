@@ -86,7 +86,7 @@ impl ScyllaStore {
         });
         let roots = Roots::new(Arc::clone(&cluster), Arc::clone(&trees), Arc::clone(&reservations));
         let roots = Arc::new(roots);
-        let removals = Arc::new(Removals::new(&checkpoints, &open, &roots));
+        let removals = Arc::new(Removals::new(&checkpoints, &open, &roots, options));
         let tidy = Arc::new(Tidy {
             cluster: Arc::clone(&cluster),
             trees: Arc::clone(&trees),

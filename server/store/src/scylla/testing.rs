@@ -53,6 +53,7 @@ impl Lent {
             nodes: nodes.split(',').map(str::to_owned).collect(),
             keyspace: free.unwrap_or_else(name),
             replication_factor: 1,
+            removal_pause: Duration::from_millis(100),
             ..ScyllaOptions::default()
         };
         if is_new {

@@ -95,7 +95,11 @@ impl Tidy {
         match left.work {
             Work::Stage(stage) => self.stages.remove(StageId(stage), Some(left.root)).await?,
             Work::Parts(cid) => self.parts(cid, left.root).await?,
-            Work::Removal(root) => self.removals.remove(root).await?,
+            Work::Removal(root) => {
+                // A deletion that has not come true by now does not do so later.
+                fence(&self.cluster, &self.trees, root, None).await?;
+                self.removals.remove(root).await?;
+            }
         }
         self.open.end_left(left).await
     }

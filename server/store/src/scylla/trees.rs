@@ -207,6 +207,12 @@ impl TreeCache {
             // Usually no other server writes to a tree: one row tells, which costs half of a slice.
             if tree.is_quiet() && known.is_some() {
                 let head = self.head(root).await?;
+                let before = known.as_ref().map_or(0, |known| known.version);
+                if head.is_some_and(|(version, _)| version < before) {
+                    // What is remembered was deleted and removed meanwhile.
+                    tree.forget();
+                    continue;
+                }
                 // Commits of this server may have come meanwhile.
                 let now = tree.tail().filter(|now| {
                     head.is_some_and(|(version, cid)| {

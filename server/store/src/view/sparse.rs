@@ -20,6 +20,8 @@ const EXTENDED: u64 = 16 * STRIDE;
 /// numbers say: then no id has landed between those that were counted before.
 #[derive(Debug, Clone, Default)]
 struct SparseIndex {
+    /// The tree, since the ids of a deleted one may be used in another.
+    root: Option<JobId>,
     /// The children with the numbers 0, 1,024, 2,048 …
     entries: Vec<JobId>,
     /// Children that were counted, and the last of them.
@@ -51,7 +53,7 @@ impl SparseIndexes {
         parent: Parent,
     ) -> Result<Option<Places<'a, V>>> {
         let version = view.version(parent.root).await?;
-        let known = self.get(parent.id);
+        let known = self.get(parent);
         if known.version > version {
             // Another reader has extended it in a later view.
             return Ok(None);
@@ -59,7 +61,7 @@ impl SparseIndexes {
         if known.version == version && known.count == parent.children.total() {
             return Ok(Some(Places { view, parent, index: known }));
         }
-        let mut index = (*known).clone();
+        let mut index = SparseIndex { root: Some(parent.root), ..(*known).clone() };
         let is_whole = index.extend(view, parent).await?;
         index.version = version;
         let index = Arc::new(index);
@@ -72,16 +74,18 @@ impl SparseIndexes {
         self.0.lock().clear();
     }
 
-    fn get(&self, parent: JobId) -> Arc<SparseIndex> {
+    fn get(&self, parent: Parent) -> Arc<SparseIndex> {
         let kept = self.0.lock();
-        let found = kept.iter().find(|(id, _)| *id == parent);
-        found.map(|(_, index)| Arc::clone(index)).unwrap_or_default()
+        let found = kept.iter().find(|(id, _)| *id == parent.id).map(|(_, index)| index);
+        found.filter(|index| index.root == Some(parent.root)).cloned().unwrap_or_default()
     }
 
     fn keep(&self, parent: JobId, index: &Arc<SparseIndex>) {
         let mut kept = self.0.lock();
         if let Some(place) = kept.iter().position(|(id, _)| *id == parent) {
-            let later = kept.remove(place).filter(|(_, known)| known.version > index.version);
+            let is_later =
+                |known: &SparseIndex| known.root == index.root && known.version > index.version;
+            let later = kept.remove(place).filter(|(_, known)| is_later(known));
             if let Some(later) = later {
                 kept.push_front(later);
                 return;

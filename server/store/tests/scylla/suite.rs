@@ -21,6 +21,7 @@ mod with_defaults {
         stages: 2;
         random_work: 3;
         readers_and_bulk: 4;
+        deletion: 5;
     }
 }
 
@@ -34,12 +35,13 @@ mod with_short_tails_and_no_memory {
         random_work: 3;
         #[ignore = "takes minutes; the same part with defaults always runs"]
         readers_and_bulk: 4;
+        deletion: 5;
     }
 }
 
 #[test]
 fn no_part_is_left_out() {
-    assert_eq!(jobtracker_store_suite::PARTS, 5);
+    assert_eq!(jobtracker_store_suite::PARTS, 6);
 }
 
 async fn run(part: usize, tune: fn(&mut ScyllaOptions)) {
