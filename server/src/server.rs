@@ -81,62 +81,16 @@ impl Server {
 
         let sending = Sending::new(config, address)?;
         let engine = Engine::start(Arc::clone(&store), options(config));
-        let follow_ups = Arc::new(sending.parts(&engine, &store));
-        let kept = config.retention.tombstone_kept();
-        let deletions = Arc::new(Deletions::new(engine.clone(), Arc::clone(&store), kept));
-        let rules = Arc::new(Rules::new(Arc::clone(&store)));
-        let metrics = Metrics::new(&engine, Arc::clone(&store), &follow_ups.metrics, &deletions);
         let (stopping, stops) = watch::channel(false);
         let (cut, cuts) = watch::channel(false);
-        let access = Access::new(Arc::clone(&store), &config.auth.token, &config.access);
-        let access = Arc::new(access);
-        let audit = Arc::new(Audit::new(Arc::clone(&store), config.access.audit_days));
-        let sweep = Sweep::new(&store, &access, &audit, &config.commits);
-        let sweep = tokio::spawn(sweep.run(stops.clone()));
-        let retention = RetentionRounds {
-            store: Arc::clone(&store),
-            rules: Arc::clone(&rules),
-            deletions: Arc::clone(&deletions),
-            every: config.retention.every(),
-        };
-        let retention = tokio::spawn(retention.run(stops.clone()));
-        let grace = Duration::from_millis(config.server.shutdown_grace_ms);
-        let rounds = Rounds::new(Arc::clone(&follow_ups), grace);
-        let following = tokio::spawn(rounds.run(stops.clone()));
-        let overviews = Overviews::new(&engine, &store, &metrics, &follow_ups);
-        let connections = config.live.connections;
-        let hub = Hub::new(engine.clone(), Arc::clone(&store), connections, stops.clone());
-        let reading = tokio::spawn(Arc::clone(&access).run(stops.clone()));
-        let counting = tokio::spawn(Arc::clone(&overviews).run(stops.clone()));
-        let app = web::Data::new(App {
-            engine: engine.clone(),
-            store: Arc::clone(&store),
-            follow_ups,
-            hub,
-            overviews,
-            unrouted: RouteMetrics::new("none", Arc::clone(&metrics)),
-            metrics: Arc::clone(&metrics),
-            access: Arc::clone(&access),
-            audit,
-            deletions,
-            rules,
-            sites: SiteGuard::new(config, address),
-            proxy,
-            request_ids: RequestIds::new(),
-            body_limit: config.server.body_limit_bytes,
-            body_timeout: config.server.body_timeout(),
-            commit_places: Arc::new(Semaphore::new(config.commits.at_once)),
-            commits: config.commits.clone(),
-            histograms: http::Histograms::new(),
-            file_places: Arc::new(Semaphore::new(http::FILES_AT_ONCE)),
-            stopping: stops.clone(),
-        });
-        let ends = Ends { stopping: stops, cut: cuts };
+        let app = web::Data::new(app(config, address, (sending, proxy), &engine, &store, &stops));
+        let ends = Ends { stopping: stops.clone(), cut: cuts };
         let server =
             http::serve(&config.server, listener, tls.clone(), &app, ends).map_err(failed)?;
         let http = server.handle();
         let serving = Some(tokio::spawn(server));
-        let background = vec![sweep, following, reading, counting, retention];
+        let background = background(config, &app, &stops);
+        let (access, metrics) = (Arc::clone(&app.access), Arc::clone(&app.metrics));
         Ok(RunningServer {
             address,
             http,
@@ -151,6 +105,67 @@ impl Server {
             store,
         })
     }
+}
+
+/// Everything that handlers use.
+fn app(
+    config: &Config,
+    address: SocketAddr,
+    (sending, proxy): (Sending, Proxy),
+    engine: &Engine,
+    store: &Arc<dyn Store>,
+    stops: &watch::Receiver<bool>,
+) -> App {
+    let follow_ups = Arc::new(sending.parts(engine, store));
+    let kept = config.retention.tombstone_kept();
+    let deletions = Arc::new(Deletions::new(engine.clone(), Arc::clone(store), kept));
+    let metrics = Metrics::new(engine, Arc::clone(store), &follow_ups.metrics, &deletions);
+    let access = Access::new(Arc::clone(store), &config.auth.token, &config.access);
+    let overviews = Overviews::new(engine, store, &metrics, &follow_ups);
+    let connections = config.live.connections;
+    App {
+        engine: engine.clone(),
+        store: Arc::clone(store),
+        follow_ups,
+        hub: Hub::new(engine.clone(), Arc::clone(store), connections, stops.clone()),
+        overviews,
+        unrouted: RouteMetrics::new("none", Arc::clone(&metrics)),
+        metrics,
+        access: Arc::new(access),
+        audit: Arc::new(Audit::new(Arc::clone(store), config.access.audit_days)),
+        deletions,
+        rules: Arc::new(Rules::new(Arc::clone(store))),
+        sites: SiteGuard::new(config, address),
+        proxy,
+        request_ids: RequestIds::new(),
+        body_limit: config.server.body_limit_bytes,
+        body_timeout: config.server.body_timeout(),
+        commit_places: Arc::new(Semaphore::new(config.commits.at_once)),
+        commits: config.commits.clone(),
+        histograms: http::Histograms::new(),
+        file_places: Arc::new(Semaphore::new(http::FILES_AT_ONCE)),
+        stopping: stops.clone(),
+    }
+}
+
+/// Starts what goes on beside the requests; each part ends when the service stops.
+fn background(config: &Config, app: &App, stops: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+    let sweep = Sweep::new(&app.store, &app.access, &app.audit, &config.commits);
+    let retention = RetentionRounds {
+        store: Arc::clone(&app.store),
+        rules: Arc::clone(&app.rules),
+        deletions: Arc::clone(&app.deletions),
+        every: config.retention.every(),
+    };
+    let grace = Duration::from_millis(config.server.shutdown_grace_ms);
+    let rounds = Rounds::new(Arc::clone(&app.follow_ups), grace);
+    vec![
+        tokio::spawn(sweep.run(stops.clone())),
+        tokio::spawn(retention.run(stops.clone())),
+        tokio::spawn(rounds.run(stops.clone())),
+        tokio::spawn(Arc::clone(&app.access).run(stops.clone())),
+        tokio::spawn(Arc::clone(&app.overviews).run(stops.clone())),
+    ]
 }
 
 impl RunningServer {
