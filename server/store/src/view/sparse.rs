@@ -53,7 +53,7 @@ impl SparseIndexes {
         parent: Parent,
     ) -> Result<Option<Places<'a, V>>> {
         let version = view.version(parent.root).await?;
-        let known = self.get(parent);
+        let known = self.get(parent.id, parent.root);
         if known.version > version {
             // Another reader has extended it in a later view.
             return Ok(None);
@@ -74,10 +74,10 @@ impl SparseIndexes {
         self.0.lock().clear();
     }
 
-    fn get(&self, parent: Parent) -> Arc<SparseIndex> {
+    fn get(&self, parent: JobId, root: JobId) -> Arc<SparseIndex> {
         let kept = self.0.lock();
-        let found = kept.iter().find(|(id, _)| *id == parent.id).map(|(_, index)| index);
-        found.filter(|index| index.root == Some(parent.root)).cloned().unwrap_or_default()
+        let found = kept.iter().find(|(id, _)| *id == parent).map(|(_, index)| index);
+        found.filter(|index| index.root == Some(root)).cloned().unwrap_or_default()
     }
 
     fn keep(&self, parent: JobId, index: &Arc<SparseIndex>) {
@@ -177,14 +177,17 @@ mod tests {
     #[test]
     fn the_indexes_that_were_asked_for_last_are_kept_in_their_latest_version() {
         let indexes = SparseIndexes::default();
-        let index = |version| Arc::new(SparseIndex { version, ..SparseIndex::default() });
+        let root = Some(id(1));
+        let index = |version| Arc::new(SparseIndex { root, version, ..SparseIndex::default() });
         for parent in 1..=PARENTS as u64 + 1 {
             indexes.keep(id(parent), &index(2));
         }
-        assert_eq!(indexes.get(id(1)).version, 0, "it was not asked for");
+        let get = |parent| indexes.get(id(parent), id(1)).version;
+        assert_eq!(get(1), 0, "it was not asked for");
+        assert_eq!(indexes.get(id(2), id(9)).version, 0, "it was one of another tree");
         indexes.keep(id(2), &index(1));
         indexes.keep(id(3), &index(3));
-        assert_eq!([2, 3].map(|parent| indexes.get(id(parent)).version), [2, 3]);
+        assert_eq!([2, 3].map(get), [2, 3]);
         assert_eq!(indexes.0.lock().len(), PARENTS);
     }
 
