@@ -1,0 +1,1 @@
+var e=new Intl.NumberFormat(`en-US`);function t(t){return e.format(t)}export{t};
