@@ -1,4 +1,5 @@
-//! Has the crate built anew when a file is added to `dist`: the compiler notices changed files only.
+//! Has the crate built anew when a file is added to `dist`: the compiler notices changed files
+//! only.
 
 fn main() {
     println!("cargo::rerun-if-changed=dist");

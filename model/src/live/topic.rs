@@ -121,8 +121,8 @@ pub enum EventKind {
 /// A text that names no kind of event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown kind {0:?}; the kinds are created, changed, state, log, options, attachment, delivery, \
-     flushed and deleted"
+    "unknown kind {0:?}; the kinds are created, changed, state, log, options, attachment, \
+     delivery, flushed and deleted"
 )]
 pub struct UnknownKind(String);
 

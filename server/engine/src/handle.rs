@@ -11,12 +11,12 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    Error, Result,
+    Deletion, Error, Result,
     bounds::{Bounds, Share},
     commit::Committer,
     feed::{Feed, Listener, Scope},
     metrics::{Load, Metrics},
-    operation::{Deletion, Operation, Outcome, Submitted},
+    operation::{Operation, Outcome, Submitted},
     upload::UploadsUnderWay,
 };
 

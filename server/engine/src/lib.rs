@@ -12,6 +12,7 @@
 
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
+mod deletion;
 mod error;
 mod operation;
 
@@ -40,11 +41,11 @@ mod metrics;
 mod outages;
 mod wait;
 
+pub use deletion::Deletion;
 pub use error::{Error, Result};
 pub use feed::{Committed, FeedEvent, Listener, MoveReason, SOON, Scope};
 pub use follow_up::Tried;
 pub use handle::{Engine, Options};
 pub use metrics::Load;
-pub use operation::Deletion;
 pub use outages::Outages;
 pub use upload::{Begun, UploadSession, Validate};

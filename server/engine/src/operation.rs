@@ -1,13 +1,15 @@
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc};
 
 use jobtracker_model::{
     Action, CheckedJob, Created, Definition, FieldError, Fingerprints, JobId, LogAppended,
     NewChange, NewCheck, NewLogLines, State, Updated, limits, upload::TreeResult,
 };
-use jobtracker_store::{FollowUpKey, Tombstone, Version};
+use jobtracker_store::{FollowUpKey, Tombstone};
 use tokio::sync::oneshot;
 
-use crate::{Error, Result, bounds::Share, follow_up::FollowUpChange, upload::UploadTree};
+use crate::{
+    Deletion, Error, Result, bounds::Share, follow_up::FollowUpChange, upload::UploadTree,
+};
 
 /// An operation, validated as far as that is possible without reading the store.
 #[derive(Debug)]
@@ -32,19 +34,6 @@ pub(crate) enum Operation {
     Delete(Deletion),
     /// Apply a tree of an upload, whole or not at all.
     UploadTree(Box<UploadTree>),
-}
-
-/// The deletion of a tree.
-#[derive(Debug, Clone)]
-pub struct Deletion {
-    /// The root.
-    pub root: JobId,
-    /// The version of the tree that the caller has judged: any other one is not deleted.
-    pub version: Version,
-    /// The name of the principal, or of the retention rule, that asks for it.
-    pub by: String,
-    /// How long it is kept that, when and by whom the tree was deleted.
-    pub tombstone_kept: Duration,
 }
 
 /// One job of a creation.

@@ -44,8 +44,8 @@ pub struct ScyllaOptions {
     pub tail_versions: u64,
     /// Bytes in the tail of a tree's log, before they are packed, at which a checkpoint is made.
     pub tail_bytes: usize,
-    /// How long the rows of a deleted tree stay at least: longer than any read that began before the
-    /// deletion.
+    /// How long the rows of a deleted tree stay at least: longer than any read that began before
+    /// the deletion.
     pub removal_pause: Duration,
 }
 

@@ -1,0 +1,17 @@
+use std::time::Duration;
+
+use jobtracker_model::JobId;
+use jobtracker_store::Version;
+
+/// The deletion of a tree.
+#[derive(Debug, Clone)]
+pub struct Deletion {
+    /// The root.
+    pub root: JobId,
+    /// The version of the tree that the caller has judged: any other one is not deleted.
+    pub version: Version,
+    /// The name of the principal, or of the retention rule, that asks for it.
+    pub by: String,
+    /// How long it is kept that, when and by whom the tree was deleted.
+    pub tombstone_kept: Duration,
+}
