@@ -121,6 +121,15 @@ pub struct NewToken {
 
 /// Names that callers without a token of their own are shown by.
 const RESERVED: [&str; 2] = ["anonymous", "configuration"];
+/// The beginning of the names by which retention rules are shown.
+const RULE: &str = "retention:";
+
+/// Whether a name stands for callers without a token of their own, or for a retention rule.
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    let is_rule = name.get(..RULE.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(RULE));
+    is_rule || RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
+}
 
 impl NewToken {
     /// Checks the name.
@@ -137,7 +146,7 @@ impl NewToken {
             let reason = format!("must be 1 to {most} of A-Z a-z 0-9 . _ -, not only dots");
             return Err(FieldError::new("name", reason));
         }
-        if RESERVED.iter().any(|name| name.eq_ignore_ascii_case(&self.name)) {
+        if is_reserved(&self.name) {
             return Err(FieldError::new("name", "stands for callers without a token of their own"));
         }
         Ok(())

@@ -44,7 +44,7 @@ pub mod testing;
 
 pub use access::{
     AuditEntry, Authentication, CreatedToken, NewSession, NewToken, Role, Session, Token,
-    UnknownRole,
+    UnknownRole, is_reserved,
 };
 pub use action::{
     Action, ActionView, EmailAction, Host, HttpAction, HttpView, Payload, Proxy, ProxyView, Secret,

@@ -65,6 +65,21 @@ async fn every_reply_has_a_request_id() {
     harness.stop().await;
 }
 
+/// No cache on the way keeps them, and no page of another site includes them.
+#[tokio::test]
+async fn answers_are_for_their_callers_alone() {
+    let harness = Harness::start(STORES[0], |_| {}).await;
+    harness.create(1, None).await;
+    for path in ["/api/v1/jobs/1", "/api/v1/jobs/2", "/api/v1/jobs/1/log?format=text", "/metrics"] {
+        let reply = harness.get(path).await;
+        assert_eq!(reply.header("cache-control"), Some("no-store"), "{path}");
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(reply.header("cross-origin-resource-policy"), Some("same-origin"), "{path}");
+    }
+    assert_eq!(harness.get("/").await.header("cache-control"), Some("no-cache"));
+    harness.stop().await;
+}
+
 #[tokio::test]
 async fn head_answers_like_get_without_the_body() {
     let harness = Harness::start(STORES[0], |_| {}).await;

@@ -190,6 +190,7 @@ impl Access {
         &self,
         admitted: Admitted,
         token: &[u8],
+        encrypted: bool,
         now: Timestamp,
     ) -> Result<(String, Admitted), SessionError> {
         let key = &self.sessions.load().await?.key;
@@ -197,17 +198,17 @@ impl Access {
             Principal::Named(identity) => Some(identity.name.clone()),
             Principal::Anonymous | Principal::Configuration => None,
         };
-        let session = key.begin(name, &Hash::of(token), now)?;
+        let session = key.begin(name, &Hash::of(token), encrypted, now)?;
         Ok((key.seal(&session)?, admitted.by_session(session.end_time())))
     }
 
-    /// The text of a session with a later end, while the session goes on; none if it was renewed
-    /// only now.
-    pub fn renew_session(&self, text: &str, now: Timestamp) -> Option<(String, Admitted)> {
+    /// The text of a session with a later end, while the session goes on, and whether it began on
+    /// an encrypted connection; none if it was renewed only now.
+    pub fn renew_session(&self, text: &str, now: Timestamp) -> Option<(String, bool, Admitted)> {
         let register = self.sessions.known()?;
         let renewed = register.open(text, now).ok()?.renewed(now)?;
         let admitted = self.holder(&register.key, &renewed, now)?.ok()?;
-        Some((register.key.seal(&renewed).ok()?, admitted))
+        Some((register.key.seal(&renewed).ok()?, renewed.encrypted, admitted))
     }
 
     /// Ends a session, durably: here at once, and on the other servers within seconds.

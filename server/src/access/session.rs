@@ -34,6 +34,9 @@ pub(super) struct Session {
     /// Stands for that very token, which may be replaced by another one of its name. Not its hash:
     /// the one of a short token would say to a thief of the text which token it is.
     bound: String,
+    /// Whether the browser's connection was encrypted when it began: not every request says so.
+    #[serde(default)]
+    pub encrypted: bool,
     start_time: Timestamp,
     renew_time: Timestamp,
 }
@@ -72,11 +75,12 @@ impl SigningKey {
         &self,
         token: Option<String>,
         hash: &Hash,
+        encrypted: bool,
         now: Timestamp,
     ) -> Result<Session, SessionError> {
         let id = BASE64.encode(random::<ID_BYTES>()?);
         let bound = self.bound(hash);
-        Ok(Session { id, token, bound, start_time: now, renew_time: now })
+        Ok(Session { id, token, bound, encrypted, start_time: now, renew_time: now })
     }
 
     /// Whether a session was begun with the token that has this hash.
@@ -133,7 +137,7 @@ mod tests {
     #[test]
     fn a_text_is_read_only_as_it_was_signed() {
         let (own, other) = (key(), key());
-        let [one, two] = [(); 2].map(|()| own.begin(None, &Hash::of(b"a"), at(0)).unwrap());
+        let [one, two] = [(); 2].map(|()| own.begin(None, &Hash::of(b"a"), true, at(0)).unwrap());
         assert_ne!(one.id, two.id);
         let text = own.seal(&one).unwrap();
         assert!(text.len() < TEXT / 2, "{text}");
@@ -157,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_session_lasts_half_a_day_longer_with_each_renewal_and_a_week_at_most() {
-        let mut session = key().begin(None, &Hash::of(b"a"), at(0)).unwrap();
+        let mut session = key().begin(None, &Hash::of(b"a"), true, at(0)).unwrap();
         assert_eq!(session.end_time(), at(12));
         assert_eq!(session.clone().renewed(at(0)), None);
         let id = session.id.clone();

@@ -22,28 +22,28 @@ pub(super) fn of(request: &HttpRequest) -> Option<String> {
     cookies.find(|cookie| cookie.name() == NAME).map(|cookie| cookie.value().to_owned())
 }
 
-/// Has the browser keep a session for this long.
-pub(super) fn keep(request: &HttpRequest, session: &str, millis: i64) -> Result<HeaderValue> {
-    let cookie = base(request, session).max_age(Duration::milliseconds(millis));
+/// Has the browser keep a session for this long, and from connections that are not encrypted.
+pub(super) fn keep(session: &str, encrypted: bool, millis: i64) -> Result<HeaderValue> {
+    let cookie = base(session, encrypted).max_age(Duration::milliseconds(millis));
     header(&cookie.build())
 }
 
 /// Has the browser forget its session.
 pub(super) fn forget(request: &HttpRequest) -> Result<HeaderValue> {
-    header(&base(request, "").max_age(Duration::ZERO).build())
+    header(&base("", is_encrypted(request)).max_age(Duration::ZERO).build())
 }
 
 /// It has no path: a browser then takes that of the address that sets it, up to its last slash,
 /// which is the one of the API below whatever path a proxy serves it. So only answers of
 /// `/api/v1/session` may set it.
-fn base<'a>(request: &HttpRequest, session: &'a str) -> CookieBuilder<'a> {
+fn base(session: &str, encrypted: bool) -> CookieBuilder<'_> {
     let cookie = Cookie::build((NAME, session)).http_only(true).same_site(SameSite::Strict);
-    cookie.secure(is_encrypted(request))
+    cookie.secure(encrypted)
 }
 
 /// Whether the browser's connection is encrypted, so that it may keep the cookie from all others.
 /// A client that says so falsely only has its browser refuse the cookie.
-fn is_encrypted(request: &HttpRequest) -> bool {
+pub(super) fn is_encrypted(request: &HttpRequest) -> bool {
     let says = |name, prefix: &[u8]| {
         let value = request.headers().get(name).map(HeaderValue::as_bytes);
         value.and_then(|value| value.get(..prefix.len())) == Some(prefix)

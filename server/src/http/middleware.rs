@@ -7,8 +7,8 @@ use actix_web::{
     http::{
         StatusCode,
         header::{
-            ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue, RETRY_AFTER, VARY,
-            WWW_AUTHENTICATE,
+            ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue,
+            RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
         },
     },
     middleware::Next,
@@ -56,6 +56,7 @@ pub(crate) async fn around(
         response = Box::pin(compressed(response, encoding)).await;
     }
     response.headers_mut().insert(REQUEST_ID, id);
+    keep_private(&mut response);
     record(&app, &response, started);
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Ok(response);
@@ -64,6 +65,21 @@ pub(crate) async fn around(
         Some(unread) => Box::pin(with_rest(&app, response, unread)).await,
         None => response,
     })
+}
+
+/// Answers of the API are for their callers alone: for no cache on the way, for no page of another
+/// site, and for no page as a script. What says otherwise itself is left as it is.
+fn keep_private(response: &mut ServiceResponse) {
+    const RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+    for (name, value) in [
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (RESOURCE, "same-origin"),
+    ] {
+        if !response.headers().contains_key(&name) {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+    }
 }
 
 /// The id that the handler was given, or the one that the request has, or a new one.

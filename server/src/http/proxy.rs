@@ -5,13 +5,15 @@ use actix_web::{
     http::header::{HeaderName, HeaderValue},
 };
 use ipnet::IpNet;
-use jobtracker_model::{ProblemCode, Role};
+use jobtracker_model::{ProblemCode, Role, is_reserved};
 use subtle::ConstantTimeEq;
 
 use super::problem::{ApiError, Result};
 use crate::{ConfigError, ProxyConfig, Secret, access::Admitted};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// Proxies in a row that are believed.
+const FORWARDED: usize = 32;
 /// The longest name of a user in bytes.
 const USER: usize = 128;
 
@@ -57,7 +59,8 @@ impl Proxy {
         }
         let values = request.headers().get_all(&FORWARDED_FOR).map(HeaderValue::to_str);
         let values: Vec<_> = values.map(|value| value.unwrap_or("?")).collect();
-        for text in values.iter().flat_map(|value| value.split(',')).rev() {
+        let forwarded = values.iter().flat_map(|value| value.split(',')).rev();
+        for text in forwarded.take(FORWARDED) {
             // What is no address says nothing, and what stands before it neither.
             let Some(address) = address(text.trim()) else { break };
             client = address;
@@ -90,6 +93,10 @@ impl Users {
         let user = single(request, &self.user_header)?.unwrap_or_default();
         if user.is_empty() || user.len() > USER || user.chars().any(char::is_control) {
             let detail = format!("{} does not have the name of a user.", self.user_header);
+            return Err(refused(detail));
+        }
+        if is_reserved(user) {
+            let detail = format!("The name {user} stands for other callers.");
             return Err(refused(detail));
         }
         let groups = single(request, &self.groups_header)?.unwrap_or_default();
@@ -212,6 +219,8 @@ mod tests {
             &[PROOF, all],
             &[PROOF, ("x-forwarded-user", ""), all],
             &[PROOF, ("x-forwarded-user", &long), all],
+            &[PROOF, ("x-forwarded-user", "Configuration"), all],
+            &[PROOF, ("x-forwarded-user", "retention:nightly"), all],
             // One of the two came from the client.
             &[PROOF, ANNA, ("x-forwarded-user", "root"), all],
             &[PROOF, ANNA, groups("staff"), all],

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     clock,
-    retention::{Rule, previewed},
+    retention::{Rule, Rules, previewed},
 };
 
 /// Trees that a preview names.
@@ -70,6 +70,8 @@ pub(super) async fn put(
     body: Json<RetentionRule>,
 ) -> Result<HttpResponse> {
     check(&body.0).await?;
+    // So that no text of any length is put on the audit list.
+    Rules::check_name(&name.0)?;
     let by = caller.admitted.principal.name().to_owned();
     let rule = NamedRetentionRule { name: name.0, rule: body.0, time: clock::now(), by };
     let putting = async { Ok(app.rules.put(&rule).await?) };
@@ -83,6 +85,7 @@ pub(super) async fn put(
     params(("name" = String, Path, description = "The name.")),
     responses((status = 204, description = "It is not in force any more.")))]
 pub(super) async fn delete(caller: Admin, app: State, name: Name) -> Result<HttpResponse> {
+    Rules::check_name(&name.0)?;
     let deleting = async { Ok(app.rules.delete(&name.0).await?) };
     caller.act(&app, "deleteRetentionRule", &name.0, deleting).await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))

@@ -32,7 +32,10 @@ pub(super) async fn get(caller: Reader, app: State, request: HttpRequest) -> Res
     let is_session = caller.admitted.how == Authentication::Session;
     let text = cookie::of(&request).filter(|_| is_session);
     match text.and_then(|text| app.access.renew_session(&text, clock::now())) {
-        Some((text, admitted)) => kept(&app, &request, &text, &admitted),
+        Some((text, encrypted, admitted)) => {
+            let encrypted = encrypted || cookie::is_encrypted(&request);
+            kept(&app, &text, encrypted, &admitted)
+        }
         None => shown(&app, &caller.admitted),
     }
 }
@@ -68,8 +71,13 @@ pub(super) async fn create(
         Known::Is(known) => known?,
         Known::Asks(asking) => asking.await?,
     };
-    let (text, admitted) = app.access.begin_session(admitted, token, now).await?;
-    kept(&app, &request, &text, &admitted)
+    let encrypted = cookie::is_encrypted(&request);
+    let (text, admitted) = app.access.begin_session(admitted, token, encrypted, now).await?;
+    // The one that the browser had is over.
+    if let Some(before) = cookie::of(&request) {
+        app.access.end_session(&before, now).await?;
+    }
+    kept(&app, &text, encrypted, &admitted)
 }
 
 /// End the session
@@ -80,7 +88,7 @@ pub(super) async fn create(
     responses((status = 204, description = "There is none any more.",
         headers(("set-cookie" = String, description = "None.")))))]
 pub(super) async fn end(_: Anyone, app: State, request: HttpRequest) -> Result<HttpResponse> {
-    if let Some(text) = cookie::of(&request).filter(|_| !app.access.is_open()) {
+    if let Some(text) = cookie::of(&request) {
         app.sites.check_session(&request)?;
         app.access.end_session(&text, clock::now()).await?;
     }
@@ -90,10 +98,10 @@ pub(super) async fn end(_: Anyone, app: State, request: HttpRequest) -> Result<H
 }
 
 /// The caller, with a session for its browser to keep.
-fn kept(app: &App, request: &HttpRequest, text: &str, admitted: &Admitted) -> Result<HttpResponse> {
+fn kept(app: &App, text: &str, encrypted: bool, admitted: &Admitted) -> Result<HttpResponse> {
     let mut reply = shown(app, admitted)?;
     let left = admitted.end_time.map_or(0, |end| end.millis() - clock::now().millis());
-    reply.headers_mut().insert(SET_COOKIE, cookie::keep(request, text, left)?);
+    reply.headers_mut().insert(SET_COOKIE, cookie::keep(text, encrypted, left)?);
     Ok(reply)
 }
 

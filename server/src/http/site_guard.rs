@@ -85,9 +85,7 @@ impl SiteGuard {
         }
         let origin = text(request, &ORIGIN)?;
         let is_own = authority(origin).is_some_and(|page| {
-            // A star is meant for servers without a token.
-            let is_configured = self.hosts.contains(&comparable(page.host()));
-            is_configured || own_authority(request).as_ref() == Some(&page)
+            self.is_named(page.host()) || own_authority(request).as_ref() == Some(&page)
         });
         Some(if is_own { Ok(()) } else { Err(foreign(&format!("the page {origin:?}"))) })
     }
@@ -109,7 +107,7 @@ impl SiteGuard {
         };
         let own = own_authority(request);
         match authority(origin) {
-            Some(page) if Some(&page) == own.as_ref() || self.is_configured(page.host()) => Ok(()),
+            Some(page) if Some(&page) == own.as_ref() || self.is_named(page.host()) => Ok(()),
             _ => Err(foreign(&format!("the page {origin:?}"))),
         }
     }
@@ -122,11 +120,12 @@ impl SiteGuard {
     }
 
     fn is_configured(&self, host: &str) -> bool {
-        if self.hosts.is_empty() {
-            return false;
-        }
-        let host = comparable(host);
-        self.hosts.iter().any(|own| *own == host || own == ANY)
+        self.hosts.iter().any(|own| own == ANY) || self.is_named(host)
+    }
+
+    /// Whether the host is configured by its name: a star lets no page in.
+    fn is_named(&self, host: &str) -> bool {
+        !self.hosts.is_empty() && self.hosts.contains(&comparable(host))
     }
 
     /// Whether the host is a loopback address or the one it listens on. If others can reach that,
@@ -147,7 +146,8 @@ impl SiteGuard {
 fn is_plain_read(request: &HttpRequest) -> bool {
     let is_upgrade = request.headers().get(UPGRADE).is_some_and(|value| !value.is_empty());
     let is_read = *request.method() == Method::GET || *request.method() == Method::HEAD;
-    is_read && !is_upgrade && request.path() != EVENTS
+    // Routes are found by the path with what is encoded in it decoded.
+    is_read && !is_upgrade && request.match_info().as_str() != EVENTS
 }
 
 fn text<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
@@ -270,6 +270,8 @@ mod tests {
                 assert_eq!(asked(&Method::GET, "origin", origin), None);
                 let headers = [("host", "127.0.0.1:8840"), ("origin", origin)];
                 assert_eq!(code_at(&local, EVENTS, Method::GET, &headers), foreign);
+                let encoded = "/api/v1/%65vents";
+                assert_eq!(code_at(&local, encoded, Method::GET, &headers), foreign);
             }
             for own in ["http://127.0.0.1:8840", "https://jobs.example"] {
                 assert_eq!(asked(&method, "origin", own), None, "{method} {own}");
@@ -282,6 +284,19 @@ mod tests {
             ] {
                 assert_eq!(asked(&method, "sec-fetch-site", site), wanted, "{method} {site}");
             }
+        }
+    }
+
+    /// The star is about names that lead to the server, and lets no page in.
+    #[test]
+    fn a_star_lets_no_page_of_others_change_anything() {
+        let guard = guard("127.0.0.1:8840", &["*", "jobs.example"]);
+        for (origin, wanted) in [
+            ("http://evil.example", Some(ProblemCode::ForeignOrigin)),
+            ("https://jobs.example", None),
+        ] {
+            let headers = [("host", "evil.example"), ("origin", origin)];
+            assert_eq!(code(&guard, Method::POST, &headers), wanted, "{origin}");
         }
     }
 

@@ -34,6 +34,11 @@ impl Rules {
         Self { store }
     }
 
+    /// Checks a name.
+    pub fn check_name(name: &str) -> Result<(), FieldError> {
+        id(name).map(drop)
+    }
+
     /// All rules, by name.
     pub async fn all(&self) -> Result<Vec<NamedRetentionRule>, StoreError> {
         let limit = PageLimit::items(limits::RETENTION_RULES);

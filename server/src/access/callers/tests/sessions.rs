@@ -8,7 +8,7 @@ async fn begin(access: &Arc<Access>, token: &str, now: Timestamp) -> String {
         Some(known) => known,
         None => access.find(token.as_bytes(), FROM, now).await,
     };
-    let begun = access.begin_session(known.unwrap(), token.as_bytes(), now).await;
+    let begun = access.begin_session(known.unwrap(), token.as_bytes(), true, now).await;
     begun.unwrap().0
 }
 
@@ -31,7 +31,9 @@ async fn holder(
 const ENDED: &str = "SessionEnded";
 
 fn renewed(access: &Access, text: &str, now: Timestamp) -> String {
-    access.renew_session(text, now).unwrap().0
+    let (text, encrypted, _) = access.renew_session(text, now).unwrap();
+    assert!(encrypted, "its browser is to keep it to encrypted connections");
+    text
 }
 
 #[tokio::test]
