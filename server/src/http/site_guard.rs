@@ -295,7 +295,7 @@ mod tests {
             ("http://evil.example", Some(ProblemCode::ForeignOrigin)),
             ("https://jobs.example", None),
         ] {
-            let headers = [("host", "evil.example"), ("origin", origin)];
+            let headers = [("host", "127.0.0.1:8840"), ("origin", origin)];
             assert_eq!(code(&guard, Method::POST, &headers), wanted, "{origin}");
         }
     }
