@@ -30,10 +30,20 @@ pub struct RetentionRule {
     pub tags: Vec<String>,
     /// The root ended in one of these states: `RanToCompletion`, `Faulted`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<EndState>))]
     pub states: Vec<State>,
     /// An expression (CEL) that is true for the root, as in the list of roots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
+}
+
+/// A state in which a tree ends.
+#[cfg(feature = "openapi")]
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it is a word of the API's document alone")]
+enum EndState {
+    RanToCompletion,
+    Faulted,
 }
 
 fn yes() -> bool {

@@ -99,7 +99,7 @@ async fn head_answers_like_get_without_the_body() {
 async fn other_methods_are_told_which_there_are() {
     let harness = Harness::start(STORES[0], |_| {}).await;
     for (method, path, allow) in [
-        (Method::DELETE, "/api/v1/jobs/100", "GET, HEAD"),
+        (Method::POST, "/api/v1/jobs/100", "GET, HEAD, DELETE"),
         (Method::GET, "/api/v1/jobs", "POST"),
         (Method::PATCH, "/api/v1/jobs/100/log", "GET, HEAD, POST"),
         (Method::POST, "/api/v1/jobs/100/attachments/a", "GET, HEAD, PUT, DELETE"),

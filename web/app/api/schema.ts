@@ -1011,6 +1011,8 @@ export interface components {
             subject?: string | null;
             to: string[];
         };
+        /** @enum {string} */
+        EndState: "RanToCompletion" | "Faulted";
         Event: {
             children: components["schemas"]["Children"];
             message?: string | null;
@@ -1580,7 +1582,7 @@ export interface components {
             /** Format: int32 */
             keepDays: number;
             namePrefix?: string | null;
-            states?: components["schemas"]["State"][];
+            states?: components["schemas"]["EndState"][];
             tags?: string[];
         };
         /** @enum {string} */

@@ -103,7 +103,7 @@ async fn routes_and_methods_that_there_are_not() {
         let brew = Method::from_bytes(b"BREW").unwrap();
         for (method, path) in [
             (Method::GET, "/ids"),
-            (Method::DELETE, "/jobs/100"),
+            (Method::POST, "/jobs/100"),
             (Method::PATCH, "/jobs/100"),
             (Method::GET, "/jobs/states"),
             (Method::POST, "/jobs/100/options"),

@@ -2,8 +2,8 @@
 //!
 //! actix-web serves HTTP here, and this module adds what it lacks: an upgrade that no
 //! route takes is ignored (`framing`), a client that stops in the middle of a head or does not read
-//! its answer is dropped (`socket`), the bytes may be encrypted (`stream`), and the connections that
-//! are left when the service stops are cut off (`serve`).
+//! its answer is dropped (`socket`), the bytes may be encrypted (`stream`), and the connections
+//! that are left when the service stops are cut off (`serve`).
 
 mod framing;
 mod serve;

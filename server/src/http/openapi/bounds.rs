@@ -116,6 +116,12 @@ fn jobs() -> Value {
         "WindowQuery": {"properties": {
             "ids": {"minItems": 1, "maxItems": limits::ROWS_PER_REQUEST},
         }},
+        "RetentionRule": {"properties": {
+            "keepDays": {"maximum": 36_500},
+            "namePrefix": text(0, limits::NAME),
+            "createdBy": text(0, limits::NAME),
+            "tags": {"maxItems": limits::TAGS, "items": text(1, limits::TAG)},
+        }},
         "StateQuery": {"properties": {
             "ids": {"minItems": 1, "maxItems": limits::STATES_PER_REQUEST},
         }},
