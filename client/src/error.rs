@@ -91,7 +91,7 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         use ProblemCode::{
             ActionNotFound, AttachmentNotFound, CheckNotFound, CommitNotFound, DeliveryNotFound,
-            JobNotFound, ParentNotFound, TokenNotFound,
+            JobNotFound, ParentNotFound, RetentionRuleNotFound, TokenNotFound,
         };
         matches!(
             self.code(),
@@ -104,8 +104,15 @@ impl Error {
                     | CheckNotFound
                     | DeliveryNotFound
                     | TokenNotFound
+                    | RetentionRuleNotFound
             )
         )
+    }
+
+    /// Whether the service says that the tree was deleted.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.code() == Some(ProblemCode::Gone)
     }
 
     /// Whether the service says that the same id, or the name of a token, is used for something

@@ -32,8 +32,15 @@ async fn every_other_problem_is_final_and_comes_whole() {
         assert_eq!(error.code(), Some(*code));
         assert!(!error.is_retryable());
         assert_eq!(error.is_not_found(), code.code().ends_with("not_found") && !is_route(*code));
+        assert_eq!(error.is_gone(), *code == ProblemCode::Gone);
         // These are about the state of a job, not about what an id was used for.
-        let of_state = [ProblemCode::UnexpectedState, ProblemCode::AlreadyInState].contains(code);
+        let of_state = [
+            ProblemCode::UnexpectedState,
+            ProblemCode::AlreadyInState,
+            ProblemCode::NotARoot,
+            ProblemCode::OpenFollowUps,
+        ];
+        let of_state = of_state.contains(code);
         assert_eq!(error.is_conflict(), code.status() == 409 && !of_state);
         assert_eq!(error.outcome_unknown(), code.status() == 500);
         let message = error.to_string();
