@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FieldError, Timestamp, limits};
+use crate::{FieldError, Timestamp, field::check_name};
 
 /// What a caller may do. Each role includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -137,15 +137,7 @@ impl NewToken {
     /// # Errors
     /// The name has other characters, is too long, or is one that stands for other callers.
     pub fn check(&self) -> Result<(), FieldError> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        let fits = (1..=limits::TOKEN_NAME).contains(&self.name.len());
-        // A path would lose "." and "..".
-        let named = self.name.bytes().any(|byte| byte != b'.');
-        if !(fits && named && self.name.bytes().all(allowed)) {
-            let most = limits::TOKEN_NAME;
-            let reason = format!("must be 1 to {most} of A-Z a-z 0-9 . _ -, not only dots");
-            return Err(FieldError::new("name", reason));
-        }
+        check_name(&self.name)?;
         if is_reserved(&self.name) {
             return Err(FieldError::new("name", "stands for callers without a token of their own"));
         }
@@ -222,6 +214,7 @@ pub struct AuditEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
 
     #[test]
     fn roles_have_their_order_and_their_names() {

@@ -1,3 +1,5 @@
+use crate::limits;
+
 /// A field whose value cannot be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
@@ -13,6 +15,23 @@ impl FieldError {
     pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { field: field.into(), reason: reason.into() }
     }
+}
+
+/// Checks a name that stands in addresses: of a token, or of a retention rule.
+///
+/// # Errors
+/// It is not 1 to [`limits::TOKEN_NAME`] of `A-Z a-z 0-9 . _ -`, or only dots, which an address
+/// would lose.
+pub fn check_name(name: &str) -> Result<(), FieldError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let fits = (1..=limits::TOKEN_NAME).contains(&name.len());
+    let named = name.bytes().any(|byte| byte != b'.');
+    if fits && named && name.bytes().all(allowed) {
+        return Ok(());
+    }
+    let most = limits::TOKEN_NAME;
+    let reason = format!("must be 1 to {most} of A-Z a-z 0-9 . _ -, not only dots");
+    Err(FieldError::new("name", reason))
 }
 
 /// Checks the length of a text in bytes.

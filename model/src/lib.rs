@@ -58,7 +58,7 @@ pub use delivery::{
     Event, InvalidDeliveryId, JobAction, JobCheck, Progress, ReplayFailed, Replayed, Tested,
     TestedChannel, Trigger,
 };
-pub use field::FieldError;
+pub use field::{FieldError, check_name};
 pub use id::{InvalidId, JobId};
 pub use job::{CheckedJob, Created, Job, Mark, NewJob, Statistics};
 pub use numbers::{Children, Subtree};

@@ -1,7 +1,7 @@
 use actix_web::{HttpResponse, http::StatusCode};
 use jobtracker_model::{
     DeletedTree, JobId, NamedRetentionRule, Order, Page, RetentionPreview, RetentionRule,
-    Timestamp, limits,
+    Timestamp, check_name, limits,
 };
 use jobtracker_store::{Listed, PageLimit, RootsQuery, Tombstone};
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     clock,
-    retention::{Rule, Rules, previewed},
+    retention::{Rule, previewed},
 };
 
 /// Trees that a preview names.
@@ -71,7 +71,7 @@ pub(super) async fn put(
 ) -> Result<HttpResponse> {
     check(&body.0).await?;
     // So that no text of any length is put on the audit list.
-    Rules::check_name(&name.0)?;
+    check_name(&name.0)?;
     let by = caller.admitted.principal.name().to_owned();
     let rule = NamedRetentionRule { name: name.0, rule: body.0, time: clock::now(), by };
     let putting = async { Ok(app.rules.put(&rule).await?) };
@@ -85,7 +85,7 @@ pub(super) async fn put(
     params(("name" = String, Path, description = "The name.")),
     responses((status = 204, description = "It is not in force any more.")))]
 pub(super) async fn delete(caller: Admin, app: State, name: Name) -> Result<HttpResponse> {
-    Rules::check_name(&name.0)?;
+    check_name(&name.0)?;
     let deleting = async { Ok(app.rules.delete(&name.0).await?) };
     caller.act(&app, "deleteRetentionRule", &name.0, deleting).await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))

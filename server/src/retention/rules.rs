@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use jobtracker_model::{FieldError, NamedRetentionRule, limits};
+use jobtracker_model::{FieldError, NamedRetentionRule, check_name, limits};
 use jobtracker_store::{
     Document, DocumentChange, DocumentId, DocumentKey, DocumentKind, DocumentVersion,
     DocumentsQuery, Error as StoreError, Listed, PageLimit, Store,
@@ -32,11 +32,6 @@ pub(crate) struct Rules {
 impl Rules {
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self { store }
-    }
-
-    /// Checks a name.
-    pub fn check_name(name: &str) -> Result<(), FieldError> {
-        id(name).map(drop)
     }
 
     /// All rules, by name.
@@ -98,14 +93,7 @@ impl Rules {
 }
 
 fn id(name: &str) -> Result<DocumentId, FieldError> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    let named = name.bytes().any(|byte| byte != b'.');
-    let fits = (1..=limits::TOKEN_NAME).contains(&name.len());
-    if !(fits && named && name.bytes().all(allowed)) {
-        let most = limits::TOKEN_NAME;
-        let reason = format!("must be 1 to {most} of A-Z a-z 0-9 . _ -, not only dots");
-        return Err(FieldError::new("name", reason));
-    }
+    check_name(name)?;
     Ok(DocumentId { kind: DocumentKind::RetentionRule, key: DocumentKey::new(name)? })
 }
 
