@@ -16,8 +16,10 @@ const PAGE: usize = 500;
 /// After each page the round pauses this many times as long as the page took, so that it takes a
 /// fifth of one processor at most.
 const PAUSES: u32 = 4;
-/// Deleted trees whose rows are still being removed, at which a round waits.
-const REMOVALS: usize = 4;
+/// Deleted trees that have rows left, at which a round waits. On a cluster most of them only wait
+/// until no reader can need their rows.
+const REMOVALS: usize = 64;
+const REMOVALS_SHARED: usize = 10_000;
 /// How often it looks whether they have been removed, and for how long.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -122,7 +124,8 @@ impl Rounds {
     /// Waits until few deleted trees have rows left.
     async fn until_there_is_room(&self) -> Result<(), StoreError> {
         let begun = Instant::now();
-        while self.store.removals() >= REMOVALS {
+        let most = if self.store.is_shared() { REMOVALS_SHARED } else { REMOVALS };
+        while self.store.removals() >= most {
             if begun.elapsed() > PATIENCE {
                 let why = "the rows of deleted trees are not removed";
                 return Err(StoreError::Unavailable(why.to_owned()));

@@ -18,12 +18,14 @@ use std::{
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jobtracker_model::{JobId, Timestamp, rollup::Status};
+use tokio::sync::Semaphore;
 
 use super::{
     ScyllaOptions,
     checkpoint::Checkpoints,
     cluster::{Cluster, Several},
     connect::now_millis,
+    failure,
     keys::{self, DELETED, NO_PARENT, NO_STAGE, history, listing},
     open::{Open, Work},
     roots::Roots,
@@ -34,7 +36,8 @@ use super::{
 };
 use crate::{FollowUp, FollowUpKey, Result, StageId, Tombstone, coding};
 
-/// Partitions that are written at once.
+/// Trees that a server removes at once, and partitions that it writes at once for each of them.
+const TREES_AT_ONCE: usize = 4;
 const AT_ONCE: usize = 16;
 /// How long the ids of deleted jobs stay reserved at least. A cluster forgets removals after ten
 /// days, unless its tables say otherwise.
@@ -51,6 +54,7 @@ pub struct Removals {
     open: Arc<Open>,
     roots: Arc<Roots>,
     under_way: AtomicUsize,
+    places: Semaphore,
     pause: Duration,
 }
 
@@ -99,6 +103,7 @@ impl Removals {
             open: Arc::clone(open),
             roots: Arc::clone(roots),
             under_way: AtomicUsize::new(0),
+            places: Semaphore::new(TREES_AT_ONCE),
             pause: options.removal_pause,
         }
     }
@@ -116,6 +121,7 @@ impl Removals {
             // Readers that began before the deletion find all rows until they end.
             tokio::time::sleep(this.pause).await;
             let removed = async {
+                let _place = this.places.acquire().await.map_err(failure::asking)?;
                 this.remove(root).await?;
                 this.open.end(Work::Removal(root)).await
             };
