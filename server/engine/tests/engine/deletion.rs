@@ -31,8 +31,8 @@ fn is_gone<T: std::fmt::Debug>(done: Result<T, Error>, of: u64) -> Timestamp {
     }
 }
 
-fn is_missing<T: std::fmt::Debug>(done: Result<T, Error>, of: u64) {
-    assert!(matches!(&done, Err(Error::JobNotFound(missing)) if *missing == id(of)), "{done:?}");
+fn is_missing<T: std::fmt::Debug>(done: &Result<T, Error>, of: u64) {
+    assert!(matches!(done, Err(Error::JobNotFound(missing)) if *missing == id(of)), "{done:?}");
 }
 
 #[tokio::test]
@@ -44,16 +44,16 @@ async fn a_deleted_tree_is_gone_for_every_operation() {
     assert_eq!((by.as_str(), jobs, until.millis() - time.millis()), ("anna", 3, 3_600_000));
     assert_eq!(store.get_job(id(2)).await.unwrap(), None);
     for of in [1, 2] {
-        is_missing(engine.update(id(of), NewChange::new(State::Running)).await, of);
-        is_missing(engine.update_options(id(of), None).await, of);
-        is_missing(engine.put_attachment(id(of), "a".into(), "b".into()).await, of);
+        is_missing(&engine.update(id(of), NewChange::new(State::Running)).await, of);
+        is_missing(&engine.update_options(id(of), None).await, of);
+        is_missing(&engine.put_attachment(id(of), "a".into(), "b".into()).await, of);
     }
     let below = engine.create(job(5, Some(2))).await;
     assert!(matches!(below, Err(Error::ParentNotFound(_))), "{below:?}");
     assert_eq!(is_gone(engine.create(job(1, None)).await, 1), time);
     assert_eq!(is_gone(engine.delete(deletion(1, 3)).await, 1), time);
-    is_missing(engine.delete(deletion(2, 3)).await, 2);
-    is_missing(engine.delete(deletion(99, 0)).await, 99);
+    is_missing(&engine.delete(deletion(2, 3)).await, 2);
+    is_missing(&engine.delete(deletion(99, 0)).await, 99);
     // The other tree goes on.
     engine.update(id(10), NewChange::new(State::Running)).await.unwrap();
     assert_eq!(store.get_job(id(10)).await.unwrap().unwrap().status.state, State::Running);
@@ -148,7 +148,7 @@ async fn who_waits_or_listens_is_told() {
     tokio::task::yield_now().await;
     engine.delete(deletion(1, 3)).await.unwrap();
     for (of, wait) in waits {
-        is_missing(wait.await.unwrap(), of);
+        is_missing(&wait.await.unwrap(), of);
     }
     for listener in [&mut listener, &mut of_job] {
         let told = listener.next().await.unwrap();
