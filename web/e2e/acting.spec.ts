@@ -32,6 +32,28 @@ test('a state is reported, by name and number', async ({ page, seeded }) => {
   expect(changes.items.at(-1)).toMatchObject({ state: 'Faulted', message: 'seen by a person' })
 })
 
+test('a report is refused where the job moved on behind the dialog', async ({ page, seeded }) => {
+  const { service } = seeded
+  const job = await service.create({ name: 'moving on' })
+  await page.goto(`${service.url}/jobs/${job}`)
+  await expect(page.getByRole('button', { name: /^Live/ })).toBeVisible()
+  await page.getByRole('button', { name: 'Report a state' }).click()
+  const dialog = page.getByRole('dialog')
+  // A selection of text that ends beside the dialog leaves it open.
+  await page.getByLabel('Message').fill('seen too late')
+  await page.getByLabel('Message').hover()
+  await page.mouse.down()
+  await page.mouse.move(5, 400)
+  await page.mouse.up()
+  await service.report(job, 'Running')
+  await expect(page.locator('.state-chip')).toHaveText('Running')
+  await page.getByRole('button', { name: 'Report it' }).click()
+  await expect(dialog.getByRole('alert')).toBeVisible()
+  await expect(page.locator('.state-chip')).toHaveText('Running')
+  await page.mouse.click(5, 400)
+  await expect(dialog).toHaveCount(0)
+})
+
 test('an action is added and tried out', async ({ page, seeded }) => {
   const { service } = seeded
   const root = await service.create({ name: 'to be told' })
@@ -178,5 +200,30 @@ test('slow answers hold nothing up, and late ones are not shown', async ({ page,
   finish()
   await expect(row(page, 'deploy web 4.2.0')).toBeVisible()
   await expect(page.locator('.dimmed')).toHaveCount(0)
+  await expect(page.locator('.rows .row')).toHaveCount(1)
+})
+
+test('a page of the list before is not added to the present one', async ({ page, seeded }) => {
+  const { service } = seeded
+  for (const at of [1, 2, 3]) await service.create({ name: `before ${at}` })
+  const after = await service.create({ name: 'afterwards' })
+  let release = () => {}
+  const held = new Promise<void>((resolve) => (release = resolve))
+  await page.route(/roots.*limit=100/, async (route) => {
+    const url = route.request().url().replace('limit=100', 'limit=2')
+    if (!url.includes('cursor=')) return route.continue({ url })
+    const response = await route.fetch({ url })
+    await held
+    await route.fulfill({ response }).catch(() => {})
+  })
+  const asked = page.waitForRequest(/roots.*cursor=/)
+  await page.goto(`${service.url}/?q=before`)
+  await expect(page.locator('.rows .row')).toHaveCount(2)
+  await asked
+  await page.getByLabel('Filter trees').fill('afterwards')
+  await expect(row(page, 'afterwards')).toBeVisible()
+  release()
+  await service.report(after, 'Warning', 'slow')
+  await expect(row(page, 'afterwards')).toContainText('Warning')
   await expect(page.locator('.rows .row')).toHaveCount(1)
 })

@@ -19,6 +19,9 @@ test('every one of many children can be scrolled to, and few are in the document
   await expect(page.locator('.row.focused')).toHaveAttribute('aria-posinset', `${MANY}`)
   for (const part of [0.5, 0.123, 0.987]) {
     await grid.evaluate((element, at) => (element.scrollTop = element.scrollHeight * at), part)
+    // The list is drawn anew when the browser has told of the scrolling.
+    const place = () => page.locator('.rows .row').first().getAttribute('aria-posinset')
+    await expect.poll(async () => Math.abs(Number(await place()) / MANY - part)).toBeLessThan(0.02)
     // What is seen is read, and its numbers follow each other.
     await expect(page.locator('.rows .ghost')).toHaveCount(0)
     const places = await page
@@ -95,9 +98,48 @@ test('f goes from failure to failure, and opens what is above them', async ({ pa
   await expect(focused).toContainText('part-250')
   await expect(focused).toBeInViewport()
   await page.getByRole('button', { name: 'Failed 2' }).click()
-  await expect(page.locator('.rows .row')).toHaveCount(2)
+  // Jobs that are open stay so in another list.
+  await expect(row(page, 'leaf-250')).toBeVisible()
+  await expect(page.locator('.rows .row')).toHaveCount(4)
   await page.getByRole('button', { name: 'Unfinished 298' }).click()
   await expect(row(page, 'part-0')).toBeVisible()
+})
+
+test('another order of as many children is read and watched', async ({ page, seeded }) => {
+  const { service } = seeded
+  const root = await service.create({ name: 'turned' })
+  const first = await service.children(root, 300, (at) => `part-${at}`)
+  await page.goto(`${service.url}/jobs/${root}`)
+  await expect(row(page, 'part-0')).toBeVisible()
+  const turn = page.getByRole('button', { name: 'Oldest first' })
+  await turn.click()
+  await expect(row(page, 'part-299')).toBeVisible()
+  await expect(page.getByRole('button', { name: 'Newest first' })).toBeFocused()
+  await service.report(first + 298, 'Warning', 'slow')
+  await expect(row(page, 'part-298')).toContainText('Warning')
+})
+
+test('a job is found in a list by state, and among all where it is not in it', async ({
+  page,
+  seeded,
+}) => {
+  const { service } = seeded
+  const root = await service.create({ name: 'some failed' })
+  const first = await service.children(root, 30, (at) => `part-${at}`)
+  const leaf = await service.children(String(first + 28), 1, () => 'leaf-28')
+  for (const failed of [first + 20, first + 25]) await service.report(failed, 'Faulted', 'broken')
+  await page.goto(`${service.url}/jobs/${root}?only=failed&at=${first + 25}`)
+  const focused = page.locator('.row.focused')
+  await expect(focused).toContainText('part-25')
+  await expect(focused).toHaveAttribute('aria-posinset', '2')
+  await page.keyboard.press('f')
+  await expect(focused).toContainText('part-20')
+  await page.keyboard.press('F')
+  await expect(focused).toContainText('part-25')
+  await expect(page).toHaveURL(/only=failed/)
+  await page.goto(`${service.url}/jobs/${root}?only=failed&at=${leaf}`)
+  await expect(focused).toContainText('leaf-28')
+  await expect(page).not.toHaveURL(/only=/)
 })
 
 test('nothing moves, closes or loses the selection while the tree changes', async ({

@@ -1,7 +1,7 @@
 import type { Id, Job, JobSummary, Row } from './types'
 
-/** A row from a job as a whole. */
-export function rowOfJob(job: Job): Row {
+/** A row from a job as a whole, which has no times of its tree: those of `before` stay. */
+export function rowOfJob(job: Job, before?: Row): Row {
   return {
     id: job.id,
     root: job.root,
@@ -14,8 +14,8 @@ export function rowOfJob(job: Job): Row {
     state: job.state as Row['state'],
     startTime: job.startTime ?? null,
     endTime: job.endTime ?? null,
-    treeStart: job.startTime ?? null,
-    treeEnd: job.endTime ?? null,
+    treeStart: before?.treeStart ?? job.startTime ?? null,
+    treeEnd: before?.treeEnd ?? job.endTime ?? null,
     children: job.children,
     subtree: job.subtree,
     changes: job.changes,

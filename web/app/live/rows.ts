@@ -8,6 +8,8 @@ import { live, type Handle } from './socket'
 const KEPT = 6_000
 
 const rows = new Map<Id, Signal<Row | undefined>>()
+/** The version of its tree that a row shows, where it is known. */
+const versions = new Map<Id, number>()
 const shown = new Map<Id, number>()
 
 /** The present row of a job, or undefined until it is known. */
@@ -20,8 +22,12 @@ export function rowSignal(id: Id): Signal<Row | undefined> {
   return row
 }
 
-export function putRow(row: Row) {
+/** Takes a row over, unless it is older; one of unknown version does not replace a watched one. */
+export function putRow(row: Row, version?: number) {
   const known = rowSignal(row.id)
+  const isWatched = shown.has(row.id) && known.peek() !== undefined
+  if (version === undefined ? isWatched : version < (versions.get(row.id) ?? 0)) return
+  if (version !== undefined) versions.set(row.id, version)
   if (!known.peek() || !isSameRow(known.peek() as Row, row)) known.value = row
 }
 
@@ -30,7 +36,9 @@ export function trimRows() {
   if (rows.size <= KEPT) return
   for (const id of rows.keys()) {
     if (rows.size <= KEPT / 2) break
-    if (!shown.has(id)) rows.delete(id)
+    if (shown.has(id)) continue
+    rows.delete(id)
+    versions.delete(id)
   }
 }
 
@@ -88,7 +96,7 @@ export class RowWindow {
       this.version.value = snapshot.version
       for (const summary of snapshot.rows) {
         const row = rowOfSummary(summary, snapshot.root, rows.get(summary.id)?.peek())
-        if (row) putRow(row)
+        if (row) putRow(row, snapshot.version)
       }
     })
   }

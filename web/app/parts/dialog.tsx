@@ -9,24 +9,35 @@ interface DialogProps {
   onClose: () => void
   children: ComponentChildren
   wide?: boolean
+  /** A press beside it closes it, unless it shows what cannot be had again. */
+  isKept?: boolean
 }
 
 /** A dialog of the browser's own kind: it keeps the focus inside and gives it back. */
-export function Dialog({ title, onClose, children, wide }: DialogProps) {
+export function Dialog({ title, onClose, children, wide, isKept }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null)
   useEffect(() => {
     const dialog = element.current
     if (dialog && !dialog.open) dialog.showModal()
     return () => dialog?.close()
   }, [])
+  // A selection of text that ends beside the dialog is not a press there.
+  const isPressed = useRef(false)
+  const isBeside = (event: MouseEvent) => {
+    const box = element.current?.getBoundingClientRect()
+    if (!box || event.target !== element.current) return false
+    const { clientX: x, clientY: y } = event
+    return x < box.left || x > box.right || y < box.top || y > box.bottom
+  }
   const clicked = (event: MouseEvent) => {
-    if (event.target === element.current) onClose()
+    if (!isKept && isPressed.current && isBeside(event)) onClose()
   }
   return (
     <dialog
       ref={element}
       class={wide ? 'wide' : ''}
       aria-labelledby="dialog-title"
+      onPointerDown={(event) => (isPressed.current = isBeside(event))}
       onClick={clicked}
       onCancel={(event) => {
         event.preventDefault()

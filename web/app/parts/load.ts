@@ -1,5 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks'
 import { ApiError } from '../api/client'
+import type { Page } from '../api/types'
 import { live } from '../live/socket'
 import { batch, useSignal, type Signal } from '@preact/signals'
 
@@ -11,7 +12,10 @@ export interface Loaded<Value> {
   reload: () => void
 }
 
-/** Reads when the key changes. A new read cancels the one before, whose answer is not shown. */
+/**
+ * Reads when the key changes; what is read for the key before is cancelled and not shown. A reload
+ * waits for the read under way, so that frequent ones cannot keep it from ending.
+ */
 export function useLoad<Value>(
   key: string,
   read: (signal: AbortSignal) => Promise<Value>,
@@ -22,22 +26,39 @@ export function useLoad<Value>(
   const round = useSignal(0)
   const latest = useRef(read)
   latest.current = read
+  const reading = useRef<{ again: boolean } | undefined>(undefined)
+  const reload = () => {
+    if (reading.current) reading.current.again = true
+    else round.value += 1
+  }
   useEffect(() => {
     const abort = new AbortController()
+    const own = { again: false }
+    reading.current = own
     isLoading.value = true
-    latest.current(abort.signal).then(
-      (found) => {
-        if (abort.signal.aborted) return
-        batch(() => ((value.value = found), (error.value = undefined), (isLoading.value = false)))
-      },
-      (failed) => {
-        if (abort.signal.aborted) return
-        batch(() => ((error.value = failed), (isLoading.value = false)))
-      },
-    )
-    return () => abort.abort()
+    const end = () => {
+      if (reading.current !== own) return
+      reading.current = undefined
+      if (own.again) reload()
+    }
+    latest
+      .current(abort.signal)
+      .then(
+        (found) => {
+          if (abort.signal.aborted) return
+          batch(() => ((value.value = found), (error.value = undefined), (isLoading.value = false)))
+        },
+        (failed) => {
+          if (abort.signal.aborted) return
+          batch(() => ((error.value = failed), (isLoading.value = false)))
+        },
+      )
+      .then(end)
+    return () => {
+      abort.abort()
+      reading.current = undefined
+    }
   }, [key, round.value])
-  const reload = () => void (round.value += 1)
   // What could not be reached is read again when the connection is back.
   const isBack = live.status.value === 'live'
   useEffect(() => {
@@ -45,6 +66,65 @@ export function useLoad<Value>(
     if (isBack && failed instanceof ApiError && failed.status === 0) reload()
   }, [isBack])
   return { value: value.value, error: error.value, isLoading: isLoading.value, reload }
+}
+
+export interface Paged<Item> extends Loaded<Item[]> {
+  /** Those of the first page and of all that were read after it. */
+  items: Item[]
+  isFirst: boolean
+  isMore: boolean
+  next: () => Promise<void>
+}
+
+/** A list that is read page by page; a page that belongs to a list before is not appended. */
+export function usePages<Item>(
+  key: string,
+  read: (abort: AbortSignal, cursor?: string) => Promise<Page<Item>>,
+): Paged<Item> {
+  const more = useSignal<Item[]>([])
+  const cursor = useSignal<string | null>(null)
+  const keyOfCursor = useRef(key)
+  const following = useRef<AbortController | undefined>(undefined)
+  const stop = () => {
+    following.current?.abort()
+    following.current = undefined
+  }
+  const loaded = useLoad(key, async (abort) => {
+    const page = await read(abort)
+    if (abort.aborted) return []
+    stop()
+    more.value = []
+    cursor.value = page.nextCursor ?? null
+    keyOfCursor.current = key
+    return page.items
+  })
+  useEffect(() => stop, [key])
+  const next = async () => {
+    const at = cursor.peek()
+    if (at === null || keyOfCursor.current !== key || following.current) return
+    const abort = new AbortController()
+    following.current = abort
+    try {
+      const page = await read(abort.signal, at)
+      if (abort.signal.aborted) return
+      batch(() => {
+        more.value = [...more.peek(), ...page.items]
+        cursor.value = page.nextCursor ?? null
+      })
+    } catch (error) {
+      if (!abort.signal.aborted) throw error
+    } finally {
+      if (following.current === abort) following.current = undefined
+    }
+  }
+  const items = [...(loaded.value ?? []), ...more.value]
+  return {
+    ...loaded,
+    items,
+    isFirst: more.value.length === 0,
+    isMore: cursor.value !== null,
+    next,
+  }
 }
 
 /** Reads again when something changes, at most every `pause` milliseconds. */

@@ -27,6 +27,7 @@ export interface Focus {
 interface Above {
   items: JobSummary[]
   ranks?: { id: Id; rank: number }[] | null
+  version?: number | null
 }
 
 /** The outline below one job: which jobs are open, which rows there are, and which has the focus. */
@@ -39,6 +40,7 @@ export class Outline {
   private pages = new Map<Id, ChildPages>()
   private visible: [number, number] = [0, 0]
   private toOpen: Set<Id>
+  isClosed = false
 
   constructor(
     readonly job: Id,
@@ -53,6 +55,7 @@ export class Outline {
   }
 
   close() {
+    this.isClosed = true
     this.window.close()
     for (const pages of this.pages.values()) pages.close()
   }
@@ -192,12 +195,21 @@ export class Outline {
     return [...ids, ...this.toOpen].slice(0, OPEN_MAX)
   }
 
-  /** Opens all above a job and focuses it; answers its row. */
+  /** The place of a child: its rank tells it, save in a list by state, which has to be read. */
+  private async offsetOf(branch: Branch, id: Id, rank: number): Promise<number | undefined> {
+    if (this.only === 'all') return this.order === 'oldest' ? rank : branch.count - 1 - rank
+    const offset = await this.pagesOf(branch).find(id)
+    // What has come to the list by state since it was counted is not shown yet.
+    return offset !== undefined && offset < branch.count ? offset : undefined
+  }
+
+  /** Opens all above a job and focuses it; answers its row, if it is among the listed ones. */
   async reveal(id: Id): Promise<number | undefined> {
     const way = await this.way(id)
     let branch = this.top
     for (const [at, { job, rank }] of way.entries()) {
-      const offset = this.order === 'oldest' ? rank : branch.count - 1 - rank
+      const offset = await this.offsetOf(branch, job, rank)
+      if (offset === undefined) return undefined
       if (at === way.length - 1) {
         this.focus.value = { branch, offset }
         this.shape.value += 1
@@ -216,10 +228,10 @@ export class Outline {
       get<Job>(`jobs/${id}`),
       get<Above>(`jobs/${id}/ancestors`, { ranks: true, fields: 'row' }),
     ])
-    putRow(rowOfJob(own))
+    putRow(rowOfJob(own, rowSignal(id).peek()))
     for (const item of above.items) {
       const row = rowOfSummary(item, this.root)
-      if (row) putRow(row)
+      if (row) putRow(row, above.version ?? undefined)
     }
     // The job first and the root last; the root alone stands nowhere.
     const ranks = above.ranks ?? []

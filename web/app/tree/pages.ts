@@ -24,6 +24,8 @@ const PAGE = 100
 /** A list by state has no places, so it is read from its beginning on, in larger steps. */
 const LONG_PAGE = 500
 const KEPT = 40
+/** A list by state in which a job is looked for is read up to this page. */
+const FIND_PAGES = 20
 
 /** The ids of the children of one job by their place, read where they are looked at. */
 export class ChildPages {
@@ -33,6 +35,7 @@ export class ChildPages {
   private pages = new Map<number, Id[]>()
   private cursors = new Map<number, string | undefined>([[0, undefined]])
   private loading = new Map<number, AbortController>()
+  private closed = new AbortController()
   private wanted: [number, number] = [0, 0]
   private readonly isPlaced: boolean
   private readonly size: number
@@ -81,6 +84,17 @@ export class ChildPages {
 
   close() {
     for (const abort of this.loading.values()) abort.abort()
+    this.closed.abort()
+  }
+
+  /** The place of a child in a list by state, which is read from its beginning until it is found. */
+  async find(id: Id): Promise<number | undefined> {
+    for (let page = 0; page < FIND_PAGES && this.cursors.has(page); page++) {
+      const known = this.offsetOf(id)
+      if (known !== undefined) return known
+      if (!this.pages.has(page)) await this.read(page, this.closed.signal)
+    }
+    return this.offsetOf(id)
   }
 
   private async load(page: number) {
@@ -89,35 +103,39 @@ export class ChildPages {
     const abort = new AbortController()
     this.loading.set(page, abort)
     try {
-      const place = this.isPlaced ? { offset: page * this.size, order: this.order } : {}
-      const found = await get<Page<JobSummary>>(
-        `jobs/${this.parent}/children`,
-        {
-          ...place,
-          states: STATES[this.only],
-          cursor: this.isPlaced ? undefined : this.cursors.get(page),
-          limit: this.size,
-          fields: 'row',
-        },
-        abort.signal,
-      )
-      for (const item of found.items) {
-        const row = rowOfSummary(item, this.root)
-        if (row) putRow(row)
-      }
-      this.pages.set(
-        page,
-        found.items.map(({ id }) => id),
-      )
-      if (found.nextCursor) this.cursors.set(page + 1, found.nextCursor)
-      this.forget()
+      await this.read(page, abort.signal)
       this.error.value = undefined
-      this.revision.value += 1
     } catch (error) {
       if (!abort.signal.aborted) this.error.value = error
     } finally {
       this.loading.delete(page)
     }
+  }
+
+  private async read(page: number, abort: AbortSignal) {
+    const place = this.isPlaced ? { offset: page * this.size, order: this.order } : {}
+    const found = await get<Page<JobSummary> & { version: number }>(
+      `jobs/${this.parent}/children`,
+      {
+        ...place,
+        states: STATES[this.only],
+        cursor: this.isPlaced ? undefined : this.cursors.get(page),
+        limit: this.size,
+        fields: 'row',
+      },
+      abort,
+    )
+    for (const item of found.items) {
+      const row = rowOfSummary(item, this.root)
+      if (row) putRow(row, found.version)
+    }
+    this.pages.set(
+      page,
+      found.items.map(({ id }) => id),
+    )
+    if (found.nextCursor) this.cursors.set(page + 1, found.nextCursor)
+    this.forget()
+    this.revision.value += 1
   }
 
   /** Reads on from the last known cursor. */

@@ -14,13 +14,14 @@ export function ReportDialog({ job, row, reload, onClose }: ActionProps & { onCl
   const [state, setState] = useState<State>('RanToCompletion')
   const [message, setMessage] = useState('')
   const [changeId] = useState(() => crypto.getRandomValues(new Uint32Array(3)).join('-'))
+  const [changes] = useState(() => row.changes)
   const act = async () => {
     // It is refused if the job has moved on since this dialog was opened.
     const body = {
       state,
       changeId,
       message: message || undefined,
-      expect: { changes: row.changes },
+      expect: { changes },
     }
     const done = await post<{ applied: boolean }>(`jobs/${job.id}/changes`, body)
     say(done.applied ? t.value.act.reported : t.value.act.notApplied)

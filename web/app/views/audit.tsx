@@ -1,7 +1,6 @@
-import { useSignal } from '@preact/signals'
 import { get } from '../api/client'
 import type { AuditEntry, Page } from '../api/types'
-import { useLoad } from '../parts/load'
+import { usePages } from '../parts/load'
 import { Empty, Failed, Skeleton, Time } from '../parts/small'
 import { may } from '../shell/session'
 import { useTitle } from '../shell/title'
@@ -11,21 +10,11 @@ import { t } from '../texts'
 export function AuditView() {
   const words = t.value.audit
   useTitle(t.value.nav.audit)
-  const more = useSignal<AuditEntry[]>([])
-  const cursor = useSignal<string | null>(null)
-  const loaded = useLoad('audit', async (abort) => {
-    const page = await get<Page<AuditEntry>>('audit', { limit: 200 }, abort)
-    more.value = []
-    cursor.value = page.nextCursor ?? null
-    return page.items
-  })
-  const next = async () => {
-    const page = await get<Page<AuditEntry>>('audit', { limit: 200, cursor: cursor.peek() })
-    more.value = [...more.peek(), ...page.items]
-    cursor.value = page.nextCursor ?? null
-  }
+  const loaded = usePages('audit', (abort, cursor) =>
+    get<Page<AuditEntry>>('audit', { limit: 200, cursor }, abort),
+  )
   if (!may('admin')) return <Empty title={t.value.needsRole('admin')} />
-  const items = [...(loaded.value ?? []), ...more.value]
+  const { items } = loaded
   return (
     <div class="fill">
       <div class="page-head">
@@ -59,8 +48,8 @@ export function AuditView() {
             </table>
           </div>
         )}
-        {cursor.value !== null && (
-          <button type="button" onClick={() => void next()}>
+        {loaded.isMore && (
+          <button type="button" onClick={() => void loaded.next()}>
             {t.value.more}
           </button>
         )}

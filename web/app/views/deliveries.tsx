@@ -1,11 +1,10 @@
 import { useState } from 'preact/hooks'
-import { useSignal } from '@preact/signals'
 import { get, post } from '../api/client'
 import type { Delivery, Page } from '../api/types'
 import { now } from '../parts/clock'
 import { DeliveryLine } from '../parts/deliveries'
 import { ActDialog } from '../parts/dialog'
-import { useLoad } from '../parts/load'
+import { usePages } from '../parts/load'
 import { exact } from '../parts/number'
 import { Empty, Failed, say, Skeleton } from '../parts/small'
 import { typed, written } from '../parts/time'
@@ -24,25 +23,10 @@ export function DeliveriesView() {
   const [isReplaying, setReplaying] = useState(false)
   const from = typed(query.value.get('from') ?? '', zone.value)
   const to = typed(query.value.get('to') ?? '', zone.value)
-  const more = useSignal<Delivery[]>([])
-  const cursor = useSignal<string | null>(null)
-  const loaded = useLoad(`${from} ${to}`, async (abort) => {
-    const page = await get<Page<Delivery>>('deliveries/failed', { from, to, limit: PAGE }, abort)
-    more.value = []
-    cursor.value = page.nextCursor ?? null
-    return page.items
-  })
-  const next = async () => {
-    const page = await get<Page<Delivery>>('deliveries/failed', {
-      from,
-      to,
-      limit: PAGE,
-      cursor: cursor.peek(),
-    })
-    more.value = [...more.peek(), ...page.items]
-    cursor.value = page.nextCursor ?? null
-  }
-  const items = [...(loaded.value ?? []), ...more.value]
+  const loaded = usePages(`${from} ${to}`, (abort, cursor) =>
+    get<Page<Delivery>>('deliveries/failed', { from, to, limit: PAGE, cursor }, abort),
+  )
+  const { items } = loaded
   return (
     <div class="fill">
       <Head items={items} reload={loaded.reload} replay={() => setReplaying(true)} />
@@ -63,8 +47,8 @@ export function DeliveriesView() {
             <DeliveryLine key={delivery.id} delivery={delivery} withJob done={loaded.reload} />
           ))}
         </ul>
-        {cursor.value !== null && (
-          <button type="button" onClick={() => void next()}>
+        {loaded.isMore && (
+          <button type="button" onClick={() => void loaded.next()}>
             {t.value.more}
           </button>
         )}
@@ -72,7 +56,7 @@ export function DeliveriesView() {
       {isReplaying && (
         <Replay
           items={items}
-          isMore={cursor.value !== null}
+          isMore={loaded.isMore}
           done={loaded.reload}
           close={() => setReplaying(false)}
         />

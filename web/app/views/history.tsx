@@ -1,8 +1,7 @@
-import { useSignal } from '@preact/signals'
 import { get } from '../api/client'
 import type { Change, Page, State } from '../api/types'
 import { StateIcon } from '../parts/icons'
-import { useLoad, useReloadOn } from '../parts/load'
+import { usePages, useReloadOn } from '../parts/load'
 import { Failed, Skeleton, Text, Time } from '../parts/small'
 import { span } from '../parts/time'
 import { query, setQuery } from '../shell/router'
@@ -14,21 +13,10 @@ const PAGE = 200
 /** What the job itself reported, the last first. */
 export function HistoryView({ job }: TabProps) {
   const order = query.value.get('changes') === 'oldest' ? 'oldest' : 'newest'
-  const more = useSignal<Change[]>([])
-  const cursor = useSignal<string | null | undefined>(undefined)
-  const at = `jobs/${job.id}/changes`
-  const loaded = useLoad(`${job.id} ${order}`, async (abort) => {
-    const page = await get<Page<Change>>(at, { order, limit: PAGE }, abort)
-    cursor.value = page.nextCursor ?? null
-    more.value = []
-    return page.items
-  })
+  const loaded = usePages(`${job.id} ${order}`, (abort, cursor) =>
+    get<Page<Change>>(`jobs/${job.id}/changes`, { order, limit: PAGE, cursor }, abort),
+  )
   useReloadOn(job.changes, loaded.reload, 500)
-  const next = async () => {
-    const page = await get<Page<Change>>(at, { order, limit: PAGE, cursor: cursor.peek() })
-    more.value = [...more.peek(), ...page.items]
-    cursor.value = page.nextCursor ?? null
-  }
   if (!loaded.value) {
     return loaded.error === undefined ? (
       <Skeleton />
@@ -36,7 +24,7 @@ export function HistoryView({ job }: TabProps) {
       <Failed error={loaded.error} retry={loaded.reload} />
     )
   }
-  const items = [...loaded.value, ...more.value]
+  const { items } = loaded
   const turn = () => setQuery({ changes: order === 'newest' ? 'oldest' : undefined })
   return (
     <section class="scroll pad">
@@ -52,8 +40,8 @@ export function HistoryView({ job }: TabProps) {
           return <Line key={`${change.time} ${index}`} change={change} before={before} />
         })}
       </ol>
-      {typeof cursor.value === 'string' && (
-        <button type="button" onClick={() => void next()}>
+      {loaded.isMore && (
+        <button type="button" onClick={() => void loaded.next()}>
           {t.value.more}
         </button>
       )}

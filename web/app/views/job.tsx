@@ -65,7 +65,7 @@ function JobPage({ id }: { id: Id }) {
       get<Job>(`jobs/${id}`, {}, abort),
       get<Page<Job>>(`jobs/${id}/ancestors`, {}, abort),
     ])
-    putRow(rowOfJob(job))
+    putRow(rowOfJob(job, rowSignal(id).peek()))
     return { job, above: above.items.reverse() }
   })
   const { value, error } = loaded

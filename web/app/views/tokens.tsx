@@ -42,7 +42,7 @@ export function TokensView() {
         <Make close={() => setMaking(false)} made={(text) => (setSecret(text), loaded.reload())} />
       )}
       {secret && (
-        <Dialog title={words.made} onClose={() => setSecret(undefined)}>
+        <Dialog title={words.made} onClose={() => setSecret(undefined)} isKept>
           <div class="stack">
             <p>{words.once}</p>
             <div class="code-lines secret">

@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useRef } from 'preact/hooks'
-import { useSignalEffect } from '@preact/signals'
+import { effect } from '@preact/signals'
 import { apiLink, get } from '../api/client'
 import type { Id, JobSummary, Page, Row } from '../api/types'
 import { childCount } from '../api/types'
@@ -28,7 +28,7 @@ export function TreeView({ job }: { job: Row }) {
     return new Outline(job.id, job.root, only, order, open)
   }, [job.id, only, order])
   useEffect(() => () => outline.close(), [outline])
-  useSignalEffect(() => {
+  useOutlineEffect(outline, () => {
     void outline.shape.value
     for (const branch of branches(outline.top)) {
       void outline.pagesOf(branch).revision.value
@@ -55,10 +55,16 @@ export function TreeView({ job }: { job: Row }) {
           )}
         </Empty>
       ) : (
-        <Grid outline={outline} handle={handle} failures={failures} />
+        // Another choice is another list: it begins at its top, and what it shows is read.
+        <Grid key={`${only}/${order}`} outline={outline} handle={handle} failures={failures} />
       )}
     </section>
   )
+}
+
+/** An effect on the signals of one outline; another outline has an effect of its own. */
+function useOutlineEffect(outline: Outline, run: () => void) {
+  useEffect(() => effect(run), [outline])
 }
 
 /** Shows the job that the address names, and keeps the address as the outline is. */
@@ -67,7 +73,7 @@ function useDeepLink(outline: Outline, handle: { current: VirtualHandle | null }
     const at = query.peek().get('at')
     if (at && at !== outline.idAt(outline.focus.peek())) void show(outline, handle, at)
   }, [outline])
-  useSignalEffect(() => {
+  useOutlineEffect(outline, () => {
     void outline.shape.value
     const focus = outline.focus.value
     if (focus) void outline.pagesOf(focus.branch).revision.value
@@ -79,8 +85,11 @@ function useDeepLink(outline: Outline, handle: { current: VirtualHandle | null }
 }
 
 async function show(outline: Outline, handle: { current: VirtualHandle | null }, id: Id) {
-  const row = await outline.reveal(id).catch(() => undefined)
-  if (row === undefined) return
+  const row = await outline.reveal(id).catch(() => null)
+  // Where it is not among the listed ones all are shown, and the address leads to it.
+  const isUnlisted = row === undefined && outline.only !== 'all' && !outline.isClosed
+  if (isUnlisted) setQuery({ only: undefined, at: id })
+  if (row === undefined || row === null) return
   // The list is drawn with its new length first.
   requestAnimationFrame(() => handle.current?.show(row, true))
 }
@@ -91,17 +100,20 @@ interface Failures {
 
 /** The failed jobs below, in the order of the outline, read a page at a time. */
 function useFailures(outline: Outline, handle: { current: VirtualHandle | null }): Failures {
+  const latest = useRef(outline)
+  latest.current = outline
   return useMemo(() => {
     const found: Id[] = []
     let cursor: string | null | undefined
     let at = -1
     const more = async () => {
       const params = { states: 'Faulted', limit: 200, cursor, fields: 'row' }
-      const page = await get<Page<JobSummary>>(`jobs/${outline.job}/descendants`, params)
+      const page = await get<Page<JobSummary>>(`jobs/${latest.current.job}/descendants`, params)
       found.push(...page.items.map((job) => job.id).filter((id) => !found.includes(id)))
       cursor = page.nextCursor ?? null
     }
     const go = async (step: 1 | -1) => {
+      const outline = latest.current
       const focused = outline.idAt(outline.focus.peek())
       const known = focused === undefined ? -1 : found.indexOf(focused)
       if (known >= 0) at = known
@@ -112,7 +124,7 @@ function useFailures(outline: Outline, handle: { current: VirtualHandle | null }
       await show(outline, handle, found[at] as Id)
     }
     return { go: (step) => void go(step).catch(() => say(t.value.failed)) }
-  }, [outline])
+  }, [outline.job])
 }
 
 interface ToolbarProps {

@@ -64,7 +64,8 @@ function Export({ params }: { params: Params }) {
 function List({ params }: { params: Params }) {
   const ids = useSignal<Id[]>([])
   const cursor = useSignal<string | null | undefined>(undefined)
-  const isMore = useSignal(false)
+  const following = useRef<AbortController | undefined>(undefined)
+  const keyOfList = useRef('')
   const take = (page: RootPage) => {
     for (const item of page.items) {
       const row = rowOfSummary(item, item.id)
@@ -78,20 +79,33 @@ function List({ params }: { params: Params }) {
   const ask = (abort: AbortSignal, at?: string) =>
     get<RootPage>('roots', { ...params, limit: PAGE, fields: 'row', cursor: at }, abort)
   const key = JSON.stringify(params)
+  const stop = () => {
+    following.current?.abort()
+    following.current = undefined
+  }
   const first = useLoad(key, async (abort) => {
     const page = await ask(abort)
+    if (abort.aborted) return false
+    stop()
     ids.value = []
     take(page)
+    keyOfList.current = key
     return true
   })
+  useEffect(() => stop, [key])
   const more = async () => {
     const at = cursor.peek()
-    if (isMore.peek() || typeof at !== 'string') return
-    isMore.value = true
+    if (following.current || typeof at !== 'string' || keyOfList.current !== key) return
+    const abort = new AbortController()
+    following.current = abort
     try {
-      take(await ask(new AbortController().signal, at))
+      const page = await ask(abort.signal, at)
+      // A page of the filter before belongs to no list any more.
+      if (!abort.signal.aborted) take(page)
+    } catch (error) {
+      if (!abort.signal.aborted) throw error
     } finally {
-      isMore.value = false
+      if (following.current === abort) following.current = undefined
     }
   }
   // Pages of a filtered list may be empty and still have a cursor.
@@ -145,13 +159,17 @@ function Table({ ids, more }: { ids: Id[]; more: () => Promise<void> }) {
   const focus = useSignal(-1)
   const watched = useMemo(() => new Map<Id, RowWindow>(), [])
   useEffect(() => () => watched.forEach((window) => window.close()), [])
+  const range = useRef<[number, number]>([0, 0])
   const look = (first: number, end: number) => {
+    range.current = [first, end]
     if (end > ids.length - 30) void more()
     const seen = ids
       .slice(first, end)
       .filter((id) => !isFinished(rowSignal(id).peek()?.state ?? ''))
     watch(watched, seen.slice(0, WATCHED))
   }
+  // New trees may take the places of as many others.
+  useEffect(() => look(...range.current), [ids])
   const pressed = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return
     const at = focus.peek()

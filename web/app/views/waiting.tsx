@@ -1,9 +1,7 @@
-import { useSignal } from '@preact/signals'
-import { useEffect } from 'preact/hooks'
 import { get } from '../api/client'
 import { isFinished, type Blocker, type Page, type Row } from '../api/types'
 import { StateIcon } from '../parts/icons'
-import { useLoad, useReloadOn } from '../parts/load'
+import { usePages, useReloadOn } from '../parts/load'
 import { exact } from '../parts/number'
 import { Age, Empty, Failed, Skeleton, Text } from '../parts/small'
 import { link } from '../shell/router'
@@ -14,25 +12,12 @@ const PAGE = 100
 
 /** The chains from the job to the deepest ones that it waits for, or to the causes of its failure. */
 export function WaitingView({ job }: TabProps) {
-  const more = useSignal<Blocker[]>([])
-  const cursor = useSignal<string | null | undefined>(undefined)
   const isAll = job.state !== 'RanToCompletion'
-  const loaded = useLoad(`${job.id} ${isAll}`, async (abort) => {
-    if (!isAll) return []
-    const params = { limit: PAGE, path: true }
-    const page = await get<Page<Blocker>>(`jobs/${job.id}/blockers`, params, abort)
-    cursor.value = page.nextCursor ?? null
-    more.value = []
-    return page.items
+  const loaded = usePages(`${job.id} ${isAll}`, async (abort, cursor): Promise<Page<Blocker>> => {
+    if (!isAll) return { items: [] }
+    return get(`jobs/${job.id}/blockers`, { limit: PAGE, path: true, cursor }, abort)
   })
-  useReloadOn(more.value.length === 0 && job, loaded.reload)
-  useEffect(() => void (more.value = []), [job.id])
-  const next = async () => {
-    const params = { limit: PAGE, path: true, cursor: cursor.peek() }
-    const page = await get<Page<Blocker>>(`jobs/${job.id}/blockers`, params)
-    more.value = [...more.peek(), ...page.items]
-    cursor.value = page.nextCursor ?? null
-  }
+  useReloadOn(loaded.isFirst && job, loaded.reload)
   if (!isAll) return <Empty title={t.value.waiting.done} />
   if (!loaded.value) {
     return loaded.error === undefined ? (
@@ -41,7 +26,7 @@ export function WaitingView({ job }: TabProps) {
       <Failed error={loaded.error} retry={loaded.reload} />
     )
   }
-  const items = [...loaded.value, ...more.value]
+  const { items } = loaded
   const isFailed = job.state === 'Faulted'
   return (
     <section class="scroll pad">
@@ -56,8 +41,8 @@ export function WaitingView({ job }: TabProps) {
           <Chain key={blocker.job.id} blocker={blocker} top={job} />
         ))}
       </ol>
-      {typeof cursor.value === 'string' && (
-        <button type="button" onClick={() => void next()}>
+      {loaded.isMore && (
+        <button type="button" onClick={() => void loaded.next()}>
           {t.value.more}
         </button>
       )}
