@@ -94,6 +94,7 @@ test('f goes from failure to failure, and opens what is above them', async ({ pa
   await page.keyboard.press('F')
   await expect(focused).toContainText('part-250')
   // The link leads another viewer to the same place.
+  await expect(page).toHaveURL(new RegExp(`at=${first + 250}\\b`))
   await page.reload()
   await expect(focused).toContainText('part-250')
   await expect(focused).toBeInViewport()
