@@ -33,6 +33,7 @@ test('a job shows what is below it, and opens by keys alone', async ({ page, see
   await expect(focused).toHaveAttribute('aria-setsize', '60')
   await expect(focused).toHaveAttribute('aria-posinset', '1')
   // The address holds what is open and what has the focus.
+  await expect(page).toHaveURL(/open=.*at=|at=.*open=/)
   await page.reload()
   await expect(row(page, '/index/1')).toBeVisible()
   await page.getByRole('treegrid').focus()
