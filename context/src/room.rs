@@ -79,6 +79,7 @@ impl Inner {
             source_link: definition.source_link,
             actions: actions.unwrap_or_default(),
             checks: checks.unwrap_or_default(),
+            task: None,
         };
         match self.tracker.create(job).await {
             Ok(_) => Ok(()),

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Action, FieldError, JobId, NewCheck,
+    Action, FieldError, JobId, NewCheck, NewTask,
     field::check_text,
     fingerprint::{TextHash, put_follow_ups},
     limits,
@@ -44,6 +44,22 @@ impl Fingerprints {
     #[must_use]
     pub fn has(&self, kept: Fingerprint) -> bool {
         kept == self.own || kept == self.as_sent
+    }
+
+    /// The fingerprints of the same creation with a task. Without one they stay as they are.
+    #[must_use]
+    pub fn with_task(self, task: Option<&NewTask>) -> Self {
+        let Some(task) = task else { return self };
+        // A task leaves out what is as by default, so its text does not change with later fields.
+        let json = serde_json::to_string(task).expect("texts and numbers can be written as JSON");
+        let with = |Fingerprint(print)| {
+            let mut hash = TextHash::default();
+            for text in [&format!("{print:x}"), "task", &json] {
+                hash.put(Some(text));
+            }
+            Fingerprint(hash.long())
+        };
+        Self { own: with(self.own), as_sent: with(self.as_sent) }
     }
 }
 

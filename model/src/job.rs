@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Action, CheckKind, Children, Definition, FieldError, JobId, NewCheck, Report, State, Subtree,
-    Target, Timestamp,
+    Action, CheckKind, Children, Definition, FieldError, JobId, NewCheck, NewTask, Report, State,
+    Subtree, Target, Timestamp,
     text::{mended_option, or_default},
 };
 
@@ -41,6 +41,10 @@ pub struct NewJob {
     /// Up to 16: when to check the job, and whom to tell of the result.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<NewCheck>,
+    /// What a worker is to run for it. The job's states then follow from the reports of the worker
+    /// that has claimed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<NewTask>,
 }
 
 impl NewJob {
@@ -123,6 +127,13 @@ impl NewJob {
         self.check(NewCheck::new(CheckKind::State { at, states }).on_failure(otherwise))
     }
 
+    /// With a task for a worker.
+    #[must_use]
+    pub fn task(mut self, task: NewTask) -> Self {
+        self.task = Some(task);
+        self
+    }
+
     /// With one more check.
     #[must_use]
     pub fn check(mut self, check: NewCheck) -> Self {
@@ -145,6 +156,8 @@ pub struct CheckedJob {
     pub actions: Vec<Action>,
     /// What is checked.
     pub checks: Vec<NewCheck>,
+    /// What a worker is to run.
+    pub task: Option<NewTask>,
 }
 
 impl TryFrom<NewJob> for CheckedJob {
@@ -153,12 +166,16 @@ impl TryFrom<NewJob> for CheckedJob {
 
     fn try_from(job: NewJob) -> Result<Self, FieldError> {
         let NewJob { id, parent, name, created_by, tags, options, source_link, .. } = job;
-        let NewJob { actions, checks, .. } = job;
+        let NewJob { actions, checks, task, .. } = job;
         let definition = Definition { name, created_by, tags, options, source_link };
         definition.check()?;
         Action::check_all(&actions)?;
         NewCheck::check_all(&checks)?;
-        Ok(Self { id, parent, definition, actions, checks })
+        if let Some(task) = &task {
+            task.check().map_err(|error| error.within("task"))?;
+            return Err(FieldError::new("task", "is not taken by this version yet"));
+        }
+        Ok(Self { id, parent, definition, actions, checks, task })
     }
 }
 

@@ -35,6 +35,7 @@ mod wire;
 mod overview;
 mod retention;
 mod shape;
+mod task;
 
 pub mod live;
 pub mod upload;
@@ -69,6 +70,9 @@ pub use retention::{
 };
 pub use shape::{Rest, Shape, ShapeJob, Timeline};
 pub use state::{Category, State, StateSet, UnknownState};
+pub use task::{
+    AttemptFailure, NewTask, OnNoWorker, Retry, Shard, Timeouts, WorkerFilter, check_handler,
+};
 pub use text::shortened;
 pub use time::{InvalidTimestamp, Timestamp};
 pub use wire::{

@@ -124,6 +124,16 @@ pub const RESULTS_SHOWN: usize = 100;
 /// Length of the name of a token in bytes.
 pub const TOKEN_NAME: usize = 64;
 
+/// Longest time of a task's time-outs and pauses, in milliseconds: a year.
+pub const TASK_TIME_MS: u64 = 365 * 24 * 3_600_000;
+/// Attempts of a task after the first.
+pub const RETRIES: u32 = 1_000;
+/// Shards of one work.
+pub const SHARDS: u32 = 10_000;
+/// Workers that the filter of a task names.
+pub const FILTER_WORKERS: usize = 100;
+/// Length of the id of a worker in bytes.
+pub const WORKER_ID: usize = 64;
 /// Retention rules.
 pub const RETENTION_RULES: usize = 100;
 /// Tokens of a service, those that were revoked or have expired lately included.
