@@ -52,7 +52,10 @@ async function fromDist(page: Page) {
   await page.route('**/page/*', async (route) => {
     const name = new URL(route.request().url()).pathname.split('/').pop() ?? ''
     const kind = KINDS[name.split('.').pop() ?? ''] ?? 'text/plain'
-    await route.fulfill({ body: fs.readFileSync(`dist/${name}`), contentType: kind })
+    await route.fulfill({
+      body: fs.readFileSync(`${process.env.JOBTRACKER_PAGE_DIST}/${name}`),
+      contentType: kind,
+    })
   })
 }
 

@@ -59,6 +59,8 @@ export function Virtual(props: Props) {
     clearTimeout(settle.current)
     settle.current = setTimeout(() => {
       if (!element.current) return
+      // On a busy machine the event of a newer scroll may still be to come.
+      if (!scroll.isAt(element.current.scrollTop)) return moved()
       element.current.scrollTop = scroll.settled()
       drawn.value += 1
     }, 200)

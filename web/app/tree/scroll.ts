@@ -44,6 +44,11 @@ export class Scroll {
     return this.top
   }
 
+  /** Whether the element was last known here; otherwise it has been scrolled since. */
+  isAt(element: number): boolean {
+    return this.element === element
+  }
+
   /** Goes to a place; answers where the element has to be scrolled to. */
   goTo(top: number): number {
     this.top = this.within(top)
