@@ -26,8 +26,24 @@ pub struct ClientBuilder {
     max_reply: usize,
 }
 
+impl JobTrackerClient {
+    /// A client of the service at this address, without a token and with the default settings.
+    ///
+    /// # Errors
+    /// See [`ClientBuilder::build`].
+    pub fn new(base_url: impl AsRef<str>) -> Result<Self> {
+        Self::builder(base_url).build()
+    }
+
+    /// A client of the service at this address, such as `http://127.0.0.1:8840`, to be set up. A
+    /// path in it is kept before the paths of the API.
+    pub fn builder(base_url: impl AsRef<str>) -> ClientBuilder {
+        ClientBuilder::new(base_url.as_ref())
+    }
+}
+
 impl ClientBuilder {
-    pub(crate) fn new(base_url: &str) -> Self {
+    fn new(base_url: &str) -> Self {
         Self {
             base_url: base_url.to_owned(),
             token: None,

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use crate::{ClientBuilder, Result, ids::IdBlocks, request::Http};
+use crate::{ids::IdBlocks, request::Http};
 
 /// A client of one service over HTTP.
 ///
@@ -12,22 +12,6 @@ use crate::{ClientBuilder, Result, ids::IdBlocks, request::Http};
 pub struct JobTrackerClient {
     pub(crate) http: Arc<Http>,
     pub(crate) ids: Arc<IdBlocks>,
-}
-
-impl JobTrackerClient {
-    /// A client of the service at this address, without a token and with the default settings.
-    ///
-    /// # Errors
-    /// See [`ClientBuilder::build`].
-    pub fn new(base_url: impl AsRef<str>) -> Result<Self> {
-        Self::builder(base_url).build()
-    }
-
-    /// A client of the service at this address, such as `http://127.0.0.1:8840`, to be set up. A
-    /// path in it is kept before the paths of the API.
-    pub fn builder(base_url: impl AsRef<str>) -> ClientBuilder {
-        ClientBuilder::new(base_url.as_ref())
-    }
 }
 
 impl fmt::Debug for JobTrackerClient {

@@ -12,13 +12,11 @@ use crate::{
     call::{Body, Call},
     rate::RateLimit,
     reply::{Failure, Reply},
-    tries::Tries,
+    tries::{FAR, Tries},
 };
 
 /// The size from which bodies that may be compressed are.
 const COMPRESS_FROM: usize = 8 * 1024;
-/// Stands for "never" where the clock would overflow.
-pub(crate) const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 
 /// The only place that sends: address, token, rate limit, time-outs and deadline.
 pub(crate) struct Http {
@@ -52,9 +50,9 @@ impl Http {
         let (wait, slow) = (call.wait, call.slow);
         let more = wait.unwrap_or_default().saturating_add(slow);
         let deadline = call.deadline.unwrap_or_else(|| self.deadline_after(more));
-        let attempts = if call.once { 1 } else { self.retry.attempts };
+        let tries = Tries::new(&self.retry, self.rate_limit.as_ref(), deadline);
+        let mut tries = if call.once { tries.once() } else { tries };
         let request = self.request(call)?;
-        let mut tries = Tries::new(self, attempts, deadline);
         loop {
             let this = async {
                 let mut request = request.try_clone().expect("every body is in memory");

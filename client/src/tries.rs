@@ -9,11 +9,10 @@ use std::{
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::{
-    Error, Result,
-    reply::Failure,
-    request::{FAR, Http},
-};
+use crate::{Error, Result, RetryPolicy, rate::RateLimit, reply::Failure};
+
+/// Stands for "never" where the clock would overflow.
+pub(crate) const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 
 /// An upload that is turned away again and again is given up when it has sent this many bytes in
 /// vain, or, if that is more, a multiple of its size. A service that is being replaced turns
@@ -32,7 +31,8 @@ struct Sent {
 
 /// The tries of one call: how many there may be and until when, and what became of them.
 pub(crate) struct Tries<'a> {
-    http: &'a Http,
+    policy: &'a RetryPolicy,
+    rate_limit: Option<&'a RateLimit>,
     attempts: u32,
     deadline: Instant,
     /// How much of the time that the tries take does not count: it moves the deadline.
@@ -47,9 +47,29 @@ pub(crate) struct Tries<'a> {
 }
 
 impl<'a> Tries<'a> {
-    pub(crate) fn new(http: &'a Http, attempts: u32, deadline: Instant) -> Self {
-        let (uncounted, sent) = (Duration::ZERO, Sent::default());
-        Self { http, attempts, deadline, uncounted, sent, made: 0, last: None, unknown: false }
+    /// As many tries as the policy has, until the deadline.
+    pub(crate) fn new(
+        policy: &'a RetryPolicy,
+        rate_limit: Option<&'a RateLimit>,
+        deadline: Instant,
+    ) -> Self {
+        Self {
+            policy,
+            rate_limit,
+            attempts: policy.attempts,
+            deadline,
+            uncounted: Duration::ZERO,
+            sent: Sent::default(),
+            made: 0,
+            last: None,
+            unknown: false,
+        }
+    }
+
+    /// One try, under any policy.
+    pub(crate) fn once(mut self) -> Self {
+        self.attempts = 1;
+        self
     }
 
     /// How much of the tries' own time is left out of the deadline, so that the deadline bounds how
@@ -74,7 +94,7 @@ impl<'a> Tries<'a> {
         &mut self,
         attempt: impl Future<Output = Result<T, Failure>>,
     ) -> Result<Option<T>> {
-        let turn = match &self.http.rate_limit {
+        let turn = match self.rate_limit {
             Some(rate_limit) => rate_limit.turn(self.deadline).await,
             None => true,
         };
@@ -101,8 +121,7 @@ impl<'a> Tries<'a> {
         if self.made >= self.attempts || !error.is_retryable() || is_spent {
             return Err(error);
         }
-        let policy = &self.http.retry;
-        let pause = policy.pause(self.made, failure.retry_after, rand::random());
+        let pause = self.policy.pause(self.made, failure.retry_after, rand::random());
         tracing::debug!(%error, tries = self.made, ?pause, "trying again");
         self.last = Some(error);
         if pause >= self.deadline.saturating_duration_since(Instant::now()) {

@@ -15,8 +15,8 @@ use crate::{
     Error, ListPage, Result, UploadSource,
     call::Call,
     reply::{Failure, Reply},
-    request::{FAR, Http},
-    tries::Tries,
+    request::Http,
+    tries::{FAR, Tries},
 };
 
 impl Http {
@@ -27,7 +27,7 @@ impl Http {
         id: &UploadId,
         source: &dyn UploadSource,
     ) -> Result<UploadOutcome> {
-        let tries = Tries::new(self, self.retry.attempts, self.deadline());
+        let tries = Tries::new(&self.retry, self.rate_limit.as_ref(), self.deadline());
         let mut tries = tries.uncounted(self.upload_timeout);
         let mut applied = HashSet::new();
         loop {

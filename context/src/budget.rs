@@ -1,13 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use jobtracker_model::{Change, Definition};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
-
-use crate::{
-    follow_ups::FollowUps,
-    tree::{Extras, FrozenJob, Node, Noted},
-};
 
 /// What a recorded operation takes of the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -17,36 +11,7 @@ pub(crate) struct Cost {
     pub bytes: u64,
 }
 
-/// A job with its place in the map and in a batch; allocators add some.
-const JOB: usize = size_of::<Node>() + size_of::<FrozenJob>() + size_of::<Definition>() + 64;
-
 impl Cost {
-    pub fn creation(definition: &Definition, follow_ups: Option<&FollowUps>) -> Self {
-        let followed = follow_ups.map_or(0, |these| size_of::<Extras>() + these.bytes());
-        Self::one(JOB + definition.bytes() + followed)
-    }
-
-    /// A change with these texts.
-    pub fn change(texts: [&Option<String>; 3]) -> Self {
-        let length: usize = texts.iter().map(|text| text.as_ref().map_or(0, String::len)).sum();
-        let boxed = if texts.iter().any(|text| text.is_some()) { size_of::<Change>() } else { 0 };
-        Self::one(size_of::<Noted>() + boxed + length)
-    }
-
-    pub fn options(options: Option<&str>) -> Self {
-        Self::one(size_of::<Noted>() + options.map_or(0, str::len))
-    }
-
-    pub fn lines(lines: &[String]) -> Self {
-        let texts: usize = lines.iter().map(String::len).sum();
-        let bytes = lines.len() * size_of::<Noted>() + texts;
-        Self { operations: lines.len() as u64, bytes: bytes as u64 }
-    }
-
-    fn one(bytes: usize) -> Self {
-        Self { operations: 1, bytes: bytes as u64 }
-    }
-
     pub fn add(&mut self, other: Self) {
         self.operations += other.operations;
         self.bytes += other.bytes;
@@ -56,6 +21,20 @@ impl Cost {
         self.operations -= other.operations;
         self.bytes -= other.bytes;
     }
+}
+
+/// What happens when there is no room for an operation that is to be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// It is refused with [`Error::Full`].
+    #[default]
+    Refuse,
+    /// It waits until a flush has made room. Another task has to flush, or the context itself in
+    /// the background.
+    Wait,
+    /// The context flushes what it has, and the task that records waits for it.
+    Flush,
 }
 
 /// A cost that many tasks add to at once.

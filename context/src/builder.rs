@@ -12,7 +12,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     Error, Flushed, Fsync, JobTrackerContext, Result, auto,
-    budget::{Budget, Cost},
+    budget::{Budget, Cost, WhenFull},
     buffer::Buffer,
     clock,
     ids::Ids,
@@ -20,20 +20,6 @@ use crate::{
     journal::{HEADER, Journal, JournalFile},
     paths::Paths,
 };
-
-/// What happens when there is no room for an operation that is to be recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum WhenFull {
-    /// It is refused with [`Error::Full`].
-    #[default]
-    Refuse,
-    /// It waits until a flush has made room. Another task has to flush, or the context itself in
-    /// the background.
-    Wait,
-    /// The context flushes what it has, and the task that records waits for it.
-    Flush,
-}
 
 /// Sets up a [`JobTrackerContext`]. Nothing is checked, and nothing is opened, before
 /// [`build`](Self::build).
@@ -53,8 +39,23 @@ pub struct ContextBuilder {
     journal_bytes: u64,
 }
 
+impl JobTrackerContext {
+    /// A context with the default settings.
+    ///
+    /// # Errors
+    /// See [`ContextBuilder::build`].
+    pub fn new(tracker: Arc<dyn ContextTracker>) -> Result<Self> {
+        Self::builder(tracker).build()
+    }
+
+    /// A context to be set up, that sends what it records to this service.
+    pub fn builder(tracker: Arc<dyn ContextTracker>) -> ContextBuilder {
+        ContextBuilder::new(tracker)
+    }
+}
+
 impl ContextBuilder {
-    pub(crate) fn new(tracker: Arc<dyn ContextTracker>) -> Self {
+    fn new(tracker: Arc<dyn ContextTracker>) -> Self {
         Self {
             tracker,
             block_updates_after_finish: true,

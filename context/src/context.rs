@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use jobtracker_client::{ContextTracker, ListPage};
+use jobtracker_client::ListPage;
 use jobtracker_model::{
     CheckedJob, Definition, JobId, NewChange, NewJob, NewLogLines, Page, State, Updated,
 };
 
 use crate::{
-    BatchOperation, ContextBuilder, ContextJob, Discarded, Error, Flushed, Result, Stats,
+    ContextJob, Discarded, Error, Flushed, Result, Stats,
     budget::{Cost, Share},
     flush::detached,
     follow_ups::FollowUps,
@@ -39,19 +39,6 @@ pub struct JobTrackerContext {
 const RELOADS: u32 = 8;
 
 impl JobTrackerContext {
-    /// A context with the default settings.
-    ///
-    /// # Errors
-    /// See [`ContextBuilder::build`].
-    pub fn new(tracker: Arc<dyn ContextTracker>) -> Result<Self> {
-        Self::builder(tracker).build()
-    }
-
-    /// A context to be set up, that sends what it records to this service.
-    pub fn builder(tracker: Arc<dyn ContextTracker>) -> ContextBuilder {
-        ContextBuilder::new(tracker)
-    }
-
     /// Creates a job: a root, or a child of `job.parent`. Its id is final at once.
     ///
     /// A job without an id gets one that is reserved for it; that waits for the service only if
@@ -248,11 +235,6 @@ impl JobTrackerContext {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.inner.stats()
-    }
-
-    /// A batch of async work on this context.
-    pub fn batch<T, E>(&self) -> BatchOperation<T, E> {
-        BatchOperation::new(self.clone())
     }
 
     async fn plant(&self, creation: Creation) -> Result<Planted> {

@@ -14,13 +14,12 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::{
-    Flushed, WhenFull,
-    budget::{Budget, Cost},
+    Flushed,
+    budget::{Budget, Cost, WhenFull},
     buffer::Buffer,
     ids::Ids,
     paths::Paths,
-    refused::Refused,
-    upload::Batch,
+    upload::{Batch, Refused},
 };
 
 /// The state that all handles of a context share.

@@ -65,6 +65,7 @@ mod ids;
 mod inner;
 mod journal;
 mod paths;
+mod record;
 mod recover;
 mod refused;
 mod replay;
@@ -73,7 +74,8 @@ mod saved;
 mod tree;
 mod upload;
 
-pub use builder::{ContextBuilder, WhenFull};
+pub use budget::WhenFull;
+pub use builder::ContextBuilder;
 pub use context::JobTrackerContext;
 pub use error::{Error, Result};
 pub use inner::unsent_drops;

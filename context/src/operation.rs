@@ -52,8 +52,15 @@ pub struct BatchError<E> {
     pub skipped: usize,
 }
 
+impl JobTrackerContext {
+    /// A batch of async work on this context.
+    pub fn batch<T, E>(&self) -> BatchOperation<T, E> {
+        BatchOperation::new(self.clone())
+    }
+}
+
 impl<T, E> BatchOperation<T, E> {
-    pub(crate) fn new(context: JobTrackerContext) -> Self {
+    fn new(context: JobTrackerContext) -> Self {
         Self { context, tasks: VecDeque::new(), parallel: 16, on_error: OnError::default() }
     }
 

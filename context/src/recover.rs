@@ -8,7 +8,7 @@ use jobtracker_client::ContextTracker;
 use tokio::task::spawn_blocking;
 
 use crate::{
-    ContextBuilder, Error, Fsync, JobTrackerContext, RecoverReport, Result, durable_file,
+    Error, Fsync, JobTrackerContext, RecoverReport, Result, durable_file,
     flush::detached,
     inner::Inner,
     journal::{Damage, Found, Header, Journal, JournalFile, failure},
@@ -123,7 +123,7 @@ fn replay(
         Damage::Refuse => return Err(Error::JournalInDoubt { path: path.into() }),
         Damage::Skip => Some(file.set_all_aside().map_err(failed)?),
     };
-    let builder = ContextBuilder::new(Arc::clone(tracker))
+    let builder = JobTrackerContext::builder(Arc::clone(tracker))
         .block_updates_after_finish(block_updates_after_finish);
     let inner = builder.inner()?;
     let mut replay = Replay::new(&inner);

@@ -21,7 +21,7 @@ use crate::{
     durable_file::{self, Fill},
     inner::Inner,
     journal::{Journal, write_kept},
-    upload::{Batch, BatchTree, write_stream},
+    upload::{Batch, Refused, write_stream},
 };
 
 /// A tree that the service has refused: nothing of it was applied.
@@ -38,13 +38,6 @@ pub struct RefusedTree {
     pub refusal: Refusal,
     /// Creations, changes, options and lines in it.
     pub operations: u64,
-}
-
-/// The same with the tree that was to be sent.
-pub(crate) struct Refused {
-    tree: Arc<BatchTree>,
-    upload: UploadId,
-    refusal: Refusal,
 }
 
 impl JobTrackerContext {

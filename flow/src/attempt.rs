@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     AttemptInfo, Cx, Event, StepError, StepErrorKind,
     body::{Guarded, caught},
-    deps::{Outcome, Value},
     permit::Permit,
     policy::{Delays, Policy},
     runner::Place,
     running::Running,
+    slot::{Outcome, Value},
     snapshot::Try,
 };
 

@@ -10,9 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    BoxError, Cx, Deps, RunId, StepErrorKind,
-    deps::{Outcomes, Value},
-    permit::Permit,
+    BoxError, Cx, Deps, RunId, StepErrorKind, deps::Outcomes, permit::Permit, slot::Value,
 };
 
 /// What an attempt has come to. A wrapper of attempts

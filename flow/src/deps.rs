@@ -1,12 +1,9 @@
-use std::{any::Any, sync::Arc};
+use std::sync::Arc;
 
-use crate::{NeedKind, Settled, Step, StepError, StepId, slot::Slot};
-
-/// The output of a step without its type.
-pub(crate) type Value = Arc<dyn Any + Send + Sync>;
-
-/// How a step has ended.
-pub(crate) type Outcome = Result<Value, Arc<StepError>>;
+use crate::{
+    NeedKind, Settled, Step, StepError, StepId,
+    slot::{Outcome, Slot, Value},
+};
 
 /// What a step can depend on: a [`Step`], a [`Settled`] one, tuples of dependencies up to twelve
 /// (which may be nested), arrays and vectors, and `()`.

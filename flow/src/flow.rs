@@ -1,6 +1,6 @@
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-use crate::{FlowError, Run, RunOptions, StepId, StepMeta, plan::Plan};
+use crate::{StepId, StepMeta, plan::Plan};
 
 /// A flow that can be run, any number of times and at the same time. A clone is the same flow. It
 /// does not change, so it can stand in a `static`.
@@ -13,36 +13,7 @@ pub struct Flow<In, Out = ()> {
     pub(crate) out: PhantomData<fn() -> Out>,
 }
 
-impl<In: Send + Sync + 'static, Out: Send + Sync + 'static> Flow<In, Out> {
-    /// Starts a run and returns at once. It has to be called inside a runtime of tokio with time
-    /// enabled, which runs the steps.
-    ///
-    /// # Panics
-    /// There is no runtime.
-    pub fn start(&self, input: In) -> Run<In, Out> {
-        self.start_with(input, RunOptions::new())
-    }
-
-    /// Starts a run with options. The input may be an `Arc`.
-    ///
-    /// # Panics
-    /// There is no runtime.
-    pub fn start_with(&self, input: impl Into<Arc<In>>, options: RunOptions) -> Run<In, Out> {
-        Run::start(self.clone(), input.into(), options)
-    }
-
-    /// Runs the flow to the end of every step, and answers the output. If this is dropped before,
-    /// the run is cancelled.
-    ///
-    /// # Errors
-    /// A step failed.
-    pub async fn run(&self, input: In) -> Result<Arc<Out>, FlowError> {
-        let run = self.start(input);
-        let _stop = run.cancel_on_drop();
-        run.wait().await?;
-        run.result().await
-    }
-
+impl<In, Out> Flow<In, Out> {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -5,10 +5,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Flow, FlowError, RunId, RunInfo, RunOptions, Snapshot, Step, StepErrorKind, StepId,
     cx::Shared,
-    deps::{Outcome, Value, typed},
+    deps::typed,
     observer::Watched,
     running::{Cause, Running},
-    slot::Slot,
+    slot::{Outcome, Slot, Value},
     watch::End,
 };
 
@@ -19,8 +19,39 @@ pub struct Run<In, Out = ()> {
     pub(crate) running: Arc<Running<In>>,
 }
 
+impl<In: Send + Sync + 'static, Out: Send + Sync + 'static> Flow<In, Out> {
+    /// Starts a run and returns at once. It has to be called inside a runtime of tokio with time
+    /// enabled, which runs the steps.
+    ///
+    /// # Panics
+    /// There is no runtime.
+    pub fn start(&self, input: In) -> Run<In, Out> {
+        self.start_with(input, RunOptions::new())
+    }
+
+    /// Starts a run with options. The input may be an `Arc`.
+    ///
+    /// # Panics
+    /// There is no runtime.
+    pub fn start_with(&self, input: impl Into<Arc<In>>, options: RunOptions) -> Run<In, Out> {
+        Run::start(self.clone(), input.into(), options)
+    }
+
+    /// Runs the flow to the end of every step, and answers the output. If this is dropped before,
+    /// the run is cancelled.
+    ///
+    /// # Errors
+    /// A step failed.
+    pub async fn run(&self, input: In) -> Result<Arc<Out>, FlowError> {
+        let run = self.start(input);
+        let _stop = run.cancel_on_drop();
+        run.wait().await?;
+        run.result().await
+    }
+}
+
 impl<In: Send + Sync + 'static, Out: Send + Sync + 'static> Run<In, Out> {
-    pub(crate) fn start(flow: Flow<In, Out>, input: Arc<In>, options: RunOptions) -> Self {
+    fn start(flow: Flow<In, Out>, input: Arc<In>, options: RunOptions) -> Self {
         let slots = flow.plan.metas.iter().map(|meta| Slot::waiting(count(meta.needs.len())));
         let slots = slots.collect();
         let id = options.id.clone().unwrap_or_else(RunId::random);

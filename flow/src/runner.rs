@@ -4,9 +4,9 @@ use tokio::task::coop::consume_budget;
 
 use crate::{
     StepError, StepErrorKind, attempt,
-    deps::Outcome,
     permit::{Permit, Permits},
     running::{Cause, Running},
+    slot::Outcome,
 };
 
 /// Steps that never wait, for each unit of a task's budget in the runtime (which has 128): other

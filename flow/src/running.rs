@@ -16,12 +16,11 @@ use crate::{
     Counts, Event, FlowError, NeedKind, OnFailure, RunInfo, RunOptions, RunView, Snapshot,
     StepError, StepErrorKind, StepMeta, StepState,
     cx::Shared,
-    deps::Outcome,
     observer::Watched,
     permit::Permits,
     runner::Runner,
     scheduler::{Ready, Scheduler},
-    slot::Slot,
+    slot::{Outcome, Slot},
     snapshot::{self, Notes},
     watch::{End, Watchers},
 };

@@ -1,11 +1,20 @@
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
+use std::{
+    any::Any,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
+    },
 };
 
 use serde::Serialize;
 
-use crate::{StepError, deps::Outcome};
+use crate::StepError;
+
+/// The output of a step without its type.
+pub(crate) type Value = Arc<dyn Any + Send + Sync>;
+
+/// How a step has ended.
+pub(crate) type Outcome = Result<Value, Arc<StepError>>;
 
 /// Where a step of a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

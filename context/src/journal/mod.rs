@@ -15,14 +15,15 @@ mod writer;
 pub(crate) use entry::{Entry, write_kept};
 pub(crate) use file::{Damage, Found, HEADER, Header, JournalFile, failure};
 
-use self::state::{State, Synced};
+pub use writer::Fsync;
+
+use state::{Shared, State, Synced};
 
 use std::{
     borrow::Cow,
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use jobtracker_model::{JobId, upload::UploadId};
@@ -30,18 +31,6 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, watch};
 
 use crate::{Error, Result};
-
-/// When a journal is made durable, so that it survives a crash of the machine too. What has been
-/// written to the file survives a kill of the process in any case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Fsync {
-    /// This long after an operation was recorded at the latest, and by every call of
-    /// [`sync`](crate::JobTrackerContext::sync).
-    Every(Duration),
-    /// By every call of [`sync`](crate::JobTrackerContext::sync), and before an upload is sent.
-    OnCall,
-}
 
 /// Bytes that wait for the file, past which recording waits too.
 const WAITING: usize = 32 * 1024 * 1024;
@@ -56,14 +45,6 @@ pub(crate) struct Journal {
     shared: Arc<Shared>,
     synced: watch::Receiver<Synced>,
     thread: Option<JoinHandle<()>>,
-}
-
-struct Shared {
-    state: Mutex<State>,
-    /// Notified when there are bytes to write.
-    work: Condvar,
-    /// Notified when the waiting bytes have been written.
-    written: Notify,
 }
 
 impl Journal {

@@ -1,6 +1,18 @@
 use std::{io, sync::Arc};
 
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+
 use super::{HEADER, entry::FIRST};
+
+/// What a journal and its thread share.
+pub(super) struct Shared {
+    pub state: Mutex<State>,
+    /// Notified when there are bytes to write.
+    pub work: Condvar,
+    /// Notified when the waiting bytes have been written.
+    pub written: Notify,
+}
 
 /// The state that the lock of a journal guards.
 pub(super) struct State {

@@ -7,10 +7,22 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    Fsync, HEADER, JournalFile, Shared, Synced,
+    HEADER, JournalFile,
     entry::{FIRST, SECOND},
-    state::Restart,
+    state::{Restart, Shared, Synced},
 };
+
+/// When a journal is made durable, so that it survives a crash of the machine too. What has been
+/// written to the file survives a kill of the process in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fsync {
+    /// This long after an operation was recorded at the latest, and by every call of
+    /// [`sync`](crate::JobTrackerContext::sync).
+    Every(Duration),
+    /// By every call of [`sync`](crate::JobTrackerContext::sync), and before an upload is sent.
+    OnCall,
+}
 
 /// How long after a failure it is tried again, unless a caller asks for it sooner.
 const AGAIN: Duration = Duration::from_secs(1);

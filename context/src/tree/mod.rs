@@ -4,6 +4,7 @@
 //! step for every other task. Nothing waits while it is held, and nothing reads siblings.
 
 mod arena;
+mod cost;
 mod freeze;
 mod links;
 mod node;

@@ -1,7 +1,7 @@
 use std::{
     borrow::Cow,
     collections::HashSet,
-    io, iter,
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -11,12 +11,12 @@ use std::{
 use jobtracker_model::{JobId, limits, upload::UploadId};
 use parking_lot::MutexGuard;
 
-use super::write_stream;
+use super::{BatchTree, Said};
 use crate::{
     budget::Cost,
     buffer::Buffer,
     journal::Entry,
-    tree::{FrozenJob, Noted, Tree, TreeState},
+    tree::{Tree, TreeState},
 };
 
 /// The content of one upload. It does not change any more.
@@ -28,26 +28,6 @@ pub(crate) struct Batch {
     new_jobs: u64,
     /// Whether it may have reached the service.
     pub in_doubt: AtomicBool,
-}
-
-/// One tree of an upload.
-pub(crate) struct BatchTree {
-    pub root: JobId,
-    pub said: Said,
-    pub cost: Cost,
-}
-
-/// The content of a tree, in the form in which it is held.
-pub(crate) enum Said {
-    /// As it was taken out of the tree.
-    Frozen {
-        tree: Arc<Tree>,
-        /// As in a walk down the tree.
-        jobs: Vec<FrozenJob>,
-        log: Vec<Noted>,
-    },
-    /// As it was sent and refused: a stream of its own, to which no job of the buffer belongs.
-    Written(Vec<u8>),
 }
 
 /// Jobs that leave the buffer under one lock; in between, other tasks get the tree.
@@ -132,25 +112,6 @@ impl Batch {
 
     pub fn is_in_doubt(&self) -> bool {
         self.in_doubt.load(SeqCst)
-    }
-}
-
-impl BatchTree {
-    /// The same, without what belongs to the buffer.
-    fn written(&self, block_updates_after_finish: bool) -> io::Result<Self> {
-        let bytes = self.stream(block_updates_after_finish)?;
-        Ok(Self { root: self.root, said: Said::Written(bytes), cost: self.cost })
-    }
-
-    /// As a stream of its own.
-    pub fn stream(&self, block_updates_after_finish: bool) -> io::Result<Vec<u8>> {
-        let mut stream = Vec::new();
-        let mut keep = |bytes: Vec<u8>| {
-            stream.extend_from_slice(&bytes);
-            Ok(())
-        };
-        write_stream(block_updates_after_finish, iter::once(self), &mut keep)?;
-        Ok(stream)
     }
 }
 

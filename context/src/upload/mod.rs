@@ -3,7 +3,9 @@
 mod batch;
 mod source;
 mod stored;
+mod tree;
 
-pub(crate) use batch::{Batch, BatchTree, Batches, Said};
-pub(crate) use source::{Sending, write_stream, written_ahead};
+pub(crate) use batch::{Batch, Batches};
+pub(crate) use source::{Sending, written_ahead};
 pub(crate) use stored::{broken, read_stream};
+pub(crate) use tree::{BatchTree, Refused, Said, write_stream};

@@ -16,7 +16,7 @@ use super::{
     recording::Recording,
     sink::{Buffered, Direct, Failure, Sink},
     texts::{self, Labels},
-    writer::{self, Begin},
+    writer::{Begin, Writer},
 };
 
 /// Runs that are recorded at once. Past it, a run is not recorded, and a warning says so.
@@ -63,11 +63,8 @@ pub struct RecorderStats {
     pub turned_away: u64,
 }
 
-pub(super) struct Inner {
-    pub(super) sink: Arc<dyn Sink>,
-    pub(super) labels: Labels,
-    pub(super) patience: Duration,
-    pub(super) calls: Semaphore,
+struct Inner {
+    writer: Writer,
     runs: Mutex<Runs>,
 }
 
@@ -95,10 +92,12 @@ impl Recorder {
     fn with(sink: Arc<dyn Sink>) -> Self {
         Self {
             inner: Arc::new(Inner {
-                sink,
-                labels: Labels::default(),
-                patience: Duration::from_secs(600),
-                calls: Semaphore::new(CALLS_AT_ONCE),
+                writer: Writer {
+                    sink,
+                    labels: Labels::default(),
+                    patience: Duration::from_secs(600),
+                    calls: Semaphore::new(CALLS_AT_ONCE),
+                },
                 runs: Mutex::default(),
             }),
         }
@@ -107,26 +106,26 @@ impl Recorder {
     /// With the creator's name on every job.
     #[must_use]
     pub fn created_by(self, name: impl Into<String>) -> Self {
-        self.change(|inner| inner.labels.created_by = name.into())
+        self.change(|writer| writer.labels.created_by = name.into())
     }
 
     /// With one more tag on every job; those of runs also have the tag `flow`.
     #[must_use]
     pub fn tag(self, tag: impl Into<String>) -> Self {
-        self.change(|inner| inner.labels.tags.push(tag.into()))
+        self.change(|writer| writer.labels.tags.push(tag.into()))
     }
 
     /// How long a call that fails, or is not answered, is tried before the recording of its run is
     /// given up; 10 minutes by default.
     #[must_use]
     pub fn patience(self, patience: Duration) -> Self {
-        self.change(|inner| inner.patience = patience)
+        self.change(|writer| writer.patience = patience)
     }
 
-    fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+    fn change(mut self, change: impl FnOnce(&mut Writer)) -> Self {
         // Nothing is observed, and nothing shared, before it is in an `Arc`.
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            change(inner);
+            change(&mut inner.writer);
         }
         self
     }
@@ -142,7 +141,7 @@ impl Recorder {
             recording.jobs_to_come().await;
             recording.outbox.empty().await;
         }
-        self.inner.sink.flush().await
+        self.inner.writer.sink.flush().await
     }
 
     /// The job of a run, if it has been created; of the last 1,000 runs.
@@ -180,7 +179,11 @@ impl Inner {
         runs.stats.open += 1;
         runs.by_id.insert(info.id.clone(), Arc::clone(&recording));
         drop(runs);
-        tokio::spawn(writer::write(Arc::clone(self), recording, begin));
+        let inner = Arc::clone(self);
+        tokio::spawn(async move {
+            let outcome = inner.writer.write(&recording, begin).await;
+            inner.done(&recording, &outcome);
+        });
     }
 
     fn recording(&self, run: &RunId) -> Option<Arc<Recording>> {
@@ -188,7 +191,7 @@ impl Inner {
     }
 
     /// Says that nothing more is written of a run.
-    pub(super) fn done(&self, recording: &Recording, outcome: &Result<(), Failure>) {
+    fn done(&self, recording: &Recording, outcome: &Result<(), Failure>) {
         if let Err(Failure { reason, .. }) = outcome {
             let run = &recording.info.id;
             tracing::warn!(%run, %reason, "the rest of a run is not recorded");

@@ -2,15 +2,17 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use futures_util::{TryStreamExt, stream};
 use jobtracker_client::{JobId, NewChange, NewJob, State, limits};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep, timeout_at},
+};
 
 use crate::{Parent, Snapshot};
 
 use super::{
-    recorder::Inner,
     recording::{Jobs, Recording},
-    sink::Failure,
-    texts,
+    sink::{Failure, Sink},
+    texts::{self, Labels},
 };
 
 /// Steps of one run that are written at once.
@@ -27,27 +29,26 @@ pub(super) struct Begin {
     pub(super) snapshot: Snapshot,
 }
 
-/// Writes down one run, behind it.
-pub(super) async fn write(inner: Arc<Inner>, recording: Arc<Recording>, begin: Begin) {
-    let writer = Writer { inner: &inner, recording: &recording };
-    let outcome = writer.write(begin).await;
-    inner.done(&recording, &outcome);
+/// How runs are written down, and where.
+pub(super) struct Writer {
+    pub(super) sink: Arc<dyn Sink>,
+    pub(super) labels: Labels,
+    /// How long a call is tried.
+    pub(super) patience: Duration,
+    /// Calls at once.
+    pub(super) calls: Semaphore,
 }
 
-struct Writer<'a> {
-    inner: &'a Inner,
-    recording: &'a Recording,
-}
-
-impl Writer<'_> {
-    async fn write(&self, begin: Begin) -> Result<(), Failure> {
-        let jobs = self.create(&begin).await?;
+impl Writer {
+    /// Writes down one run, behind it.
+    pub(super) async fn write(&self, recording: &Recording, begin: Begin) -> Result<(), Failure> {
+        let jobs = self.create(recording, &begin).await?;
         self.update(jobs.run, NewChange::new(State::Running).change_id("running")).await?;
         self.draw(jobs.run, &begin.snapshot, false).await;
         drop(begin);
-        self.recording.settle(Some(jobs.clone()));
+        recording.settle(Some(jobs.clone()));
         loop {
-            let batch = self.recording.outbox.take().await;
+            let batch = recording.outbox.take().await;
             let steps = stream::iter(batch.steps.into_iter().map(Ok::<_, Failure>));
             let written = steps.try_for_each_concurrent(STEPS_AT_ONCE, async |(step, changes)| {
                 let job = jobs.steps[step as usize];
@@ -65,47 +66,34 @@ impl Writer<'_> {
     }
 
     /// Creates the jobs: that of the run, and those of its steps.
-    async fn create(&self, begin: &Begin) -> Result<Jobs, Failure> {
-        let Recording { info, steps, .. } = self.recording;
-        let labels = &self.inner.labels;
+    async fn create(&self, recording: &Recording, begin: &Begin) -> Result<Jobs, Failure> {
+        let Recording { info, steps, .. } = recording;
+        let labels = &self.labels;
         let count = u32::try_from(steps.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let first = self.persist(|| self.inner.sink.reserve(count)).await?;
+        let first = self.persist(|| self.sink.reserve(count)).await?;
         let named = |job: NewJob, number: u64| NewJob {
             id: first.and_then(|first| JobId::new(first.get() + number)),
             ..job
         };
         let origin = begin.origin.as_ref().and_then(|origin| origin.jobs()).map(|jobs| jobs.run);
         let run = texts::run(info, origin, labels);
-        let run = NewJob { parent: self.parent(begin).await?, ..named(run, 0) };
-        let created = self.persist(|| self.inner.sink.create(vec![run.clone()])).await?;
+        let run = NewJob { parent: parent(recording, begin).await?, ..named(run, 0) };
+        let created = self.persist(|| self.sink.create(vec![run.clone()])).await?;
         let run = *created.first().ok_or_else(|| lost("the job of a run"))?;
         let mut jobs = Jobs { run, steps: Vec::with_capacity(steps.len()) };
-        for some in steps.chunks(self.inner.sink.jobs_at_once()) {
+        for some in steps.chunks(self.sink.jobs_at_once()) {
             let children = some.iter().map(|meta| {
                 named(texts::step(meta, steps, labels), u64::from(meta.index) + 1).under(run)
             });
             let children: Vec<NewJob> = children.collect();
-            let created = self.persist(|| self.inner.sink.create(children.clone())).await?;
+            let created = self.persist(|| self.sink.create(children.clone())).await?;
             jobs.steps.extend(created);
         }
         if jobs.steps.len() == steps.len() { Ok(jobs) } else { Err(lost("jobs of steps")) }
     }
 
-    /// Under what the run is: a job, or the step of another run, as soon as that has one.
-    async fn parent(&self, begin: &Begin) -> Result<Option<JobId>, Failure> {
-        match (&begin.parent, &self.recording.info.parent) {
-            (Some((parent, step)), _) => match parent.jobs_to_come().await {
-                Some(jobs) => Ok(jobs.steps.get(*step as usize).copied()),
-                None => Err(lost("the run that it is a part of")),
-            },
-            (None, Some(Parent::Job(job))) => Ok(Some(*job)),
-            // Of a run that is not recorded.
-            (None, _) => Ok(None),
-        }
-    }
-
     async fn update(&self, job: JobId, change: NewChange) -> Result<(), Failure> {
-        self.persist(|| self.inner.sink.update(job, change.clone())).await
+        self.persist(|| self.sink.update(job, change.clone())).await
     }
 
     /// Attaches the pictures of a run. A run without is a run all the same.
@@ -117,7 +105,7 @@ impl Writer<'_> {
         }
         for (key, picture) in pictures {
             if picture.len() <= limits::ATTACHMENT {
-                let attached = self.persist(|| self.inner.sink.attach(job, key, picture.clone()));
+                let attached = self.persist(|| self.sink.attach(job, key, picture.clone()));
                 if let Err(Failure { reason, .. }) = attached.await {
                     tracing::warn!(%job, key, reason, "a picture of a run is not attached");
                 }
@@ -130,10 +118,10 @@ impl Writer<'_> {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let end = Instant::now() + self.inner.patience;
+        let end = Instant::now() + self.patience;
         let mut pause = FIRST_PAUSE;
         loop {
-            let permit = self.inner.calls.acquire().await;
+            let permit = self.calls.acquire().await;
             let failure = match timeout_at(end, call()).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(failure)) => failure,
@@ -146,6 +134,19 @@ impl Writer<'_> {
             sleep(pause).await;
             pause = LONGEST_PAUSE.min(pause * 2);
         }
+    }
+}
+
+/// Under what the run is: a job, or the step of another run, as soon as that has one.
+async fn parent(recording: &Recording, begin: &Begin) -> Result<Option<JobId>, Failure> {
+    match (&begin.parent, &recording.info.parent) {
+        (Some((parent, step)), _) => match parent.jobs_to_come().await {
+            Some(jobs) => Ok(jobs.steps.get(*step as usize).copied()),
+            None => Err(lost("the run that it is a part of")),
+        },
+        (None, Some(Parent::Job(job))) => Ok(Some(*job)),
+        // Of a run that is not recorded.
+        (None, _) => Ok(None),
     }
 }
 

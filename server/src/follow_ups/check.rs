@@ -4,7 +4,7 @@ use jobtracker_engine::Error;
 use jobtracker_model::{CheckKind, JobId, Timestamp};
 use jobtracker_store::CheckRow;
 
-use super::rounds::Parts;
+use super::parts::Parts;
 use crate::{clock, expression::Expression};
 
 /// Makes a check that was due at that time.

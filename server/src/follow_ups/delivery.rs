@@ -19,7 +19,7 @@ use super::{
     in_progress::Entry,
     lease::Lease,
     message::{Message, messages},
-    rounds::Parts,
+    parts::Parts,
 };
 use crate::{
     clock,

@@ -15,13 +15,15 @@ mod in_progress;
 mod lease;
 mod message;
 mod metrics;
+mod parts;
 mod rounds;
 mod test_send;
 mod uptime;
 mod validator;
 
 pub(crate) use metrics::FollowUpMetrics;
-pub(crate) use rounds::{PREPARED, Parts, Rounds};
+pub(crate) use parts::{PREPARED, Parts};
+pub(crate) use rounds::Rounds;
 pub(crate) use test_send::test_send;
 pub(crate) use uptime::Uptime;
 pub(crate) use validator::{Unfit, Validator};

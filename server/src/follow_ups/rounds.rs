@@ -5,23 +5,21 @@ use std::{
 
 use jobtracker_engine::{Engine, SOON};
 use jobtracker_model::{DeliveryId, JobId, Timestamp};
-use jobtracker_store::{CheckRow, DeliveryRow, FollowUp, FollowUpKey, IndexKey, Result, Store};
+use jobtracker_store::{CheckRow, DeliveryRow, FollowUp, FollowUpKey, IndexKey, Result};
 use tokio::{
     sync::{Semaphore, watch},
     task::{JoinError, JoinSet},
 };
 
 use super::{
-    FollowUpMetrics, Uptime, Validator, check,
+    check,
     delivery::{self, Due},
     due::{BUSY, Begin, Begun, DueList, Round},
     in_progress::{Entry, InProgress},
     lease::{ASK_AGAIN, Lease},
+    parts::Parts,
 };
-use crate::{
-    clock,
-    outbox::{HostLimits, Mailer, Poster, Schedule},
-};
+use crate::clock;
 
 /// The shortest time between two reads when little is due, on an embedded store and on one that
 /// servers share. A commit of this server causes a read at once; commits of other servers are found
@@ -37,31 +35,6 @@ const EVERY_AT_MOST: Duration = Duration::from_secs(5);
 const GRACE_AT_MOST: Duration = Duration::from_secs(1);
 /// Checks that are made at once: as many as fill a large group of the engine.
 const CHECKS: usize = 1_000;
-
-/// All that the follow-ups need.
-pub(crate) struct Parts {
-    pub store: Arc<dyn Store>,
-    pub engine: Engine,
-    pub poster: Poster,
-    /// None when no SMTP server is configured.
-    pub mailer: Option<Mailer>,
-    pub schedule: Schedule,
-    pub hosts: Arc<HostLimits>,
-    /// Room for deliveries that are read before their turn.
-    pub prepared: Arc<Semaphore>,
-    pub metrics: FollowUpMetrics,
-    pub uptime: Uptime,
-}
-
-/// Deliveries of up to some 30 KB each that are in memory before their turn.
-pub(crate) const PREPARED: usize = 4_000;
-
-impl Parts {
-    /// Validates what can be followed here.
-    pub fn validator(&self) -> Validator {
-        Validator { guard: self.poster.guard(), has_mailer: self.mailer.is_some() }
-    }
-}
 
 /// Reads what is due, round by round, and starts it.
 pub(crate) struct Rounds {

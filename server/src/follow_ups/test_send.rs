@@ -10,7 +10,7 @@ use jobtracker_model::{
 use super::{
     delivery::{attempt, send},
     message::Message,
-    rounds::Parts,
+    parts::Parts,
 };
 use crate::{
     clock,

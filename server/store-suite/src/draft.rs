@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jobtracker_model::{Change, JobId, LogLine, Repeat};
 
-use super::forest::Kept;
+use super::kept::Kept;
 use jobtracker_store::{FollowUpKey, RepeatRow, Row};
 
 /// The rows to commit in one tree, each once.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jobtracker_model::{Blocker, JobId, State, StateSet, Timestamp, rollup::Status};
 
-use super::forest::{Forest, Kept};
+use super::{forest::Forest, kept::Kept};
 use jobtracker_store::{
     FollowUpKey, JobRow, Loaded, Node, Order, Place, RootKey, Row, Version, Wanted,
 };

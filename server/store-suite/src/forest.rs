@@ -8,8 +8,8 @@ use jobtracker_model::{
     rollup::{Status, StatusDelta},
 };
 
-use super::draft::Draft;
-use jobtracker_store::{FollowUp, FollowUpKey, IndexId, Origin, RepeatRow, TreeCommit, Version};
+use super::{draft::Draft, kept::Kept};
+use jobtracker_store::{Origin, RepeatRow, TreeCommit, Version};
 
 /// The rows that should be in the store, in plain maps, and those that are still to be committed.
 #[derive(Debug, Clone, Default)]
@@ -18,24 +18,6 @@ pub struct Forest {
     pub(super) versions: BTreeMap<JobId, Version>,
     drafts: BTreeMap<JobId, Draft>,
     ticks: i64,
-}
-
-/// One job with everything that belongs to it.
-#[derive(Debug, Clone)]
-pub(super) struct Kept {
-    pub origin: Origin,
-    pub definition: Arc<Definition>,
-    pub status: Status,
-    /// The visible state that the last commit left; `None` when the job was in no commit yet.
-    pub stored: Option<State>,
-    pub children: BTreeSet<JobId>,
-    pub changes: Vec<Change>,
-    pub log: Vec<LogLine>,
-    pub repeats: BTreeMap<Repeat, RepeatRow>,
-    pub attachments: BTreeMap<String, String>,
-    pub follow_ups: BTreeMap<FollowUpKey, FollowUp>,
-    /// The entries in lists by time that the last commit left.
-    pub places: BTreeMap<FollowUpKey, (IndexId, Timestamp)>,
 }
 
 /// A valid id, from a number that the suite knows to be one.

@@ -16,6 +16,7 @@ mod draft;
 mod expected;
 mod followed;
 mod forest;
+mod kept;
 
 mod compare;
 mod indexes;

@@ -240,21 +240,6 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Files that use each other in a circle. The list may only shrink.
 const CIRCLES: &[&[&str]] = &[
-    &["client/src/builder.rs", "client/src/client.rs"],
-    &["client/src/request.rs", "client/src/tries.rs"],
-    &[
-        "context/src/auto.rs",
-        "context/src/builder.rs",
-        "context/src/context.rs",
-        "context/src/flush.rs",
-        "context/src/inner.rs",
-        "context/src/operation.rs",
-        "context/src/refused.rs",
-    ],
-    &["context/src/budget.rs", "context/src/tree/freeze.rs", "context/src/tree/mod.rs"],
-    &["context/src/buffer.rs", "context/src/tree/recording.rs"],
-    &["context/src/journal/mod.rs", "context/src/journal/writer.rs"],
-    &["context/src/upload/batch.rs", "context/src/upload/source.rs"],
     &[
         "flow/src/attempt.rs",
         "flow/src/body.rs",
@@ -266,9 +251,6 @@ const CIRCLES: &[&[&str]] = &[
         "flow/src/running.rs",
         "flow/src/snapshot.rs",
     ],
-    &["flow/src/deps.rs", "flow/src/slot.rs"],
-    &["flow/src/flow.rs", "flow/src/run.rs"],
-    &["flow/src/record/recorder.rs", "flow/src/record/writer.rs"],
     &[
         "server/engine/src/apply/create.rs",
         "server/engine/src/apply/upload.rs",
@@ -292,19 +274,6 @@ const CIRCLES: &[&[&str]] = &[
         "server/engine/src/operation.rs",
         "server/engine/src/queue.rs",
     ],
-    &[
-        "server/src/follow_ups/check.rs",
-        "server/src/follow_ups/delivery.rs",
-        "server/src/follow_ups/rounds.rs",
-    ],
-    &["server/store-suite/src/draft.rs", "server/store-suite/src/forest.rs"],
-    &[
-        "server/store/src/fjall/contents.rs",
-        "server/store/src/fjall/directory.rs",
-        "server/store/src/fjall/tail.rs",
-    ],
-    &["server/store/src/fjall/session.rs", "server/store/src/fjall/writer.rs"],
-    &["server/store/src/memory/rows.rs", "server/store/src/memory/stages.rs"],
     &["server/store/src/scylla/pinned.rs", "server/store/src/scylla/pinned/children.rs"],
 ];
 

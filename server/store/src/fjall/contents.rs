@@ -2,20 +2,21 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, DirEntry, Permissions},
+    fs::{self, DirEntry, File, Permissions},
     io,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-use super::{directory, failure, tail::SET_ASIDE, uptime};
+use super::{
+    failure,
+    names::{self, OF_THE_FILE_SYSTEM, SET_ASIDE},
+};
 use crate::{Error, Result};
 
 /// Permissions of a directory of the store: its owner may do anything, all others nothing.
 pub const PRIVATE: u32 = 0o700;
 const OTHERS: u32 = 0o077;
-/// The directory that a file system puts at its top.
-pub const OF_THE_FILE_SYSTEM: &str = "lost+found";
 /// Strays that may have one name; with more of them the cause has to be found first.
 const OF_ONE_NAME: u32 = 1000;
 
@@ -77,6 +78,11 @@ impl Open {
     }
 }
 
+/// Makes the names in a directory durable.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
 /// How to treat a file or directory in a folder of the store.
 enum Lot {
     /// It belongs to the store.
@@ -108,9 +114,7 @@ pub fn set_strays_aside(directory: &Path, tables: &Path) -> Result<()> {
 }
 
 fn lot_at_top(name: &OsStr) -> io::Result<Lot> {
-    let known = directory::NAMES.iter().chain(&uptime::NAMES).chain([&SET_ASIDE]);
-    let is_known = known.into_iter().any(|known| name == *known);
-    Ok(if is_known { Lot::Ours } else { Lot::Ignore })
+    Ok(if names::is_known(name) { Lot::Ours } else { Lot::Ignore })
 }
 
 fn lot_of_engine(entry: &DirEntry, name: &OsStr) -> io::Result<Lot> {

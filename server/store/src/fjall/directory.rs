@@ -7,22 +7,14 @@ use std::{
 
 use super::{
     FjallOptions,
-    contents::{self, OF_THE_FILE_SYSTEM, PRIVATE},
+    contents::{self, PRIVATE, sync_directory},
     failure,
-    probe::PROBE,
+    names::{FORMAT, FORMAT_NEW, LOCK, OF_THE_FILE_SYSTEM, TABLES, TABLES_NEW},
     tables::Tables,
     tail,
 };
 use crate::{Error, Result};
 
-/// Held by the process that has the store open.
-const LOCK: &str = "LOCK";
-/// Says what the directory is, and in which format.
-const FORMAT: &str = "FORMAT";
-const FORMAT_NEW: &str = "FORMAT.new";
-/// The engine's own directory, and its name until it is complete.
-const TABLES: &str = "db";
-const TABLES_NEW: &str = "db.new";
 /// The text before the number in the format file.
 const NAME: &str = "jobtracker fjall ";
 /// The format that this program writes, and the newest that it reads. Format 2 has staged rows,
@@ -37,9 +29,6 @@ const ENGINE: &[u8; 4] = b"FJL\x03";
 /// What may be in a directory that is to become a store: what an unfinished first start left, and
 /// what file systems put there.
 const UNFINISHED: [&str; 4] = [LOCK, FORMAT_NEW, TABLES_NEW, OF_THE_FILE_SYSTEM];
-/// Names that belong into a store's directory.
-pub const NAMES: [&str; 7] =
-    [LOCK, FORMAT, FORMAT_NEW, TABLES, TABLES_NEW, PROBE, OF_THE_FILE_SYSTEM];
 
 /// A directory that is a store, and that this process alone has open.
 pub struct StoreDirectory {
@@ -207,9 +196,4 @@ fn check_format(bytes: &[u8]) -> Result<u32> {
             Err(Error::Corrupt(format!("{FORMAT} says {found:?} instead of \"{NAME}{KNOWN}\"")))
         }
     }
-}
-
-/// Makes the names in a directory durable.
-pub fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
 }

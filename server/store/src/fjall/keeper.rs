@@ -8,15 +8,8 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
-    FjallOptions,
-    directory::StoreDirectory,
-    failure,
-    intake::Intake,
-    probe::Probe,
-    readers::closed,
-    session::{Lasting, Session},
-    work::Work,
-    writer::End,
+    FjallOptions, directory::StoreDirectory, failure, intake::Intake, lasting::Lasting,
+    probe::Probe, readers::closed, session::Session, work::Work, writer::End,
 };
 use crate::{Error, Result};
 

@@ -1,8 +1,9 @@
 //! The default store: an embedded log-structured engine in a directory of its own.
 //!
 //! Reading order: [`FjallStore`] is the entry point. The `keeper` keeps the engine open: each
-//! `session` is one opening of it, and after a failure there is a new one as soon as the `probe`
-//! finds what it needs; `health` says whether that can still be hoped for. `hot_cache` answers what
+//! `session` is one opening of it (what stays is `lasting`), and after a failure there is a new
+//! one as soon as the `probe` finds what it needs; `health` says whether that can still be hoped
+//! for. `hot_cache` answers what
 //! is hot without leaving the caller's thread and holds the present `snapshot`; `low_water` says
 //! where the lists by time begin in it. `readers` answer the rest from a snapshot (`view`); one
 //! `writer` turns all waiting `work` into one `group`, which is one durable batch (`writes`).
@@ -19,6 +20,7 @@ mod store;
 
 mod health;
 mod keeper;
+mod lasting;
 mod probe;
 mod session;
 
@@ -51,6 +53,7 @@ mod tables;
 mod contents;
 mod directory;
 mod journal;
+mod names;
 mod space;
 mod tail;
 mod uploads;

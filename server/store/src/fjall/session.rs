@@ -9,10 +9,10 @@ use super::{
     FjallOptions,
     directory::StoreDirectory,
     failure,
-    gauges::{self, Gauge, Meters},
     health::Health,
     hot_cache::HotCache,
     intake::Intake,
+    lasting::Lasting,
     readers::Readers,
     retired::Retired,
     snapshot::Present,
@@ -22,30 +22,6 @@ use super::{
     writer::{End, Writer},
 };
 use crate::{Error, Result};
-
-/// The parts that stay while the engine is closed and opened again.
-pub struct Lasting {
-    pub cache: Arc<HotCache>,
-    pub stages: Arc<Stages>,
-    pub meters: Arc<Meters>,
-    pub readers: Readers,
-    pub health: Health,
-    /// The open engine, for readers of its counters.
-    counted: Mutex<Option<Arc<Tables>>>,
-}
-
-impl Lasting {
-    /// All the numbers; empty while the engine is closed.
-    pub fn gauges(&self) -> Vec<Gauge> {
-        // Under the lock, so that the engine is not held when it is to be closed.
-        let tables = self.counted.lock();
-        let read = |tables: &Arc<Tables>| {
-            let waiting = self.readers.waiting();
-            gauges::read(&self.meters, &self.cache, &self.stages, tables, waiting)
-        };
-        tables.as_ref().map(read).unwrap_or_default()
-    }
-}
 
 /// The engine while it is open, with the threads that need it.
 pub struct Session {

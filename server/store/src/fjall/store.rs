@@ -6,18 +6,9 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
-    FjallOptions,
-    chores::Chore,
-    delete::ForgetTombstones,
-    directory::StoreDirectory,
-    hot_cache::HotCache,
-    keeper::Keeper,
-    readers::closed,
-    session::{Lasting, Session},
-    stage_rows::StageRows,
-    uptime::Uptime,
-    view::SnapshotView,
-    work::Work,
+    FjallOptions, chores::Chore, delete::ForgetTombstones, directory::StoreDirectory,
+    hot_cache::HotCache, keeper::Keeper, lasting::Lasting, readers::closed, session::Session,
+    stage_rows::StageRows, uptime::Uptime, view::SnapshotView, work::Work,
 };
 use crate::{
     BlockersQuery, ChangesQuery, ChildPage, ChildrenQuery, DescendantsQuery, Document,

@@ -6,11 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{directory, failure, journal};
+use super::{contents::sync_directory, failure, journal, names::SET_ASIDE};
 use crate::{Error, Result};
-
-/// Directory for the bytes that are taken out of a journal.
-pub const SET_ASIDE: &str = "set-aside";
 
 /// Checks the engine's journals before the engine opens them, and takes off the torn end of the
 /// last one, if it has one.
@@ -54,7 +51,7 @@ pub fn look_through(directory: &Path, tables: &Path) -> Result<()> {
     torn.map_or(Ok(()), |torn| torn.take_off(directory).map_err(damaged))?;
     last.map_or(Ok(()), |last| last.write_again().map_err(damaged))?;
     // A new journal may have failed before its name was on the disk.
-    directory::sync_directory(tables).map_err(damaged)
+    sync_directory(tables).map_err(damaged)
 }
 
 struct Journal {
@@ -177,8 +174,8 @@ impl Torn {
         let mut file = File::create(&copy)?;
         file.write_all(&tail)?;
         file.sync_all()?;
-        directory::sync_directory(&aside)?;
-        directory::sync_directory(directory)?;
+        sync_directory(&aside)?;
+        sync_directory(directory)?;
         let file = File::options().write(true).open(&self.journal.path)?;
         file.set_len(self.at)?;
         file.sync_all()?;

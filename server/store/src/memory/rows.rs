@@ -10,10 +10,9 @@ use jobtracker_model::{
     Change, Definition, JobId, LogLine, Repeat, Timestamp, rollup::Status, upload::UploadId,
 };
 
-use super::stages::Stage;
 use crate::{
     Error, FollowUp, FollowUpKey, IndexId, IndexKey, Node, Order, Origin, RepeatRow, Result,
-    RootKey, StageId, Tombstone, TreeResultRow, UploadRow, Version,
+    RootKey, Row, StageId, Tombstone, TreeResultRow, UploadRow, Version,
     view::{Child, ChildIndex, Lists, Parent, Selection, View},
 };
 
@@ -44,6 +43,16 @@ pub(super) struct Rows {
     pub deleted_ids: BTreeSet<JobId>,
     /// Staged rows, which readers do not see yet.
     pub stages: BTreeMap<StageId, Stage>,
+}
+
+/// Staged rows, which readers do not see yet.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub root: JobId,
+    pub rows: Vec<Row>,
+    pub ids: BTreeSet<JobId>,
+    /// A call has failed, so that rows are missing.
+    pub broken: bool,
 }
 
 impl Rows {

@@ -2,18 +2,8 @@ use std::collections::BTreeSet;
 
 use jobtracker_model::JobId;
 
-use super::rows::Rows;
+use super::rows::{Rows, Stage};
 use crate::{Error, Result, Row, StageId};
-
-/// Staged rows, which readers do not see yet.
-#[derive(Debug)]
-pub(super) struct Stage {
-    root: JobId,
-    rows: Vec<Row>,
-    ids: BTreeSet<JobId>,
-    /// A call has failed, so that rows are missing.
-    broken: bool,
-}
 
 impl Rows {
     /// Stages rows, or none of them.
