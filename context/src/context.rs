@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use jobtracker_client::ListPage;
 use jobtracker_model::{
-    CheckedJob, Definition, JobId, NewChange, NewJob, NewLogLines, Page, State, Updated,
+    CheckedJob, Definition, FieldError, JobId, NewChange, NewJob, NewLogLines, Page, State, Updated,
 };
 
 use crate::{
@@ -62,7 +62,11 @@ impl JobTrackerContext {
         if let Some(id) = chosen.filter(|id| parent == Some(*id)) {
             return Err(Error::ParentIsSelf(id));
         }
-        let CheckedJob { definition, actions, checks, .. } = job.try_into()?;
+        let CheckedJob { definition, actions, checks, task, .. } = job.try_into()?;
+        if task.is_some() {
+            let reason = "is not recorded in a buffer; create the job by the client";
+            return Err(FieldError::new("task", reason).into());
+        }
         let mut definition = Arc::new(definition);
         let follow_ups = FollowUps::of(actions, checks);
         let cost = Cost::creation(&definition, follow_ups.as_deref());

@@ -173,7 +173,6 @@ impl TryFrom<NewJob> for CheckedJob {
         NewCheck::check_all(&checks)?;
         if let Some(task) = &task {
             task.check().map_err(|error| error.within("task"))?;
-            return Err(FieldError::new("task", "is not taken by this version yet"));
         }
         Ok(Self { id, parent, definition, actions, checks, task })
     }

@@ -71,7 +71,8 @@ pub use retention::{
 pub use shape::{Rest, Shape, ShapeJob, Timeline};
 pub use state::{Category, State, StateSet, UnknownState};
 pub use task::{
-    AttemptFailure, NewTask, OnNoWorker, Retry, Shard, Timeouts, WorkerFilter, check_handler,
+    AttemptFailure, NewTask, OnNoWorker, Retry, Shard, TaskReport, TaskReportState, TaskReported,
+    Timeouts, WorkerFilter, check_handler,
 };
 pub use text::shortened;
 pub use time::{InvalidTimestamp, Timestamp};

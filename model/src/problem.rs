@@ -125,6 +125,9 @@ problems! {
     DeliveryNotFound 404 "delivery_not_found" never,
         "There is no delivery with this id.",
         "List the job's deliveries for their ids.";
+    TaskNotFound 404 "task_not_found" never,
+        "The job has no task.",
+        "Create the job with a task for a worker to run it.";
     TokenNotFound 404 "token_not_found" never,
         "There is no token with this name.",
         "List the tokens for their names.";
@@ -149,6 +152,13 @@ problems! {
     AlreadyInState 409 "already_in_state" never,
         "The job is finished in a state that the action names, so it would not fire.",
         "Read the job's state; an action fires when a state is reached, not while it lasts.";
+    StaleLease 409 "stale_lease" never,
+        "The job's task is not on lease to this caller, or not any more.",
+        "Abandon the attempt: another one may be under way. Only the worker that holds the lease \
+         reports the states of a job with a task.";
+    TaskIsRunning 409 "task_is_running" never,
+        "A worker has the job's task.",
+        "Wait until the attempt has ended, or cancel it.";
     TokenExists 409 "token_exists" never,
         "There is a token with this name.",
         "Revoke that one first, or choose another name.";

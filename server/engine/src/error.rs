@@ -138,6 +138,15 @@ pub enum Error {
     /// The delivery was received.
     #[error("delivery {0} was received")]
     DeliveryIsOver(DeliveryId),
+    /// The job has no task.
+    #[error("job {0} has no task")]
+    TaskNotFound(JobId),
+    /// The job's task is not on lease to the caller.
+    #[error("the task of job {0} is not on lease to this caller, or not any more")]
+    StaleLease(JobId),
+    /// A worker has the job's task.
+    #[error("a worker has the task of job {0}")]
+    TaskIsRunning(JobId),
     /// A field is past its limit.
     #[error(transparent)]
     Field(#[from] FieldError),
@@ -215,6 +224,9 @@ impl Error {
             Self::CheckIsOver { .. } => Code::CheckIsOver,
             Self::DeliveryNotFound(_) => Code::DeliveryNotFound,
             Self::DeliveryIsOver(_) => Code::DeliveryIsOver,
+            Self::TaskNotFound(_) => Code::TaskNotFound,
+            Self::StaleLease(_) => Code::StaleLease,
+            Self::TaskIsRunning(_) => Code::TaskIsRunning,
             Self::Field(_) => Code::InvalidField,
             Self::Contention(_) => Code::Contention,
             Self::ParentAfterChild(_) => Code::ParentAfterChild,

@@ -7,7 +7,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use jobtracker_model::{JobId, Repeat};
-use jobtracker_store::{Error as StoreError, Row, Store, TreeCommit, Version, Wanted};
+use jobtracker_store::{Error as StoreError, FollowUpKey, Row, Store, TreeCommit, Version, Wanted};
 
 use crate::{
     Result,
@@ -165,8 +165,10 @@ pub(crate) fn wanted(group: &[Submitted]) -> Wanted {
         }
         match &submitted.operation {
             Operation::ReserveIds { .. } | Operation::Delete(_) => {}
-            Operation::Create { jobs, .. } => {
+            Operation::Create { jobs, parent, holder } => {
                 wanted.paths.extend(jobs.iter().filter_map(|job| job.id));
+                let parent = parent.filter(|_| holder.is_some());
+                wanted.follow_ups.extend(parent.map(|id| (id, FollowUpKey::Task)));
             }
             Operation::Update { id, change } => {
                 let repeat = change.change_id.clone().map(Repeat::Change);
@@ -175,7 +177,11 @@ pub(crate) fn wanted(group: &[Submitted]) -> Wanted {
             Operation::SetOptions { id, .. } => {
                 wanted.definitions.insert(*id);
             }
-            Operation::AppendLog { id, lines } => {
+            Operation::Task { id, .. } => {
+                wanted.follow_ups.insert((*id, FollowUpKey::Task));
+            }
+            Operation::AppendLog { id, lines, holder } => {
+                wanted.follow_ups.extend(holder.iter().map(|_| (*id, FollowUpKey::Task)));
                 let repeat = lines.append_id.clone().map(Repeat::Append);
                 wanted.repeats.extend(repeat.map(|key| (*id, key)));
             }

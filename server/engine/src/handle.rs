@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    Deletion, Error, Result,
+    Deletion, Error, Holder, Result,
     bounds::{Bounds, Share},
     commit::Committer,
     feed::{Feed, Listener, Scope},
@@ -125,6 +125,13 @@ impl Engine {
         self.0.feed.due(part).await;
     }
 
+    /// Waits until a commit of this engine has added a task that may be claimed within
+    /// [`SOON`](crate::SOON). Tasks that were added since the last call ended count too. For one
+    /// caller at a time.
+    pub async fn ready(&self) {
+        self.0.feed.ready().await;
+    }
+
     /// Reserves `count` consecutive ids. Safe to repeat: ids that are lost leave a gap.
     ///
     /// # Errors
@@ -160,7 +167,23 @@ impl Engine {
         parent: JobId,
         jobs: Vec<CheckedJob>,
     ) -> Result<CreatedChildren> {
-        match self.submit(Operation::create_children(parent, jobs)?).await? {
+        match self.submit(Operation::create_children(parent, jobs, None)?).await? {
+            Outcome::Created(items) => Ok(CreatedChildren { items }),
+            other => unexpected(&other),
+        }
+    }
+
+    /// The same for a worker that holds the lease of the parent's task.
+    ///
+    /// # Errors
+    /// Likewise; [`Error::StaleLease`].
+    pub async fn create_children_of_task(
+        &self,
+        parent: JobId,
+        jobs: Vec<CheckedJob>,
+        holder: Holder,
+    ) -> Result<CreatedChildren> {
+        match self.submit(Operation::create_children(parent, jobs, Some(holder))?).await? {
             Outcome::Created(items) => Ok(CreatedChildren { items }),
             other => unexpected(&other),
         }
@@ -170,7 +193,7 @@ impl Engine {
     ///
     /// # Errors
     /// An unknown job, a state that cannot be reported, a change id used for something else, a job
-    /// with too many changes.
+    /// with too many changes, a job with a task, whose states come from its worker alone.
     pub async fn update(&self, id: JobId, change: NewChange) -> Result<Updated> {
         match self.submit(Operation::update(id, change)?).await? {
             Outcome::Updated(updated) => Ok(updated),
@@ -194,7 +217,23 @@ impl Engine {
     /// # Errors
     /// An unknown job, a line past its limit, a full log, an append id used for something else.
     pub async fn append_log(&self, id: JobId, lines: NewLogLines) -> Result<LogAppended> {
-        match self.submit(Operation::append_log(id, lines)?).await? {
+        match self.submit(Operation::append_log(id, lines, None)?).await? {
+            Outcome::Appended(appended) => Ok(appended),
+            other => unexpected(&other),
+        }
+    }
+
+    /// The same for a worker that holds the lease of the job's task.
+    ///
+    /// # Errors
+    /// Likewise; [`Error::StaleLease`].
+    pub async fn append_log_of_task(
+        &self,
+        id: JobId,
+        lines: NewLogLines,
+        holder: Holder,
+    ) -> Result<LogAppended> {
+        match self.submit(Operation::append_log(id, lines, Some(holder))?).await? {
             Outcome::Appended(appended) => Ok(appended),
             other => unexpected(&other),
         }

@@ -25,6 +25,7 @@ mod feed;
 mod follow_up;
 mod group;
 mod ids;
+mod task;
 mod workspace;
 
 mod queue;
@@ -48,4 +49,5 @@ pub use follow_up::Tried;
 pub use handle::{Engine, Options};
 pub use metrics::Load;
 pub use outages::Outages;
+pub use task::{Claim, Holder, TaskChanged};
 pub use upload::{Begun, UploadSession, Validate};

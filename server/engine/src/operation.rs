@@ -2,13 +2,17 @@ use std::{collections::HashSet, sync::Arc};
 
 use jobtracker_model::{
     Action, CheckedJob, Created, Definition, FieldError, Fingerprints, JobId, LogAppended,
-    NewChange, NewCheck, NewLogLines, State, Updated, limits, upload::TreeResult,
+    NewChange, NewCheck, NewLogLines, NewTask, State, Updated, limits, upload::TreeResult,
 };
 use jobtracker_store::{FollowUpKey, Tombstone};
 use tokio::sync::oneshot;
 
 use crate::{
-    Deletion, Error, Result, bounds::Share, follow_up::FollowUpChange, upload::UploadTree,
+    Deletion, Error, Result,
+    bounds::Share,
+    follow_up::FollowUpChange,
+    task::{Holder, TaskChange, TaskChanged},
+    upload::UploadTree,
 };
 
 /// An operation, validated as far as that is possible without reading the store.
@@ -17,19 +21,21 @@ pub(crate) enum Operation {
     /// Give out a block of ids.
     ReserveIds { count: u32 },
     /// Create jobs under one parent, or one root; all or none.
-    Create { parent: Option<JobId>, jobs: Vec<Creation> },
+    Create { parent: Option<JobId>, jobs: Vec<Creation>, holder: Option<Holder> },
     /// Append a state change.
     Update { id: JobId, change: NewChange },
     /// Replace the options.
     SetOptions { id: JobId, options: Option<String> },
     /// Append lines to the log.
-    AppendLog { id: JobId, lines: NewLogLines },
+    AppendLog { id: JobId, lines: NewLogLines, holder: Option<Holder> },
     /// Put an attachment.
     PutAttachment { id: JobId, key: String, text: String },
     /// Delete an attachment.
     DeleteAttachment { id: JobId, key: String },
     /// Change something about a job's follow-ups.
     FollowUp { id: JobId, change: Box<FollowUpChange> },
+    /// Change something about a job's task.
+    Task { id: JobId, change: Arc<TaskChange> },
     /// Delete a tree.
     Delete(Deletion),
     /// Apply a tree of an upload, whole or not at all.
@@ -47,6 +53,7 @@ pub(crate) struct Creation {
     pub fingerprints: Fingerprints,
     pub actions: Vec<Arc<Action>>,
     pub checks: Vec<Arc<NewCheck>>,
+    pub task: Option<Arc<NewTask>>,
 }
 
 /// An operation that has been taken, and where its answer goes.
@@ -69,6 +76,7 @@ pub(crate) enum Outcome {
     Appended(LogAppended),
     Attached { new: bool },
     FollowedUp { key: FollowUpKey, new: bool },
+    Task(TaskChanged),
     TreeResult(Box<TreeResult>),
     Deleted(Tombstone),
 }
@@ -94,10 +102,14 @@ impl Operation {
 
     pub fn create(job: CheckedJob) -> Result<Self> {
         let parent = job.parent;
-        Ok(Self::Create { parent, jobs: vec![Creation::new(job, parent)?] })
+        Ok(Self::Create { parent, jobs: vec![Creation::new(job, parent)?], holder: None })
     }
 
-    pub fn create_children(parent: JobId, jobs: Vec<CheckedJob>) -> Result<Self> {
+    pub fn create_children(
+        parent: JobId,
+        jobs: Vec<CheckedJob>,
+        holder: Option<Holder>,
+    ) -> Result<Self> {
         if jobs.is_empty() || jobs.len() > limits::CHILDREN_PER_REQUEST {
             let reason =
                 format!("has {}; it must have 1 to {}", jobs.len(), limits::CHILDREN_PER_REQUEST);
@@ -115,7 +127,7 @@ impl Operation {
             }
             creations.push(Creation::new(job, Some(parent))?);
         }
-        Ok(Self::Create { parent: Some(parent), jobs: creations })
+        Ok(Self::Create { parent: Some(parent), jobs: creations, holder })
     }
 
     pub fn update(id: JobId, change: NewChange) -> Result<Self> {
@@ -132,9 +144,9 @@ impl Operation {
         Ok(Self::SetOptions { id, options })
     }
 
-    pub fn append_log(id: JobId, lines: NewLogLines) -> Result<Self> {
+    pub fn append_log(id: JobId, lines: NewLogLines, holder: Option<Holder>) -> Result<Self> {
         lines.check()?;
-        Ok(Self::AppendLog { id, lines })
+        Ok(Self::AppendLog { id, lines, holder })
     }
 
     pub fn put_attachment(id: JobId, key: String, text: String) -> Result<Self> {
@@ -153,13 +165,14 @@ impl Operation {
             Self::UploadTree(tree) => Some(tree.root),
             Self::Delete(deletion) => Some(deletion.root),
             Self::Create { parent: Some(parent), .. } => Some(*parent),
-            Self::Create { parent: None, jobs } => jobs.first().and_then(|job| job.id),
+            Self::Create { parent: None, jobs, .. } => jobs.first().and_then(|job| job.id),
             Self::Update { id, .. }
             | Self::SetOptions { id, .. }
             | Self::AppendLog { id, .. }
             | Self::PutAttachment { id, .. }
             | Self::DeleteAttachment { id, .. }
-            | Self::FollowUp { id, .. } => Some(*id),
+            | Self::FollowUp { id, .. }
+            | Self::Task { id, .. } => Some(*id),
         }
     }
 
@@ -168,7 +181,7 @@ impl Operation {
     pub fn own_root(&self) -> Option<JobId> {
         match self {
             Self::UploadTree(tree) => Some(tree.root),
-            Self::Create { parent: None, jobs } => jobs.first().and_then(|job| job.id),
+            Self::Create { parent: None, jobs, .. } => jobs.first().and_then(|job| job.id),
             Self::Delete(deletion) => Some(deletion.root),
             _ => None,
         }
@@ -231,6 +244,7 @@ impl Operation {
                 Self::Create { jobs, .. } => jobs.iter().map(Creation::bytes).sum(),
                 Self::Update { change, .. } => change.message.as_ref().map_or(0, String::len),
                 Self::SetOptions { options, .. } => options.as_ref().map_or(0, String::len),
+                Self::Task { change, .. } => change.bytes(),
                 Self::AppendLog { lines, .. } => {
                     lines.lines.iter().map(|line| line.len() + 64).sum()
                 }
@@ -248,17 +262,20 @@ impl Creation {
         if let Some(id) = id.filter(|id| parent == Some(*id)) {
             return Err(Error::ParentIsSelf(id));
         }
-        let CheckedJob { definition, actions, checks, .. } = job;
+        let CheckedJob { definition, actions, checks, task, .. } = job;
         let fingerprints = definition.fingerprints(parent, &actions, &checks);
+        let fingerprints = fingerprints.with_task(task.as_ref());
         let definition = Arc::new(definition);
         let actions = actions.into_iter().map(Arc::new).collect();
         let checks = checks.into_iter().map(Arc::new).collect();
-        Ok(Self { id, id_is_ours: id.is_none(), definition, fingerprints, actions, checks })
+        let (task, id_is_ours) = (task.map(Arc::new), id.is_none());
+        Ok(Self { id, id_is_ours, definition, fingerprints, actions, checks, task })
     }
 
     fn bytes(&self) -> usize {
         let actions = self.actions.iter().map(|action| action.bytes());
         let checks = self.checks.iter().map(|check| check.bytes());
-        256 + self.definition.bytes() + actions.chain(checks).sum::<usize>()
+        let task = self.task.as_ref().map_or(0, |task| task.bytes());
+        256 + self.definition.bytes() + actions.chain(checks).sum::<usize>() + task
     }
 }

@@ -204,6 +204,9 @@ impl Begin for Work<'_> {
             (FollowUpKey::Check(number), FollowUp::Check(row)) => {
                 self.check(id, number, row, time, in_progress)
             }
+            (FollowUpKey::Task, FollowUp::Task(row)) => {
+                self.look_at_lease(id, row.epoch, in_progress)
+            }
             _ => None,
         };
         begun.map_or(Begun::NoRoom, |()| Begun::Yes)
@@ -234,6 +237,19 @@ impl Work<'_> {
     ) -> Option<()> {
         let queued = self.rounds.parts.hosts.enqueue(row.way.host)?;
         self.due.push(Due { id, time, row, read: self.read, queued, in_progress });
+        Some(())
+    }
+
+    /// `None` if enough checks are under way.
+    fn look_at_lease(&mut self, id: JobId, epoch: u32, in_progress: Entry) -> Option<()> {
+        let room = Arc::clone(&self.rounds.checks).try_acquire_owned().ok()?;
+        let parts = Arc::clone(&self.rounds.parts);
+        self.tasks.spawn(async move {
+            let _held = (in_progress, room);
+            if let Err(error) = parts.engine.look_at_lease(id, epoch, None).await {
+                tracing::warn!(job = %id, epoch, %error, "a lease is not looked at now");
+            }
+        });
         Some(())
     }
 

@@ -14,7 +14,7 @@ use super::counts::Counts;
 /// The name of the format in the header.
 pub(super) const FORMAT: &str = "jobtracker-export";
 /// The newest version of the format that this program knows, and the one that it writes.
-pub(super) const VERSION: u32 = 5;
+pub(super) const VERSION: u32 = 6;
 
 /// One line of an export; see the [module](super) for the order in which they come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -145,7 +145,7 @@ pub(super) enum RepeatOf {
     Append,
 }
 
-/// A follow-up; since version 2. Versions 3 and 4 have more kinds of rows.
+/// A follow-up; since version 2. Versions 3, 4 and 6 have more kinds of rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct FollowUpRecord {
     pub id: JobId,

@@ -201,6 +201,7 @@ impl Progress {
             (FollowUpKey::Delivery(number), FollowUp::Delivery(row)) => {
                 number < deliveries && row.earlier <= row.attempts
             }
+            (FollowUpKey::Task, FollowUp::Task(_)) => true,
             _ => false,
         };
         if is_known {
@@ -217,6 +218,7 @@ fn kinds_agree(FollowUpRecord { key, row, .. }: &FollowUpRecord) -> bool {
             | (FollowUpKey::Action(_), FollowUp::Action(_))
             | (FollowUpKey::Check(_), FollowUp::Check(_))
             | (FollowUpKey::Delivery(_), FollowUp::Delivery(_))
+            | (FollowUpKey::Task, FollowUp::Task(_))
     )
 }
 
@@ -243,6 +245,7 @@ pub(super) fn check_texts(row: &Row) -> Checked<()> {
         }
         Row::FollowUp { row: FollowUp::Action(action), .. } => action.check("action"),
         Row::FollowUp { row: FollowUp::Check(row), .. } => row.check.check("check"),
+        Row::FollowUp { row: FollowUp::Task(row), .. } => row.task.check(),
         Row::FollowUp { .. }
         | Row::Status { .. }
         | Row::Definition { .. }

@@ -130,5 +130,6 @@ fn described(key: FollowUpKey) -> String {
         FollowUpKey::Check(number) => format!("check {number}"),
         FollowUpKey::Action(number) => format!("action {number}"),
         FollowUpKey::Watch => "a follow-up".to_owned(),
+        FollowUpKey::Task => "the task".to_owned(),
     }
 }

@@ -4,7 +4,7 @@ use jobtracker_model::{JobId, Progress, State, Timestamp};
 
 use super::{
     Fixture,
-    followed::time,
+    followed::{leased, time},
     forest::{Forest, id},
     indexes::KINDS,
     pages::{ALWAYS, NARROW, WIDE},
@@ -12,8 +12,8 @@ use super::{
     staged::{Staging, is_stale},
 };
 use jobtracker_store::{
-    Error, FollowUpKey, FollowUpsQuery, IndexId, IndexKey, IndexQuery, PageLimit, Row, TreeCommit,
-    Wanted,
+    Error, FollowUpKey, FollowUpsQuery, IndexId, IndexKey, IndexQuery, PageLimit, Row, TaskPhase,
+    TreeCommit, Wanted,
 };
 
 pub(super) async fn run(fixture: &impl Fixture) {
@@ -49,6 +49,9 @@ async fn of_jobs(fixture: &impl Fixture) {
             stage.commit().await;
         }
     }
+    stage.commit().await;
+    stage.forest.task(id(6), TaskPhase::Waiting(time(4)));
+    stage.forest.task(id(5), TaskPhase::Ended(time(4)));
     stage.commit().await;
     // Some of them change later.
     for number in [3, 33, 63, 95] {
@@ -93,6 +96,7 @@ async fn loads(fixture: &impl Fixture) {
         stage.forest.deliver(id(number), 3, Progress::Delivered(time(8)));
         stage.forest.deliver(id(number), 40, Progress::Failed(time(8)));
     }
+    stage.forest.task(id(3), leased(time(8)));
     stage.commit().await;
     stage.forest.reports(State::Running, &[4]);
     stage.commit().await;
@@ -107,7 +111,9 @@ async fn loads(fixture: &impl Fixture) {
             (id(3), FollowUpKey::Delivery(40)),
             (id(5), check),
             (id(9), FollowUpKey::Watch),
+            (id(3), FollowUpKey::Task),
             // These do not exist.
+            (id(5), FollowUpKey::Task),
             (id(3), FollowUpKey::Delivery(0)),
             (id(2), FollowUpKey::Watch),
             (id(4), check),
@@ -115,9 +121,9 @@ async fn loads(fixture: &impl Fixture) {
         ];
         let follow_ups = asked.into_iter().collect();
         let wanted = Wanted { follow_ups, ..Wanted::default() };
-        stage.loads_follow_ups(&wanted, 4).await;
+        stage.loads_follow_ups(&wanted, 5).await;
         let wanted = Wanted { paths: [id(4)].into(), ..wanted };
-        stage.loads_follow_ups(&wanted, 6).await;
+        stage.loads_follow_ups(&wanted, 7).await;
         stage = stage.reopen(fixture).await;
     }
     stage.finish(fixture).await;
@@ -162,6 +168,11 @@ async fn by_time(fixture: &impl Fixture) {
         }
         stage.commit().await;
     }
+    for (root, at) in [40, 3, 21].into_iter().zip(times) {
+        stage.forest.task(id(root), TaskPhase::Waiting(at));
+        stage.forest.task(id(root + 1), leased(at));
+    }
+    stage.commit().await;
     // Later commits come between those of one time.
     for number in 0..20 {
         stage.forest.deliver(id(21), 40 - number, Progress::Waiting(time(1)));
@@ -240,6 +251,13 @@ async fn moves(fixture: &impl Fixture) {
             1 => stage.forest.check_made(id(1), 0, time(round as i64)),
             _ => {}
         }
+        let phase = match round % 4 {
+            0 => TaskPhase::Waiting(time(round as i64)),
+            1 => leased(time(round as i64)),
+            2 => leased(time(30_000)),
+            _ => TaskPhase::Paused(time(round as i64)),
+        };
+        stage.forest.task(id(1), phase);
         stage.commit().await;
         stage.compare_indexes(ALWAYS, WIDE).await;
         stage.compare_follow_ups(id(2), WIDE).await;

@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jobtracker_model::{
-    Action, Channel, CheckKind, Event, Host, HttpAction, JobId, NewCheck, Progress, State,
+    Action, Channel, CheckKind, Event, Host, HttpAction, JobId, NewCheck, NewTask, Progress, State,
     StateSet, Timestamp, Trigger, Way,
 };
 
 use super::forest::Forest;
 use jobtracker_store::{
-    CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, IndexId, IndexKey, Watch, Watched,
+    CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, IndexId, IndexKey, TaskLease,
+    TaskPhase, TaskRow, Watch, Watched,
 };
 
 /// A time of some day in 2023.
@@ -68,6 +69,17 @@ impl Forest {
         self.follow(id, key, FollowUp::Delivery(row));
     }
 
+    /// Gives a job a task, or moves it. It is another row each time.
+    pub fn task(&mut self, id: JobId, phase: TaskPhase) {
+        let epoch = match self.job(id).follow_ups.get(&FollowUpKey::Task) {
+            Some(FollowUp::Task(row)) => row.epoch + 1,
+            _ => 0,
+        };
+        let task = Arc::new(NewTask::new(format!("suite/{id}")));
+        let row = TaskRow { phase, epoch, ..TaskRow::new(task, self.tick()) };
+        self.follow(id, FollowUpKey::Task, FollowUp::Task(Box::new(row)));
+    }
+
     /// Puts a follow-up, and what is watched because of it.
     fn follow(&mut self, id: JobId, key: FollowUpKey, row: FollowUp) {
         let job = self.job_mut(id);
@@ -114,6 +126,12 @@ impl Forest {
     }
 }
 
+/// A lease that ends at that time.
+pub(super) fn leased(until: Timestamp) -> TaskPhase {
+    let worker = "a worker of the suite".to_owned();
+    TaskPhase::Leased(TaskLease { worker, since: until, until, cancel: None })
+}
+
 /// What has to be known of the other follow-ups.
 fn watch(rows: &BTreeMap<FollowUpKey, FollowUp>) -> Watch {
     let mut watch = Watch::default();
@@ -126,6 +144,7 @@ fn watch(rows: &BTreeMap<FollowUpKey, FollowUp>) -> Watch {
             }
             FollowUp::Check(_) => watch.checks = key.parts().1 + 1,
             FollowUp::Delivery(_) => watch.deliveries = key.parts().1 + 1,
+            FollowUp::Task(_) => watch.task = true,
             FollowUp::Watch(_) => {}
         }
     }

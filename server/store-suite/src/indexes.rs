@@ -10,8 +10,13 @@ use jobtracker_store::{
 };
 
 /// The first of each kind.
-pub(super) const KINDS: [FollowUpKey; 4] =
-    [FollowUpKey::Watch, FollowUpKey::Action(0), FollowUpKey::Check(0), FollowUpKey::Delivery(0)];
+pub(super) const KINDS: [FollowUpKey; 5] = [
+    FollowUpKey::Watch,
+    FollowUpKey::Action(0),
+    FollowUpKey::Check(0),
+    FollowUpKey::Delivery(0),
+    FollowUpKey::Task,
+];
 
 /// Compares the lists by time of a store that has nothing else, with one kind of pages.
 ///
@@ -111,7 +116,7 @@ impl Stage {
 
     /// Compares both lists by time, between two times.
     pub async fn compare_indexes(&self, span: (Timestamp, Timestamp), limit: PageLimit) {
-        for index in [IndexId::Due, IndexId::Failed] {
+        for index in IndexId::ALL {
             let (from, until) = span;
             let what = format!("{index:?} from {from} until {until} with {limit:?}");
             let got = self.index_pages(index, span, limit).await;

@@ -87,16 +87,17 @@ pub mod tests {
 
     use jobtracker_model::{
         Action, Attempt, Change, Channel, CheckKind, Children, Definition, EmailAction, Event,
-        Fingerprint, Host, HttpAction, JobId, Mark, NewCheck, Payload, Progress, Report, State,
-        StateSet, Subtree, Target, Trigger, Way,
+        Fingerprint, Host, HttpAction, JobId, Mark, NewCheck, NewTask, Payload, Progress, Report,
+        State, StateSet, Subtree, Target, TaskReportState, Trigger, Way,
         rollup::{FirstFault, Flags, Status},
         upload::{BlockedChange, Refusal, TreeResult, UploadOutcome},
     };
 
     use super::*;
     use crate::{
-        Cause, CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Origin, RepeatRow,
-        TreeResultRow, UploadRow, Watch, Watched,
+        CancelReason, Cause, CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Origin,
+        RepeatRow, Reported, TaskLease, TaskPhase, TaskRow, TreeResultRow, UploadRow, Watch,
+        Watched,
     };
 
     fn time(millis: i64) -> Timestamp {
@@ -212,11 +213,48 @@ pub mod tests {
             deliveries: 300,
             active: Some(time(3)),
             lost: 0,
+            task: false,
         };
         pinned(&FollowUp::Watch(watch.clone()), "0100010400010201ac020106");
         let lossy = Watch { lost: 300, ..watch };
+        let tasked = Watch { task: true, ..lossy.clone() };
         pinned(&FollowUp::Watch(lossy), "0106010400010201ac020106ac02");
+        pinned(&FollowUp::Watch(tasked), "0109010400010201ac020106ac02");
         pinned(&FollowUpKey::Delivery(300), "0103ac02");
+        pinned(&FollowUpKey::Task, "0104");
+    }
+
+    #[test]
+    fn tasks_are_pinned() {
+        let phases = [
+            TaskPhase::Waiting(time(300)),
+            TaskPhase::Leased(TaskLease {
+                worker: "w".into(),
+                since: time(3),
+                until: time(300),
+                cancel: Some((time(4), CancelReason::Replaced)),
+            }),
+            TaskPhase::Paused(time(5)),
+            TaskPhase::Ended(time(6)),
+        ];
+        let expected = ["0100d804", "0101017706d804010801", "01020a", "01030c"];
+        for (phase, expected) in phases.into_iter().zip(expected) {
+            pinned(&phase, expected);
+        }
+        let row = TaskRow {
+            epoch: 2,
+            attempt: 1,
+            progress: 50,
+            data: Some(Payload::parse("1").unwrap()),
+            next_at: Some(time(3)),
+            reported: Some(Reported { epoch: 1, state: TaskReportState::Failed }),
+            ..TaskRow::new(Arc::new(NewTask::new("a/b")), time(300))
+        };
+        pinned(
+            &FollowUp::Task(Box::new(row)),
+            "0108117b2268616e646c6572223a22612f62227d00d80402013201013100010601\
+             0102",
+        );
     }
 
     #[test]

@@ -9,6 +9,8 @@ use jobtracker_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::TaskRow;
+
 mod kept;
 
 /// The name of a follow-up among those of its job. The order is that of the lists.
@@ -22,6 +24,8 @@ pub enum FollowUpKey {
     Check(u32),
     /// A delivery.
     Delivery(u32),
+    /// The task; each job has one at most.
+    Task,
 }
 
 impl FollowUpKey {
@@ -33,6 +37,7 @@ impl FollowUpKey {
             Self::Action(number) => (1, number),
             Self::Check(number) => (2, number),
             Self::Delivery(number) => (3, number),
+            Self::Task => (4, 0),
         }
     }
 
@@ -41,6 +46,7 @@ impl FollowUpKey {
     pub fn next(self) -> Self {
         match self {
             Self::Watch => Self::Watch,
+            Self::Task => Self::Task,
             Self::Action(number) => Self::Action(number.saturating_add(1)),
             Self::Check(number) => Self::Check(number.saturating_add(1)),
             Self::Delivery(number) => Self::Delivery(number.saturating_add(1)),
@@ -55,6 +61,7 @@ impl FollowUpKey {
             (1, number) => Some(Self::Action(number)),
             (2, number) => Some(Self::Check(number)),
             (3, number) => Some(Self::Delivery(number)),
+            (4, 0) => Some(Self::Task),
             _ => None,
         }
     }
@@ -72,6 +79,8 @@ pub enum FollowUp {
     Check(CheckRow),
     /// A delivery.
     Delivery(DeliveryRow),
+    /// A task; boxed, so that rows of other kinds stay small.
+    Task(Box<TaskRow>),
 }
 
 /// What has to be known of a job's follow-ups when the job, or a job below it, changes.
@@ -94,6 +103,9 @@ pub struct Watch {
     /// Deliveries that were not made because the job had as many as it may have.
     #[serde(skip)]
     pub lost: u32,
+    /// Whether the job has a task, so that its states follow from what the task's worker reports.
+    #[serde(skip)]
+    pub task: bool,
 }
 
 /// What has to be known of an action when its job changes.

@@ -1,7 +1,7 @@
 use jobtracker_model::{JobId, Progress, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey};
+use crate::{CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, TaskPhase};
 
 /// The registry of the indexes. A new index is a new variant here, in [`ALL`](Self::ALL), and an
 /// arm of [`FollowUp::entry`]: the backends take all that they need from these.
@@ -13,11 +13,13 @@ pub enum IndexId {
     Due = 0,
     /// It failed at that time.
     Failed = 1,
+    /// It is a task that may be claimed from that time on.
+    Ready = 2,
 }
 
 impl IndexId {
     /// All indexes, by number.
-    pub const ALL: [Self; 2] = [Self::Due, Self::Failed];
+    pub const ALL: [Self; 3] = [Self::Due, Self::Failed, Self::Ready];
 
     /// The number that stands for it in keys, and by which it is found in [`ALL`](Self::ALL).
     #[must_use]
@@ -49,6 +51,10 @@ impl FollowUp {
             Self::Delivery(DeliveryRow { progress: Progress::Failed(time), .. }) => {
                 Some((IndexId::Failed, *time))
             }
+            Self::Task(row) => match row.phase {
+                TaskPhase::Waiting(from) => Some((IndexId::Ready, from)),
+                _ => row.lease_due().map(|due| (IndexId::Due, due)),
+            },
             _ => None,
         }
     }
@@ -69,6 +75,7 @@ mod tests {
         for (number, index) in IndexId::ALL.into_iter().enumerate() {
             assert_eq!(usize::from(index.number()), number);
         }
-        assert_eq!((IndexId::Due.number(), IndexId::Failed.number()), (0, 1));
+        let numbers = [IndexId::Due, IndexId::Failed, IndexId::Ready].map(IndexId::number);
+        assert_eq!(numbers, [0, 1, 2]);
     }
 }

@@ -12,6 +12,7 @@ mod error;
 mod follow_up;
 mod index;
 mod rows;
+mod task;
 mod tombstone;
 
 mod commit;
@@ -60,6 +61,7 @@ pub use page::{After, Listed, PageLimit};
 pub use rows::{JobRow, Node, Origin, RepeatRow, RootKey, StageId, TreeResultRow, UploadRow};
 pub use servers::Servers;
 pub use store::Store;
+pub use task::{CancelReason, Reported, TaskLease, TaskPhase, TaskRow};
 pub use tombstone::Tombstone;
 pub use trees::{RowsQuery, Trees};
 pub use uploads::{TreeResultsQuery, Uploads};

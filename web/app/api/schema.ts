@@ -856,6 +856,8 @@ export interface components {
             status?: number | null;
             time: components["schemas"]["Timestamp"];
         };
+        /** @enum {string} */
+        AttemptFailure: "failed" | "timeout" | "workerLost";
         AuditEntry: {
             act: string;
             failed?: string | null;
@@ -1280,6 +1282,7 @@ export interface components {
             parent?: components["schemas"]["JobId"] | null;
             sourceLink?: string | null;
             tags?: string[];
+            task?: components["schemas"]["NewTask"] | null;
         };
         NewLogLines: {
             appendId?: string | null;
@@ -1290,6 +1293,18 @@ export interface components {
         };
         NewSession: {
             token: string;
+        };
+        NewTask: {
+            data?: components["schemas"]["Payload"] | null;
+            filter?: components["schemas"]["WorkerFilter"];
+            handler: string;
+            held?: boolean;
+            notBefore?: components["schemas"]["Timestamp"] | null;
+            onNoWorker?: components["schemas"]["OnNoWorker"];
+            params?: components["schemas"]["Payload"] | null;
+            retry?: components["schemas"]["Retry"];
+            shard?: components["schemas"]["Shard"] | null;
+            timeouts?: components["schemas"]["Timeouts"];
         };
         NewToken: {
             expireTime?: components["schemas"]["Timestamp"] | null;
@@ -1340,6 +1355,8 @@ export interface components {
             /** @enum {string} */
             kind: "deleted";
         };
+        /** @enum {string} */
+        OnNoWorker: "wait" | "fail";
         OperationLoad: {
             /** Format: int64 */
             perMinute: number;
@@ -1585,6 +1602,41 @@ export interface components {
             states?: components["schemas"]["EndState"][];
             tags?: string[];
         };
+        Retry: {
+            /**
+             * Format: int64
+             * @default 600000
+             */
+            capMs: number;
+            /**
+             * Format: int32
+             * @default 2
+             */
+            factor: number;
+            /**
+             * Format: int64
+             * @default 1000
+             */
+            initialMs: number;
+            /**
+             * Format: int32
+             * @default 20
+             */
+            jitterPercent: number;
+            /**
+             * Format: int32
+             * @default 0
+             */
+            max: number;
+            /**
+             * @default [
+             *       "failed",
+             *       "timeout",
+             *       "workerLost"
+             *     ]
+             */
+            on: components["schemas"]["AttemptFailure"][];
+        };
         /** @enum {string} */
         Role: "reader" | "writer" | "operator" | "admin";
         RootPage_JobItem: {
@@ -1622,6 +1674,12 @@ export interface components {
         ShapeJob: {
             job: components["schemas"]["JobSummary"];
             rest?: components["schemas"]["Rest"] | null;
+        };
+        Shard: {
+            /** Format: int32 */
+            index: number;
+            /** Format: int32 */
+            total: number;
         };
         Snapshot: {
             /** Format: int64 */
@@ -1746,6 +1804,14 @@ export interface components {
             job: components["schemas"]["JobSummary"];
             sampled: boolean;
         };
+        Timeouts: {
+            /** Format: int64 */
+            cancelGraceMs?: number;
+            /** Format: int64 */
+            executionMs?: number | null;
+            /** Format: int64 */
+            scheduleToStartMs?: number | null;
+        };
         /** Format: date-time */
         Timestamp: string;
         Token: {
@@ -1822,6 +1888,16 @@ export interface components {
             root: components["schemas"]["JobId"];
             /** Format: int64 */
             since?: number | null;
+        };
+        WorkerFilter: {
+            /** @default {} */
+            labels: {
+                [key: string]: string;
+            };
+            /** @default [] */
+            tags: string[];
+            /** @default [] */
+            workers: string[];
         };
     };
     responses: {

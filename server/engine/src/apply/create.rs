@@ -3,7 +3,7 @@ use std::{collections::HashSet, sync::Arc};
 use jobtracker_model::{Created, JobId, limits, rollup::Status};
 use jobtracker_store::Origin;
 
-use super::{Became, Rules, climb, follow_ups};
+use super::{Became, Rules, climb, follow_ups, tasks};
 use crate::{Error, Result, operation::Creation, workspace::Workspace};
 
 /// Creates jobs under one parent, or a root: all of them or none. Jobs that exist already with the
@@ -41,6 +41,9 @@ pub(super) fn apply(
         space.create(id, origin, Arc::clone(&job.definition), status);
         climb(space, parent, delta, became);
         follow_ups::install(space, id, &job.actions, &job.checks, rules.now);
+        if let Some(task) = &job.task {
+            tasks::install(space, id, task, rules.now);
+        }
     }
     Ok(created)
 }

@@ -46,7 +46,7 @@ fn a_job_with_all_its_changes_can_still_end() {
 fn a_log_takes_lines_as_long_as_all_of_them_fit() {
     let append = |there: u32, count: usize| {
         let lines = NewLogLines { lines: vec!["line".into(); count], append_id: None };
-        let append = Operation::append_log(JobId::MIN, lines).unwrap();
+        let append = Operation::append_log(JobId::MIN, lines, None).unwrap();
         try_on(|status| status.log_lines = there, &append)
     };
     assert!(append(limits::LOG_LINES - 2, 2).is_ok());

@@ -7,6 +7,7 @@ mod delete;
 mod follow_ups;
 mod log;
 mod options;
+mod tasks;
 mod update;
 mod upload;
 
@@ -80,7 +81,10 @@ fn step<'a>(
 ) -> Result<Outcome> {
     match operation {
         Operation::ReserveIds { .. } => unreachable!("ids are taken before a group is applied"),
-        Operation::Create { parent, jobs } => {
+        Operation::Create { parent, jobs, holder } => {
+            if let Some(parent) = parent {
+                tasks::check_holder(space, *parent, holder.as_ref())?;
+            }
             let created = create::apply(space, *parent, jobs, rules, became)?;
             let first = created.iter().find(|job| job.created);
             stirs.extend(first.map(|job| Stir { id: job.id, said: None }));
@@ -96,7 +100,8 @@ fn step<'a>(
         Operation::SetOptions { id, options } => {
             options::apply(space, *id, options.as_deref()).map(|()| Outcome::Done)
         }
-        Operation::AppendLog { id, lines } => {
+        Operation::AppendLog { id, lines, holder } => {
+            tasks::check_holder(space, *id, holder.as_ref())?;
             let appended = log::apply(space, *id, lines, rules)?;
             if !appended.repeated {
                 stirs.push(Stir { id: *id, said: None });
@@ -112,6 +117,13 @@ fn step<'a>(
         Operation::FollowUp { id, change } => {
             let done = follow_ups::apply(space, *id, change, rules.now);
             done.map(|(key, new)| Outcome::FollowedUp { key, new })
+        }
+        Operation::Task { id, change } => {
+            let changed = tasks::apply(space, *id, change, rules, became)?;
+            if changed.done {
+                stirs.push(Stir { id: *id, said: None });
+            }
+            Ok(Outcome::Task(changed))
         }
         Operation::Delete(deletion) => {
             delete::apply(space, deletion, rules.now).map(Outcome::Deleted)

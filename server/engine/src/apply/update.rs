@@ -1,7 +1,7 @@
 use jobtracker_model::{Change, JobId, NewChange, Repeat, Standing, Updated, rollup::Status};
 use jobtracker_store::RepeatRow;
 
-use super::{Became, Rules, climb};
+use super::{Became, Rules, climb, tasks};
 use crate::{Error, Result, workspace::Workspace};
 
 /// Appends a state change, unless the job is finished and such updates are blocked, or the same
@@ -31,10 +31,25 @@ pub(super) fn apply(
     if change.expect.is_some_and(|expect| !expect.is_met(&stands)) {
         return Err(Error::UnexpectedState { id, stands });
     }
-    check_room(id, status, change)?;
+    tasks::check_reporter(space, id)?;
+    let updated = append(space, id, change, rules, became)?;
     if let Some(key) = repeat {
         space.remember(id, key, RepeatRow { first: number, count: 1, fingerprint });
     }
+    Ok(updated)
+}
+
+/// Appends a state change that the job takes.
+pub(super) fn append(
+    space: &mut Workspace,
+    id: JobId,
+    change: &NewChange,
+    rules: Rules,
+    became: &mut Vec<Became>,
+) -> Result<Updated> {
+    let status = space.status(id).ok_or(Error::JobNotFound(id))?;
+    let number = status.changes;
+    check_room(id, status, change)?;
     space.append_change(id, number, Change::recorded(change.clone(), rules.now));
     let node = space.change(id).expect("its status was there");
     let delta = node.status.report(id, change.state, rules.now);

@@ -6,7 +6,7 @@ use jobtracker_model::{
 };
 use jobtracker_store::TreeResultRow;
 
-use super::{Became, Rules, Stir, climb, log, options, reported, update};
+use super::{Became, Rules, Stir, climb, log, options, reported, tasks, update};
 use crate::{
     Error, Result,
     upload::{Step, UploadTree, What},
@@ -32,6 +32,10 @@ pub(super) fn apply<'a>(
     }
     if let Some(id) = tree.created().find(|id| space.origin(*id).is_some()) {
         return Err(Error::IdConflict(id));
+    }
+    for step in tree.steps.iter().filter(|step| matches!(step.what, What::Report { .. })) {
+        let may_report = tasks::check_reporter(space, step.id);
+        may_report.map_err(|error| error.at(step.position))?;
     }
     let (jobs, changes) = (tree.jobs, tree.changes);
     let mut tree_result = TreeResult { jobs, changes, ..TreeResult::new(tree.root) };

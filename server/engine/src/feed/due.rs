@@ -29,9 +29,9 @@ impl DueParts {
     }
 }
 
-/// Whether a commit adds an entry that is due soon.
-pub(super) fn is_due_soon(commit: &TreeCommit, now: Timestamp) -> bool {
+/// Whether a commit adds an entry of an index that is due soon.
+pub(super) fn adds_soon(commit: &TreeCommit, of: IndexId, now: Timestamp) -> bool {
     let soon = now.after(SOON);
     let mut entries = commit.rows.iter().filter_map(Row::entry);
-    entries.any(|(index, key)| index == IndexId::Due && key.time <= soon)
+    entries.any(|(index, key)| index == of && key.time <= soon)
 }

@@ -24,7 +24,9 @@ use std::{
 };
 
 use jobtracker_model::{JobId, State, Timestamp};
-use jobtracker_store::{Error as StoreError, Store, TreeCommit, Version};
+use jobtracker_store::{Error as StoreError, IndexId, Store, TreeCommit, Version};
+
+use tokio::sync::Notify;
 
 use self::{
     channels::{Capture, Channels},
@@ -47,6 +49,8 @@ pub(crate) type States = HashMap<JobId, Vec<(JobId, State)>>;
 pub(crate) struct News {
     /// The part of the index of what is due to which it adds an entry that is due soon.
     due: Option<u32>,
+    /// Whether it adds a task that may be claimed soon.
+    ready: bool,
     capture: Option<Capture>,
 }
 
@@ -54,6 +58,7 @@ pub(crate) struct News {
 pub(crate) struct Feed {
     store: Arc<dyn Store>,
     due: DueParts,
+    ready: Notify,
     channels: Arc<Channels>,
     /// Commits of this server that have ended, and may be durable.
     commits: AtomicU64,
@@ -63,7 +68,7 @@ impl Feed {
     pub fn new(store: Arc<dyn Store>) -> Self {
         let due = DueParts::new(store.index_parts());
         let channels = Arc::new(Channels::new(store.is_shared()));
-        Self { store, due, channels, commits: AtomicU64::new(0) }
+        Self { store, due, ready: Notify::new(), channels, commits: AtomicU64::new(0) }
     }
 
     pub fn listen(&self, scope: Scope) -> Result<Listener> {
@@ -91,6 +96,11 @@ impl Feed {
         self.due.changed(part).await;
     }
 
+    /// Waits until a task that may be claimed soon was added since the last time that this ended.
+    pub async fn ready(&self) {
+        self.ready.notified().await;
+    }
+
     /// Copies from commits that are about to be made what is to be told of them, by tree.
     pub fn prepare(
         &self,
@@ -99,8 +109,14 @@ impl Feed {
         now: Timestamp,
     ) -> HashMap<JobId, News> {
         let mut news: HashMap<JobId, News> = HashMap::new();
-        for commit in commits.iter().filter(|commit| due::is_due_soon(commit, now)) {
-            news.entry(commit.root).or_default().due = Some(self.store.index_part(commit.root));
+        for commit in commits {
+            if due::adds_soon(commit, IndexId::Due, now) {
+                let part = self.store.index_part(commit.root);
+                news.entry(commit.root).or_default().due = Some(part);
+            }
+            if due::adds_soon(commit, IndexId::Ready, now) {
+                news.entry(commit.root).or_default().ready = true;
+            }
         }
         if self.has_listeners() {
             self.channels.open(|open| {
@@ -126,6 +142,9 @@ impl Feed {
         self.commits.fetch_add(trees.len() as u64, Ordering::Release);
         for (_, news) in news.iter().filter(|(root, _)| !failed.contains_key(root)) {
             news.due.iter().for_each(|part| self.due.tell(*part));
+            if news.ready {
+                self.ready.notify_one();
+            }
         }
         // A listener that comes after this reads the store after these commits.
         if self.has_listeners() {

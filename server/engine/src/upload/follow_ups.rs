@@ -68,6 +68,7 @@ impl Said {
             deliveries: 0,
             active: (silences > 0).then_some(received),
             lost: 0,
+            task: false,
         })
     }
 }

@@ -12,5 +12,6 @@ mod harness;
 mod operations;
 mod sequences;
 mod servers;
+mod tasks;
 mod upload;
 mod waits;

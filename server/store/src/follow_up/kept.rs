@@ -8,6 +8,7 @@ use jobtracker_model::{Action, Report, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Cause, CheckRow, DeliveryRow, FollowUp, Watch};
+use crate::TaskRow;
 
 #[derive(Deserialize)]
 pub(super) enum Kept {
@@ -23,6 +24,9 @@ pub(super) enum Kept {
     WatchWithLoss(Watch, u32),
     /// With [`last_told`](CheckRow::last_told).
     CheckTold(CheckRow, Timestamp),
+    Task(Box<TaskRow>),
+    /// Of a job that has a [task](Watch::task), with the number of deliveries that were not made.
+    WatchOfTask(Watch, u32),
 }
 
 /// The same, for writing.
@@ -36,11 +40,14 @@ enum Written<'a> {
     DeliveryFromBelow(&'a DeliveryRow),
     WatchWithLoss(&'a Watch, u32),
     CheckTold(&'a CheckRow, Timestamp),
+    Task(&'a TaskRow),
+    WatchOfTask(&'a Watch, u32),
 }
 
 impl Serialize for FollowUp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let written = match self {
+            Self::Watch(watch) if watch.task => Written::WatchOfTask(watch, watch.lost),
             Self::Watch(watch) if watch.lost > 0 => Written::WatchWithLoss(watch, watch.lost),
             Self::Watch(watch) => Written::Watch(watch),
             Self::Action(action) => Written::Action(action),
@@ -53,6 +60,7 @@ impl Serialize for FollowUp {
                 Cause::At(report) => Written::DeliveryOf(row, report),
                 Cause::Below => Written::DeliveryFromBelow(row),
             },
+            Self::Task(row) => Written::Task(row),
         };
         written.serialize(serializer)
     }
@@ -63,11 +71,13 @@ impl From<Kept> for FollowUp {
         match kept {
             Kept::Watch(watch) => Self::Watch(watch),
             Kept::WatchWithLoss(watch, lost) => Self::Watch(Watch { lost, ..watch }),
+            Kept::WatchOfTask(watch, lost) => Self::Watch(Watch { lost, task: true, ..watch }),
             Kept::Action(action) => Self::Action(action),
             Kept::Check(check) => Self::Check(check),
             Kept::CheckTold(check, time) => {
                 Self::Check(CheckRow { last_told: Some(time), ..check })
             }
+            Kept::Task(row) => Self::Task(row),
             Kept::Delivery(row) => Self::Delivery(row),
             Kept::DeliveryOf(row, report) => {
                 Self::Delivery(DeliveryRow { cause: Cause::At(report), ..row })

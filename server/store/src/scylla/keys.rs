@@ -211,6 +211,7 @@ mod tests {
         };
         assert_eq!(lists(IndexId::Due), [9, 11, 13]);
         assert_eq!(lists(IndexId::Failed), [10, 12, 14]);
+        assert_eq!(lists(IndexId::Ready), [20, 21, 22]);
         let (uptime, ..) = listing::UPTIME;
         for list in IndexId::ALL.into_iter().skip(2).flat_map(lists) {
             assert!(list > uptime, "a list of other things");

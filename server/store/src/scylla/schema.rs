@@ -1,7 +1,7 @@
 //! The tables, and how they are brought to the newest version.
 
 /// The version of the tables that this program reads and writes.
-pub const VERSION: i64 = 7;
+pub const VERSION: i64 = 8;
 
 /// One step from a version of the tables to the next. Each statement may be run again.
 pub struct Migration {
@@ -13,7 +13,7 @@ pub struct Migration {
 
 /// All steps, in order. What was released is never changed, only added to.
 pub const MIGRATIONS: &[Migration] =
-    &[FIRST, FOLLOW_UPS, SPREAD_LISTS, FIRST_FAULTS, KNOWN_FAULTS, DOCUMENTS, DELETIONS];
+    &[FIRST, FOLLOW_UPS, SPREAD_LISTS, FIRST_FAULTS, KNOWN_FAULTS, DOCUMENTS, DELETIONS, TASKS];
 
 const FIRST: Migration = Migration {
     to: 1,
@@ -87,6 +87,9 @@ const DOCUMENTS: Migration = Migration {
 /// The log of a deleted tree says so in a row that an older program cannot read, and would show
 /// what is left of it.
 const DELETIONS: Migration = Migration { to: 7, statements: &[] };
+
+/// Jobs may have tasks. An older program cannot read them.
+const TASKS: Migration = Migration { to: 8, statements: &[] };
 
 /// The tables, for tests that empty them.
 #[cfg(feature = "testing")]

@@ -113,6 +113,7 @@ pub(crate) fn follow_up_bytes(row: &FollowUp) -> usize {
             FollowUp::Delivery(DeliveryRow { event, last, .. }) => {
                 text(&event.message) + last.as_ref().map_or(0, |last| last.response.len())
             }
+            FollowUp::Task(row) => row.bytes(),
         }
 }
 

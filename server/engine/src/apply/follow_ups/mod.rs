@@ -200,7 +200,7 @@ pub(super) fn apply(
 }
 
 /// Notes that a job has follow-ups from now on; answers what is known of them.
-fn begin(space: &mut Workspace, id: JobId) -> Watch {
+pub(super) fn begin(space: &mut Workspace, id: JobId) -> Watch {
     if let Some(watch) = space.watch(id) {
         return watch.clone();
     }

@@ -220,7 +220,8 @@ impl PinnedTree {
                     None => self.count_deliveries(id).await?,
                 };
                 if number >= end {
-                    return Ok(None);
+                    let next = FollowUpsWalk { from: FollowUpKey::Task, width, deliveries };
+                    return Ok(Some((stream::iter(Vec::new()), Some(next))));
                 }
                 let numbers = number..keys::part_begin(keys::part(number) + width).min(end);
                 let from = FollowUpKey::Delivery(numbers.end);
@@ -235,7 +236,7 @@ impl PinnedTree {
                 let next = same.or_else(|| FollowUpKey::of(kind + 1, 0));
                 (found, next.map(|from| FollowUpsWalk { from, width, deliveries }))
             };
-            Ok(Some((stream::iter(found.into_iter().map(Ok)), next)))
+            Ok(Some((stream::iter(found.into_iter().map(Ok).collect::<Vec<_>>()), next)))
         });
         chunks.try_flatten()
     }
