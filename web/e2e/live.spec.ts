@@ -84,13 +84,18 @@ test('trees that are new wait, and those that are shown change', async ({ page, 
   const { service } = seeded
   const name = `waiting ${test.info().workerIndex} ${test.info().retry}`
   const first = await service.create({ name })
+  const asked: string[] = []
+  page.on('request', (request) => asked.push(request.url()))
   await page.goto(`${service.url}/?q=${encodeURIComponent(name)}`)
   await expect(row(page, name)).toBeVisible()
+  await expect(page.getByRole('button', { name: /^Live/ })).toBeVisible()
   await service.create({ name: `${name} b` })
   await expect(page.getByRole('button', { name: '1 new' })).toBeVisible()
   await expect(page.locator('.rows .row')).toHaveCount(1)
   await service.report(first, 'RanToCompletion')
   await expect(row(page, name)).toContainText('Done')
+  // All of that was told: the list was asked for once.
+  expect(asked.filter((url) => /roots.*limit=100/.test(url))).toHaveLength(1)
   await page.getByRole('button', { name: '1 new' }).click()
   await expect(page.locator('.rows .row')).toHaveCount(2)
 })

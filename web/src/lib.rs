@@ -41,6 +41,7 @@ impl File {
             Some("css") => "text/css; charset=utf-8",
             Some("html") => "text/html; charset=utf-8",
             Some("svg") => "image/svg+xml",
+            Some("txt") => "text/plain; charset=utf-8",
             _ => "application/octet-stream",
         };
         let gzip = compressed(bytes).unwrap_or_default();

@@ -29,12 +29,18 @@ export class ApiError extends Error {
 
 export type Params = Record<string, string | number | boolean | null | undefined>
 
+/** The query of an address; what has no value is left out. */
+export function queryOf(params: Params): string {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(params)) {
+    if (value !== undefined && value !== null && value !== '') query.set(name, `${value}`)
+  }
+  return query.toString()
+}
+
 function address(path: string, params?: Params): string {
   const url = new URL(path.startsWith('/') ? `.${path}` : `./api/v1/${path}`, BASE)
-  for (const [name, value] of Object.entries(params ?? {})) {
-    if (value !== undefined && value !== null && value !== '')
-      url.searchParams.set(name, `${value}`)
-  }
+  url.search = queryOf(params ?? {})
   return url.href
 }
 

@@ -18,7 +18,8 @@ export function useReloadOnEvents(
       frame: (frame) => {
         // A whole snapshot comes at the beginning, and after each break.
         const isBegun = frame.t === 'snap' && !frame.from
-        if (isBegun || frame.t === 'event' || frame.t === 'gap') heard.value += 1
+        const isNews = frame.t === 'event' || frame.t === 'gap' || frame.t === 'end'
+        if (isBegun || isNews) heard.value += 1
       },
       poll: async () => latest.current(),
     })

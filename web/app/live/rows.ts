@@ -1,5 +1,5 @@
 import { batch, signal, type Signal } from '@preact/signals'
-import { post } from '../api/client'
+import { ApiError, post } from '../api/client'
 import { isSameRow, rowOfSummary } from '../api/rows'
 import type { Id, Row, ServerFrame, Snapshot } from '../api/types'
 import { live, type Handle } from './socket'
@@ -31,6 +31,18 @@ export function putRow(row: Row, version?: number) {
   if (!known.peek() || !isSameRow(known.peek() as Row, row)) known.value = row
 }
 
+/** Takes a row over from a list that is watched, whose order tells which one is newer. */
+export function putWatched(row: Row) {
+  const known = rowSignal(row.id)
+  if (!known.peek() || !isSameRow(known.peek() as Row, row)) known.value = row
+}
+
+/** Other rows are watched than before. */
+export function watchRows(now: Iterable<Id>, before: Iterable<Id>) {
+  count(now, 1)
+  count(before, -1)
+}
+
 /** Forgets the rows that were known first, when there are too many. */
 export function trimRows() {
   if (rows.size <= KEPT) return
@@ -50,12 +62,16 @@ function count(ids: Iterable<Id>, by: 1 | -1) {
   }
 }
 
+function isFinal(status: number): boolean {
+  return status === 404 || status === 410
+}
+
 /** Keeps the rows of some jobs of one tree as they are now. */
 export class RowWindow {
   /** The version of the tree that the rows show. */
   readonly version = signal(0)
-  /** Why there is nothing more: the tree is gone, say. */
-  readonly ended = signal<string | undefined>(undefined)
+  /** True when there is nothing more to tell: the tree was deleted. */
+  readonly isOver = signal(false)
   private ids: Id[] = []
   private handle: Handle | undefined
 
@@ -64,8 +80,7 @@ export class RowWindow {
   set(ids: Id[]) {
     const isSame = ids.length === this.ids.length && ids.every((id, at) => id === this.ids[at])
     if (isSame) return
-    count(ids, 1)
-    count(this.ids, -1)
+    watchRows(ids, this.ids)
     this.ids = ids
     if (ids.length === 0) return
     if (this.handle) this.handle.window(ids)
@@ -73,7 +88,7 @@ export class RowWindow {
   }
 
   close() {
-    count(this.ids, -1)
+    watchRows([], this.ids)
     this.ids = []
     this.handle?.close()
     this.handle = undefined
@@ -88,7 +103,7 @@ export class RowWindow {
 
   private frame(frame: ServerFrame) {
     if (frame.t === 'snap') this.show(frame)
-    else if (frame.t === 'end') this.ended.value = frame.problem.code
+    else if (frame.t === 'end') this.isOver.value = isFinal(frame.problem.status)
   }
 
   private show(snapshot: Snapshot) {
@@ -104,6 +119,11 @@ export class RowWindow {
   private async poll() {
     if (this.ids.length === 0) return
     const ids = this.ids.slice(0, 500)
-    this.show(await post<Snapshot>('jobs/rows', { root: this.root, ids }))
+    try {
+      this.show(await post<Snapshot>('jobs/rows', { root: this.root, ids }))
+    } catch (error) {
+      this.isOver.value = error instanceof ApiError && isFinal(error.status)
+      throw error
+    }
   }
 }

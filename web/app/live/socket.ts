@@ -1,7 +1,8 @@
 import { computed, signal } from '@preact/signals'
-import { BASE, get } from '../api/client'
+import { BASE, get, needsLogin } from '../api/client'
 import { parseJson } from '../api/json'
-import type { Id, ServerFrame, Subscribe } from '../api/types'
+import type { Id, Problem, ServerFrame, Subscribe } from '../api/types'
+import { compareVersion } from '../shell/version'
 
 export type Status = 'connecting' | 'live' | 'paused' | 'reconnecting' | 'polling' | 'old'
 
@@ -16,6 +17,8 @@ interface Subscription {
   sub: number
   request: () => Omit<Subscribe, 'sub'>
   listener: Listener
+  /** The service has ended it for good; it is not asked for again. */
+  isOver: boolean
 }
 
 export interface Handle {
@@ -30,6 +33,12 @@ const SILENT_MS = 40_000
 const TRIES_BEFORE_POLLING = 3
 const RETRY_SOCKET_MS = 30_000
 const OLD_MS = 30_000
+/** A proxy may take a connection and never answer. */
+const HELLO_MS = 10_000
+/** A connection that ends sooner counts as one that failed. */
+const STEADY_MS = 5_000
+/** A subscription that cannot be had at present is asked for again after this time. */
+const RETRY_SUB_MS = 10_000
 
 /** One WebSocket for the whole page; its subscriptions come again after every break. */
 class Live {
@@ -37,20 +46,21 @@ class Live {
   readonly isPaused = signal(false)
   /** When the service last said something. */
   readonly heard = signal(0)
-  /** True when the service has come back with another page than this one. */
-  readonly isOutdated = signal(false)
-  /** Present rows are told at most this often; the service slows down under load. */
+  /** Whether what is shown follows the service. */
   readonly isLive = computed(() => this.status.value === 'live' || this.status.value === 'polling')
 
   private socket: WebSocket | undefined
   private subscriptions = new Map<number, Subscription>()
   private next = 1
   private tries = 0
+  /** When the service has answered on this connection. */
+  private helloAt: number | undefined
+  /** Polling goes on while this is its own number. */
+  private round = 0
   private timer: ReturnType<typeof setTimeout> | undefined
   private hiddenTimer: ReturnType<typeof setTimeout> | undefined
   private isHidden = false
   private lastTick = Date.now()
-  private tag: string | null = null
 
   constructor() {
     document.addEventListener('visibilitychange', () => this.visibility())
@@ -61,9 +71,9 @@ class Live {
 
   subscribe(request: () => Omit<Subscribe, 'sub'>, listener: Listener): Handle {
     const sub = this.next++
-    const subscription = { sub, request, listener }
+    const subscription = { sub, request, listener, isOver: false }
     this.subscriptions.set(sub, subscription)
-    if (this.socket?.readyState === WebSocket.OPEN) this.begin(subscription)
+    if (this.helloAt !== undefined) this.begin(subscription)
     else if (this.status.value === 'polling') void listener.poll().catch(() => {})
     else this.connect()
     return {
@@ -100,20 +110,23 @@ class Live {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(frame))
   }
 
-  private begin({ sub, request }: Subscription) {
-    this.send({ t: 'sub', sub, ...request() })
+  private begin({ sub, request, isOver }: Subscription) {
+    if (!isOver) this.send({ t: 'sub', sub, ...request() })
   }
 
   private drop() {
     clearTimeout(this.timer)
+    this.round += 1
+    this.helloAt = undefined
     const socket = this.socket
     this.socket = undefined
     socket?.close()
   }
 
   private connect() {
-    if (this.socket || this.isPaused.value || this.isHidden) return
+    if (this.socket || this.isPaused.value || this.isHidden || needsLogin.value) return
     clearTimeout(this.timer)
+    this.timer = setTimeout(() => this.lost(), HELLO_MS)
     if (this.status.value !== 'polling') {
       this.status.value = this.heard.value > 0 ? 'reconnecting' : 'connecting'
     }
@@ -122,65 +135,102 @@ class Live {
     const socket = new WebSocket(url)
     this.socket = socket
     socket.onmessage = (message) => {
-      if (this.socket === socket) this.receive(parseJson(message.data as string) as ServerFrame)
+      if (this.socket === socket) this.receive(message.data as string)
     }
     socket.onclose = () => {
       if (this.socket === socket) this.lost()
     }
   }
 
-  private receive(frame: ServerFrame) {
+  private receive(text: string) {
+    try {
+      this.take(parseJson(text) as ServerFrame)
+    } catch (error) {
+      // What cannot be read may have been about anything: all is told anew on another connection.
+      console.warn(error)
+      this.lost()
+    }
+  }
+
+  private take(frame: ServerFrame) {
     this.heard.value = Date.now()
     if (frame.t === 'hello') {
-      this.tries = 0
+      clearTimeout(this.timer)
+      this.helloAt = Date.now()
       this.status.value = 'live'
-      void this.compare().catch(() => {})
+      void compareVersion().catch(() => {})
       for (const subscription of this.subscriptions.values()) this.begin(subscription)
       return
     }
-    if (frame.sub !== undefined && frame.sub !== null) {
-      this.subscriptions.get(frame.sub)?.listener.frame(frame)
-    }
+    const { sub } = frame
+    const subscription = sub === undefined || sub === null ? undefined : this.subscriptions.get(sub)
+    if (frame.t === 'end') this.ended(frame.problem, subscription)
+    subscription?.listener.frame(frame)
   }
 
-  /** Asks for the tag of the page's own file: after a break it may be that of a newer page. */
-  private async compare() {
-    const { headers } = await fetch(new URL('page/app.js', BASE), { method: 'HEAD' })
-    const tag = headers.get('etag')
-    if (tag && this.tag && tag !== this.tag) this.isOutdated.value = true
-    this.tag ??= tag
+  /** A subscription has ended, or without one the connection. */
+  private ended(problem: Problem, subscription: Subscription | undefined) {
+    if (!subscription) {
+      // The session may be over, which the next request is told.
+      void get('session').catch(() => {})
+      return
+    }
+    const isTransient = problem.retryAfterMs || problem.status === 429 || problem.status >= 500
+    subscription.isOver = !isTransient
+    if (!isTransient) return
+    void subscription.listener.poll().catch(() => {})
+    setTimeout(() => {
+      const isWanted = this.subscriptions.get(subscription.sub) === subscription
+      if (isWanted && this.helloAt !== undefined) this.begin(subscription)
+    }, problem.retryAfterMs ?? RETRY_SUB_MS)
   }
 
   private lost() {
+    const wasSteady = this.helloAt !== undefined && Date.now() - this.helloAt > STEADY_MS
+    const wasRefused = this.helloAt === undefined
     this.drop()
     if (this.isPaused.value || this.isHidden) return
-    this.tries += 1
+    this.tries = wasSteady ? 1 : this.tries + 1
     if (this.status.value !== 'polling') this.status.value = 'reconnecting'
     if (this.tries >= TRIES_BEFORE_POLLING) {
       void this.poll()
-    } else {
-      const pause = Math.min(500 * 2 ** this.tries, 5_000) * (0.75 + Math.random() / 2)
-      this.timer = setTimeout(() => this.connect(), pause)
+      return
     }
+    // A refused WebSocket does not say why; a request does, and asks for a login where one is due.
+    if (wasRefused) void get('session').catch(() => {})
+    const pause = Math.min(500 * 2 ** this.tries, 5_000) * (0.75 + Math.random() / 2)
+    this.timer = setTimeout(() => this.connect(), pause)
   }
 
   /** Asks the API while the WebSocket is blocked, and tries that again now and then. */
   private async poll(): Promise<void> {
+    const round = ++this.round
+    const isWanted = () => round === this.round
     const until = Date.now() + RETRY_SOCKET_MS
-    while (!this.socket && !this.isPaused.value && !this.isHidden) {
-      try {
-        await get('session')
-        await Promise.all([...this.subscriptions.values()].map(({ listener }) => listener.poll()))
-        this.heard.value = Date.now()
-        this.status.value = 'polling'
-      } catch {
-        const isOld = Date.now() - this.heard.value > OLD_MS
-        this.status.value = isOld ? 'old' : 'reconnecting'
-      }
-      if (Date.now() > until || this.status.value !== 'polling') break
+    for (;;) {
+      const isReached = await this.askAll()
+      // Meanwhile there may be a pause, a hidden window, or a connection.
+      if (!isWanted()) return
+      if (isReached) this.heard.value = Date.now()
+      const isOld = Date.now() - this.heard.value > OLD_MS
+      this.status.value = isReached ? 'polling' : isOld ? 'old' : 'reconnecting'
+      if (!isReached || Date.now() > until) break
       await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+      if (!isWanted()) return
     }
-    if (!this.socket) this.timer = setTimeout(() => this.connect(), POLL_MS)
+    this.timer = setTimeout(() => this.connect(), POLL_MS)
+  }
+
+  /** Whether the service could be asked. What one part is answered is its own affair. */
+  private async askAll(): Promise<boolean> {
+    try {
+      await get('session')
+    } catch {
+      return false
+    }
+    const wanted = [...this.subscriptions.values()].filter(({ isOver }) => !isOver)
+    await Promise.allSettled(wanted.map(({ listener }) => listener.poll()))
+    return true
   }
 
   private visibility() {

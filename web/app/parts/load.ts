@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { ApiError } from '../api/client'
 import type { Page } from '../api/types'
 import { live } from '../live/socket'
@@ -73,8 +73,18 @@ export interface Paged<Item> extends Loaded<Item[]> {
   items: Item[]
   isFirst: boolean
   isMore: boolean
+  /** How many pages were read. */
+  reads: number
+  /** How many of the last pages had few items: a filter of which little is true. */
+  sparse: number
+  isReading: boolean
+  /** Why the next page is not there. */
+  nextError: unknown
   next: () => Promise<void>
 }
+
+/** A page with fewer items than this is a sparse one. */
+const FEW = 10
 
 /** A list that is read page by page; a page that belongs to a list before is not appended. */
 export function usePages<Item>(
@@ -83,18 +93,28 @@ export function usePages<Item>(
 ): Paged<Item> {
   const more = useSignal<Item[]>([])
   const cursor = useSignal<string | null>(null)
+  const reads = useSignal(0)
+  const sparse = useSignal(0)
+  const isReading = useSignal(false)
+  const nextError = useSignal<unknown>(undefined)
   const keyOfCursor = useRef(key)
   const following = useRef<AbortController | undefined>(undefined)
   const stop = () => {
     following.current?.abort()
     following.current = undefined
+    isReading.value = false
+  }
+  const took = (page: Page<Item>) => {
+    cursor.value = page.nextCursor ?? null
+    reads.value += 1
+    sparse.value = page.items.length < FEW ? sparse.peek() + 1 : 0
+    nextError.value = undefined
   }
   const loaded = useLoad(key, async (abort) => {
     const page = await read(abort)
     if (abort.aborted) return []
     stop()
-    more.value = []
-    cursor.value = page.nextCursor ?? null
+    batch(() => ((more.value = []), (sparse.value = 0), took(page)))
     keyOfCursor.current = key
     return page.items
   })
@@ -104,25 +124,27 @@ export function usePages<Item>(
     if (at === null || keyOfCursor.current !== key || following.current) return
     const abort = new AbortController()
     following.current = abort
+    isReading.value = true
     try {
       const page = await read(abort.signal, at)
       if (abort.signal.aborted) return
-      batch(() => {
-        more.value = [...more.peek(), ...page.items]
-        cursor.value = page.nextCursor ?? null
-      })
+      batch(() => ((more.value = [...more.peek(), ...page.items]), took(page)))
     } catch (error) {
-      if (!abort.signal.aborted) throw error
+      if (!abort.signal.aborted) nextError.value = error
     } finally {
-      if (following.current === abort) following.current = undefined
+      if (following.current === abort) stop()
     }
   }
-  const items = [...(loaded.value ?? []), ...more.value]
+  const items = useMemo(() => [...(loaded.value ?? []), ...more.value], [loaded.value, more.value])
   return {
     ...loaded,
     items,
     isFirst: more.value.length === 0,
     isMore: cursor.value !== null,
+    reads: reads.value,
+    sparse: sparse.value,
+    isReading: isReading.value,
+    nextError: nextError.value,
     next,
   }
 }

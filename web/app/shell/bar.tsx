@@ -8,6 +8,7 @@ import { t } from '../texts'
 import { language, letters, theme, zone, type Theme } from './prefs'
 import { link, view, type View } from './router'
 import { isOpen, logout, may, session } from './session'
+import { isOutdated } from './version'
 
 interface BarProps {
   openPalette: () => void
@@ -34,7 +35,7 @@ export function Bar({ openPalette, openHelp }: BarProps) {
         <span class="hint">{t.value.palette.open}</span>
         <kbd>Ctrl K</kbd>
       </button>
-      {live.isOutdated.value && (
+      {isOutdated.value && (
         <button type="button" class="pill" onClick={() => location.reload()}>
           {t.value.outdated}
         </button>

@@ -1,5 +1,6 @@
 import { exact } from '../parts/number'
 
+const trees = (count: number) => `${exact(count)} ${count === 1 ? 'tree' : 'trees'}`
 const jobs = (count: number) => `${exact(count)} ${count === 1 ? 'job' : 'jobs'}`
 
 /** Every text of the page. `zh.ts` has the same ones, which the compiler checks. */
@@ -128,6 +129,10 @@ export const en = {
     first: 'Two lines make the first one, from a shell or from Rust:',
     waiting: 'Waiting for it. This page shows it as soon as it is there.',
     noMatch: 'No tree matches the filter',
+    gone: 'It is not in this list any more',
+    sparse: (found: number) => `${trees(found)} found so far; few match.`,
+    looking: 'Looking further back …',
+    further: 'Look further back',
   },
   tree: {
     show: 'Which jobs',
@@ -254,6 +259,7 @@ export const en = {
   },
   deliveries: {
     title: 'Failed deliveries',
+    fresh: (count: number) => `${exact(count)} new ${count === 1 ? 'failure' : 'failures'}`,
     none: 'No delivery has failed',
     noneHint: 'What receivers did not take after all tries is listed here.',
     status: {

@@ -123,6 +123,10 @@ export const zh: Texts = {
     first: '两行代码即可创建第一棵，用命令行或 Rust：',
     waiting: '正在等待。创建后会立即显示在这里。',
     noMatch: '没有符合筛选条件的任务树',
+    gone: '已不在此列表中',
+    sparse: (found: number) => `目前找到 ${exact(found)} 棵树，匹配很少。`,
+    looking: '正在向更早查找…',
+    further: '继续向更早查找',
   },
   tree: {
     show: '显示哪些任务',
@@ -248,6 +252,7 @@ export const zh: Texts = {
   },
   deliveries: {
     title: '失败的通知',
+    fresh: (count: number) => `${exact(count)} 个新失败`,
     none: '没有失败的通知',
     noneHint: '多次尝试后接收方仍未接受的通知会列在这里。',
     status: { waiting: '等待', delivered: '已送达', failed: '失败', cancelled: '已取消' },

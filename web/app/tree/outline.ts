@@ -14,7 +14,7 @@ import {
   wayTo,
   type Branch,
 } from './geometry'
-import { ChildPages, listed, type Only, type Order } from './pages'
+import { childIds, listed, type ChildIds, type Only, type Order } from './pages'
 
 /** Opened jobs that an address carries, and whose rows are kept present while out of sight. */
 const OPEN_MAX = 200
@@ -37,7 +37,7 @@ export class Outline {
   readonly shape = signal(0)
   readonly focus = signal<Focus | undefined>(undefined)
   readonly window: RowWindow
-  private pages = new Map<Id, ChildPages>()
+  private pages = new Map<Id, ChildIds>()
   private visible: [number, number] = [0, 0]
   private toOpen: Set<Id>
   isClosed = false
@@ -64,10 +64,10 @@ export class Outline {
     return rowCount(this.top)
   }
 
-  pagesOf(branch: Branch): ChildPages {
+  pagesOf(branch: Branch): ChildIds {
     let pages = this.pages.get(branch.id)
     if (!pages) {
-      pages = new ChildPages(branch.id, this.root, this.only, this.order)
+      pages = childIds(branch.id, this.root, this.only, this.order)
       this.pages.set(branch.id, pages)
     }
     return pages
@@ -83,23 +83,43 @@ export class Outline {
     return row ? listed(row.children, this.only) : 0
   }
 
-  /** Takes over the numbers of the opened jobs. A list by state keeps its length: its rows stay. */
+  /** Whether the list stays as it was read: a new row at its beginning would move all others. */
+  private get isHeld(): boolean {
+    return this.only !== 'all' || this.order === 'newest'
+  }
+
+  /** Takes over the numbers of the opened jobs. */
   recount() {
     let isChanged = false
     for (const branch of branches(this.top)) {
-      const count = this.count(branch.id)
-      if (count === branch.count || (this.only !== 'all' && branch.count > 0)) continue
-      if (count > branch.count || this.only !== 'all') {
-        branch.count = count
-        isChanged = true
-      }
+      const now = this.count(branch.id)
+      const held = this.pagesOf(branch).total ?? (branch.count || now)
+      const count = this.isHeld ? held : Math.max(now, branch.count)
+      if (count === branch.count) continue
+      branch.count = count
+      isChanged = true
     }
     if (isChanged) this.shape.value += 1
   }
 
-  /** How many children the numbers tell more or less than the list by state has. */
+  /** How many children the numbers tell more or less than a list has that stays as it was read. */
   get drift(): number {
-    return this.only === 'all' ? 0 : this.count(this.job) - this.top.count
+    if (!this.isHeld) return 0
+    return [...branches(this.top)].reduce((sum, { id, count }) => sum + this.count(id) - count, 0)
+  }
+
+  /** Why some rows are missing. */
+  get error(): unknown {
+    for (const branch of branches(this.top)) {
+      const error = this.pagesOf(branch).error.value
+      if (error !== undefined) return error
+    }
+    return undefined
+  }
+
+  /** Reads again what is seen. */
+  retry() {
+    this.look(...this.visible)
   }
 
   /** Reads and watches what is seen. */
@@ -197,7 +217,11 @@ export class Outline {
 
   /** The place of a child: its rank tells it, save in a list by state, which has to be read. */
   private async offsetOf(branch: Branch, id: Id, rank: number): Promise<number | undefined> {
-    if (this.only === 'all') return this.order === 'oldest' ? rank : branch.count - 1 - rank
+    if (this.only === 'all') {
+      const place = this.order === 'oldest' ? rank : branch.count - 1 - rank
+      // A child that is newer than the list is not in it.
+      return place < 0 ? undefined : place
+    }
     const offset = await this.pagesOf(branch).find(id)
     // What has come to the list by state since it was counted is not shown yet.
     return offset !== undefined && offset < branch.count ? offset : undefined

@@ -1,4 +1,4 @@
-import { signal } from '@preact/signals'
+import { signal, type Signal } from '@preact/signals'
 import { ApiError, get } from '../api/client'
 import { rowOfSummary } from '../api/rows'
 import type { Children, Id, JobSummary, Page } from '../api/types'
@@ -20,63 +20,91 @@ export function listed(children: Children, only: Only): number {
   return only === 'unfinished' ? children.pending : childCount(children)
 }
 
-const PAGE = 100
-/** A list by state has no places, so it is read from its beginning on, in larger steps. */
-const LONG_PAGE = 500
-const KEPT = 40
-/** A list by state in which a job is looked for is read up to this page. */
-const FIND_PAGES = 20
-
 /** The ids of the children of one job by their place, read where they are looked at. */
-export class ChildPages {
+export interface ChildIds {
   /** Grows with each page that has come. */
+  readonly revision: Signal<number>
+  readonly error: Signal<unknown>
+  /** How many there are, once they were all read. */
+  readonly total: number | undefined
+  idAt(offset: number): Id | undefined
+  /** The place of a child among those that are loaded. */
+  offsetOf(id: Id): number | undefined
+  /** The place of a child, which is looked for if need be. */
+  find(id: Id): Promise<number | undefined>
+  /** Reads what is missing between two places, and gives up what is no longer looked at. */
+  want(first: number, end: number, count: number): void
+  close(): void
+}
+
+export function childIds(parent: Id, root: Id, only: Only, order: Order): ChildIds {
+  if (only === 'all') return new PlacedChildren(parent, root, order)
+  return new ChildrenByState(parent, root, only)
+}
+
+const PAGE = 100
+const KEPT = 40
+
+/** Reads some children of a job; their rows are known then. */
+async function read(parent: Id, root: Id, params: object, abort: AbortSignal) {
+  const at = { ...params, fields: 'row' }
+  const found = await get<Page<JobSummary> & { version: number }>(
+    `jobs/${parent}/children`,
+    at,
+    abort,
+  )
+  for (const item of found.items) {
+    const row = rowOfSummary(item, root)
+    if (row) putRow(row, found.version)
+  }
+  return { ids: found.items.map(({ id }) => id), cursor: found.nextCursor ?? null }
+}
+
+/** All children. Each has its place for good, counted from the oldest one. */
+class PlacedChildren implements ChildIds {
   readonly revision = signal(0)
   readonly error = signal<unknown>(undefined)
+  readonly total = undefined
   private pages = new Map<number, Id[]>()
-  private cursors = new Map<number, string | undefined>([[0, undefined]])
   private loading = new Map<number, AbortController>()
-  private closed = new AbortController()
   private wanted: [number, number] = [0, 0]
-  private readonly isPlaced: boolean
-  private readonly size: number
+  /** How many there were when the newest ones were first looked at: younger ones are not shown. */
+  private newest = 0
 
   constructor(
     readonly parent: Id,
     readonly root: Id,
-    readonly only: Only,
     readonly order: Order,
-  ) {
-    this.isPlaced = only === 'all'
-    this.size = this.isPlaced ? PAGE : LONG_PAGE
-  }
+  ) {}
 
   idAt(offset: number): Id | undefined {
-    return this.pages.get(Math.floor(offset / this.size))?.[offset % this.size]
+    return this.pages.get(Math.floor(offset / PAGE))?.[offset % PAGE]
   }
 
-  /** The place of a child among those that are loaded. */
   offsetOf(id: Id): number | undefined {
     for (const [page, ids] of this.pages) {
       const at = ids.indexOf(id)
-      if (at >= 0) return page * this.size + at
+      if (at >= 0) return page * PAGE + at
     }
     return undefined
   }
 
-  /** Reads what is missing between two places, and gives up what is no longer looked at. */
+  async find(id: Id): Promise<number | undefined> {
+    return this.offsetOf(id)
+  }
+
   want(first: number, end: number, count: number) {
+    this.newest ||= count
     const pages: [number, number] = [
-      Math.floor(first / this.size),
-      Math.floor(Math.max(first, Math.min(end, count) - 1) / this.size),
+      Math.floor(first / PAGE),
+      Math.floor(Math.max(first, Math.min(end, count) - 1) / PAGE),
     ]
     this.wanted = pages
-    if (this.isPlaced) {
-      for (const [page, abort] of this.loading) {
-        if (page < pages[0] - 1 || page > pages[1] + 1) abort.abort()
-      }
+    for (const [page, abort] of this.loading) {
+      if (page < pages[0] - 1 || page > pages[1] + 1) abort.abort()
     }
     for (let page = pages[0]; page <= pages[1]; page++) {
-      const expected = Math.min(this.size, count - page * this.size)
+      const expected = Math.min(PAGE, count - page * PAGE)
       const known = this.pages.get(page)
       if (!known || known.length < expected) void this.load(page)
     }
@@ -84,27 +112,18 @@ export class ChildPages {
 
   close() {
     for (const abort of this.loading.values()) abort.abort()
-    this.closed.abort()
-  }
-
-  /** The place of a child in a list by state, which is read from its beginning until it is found. */
-  async find(id: Id): Promise<number | undefined> {
-    for (let page = 0; page < FIND_PAGES && this.cursors.has(page); page++) {
-      const known = this.offsetOf(id)
-      if (known !== undefined) return known
-      if (!this.pages.has(page)) await this.read(page, this.closed.signal)
-    }
-    return this.offsetOf(id)
   }
 
   private async load(page: number) {
     if (this.loading.has(page)) return
-    if (!this.isPlaced && !this.cursors.has(page)) return this.loadTo(page)
     const abort = new AbortController()
     this.loading.set(page, abort)
     try {
-      await this.read(page, abort.signal)
+      const { ids } = await read(this.parent, this.root, this.span(page), abort.signal)
+      this.pages.set(page, this.order === 'oldest' ? ids : ids.reverse())
+      this.forget()
       this.error.value = undefined
+      this.revision.value += 1
     } catch (error) {
       if (!abort.signal.aborted) this.error.value = error
     } finally {
@@ -112,39 +131,12 @@ export class ChildPages {
     }
   }
 
-  private async read(page: number, abort: AbortSignal) {
-    const place = this.isPlaced ? { offset: page * this.size, order: this.order } : {}
-    const found = await get<Page<JobSummary> & { version: number }>(
-      `jobs/${this.parent}/children`,
-      {
-        ...place,
-        states: STATES[this.only],
-        cursor: this.isPlaced ? undefined : this.cursors.get(page),
-        limit: this.size,
-        fields: 'row',
-      },
-      abort,
-    )
-    for (const item of found.items) {
-      const row = rowOfSummary(item, this.root)
-      if (row) putRow(row, found.version)
-    }
-    this.pages.set(
-      page,
-      found.items.map(({ id }) => id),
-    )
-    if (found.nextCursor) this.cursors.set(page + 1, found.nextCursor)
-    this.forget()
-    this.revision.value += 1
-  }
-
-  /** Reads on from the last known cursor. */
-  private async loadTo(page: number) {
-    const known = Math.max(...[...this.cursors.keys()].filter((at) => at <= page))
-    if (this.loading.has(known)) return
-    await this.load(known)
-    const goesOn = this.cursors.has(known + 1) && this.error.value === undefined
-    if (goesOn && this.wanted[0] <= page && page <= this.wanted[1]) await this.load(page)
+  /** Where a page stands among all, the oldest first: children that come later do not move it. */
+  private span(page: number): { offset: number; limit: number } {
+    if (this.order === 'oldest') return { offset: page * PAGE, limit: PAGE }
+    const end = this.newest - page * PAGE
+    const offset = Math.max(0, end - PAGE)
+    return { offset, limit: end - offset }
   }
 
   private forget() {
@@ -152,6 +144,82 @@ export class ChildPages {
       if (this.pages.size <= KEPT) return
       if (page < this.wanted[0] - 2 || page > this.wanted[1] + 2) this.pages.delete(page)
     }
+  }
+}
+
+/** A list by state has no places, so it is read from its beginning on, in larger steps. */
+const LONG_PAGE = 500
+/** A child is looked for among this many. */
+const FIND = 10_000
+
+/** The children that were in some states when they were read. */
+class ChildrenByState implements ChildIds {
+  readonly revision = signal(0)
+  readonly error = signal<unknown>(undefined)
+  private ids: Id[] = []
+  private places = new Map<Id, number>()
+  /** Absent before the first page, null behind the last. A page may be short and not the last. */
+  private cursor: string | null | undefined
+  private wanted = 0
+  private reading: Promise<void> | undefined
+  private closed = new AbortController()
+
+  constructor(
+    readonly parent: Id,
+    readonly root: Id,
+    readonly only: Only,
+  ) {}
+
+  get total(): number | undefined {
+    return this.cursor === null ? this.ids.length : undefined
+  }
+
+  idAt(offset: number): Id | undefined {
+    return this.ids[offset]
+  }
+
+  offsetOf(id: Id): number | undefined {
+    return this.places.get(id)
+  }
+
+  async find(id: Id): Promise<number | undefined> {
+    while (!this.places.has(id) && this.ids.length < FIND && this.cursor !== null) {
+      this.wanted = Math.max(this.wanted, this.ids.length + 1)
+      await this.readOn()
+      if (this.error.peek() !== undefined || this.closed.signal.aborted) break
+    }
+    return this.places.get(id)
+  }
+
+  want(_: number, end: number, count: number) {
+    this.wanted = Math.min(end, count)
+    void this.readOn()
+  }
+
+  close() {
+    this.closed.abort()
+  }
+
+  private readOn(): Promise<void> {
+    this.reading ??= this.readToWanted().finally(() => (this.reading = undefined))
+    return this.reading
+  }
+
+  private async readToWanted() {
+    try {
+      while (this.ids.length < this.wanted && this.cursor !== null) await this.readPage()
+    } catch (error) {
+      if (!this.closed.signal.aborted) this.error.value = error
+    }
+  }
+
+  private async readPage() {
+    const params = { states: STATES[this.only], cursor: this.cursor, limit: LONG_PAGE }
+    const { ids, cursor } = await read(this.parent, this.root, params, this.closed.signal)
+    for (const id of ids) this.places.set(id, this.ids.push(id) - 1)
+    this.cursor = cursor
+    this.error.value = undefined
+    this.revision.value += 1
   }
 }
 

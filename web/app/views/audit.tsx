@@ -1,6 +1,7 @@
 import { get } from '../api/client'
 import type { AuditEntry, Page } from '../api/types'
 import { usePages } from '../parts/load'
+import { More } from '../parts/more'
 import { Empty, Failed, Skeleton, Time } from '../parts/small'
 import { may } from '../shell/session'
 import { useTitle } from '../shell/title'
@@ -48,11 +49,7 @@ export function AuditView() {
             </table>
           </div>
         )}
-        {loaded.isMore && (
-          <button type="button" onClick={() => void loaded.next()}>
-            {t.value.more}
-          </button>
-        )}
+        <More pages={loaded} />
       </div>
     </div>
   )

@@ -1,11 +1,14 @@
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
+import { useSignal } from '@preact/signals'
 import { get, post } from '../api/client'
-import type { Delivery, Page } from '../api/types'
+import type { Delivery, Overview, Page } from '../api/types'
+import { useServiceState } from '../live/state'
 import { now } from '../parts/clock'
 import { DeliveryLine } from '../parts/deliveries'
 import { ActDialog } from '../parts/dialog'
-import { usePages } from '../parts/load'
+import { usePages, type Paged } from '../parts/load'
 import { exact } from '../parts/number'
+import { More } from '../parts/more'
 import { Empty, Failed, say, Skeleton } from '../parts/small'
 import { typed, written } from '../parts/time'
 import { zone } from '../shell/prefs'
@@ -27,6 +30,7 @@ export function DeliveriesView() {
     get<Page<Delivery>>('deliveries/failed', { from, to, limit: PAGE, cursor }, abort),
   )
   const { items } = loaded
+  const fresh = useFresh(loaded)
   return (
     <div class="fill">
       <Head items={items} reload={loaded.reload} replay={() => setReplaying(true)} />
@@ -34,6 +38,11 @@ export function DeliveriesView() {
         <Range name="from" label={t.value.trees.from} />
         <Range name="to" label={t.value.trees.to} />
       </div>
+      {fresh > 0 && (
+        <button type="button" class="pill new" onClick={loaded.reload}>
+          {words.fresh(fresh)}
+        </button>
+      )}
       <div class="scroll pad">
         {loaded.error !== undefined && <Failed error={loaded.error} retry={loaded.reload} />}
         {loaded.isLoading && !loaded.value && <Skeleton />}
@@ -47,11 +56,7 @@ export function DeliveriesView() {
             <DeliveryLine key={delivery.id} delivery={delivery} withJob done={loaded.reload} />
           ))}
         </ul>
-        {loaded.isMore && (
-          <button type="button" onClick={() => void loaded.next()}>
-            {t.value.more}
-          </button>
-        )}
+        <More pages={loaded} />
       </div>
       {isReplaying && (
         <Replay
@@ -63,6 +68,30 @@ export function DeliveriesView() {
       )}
     </div>
   )
+}
+
+/** How many deliveries have failed since the list was read; they wait until they are asked for. */
+function useFresh(loaded: Paged<Delivery>): number {
+  const told = useServiceState({
+    topic: 'deliveries',
+    read: (frame) => (frame.t === 'deliveries' ? frame.followUps : undefined),
+    ask: async () => (await get<Overview>('overview')).followUps,
+  })
+  const base = useSignal<number | undefined>(undefined)
+  const failed = told?.failed
+  useEffect(() => {
+    base.value = failed
+  }, [loaded.value])
+  useEffect(() => {
+    // The numbers are those of one process: they begin anew with it.
+    if (failed !== undefined && failed < (base.peek() ?? Infinity)) base.value = failed
+  }, [failed])
+  const fresh = failed === undefined ? 0 : failed - (base.value ?? failed)
+  const isEmpty = loaded.value?.length === 0
+  useEffect(() => {
+    if (isEmpty && fresh > 0) loaded.reload()
+  }, [isEmpty, fresh])
+  return fresh
 }
 
 interface HeadProps {

@@ -1,11 +1,10 @@
 import { get, type Params } from '../api/client'
 import type { Subtree } from '../api/types'
-import { useLoad } from '../parts/load'
+import { useLoad, useReloadOn } from '../parts/load'
 import { exact } from '../parts/number'
 import { PARTS } from '../parts/state'
 import { bothZones } from '../parts/small'
 import { written, zoneName } from '../parts/time'
-import { useEffect } from 'preact/hooks'
 import { isNarrow } from '../shell/layout'
 import { zone } from '../shell/prefs'
 import { query, setQuery } from '../shell/router'
@@ -25,18 +24,12 @@ interface Counted {
 }
 
 /** How many trees were created when, by their state now. A press shows those of one bucket. */
-export function Histogram({ params }: { params: Params }) {
+export function Histogram({ params, change }: { params: Params; change: unknown }) {
   const key = JSON.stringify(params)
   const loaded = useLoad(key, (abort) =>
     get<Counted>('roots', { ...params, limit: 1, fields: 'row', histogram: BUCKETS }, abort),
   )
-  useEffect(() => {
-    const timer = setInterval(
-      () => document.visibilityState === 'visible' && loaded.reload(),
-      AGAIN_MS,
-    )
-    return () => clearInterval(timer)
-  }, [])
+  useReloadOn(change, loaded.reload, AGAIN_MS)
   if (isNarrow.value) return null
   const counted = loaded.value?.histogram
   // Its place is kept while it is made, so that the list below does not move.

@@ -2,6 +2,7 @@ import { get } from '../api/client'
 import type { Change, Page, State } from '../api/types'
 import { StateIcon } from '../parts/icons'
 import { usePages, useReloadOn } from '../parts/load'
+import { More } from '../parts/more'
 import { Failed, Skeleton, Text, Time } from '../parts/small'
 import { span } from '../parts/time'
 import { query, setQuery } from '../shell/router'
@@ -40,11 +41,7 @@ export function HistoryView({ job }: TabProps) {
           return <Line key={`${change.time} ${index}`} change={change} before={before} />
         })}
       </ol>
-      {loaded.isMore && (
-        <button type="button" onClick={() => void loaded.next()}>
-          {t.value.more}
-        </button>
-      )}
+      <More pages={loaded} />
     </section>
   )
 }

@@ -75,19 +75,26 @@ function JobPage({ id }: { id: Id }) {
     return () => window?.close()
   }, [window, id])
   const row = rowSignal(id).value
+  const isOver = window?.isOver.value ?? false
+  // The answer says by whom it was deleted, and when.
+  useEffect(() => {
+    if (isOver) loaded.reload()
+  }, [isOver])
   useTitle(value ? value.job.name : t.value.job)
   useEffect(() => {
     if (value) remember(value.job)
   }, [value])
-  if (!value) {
-    if (error === undefined) return <Skeleton rows={8} />
-    if (!isGone(error)) return <Failed error={error} retry={loaded.reload} />
+  if (isGone(error)) {
     return (
-      <Empty title={error.status === 410 ? t.value.jobGone(id) : t.value.noJob(id)}>
+      <Empty title={error.status === 410 || value ? t.value.jobGone(id) : t.value.noJob(id)}>
         <p>{error.detail}</p>
         <a href={link('')}>{t.value.toTrees}</a>
       </Empty>
     )
+  }
+  if (!value) {
+    if (error === undefined) return <Skeleton rows={8} />
+    return <Failed error={error} retry={loaded.reload} />
   }
   const shown = row ?? rowOfJob(value.job)
   return (

@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals'
 import { get } from '../api/client'
-import type { Id, LogLine, Page, ServerFrame } from '../api/types'
+import type { Id, Job, LogLine, Page, ServerFrame } from '../api/types'
 import { live, type Handle } from '../live/socket'
 
 const PAGE = 500
@@ -14,6 +14,7 @@ export class LogLines {
   readonly error = signal<unknown>(undefined)
   private pages = new Map<number, LogLine[]>()
   private loading = new Set<number>()
+  private wanted: [number, number] = [0, 0]
   private handle: Handle | undefined
 
   constructor(readonly job: Id) {}
@@ -42,6 +43,7 @@ export class LogLines {
   }
 
   want(first: number, end: number) {
+    this.wanted = [first, end]
     const last = Math.floor(Math.max(first, Math.min(end, this.count.peek()) - 1) / PAGE)
     for (let page = Math.floor(first / PAGE); page <= last; page++) {
       const expected = Math.min(PAGE, this.count.peek() - page * PAGE)
@@ -54,6 +56,8 @@ export class LogLines {
   }
 
   private frame(frame: ServerFrame) {
+    // Lines that were not told are read as all others are.
+    if (frame.t === 'gap') void this.recount().catch((error) => (this.error.value = error))
     if (frame.t !== 'event' || frame.kind !== 'log') return
     const { line, text, time } = frame as unknown as LogLine
     const page = Math.floor(line / PAGE)
@@ -64,6 +68,13 @@ export class LogLines {
     this.revision.value += 1
   }
 
+  /** Asks how many lines there are. */
+  private async recount() {
+    const { logLines } = await get<Job>(`jobs/${this.job}`)
+    this.grow(logLines)
+    this.want(...this.wanted)
+  }
+
   private async load(page: number) {
     if (this.loading.has(page)) return
     this.loading.add(page)
@@ -71,13 +82,16 @@ export class LogLines {
       const params = { from: page * PAGE, limit: PAGE }
       const found = await get<Page<LogLine>>(`jobs/${this.job}/log`, params)
       const known = this.pages.get(page)?.length ?? 0
-      if (found.items.length >= known) this.pages.set(page, found.items)
+      const hasMore = found.items.length > known
+      if (hasMore) this.pages.set(page, found.items)
       this.error.value = undefined
       this.revision.value += 1
-    } catch (error) {
-      this.error.value = error
-    } finally {
       this.loading.delete(page)
+      // Lines may have come meanwhile that were not told in their order.
+      if (hasMore) this.want(...this.wanted)
+    } catch (error) {
+      this.loading.delete(page)
+      this.error.value = error
     }
   }
 }

@@ -1,10 +1,10 @@
 import type { ComponentChildren } from 'preact'
 import { get } from '../api/client'
 import type { Overview } from '../api/types'
-import { live } from '../live/socket'
+import { useServiceState } from '../live/state'
 import { now } from '../parts/clock'
 import { StateIcon } from '../parts/icons'
-import { useLoad, useReloadOn } from '../parts/load'
+import { useLoad } from '../parts/load'
 import { exact } from '../parts/number'
 import { Failed, Skeleton } from '../parts/small'
 import { bytes, span } from '../parts/time'
@@ -16,8 +16,12 @@ export function ServiceView() {
   const words = t.value.service
   useTitle(t.value.nav.service)
   const loaded = useLoad('service', (abort) => get<Overview>('overview', {}, abort))
-  useReloadOn(live.isLive.value && now.value, loaded.reload, 2_000)
-  const { value } = loaded
+  const told = useServiceState({
+    topic: 'overview',
+    read: (frame) => (frame.t === 'overview' ? frame.overview : undefined),
+    ask: () => get<Overview>('overview'),
+  })
+  const value = told ?? loaded.value
   return (
     <div class="fill">
       <div class="page-head">

@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useRef } from 'preact/hooks'
-import { effect } from '@preact/signals'
+import { effect, useSignal } from '@preact/signals'
 import { apiLink, get } from '../api/client'
 import type { Id, JobSummary, Page, Row } from '../api/types'
 import { childCount } from '../api/types'
@@ -23,10 +23,11 @@ export function TreeView({ job }: { job: Row }) {
   const only = (ONLY.find((name) => name === query.value.get('only')) ?? 'all') as Only
   const order: Order = query.value.get('order') === 'newest' && only === 'all' ? 'newest' : 'oldest'
   const handle = useRef<VirtualHandle>(null)
+  const round = useSignal(0)
   const outline = useMemo(() => {
     const open = query.peek().get('open')?.split(',').filter(Boolean) ?? []
     return new Outline(job.id, job.root, only, order, open)
-  }, [job.id, only, order])
+  }, [job.id, only, order, round.value])
   useEffect(() => () => outline.close(), [outline])
   useOutlineEffect(outline, () => {
     void outline.shape.value
@@ -41,11 +42,16 @@ export function TreeView({ job }: { job: Row }) {
   const failures = useFailures(outline, handle)
   void outline.shape.value
   const rows = outline.rows
-  const error = outline.pagesOf(outline.top).error.value
+  const { error } = outline
+  const renew = () => {
+    // What has come is at its top.
+    setQuery({ at: undefined })
+    round.value += 1
+  }
   return (
     <section class="tree-view fill">
-      <Toolbar job={job} only={only} order={order} outline={outline} failures={failures} />
-      {error !== undefined && <Failed error={error} retry={() => outline.look(0, 50)} />}
+      <Toolbar {...{ job, only, order, outline, failures, renew }} />
+      {error !== undefined && <Failed error={error} retry={() => outline.retry()} />}
       {rows === 0 ? (
         <Empty title={only === 'all' ? t.value.tree.empty : t.value.tree.none}>
           {only !== 'all' && (
@@ -56,7 +62,12 @@ export function TreeView({ job }: { job: Row }) {
         </Empty>
       ) : (
         // Another choice is another list: it begins at its top, and what it shows is read.
-        <Grid key={`${only}/${order}`} outline={outline} handle={handle} failures={failures} />
+        <Grid
+          key={`${only}/${order}/${round.value}`}
+          outline={outline}
+          handle={handle}
+          failures={failures}
+        />
       )}
     </section>
   )
@@ -87,8 +98,9 @@ function useDeepLink(outline: Outline, handle: { current: VirtualHandle | null }
 async function show(outline: Outline, handle: { current: VirtualHandle | null }, id: Id) {
   const row = await outline.reveal(id).catch(() => null)
   // Where it is not among the listed ones all are shown, and the address leads to it.
-  const isUnlisted = row === undefined && outline.only !== 'all' && !outline.isClosed
-  if (isUnlisted) setQuery({ only: undefined, at: id })
+  const isPart = outline.only !== 'all' || outline.order === 'newest'
+  const isUnlisted = row === undefined && isPart && !outline.isClosed
+  if (isUnlisted) setQuery({ only: undefined, order: undefined, at: id })
   if (row === undefined || row === null) return
   // The list is drawn with its new length first.
   requestAnimationFrame(() => handle.current?.show(row, true))
@@ -133,9 +145,11 @@ interface ToolbarProps {
   order: Order
   outline: Outline
   failures: Failures
+  /** Reads the list anew. */
+  renew: () => void
 }
 
-function Toolbar({ job, only, order, outline, failures }: ToolbarProps) {
+function Toolbar({ job, only, order, outline, failures, renew }: ToolbarProps) {
   const counts: Record<Only, number> = {
     all: childCount(job.children),
     failed: job.children.failed,
@@ -168,7 +182,7 @@ function Toolbar({ job, only, order, outline, failures }: ToolbarProps) {
         {t.value.tree.order[order]}
       </button>
       {drift !== 0 && (
-        <button type="button" class="pill" onClick={() => setQuery({ only: undefined })}>
+        <button type="button" class="pill" title={t.value.refresh} onClick={renew}>
           {t.value.tree.drift(drift)}
         </button>
       )}

@@ -2,11 +2,11 @@ import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { useSignal } from '@preact/signals'
 import { apiLink, BASE, get, type Params } from '../api/client'
 import { rowOfSummary } from '../api/rows'
-import { isFinished, type Id, type JobSummary, type State } from '../api/types'
+import { isFinished, type Id, type JobSummary, type Page, type State } from '../api/types'
+import { FIRST, useRootsWindow, type RootsWindow } from '../live/roots'
 import { putRow, rowSignal, RowWindow } from '../live/rows'
-import { live } from '../live/socket'
 import { Icon, StateIcon } from '../parts/icons'
-import { useLoad } from '../parts/load'
+import { usePages, type Paged } from '../parts/load'
 import { Cells, Head, NARROW_ROW, Name, ROW } from '../parts/row'
 import { copyLink, CopyButton, Empty, Failed, Skeleton } from '../parts/small'
 import { Virtual, type VirtualHandle } from '../parts/virtual'
@@ -17,19 +17,15 @@ import { t } from '../texts'
 import { Filters, filterParams, hasFilter } from './filters'
 import { Histogram } from './histogram'
 
-const PAGE = 100
-/** Trees that are watched at once; a connection has 64 subscriptions. */
+/** Trees that are watched one by one; a connection has 64 subscriptions. */
 const WATCHED = 40
-const LOOK_EVERY_MS = 5_000
-
-interface RootPage {
-  items: JobSummary[]
-  nextCursor?: string | null
-}
+/** Pages in a row with few trees, after which the list asks before it looks further back. */
+const SPARSE_PAGES = 5
 
 export function TreesView() {
   useTitle(t.value.nav.trees)
   const params = filterParams(query.value)
+  const watched = useRootsWindow(params)
   return (
     <div class="trees fill">
       <div class="page-head">
@@ -37,9 +33,9 @@ export function TreesView() {
         <span class="grow" />
         <Export params={params} />
       </div>
-      <Histogram params={params} />
+      <Histogram params={params} change={watched.revision.value} />
       <Filters />
-      <List params={params} />
+      <List params={params} watched={watched} />
     </div>
   )
 }
@@ -61,100 +57,86 @@ function Export({ params }: { params: Params }) {
   )
 }
 
-function List({ params }: { params: Params }) {
-  const ids = useSignal<Id[]>([])
-  const cursor = useSignal<string | null | undefined>(undefined)
-  const following = useRef<AbortController | undefined>(undefined)
-  const keyOfList = useRef('')
-  const take = (page: RootPage) => {
+function List({ params, watched }: { params: Params; watched: RootsWindow }) {
+  const pages = usePages(JSON.stringify(params), async (abort, cursor) => {
+    const at = { ...params, limit: FIRST, fields: 'row', cursor }
+    const page = await get<Page<JobSummary>>('roots', at, abort)
     for (const item of page.items) {
       const row = rowOfSummary(item, item.id)
       if (row) putRow(row)
     }
-    const known = new Set(ids.peek())
-    const fresh = page.items.map((job) => job.id).filter((id) => !known.has(id))
-    ids.value = [...ids.peek(), ...fresh]
-    cursor.value = page.nextCursor ?? null
-  }
-  const ask = (abort: AbortSignal, at?: string) =>
-    get<RootPage>('roots', { ...params, limit: PAGE, fields: 'row', cursor: at }, abort)
-  const key = JSON.stringify(params)
-  const stop = () => {
-    following.current?.abort()
-    following.current = undefined
-  }
-  const first = useLoad(key, async (abort) => {
-    const page = await ask(abort)
-    if (abort.aborted) return false
-    stop()
-    ids.value = []
-    take(page)
-    keyOfList.current = key
-    return true
+    return page
   })
-  useEffect(() => stop, [key])
-  const more = async () => {
-    const at = cursor.peek()
-    if (following.current || typeof at !== 'string' || keyOfList.current !== key) return
-    const abort = new AbortController()
-    following.current = abort
-    try {
-      const page = await ask(abort.signal, at)
-      // A page of the filter before belongs to no list any more.
-      if (!abort.signal.aborted) take(page)
-    } catch (error) {
-      if (!abort.signal.aborted) throw error
-    } finally {
-      if (following.current === abort) following.current = undefined
-    }
-  }
-  // Pages of a filtered list may be empty and still have a cursor.
+  const ids = useMemo(() => [...new Set(pages.items.map(({ id }) => id))], [pages.items])
+  const present = watched.ids.value ?? []
+  const { fresh, gone } = compared(ids, present, pages.isMore)
+  // There is nothing yet that could jump.
   useEffect(() => {
-    if (ids.value.length < 40 && typeof cursor.value === 'string') void more()
-  }, [cursor.value])
-  const fresh = useNewRoots(params, ids, first.reload)
+    if (pages.value && ids.length === 0 && fresh > 0) pages.reload()
+  }, [fresh > 0, ids.length === 0, pages.value])
   // Where the first page has failed there may be rows of the list before.
-  if (first.error !== undefined) return <Failed error={first.error} retry={first.reload} />
-  if (!first.value) return <Skeleton rows={10} />
-  if (ids.value.length === 0 && cursor.value === null && !first.isLoading) return <NoTrees />
+  if (pages.error !== undefined) return <Failed error={pages.error} retry={pages.reload} />
+  if (!pages.value) return <Skeleton rows={10} />
+  if (ids.length === 0 && !pages.isMore && !pages.isLoading) return <NoTrees />
   return (
-    <div class={first.isLoading ? 'fill dimmed' : 'fill'} aria-busy={first.isLoading}>
+    <div class={pages.isLoading ? 'fill dimmed' : 'fill'} aria-busy={pages.isLoading}>
       {fresh > 0 && (
-        <button type="button" class="pill new" onClick={first.reload}>
+        <button type="button" class="pill new" onClick={pages.reload}>
           {t.value.trees.fresh(fresh)}
         </button>
       )}
-      <Table ids={ids.value} more={more} />
+      <Table ids={ids} gone={gone} told={new Set(present)} pages={pages} />
+      <Further pages={pages} found={ids.length} />
     </div>
   )
 }
 
-/** How many roots were created since the list was read; they wait until they are asked for. */
-function useNewRoots(
-  params: Params,
-  ids: { value: Id[]; peek(): Id[] },
-  reload: () => void,
-): number {
-  const count = useSignal(0)
-  const latest = useRef(reload)
-  latest.current = reload
-  useEffect(() => {
-    count.value = 0
-    const look = async () => {
-      if (document.visibilityState === 'hidden' || !live.isLive.peek()) return
-      const page = await get<RootPage>('roots', { ...params, limit: 50, fields: 'row' })
-      const known = new Set(ids.peek())
-      count.value = page.items.filter((job) => !known.has(job.id)).length
-      // There is nothing yet that could jump.
-      if (known.size === 0 && page.items.length > 0) latest.current()
-    }
-    const timer = setInterval(() => void look().catch(() => {}), LOOK_EVERY_MS)
-    return () => clearInterval(timer)
-  }, [JSON.stringify(params), ids.value.length === 0, ids.value[0]])
-  return count.value
+/** How many roots have come to the list since it was read, and which ones have left it. */
+function compared(ids: Id[], present: Id[], isMore: boolean): { fresh: number; gone: Set<Id> } {
+  const [listed, told] = [new Set(ids), new Set(present)]
+  // Behind the last one that both have, each may simply go on further than the other.
+  const end = isMore ? present.findLastIndex((id) => listed.has(id)) + 1 : present.length
+  const fresh = present.slice(0, end || present.length).filter((id) => !listed.has(id))
+  const last = ids.findLastIndex((id) => told.has(id))
+  const gone = ids.slice(0, last + 1).filter((id) => !told.has(id))
+  return { fresh: fresh.length, gone: new Set(gone) }
 }
 
-function Table({ ids, more }: { ids: Id[]; more: () => Promise<void> }) {
+/** Whether the list is read on by itself: a filter of which little is true asks first. */
+function goesOn(pages: Paged<unknown>): boolean {
+  return pages.nextError === undefined && pages.sparse < SPARSE_PAGES
+}
+
+/** Below the list: why it does not go on by itself. */
+function Further({ pages, found }: { pages: Paged<unknown>; found: number }) {
+  if (!pages.isMore) return null
+  const next = () => void pages.next()
+  if (pages.nextError !== undefined) return <Failed error={pages.nextError} retry={next} />
+  if (pages.sparse === 0) return null
+  const isAsked = !goesOn(pages) && !pages.isReading
+  return (
+    <p class="further muted" role="status">
+      {t.value.trees.sparse(found)}{' '}
+      {isAsked ? (
+        <button type="button" onClick={next}>
+          {t.value.trees.further}
+        </button>
+      ) : (
+        t.value.trees.looking
+      )}
+    </p>
+  )
+}
+
+interface TableProps {
+  ids: Id[]
+  gone: Set<Id>
+  /** Those whose rows are watched with the list. */
+  told: Set<Id>
+  pages: Paged<unknown>
+}
+
+function Table({ ids, gone, told, pages }: TableProps) {
   const handle = useRef<VirtualHandle>(null)
   const focus = useSignal(-1)
   const watched = useMemo(() => new Map<Id, RowWindow>(), [])
@@ -162,14 +144,14 @@ function Table({ ids, more }: { ids: Id[]; more: () => Promise<void> }) {
   const range = useRef<[number, number]>([0, 0])
   const look = (first: number, end: number) => {
     range.current = [first, end]
-    if (end > ids.length - 30) void more()
+    if (end > ids.length - 30 && goesOn(pages)) void pages.next()
     const seen = ids
       .slice(first, end)
-      .filter((id) => !isFinished(rowSignal(id).peek()?.state ?? ''))
+      .filter((id) => !told.has(id) && !isFinished(rowSignal(id).peek()?.state ?? ''))
     watch(watched, seen.slice(0, WATCHED))
   }
   // New trees may take the places of as many others.
-  useEffect(() => look(...range.current), [ids])
+  useEffect(() => look(...range.current), [ids, told.size, pages.reads])
   const pressed = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return
     const at = focus.peek()
@@ -213,6 +195,7 @@ function Table({ ids, more }: { ids: Id[]; more: () => Promise<void> }) {
           id={ids[at] as Id}
           at={at}
           isFocused={focus.value === at}
+          isGone={gone.has(ids[at] as Id)}
           focus={() => (focus.value = at)}
         />
       )}
@@ -239,17 +222,19 @@ interface LineProps {
   id: Id
   at: number
   isFocused: boolean
+  isGone: boolean
   focus: () => void
 }
 
-function Line({ id, at, isFocused, focus }: LineProps) {
+function Line({ id, at, isFocused, isGone, focus }: LineProps) {
   const row = rowSignal(id).value
   if (!row) return <div role="row" class="row" />
   return (
     <div
       role="row"
       id={`root-${id}`}
-      class={isFocused ? 'row focused' : 'row'}
+      class={`row${isFocused ? ' focused' : ''}${isGone ? ' gone' : ''}`}
+      title={isGone ? t.value.trees.gone : undefined}
       aria-level={1}
       aria-rowindex={at + 2}
       aria-selected={isFocused}

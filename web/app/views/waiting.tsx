@@ -3,6 +3,7 @@ import { isFinished, type Blocker, type Page, type Row } from '../api/types'
 import { StateIcon } from '../parts/icons'
 import { usePages, useReloadOn } from '../parts/load'
 import { exact } from '../parts/number'
+import { More } from '../parts/more'
 import { Age, Empty, Failed, Skeleton, Text } from '../parts/small'
 import { link } from '../shell/router'
 import { t } from '../texts'
@@ -41,11 +42,7 @@ export function WaitingView({ job }: TabProps) {
           <Chain key={blocker.job.id} blocker={blocker} top={job} />
         ))}
       </ol>
-      {loaded.isMore && (
-        <button type="button" onClick={() => void loaded.next()}>
-          {t.value.more}
-        </button>
-      )}
+      <More pages={loaded} />
     </section>
   )
 }

@@ -1,0 +1,1 @@
+import{D as e,a as t,w as n}from"./small.js";function r({pages:r}){let i=()=>void r.next();return r.isMore?r.nextError===void 0?n(`button`,{type:`button`,class:`more`,disabled:r.isReading,onClick:i,children:r.isReading?e.value.loading:e.value.more}):n(t,{error:r.nextError,retry:i}):null}export{r as t};

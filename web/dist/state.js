@@ -1,0 +1,1 @@
+import{U as e,Y as t}from"./small.js";import{t as n}from"./socket.js";function r({topic:r,read:i,ask:a}){let o=e(void 0);return t(()=>{let e=n.subscribe(()=>({topic:r}),{frame:e=>{let t=i(e);t!==void 0&&(o.value=t)},poll:async()=>{o.value=await a()}});return()=>e.close()},[r]),o.value}export{r as t};
