@@ -5,20 +5,23 @@ use std::{
     io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context;
 use clap::Args;
-use jobtracker_model::{JobId, Timestamp};
+use jobtracker_client::{Error, JobTrackerClient};
+use jobtracker_model::{ExportCounts, JobId, Timestamp};
 use jobtracker_server::{
     Config, Overrides, StoreKind, Telemetry,
     moving::{
-        self, Counts, Export, Exported, Imported, ImportedDocuments, MovingError, Selection, Step,
+        self, Export, Exported, Fetched, Imported, ImportedDocuments, MovingError, Selection, Step,
         Target,
     },
 };
 
 use crate::{
+    service,
     store::{self, StoreName},
     terminal,
 };
@@ -41,6 +44,17 @@ struct StoreArguments {
 pub struct ExportArguments {
     #[command(flatten)]
     store: StoreArguments,
+    /// A running service whose trees are exported, such as http://127.0.0.1:8840, instead of a
+    /// store
+    #[arg(long, conflicts_with_all = ["config", "store", "data_dir"])]
+    url: Option<String>,
+    /// A file with the token of an admin, instead of the variable JOBTRACKER_TOKEN
+    #[arg(long, value_name = "FILE", requires = "url")]
+    token_file: Option<PathBuf>,
+    /// A file with certificates in PEM of authorities to trust for the service, instead of the
+    /// variable JOBTRACKER_CA, which names such a file
+    #[arg(long, value_name = "FILE", requires = "url")]
+    ca: Option<PathBuf>,
     /// The file that is written; -: standard output
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
@@ -72,20 +86,38 @@ const TREES_BETWEEN: u64 = 1_000;
 const BYTES_BETWEEN: u64 = 64 * 1024 * 1024;
 const ROWS_BETWEEN: u64 = 1_000_000;
 
+/// How often a connection may bring no whole tree.
+const TRIES: u32 = 8;
+/// The pause after the first such one; then twice as long, and so on.
+const PAUSE: Duration = Duration::from_millis(250);
+
 pub fn export(arguments: ExportArguments) -> anyhow::Result<()> {
-    let ExportArguments { store, to, root, from, until, resume } = arguments;
-    let (config, _telemetry) = load(store)?;
+    let ExportArguments { store, url, token_file, ca, to, root, from, until, resume } = arguments;
     let selection = match (root.is_empty(), from, until) {
         (false, _, _) => Some(Selection::Roots(root)),
         (true, None, None) => None,
         (true, from, until) => Some(Selection::Created { from, until }),
     };
-    let target = match (is_pipe(&to), resume) {
+    let is_pipe = is_pipe(&to);
+    let target = match (is_pipe, resume) {
         (true, true) => anyhow::bail!("a pipe cannot be resumed; name a file by --to"),
         (true, false) => Target::Pipe(Box::new(io::stdout())),
         (false, true) => Target::Resume(to),
         (false, false) => Target::New(to),
     };
+    if let Some(url) = url {
+        let client = service::client(&url, token_file.as_deref(), ca)?;
+        return fetch(&client, target, selection, is_pipe);
+    }
+    from_store(store, target, selection)
+}
+
+fn from_store(
+    store: StoreArguments,
+    target: Target,
+    selection: Option<Selection>,
+) -> anyhow::Result<()> {
+    let (config, _telemetry) = load(store)?;
     let kind = config.store.kind;
     if kind == StoreKind::Fjall && !config.store.data_dir.is_dir() {
         anyhow::bail!("there is no store in {}", config.store.data_dir.display());
@@ -103,19 +135,10 @@ pub fn export(arguments: ExportArguments) -> anyhow::Result<()> {
         };
         let done = export.run(target, tell).await;
         store.close().await;
-        done.map_err(|error| match error {
-            MovingError::File { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
-                terminal::ReaderGone.into()
-            }
-            error => anyhow::Error::from(error),
-        })
+        done.map_err(unwritten)
     })?;
     let Exported { trees, kept, counts, documents, bytes, has_newer } = done;
-    terminal::tell(format_args!(
-        "exported {} and {} in {bytes} bytes",
-        amount(trees, &counts),
-        plural(documents, "document")
-    ));
+    tell_exported(trees, &counts, documents, bytes);
     if kept > 0 {
         terminal::tell(format_args!("{kept} of the trees were in the file already"));
     }
@@ -175,6 +198,86 @@ pub fn import(arguments: ImportArguments) -> anyhow::Result<()> {
     }
 }
 
+/// The trees of a running service come into a file.
+fn fetch(
+    client: &JobTrackerClient,
+    target: Target,
+    selection: Option<Selection>,
+    is_pipe: bool,
+) -> anyhow::Result<()> {
+    let mut file = Fetched::open(target, selection).map_err(unwritten)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(fetch_all(client, &mut file, is_pipe))
+}
+
+async fn fetch_all(
+    client: &JobTrackerClient,
+    file: &mut Fetched,
+    is_pipe: bool,
+) -> anyhow::Result<()> {
+    let kept = file.trees();
+    let mut tries = 0;
+    while !file.is_complete() {
+        let trees = file.trees();
+        let came = fetch_some(client, file).await;
+        if is_pipe {
+            return came.map(|()| terminal::tell("all of it was written"));
+        }
+        file.settle().map_err(unwritten)?;
+        if file.is_complete() {
+            break;
+        }
+        tries = if file.trees() > trees { 0 } else { tries + 1 };
+        let error = came.err().unwrap_or_else(|| anyhow::anyhow!("its end did not come"));
+        let is_final = error.downcast_ref::<MovingError>().is_some()
+            || error.downcast_ref::<Error>().is_some_and(|error| !error.is_retryable());
+        if is_final || tries >= TRIES {
+            let trees = file.trees();
+            return Err(error.context(format!("the export broke off, with {trees} trees in it")));
+        }
+        terminal::tell(format_args!("{error}; going on behind {} trees", file.trees()));
+        tokio::time::sleep(PAUSE * 2_u32.pow(tries.saturating_sub(1))).await;
+    }
+    tell_exported(file.trees(), &file.counts(), file.documents(), file.bytes());
+    if kept > 0 {
+        terminal::tell(format_args!("{kept} of the trees were in the file already"));
+    }
+    Ok(())
+}
+
+/// Takes what one connection brings.
+async fn fetch_some(client: &JobTrackerClient, file: &mut Fetched) -> anyhow::Result<()> {
+    let mut pieces = client.export(&file.request()).await?;
+    let mut told = file.bytes();
+    while let Some(piece) = pieces.next().await {
+        file.write(&piece?).map_err(unwritten)?;
+        if file.bytes() >= told + BYTES_BETWEEN {
+            told = file.bytes();
+            terminal::tell(format_args!("{told} bytes"));
+        }
+    }
+    Ok(())
+}
+
+/// Says what is in a file.
+fn tell_exported(trees: u64, counts: &ExportCounts, documents: u64, bytes: u64) {
+    terminal::tell(format_args!(
+        "exported {} and {} in {bytes} bytes",
+        amount(trees, counts),
+        plural(documents, "document")
+    ));
+}
+
+/// Why an export was not written; no reader of a pipe is a reason of its own.
+fn unwritten(error: MovingError) -> anyhow::Error {
+    match error {
+        MovingError::File { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
+            terminal::ReaderGone.into()
+        }
+        error => error.into(),
+    }
+}
+
 fn load(arguments: StoreArguments) -> anyhow::Result<(Config, Telemetry)> {
     let StoreArguments { config, store, data_dir } = arguments;
     let store = store.map(StoreKind::from);
@@ -210,8 +313,8 @@ fn is_pipe(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-fn amount(trees: u64, counts: &Counts) -> String {
-    let Counts { jobs, changes, log_lines, attachments, .. } = *counts;
+fn amount(trees: u64, counts: &ExportCounts) -> String {
+    let ExportCounts { jobs, changes, log_lines, attachments, .. } = *counts;
     format!(
         "{} with {}, {}, {}, {}",
         plural(trees, "tree"),

@@ -5,6 +5,7 @@
 mod descriptors;
 mod export_import;
 mod serve;
+mod service;
 mod store;
 mod terminal;
 mod token;

@@ -1,7 +1,7 @@
 //! `jobtracker token`: tokens of a running service, over HTTP. A part of the command line, like
 //! `main.rs`.
 
-use std::{env, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -9,14 +9,7 @@ use jobtracker_client::{JobTrackerClient, ListPage};
 use jobtracker_model::{NewToken, Role, Timestamp, Token};
 use jobtracker_server::moving;
 
-use crate::terminal;
-
-/// Has the token of the caller, unless a file is named. No argument has it: others on the machine
-/// see the arguments of a process.
-const VARIABLE: &str = "JOBTRACKER_TOKEN";
-
-/// Names a file with the certificates of authorities to trust.
-const CA_VARIABLE: &str = "JOBTRACKER_CA";
+use crate::{service, terminal};
 
 #[derive(Args)]
 pub struct TokenArguments {
@@ -58,22 +51,7 @@ enum TokenCommand {
 
 pub fn token(arguments: TokenArguments) -> anyhow::Result<()> {
     let TokenArguments { command, url, token_file, ca } = arguments;
-    let own = match token_file {
-        Some(file) => std::fs::read_to_string(&file)
-            .with_context(|| format!("cannot read {}", file.display()))?,
-        None => env::var(VARIABLE).unwrap_or_default(),
-    };
-    let mut client = JobTrackerClient::builder(&url);
-    if !own.trim().is_empty() {
-        client = client.bearer_token(own.trim());
-    }
-    let ca = ca.or_else(|| env::var_os(CA_VARIABLE).filter(|ca| !ca.is_empty()).map(Into::into));
-    if let Some(file) = ca {
-        let pem = std::fs::read(&file);
-        let pem = pem.with_context(|| format!("cannot read {}", file.display()))?;
-        client = client.root_certificate(pem);
-    }
-    let client = client.build()?;
+    let client = service::client(&url, token_file.as_deref(), ca)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {

@@ -27,7 +27,9 @@
 //! - [`Uploads::upload`] sends whole trees at once, from a [`UploadSource`]; the buffered
 //!   context of `jobtracker-context` has one.
 //! - [`JobTrackerClient::watch`] and [`watch_tree`](JobTrackerClient::watch_tree) tell what happens
-//!   while it happens.
+//!   while it happens; [`watch_roots`](JobTrackerClient::watch_roots) and its like, how the service
+//!   is now.
+//! - [`JobTrackerClient::export`] is a backup of a service that runs.
 //! - [`IdBlocks`] has ids for jobs that are named before they are created.
 //! - [`Error`] is why a call failed: by [`ProblemCode`] if the service said so.
 //! - The rest are the words of the service, from `jobtracker-model`.
@@ -44,6 +46,8 @@ mod builder;
 mod client;
 mod endpoints;
 mod error;
+mod export;
+mod frames;
 
 mod call;
 mod ids;
@@ -53,6 +57,7 @@ mod request;
 mod retention;
 mod retry;
 mod rows;
+mod states;
 mod tries;
 mod upload;
 mod watch;
@@ -60,8 +65,10 @@ mod watch;
 pub use builder::ClientBuilder;
 pub use client::JobTrackerClient;
 pub use error::{Error, Result};
+pub use export::ExportStream;
 pub use ids::IdBlocks;
 pub use retry::RetryPolicy;
+pub use states::{StateWatch, WatchedRoots};
 pub use tracker::{
     Attachments, ContextTracker, Creations, Deliveries, FollowUps, ItemStream, JobTracker, Jobs,
     ListChildren, ListJobs, ListPage, Lists, LogFrom, LogQuery, LogText, Logs, RootsQuery,
@@ -72,13 +79,14 @@ pub use watch::{Watch, WatchFilter, Watched};
 pub use jobtracker_model::{
     Action, ActionView, Added, Ancestors, AttachmentInfo, Attempt, Blocker, Category, Change,
     Channel, CheckKind, CheckStatus, CheckView, Children, ChildrenPage, Created, CreatedToken,
-    Definition, DeletedTree, Delivery, DeliveryStatus, EmailAction, Event, Expect, FieldError,
-    Histogram, HttpAction, HttpView, IdBlock, InvalidId, InvalidTimestamp, Job, JobAction,
-    JobCheck, JobId, JobNode, JobState, LogAppended, LogLine, Mark, NamedRetentionRule, NewChange,
-    NewCheck, NewJob, NewLogLines, NewToken, Order, Overview, Page, Payload, PreviewedTree,
-    Problem, ProblemCode, Proxy, ProxyView, Rank, Replayed, RetentionPreview, RetentionRule, Role,
-    RootPage, Secret, Session, Standing, State, StateSet, Statistics, Subtree, Target, TargetView,
-    Tested, TestedChannel, Timestamp, Token, Trigger, UnknownState, Updated, Waited, limits,
+    Definition, DeletedTree, Delivery, DeliveryStatus, EmailAction, Event, Expect, ExportCounts,
+    ExportPosition, ExportRequest, ExportedRoot, FieldError, Histogram, HttpAction, HttpView,
+    IdBlock, InvalidId, InvalidTimestamp, Job, JobAction, JobCheck, JobId, JobNode, JobState,
+    LogAppended, LogLine, Mark, NamedRetentionRule, NewChange, NewCheck, NewJob, NewLogLines,
+    NewToken, Order, Overview, Page, Payload, PreviewedTree, Problem, ProblemCode, Proxy,
+    ProxyView, Rank, Replayed, RetentionPreview, RetentionRule, Role, RootPage, Secret, Session,
+    Standing, State, StateSet, Statistics, Subtree, Target, TargetView, Tested, TestedChannel,
+    Timestamp, Token, Trigger, UnknownState, Updated, Waited, limits,
     live::{
         EventKind, Gap, GapReason, JobSummary, LiveEvent, Occurrence, Position, SummaryDefinition,
     },

@@ -8,15 +8,13 @@ use std::{
 use futures_util::{Stream, StreamExt, stream};
 use jobtracker_model::{
     JobId, StateSet,
-    live::{EventKind, Frame, Gap, JobSummary, LiveEvent, Position, ServerFrame, Snapshot, Topic},
+    live::{EventKind, Frame, Gap, JobSummary, LiveEvent, Position, Snapshot, Topic},
 };
-use reqwest::{Response, header::ACCEPT};
-use tokio::time::{sleep, timeout};
 
 use crate::{
-    Error, JobTrackerClient, Result,
+    JobTrackerClient, Result,
     call::Call,
-    reply::{Failure, Reply},
+    frames::{Frames, events},
     request::Http,
 };
 
@@ -42,6 +40,19 @@ pub struct WatchFilter {
     pub states: StateSet,
     /// The position behind which events are told; none: from now on.
     pub after: Option<Position>,
+    /// The shortest time from one row to the next, up to a minute; none: as fast as they come.
+    pub every: Option<Duration>,
+}
+
+impl WatchFilter {
+    fn call(&self, topic: Topic) -> Call {
+        let kinds = self.kinds.as_ref();
+        let kinds = kinds.map(|kinds| kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>());
+        events(topic, self.every)
+            .query("kinds", kinds.map(|kinds| kinds.join(",")))
+            .states(self.states)
+            .query("after", self.after)
+    }
 }
 
 /// What happens to a job or a tree, as a stream without an end.
@@ -106,89 +117,37 @@ impl JobTrackerClient {
 
 /// The state of a watch.
 struct Watcher {
-    http: Arc<Http>,
     topic: Topic,
     /// With the position up to which it has told.
     filter: WatchFilter,
     row: Option<JobSummary>,
     /// The version of the tree in which the row was told last.
     version: u64,
-    frames: Option<Frames>,
-    /// Tries since the last frame.
-    tries: u32,
+    frames: Frames,
     is_over: bool,
 }
 
 impl Watcher {
     fn new(http: Arc<Http>, topic: Topic, filter: WatchFilter) -> Self {
-        let (row, version, frames, tries, is_over) = Default::default();
-        Self { http, topic, filter, row, version, frames, tries, is_over }
+        let (row, version, is_over) = Default::default();
+        Self { topic, filter, row, version, frames: Frames::new(http), is_over }
     }
 
     async fn next(&mut self) -> Option<Result<Watched>> {
         while !self.is_over {
-            let failure = match self.frames.as_mut() {
-                None => match self.connect().await {
-                    Ok(frames) => {
-                        self.frames = Some(frames);
-                        continue;
+            match self.frames.next(|| self.filter.call(self.topic)).await {
+                Ok(frame) => {
+                    if let Some(watched) = self.take(frame) {
+                        return Some(Ok(watched));
                     }
-                    Err(failure) => failure,
-                },
-                Some(frames) => match frames.next().await {
-                    Ok(Frame::End { problem }) => Error::problem(problem).into(),
-                    Ok(frame) => {
-                        self.tries = 0;
-                        if let Some(watched) = self.take(frame) {
-                            return Some(Ok(watched));
-                        }
-                        continue;
-                    }
-                    Err(failure) => failure,
-                },
-            };
-            self.frames = None;
-            if let Err(error) = self.pause(failure).await {
-                self.is_over = true;
-                return Some(Err(error));
+                }
+                Err(error) => {
+                    self.is_over = true;
+                    return Some(Err(error));
+                }
             }
         }
         None
-    }
-
-    async fn connect(&self) -> Result<Frames, Failure> {
-        let kinds = self.filter.kinds.as_ref();
-        let kinds = kinds.map(|kinds| kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>());
-        let call = Call::get("api/v1/events")
-            .query("topic", Some(self.topic))
-            .query("kinds", kinds.map(|kinds| kinds.join(",")))
-            .states(self.filter.states)
-            .query("after", self.filter.after);
-        let mut request = self.http.request(call)?;
-        let kind = const { reqwest::header::HeaderValue::from_static("text/event-stream") };
-        request.headers_mut().insert(ACCEPT, kind);
-        let answer = timeout(self.http.request_timeout, self.http.client.execute(request));
-        let response = answer.await.map_err(|_| silent())??;
-        if !response.status().is_success() {
-            // It is a problem, whose body ends.
-            let reply = Reply::read(response, self.http.max_reply).await?;
-            return Err(reply.invalid("a stream of events has another status").into());
-        }
-        Ok(Frames { response, came: Vec::new(), limit: self.http.max_reply, silence: SILENCE })
-    }
-
-    /// Waits before the next try, if there is to be one.
-    async fn pause(&mut self, failure: Failure) -> Result<()> {
-        self.tries = self.tries.saturating_add(1);
-        let retry = &self.http.retry;
-        if self.tries >= retry.attempts || !failure.error.is_retryable() {
-            return Err(failure.error);
-        }
-        let after = failure.error.retry_after().or(failure.retry_after);
-        let pause = retry.pause(self.tries, after, rand::random());
-        tracing::debug!(error = %failure.error, tries = self.tries, ?pause, "watching again");
-        sleep(pause).await;
-        Ok(())
     }
 
     /// What the caller is told by a frame, if anything.
@@ -222,62 +181,6 @@ impl Watcher {
         self.row = Some(row.clone());
         Some(row)
     }
-}
-
-/// How long a connection may say nothing, until the service says how often it does.
-const SILENCE: Duration = Duration::from_secs(45);
-/// After this many heartbeats that do not come, the connection is taken to be broken.
-const HEARTBEATS: u32 = 3;
-
-/// The frames of one connection.
-struct Frames {
-    response: Response,
-    came: Vec<u8>,
-    /// The longest frame in bytes.
-    limit: usize,
-    silence: Duration,
-}
-
-impl Frames {
-    /// The next frame that this version of the client knows.
-    async fn next(&mut self) -> Result<Frame, Failure> {
-        loop {
-            while let Some(event) = self.event() {
-                let data = event.split(|byte| *byte == b'\n');
-                let data = data.filter_map(|line| line.strip_prefix(b"data:"));
-                let data: Vec<u8> = data.flatten().copied().collect();
-                match serde_json::from_slice::<ServerFrame>(&data) {
-                    Ok(ServerFrame { frame: Frame::Hello { heartbeat_ms, .. }, .. }) => {
-                        self.silence = Duration::from_millis(heartbeat_ms) * HEARTBEATS;
-                    }
-                    Ok(ServerFrame { frame, .. }) => return Ok(frame),
-                    Err(error) => tracing::debug!(%error, "a frame of another version is skipped"),
-                }
-            }
-            let came = timeout(self.silence, self.response.chunk()).await;
-            match came.map_err(|_| silent())?? {
-                Some(bytes) => self.came.extend_from_slice(&bytes),
-                None => return Err(silent().into()),
-            }
-            if self.came.len() > self.limit {
-                let reason = format!("a frame is larger than {} bytes", self.limit);
-                let status = self.response.status().as_u16();
-                return Err(Error::invalid_reply(status, &self.came, reason).into());
-            }
-        }
-    }
-
-    /// The next event that is complete: its lines.
-    fn event(&mut self) -> Option<Vec<u8>> {
-        let end = self.came.windows(2).position(|two| two == b"\n\n")?;
-        let rest = self.came.split_off(end + 2);
-        Some(std::mem::replace(&mut self.came, rest))
-    }
-}
-
-/// The connection has ended, or says nothing any more.
-fn silent() -> Error {
-    Error::DeadlineExceeded { last: None, outcome_unknown: false }
 }
 
 #[cfg(test)]

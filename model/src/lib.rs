@@ -32,6 +32,7 @@ mod text;
 mod job;
 mod wire;
 
+mod export;
 mod overview;
 mod retention;
 mod shape;
@@ -59,6 +60,7 @@ pub use delivery::{
     Event, InvalidDeliveryId, JobAction, JobCheck, Progress, ReplayFailed, Replayed, Tested,
     TestedChannel, Trigger,
 };
+pub use export::{EXPORT_MEDIA_TYPE, ExportCounts, ExportPosition, ExportRequest, ExportedRoot};
 pub use field::{FieldError, check_name};
 pub use id::{InvalidId, JobId};
 pub use job::{CheckedJob, Created, Job, Mark, NewJob, Statistics};

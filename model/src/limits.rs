@@ -33,6 +33,10 @@ pub const IDS_PER_RESERVATION: u32 = 1_000_000;
 pub const STATES_PER_REQUEST: usize = 1_000;
 /// Rows of jobs asked for by one request.
 pub const ROWS_PER_REQUEST: usize = 500;
+/// Roots whose trees are exported by one request.
+pub const EXPORT_ROOTS: usize = 10_000;
+/// The largest number in the position of an export: sums of these do not overflow.
+pub const EXPORT_NUMBER: u64 = 1 << 53;
 /// Items on one page.
 pub const PAGE: usize = 1_000;
 /// Items on a page when the caller names no number.

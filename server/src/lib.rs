@@ -29,10 +29,10 @@ mod sweep;
 pub mod moving;
 
 pub use config::{
-    AccessConfig, AuthConfig, CallbacksConfig, Config, ConfigError, EngineConfig, InvalidListen,
-    JobsConfig, Listen, LiveConfig, LogConfig, LogFormat, Overrides, ProxyConfig, RetentionConfig,
-    ScyllaConfig, Secret, ServerConfig, SmtpConfig, SmtpTls, StoreConfig, StoreKind, TabletsChoice,
-    UploadsConfig,
+    AccessConfig, AuthConfig, CallbacksConfig, Config, ConfigError, EngineConfig, ExportConfig,
+    InvalidListen, JobsConfig, Listen, LiveConfig, LogConfig, LogFormat, Overrides, ProxyConfig,
+    RetentionConfig, ScyllaConfig, Secret, ServerConfig, SmtpConfig, SmtpTls, StoreConfig,
+    StoreKind, TabletsChoice, UploadsConfig,
 };
 pub use http::openapi::document as openapi_document;
 pub use server::{RunningServer, Server, StartError};

@@ -4,6 +4,7 @@ use actix_web::{dev::ServerHandle, web};
 use jobtracker_engine::{Engine, Options};
 use jobtracker_store::Store;
 use tokio::{
+    runtime::Handle,
     sync::{Semaphore, watch},
     task::JoinHandle,
 };
@@ -144,6 +145,10 @@ fn app(
         commits: config.commits.clone(),
         histograms: http::Histograms::new(),
         file_places: Arc::new(Semaphore::new(http::FILES_AT_ONCE)),
+        export_places: Arc::new(Semaphore::new(http::EXPORTS_AT_ONCE)),
+        export: config.export,
+        store_kind: config.store.kind,
+        runtime: Handle::current(),
         stopping: stops.clone(),
     }
 }

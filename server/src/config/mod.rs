@@ -25,7 +25,7 @@ pub use proxy::ProxyConfig;
 pub use scylla::{ScyllaConfig, TabletsChoice};
 pub use secret::Secret;
 pub use sections::{
-    AccessConfig, AuthConfig, Config, EngineConfig, JobsConfig, LiveConfig, LogConfig, LogFormat,
-    RetentionConfig, ServerConfig, StoreConfig, StoreKind, UploadsConfig,
+    AccessConfig, AuthConfig, Config, EngineConfig, ExportConfig, JobsConfig, LiveConfig,
+    LogConfig, LogFormat, RetentionConfig, ServerConfig, StoreConfig, StoreKind, UploadsConfig,
 };
 pub use smtp::{SmtpConfig, SmtpTls};

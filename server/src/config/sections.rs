@@ -26,6 +26,8 @@ pub struct Config {
     pub jobs: JobsConfig,
     /// The deletion of old trees.
     pub retention: RetentionConfig,
+    /// The export of trees while the service runs.
+    pub export: ExportConfig,
     /// The bounds of live views.
     pub live: LiveConfig,
     /// Deliveries to receivers.
@@ -51,6 +53,7 @@ impl Config {
             ("commits", self.commits != running.commits),
             ("jobs", self.jobs != running.jobs),
             ("retention", self.retention != running.retention),
+            ("export", self.export != running.export),
             ("live", self.live != running.live),
             ("callbacks", self.callbacks != running.callbacks),
             ("smtp", self.smtp != running.smtp),
@@ -160,6 +163,14 @@ impl RetentionConfig {
     pub fn tombstone_kept(&self) -> Duration {
         Duration::from_secs(u64::from(self.tombstone_days) * 86_400)
     }
+}
+
+/// Section `export`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportConfig {
+    /// How much is read in a second at most, as lines before compression.
+    pub bytes_per_second: u64,
 }
 
 /// A backend by name.

@@ -4,14 +4,17 @@ use actix_web::web;
 use jobtracker_engine::Engine;
 use jobtracker_model::ProblemCode;
 use jobtracker_store::Store;
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, watch},
+};
 
 use super::{
     problem::ApiError, proxy::Proxy, request_id::RequestIds, roots_histogram::Histograms,
     site_guard::SiteGuard,
 };
 use crate::{
-    UploadsConfig,
+    ExportConfig, StoreKind, UploadsConfig,
     access::{Access, Audit},
     follow_ups::Parts as FollowUpParts,
     live::Hub,
@@ -45,6 +48,13 @@ pub(crate) struct App {
     pub commit_places: Arc<Semaphore>,
     /// Room for lists that are sent as files at once.
     pub file_places: Arc<Semaphore>,
+    /// Room for exports at once.
+    pub export_places: Arc<Semaphore>,
+    pub export: ExportConfig,
+    /// The kind of the store, as an export names it.
+    pub store_kind: StoreKind,
+    /// Threads for long work, beside those that serve requests.
+    pub runtime: Handle,
     /// Histograms of roots, which viewers share.
     pub histograms: Histograms,
     /// True once the service is stopping.

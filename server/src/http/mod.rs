@@ -29,6 +29,7 @@ mod reply;
 mod actions;
 mod attachments;
 mod audit;
+mod backup;
 mod changes;
 mod checks;
 mod children;
@@ -61,6 +62,7 @@ pub(crate) mod openapi;
 mod routes;
 
 pub(crate) use app::App;
+pub(crate) use backup::EXPORTS_AT_ONCE;
 pub(crate) use connection::{Ends, serve};
 pub(crate) use exports::AT_ONCE as FILES_AT_ONCE;
 pub(crate) use proxy::Proxy;

@@ -17,9 +17,9 @@ use utoipa::{
 };
 
 use super::{
-    actions, attachments, audit, changes, checks, children, commits, cookie, deliveries, endpoints,
-    events, ids, jobs, live, log, operation, retention, roots, rows, session, shape, tokens, tree,
-    wait,
+    actions, attachments, audit, backup, changes, checks, children, commits, cookie, deliveries,
+    endpoints, events, ids, jobs, live, log, operation, retention, roots, rows, session, shape,
+    tokens, tree, wait,
 };
 
 /// The OpenAPI document, with sorted keys and a line break at its end. It is the same text as
@@ -66,6 +66,7 @@ pub fn document() -> &'static str {
         commits::send, commits::get, commits::trees,
         session::get, session::create, session::end, audit::list,
         tokens::create, tokens::list, tokens::revoke,
+        backup::export,
         operation::health, operation::ready, operation::metrics, operation::overview,
         operation::openapi_json,
         retention::delete_tree, retention::list, retention::put, retention::delete,

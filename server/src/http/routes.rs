@@ -2,7 +2,7 @@ use actix_web::web;
 use jobtracker_model::ProblemCode;
 
 use super::{
-    actions, app::App, attachments, audit, changes, checks, children, commits,
+    actions, app::App, attachments, audit, backup, changes, checks, children, commits,
     connection::UPGRADES, deliveries, endpoint::Endpoint, events, ids, jobs, live, log, operation,
     page, problem::ApiError, retention, right::Reader, roots, rows, session, shape,
     site_guard::EVENTS, tokens, tree, wait,
@@ -63,6 +63,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::at("/api/v1/retention/preview").post(retention::preview),
         Endpoint::at(UPGRADES).get(live::live),
         Endpoint::at(EVENTS).get(events::events),
+        Endpoint::at("/api/v1/export").post(backup::export),
         Endpoint::at("/api/v1/overview").get(operation::overview),
         Endpoint::at("/healthz").get(operation::health),
         Endpoint::at("/readyz").get(operation::ready),

@@ -1,19 +1,22 @@
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::{StreamExt, stream};
-use jobtracker_model::{JobId, Timestamp, limits};
+use jobtracker_model::{ExportCounts, ExportPosition, ExportedRoot, JobId, Timestamp, limits};
 use jobtracker_store::{
-    DocumentKind, DocumentsQuery, Error as StoreError, Listed, Order, PageLimit, RootKey,
-    RootsQuery, Row, Store,
+    After, DocumentKind, DocumentsQuery, Error as StoreError, Held, Listed, Order, PageLimit,
+    RootKey, RootsQuery, Row, Store,
 };
 use tokio_util::task::AbortOnDropHandle;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{
     BYTES_AT_ONCE, MovingError, ROWS_AT_ONCE, Result, Selection, TREES_AT_ONCE, Target,
-    counts::Counts,
     frames::FrameWriter,
     record::{DocumentsEnd, End, FORMAT, Header, Record, TreeEnd, TreeRecord, VERSION},
+    resume::Begun,
     rows::{self, patiently},
     tally::Tally,
     target::Sink,
@@ -21,13 +24,16 @@ use super::{
 
 /// How often a tree is read that changes meanwhile.
 const TRIES: usize = 5;
+/// How long an instant of a store is held: that keeps the room of what is replaced meanwhile, in
+/// memory too.
+const HELD: Duration = Duration::from_secs(120);
 
 /// Exports trees of a store to a file, newest root first.
 ///
 /// The store may be in use: each tree is written as it is at one instant, but not all at the same
 /// one, and trees with newer roots than the first are left out. A tree that takes several pages is
-/// read again if it has changed meanwhile, a few times. A tree that is deleted meanwhile is left
-/// out.
+/// read of an instant that the store holds; where it holds none, it is read again if it has changed
+/// meanwhile, a few times. A tree that is deleted before it is read is left out.
 ///
 /// Documents come along, unless trees are chosen by their roots; two of them may be of two
 /// instants.
@@ -52,7 +58,7 @@ pub struct Exported {
     /// How many of them were in the file before the export was resumed.
     pub kept: u64,
     /// The sums of these trees.
-    pub counts: Counts,
+    pub counts: ExportCounts,
     /// Documents that are in the file.
     pub documents: u64,
     /// The size of the file.
@@ -62,42 +68,52 @@ pub struct Exported {
     pub has_newer: bool,
 }
 
+/// Is told the progress.
+type Tell<'a> = &'a mut (dyn FnMut(&Exported) + Send);
+
 impl Export {
     /// Writes the file, and `tell`s the progress after each page of rows.
     ///
     /// # Errors
     /// The complete part of the file stays valid, and the export can be resumed.
-    pub async fn run(self, target: Target, tell: &mut dyn FnMut(&Exported)) -> Result<Exported> {
+    pub async fn run(self, target: Target, tell: Tell<'_>) -> Result<Exported> {
         let mut selection = self.selection.clone();
         if let Some(Selection::Roots(roots)) = &mut selection {
             roots.sort_unstable();
             roots.dedup();
             self.check(roots).await?;
         }
-        let (sink, found) = Sink::open(target, selection.as_ref())?;
+        let (sink, begun) = Sink::open(target, selection.as_ref())?;
         let mut writing = Writing {
             frames: FrameWriter::new().map_err(|error| sink.failed(error))?,
             sink,
             done: Exported::default(),
             store: Arc::clone(&self.store),
             line: Vec::new(),
+            lines: 0,
             tell,
         };
-        let (mut first, mut last) = (None, None);
-        if let Some(found) = found {
-            writing.done.counts = found.counts;
-            (writing.done.trees, writing.done.kept) = (found.trees, found.trees);
-            writing.done.bytes = writing.sink.position();
-            if found.complete {
-                writing.done.documents = found.documents;
-                return Ok(writing.done);
+        let ExportPosition { first, last, .. } = match begun {
+            Some(begun) => {
+                let Begun { position, selection: with, .. } = begun;
+                writing.done.counts = position.counts;
+                (writing.done.trees, writing.done.kept) = (position.trees, position.trees);
+                writing.done.bytes = writing.sink.position();
+                if begun.is_complete {
+                    writing.done.documents = begun.documents;
+                    return Ok(writing.done);
+                }
+                selection = Some(with);
+                position
             }
-            (first, last) = (found.first.map(root_key), found.last.map(root_key));
-            selection = Some(found.header.selection);
-        } else {
-            let selection = selection.get_or_insert(Selection::ALL);
-            writing.header(&self, selection.clone()).await?;
-        }
+            None => {
+                let selection = selection.get_or_insert(Selection::ALL);
+                writing.header(&self, selection.clone()).await?;
+                ExportPosition::default()
+            }
+        };
+        writing.pass_on(true).await?;
+        let (first, last) = (first.map(root_key), last.map(root_key));
         match selection.unwrap_or(Selection::ALL) {
             Selection::Roots(roots) => {
                 writing.chosen(roots, last).await?;
@@ -124,8 +140,8 @@ impl Export {
     }
 }
 
-fn root_key(tree: TreeRecord) -> RootKey {
-    RootKey { time: tree.create_time, id: tree.root }
+fn root_key(ExportedRoot { id, create_time: time }: ExportedRoot) -> RootKey {
+    RootKey { time, id }
 }
 
 /// `None` for a tree that was deleted meanwhile: the file is left without it.
@@ -143,7 +159,9 @@ struct Writing<'a> {
     frames: FrameWriter,
     done: Exported,
     line: Vec<u8>,
-    tell: &'a mut dyn FnMut(&Exported),
+    /// Bytes of lines that were written since the last were passed on.
+    lines: usize,
+    tell: Tell<'a>,
 }
 
 impl Writing<'_> {
@@ -176,6 +194,7 @@ impl Writing<'_> {
                     hasher.update(&self.line);
                     self.done.documents += 1;
                 }
+                self.pass_on(false).await?;
                 query.after = next;
                 if query.after.is_none() {
                     break;
@@ -191,6 +210,7 @@ impl Writing<'_> {
         let id_mark = rows::id_mark(&self.store).await?;
         self.line(&Record::End(End { trees, counts, id_mark, documents }))?;
         self.end_frame()?;
+        self.pass_on(true).await?;
         self.sink.sync()?;
         Ok(self.done)
     }
@@ -257,11 +277,13 @@ impl Writing<'_> {
                 }
                 Some(_) => self.large(root).await?,
             }
+            self.pass_on(false).await?;
         }
         Ok(())
     }
 
-    /// Writes a tree of several pages, several times if it changes.
+    /// Writes a tree of several pages: of one instant that the store holds, or several times if it
+    /// changes.
     async fn large(&mut self, root: JobId) -> Result<()> {
         let store = Arc::clone(&self.store);
         let version = async || {
@@ -271,10 +293,11 @@ impl Writing<'_> {
         for _ in 0..TRIES {
             let begin = self.sink.position();
             let before = version().await?;
-            let written = unless_deleted(self.pages(root).await)?;
+            let mut source = Source::new(&store).await?;
+            let written = unless_deleted(self.pages(root, &mut source).await)?;
             let after = version().await?;
             if let Some((tree, tally)) = &written
-                && after == before
+                && (source.held.is_some() || after == before)
             {
                 return self.end_tree(*tree, tally);
             }
@@ -290,16 +313,17 @@ impl Writing<'_> {
     }
 
     /// Writes all pages of a tree.
-    async fn pages(&mut self, root: JobId) -> Result<(TreeRecord, Tally)> {
+    async fn pages(&mut self, root: JobId, source: &mut Source) -> Result<(TreeRecord, Tally)> {
         let mut tally = Tally::default();
-        let mut page = rows::page(&self.store, root, None).await?;
+        let mut page = source.page(root, None).await?;
         let tree = self.begin(root, &page.items)?;
         loop {
             self.rows(page.items, &mut tally)?;
+            self.pass_on(false).await?;
             if page.next.is_none() {
                 return Ok((tree, tally));
             }
-            page = rows::page(&self.store, root, page.next).await?;
+            page = source.page(root, page.next).await?;
         }
     }
 
@@ -320,6 +344,7 @@ impl Writing<'_> {
             let root = row.job().unwrap_or(JobId::MIN);
             let record = Record::of(row).map_err(MovingError::tree(root))?;
             let line = tally.add(&record);
+            self.lines += line.len();
             let written = self.frames.write(line, &mut self.sink);
             written.map_err(|error| self.sink.failed(error))?;
         }
@@ -346,8 +371,13 @@ impl Writing<'_> {
 
     fn line(&mut self, record: &Record) -> Result<()> {
         record.write(&mut self.line);
+        self.lines += self.line.len();
         let written = self.frames.write(&self.line, &mut self.sink);
         written.map_err(|error| self.sink.failed(error))
+    }
+
+    async fn pass_on(&mut self, last: bool) -> Result<()> {
+        self.sink.pass_on(std::mem::take(&mut self.lines), last).await
     }
 
     fn end_frame(&mut self) -> Result<()> {
@@ -355,5 +385,30 @@ impl Writing<'_> {
         ended.map_err(|error| self.sink.failed(error))?;
         self.done.bytes = self.sink.position();
         Ok(())
+    }
+}
+
+/// Where the pages of a large tree come from.
+struct Source {
+    store: Arc<dyn Store>,
+    /// The instant that is held, and since when.
+    held: Option<(Arc<dyn Held>, Instant)>,
+}
+
+impl Source {
+    async fn new(store: &Arc<dyn Store>) -> Result<Self> {
+        let held = patiently(|| store.hold()).await?;
+        let held = held.map(|held| (held, Instant::now()));
+        Ok(Self { store: Arc::clone(store), held })
+    }
+
+    /// A page of the instant that is held, or of the present: after some time the instant is let
+    /// go, and the tree has to stay as it is until it is read.
+    async fn page(&mut self, root: JobId, after: After) -> Result<Listed<Row, JobId>> {
+        self.held.take_if(|(_, since)| since.elapsed() > HELD);
+        match &self.held {
+            Some((held, _)) => rows::page_of(|query| held.list_rows(query), root, after).await,
+            None => rows::page(&self.store, root, after).await,
+        }
     }
 }

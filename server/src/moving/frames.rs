@@ -107,6 +107,11 @@ impl<R: Read> FrameReader<R> {
         })
     }
 
+    /// Says that the file, of which nothing was read yet, goes on at this byte.
+    pub fn begin_at(&mut self, byte: u64) {
+        (self.frame, self.position) = (byte, byte);
+    }
+
     /// Reads the next line into `line`, replacing its content, with its line feed.
     ///
     /// # Errors

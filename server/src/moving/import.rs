@@ -1,11 +1,11 @@
 use std::{io::Read, sync::Arc};
 
 use futures_util::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
-use jobtracker_model::JobId;
+use jobtracker_model::{ExportCounts, JobId};
 use jobtracker_store::{Document, DocumentId, Row, Store};
 
 use super::{
-    BYTES_AT_ONCE, Counts, ROWS_AT_ONCE, Result, TREES_AT_ONCE,
+    BYTES_AT_ONCE, ROWS_AT_ONCE, Result, TREES_AT_ONCE,
     placing::{Placed, Stage, not_staged, place_document, place_tree, there},
     reader::{ExportReader, Item},
     rows,
@@ -27,7 +27,7 @@ pub struct Imported {
     /// Trees that the store does not have as they are in the file.
     pub failed: u64,
     /// The sums of all these trees.
-    pub counts: Counts,
+    pub counts: ExportCounts,
     /// Rows that were read.
     pub rows: u64,
     /// What became of the documents.

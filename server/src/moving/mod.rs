@@ -72,11 +72,11 @@
 //! `frames` packs and unpacks lines, `record` says what a line is, `shape` checks that lines make
 //! up a tree, `tally` counts them and sums them up; `reader` does all of that for a file. `rows`
 //! reads trees out of a store, `target` is where an export goes, and `resume` finds the part of it
-//! that exists already; `placing` makes a tree visible and compares it.
+//! that exists already; `fetched` is a file that takes what another service exports; `placing`
+//! makes a tree visible and compares it.
 
 mod error;
 
-mod counts;
 mod frames;
 mod record;
 mod shape;
@@ -86,6 +86,7 @@ mod reader;
 mod rows;
 
 mod export;
+mod fetched;
 mod resume;
 mod target;
 
@@ -93,12 +94,12 @@ mod import;
 mod placing;
 
 pub use crate::clock::now;
-pub use counts::Counts;
 pub use error::{Location, MovingError};
 pub use export::{Export, Exported};
+pub use fetched::Fetched;
 pub use import::{Imported, ImportedDocuments, Step, import};
 pub use record::Selection;
-pub use target::Target;
+pub use target::{Outlet, Target};
 
 /// The result of a step of a move.
 pub type Result<T> = std::result::Result<T, MovingError>;

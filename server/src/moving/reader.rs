@@ -1,13 +1,12 @@
 use std::io::{self, Read};
 
-use jobtracker_model::{JobId, limits};
+use jobtracker_model::{ExportCounts, ExportPosition, JobId, limits};
 use jobtracker_store::{Document, DocumentId, Row};
 use serde::Deserialize;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{
     Location, MovingError, Result,
-    counts::Counts,
     frames::{FrameReader, Piece},
     record::{
         DocumentRecord, DocumentsEnd, End, FORMAT, Header, Record, TreeEnd, TreeRecord, VERSION,
@@ -27,7 +26,7 @@ pub(super) struct ExportReader<R> {
     stand: Stand,
     /// The sums of the trees that were read completely.
     trees: u64,
-    counts: Counts,
+    counts: ExportCounts,
     whole: u64,
     documents: Option<Documents>,
 }
@@ -84,14 +83,28 @@ impl<R: Read> ExportReader<R> {
             lines: 0,
             stand: Stand::Begin,
             trees: 0,
-            counts: Counts::default(),
+            counts: ExportCounts::default(),
             whole: 0,
             documents: None,
         })
     }
 
+    /// A reader of what is behind whole trees that were read before.
+    pub fn behind(
+        file: R,
+        name: impl Into<String>,
+        ExportPosition { trees, counts, .. }: ExportPosition,
+        end: u64,
+    ) -> Result<Self> {
+        let mut reader = Self::new(file, name)?;
+        reader.frames.begin_at(end);
+        (reader.trees, reader.counts, reader.whole) = (trees, counts, end);
+        reader.stand = Stand::Between;
+        Ok(reader)
+    }
+
     /// How many trees were read completely, and their sums.
-    pub fn totals(&self) -> (u64, Counts) {
+    pub fn totals(&self) -> (u64, ExportCounts) {
         (self.trees, self.counts)
     }
 

@@ -1,15 +1,14 @@
 use std::sync::Arc;
 
 use jobtracker_model::{
-    Change, Definition, Fingerprint, JobId, LogLine, Repeat, Timestamp, rollup::Status,
+    Change, Definition, ExportCounts, ExportRequest, Fingerprint, JobId, LogLine, Repeat,
+    Timestamp, rollup::Status,
 };
 use jobtracker_store::{
     Document, DocumentId, DocumentKey, DocumentKind, DocumentVersion, Error as StoreError,
     FollowUp, FollowUpKey, Origin, RepeatRow, Row,
 };
 use serde::{Deserialize, Serialize};
-
-use super::counts::Counts;
 
 /// The name of the format in the header.
 pub(super) const FORMAT: &str = "jobtracker-export";
@@ -65,6 +64,26 @@ pub enum Selection {
 impl Selection {
     /// All of them.
     pub const ALL: Self = Self::Created { from: None, until: None };
+
+    /// Those that a request names.
+    #[must_use]
+    pub fn of(request: &ExportRequest) -> Self {
+        if request.roots.is_empty() {
+            Self::Created { from: request.from, until: request.until }
+        } else {
+            Self::Roots(request.roots.clone())
+        }
+    }
+
+    /// The request that names them.
+    pub(super) fn request(&self) -> ExportRequest {
+        match self.clone() {
+            Self::Created { from, until } => {
+                ExportRequest { from, until, ..ExportRequest::default() }
+            }
+            Self::Roots(roots) => ExportRequest { roots, ..ExportRequest::default() },
+        }
+    }
 }
 
 /// The begin of a tree.
@@ -158,7 +177,7 @@ pub(super) struct FollowUpRecord {
 pub(super) struct TreeEnd {
     pub root: JobId,
     #[serde(flatten)]
-    pub counts: Counts,
+    pub counts: ExportCounts,
     #[serde(with = "hex")]
     pub checksum: u64,
 }
@@ -202,7 +221,7 @@ pub(super) struct DocumentsEnd {
 pub(super) struct End {
     pub trees: u64,
     #[serde(flatten)]
-    pub counts: Counts,
+    pub counts: ExportCounts,
     pub id_mark: JobId,
     /// Absent where there are none, and before version 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]

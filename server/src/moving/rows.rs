@@ -39,8 +39,20 @@ pub(super) async fn page(
     root: JobId,
     after: After,
 ) -> Result<Listed<Row, JobId>> {
+    page_of(|query| store.list_rows(query), root, after).await
+}
+
+/// The same from whatever lists rows.
+pub(super) async fn page_of<F>(
+    list: impl Fn(RowsQuery) -> F,
+    root: JobId,
+    after: After,
+) -> Result<Listed<Row, JobId>>
+where
+    F: Future<Output = jobtracker_store::Result<Listed<Row, JobId>>>,
+{
     let limit = PageLimit { items: ROWS_AT_ONCE, bytes: BYTES_AT_ONCE, scan: ROWS_AT_ONCE };
-    let ask = || store.list_rows(RowsQuery { root, after, limit });
+    let ask = || list(RowsQuery { root, after, limit });
     patiently(ask).await.map_err(|error| match error {
         StoreError::UnknownJob(id) if id == root => MovingError::UnknownRoot(root),
         error => MovingError::Tree { root, source: error },

@@ -1,11 +1,12 @@
+use jobtracker_model::ExportCounts;
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::{counts::Counts, record::Record};
+use super::record::Record;
 
 /// The sum of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sum {
-    pub counts: Counts,
+    pub counts: ExportCounts,
     /// The checksum of the lines as this version of the program writes them.
     pub checksum: u64,
     /// The same without the lines of follow-ups.
@@ -17,7 +18,7 @@ impl Sum {
     /// store does what is due as soon as the tree is there.
     pub fn has_come_from(&self, other: &Self) -> bool {
         let follow_ups = other.counts.follow_ups;
-        let counts = Counts { follow_ups, ..self.counts };
+        let counts = ExportCounts { follow_ups, ..self.counts };
         counts == other.counts
             && self.of_jobs == other.of_jobs
             && self.counts.follow_ups >= follow_ups
@@ -27,7 +28,7 @@ impl Sum {
 /// Sums up the lines of a tree.
 #[derive(Default)]
 pub(super) struct Tally {
-    counts: Counts,
+    counts: ExportCounts,
     hasher: Xxh3Default,
     of_jobs: Xxh3Default,
     line: Vec<u8>,
@@ -36,7 +37,7 @@ pub(super) struct Tally {
 impl Tally {
     /// Counts a record, and answers its line.
     pub fn add(&mut self, record: &Record) -> &[u8] {
-        let Counts { jobs, changes, log_lines, attachments, repeats, follow_ups } =
+        let ExportCounts { jobs, changes, log_lines, attachments, repeats, follow_ups } =
             &mut self.counts;
         match record {
             Record::Job(_) => *jobs += 1,

@@ -3,12 +3,19 @@ use std::{
     io::{self, Seek, SeekFrom, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
+
+use jobtracker_model::ExportPosition;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     MovingError, Result, Selection,
-    resume::{self, Found},
+    resume::{self, Begun},
 };
+
+/// About how many bytes are passed on at once.
+const PIECE: usize = 64 * 1024;
 
 /// An export has the jobs' secrets, so only its owner may read it.
 const PRIVATE: u32 = 0o600;
@@ -20,7 +27,20 @@ pub enum Target {
     /// A file that an export has begun; an absent or empty file is begun.
     Resume(PathBuf),
     /// A target that cannot be truncated.
-    Pipe(Box<dyn Write>),
+    Pipe(Box<dyn Write + Send>),
+    /// A client elsewhere.
+    Client(Outlet),
+}
+
+/// The way to a client, which may have the beginning of the export already.
+pub struct Outlet {
+    /// Takes the bytes, an empty piece as soon as the export has begun. It has few places: the
+    /// export goes on as the client takes what is there.
+    pub sender: mpsc::Sender<Vec<u8>>,
+    /// The trees that the client has, if it has the header.
+    pub after: Option<ExportPosition>,
+    /// How many bytes of lines are written in a second at most, as they are before compression.
+    pub bytes_per_second: u64,
 }
 
 /// Takes the bytes of an export.
@@ -33,13 +53,22 @@ pub(super) struct Sink {
 
 enum Out {
     File(File),
-    Pipe(Box<dyn Write>),
+    Pipe(Box<dyn Write + Send>),
+    Client(Client),
+}
+
+/// Collects pieces for a client.
+struct Client {
+    outlet: Outlet,
+    piece: Vec<u8>,
+    /// When the next lines may be written.
+    next: Instant,
 }
 
 impl Sink {
     /// Opens a target; answers which part of an export it has already. That has to be an export of
     /// the same trees, if trees are selected.
-    pub fn open(target: Target, selection: Option<&Selection>) -> Result<(Self, Option<Found>)> {
+    pub fn open(target: Target, selection: Option<&Selection>) -> Result<(Self, Option<Begun>)> {
         match target {
             Target::New(path) => Ok((Self::create(&path)?, None)),
             Target::Resume(path) => Self::resume(&path, selection),
@@ -47,12 +76,20 @@ impl Sink {
                 let place = "the pipe".to_owned();
                 Ok((Self { out: Out::Pipe(pipe), position: 0, place }, None))
             }
+            Target::Client(outlet) => {
+                let selection = selection.cloned().unwrap_or(Selection::ALL);
+                let begun =
+                    outlet.after.map(|position| Begun { position, ..Begun::with(selection) });
+                let client = Client { outlet, piece: Vec::new(), next: Instant::now() };
+                let place = "the client".to_owned();
+                Ok((Self { out: Out::Client(client), position: 0, place }, begun))
+            }
         }
     }
 
     fn create(path: &Path) -> Result<Self> {
         let place = path.display().to_string();
-        match OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path) {
+        match OpenOptions::new().read(true).write(true).create_new(true).mode(PRIVATE).open(path) {
             Ok(file) => Ok(Self { out: Out::File(file), position: 0, place }),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(MovingError::Exists(path.to_owned()))
@@ -61,7 +98,7 @@ impl Sink {
         }
     }
 
-    fn resume(path: &Path, selection: Option<&Selection>) -> Result<(Self, Option<Found>)> {
+    fn resume(path: &Path, selection: Option<&Selection>) -> Result<(Self, Option<Begun>)> {
         let place = path.display().to_string();
         let failed = |source| MovingError::File { place: place.clone(), source };
         let file = match OpenOptions::new().read(true).write(true).open(path) {
@@ -73,18 +110,41 @@ impl Sink {
         };
         let metadata = file.metadata().map_err(failed)?;
         tighten(&file, &metadata, &place);
-        let length = metadata.len();
-        let found = resume::look(&file, length, &place)?;
-        if let (Some(found), Some(selection)) = (&found, selection)
-            && *selection != found.header.selection
+        let mut sink = Self { out: Out::File(file), position: metadata.len(), place };
+        let begun = sink.look(None)?;
+        if let (Some(begun), Some(selection)) = (&begun, selection)
+            && *selection != begun.selection
         {
             return Err(MovingError::OtherSelection);
         }
-        let complete = found.as_ref().is_some_and(|found| found.complete);
-        let end = if complete { length } else { found.as_ref().map_or(0, |found| found.end) };
-        let mut sink = Self { out: Out::File(file), position: length, place };
-        sink.cut(end)?;
-        Ok((sink, found))
+        Ok((sink, begun))
+    }
+
+    /// Finds how far the export in a file is, and truncates the file to that; `None` for no export,
+    /// and for what is no file. `known`: the part that was found before.
+    pub fn look(&mut self, known: Option<Begun>) -> Result<Option<Begun>> {
+        let Out::File(file) = &mut self.out else { return Ok(None) };
+        let begun = resume::look(file, self.position, &self.place, known)?;
+        self.cut(begun.as_ref().map_or(0, |begun| begun.end))?;
+        Ok(begun)
+    }
+
+    /// Passes on what a client is to have, as soon as it takes it, after this many bytes of lines
+    /// were written; a small rest waits for more, unless it is the `last` for now.
+    pub async fn pass_on(&mut self, lines: usize, last: bool) -> Result<()> {
+        let Out::Client(Client { outlet, piece, next }) = &mut self.out else { return Ok(()) };
+        if last || piece.len() >= PIECE {
+            let sent = outlet.sender.send(std::mem::take(piece)).await;
+            sent.map_err(|_| MovingError::File {
+                place: self.place.clone(),
+                source: io::ErrorKind::BrokenPipe.into(),
+            })?;
+        }
+        let time = Duration::from_secs_f64(lines as f64 / outlet.bytes_per_second.max(1) as f64);
+        // Time in which the client took nothing is not made up for.
+        *next = (*next).max(Instant::now()) + time;
+        tokio::time::sleep_until(*next).await;
+        Ok(())
     }
 
     /// How many bytes the target has.
@@ -106,6 +166,7 @@ impl Sink {
         let done = match &mut self.out {
             Out::File(file) => file.sync_all(),
             Out::Pipe(pipe) => pipe.flush(),
+            Out::Client(_) => Ok(()),
         };
         done.map_err(|source| self.failed(source))
     }
@@ -133,6 +194,7 @@ impl Write for Sink {
         let written = match &mut self.out {
             Out::File(file) => file.write(bytes)?,
             Out::Pipe(pipe) => pipe.write(bytes)?,
+            Out::Client(client) => client.piece.write(bytes)?,
         };
         self.position += written as u64;
         Ok(written)
@@ -142,6 +204,7 @@ impl Write for Sink {
         match &mut self.out {
             Out::File(file) => file.flush(),
             Out::Pipe(pipe) => pipe.flush(),
+            Out::Client(_) => Ok(()),
         }
     }
 }

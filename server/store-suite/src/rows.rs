@@ -17,6 +17,7 @@ pub(super) async fn run(fixture: &impl Fixture) {
     pages(fixture).await;
     places(fixture).await;
     moved(fixture).await;
+    held(fixture).await;
 }
 
 /// Two trees with everything that a job can have, and a root alone.
@@ -151,6 +152,38 @@ async fn places(fixture: &impl Fixture) {
         stage.same(format_args!("rows behind {after}"), &page.items, &all[last + 1..].to_vec());
         stage.same("next of all rows", &page.next, &None);
     }
+    stage.finish(fixture).await;
+}
+
+/// Pages of an instant that is held are of that instant, whatever is committed between them.
+async fn held(fixture: &impl Fixture) {
+    let mut stage = Stage::open("trees that are held", fixture).await;
+    stage.forest = garden();
+    stage.commit().await;
+    let held = stage.store.hold().await;
+    let Some(held) = stage.ok("to hold the present", held) else {
+        return stage.finish(fixture).await;
+    };
+    let root = id(500);
+    let due = stage.forest.rows(root);
+    let (mut got, mut after) = (Vec::new(), None);
+    for number in 3_000.. {
+        let page = held.list_rows(RowsQuery { root, after, limit: NARROW[0] }).await;
+        let page = stage.ok("rows that are held", page);
+        got.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+        // Before and behind what was read.
+        stage.forest.child(number, 20);
+        stage.forest.reports(State::Running, &[5, 800, number]);
+        stage.forest.append(id(800), &["later"]);
+        stage.commit().await;
+    }
+    stage.same("rows that are held", &got, &due);
+    drop(held);
+    stage.compare_rows(root, WIDE).await;
     stage.finish(fixture).await;
 }
 

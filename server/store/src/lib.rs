@@ -63,5 +63,5 @@ pub use servers::Servers;
 pub use store::Store;
 pub use task::{CancelReason, Reported, TaskLease, TaskPhase, TaskRow};
 pub use tombstone::Tombstone;
-pub use trees::{RowsQuery, Trees};
+pub use trees::{Held, RowsQuery, Trees};
 pub use uploads::{TreeResultsQuery, Uploads};

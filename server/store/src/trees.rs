@@ -81,6 +81,14 @@ pub trait Trees: Send + Sync + 'static {
     /// [`Error::BadCursor`](crate::Error::BadCursor): it is to go on behind a job of another tree.
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>>;
 
+    /// Holds the present, so that all pages of a large tree can be read as of one instant, although
+    /// others commit meanwhile. `None`: this store cannot.
+    ///
+    /// As long as it is held, rows that are replaced meanwhile keep their room, in memory too.
+    async fn hold(&self) -> Result<Option<Arc<dyn Held>>> {
+        Ok(None)
+    }
+
     /// Follow-ups of a tree that are still to be done, one for each job that has some, in the order
     /// of [`list_rows`](Self::list_rows), with the same errors. A page counts jobs in `scan`, and
     /// may be empty and still go on.
@@ -131,6 +139,17 @@ pub trait Trees: Send + Sync + 'static {
         let _ = id;
         false
     }
+}
+
+/// One instant of a store that is [held](Trees::hold).
+#[async_trait]
+pub trait Held: Send + Sync + 'static {
+    /// As [`Trees::list_rows`], as of this instant.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::Error::Unavailable), too, for good when the store has been
+    /// opened again meanwhile.
+    async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>>;
 }
 
 /// All rows of a tree, job by job: the root first, then the descendants in their order.

@@ -154,6 +154,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Export trees */
+        post: operations["exportTrees"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/ids": {
         parameters: {
             query?: never;
@@ -1031,6 +1048,37 @@ export interface components {
             /** Format: int32 */
             changes?: number | null;
             states?: components["schemas"]["StateSet"] | null;
+        };
+        ExportCounts: {
+            /** Format: int64 */
+            attachments: number;
+            /** Format: int64 */
+            changes: number;
+            /** Format: int64 */
+            followUps?: number;
+            /** Format: int64 */
+            jobs: number;
+            /** Format: int64 */
+            logLines: number;
+            /** Format: int64 */
+            repeats: number;
+        };
+        ExportPosition: {
+            counts: components["schemas"]["ExportCounts"];
+            first?: components["schemas"]["ExportedRoot"] | null;
+            last?: components["schemas"]["ExportedRoot"] | null;
+            /** Format: int64 */
+            trees: number;
+        };
+        ExportRequest: {
+            after?: components["schemas"]["ExportPosition"] | null;
+            from?: components["schemas"]["Timestamp"] | null;
+            roots?: components["schemas"]["JobId"][];
+            until?: components["schemas"]["Timestamp"] | null;
+        };
+        ExportedRoot: {
+            createTime: components["schemas"]["Timestamp"];
+            id: components["schemas"]["JobId"];
         };
         FollowUpLoad: {
             /** Format: int64 */
@@ -2151,6 +2199,30 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["ServerFrame"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    exportTrees: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExportRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zstd": string;
                 };
             };
             default: components["responses"]["Problem"];

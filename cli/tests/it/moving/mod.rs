@@ -7,6 +7,7 @@ mod follow_ups;
 mod large;
 mod resume;
 mod round;
+mod running;
 mod trees;
 pub mod watched;
 

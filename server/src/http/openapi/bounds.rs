@@ -116,6 +116,16 @@ fn jobs() -> Value {
         "WindowQuery": {"properties": {
             "ids": {"minItems": 1, "maxItems": limits::ROWS_PER_REQUEST},
         }},
+        "ExportRequest": {"properties": {"roots": {"maxItems": limits::EXPORT_ROOTS}}},
+        "ExportPosition": {"properties": {"trees": most()}},
+        "ExportCounts": {"properties": {
+            "jobs": most(),
+            "changes": most(),
+            "logLines": most(),
+            "attachments": most(),
+            "repeats": most(),
+            "followUps": most(),
+        }},
         "RetentionRule": {"properties": {
             "keepDays": {"maximum": 36_500},
             "namePrefix": text(0, limits::NAME),
@@ -128,6 +138,10 @@ fn jobs() -> Value {
         "NewToken": {"properties": {"name": text_like(1, limits::TOKEN_NAME, FILE_NAME)}},
         "UploadId": text_like(1, limits::REPEAT_ID, FILE_NAME),
     })
+}
+
+fn most() -> Value {
+    json!({"maximum": limits::EXPORT_NUMBER})
 }
 
 fn follow_ups() -> Value {

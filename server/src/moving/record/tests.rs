@@ -71,8 +71,14 @@ fn change() -> Change {
 
 #[test]
 fn lines_of_a_file_are_pinned() {
-    let counts =
-        Counts { jobs: 1, changes: 2, log_lines: 3, attachments: 4, repeats: 5, follow_ups: 0 };
+    let counts = ExportCounts {
+        jobs: 1,
+        changes: 2,
+        log_lines: 3,
+        attachments: 4,
+        repeats: 5,
+        follow_ups: 0,
+    };
     let header = |selection| {
         Record::Header(Header {
             format: FORMAT.into(),

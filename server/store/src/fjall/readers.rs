@@ -13,7 +13,12 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use super::{failure, hot_cache::HotCache, tables::Tables, view::SnapshotView};
+use super::{
+    failure,
+    hot_cache::HotCache,
+    tables::Tables,
+    view::{Instant, SnapshotView},
+};
 use crate::{Error, Result, view::at_once};
 
 type Job = Box<dyn FnOnce(&Tables, &HotCache) + Send>;
@@ -112,7 +117,16 @@ impl Readers {
         &self,
         question: impl AsyncFnOnce(&SnapshotView) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (job, answer) = asked(question);
+        self.ask_at(None, question).await
+    }
+
+    /// The same from an instant that is held, if there is one.
+    pub async fn ask_at<T: Send + 'static>(
+        &self,
+        instant: Option<Instant>,
+        question: impl AsyncFnOnce(&SnapshotView) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (job, answer) = asked(instant, question);
         self.push(|state| {
             if state.jobs.len() >= self.limit {
                 return Err(Error::Unavailable("too many reads are waiting".into()));
@@ -129,7 +143,7 @@ impl Readers {
         &self,
         question: impl AsyncFnOnce(&SnapshotView) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (job, answer) = asked(question);
+        let (job, answer) = asked(None, question);
         self.push(|state| {
             state.first.push_back(job);
             Ok(())
@@ -159,6 +173,7 @@ impl Readers {
 
 /// A question as work for a thread, and where its answer will be.
 fn asked<T: Send + 'static>(
+    instant: Option<Instant>,
     question: impl AsyncFnOnce(&SnapshotView) -> Result<T> + Send + 'static,
 ) -> (Job, oneshot::Receiver<Result<T>>) {
     let (reply, answer) = oneshot::channel();
@@ -167,7 +182,10 @@ fn asked<T: Send + 'static>(
             return;
         }
         let found = failure::caught("reading", || {
-            let view = SnapshotView::new(tables, cache);
+            let view = match instant {
+                None => SnapshotView::new(tables, cache),
+                Some(instant) => instant.view(tables, cache)?,
+            };
             let found = at_once(question(&view));
             view.finish();
             found

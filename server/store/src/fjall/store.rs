@@ -7,15 +7,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
     FjallOptions, chores::Chore, delete::ForgetTombstones, directory::StoreDirectory,
-    hot_cache::HotCache, keeper::Keeper, lasting::Lasting, readers::closed, session::Session,
-    stage_rows::StageRows, uptime::Uptime, view::SnapshotView, work::Work,
+    held::HeldSnapshot, hot_cache::HotCache, keeper::Keeper, lasting::Lasting, readers::closed,
+    session::Session, stage_rows::StageRows, uptime::Uptime, view::SnapshotView, work::Work,
 };
 use crate::{
     BlockersQuery, ChangesQuery, ChildPage, ChildrenQuery, DescendantsQuery, Document,
     DocumentChange, DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp,
-    FollowUpKey, FollowUpsQuery, Health, IndexKey, IndexQuery, Indexes, JobPlaces, JobRow, Jobs,
-    Listed, Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, SampleQuery, Servers,
-    ShapeQuery, StageId, Tombstone, TreeCommit, Trees, Wanted,
+    FollowUpKey, FollowUpsQuery, Health, Held, IndexKey, IndexQuery, Indexes, JobPlaces, JobRow,
+    Jobs, Listed, Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, SampleQuery,
+    Servers, ShapeQuery, StageId, Tombstone, TreeCommit, Trees, Wanted,
     commit::check_staged,
     view::{self, SparseIndexes, View},
 };
@@ -159,6 +159,10 @@ impl Trees for FjallStore {
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
         self.ask(async move |rows| view::list_rows(rows, &query).await).await
+    }
+
+    async fn hold(&self) -> Result<Option<Arc<dyn Held>>> {
+        Ok(Some(Arc::new(HeldSnapshot::new(&self.lasting).await?)))
     }
 
     async fn list_waiting(&self, query: RowsQuery) -> Result<Listed<(JobId, FollowUpKey), JobId>> {

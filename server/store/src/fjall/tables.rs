@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Slice,
@@ -31,6 +31,8 @@ pub struct Tables {
     pub origins: Keyspace,
     pub history: Keyspace,
     pub index: Keyspace,
+    /// Tells this opening of the engine from others: a snapshot of one is none of another.
+    pub opening: Arc<()>,
 }
 
 impl Tables {
@@ -61,7 +63,7 @@ impl Tables {
             options.data_block_size_policy(BlockSizePolicy::all(16 * 1024))
         })?;
         let index = keyspace("index", |options| options)?;
-        Ok(Self { database, jobs, origins, history, index })
+        Ok(Self { database, jobs, origins, history, index, opening: Arc::default() })
     }
 
     /// An empty batch that is durable once it is committed. Every batch is, even where no caller
@@ -114,7 +116,7 @@ fn every_keyspace() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default()
         .max_memtable_size(NEVER)
         .manual_journal_persist(true)
-        .compaction_strategy(std::sync::Arc::new(Leveled::default().with_table_target_size(TABLE)))
+        .compaction_strategy(Arc::new(Leveled::default().with_table_target_size(TABLE)))
 }
 
 fn filters(bits_per_key: f32) -> FilterPolicy {

@@ -36,9 +36,37 @@ pub struct SnapshotView<'a> {
     origins: RefCell<HashMap<JobId, Origin>>,
 }
 
+/// A snapshot that outlasts a read.
+#[derive(Clone)]
+pub struct Instant {
+    snapshot: Snapshot,
+    /// The opening of the engine that the snapshot is of.
+    opening: Arc<()>,
+}
+
+impl Instant {
+    /// The rows of it.
+    pub fn view<'a>(self, tables: &'a Tables, cache: &'a HotCache) -> Result<SnapshotView<'a>> {
+        if !Arc::ptr_eq(&tables.opening, &self.opening) {
+            return Err(Error::Unavailable("the store was opened again".into()));
+        }
+        Ok(SnapshotView::at(tables, cache, self.snapshot))
+    }
+}
+
 impl<'a> SnapshotView<'a> {
     pub fn new(tables: &'a Tables, cache: &'a HotCache) -> Self {
-        let snapshot = cache.now();
+        Self::at(tables, cache, cache.now())
+    }
+
+    /// The instant of it.
+    pub fn instant(&self) -> Instant {
+        let (snapshot, opening) = (self.snapshot.clone(), Arc::clone(&self.tables.opening));
+        Instant { snapshot, opening }
+    }
+
+    /// The rows of this snapshot, which is one of these tables.
+    fn at(tables: &'a Tables, cache: &'a HotCache, snapshot: Snapshot) -> Self {
         Self { tables, cache, snapshot, seen: RefCell::default(), origins: RefCell::default() }
     }
 
