@@ -15,7 +15,7 @@ use crate::{
     call::Call,
     frames::silent,
     reply::{Failure, Reply},
-    request::FAR,
+    tries::FAR,
 };
 
 /// How long a service may take for the next bytes.
