@@ -78,8 +78,11 @@ test('an action is added and tried out', async ({ page, seeded }) => {
   await page.getByRole('button', { name: 'Add it' }).click()
   await expect(page.getByText(`${hook.url}/late`)).toBeVisible()
   await page.getByRole('button', { name: 'Cancel', exact: true }).click()
+  await expect(page.getByRole('dialog')).toContainText('It can be undone')
   await page.getByRole('button', { name: 'Cancel 1 check' }).click()
   await expect(page.locator('.delivery-status')).toHaveText('Cancelled')
+  await page.getByRole('button', { name: 'Undo' }).click()
+  await expect(page.locator('.delivery-status')).toHaveText(['Cancelled', 'Waiting'])
   hook.close()
 })
 
@@ -146,6 +149,24 @@ test('a failed delivery is seen among all, and sent again', async ({ page }) => 
   await service.stop()
 })
 
+test('a delivery is cancelled, and that is undone', async ({ page, seeded }) => {
+  const { service } = seeded
+  const hook = await receiver()
+  const action = { states: ['Faulted'], http: { url: hook.url } }
+  const root = await service.create({ name: 'told in vain', actions: [action] })
+  await service.report(root, 'Faulted', 'out of ink')
+  await page.goto(`${service.url}/jobs/${root}?view=alerts`)
+  const status = page.locator('.delivery-status')
+  await expect(status).toHaveText('Waiting')
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click()
+  await page.getByRole('button', { name: 'Cancel 1 delivery' }).click()
+  await expect(status).toHaveText('Cancelled')
+  hook.state.status = 204
+  await page.getByRole('button', { name: 'Undo' }).click()
+  await expect(status).toHaveText('Delivered')
+  hook.close()
+})
+
 test('a tree is deleted by its number, and its address says so', async ({ page, seeded }) => {
   const { service } = seeded
   const root = await service.create({ name: 'to be deleted' })
@@ -154,6 +175,7 @@ test('a tree is deleted by its number, and its address says so', async ({ page, 
   await page.getByRole('button', { name: 'Delete the tree' }).click()
   const go = page.getByRole('button', { name: 'Delete 4 jobs' })
   await expect(go).toBeDisabled()
+  await expect(page.getByRole('dialog')).toContainText('This cannot be undone')
   await page.getByRole('dialog').getByRole('textbox').fill(root)
   await go.click()
   await expect(page.getByRole('heading', { name: 'Trees' })).toBeVisible()

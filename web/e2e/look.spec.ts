@@ -2,7 +2,7 @@ import AxeBuilder from '@axe-core/playwright'
 import { expect, test } from './fixtures'
 
 const JOB_VIEWS = ['tree', 'waiting', 'shape', 'timeline', 'history', 'log', 'details', 'alerts']
-const PAGES = ['', 'deliveries', 'uploads', 'service', 'tokens', 'audit']
+const PAGES = ['', 'deliveries', 'uploads', 'service', 'retention', 'tokens', 'audit']
 
 /** Every view by its address alone. */
 function addresses(job: string): string[] {

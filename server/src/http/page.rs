@@ -21,7 +21,7 @@ use super::{
 
 /// The addresses of its views, and of its files.
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let views = ["/", "/deliveries", "/uploads", "/tokens", "/audit", "/service"];
+    let views = ["/", "/deliveries", "/uploads", "/service", "/retention", "/tokens", "/audit"];
     let deep = ["/jobs/{id}", "/uploads/{id}"];
     let views = views.into_iter().chain(deep).map(|path| Endpoint::at(path).get(view));
     views.chain([Endpoint::at("/page/{name}").get(asset)]).collect()

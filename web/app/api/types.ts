@@ -32,6 +32,9 @@ export type TreeResult = Schemas['TreeResult']
 export type Tested = Schemas['Tested']
 export type Overview = Schemas['Overview']
 export type Target = Schemas['Target']
+export type Rule = Schemas['RetentionRule']
+export type NamedRule = Schemas['NamedRetentionRule']
+export type Preview = Schemas['RetentionPreview']
 
 export interface Page<Item> {
   items: Item[]

@@ -90,14 +90,17 @@ interface SureProps {
 function Sure({ act, delivery, done, close }: SureProps) {
   const words = t.value.deliveries
   const go = async () => {
-    await request(`deliveries/${delivery.id}/${act}`, { method: 'POST' })
-    say(act === 'replay' ? words.replayed(1) : words.cancelled)
+    const once = (act: Act) => request(`deliveries/${delivery.id}/${act}`, { method: 'POST' })
+    await once(act)
+    if (act === 'replay') say(words.replayed(1))
+    else say(words.cancelled, async () => (await once('replay'), done()))
     done()
   }
   return (
     <ActDialog
       title={words[act]}
       doIt={act === 'replay' ? words.replayCount(1) : words.cancelCount(1)}
+      undo={act === 'replay' ? words.replayUndo : t.value.canUndo}
       isDangerous={act === 'cancel'}
       act={go}
       onClose={close}

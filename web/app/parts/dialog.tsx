@@ -60,6 +60,8 @@ interface ActProps {
   /** What it will do, with the exact number it touches. */
   children: ComponentChildren
   doIt: string
+  /** How it can be taken back, or that it cannot. */
+  undo: string
   isDangerous?: boolean
   isReady?: boolean
   act: () => Promise<void>
@@ -71,6 +73,7 @@ export function ActDialog({
   title,
   children,
   doIt,
+  undo,
   isDangerous,
   isReady = true,
   act,
@@ -95,6 +98,7 @@ export function ActDialog({
     <Dialog title={title} onClose={onClose}>
       <form onSubmit={submit} class="stack">
         {children}
+        <p class="muted">{undo}</p>
         {error !== undefined && <Failed error={error} />}
         <div class="dialog-foot">
           <button type="button" onClick={onClose}>

@@ -40,22 +40,43 @@ export function Duration({ from, to }: { from: string | null; to: string | null 
   return <span class="num">{span(end - Date.parse(from), t.value.units)}</span>
 }
 
-const said = signal('')
+interface Said {
+  text: string
+  /** Takes back what was done. */
+  undo?: (() => Promise<void>) | undefined
+}
+
+const nothing: Said = { text: '' }
+const said = signal(nothing)
+const SHOWN_MS = 4_000
+const UNDO_MS = 15_000
 
 /** Says something to those who listen instead of looking, and in a corner. */
-export function say(text: string) {
-  said.value = text
+export function say(text: string, undo?: () => Promise<void>) {
+  said.value = { text, undo }
 }
 
 export function Said() {
-  const text = said.value
+  const { text, undo } = said.value
   useEffect(() => {
-    const timer = setTimeout(() => (said.value = ''), 4_000)
+    const timer = setTimeout(() => (said.value = nothing), undo ? UNDO_MS : SHOWN_MS)
     return () => clearTimeout(timer)
-  }, [text])
+  }, [said.value])
+  const takeBack = () => {
+    said.value = nothing
+    undo?.().then(
+      () => say(t.value.undone),
+      (error: unknown) => say(`${t.value.failed}: ${error instanceof Error ? error.message : ''}`),
+    )
+  }
   return (
     <div class={text ? 'said shown' : 'said'} role="status" aria-live="polite">
-      {text}
+      <span>{text}</span>
+      {undo && (
+        <button type="button" onClick={takeBack}>
+          {t.value.undo}
+        </button>
+      )}
     </div>
   )
 }

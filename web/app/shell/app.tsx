@@ -16,6 +16,7 @@ const LAZY = {
   deliveries: () => import('../views/deliveries').then((module) => module.DeliveriesView),
   uploads: () => import('../views/uploads').then((module) => module.UploadsView),
   upload: () => import('../views/uploads').then((module) => module.UploadView),
+  retention: () => import('../views/retention').then((module) => module.RetentionView),
   tokens: () => import('../views/tokens').then((module) => module.TokensView),
   audit: () => import('../views/audit').then((module) => module.AuditView),
   service: () => import('../views/service').then((module) => module.ServiceView),

@@ -59,7 +59,7 @@ function Mark() {
 }
 
 const ALL: readonly View[] = ['trees', 'deliveries', 'uploads', 'service']
-const ADMIN: readonly View[] = ['tokens', 'audit']
+const ADMIN: readonly View[] = ['retention', 'tokens', 'audit']
 
 function Navigation() {
   const shown = may('admin') ? [...ALL, ...ADMIN] : ALL

@@ -24,7 +24,9 @@ function found(text: string): Found[] {
     [nav.uploads, 'uploads'],
     [nav.service, 'service'],
   ]
-  if (may('admin')) pages.push([nav.tokens, 'tokens'], [nav.audit, 'audit'])
+  if (may('admin')) {
+    pages.push([nav.retention, 'retention'], [nav.tokens, 'tokens'], [nav.audit, 'audit'])
+  }
   const named = pages
     .filter(([name]) => name.toLowerCase().includes(word))
     .map(([name, to]) => ({ label: name, note: t.value.palette.page, to: link(to) }))

@@ -4,7 +4,16 @@ import { BASE } from '../api/client'
 const base = new URL(BASE).pathname
 
 export type View =
-  'trees' | 'job' | 'deliveries' | 'uploads' | 'upload' | 'tokens' | 'audit' | 'service' | 'nowhere'
+  | 'trees'
+  | 'job'
+  | 'deliveries'
+  | 'uploads'
+  | 'upload'
+  | 'retention'
+  | 'tokens'
+  | 'audit'
+  | 'service'
+  | 'nowhere'
 
 const place = signal(new URL(location.href))
 addEventListener('popstate', () => (place.value = new URL(location.href)))
@@ -22,7 +31,7 @@ export const view = computed<View>(() => {
     return first === 'jobs' ? 'job' : first === 'uploads' ? 'upload' : 'nowhere'
   }
   if (first === '') return 'trees'
-  const plain: View[] = ['deliveries', 'uploads', 'tokens', 'audit', 'service']
+  const plain: View[] = ['deliveries', 'uploads', 'service', 'retention', 'tokens', 'audit']
   return plain.find((name) => name === first) ?? 'nowhere'
 })
 

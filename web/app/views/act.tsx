@@ -28,7 +28,13 @@ export function ReportDialog({ job, row, reload, onClose }: ActionProps & { onCl
     reload()
   }
   return (
-    <ActDialog title={t.value.act.report} doIt={t.value.act.reportIt} act={act} onClose={onClose}>
+    <ActDialog
+      title={t.value.act.report}
+      doIt={t.value.act.reportIt}
+      undo={t.value.act.reportUndo}
+      act={act}
+      onClose={onClose}
+    >
       <p>{t.value.act.reportWhat(job.name, job.depth)}</p>
       <fieldset class="choices">
         <legend>{t.value.columns.state}</legend>
@@ -71,6 +77,7 @@ export function RemoveDialog({ job, row, onClose }: ActionProps & { onClose: () 
     <ActDialog
       title={words.remove}
       doIt={words.removeIt(count)}
+      undo={t.value.cannotUndo}
       isDangerous
       isReady={typed.trim() === job.id}
       act={act}

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { post } from '../api/client'
+import { post, request } from '../api/client'
 import { STATES, type Row, type State, type Target, type Tested } from '../api/types'
 import { ActDialog } from '../parts/dialog'
 import { StateIcon } from '../parts/icons'
@@ -93,6 +93,7 @@ export function AddAction({ job, done, close }: AddProps) {
     <ActDialog
       title={words.addAction}
       doIt={words.addIt}
+      undo={words.actionUndo}
       isReady={isReady}
       act={act}
       onClose={close}
@@ -112,8 +113,12 @@ export function AddCheck({ job, done, close }: AddProps) {
   const time = typed(at, zone.value)
   const failure = targetOf(text)
   const act = async () => {
-    await post(`jobs/${job.id}/checks`, { kind: 'state', at: time, states, failure })
-    say(words.checkAdded)
+    const check = { kind: 'state', at: time, states, failure }
+    const { number } = await post<{ number: number }>(`jobs/${job.id}/checks`, check)
+    say(words.checkAdded, async () => {
+      await request(`jobs/${job.id}/checks/${number}`, { method: 'DELETE' })
+      done()
+    })
     done()
   }
   const isReady = time !== undefined && failure !== undefined && states.length > 0
@@ -121,6 +126,7 @@ export function AddCheck({ job, done, close }: AddProps) {
     <ActDialog
       title={words.addCheck}
       doIt={words.addIt}
+      undo={t.value.canUndo}
       isReady={isReady}
       act={act}
       onClose={close}

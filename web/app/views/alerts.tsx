@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { get, request } from '../api/client'
+import { get, post, request } from '../api/client'
 import type { Delivery, JobAction, JobCheck, Page, State, Tested } from '../api/types'
 import { useReloadOnEvents } from '../live/events'
 import { DeliveryLine } from '../parts/deliveries'
@@ -120,6 +120,7 @@ function States({ states }: { states: readonly string[] }) {
   )
 }
 
+type CheckTarget = JobCheck['check']['failure']
 type TargetSeen =
   { http?: { url: string } | null; email?: { to: string[] } | null } | null | undefined
 
@@ -159,7 +160,13 @@ function ActionLine({ action, job }: { action: JobAction; job: string }) {
       </div>
       {tested && <TestedLine tested={tested} />}
       {isSure && (
-        <ActDialog title={words.test} doIt={words.testIt} act={test} onClose={() => setSure(false)}>
+        <ActDialog
+          title={words.test}
+          doIt={words.testIt}
+          undo={t.value.cannotUndo}
+          act={test}
+          onClose={() => setSure(false)}
+        >
           <p>{words.testWhat}</p>
           <TargetLine target={action.action as TargetSeen} />
         </ActDialog>
@@ -189,10 +196,14 @@ function CheckLine({ check, job, done }: { check: JobCheck; job: string; done: (
   const [isSure, setSure] = useState(false)
   const words = t.value.alerts
   const kind = check.check
+  const again = asNew(kind)
   const canAct = may('operator')
   const cancel = async () => {
     await request(`jobs/${job}/checks/${check.number}`, { method: 'DELETE' })
-    say(words.checkCancelled)
+    say(
+      words.checkCancelled,
+      again && (async () => (await post(`jobs/${job}/checks`, again), done())),
+    )
     done()
   }
   return (
@@ -236,6 +247,7 @@ function CheckLine({ check, job, done }: { check: JobCheck; job: string; done: (
         <ActDialog
           title={words.cancelCheck}
           doIt={words.cancelCheckIt}
+          undo={again ? t.value.canUndo : words.cancelCheckUndo}
           isDangerous
           act={cancel}
           onClose={() => setSure(false)}
@@ -245,6 +257,22 @@ function CheckLine({ check, job, done }: { check: JobCheck; job: string; done: (
       )}
     </li>
   )
+}
+
+/** The check to be added again, unless it has what the service does not show. */
+function asNew(check: JobCheck['check']): object | undefined {
+  const { success, failure } = check
+  const hides = (target: CheckTarget) =>
+    target?.http && (target.http.hasSecret || target.http.headers.length > 0 || target.http.proxy)
+  if (hides(success) || hides(failure)) return undefined
+  const shown = (target: CheckTarget) =>
+    target && {
+      ...target,
+      http: target.http ? { url: target.http.url, payload: target.http.payload } : undefined,
+    }
+  const targets = { success: shown(success), failure: shown(failure) }
+  if (check.kind === 'silence') return { kind: 'silence', quietMs: quiet(check), ...targets }
+  return { ...check, ...targets }
 }
 
 /** The service writes this field as its other ones; older documents have it with an underscore. */

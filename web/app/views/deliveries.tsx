@@ -169,6 +169,7 @@ function Replay({ items, isMore, done, close }: ReplayProps) {
     <ActDialog
       title={words.replayAll}
       doIt={words.replayCount(items.length)}
+      undo={words.replayUndo}
       act={act}
       onClose={close}
     >

@@ -127,7 +127,14 @@ function Make({ close, made }: { close: () => void; made: (secret: string) => vo
   }
   const isReady = /^[A-Za-z0-9._-]{1,64}$/.test(name) && (ends === '' || expireTime !== undefined)
   return (
-    <ActDialog title={words.make} doIt={words.makeIt} isReady={isReady} act={act} onClose={close}>
+    <ActDialog
+      title={words.make}
+      doIt={words.makeIt}
+      undo={words.makeUndo}
+      isReady={isReady}
+      act={act}
+      onClose={close}
+    >
       <label class="labelled">
         {words.name}
         <input
@@ -172,7 +179,14 @@ function Revoke({ token, done, close }: { token: Token; done: () => void; close:
     done()
   }
   return (
-    <ActDialog title={words.revoke} doIt={words.revokeIt} isDangerous act={act} onClose={close}>
+    <ActDialog
+      title={words.revoke}
+      doIt={words.revokeIt}
+      undo={t.value.cannotUndo}
+      isDangerous
+      act={act}
+      onClose={close}
+    >
       <p>{words.revokeWhat(token.name)}</p>
     </ActDialog>
   )

@@ -1,0 +1,56 @@
+import type { Rule } from '../api/types'
+
+/** A retention rule as it is typed. */
+export interface RuleText {
+  keepDays: string
+  namePrefix: string
+  createdBy: string
+  /** With commas between. */
+  tags: string
+  states: NonNullable<Rule['states']>
+  expression: string
+  enabled: boolean
+}
+
+const DAYS_MAX = 36_500
+const TAGS_MAX = 32
+const TAG_MAX = 64
+const TEXT_MAX = 256
+
+export function isRuleName(name: string): boolean {
+  return /^[A-Za-z0-9._-]{1,64}$/.test(name) && !/^\.+$/.test(name)
+}
+
+export function textOf(rule: Rule | undefined): RuleText {
+  return {
+    keepDays: rule ? `${rule.keepDays}` : '',
+    namePrefix: rule?.namePrefix ?? '',
+    createdBy: rule?.createdBy ?? '',
+    tags: (rule?.tags ?? []).join(', '),
+    states: rule?.states ?? [],
+    expression: rule?.expression ?? '',
+    enabled: rule?.enabled ?? true,
+  }
+}
+
+/** The rule, if it is within the limits; the service alone knows whether an expression is right. */
+export function ruleOf(text: RuleText): Rule | undefined {
+  const days = text.keepDays.trim()
+  const keepDays = Number(days)
+  if (!/^[0-9]{1,5}$/.test(days) || keepDays > DAYS_MAX) return undefined
+  const tags = text.tags
+    .split(',')
+    .map((tag) => tag.trim())
+    .filter(Boolean)
+  if (tags.length > TAGS_MAX || tags.some((tag) => [...tag].length > TAG_MAX)) return undefined
+  if (text.namePrefix.length > TEXT_MAX || text.createdBy.length > TEXT_MAX) return undefined
+  return {
+    keepDays,
+    ...(text.namePrefix && { namePrefix: text.namePrefix }),
+    ...(text.createdBy && { createdBy: text.createdBy }),
+    ...(tags.length > 0 && { tags }),
+    ...(text.states.length > 0 && { states: text.states }),
+    ...(text.expression.trim() && { expression: text.expression.trim() }),
+    enabled: text.enabled,
+  }
+}
