@@ -125,6 +125,29 @@ test('a part that fails says so alone, and can be tried again', async ({ page, s
   }
 })
 
+test('a page that fails says so, and is there when it is tried again', async ({ page, seeded }) => {
+  const { service } = seeded
+  const pages: [string, string, string][] = [
+    ['', '**/api/v1/roots*', 'nightly crawl'],
+    ['deliveries', '**/api/v1/deliveries/failed*', 'No delivery has failed'],
+    ['retention', '**/api/v1/retention/rules', 'keeps 30 days'],
+    ['tokens', '**/api/v1/tokens*', 'build-server'],
+    ['audit', '**/api/v1/audit*', 'createToken build-server (operator)'],
+    ['service', '**/api/v1/overview', 'Operations a minute'],
+  ]
+  // Without what is told the page has what it asks for, and no more.
+  await page.routeWebSocket(/api\/v1\/live/, () => {})
+  for (const [path, at, then] of pages) {
+    await page.route(at, (route) => route.fulfill({ status: 500, body: 'out of order' }))
+    await page.goto(`${service.url}/${path}`)
+    const alert = page.getByRole('alert').first()
+    await expect(alert).toContainText('HTTP 500')
+    await page.unroute(at)
+    await alert.getByRole('button', { name: 'Try again' }).click()
+    await expect(page.getByText(then).first()).toBeVisible()
+  }
+})
+
 test('a failed delivery is seen among all, and sent again', async ({ page }) => {
   // One more try, at once; then it has failed.
   const service = await Service.start('', { JOBTRACKER__CALLBACKS__SCHEDULE_SECONDS: '0' })

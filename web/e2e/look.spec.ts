@@ -4,19 +4,27 @@ import { expect, test } from './fixtures'
 const JOB_VIEWS = ['tree', 'waiting', 'shape', 'timeline', 'history', 'log', 'details', 'alerts']
 const PAGES = ['', 'deliveries', 'uploads', 'service', 'retention', 'tokens', 'audit']
 
-/** Every view by its address alone. */
-function addresses(job: string): string[] {
-  return [...PAGES, ...JOB_VIEWS.map((view) => `jobs/${job}?view=${view}`)]
+/** Every view by its address alone, and the name of its picture. */
+function addresses({ crawl, deploy }: { crawl: string; deploy: string }): [string, string][] {
+  return [
+    ...PAGES.map((path): [string, string] => [path, path || 'trees']),
+    ...JOB_VIEWS.map((view): [string, string] => {
+      const job = view === 'alerts' ? deploy : crawl
+      return [`jobs/${job}?view=${view}`, `job-${view}`]
+    }),
+  ]
 }
 
 for (const scheme of ['light', 'dark'] as const) {
   test(`nothing stands in the way of anyone, ${scheme}`, async ({ page, seeded }) => {
     test.setTimeout(300_000)
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
-    for (const path of addresses(seeded.ids.crawl)) {
+    for (const [path, name] of addresses(seeded.ids)) {
       await page.goto(`${seeded.service.url}/${path}`)
       await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
       await expect(page.locator('.skeleton')).toHaveCount(0)
+      // To be looked at.
+      await page.screenshot({ path: `../target/page/${name}-${scheme}.png` })
       const { violations } = await new AxeBuilder({ page }).analyze()
       expect(violations.map(({ id, nodes }) => `${path} ${id}: ${nodes[0]?.html}`)).toEqual([])
     }
@@ -27,7 +35,7 @@ test('it fits on a telephone, in Chinese too', async ({ page, seeded }) => {
   test.setTimeout(300_000)
   await page.setViewportSize({ width: 360, height: 720 })
   for (const language of ['en', 'zh']) {
-    for (const path of addresses(seeded.ids.crawl)) {
+    for (const [path] of addresses(seeded.ids)) {
       await page.goto(`${seeded.service.url}/${path}`)
       await page.evaluate((name) => localStorage.setItem('jobtracker.language', name), language)
       await page.reload()

@@ -89,12 +89,12 @@ test('scrolling costs little script', async ({ page, seeded }) => {
     }
     return 60
   })
-  // The budget is 8 ms on a machine of its own; this one is shared and compiles meanwhile.
+  // The budget holds on a quiet machine, in the long run; else it compiles and tests meanwhile.
   const each = ((await script()) - before) / frames
   test
     .info()
     .annotations.push({ type: 'script per frame', description: `${(each * 1000).toFixed(2)} ms` })
-  expect(each).toBeLessThan(0.04)
+  expect(each).toBeLessThan(process.env.JOBTRACKER_LONG ? 0.008 : 0.04)
 })
 
 test('f goes from failure to failure, and opens what is above them', async ({ page, seeded }) => {

@@ -80,6 +80,10 @@ test('texts are never read as HTML', async ({ page, seeded }) => {
   const { service } = seeded
   const bad = '<img src=x onerror=alert(1)><script>alert(2)</script>{{7*7}}'
   page.on('dialog', () => expect('a dialog').toBe('never there'))
+  const sound = async () => {
+    const made = 'main img, main script, dialog img, dialog script, a[href^="javascript"]'
+    expect(await page.locator(made).count()).toBe(0)
+  }
   const root = await service.create({
     name: bad,
     createdBy: bad,
@@ -90,6 +94,17 @@ test('texts are never read as HTML', async ({ page, seeded }) => {
   await service.children(root, 1, () => bad)
   await service.report(root, 'Faulted', bad)
   await service.api('POST', `jobs/${root}/log`, `\u001b[31m${bad}\u001b[0m`, 'text/plain')
+  await service.api('PUT', `jobs/${root}/attachments/strange.html`, bad, 'text/plain')
+  const http = { url: `http://127.0.0.1:9/?${encodeURIComponent(bad)}` }
+  await service.api('POST', `jobs/${root}/actions`, { states: ['Faulted'], http })
+  const rule = {
+    keepDays: 9,
+    namePrefix: bad,
+    createdBy: bad,
+    tags: [bad.slice(0, 40)],
+    enabled: false,
+  }
+  await service.api('PUT', 'retention/rules/strange', rule)
   for (const view of [
     'tree',
     'waiting',
@@ -103,6 +118,23 @@ test('texts are never read as HTML', async ({ page, seeded }) => {
     await page.goto(`${service.url}/jobs/${root}?view=${view}`)
     await expect(page.getByRole('heading', { level: 1 })).toHaveText(bad)
     await expect(page.locator('.skeleton')).toHaveCount(0)
-    expect(await page.locator('main img, main script, a[href^="javascript"]').count()).toBe(0)
+    await sound()
   }
+  const inAddress = encodeURIComponent(bad)
+  const places = [
+    `?q=${inAddress}`,
+    `jobs/${root}?view=log&find=${inAddress}`,
+    `uploads/${inAddress}`,
+  ]
+  places.push(`jobs/${root}?open=${inAddress}&at=${inAddress}&only=${inAddress}#${inAddress}`)
+  for (const path of [...places, 'retention', 'audit', 'deliveries']) {
+    await page.goto(`${service.url}/${path}`)
+    await expect(page.locator('main')).not.toBeEmpty()
+    await expect(page.locator('.skeleton')).toHaveCount(0)
+    await sound()
+  }
+  await page.keyboard.press('Control+k')
+  await page.getByRole('combobox').fill(bad)
+  await expect(page.getByRole('option').first()).toContainText(bad)
+  await sound()
 })

@@ -78,7 +78,20 @@ export async function seed(
     await service.report(id, 'RanToCompletion')
   }
   await say(service, crawl)
+  await furnish(service, deploy)
   return { crawl, deploy, report }
+}
+
+/** What admins and operators have made: a rule that deletes nothing, a token, an action, a check. */
+async function furnish(service: Service, deploy: string) {
+  const rule = { keepDays: 30, tags: ['nightly'], states: ['RanToCompletion'], enabled: false }
+  await service.api('PUT', 'retention/rules/nightly', rule)
+  await service.api('POST', 'tokens', { name: 'build-server', role: 'operator' })
+  const http = { url: 'https://ops.example/hooks/deploy' }
+  await service.api('POST', `jobs/${deploy}/actions`, { states: ['Faulted', 'Warning'], http })
+  const at = new Date(Date.now() + 3_600_000).toISOString()
+  const check = { kind: 'state', at, states: ['RanToCompletion'], failure: { http } }
+  await service.api('POST', `jobs/${deploy}/checks`, check)
 }
 
 /** A log with the colours of a terminal, and an attachment. */

@@ -209,6 +209,15 @@ export function Skeleton({ rows = 6 }: { rows?: number }) {
   )
 }
 
+/** A word that is bold where it is chosen, and takes the same room where it is not. */
+export function Steady({ text }: { text: string }) {
+  return (
+    <span class="steady" data-text={text}>
+      {text}
+    </span>
+  )
+}
+
 export function Tags({ tags }: { tags: string[] }) {
   return (
     <>

@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import type { ComponentChildren } from 'preact'
 import { now } from '../parts/clock'
 import { Icon } from '../parts/icons'
+import { Steady } from '../parts/small'
 import { age, zoneName } from '../parts/time'
 import { live } from '../live/socket'
 import { t } from '../texts'
@@ -73,7 +74,7 @@ function Navigation() {
           href={link(name === 'trees' ? '' : name)}
           aria-current={current === name ? 'page' : undefined}
         >
-          {t.value.nav[name as keyof typeof t.value.nav]}
+          <Steady text={t.value.nav[name as keyof typeof t.value.nav]} />
         </a>
       ))}
     </nav>

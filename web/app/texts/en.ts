@@ -328,7 +328,8 @@ export const en = {
     removeIt: 'Delete 1 rule',
     removeWhat: (name: string) => `The rule “${name}” deletes no tree any more.`,
     removed: (name: string) => `The rule “${name}” was deleted`,
-    saved: (name: string) => `The rule “${name}” is in force from the next round on`,
+    saved: (name: string, isOn: boolean) =>
+      `The rule “${name}” is ${isOn ? 'in force from the next round on' : 'kept, and off'}`,
     saveIt: (count: number) => (count === 0 ? 'Save' : `Save: ${trees(count)} will go`),
     saveUndo:
       'The rule can be undone right afterwards. A tree that was deleted cannot be had back.',
@@ -339,7 +340,7 @@ export const en = {
     name: 'Name',
     ruleName: 'Name of the rule',
     taken: 'There is a rule of this name',
-    keepDays: 'Days after the last job has finished',
+    keepDays: 'Days kept after its end',
     namePrefix: 'Name begins with',
     createdBy: 'Created by',
     tags: 'Has all tags',

@@ -314,7 +314,8 @@ export const zh: Texts = {
     removeIt: '删除 1 条规则',
     removeWhat: (name: string) => `规则“${name}”不再删除任何任务树。`,
     removed: (name: string) => `规则“${name}”已删除`,
-    saved: (name: string) => `规则“${name}”从下一轮起生效`,
+    saved: (name: string, isOn: boolean) =>
+      `规则“${name}”${isOn ? '从下一轮起生效' : '已保存，未启用'}`,
     saveIt: (count: number) => (count === 0 ? '保存' : `保存：将删除 ${exact(count)} 棵树`),
     saveUndo: '规则之后可以立即撤销；已删除的树无法恢复。',
     keeps: (days: number) => `保留 ${exact(days)} 天`,
@@ -324,7 +325,7 @@ export const zh: Texts = {
     name: '名称',
     ruleName: '规则名称',
     taken: '已有同名规则',
-    keepDays: '最后一个任务结束后的天数',
+    keepDays: '结束后保留天数',
     namePrefix: '名称开头',
     createdBy: '创建者',
     tags: '含有全部标签',

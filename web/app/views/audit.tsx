@@ -68,7 +68,7 @@ function Line({ entry }: { entry: AuditEntry }) {
         {entry.act} <code>{entry.subject}</code>
         {entry.failed && <span class="wrong"> {entry.failed}</span>}
       </td>
-      <td class="num">{entry.from ?? '–'}</td>
+      <td class="tabular">{entry.from ?? '–'}</td>
       <td>
         <code>{entry.requestId}</code>
       </td>

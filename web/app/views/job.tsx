@@ -8,7 +8,17 @@ import { putRow, rowSignal, RowWindow } from '../live/rows'
 import { Icon, StateIcon } from '../parts/icons'
 import { Lazy } from '../parts/lazy'
 import { useLoad, useReloadOn } from '../parts/load'
-import { Age, CopyButton, Duration, Empty, Failed, Skeleton, Tags, Time } from '../parts/small'
+import {
+  Age,
+  CopyButton,
+  Duration,
+  Empty,
+  Failed,
+  Skeleton,
+  Steady,
+  Tags,
+  Time,
+} from '../parts/small'
 import { Bar, Legend, numbersSaid } from '../parts/state'
 import { exact } from '../parts/number'
 import { useTitle } from '../shell/title'
@@ -254,6 +264,11 @@ function Why({ row }: { row: Row }) {
   )
 }
 
+/** What a failed job waited for is why it failed. */
+function isCauses(tab: Tab, row: Row): boolean {
+  return tab === 'waiting' && row.state === 'Faulted'
+}
+
 function Tabs({ job, row }: { job: Job; row: Row }) {
   const tab = currentTab(row)
   const counts: Partial<Record<Tab, number>> = { history: row.changes, log: row.logLines }
@@ -279,9 +294,7 @@ function Tabs({ job, row }: { job: Job; row: Row }) {
             tabIndex={tab === name ? 0 : -1}
             onClick={() => choose(name)}
           >
-            {name === 'waiting' && row.state === 'Faulted'
-              ? t.value.tabs.causes
-              : t.value.tabs[name]}
+            <Steady text={t.value.tabs[isCauses(name, row) ? 'causes' : name]} />
             {counts[name] ? <span class="count">{exact(counts[name])}</span> : null}
           </button>
         ))}

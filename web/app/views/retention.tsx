@@ -43,7 +43,7 @@ export function RetentionView() {
         <p class="muted">{words.hint}</p>
         {loaded.error !== undefined && <Failed error={loaded.error} retry={loaded.reload} />}
         {!loaded.value && loaded.isLoading && <Skeleton />}
-        {loaded.value && items.length === 0 && <Empty title={words.none} />}
+        {loaded.value && items.length === 0 && <p>{words.none}</p>}
         <ul class="deliveries">
           {items.map((item) => (
             <RuleLine key={item.name} item={item} show={setShown} />
@@ -139,7 +139,7 @@ function Edit({ before, others, done, close }: EditProps) {
   const act = async () => {
     if (!rule) return
     await put(name, rule)
-    say(words.saved(name), async () => {
+    say(words.saved(name, text.enabled), async () => {
       await (before ? put(name, before.rule) : drop(name))
       done()
     })
