@@ -4,6 +4,7 @@ import { defineConfig, type Plugin } from 'vite'
 /** A file that names the build, by which an open page learns that the service has another one. */
 const version: Plugin = {
   name: 'version',
+  enforce: 'post',
   generateBundle(_, bundle) {
     const hash = createHash('sha256')
     for (const name of Object.keys(bundle).sort()) {

@@ -56,6 +56,17 @@ test('it fits on a telephone, in Chinese too', async ({ page, seeded }) => {
   expect(small).toBe(0)
 })
 
+test('it fits a window that is just wide enough for all pages to be named', async ({
+  page,
+  seeded,
+}) => {
+  await page.setViewportSize({ width: 861, height: 700 })
+  await page.goto(`${seeded.service.url}/retention`)
+  await expect(page.getByRole('link', { name: 'Audit' })).toBeAttached()
+  await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(861)
+})
+
 test('the first load and each further view keep to their budgets', async ({ page, seeded }) => {
   const client = await page.context().newCDPSession(page)
   await client.send('Network.enable')
