@@ -336,6 +336,6 @@ fn job(id: JobId, what: &str) -> String {
 }
 
 /// A new id for a change or an append. 128 random bits do not meet twice.
-fn repeat_id() -> String {
+pub(crate) fn repeat_id() -> String {
     format!("{:032x}", rand::random::<u128>())
 }

@@ -91,7 +91,8 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         use ProblemCode::{
             ActionNotFound, AttachmentNotFound, CheckNotFound, CommitNotFound, DeliveryNotFound,
-            JobNotFound, ParentNotFound, RetentionRuleNotFound, TokenNotFound,
+            JobNotFound, ParentNotFound, RetentionRuleNotFound, TaskNotFound, TokenNotFound,
+            WorkerNotFound,
         };
         matches!(
             self.code(),
@@ -105,6 +106,8 @@ impl Error {
                     | DeliveryNotFound
                     | TokenNotFound
                     | RetentionRuleNotFound
+                    | TaskNotFound
+                    | WorkerNotFound
             )
         )
     }

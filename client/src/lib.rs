@@ -61,6 +61,7 @@ mod states;
 mod tries;
 mod upload;
 mod watch;
+mod workers;
 
 pub use builder::ClientBuilder;
 pub use client::JobTrackerClient;
@@ -94,6 +95,12 @@ pub use jobtracker_model::{
     upload::{
         BlockedChange, InvalidUploadId, MEDIA_TYPE, Refusal, TreeResult, UploadId, UploadOutcome,
     },
+};
+pub use jobtracker_model::{
+    AttemptFailure, ClaimedTask, HandlerView, Heartbeat, HeldTask, NewTask, NewWorker, OnNoWorker,
+    Orders, Retry, Shard, TaskChildren, TaskLog, TaskPhaseName, TaskReport, TaskReportState,
+    TaskReported, TaskView, Timeouts, WorkerFilter, WorkerHandler, WorkerLoad, WorkerRegistered,
+    WorkerState, WorkerView, check_handler,
 };
 /// The HTTP library, for [`ClientBuilder::http_client`] and [`Error::Transport`].
 pub use reqwest;

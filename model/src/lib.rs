@@ -37,6 +37,8 @@ mod overview;
 mod retention;
 mod shape;
 mod task;
+mod task_report;
+mod worker;
 
 pub mod live;
 pub mod upload;
@@ -73,9 +75,9 @@ pub use retention::{
 pub use shape::{Rest, Shape, ShapeJob, Timeline};
 pub use state::{Category, State, StateSet, UnknownState};
 pub use task::{
-    AttemptFailure, NewTask, OnNoWorker, Retry, Shard, TaskReport, TaskReportState, TaskReported,
-    Timeouts, WorkerFilter, check_handler,
+    AttemptFailure, NewTask, OnNoWorker, Retry, Shard, Timeouts, WorkerFilter, check_handler,
 };
+pub use task_report::{TaskPhaseName, TaskReport, TaskReportState, TaskReported, TaskView};
 pub use text::shortened;
 pub use time::{InvalidTimestamp, Timestamp};
 pub use wire::{
@@ -83,4 +85,9 @@ pub use wire::{
     IdBlock, InvalidOrder, JobNode, JobPath, JobState, JobStates, LogAppended, LogLine,
     NewChildren, NewLogLines, NewOptions, Order, Page, PathStep, Rank, ReserveIds, RootPage,
     StateQuery, Waited,
+};
+pub use worker::{
+    ClaimTasks, ClaimedTask, ClaimedTasks, HandlerView, Heartbeat, HeldTask, KickWorker, NewWorker,
+    Orders, TaskChildren, TaskLog, WorkerHandler, WorkerLoad, WorkerRegistered, WorkerState,
+    WorkerView,
 };

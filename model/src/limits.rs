@@ -136,6 +136,18 @@ pub const RETRIES: u32 = 1_000;
 pub const SHARDS: u32 = 10_000;
 /// Workers that the filter of a task names.
 pub const FILTER_WORKERS: usize = 100;
+/// Name of a worker; at least one byte.
+pub const WORKER_NAME: usize = 40;
+/// Handlers of one worker.
+pub const WORKER_HANDLERS: usize = 200;
+/// Tasks that one worker runs at once.
+pub const WORKER_SLOTS: u32 = 1_000;
+/// Workers that a service knows, those that have gone within the last hour included.
+pub const WORKERS: usize = 5_000;
+/// Longest wait of a worker for tasks or orders, in milliseconds.
+pub const WORKER_WAIT_MS: u64 = 30_000;
+/// Longest time for which a worker is kept out, in milliseconds: a day.
+pub const WORKER_BAN_MS: u64 = 24 * 3_600_000;
 /// Length of the id of a worker in bytes.
 pub const WORKER_ID: usize = 64;
 /// Retention rules.

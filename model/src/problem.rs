@@ -128,6 +128,9 @@ problems! {
     TaskNotFound 404 "task_not_found" never,
         "The job has no task.",
         "Create the job with a task for a worker to run it.";
+    WorkerNotFound 404 "worker_not_found" never,
+        "There is no worker with this id.",
+        "Register the worker anew; what it had on lease is run by others.";
     TokenNotFound 404 "token_not_found" never,
         "There is no token with this name.",
         "List the tokens for their names.";
@@ -159,6 +162,15 @@ problems! {
     TaskIsRunning 409 "task_is_running" never,
         "A worker has the job's task.",
         "Wait until the attempt has ended, or cancel it.";
+    WorkerKicked 409 "worker_kicked" never,
+        "The worker was kicked.",
+        "It may register again when its time is over, which the detail says.";
+    WorkerDraining 409 "worker_draining" never,
+        "The worker is to finish what it has.",
+        "Claim nothing more, and leave.";
+    TooManyWorkers 422 "too_many_workers" never,
+        "There are as many workers as a service may have.",
+        "Run more slots in fewer workers, or try again when others have gone for an hour.";
     TokenExists 409 "token_exists" never,
         "There is a token with this name.",
         "Revoke that one first, or choose another name.";

@@ -20,6 +20,7 @@ mod live;
 mod outbox;
 mod overview;
 mod retention;
+mod tasks;
 
 #[expect(unused_qualifications, reason = "the macros that write the OpenAPI document use them")]
 mod http;
@@ -32,7 +33,7 @@ pub use config::{
     AccessConfig, AuthConfig, CallbacksConfig, Config, ConfigError, EngineConfig, ExportConfig,
     InvalidListen, JobsConfig, Listen, LiveConfig, LogConfig, LogFormat, Overrides, ProxyConfig,
     RetentionConfig, ScyllaConfig, Secret, ServerConfig, SmtpConfig, SmtpTls, StoreConfig,
-    StoreKind, TabletsChoice, UploadsConfig,
+    StoreKind, TabletsChoice, UploadsConfig, WorkersConfig,
 };
 pub use http::openapi::document as openapi_document;
 pub use server::{RunningServer, Server, StartError};

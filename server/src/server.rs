@@ -21,6 +21,7 @@ use crate::{
     overview::Overviews,
     retention::{Deletions, Rounds as RetentionRounds, Rules},
     sweep::Sweep,
+    tasks::{Dispatch, Workers},
     tls::{Certificate, Tls},
 };
 
@@ -117,7 +118,10 @@ fn app(
     store: &Arc<dyn Store>,
     stops: &watch::Receiver<bool>,
 ) -> App {
-    let follow_ups = Arc::new(sending.parts(engine, store));
+    let lease = Duration::from_millis(config.workers.lease_ms);
+    let workers = Arc::new(Workers::new(Arc::clone(store), lease));
+    let follow_ups = Arc::new(sending.parts(engine, store, Arc::clone(&workers)));
+    let dispatch = Dispatch::new(Arc::clone(store), engine.clone(), workers);
     let kept = config.retention.tombstone_kept();
     let deletions = Arc::new(Deletions::new(engine.clone(), Arc::clone(store), kept));
     let metrics = Metrics::new(engine, Arc::clone(store), &follow_ups.metrics, &deletions);
@@ -135,6 +139,7 @@ fn app(
         access: Arc::new(access),
         audit: Arc::new(Audit::new(Arc::clone(store), config.access.audit_days)),
         deletions,
+        dispatch: Arc::new(dispatch),
         rules: Arc::new(Rules::new(Arc::clone(store))),
         sites: SiteGuard::new(config, address),
         proxy,
@@ -168,6 +173,7 @@ fn background(config: &Config, app: &App, stops: &watch::Receiver<bool>) -> Vec<
         tokio::spawn(sweep.run(stops.clone())),
         tokio::spawn(retention.run(stops.clone())),
         tokio::spawn(rounds.run(stops.clone())),
+        tokio::spawn(Arc::clone(&app.dispatch).run(stops.clone())),
         tokio::spawn(Arc::clone(&app.access).run(stops.clone())),
         tokio::spawn(Arc::clone(&app.overviews).run(stops.clone())),
     ]
@@ -282,13 +288,13 @@ impl Sending {
         })
     }
 
-    fn parts(self, engine: &Engine, store: &Arc<dyn Store>) -> Parts {
+    fn parts(self, engine: &Engine, store: &Arc<dyn Store>, workers: Arc<Workers>) -> Parts {
         let Self { poster, mailer, schedule, hosts } = self;
         let (store, engine) = (Arc::clone(store), engine.clone());
         let metrics = FollowUpMetrics::default();
         let prepared = Arc::new(Semaphore::new(PREPARED));
         let uptime = Uptime::default();
-        Parts { store, engine, poster, mailer, schedule, hosts, prepared, metrics, uptime }
+        Parts { store, engine, poster, mailer, schedule, hosts, prepared, metrics, uptime, workers }
     }
 }
 

@@ -37,6 +37,7 @@ mod retention;
 mod roots;
 mod rows;
 mod stopping;
+mod tasks;
 mod texts;
 mod words;
 mod writes;

@@ -27,5 +27,6 @@ pub use secret::Secret;
 pub use sections::{
     AccessConfig, AuthConfig, Config, EngineConfig, ExportConfig, JobsConfig, LiveConfig,
     LogConfig, LogFormat, RetentionConfig, ServerConfig, StoreConfig, StoreKind, UploadsConfig,
+    WorkersConfig,
 };
 pub use smtp::{SmtpConfig, SmtpTls};

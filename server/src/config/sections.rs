@@ -28,6 +28,8 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// The export of trees while the service runs.
     pub export: ExportConfig,
+    /// The workers that run tasks.
+    pub workers: WorkersConfig,
     /// The bounds of live views.
     pub live: LiveConfig,
     /// Deliveries to receivers.
@@ -54,6 +56,7 @@ impl Config {
             ("jobs", self.jobs != running.jobs),
             ("retention", self.retention != running.retention),
             ("export", self.export != running.export),
+            ("workers", self.workers != running.workers),
             ("live", self.live != running.live),
             ("callbacks", self.callbacks != running.callbacks),
             ("smtp", self.smtp != running.smtp),
@@ -171,6 +174,14 @@ impl RetentionConfig {
 pub struct ExportConfig {
     /// How much is read in a second at most, as lines before compression.
     pub bytes_per_second: u64,
+}
+
+/// Section `workers`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkersConfig {
+    /// After how long a silence the leases of a worker end.
+    pub lease_ms: u64,
 }
 
 /// A backend by name.

@@ -18,11 +18,12 @@ pub(super) const BUSY: usize = 100;
 /// may have ended after that read.
 const NEW_FOR: Duration = Duration::from_secs(5);
 
-/// One part of the index of what is due, read by two readers. Each continues in every round where
+/// One part of an index of what is due, read by two readers. Each continues in every round where
 /// it stopped in the round before. One reads from the oldest to the newest and begins again; the
 /// other reads what has just become due, so that it does not wait behind a dead receiver and all
 /// that is due there.
-pub(super) struct DueList {
+pub(crate) struct DueList {
+    index: IndexId,
     part: u32,
     all: Reader,
     new: Reader,
@@ -43,7 +44,7 @@ struct Reader {
 }
 
 /// Begins the work on due follow-ups.
-pub(super) trait Begin {
+pub(crate) trait Begin {
     /// A page is read from now on.
     fn read_begins(&mut self);
 
@@ -56,7 +57,7 @@ pub(super) trait Begin {
 
 /// The result of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Round {
+pub(crate) struct Round {
     /// How many follow-ups were begun.
     pub begun: usize,
     /// When the next follow-up becomes due, as far as [`SOON`] from now; now, if one that is due
@@ -66,7 +67,7 @@ pub(super) struct Round {
 
 /// Whether a follow-up was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Begun {
+pub(crate) enum Begun {
     Yes,
     /// It is in progress.
     Already,
@@ -75,9 +76,9 @@ pub(super) enum Begun {
 }
 
 impl DueList {
-    pub fn new(part: u32) -> Self {
+    pub fn new(index: IndexId, part: u32) -> Self {
         let (all, new) = (Reader::from(Timestamp::MIN), Reader::from(Timestamp::MIN));
-        Self { part, all, new, new_since: Timestamp::MIN, length: 0 }
+        Self { index, part, all, new, new_since: Timestamp::MIN, length: 0 }
     }
 
     pub fn part(&self) -> u32 {
@@ -96,7 +97,7 @@ impl DueList {
         now: Timestamp,
         work: &mut (impl Begin + Send),
     ) -> Result<Round> {
-        let (part, began) = (self.part, self.all.after);
+        let (part, began) = ((self.index, self.part), self.all.after);
         let mut round = self.all.read(store, part, now, work).await?;
         let is_whole = self.all.after.is_none();
         if is_whole {
@@ -140,7 +141,7 @@ impl Reader {
     async fn read(
         &mut self,
         store: &dyn Indexes,
-        part: u32,
+        (index, part): (IndexId, u32),
         now: Timestamp,
         work: &mut (impl Begin + Send),
     ) -> Result<Round> {
@@ -150,7 +151,7 @@ impl Reader {
             if turned_away >= if begun < BUSY { TURNED_AWAY } else { TURNED_AWAY_BUSY } {
                 break;
             }
-            let (index, from, after) = (IndexId::Due, self.from, self.after);
+            let (from, after) = (self.from, self.after);
             let limit = PageLimit::items(PAGE);
             work.read_begins();
             let query = IndexQuery { index, part, from, until, after, limit };
@@ -235,7 +236,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_new_does_not_wait_behind_a_long_list() {
-        let (store, mut list) = (MemoryStore::new(), DueList::new(0));
+        let (store, mut list) = (MemoryStore::new(), DueList::new(IndexId::Due, 0));
         due(&store, 0, (0..OLD).map(|number| (number, 1_000))).await;
         let mut taken = taking(at(100_000));
         let rounds = i64::from(OLD) / TURNED_AWAY as i64 + 2;
@@ -269,7 +270,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_reader_does_not_read_what_the_other_has_just_read() {
-        let (store, mut list) = (MemoryStore::new(), DueList::new(0));
+        let (store, mut list) = (MemoryStore::new(), DueList::new(IndexId::Due, 0));
         due(&store, 0, (0..OLD).map(|number| (number, 1_000))).await;
         for round in 1..OLD as usize / TURNED_AWAY {
             let mut offered = Full::default();
@@ -283,7 +284,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_there_was_no_room_for_is_read_again_soon() {
-        let (store, mut list) = (MemoryStore::new(), DueList::new(0));
+        let (store, mut list) = (MemoryStore::new(), DueList::new(IndexId::Due, 0));
         let (old, now) = (TURNED_AWAY as u32, at(200_000));
         let times = (0..2 * old).map(|number| (number, if number < old { 1 } else { 100_000 }));
         due(&store, 0, times).await;
@@ -298,7 +299,7 @@ mod tests {
     /// So that an idle reader need not read again before there is an entry.
     #[tokio::test]
     async fn a_round_tells_when_something_becomes_due() {
-        let (store, mut list) = (MemoryStore::new(), DueList::new(0));
+        let (store, mut list) = (MemoryStore::new(), DueList::new(IndexId::Due, 0));
         let mut taken = taking(Timestamp::MIN);
         let mut at_time = async |store: &MemoryStore, now, from| {
             taken.from = from;
@@ -318,7 +319,7 @@ mod tests {
     #[tokio::test]
     async fn a_clock_that_jumps_hides_nothing_for_long() {
         for old in [3, OLD] {
-            let (store, mut list) = (MemoryStore::new(), DueList::new(0));
+            let (store, mut list) = (MemoryStore::new(), DueList::new(IndexId::Due, 0));
             due(&store, 0, (0..old).map(|number| (number, 1_000))).await;
             let mut taken = taking(at(5_000));
             // An hour ahead for some rounds, and back.

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 /// The follow-ups of one part of the index that are queued or under way: each is due until it is
 /// done, and must not be begun twice.
 #[derive(Debug, Clone, Default)]
-pub(super) struct InProgress(Arc<Mutex<Begun>>);
+pub(crate) struct InProgress(Arc<Mutex<Begun>>);
 
 #[derive(Debug, Default)]
 struct Begun {
@@ -18,7 +18,7 @@ struct Begun {
 
 /// A follow-up that is in progress until this is dropped.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     in_progress: InProgress,
     what: (JobId, FollowUpKey),
 }

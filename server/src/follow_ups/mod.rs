@@ -6,7 +6,8 @@
 //! prepared with its [`message`], sent when it has its turn at its receiver, and its outcome noted;
 //! a [`check`] is made. The
 //! engine notes both, like any other operation. A delivery is due until its outcome is noted, so
-//! every receiver gets it at least once.
+//! every receiver gets it at least once. Leases of tasks are due when they end: one lasts on if its
+//! worker was heard of.
 
 mod check;
 mod delivery;
@@ -21,6 +22,8 @@ mod test_send;
 mod uptime;
 mod validator;
 
+pub(crate) use due::{Begin, Begun, DueList};
+pub(crate) use in_progress::{Entry, InProgress};
 pub(crate) use metrics::FollowUpMetrics;
 pub(crate) use parts::{PREPARED, Parts};
 pub(crate) use rounds::Rounds;

@@ -5,7 +5,10 @@ use jobtracker_store::Store;
 use tokio::sync::Semaphore;
 
 use super::{FollowUpMetrics, Uptime, Validator};
-use crate::outbox::{HostLimits, Mailer, Poster, Schedule};
+use crate::{
+    outbox::{HostLimits, Mailer, Poster, Schedule},
+    tasks::Workers,
+};
 
 /// All that the follow-ups need.
 pub(crate) struct Parts {
@@ -20,6 +23,8 @@ pub(crate) struct Parts {
     pub prepared: Arc<Semaphore>,
     pub metrics: FollowUpMetrics,
     pub uptime: Uptime,
+    /// Who has the tasks whose leases are due.
+    pub workers: Arc<Workers>,
 }
 
 /// Deliveries of up to some 30 KB each that are in memory before their turn.

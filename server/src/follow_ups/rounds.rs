@@ -5,7 +5,9 @@ use std::{
 
 use jobtracker_engine::{Engine, SOON};
 use jobtracker_model::{DeliveryId, JobId, Timestamp};
-use jobtracker_store::{CheckRow, DeliveryRow, FollowUp, FollowUpKey, IndexKey, Result};
+use jobtracker_store::{
+    CheckRow, DeliveryRow, FollowUp, FollowUpKey, IndexId, IndexKey, Result, TaskRow,
+};
 use tokio::{
     sync::{Semaphore, watch},
     task::{JoinError, JoinSet},
@@ -86,7 +88,7 @@ impl Rounds {
     /// Does one part of the index.
     async fn follow(self: Arc<Self>, part: u32, stopping: watch::Receiver<bool>) {
         let mut tasks = JoinSet::new();
-        let (mut list, mut idle) = (DueList::new(part), 0);
+        let (mut list, mut idle) = (DueList::new(IndexId::Due, part), 0);
         let (lease, in_progress) = (Arc::new(Lease::of(part)), InProgress::default());
         let mut stops = stopping.clone();
         loop {
@@ -204,9 +206,7 @@ impl Begin for Work<'_> {
             (FollowUpKey::Check(number), FollowUp::Check(row)) => {
                 self.check(id, number, row, time, in_progress)
             }
-            (FollowUpKey::Task, FollowUp::Task(row)) => {
-                self.look_at_lease(id, row.epoch, in_progress)
-            }
+            (FollowUpKey::Task, FollowUp::Task(row)) => self.look_at_lease(id, *row, in_progress),
             _ => None,
         };
         begun.map_or(Begun::NoRoom, |()| Begun::Yes)
@@ -241,12 +241,14 @@ impl Work<'_> {
     }
 
     /// `None` if enough checks are under way.
-    fn look_at_lease(&mut self, id: JobId, epoch: u32, in_progress: Entry) -> Option<()> {
+    fn look_at_lease(&mut self, id: JobId, row: TaskRow, in_progress: Entry) -> Option<()> {
         let room = Arc::clone(&self.rounds.checks).try_acquire_owned().ok()?;
         let parts = Arc::clone(&self.rounds.parts);
         self.tasks.spawn(async move {
             let _held = (in_progress, room);
-            if let Err(error) = parts.engine.look_at_lease(id, epoch, None).await {
+            let (epoch, lease) = (row.epoch, row.lease());
+            let until = lease.and_then(|lease| parts.workers.lasts_until(&lease.worker));
+            if let Err(error) = parts.engine.look_at_lease(id, epoch, until).await {
                 tracing::warn!(job = %id, epoch, %error, "a lease is not looked at now");
             }
         });

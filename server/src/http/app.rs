@@ -21,6 +21,7 @@ use crate::{
     metrics::{Metrics, RouteMetrics},
     overview::Overviews,
     retention::{Deletions, Rules},
+    tasks::Dispatch,
 };
 
 /// What every handler may use.
@@ -37,6 +38,7 @@ pub(crate) struct App {
     pub audit: Arc<Audit>,
     pub deletions: Arc<Deletions>,
     pub rules: Arc<Rules>,
+    pub dispatch: Arc<Dispatch>,
     /// Keeps web sites out where no bearer token is needed.
     pub sites: SiteGuard,
     pub proxy: Proxy,

@@ -50,11 +50,13 @@ mod roots_scan;
 mod rows;
 mod session;
 mod shape;
+mod tasks;
 mod tokens;
 mod topics;
 mod tree;
 mod validate;
 mod wait;
+mod workers;
 
 mod endpoint;
 mod gone;

@@ -19,7 +19,7 @@ use utoipa::{
 use super::{
     actions, attachments, audit, backup, changes, checks, children, commits, cookie, deliveries,
     endpoints, events, ids, jobs, live, log, operation, retention, roots, rows, session, shape,
-    tokens, tree, wait,
+    tasks, tokens, tree, wait, workers,
 };
 
 /// The OpenAPI document, with sorted keys and a line break at its end. It is the same text as
@@ -71,6 +71,10 @@ pub fn document() -> &'static str {
         operation::openapi_json,
         retention::delete_tree, retention::list, retention::put, retention::delete,
         retention::preview,
+        tasks::get, tasks::report, tasks::create_children, tasks::append_log, tasks::cancel,
+        tasks::pause, tasks::resume,
+        workers::register, workers::list, workers::get, workers::handlers, workers::claim,
+        workers::heartbeat, workers::drain, workers::kick, workers::leave,
     ),
     components(schemas(Problem, ClientFrame, EventKind)),
     security(("bearer" = []), ("cookie" = [])),

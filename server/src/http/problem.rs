@@ -8,6 +8,7 @@ use jobtracker_store::Error as StoreError;
 use crate::{
     access::{AuditError, Refused, SessionError, TokenError},
     retention::{DeletionError, RuleError},
+    tasks::WorkerError,
 };
 
 /// Why a request is refused or failed. The middleware makes the reply of it, since the middleware
@@ -257,6 +258,21 @@ impl From<RuleError> for ApiError {
             RuleError::Unwritable(_) => Self::internal(&error),
             RuleError::NotFound(_) => Self::new(Code::RetentionRuleNotFound, error.to_string()),
             RuleError::TooMany(_) => Self::new(Code::TooManyRetentionRules, error.to_string()),
+        }
+    }
+}
+
+impl From<WorkerError> for ApiError {
+    fn from(error: WorkerError) -> Self {
+        use ProblemCode as Code;
+        match error {
+            WorkerError::Field(field) => field.into(),
+            WorkerError::Store(error) => error.into(),
+            WorkerError::Engine(error) => error.into(),
+            WorkerError::NotFound(_) => Self::new(Code::WorkerNotFound, error.to_string()),
+            WorkerError::Kicked(_) => Self::new(Code::WorkerKicked, error.to_string()),
+            WorkerError::Draining(_) => Self::new(Code::WorkerDraining, error.to_string()),
+            WorkerError::TooMany(_) => Self::new(Code::TooManyWorkers, error.to_string()),
         }
     }
 }

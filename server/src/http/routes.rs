@@ -5,11 +5,17 @@ use super::{
     actions, app::App, attachments, audit, backup, changes, checks, children, commits,
     connection::UPGRADES, deliveries, endpoint::Endpoint, events, ids, jobs, live, log, operation,
     page, problem::ApiError, retention, right::Reader, roots, rows, session, shape,
-    site_guard::EVENTS, tokens, tree, wait,
+    site_guard::EVENTS, tasks, tokens, tree, wait, workers,
 };
 
 /// All addresses. A fixed part comes before a variable one at the same position.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
+    let mut endpoints = endpoints_of_trees();
+    endpoints.extend(endpoints_of_tasks());
+    endpoints
+}
+
+fn endpoints_of_trees() -> Vec<Endpoint> {
     vec![
         Endpoint::at("/api/v1/ids").post(ids::reserve),
         Endpoint::at("/api/v1/jobs").post(jobs::create),
@@ -69,6 +75,26 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::at("/readyz").get(operation::ready),
         Endpoint::at("/metrics").get(operation::metrics),
         Endpoint::at("/openapi.json").get(operation::openapi_json),
+    ]
+}
+
+/// Tasks and the workers that run them.
+fn endpoints_of_tasks() -> Vec<Endpoint> {
+    vec![
+        Endpoint::at("/api/v1/jobs/{id}/task").get(tasks::get),
+        Endpoint::at("/api/v1/jobs/{id}/task/report").post(tasks::report),
+        Endpoint::at("/api/v1/jobs/{id}/task/children").post(tasks::create_children),
+        Endpoint::at("/api/v1/jobs/{id}/task/log").post(tasks::append_log),
+        Endpoint::at("/api/v1/jobs/{id}/task/cancel").post(tasks::cancel),
+        Endpoint::at("/api/v1/jobs/{id}/task/pause").post(tasks::pause),
+        Endpoint::at("/api/v1/jobs/{id}/task/resume").post(tasks::resume),
+        Endpoint::at("/api/v1/workers").get(workers::list).post(workers::register),
+        Endpoint::at("/api/v1/workers/{name}").get(workers::get).delete(workers::leave),
+        Endpoint::at("/api/v1/workers/{name}/claim").post(workers::claim),
+        Endpoint::at("/api/v1/workers/{name}/heartbeat").post(workers::heartbeat),
+        Endpoint::at("/api/v1/workers/{name}/drain").post(workers::drain),
+        Endpoint::at("/api/v1/workers/{name}/kick").post(workers::kick),
+        Endpoint::at("/api/v1/handlers").get(workers::handlers),
     ]
 }
 

@@ -171,6 +171,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/handlers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the handlers that workers offer */
+        get: operations["listHandlers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/ids": {
         parameters: {
             query?: never;
@@ -570,6 +587,125 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/jobs/{id}/task": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get the task of a job */
+        get: operations["getTask"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/task/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cancel a task */
+        post: operations["cancelTask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/task/children": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Create children of a job whose task the caller has on lease */
+        post: operations["createChildrenOfTask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/task/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Append lines to the log of a job whose task the caller has on lease */
+        post: operations["appendLogOfTask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/task/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pause a task */
+        post: operations["pauseTask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/task/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Report what has become of a task */
+        post: operations["reportTask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/task/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Resume a task */
+        post: operations["resumeTask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs/{id}/timeline": {
         parameters: {
             query?: never;
@@ -756,6 +892,110 @@ export interface paths {
         post?: never;
         /** Revoke a token */
         delete: operations["revokeToken"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the workers */
+        get: operations["listWorkers"];
+        put?: never;
+        /** Register a worker */
+        post: operations["registerWorker"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workers/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a worker */
+        get: operations["getWorker"];
+        put?: never;
+        post?: never;
+        /** Leave */
+        delete: operations["leaveWorker"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workers/{name}/claim": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Claim tasks */
+        post: operations["claimTasks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workers/{name}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have a worker finish what it has */
+        post: operations["drainWorker"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workers/{name}/heartbeat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give a sign of life */
+        post: operations["heartbeat"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workers/{name}/kick": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Keep a worker out */
+        post: operations["kickWorker"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -951,6 +1191,31 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        ClaimTasks: {
+            /** Format: int32 */
+            free: number;
+            /** Format: int64 */
+            waitMs?: number;
+        };
+        ClaimedTask: {
+            /** Format: int32 */
+            attempt: number;
+            /** Format: int64 */
+            cancelGraceMs: number;
+            data?: components["schemas"]["Payload"] | null;
+            deadline?: components["schemas"]["Timestamp"] | null;
+            /** Format: int32 */
+            epoch: number;
+            /** Format: int64 */
+            executionMs?: number | null;
+            handler: string;
+            job: components["schemas"]["JobId"];
+            params?: components["schemas"]["Payload"] | null;
+            shard?: components["schemas"]["Shard"] | null;
+        };
+        ClaimedTasks: {
+            tasks: components["schemas"]["ClaimedTask"][];
+        };
         ClientFrame: (components["schemas"]["Subscribe"] & {
             /** @enum {string} */
             t: "sub";
@@ -1138,8 +1403,32 @@ export interface components {
         };
         /** @enum {string} */
         GapReason: "large" | "rate" | "slow" | "gone" | "otherServer";
+        HandlerView: {
+            description: string;
+            name: string;
+            /** Format: int32 */
+            workers: number;
+        };
         Health: {
             status: string;
+        };
+        Heartbeat: {
+            /** @default null */
+            load: components["schemas"]["WorkerLoad"] | null;
+            /** @default [] */
+            tasks: components["schemas"]["HeldTask"][];
+            /**
+             * Format: int64
+             * @default 0
+             */
+            waitMs: number;
+        };
+        HeldTask: {
+            /** Format: int32 */
+            epoch: number;
+            job: components["schemas"]["JobId"];
+            /** Format: int32 */
+            progress?: number | null;
         };
         Histogram: {
             buckets: components["schemas"]["Subtree"][];
@@ -1246,6 +1535,10 @@ export interface components {
             subtree: components["schemas"]["Subtree"];
             treeEnd?: components["schemas"]["Mark"] | null;
             treeStart?: components["schemas"]["Mark"] | null;
+        };
+        KickWorker: {
+            /** Format: int64 */
+            banMs: number;
         };
         LiveEvent: components["schemas"]["Occurrence"] & {
             at: components["schemas"]["Position"];
@@ -1359,6 +1652,16 @@ export interface components {
             name: string;
             role: components["schemas"]["Role"];
         };
+        NewWorker: {
+            handlers: components["schemas"]["WorkerHandler"][];
+            labels?: {
+                [key: string]: string;
+            };
+            name: string;
+            /** Format: int32 */
+            slots: number;
+            tags?: string[];
+        };
         Occurrence: {
             /** @enum {string} */
             kind: "created";
@@ -1412,6 +1715,11 @@ export interface components {
             refused: number;
             /** Format: int64 */
             waiting: number;
+        };
+        Orders: {
+            abandon: components["schemas"]["JobId"][];
+            cancel: components["schemas"]["JobId"][];
+            drain: boolean;
         };
         Overview: {
             followUps: components["schemas"]["FollowUpLoad"];
@@ -1476,6 +1784,15 @@ export interface components {
                 recipient?: number | null;
                 status: components["schemas"]["DeliveryStatus"];
                 trigger: components["schemas"]["Trigger"];
+            }[];
+            nextCursor?: string | null;
+        };
+        Page_HandlerView: {
+            items: {
+                description: string;
+                name: string;
+                /** Format: int32 */
+                workers: number;
             }[];
             nextCursor?: string | null;
         };
@@ -1548,6 +1865,19 @@ export interface components {
                 repeated: number;
                 root: components["schemas"]["JobId"];
             }[];
+            nextCursor?: string | null;
+        };
+        Page_WorkerView: {
+            items: (components["schemas"]["NewWorker"] & {
+                bannedUntil?: components["schemas"]["Timestamp"] | null;
+                heard: components["schemas"]["Timestamp"];
+                id: string;
+                load?: components["schemas"]["WorkerLoad"] | null;
+                registered: components["schemas"]["Timestamp"];
+                /** Format: int32 */
+                running: number;
+                state: components["schemas"]["WorkerState"];
+            })[];
             nextCursor?: string | null;
         };
         PathStep: {
@@ -1839,6 +2169,58 @@ export interface components {
             email?: components["schemas"]["EmailAction"] | null;
             http?: components["schemas"]["HttpView"] | null;
         };
+        TaskChildren: {
+            /** Format: int32 */
+            epoch: number;
+            jobs: components["schemas"]["NewJob"][];
+            worker: string;
+        };
+        TaskLog: {
+            appendId?: string | null;
+            /** Format: int32 */
+            epoch: number;
+            lines: string[];
+            worker: string;
+        };
+        /** @enum {string} */
+        TaskPhaseName: "waiting" | "running" | "paused" | "ended";
+        TaskReport: {
+            data?: components["schemas"]["Payload"] | null;
+            /** Format: int32 */
+            epoch: number;
+            message?: string | null;
+            nextAt?: components["schemas"]["Timestamp"] | null;
+            /** Format: int32 */
+            progress?: number | null;
+            result?: components["schemas"]["Payload"] | null;
+            state: components["schemas"]["TaskReportState"];
+            worker: string;
+        };
+        /** @enum {string} */
+        TaskReportState: "progress" | "succeeded" | "failed" | "timeout" | "rejected" | "paused" | "handedBack";
+        TaskReported: {
+            cancel: boolean;
+            repeated: boolean;
+            state: components["schemas"]["State"];
+        };
+        TaskView: {
+            /** Format: int32 */
+            attempt: number;
+            cancelling: boolean;
+            data?: components["schemas"]["Payload"] | null;
+            /** Format: int32 */
+            epoch: number;
+            job: components["schemas"]["JobId"];
+            leaseUntil?: components["schemas"]["Timestamp"] | null;
+            nextAt?: components["schemas"]["Timestamp"] | null;
+            phase: components["schemas"]["TaskPhaseName"];
+            /** Format: int32 */
+            progress: number;
+            result?: components["schemas"]["Payload"] | null;
+            since: components["schemas"]["Timestamp"];
+            task: components["schemas"]["NewTask"];
+            worker?: string | null;
+        };
         Tested: {
             email?: components["schemas"]["TestedChannel"] | null;
             http?: components["schemas"]["TestedChannel"] | null;
@@ -1946,6 +2328,41 @@ export interface components {
             tags: string[];
             /** @default [] */
             workers: string[];
+        };
+        WorkerHandler: {
+            description?: string;
+            name: string;
+        };
+        WorkerLoad: {
+            /**
+             * Format: double
+             * @default null
+             */
+            cpu: number | null;
+            /**
+             * Format: int64
+             * @default null
+             */
+            freeMemory: number | null;
+        };
+        WorkerRegistered: {
+            /** Format: int64 */
+            heartbeatMs: number;
+            id: string;
+            /** Format: int64 */
+            leaseMs: number;
+        };
+        /** @enum {string} */
+        WorkerState: "online" | "draining" | "offline" | "kicked";
+        WorkerView: components["schemas"]["NewWorker"] & {
+            bannedUntil?: components["schemas"]["Timestamp"] | null;
+            heard: components["schemas"]["Timestamp"];
+            id: string;
+            load?: components["schemas"]["WorkerLoad"] | null;
+            registered: components["schemas"]["Timestamp"];
+            /** Format: int32 */
+            running: number;
+            state: components["schemas"]["WorkerState"];
         };
     };
     responses: {
@@ -2223,6 +2640,26 @@ export interface operations {
                 };
                 content: {
                     "application/zstd": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listHandlers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_HandlerView"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -3037,6 +3474,172 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    getTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskView"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    cancelTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskView"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createChildrenOfTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskChildren"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedChildren"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    appendLogOfTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskLog"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogAppended"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    pauseTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskView"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    reportTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskReport"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskReported"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    resumeTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskView"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     getTimeline: {
         parameters: {
             query?: {
@@ -3386,6 +3989,192 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listWorkers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_WorkerView"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    registerWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWorker"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerRegistered"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerView"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    leaveWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    claimTasks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClaimTasks"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClaimedTasks"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    drainWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerView"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    heartbeat: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Heartbeat"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Orders"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    kickWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KickWorker"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerView"];
+                };
             };
             default: components["responses"]["Problem"];
         };

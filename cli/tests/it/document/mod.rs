@@ -111,11 +111,16 @@ async fn bodies_are_taken_up_to_their_bounds_and_not_beyond() {
         };
         for Try { value, is_allowed, what } in document.tries("", schema) {
             // The parent is in the address, and excluded by a "not" in the schema.
-            if operation.id == "createChildren" && what.starts_with("jobs: parent") {
+            let is_of_children = operation.id.starts_with("createChildren");
+            if is_of_children && what.starts_with("jobs: parent") {
                 continue;
             }
             // No schema can say that a time has to lie ahead.
             if operation.id == "createToken" && what.starts_with("expireTime") {
+                continue;
+            }
+            // Nor that one number is below another.
+            if what.contains("shard: ") {
                 continue;
             }
             tries[usize::from(is_allowed)] += 1;

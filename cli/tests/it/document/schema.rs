@@ -23,6 +23,7 @@ impl Try {
 /// The first of these texts that fits is a sample; its last character may be repeated.
 const SAMPLES: &[&str] = &[
     "a",
+    "a/b",
     "https://hooks.invalid",
     "a@b.invalid",
     "7-3",

@@ -109,8 +109,8 @@ fn said(worker: &str, epoch: u32, state: TaskReportState) -> TaskReport {
     TaskReport::new(worker, epoch, state)
 }
 
-fn is_stale(result: Result<TaskChanged, Error>) -> bool {
-    matches!(result, Err(Error::StaleLease(of)) if of == id(JOB))
+fn is_stale(result: &Result<TaskChanged, Error>) -> bool {
+    matches!(result, Err(Error::StaleLease(of)) if *of == id(JOB))
 }
 
 /// Without jitter, so that times can be foretold.
@@ -141,12 +141,12 @@ async fn a_lost_worker_is_followed_by_another() {
     it_is(71_000);
     assert!(scene.claim("w2", 1).await.done);
     // The first worker comes back.
-    assert!(is_stale(scene.report(said("w1", 1, TaskReportState::Succeeded)).await));
-    assert!(is_stale(scene.report(said("w1", 2, TaskReportState::Succeeded)).await));
+    assert!(is_stale(&scene.report(said("w1", 1, TaskReportState::Succeeded)).await));
+    assert!(is_stale(&scene.report(said("w1", 2, TaskReportState::Succeeded)).await));
     let done = said("w2", 2, TaskReportState::Succeeded).message("all of it");
     assert_eq!(scene.report(done.clone()).await.unwrap().state, State::RanToCompletion);
     assert!(!scene.report(done).await.unwrap().done, "a repetition");
-    assert!(is_stale(scene.report(said("w2", 2, TaskReportState::Failed)).await));
+    assert!(is_stale(&scene.report(said("w2", 2, TaskReportState::Failed)).await));
     assert_eq!(
         scene.story().await,
         [
@@ -244,7 +244,7 @@ async fn a_task_is_cancelled_in_every_phase() {
     scene.cancel().await;
     it_is(10_000);
     assert!(scene.look(1, Some(90_000)).await.done);
-    assert!(is_stale(scene.report(said("w", 1, TaskReportState::Succeeded)).await));
+    assert!(is_stale(&scene.report(said("w", 1, TaskReportState::Succeeded)).await));
     let end = "Faulted/cancelled/cancelled: its worker did not stop in time";
     assert_eq!(scene.story().await[2..], [end]);
 }
@@ -317,7 +317,7 @@ async fn only_the_holder_of_the_lease_speaks_for_the_job() {
         let logged = engine.append_log_of_task(id(JOB), lines(), holder()).await;
         assert_eq!((made.is_ok(), logged.is_ok()), (fits, fits));
     }
-    // What is no state of the job is anybody's.
+    // What is no state of the job may come from any caller.
     engine.append_log(id(JOB), lines()).await.unwrap();
     engine.create(job(2, Some(JOB))).await.unwrap();
     scene.report(said("w", 1, TaskReportState::Succeeded)).await.unwrap();

@@ -4,7 +4,7 @@
 //!
 //! The document measures texts in characters and the service in bytes, which is the same for ASCII.
 
-use jobtracker_model::{State, limits};
+use jobtracker_model::{AttemptFailure, State, limits};
 use serde_json::{Map, Value, json};
 
 /// No control characters.
@@ -16,6 +16,8 @@ const URL: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\\]+$";
 const ORIGIN: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#\s\\]+/?$";
 /// A name that a path does not change.
 const FILE_NAME: &str = r"^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$";
+/// `service/name`.
+const HANDLER: &str = r"^[A-Za-z0-9._-]{1,64}/[A-Za-z0-9._-]{1,64}$";
 const LOGIN: &str = r"^[^:\u0000-\u001f\u007f-\u009f]*$";
 const ADDRESS: &str = r"^[^@\s]+@[A-Za-z0-9.-]+$";
 
@@ -59,6 +61,7 @@ fn merge(value: &mut Value, more: Value) {
 fn schemas() -> Value {
     let mut schemas = jobs();
     merge(&mut schemas, follow_ups());
+    merge(&mut schemas, tasks());
     schemas
 }
 
@@ -68,6 +71,26 @@ fn text(min: usize, max: usize) -> Value {
 
 fn text_like(min: usize, max: usize, pattern: &str) -> Value {
     json!({"minLength": min, "maxLength": max, "pattern": pattern})
+}
+
+fn children() -> Value {
+    json!({
+        "minItems": 1,
+        "maxItems": limits::CHILDREN_PER_REQUEST,
+        // The parent is in the address.
+        "items": {"not": {
+            "required": ["parent"],
+            "properties": {"parent": {"type": "integer"}},
+        }},
+    })
+}
+
+fn lines() -> Value {
+    json!({
+        "minItems": 1,
+        "maxItems": limits::LOG_LINES_PER_REQUEST,
+        "items": text_like(0, limits::LOG_LINE, r"^[^\n\r]*$"),
+    })
 }
 
 fn jobs() -> Value {
@@ -87,15 +110,7 @@ fn jobs() -> Value {
             "checks": {"maxItems": limits::CHECKS},
         }},
         "NewChildren": {"properties": {
-            "jobs": {
-                "minItems": 1,
-                "maxItems": limits::CHILDREN_PER_REQUEST,
-                // The parent is in the address.
-                "items": {"not": {
-                    "required": ["parent"],
-                    "properties": {"parent": {"type": "integer"}},
-                }},
-            },
+            "jobs": children(),
         }},
         "NewOptions": {"properties": {"options": text(0, limits::OPTIONS)}},
         "NewChange": {"properties": {
@@ -103,11 +118,7 @@ fn jobs() -> Value {
             "changeId": repeat_id,
         }},
         "NewLogLines": {"properties": {
-            "lines": {
-                "minItems": 1,
-                "maxItems": limits::LOG_LINES_PER_REQUEST,
-                "items": text_like(0, limits::LOG_LINE, r"^[^\n\r]*$"),
-            },
+            "lines": lines(),
             "appendId": repeat_id,
         }},
         "ReserveIds": {"properties": {
@@ -142,6 +153,64 @@ fn jobs() -> Value {
 
 fn most() -> Value {
     json!({"maximum": limits::EXPORT_NUMBER})
+}
+
+fn tasks() -> Value {
+    let time = json!({"minimum": 1, "maximum": limits::TASK_TIME_MS});
+    let wait = json!({"maximum": limits::WORKER_WAIT_MS});
+    let tags = json!({"maxItems": limits::TAGS, "items": text(1, limits::TAG)});
+    let labels = json!({
+        "maxProperties": limits::TAGS,
+        "propertyNames": text(1, limits::TAG),
+        "additionalProperties": text(0, limits::TAG),
+    });
+    json!({
+        "NewTask": {"properties": {"handler": {"pattern": HANDLER}}},
+        "Timeouts": {"properties": {
+            "scheduleToStartMs": time, "executionMs": time, "cancelGraceMs": time,
+        }},
+        "Retry": {"properties": {
+            "max": {"maximum": limits::RETRIES},
+            "initialMs": time,
+            "factor": {"minimum": 1, "maximum": 10},
+            "capMs": time,
+            "jitterPercent": {"maximum": 100},
+            "on": {"maxItems": AttemptFailure::ALL.len()},
+        }},
+        "WorkerFilter": {"properties": {
+            "tags": tags,
+            "labels": labels,
+            "workers": {"maxItems": limits::FILTER_WORKERS, "items": text(1, limits::WORKER_ID)},
+        }},
+        "Shard": {"properties": {"total": {"minimum": 1, "maximum": limits::SHARDS}}},
+        "TaskReport": {"properties": {"progress": {"maximum": 100}}},
+        "NewWorker": {"properties": {
+            "name": text_like(1, limits::WORKER_NAME, FILE_NAME),
+            "handlers": {"minItems": 1, "maxItems": limits::WORKER_HANDLERS},
+            "tags": tags,
+            "labels": labels,
+            "slots": {"minimum": 1, "maximum": limits::WORKER_SLOTS},
+        }},
+        "WorkerHandler": {"properties": {
+            "name": {"pattern": HANDLER},
+            "description": text(0, limits::NAME),
+        }},
+        "ClaimTasks": {"properties": {
+            "free": {"minimum": 1, "maximum": limits::WORKER_SLOTS},
+            "waitMs": wait,
+        }},
+        "Heartbeat": {"properties": {
+            "tasks": {"maxItems": limits::WORKER_SLOTS},
+            "waitMs": wait,
+        }},
+        "HeldTask": {"properties": {"progress": {"maximum": 100}}},
+        "KickWorker": {"properties": {"banMs": {"maximum": limits::WORKER_BAN_MS}}},
+        "TaskChildren": {"properties": {"jobs": children()}},
+        "TaskLog": {"properties": {
+            "lines": lines(),
+            "appendId": text(1, limits::REPEAT_ID),
+        }},
+    })
 }
 
 fn follow_ups() -> Value {

@@ -1,0 +1,93 @@
+use std::time::Duration;
+
+use jobtracker_model::{
+    FieldError, NewTask, NewWorker, Timestamp, WorkerLoad, WorkerState, WorkerView,
+};
+use jobtracker_store::{
+    Document, DocumentChange, DocumentId, DocumentKey, DocumentKind, DocumentVersion,
+};
+use serde::{Deserialize, Serialize};
+
+/// What is kept of a worker, for all servers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WorkerDocument {
+    pub worker: NewWorker,
+    pub registered: Timestamp,
+    /// When it was heard of, some seconds ago at most.
+    pub heard: Timestamp,
+    pub running: u32,
+    pub load: Option<WorkerLoad>,
+    pub draining: bool,
+    /// Set of a worker that was kicked: until when no worker of its name may register.
+    pub banned_until: Option<Timestamp>,
+}
+
+impl WorkerDocument {
+    pub fn new(worker: NewWorker, now: Timestamp) -> Self {
+        Self {
+            worker,
+            registered: now,
+            heard: now,
+            running: 0,
+            load: None,
+            draining: false,
+            banned_until: None,
+        }
+    }
+
+    /// The document, if it can be read by this version.
+    pub fn read(document: &Document) -> Option<Self> {
+        let read = serde_json::from_slice(&document.bytes);
+        let unreadable = |error: &serde_json::Error| {
+            tracing::warn!(worker = %document.id, %error, "a worker cannot be read");
+        };
+        read.inspect_err(unreadable).ok()
+    }
+
+    /// Replaces the document of that version by this one.
+    pub fn put(
+        &self,
+        id: &str,
+        (expected, version): (Option<DocumentVersion>, DocumentVersion),
+    ) -> Result<DocumentChange, FieldError> {
+        let bytes = serde_json::to_vec(self).expect("texts and numbers can be written as JSON");
+        DocumentChange::put(Document { id: document_id(id)?, version, bytes }, expected)
+    }
+
+    pub fn state(&self, lease: Duration, now: Timestamp) -> WorkerState {
+        if self.banned_until.is_some() {
+            WorkerState::Kicked
+        } else if self.heard.after(lease) <= now {
+            WorkerState::Offline
+        } else if self.draining {
+            WorkerState::Draining
+        } else {
+            WorkerState::Online
+        }
+    }
+
+    /// Whether it may claim a task.
+    pub fn fits(&self, id: &str, task: &NewTask) -> bool {
+        let NewWorker { handlers, tags, labels, .. } = &self.worker;
+        handlers.iter().any(|handler| handler.name == task.handler)
+            && task.filter.passes(id, tags, labels)
+    }
+
+    pub fn view(&self, id: &str, lease: Duration, now: Timestamp) -> WorkerView {
+        WorkerView {
+            id: id.to_owned(),
+            worker: self.worker.clone(),
+            state: self.state(lease, now),
+            registered: self.registered,
+            heard: self.heard,
+            running: self.running,
+            load: self.load,
+            banned_until: self.banned_until,
+        }
+    }
+}
+
+pub(super) fn document_id(id: &str) -> Result<DocumentId, FieldError> {
+    Ok(DocumentId { kind: DocumentKind::Worker, key: DocumentKey::new(id)? })
+}

@@ -1,0 +1,376 @@
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use jobtracker_model::{
+    FieldError, HandlerView, JobId, NewTask, NewWorker, Timestamp, WorkerLoad, WorkerRegistered,
+    WorkerState, WorkerView, limits,
+};
+use jobtracker_store::{
+    DocumentChange, DocumentKind, DocumentVersion, DocumentsQuery, Error as StoreError, Listed,
+    PageLimit, Store,
+};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::document::{WorkerDocument, document_id};
+use crate::clock;
+
+/// How often the document of a worker says when it was heard of, at most.
+const KEPT_EVERY: Duration = Duration::from_secs(10);
+/// How old the list of all workers may be, as of other servers.
+const LISTED_EVERY: Duration = Duration::from_secs(5);
+/// After this long a worker that has gone is forgotten.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
+/// Tries at a document that another server changes at the same time.
+const TRIES: usize = 5;
+
+/// Why a worker gets no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WorkerError {
+    #[error("there is no worker {0:?}")]
+    NotFound(String),
+    #[error("it may register again at {0}")]
+    Kicked(Timestamp),
+    #[error("worker {0} is to finish what it has")]
+    Draining(String),
+    #[error("there are {0} workers, as many as there may be")]
+    TooMany(usize),
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Engine(#[from] jobtracker_engine::Error),
+}
+
+/// The workers: those that speak to this server in memory, and all of them as documents.
+pub(crate) struct Workers {
+    store: Arc<dyn Store>,
+    lease: Duration,
+    started: Timestamp,
+    known: Mutex<HashMap<String, Known>>,
+    listed: Mutex<Everyone>,
+}
+
+/// A worker that speaks to this server.
+pub(super) struct Known {
+    pub document: WorkerDocument,
+    version: DocumentVersion,
+    kept: Timestamp,
+    /// What it has on lease, as far as this server has heard.
+    pub held: HashMap<JobId, Held>,
+    /// Tells that there is an order for it.
+    pub orders: Arc<Notify>,
+}
+
+/// A task that a worker has on lease.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    pub epoch: u32,
+    pub since: Timestamp,
+    pub progress: u8,
+    /// When its progress was last written down.
+    pub told: Timestamp,
+}
+
+/// All workers, as they were listed some seconds ago.
+#[derive(Default)]
+struct Everyone {
+    time: Option<Timestamp>,
+    workers: HashMap<String, WorkerDocument>,
+}
+
+impl Workers {
+    pub fn new(store: Arc<dyn Store>, lease: Duration) -> Self {
+        let (known, listed) = (Mutex::default(), Mutex::default());
+        Self { store, lease, started: clock::now(), known, listed }
+    }
+
+    pub fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    /// Takes up a worker.
+    pub async fn register(&self, worker: NewWorker) -> Result<WorkerRegistered, WorkerError> {
+        worker.check()?;
+        let now = clock::now();
+        self.list().await?;
+        {
+            let listed = self.listed.lock();
+            let same = listed.workers.values().filter(|other| other.worker.name == worker.name);
+            let banned = same.filter_map(|other| other.banned_until).max();
+            if let Some(until) = banned.filter(|until| *until > now) {
+                return Err(WorkerError::Kicked(until));
+            }
+            if listed.workers.len() >= limits::WORKERS {
+                return Err(WorkerError::TooMany(limits::WORKERS));
+            }
+        }
+        let id = format!("{}-{:08x}", worker.name, rand::random::<u32>());
+        let (document, version) = (WorkerDocument::new(worker, now), version());
+        self.store.change_document(document.put(&id, (None, version))?).await?;
+        self.listed.lock().workers.insert(id.clone(), document.clone());
+        self.known.lock().insert(id.clone(), Known::new(document, version, now));
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (heartbeat_ms, lease_ms) = (millis(self.lease / 3), millis(self.lease));
+        Ok(WorkerRegistered { id, heartbeat_ms, lease_ms })
+    }
+
+    /// Notes that a worker was heard of, with what it says of itself; answers what is known of it.
+    /// One that was kicked is refused.
+    pub(super) async fn hear(
+        &self,
+        id: &str,
+        said: Option<(u32, Option<WorkerLoad>)>,
+    ) -> Result<WorkerDocument, WorkerError> {
+        self.load(id).await?;
+        let now = clock::now();
+        let is_old = self.with(id, |known| {
+            known.document.heard = known.document.heard.max(now);
+            if let Some((running, load)) = said {
+                (known.document.running, known.document.load) = (running, load);
+            }
+            known.kept.after(KEPT_EVERY.min(self.lease / 3)) <= now
+        })?;
+        if is_old {
+            self.change(id, |_| {}).await?;
+        }
+        let document = self.with(id, |known| known.document.clone())?;
+        match document.banned_until {
+            Some(until) => Err(WorkerError::Kicked(until)),
+            None => Ok(document),
+        }
+    }
+
+    /// Has a worker finish what it has.
+    pub async fn drain(&self, id: &str) -> Result<WorkerView, WorkerError> {
+        self.load(id).await?;
+        self.change(id, |document| document.draining = true).await?;
+        self.tell(id);
+        self.view(id)
+    }
+
+    /// Keeps a worker out; answers what it had on lease.
+    pub async fn kick(&self, id: &str, until: Timestamp) -> Result<Vec<(JobId, u32)>, WorkerError> {
+        self.load(id).await?;
+        self.change(id, |document| document.banned_until = Some(until)).await?;
+        self.tell(id);
+        self.with(id, Known::take_held)
+    }
+
+    /// Forgets a worker that leaves; answers what it had on lease.
+    pub async fn leave(&self, id: &str) -> Result<Vec<(JobId, u32)>, WorkerError> {
+        self.load(id).await?;
+        for tried in 1.. {
+            let known = self.with(id, |known| (known.version, known.document.banned_until))?;
+            let (version, banned_until) = known;
+            // It would be back at once.
+            if banned_until.is_some() {
+                break;
+            }
+            let change = DocumentChange::delete(document_id(id)?, version);
+            match self.store.change_document(change).await {
+                Err(StoreError::StaleDocument(_)) if tried < TRIES => self.load_anew(id).await?,
+                done => {
+                    done?;
+                    break;
+                }
+            }
+        }
+        self.listed.lock().workers.remove(id);
+        let known = self.known.lock().remove(id);
+        Ok(known.map(|mut known| known.take_held()).unwrap_or_default())
+    }
+
+    /// Until when a worker's leases last by what is known of it. After a start of the server it has
+    /// a lease time to be heard of.
+    pub fn lasts_until(&self, id: &str) -> Option<Timestamp> {
+        let heard =
+            |document: &WorkerDocument| document.banned_until.is_none().then_some(document.heard);
+        let here = self.known.lock().get(id).map(|known| heard(&known.document));
+        let there = self.listed.lock().workers.get(id).map(heard);
+        // If one of them knows that it was kicked, it was.
+        let heard = match (here, there) {
+            (Some(None), _) | (_, Some(None)) | (None, None) => return None,
+            (here, there) => here.flatten().max(there.flatten())?,
+        };
+        Some(heard.max(self.started).after(self.lease))
+    }
+
+    /// Whether a worker is online that may claim a task.
+    pub fn offer(&self, task: &NewTask) -> bool {
+        let now = clock::now();
+        let fits = |(id, document): (&String, &WorkerDocument)| {
+            document.state(self.lease, now) == WorkerState::Online && document.fits(id, task)
+        };
+        let is_here = {
+            let known = self.known.lock();
+            known.iter().any(|(id, known)| fits((id, &known.document)))
+        };
+        is_here || self.listed.lock().workers.iter().any(fits)
+    }
+
+    /// All workers, by id.
+    pub async fn views(&self) -> Result<Vec<WorkerView>, WorkerError> {
+        self.list().await?;
+        let now = clock::now();
+        let mut all: BTreeMap<String, WorkerDocument> =
+            self.listed.lock().workers.clone().into_iter().collect();
+        for (id, known) in self.known.lock().iter() {
+            // Another server may have heard of it since.
+            if all.get(id).is_some_and(|document| document.heard <= known.document.heard) {
+                all.insert(id.clone(), known.document.clone());
+            }
+        }
+        Ok(all.iter().map(|(id, document)| document.view(id, self.lease, now)).collect())
+    }
+
+    /// The handlers that workers offer, by name.
+    pub async fn handlers(&self) -> Result<Vec<HandlerView>, WorkerError> {
+        let mut all: BTreeMap<String, HandlerView> = BTreeMap::new();
+        for WorkerView { worker, state, .. } in self.views().await? {
+            for handler in worker.handlers {
+                let entry = all.entry(handler.name.clone()).or_insert_with(|| HandlerView {
+                    name: handler.name,
+                    description: handler.description,
+                    workers: 0,
+                });
+                entry.workers += u32::from(state == WorkerState::Online);
+            }
+        }
+        Ok(all.into_values().collect())
+    }
+
+    /// One worker.
+    pub async fn get(&self, id: &str) -> Result<WorkerView, WorkerError> {
+        self.load(id).await?;
+        self.view(id)
+    }
+
+    fn view(&self, id: &str) -> Result<WorkerView, WorkerError> {
+        self.with(id, |known| known.document.view(id, self.lease, clock::now()))
+    }
+
+    /// Reads the list of all workers, if the last one is old, and forgets those that have gone long
+    /// since.
+    pub async fn list_when_old(&self) -> Result<(), WorkerError> {
+        let time = self.listed.lock().time;
+        let is_new = |time: Timestamp| time.after(LISTED_EVERY) > clock::now();
+        if time.is_some_and(is_new) { Ok(()) } else { self.list().await }
+    }
+
+    async fn list(&self) -> Result<(), WorkerError> {
+        let (now, limit) = (clock::now(), PageLimit::items(limits::PAGE));
+        let (kind, mut workers) = (DocumentKind::Worker, HashMap::new());
+        let mut query = DocumentsQuery { kind, prefix: None, after: None, limit };
+        loop {
+            let Listed { items, next } = self.store.list_documents(query.clone()).await?;
+            for document in items {
+                let id = document.id.key.as_str().to_owned();
+                let Some(worker) = WorkerDocument::read(&document) else { continue };
+                let is_banned = worker.banned_until.is_some_and(|until| until > now);
+                if worker.heard.after(FORGOTTEN_AFTER) > now || is_banned {
+                    workers.insert(id, worker);
+                    continue;
+                }
+                let change = DocumentChange::delete(document.id, document.version);
+                // If it has come back, it stays.
+                if self.store.change_document(change).await.is_ok() {
+                    self.known.lock().remove(&id);
+                }
+            }
+            query.after = next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+        *self.listed.lock() = Everyone { time: Some(now), workers };
+        Ok(())
+    }
+
+    /// Does something with a worker that is in memory.
+    pub(super) fn with<T>(
+        &self,
+        id: &str,
+        work: impl FnOnce(&mut Known) -> T,
+    ) -> Result<T, WorkerError> {
+        let mut known = self.known.lock();
+        known.get_mut(id).map(work).ok_or_else(|| WorkerError::NotFound(id.to_owned()))
+    }
+
+    /// Tells a worker that there is an order for it.
+    pub fn tell(&self, id: &str) {
+        if let Some(known) = self.known.lock().get(id) {
+            known.orders.notify_one();
+        }
+    }
+
+    /// Makes sure that a worker is in memory.
+    async fn load(&self, id: &str) -> Result<(), WorkerError> {
+        if self.known.lock().contains_key(id) { Ok(()) } else { self.load_anew(id).await }
+    }
+
+    /// Takes over what other servers have written about a worker.
+    async fn load_anew(&self, id: &str) -> Result<(), WorkerError> {
+        let unknown = || WorkerError::NotFound(id.to_owned());
+        let document_id = document_id(id).map_err(|_| unknown())?;
+        let Some(found) = self.store.get_document(&document_id).await? else {
+            self.known.lock().remove(id);
+            return Err(unknown());
+        };
+        let document = WorkerDocument::read(&found).ok_or_else(unknown)?;
+        let mut known = self.known.lock();
+        let entry = known.entry(id.to_owned());
+        let entry =
+            entry.or_insert_with(|| Known::new(document.clone(), found.version, Timestamp::MIN));
+        let heard = entry.document.heard.max(document.heard);
+        entry.document.heard = heard;
+        entry.document.draining |= document.draining;
+        entry.document.banned_until = document.banned_until.or(entry.document.banned_until);
+        entry.version = found.version;
+        Ok(())
+    }
+
+    /// Changes the document of a worker that is in memory.
+    async fn change(
+        &self,
+        id: &str,
+        change: impl Fn(&mut WorkerDocument),
+    ) -> Result<(), WorkerError> {
+        for tried in 1.. {
+            let next = version();
+            let (document, expected) = self.with(id, |known| {
+                change(&mut known.document);
+                (known.document.clone(), known.version)
+            })?;
+            let put = document.put(id, (Some(expected), next))?;
+            match self.store.change_document(put).await {
+                Err(StoreError::StaleDocument(_)) if tried < TRIES => self.load_anew(id).await?,
+                done => {
+                    done?;
+                    return self.with(id, |known| {
+                        (known.version, known.kept) = (next, clock::now());
+                    });
+                }
+            }
+        }
+        unreachable!("the last try is answered")
+    }
+}
+
+impl Known {
+    fn new(document: WorkerDocument, version: DocumentVersion, kept: Timestamp) -> Self {
+        Self { document, version, kept, held: HashMap::new(), orders: Arc::default() }
+    }
+
+    fn take_held(&mut self) -> Vec<(JobId, u32)> {
+        self.held.drain().map(|(job, held)| (job, held.epoch)).collect()
+    }
+}
+
+fn version() -> DocumentVersion {
+    DocumentVersion(rand::random())
+}
