@@ -89,7 +89,8 @@ pub use jobtracker_model::{
     Standing, State, StateSet, Statistics, Subtree, Target, TargetView, Tested, TestedChannel,
     Timestamp, Token, Trigger, UnknownState, Updated, Waited, limits,
     live::{
-        EventKind, Gap, GapReason, JobSummary, LiveEvent, Occurrence, Position, SummaryDefinition,
+        BlockerSummary, EventKind, Gap, GapReason, JobSummary, LiveEvent, Occurrence, Position,
+        SummaryDefinition,
     },
     rollup::Status,
     upload::{

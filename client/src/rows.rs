@@ -1,7 +1,8 @@
 //! What a page shows: rows of jobs, without options and source links, and how the service is.
 
 use jobtracker_model::{
-    Ancestors, ChildrenPage, JobId, Overview, Page, RootPage, live::JobSummary,
+    Ancestors, ChildrenPage, JobId, Overview, Page, RootPage,
+    live::{BlockerSummary, JobSummary},
 };
 
 use crate::{JobTrackerClient, ListChildren, ListJobs, ListPage, Result, RootsQuery, call::Call};
@@ -42,6 +43,21 @@ impl JobTrackerClient {
     pub async fn ancestor_rows(&self, id: JobId) -> Result<Ancestors<JobSummary>> {
         let call = rows(format!("api/v1/jobs/{id}/ancestors")).query("ranks", Some(true));
         self.http.json(call).await
+    }
+
+    /// A page of what a job waits for, or why it failed. `paths`: each names the jobs between the
+    /// one at the top and itself.
+    ///
+    /// # Errors
+    /// `job_not_found`, `invalid_cursor`, `invalid_query`.
+    pub async fn blocker_rows(
+        &self,
+        id: JobId,
+        page: ListPage,
+        paths: bool,
+    ) -> Result<Page<BlockerSummary>> {
+        let call = rows(format!("api/v1/jobs/{id}/blockers"));
+        self.http.json(call.query("path", paths.then_some(true)).page(page)).await
     }
 
     /// How the server that answers is: numbers from its memory.

@@ -14,7 +14,9 @@ pub use topic::{EventKind, InvalidTopic, Topic, UnknownKind};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Children, Definition, JobId, Mark, State, Subtree, Timestamp, rollup::Status};
+use crate::{
+    Change, Children, Definition, JobId, Mark, PathStep, State, Subtree, Timestamp, rollup::Status,
+};
 
 /// Jobs of one tree whose rows are asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +104,21 @@ impl JobSummary {
             attachments: status.attachments,
         }
     }
+}
+
+/// What another job waits for, or what made it fail, with the row of the job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BlockerSummary {
+    /// The job.
+    pub job: JobSummary,
+    /// What it said last; of one that failed, its first Faulted change, which says why.
+    pub last_change: Change,
+    /// The jobs between the one that was asked about and this one, from the top; where the request
+    /// asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Vec<PathStep>>,
 }
 
 /// The part of a row that never changes.

@@ -185,9 +185,14 @@ pub struct Reply {
 impl Reply {
     pub async fn of(request: RequestBuilder) -> Self {
         let response: Response = request.send().await.unwrap();
+        Self::read(response).await.unwrap()
+    }
+
+    /// None: the connection broke before its end.
+    pub async fn read(response: Response) -> Option<Self> {
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await.unwrap().to_vec();
-        Self { status: status.as_u16(), headers, body }
+        let body = response.bytes().await.ok()?.to_vec();
+        Some(Self { status: status.as_u16(), headers, body })
     }
 
     pub fn text(&self) -> &str {

@@ -260,6 +260,18 @@ async fn blockers_name_the_jobs_above_them() {
     let above = harness.get("/api/v1/jobs/104").await.json();
     let item = items.iter().find(|item| item["job"]["id"] == 1040).unwrap();
     assert_eq!(item["path"][0]["name"], above["name"]);
+    let (rows, _) = pages(&harness, "/api/v1/jobs/100/blockers?path=true&fields=row", 3).await;
+    assert_eq!(rows.len(), items.len());
+    for (row, item) in rows.iter().zip(&items) {
+        assert_eq!((&row["lastChange"], &row["path"]), (&item["lastChange"], &item["path"]));
+        let (row, job) = (&row["job"], &item["job"]);
+        assert_eq!((&row["id"], &row["definition"]["name"]), (&job["id"], &job["name"]));
+        assert!(row.get("treeStart").is_some() && row.get("options").is_none(), "{row}");
+    }
+    let id = jobtracker_client::JobId::new(100).unwrap();
+    let page = jobtracker_client::ListPage::default();
+    let told = harness.client().blocker_rows(id, page, true).await.unwrap();
+    assert_eq!(serde_json::to_value(told.items).unwrap(), Value::from(rows));
     let (items, _) = pages(&harness, "/api/v1/jobs/104/blockers?path=true", 3).await;
     assert!(path(&items, 1040).is_empty());
     // A job that failed by itself is the first of its own blockers.

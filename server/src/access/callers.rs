@@ -15,6 +15,7 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     Admitted, Principal, Refused, SessionError, Tokens,
+    logins::Logins,
     session::{Session, SigningKey},
     sessions::Sessions,
     token::{self, Hash},
@@ -36,6 +37,7 @@ const RANDOM_FROM: usize = 32;
 pub(crate) struct Access {
     pub tokens: Tokens,
     sessions: Sessions,
+    logins: Logins,
     /// None: no token is required.
     configured: RwLock<Option<Configured>>,
     tries: FailedTries,
@@ -63,6 +65,7 @@ impl Access {
         Self {
             tokens: Tokens::new(Arc::clone(&store)),
             sessions: Sessions::new(store),
+            logins: Logins::default(),
             configured: RwLock::new(Configured::new(configured)),
             tries: FailedTries::new(config.failed_tries),
             asked_for_waiting: AtomicU32::new(ASKED_FOR_WAITING),
@@ -150,7 +153,8 @@ impl Access {
         }
     }
 
-    /// Who has a session that is going on: the one who has its token, and while that is accepted.
+    /// The caller of a session that has not ended: the holder of its token, for as long as that
+    /// token is accepted.
     fn holder(
         &self,
         key: &SigningKey,
@@ -193,6 +197,8 @@ impl Access {
         encrypted: bool,
         now: Timestamp,
     ) -> Result<(String, Admitted), SessionError> {
+        let many = |retry_after_ms| SessionError::TooMany { retry_after_ms };
+        self.logins.begin(admitted.principal.name(), now).map_err(many)?;
         let key = &self.sessions.load().await?.key;
         let name = match &admitted.principal {
             Principal::Named(identity) => Some(identity.name.clone()),

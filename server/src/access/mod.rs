@@ -12,8 +12,11 @@ mod tries;
 mod known;
 mod tokens;
 
+mod logins;
 mod session;
 mod sessions;
+
+mod shares;
 
 mod callers;
 
@@ -23,4 +26,5 @@ pub(crate) use audit::Audit;
 pub(crate) use callers::Access;
 pub(crate) use principal::{Admitted, Principal};
 pub(crate) use refused::{AuditError, Refused, SessionError, TokenError};
+pub(crate) use shares::{NoPlace, Share, Shares};
 pub(crate) use tokens::Tokens;

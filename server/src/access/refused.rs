@@ -55,6 +55,8 @@ pub(crate) enum TokenError {
 /// Why a session is not begun, renewed or ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
+    #[error("With this token too many sessions were begun; use one of them, or wait.")]
+    TooMany { retry_after_ms: u64 },
     #[error("no random bits can be had from the system")]
     NoRandomness,
     #[error("a session cannot be written: {0}")]

@@ -104,6 +104,43 @@ mod tests {
         assert_eq!(name_in(nameless.as_bytes()), None);
     }
 
+    /// Structural: what is compared are hashes, from which no byte of a token can be told, by a
+    /// function of `subtle` that reads all of both. Statistical, in a long run: hashes that differ
+    /// in the first byte, in the last one and nowhere take the same time.
+    #[test]
+    fn the_time_of_a_comparison_does_not_tell_what_is_right() {
+        let right = Hash::of(b"a token");
+        let [mut first, mut last] = [right; 2];
+        first.0[0] ^= 1;
+        last.0[SECRET_BYTES - 1] ^= 1;
+        assert!(!right.is(&first) && !right.is(&last) && right.is(&right.clone()));
+        if std::env::var_os("JOBTRACKER_LONG").is_none() {
+            return;
+        }
+        let mut times = [const { Vec::new() }; 3];
+        for _ in 0..2_001 {
+            for (times, other) in times.iter_mut().zip([&first, &last, &right]) {
+                let begun = std::time::Instant::now();
+                for _ in 0..1_000 {
+                    std::hint::black_box(
+                        std::hint::black_box(&right).is(std::hint::black_box(other)),
+                    );
+                }
+                times.push(begun.elapsed());
+            }
+        }
+        let medians = times.map(|mut times| {
+            times.sort_unstable();
+            times[times.len() / 2].as_secs_f64()
+        });
+        let [least, .., most] = {
+            let mut sorted = medians;
+            sorted.sort_unstable_by(f64::total_cmp);
+            sorted
+        };
+        assert!(most / least < 1.05, "{medians:?}");
+    }
+
     #[test]
     fn a_document_of_a_token_is_read_as_it_was_written_first() {
         let text = format!(

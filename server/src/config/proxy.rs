@@ -31,6 +31,8 @@ pub struct ProxyConfig {
     pub user_header: String,
     /// The header that has the groups of the user, with commas between them.
     pub groups_header: String,
+    /// How long a live view of a user goes on before its client connects again.
+    pub live_seconds: u32,
     /// The roles of groups, each as `GROUP=ROLE`.
     pub roles: Vec<String>,
 }
@@ -89,6 +91,7 @@ impl ProxyConfig {
     pub(super) fn check(&self, has_token: bool) -> Result<(), ConfigError> {
         let (networks, roles) = (self.networks()?, self.roles()?);
         self.check_headers()?;
+        within("proxy.live_seconds", self.live_seconds, 1, 86_400)?;
         let secret = self.secret.expose();
         if secret.is_empty() {
             let reason = "is set and proxy.secret is not, so a proxy says nothing about users";

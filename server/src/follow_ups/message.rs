@@ -5,12 +5,11 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jobtracker_model::{
-    Action, Blocker, DeliveryId, EmailAction, Event, HttpAction, JobId, State, Target, Timestamp,
-    Trigger,
+    Action, DeliveryId, EmailAction, Event, HttpAction, JobId, State, Target, Timestamp, Trigger,
 };
 use jobtracker_store::{
-    BlockersQuery, Cause as Kept, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Loaded, PageLimit,
-    Result, Store, Wanted,
+    BlockerRow, BlockersQuery, Cause as Kept, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Loaded,
+    PageLimit, Result, Store, Wanted,
 };
 
 use crate::outbox::{Cause, Finding, Found, JobName, JobRef, Notice, NoticeKind};
@@ -131,12 +130,12 @@ async fn first_failures(
 async fn first_failure(store: &dyn Store, of: JobId) -> Result<Option<Origin>> {
     let limit = PageLimit::items(SEARCHED);
     let failures = store.list_blockers(BlockersQuery { of, after: None, limit }).await?;
-    let says_why = |failure: &Blocker| failure.last_change.state == State::Faulted;
+    let says_why = |failure: &BlockerRow| failure.last_change.state == State::Faulted;
     if failures.next.is_some() || !failures.items.iter().all(says_why) {
         return Ok(None);
     }
     let first = failures.items.into_iter().min_by_key(|failure| failure.last_change.time);
-    Ok(first.map(|Blocker { job, last_change, .. }| {
+    Ok(first.map(|BlockerRow { job, last_change }| {
         let said = Said::Text(last_change.message.as_deref().map(Event::message));
         Origin { job: job.id, time: last_change.time, said }
     }))

@@ -1,7 +1,7 @@
 //! Who sends a request, by what the request has: a token, the session of a browser, or what a proxy
 //! says.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use actix_web::{HttpRequest, http::header::AUTHORIZATION};
 use futures_util::future::LocalBoxFuture;
@@ -13,7 +13,7 @@ use super::{
     problem::{ApiError, Result},
 };
 use crate::{
-    access::{Admitted, Refused},
+    access::{Access, Admitted, Refused},
     clock,
 };
 
@@ -41,12 +41,13 @@ pub(super) fn known(request: &HttpRequest, from: Option<IpAddr>) -> Known {
     if let Some(token) = bearer(request) {
         return by_token(app, token, from, now);
     }
-    match cookie::of(request) {
-        Some(session) => match app.sites.check_session(request) {
-            Ok(()) => by_session(app, &session, now),
-            Err(refused) => Known::Is(Err(refused)),
-        },
-        None => Known::Is(Err(Refused::Missing.into())),
+    let sessions = cookie::all(request);
+    if sessions.is_empty() {
+        return Known::Is(Err(Refused::Missing.into()));
+    }
+    match app.sites.check_session(request) {
+        Ok(()) => by_session(app, sessions, now),
+        Err(refused) => Known::Is(Err(refused)),
     }
 }
 
@@ -59,12 +60,35 @@ pub(super) fn by_token(app: &App, token: &[u8], from: Option<IpAddr>, now: Times
     Known::Asks(Box::pin(async move { Ok(finding.await?) }))
 }
 
-fn by_session(app: &App, session: &str, now: Timestamp) -> Known {
-    if let Some(known) = app.access.session(session, now) {
-        return Known::Is(known.map_err(ApiError::from));
+/// Who sends one of these sessions; the first that is accepted counts.
+fn by_session(app: &App, sessions: Vec<String>, now: Timestamp) -> Known {
+    let mut why = None;
+    for session in &sessions {
+        match app.access.session(session, now) {
+            Some(Ok(admitted)) => return Known::Is(Ok(admitted)),
+            Some(Err(refused)) => why = Some(clearer(why, refused)),
+            None => return Known::Asks(Box::pin(find(Arc::clone(&app.access), sessions, now))),
+        }
     }
-    let finding = app.access.find_session(session, now);
-    Known::Asks(Box::pin(async move { Ok(finding.await?) }))
+    Known::Is(Err(why.unwrap_or(Refused::Missing).into()))
+}
+
+/// The same, as the store knows.
+async fn find(access: Arc<Access>, sessions: Vec<String>, now: Timestamp) -> Result<Admitted> {
+    let mut why = None;
+    for session in sessions {
+        match access.find_session(&session, now).await {
+            Ok(admitted) => return Ok(admitted),
+            Err(refused) => why = Some(clearer(why, refused)),
+        }
+    }
+    Err(why.unwrap_or(Refused::Missing).into())
+}
+
+/// Of two reasons the one that says more: a text of another program is taken for a session that is
+/// over.
+fn clearer(before: Option<Refused>, refused: Refused) -> Refused {
+    before.filter(|before| !matches!(before, Refused::SessionEnded)).unwrap_or(refused)
 }
 
 /// The address from which a request came.

@@ -15,11 +15,16 @@ pub(super) const NAME: &str = "jobtracker_session";
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// The text of the session that a request has.
-pub(super) fn of(request: &HttpRequest) -> Option<String> {
+/// Cookies of the name that are looked at.
+const TRIED: usize = 8;
+
+/// The texts that may be the session of a request. A browser sends the cookies of all paths and
+/// hosts that the address lies below, so the first one may be of another program.
+pub(super) fn all(request: &HttpRequest) -> Vec<String> {
     let headers = request.headers().get_all(COOKIE).filter_map(|value| value.to_str().ok());
-    let mut cookies = headers.flat_map(Cookie::split_parse).filter_map(std::result::Result::ok);
-    cookies.find(|cookie| cookie.name() == NAME).map(|cookie| cookie.value().to_owned())
+    let cookies = headers.flat_map(Cookie::split_parse).filter_map(std::result::Result::ok);
+    let own = cookies.filter(|cookie| cookie.name() == NAME);
+    own.map(|cookie| cookie.value().to_owned()).take(TRIED).collect()
 }
 
 /// Has the browser keep a session for this long, and from connections that are not encrypted.

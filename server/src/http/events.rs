@@ -52,9 +52,14 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
     ),
     responses((status = 200, description = "Frames, until the client closes the connection.",
         body = ServerFrame, content_type = "text/event-stream")))]
-pub(super) async fn events(_: Reader, app: State, request: HttpRequest) -> Result<HttpResponse> {
+pub(super) async fn events(
+    caller: Reader,
+    app: State,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
     let wanted = subscriptions(&request)?;
-    let mut connection = Connection::open(&app.hub, Reader::ends(request.clone()))?;
+    let mut connection =
+        Connection::open(&app.hub, caller.admitted.principal, Reader::ends(request.clone()))?;
     let mut known = Vec::new();
     for wanted in wanted {
         known.push(wanted.after.or(wanted.since.map(Position::end_of)));

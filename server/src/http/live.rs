@@ -34,14 +34,15 @@ const UNREAD: usize = 2 * MESSAGE;
 #[utoipa::path(get, path = "/api/v1/live", operation_id = "live", tag = "live",
     responses((status = 101, description = "From here on, frames.", body = ServerFrame)))]
 pub(super) async fn live(
-    _: Reader,
+    caller: Reader,
     app: State,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse> {
     let refused = |error| ApiError::new(ProblemCode::UpgradeRequired, format!("{error}."));
     ws::verify_handshake(request.head()).map_err(refused)?;
-    let connection = Connection::open(&app.hub, Reader::ends(request.clone()))?;
+    let connection =
+        Connection::open(&app.hub, caller.admitted.principal, Reader::ends(request.clone()))?;
     let socket = WebSocket {
         app,
         connection,

@@ -233,6 +233,10 @@ impl From<SessionError> for ApiError {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Store(error) => error.into(),
+            SessionError::TooMany { retry_after_ms } => {
+                let refused = Self::new(ProblemCode::Overloaded, error.to_string());
+                refused.retry_after(retry_after_ms)
+            }
             _ => Self::internal(&error),
         }
     }

@@ -1,4 +1,7 @@
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use actix_web::{
     HttpRequest,
@@ -24,6 +27,7 @@ pub(crate) struct Proxy {
     networks: Vec<IpNet>,
     /// None: it does not know them.
     users: Option<Users>,
+    live: Duration,
 }
 
 #[derive(Debug)]
@@ -47,7 +51,15 @@ impl Proxy {
         let (secret, roles) = (config.secret.clone(), config.roles()?);
         let knows_users = !secret.is_empty();
         let users = Users { secret, secret_header, user_header, groups_header, roles };
-        Ok(Self { networks: config.networks()?, users: knows_users.then_some(users) })
+        let live = Duration::from_secs(config.live_seconds.into());
+        Ok(Self { networks: config.networks()?, users: knows_users.then_some(users), live })
+    }
+
+    /// How long what goes on may go on for whom this request comes from, if the proxy names a user:
+    /// it does not say when the user has lost a role, or has logged out.
+    pub fn live(&self, request: &HttpRequest) -> Option<Duration> {
+        let is_named = self.users.is_some() && self.is_here(peer(request)?);
+        is_named.then_some(self.live)
     }
 
     /// The address of the client. Only a proxy is believed about others: what stands before the

@@ -126,13 +126,23 @@ impl<const ROLE: usize> FromRequest for Caller<ROLE> {
 const CHECKED_EVERY: Duration = Duration::from_secs(3);
 
 impl<const ROLE: usize> Caller<ROLE> {
-    /// Ends when the caller of a request has the right no more, and says why: a token may be
-    /// revoked, or its time be over, while an answer goes on.
-    pub async fn ends(request: HttpRequest) -> Problem {
-        Problem::new(Self::lost(request).await.code(), "")
+    /// Ends when a live view ends for the caller of a request, and says why: a token may be
+    /// revoked, or its time be over. `None`: its client may connect again.
+    pub async fn ends(request: HttpRequest) -> Option<Problem> {
+        let live = request.app_data::<State>().and_then(|app| app.proxy.live(&request));
+        let over = async {
+            match live {
+                Some(live) => tokio::time::sleep(live).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            error = Self::lost(request.clone()) => Some(Problem::new(error.code(), "")),
+            () = over => None,
+        }
     }
 
-    /// As [`ends`](Self::ends), with the error for the caller.
+    /// Ends when the caller of a request has lost the right while its answer goes on, and says why.
     pub async fn lost(request: HttpRequest) -> ApiError {
         loop {
             tokio::time::sleep(CHECKED_EVERY).await;

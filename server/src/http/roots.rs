@@ -73,7 +73,7 @@ pub(super) struct RootsQuery {
     #[param(example = "row", default = "all")]
     fields: Option<String>,
     /// With a number, the answer has a histogram of the times at which the matches were created,
-    /// with so many buckets, whichever page it is. It looks at up to 100,000 of the newest roots of
+    /// with this number of buckets, whichever page it is. It looks at up to 100,000 of the newest roots of
     /// the time range, and is shared by those who ask for the same for 5 seconds, or for ten times
     /// as long as it took.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 240, example = 60)]
@@ -92,7 +92,7 @@ pub(super) struct RootsQuery {
     params(RootsQuery),
     responses((status = 200, description = "A page.", body = RootPage<JobItem>)))]
 pub(super) async fn list(
-    _: Reader,
+    caller: Reader,
     app: State,
     query: Query<RootsQuery>,
     request: HttpRequest,
@@ -128,7 +128,11 @@ pub(super) async fn list(
     let histogram = match buckets {
         Some(buckets) => {
             let scan = Scan { order: Order::Newest, ..scan };
-            Some(app.histograms.get((query.filters(), buckets), scan).await?)
+            Some(
+                app.histograms
+                    .get(&caller.admitted.principal, (query.filters(), buckets), scan)
+                    .await?,
+            )
         }
         None => None,
     };

@@ -4,7 +4,7 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use jobtracker_model::{Histogram, Subtree, Timestamp, limits};
+use jobtracker_model::{Histogram, ProblemCode, Subtree, Timestamp, limits};
 use jobtracker_store::PageLimit;
 use parking_lot::Mutex;
 use tokio::{sync::Semaphore, time::Instant};
@@ -15,22 +15,29 @@ use super::{
     roots_filter::wanted,
     roots_scan::{STEPS_MAX, Scan},
 };
-use crate::clock;
+use crate::{
+    access::{NoPlace, Principal, Share, Shares},
+    clock,
+};
 
 /// How long viewers of the same roots share a histogram at least.
 const SHARED: Duration = Duration::from_secs(5);
-/// It is shared for so many times as long as it took, so that making it anew is a tenth of the work
-/// of a processor at most.
+/// It is shared for ten times as long as it took, so that making it anew is a tenth of the work of
+/// a processor at most.
 const TIMES: u32 = 10;
 /// Histograms that are kept; of more, the one that was begun first is forgotten.
 const KEPT: usize = 64;
 /// Histograms that are made at once; others wait.
 const AT_ONCE: usize = 2;
+/// Histograms that are made or wait, and those of one caller; of more, none is begun.
+const BEGUN: usize = 16;
+const BEGUN_EACH: usize = 4;
 
 /// Histograms of roots, which viewers share.
 pub(crate) struct Histograms {
     kept: Mutex<VecDeque<(Key, Making)>>,
     places: Arc<Semaphore>,
+    begun: Arc<Shares>,
 }
 
 /// Filters of roots, and how many buckets.
@@ -45,12 +52,13 @@ struct Made {
 
 impl Histograms {
     pub fn new() -> Self {
-        Self { kept: Mutex::default(), places: Arc::new(Semaphore::new(AT_ONCE)) }
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        Self { kept: Mutex::default(), places, begun: Shares::new(BEGUN, BEGUN_EACH) }
     }
 
     /// The histogram of a scan, if need be made now. It is made to its end even if its viewer has
     /// gone, for those that come.
-    pub(super) async fn get(&self, key: Key, scan: Scan) -> Result<Histogram> {
+    pub(super) async fn get(&self, caller: &Principal, key: Key, scan: Scan) -> Result<Histogram> {
         let buckets = key.1;
         let making = {
             let mut kept = self.kept.lock();
@@ -61,28 +69,46 @@ impl Histograms {
                 None => true,
             });
             let known = kept.iter().find(|(known, _)| *known == key);
-            known.map(|(_, making)| making.clone()).unwrap_or_else(|| {
-                let making = self.make(scan, buckets);
-                kept.push_front((key, making.clone()));
-                kept.truncate(KEPT);
-                making
-            })
+            match known {
+                Some((_, making)) => making.clone(),
+                None => {
+                    let making = self.make(
+                        self.begun.take(caller).map_err(|none| full(&none))?,
+                        scan,
+                        buckets,
+                    );
+                    kept.push_front((key, making.clone()));
+                    kept.truncate(KEPT);
+                    making
+                }
+            }
         };
         Ok((*making.await?.histogram).clone())
     }
 
-    fn make(&self, scan: Scan, buckets: usize) -> Making {
+    fn make(&self, begun: Share, scan: Scan, buckets: usize) -> Making {
         let places = Arc::clone(&self.places);
         let work = tokio::spawn(async move {
+            let _begun = begun;
             let _place = places.acquire().await.map_err(|error| ApiError::internal(&error))?;
-            let begun = Instant::now();
+            let start = Instant::now();
             let histogram = Arc::new(scan.histogram(buckets).await?);
-            let until = Instant::now() + SHARED.max(begun.elapsed() * TIMES);
+            let until = Instant::now() + SHARED.max(start.elapsed() * TIMES);
             Ok(Made { histogram, until })
         });
         let made = async { work.await.map_err(|error| ApiError::internal(&error))? };
         made.boxed().shared()
     }
+}
+
+fn full(none: &NoPlace) -> ApiError {
+    let detail = match none {
+        NoPlace::ForCaller(each) => {
+            format!("{each} histograms are made for this caller; wait for one of them.")
+        }
+        NoPlace::AtAll => format!("{BEGUN} histograms are made."),
+    };
+    ApiError::new(ProblemCode::Overloaded, detail)
 }
 
 impl Scan {

@@ -30,8 +30,9 @@ use crate::{
     responses((status = 200, description = "The caller.", body = Session)))]
 pub(super) async fn get(caller: Reader, app: State, request: HttpRequest) -> Result<HttpResponse> {
     let is_session = caller.admitted.how == Authentication::Session;
-    let text = cookie::of(&request).filter(|_| is_session);
-    match text.and_then(|text| app.access.renew_session(&text, clock::now())) {
+    let texts = if is_session { cookie::all(&request) } else { Vec::new() };
+    let now = clock::now();
+    match texts.iter().find_map(|text| app.access.renew_session(text, now)) {
         Some((text, encrypted, admitted)) => {
             let encrypted = encrypted || cookie::is_encrypted(&request);
             kept(&app, &text, encrypted, &admitted)
@@ -74,7 +75,7 @@ pub(super) async fn create(
     let encrypted = cookie::is_encrypted(&request);
     let (text, admitted) = app.access.begin_session(admitted, token, encrypted, now).await?;
     // The one that the browser had is over.
-    if let Some(before) = cookie::of(&request) {
+    for before in cookie::all(&request) {
         app.access.end_session(&before, now).await?;
     }
     kept(&app, &text, encrypted, &admitted)
@@ -88,8 +89,11 @@ pub(super) async fn create(
     responses((status = 204, description = "There is none any more.",
         headers(("set-cookie" = String, description = "None.")))))]
 pub(super) async fn end(_: Anyone, app: State, request: HttpRequest) -> Result<HttpResponse> {
-    if let Some(text) = cookie::of(&request) {
+    let texts = cookie::all(&request);
+    if !texts.is_empty() {
         app.sites.check_session(&request)?;
+    }
+    for text in texts {
         app.access.end_session(&text, clock::now()).await?;
     }
     let mut reply = HttpResponse::new(StatusCode::NO_CONTENT);

@@ -1,15 +1,19 @@
-use std::{collections::HashSet, iter::successors};
+use std::{
+    collections::{HashMap, HashSet},
+    iter::successors,
+};
 
 use actix_web::{HttpRequest, HttpResponse};
 use jobtracker_model::{
     Ancestors, Blocker, JobId, JobNode, JobPath, Page, PathStep, Rank, Statistics, limits,
+    live::BlockerSummary,
 };
 use jobtracker_store::{
-    BlockersQuery, DescendantsQuery, JobPlaces, JobRow, Node, Origin, PageLimit, Place, Store,
-    Wanted,
+    BlockerRow, BlockersQuery, DescendantsQuery, JobPlaces, JobRow, Node, Origin, PageLimit, Place,
+    Store, Wanted,
 };
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     app::State,
@@ -141,6 +145,26 @@ pub(super) async fn path(_: Reader, app: State, id: Id) -> Result<HttpResponse> 
     }
 }
 
+/// A blocker: with the whole job, or with `fields=row` without its options and source link.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum BlockerItem {
+    Blocker(Box<Blocker>),
+    Row(Box<BlockerSummary>),
+}
+
+impl BlockerItem {
+    fn new(fields: Fields, blocker: BlockerRow, path: Option<Vec<PathStep>>) -> Self {
+        let BlockerRow { job, last_change } = blocker;
+        match fields {
+            Fields::All => Self::Blocker(Box::new(Blocker { job: job.into(), last_change, path })),
+            Fields::Row => {
+                Self::Row(Box::new(BlockerSummary { job: job.into(), last_change, path }))
+            }
+        }
+    }
+}
+
 /// Which page of the blockers of a job.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -154,6 +178,9 @@ pub(super) struct BlockersParams {
     /// With `true` each item names the jobs between the one at the top and itself.
     #[param(value_type = Option<bool>, default = false)]
     path: Option<String>,
+    /// With `row` the `job` of each item is a `JobSummary`: without options and source link.
+    #[param(example = "row", default = "all")]
+    fields: Option<String>,
 }
 
 /// List what a job waits for, or why it failed
@@ -163,7 +190,7 @@ pub(super) struct BlockersParams {
 /// its first Faulted change, which says why. In the order of descendants.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/blockers", operation_id = "listBlockers",
     tag = "tree", params(("id" = JobId, Path, description = "The job at the top."), BlockersParams),
-    responses((status = 200, description = "A page.", body = Page<Blocker>)))]
+    responses((status = 200, description = "A page.", body = Page<BlockerItem>)))]
 pub(super) async fn blockers(
     _: Reader,
     app: State,
@@ -173,36 +200,45 @@ pub(super) async fn blockers(
     let (of, query) = (id.0, query.0);
     let after = cursor::decode(List::Blockers, of.get(), query.cursor.as_deref())?;
     let (limit, paths) = (limit(query.limit.as_deref())?, flag("path", query.path.as_deref())?);
-    let mut listed = app.store.list_blockers(BlockersQuery { of, after, limit }).await?;
-    if paths {
-        add_paths(&*app.store, of, &mut listed.items).await?;
-    }
+    let fields = Fields::parse(query.fields.as_deref())?;
+    let listed = app.store.list_blockers(BlockersQuery { of, after, limit }).await?;
+    let ids: Vec<JobId> = listed.items.iter().map(|blocker| blocker.job.id).collect();
+    let mut paths = if paths { paths_to(&*app.store, of, ids).await? } else { HashMap::new() };
+    let item = |blocker: BlockerRow| {
+        let path = paths.remove(&blocker.job.id);
+        BlockerItem::new(fields, blocker, path)
+    };
+    let items = listed.items.into_iter().map(item).collect();
     let next = |last: JobId| cursor::encode(List::Blockers, of.get(), &last);
-    reply::ok(&Page { items: listed.items, next_cursor: listed.next.map(next) })
+    reply::ok(&Page { items, next_cursor: listed.next.map(next) })
 }
 
-/// Names the jobs between the top and each blocker. Neither names nor places in a tree change, so
-/// they need not be read at the instant of the list.
-async fn add_paths(store: &dyn Store, of: JobId, blockers: &mut [Blocker]) -> Result<()> {
-    let paths = blockers.iter().map(|blocker| blocker.job.id).collect();
-    let nodes = store.look_up(Wanted { paths, ..Wanted::default() }).await?.nodes;
+/// The jobs between the top and each of these, by name. Neither names nor places in a tree change,
+/// so they need not be read at the instant of the list.
+async fn paths_to(
+    store: &dyn Store,
+    of: JobId,
+    ids: Vec<JobId>,
+) -> Result<HashMap<JobId, Vec<PathStep>>> {
+    let wanted = Wanted { paths: ids.iter().copied().collect(), ..Wanted::default() };
+    let nodes = store.look_up(wanted).await?.nodes;
     let parent = |id: &JobId| nodes.get(id).and_then(|node| node.origin.parent);
     let between = |id: JobId| {
         let above = successors(parent(&id), |id| parent(id)).take_while(move |id| *id != of);
         above.filter(move |_| id != of)
     };
-    let definitions = blockers.iter().flat_map(|blocker| between(blocker.job.id)).collect();
+    let definitions = ids.iter().flat_map(|id| between(*id)).collect();
     let definitions = store.look_up(Wanted { definitions, ..Wanted::default() }).await?.definitions;
     let name = |id: JobId| {
         let definition = definitions.get(&id)?;
         Some(PathStep { id, name: definition.name.clone() })
     };
-    for blocker in blockers {
-        let mut path: Vec<PathStep> = between(blocker.job.id).filter_map(name).collect();
+    let path = |id: JobId| {
+        let mut path: Vec<PathStep> = between(id).filter_map(name).collect();
         path.reverse();
-        blocker.path = Some(path);
-    }
-    Ok(())
+        (id, path)
+    };
+    Ok(ids.into_iter().map(path).collect())
 }
 
 /// Get the numbers and times of a tree

@@ -20,6 +20,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use crate::access::Principal;
+
 use super::{
     frame::write_whole,
     hub::Hub,
@@ -48,8 +50,10 @@ pub(crate) struct Connection {
     stopping: watch::Receiver<bool>,
     /// Nothing more is said.
     is_over: bool,
-    /// Ends when the client has lost its right to be told.
-    right_ends: LocalBoxFuture<'static, Problem>,
+    /// Who the client is.
+    caller: Principal,
+    /// Ends when the client is told no more, and says why, unless it may connect again.
+    right_ends: LocalBoxFuture<'static, Option<Problem>>,
     _room: OwnedSemaphorePermit,
 }
 
@@ -79,7 +83,8 @@ impl Connection {
     /// There are as many as are allowed; the service is stopping.
     pub fn open(
         hub: &Arc<Hub>,
-        right_ends: impl Future<Output = Problem> + 'static,
+        caller: Principal,
+        right_ends: impl Future<Output = Option<Problem>> + 'static,
     ) -> Result<Self> {
         let (room, hub) = (hub.room()?, Arc::clone(hub));
         let mut connection = Self {
@@ -90,6 +95,7 @@ impl Connection {
             heartbeat: Instant::now() + HEARTBEAT,
             turn: 0,
             is_over: false,
+            caller,
             right_ends: right_ends.boxed_local(),
             _room: room,
         };
@@ -163,7 +169,7 @@ impl Connection {
     pub fn subscribe_to_state(&mut self, wanted: &Subscribe, source: Source) -> Result<()> {
         let Subscribe { sub, since, every_ms, .. } = *wanted;
         self.make_room(sub)?;
-        let view = self.hub.watch_state(source, since, Pace::new(every_ms)?)?;
+        let view = self.hub.watch_state(&self.caller, source, since, Pace::new(every_ms)?)?;
         self.begin(sub, Subscription::State(view), 0);
         Ok(())
     }
@@ -232,7 +238,7 @@ impl Connection {
             if !self.is_over
                 && let Some(problem) = over(&mut self.right_ends, &mut self.stopping).now_or_never()
             {
-                self.end(problem);
+                self.end_all(problem);
             }
             if let Some(told) = self.ready.pop_front() {
                 self.heartbeat = Instant::now() + HEARTBEAT;
@@ -246,10 +252,18 @@ impl Connection {
                 continue;
             }
             tokio::select! {
-                problem = over(&mut self.right_ends, &mut self.stopping) => self.end(problem),
+                problem = over(&mut self.right_ends, &mut self.stopping) => self.end_all(problem),
                 () = changed(&mut self.subscriptions, &self.hub.store) => {}
                 () = sleep_until(self.heartbeat) => self.mark_all(),
             }
+        }
+    }
+
+    /// Ends the connection; without a problem it only closes.
+    fn end_all(&mut self, problem: Option<Problem>) {
+        match problem {
+            Some(problem) => self.end(problem),
+            None => self.is_over = true,
         }
     }
 
@@ -321,14 +335,14 @@ impl Subscribed {
 
 /// Ends when the client is told no more, and says why.
 async fn over(
-    right_ends: &mut (impl Future<Output = Problem> + Unpin),
+    right_ends: &mut (impl Future<Output = Option<Problem>> + Unpin),
     stopping: &mut watch::Receiver<bool>,
-) -> Problem {
+) -> Option<Problem> {
     tokio::select! {
         problem = right_ends => problem,
         // An error means that the service is gone.
         _ = stopping.wait_for(|stopping| *stopping) => {
-            Problem::new(ProblemCode::ShuttingDown, "The service is stopping.")
+            Some(Problem::new(ProblemCode::ShuttingDown, "The service is stopping."))
         }
     }
 }
@@ -377,7 +391,7 @@ mod tests {
         }
 
         fn open(&self) -> Connection {
-            Connection::open(&self.hub, pending()).unwrap()
+            Connection::open(&self.hub, Principal::Anonymous, pending()).unwrap()
         }
 
         /// Creates a job, by which the tree has one version more.
@@ -427,8 +441,8 @@ mod tests {
     #[tokio::test]
     async fn one_who_has_the_right_no_more_is_told_that_and_nothing_else() {
         let server = Server::start().await;
-        let revoked = async { Problem::new(ProblemCode::TokenRevoked, "") };
-        let mut connection = Connection::open(&server.hub, revoked).unwrap();
+        let revoked = async { Some(Problem::new(ProblemCode::TokenRevoked, "")) };
+        let mut connection = Connection::open(&server.hub, Principal::Anonymous, revoked).unwrap();
         connection.subscribe(Subscribe::new(1, Topic::Tree(server.root))).await.unwrap();
         assert!(connection.is_behind());
         let end = connection.next().await.unwrap();

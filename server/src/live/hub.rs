@@ -6,7 +6,7 @@ use std::{
 };
 
 use jobtracker_engine::{Engine, Error, Result, Scope};
-use jobtracker_model::{JobId, ViewerLoad};
+use jobtracker_model::{FieldError, JobId, ViewerLoad};
 use jobtracker_store::Store;
 use parking_lot::Mutex;
 use tokio::{
@@ -22,19 +22,22 @@ use super::{
     tree::LiveTree,
     window,
 };
+use crate::access::{NoPlace, Principal, Shares};
 
 /// How long the events of a tree are kept after its last viewer has gone, so that one that comes
 /// again goes on where it was.
 const LINGER: Duration = Duration::from_secs(60);
-/// The time from one look at a state of the service to the next, and at most. In between it is so
-/// many times as long as the look takes.
+/// The time from one look at a state of the service to the next: ten times as long as the look
+/// takes, but not less and not more than these.
 const LOOK: Duration = Duration::from_secs(1);
 const LOOK_AT_MOST: Duration = Duration::from_secs(10);
 const TIMES: u32 = 10;
 /// A state that only commits of this server change is looked at as often even without them.
 const ANYHOW: Duration = Duration::from_secs(10);
-/// States of the service that are watched at once.
+/// States of the service that are watched at once, and those of them that one caller was the first
+/// to watch.
 const STATES: usize = 64;
+const STATES_EACH: usize = 16;
 
 /// The trees that are watched.
 pub(crate) struct Hub {
@@ -42,6 +45,7 @@ pub(crate) struct Hub {
     pub(super) store: Arc<dyn Store>,
     /// The states of the service that are watched.
     states: Mutex<States>,
+    places: Arc<Shares>,
     trees: Mutex<HashMap<JobId, Arc<LiveTree>>>,
     /// The events that are kept of all trees.
     kept: Arc<Kept>,
@@ -69,6 +73,7 @@ impl Hub {
             engine,
             store,
             states: Mutex::default(),
+            places: Shares::new(STATES, STATES_EACH),
             trees: Mutex::default(),
             kept: Arc::default(),
             connections: Arc::new(Semaphore::new(connections)),
@@ -123,6 +128,7 @@ impl Hub {
     /// Watches a state of the service, of which the client may have a version.
     pub(super) fn watch_state(
         self: &Arc<Self>,
+        caller: &Principal,
         source: Source,
         since: Option<u64>,
         pace: Pace,
@@ -131,10 +137,14 @@ impl Hub {
         if let Some(topic) = states.get(&source.name) {
             return Ok(topic.view(since, pace));
         }
-        if states.len() >= STATES {
-            return Err(Error::Overloaded { retry_after_ms: 1_000 });
-        }
-        let topic = Arc::new(StateTopic::new(source.name.clone()));
+        let place = self.places.take(caller).map_err(|none| match none {
+            NoPlace::ForCaller(each) => {
+                let reason = format!("is one more than the {each} states that a caller watches");
+                Error::Field(FieldError::new("topic", reason))
+            }
+            NoPlace::AtAll => Error::Overloaded { retry_after_ms: 1_000 },
+        })?;
+        let topic = Arc::new(StateTopic::new(source.name.clone(), place));
         let view = topic.view(since, pace);
         states.insert(source.name.clone(), Arc::clone(&topic));
         self.runtime.spawn(Arc::clone(self).look(topic, source));

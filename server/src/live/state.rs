@@ -14,6 +14,7 @@ use super::{
     frame::{Text, Told},
     pace::Pace,
 };
+use crate::access::Share;
 
 /// Versions are numbers that JavaScript keeps.
 const VERSION: u64 = (1 << 53) - 1;
@@ -44,6 +45,7 @@ pub(super) type States = HashMap<String, Arc<StateTopic>>;
 /// A state that is watched.
 pub(super) struct StateTopic {
     pub name: String,
+    _place: Share,
     ticks: watch::Sender<Option<Arc<StateTick>>>,
 }
 
@@ -74,8 +76,8 @@ fn is_final(problem: &Problem) -> bool {
 }
 
 impl StateTopic {
-    pub fn new(name: String) -> Self {
-        Self { name, ticks: watch::Sender::new(None) }
+    pub fn new(name: String, place: Share) -> Self {
+        Self { name, _place: place, ticks: watch::Sender::new(None) }
     }
 
     /// One viewer more, whose client may have a version of the state.

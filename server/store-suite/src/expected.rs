@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use jobtracker_model::{Blocker, JobId, State, StateSet, Timestamp, rollup::Status};
+use jobtracker_model::{JobId, State, StateSet, Timestamp, rollup::Status};
 
 use super::{forest::Forest, kept::Kept};
 use jobtracker_store::{
-    FollowUpKey, JobRow, Loaded, Node, Order, Place, RootKey, Row, Version, Wanted,
+    BlockerRow, FollowUpKey, JobRow, Loaded, Node, Order, Place, RootKey, Row, Version, Wanted,
 };
 
 /// A list that begins with the oldest, in this order.
@@ -73,7 +73,7 @@ impl Forest {
         below.filter(|id| self.is_in(*id, states)).map(|id| self.row(id)).collect()
     }
 
-    pub(super) fn blockers(&self, of: JobId) -> Vec<Blocker> {
+    pub(super) fn blockers(&self, of: JobId) -> Vec<BlockerRow> {
         let is_pending = |status: &Status| !status.state.is_finished();
         let is_failed = |status: &Status| status.state == State::Faulted;
         let top = &self.job(of).status;
@@ -95,7 +95,7 @@ impl Forest {
         let blocker = |id: JobId| {
             let last = self.job(id).changes.last().expect("the creation is one");
             let why = reported(&id).filter(|_| has_failed).unwrap_or(last);
-            Blocker { job: self.row(id).into(), last_change: why.clone(), path: None }
+            BlockerRow { job: self.row(id), last_change: why.clone() }
         };
         let top = Some(of).filter(|_| has_failed);
         top.into_iter().chain(self.below(of)).filter(blocks).map(blocker).collect()

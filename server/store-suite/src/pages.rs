@@ -2,12 +2,12 @@
 
 use std::fmt::{Debug, Display};
 
-use jobtracker_model::{Blocker, Change, JobId, LogLine, State, StateSet, Timestamp};
+use jobtracker_model::{Change, JobId, LogLine, State, StateSet, Timestamp};
 
 use super::{expected::ordered, stage::Stage};
 use jobtracker_store::{
-    BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, JobRow, Listed, LogQuery, Order,
-    PageLimit, Result, RootKey, RootsQuery,
+    BlockerRow, BlockersQuery, ChangesQuery, ChildrenQuery, DescendantsQuery, JobRow, Listed,
+    LogQuery, Order, PageLimit, Result, RootKey, RootsQuery,
 };
 
 /// The largest pages.
@@ -105,7 +105,7 @@ impl Stage {
         self.gather(what, limit, rows, ask).await
     }
 
-    pub async fn blockers_pages(&self, of: JobId, limit: PageLimit) -> Vec<Blocker> {
+    pub async fn blockers_pages(&self, of: JobId, limit: PageLimit) -> Vec<BlockerRow> {
         let rows = 1 + self.forest.below(of).len();
         let ask = async |after| self.store.list_blockers(BlockersQuery { of, after, limit }).await;
         self.gather(format_args!("blockers of {of}"), limit, rows, ask).await
@@ -168,7 +168,8 @@ impl Stage {
             self.same_jobs(what, &got, &self.forest.descendants(id, states));
         }
         let got = self.blockers_pages(id, limit).await;
-        let ids = |blockers: &[Blocker]| blockers.iter().map(|one| one.job.id).collect::<Vec<_>>();
+        let ids =
+            |blockers: &[BlockerRow]| blockers.iter().map(|one| one.job.id).collect::<Vec<_>>();
         let due = self.forest.blockers(id);
         self.same(format_args!("ids of blockers of {id} with {limit:?}"), &ids(&got), &ids(&due));
         self.same(format_args!("blockers of {id} with {limit:?}"), &got, &due);

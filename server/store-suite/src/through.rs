@@ -6,10 +6,10 @@ use futures_util::{
     stream::{BoxStream, FuturesUnordered},
 };
 use jobtracker_model::{
-    AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp, upload::UploadId,
+    AttachmentInfo, Change, JobId, LogLine, State, Timestamp, upload::UploadId,
 };
 use jobtracker_store::{
-    BlockersQuery, ChangesQuery, ChildPage, ChildrenQuery, DescendantsQuery, Document,
+    BlockerRow, BlockersQuery, ChangesQuery, ChildPage, ChildrenQuery, DescendantsQuery, Document,
     DocumentChange, DocumentId, DocumentKey, Documents, DocumentsQuery, FollowUp, FollowUpKey,
     FollowUpsQuery, Health, IndexKey, IndexQuery, Indexes, JobPlaces, JobRow, Jobs, Listed, Loaded,
     LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, SampleQuery, Servers, ShapeQuery,
@@ -180,7 +180,7 @@ through!(Jobs {
     async fn get_places(id: JobId) -> Result<JobPlaces>;
     async fn list_children(query: ChildrenQuery) -> Result<ChildPage>;
     async fn list_descendants(query: DescendantsQuery) -> Result<Listed<JobRow, JobId>>;
-    async fn list_blockers(query: BlockersQuery) -> Result<Listed<Blocker, JobId>>;
+    async fn list_blockers(query: BlockersQuery) -> Result<Listed<BlockerRow, JobId>>;
     async fn get_shape(query: ShapeQuery) -> Result<Vec<JobRow>>;
     async fn sample_children(query: SampleQuery) -> Result<Vec<JobRow>>;
     async fn list_changes(query: ChangesQuery) -> Result<Listed<Change, u32>>;

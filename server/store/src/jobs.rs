@@ -1,10 +1,11 @@
 use async_trait::async_trait;
 use jobtracker_model::{
-    AttachmentInfo, Blocker, Change, JobId, LogLine, State, StateSet, Timestamp, limits,
+    AttachmentInfo, Change, JobId, LogLine, State, StateSet, Timestamp, limits,
 };
 
 use crate::{
-    After, FollowUp, FollowUpKey, JobRow, Listed, Order, PageLimit, Result, RootKey, Version,
+    After, BlockerRow, FollowUp, FollowUpKey, JobRow, Listed, Order, PageLimit, Result, RootKey,
+    Version,
 };
 
 /// Single jobs and lists of them, as callers are shown them.
@@ -29,7 +30,7 @@ pub trait Jobs: Send + Sync + 'static {
     async fn list_descendants(&self, query: DescendantsQuery) -> Result<Listed<JobRow, JobId>>;
 
     /// What a job waits for, or why it failed.
-    async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>>;
+    async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<BlockerRow, JobId>>;
 
     /// A part of a tree that stands for the whole, at one instant: the job at the top, then level
     /// by level the children that tell most (failed ones, then unfinished ones, then the others,

@@ -58,7 +58,9 @@ pub use jobs::{
 pub use jobtracker_model::Order;
 pub use load::{Loaded, Wanted};
 pub use page::{After, Listed, PageLimit};
-pub use rows::{JobRow, Node, Origin, RepeatRow, RootKey, StageId, TreeResultRow, UploadRow};
+pub use rows::{
+    BlockerRow, JobRow, Node, Origin, RepeatRow, RootKey, StageId, TreeResultRow, UploadRow,
+};
 pub use servers::Servers;
 pub use store::Store;
 pub use task::{CancelReason, Reported, TaskLease, TaskPhase, TaskRow};

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use jobtracker_model::{
-    Definition, Fingerprint, Job, JobId, Timestamp,
+    Change, Definition, Fingerprint, Job, JobId, Timestamp,
     live::{JobSummary, SummaryDefinition},
     rollup::Status,
     upload::{TreeResult, UploadOutcome},
@@ -91,6 +91,15 @@ impl From<JobRow> for JobSummary {
         let definition = SummaryDefinition::new(parent, depth, &definition, status.create_time);
         Self::new(id, definition, &status)
     }
+}
+
+/// A job that another one waits for, or that made it fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockerRow {
+    /// The job.
+    pub job: JobRow,
+    /// What it said last; of one that failed, what says why.
+    pub last_change: Change,
 }
 
 /// What a repeatable append did the first time, so that its repetition gets the same answer.

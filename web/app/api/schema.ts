@@ -1139,6 +1139,12 @@ export interface components {
             lastChange: components["schemas"]["Change"];
             path?: components["schemas"]["PathStep"][] | null;
         };
+        BlockerItem: components["schemas"]["Blocker"] | components["schemas"]["BlockerSummary"];
+        BlockerSummary: {
+            job: components["schemas"]["JobSummary"];
+            lastChange: components["schemas"]["Change"];
+            path?: components["schemas"]["PathStep"][] | null;
+        };
         Change: {
             by?: string | null;
             changeId?: string | null;
@@ -1750,12 +1756,8 @@ export interface components {
             }[];
             nextCursor?: string | null;
         };
-        Page_Blocker: {
-            items: {
-                job: components["schemas"]["Job"];
-                lastChange: components["schemas"]["Change"];
-                path?: components["schemas"]["PathStep"][] | null;
-            }[];
+        Page_BlockerItem: {
+            items: (components["schemas"]["Blocker"] | components["schemas"]["BlockerSummary"])[];
             nextCursor?: string | null;
         };
         Page_Change: {
@@ -3022,6 +3024,8 @@ export interface operations {
                 limit?: number;
                 cursor?: string;
                 path?: boolean;
+                /** @example row */
+                fields?: "all" | "row";
             };
             header?: never;
             path: {
@@ -3036,7 +3040,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_Blocker"];
+                    "application/json": components["schemas"]["Page_BlockerItem"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -1,5 +1,7 @@
 //! Users whom a proxy in front of the service names.
 
+use std::time::Duration;
+
 use jobtracker_server::Secret;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -103,5 +105,28 @@ async fn addresses_behind_a_proxy_wait_each_for_itself() {
         assert_eq!(roots(other, ADMIN).await.status, 200);
     }
     assert_eq!(ask(&harness, ADMIN, Method::GET, "/api/v1/roots", &Value::Null).await.status, 200);
+    harness.stop().await;
+}
+
+/// The proxy says who the user is only when a connection begins, so none goes on for long.
+#[tokio::test]
+async fn a_live_view_of_a_user_of_the_proxy_ends_and_may_come_again() {
+    let harness = Harness::start(STORES[0], |config| {
+        config.auth.token = Secret::new(ADMIN);
+        config.proxy.networks = vec!["127.0.0.1".to_owned()];
+        config.proxy.secret = Secret::new(SECRET);
+        config.proxy.roles = vec!["staff=reader".into()];
+        config.proxy.live_seconds = 1;
+    })
+    .await;
+    let path = "/api/v1/events?topic=roots";
+    let view = passed_on(&harness, Method::GET, path, "staff").send().await.unwrap();
+    let told = tokio::time::timeout(Duration::from_secs(30), view.text()).await;
+    let told = told.unwrap().unwrap();
+    assert!(told.contains("\"t\":\"roots\"") && !told.contains("\"t\":\"end\""), "{told}");
+    let again = passed_on(&harness, Method::GET, path, "staff").send().await.unwrap();
+    assert_eq!(again.status(), 200);
+    let lost = passed_on(&harness, Method::GET, path, "others");
+    Reply::of(lost).await.assert_problem("forbidden");
     harness.stop().await;
 }

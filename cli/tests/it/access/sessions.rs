@@ -269,3 +269,92 @@ async fn a_server_without_a_token_gives_no_session() {
     Reply::of(foreign).await.assert_problem("foreign_origin");
     harness.stop().await;
 }
+
+/// A browser sends the cookies of all hosts above its own, those of others first where it likes.
+#[tokio::test]
+async fn the_own_session_counts_wherever_it_stands_among_cookies_of_its_name() {
+    let harness = start().await;
+    let anna = make(&harness, "anna", "reader").await;
+    let (anna, admin) = (log_in(&harness, &anna).await, log_in(&harness, ADMIN).await);
+    let shown = async |cookies: &str| Reply::of(own(&harness, Method::GET, SESSION, cookies)).await;
+    let sibling = "jobtracker_session=another-program";
+    for cookies in [format!("{sibling}; {anna}"), format!("{anna}; {sibling}; {sibling}")] {
+        assert_eq!(shown(&cookies).await.json()["name"], "anna");
+    }
+    assert_eq!(shown(&format!("{admin}; {anna}")).await.json()["name"], "configuration");
+    shown(sibling).await.assert_problem("session_ended");
+    // The reason is that of the own one, and a logout ends it.
+    let both = format!("{sibling}; {anna}");
+    let ended = Reply::of(own(&harness, Method::DELETE, SESSION, &both)).await;
+    assert_eq!(ended.status, 204);
+    shown(&anna).await.assert_problem("session_ended");
+    revoke(&harness).await;
+    let again = make(&harness, "anna", "reader").await;
+    let again = log_in(&harness, &again).await;
+    revoke(&harness).await;
+    shown(&format!("{sibling}; {again}; {sibling}")).await.assert_problem("token_revoked");
+    harness.stop().await;
+}
+
+async fn revoke(harness: &Harness) {
+    ask(harness, ADMIN, Method::DELETE, "/api/v1/tokens/anna", &Value::Null).await;
+}
+
+/// A page whose name was made to lead here (DNS rebinding) is of the service's origin for its
+/// browser, which has no cookie of the service for that name.
+#[tokio::test]
+async fn a_page_that_rebinds_its_name_gets_nothing_of_a_service_with_a_token() {
+    let harness = start().await;
+    let evil = "evil.example:8840";
+    let ask = async |method: Method, path: &str, more: &[(&str, &str)]| {
+        let mut request = harness.request(method, path).header("host", evil);
+        for (name, value) in [(SITE, "same-origin"), ("origin", "http://evil.example:8840")] {
+            request = request.header(name, value);
+        }
+        for (name, value) in more {
+            request = request.header(*name, *value);
+        }
+        Reply::of(request.json(&json!({"name": "a"}))).await
+    };
+    let upgrade = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    for (method, path, more) in [
+        (Method::GET, "/api/v1/roots", &[][..]),
+        (Method::GET, SESSION, &[]),
+        (Method::GET, "/api/v1/events?topic=roots", &[]),
+        (Method::GET, "/api/v1/live", &upgrade),
+        (Method::POST, "/api/v1/jobs", &[]),
+        (Method::POST, "/api/v1/export", &[]),
+        (Method::DELETE, "/api/v1/jobs/1", &[]),
+    ] {
+        ask(method, path, more).await.assert_problem("unauthorized");
+    }
+    let planted = [("cookie", "jobtracker_session=planted")];
+    ask(Method::GET, "/api/v1/roots", &planted).await.assert_problem("session_ended");
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn one_token_does_not_end_the_sessions_of_all() {
+    let harness = start().await;
+    let token = make(&harness, "evil", "reader").await;
+    let admin = log_in(&harness, ADMIN).await;
+    let refused = loop {
+        let reply = harness.post(SESSION, &json!({"token": token})).await;
+        if reply.status != 200 {
+            break reply;
+        }
+        let ended = Reply::of(own(&harness, Method::DELETE, SESSION, &cookie(&reply))).await;
+        assert_eq!(ended.status, 204);
+    };
+    refused.assert_problem("overloaded");
+    assert!(refused.json()["retryAfterMs"].as_u64().unwrap() > 60_000, "{}", refused.text());
+    let who = Reply::of(own(&harness, Method::GET, SESSION, &admin)).await;
+    assert_eq!(who.json()["name"], "configuration");
+    log_in(&harness, ADMIN).await;
+    harness.stop().await;
+}

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod ends;
+mod idle;
 mod property;
 mod reader;
 mod resume;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use actix_http::ws::{Codec, Frame, Message};
-use reqwest::{Method, Response};
+use reqwest::Response;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -18,7 +18,7 @@ use tokio_util::{
 use crate::harness::Harness;
 
 /// A frame that does not come within this time will not come.
-const GUARD: Duration = Duration::from_secs(30);
+pub const GUARD: Duration = Duration::from_secs(30);
 
 /// A stream of server-sent events.
 pub struct Events {
@@ -30,17 +30,22 @@ pub struct Events {
 
 impl Events {
     pub async fn open(harness: &Harness, query: &str, last: Option<&str>) -> Self {
-        let mut request = harness.request(Method::GET, &format!("/api/v1/events?{query}"));
+        Self::try_open(harness.url(), query, last).await.unwrap()
+    }
+
+    /// The same at an address where there may be no service.
+    pub async fn try_open(url: &str, query: &str, last: Option<&str>) -> reqwest::Result<Self> {
+        let mut request = reqwest::Client::new().get(format!("{url}/api/v1/events?{query}"));
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
-        let response = request.send().await.unwrap();
+        let response = request.send().await?;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["x-accel-buffering"], "no");
         let mut events = Self { response, came: String::new(), id: last.map(str::to_owned) };
         assert_eq!(events.next().await.unwrap()["t"], "hello");
-        events
+        Ok(events)
     }
 
     /// The next frame; none at the end.

@@ -1,13 +1,21 @@
 //! States of the whole service: the first roots of a list, deliveries, the overview; and the pace
 //! at which a client is told.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
+use futures_util::StreamExt;
+use jobtracker_client::{JobTrackerClient, NewChange, NewJob, RootsQuery, State};
+use jobtracker_server::Secret;
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use super::reader::{Events, Socket};
-use crate::harness::{Harness, Reply, STORES};
+use super::reader::{Events, GUARD, Socket};
+use crate::{
+    harness::{Harness, Reply, STORES},
+    process::{ANY_PORT, Process, embedded},
+};
 
 /// A list of roots as a client keeps it that takes up one frame after the other.
 #[derive(Debug, Default)]
@@ -194,7 +202,7 @@ async fn what_is_no_state_is_refused() {
         if topic == "roots" {
             let filter = filter.replace('=', "%3D");
             let path = format!("/api/v1/events?topic=roots&filter={filter}");
-            let reply = Reply::of(harness.request(reqwest::Method::GET, &path)).await;
+            let reply = Reply::of(harness.request(Method::GET, &path)).await;
             reply.assert_problem(code);
         }
     }
@@ -212,4 +220,74 @@ async fn what_is_no_state_is_refused() {
     other.say(&json!({"t": "sub", "sub": 1, "topic": "roots", "filter": "limit=7"})).await;
     assert_eq!(other.next().await.unwrap()["t"], "roots");
     harness.stop().await;
+}
+
+/// A reader with a token of its own leaves room for others.
+#[tokio::test]
+async fn one_reader_does_not_have_all_states() {
+    let harness = Harness::start(STORES[0], |config| {
+        config.auth.token = Secret::new("a-token-for-tests");
+    })
+    .await;
+    let new = json!({"name": "anna", "role": "reader"});
+    let admin = harness.request(Method::POST, "/api/v1/tokens").bearer_auth("a-token-for-tests");
+    let made = Reply::of(admin.json(&new)).await.json();
+    let head = |token: &str| format!("authorization: Bearer {token}\r\n");
+    let (mut anna, _) = Socket::ask(&harness, &head(made["secret"].as_str().unwrap())).await;
+    for sub in 1..=17 {
+        let filter = format!("limit={sub}");
+        anna.say(&json!({"t": "sub", "sub": sub, "topic": "roots", "filter": filter})).await;
+    }
+    let end = anna.of("end").await;
+    assert_eq!((&end["sub"], &end["problem"]["code"]), (&json!(17), &json!("invalid_field")));
+    let (mut other, _) = Socket::ask(&harness, &head("a-token-for-tests")).await;
+    other.say(&json!({"t": "sub", "sub": 1, "topic": "roots", "filter": "limit=17"})).await;
+    other.of("roots").await;
+    // What another caller watches already, a caller may watch too.
+    anna.say(&json!({"t": "sub", "sub": 17, "topic": "roots", "filter": "limit=17"})).await;
+    while anna.of("roots").await["sub"] != 17 {}
+    harness.stop().await;
+}
+
+/// The streams of the Rust client, over a restart of the service.
+#[tokio::test]
+async fn the_client_has_states_as_streams() {
+    let data = tempfile::tempdir().unwrap();
+    let process = Process::start(ANY_PORT, &embedded(data.path()));
+    let listen = process.address().to_owned();
+    let client = JobTrackerClient::new(format!("http://{listen}")).unwrap();
+    let named = |name: &str| NewJob::new(name);
+    let first = client.create(named("job, & one")).await.unwrap().id;
+    client.create(named("other")).await.unwrap();
+    let query = RootsQuery::default().name_prefix("job, &").limit(2);
+    let mut roots = client.watch_roots(query.clone(), None).unwrap();
+    let mut next = async || timeout(GUARD, roots.next()).await.unwrap().unwrap().unwrap();
+    let shown = next().await;
+    assert_eq!((shown.rows.len(), shown.more), (1, false));
+    assert_eq!(shown.rows, client.root_rows(query.clone()).await.unwrap().items);
+
+    process.kill();
+    let process = Process::start(&listen, &embedded(data.path()));
+    client.update(first, NewChange::new(State::Running)).await.unwrap();
+    client.create(named("job, & two")).await.unwrap();
+    let due = client.root_rows(query.clone()).await.unwrap().items;
+    while next().await.rows != due {}
+    client.update(first, NewChange::new(State::RanToCompletion)).await.unwrap();
+    let due = client.root_rows(query).await.unwrap().items;
+    while next().await.rows != due {}
+
+    let every = Some(Duration::from_millis(100));
+    let mut deliveries = client.watch_deliveries(every);
+    let load = timeout(GUARD, deliveries.next()).await.unwrap().unwrap().unwrap();
+    assert_eq!(load.failed, 0);
+    let mut overviews = client.watch_overview(every);
+    let overview = timeout(GUARD, overviews.next()).await.unwrap().unwrap().unwrap();
+    assert_eq!(overview.viewers.connections, 3);
+
+    let wrong = RootsQuery::default().limit(500);
+    let mut wrong = client.watch_roots(wrong, None).unwrap();
+    let error = timeout(GUARD, wrong.next()).await.unwrap().unwrap().unwrap_err();
+    assert!(error.to_string().contains("limit"), "{error}");
+    assert!(wrong.next().await.is_none());
+    drop(process);
 }

@@ -6,8 +6,8 @@
 //! for. `hot_cache` answers what
 //! is hot without leaving the caller's thread and holds the present `snapshot`; `low_water` says
 //! where the lists by time begin in it. `readers` answer the rest from a snapshot (`view`), which
-//! can be `held`; one `writer` turns all waiting `work` into one `group`, which is one durable batch
-//! (`writes`).
+//! can be `held`; one `writer` turns all waiting `work` into one `group`, which is one durable
+//! batch (`writes`).
 //! Between groups it goes on with the `chores`, long work that is done in steps: `stages` are rows
 //! that are written and hidden, `stage_rows` writes them and `clean` removes the discarded ones;
 //! `delete` removes the trees that are `gone` (`job_rows` are those of one job); `uploads` looks

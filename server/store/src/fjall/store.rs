@@ -1,7 +1,7 @@
 use std::{sync::Arc, thread::JoinHandle};
 
 use async_trait::async_trait;
-use jobtracker_model::{AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp};
+use jobtracker_model::{AttachmentInfo, Change, JobId, LogLine, State, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -11,7 +11,7 @@ use super::{
     session::Session, stage_rows::StageRows, uptime::Uptime, view::SnapshotView, work::Work,
 };
 use crate::{
-    BlockersQuery, ChangesQuery, ChildPage, ChildrenQuery, DescendantsQuery, Document,
+    BlockerRow, BlockersQuery, ChangesQuery, ChildPage, ChildrenQuery, DescendantsQuery, Document,
     DocumentChange, DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp,
     FollowUpKey, FollowUpsQuery, Health, Held, IndexKey, IndexQuery, Indexes, JobPlaces, JobRow,
     Jobs, Listed, Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, SampleQuery,
@@ -232,7 +232,7 @@ impl Jobs for FjallStore {
         self.ask(async move |rows| view::list_descendants(rows, &query).await).await
     }
 
-    async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
+    async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<BlockerRow, JobId>> {
         self.ask(async move |rows| view::list_blockers(rows, &query).await).await
     }
 

@@ -1,10 +1,10 @@
 use async_trait::async_trait;
-use jobtracker_model::{AttachmentInfo, Blocker, Change, JobId, LogLine, State, Timestamp};
+use jobtracker_model::{AttachmentInfo, Change, JobId, LogLine, State, Timestamp};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::{documents::DocumentRows, ids::Ids, rows::Rows};
 use crate::{
-    BlockersQuery, ChangesQuery, ChildPage, ChildrenQuery, DescendantsQuery, Document,
+    BlockerRow, BlockersQuery, ChangesQuery, ChildPage, ChildrenQuery, DescendantsQuery, Document,
     DocumentChange, DocumentId, DocumentKey, Documents, DocumentsQuery, Error, FollowUp,
     FollowUpKey, FollowUpsQuery, Health, IndexKey, IndexQuery, Indexes, JobPlaces, JobRow, Jobs,
     Listed, Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, SampleQuery, Servers,
@@ -135,7 +135,7 @@ impl Jobs for MemoryStore {
         self.read(async |rows| view::list_descendants(rows, &query).await)
     }
 
-    async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
+    async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<BlockerRow, JobId>> {
         self.read(async |rows| view::list_blockers(rows, &query).await)
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use jobtracker_model::{AttachmentInfo, Blocker, Change, JobId, LogLine, State};
+use jobtracker_model::{AttachmentInfo, Change, JobId, LogLine, State};
 
 use super::{
     ScyllaStore,
@@ -18,9 +18,9 @@ use super::{
     trees::{Location, TreeCache},
 };
 use crate::{
-    BlockersQuery, ChangesQuery, ChildPage, ChildrenQuery, DescendantsQuery, Error, FollowUp,
-    FollowUpKey, FollowUpsQuery, JobPlaces, JobRow, Jobs, Listed, Loaded, LogQuery, PageLimit,
-    Result, RootKey, RootsQuery, RowsQuery, SampleQuery, ShapeQuery, Version, Wanted,
+    BlockerRow, BlockersQuery, ChangesQuery, ChildPage, ChildrenQuery, DescendantsQuery, Error,
+    FollowUp, FollowUpKey, FollowUpsQuery, JobPlaces, JobRow, Jobs, Listed, Loaded, LogQuery,
+    PageLimit, Result, RootKey, RootsQuery, RowsQuery, SampleQuery, ShapeQuery, Version, Wanted,
     view::{self, View},
 };
 
@@ -79,7 +79,7 @@ impl Jobs for ScyllaStore {
         self.trees()?.ask(query, list).await
     }
 
-    async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<Blocker, JobId>> {
+    async fn list_blockers(&self, query: BlockersQuery) -> Result<Listed<BlockerRow, JobId>> {
         let list =
             |tree: Arc<PinnedTree>, query| async move { view::list_blockers(&*tree, &query).await };
         self.trees()?.ask(query, list).await

@@ -1,7 +1,7 @@
 use std::pin::pin;
 
 use futures_util::TryStreamExt;
-use jobtracker_model::{Blocker, Category, Change, JobId, State};
+use jobtracker_model::{Category, Change, JobId, State};
 
 use super::{
     ChildIndex, Selection, View,
@@ -9,7 +9,7 @@ use super::{
     load::subject,
     page::{Page, change_bytes, job_bytes},
 };
-use crate::{BlockersQuery, Error, JobRow, Listed, Result};
+use crate::{BlockerRow, BlockersQuery, Error, JobRow, Listed, Result};
 
 /// Changes of a job that are searched for the one that says why it failed, where its status does
 /// not tell which one that is.
@@ -25,7 +25,7 @@ const CHANGES_SEARCHED: usize = 10_000;
 pub(crate) async fn list_blockers<V: View>(
     view: &V,
     query: &BlockersQuery,
-) -> Result<Listed<Blocker, JobId>> {
+) -> Result<Listed<BlockerRow, JobId>> {
     let mut page = Page::new(query.limit);
     let top = subject(view, query.of).await?;
     let index = match top.status.category() {
@@ -60,14 +60,14 @@ async fn take<V: View>(
     view: &V,
     index: ChildIndex,
     job: JobRow,
-    page: &mut Page<Blocker, JobId>,
+    page: &mut Page<BlockerRow, JobId>,
 ) -> Result<()> {
     let last_change = match index {
         ChildIndex::Pending => last_change(view, &job).await?,
         ChildIndex::Failed => failing_change(view, &job).await?,
     };
     let bytes = job_bytes(&job) + change_bytes(&last_change);
-    page.take(Blocker { job: job.into(), last_change, path: None }, bytes);
+    page.take(BlockerRow { job, last_change }, bytes);
     Ok(())
 }
 
