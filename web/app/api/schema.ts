@@ -1479,6 +1479,8 @@ export interface components {
             endTime?: components["schemas"]["Timestamp"] | null;
             id: components["schemas"]["JobId"];
             /** Format: int32 */
+            keepDays?: number | null;
+            /** Format: int32 */
             logLines: number;
             name: string;
             options?: string | null;
@@ -1624,6 +1626,8 @@ export interface components {
             checks?: components["schemas"]["NewCheck"][];
             createdBy?: string;
             id?: components["schemas"]["JobId"] | null;
+            /** Format: int32 */
+            keepDays?: number | null;
             name: string;
             options?: string | null;
             parent?: components["schemas"]["JobId"] | null;

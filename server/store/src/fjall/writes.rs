@@ -3,6 +3,7 @@ use jobtracker_model::{Category, JobId, State, Timestamp, upload::UploadId};
 use serde::Serialize;
 
 use super::{
+    chores::{STEP_BYTES, STEP_ROWS},
     keys::{self, Part},
     tables::Tables,
 };
@@ -17,6 +18,8 @@ pub struct Writes<'a> {
     tables: &'a Tables,
     writes: Vec<Write<'a>>,
     bytes: u64,
+    /// How many rows a step may have.
+    most: usize,
     buffer: Vec<u8>,
 }
 
@@ -36,7 +39,17 @@ impl Write<'_> {
 
 impl<'a> Writes<'a> {
     pub fn new(tables: &'a Tables) -> Self {
-        Self { tables, writes: Vec::new(), bytes: 0, buffer: Vec::new() }
+        Self::up_to(STEP_ROWS, tables)
+    }
+
+    /// For a step of about this many rows.
+    pub fn up_to(most: usize, tables: &'a Tables) -> Self {
+        Self { tables, writes: Vec::new(), bytes: 0, most, buffer: Vec::new() }
+    }
+
+    /// Whether a step is large enough.
+    pub fn is_full(&self) -> bool {
+        self.len() >= self.most || self.bytes() >= STEP_BYTES
     }
 
     pub fn is_empty(&self) -> bool {
