@@ -4,6 +4,7 @@
 
 mod descriptors;
 mod export_import;
+mod schedule;
 mod serve;
 mod service;
 mod store;
@@ -43,6 +44,8 @@ enum Command {
     Import(export_import::ImportArguments),
     /// Make, list and revoke the tokens of a running service
     Token(token::TokenArguments),
+    /// Define, list, fire and watch the schedules of a running service
+    Schedule(schedule::ScheduleArguments),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Export(arguments) => export_import::export(arguments),
         Command::Import(arguments) => export_import::import(arguments),
         Command::Token(arguments) => token::token(arguments),
+        Command::Schedule(arguments) => schedule::schedule(arguments),
         Command::Openapi => terminal::print(jobtracker_server::openapi_document().trim_end()),
     };
     terminal::end(done)

@@ -25,6 +25,8 @@ pub(crate) struct Call {
     /// When the call ends; without one the client's deadline counts from the sending.
     pub(crate) deadline: Option<Instant>,
     pub(crate) once: bool,
+    /// The version that is to be changed, for the header If-Match.
+    pub(crate) if_match: Option<u64>,
 }
 
 /// A body to send.
@@ -104,6 +106,12 @@ impl Call {
         self
     }
 
+    /// Only if the thing has this version.
+    pub(crate) fn if_match(mut self, version: Option<u64>) -> Self {
+        self.if_match = version;
+        self
+    }
+
     /// Tried once, under any policy.
     pub(crate) fn once(mut self) -> Self {
         self.once = true;
@@ -120,6 +128,7 @@ impl Call {
             slow: Duration::ZERO,
             deadline: None,
             once: false,
+            if_match: None,
         }
     }
 

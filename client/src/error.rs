@@ -91,8 +91,8 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         use ProblemCode::{
             ActionNotFound, AttachmentNotFound, CheckNotFound, CommitNotFound, DeliveryNotFound,
-            JobNotFound, ParentNotFound, RetentionRuleNotFound, TaskNotFound, TokenNotFound,
-            WorkerNotFound,
+            JobNotFound, ParentNotFound, RetentionRuleNotFound, ScheduleNotFound, TaskNotFound,
+            TokenNotFound, WorkerNotFound,
         };
         matches!(
             self.code(),
@@ -108,6 +108,7 @@ impl Error {
                     | RetentionRuleNotFound
                     | TaskNotFound
                     | WorkerNotFound
+                    | ScheduleNotFound
             )
         )
     }
@@ -118,12 +119,17 @@ impl Error {
         self.code() == Some(ProblemCode::Gone)
     }
 
-    /// Whether the service says that the same id, or the name of a token, is used for something
+    /// Whether the service says that the same id, or the name of a token or schedule, is used for something
     /// else.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        use ProblemCode::{CommitConflict, IdConflict, RepeatConflict, TokenExists};
-        matches!(self.code(), Some(IdConflict | RepeatConflict | CommitConflict | TokenExists))
+        use ProblemCode::{
+            CommitConflict, IdConflict, RepeatConflict, ScheduleExists, TokenExists,
+        };
+        matches!(
+            self.code(),
+            Some(IdConflict | RepeatConflict | CommitConflict | ScheduleExists | TokenExists)
+        )
     }
 
     /// Whether the same call may succeed later. The client has tried as often as its policy

@@ -57,6 +57,7 @@ mod request;
 mod retention;
 mod retry;
 mod rows;
+mod schedules;
 mod states;
 mod tries;
 mod upload;
@@ -93,6 +94,7 @@ pub use jobtracker_model::{
         SummaryDefinition,
     },
     rollup::Status,
+    schedule,
     upload::{
         BlockedChange, InvalidUploadId, MEDIA_TYPE, Refusal, TreeResult, UploadId, UploadOutcome,
     },

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use reqwest::{
     Request, Url,
-    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
+    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, IF_MATCH},
 };
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -81,6 +81,9 @@ impl Http {
         let mut request = Request::new(call.method, url);
         if let Some(token) = &self.authorization {
             request.headers_mut().insert(AUTHORIZATION, token.clone());
+        }
+        if let Some(version) = call.if_match {
+            request.headers_mut().insert(IF_MATCH, HeaderValue::from(version));
         }
         if let Some(body) = call.body {
             self.put_body(&mut request, body)?;

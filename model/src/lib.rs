@@ -41,6 +41,7 @@ mod task_report;
 mod worker;
 
 pub mod live;
+pub mod schedule;
 pub mod upload;
 
 #[cfg(feature = "testing")]

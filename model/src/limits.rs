@@ -156,3 +156,40 @@ pub const WORKER_ID: usize = 64;
 pub const RETENTION_RULES: usize = 100;
 /// Tokens of a service, those that were revoked or have expired lately included.
 pub const TOKENS: usize = 10_000;
+
+/// Triggers of a schedule.
+pub const TRIGGERS: usize = 8;
+/// Daily windows of a schedule.
+pub const WINDOWS: usize = 8;
+/// Definition of a schedule, as JSON.
+pub const SCHEDULE_DEFINITION: usize = 112 * 1024;
+/// Description of a schedule.
+pub const DESCRIPTION: usize = 1024;
+/// Pattern of cron.
+pub const CRON_PATTERN: usize = 256;
+/// Name of a time zone.
+pub const ZONE: usize = 64;
+/// Shortest distance of two times of a fixed rate or delay, in milliseconds.
+pub const RATE_MS: u64 = 100;
+/// Longest distance or delay of a trigger, in milliseconds: 366 days.
+pub const TRIGGER_MS: u64 = 366 * 24 * 3_600_000;
+/// By how much a planned time may be late if the schedule does not say, in milliseconds.
+pub const MISFIRE_GRACE_MS: u64 = 5_000;
+/// The most that a schedule can say, in milliseconds.
+pub const GRACE_MS: u64 = 24 * 3_600_000;
+/// Late times of a schedule that fire.
+pub const MISFIRES: u32 = 100;
+/// Firings of a schedule that wait for a run to end.
+pub const QUEUED_FIRINGS: u32 = 100;
+/// Firings by hand of a schedule whose time has not come.
+pub const PLANNED_BY_HAND: usize = 100;
+/// Runs of a schedule that are open at once.
+pub const OPEN_RUNS: u32 = 100;
+/// Parameters of a firing by hand, as JSON.
+pub const TRIGGER_PARAMS: usize = 4 * 1024;
+/// Firings of a schedule that are kept; older ones are only counted.
+pub const FIRINGS: usize = 50;
+/// Idempotency keys of a schedule that are remembered.
+pub const IDEMPOTENCY_KEYS: usize = 100;
+/// Times of a preview.
+pub const PREVIEW: u32 = 100;

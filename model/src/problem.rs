@@ -140,6 +140,9 @@ problems! {
     RetentionRuleNotFound 404 "retention_rule_not_found" never,
         "There is no retention rule with this name.",
         "List the retention rules for their names.";
+    ScheduleNotFound 404 "schedule_not_found" never,
+        "There is no schedule with this name.",
+        "List the schedules for their names.";
     MethodNotAllowed 405 "method_not_allowed" never,
         "This address does not take this method.",
         "See the Allow header for the methods that it takes.";
@@ -174,6 +177,9 @@ problems! {
     TokenExists 409 "token_exists" never,
         "There is a token with this name.",
         "Revoke that one first, or choose another name.";
+    ScheduleExists 409 "schedule_exists" never,
+        "There is a schedule with this name and another definition.",
+        "Choose another name, or replace the definition of that one.";
     NotARoot 409 "not_a_root" never,
         "The job is not a root, and trees are deleted as a whole.",
         "Ask for the deletion of the root that the detail names.";
@@ -201,6 +207,9 @@ problems! {
     CommitInProgress 409 "commit_in_progress" later,
         "This commit is coming in on another connection.",
         "Send it again after the time in Retry-After.";
+    OtherVersion 412 "other_version" never,
+        "What is to be changed has another version than the request names.",
+        "Read it again, and send the change once more if it still makes sense.";
     BodyTooLarge 413 "body_too_large" never,
         "The body is larger than this request may have.",
         "Send less at a time; the limit is in the detail.";
@@ -261,6 +270,9 @@ problems! {
     TooManyRetentionRules 422 "too_many_retention_rules" never,
         "There are as many retention rules as a service may have.",
         "Delete rules that are not needed.";
+    TooManyPlanned 422 "too_many_planned" never,
+        "As many firings by hand wait for their times as may wait.",
+        "Wait until some have fired.";
     TooManyTries 429 "too_many_tries" later,
         "Too many requests from this address had a wrong token.",
         "Correct the token, and send it again after the time in Retry-After.";

@@ -2,6 +2,7 @@ use std::{io, net::SocketAddr, net::TcpListener, sync::Arc, time::Duration};
 
 use actix_web::{dev::ServerHandle, web};
 use jobtracker_engine::{Engine, Options};
+use jobtracker_scheduler::{Scheduler, Timer};
 use jobtracker_store::Store;
 use tokio::{
     runtime::Handle,
@@ -141,6 +142,7 @@ fn app(
         deletions,
         dispatch: Arc::new(dispatch),
         rules: Arc::new(Rules::new(Arc::clone(store))),
+        scheduler: Arc::new(Scheduler::new(engine.clone(), Arc::clone(store))),
         sites: SiteGuard::new(config, address),
         proxy,
         request_ids: RequestIds::new(),
@@ -169,7 +171,9 @@ fn background(config: &Config, app: &App, stops: &watch::Receiver<bool>) -> Vec<
     };
     let grace = Duration::from_millis(config.server.shutdown_grace_ms);
     let rounds = Rounds::new(Arc::clone(&app.follow_ups), grace);
+    let timer = Timer::new(Arc::clone(&app.scheduler));
     vec![
+        tokio::spawn(timer.run(clock::now, stops.clone())),
         tokio::spawn(sweep.run(stops.clone())),
         tokio::spawn(retention.run(stops.clone())),
         tokio::spawn(rounds.run(stops.clone())),

@@ -36,6 +36,7 @@ mod restart;
 mod retention;
 mod roots;
 mod rows;
+mod schedules;
 mod stopping;
 mod tasks;
 mod texts;

@@ -3,6 +3,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use actix_web::web;
 use jobtracker_engine::Engine;
 use jobtracker_model::ProblemCode;
+use jobtracker_scheduler::Scheduler;
 use jobtracker_store::Store;
 use tokio::{
     runtime::Handle,
@@ -39,6 +40,7 @@ pub(crate) struct App {
     pub deletions: Arc<Deletions>,
     pub rules: Arc<Rules>,
     pub dispatch: Arc<Dispatch>,
+    pub scheduler: Arc<Scheduler>,
     /// Keeps web sites out where no bearer token is needed.
     pub sites: SiteGuard,
     pub proxy: Proxy,

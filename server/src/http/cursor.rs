@@ -21,6 +21,7 @@ pub(crate) enum List {
     Audit = 12,
     NewestChildren = 13,
     OldestRoots = 14,
+    Schedules = 15,
 }
 
 /// A position in a list, as bytes of a fixed size.

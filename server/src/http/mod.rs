@@ -48,6 +48,7 @@ mod roots_filter;
 mod roots_histogram;
 mod roots_scan;
 mod rows;
+mod schedules;
 mod session;
 mod shape;
 mod tasks;

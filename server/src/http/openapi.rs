@@ -18,8 +18,8 @@ use utoipa::{
 
 use super::{
     actions, attachments, audit, backup, changes, checks, children, commits, cookie, deliveries,
-    endpoints, events, ids, jobs, live, log, operation, retention, roots, rows, session, shape,
-    tasks, tokens, tree, wait, workers,
+    endpoints, events, ids, jobs, live, log, operation, retention, roots, rows, schedules, session,
+    shape, tasks, tokens, tree, wait, workers,
 };
 
 /// The OpenAPI document, with sorted keys and a line break at its end. It is the same text as
@@ -75,6 +75,9 @@ pub fn document() -> &'static str {
         tasks::pause, tasks::resume,
         workers::register, workers::list, workers::get, workers::handlers, workers::claim,
         workers::heartbeat, workers::drain, workers::kick, workers::leave,
+        schedules::create, schedules::list, schedules::get, schedules::replace, schedules::delete,
+        schedules::enable, schedules::disable, schedules::trigger, schedules::next_fires,
+        schedules::firings, schedules::plan,
     ),
     components(schemas(Problem, ClientFrame, EventKind)),
     security(("bearer" = []), ("cookie" = [])),

@@ -3,6 +3,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use jobtracker_engine::Error as EngineError;
 use jobtracker_model::{FieldError, JobId, Problem, ProblemCode, Standing, upload::StreamError};
+use jobtracker_scheduler::Error as ScheduleError;
 use jobtracker_store::Error as StoreError;
 
 use crate::{
@@ -278,6 +279,24 @@ impl From<WorkerError> for ApiError {
             WorkerError::Draining(_) => Self::new(Code::WorkerDraining, error.to_string()),
             WorkerError::TooMany(_) => Self::new(Code::TooManyWorkers, error.to_string()),
         }
+    }
+}
+
+impl From<ScheduleError> for ApiError {
+    fn from(error: ScheduleError) -> Self {
+        use ProblemCode as Code;
+        let code = match error {
+            ScheduleError::Field(field) => return field.into(),
+            ScheduleError::Store(error) => return error.into(),
+            ScheduleError::Engine(error) => return error.into(),
+            ScheduleError::Unreadable { .. } => return Self::internal(&error),
+            ScheduleError::NotFound(_) => Code::ScheduleNotFound,
+            ScheduleError::Exists(_) => Code::ScheduleExists,
+            ScheduleError::OtherVersion { .. } => Code::OtherVersion,
+            ScheduleError::TooManyPlanned(_) => Code::TooManyPlanned,
+            ScheduleError::Contention(_) => Code::Contention,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

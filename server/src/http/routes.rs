@@ -4,7 +4,7 @@ use jobtracker_model::ProblemCode;
 use super::{
     actions, app::App, attachments, audit, backup, changes, checks, children, commits,
     connection::UPGRADES, deliveries, endpoint::Endpoint, events, ids, jobs, live, log, operation,
-    page, problem::ApiError, retention, right::Reader, roots, rows, session, shape,
+    page, problem::ApiError, retention, right::Reader, roots, rows, schedules, session, shape,
     site_guard::EVENTS, tasks, tokens, tree, wait, workers,
 };
 
@@ -67,6 +67,17 @@ fn endpoints_of_trees() -> Vec<Endpoint> {
             .put(retention::put)
             .delete(retention::delete),
         Endpoint::at("/api/v1/retention/preview").post(retention::preview),
+        Endpoint::at("/api/v1/schedules").get(schedules::list).post(schedules::create),
+        Endpoint::at("/api/v1/schedules/{name}")
+            .get(schedules::get)
+            .put(schedules::replace)
+            .delete(schedules::delete),
+        Endpoint::at("/api/v1/schedules/{name}/enable").post(schedules::enable),
+        Endpoint::at("/api/v1/schedules/{name}/disable").post(schedules::disable),
+        Endpoint::at("/api/v1/schedules/{name}/trigger").post(schedules::trigger),
+        Endpoint::at("/api/v1/schedules/{name}/next-fires").get(schedules::next_fires),
+        Endpoint::at("/api/v1/schedules/{name}/firings").get(schedules::firings),
+        Endpoint::at("/api/v1/planned-times").post(schedules::plan),
         Endpoint::at(UPGRADES).get(live::live),
         Endpoint::at(EVENTS).get(events::events),
         Endpoint::at("/api/v1/export").post(backup::export),

@@ -85,6 +85,7 @@ impl Document {
             "integer" => json!(schema["minimum"].as_i64().unwrap_or(0).max(1)),
             "array" => Value::Array(self.samples(name, &schema["items"], 1)),
             "object" => Value::Object(self.bases(&schema).remove(0).0),
+            "" if schema["oneOf"].is_array() => self.sample(name, &schema["oneOf"][0]),
             _ => json!(true),
         };
         vec![sample; count]
@@ -98,6 +99,10 @@ impl Document {
             "integer" => numbers(&schema),
             "array" => self.lists(name, &schema),
             "object" => self.objects(&schema),
+            "" if schema["oneOf"].is_array() => {
+                let alternatives = schema["oneOf"].as_array().unwrap().iter();
+                alternatives.flat_map(|alternative| self.tries(name, alternative)).collect()
+            }
             "boolean" => vec![Try::new(true, true, "a flag"), Try::new("maybe", false, "no flag")],
             _ => Vec::new(),
         };
@@ -247,6 +252,15 @@ fn text(name: &str, schema: &Value) -> String {
     if name == "expression" {
         // Spaces after it mean nothing.
         return "true ".into();
+    }
+    // No schema says what these texts mean.
+    match name {
+        // Spaces after it mean nothing.
+        "pattern" => return "* * * * * ".into(),
+        "zone" => return "UTC".into(),
+        "from" if schema["pattern"].is_string() => return "00:00".into(),
+        "to" if schema["pattern"].is_string() => return "24:00".into(),
+        _ => {}
     }
     if let Some(names) = schema["enum"].as_array() {
         let refused = &schema["not"]["const"];

@@ -20,10 +20,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("jobtracker-store", &["jobtracker-model"]),
     ("jobtracker-store-suite", &["jobtracker-model", "jobtracker-store"]),
     ("jobtracker-engine", &["jobtracker-model", "jobtracker-store"]),
+    ("jobtracker-scheduler", &["jobtracker-model", "jobtracker-store", "jobtracker-engine"]),
     ("jobtracker-web", &[]),
     (
         "jobtracker-server",
-        &["jobtracker-model", "jobtracker-store", "jobtracker-engine", "jobtracker-web"],
+        &[
+            "jobtracker-model",
+            "jobtracker-store",
+            "jobtracker-engine",
+            "jobtracker-scheduler",
+            "jobtracker-web",
+        ],
     ),
     (
         "jobtracker",

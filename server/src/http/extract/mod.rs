@@ -2,6 +2,7 @@
 
 mod body;
 mod commit;
+mod if_match;
 mod json;
 mod lines;
 mod path;
@@ -10,6 +11,7 @@ mod text;
 
 pub(crate) use body::ZSTD_WINDOW_LOG_MAX;
 pub(crate) use commit::UploadBody;
+pub(crate) use if_match::IfMatch;
 pub(crate) use json::{Json, OptionalJson};
 pub(crate) use path::{AttachmentPath, Commit, DeliveryPath, Id, Name, NumberPath};
 pub(crate) use query::{Query, flag, limit, number, order, states, time, wait_time};

@@ -46,9 +46,18 @@ pub(super) fn apply(document: &mut Value) {
     }
 }
 
-/// Adds what a value lacks, and replaces what is not an object.
+/// Adds what a value lacks, and replaces what is neither an object nor a list of alternatives.
 fn merge(value: &mut Value, more: Value) {
     match (value, more) {
+        // Alternatives are named by their kinds.
+        (Value::Array(alternatives), Value::Object(mut more)) => {
+            for alternative in alternatives {
+                let kind = alternative["properties"]["kind"]["enum"][0].as_str().unwrap_or("");
+                if let Some(more) = more.remove(kind) {
+                    merge(&mut alternative["properties"], more);
+                }
+            }
+        }
         (Value::Object(fields), Value::Object(more)) => {
             for (name, more) in more {
                 merge(fields.entry(name).or_insert(Value::Null), more);
@@ -62,6 +71,7 @@ fn schemas() -> Value {
     let mut schemas = jobs();
     merge(&mut schemas, follow_ups());
     merge(&mut schemas, tasks());
+    merge(&mut schemas, schedules());
     schemas
 }
 
@@ -267,6 +277,49 @@ fn follow_ups() -> Value {
     })
 }
 
+fn schedules() -> Value {
+    let pause = |min: u64| json!({"minimum": min, "maximum": limits::TRIGGER_MS});
+    let number = |max: u32| json!({"minimum": 1, "maximum": max});
+    json!({
+        "NewSchedule": {"properties": {"name": text_like(1, limits::TOKEN_NAME, FILE_NAME)}},
+        "ScheduleDefinition": {"properties": {
+            "description": text(0, limits::DESCRIPTION),
+            "triggers": {"maxItems": limits::TRIGGERS},
+            "windows": {"maxItems": limits::WINDOWS},
+            "graceMs": {"maximum": limits::GRACE_MS},
+        }},
+        "ScheduleTrigger": {"oneOf": {
+            "cron": {"pattern": text(1, limits::CRON_PATTERN)},
+            "fixedRate": {"everyMs": pause(limits::RATE_MS)},
+            "fixedDelay": {"delayMs": pause(limits::RATE_MS)},
+            "delayed": {"afterMs": pause(0)},
+            "after": {"schedule": text_like(1, limits::TOKEN_NAME, FILE_NAME)},
+        }},
+        "DailyWindow": {"properties": {"days": {"maxItems": 7}}},
+        "Misfire": {"oneOf": {"fireAll": {"limit": number(limits::MISFIRES)}}},
+        "Concurrency": {"oneOf": {
+            "queue": {"limit": number(limits::QUEUED_FIRINGS)},
+            "allow": {"max": number(limits::OPEN_RUNS)},
+        }},
+        "Sharding": {"oneOf": {"fixed": {"total": number(limits::SHARDS)}}},
+        "RunTemplate": {"properties": {
+            "name": text_like(1, limits::NAME, PLAIN),
+            "tags": {
+                "maxItems": limits::TAGS,
+                "uniqueItems": true,
+                "items": text_like(1, limits::TAG, TAG),
+            },
+            "options": text(0, limits::OPTIONS),
+            "sourceLink": text(0, limits::SOURCE_LINK),
+        }},
+        "TriggerSchedule": {"properties": {
+            "delayMs": pause(0),
+            "idempotencyKey": text(1, limits::REPEAT_ID),
+        }},
+        "NextFires": {"properties": {"count": number(limits::PREVIEW)}},
+    })
+}
+
 /// One of two objects, or both.
 fn one_of_both(one: &str, other: &str) -> Value {
     let has = |name: &str| json!({"required": [name], "properties": {name: {"type": "object"}}});
@@ -294,6 +347,7 @@ fn parameter(operation: &str, name: &str) -> Value {
         ("readLog", "format") => json!({"enum": ["json", "text"]}),
         (_, "order") => json!({"enum": ["oldest", "newest"]}),
         (_, "fields") => json!({"enum": ["all", "row"]}),
+        ("listSchedules", "namePrefix") => text(0, limits::DOCUMENT_KEY),
         ("putAttachment", "key") => text_like(1, limits::ATTACHMENT_KEY, FILE_NAME),
         (_, "delivery") => json!({"pattern": "^[1-9][0-9]{0,18}-[0-9]{1,10}$"}),
         (_, "number") => json!({"maximum": u32::MAX}),

@@ -1,0 +1,20 @@
+//! Schedules: when work is due, what is done when a time was missed or a run is still open, and
+//! what a schedule tells of its firings.
+//!
+//! A [`ScheduleDefinition`] has [triggers](ScheduleTrigger), policies and a [`RunTemplate`]. For
+//! each time that a trigger plans there is one [`Firing`]; a firing that starts something makes a
+//! run, which is a root job.
+
+mod definition;
+mod firing;
+mod policy;
+mod trigger;
+mod view;
+
+pub use definition::{RunTemplate, ScheduleDefinition};
+pub use firing::{Firing, FiringCause, FiringOutcome, SkipReason};
+pub use policy::{Concurrency, Misfire, MisfirePolicy, Sharding};
+pub use trigger::{DailyWindow, RunEnding, ScheduleTrigger, TimeOfDay, Weekday};
+pub use view::{
+    NewSchedule, NextFires, PlannedTimes, Schedule, ScheduleStatistics, TriggerSchedule, Triggered,
+};

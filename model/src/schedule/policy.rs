@@ -1,0 +1,154 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{FieldError, limits};
+
+/// What becomes of a planned time that is late by more than the grace, since no server ran then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Misfire {
+    /// Of all late times, the last one fires.
+    #[default]
+    FireOnce,
+    /// None fires.
+    Skip,
+    /// The last ones fire, up to a number.
+    FireAll {
+        /// How many; 1 to 100.
+        limit: u32,
+    },
+}
+
+/// The policy that kept a late time from firing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum MisfirePolicy {
+    /// [`Misfire::FireOnce`]: a later one of the late times fired.
+    FireOnce,
+    /// [`Misfire::Skip`].
+    Skip,
+    /// [`Misfire::FireAll`]: it was not among the last ones.
+    FireAll,
+}
+
+impl Misfire {
+    /// How many of the late times fire.
+    #[must_use]
+    pub fn fires(self) -> usize {
+        match self {
+            Self::FireOnce => 1,
+            Self::Skip => 0,
+            Self::FireAll { limit } => limit as usize,
+        }
+    }
+
+    /// Its name on a firing.
+    #[must_use]
+    pub fn policy(self) -> MisfirePolicy {
+        match self {
+            Self::FireOnce => MisfirePolicy::FireOnce,
+            Self::Skip => MisfirePolicy::Skip,
+            Self::FireAll { .. } => MisfirePolicy::FireAll,
+        }
+    }
+
+    pub(super) fn check(self) -> Result<(), FieldError> {
+        match self {
+            Self::FireAll { limit } => at_most("misfire", limit, limits::MISFIRES),
+            Self::FireOnce | Self::Skip => Ok(()),
+        }
+    }
+}
+
+/// What becomes of a firing while a run of its schedule is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Concurrency {
+    /// It waits; runs are made one after another in the order of the firings.
+    Queue {
+        /// How many may wait, 1 to 100; a firing past that is skipped.
+        #[serde(default = "queue_limit")]
+        limit: u32,
+    },
+    /// It is skipped.
+    DiscardNew,
+    /// The open run is ended as Faulted with reason `replaced`, firings that wait are skipped, and
+    /// the new run is made when the old one has ended.
+    ReplaceRunning,
+    /// Its run is made, if fewer than this many are open; otherwise it is skipped.
+    Allow {
+        /// How many may be open; 1 to 100.
+        max: u32,
+    },
+}
+
+impl Default for Concurrency {
+    fn default() -> Self {
+        Self::Queue { limit: limits::QUEUED_FIRINGS }
+    }
+}
+
+fn queue_limit() -> u32 {
+    limits::QUEUED_FIRINGS
+}
+
+impl Concurrency {
+    /// How many runs may be open at once.
+    #[must_use]
+    pub fn open(self) -> usize {
+        match self {
+            Self::Allow { max } => max as usize,
+            Self::Queue { .. } | Self::DiscardNew | Self::ReplaceRunning => 1,
+        }
+    }
+
+    pub(super) fn check(self) -> Result<(), FieldError> {
+        match self {
+            Self::Queue { limit } => at_most("concurrency", limit, limits::QUEUED_FIRINGS),
+            Self::Allow { max } => at_most("concurrency", max, limits::OPEN_RUNS),
+            Self::DiscardNew | Self::ReplaceRunning => Ok(()),
+        }
+    }
+}
+
+/// How a run is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Sharding {
+    /// The run is the work.
+    #[default]
+    One,
+    /// The run has a child for each shard, and ends with the last of them.
+    Fixed {
+        /// How many; 1 to 10,000.
+        total: u32,
+    },
+}
+
+impl Sharding {
+    /// How many children a run has for its shards.
+    #[must_use]
+    pub fn children(self) -> u32 {
+        match self {
+            Self::One => 0,
+            Self::Fixed { total } => total,
+        }
+    }
+
+    pub(super) fn check(self) -> Result<(), FieldError> {
+        match self {
+            Self::Fixed { total } => at_most("sharding", total, limits::SHARDS),
+            Self::One => Ok(()),
+        }
+    }
+}
+
+fn at_most(field: &str, number: u32, most: u32) -> Result<(), FieldError> {
+    if (1..=most).contains(&number) {
+        return Ok(());
+    }
+    Err(FieldError::new(field, format!("must have a number from 1 to {most}")))
+}

@@ -1,0 +1,265 @@
+use std::collections::{BTreeMap, VecDeque};
+
+use jobtracker_model::{
+    JobId, Payload, State, Timestamp, limits,
+    schedule::{
+        Firing, NewSchedule, Schedule, ScheduleDefinition, ScheduleStatistics, ScheduleTrigger,
+        Triggered,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+use crate::Bases;
+
+/// What the store keeps of a schedule, in one document: what it is, and how far it is. Every
+/// change of it is one conditional put.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Record {
+    pub name: String,
+    /// How often the document was changed.
+    pub revision: u64,
+    pub version: u64,
+    pub enabled: bool,
+    pub definition: ScheduleDefinition,
+    pub created: Timestamp,
+    pub changed: Timestamp,
+    pub by: String,
+    /// When there is something to do next, if nothing else happens before.
+    pub wake: Option<Timestamp>,
+    /// The next planned time.
+    pub next: Option<Timestamp>,
+    pub cursor: Cursor,
+    /// Firings by hand whose times have not come.
+    #[serde(default)]
+    pub by_hand: Vec<ByHand>,
+    #[serde(default)]
+    pub running: Vec<Run>,
+    #[serde(default)]
+    pub queue: VecDeque<Run>,
+    /// The newest is the last.
+    #[serde(default)]
+    pub firings: VecDeque<Firing>,
+    /// The number of the last firing, or of the last planned time of it.
+    #[serde(default)]
+    pub fired: u64,
+    /// The last runs that ended, for schedules that follow them.
+    #[serde(default)]
+    pub ends: VecDeque<RunEnd>,
+    /// How many runs have ended.
+    #[serde(default)]
+    pub ended: u64,
+    /// By the name of another schedule: how many of its ended runs have been followed.
+    #[serde(default)]
+    pub followed: BTreeMap<String, Followed>,
+    #[serde(default)]
+    pub keys: VecDeque<Key>,
+    /// What the last run that left something has left for the next one.
+    #[serde(default)]
+    pub data: Option<Payload>,
+    #[serde(default)]
+    pub statistics: ScheduleStatistics,
+    /// How long all runs together took from start to end, in milliseconds.
+    #[serde(default)]
+    pub total_ms: u64,
+}
+
+/// Up to where planned times have been decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Cursor {
+    /// Planned times up to this one have been decided.
+    pub decided: Timestamp,
+    /// When the last run ended; `None` while one is open.
+    pub rested: Option<Timestamp>,
+    /// The time that the last run has named, in the place of the next planned one.
+    #[serde(default)]
+    pub named: Option<Named>,
+}
+
+/// A time that a run has named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Named {
+    pub at: Timestamp,
+    /// The planned time that does not fire since this one does.
+    pub instead_of: Option<Timestamp>,
+}
+
+/// A firing by hand whose time has not come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ByHand {
+    pub planned: Timestamp,
+    pub by: String,
+    pub reserved: Reserved,
+    #[serde(default)]
+    pub params: Option<Payload>,
+}
+
+/// The ids of a run: that of the root, and the following ones for its children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Reserved {
+    pub root: JobId,
+    pub children: u32,
+}
+
+/// A run that is open, or waits for another one to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Run {
+    #[serde(flatten)]
+    pub reserved: Reserved,
+    /// The number of its firing.
+    pub number: u64,
+    /// Until the run is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<Payload>,
+    /// Whether its tree is known to have been made: if it is not there any more, it was deleted.
+    #[serde(default)]
+    pub made: bool,
+    /// Whether it is to end, since a newer one takes its place.
+    #[serde(default)]
+    pub replaced: bool,
+}
+
+/// The end of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RunEnd {
+    /// Its number among the ends of its schedule, from 1 on.
+    pub number: u64,
+    pub run: JobId,
+    pub state: State,
+    pub time: Timestamp,
+}
+
+/// How far the ends of another schedule have been followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Followed {
+    /// When that schedule was created: one of the same name may come after it.
+    pub created: Timestamp,
+    pub ended: u64,
+}
+
+/// A key by which a firing by hand is known again, and how it was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Key {
+    pub key: String,
+    pub answer: Triggered,
+}
+
+impl Record {
+    pub fn new(new: NewSchedule, by: &str, now: Timestamp) -> Self {
+        let NewSchedule { name, enabled, definition } = new;
+        Self {
+            name,
+            revision: 0,
+            version: 1,
+            enabled,
+            definition,
+            created: now,
+            changed: now,
+            by: by.to_owned(),
+            wake: None,
+            next: None,
+            cursor: Cursor { decided: now, rested: Some(now), named: None },
+            by_hand: Vec::new(),
+            running: Vec::new(),
+            queue: VecDeque::new(),
+            firings: VecDeque::new(),
+            fired: 0,
+            ends: VecDeque::new(),
+            ended: 0,
+            followed: BTreeMap::new(),
+            keys: VecDeque::new(),
+            data: None,
+            statistics: ScheduleStatistics::default(),
+            total_ms: 0,
+        }
+    }
+
+    pub fn bases(&self) -> Bases {
+        Bases { created: self.created, changed: self.changed, rested: self.cursor.rested }
+    }
+
+    /// Plans nothing of what was to come until now: what follows counts from now on.
+    pub fn begin_anew(&mut self, now: Timestamp) {
+        let rested = self.running.is_empty().then_some(now);
+        self.cursor = Cursor { decided: now, rested, named: None };
+    }
+
+    /// The schedules that it follows.
+    pub fn follows(&self) -> impl Iterator<Item = &str> {
+        self.definition.triggers.iter().filter_map(|trigger| match trigger {
+            ScheduleTrigger::After { schedule, .. } => Some(schedule.as_str()),
+            _ => None,
+        })
+    }
+
+    pub fn add_firing(&mut self, firing: Firing) {
+        self.fired = firing.number + u64::from(firing.count) - 1;
+        self.firings.push_back(firing);
+        while self.firings.len() > limits::FIRINGS {
+            self.firings.pop_front();
+        }
+    }
+
+    pub fn firing(&mut self, number: u64) -> Option<&mut Firing> {
+        self.firings.iter_mut().rev().find(|firing| firing.number == number)
+    }
+
+    /// How many bytes the parameters of firings have that wait, or whose runs may not be made.
+    pub fn waiting_bytes(&self) -> usize {
+        let size = |json: &Option<Payload>| json.as_ref().map_or(0, |json| json.as_str().len());
+        let runs = self.queue.iter().chain(&self.running).map(|run| size(&run.params));
+        runs.chain(self.by_hand.iter().map(|by_hand| size(&by_hand.params))).sum()
+    }
+
+    /// What callers are shown.
+    pub fn view(self) -> Schedule {
+        Schedule {
+            name: self.name,
+            version: self.version,
+            enabled: self.enabled,
+            definition: self.definition,
+            create_time: self.created,
+            change_time: self.changed,
+            changed_by: self.by,
+            next: self.next,
+            running: self.running.iter().map(|run| run.reserved.root).collect(),
+            queued: u32::try_from(self.queue.len()).unwrap_or(u32::MAX),
+            last_firing: self.firings.back().cloned(),
+            statistics: self.statistics,
+        }
+    }
+}
+
+/// What a list of all schedules needs of each.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Head {
+    pub name: String,
+    pub revision: u64,
+    pub wake: Option<Timestamp>,
+    #[serde(default)]
+    pub running: Vec<HeadRun>,
+    pub definition: HeadDefinition,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct HeadRun {
+    pub root: JobId,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct HeadDefinition {
+    #[serde(default)]
+    pub triggers: Vec<HeadTrigger>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct HeadTrigger {
+    /// The schedule that it follows.
+    pub schedule: Option<String>,
+}

@@ -1,0 +1,130 @@
+//! Runs: the trees that firings make.
+
+use jobtracker_engine::{Engine, Error as EngineError};
+use jobtracker_model::{CheckedJob, FieldError, JobId, NewChange, NewJob, Shard, State};
+use jobtracker_store::{
+    CancelReason, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, PageLimit, Store,
+};
+
+use crate::{
+    Result,
+    advance::{Left, RunFact},
+    record::{Record, Reserved, Run},
+};
+
+/// The change by which the root of a run with shards says that it has made them all.
+const MADE: &str = "schedule-made";
+/// The change by which a run ends for which a newer one takes its place.
+const REPLACED: &str = "schedule-replaced";
+
+/// How a run is, as far as its root tells; `None`: there is no root.
+pub(crate) async fn look(store: &dyn Store, run: &Run) -> Result<Option<RunFact>> {
+    let Some(JobRow { status, .. }) = store.get_job(run.reserved.root).await? else {
+        return Ok(None);
+    };
+    Ok(Some(match status.tree_end {
+        Some(end) if status.state.is_finished() => {
+            let start = status.tree_start.map_or(status.create_time, |start| start.time);
+            let millis = end.time.millis().saturating_sub(start.millis());
+            let millis = u64::try_from(millis).unwrap_or(0);
+            let left = left(store, run).await?;
+            RunFact::Ended { state: status.state, time: end.time, millis, left }
+        }
+        _ => {
+            let whole = run.reserved.children == 0 || status.last == State::RanToCompletion;
+            RunFact::Open { whole }
+        }
+    }))
+}
+
+/// What the task of a run has left for the next one. Shards leave nothing: there are many of them.
+async fn left(store: &dyn Store, run: &Run) -> Result<Left> {
+    let Reserved { root: id, children } = run.reserved;
+    if children > 0 {
+        return Ok(Left::default());
+    }
+    let query = FollowUpsQuery { id, from: FollowUpKey::Task, limit: PageLimit::items(1) };
+    let found = store.list_follow_ups(query).await?.items.pop();
+    Ok(match found {
+        Some((_, FollowUp::Task(row))) => Left { next_at: row.next_at, data: row.data },
+        _ => Left::default(),
+    })
+}
+
+/// Makes the tree of a run, or what is missing of it. Safe to repeat, by any server.
+pub(crate) async fn make(engine: &Engine, record: &Record, run: &Run) -> Result<()> {
+    let Reserved { root, children } = run.reserved;
+    let template = &record.definition.run;
+    let mut job = template.root(&record.name, root, run.params.as_ref());
+    if let Some(task) = &mut job.task
+        && record.data.is_some()
+    {
+        task.data.clone_from(&record.data);
+    }
+    let task = if children == 0 { None } else { job.task.take() };
+    let name = job.name.clone();
+    there(engine.create(job).await.map(drop))?;
+    if children == 0 {
+        return Ok(());
+    }
+    let shards = (0..children).map(|index| {
+        let mut shard = NewJob {
+            id: child(root, index),
+            parent: Some(root),
+            name: shard_name(&name, index, children),
+            created_by: format!("schedule:{}", record.name),
+            task: task.clone(),
+            ..NewJob::default()
+        };
+        if let Some(task) = &mut shard.task {
+            task.shard = Some(Shard { index, total: children });
+        }
+        CheckedJob::try_from(shard)
+    });
+    let shards = shards.collect::<std::result::Result<Vec<_>, FieldError>>()?;
+    there(engine.create_children(root, shards).await.map(drop))?;
+    engine.update(root, change(State::RanToCompletion, MADE, None)).await?;
+    Ok(())
+}
+
+/// Ends an open run as Faulted: at once, or when the workers that have its tasks have stopped.
+pub(crate) async fn replace(engine: &Engine, run: &Run) -> Result<()> {
+    let Reserved { root, children } = run.reserved;
+    for id in (0..children).filter_map(|index| child(root, index)).chain([root]) {
+        match engine.cancel_task(id, CancelReason::Replaced, None).await {
+            Err(EngineError::TaskNotFound(_)) => {
+                engine.update(id, change(State::Faulted, REPLACED, Some("replaced"))).await?;
+            }
+            done => drop(done?),
+        }
+    }
+    Ok(())
+}
+
+fn change(state: State, id: &str, reason: Option<&str>) -> NewChange {
+    NewChange {
+        reason_code: reason.map(str::to_owned),
+        change_id: Some(id.to_owned()),
+        ..NewChange::new(state)
+    }
+}
+
+fn child(root: JobId, index: u32) -> Option<JobId> {
+    JobId::new(root.get() + 1 + u64::from(index))
+}
+
+/// The name of a shard; that of the run is shortened where both do not fit.
+fn shard_name(name: &str, index: u32, total: u32) -> String {
+    let suffix = format!(" {}/{total}", index + 1);
+    let most = jobtracker_model::limits::NAME - suffix.len();
+    let end = (0..=most.min(name.len())).rev().find(|at| name.is_char_boundary(*at));
+    format!("{}{suffix}", &name[..end.unwrap_or(0)])
+}
+
+/// A job that is there with another definition was made before the schedule was changed.
+fn there(made: std::result::Result<(), EngineError>) -> Result<()> {
+    match made {
+        Err(EngineError::IdConflict(_)) => Ok(()),
+        made => Ok(made?),
+    }
+}

@@ -1,0 +1,358 @@
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use jobtracker_engine::Engine;
+use jobtracker_model::{
+    JobId, Timestamp,
+    schedule::{Firing, NewSchedule, Schedule, ScheduleDefinition, TriggerSchedule, Triggered},
+};
+use jobtracker_store::{DocumentKey, Listed, PageLimit, Store};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::{
+    Bases, Error, Plan, Result,
+    advance::{Facts, Ids, Other, RunFact, Step},
+    documents::Documents,
+    ids::IdPool,
+    record::Record,
+    runs,
+    timetable::{Stand, Timetable},
+};
+
+/// Tries at a schedule that other servers change at the same time.
+const TRIES: usize = 20;
+/// How long a server looks after a schedule that a caller has changed there: until the server that
+/// has the lease has listed all schedules again.
+const KEPT: Duration = Duration::from_secs(90);
+/// When a schedule is looked at again that could not be brought up to date: soon if the store or
+/// the engine was the reason.
+const AGAIN: Duration = Duration::from_secs(1);
+const AGAIN_LATER: Duration = Duration::from_secs(60);
+
+/// The schedules of a store: what callers do with them, and what is done when they are due. Any
+/// number of servers may do the same at once; each step is one conditional change of a document.
+pub struct Scheduler {
+    pub(crate) engine: Engine,
+    pub(crate) documents: Documents,
+    pub(crate) timetable: Mutex<Timetable>,
+    /// Tells the timer that something may be due earlier than it knows.
+    pub(crate) woken: Notify,
+    ids: IdPool,
+    /// Runs that cannot be made, until their schedules know.
+    gone: Mutex<HashSet<JobId>>,
+}
+
+impl Scheduler {
+    /// The schedules of a store, whose runs are made by this engine.
+    #[must_use]
+    pub fn new(engine: Engine, store: Arc<dyn Store>) -> Self {
+        Self {
+            engine,
+            documents: Documents(store),
+            timetable: Mutex::new(Timetable::default()),
+            woken: Notify::new(),
+            ids: IdPool::new(),
+            gone: Mutex::new(HashSet::new()),
+        }
+    }
+
+    /// Creates a schedule. Safe to repeat: one that is there with the same definition is answered.
+    ///
+    /// # Errors
+    /// A field that cannot be accepted, a name that is taken.
+    pub async fn create(&self, new: NewSchedule, by: &str, now: Timestamp) -> Result<Schedule> {
+        new.check()?;
+        let plan = Plan::new(&new.definition)?;
+        let record = Record::new(new, by, now);
+        let facts = self.facts(&record).await?;
+        let (mut record, ..) = self.step(&record, &plan, now, &facts, |_| Ok(())).await?;
+        record.revision = 1;
+        if !self.documents.put(&record, None).await? {
+            let (known, _) = self.documents.load(&record.name).await?;
+            let is_same = known.definition == record.definition;
+            return if is_same { Ok(known.view()) } else { Err(Error::Exists(record.name)) };
+        }
+        self.note(&record);
+        self.keep(&record.name, now);
+        Ok(record.view())
+    }
+
+    /// Puts another definition, if the schedule has the expected version. Firings that wait and
+    /// runs that are open stay; planned times count from now on.
+    ///
+    /// # Errors
+    /// A field that cannot be accepted, no such schedule, another version.
+    pub async fn replace(
+        &self,
+        name: &str,
+        definition: ScheduleDefinition,
+        expected: Option<u64>,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Schedule> {
+        definition.check()?;
+        Plan::new(&definition)?;
+        let change = |record: &mut Record| {
+            let version = record.version;
+            if expected.is_some_and(|expected| expected != version) {
+                return Err(Error::OtherVersion { name: name.to_owned(), version });
+            }
+            if record.definition != definition {
+                record.definition = definition.clone();
+                record.version += 1;
+                (record.changed, record.by) = (now, by.to_owned());
+                record.begin_anew(now);
+            }
+            Ok(())
+        };
+        Ok(self.change(name, now, change, |_| Ok(())).await?.0.view())
+    }
+
+    /// Has the triggers of a schedule plan firings, or none any more. Runs that are open and
+    /// firings that wait stay.
+    ///
+    /// # Errors
+    /// No such schedule.
+    pub async fn enable(&self, name: &str, enabled: bool, now: Timestamp) -> Result<Schedule> {
+        let change = |record: &mut Record| {
+            if record.enabled != enabled {
+                record.enabled = enabled;
+                record.begin_anew(now);
+            }
+            Ok(())
+        };
+        Ok(self.change(name, now, change, |_| Ok(())).await?.0.view())
+    }
+
+    /// Fires a schedule by hand, also one that is disabled. Safe to repeat with a key.
+    ///
+    /// # Errors
+    /// A field that cannot be accepted, no such schedule, too many firings that wait for their
+    /// times.
+    pub async fn trigger(
+        &self,
+        name: &str,
+        request: &TriggerSchedule,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Triggered> {
+        request.check()?;
+        Ok(self.change(name, now, |_| Ok(()), |step| step.trigger(request, by)).await?.1)
+    }
+
+    /// Deletes a schedule, if it has the expected version. Its open runs go on.
+    ///
+    /// # Errors
+    /// No such schedule, another version.
+    pub async fn delete(&self, name: &str, expected: Option<u64>) -> Result<()> {
+        for _ in 0..TRIES {
+            let (Record { version, .. }, document) = self.documents.load(name).await?;
+            if expected.is_some_and(|expected| expected != version) {
+                return Err(Error::OtherVersion { name: name.to_owned(), version });
+            }
+            if self.documents.delete(name, document).await? {
+                self.timetable.lock().remove(name);
+                return Ok(());
+            }
+        }
+        Err(Error::Contention(name.to_owned()))
+    }
+
+    /// A schedule.
+    ///
+    /// # Errors
+    /// No such schedule.
+    pub async fn get(&self, name: &str) -> Result<Schedule> {
+        Ok(self.documents.load(name).await?.0.view())
+    }
+
+    /// The last firings of a schedule, the newest first.
+    ///
+    /// # Errors
+    /// No such schedule.
+    pub async fn firings(&self, name: &str) -> Result<Vec<Firing>> {
+        Ok(self.documents.load(name).await?.0.firings.into_iter().rev().collect())
+    }
+
+    /// Schedules by name.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn list(
+        &self,
+        prefix: Option<DocumentKey>,
+        after: Option<DocumentKey>,
+        limit: PageLimit,
+    ) -> Result<Listed<Schedule, DocumentKey>> {
+        let Listed { items, next } = self.documents.list::<Record>(prefix, after, limit).await?;
+        Ok(Listed { items: items.into_iter().map(Record::view).collect(), next })
+    }
+
+    /// The next times that a schedule plans, as far as they do not depend on runs.
+    ///
+    /// # Errors
+    /// No such schedule.
+    pub async fn next_fires(&self, name: &str, count: usize) -> Result<Vec<Timestamp>> {
+        let (record, _) = self.documents.load(name).await?;
+        let plan = Plan::new(&record.definition)?;
+        let bases = Bases { rested: None, ..record.bases() };
+        let next = |after: Timestamp| plan.next(after, bases);
+        let times = std::iter::successors(record.next, |time| next(*time));
+        Ok(times.take(count).collect())
+    }
+
+    /// Brings a schedule up to date.
+    pub(crate) async fn settle(&self, name: &str, now: Timestamp) {
+        match self.put(name, now, |_| Ok(()), |_| Ok(())).await {
+            Ok(_) => {}
+            Err(Error::NotFound(_)) => self.timetable.lock().remove(name),
+            Err(error) => {
+                tracing::warn!(schedule = name, %error, "a schedule is not up to date");
+                let is_passing =
+                    matches!(error, Error::Contention(_) | Error::Engine(_) | Error::Store(_));
+                let pause = if is_passing { AGAIN } else { AGAIN_LATER };
+                self.timetable.lock().wake(name, now.after(pause));
+            }
+        }
+    }
+
+    /// Changes a schedule for a caller.
+    async fn change<T>(
+        &self,
+        name: &str,
+        now: Timestamp,
+        change: impl Fn(&mut Record) -> Result<()>,
+        then: impl Fn(&mut Step<'_>) -> Result<T>,
+    ) -> Result<(Record, T)> {
+        let changed = self.put(name, now, change, then).await?;
+        self.keep(name, now);
+        Ok(changed)
+    }
+
+    /// Looks after a schedule for a while, and at once.
+    fn keep(&self, name: &str, now: Timestamp) {
+        self.timetable.lock().keep(name, now.after(KEPT));
+        self.woken.notify_one();
+    }
+
+    /// Changes a record, does all that is due, and then something more, as one change of its
+    /// document; then makes the runs that it names.
+    async fn put<T>(
+        &self,
+        name: &str,
+        now: Timestamp,
+        change: impl Fn(&mut Record) -> Result<()>,
+        then: impl Fn(&mut Step<'_>) -> Result<T>,
+    ) -> Result<(Record, T)> {
+        for _ in 0..TRIES {
+            let (read, version) = self.documents.load(name).await?;
+            let mut record = read.clone();
+            change(&mut record)?;
+            let plan = Plan::new(&record.definition)?;
+            let facts = self.facts(&record).await?;
+            let (mut record, value, more) = self.step(&record, &plan, now, &facts, &then).await?;
+            if record != read {
+                record.revision += 1;
+                if !self.documents.put(&record, Some(version)).await? {
+                    continue;
+                }
+            }
+            self.note(&record);
+            let mut woken = Vec::new();
+            if record.ended > read.ended {
+                woken = self.timetable.lock().followers(name);
+            }
+            woken.extend(more.then(|| name.into()));
+            for name in woken {
+                self.timetable.lock().wake(&name, now);
+            }
+            self.make_runs(&record, &facts, now).await;
+            return Ok((record, value));
+        }
+        Err(Error::Contention(name.to_owned()))
+    }
+
+    /// The record after a step, with as many ids as that takes, and whether there is more to do.
+    async fn step<T>(
+        &self,
+        record: &Record,
+        plan: &Plan,
+        now: Timestamp,
+        facts: &Facts,
+        then: impl Fn(&mut Step<'_>) -> Result<T>,
+    ) -> Result<(Record, T, bool)> {
+        let mut ids = Ids::new(JobId::MIN, 0);
+        loop {
+            let mut changed = record.clone();
+            let mut step = Step { record: &mut changed, plan, now, ids, more: false };
+            step.advance(facts);
+            let value = then(&mut step)?;
+            step.finish();
+            let Step { ids: used, more, .. } = step;
+            if used.were_enough() {
+                return Ok((changed, value, more));
+            }
+            let first = self.ids.take(&self.engine, used.taken).await?;
+            ids = Ids::new(first, used.taken);
+        }
+    }
+
+    /// What a step at this record has to know beside it.
+    async fn facts(&self, record: &Record) -> Result<Facts> {
+        let mut facts = Facts::default();
+        for run in &record.running {
+            let root = run.reserved.root;
+            let fact = if self.gone.lock().contains(&root) {
+                Some(RunFact::Gone)
+            } else {
+                runs::look(&*self.documents.0, run).await?
+            };
+            facts.runs.extend(fact.map(|fact| (root, fact)));
+        }
+        for name in record.follows() {
+            if let Some((Record { created, ended, ends, .. }, _)) = self.documents.get(name).await?
+            {
+                let other = Other { created, ended, ends: ends.into() };
+                facts.others.insert(name.to_owned(), other);
+            }
+        }
+        Ok(facts)
+    }
+
+    /// Makes the runs of a record that have not been made, and ends those for which newer ones take
+    /// their places. What fails is tried again: the record names it.
+    async fn make_runs(&self, record: &Record, facts: &Facts, now: Timestamp) {
+        for run in &record.running {
+            let root = run.reserved.root;
+            let is_whole = matches!(facts.runs.get(&root), Some(RunFact::Open { whole: true }));
+            let mut made = Ok(());
+            if !is_whole {
+                made = runs::make(&self.engine, record, run).await;
+            }
+            if made.is_ok() && run.replaced {
+                made = runs::replace(&self.engine, run).await;
+            }
+            match made {
+                Ok(()) => {}
+                Err(Error::Engine(error)) if !error.code().is_transient() => {
+                    tracing::warn!(schedule = record.name, %root, %error, "no run can be made");
+                    self.gone.lock().insert(root);
+                    self.timetable.lock().wake(&record.name, now);
+                }
+                Err(error) => {
+                    tracing::warn!(schedule = record.name, %root, %error, "no run is made now");
+                    self.timetable.lock().wake(&record.name, now.after(AGAIN));
+                }
+            }
+        }
+    }
+
+    /// Notes in the timetable how a record stands.
+    fn note(&self, record: &Record) {
+        let runs = record.running.iter().map(|run| run.reserved.root).collect();
+        let follows = record.follows().map(str::to_owned).collect();
+        let Record { name, revision, wake, .. } = record;
+        let stand = Stand { name, revision: *revision, wake: *wake, runs, follows };
+        self.timetable.lock().set(stand, 0);
+    }
+}

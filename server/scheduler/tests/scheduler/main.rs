@@ -1,0 +1,8 @@
+//! Tests of schedules: the times that a definition plans, and what becomes of each of them.
+
+#![allow(clippy::unwrap_used)]
+
+mod firing;
+mod plan;
+mod servers;
+mod world;
