@@ -119,8 +119,8 @@ impl Error {
         self.code() == Some(ProblemCode::Gone)
     }
 
-    /// Whether the service says that the same id, or the name of a token or schedule, is used for something
-    /// else.
+    /// Whether the service says that the same id, or the name of a token or schedule, is used for
+    /// something else.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         use ProblemCode::{

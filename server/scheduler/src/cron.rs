@@ -27,8 +27,8 @@ impl Cron {
     }
 
     /// The first planned time behind this one. The local times that match are in order, and so are
-    /// their instants, though several local times may have one instant: those that a daylight-saving
-    /// change leaves out.
+    /// their instants, though several local times may have one instant: those that a
+    /// daylight-saving change leaves out.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
         let local = self.zone.local(after)?;
         // A search has whole seconds; a time within the second may be the end of a repeated span.

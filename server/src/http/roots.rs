@@ -73,9 +73,9 @@ pub(super) struct RootsQuery {
     #[param(example = "row", default = "all")]
     fields: Option<String>,
     /// With a number, the answer has a histogram of the times at which the matches were created,
-    /// with this number of buckets, whichever page it is. It looks at up to 100,000 of the newest roots of
-    /// the time range, and is shared by those who ask for the same for 5 seconds, or for ten times
-    /// as long as it took.
+    /// with this number of buckets, whichever page it is. It looks at up to 100,000 of the newest
+    /// roots of the time range, and is shared by those who ask for the same for 5 seconds, or for
+    /// ten times as long as it took.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 240, example = 60)]
     histogram: Option<String>,
     /// `json` for a page, `ndjson` or `csv` for a file with all of them, which is made as it is

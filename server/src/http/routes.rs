@@ -12,6 +12,7 @@ use super::{
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = endpoints_of_trees();
     endpoints.extend(endpoints_of_tasks());
+    endpoints.extend(endpoints_of_schedules());
     endpoints
 }
 
@@ -67,17 +68,6 @@ fn endpoints_of_trees() -> Vec<Endpoint> {
             .put(retention::put)
             .delete(retention::delete),
         Endpoint::at("/api/v1/retention/preview").post(retention::preview),
-        Endpoint::at("/api/v1/schedules").get(schedules::list).post(schedules::create),
-        Endpoint::at("/api/v1/schedules/{name}")
-            .get(schedules::get)
-            .put(schedules::replace)
-            .delete(schedules::delete),
-        Endpoint::at("/api/v1/schedules/{name}/enable").post(schedules::enable),
-        Endpoint::at("/api/v1/schedules/{name}/disable").post(schedules::disable),
-        Endpoint::at("/api/v1/schedules/{name}/trigger").post(schedules::trigger),
-        Endpoint::at("/api/v1/schedules/{name}/next-fires").get(schedules::next_fires),
-        Endpoint::at("/api/v1/schedules/{name}/firings").get(schedules::firings),
-        Endpoint::at("/api/v1/planned-times").post(schedules::plan),
         Endpoint::at(UPGRADES).get(live::live),
         Endpoint::at(EVENTS).get(events::events),
         Endpoint::at("/api/v1/export").post(backup::export),
@@ -90,6 +80,22 @@ fn endpoints_of_trees() -> Vec<Endpoint> {
 }
 
 /// Tasks and the workers that run them.
+fn endpoints_of_schedules() -> Vec<Endpoint> {
+    vec![
+        Endpoint::at("/api/v1/schedules").get(schedules::list).post(schedules::create),
+        Endpoint::at("/api/v1/schedules/{name}")
+            .get(schedules::get)
+            .put(schedules::replace)
+            .delete(schedules::delete),
+        Endpoint::at("/api/v1/schedules/{name}/enable").post(schedules::enable),
+        Endpoint::at("/api/v1/schedules/{name}/disable").post(schedules::disable),
+        Endpoint::at("/api/v1/schedules/{name}/trigger").post(schedules::trigger),
+        Endpoint::at("/api/v1/schedules/{name}/next-fires").get(schedules::next_fires),
+        Endpoint::at("/api/v1/schedules/{name}/firings").get(schedules::firings),
+        Endpoint::at("/api/v1/planned-times").post(schedules::plan),
+    ]
+}
+
 fn endpoints_of_tasks() -> Vec<Endpoint> {
     vec![
         Endpoint::at("/api/v1/jobs/{id}/task").get(tasks::get),
