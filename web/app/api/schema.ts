@@ -774,6 +774,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/planned-times": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** See when a definition would fire */
+        post: operations["previewSchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/retention/preview": {
         parameters: {
             query?: never;
@@ -837,6 +854,128 @@ export interface paths {
         get: operations["listRoots"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the schedules */
+        get: operations["listSchedules"];
+        put?: never;
+        /** Create a schedule */
+        post: operations["createSchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a schedule */
+        get: operations["getSchedule"];
+        /** Replace the definition of a schedule */
+        put: operations["replaceSchedule"];
+        post?: never;
+        /** Delete a schedule */
+        delete: operations["deleteSchedule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{name}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Disable a schedule */
+        post: operations["disableSchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{name}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Enable a schedule */
+        post: operations["enableSchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{name}/firings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the firings of a schedule */
+        get: operations["listFirings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{name}/next-fires": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the next planned times of a schedule */
+        get: operations["listNextFires"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{name}/trigger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Fire a schedule by hand */
+        post: operations["triggerSchedule"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1247,6 +1386,23 @@ export interface components {
             /** @enum {string} */
             t: "ping";
         };
+        Concurrency: {
+            /** @enum {string} */
+            kind: "queue";
+            /** Format: int32 */
+            limit?: number;
+        } | {
+            /** @enum {string} */
+            kind: "discardNew";
+        } | {
+            /** @enum {string} */
+            kind: "replaceRunning";
+        } | {
+            /** @enum {string} */
+            kind: "allow";
+            /** Format: int32 */
+            max: number;
+        };
         Created: {
             created: boolean;
             id: components["schemas"]["JobId"];
@@ -1259,6 +1415,12 @@ export interface components {
         CreatedToken: {
             secret: string;
             token: components["schemas"]["Token"];
+        };
+        DailyWindow: {
+            days?: components["schemas"]["Weekday"][];
+            from: components["schemas"]["TimeOfDay"];
+            to: components["schemas"]["TimeOfDay"];
+            zone?: string;
         };
         DeletedTree: {
             deleteTime: components["schemas"]["Timestamp"];
@@ -1350,6 +1512,53 @@ export interface components {
         ExportedRoot: {
             createTime: components["schemas"]["Timestamp"];
             id: components["schemas"]["JobId"];
+        };
+        Firing: {
+            cause?: components["schemas"]["FiringCause"];
+            /** Format: int32 */
+            count?: number;
+            endTime?: components["schemas"]["Timestamp"] | null;
+            /** Format: int64 */
+            number: number;
+            outcome: components["schemas"]["FiringOutcome"];
+            planned: components["schemas"]["Timestamp"];
+            startTime?: components["schemas"]["Timestamp"] | null;
+            state?: components["schemas"]["State"] | null;
+            time: components["schemas"]["Timestamp"];
+            until?: components["schemas"]["Timestamp"] | null;
+        };
+        FiringCause: {
+            /** @enum {string} */
+            kind: "planned";
+        } | {
+            by: string;
+            /** @enum {string} */
+            kind: "manual";
+        } | {
+            /** @enum {string} */
+            kind: "after";
+            run: components["schemas"]["JobId"];
+            schedule: string;
+        } | {
+            /** @enum {string} */
+            kind: "task";
+        };
+        FiringOutcome: {
+            /** @enum {string} */
+            kind: "started";
+            run: components["schemas"]["JobId"];
+        } | {
+            /** @enum {string} */
+            kind: "queued";
+            run: components["schemas"]["JobId"];
+        } | {
+            /** @enum {string} */
+            kind: "skipped";
+            reason: components["schemas"]["SkipReason"];
+        } | {
+            /** @enum {string} */
+            kind: "misfired";
+            policy: components["schemas"]["MisfirePolicy"];
         };
         FollowUpLoad: {
             /** Format: int64 */
@@ -1569,6 +1778,20 @@ export interface components {
             source: components["schemas"]["JobId"];
             time: components["schemas"]["Timestamp"];
         };
+        Misfire: {
+            /** @enum {string} */
+            kind: "fireOnce";
+        } | {
+            /** @enum {string} */
+            kind: "skip";
+        } | {
+            /** @enum {string} */
+            kind: "fireAll";
+            /** Format: int32 */
+            limit: number;
+        };
+        /** @enum {string} */
+        MisfirePolicy: "fireOnce" | "skip" | "fireAll";
         NamedRetentionRule: {
             by: string;
             name: string;
@@ -1642,6 +1865,11 @@ export interface components {
         NewOptions: {
             options: string | null;
         };
+        NewSchedule: {
+            definition: components["schemas"]["ScheduleDefinition"];
+            enabled?: boolean;
+            name: string;
+        };
         NewSession: {
             token: string;
         };
@@ -1671,6 +1899,12 @@ export interface components {
             /** Format: int32 */
             slots: number;
             tags?: string[];
+        };
+        NextFires: {
+            after?: components["schemas"]["Timestamp"] | null;
+            /** Format: int32 */
+            count?: number | null;
+            definition: components["schemas"]["ScheduleDefinition"];
         };
         Occurrence: {
             /** @enum {string} */
@@ -1793,6 +2027,23 @@ export interface components {
             }[];
             nextCursor?: string | null;
         };
+        Page_Firing: {
+            items: {
+                cause?: components["schemas"]["FiringCause"];
+                /** Format: int32 */
+                count?: number;
+                endTime?: components["schemas"]["Timestamp"] | null;
+                /** Format: int64 */
+                number: number;
+                outcome: components["schemas"]["FiringOutcome"];
+                planned: components["schemas"]["Timestamp"];
+                startTime?: components["schemas"]["Timestamp"] | null;
+                state?: components["schemas"]["State"] | null;
+                time: components["schemas"]["Timestamp"];
+                until?: components["schemas"]["Timestamp"] | null;
+            }[];
+            nextCursor?: string | null;
+        };
         Page_HandlerView: {
             items: {
                 description: string;
@@ -1845,6 +2096,25 @@ export interface components {
             }[];
             nextCursor?: string | null;
         };
+        Page_Schedule: {
+            items: {
+                changeTime: components["schemas"]["Timestamp"];
+                changedBy: string;
+                createTime: components["schemas"]["Timestamp"];
+                definition: components["schemas"]["ScheduleDefinition"];
+                enabled: boolean;
+                lastFiring?: components["schemas"]["Firing"] | null;
+                name: string;
+                next?: components["schemas"]["Timestamp"] | null;
+                /** Format: int32 */
+                queued: number;
+                running: components["schemas"]["JobId"][];
+                statistics: components["schemas"]["ScheduleStatistics"];
+                /** Format: int64 */
+                version: number;
+            }[];
+            nextCursor?: string | null;
+        };
         Page_Token: {
             items: {
                 createTime: components["schemas"]["Timestamp"];
@@ -1891,6 +2161,9 @@ export interface components {
             name: string;
         };
         Payload: unknown;
+        PlannedTimes: {
+            times: components["schemas"]["Timestamp"][];
+        };
         Position: string;
         PreviewedTree: {
             createTime: components["schemas"]["Timestamp"];
@@ -2040,6 +2313,94 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        /** @enum {string} */
+        RunEnding: "success" | "failure" | "finish";
+        RunTemplate: {
+            name?: string | null;
+            options?: string | null;
+            sourceLink?: string | null;
+            tags?: string[];
+            task?: components["schemas"]["NewTask"] | null;
+        };
+        Schedule: {
+            changeTime: components["schemas"]["Timestamp"];
+            changedBy: string;
+            createTime: components["schemas"]["Timestamp"];
+            definition: components["schemas"]["ScheduleDefinition"];
+            enabled: boolean;
+            lastFiring?: components["schemas"]["Firing"] | null;
+            name: string;
+            next?: components["schemas"]["Timestamp"] | null;
+            /** Format: int32 */
+            queued: number;
+            running: components["schemas"]["JobId"][];
+            statistics: components["schemas"]["ScheduleStatistics"];
+            /** Format: int64 */
+            version: number;
+        };
+        ScheduleDefinition: {
+            concurrency?: components["schemas"]["Concurrency"];
+            description?: string;
+            endAt?: components["schemas"]["Timestamp"] | null;
+            /** Format: int64 */
+            graceMs?: number;
+            misfire?: components["schemas"]["Misfire"];
+            run?: components["schemas"]["RunTemplate"];
+            sharding?: components["schemas"]["Sharding"];
+            startAt?: components["schemas"]["Timestamp"] | null;
+            triggers?: components["schemas"]["ScheduleTrigger"][];
+            windows?: components["schemas"]["DailyWindow"][];
+        };
+        ScheduleStatistics: {
+            /** Format: int64 */
+            failed: number;
+            lastEnd?: components["schemas"]["Timestamp"] | null;
+            /** Format: int64 */
+            lastMs?: number | null;
+            lastStart?: components["schemas"]["Timestamp"] | null;
+            lastState?: components["schemas"]["State"] | null;
+            /** Format: int64 */
+            meanMs?: number | null;
+            /** Format: int64 */
+            misfired: number;
+            /** Format: int64 */
+            runs: number;
+            /** Format: int64 */
+            skipped: number;
+            /** Format: int64 */
+            succeeded: number;
+        };
+        ScheduleTrigger: {
+            /** @enum {string} */
+            kind: "cron";
+            pattern: string;
+            zone?: string;
+        } | {
+            /** Format: int64 */
+            everyMs: number;
+            /** @enum {string} */
+            kind: "fixedRate";
+            start?: components["schemas"]["Timestamp"] | null;
+        } | {
+            /** Format: int64 */
+            delayMs: number;
+            /** @enum {string} */
+            kind: "fixedDelay";
+        } | {
+            at: components["schemas"]["Timestamp"];
+            /** @enum {string} */
+            kind: "once";
+        } | {
+            /** Format: int64 */
+            afterMs: number;
+            /** @enum {string} */
+            kind: "delayed";
+        } | {
+            /** @enum {string} */
+            kind: "after";
+            on?: components["schemas"]["RunEnding"];
+            schedule: string;
+        };
         Secret: string;
         ServerFrame: components["schemas"]["Frame"] & {
             /** Format: int32 */
@@ -2065,6 +2426,17 @@ export interface components {
             /** Format: int32 */
             total: number;
         };
+        Sharding: {
+            /** @enum {string} */
+            kind: "one";
+        } | {
+            /** @enum {string} */
+            kind: "fixed";
+            /** Format: int32 */
+            total: number;
+        };
+        /** @enum {string} */
+        SkipReason: "running" | "queueFull" | "replaced";
         Snapshot: {
             /** Format: int64 */
             from?: number | null;
@@ -2235,6 +2607,7 @@ export interface components {
             attempt: components["schemas"]["Attempt"];
             delivered: boolean;
         };
+        TimeOfDay: string;
         Timeline: {
             items: components["schemas"]["JobSummary"][];
             job: components["schemas"]["JobSummary"];
@@ -2283,6 +2656,17 @@ export interface components {
             /** Format: int32 */
             checkFailed: number;
         };
+        TriggerSchedule: {
+            /** Format: int64 */
+            delayMs?: number | null;
+            idempotencyKey?: string | null;
+            params?: components["schemas"]["Payload"] | null;
+        };
+        Triggered: {
+            outcome?: components["schemas"]["FiringOutcome"] | null;
+            planned: components["schemas"]["Timestamp"];
+            run?: components["schemas"]["JobId"] | null;
+        };
         Updated: {
             applied: boolean;
             /** Format: int32 */
@@ -2319,6 +2703,8 @@ export interface components {
             reached: boolean;
             state: components["schemas"]["State"];
         };
+        /** @enum {string} */
+        Weekday: "monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | "sunday";
         WindowQuery: {
             ids: components["schemas"]["JobId"][];
             root: components["schemas"]["JobId"];
@@ -3738,6 +4124,30 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    previewSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NextFires"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlannedTimes"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     previewRetentionRule: {
         parameters: {
             query?: never;
@@ -3865,6 +4275,242 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RootPage_JobItem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listSchedules: {
+        parameters: {
+            query?: {
+                namePrefix?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Schedule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSchedule"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    replaceSchedule: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-Match"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleDefinition"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteSchedule: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-Match"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    disableSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    enableSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listFirings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Firing"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listNextFires: {
+        parameters: {
+            query?: {
+                n?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlannedTimes"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    triggerSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TriggerSchedule"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Triggered"];
                 };
             };
             default: components["responses"]["Problem"];

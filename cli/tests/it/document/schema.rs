@@ -253,13 +253,14 @@ fn text(name: &str, schema: &Value) -> String {
         // Spaces after it mean nothing.
         return "true ".into();
     }
+    let takes = |text: &str| pattern(schema).is_some_and(|pattern| pattern.is_match(text));
     // No schema says what these texts mean.
     match name {
         // Spaces after it mean nothing.
         "pattern" => return "* * * * * ".into(),
         "zone" => return "UTC".into(),
-        "from" if schema["pattern"].is_string() => return "00:00".into(),
-        "to" if schema["pattern"].is_string() => return "24:00".into(),
+        "from" if takes("00:00") => return "00:00".into(),
+        "to" if takes("24:00") => return "24:00".into(),
         _ => {}
     }
     if let Some(names) = schema["enum"].as_array() {

@@ -9,13 +9,13 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
     FjallStore,
-    chores::{Chore, Desk, STEP_ROWS, Step},
+    chores::{Chore, Desk, Step},
     failure,
     hot_cache::HotCache,
     keys,
     snapshot::Snapshot,
     tables::{self, Tables},
-    writes::Writes,
+    writes::{STEP_ROWS, Writes},
 };
 use crate::{Listed, Result, TreeResultRow, TreeResultsQuery, UploadRow, Uploads, coding, view};
 

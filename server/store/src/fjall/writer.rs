@@ -9,7 +9,7 @@ use jobtracker_model::JobId;
 
 use super::{
     FjallOptions,
-    chores::{Chore, Chores, Desk, STEP_ROWS, STEP_ROWS_ALONE, STEP_ROWS_AMONG_COMMITS, Step},
+    chores::{Chore, Chores, Desk, STEP_ROWS_ALONE, STEP_ROWS_AMONG_COMMITS, Step},
     clean::Clean,
     delete::Delete,
     failure,
@@ -24,7 +24,7 @@ use super::{
     stages::Stages,
     tables::Tables,
     work::{Work, gather},
-    writes::Writes,
+    writes::{STEP_ROWS, Writes},
 };
 use crate::{Error, Result};
 

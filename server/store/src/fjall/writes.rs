@@ -3,7 +3,6 @@ use jobtracker_model::{Category, JobId, State, Timestamp, upload::UploadId};
 use serde::Serialize;
 
 use super::{
-    chores::{STEP_BYTES, STEP_ROWS},
     keys::{self, Part},
     tables::Tables,
 };
@@ -12,6 +11,11 @@ use crate::{
     coding::{self, LineRow},
     view::ChildIndex,
 };
+
+/// Rows of one step of a chore: a batch of this many holds the writer up for a few milliseconds.
+pub const STEP_ROWS: usize = 4_000;
+/// Bytes after which a step ends sooner.
+const STEP_BYTES: u64 = 1024 * 1024;
 
 /// The rows that one batch will write.
 pub struct Writes<'a> {
