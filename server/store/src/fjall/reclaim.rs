@@ -251,7 +251,10 @@ impl Merger {
 /// alone when there is no other: a reader may have needed rows when marks came to it.
 fn next_levels(keyspace: &Keyspace) -> Option<(u8, u8, u64)> {
     let version = keyspace.tree.current_version();
-    let size = |level: u8| version.level(level.into()).map_or(0, lsm_tree::version::Level::size);
+    let size = |level: u8| match version.level(level.into()) {
+        Some(level) => level.size(),
+        None => 0,
+    };
     let mut filled = (0..=LAST_LEVEL).filter(|level| size(*level) > 0);
     let from = filled.next()?;
     let to = filled.next().unwrap_or(LAST_LEVEL);
