@@ -29,7 +29,6 @@ fn job(number: u64, parent: Option<u64>, name: &str) -> Record<'static> {
         tags: vec!["a".into(), "b".into()],
         options: Some("{}".into()),
         source_link: None,
-        keep_days: parent.is_none().then_some(30),
     };
     let (id, parent) = (id(number), parent.map(id));
     Record::Job { id, parent, order: number, time: time(5), definition: Cow::Owned(definition) }
@@ -229,7 +228,6 @@ fn a_record_has_a_bound() {
         tags: (0..limits::TAGS).map(|i| format!("{i:0>64}")).collect(),
         options: Some("o".repeat(limits::OPTIONS)),
         source_link: Some("s".repeat(limits::SOURCE_LINK)),
-        keep_days: Some(u32::MAX),
     };
     let (id, time) = (JobId::MAX, Timestamp::MAX);
     let definition = Cow::Owned(full);

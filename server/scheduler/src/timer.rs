@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Looks at schedules when they are due and when their runs end.
 pub struct Timer {
     scheduler: Arc<Scheduler>,
-    /// `None` once the engine takes no more operations.
+    /// Only while runs are open: a listener to all trees has every commit copied.
     listener: Option<Listener>,
     owned: [bool; PARTS as usize],
     /// When leases are renewed, schedules listed and runs looked at next.
@@ -43,9 +43,7 @@ impl Timer {
     /// that takes no listeners any more, it looks for them as for those of other servers.
     #[must_use]
     pub fn new(scheduler: Arc<Scheduler>) -> Self {
-        let listen = scheduler.engine.listen(Scope::All);
-        let refused = |error: &_| tracing::warn!(%error, "ends of runs are not told");
-        let listener = listen.inspect_err(refused).ok();
+        let listener = None;
         let owned = [false; PARTS as usize];
         let (renew_at, list_at, look_at) = (Timestamp::MIN, Timestamp::MIN, Timestamp::MIN);
         Self { scheduler, listener, owned, renew_at, list_at, look_at, lists: 0 }
@@ -92,8 +90,34 @@ impl Timer {
         }
     }
 
+    /// Listens while runs are open; answers whether it has just begun.
+    fn listen(&mut self) -> bool {
+        if self.scheduler.timetable.lock().runs().is_empty() {
+            self.listener = None;
+            return false;
+        }
+        if self.listener.is_some() {
+            return false;
+        }
+        let listen = self.scheduler.engine.listen(Scope::All);
+        let refused = |error: &_| tracing::warn!(%error, "ends of runs are not told");
+        self.listener = listen.inspect_err(refused).ok();
+        self.listener.is_some()
+    }
+
     /// Does all that is due at this time.
     pub async fn tick(&mut self, now: Timestamp) {
+        self.settle_due(now).await;
+        if self.listen() {
+            // What ended before was not told.
+            if let Err(error) = self.look(now).await {
+                tracing::warn!(%error, "open runs cannot be looked at now");
+            }
+            self.settle_due(now).await;
+        }
+    }
+
+    async fn settle_due(&mut self, now: Timestamp) {
         if let Err(error) = self.keep_up(now).await {
             tracing::warn!(%error, "schedules cannot be listed now");
         }

@@ -45,7 +45,8 @@ mod tests {
 
     #[test]
     fn a_token_begins_some_sessions_at_once_and_then_one_at_a_time() {
-        let (logins, at) = (Logins::default(), |ms| Timestamp::from_millis(1_000 + ms).unwrap());
+        let (logins, at) =
+            (Logins::default(), |ms| Timestamp::from_millis(1_700_000_000_000 + ms).unwrap());
         for _ in 0..AT_ONCE {
             assert_eq!(logins.begin("one", at(0)), Ok(()));
         }

@@ -73,7 +73,6 @@ impl<'a> Row<'a> {
             tags: Vec::new(),
             options: None,
             source_link: None,
-            keep_days: None,
         };
         let status = Numbers {
             state: State::WaitingToRun,

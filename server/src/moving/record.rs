@@ -107,9 +107,6 @@ pub(super) struct JobRecord {
     pub tags: Vec<String>,
     pub options: Option<String>,
     pub source_link: Option<String>,
-    /// Since version 6.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keep_days: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -267,8 +264,7 @@ impl Record {
         Ok(match row {
             Row::Job { id, origin: Origin { parent, fingerprint, .. }, definition } => {
                 let definition = Arc::unwrap_or_clone(definition);
-                let Definition { name, created_by, tags, options, source_link, keep_days } =
-                    definition;
+                let Definition { name, created_by, tags, options, source_link } = definition;
                 Self::Job(JobRecord {
                     id,
                     parent,
@@ -278,7 +274,6 @@ impl Record {
                     tags,
                     options,
                     source_link,
-                    keep_days,
                 })
             }
             Row::Status { id, before: None, status, .. } => {
@@ -313,10 +308,8 @@ impl Record {
     pub fn into_row(self, origin: &Origin) -> Option<Row> {
         Some(match self {
             Self::Job(record) => {
-                let JobRecord { id, name, created_by, tags, options, .. } = record;
-                let JobRecord { source_link, keep_days, .. } = record;
-                let definition =
-                    Definition { name, created_by, tags, options, source_link, keep_days };
+                let JobRecord { id, name, created_by, tags, options, source_link, .. } = record;
+                let definition = Definition { name, created_by, tags, options, source_link };
                 Row::Job { id, origin: *origin, definition: Arc::new(definition) }
             }
             Self::Status(StatusRecord { id, mut status, followed }) => {

@@ -1688,8 +1688,6 @@ export interface components {
             endTime?: components["schemas"]["Timestamp"] | null;
             id: components["schemas"]["JobId"];
             /** Format: int32 */
-            keepDays?: number | null;
-            /** Format: int32 */
             logLines: number;
             name: string;
             options?: string | null;
@@ -1849,8 +1847,6 @@ export interface components {
             checks?: components["schemas"]["NewCheck"][];
             createdBy?: string;
             id?: components["schemas"]["JobId"] | null;
-            /** Format: int32 */
-            keepDays?: number | null;
             name: string;
             options?: string | null;
             parent?: components["schemas"]["JobId"] | null;

@@ -87,11 +87,11 @@ fn children() -> Value {
     json!({
         "minItems": 1,
         "maxItems": limits::CHILDREN_PER_REQUEST,
-        // The parent is in the address, and a child is no root.
-        "items": {"not": {"anyOf": [
-            {"required": ["parent"], "properties": {"parent": {"type": "integer"}}},
-            {"required": ["keepDays"], "properties": {"keepDays": {"type": "integer"}}},
-        ]}},
+        // The parent is in the address.
+        "items": {"not": {
+            "required": ["parent"],
+            "properties": {"parent": {"type": "integer"}},
+        }},
     })
 }
 
@@ -106,10 +106,7 @@ fn lines() -> Value {
 fn jobs() -> Value {
     let repeat_id = text(1, limits::REPEAT_ID);
     json!({
-        "NewJob": {"not": {
-            "required": ["parent", "keepDays"],
-            "properties": {"parent": {"type": "integer"}, "keepDays": {"type": "integer"}},
-        }, "properties": {
+        "NewJob": {"properties": {
             "name": text_like(1, limits::NAME, PLAIN),
             "createdBy": text(0, limits::CREATED_BY),
             "tags": {
@@ -119,7 +116,6 @@ fn jobs() -> Value {
             },
             "options": text(0, limits::OPTIONS),
             "sourceLink": text(0, limits::SOURCE_LINK),
-            "keepDays": {"minimum": 1, "maximum": limits::KEEP_DAYS},
             "actions": {"maxItems": limits::ACTIONS},
             "checks": {"maxItems": limits::CHECKS},
         }},
@@ -152,7 +148,7 @@ fn jobs() -> Value {
             "followUps": most(),
         }},
         "RetentionRule": {"properties": {
-            "keepDays": {"maximum": limits::KEEP_DAYS},
+            "keepDays": {"maximum": 36_500},
             "namePrefix": text(0, limits::NAME),
             "createdBy": text(0, limits::NAME),
             "tags": {"maxItems": limits::TAGS, "items": text(1, limits::TAG)},

@@ -29,7 +29,6 @@ fn definition() -> Definition {
         tags: vec!["t".into()],
         options: Some("o".into()),
         source_link: None,
-        keep_days: None,
     }
 }
 

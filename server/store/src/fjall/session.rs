@@ -14,7 +14,6 @@ use super::{
     intake::Intake,
     lasting::Lasting,
     readers::Readers,
-    reclaim::Reclaim,
     retired::Retired,
     snapshot::Present,
     stages::Stages,
@@ -67,9 +66,7 @@ impl Session {
         let threads = readers.start(&tables, &lasting.cache, options.readers);
         let mut threads = threads.map_err(no_thread)?;
         threads.push(freeing);
-        let (reclaim, merging) = Reclaim::start(&tables, options).map_err(no_thread)?;
-        threads.push(merging);
-        let writer = Writer::new(&tables, lasting, (retired, reclaim), options);
+        let writer = Writer::new(&tables, lasting, retired, options);
         *lasting.counted.lock() = Some(Arc::clone(&tables));
         lasting.health.opened();
         Ok(Self { tables, writer, threads })
