@@ -27,7 +27,7 @@ impl Cost {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WhenFull {
-    /// It is refused with [`Error::Full`].
+    /// It is refused with [`Error::Full`](crate::Error::Full).
     #[default]
     Refuse,
     /// It waits until a flush has made room. Another task has to flush, or the context itself in
