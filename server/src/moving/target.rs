@@ -111,22 +111,28 @@ impl Sink {
         let metadata = file.metadata().map_err(failed)?;
         tighten(&file, &metadata, &place);
         let mut sink = Self { out: Out::File(file), position: metadata.len(), place };
-        let begun = sink.look(None)?;
+        let begun = sink.find(None)?;
         if let (Some(begun), Some(selection)) = (&begun, selection)
             && *selection != begun.selection
         {
             return Err(MovingError::OtherSelection);
         }
+        sink.cut(end(begun.as_ref()))?;
         Ok((sink, begun))
     }
 
     /// Finds how far the export in a file is, and truncates the file to that; `None` for no export,
     /// and for what is no file. `known`: the part that was found before.
     pub fn look(&mut self, known: Option<Begun>) -> Result<Option<Begun>> {
-        let Out::File(file) = &mut self.out else { return Ok(None) };
-        let begun = resume::look(file, self.position, &self.place, known)?;
-        self.cut(begun.as_ref().map_or(0, |begun| begun.end))?;
+        let begun = self.find(known)?;
+        self.cut(end(begun.as_ref()))?;
         Ok(begun)
+    }
+
+    /// Finds how far the export in a file is, and leaves the file as it is.
+    fn find(&mut self, known: Option<Begun>) -> Result<Option<Begun>> {
+        let Out::File(file) = &mut self.out else { return Ok(None) };
+        resume::look(file, self.position, &self.place, known)
     }
 
     /// Passes on what a client is to have, as soon as it takes it, after this many bytes of lines
@@ -174,6 +180,11 @@ impl Sink {
     pub fn failed(&self, source: io::Error) -> MovingError {
         MovingError::File { place: self.place.clone(), source }
     }
+}
+
+/// Where the part of an export that is kept ends.
+fn end(begun: Option<&Begun>) -> u64 {
+    begun.map_or(0, |begun| begun.end)
 }
 
 /// Makes a file private to its owner that was readable for other users.
