@@ -13,22 +13,14 @@ use jobtracker_client::{
     },
 };
 
-use crate::{service, terminal};
+use crate::{service::ServiceArguments, terminal};
 
 #[derive(Args)]
 pub struct ScheduleArguments {
     #[command(subcommand)]
     command: ScheduleCommand,
-    /// The service
-    #[arg(long, global = true, default_value = "http://127.0.0.1:8840")]
-    url: String,
-    /// A file with a token, instead of the variable JOBTRACKER_TOKEN
-    #[arg(long, global = true, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// A file with certificates in PEM of authorities to trust for the service, instead of the
-    /// variable JOBTRACKER_CA, which names such a file
-    #[arg(long, global = true, value_name = "FILE")]
-    ca: Option<PathBuf>,
+    #[command(flatten)]
+    service: ServiceArguments,
 }
 
 #[derive(Subcommand)]
@@ -108,8 +100,8 @@ enum ScheduleCommand {
 }
 
 pub fn schedule(arguments: ScheduleArguments) -> anyhow::Result<()> {
-    let ScheduleArguments { command, url, token_file, ca } = arguments;
-    let client = service::client(&url, token_file.as_deref(), ca)?;
+    let ScheduleArguments { command, service } = arguments;
+    let client = service.client()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(run(&client, command))
 }

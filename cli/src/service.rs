@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Context;
+use clap::Args;
 use jobtracker_client::JobTrackerClient;
 
 /// Has the token of the caller, unless a file is named. No argument has it: others on the machine
@@ -14,6 +15,27 @@ const VARIABLE: &str = "JOBTRACKER_TOKEN";
 
 /// Names a file with the certificates of authorities to trust.
 const CA_VARIABLE: &str = "JOBTRACKER_CA";
+
+/// Which service a command asks, and as whom.
+#[derive(Args)]
+pub struct ServiceArguments {
+    /// The service
+    #[arg(long, global = true, default_value = "http://127.0.0.1:8840")]
+    url: String,
+    /// A file with a token, instead of the variable JOBTRACKER_TOKEN
+    #[arg(long, global = true, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// A file with certificates in PEM of authorities to trust for the service, instead of the
+    /// variable JOBTRACKER_CA, which names such a file
+    #[arg(long, global = true, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+impl ServiceArguments {
+    pub fn client(self) -> anyhow::Result<JobTrackerClient> {
+        client(&self.url, self.token_file.as_deref(), self.ca)
+    }
+}
 
 /// A client of the service at an address.
 pub fn client(

@@ -1,30 +1,20 @@
 //! `jobtracker token`: tokens of a running service, over HTTP. A part of the command line, like
 //! `main.rs`.
 
-use std::path::PathBuf;
-
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use jobtracker_client::{JobTrackerClient, ListPage};
 use jobtracker_model::{NewToken, Role, Timestamp, Token};
 use jobtracker_server::moving;
 
-use crate::{service, terminal};
+use crate::{service::ServiceArguments, terminal};
 
 #[derive(Args)]
 pub struct TokenArguments {
     #[command(subcommand)]
     command: TokenCommand,
-    /// The service
-    #[arg(long, global = true, default_value = "http://127.0.0.1:8840")]
-    url: String,
-    /// A file with the token of an admin, instead of the variable JOBTRACKER_TOKEN
-    #[arg(long, global = true, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// A file with certificates in PEM of authorities to trust for the service, instead of the
-    /// variable JOBTRACKER_CA, which names such a file
-    #[arg(long, global = true, value_name = "FILE")]
-    ca: Option<PathBuf>,
+    #[command(flatten)]
+    service: ServiceArguments,
 }
 
 #[derive(Subcommand)]
@@ -50,8 +40,8 @@ enum TokenCommand {
 }
 
 pub fn token(arguments: TokenArguments) -> anyhow::Result<()> {
-    let TokenArguments { command, url, token_file, ca } = arguments;
-    let client = service::client(&url, token_file.as_deref(), ca)?;
+    let TokenArguments { command, service } = arguments;
+    let client = service.client()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {

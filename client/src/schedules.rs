@@ -39,7 +39,7 @@ impl JobTrackerClient {
     }
 
     /// Replaces the definition of a schedule, if it has the version that the caller has seen; with
-    /// no version, in any case. Durable, and safe to repeat.
+    /// no version, in any case. Durable. Without a version safe to repeat.
     ///
     /// # Errors
     /// `forbidden` unless the caller is an admin, `invalid_field`, `schedule_not_found`,

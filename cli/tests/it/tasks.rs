@@ -7,7 +7,7 @@ use jobtracker_client::{
     NewTask, NewWorker, OnNoWorker, Payload, ProblemCode, Retry, State, TaskPhaseName, TaskReport,
     TaskReportState, Timeouts, WorkerFilter, WorkerHandler, WorkerState,
 };
-use jobtracker_server::StoreKind;
+use jobtracker_server::{Config, StoreKind};
 
 use crate::harness::{Harness, STORES};
 
@@ -39,6 +39,21 @@ impl Player {
     async fn claim(&self) -> ClaimedTask {
         let tasks = self.client.claim_tasks(&self.id, 1, LONG).await.unwrap();
         tasks.into_iter().next().expect("a task comes in time")
+    }
+
+    /// Says that it lives and has nothing, until it gets a task.
+    async fn claim_without_naming(&self) -> ClaimedTask {
+        let again = async {
+            loop {
+                let beat = self.beat(&[], Duration::from_millis(50));
+                self.client.heartbeat(&self.id, &beat).await.unwrap();
+                let tasks = self.client.claim_tasks(&self.id, 1, Duration::from_millis(50)).await;
+                if let Some(task) = tasks.unwrap().pop() {
+                    return task;
+                }
+            }
+        };
+        tokio::time::timeout(LONG, again).await.unwrap()
     }
 
     async fn has_none(&self) -> bool {
@@ -220,17 +235,23 @@ async fn what_a_worker_does_not_know_of_is_given_back() {
     create(&player.client, run()).await;
     // The answer is lost.
     let lost = player.claim().await;
-    let again = async {
-        loop {
-            let beat = player.beat(&[], Duration::from_millis(50));
-            player.client.heartbeat(&player.id, &beat).await.unwrap();
-            let tasks = player.client.claim_tasks(&player.id, 1, Duration::from_millis(50)).await;
-            if let Some(task) = tasks.unwrap().pop() {
-                return task;
-            }
-        }
-    };
-    let task = tokio::time::timeout(LONG, again).await.unwrap();
+    let task = player.claim_without_naming().await;
+    assert_eq!((task.job, task.epoch, task.attempt), (lost.job, 2, 1), "no attempt is used");
+    harness.stop().await;
+}
+
+/// The server that knew to whom it had answered is gone as well.
+#[tokio::test]
+async fn what_a_worker_does_not_know_of_is_given_back_after_a_restart() {
+    let soon = |config: &mut Config| config.workers.lease_ms = 3 * SHORT_MS;
+    let harness = Harness::start(StoreKind::Fjall, soon).await;
+    let player = Player::new(&harness, "w", &[]).await;
+    create(&player.client, run()).await;
+    let lost = player.claim().await;
+    let directory = harness.stop().await.unwrap();
+    let harness = Harness::restart(directory, soon).await;
+    let player = Player { client: harness.client(), id: player.id };
+    let task = player.claim_without_naming().await;
     assert_eq!((task.job, task.epoch, task.attempt), (lost.job, 2, 1), "no attempt is used");
     harness.stop().await;
 }

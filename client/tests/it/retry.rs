@@ -33,8 +33,12 @@ async fn every_other_problem_is_final_and_comes_whole() {
         assert!(!error.is_retryable());
         assert_eq!(error.is_not_found(), code.code().ends_with("not_found") && !is_route(*code));
         assert_eq!(error.is_gone(), *code == ProblemCode::Gone);
-        // These are about the state of a job, not about what an id was used for.
+        // These are about the state of a job or a worker, not about what an id was used for.
         let of_state = [
+            ProblemCode::StaleLease,
+            ProblemCode::TaskIsRunning,
+            ProblemCode::WorkerKicked,
+            ProblemCode::WorkerDraining,
             ProblemCode::UnexpectedState,
             ProblemCode::AlreadyInState,
             ProblemCode::NotARoot,

@@ -18,7 +18,7 @@ pub enum ScheduleTrigger {
         #[serde(default = "utc")]
         zone: String,
     },
-    /// Every so many milliseconds, at times that depend on the start alone.
+    /// At times with the same distance from each to the next, which depend on the start alone.
     #[serde(rename_all = "camelCase")]
     FixedRate {
         /// The distance of two times; 100 to 31,622,400,000.

@@ -129,6 +129,9 @@ impl TriggerSchedule {
             return Err(FieldError::new("delayMs", reason));
         }
         let key = self.idempotency_key.as_deref().unwrap_or("x");
+        if key.chars().any(char::is_control) {
+            return Err(FieldError::new("idempotencyKey", "must not contain control characters"));
+        }
         check_text("idempotencyKey", key, 1, limits::REPEAT_ID)
     }
 }

@@ -27,7 +27,7 @@ const FIRINGS_AT_ONCE: usize = 100;
 const ENDS: usize = 50;
 /// Bytes of parameters of firings that wait, at most: with the definition, what a run has left and
 /// the lists they have to fit into a document.
-const WAITING_BYTES: usize = 64 * 1024;
+pub(crate) const WAITING_BYTES: usize = 32 * 1024;
 
 /// What a step has to know beside the record.
 #[derive(Debug, Default)]
@@ -198,7 +198,8 @@ impl Step<'_> {
         if left.data.is_some() {
             self.record.data.clone_from(&left.data);
         }
-        if let Some(at) = left.next_at.filter(|_| self.record.enabled) {
+        let is_planned = |at: &Timestamp| self.record.enabled && self.plan.is_before_end(*at);
+        if let Some(at) = left.next_at.filter(is_planned) {
             let cursor = Cursor { named: None, ..self.record.cursor };
             let instead_of = cursor.next(self.plan, self.record.bases());
             self.record.cursor.named = Some(Named { at: at.max(self.now), instead_of });
@@ -278,6 +279,8 @@ impl Step<'_> {
         for (name, other) in others {
             let known = self.record.followed.get(name);
             let after = match known {
+                // It came after this definition, so that all its ends count.
+                None if other.created >= self.record.changed => 0,
                 None => other.ended,
                 Some(known) if known.created == other.created => known.ended,
                 Some(_) => 0,
@@ -314,7 +317,10 @@ impl Step<'_> {
         let is_full = times.len() == TIMES_AT_ONCE;
         // The last late ones fire. If there may be more of them, the last ones are not known yet.
         let sure = if is_full && late == times.len() { late - fires } else { times.len() };
-        let decided = sure.min(late.saturating_sub(fires) + FIRINGS_AT_ONCE);
+        // The ids of one step are reserved at once.
+        let ids = self.record.definition.sharding.children() as usize + 1;
+        let at_once = FIRINGS_AT_ONCE.min(limits::IDS_PER_RESERVATION as usize / 2 / ids);
+        let decided = sure.min(late.saturating_sub(fires) + at_once);
         self.more |= is_full || decided < times.len();
         let misfired = late.saturating_sub(fires).min(decided);
         (_, self.record.cursor) = self.planned(decided);
@@ -380,7 +386,7 @@ impl Step<'_> {
         let is_free =
             self.record.running.len() < concurrency.open() && self.record.queue.is_empty();
         let waits = match concurrency {
-            _ if is_free => Ok(false),
+            _ if is_free && (bytes == 0 || has_room) => Ok(false),
             Concurrency::Queue { limit }
                 if self.record.queue.len() < limit as usize && has_room =>
             {

@@ -67,6 +67,11 @@ impl Plan {
         (next < self.end).then_some(next)
     }
 
+    /// Whether a time is before the end of all planned times.
+    pub(crate) fn is_before_end(&self, time: Timestamp) -> bool {
+        time < self.end
+    }
+
     /// When the fixed delay is over, if there is one and its time runs.
     pub(crate) fn delay(&self, bases: Bases) -> Option<Timestamp> {
         let is_delay = |trigger: &&Trigger| matches!(trigger, Trigger::Delay(_));
@@ -82,14 +87,17 @@ impl Plan {
             Trigger::Delay(pause) => {
                 self.windows.at_or_behind(bases.rested?.after(*pause).max(self.start))
             }
-            Trigger::Cron(_) | Trigger::Rate { .. } => loop {
-                let at = trigger.next(after, bases.created)?;
-                let inside = self.windows.at_or_behind(at)?;
-                if inside == at || at >= self.end {
-                    return Some(at);
+            Trigger::Cron(_) | Trigger::Rate { .. } => {
+                for _ in 0..WINDOWS_TRIED {
+                    let at = trigger.next(after, bases.created)?;
+                    let inside = self.windows.at_or_behind(at)?;
+                    if inside == at || at >= self.end {
+                        return Some(at);
+                    }
+                    after = inside.before(MILLISECOND);
                 }
-                after = inside.before(MILLISECOND);
-            },
+                None
+            }
         }
     }
 }
@@ -104,6 +112,9 @@ pub fn preview(plan: &Plan, after: Timestamp, now: Timestamp, count: usize) -> V
 }
 
 const MILLISECOND: Duration = Duration::from_millis(1);
+/// Windows that are tried for a time within one: daily ones of ten years. Triggers that never meet
+/// their windows plan nothing.
+const WINDOWS_TRIED: usize = 4_000;
 
 impl Trigger {
     /// `None`: it plans no time by itself.
@@ -119,8 +130,9 @@ impl Trigger {
                 Self::Delay(Duration::from_millis(*delay_ms))
             }
             ScheduleTrigger::Once { at } => Self::Once(*at),
+            // Behind the time of the definition, up to which all is decided.
             ScheduleTrigger::Delayed { after_ms } => {
-                Self::Delayed(Duration::from_millis(*after_ms))
+                Self::Delayed(Duration::from_millis((*after_ms).max(1)))
             }
             ScheduleTrigger::After { .. } => return Ok(None),
         }))

@@ -263,3 +263,70 @@ pub(crate) struct HeadTrigger {
     /// The schedule that it follows.
     pub schedule: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use jobtracker_model::{
+        NewTask,
+        schedule::{Concurrency, FiringCause, FiringOutcome, RunTemplate},
+    };
+
+    use super::*;
+    use crate::advance::WAITING_BYTES;
+
+    fn json(bytes: usize) -> Option<Payload> {
+        Payload::parse(&format!("\"{}\"", "x".repeat(bytes - 2))).ok()
+    }
+
+    /// A record that outgrew its document could not be changed any more.
+    #[test]
+    fn the_largest_record_fits_into_a_document() {
+        let (now, most) = (Timestamp::MAX, limits::QUEUED_FIRINGS as usize);
+        let mut definition = ScheduleDefinition::new([]);
+        definition.concurrency = Concurrency::Allow { max: limits::OPEN_RUNS };
+        let task =
+            NewTask { params: json(16 * 1024), data: json(16 * 1024), ..NewTask::new("a/b") };
+        definition.run = RunTemplate { task: Some(task), ..RunTemplate::default() };
+        let name = "n".repeat(limits::TOKEN_NAME);
+        let mut record = Record::new(NewSchedule::new(&*name, definition), &name, now);
+        let used = serde_json::to_vec(&record.definition).unwrap().len();
+        record.definition.run.options = Some("o".repeat(limits::SCHEDULE_DEFINITION - used));
+        let reserved = Reserved { root: JobId::MAX, children: limits::SHARDS };
+        let number = u64::MAX >> 1;
+        let run = Run { reserved, number, params: None, made: false, replaced: false };
+        record.running = vec![run.clone(); limits::OPEN_RUNS as usize];
+        record.queue = vec![run; most].into();
+        record.by_hand = vec![
+            ByHand { planned: now, by: name.clone(), reserved, params: None };
+            limits::PLANNED_BY_HAND
+        ];
+        record.by_hand[0].params = json(WAITING_BYTES);
+        record.data = json(16 * 1024);
+        let cause = FiringCause::After { schedule: name.clone(), run: JobId::MAX };
+        let firing = Firing {
+            number,
+            planned: now,
+            count: u32::MAX,
+            until: Some(now),
+            time: now,
+            cause,
+            outcome: FiringOutcome::Started { run: JobId::MAX },
+            start_time: Some(now),
+            end_time: Some(now),
+            state: Some(State::RanToCompletion),
+        };
+        record.firings = vec![firing; limits::FIRINGS].into();
+        let end = RunEnd { number, run: JobId::MAX, state: State::RanToCompletion, time: now };
+        record.ends = vec![end; limits::FIRINGS].into();
+        let answer = Triggered {
+            planned: now,
+            run: Some(JobId::MAX),
+            outcome: Some(FiringOutcome::Started { run: JobId::MAX }),
+        };
+        // A character that JSON writes as two.
+        let key = Key { key: "\"".repeat(limits::REPEAT_ID), answer };
+        record.keys = vec![key; limits::IDEMPOTENCY_KEYS].into();
+        let bytes = serde_json::to_vec(&record).unwrap().len();
+        assert!(bytes <= limits::DOCUMENT, "{bytes} bytes");
+    }
+}

@@ -1,5 +1,6 @@
 //! Runs: the trees that firings make.
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use jobtracker_engine::{Engine, Error as EngineError};
 use jobtracker_model::{CheckedJob, FieldError, JobId, NewChange, NewJob, Shard, State};
 use jobtracker_store::{
@@ -87,17 +88,24 @@ pub(crate) async fn make(engine: &Engine, record: &Record, run: &Run) -> Result<
     Ok(())
 }
 
+/// Jobs of a run that are ended at once.
+const ENDED_AT_ONCE: usize = 256;
+
 /// Ends an open run as Faulted: at once, or when the workers that have its tasks have stopped.
 pub(crate) async fn replace(engine: &Engine, run: &Run) -> Result<()> {
     let Reserved { root, children } = run.reserved;
-    for id in (0..children).filter_map(|index| child(root, index)).chain([root]) {
+    let jobs = (0..children).filter_map(|index| child(root, index)).chain([root]);
+    let ends = jobs.map(|id| async move {
         match engine.cancel_task(id, CancelReason::Replaced, None).await {
             Err(EngineError::TaskNotFound(_)) => {
-                engine.update(id, change(State::Faulted, REPLACED, Some("replaced"))).await?;
+                let end = change(State::Faulted, REPLACED, Some("replaced"));
+                engine.update(id, end).await.map(drop)
             }
-            done => drop(done?),
+            done => done.map(drop),
         }
-    }
+    });
+    let ends: Vec<_> = ends.collect();
+    stream::iter(ends).buffer_unordered(ENDED_AT_ONCE).try_collect::<()>().await?;
     Ok(())
 }
 

@@ -66,7 +66,10 @@ impl Scheduler {
         let record = Record::new(new, by, now);
         let facts = self.facts(&record).await?;
         let (mut record, ..) = self.step(&record, &plan, now, &facts, |_| Ok(())).await?;
-        record.revision = 1;
+        // Revisions go on behind those of a schedule of this name that was deleted.
+        record.revision = u64::try_from(now.millis()).unwrap_or(1);
+        // If this call ends halfway, the timer goes on.
+        self.timetable.lock().wake(&record.name, now.after(AGAIN));
         if !self.documents.put(&record, None).await? {
             let (known, _) = self.documents.load(&record.name).await?;
             let is_same = known.definition == record.definition;
@@ -224,6 +227,8 @@ impl Scheduler {
         change: impl Fn(&mut Record) -> Result<()>,
         then: impl Fn(&mut Step<'_>) -> Result<T>,
     ) -> Result<(Record, T)> {
+        // If this call ends halfway, the timer goes on.
+        self.timetable.lock().wake(name, now.after(AGAIN));
         let changed = self.put(name, now, change, then).await?;
         self.keep(name, now);
         Ok(changed)
@@ -258,6 +263,10 @@ impl Scheduler {
                 }
             }
             self.note(&record);
+            let is_gone = |(_, fact): &(_, &RunFact)| matches!(fact, RunFact::Gone);
+            for (root, _) in facts.runs.iter().filter(is_gone) {
+                self.gone.lock().remove(root);
+            }
             let mut woken = Vec::new();
             if record.ended > read.ended {
                 woken = self.timetable.lock().followers(name);
@@ -324,7 +333,8 @@ impl Scheduler {
     async fn make_runs(&self, record: &Record, facts: &Facts, now: Timestamp) {
         for run in &record.running {
             let root = run.reserved.root;
-            let is_whole = matches!(facts.runs.get(&root), Some(RunFact::Open { whole: true }));
+            let fact = facts.runs.get(&root);
+            let is_whole = run.made || matches!(fact, Some(RunFact::Open { whole: true }));
             let mut made = Ok(());
             if !is_whole {
                 made = runs::make(&self.engine, record, run).await;

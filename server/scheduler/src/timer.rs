@@ -92,7 +92,7 @@ impl Timer {
 
     /// Listens while runs are open; answers whether it has just begun.
     fn listen(&mut self) -> bool {
-        if self.scheduler.timetable.lock().runs().is_empty() {
+        if !self.scheduler.timetable.lock().has_runs() {
             self.listener = None;
             return false;
         }
@@ -112,6 +112,8 @@ impl Timer {
             // What ended before was not told.
             if let Err(error) = self.look(now).await {
                 tracing::warn!(%error, "open runs cannot be looked at now");
+                // The next tick begins anew.
+                self.listener = None;
             }
             self.settle_due(now).await;
         }
@@ -170,13 +172,16 @@ impl Timer {
     async fn keep_up(&mut self, now: Timestamp) -> Result<()> {
         let is_shared = self.scheduler.documents.0.is_shared();
         if self.renew_at <= now {
+            // If the store does not answer.
+            self.renew_at = now.after(PAUSE);
             let before = self.owned;
-            self.renew().await?;
-            self.renew_at = now.after(RENEWED);
+            let renewed = self.renew().await;
             let is_more = |(is, was): (&bool, bool)| *is && !was;
             if self.owned.iter().zip(before).any(is_more) {
                 self.list_at = now;
             }
+            renewed?;
+            self.renew_at = now.after(RENEWED);
         }
         if self.list_at <= now {
             self.list(now).await?;

@@ -53,6 +53,8 @@ impl Timetable {
             return;
         }
         entry.revision = stand.revision;
+        // An earlier one may be for an end of a run of which the record does not know yet.
+        let wake = entry.wake.into_iter().chain(stand.wake).min();
         let followed = std::mem::replace(&mut entry.follows, stand.follows.clone());
         for gone in std::mem::replace(&mut entry.runs, stand.runs.clone()) {
             self.runs.remove(&gone);
@@ -64,7 +66,7 @@ impl Timetable {
             self.followers.entry(other).or_default().insert(Arc::clone(&name));
         }
         self.runs.extend(stand.runs.into_iter().map(|run| (run, Arc::clone(&name))));
-        self.move_to(&name, stand.wake);
+        self.move_to(&name, wake);
     }
 
     fn unfollow(&mut self, other: &str, name: &Arc<str>) {
@@ -155,6 +157,11 @@ impl Timetable {
     /// All open runs.
     pub fn runs(&self) -> Vec<JobId> {
         self.runs.keys().copied().collect()
+    }
+
+    /// Whether a run is open.
+    pub fn has_runs(&self) -> bool {
+        !self.runs.is_empty()
     }
 
     /// The schedules that follow one.

@@ -247,7 +247,7 @@ impl Work<'_> {
         self.tasks.spawn(async move {
             let _held = (in_progress, room);
             let (epoch, lease) = (row.epoch, row.lease());
-            let until = lease.and_then(|lease| parts.workers.lasts_until(&lease.worker));
+            let until = lease.and_then(|lease| parts.workers.lasts_until(&lease.worker, id, epoch));
             if let Err(error) = parts.engine.look_at_lease(id, epoch, until).await {
                 tracing::warn!(job = %id, epoch, %error, "a lease is not looked at now");
             }

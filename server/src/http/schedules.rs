@@ -103,7 +103,7 @@ pub(super) async fn get(_: Reader, app: State, name: Name) -> Result<HttpRespons
 /// Replace the definition of a schedule
 ///
 /// Durable before the reply. Planned times count from now on; open runs, and firings that wait,
-/// stay. Safe to repeat.
+/// stay. Safe to repeat without a version.
 #[utoipa::path(put, path = "/api/v1/schedules/{name}", operation_id = "replaceSchedule",
     tag = "schedules",
     params(("name" = String, Path, description = "The name."),

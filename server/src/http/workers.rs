@@ -133,12 +133,12 @@ pub(super) async fn kick(
 
 /// Leave
 ///
-/// What the worker still has on lease is run by others, as one of its attempts.
+/// What the worker still has on lease is run by others; no attempt is used.
 #[utoipa::path(delete, path = "/api/v1/workers/{name}", operation_id = "leaveWorker",
     tag = "workers", params(("name" = String, Path, description = "The id of the worker.")),
     responses((status = 204, description = "It is forgotten.")))]
 pub(super) async fn leave(_: Writer, app: State, name: Name) -> Result<HttpResponse> {
-    let lost = app.dispatch.workers.leave(&name.0).await?;
-    app.dispatch.lose(lost, &format!("worker {} has left", name.0)).await;
+    let left = app.dispatch.workers.leave(&name.0).await?;
+    app.dispatch.hand_back(&name.0, left, "it has left").await;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

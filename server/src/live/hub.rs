@@ -6,7 +6,7 @@ use std::{
 };
 
 use jobtracker_engine::{Engine, Error, Result, Scope};
-use jobtracker_model::{FieldError, JobId, ViewerLoad};
+use jobtracker_model::{JobId, ViewerLoad};
 use jobtracker_store::Store;
 use parking_lot::Mutex;
 use tokio::{
@@ -137,12 +137,11 @@ impl Hub {
         if let Some(topic) = states.get(&source.name) {
             return Ok(topic.view(since, pace));
         }
-        let place = self.places.take(caller).map_err(|none| match none {
-            NoPlace::ForCaller(each) => {
-                let reason = format!("is one more than the {each} states that a caller watches");
-                Error::Field(FieldError::new("topic", reason))
-            }
-            NoPlace::AtAll => Error::Overloaded { retry_after_ms: 1_000 },
+        let place = self.places.take(caller).map_err(|none| Error::Overloaded {
+            retry_after_ms: match none {
+                NoPlace::ForCaller(_) => 10_000,
+                NoPlace::AtAll => 1_000,
+            },
         })?;
         let topic = Arc::new(StateTopic::new(source.name.clone(), place));
         let view = topic.view(since, pace);

@@ -19,7 +19,7 @@ use super::{
     resume::Begun,
     rows::{self, patiently},
     tally::Tally,
-    target::Sink,
+    target::{Outlet, Sink},
 };
 
 /// How often a tree is read that changes meanwhile.
@@ -81,7 +81,10 @@ impl Export {
         if let Some(Selection::Roots(roots)) = &mut selection {
             roots.sort_unstable();
             roots.dedup();
-            self.check(roots).await?;
+            // One that was deleted since the export began is left out, or in it already.
+            if !matches!(&target, Target::Client(Outlet { after: Some(_), .. })) {
+                self.check(roots).await?;
+            }
         }
         let (sink, begun) = Sink::open(target, selection.as_ref())?;
         let mut writing = Writing {

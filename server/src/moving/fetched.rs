@@ -17,7 +17,12 @@ impl Fetched {
     ///
     /// # Errors
     /// It cannot be opened, or is no export of these trees.
-    pub fn open(target: Target, selection: Option<Selection>) -> Result<Self> {
+    pub fn open(target: Target, mut selection: Option<Selection>) -> Result<Self> {
+        // As they stand in the header.
+        if let Some(Selection::Roots(roots)) = &mut selection {
+            roots.sort_unstable();
+            roots.dedup();
+        }
         let (sink, begun) = Sink::open(target, selection.as_ref())?;
         let with = begun.as_ref().map(|begun| begun.selection.clone());
         let selection = selection.or(with).unwrap_or(Selection::ALL);

@@ -274,13 +274,26 @@ impl Dispatch {
         Ok(look.min(next).min(SOON))
     }
 
-    /// Tasks in memory that have waited as long as they may.
+    /// Tasks in memory that wait no longer: as long as they may, or their last worker has gone.
     fn expired(&self, now: Timestamp) -> Vec<(Candidate, &'static str)> {
         let mut state = self.state.lock();
-        let is_over = |candidate: &Candidate| candidate.deadline.is_some_and(|time| time <= now);
-        let ready = state.ready.values_mut();
-        let over = ready.flat_map(|ready| ready.extract_if(.., |_, candidate| is_over(candidate)));
-        over.map(|(_, candidate)| (candidate, LATE)).collect()
+        let mut over = Vec::new();
+        for ready in state.ready.values_mut() {
+            let ended = ready.extract_if(.., |_, candidate| self.over(candidate, now).is_some());
+            over.extend(ended.map(|(_, candidate)| candidate));
+        }
+        let why = |candidate| self.over(&candidate, now).map(|why| (candidate, why));
+        over.into_iter().filter_map(why).collect()
+    }
+
+    /// Why a task that may be claimed waits no longer, if it does not.
+    fn over(&self, candidate: &Candidate, now: Timestamp) -> Option<&'static str> {
+        let Candidate { task, deadline, .. } = candidate;
+        match deadline {
+            Some(time) if *time <= now => Some(LATE),
+            _ if task.on_no_worker == OnNoWorker::Fail && !self.workers.offer(task) => Some(NONE),
+            _ => None,
+        }
     }
 
     async fn give_up(&self, candidates: Vec<(Candidate, &'static str)>) {
@@ -322,15 +335,12 @@ impl Begin for Ready<'_> {
         let (epoch, deadline) = (row.epoch, row.start_deadline());
         let task = row.task;
         let candidate = Candidate { id, epoch, task, deadline, _in_progress: in_progress };
-        if deadline.is_some_and(|deadline| deadline <= self.now) {
-            self.failed.push((candidate, LATE));
-        } else if candidate.task.on_no_worker == OnNoWorker::Fail
-            && !self.dispatch.workers.offer(&candidate.task)
-        {
-            self.failed.push((candidate, NONE));
-        } else {
-            let handler = candidate.task.handler.clone();
-            state.ready.entry(handler).or_default().insert((time, id), candidate);
+        match self.dispatch.over(&candidate, self.now) {
+            Some(why) => self.failed.push((candidate, why)),
+            None => {
+                let handler = candidate.task.handler.clone();
+                state.ready.entry(handler).or_default().insert((time, id), candidate);
+            }
         }
         Begun::Yes
     }

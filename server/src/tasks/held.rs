@@ -19,7 +19,8 @@ impl Dispatch {
     pub async fn heartbeat(&self, id: &str, heartbeat: Heartbeat) -> Result<Orders, WorkerError> {
         heartbeat.check()?;
         let Heartbeat { load, tasks, wait_ms } = heartbeat;
-        let wait = Duration::from_millis(wait_ms);
+        // It is heard of again before its leases end.
+        let wait = Duration::from_millis(wait_ms).min(self.workers.lease() / 3);
         let running = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
         let document = self.workers.hear(id, Some((running, load))).await?;
         self.note_progress(id, &tasks).await?;
@@ -69,6 +70,10 @@ impl Dispatch {
             let is_news = |task: &&HeldTask| {
                 let fresh = Held { epoch: task.epoch, since: now, progress: 0, told: now };
                 let held = known.held.entry(task.job).or_insert(fresh);
+                if held.epoch != task.epoch {
+                    *held = fresh;
+                }
+                held.since = now;
                 let progress = task.progress.unwrap_or(0);
                 let is_due = held.told.after(PROGRESS_EVERY) <= now;
                 let is_news = held.epoch == task.epoch && progress > held.progress && is_due;
@@ -88,8 +93,8 @@ impl Dispatch {
         Ok(())
     }
 
-    /// Gives back what a worker has claimed and does not know of: it has not named it for as long
-    /// as it takes to be heard of once, so the answer to its claim was lost.
+    /// Gives back what a worker has on lease and does not know of: it has not named it for as long
+    /// as it takes to be heard of once. The answer to its claim was lost.
     async fn give_back_unnamed(&self, id: &str, tasks: &[HeldTask]) -> Result<(), WorkerError> {
         let (now, patience) = (clock::now(), self.workers.lease() / 3);
         let named: HashSet<JobId> = tasks.iter().map(|task| task.job).collect();
@@ -99,13 +104,19 @@ impl Dispatch {
             };
             known.held.extract_if(is_lost).collect()
         })?;
-        for (job, Held { epoch, .. }) in unnamed {
-            let report = TaskReport::new(id, epoch, TaskReportState::HandedBack);
-            let report = report.message("the answer to its claim did not reach it");
-            // One that it has reported meanwhile is not on lease any more.
-            let _ = self.engine.report_task(job, report).await;
-        }
+        let unnamed = unnamed.into_iter().map(|(job, held)| (job, held.epoch)).collect();
+        self.hand_back(id, unnamed, "it has not named it").await;
         Ok(())
+    }
+
+    /// Gives back what a worker has on lease; no attempt is used.
+    pub async fn hand_back(&self, id: &str, leases: Vec<(JobId, u32)>, why: &str) {
+        let back = leases.into_iter().map(|(job, epoch)| {
+            let report = TaskReport::new(id, epoch, TaskReportState::HandedBack);
+            self.engine.report_task(job, report.message(why))
+        });
+        // One that it has reported meanwhile is not on lease any more; others end when due.
+        futures_util::future::join_all(back).await;
     }
 
     /// Ends leases whose worker has gone.

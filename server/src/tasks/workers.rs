@@ -185,9 +185,18 @@ impl Workers {
         Ok(known.map(|mut known| known.take_held()).unwrap_or_default())
     }
 
-    /// Until when a worker's leases last by what is known of it. After a start of the server it has
-    /// a lease time to be heard of.
-    pub fn lasts_until(&self, id: &str) -> Option<Timestamp> {
+    /// Until when a lease lasts by what is known of its worker. After a start of the server that
+    /// has a lease time to be heard of. A lease of which this server did not know is on its books from
+    /// now on, so that it is given back if the worker does not name it.
+    pub fn lasts_until(&self, id: &str, job: JobId, epoch: u32) -> Option<Timestamp> {
+        let now = clock::now();
+        let fresh = Held { epoch, since: now, progress: 0, told: now };
+        if let Some(known) = self.known.lock().get_mut(id) {
+            let held = known.held.entry(job).or_insert(fresh);
+            if held.epoch != epoch {
+                *held = fresh;
+            }
+        }
         let heard =
             |document: &WorkerDocument| document.banned_until.is_none().then_some(document.heard);
         let here = self.known.lock().get(id).map(|known| heard(&known.document));
@@ -203,8 +212,11 @@ impl Workers {
     /// Whether a worker is online that may claim a task.
     pub fn offer(&self, task: &NewTask) -> bool {
         let now = clock::now();
+        // After a start of the server workers have a lease time to be heard of.
+        let is_starting = self.started.after(self.lease) > now;
         let fits = |(id, document): (&String, &WorkerDocument)| {
-            document.state(self.lease, now) == WorkerState::Online && document.fits(id, task)
+            let is_online = document.state(self.lease, now) == WorkerState::Online;
+            (is_online || is_starting) && document.fits(id, task)
         };
         let is_here = {
             let known = self.known.lock();

@@ -126,6 +126,8 @@ class Live {
   private connect() {
     if (this.socket || this.isPaused.value || this.isHidden || needsLogin.value) return
     clearTimeout(this.timer)
+    // Asking the API, if that goes on, ends here.
+    this.round += 1
     this.timer = setTimeout(() => this.lost(), HELLO_MS)
     if (this.status.value !== 'polling') {
       this.status.value = this.heard.value > 0 ? 'reconnecting' : 'connecting'

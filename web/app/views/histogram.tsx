@@ -1,4 +1,5 @@
-import { get, type Params } from '../api/client'
+import { useEffect } from 'preact/hooks'
+import { ApiError, get, type Params } from '../api/client'
 import type { Subtree } from '../api/types'
 import { useLoad, useReloadOn } from '../parts/load'
 import { exact } from '../parts/number'
@@ -13,6 +14,8 @@ import { hasFilter } from './filters'
 
 const BUCKETS = 60
 const AGAIN_MS = 15_000
+/** The pause after the service was busy with other histograms. */
+const BUSY_MS = 2_000
 
 interface Counted {
   histogram?: {
@@ -30,6 +33,12 @@ export function Histogram({ params, change }: { params: Params; change: unknown 
     get<Counted>('roots', { ...params, limit: 1, fields: 'row', histogram: BUCKETS }, abort),
   )
   useReloadOn(change, loaded.reload, AGAIN_MS)
+  const isBusy = loaded.error instanceof ApiError && loaded.error.status === 429
+  useEffect(() => {
+    if (!isBusy) return
+    const timer = setTimeout(loaded.reload, BUSY_MS)
+    return () => clearTimeout(timer)
+  }, [loaded.error])
   if (isNarrow.value) return null
   const counted = loaded.value?.histogram
   // Its place is kept while it is made, so that the list below does not move.

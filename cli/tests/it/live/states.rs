@@ -239,7 +239,7 @@ async fn one_reader_does_not_have_all_states() {
         anna.say(&json!({"t": "sub", "sub": sub, "topic": "roots", "filter": filter})).await;
     }
     let end = anna.of("end").await;
-    assert_eq!((&end["sub"], &end["problem"]["code"]), (&json!(17), &json!("invalid_field")));
+    assert_eq!((&end["sub"], &end["problem"]["code"]), (&json!(17), &json!("overloaded")));
     let (mut other, _) = Socket::ask(&harness, &head("a-token-for-tests")).await;
     other.say(&json!({"t": "sub", "sub": 1, "topic": "roots", "filter": "limit=17"})).await;
     other.of("roots").await;

@@ -120,7 +120,10 @@ fn step<'a>(
         }
         Operation::Task { id, change } => {
             let changed = tasks::apply(space, *id, change, rules, became)?;
-            if changed.done {
+            // A lease that goes on says that its worker lives, not that the job moves.
+            let is_renewal = matches!(**change, crate::task::TaskChange::Look { .. })
+                && changed.task.lease().is_some();
+            if changed.done && !is_renewal {
                 stirs.push(Stir { id: *id, said: None });
             }
             Ok(Outcome::Task(changed))

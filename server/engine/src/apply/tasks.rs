@@ -138,7 +138,11 @@ impl Move<'_> {
             let progress = report.progress.unwrap_or(0).min(99);
             let is_more = progress > self.row.progress;
             self.row.progress = progress.max(self.row.progress);
-            return Ok(is_more);
+            let has_data = report.data.is_some() && report.data != self.row.data;
+            if has_data {
+                self.row.data.clone_from(&report.data);
+            }
+            return Ok(is_more || has_data);
         }
         self.row.reported = reported;
         self.row.data = report.data.clone().or(self.row.data.take());
@@ -154,6 +158,7 @@ impl Move<'_> {
             TaskReportState::Rejected => self.end("rejected", message)?,
             TaskReportState::Paused => {
                 self.tell(warning("paused", message))?;
+                self.row.attempt = self.row.attempt.saturating_sub(1);
                 self.row.phase = TaskPhase::Paused(self.now());
             }
             TaskReportState::HandedBack => {
@@ -288,7 +293,9 @@ impl Move<'_> {
         if last.is_some_and(|last| last != State::WaitingToRun) {
             self.tell(NewChange { by: by.map(Into::into), ..warning("resumed", "resumed") })?;
         }
-        self.row.phase = TaskPhase::Waiting(self.now());
+        let now = self.now();
+        let from = self.row.task.not_before.map_or(now, |from| from.max(now));
+        self.row.phase = TaskPhase::Waiting(from);
         Ok(true)
     }
 }

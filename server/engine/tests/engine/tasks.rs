@@ -270,11 +270,19 @@ async fn a_task_waits_while_it_may_not_be_claimed() {
             "Warning/paused/for Ann",
         ]
     );
+    // It was no attempt.
+    scene.engine.resume_task(id(JOB), None).await.unwrap();
+    assert_eq!(scene.claim("w", 1).await.task.attempt, 1);
     drop(scene);
-    let later = NewTask { not_before: Some(moment(500)), ..NewTask::new("a/b") };
-    let scene = Scene::with(later).await;
-    assert_eq!(scene.entries().await, [(IndexId::Ready, 500)]);
-    assert!(!scene.claim("w", 0).await.done);
+    for held in [false, true] {
+        let not_before = Some(moment(500));
+        let scene = Scene::with(NewTask { held, not_before, ..NewTask::new("a/b") }).await;
+        if held {
+            assert!(scene.engine.resume_task(id(JOB), None).await.unwrap().done);
+        }
+        assert_eq!(scene.entries().await, [(IndexId::Ready, 500)]);
+        assert!(!scene.claim("w", 0).await.done);
+    }
 }
 
 #[tokio::test]
@@ -428,8 +436,9 @@ impl Judge {
             Act::Report(.., state) => {
                 self.last_report = Some((self.epoch, *state));
                 let is_cancelled = matches!(task.phase, TaskPhase::Ended(_));
-                let is_back = *state == TaskReportState::HandedBack && !is_cancelled;
-                self.attempts -= u32::from(is_back);
+                let is_back =
+                    [TaskReportState::HandedBack, TaskReportState::Paused].contains(state);
+                self.attempts -= u32::from(is_back && !is_cancelled);
                 self.holder = None;
             }
             Act::Look(..) | Act::Lose(_) if task.lease().is_none() => self.holder = None,

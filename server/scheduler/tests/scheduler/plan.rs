@@ -331,3 +331,29 @@ fn times_lie_between_start_and_end_and_within_a_window() {
     let found = Plan::new(&waiting).unwrap().next(ended, Bases { rested: Some(ended), ..bases() });
     assert_eq!(found, Some(at("2026-03-09T07:00:00Z")));
 }
+
+/// The search is bounded: every reader may ask for it.
+#[test]
+fn a_trigger_that_never_meets_its_window_plans_nothing() {
+    for trigger in [cron("0 3 * * *", "UTC"), rate(86_400_000, Some("2026-01-01T03:00:00Z"))] {
+        let window = DailyWindow {
+            from: "08:00".parse().unwrap(),
+            to: "09:00".parse().unwrap(),
+            days: Vec::new(),
+            zone: "UTC".into(),
+        };
+        let definition =
+            ScheduleDefinition { windows: vec![window], ..ScheduleDefinition::new([trigger]) };
+        let begun = std::time::Instant::now();
+        let next = Plan::new(&definition).unwrap().next(at("2026-01-01T00:00:00Z"), bases());
+        assert_eq!(next, None);
+        assert!(begun.elapsed().as_secs() < 30, "it does not search for ages");
+    }
+}
+
+#[test]
+fn a_delay_of_nothing_is_a_time() {
+    let plan = plan(ScheduleTrigger::Delayed { after_ms: 0 });
+    let changed = bases().changed;
+    assert!(plan.next(changed, bases()).is_some_and(|time| time > changed));
+}

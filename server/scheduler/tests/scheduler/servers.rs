@@ -46,7 +46,7 @@ async fn a_run_that_its_server_did_not_make_is_made_by_the_next_one() {
     assert_eq!(other.running("hand").await, [run]);
 }
 
-/// A future that is dropped after it was polled so many times.
+/// A future that is dropped after it was polled a given number of times.
 async fn polled<T>(most: usize, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let mut left = most;

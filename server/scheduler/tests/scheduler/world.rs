@@ -82,7 +82,7 @@ impl World {
         self.scheduler.create(new, "anna", self.clock.now()).await.unwrap()
     }
 
-    /// Goes on to a time in steps of so many milliseconds.
+    /// Goes on to a time in steps of `step` milliseconds.
     pub async fn go_to(&mut self, millis: i64, step: i64) {
         while since(self.clock.now()) < millis {
             self.clock.set((since(self.clock.now()) + step).min(millis));

@@ -310,7 +310,7 @@ fn schedules() -> Value {
         }},
         "TriggerSchedule": {"properties": {
             "delayMs": pause(0),
-            "idempotencyKey": text(1, limits::REPEAT_ID),
+            "idempotencyKey": text_like(1, limits::REPEAT_ID, PLAIN),
         }},
         "NextFires": {"properties": {"count": number(limits::PREVIEW)}},
     })
