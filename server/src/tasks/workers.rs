@@ -186,8 +186,8 @@ impl Workers {
     }
 
     /// Until when a lease lasts by what is known of its worker. After a start of the server that
-    /// has a lease time to be heard of. A lease of which this server did not know is on its books from
-    /// now on, so that it is given back if the worker does not name it.
+    /// has a lease time to be heard of. A lease of which this server did not know is on its books
+    /// from now on, so that it is given back if the worker does not name it.
     pub fn lasts_until(&self, id: &str, job: JobId, epoch: u32) -> Option<Timestamp> {
         let now = clock::now();
         let fresh = Held { epoch, since: now, progress: 0, told: now };
