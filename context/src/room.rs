@@ -77,6 +77,7 @@ impl Inner {
             tags: definition.tags,
             options: definition.options,
             source_link: definition.source_link,
+            keep_days: definition.keep_days,
             actions: actions.unwrap_or_default(),
             checks: checks.unwrap_or_default(),
             task: None,

@@ -1,4 +1,4 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     Action, FieldError, JobId, NewCheck, NewTask,
@@ -10,7 +10,8 @@ use crate::{
 /// What the creator of a job says of it.
 ///
 /// Everything but the options stays as it was created.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(from = "Fields<String, Vec<String>>")]
 pub struct Definition {
     /// What people call the job; 1 to 256 bytes.
     pub name: String,
@@ -23,6 +24,56 @@ pub struct Definition {
     pub options: Option<String>,
     /// Where the job comes from; up to 2048 bytes.
     pub source_link: Option<String>,
+    /// How many days the tree is kept after its last job has finished, 1 to 36,500, whatever a
+    /// retention rule that means it says. Only a root has it.
+    pub keep_days: Option<u32>,
+}
+
+/// The fields as they are stored and sent.
+#[derive(Serialize, Deserialize)]
+struct Fields<T, L> {
+    name: T,
+    created_by: T,
+    tags: L,
+    options: Option<T>,
+    last: LastFields<T>,
+}
+
+/// The source link, and the days that were added later: without these it is written as the link
+/// alone was.
+#[derive(Serialize, Deserialize)]
+enum LastFields<T> {
+    None,
+    Link(T),
+    Days(u32),
+    LinkAndDays(T, u32),
+}
+
+impl Serialize for Definition {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { name, created_by, tags, options, source_link, keep_days } = self;
+        let last = match (source_link.as_deref(), *keep_days) {
+            (None, None) => LastFields::None,
+            (Some(link), None) => LastFields::Link(link),
+            (None, Some(days)) => LastFields::Days(days),
+            (Some(link), Some(days)) => LastFields::LinkAndDays(link, days),
+        };
+        let options = options.as_deref();
+        Fields { name: name.as_str(), created_by, tags, options, last }.serialize(serializer)
+    }
+}
+
+impl From<Fields<String, Vec<String>>> for Definition {
+    fn from(fields: Fields<String, Vec<String>>) -> Self {
+        let Fields { name, created_by, tags, options, last } = fields;
+        let (source_link, keep_days) = match last {
+            LastFields::None => (None, None),
+            LastFields::Link(link) => (Some(link), None),
+            LastFields::Days(days) => (None, Some(days)),
+            LastFields::LinkAndDays(link, days) => (Some(link), Some(days)),
+        };
+        Self { name, created_by, tags, options, source_link, keep_days }
+    }
 }
 
 /// A hash of a creation: the same for the same definition under the same parent.
@@ -64,11 +115,11 @@ impl Fingerprints {
 }
 
 impl Definition {
-    /// Checks every field against its limit.
+    /// Checks every field of a job under `parent` against its limit.
     ///
     /// # Errors
     /// The first field that is past its limit or malformed.
-    pub fn check(&self) -> Result<(), FieldError> {
+    pub fn check(&self, parent: Option<JobId>) -> Result<(), FieldError> {
         check_text("name", &self.name, 1, limits::NAME)?;
         if self.name.chars().any(char::is_control) {
             return Err(FieldError::new("name", "must not contain control characters"));
@@ -88,8 +139,20 @@ impl Definition {
                 return Err(FieldError::new(format!("tags[{index}]"), "is there twice"));
             }
         }
+        if let Some(days) = self.keep_days {
+            Self::check_keep_days(days, parent)?;
+        }
         Self::check_options(self.options.as_deref())?;
         check_text("sourceLink", self.source_link.as_deref().unwrap_or(""), 0, limits::SOURCE_LINK)
+    }
+
+    fn check_keep_days(days: u32, parent: Option<JobId>) -> Result<(), FieldError> {
+        let reason = match (parent, days) {
+            (Some(_), _) => "only a root has it, for its whole tree".to_owned(),
+            (None, 1..=limits::KEEP_DAYS) => return Ok(()),
+            (None, _) => format!("must be 1 to {}", limits::KEEP_DAYS),
+        };
+        Err(FieldError::new("keepDays", reason))
     }
 
     /// Checks the options of a job against their limit.
@@ -103,7 +166,7 @@ impl Definition {
     /// About how much memory its texts take.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let Self { name, created_by, tags, options, source_link } = self;
+        let Self { name, created_by, tags, options, source_link, keep_days: _ } = self;
         let optional = [options, source_link].map(|text| text.as_ref().map_or(0, String::len));
         let tags: usize = tags.iter().map(|tag| tag.len() + size_of::<String>()).sum();
         name.len() + created_by.len() + tags + optional.iter().sum::<usize>()
@@ -112,11 +175,12 @@ impl Definition {
     /// Whether a job cannot be told from the other one by what its creator says.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let Self { name, created_by, tags: _, options, source_link } = self;
+        let Self { name, created_by, tags: _, options, source_link, keep_days } = self;
         *name == other.name
             && *created_by == other.created_by
             && *options == other.options
             && *source_link == other.source_link
+            && *keep_days == other.keep_days
             && self.sorted_tags() == other.sorted_tags()
     }
 
@@ -168,6 +232,12 @@ impl Definition {
         for tag in tags {
             put(Some(tag));
         }
+        // Without it the hash is that of before there was this field.
+        if let Some(days) = self.keep_days {
+            put(None);
+            put(Some("keepDays"));
+            put(Some(&days.to_string()));
+        }
         put_follow_ups(actions, checks, &mut put);
         Fingerprint(hash.long())
     }
@@ -189,10 +259,12 @@ mod tests {
             tags: (0..limits::TAGS).map(|i| format!("{i:0>64}")).collect(),
             options: Some("o".repeat(limits::OPTIONS)),
             source_link: Some("s".repeat(limits::SOURCE_LINK)),
+            keep_days: Some(limits::KEEP_DAYS),
         };
-        assert_eq!(full.check(), Ok(()));
+        assert_eq!(full.check(None), Ok(()));
+        assert_eq!(full.check(JobId::new(1)).unwrap_err().field, "keepDays");
         type Spoil = fn(&mut Definition);
-        let cases: [(&str, Spoil); 10] = [
+        let cases: [(&str, Spoil); 12] = [
             ("name", |d| d.name.push('n')),
             ("name", |d| d.name.clear()),
             ("name", |d| d.name = "a\nb".into()),
@@ -203,11 +275,13 @@ mod tests {
             ("tags[31]", |d| d.tags[31] = d.tags[0].clone()),
             ("options", |d| d.options.as_mut().unwrap().push('o')),
             ("sourceLink", |d| d.source_link.as_mut().unwrap().push('s')),
+            ("keepDays", |d| d.keep_days = Some(limits::KEEP_DAYS + 1)),
+            ("keepDays", |d| d.keep_days = Some(0)),
         ];
         for (field, spoil) in cases {
             let mut definition = full.clone();
             spoil(&mut definition);
-            assert_eq!(definition.check().unwrap_err().field, field);
+            assert_eq!(definition.check(None).unwrap_err().field, field);
         }
     }
 
@@ -222,9 +296,13 @@ mod tests {
             Definition { tags: vec!["a".into()], ..base.clone() },
             Definition { options: Some(String::new()), ..base.clone() },
             Definition { source_link: Some(String::new()), ..base.clone() },
+            Definition { keep_days: Some(1), ..base.clone() },
+            Definition { keep_days: Some(2), ..base.clone() },
+            Definition { tags: vec!["keepDays".into(), "1".into()], ..base.clone() },
         ];
-        for other in &cases {
+        for (index, other) in cases.iter().enumerate() {
             assert_ne!(print(other), print(&base), "{other:?}");
+            assert!(!cases[..index].iter().any(|case| print(case) == print(other)), "{other:?}");
         }
         assert_ne!(base.fingerprint(None), print(&base));
         // Written down once: it is stored, so it may never change.

@@ -35,6 +35,10 @@ pub struct NewJob {
     /// Where the job comes from; up to 2048 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_link: Option<String>,
+    /// How many days the tree is kept after its last job has finished, 1 to 36,500, instead of what
+    /// a retention rule says that means it. Only of a root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_days: Option<u32>,
     /// Up to 16: whom to tell when the visible state becomes one of some states.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<Action>,
@@ -93,6 +97,13 @@ impl NewJob {
     #[must_use]
     pub fn source_link(mut self, link: impl Into<String>) -> Self {
         self.source_link = Some(link.into());
+        self
+    }
+
+    /// Kept for this many days after the tree has finished, where a retention rule would delete it.
+    #[must_use]
+    pub fn keep_days(mut self, days: u32) -> Self {
+        self.keep_days = Some(days);
         self
     }
 
@@ -166,9 +177,9 @@ impl TryFrom<NewJob> for CheckedJob {
 
     fn try_from(job: NewJob) -> Result<Self, FieldError> {
         let NewJob { id, parent, name, created_by, tags, options, source_link, .. } = job;
-        let NewJob { actions, checks, task, .. } = job;
-        let definition = Definition { name, created_by, tags, options, source_link };
-        definition.check()?;
+        let NewJob { keep_days, actions, checks, task, .. } = job;
+        let definition = Definition { name, created_by, tags, options, source_link, keep_days };
+        definition.check(parent)?;
         Action::check_all(&actions)?;
         NewCheck::check_all(&checks)?;
         if let Some(task) = &task {
@@ -202,6 +213,9 @@ pub struct Job {
     pub options: Option<String>,
     /// Where the job comes from.
     pub source_link: Option<String>,
+    /// How many days its tree is kept, if its creator said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_days: Option<u32>,
     /// The visible state.
     pub state: State,
     /// When it was created.

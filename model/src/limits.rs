@@ -15,6 +15,8 @@ pub const TAG: usize = 64;
 pub const OPTIONS: usize = 64 * 1024;
 /// Source link of a job.
 pub const SOURCE_LINK: usize = 2048;
+/// Days that a tree is kept after it has finished.
+pub const KEEP_DAYS: u32 = 36_500;
 /// Message of a state change; a longer one is shortened.
 pub const MESSAGE: usize = 4096;
 /// Reason code of a state change; a longer one is shortened.

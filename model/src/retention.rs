@@ -13,8 +13,8 @@ use crate::{FieldError, JobId, State, Timestamp, field::check_text, limits};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RetentionRule {
-    /// How many days a tree is kept after its last job has finished, 0 to 36,500. A root with a tag
-    /// `keepDays:N` is kept for that many days instead.
+    /// How many days a tree is kept after its last job has finished, 0 to 36,500. A root that has
+    /// `keepDays` of its own is kept for that many days instead.
     pub keep_days: u32,
     /// Whether the rule is in force; one that is not can be tried by a preview.
     #[serde(default = "yes")]
@@ -50,10 +50,6 @@ fn yes() -> bool {
     true
 }
 
-/// The beginning of a tag of a root that says how many days its tree is kept.
-const KEEP_DAYS: &str = "keepDays:";
-/// The most days that a tree is kept.
-const DAYS: u32 = 36_500;
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
 
@@ -77,8 +73,9 @@ impl RetentionRule {
     /// # Errors
     /// A number of days or a text past its limit, a state in which no tree ends.
     pub fn check(&self) -> Result<(), FieldError> {
-        if self.keep_days > DAYS {
-            return Err(FieldError::new("keepDays", format!("must be 0 to {DAYS}")));
+        if self.keep_days > limits::KEEP_DAYS {
+            let reason = format!("must be 0 to {}", limits::KEEP_DAYS);
+            return Err(FieldError::new("keepDays", reason));
         }
         for (field, text) in [("namePrefix", &self.name_prefix), ("createdBy", &self.created_by)] {
             check_text(field, text.as_deref().unwrap_or(""), 0, limits::NAME)?;
@@ -97,11 +94,10 @@ impl RetentionRule {
         check_text("expression", expression, 0, limits::EXPRESSION)
     }
 
-    /// When a tree with these tags at its root is deleted that finished at this time.
+    /// When a tree is deleted that finished at this time, and whose root is kept for `own` days.
     #[must_use]
-    pub fn due(&self, tags: &[String], finished: Timestamp) -> Timestamp {
-        let own = tags.iter().find_map(|tag| tag.strip_prefix(KEEP_DAYS)?.parse::<u32>().ok());
-        let days = own.unwrap_or(self.keep_days).min(DAYS);
+    pub fn due(&self, own: Option<u32>, finished: Timestamp) -> Timestamp {
+        let days = own.unwrap_or(self.keep_days);
         let millis = finished.millis().saturating_add(i64::from(days) * DAY);
         Timestamp::from_millis(millis).unwrap_or(Timestamp::MAX)
     }
@@ -199,16 +195,9 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_of_the_root_says_otherwise() {
+    fn the_days_of_the_root_come_before_those_of_the_rule() {
         let finished = Timestamp::from_millis(5).unwrap();
-        let due = |tags: &[&str]| {
-            let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
-            (RetentionRule::new(2).due(&tags, finished).millis() - 5) / DAY
-        };
-        assert_eq!(due(&[]), 2);
-        assert_eq!(due(&["linux", "keepDays:7"]), 7);
-        assert_eq!(due(&["keepDays:0"]), 0);
-        // What is no number of days says nothing.
-        assert_eq!(due(&["keepDays:", "keepDays:x", "keepDays:-1", "keepdays:9"]), 2);
+        let due = |own| (RetentionRule::new(2).due(own, finished).millis() - 5) / DAY;
+        assert_eq!([due(None), due(Some(1)), due(Some(36_500))], [2, 1, 36_500]);
     }
 }

@@ -1,6 +1,9 @@
 //! Trees that are deleted, by hand and by rules.
 
+use std::sync::Arc;
+
 use jobtracker_client::{JobId, NewChange, NewJob, ProblemCode, RetentionRule, State};
+use jobtracker_context::JobTrackerContext;
 use jobtracker_server::StoreKind;
 use reqwest::Method;
 use serde_json::json;
@@ -90,13 +93,41 @@ async fn is_gone(harness: &Harness, since: &str) {
     assert_eq!(harness.get("/api/v1/jobs/203").await.status, 200);
 }
 
-/// A root with tags, in a state.
-async fn root(harness: &Harness, number: u64, tags: &[&str], state: State) {
+/// A root with a tag, in a state.
+async fn root(harness: &Harness, number: u64, tag: &str, state: State) {
+    finished(harness, NewJob::new("nightly").id(id(number)).tag(tag), state).await;
+}
+
+async fn finished(harness: &Harness, job: NewJob, state: State) {
     let client = harness.client();
-    let mut job = NewJob { id: Some(id(number)), ..NewJob::new("nightly") };
-    job.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+    let number = job.id.unwrap().get();
     client.create(job).await.unwrap();
     client.update(id(number), NewChange::new(state)).await.unwrap();
+}
+
+/// How long a tree is kept is a field of its root, however the root is created.
+#[tokio::test]
+async fn a_root_says_how_many_days_it_is_kept() {
+    for kind in STORES {
+        let harness = Harness::start(kind, |_| {}).await;
+        let kept = json!({"id": 1, "name": "a", "keepDays": 7});
+        assert_eq!(harness.post("/api/v1/jobs", &kept).await.status, 201);
+        assert_eq!(harness.post("/api/v1/jobs", &kept).await.json()["created"], false);
+        let longer = json!({"id": 1, "name": "a", "keepDays": 8});
+        harness.post("/api/v1/jobs", &longer).await.assert_problem("id_conflict");
+        assert_eq!(harness.get("/api/v1/jobs/1").await.json()["keepDays"], 7);
+        let child = json!({"id": 2, "parent": 1, "name": "b", "keepDays": 7});
+        harness.post("/api/v1/jobs", &child).await.assert_problem("invalid_field");
+        let context = JobTrackerContext::new(Arc::new(harness.client())).unwrap();
+        context.create(NewJob::new("c").id(id(3)).keep_days(36_500)).await.unwrap();
+        let below = NewJob::new("d").under(id(3)).keep_days(1);
+        assert!(context.create(below).await.unwrap_err().to_string().contains("keepDays"));
+        context.create(NewJob::new("d").id(id(4)).under(id(3))).await.unwrap();
+        context.commit_and_close().await.unwrap();
+        assert_eq!(harness.client().load(id(3)).await.unwrap().keep_days, Some(36_500));
+        assert_eq!(harness.client().load(id(4)).await.unwrap().keep_days, None);
+        harness.stop().await;
+    }
 }
 
 #[tokio::test]
@@ -104,13 +135,14 @@ async fn rules_delete_what_has_been_finished_long_enough_and_nothing_else() {
     for kind in STORES {
         let harness = Harness::start(kind, |config| config.retention.every_seconds = 1).await;
         let client = harness.client();
-        root(&harness, 1, &["old"], State::RanToCompletion).await;
-        root(&harness, 2, &["old", "keepDays:9"], State::RanToCompletion).await;
-        root(&harness, 3, &["old"], State::Running).await;
-        root(&harness, 4, &["other"], State::RanToCompletion).await;
-        root(&harness, 5, &["old"], State::Faulted).await;
+        root(&harness, 1, "old", State::RanToCompletion).await;
+        let kept = NewJob::new("nightly").id(id(2)).tag("old").keep_days(9);
+        finished(&harness, kept, State::RanToCompletion).await;
+        root(&harness, 3, "old", State::Running).await;
+        root(&harness, 4, "other", State::RanToCompletion).await;
+        root(&harness, 5, "old", State::Faulted).await;
         // It has a job that is not finished.
-        root(&harness, 6, &["old"], State::Faulted).await;
+        root(&harness, 6, "old", State::Faulted).await;
         client.create(NewJob::new("late").under(id(6))).await.unwrap();
         let rule = RetentionRule {
             tags: vec!["old".to_owned()],

@@ -144,7 +144,7 @@ async fn null_is_as_good_as_nothing() {
         "expression": null, "quietMs": null, "success": null,
         "failure": {"http": http, "email": null}});
     let bare = json!({"parent": null, "name": "a", "createdBy": null, "tags": null,
-        "options": null, "sourceLink": null, "actions": null, "checks": null});
+        "options": null, "sourceLink": null, "keepDays": null, "actions": null, "checks": null});
     let mut job = bare.clone();
     job["id"] = json!(100);
     assert_eq!(harness.post("/api/v1/jobs", &job).await.status, 201);

@@ -46,6 +46,7 @@ pub fn job(number: u64) -> Job {
         tags: Vec::new(),
         options: None,
         source_link: None,
+        keep_days: None,
         state: State::WaitingToRun,
         create_time: time(),
         start_time: None,

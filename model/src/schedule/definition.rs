@@ -66,6 +66,9 @@ pub struct RunTemplate {
     /// The source link of the root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_link: Option<String>,
+    /// How many days the trees of the runs are kept, as `keepDays` of a root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_days: Option<u32>,
     /// The task of the root, or of each shard. Without one, a program that learns of the root
     /// reports its states.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,6 +87,7 @@ impl RunTemplate {
             tags: self.tags.clone(),
             options: self.options.clone(),
             source_link: self.source_link.clone(),
+            keep_days: self.keep_days,
             task: self.task.clone(),
             ..NewJob::default()
         };

@@ -31,6 +31,9 @@
 //!
 //! \* optional
 //!
+//! Of a root that says how many days its tree is kept, a byte stands in the place of *source link*
+//! that is 2, and the number of days behind it; or 3, and then the link and the days.
+//!
 //! Of a job with actions or checks (kind 9), everything holds that is said of a *job* (kind 2). A
 //! job that has neither may be told in either way. The fields of its parts are, in order:
 //!

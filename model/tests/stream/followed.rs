@@ -109,8 +109,9 @@ fn a_job_with_actions_and_checks_may_be_longer() {
         tags: (0..limits::TAGS).map(|i| format!("{i:0>64}")).collect(),
         options: Some("o".repeat(limits::OPTIONS)),
         source_link: Some("s".repeat(limits::SOURCE_LINK)),
+        keep_days: Some(limits::KEEP_DAYS),
     };
-    assert_eq!(definition.check(), Ok(()));
+    assert_eq!(definition.check(None), Ok(()));
     assert_eq!(NewCheck::check_all(&checks), Ok(()));
     let record = Record::FollowedJob {
         id: JobId::MAX,

@@ -29,9 +29,22 @@ fn job(number: u64, parent: Option<u64>, name: &str) -> Record<'static> {
         tags: vec!["a".into(), "b".into()],
         options: Some("{}".into()),
         source_link: None,
+        keep_days: None,
     };
     let (id, parent) = (id(number), parent.map(id));
     Record::Job { id, parent, order: number, time: time(5), definition: Cow::Owned(definition) }
+}
+
+/// A root that is kept for this many days.
+fn kept(number: u64, days: u32) -> Record<'static> {
+    let definition = Definition {
+        name: "k".to_owned(),
+        source_link: Some("l".to_owned()),
+        keep_days: Some(days),
+        ..Definition::default()
+    };
+    let id = id(number);
+    Record::Job { id, parent: None, order: 1, time: time(5), definition: Cow::Owned(definition) }
 }
 
 fn change(order: u64, state: State) -> Record<'static> {
@@ -39,7 +52,7 @@ fn change(order: u64, state: State) -> Record<'static> {
     Record::Change { order, change: Cow::Owned(Change::recorded(change, time(7))) }
 }
 
-/// Three trees with one record of every kind.
+/// Four trees with one record of every kind.
 fn records() -> Vec<Record<'static>> {
     vec![
         Record::Tree { root: id(1) },
@@ -56,6 +69,8 @@ fn records() -> Vec<Record<'static>> {
         Record::Tree { root: id(400) },
         followed(400, vec![Action::on_finish(target())], checks()),
         change(401, State::Running),
+        Record::Tree { root: id(500) },
+        kept(500, 7),
     ]
 }
 
@@ -129,6 +144,14 @@ fn the_format_is_pinned() {
     assert_eq!(part(3), "1904ad02020e010e736f2066617220736f20676f6f6400010163");
     assert_eq!(part(4), "0d070101e8ced5b490d89399b001");
     assert_eq!(part(5), "020801");
+}
+
+/// The days came later: a reader of before refuses them, and takes jobs without them as always.
+#[test]
+fn the_days_of_a_root_are_pinned() {
+    let (bytes, begins) = written(&[Record::Tree { root: id(300) }, kept(300, 300)]);
+    let job = bytes[begins[2]..begins[3]].iter().map(|byte| format!("{byte:02x}"));
+    assert_eq!(job.collect::<String>(), "1002ac0200010a016b00000003016cac02");
 }
 
 /// The example in the description of the format.
@@ -228,6 +251,7 @@ fn a_record_has_a_bound() {
         tags: (0..limits::TAGS).map(|i| format!("{i:0>64}")).collect(),
         options: Some("o".repeat(limits::OPTIONS)),
         source_link: Some("s".repeat(limits::SOURCE_LINK)),
+        keep_days: Some(u32::MAX),
     };
     let (id, time) = (JobId::MAX, Timestamp::MAX);
     let definition = Cow::Owned(full);

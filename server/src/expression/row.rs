@@ -73,6 +73,7 @@ impl<'a> Row<'a> {
             tags: Vec::new(),
             options: None,
             source_link: None,
+            keep_days: None,
         };
         let status = Numbers {
             state: State::WaitingToRun,

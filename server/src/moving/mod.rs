@@ -20,20 +20,20 @@
 //! again after the move is applied again, except its creations: let contexts flush before), rows
 //! that are staged and not published, and the versions of trees, which begin again at 1.
 //!
-//! # The file, version 5
+//! # The file, version 7
 //! Frames of zstd, one after the other; unpacked, lines of JSON in UTF-8, one object each, ended by
 //! one line feed. An object has one member, whose name tells what the line is (`zstd -dc FILE | jq`
 //! shows them). The first frame has the header, then come the trees with a frame each, and the last
 //! frame has the documents and the end; so a file that breaks off is good up to its last whole
 //! frame. A reader need not look at where frames begin.
 //!
-//! - `header`: `format`, which is "jobtracker-export"; `version`: 5; `program`: the version of the
+//! - `header`: `format`, which is "jobtracker-export"; `version`: 7; `program`: the version of the
 //!   writer; `time`: when it began; `store`: the kind of the source; `idMark`: every id below it
 //!   may have been given out; `selection`: `{"created": {"from": …, "until": …}}` (times or null:
 //!   from this one on, and before that one) or `{"roots": [ids]}`
 //! - `tree`: `root`, `createTime`, `jobs`: how many it has
 //! - `job`: `id`, `parent` (null for the root), `fingerprint`: 32 hex digits, `name`, `createdBy`,
-//!   `tags`, `options`\*, `sourceLink`\*
+//!   `tags`, `options`\*, `sourceLink`\*, and since version 7 `keepDays`, where the root has it
 //! - `status`: `id` and what moves: the visible `state`, the `last` own one, `everFaulted`,
 //!   `createTime`, `startTime`\*, `endTime`\*, `children`, `subtree`, `treeStart`\*, `treeEnd`\*,
 //!   `changes` (the creation included), `logLines`, `attachments`, and since version 2 `followed`:

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// The name of the format in the header.
 pub(super) const FORMAT: &str = "jobtracker-export";
 /// The newest version of the format that this program knows, and the one that it writes.
-pub(super) const VERSION: u32 = 6;
+pub(super) const VERSION: u32 = 7;
 
 /// One line of an export; see the [module](super) for the order in which they come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,6 +107,9 @@ pub(super) struct JobRecord {
     pub tags: Vec<String>,
     pub options: Option<String>,
     pub source_link: Option<String>,
+    /// Since version 7.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_days: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -264,7 +267,8 @@ impl Record {
         Ok(match row {
             Row::Job { id, origin: Origin { parent, fingerprint, .. }, definition } => {
                 let definition = Arc::unwrap_or_clone(definition);
-                let Definition { name, created_by, tags, options, source_link } = definition;
+                let Definition { name, created_by, tags, options, source_link, keep_days } =
+                    definition;
                 Self::Job(JobRecord {
                     id,
                     parent,
@@ -274,6 +278,7 @@ impl Record {
                     tags,
                     options,
                     source_link,
+                    keep_days,
                 })
             }
             Row::Status { id, before: None, status, .. } => {
@@ -308,8 +313,10 @@ impl Record {
     pub fn into_row(self, origin: &Origin) -> Option<Row> {
         Some(match self {
             Self::Job(record) => {
-                let JobRecord { id, name, created_by, tags, options, source_link, .. } = record;
-                let definition = Definition { name, created_by, tags, options, source_link };
+                let JobRecord { id, name, created_by, tags, options, .. } = record;
+                let JobRecord { source_link, keep_days, .. } = record;
+                let definition =
+                    Definition { name, created_by, tags, options, source_link, keep_days };
                 Row::Job { id, origin: *origin, definition: Arc::new(definition) }
             }
             Self::Status(StatusRecord { id, mut status, followed }) => {

@@ -232,7 +232,7 @@ fn follows(id: JobId, number: u32, due: u32) -> Checked<()> {
 /// Checks that every text is within its limits.
 pub(super) fn check_texts(row: &Row) -> Checked<()> {
     let checked = match row {
-        Row::Job { definition, .. } => definition.check(),
+        Row::Job { origin, definition, .. } => definition.check(origin.parent),
         Row::Change { change, .. } => change.check(),
         Row::LogLine { line, .. } => LogLine::check("text", &line.text),
         Row::Attachment { key, text, .. } => {

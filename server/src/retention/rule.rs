@@ -36,7 +36,7 @@ impl Rule {
         let status = &root.status;
         let is_finished =
             status.category() != Some(Category::Pending) && status.subtree.pending() == 0;
-        let due = |finished| self.rule.due(&root.definition.tags, finished);
+        let due = |finished| self.rule.due(root.definition.keep_days, finished);
         is_finished && status.tree_end.is_some_and(|end| due(end.time) <= now)
     }
 }

@@ -33,6 +33,7 @@ pub(super) fn definition(name: &str) -> Definition {
         tags: vec!["conformance".to_owned(), name.to_owned()],
         options: Some(format!("options of {name}")),
         source_link: Some(format!("https://jobs.example/{name}")),
+        keep_days: Some(30),
     }
 }
 

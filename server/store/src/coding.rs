@@ -158,6 +158,7 @@ pub mod tests {
             tags: vec!["t".into()],
             options: Some("o".into()),
             source_link: None,
+            keep_days: None,
         };
         pinned(&definition, "01016e016301017401016f00");
         let fingerprint: Fingerprint = definition.fingerprint(None);
@@ -179,6 +180,21 @@ pub mod tests {
         pinned(&RepeatRow { first: 1, count: 2, fingerprint: 300 }, "010102ac02");
         pinned(&LineRow { time: time(3), text: "l".into() }, "0106016c");
         pinned(&State::ALL.to_vec(), "010700010203040506");
+    }
+
+    /// The days were added later: without them a definition is written as it was before.
+    #[test]
+    fn the_end_of_a_definition_is_pinned() {
+        let ending = |link: Option<&str>, keep_days| Definition {
+            name: "n".into(),
+            source_link: link.map(str::to_owned),
+            keep_days,
+            ..Definition::default()
+        };
+        pinned(&ending(None, None), "01016e00000000");
+        pinned(&ending(Some("l"), None), "01016e00000001016c");
+        pinned(&ending(None, Some(300)), "01016e00000002ac02");
+        pinned(&ending(Some("l"), Some(300)), "01016e00000003016cac02");
     }
 
     #[test]

@@ -72,6 +72,7 @@ impl From<JobRow> for Job {
             tags: definition.tags,
             options: definition.options,
             source_link: definition.source_link,
+            keep_days: definition.keep_days,
             state: status.state,
             create_time: status.create_time,
             start_time: status.start_time,

@@ -20,6 +20,8 @@ async fn fields_past_their_limits() {
             ("tags", json!(["twice", "twice"])),
             ("options", json!(x(limits::OPTIONS + 1))),
             ("sourceLink", json!(x(limits::SOURCE_LINK + 1))),
+            ("keepDays", json!(0)),
+            ("keepDays", json!(limits::KEEP_DAYS + 1)),
         ] {
             let mut job = json!({"id": 300, "name": "a"});
             job[field] = value;

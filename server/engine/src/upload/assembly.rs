@@ -131,14 +131,14 @@ impl Assembly {
         let taken = match item.record {
             Record::Job { id, parent, order, time, definition } => {
                 let at = Recorded { order, time };
-                let said = Said::of(definition.into_owned()).checked(validate);
+                let said = Said::of(definition.into_owned()).checked(parent, validate);
                 said.and_then(|said| self.job(id, parent, at, said, seen, there))
             }
             Record::FollowedJob { id, parent, order, time, definition, actions, checks } => {
                 let at = Recorded { order, time };
                 let (actions, checks) = (actions.into_owned(), checks.into_owned());
                 let said = Said { definition: definition.into_owned(), actions, checks };
-                let said = said.checked(validate);
+                let said = said.checked(parent, validate);
                 said.and_then(|said| self.job(id, parent, at, said, seen, there))
             }
             Record::Existing { id } => self.existing_job(id, there),

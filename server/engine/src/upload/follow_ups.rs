@@ -37,8 +37,8 @@ impl Said {
     }
 
     /// It, if every field is within its limits and the follow-ups pass.
-    pub fn checked(self, validate: Option<&Validate>) -> Result<Self> {
-        self.definition.check()?;
+    pub fn checked(self, parent: Option<JobId>, validate: Option<&Validate>) -> Result<Self> {
+        self.definition.check(parent)?;
         Action::check_all(&self.actions)?;
         NewCheck::check_all(&self.checks)?;
         if let Some(validate) = validate

@@ -87,11 +87,11 @@ fn children() -> Value {
     json!({
         "minItems": 1,
         "maxItems": limits::CHILDREN_PER_REQUEST,
-        // The parent is in the address.
-        "items": {"not": {
-            "required": ["parent"],
-            "properties": {"parent": {"type": "integer"}},
-        }},
+        // The parent is in the address, and a child is no root.
+        "items": {"not": {"anyOf": [
+            {"required": ["parent"], "properties": {"parent": {"type": "integer"}}},
+            {"required": ["keepDays"], "properties": {"keepDays": {"type": "integer"}}},
+        ]}},
     })
 }
 
@@ -106,7 +106,10 @@ fn lines() -> Value {
 fn jobs() -> Value {
     let repeat_id = text(1, limits::REPEAT_ID);
     json!({
-        "NewJob": {"properties": {
+        "NewJob": {"not": {
+            "required": ["parent", "keepDays"],
+            "properties": {"parent": {"type": "integer"}, "keepDays": {"type": "integer"}},
+        }, "properties": {
             "name": text_like(1, limits::NAME, PLAIN),
             "createdBy": text(0, limits::CREATED_BY),
             "tags": {
@@ -116,6 +119,7 @@ fn jobs() -> Value {
             },
             "options": text(0, limits::OPTIONS),
             "sourceLink": text(0, limits::SOURCE_LINK),
+            "keepDays": {"minimum": 1, "maximum": limits::KEEP_DAYS},
             "actions": {"maxItems": limits::ACTIONS},
             "checks": {"maxItems": limits::CHECKS},
         }},
@@ -148,7 +152,7 @@ fn jobs() -> Value {
             "followUps": most(),
         }},
         "RetentionRule": {"properties": {
-            "keepDays": {"maximum": 36_500},
+            "keepDays": {"maximum": limits::KEEP_DAYS},
             "namePrefix": text(0, limits::NAME),
             "createdBy": text(0, limits::NAME),
             "tags": {"maxItems": limits::TAGS, "items": text(1, limits::TAG)},
@@ -307,6 +311,7 @@ fn schedules() -> Value {
             },
             "options": text(0, limits::OPTIONS),
             "sourceLink": text(0, limits::SOURCE_LINK),
+            "keepDays": {"minimum": 1, "maximum": limits::KEEP_DAYS},
         }},
         "TriggerSchedule": {"properties": {
             "delayMs": pause(0),

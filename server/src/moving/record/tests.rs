@@ -29,6 +29,7 @@ fn definition() -> Definition {
         tags: vec!["t".into()],
         options: Some("o".into()),
         source_link: None,
+        keep_days: None,
     }
 }
 

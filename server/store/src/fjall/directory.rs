@@ -23,8 +23,9 @@ const NAME: &str = "jobtracker fjall ";
 /// failed, or have failed jobs below, in format 4: they say which report was the first. In format 5
 /// so have all jobs of which that is known, and checks say when they told of silence. Format 6 has
 /// deleted trees, of which an older program would show what is left. Format 7 has tasks, which it
-/// cannot read.
-const KNOWN: u32 = 7;
+/// cannot read. Format 8 has roots that say how many days their trees are kept, and trees of which
+/// only the summary is left.
+const KNOWN: u32 = 8;
 /// How the engine marks the layout of its files: a name and a number.
 const ENGINE: &[u8; 4] = b"FJL\x03";
 /// What may be in a directory that is to become a store: what an unfinished first start left, and

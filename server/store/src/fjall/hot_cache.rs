@@ -413,7 +413,7 @@ impl Weighter<JobId, Node> for Weights {
 
 impl Weighter<JobId, Arc<Definition>> for Weights {
     fn weight(&self, _: &JobId, definition: &Arc<Definition>) -> u64 {
-        let Definition { name, created_by, tags, options, source_link } = &**definition;
+        let Definition { name, created_by, tags, options, source_link, .. } = &**definition;
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let tags: usize = tags.iter().map(|tag| tag.len() + size_of::<String>() + 8).sum();
         let texts = name.len() + created_by.len() + text(options) + text(source_link);

@@ -1,7 +1,7 @@
 //! The tables, and how they are brought to the newest version.
 
 /// The version of the tables that this program reads and writes.
-pub const VERSION: i64 = 8;
+pub const VERSION: i64 = 9;
 
 /// One step from a version of the tables to the next. Each statement may be run again.
 pub struct Migration {
@@ -12,8 +12,17 @@ pub struct Migration {
 }
 
 /// All steps, in order. What was released is never changed, only added to.
-pub const MIGRATIONS: &[Migration] =
-    &[FIRST, FOLLOW_UPS, SPREAD_LISTS, FIRST_FAULTS, KNOWN_FAULTS, DOCUMENTS, DELETIONS, TASKS];
+pub const MIGRATIONS: &[Migration] = &[
+    FIRST,
+    FOLLOW_UPS,
+    SPREAD_LISTS,
+    FIRST_FAULTS,
+    KNOWN_FAULTS,
+    DOCUMENTS,
+    DELETIONS,
+    TASKS,
+    KEPT,
+];
 
 const FIRST: Migration = Migration {
     to: 1,
@@ -90,6 +99,10 @@ const DELETIONS: Migration = Migration { to: 7, statements: &[] };
 
 /// Jobs may have tasks. An older program cannot read them.
 const TASKS: Migration = Migration { to: 8, statements: &[] };
+
+/// Roots may say how many days their trees are kept, and only the summary of a tree may be left. An
+/// older program can read neither.
+const KEPT: Migration = Migration { to: 9, statements: &[] };
 
 /// The tables, for tests that empty them.
 #[cfg(feature = "testing")]

@@ -42,9 +42,9 @@ fn created(directory: &Path) {
 fn a_newer_format_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     created(directory.path());
-    fs::write(directory.path().join("FORMAT"), "jobtracker fjall 8\n").unwrap();
+    fs::write(directory.path().join("FORMAT"), "jobtracker fjall 9\n").unwrap();
     let error = refused(directory.path());
-    assert!(matches!(error, Error::NewerFormat { found: 8, known: 7 }), "{error}");
+    assert!(matches!(error, Error::NewerFormat { found: 9, known: 8 }), "{error}");
 }
 
 /// Data of an earlier version is read, and that version will not take it back.
@@ -59,7 +59,7 @@ async fn an_older_format_becomes_the_one_of_today() {
         let format = directory.path().join("FORMAT");
         fs::write(&format, before).unwrap();
         let store = open(directory.path()).unwrap();
-        assert_eq!(fs::read_to_string(&format).unwrap(), "jobtracker fjall 7\n");
+        assert_eq!(fs::read_to_string(&format).unwrap(), "jobtracker fjall 8\n");
         tree.compare(&store).await.unwrap();
         drop(store);
         tree.compare(&open(directory.path()).unwrap()).await.unwrap();
