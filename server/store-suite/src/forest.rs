@@ -25,7 +25,7 @@ pub(super) fn id(number: u64) -> JobId {
     JobId::new(number).expect("the suite's own numbers are ids")
 }
 
-/// A definition with something in every field.
+/// A definition with something in every field; the days are those of a root alone.
 pub(super) fn definition(name: &str) -> Definition {
     Definition {
         name: name.to_owned(),
@@ -77,7 +77,8 @@ impl Forest {
     }
 
     /// Creates a job; without a parent it is a root.
-    pub fn create(&mut self, id: JobId, parent: Option<JobId>, definition: Definition) {
+    pub fn create(&mut self, id: JobId, parent: Option<JobId>, mut definition: Definition) {
+        definition.keep_days = definition.keep_days.filter(|_| parent.is_none());
         let (status, ripple) = Status::created(id, self.tick());
         let fingerprint = definition.fingerprint(parent);
         let above = parent.map(|parent| self.job(parent).origin);
