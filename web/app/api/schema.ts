@@ -1688,6 +1688,8 @@ export interface components {
             endTime?: components["schemas"]["Timestamp"] | null;
             id: components["schemas"]["JobId"];
             /** Format: int32 */
+            keepDays?: number | null;
+            /** Format: int32 */
             logLines: number;
             name: string;
             options?: string | null;
@@ -1847,6 +1849,8 @@ export interface components {
             checks?: components["schemas"]["NewCheck"][];
             createdBy?: string;
             id?: components["schemas"]["JobId"] | null;
+            /** Format: int32 */
+            keepDays?: number | null;
             name: string;
             options?: string | null;
             parent?: components["schemas"]["JobId"] | null;
@@ -2312,6 +2316,8 @@ export interface components {
         /** @enum {string} */
         RunEnding: "success" | "failure" | "finish";
         RunTemplate: {
+            /** Format: int32 */
+            keepDays?: number | null;
             name?: string | null;
             options?: string | null;
             sourceLink?: string | null;
