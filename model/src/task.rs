@@ -206,7 +206,7 @@ fn scattered(seed: u64) -> u64 {
 }
 
 /// Which workers may claim a task, among those that offer its handler: one that passes every part.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WorkerFilter {

@@ -146,6 +146,34 @@ async fn a_task_goes_only_to_workers_that_pass_its_filter() {
     harness.stop().await;
 }
 
+/// More of them than one kind of tasks has in memory.
+#[tokio::test]
+async fn tasks_that_no_worker_may_claim_hide_no_others() {
+    const MANY: usize = 1_100;
+    let harness = Harness::start(StoreKind::Fjall, |_| {}).await;
+    let plain = Player::new(&harness, "plain", &[]).await;
+    let big = WorkerFilter { tags: vec!["big".into()], ..WorkerFilter::default() };
+    let root = harness.client().create(NewJob::new("root")).await.unwrap().id;
+    let task = NewTask { filter: big, ..run() };
+    let jobs = (0..MANY).map(|_| NewJob::new("work").task(task.clone())).collect();
+    let items = harness.client().create_children(root, jobs).await.unwrap();
+    let job = create(&plain.client, run()).await;
+    assert_eq!(plain.claim().await.job, job);
+    // A worker that may run them comes, and gets all of them, the oldest first.
+    let big = Player::new(&harness, "big", &["big"]).await;
+    let mut claimed = Vec::new();
+    while claimed.len() < MANY {
+        let tasks = big.client.claim_tasks(&big.id, 1_000, LONG).await.unwrap();
+        assert!(!tasks.is_empty(), "after {} tasks", claimed.len());
+        let mut jobs: Vec<_> = tasks.into_iter().map(|task| task.job).collect();
+        jobs.sort();
+        claimed.extend(jobs);
+    }
+    let created: Vec<_> = items.into_iter().map(|created| created.id).collect();
+    assert_eq!(claimed, created);
+    harness.stop().await;
+}
+
 #[tokio::test]
 async fn each_task_is_run_by_one_of_many_workers() {
     let harness = Harness::start(StoreKind::Fjall, |_| {}).await;

@@ -132,6 +132,29 @@ impl Engine {
         self.0.feed.ready().await;
     }
 
+    /// Has [`ended`](Self::ended) tell of the end of a tree by a commit of this engine, until
+    /// [`forget_end`](Self::forget_end). The tree need not be there yet.
+    pub fn watch_end(&self, root: JobId) {
+        self.0.feed.watch_end(root);
+    }
+
+    /// The end of a tree is awaited no more.
+    pub fn forget_end(&self, root: JobId) {
+        self.0.feed.forget_end(root);
+    }
+
+    /// Waits until a watched tree may have ended since the last time that this ended. For one
+    /// caller at a time.
+    pub async fn until_ended(&self) {
+        self.0.feed.until_ended().await;
+    }
+
+    /// The watched trees that may have ended, or were deleted, since the last call.
+    #[must_use]
+    pub fn ended(&self) -> Vec<JobId> {
+        self.0.feed.ended()
+    }
+
     /// Reserves `count` consecutive ids. Safe to repeat: ids that are lost leave a gap.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jobtracker_model::{JobId, State, TaskReport, Timestamp};
-use jobtracker_store::{CancelReason, TaskRow};
+use jobtracker_store::{Assignment, CancelReason, TaskRow};
 
 use crate::{
     Engine, Result,
@@ -39,6 +39,11 @@ pub(crate) enum TaskChange {
     },
     Resume {
         by: Option<Box<str>>,
+    },
+    /// Keep it for one worker.
+    Assign {
+        epoch: u32,
+        to: Assignment,
     },
 }
 
@@ -80,6 +85,7 @@ impl TaskChange {
         match self {
             Self::Report(report) => report.bytes(),
             Self::Claim(claim) => claim.worker.len(),
+            Self::Assign { to, .. } => to.worker.len(),
             Self::Lose { why, .. } | Self::Unclaimed { why, .. } => why.len(),
             _ => 0,
         }
@@ -95,6 +101,15 @@ impl Engine {
     /// An unknown job, or one without a task.
     pub async fn claim_task(&self, id: JobId, claim: Claim) -> Result<TaskChanged> {
         self.change_task(id, TaskChange::Claim(claim)).await
+    }
+
+    /// Keeps a task that waits for one worker, which alone may claim it for a while, unless it is
+    /// kept for one already. Not safe to repeat; an unknown outcome is over with its time.
+    ///
+    /// # Errors
+    /// An unknown job, or one without a task.
+    pub async fn assign_task(&self, id: JobId, epoch: u32, to: Assignment) -> Result<TaskChanged> {
+        self.change_task(id, TaskChange::Assign { epoch, to }).await
     }
 
     /// Notes what the holder of a lease reports. Safe to repeat.

@@ -439,7 +439,7 @@ impl Step<'_> {
 
 impl Cursor {
     /// The next planned time.
-    fn next(&self, plan: &Plan, bases: Bases) -> Option<Timestamp> {
+    pub fn next(&self, plan: &Plan, bases: Bases) -> Option<Timestamp> {
         match self.named {
             Some(named) => Some(named.at),
             None => plan.next(self.decided, bases),
@@ -447,7 +447,7 @@ impl Cursor {
     }
 
     /// Goes on behind a planned time.
-    fn pass(&mut self, time: Timestamp, plan: &Plan, bases: Bases) {
+    pub fn pass(&mut self, time: Timestamp, plan: &Plan, bases: Bases) {
         let instead_of = self.named.take().and_then(|named| named.instead_of);
         let passed = time.max(instead_of.unwrap_or(time));
         if plan.delay(bases).is_some_and(|delay| delay <= passed) {

@@ -9,7 +9,7 @@ use jobtracker_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::Bases;
+use crate::{Bases, Plan};
 
 /// What the store keeps of a schedule, in one document: what it is, and how far it is. Every
 /// change of it is one conditional put.
@@ -195,6 +195,19 @@ impl Record {
         self.definition.triggers.iter().filter_map(|trigger| match trigger {
             ScheduleTrigger::After { schedule, .. } => Some(schedule.as_str()),
             _ => None,
+        })
+    }
+
+    /// The planned times that are to come, as far as they do not depend on runs.
+    pub fn coming(&self, plan: &Plan) -> impl Iterator<Item = Timestamp> {
+        let mut cursor = self.cursor;
+        std::iter::from_fn(move || {
+            let bases = Bases { rested: cursor.rested, ..self.bases() };
+            let next = cursor.next(plan, bases).filter(|_| self.enabled)?;
+            cursor.pass(next, plan, bases);
+            // The run of that time has an end that is not known.
+            cursor.rested = None;
+            Some(next)
         })
     }
 

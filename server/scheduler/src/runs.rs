@@ -1,6 +1,6 @@
 //! Runs: the trees that firings make.
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::try_join_all;
 use jobtracker_engine::{Engine, Error as EngineError};
 use jobtracker_model::{CheckedJob, FieldError, JobId, NewChange, NewJob, Shard, State};
 use jobtracker_store::{
@@ -88,14 +88,17 @@ pub(crate) async fn make(engine: &Engine, record: &Record, run: &Run) -> Result<
     Ok(())
 }
 
-/// Jobs of a run that are ended at once.
-const ENDED_AT_ONCE: usize = 256;
+/// Jobs of a run that are ended in one step.
+pub(crate) const ENDED_AT_ONCE: u32 = 256;
 
-/// Ends an open run as Faulted: at once, or when the workers that have its tasks have stopped.
-pub(crate) async fn replace(engine: &Engine, run: &Run) -> Result<()> {
+/// Ends shards of an open run as Faulted, from this one on, and behind the last one its root: at
+/// once, or when the workers that have their tasks have stopped. Answers where to go on; behind the
+/// number of shards there is nothing more to do.
+pub(crate) async fn replace(engine: &Engine, run: &Run, from: u32) -> Result<u32> {
     let Reserved { root, children } = run.reserved;
-    let jobs = (0..children).filter_map(|index| child(root, index)).chain([root]);
-    let ends = jobs.map(|id| async move {
+    let until = children.saturating_add(1).min(from.saturating_add(ENDED_AT_ONCE));
+    let shards = (from..until.min(children)).filter_map(|index| child(root, index));
+    let ends = shards.chain((until > children).then_some(root)).map(|id| async move {
         match engine.cancel_task(id, CancelReason::Replaced, None).await {
             Err(EngineError::TaskNotFound(_)) => {
                 let end = change(State::Faulted, REPLACED, Some("replaced"));
@@ -104,9 +107,8 @@ pub(crate) async fn replace(engine: &Engine, run: &Run) -> Result<()> {
             done => done.map(drop),
         }
     });
-    let ends: Vec<_> = ends.collect();
-    stream::iter(ends).buffer_unordered(ENDED_AT_ONCE).try_collect::<()>().await?;
-    Ok(())
+    try_join_all(ends).await?;
+    Ok(until)
 }
 
 fn change(state: State, id: &str, reason: Option<&str>) -> NewChange {

@@ -1,4 +1,8 @@
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jobtracker_engine::Engine;
 use jobtracker_model::{
@@ -10,11 +14,11 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::{
-    Bases, Error, Plan, Result,
+    Error, Plan, Result,
     advance::{Facts, Ids, Other, RunFact, Step},
     documents::Documents,
     ids::IdPool,
-    record::Record,
+    record::{Record, Run},
     runs,
     timetable::{Stand, Timetable},
 };
@@ -28,6 +32,8 @@ const KEPT: Duration = Duration::from_secs(90);
 /// the engine was the reason.
 const AGAIN: Duration = Duration::from_secs(1);
 const AGAIN_LATER: Duration = Duration::from_secs(60);
+/// The pause before the next shards of a run are ended.
+const NEXT_STEP: Duration = Duration::from_millis(5);
 
 /// The schedules of a store: what callers do with them, and what is done when they are due. Any
 /// number of servers may do the same at once; each step is one conditional change of a document.
@@ -40,6 +46,8 @@ pub struct Scheduler {
     ids: IdPool,
     /// Runs that cannot be made, until their schedules know.
     gone: Mutex<HashSet<JobId>>,
+    /// Runs with shards that are ended since newer ones take their places: the next shard to end.
+    replacing: Mutex<HashMap<JobId, u32>>,
 }
 
 impl Scheduler {
@@ -47,12 +55,13 @@ impl Scheduler {
     #[must_use]
     pub fn new(engine: Engine, store: Arc<dyn Store>) -> Self {
         Self {
+            timetable: Mutex::new(Timetable::new(engine.clone())),
             engine,
             documents: Documents(store),
-            timetable: Mutex::new(Timetable::default()),
             woken: Notify::new(),
             ids: IdPool::new(),
             gone: Mutex::new(HashSet::new()),
+            replacing: Mutex::default(),
         }
     }
 
@@ -198,10 +207,7 @@ impl Scheduler {
     pub async fn next_fires(&self, name: &str, count: usize) -> Result<Vec<Timestamp>> {
         let (record, _) = self.documents.load(name).await?;
         let plan = Plan::new(&record.definition)?;
-        let bases = Bases { rested: None, ..record.bases() };
-        let next = |after: Timestamp| plan.next(after, bases);
-        let times = std::iter::successors(record.next, |time| next(*time));
-        Ok(times.take(count).collect())
+        Ok(record.coming(&plan).take(count).collect())
     }
 
     /// Brings a schedule up to date.
@@ -263,9 +269,12 @@ impl Scheduler {
                 }
             }
             self.note(&record);
-            let is_gone = |(_, fact): &(_, &RunFact)| matches!(fact, RunFact::Gone);
-            for (root, _) in facts.runs.iter().filter(is_gone) {
-                self.gone.lock().remove(root);
+            for (root, fact) in &facts.runs {
+                match fact {
+                    RunFact::Gone => drop(self.gone.lock().remove(root)),
+                    RunFact::Ended { .. } => drop(self.replacing.lock().remove(root)),
+                    RunFact::Open { .. } => {}
+                }
             }
             let mut woken = Vec::new();
             if record.ended > read.ended {
@@ -340,7 +349,7 @@ impl Scheduler {
                 made = runs::make(&self.engine, record, run).await;
             }
             if made.is_ok() && run.replaced {
-                made = runs::replace(&self.engine, run).await;
+                made = self.replace_run(record, run, now).await;
             }
             match made {
                 Ok(()) => {}
@@ -355,6 +364,22 @@ impl Scheduler {
                 }
             }
         }
+    }
+
+    /// Goes on ending an open run for which a newer one takes its place. The next step comes in a
+    /// later round of the timer, so that others are not held up.
+    async fn replace_run(&self, record: &Record, run: &Run, now: Timestamp) -> Result<()> {
+        let root = run.reserved.root;
+        let from = self.replacing.lock().get(&root).copied().unwrap_or(0);
+        if from > run.reserved.children {
+            return Ok(());
+        }
+        let next = runs::replace(&self.engine, run, from).await?;
+        self.replacing.lock().insert(root, next);
+        if next <= run.reserved.children {
+            self.timetable.lock().wake(&record.name, now.after(NEXT_STEP));
+        }
+        Ok(())
     }
 
     /// Notes in the timetable how a record stands.

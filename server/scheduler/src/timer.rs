@@ -1,9 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
-use jobtracker_engine::{FeedEvent, Listener, Scope};
-use jobtracker_model::{Timestamp, limits};
-use jobtracker_store::{Listed, PageLimit, Row};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use jobtracker_model::{JobId, Timestamp, limits};
+use jobtracker_store::{Listed, PageLimit};
 use tokio::sync::watch;
 
 use crate::{Result, Scheduler, record::Head, timetable::Stand};
@@ -16,8 +15,10 @@ const RENEWED: Duration = Duration::from_secs(5);
 /// How often all schedules are listed: with other servers, to learn of what callers changed there.
 const LISTED: Duration = Duration::from_secs(600);
 const LISTED_SHARED: Duration = Duration::from_secs(30);
-/// How often it is looked whether open runs have ended, on a store where other servers end them.
-const LOOKED: Duration = Duration::from_secs(2);
+/// How often it is looked whether open runs have ended: on a store where other servers end them,
+/// and where only a commit with an unknown outcome is not told.
+const LOOKED: Duration = Duration::from_secs(30);
+const LOOKED_SHARED: Duration = Duration::from_secs(2);
 /// Schedules that are brought up to date at once.
 const AT_ONCE: usize = 64;
 /// Open runs whose states are read at once.
@@ -28,8 +29,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Looks at schedules when they are due and when their runs end.
 pub struct Timer {
     scheduler: Arc<Scheduler>,
-    /// Only while runs are open: a listener to all trees has every commit copied.
-    listener: Option<Listener>,
     owned: [bool; PARTS as usize],
     /// When leases are renewed, schedules listed and runs looked at next.
     renew_at: Timestamp,
@@ -39,14 +38,12 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// A timer that lists all schedules first. Of ends of runs it hears by the engine's feed; if
-    /// that takes no listeners any more, it looks for them as for those of other servers.
+    /// A timer that lists all schedules first. The engine tells it of the ends of open runs.
     #[must_use]
     pub fn new(scheduler: Arc<Scheduler>) -> Self {
-        let listener = None;
         let owned = [false; PARTS as usize];
         let (renew_at, list_at, look_at) = (Timestamp::MIN, Timestamp::MIN, Timestamp::MIN);
-        Self { scheduler, listener, owned, renew_at, list_at, look_at, lists: 0 }
+        Self { scheduler, owned, renew_at, list_at, look_at, lists: 0 }
     }
 
     /// Looks at schedules until the service stops.
@@ -65,73 +62,24 @@ impl Timer {
     }
 
     /// Waits until a schedule is due or a run has ended, but not for long.
-    async fn until_something(&mut self, now: Timestamp) {
+    async fn until_something(&self, now: Timestamp) {
         let due = self.scheduler.timetable.lock().first().unwrap_or(Timestamp::MAX);
         let millis = due.min(self.renew_at).millis().saturating_sub(now.millis());
         let pause = Duration::from_millis(u64::try_from(millis).unwrap_or(0)).min(PAUSE);
-        let paused = tokio::time::sleep(pause);
-        tokio::pin!(paused);
-        loop {
-            let event = async {
-                match &mut self.listener {
-                    Some(listener) => listener.next().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = &mut paused => return,
-                () = self.scheduler.woken.notified() => return,
-                event = event => match event {
-                    Some(event) if self.hear(&event, now) => return,
-                    Some(_) => {}
-                    None => self.listener = None,
-                },
-            }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.scheduler.woken.notified() => {}
+            () = self.scheduler.engine.until_ended() => {}
         }
-    }
-
-    /// Listens while runs are open; answers whether it has just begun.
-    fn listen(&mut self) -> bool {
-        if !self.scheduler.timetable.lock().has_runs() {
-            self.listener = None;
-            return false;
-        }
-        if self.listener.is_some() {
-            return false;
-        }
-        let listen = self.scheduler.engine.listen(Scope::All);
-        let refused = |error: &_| tracing::warn!(%error, "ends of runs are not told");
-        self.listener = listen.inspect_err(refused).ok();
-        self.listener.is_some()
     }
 
     /// Does all that is due at this time.
     pub async fn tick(&mut self, now: Timestamp) {
-        self.settle_due(now).await;
-        if self.listen() {
-            // What ended before was not told.
-            if let Err(error) = self.look(now).await {
-                tracing::warn!(%error, "open runs cannot be looked at now");
-                // The next tick begins anew.
-                self.listener = None;
-            }
-            self.settle_due(now).await;
-        }
-    }
-
-    async fn settle_due(&mut self, now: Timestamp) {
         if let Err(error) = self.keep_up(now).await {
             tracing::warn!(%error, "schedules cannot be listed now");
         }
         loop {
-            while let Some(listener) = &mut self.listener
-                && let Some(heard) = listener.next().now_or_never()
-            {
-                match heard {
-                    Some(event) => drop(self.hear(&event, now)),
-                    None => self.listener = None,
-                }
-            }
+            self.wake_ended(self.scheduler.engine.ended(), now);
             let due = self.scheduler.timetable.lock().take_due(now, AT_ONCE);
             if due.is_empty() {
                 return;
@@ -144,28 +92,14 @@ impl Timer {
         }
     }
 
-    /// Whether an event may be the end of an open run.
-    fn hear(&self, event: &FeedEvent, now: Timestamp) -> bool {
+    /// Has the schedules of these runs looked at.
+    fn wake_ended(&self, runs: Vec<JobId>, now: Timestamp) {
         let mut timetable = self.scheduler.timetable.lock();
-        let roots = match event {
-            FeedEvent::Committed(commit) => {
-                let ends = commit.rows.iter().any(|(_, row)| match row {
-                    Row::Status { id, status, .. } => {
-                        *id == commit.root && status.state.is_finished()
-                    }
-                    _ => false,
-                });
-                if ends { vec![commit.root] } else { Vec::new() }
+        for run in runs {
+            if let Some(name) = timetable.of_run(run) {
+                timetable.wake(&name, now);
             }
-            FeedEvent::Moved { root, .. } => vec![*root],
-            FeedEvent::Skipped(_) => timetable.runs(),
-        };
-        let schedules = roots.into_iter().filter_map(|root| timetable.of_run(root));
-        let schedules: Vec<_> = schedules.collect();
-        for name in &schedules {
-            timetable.wake(name, now);
         }
-        !schedules.is_empty()
     }
 
     /// Renews leases, lists schedules and looks at open runs when it is time to.
@@ -187,9 +121,9 @@ impl Timer {
             self.list(now).await?;
             self.list_at = now.after(if is_shared { LISTED_SHARED } else { LISTED });
         }
-        if (is_shared || self.listener.is_none()) && self.look_at <= now {
+        if self.look_at <= now {
             self.look(now).await?;
-            self.look_at = now.after(LOOKED);
+            self.look_at = now.after(if is_shared { LOOKED_SHARED } else { LOOKED });
         }
         Ok(())
     }
@@ -229,17 +163,13 @@ impl Timer {
         }
     }
 
-    /// Looks whether open runs have ended by another server.
+    /// Looks whether open runs have ended and that was not told.
     async fn look(&self, now: Timestamp) -> Result<()> {
         let runs = self.scheduler.timetable.lock().runs();
         for runs in runs.chunks(STATES) {
             let states = self.scheduler.documents.0.get_states(runs.to_vec()).await?;
-            let mut timetable = self.scheduler.timetable.lock();
-            for (run, _) in runs.iter().zip(states).filter(|(_, state)| state.is_finished()) {
-                if let Some(name) = timetable.of_run(*run) {
-                    timetable.wake(&name, now);
-                }
-            }
+            let ended = runs.iter().zip(states).filter(|(_, state)| state.is_finished());
+            self.wake_ended(ended.map(|(run, _)| *run).collect(), now);
         }
         Ok(())
     }

@@ -3,12 +3,15 @@ use std::{
     sync::Arc,
 };
 
+use jobtracker_engine::Engine;
 use jobtracker_model::{JobId, Timestamp};
 
 /// When this server looks at which schedule, and whose open runs it watches. All of it follows from
 /// the records; a look too early is a look for nothing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Timetable {
+    /// Tells of the ends of open runs.
+    engine: Engine,
     wakes: BTreeSet<(Timestamp, Arc<str>)>,
     schedules: HashMap<Arc<str>, Entry>,
     runs: HashMap<JobId, Arc<str>>,
@@ -40,6 +43,11 @@ pub(crate) struct Stand<'a> {
 }
 
 impl Timetable {
+    pub fn new(engine: Engine) -> Self {
+        let (wakes, schedules, runs) = (BTreeSet::new(), HashMap::new(), HashMap::new());
+        Self { engine, wakes, schedules, runs, followers: HashMap::new() }
+    }
+
     /// Takes over what a record says, unless a newer one was taken over before. `seen`: the list in
     /// which it was found.
     pub fn set(&mut self, stand: Stand<'_>, seen: u64) {
@@ -56,8 +64,10 @@ impl Timetable {
         // An earlier one may be for an end of a run of which the record does not know yet.
         let wake = entry.wake.into_iter().chain(stand.wake).min();
         let followed = std::mem::replace(&mut entry.follows, stand.follows.clone());
-        for gone in std::mem::replace(&mut entry.runs, stand.runs.clone()) {
+        let before = std::mem::replace(&mut entry.runs, stand.runs.clone());
+        for gone in before.into_iter().filter(|run| !stand.runs.contains(run)) {
             self.runs.remove(&gone);
+            self.engine.forget_end(gone);
         }
         for other in followed {
             self.unfollow(&other, &name);
@@ -65,7 +75,11 @@ impl Timetable {
         for other in stand.follows {
             self.followers.entry(other).or_default().insert(Arc::clone(&name));
         }
-        self.runs.extend(stand.runs.into_iter().map(|run| (run, Arc::clone(&name))));
+        for run in stand.runs {
+            if self.runs.insert(run, Arc::clone(&name)).is_none() {
+                self.engine.watch_end(run);
+            }
+        }
         self.move_to(&name, wake);
     }
 
@@ -108,6 +122,7 @@ impl Timetable {
         let Some((name, entry)) = self.schedules.remove_entry(name) else { return };
         for run in entry.runs {
             self.runs.remove(&run);
+            self.engine.forget_end(run);
         }
         for other in entry.follows {
             self.unfollow(&other, &name);
@@ -157,11 +172,6 @@ impl Timetable {
     /// All open runs.
     pub fn runs(&self) -> Vec<JobId> {
         self.runs.keys().copied().collect()
-    }
-
-    /// Whether a run is open.
-    pub fn has_runs(&self) -> bool {
-        !self.runs.is_empty()
     }
 
     /// The schedules that follow one.

@@ -22,7 +22,7 @@ mod test_send;
 mod uptime;
 mod validator;
 
-pub(crate) use due::{Begin, Begun, DueList};
+use due::{Begin, Begun, DueList};
 pub(crate) use in_progress::{Entry, InProgress};
 pub(crate) use metrics::FollowUpMetrics;
 pub(crate) use parts::{PREPARED, Parts};

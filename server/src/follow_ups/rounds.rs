@@ -21,7 +21,7 @@ use super::{
     lease::{ASK_AGAIN, Lease},
     parts::Parts,
 };
-use crate::clock;
+use crate::{clock, tasks::WorkerError};
 
 /// The shortest time between two reads when little is due, on an embedded store and on one that
 /// servers share. A commit of this server causes a read at once; commits of other servers are found
@@ -247,8 +247,14 @@ impl Work<'_> {
         self.tasks.spawn(async move {
             let _held = (in_progress, room);
             let (epoch, lease) = (row.epoch, row.lease());
-            let until = lease.and_then(|lease| parts.workers.lasts_until(&lease.worker, id, epoch));
-            if let Err(error) = parts.engine.look_at_lease(id, epoch, until).await {
+            let looking = async {
+                let until = match lease {
+                    Some(lease) => parts.workers.lasts_until(&lease.worker, id, epoch).await?,
+                    None => None,
+                };
+                Ok::<_, WorkerError>(parts.engine.look_at_lease(id, epoch, until).await?)
+            };
+            if let Err(error) = looking.await {
                 tracing::warn!(job = %id, epoch, %error, "a lease is not looked at now");
             }
         });

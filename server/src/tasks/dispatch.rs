@@ -1,12 +1,8 @@
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use jobtracker_engine::{Claim, Engine, SOON};
-use jobtracker_model::{ClaimedTask, ClaimedTasks, JobId, NewTask, OnNoWorker, Timestamp, limits};
-use jobtracker_store::{FollowUp, IndexId, IndexKey, Store, TaskRow};
+use jobtracker_engine::{Claim, Engine, SOON, TaskChanged};
+use jobtracker_model::{ClaimedTask, ClaimedTasks, NewTask, OnNoWorker, Timestamp, limits};
+use jobtracker_store::{IndexKey, Store, TaskPhase, TaskRow};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, oneshot, watch},
@@ -15,19 +11,21 @@ use tokio::{
 
 use super::{
     document::WorkerDocument,
+    here::Here,
+    reader::{Reader, Take, Taken},
+    ready::{Candidate, Missed, Ready, Room},
     workers::{WorkerError, Workers},
 };
-use crate::{
-    clock,
-    follow_ups::{Begin, Begun, DueList, Entry, InProgress},
-};
+use crate::{clock, follow_ups::InProgress};
 
-/// Tasks of one handler that are in memory; the others are found again once there is room.
-const READY: usize = 1_000;
 /// The shortest time between two reads of the index.
 const EVERY: Duration = Duration::from_millis(5);
 /// How often tasks that other servers have committed are looked for while a worker waits.
 const EVERY_SHARED: Duration = Duration::from_millis(250);
+/// How often the tasks in memory are looked at that may have waited too long.
+const OVER_EVERY: Duration = Duration::from_millis(100);
+/// How often it is judged again whether there is a worker for a task that fails without one.
+const OFFER_EVERY: Duration = Duration::from_secs(5);
 /// A pause after the store did not answer.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
@@ -39,24 +37,15 @@ pub(crate) struct Dispatch {
     state: Mutex<State>,
     /// A worker has come for which there was no task in memory.
     hungry: Notify,
+    missed: Arc<Missed>,
 }
 
 #[derive(Default)]
 struct State {
-    /// By handler and time.
-    ready: HashMap<String, BTreeMap<(Timestamp, JobId), Candidate>>,
+    ready: Ready,
     /// Workers that wait, the longest first.
     waiting: BTreeMap<u64, Waiting>,
     next: u64,
-}
-
-/// A task that may be claimed. While it lives, it is not read from the index again.
-struct Candidate {
-    id: JobId,
-    epoch: u32,
-    task: Arc<NewTask>,
-    deadline: Option<Timestamp>,
-    _in_progress: Entry,
 }
 
 /// A worker that waits.
@@ -68,27 +57,6 @@ struct Waiting {
 }
 
 impl State {
-    /// Takes tasks for a worker, the oldest first.
-    fn take(&mut self, worker: &str, document: &WorkerDocument, free: usize) -> Vec<Candidate> {
-        let mut taken = Vec::new();
-        while taken.len() < free {
-            let names = document.worker.handlers.iter().map(|handler| handler.name.as_str());
-            let oldest = names.filter_map(|name| {
-                let fits =
-                    |(_, candidate): &(_, &Candidate)| document.fits(worker, &candidate.task);
-                let (key, _) = self.ready.get(name)?.iter().find(fits)?;
-                Some((*key, name))
-            });
-            let Some((key, name)) = oldest.min() else { break };
-            let Some(ready) = self.ready.get_mut(name) else { break };
-            taken.extend(ready.remove(&key));
-            if ready.is_empty() {
-                self.ready.remove(name);
-            }
-        }
-        taken
-    }
-
     /// Gives what is ready to those who wait.
     fn give(&mut self) {
         for number in self.waiting.keys().copied().collect::<Vec<_>>() {
@@ -96,7 +64,7 @@ impl State {
                 break;
             }
             let Some(waiting) = self.waiting.remove(&number) else { continue };
-            let taken = self.take(&waiting.worker, &waiting.document, waiting.free);
+            let taken = self.ready.take(&waiting.worker, &waiting.document, waiting.free);
             if taken.is_empty() {
                 self.waiting.insert(number, waiting);
             } else {
@@ -121,8 +89,8 @@ impl Drop for Place<'_> {
 
 impl Dispatch {
     pub fn new(store: Arc<dyn Store>, engine: Engine, workers: Arc<Workers>) -> Self {
-        let (state, hungry) = (Mutex::default(), Notify::new());
-        Self { store, engine, workers, state, hungry }
+        let (state, hungry, missed) = (Mutex::default(), Notify::new(), Arc::default());
+        Self { store, engine, workers, state, hungry, missed }
     }
 
     /// Claims tasks for a worker; waits for some if there are none.
@@ -161,13 +129,19 @@ impl Dispatch {
         let claim = Claim { epoch, worker: worker.to_owned(), until };
         let claimed = match self.engine.claim_task(id, claim).await {
             Ok(claimed) if claimed.done => *claimed.task,
-            // Another server's worker has it, or it was cancelled.
-            Ok(_) => return None,
+            Ok(TaskChanged { task, .. }) => {
+                // Another server's worker has it, or it was cancelled.
+                if task.epoch != epoch || !matches!(task.phase, TaskPhase::Waiting(_)) {
+                    candidate.settle();
+                }
+                return None;
+            }
             Err(error) => {
                 tracing::warn!(job = %id, %error, "a task is not claimed now");
                 return None;
             }
         };
+        candidate.settle();
         self.hold(worker, id, &claimed);
         let deadline = claimed.deadline();
         let TaskRow { task, epoch, attempt, data, .. } = claimed;
@@ -196,7 +170,7 @@ impl Dispatch {
     ) -> Vec<Candidate> {
         let (_place, mut given) = {
             let mut state = self.state.lock();
-            let taken = state.take(worker, &document, free);
+            let taken = state.ready.take(worker, &document, free);
             if !taken.is_empty() {
                 return taken;
             }
@@ -217,12 +191,9 @@ impl Dispatch {
 
     /// Reads what may be claimed until the service stops.
     pub async fn run(self: Arc<Self>, mut stopping: watch::Receiver<bool>) {
-        let parts = 0..self.store.index_parts();
-        let mut lists: Vec<DueList> =
-            parts.map(|part| DueList::new(IndexId::Ready, part)).collect();
-        let (in_progress, mut idle) = (InProgress::default(), 0);
+        let mut rounds = Rounds::new(&self);
         loop {
-            let pause = match self.round(&mut lists, &in_progress, &mut idle).await {
+            let pause = match rounds.round().await {
                 Ok(pause) => pause,
                 Err(error) => {
                     tracing::warn!(%error, "tasks that may be claimed cannot be read now");
@@ -243,64 +214,19 @@ impl Dispatch {
         tokio::select! {
             () = self.engine.ready() => {}
             () = self.hungry.notified() => {}
+            () = self.missed.noted.notified() => {}
             () = tokio::time::sleep(most.saturating_sub(EVERY)) => {}
-        }
-    }
-
-    /// Reads on in every part; answers how long to wait for the next round at most.
-    async fn round(
-        &self,
-        lists: &mut [DueList],
-        in_progress: &InProgress,
-        idle: &mut u32,
-    ) -> Result<Duration, WorkerError> {
-        self.workers.list_when_old().await?;
-        let now = clock::now();
-        let (mut begun, mut next) = (0, None);
-        for list in lists {
-            let mut work = Ready { dispatch: self, in_progress, now, failed: Vec::new() };
-            let round = list.round(&*self.store, now, &mut work).await?;
-            begun += round.begun;
-            next = next.into_iter().chain(round.next).min();
-        }
-        self.give_up(self.expired(now)).await;
-        *idle = if begun > 0 { 0 } else { idle.saturating_add(1) };
-        let look = match self.store.is_shared() && !self.state.lock().waiting.is_empty() {
-            true => EVERY_SHARED.saturating_mul(1_u32.checked_shl(*idle).unwrap_or(u32::MAX)),
-            false => SOON,
-        };
-        let until = |next: Timestamp| u64::try_from(next.millis() - now.millis()).unwrap_or(0);
-        let next = next.map_or(SOON, |next| Duration::from_millis(until(next)));
-        Ok(look.min(next).min(SOON))
-    }
-
-    /// Tasks in memory that wait no longer: as long as they may, or their last worker has gone.
-    fn expired(&self, now: Timestamp) -> Vec<(Candidate, &'static str)> {
-        let mut state = self.state.lock();
-        let mut over = Vec::new();
-        for ready in state.ready.values_mut() {
-            let ended = ready.extract_if(.., |_, candidate| self.over(candidate, now).is_some());
-            over.extend(ended.map(|(_, candidate)| candidate));
-        }
-        let why = |candidate| self.over(&candidate, now).map(|why| (candidate, why));
-        over.into_iter().filter_map(why).collect()
-    }
-
-    /// Why a task that may be claimed waits no longer, if it does not.
-    fn over(&self, candidate: &Candidate, now: Timestamp) -> Option<&'static str> {
-        let Candidate { task, deadline, .. } = candidate;
-        match deadline {
-            Some(time) if *time <= now => Some(LATE),
-            _ if task.on_no_worker == OnNoWorker::Fail && !self.workers.offer(task) => Some(NONE),
-            _ => None,
         }
     }
 
     async fn give_up(&self, candidates: Vec<(Candidate, &'static str)>) {
         let all = candidates.into_iter().map(|(candidate, why)| async move {
             let Candidate { id, epoch, .. } = candidate;
-            if let Err(error) = self.engine.fail_unclaimed(id, epoch, why.to_owned()).await {
-                tracing::warn!(job = %id, %error, "a task that no worker claims is not ended now");
+            match self.engine.fail_unclaimed(id, epoch, why.to_owned()).await {
+                Ok(_) => candidate.settle(),
+                Err(error) => {
+                    tracing::warn!(job = %id, %error, "a task without a worker is not ended now");
+                }
             }
         });
         futures_util::future::join_all(all).await;
@@ -311,42 +237,159 @@ impl Dispatch {
 const LATE: &str = "no worker has claimed it in time";
 const NONE: &str = "no worker is online that may claim it";
 
+/// Reads the index round by round.
+struct Rounds<'a> {
+    dispatch: &'a Dispatch,
+    readers: Vec<Reader>,
+    in_progress: InProgress,
+    here: Here,
+    /// Rounds in a row without a task.
+    idle: u32,
+    /// When the tasks in memory are looked at next.
+    over_at: Timestamp,
+}
+
+impl<'a> Rounds<'a> {
+    fn new(dispatch: &'a Dispatch) -> Self {
+        let (now, parts) = (clock::now(), 0..dispatch.store.index_parts());
+        let readers = parts.map(|part| Reader::new(part, now)).collect();
+        let (in_progress, here) = (InProgress::default(), Here::default());
+        Self { dispatch, readers, in_progress, here, idle: 0, over_at: now }
+    }
+
+    /// Reads on in every part; answers how long to wait for the next round at most.
+    async fn round(&mut self) -> Result<Duration, WorkerError> {
+        let Self { dispatch, readers, in_progress, here, idle, over_at } = self;
+        dispatch.workers.list_when_old().await?;
+        let (now, is_shared) = (clock::now(), dispatch.store.is_shared());
+        let has_new = match here.refresh(&dispatch.workers) {
+            Some(moved) => {
+                if moved.has_fewer {
+                    let fits = |handler: &str, filter: &_| here.fits(handler, filter);
+                    dispatch.state.lock().ready.retain(fits);
+                }
+                moved.has_new
+            }
+            None => false,
+        };
+        let (mut taken, mut next) = (0, None);
+        for reader in readers {
+            let failed = Vec::new();
+            let mut page = Page { dispatch, in_progress, here, now, failed };
+            let store = &*dispatch.store;
+            let round = reader.round(store, (now, is_shared), has_new, &mut page).await?;
+            taken += round.taken;
+            next = next.into_iter().chain(round.next).min();
+        }
+        if *over_at <= now {
+            let over = dispatch.over_in_memory(now);
+            dispatch.give_up(over).await;
+            *over_at = now.after(OVER_EVERY);
+        }
+        *idle = if taken > 0 { 0 } else { idle.saturating_add(1) };
+        let look = match is_shared && !dispatch.state.lock().waiting.is_empty() {
+            true => EVERY_SHARED.saturating_mul(1_u32.checked_shl(*idle).unwrap_or(u32::MAX)),
+            false => SOON,
+        };
+        let until = |next: Timestamp| u64::try_from(next.millis() - now.millis()).unwrap_or(0);
+        let next = next.map_or(SOON, |next| Duration::from_millis(until(next)));
+        Ok(look.min(next).min(SOON))
+    }
+}
+
+impl Dispatch {
+    /// Tasks in memory that wait no longer: as long as they may, or their last worker has gone.
+    fn over_in_memory(&self, now: Timestamp) -> Vec<(Candidate, &'static str)> {
+        self.state.lock().ready.take_over(|handler, filter, task| match task.deadline {
+            Some(time) if time <= now => Some(LATE),
+            _ if task.is_urgent && !self.workers.offer(handler, filter) => Some(NONE),
+            _ => None,
+        })
+    }
+
+    /// Why a task that was read waits no longer, if it does not.
+    fn over(&self, row: &TaskRow, now: Timestamp) -> Option<&'static str> {
+        let NewTask { handler, filter, on_no_worker, .. } = &*row.task;
+        match row.start_deadline() {
+            Some(time) if time <= now => Some(LATE),
+            _ if *on_no_worker == OnNoWorker::Fail && !self.workers.offer(handler, filter) => {
+                Some(NONE)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The work on a page of the index.
-struct Ready<'a> {
+struct Page<'a> {
     dispatch: &'a Dispatch,
     in_progress: &'a InProgress,
+    here: &'a mut Here,
     now: Timestamp,
     failed: Vec<(Candidate, &'static str)>,
 }
 
-impl Begin for Ready<'_> {
+impl Take for Page<'_> {
     fn read_begins(&mut self) {
         self.in_progress.read_begins();
     }
 
-    fn begin(&mut self, IndexKey { time, id, key }: IndexKey, row: FollowUp) -> Begun {
-        let FollowUp::Task(row) = row else { return Begun::Already };
-        let mut state = self.dispatch.state.lock();
-        let ready = state.ready.get(&row.task.handler);
-        if ready.is_some_and(|ready| ready.len() >= READY) {
-            return Begun::NoRoom;
+    fn take(
+        &mut self,
+        part: u32,
+        IndexKey { time, id, key }: IndexKey,
+        row: TaskRow,
+    ) -> (Taken, Option<Timestamp>) {
+        let NewTask { handler, filter, on_no_worker, .. } = &*row.task;
+        let why = self.dispatch.over(&row, self.now);
+        let again = (*on_no_worker == OnNoWorker::Fail).then(|| self.now.after(OFFER_EVERY));
+        let judge_at = row.start_deadline().into_iter().chain(again).min();
+        if why.is_none() && !self.here.fits(handler, filter) {
+            return (Taken::Unfit, judge_at);
         }
-        let Some(in_progress) = self.in_progress.take((id, key)) else { return Begun::Already };
-        let (epoch, deadline) = (row.epoch, row.start_deadline());
-        let task = row.task;
-        let candidate = Candidate { id, epoch, task, deadline, _in_progress: in_progress };
-        match self.dispatch.over(&candidate, self.now) {
-            Some(why) => self.failed.push((candidate, why)),
-            None => {
-                let handler = candidate.task.handler.clone();
-                state.ready.entry(handler).or_default().insert((time, id), candidate);
+        let mut state = self.dispatch.state.lock();
+        let turn = (time, id);
+        let Some(in_progress) = self.in_progress.take((id, key)) else {
+            return (Taken::Known, None);
+        };
+        if why.is_none() {
+            match state.ready.room(part, turn, &row) {
+                Room::Yes => {}
+                Room::Left => return (Taken::Left, judge_at),
+                Room::Crowded => return (Taken::Crowded, judge_at),
             }
         }
-        Begun::Yes
+        let missed = (&self.dispatch.missed, in_progress);
+        let candidate = Candidate::new(id, &row, (part, time), missed);
+        match why {
+            Some(why) => self.failed.push((candidate, why)),
+            None => state.ready.add(turn, &row, candidate),
+        }
+        (Taken::Yes, None)
     }
 
     async fn go_on(&mut self) {
         self.dispatch.state.lock().give();
         self.dispatch.give_up(std::mem::take(&mut self.failed)).await;
+    }
+
+    fn missed(&mut self, part: u32) -> Option<Timestamp> {
+        self.dispatch.missed.take(part)
+    }
+
+    fn fill(&mut self, part: u32) -> Option<Timestamp> {
+        self.dispatch.state.lock().ready.fill(part)
+    }
+
+    fn is_filling(&mut self, part: u32) -> bool {
+        self.dispatch.state.lock().ready.is_filling(part)
+    }
+
+    fn filled(&mut self, part: u32) {
+        self.dispatch.state.lock().ready.filled(part);
+    }
+
+    fn has_room_for_kinds(&mut self) -> bool {
+        self.dispatch.state.lock().ready.has_room_for_kinds()
     }
 }

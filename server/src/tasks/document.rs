@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use jobtracker_model::{
-    FieldError, NewTask, NewWorker, Timestamp, WorkerLoad, WorkerState, WorkerView,
+    FieldError, NewWorker, Timestamp, WorkerFilter, WorkerLoad, WorkerState, WorkerView,
 };
 use jobtracker_store::{
     Document, DocumentChange, DocumentId, DocumentKey, DocumentKind, DocumentVersion,
@@ -67,11 +67,10 @@ impl WorkerDocument {
         }
     }
 
-    /// Whether it may claim a task.
-    pub fn fits(&self, id: &str, task: &NewTask) -> bool {
+    /// Whether it may claim tasks for this handler that ask for this.
+    pub fn may_run(&self, id: &str, handler: &str, filter: &WorkerFilter) -> bool {
         let NewWorker { handlers, tags, labels, .. } = &self.worker;
-        handlers.iter().any(|handler| handler.name == task.handler)
-            && task.filter.passes(id, tags, labels)
+        handlers.iter().any(|offered| offered.name == handler) && filter.passes(id, tags, labels)
     }
 
     pub fn view(&self, id: &str, lease: Duration, now: Timestamp) -> WorkerView {

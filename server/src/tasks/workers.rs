@@ -1,12 +1,15 @@
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use jobtracker_model::{
-    FieldError, HandlerView, JobId, NewTask, NewWorker, Timestamp, WorkerLoad, WorkerRegistered,
-    WorkerState, WorkerView, limits,
+    FieldError, HandlerView, JobId, NewWorker, Timestamp, WorkerFilter, WorkerLoad,
+    WorkerRegistered, WorkerState, WorkerView, limits,
 };
 use jobtracker_store::{
     DocumentChange, DocumentKind, DocumentVersion, DocumentsQuery, Error as StoreError, Listed,
@@ -26,6 +29,8 @@ const LISTED_EVERY: Duration = Duration::from_secs(5);
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
 /// Tries at a document that another server changes at the same time.
 const TRIES: usize = 5;
+/// A worker that this server has not heard of for this many lease times is not kept in memory.
+const SILENT_LEASES: u32 = 4;
 
 /// Why a worker gets no answer.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +56,8 @@ pub(crate) struct Workers {
     store: Arc<dyn Store>,
     lease: Duration,
     started: Timestamp,
+    /// Another number when the workers that speak to this server may be others.
+    generation: AtomicU64,
     known: Mutex<HashMap<String, Known>>,
     listed: Mutex<Everyone>,
 }
@@ -60,6 +67,8 @@ pub(super) struct Known {
     pub document: WorkerDocument,
     version: DocumentVersion,
     kept: Timestamp,
+    /// When this server has last heard of it, or was asked about it.
+    here: Timestamp,
     /// What it has on lease, as far as this server has heard.
     pub held: HashMap<JobId, Held>,
     /// Tells that there is an order for it.
@@ -86,7 +95,8 @@ struct Everyone {
 impl Workers {
     pub fn new(store: Arc<dyn Store>, lease: Duration) -> Self {
         let (known, listed) = (Mutex::default(), Mutex::default());
-        Self { store, lease, started: clock::now(), known, listed }
+        let (started, generation) = (clock::now(), AtomicU64::new(1));
+        Self { store, lease, started, generation, known, listed }
     }
 
     pub fn lease(&self) -> Duration {
@@ -114,6 +124,7 @@ impl Workers {
         self.store.change_document(document.put(&id, (None, version))?).await?;
         self.listed.lock().workers.insert(id.clone(), document.clone());
         self.known.lock().insert(id.clone(), Known::new(document, version, now));
+        self.others_now();
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let (heartbeat_ms, lease_ms) = (millis(self.lease / 3), millis(self.lease));
         Ok(WorkerRegistered { id, heartbeat_ms, lease_ms })
@@ -129,6 +140,10 @@ impl Workers {
         self.load(id).await?;
         let now = clock::now();
         let is_old = self.with(id, |known| {
+            if known.document.state(self.lease, now) == WorkerState::Offline {
+                self.others_now();
+            }
+            known.here = now;
             known.document.heard = known.document.heard.max(now);
             if let Some((running, load)) = said {
                 (known.document.running, known.document.load) = (running, load);
@@ -143,6 +158,25 @@ impl Workers {
             Some(until) => Err(WorkerError::Kicked(until)),
             None => Ok(document),
         }
+    }
+
+    /// A number that is another one when the workers that speak to this server may be others.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    fn others_now(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// The workers that speak to this server and claim tasks.
+    pub(super) fn online_here(&self) -> HashMap<String, WorkerDocument> {
+        let now = clock::now();
+        let known = self.known.lock();
+        let is_online =
+            |known: &Known| known.document.state(self.lease, now) == WorkerState::Online;
+        let online = known.iter().filter(|(_, known)| is_online(known));
+        online.map(|(id, known)| (id.clone(), known.document.clone())).collect()
     }
 
     /// Has a worker finish what it has.
@@ -182,13 +216,36 @@ impl Workers {
         }
         self.listed.lock().workers.remove(id);
         let known = self.known.lock().remove(id);
+        self.others_now();
         Ok(known.map(|mut known| known.take_held()).unwrap_or_default())
     }
 
     /// Until when a lease lasts by what is known of its worker. After a start of the server that
     /// has a lease time to be heard of. A lease of which this server did not know is on its books
     /// from now on, so that it is given back if the worker does not name it.
-    pub fn lasts_until(&self, id: &str, job: JobId, epoch: u32) -> Option<Timestamp> {
+    ///
+    /// # Errors
+    /// The store does not answer what another server has heard of the worker.
+    pub async fn lasts_until(
+        &self,
+        id: &str,
+        job: JobId,
+        epoch: u32,
+    ) -> Result<Option<Timestamp>, WorkerError> {
+        let until = self.known_until(id, job, epoch);
+        let is_over = until.is_none_or(|until| until <= clock::now());
+        if !is_over {
+            return Ok(until);
+        }
+        // Another server may have heard of it since workers were listed here.
+        let Ok(document) = document_id(id) else { return Ok(None) };
+        let found = self.store.get_document(&document).await?;
+        let found = found.as_ref().and_then(WorkerDocument::read);
+        let found = found.filter(|found| found.banned_until.is_none());
+        Ok(found.map(|found| found.heard.max(self.started).after(self.lease)))
+    }
+
+    fn known_until(&self, id: &str, job: JobId, epoch: u32) -> Option<Timestamp> {
         let now = clock::now();
         let fresh = Held { epoch, since: now, progress: 0, told: now };
         if let Some(known) = self.known.lock().get_mut(id) {
@@ -209,14 +266,14 @@ impl Workers {
         Some(heard.max(self.started).after(self.lease))
     }
 
-    /// Whether a worker is online that may claim a task.
-    pub fn offer(&self, task: &NewTask) -> bool {
+    /// Whether a worker is online that may claim a task for this handler that asks for this.
+    pub fn offer(&self, handler: &str, filter: &WorkerFilter) -> bool {
         let now = clock::now();
         // After a start of the server workers have a lease time to be heard of.
         let is_starting = self.started.after(self.lease) > now;
         let fits = |(id, document): (&String, &WorkerDocument)| {
             let is_online = document.state(self.lease, now) == WorkerState::Online;
-            (is_online || is_starting) && document.fits(id, task)
+            (is_online || is_starting) && document.may_run(id, handler, filter)
         };
         let is_here = {
             let known = self.known.lock();
@@ -299,8 +356,16 @@ impl Workers {
                 break;
             }
         }
+        self.forget_elsewhere(now);
         *self.listed.lock() = Everyone { time: Some(now), workers };
+        self.others_now();
         Ok(())
+    }
+
+    /// Forgets workers that speak to other servers by now: their documents say all of them.
+    fn forget_elsewhere(&self, now: Timestamp) {
+        let silence = self.lease.saturating_mul(SILENT_LEASES);
+        self.known.lock().retain(|_, known| known.here.after(silence) > now);
     }
 
     /// Does something with a worker that is in memory.
@@ -343,6 +408,8 @@ impl Workers {
         entry.document.draining |= document.draining;
         entry.document.banned_until = document.banned_until.or(entry.document.banned_until);
         entry.version = found.version;
+        drop(known);
+        self.others_now();
         Ok(())
     }
 
@@ -375,7 +442,8 @@ impl Workers {
 
 impl Known {
     fn new(document: WorkerDocument, version: DocumentVersion, kept: Timestamp) -> Self {
-        Self { document, version, kept, held: HashMap::new(), orders: Arc::default() }
+        let (here, held, orders) = (clock::now(), HashMap::new(), Arc::default());
+        Self { document, version, kept, here, held, orders }
     }
 
     fn take_held(&mut self) -> Vec<(JobId, u32)> {
@@ -385,4 +453,55 @@ impl Known {
 
 fn version() -> DocumentVersion {
     DocumentVersion(rand::random())
+}
+
+#[cfg(test)]
+mod tests {
+    use jobtracker_model::WorkerHandler;
+    use jobtracker_store::memory::MemoryStore;
+
+    use super::*;
+
+    const LEASE: Duration = Duration::from_millis(30);
+
+    fn worker() -> NewWorker {
+        let handler = WorkerHandler { name: "a/b".into(), description: String::new() };
+        let (tags, labels) = (Vec::new(), BTreeMap::new());
+        NewWorker { name: "w".into(), handlers: vec![handler], tags, labels, slots: 1 }
+    }
+
+    /// Two servers of one store, and a worker that speaks to the first.
+    async fn servers() -> (Workers, Workers, String) {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let [here, there] = [(); 2].map(|()| Workers::new(Arc::clone(&store), LEASE));
+        let id = here.register(worker()).await.unwrap().id;
+        (here, there, id)
+    }
+
+    #[tokio::test]
+    async fn a_lease_lasts_by_what_another_server_has_heard_since_the_list() {
+        let (here, there, id) = servers().await;
+        there.list().await.unwrap();
+        while there.known_until(&id, JobId::MIN, 1).is_some_and(|until| until > clock::now()) {
+            here.hear(&id, None).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        here.change(&id, |_| {}).await.unwrap();
+        let listed = there.known_until(&id, JobId::MIN, 1);
+        assert!(there.lasts_until(&id, JobId::MIN, 1).await.unwrap() > listed);
+        here.leave(&id).await.unwrap();
+        assert_eq!(there.lasts_until("w-none", JobId::MIN, 1).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_speaks_to_another_server_is_not_kept_in_memory() {
+        let (here, there, id) = servers().await;
+        there.get(&id).await.unwrap();
+        assert!(there.with(&id, |_| ()).is_ok());
+        while there.with(&id, |_| ()).is_ok() {
+            here.hear(&id, None).await.unwrap();
+            there.list().await.unwrap();
+        }
+        assert_eq!(there.get(&id).await.unwrap().id, id, "its document says all of it");
+    }
 }

@@ -95,9 +95,9 @@ pub mod tests {
 
     use super::*;
     use crate::{
-        CancelReason, Cause, CheckProgress, CheckRow, DeliveryRow, FollowUp, FollowUpKey, Origin,
-        RepeatRow, Reported, TaskLease, TaskPhase, TaskRow, TreeResultRow, UploadRow, Watch,
-        Watched,
+        Assignment, CancelReason, Cause, CheckProgress, CheckRow, DeliveryRow, FollowUp,
+        FollowUpKey, Origin, RepeatRow, Reported, TaskLease, TaskPhase, TaskRow, TreeResultRow,
+        UploadRow, Watch, Watched,
     };
 
     fn time(millis: i64) -> Timestamp {
@@ -267,9 +267,19 @@ pub mod tests {
             ..TaskRow::new(Arc::new(NewTask::new("a/b")), time(300))
         };
         pinned(
-            &FollowUp::Task(Box::new(row)),
+            &FollowUp::Task(Box::new(row.clone())),
             "0108117b2268616e646c6572223a22612f62227d00d80402013201013100010601\
              0102",
+        );
+        let assigned = Assignment { worker: "v".into(), until: time(4) };
+        let more = TaskRow {
+            reported_by: Some("w".into()),
+            assigned: Some(assigned),
+            ..TaskRow::new(Arc::clone(&row.task), time(300))
+        };
+        pinned(
+            &FollowUp::Task(Box::new(more)),
+            "010a117b2268616e646c6572223a22612f62227d00d8040000000000000001017701017608",
         );
     }
 

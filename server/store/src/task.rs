@@ -29,6 +29,21 @@ pub struct TaskRow {
     pub next_at: Option<Timestamp>,
     /// The last report that ended a lease, so that its repetition gets the same answer.
     pub reported: Option<Reported>,
+    /// The worker that made it. `None` in rows of earlier versions, too.
+    #[serde(skip)]
+    pub reported_by: Option<String>,
+    /// The worker that alone may claim it for now.
+    #[serde(skip)]
+    pub assigned: Option<Assignment>,
+}
+
+/// A task is kept for one worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The worker's id.
+    pub worker: String,
+    /// Until when.
+    pub until: Timestamp,
 }
 
 /// What happens with a task.
@@ -102,6 +117,8 @@ impl TaskRow {
             result: None,
             next_at: None,
             reported: None,
+            reported_by: None,
+            assigned: None,
         }
     }
 
@@ -112,6 +129,13 @@ impl TaskRow {
             TaskPhase::Leased(lease) => Some(lease),
             _ => None,
         }
+    }
+
+    /// The assignment, if it is in force at this time.
+    #[must_use]
+    pub fn assignment(&self, now: Timestamp) -> Option<&Assignment> {
+        let waits = matches!(self.phase, TaskPhase::Waiting(_));
+        self.assigned.as_ref().filter(|assigned| waits && assigned.until > now)
     }
 
     /// When an attempt that is under way has taken as long as it may.
@@ -148,7 +172,9 @@ impl TaskRow {
     pub(crate) fn bytes(&self) -> usize {
         let json = [&self.data, &self.result].map(|json| json.as_ref().map_or(0, text));
         let worker = self.lease().map_or(0, |lease| lease.worker.len());
-        self.task.bytes() + json.iter().sum::<usize>() + worker
+        let reported_by = self.reported_by.as_ref().map_or(0, String::len);
+        let assigned = self.assigned.as_ref().map_or(0, |assigned| assigned.worker.len());
+        self.task.bytes() + json.iter().sum::<usize>() + worker + reported_by + assigned
     }
 }
 

@@ -7,7 +7,7 @@ use jobtracker_model::{
     Timestamp,
 };
 use jobtracker_store::{
-    CancelReason, FollowUp, FollowUpKey, Reported, TaskLease, TaskPhase, TaskRow,
+    Assignment, CancelReason, FollowUp, FollowUpKey, Reported, TaskLease, TaskPhase, TaskRow,
 };
 
 use super::{Became, Rules, follow_ups, update};
@@ -76,6 +76,7 @@ pub(super) fn apply(
         TaskChange::Cancel { reason, by } => task.cancel(*reason, by.as_deref())?,
         TaskChange::Pause { by } => task.pause(by.as_deref())?,
         TaskChange::Resume { by } => task.resume(by.as_deref())?,
+        TaskChange::Assign { epoch, to } => task.assign(*epoch, to),
     };
     Ok(task.finish(done))
 }
@@ -113,7 +114,8 @@ impl Move<'_> {
     fn claim(&mut self, Claim { epoch, worker, until }: &Claim) -> Result<bool> {
         let now = self.now();
         let is_free = matches!(self.row.phase, TaskPhase::Waiting(from) if from <= now);
-        if !is_free || self.row.epoch != *epoch {
+        let is_kept = self.row.assignment(now).is_some_and(|kept| kept.worker != *worker);
+        if !is_free || is_kept || self.row.epoch != *epoch {
             return Ok(false);
         }
         let attempt = self.row.attempt + 1;
@@ -122,14 +124,26 @@ impl Move<'_> {
         let worker = worker.clone();
         let lease = TaskLease { worker, since: now, until: *until, cancel: None };
         self.row.phase = TaskPhase::Leased(lease);
+        self.row.assigned = None;
         (self.row.epoch, self.row.attempt, self.row.progress) = (epoch + 1, attempt, 0);
         Ok(true)
+    }
+
+    fn assign(&mut self, epoch: u32, to: &Assignment) -> bool {
+        let now = self.now();
+        let is_free = matches!(self.row.phase, TaskPhase::Waiting(from) if from <= now);
+        if !is_free || self.row.epoch != epoch || self.row.assignment(now).is_some() {
+            return false;
+        }
+        self.row.assigned = Some(to.clone());
+        true
     }
 
     fn report(&mut self, report: &TaskReport) -> Result<bool> {
         let TaskReport { worker, epoch, state, .. } = report;
         let reported = Some(Reported { epoch: *epoch, state: *state });
-        if self.row.reported == reported {
+        let is_by = |by: &String| by == worker;
+        if self.row.reported == reported && self.row.reported_by.as_ref().is_none_or(is_by) {
             return Ok(false);
         }
         let lease = held(&self.row, worker, *epoch).ok_or(Error::StaleLease(self.id))?;
@@ -144,7 +158,7 @@ impl Move<'_> {
             }
             return Ok(is_more || has_data);
         }
-        self.row.reported = reported;
+        (self.row.reported, self.row.reported_by) = (reported, Some(worker.clone()));
         self.row.data = report.data.clone().or(self.row.data.take());
         let message = report.message.as_deref().unwrap_or_default();
         // What was cancelled stays so, whatever the worker has come to.
@@ -188,7 +202,8 @@ impl Move<'_> {
             return self.end_cancelled(reason, message);
         }
         let (attempt, all) = (self.row.attempt, u64::from(self.row.task.retry.max) + 1);
-        let Some(pause) = self.row.pause(failure, self.id.get()) else {
+        let pause = self.row.pause(failure, self.id.get());
+        let Some(pause) = pause.filter(|_| !self.has_lost_its_only_worker(failure)) else {
             let many = format!("attempt {attempt} of {all} failed");
             let message = if all == 1 { message.to_owned() } else { with(&many, message) };
             self.end(failure.reason(), &message)?;
@@ -200,6 +215,15 @@ impl Move<'_> {
         self.tell(warning(failure.reason(), &told))?;
         self.row.phase = TaskPhase::Waiting(next);
         Ok(true)
+    }
+
+    /// Whether the worker that is lost was the only one that may run the task.
+    fn has_lost_its_only_worker(&self, failure: AttemptFailure) -> bool {
+        let named = &self.row.task.filter.workers;
+        let is_lost = |lease: &TaskLease| named.iter().all(|id| *id == lease.worker);
+        failure == AttemptFailure::WorkerLost
+            && !named.is_empty()
+            && self.row.lease().is_some_and(is_lost)
     }
 
     /// The job ends as failed.

@@ -3,7 +3,7 @@
 //! A [`Listener`] to a tree, a job or all trees is told of [`FeedEvent`]s, from the `channels`.
 //! Before a group is handed to the store, the rows that have listeners are copied from its commits
 //! (`Capture`); when it has ended, they are told. While there are no listeners, that costs a look
-//! at one number. `others` tells of what other servers commit to the trees that have listeners, and
+//! at one number. `ends` tells one caller which of its trees have ended. `others` tells of what other servers commit to the trees that have listeners, and
 //! `due` of new entries of the index of what is due.
 
 mod event;
@@ -12,6 +12,7 @@ mod channels;
 mod listener;
 
 mod due;
+mod ends;
 
 mod others;
 
@@ -31,6 +32,7 @@ use tokio::sync::Notify;
 use self::{
     channels::{Capture, Channels},
     due::DueParts,
+    ends::Ends,
 };
 use crate::Result;
 
@@ -51,6 +53,8 @@ pub(crate) struct News {
     due: Option<u32>,
     /// Whether it adds a task that may be claimed soon.
     ready: bool,
+    /// Whether it may be the end of a tree whose end is awaited.
+    ends: bool,
     capture: Option<Capture>,
 }
 
@@ -59,6 +63,7 @@ pub(crate) struct Feed {
     store: Arc<dyn Store>,
     due: DueParts,
     ready: Notify,
+    ends: Ends,
     channels: Arc<Channels>,
     /// Commits of this server that have ended, and may be durable.
     commits: AtomicU64,
@@ -68,7 +73,8 @@ impl Feed {
     pub fn new(store: Arc<dyn Store>) -> Self {
         let due = DueParts::new(store.index_parts());
         let channels = Arc::new(Channels::new(store.is_shared()));
-        Self { store, due, ready: Notify::new(), channels, commits: AtomicU64::new(0) }
+        let (ready, ends) = (Notify::new(), Ends::default());
+        Self { store, due, ready, ends, channels, commits: AtomicU64::new(0) }
     }
 
     pub fn listen(&self, scope: Scope) -> Result<Listener> {
@@ -101,6 +107,25 @@ impl Feed {
         self.ready.notified().await;
     }
 
+    /// Has [`ended`](Self::ended) tell of the end of a tree, which need not be there yet.
+    pub fn watch_end(&self, root: JobId) {
+        self.ends.watch(root);
+    }
+
+    pub fn forget_end(&self, root: JobId) {
+        self.ends.forget(root);
+    }
+
+    /// Waits until a watched tree may have ended.
+    pub async fn until_ended(&self) {
+        self.ends.told().await;
+    }
+
+    /// The watched trees that may have ended since the last call.
+    pub fn ended(&self) -> Vec<JobId> {
+        self.ends.take()
+    }
+
     /// Copies from commits that are about to be made what is to be told of them, by tree.
     pub fn prepare(
         &self,
@@ -116,6 +141,9 @@ impl Feed {
             }
             if due::adds_soon(commit, IndexId::Ready, now) {
                 news.entry(commit.root).or_default().ready = true;
+            }
+            if self.ends.is_end(commit) {
+                news.entry(commit.root).or_default().ends = true;
             }
         }
         if self.has_listeners() {
@@ -140,10 +168,13 @@ impl Feed {
         failed: &HashMap<JobId, StoreError>,
     ) {
         self.commits.fetch_add(trees.len() as u64, Ordering::Release);
-        for (_, news) in news.iter().filter(|(root, _)| !failed.contains_key(root)) {
+        for (root, news) in news.iter().filter(|(root, _)| !failed.contains_key(root)) {
             news.due.iter().for_each(|part| self.due.tell(*part));
             if news.ready {
                 self.ready.notify_one();
+            }
+            if news.ends {
+                self.ends.tell(*root);
             }
         }
         // A listener that comes after this reads the store after these commits.

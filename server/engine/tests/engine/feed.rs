@@ -429,3 +429,24 @@ async fn a_wait_ends_with_a_state_that_lasted_less_than_a_commit() {
     let waited = wait.await.unwrap();
     assert_eq!((waited.reached, waited.state), (true, State::Running));
 }
+
+#[tokio::test]
+async fn the_end_of_a_watched_tree_is_told() {
+    let (_store, engine) = memory();
+    engine.watch_end(id(1));
+    engine.watch_end(id(2));
+    engine.forget_end(id(2));
+    for root in 1..=3 {
+        engine.create(job(root, None)).await.unwrap();
+        engine.create(job(10 + root, Some(root))).await.unwrap();
+        engine.update(id(root), NewChange::new(State::RanToCompletion)).await.unwrap();
+    }
+    assert_eq!(engine.ended(), [], "their children are open");
+    for child in 11..=13 {
+        engine.update(id(child), NewChange::new(State::RanToCompletion)).await.unwrap();
+    }
+    engine.until_ended().await;
+    assert_eq!(engine.ended(), [id(1)]);
+    assert_eq!(engine.ended(), [], "it was told");
+    engine.close().await;
+}

@@ -9,10 +9,10 @@ use futures_util::FutureExt;
 use jobtracker_engine::{Claim, Engine, Error, Holder, Options, SOON, TaskChanged};
 use jobtracker_model::{
     CheckedJob, NewChange, NewJob, NewLogLines, NewTask, OnNoWorker, Payload, Retry, State,
-    TaskReport, TaskReportState, Timeouts, Timestamp,
+    TaskReport, TaskReportState, Timeouts, Timestamp, WorkerFilter,
 };
 use jobtracker_store::{
-    CancelReason, IndexId, IndexQuery, PageLimit, Store, TaskPhase, memory::MemoryStore,
+    Assignment, CancelReason, IndexId, IndexQuery, PageLimit, Store, TaskPhase, memory::MemoryStore,
 };
 use proptest::prelude::*;
 use tokio::sync::{Mutex, MutexGuard};
@@ -410,14 +410,15 @@ struct Judge {
     /// Attempts that count.
     attempts: u32,
     ended: bool,
-    last_report: Option<(u32, TaskReportState)>,
+    last_report: Option<(String, u32, TaskReportState)>,
 }
 
 impl Judge {
     /// Whether a report is to be taken.
     fn takes(&self, report: &TaskReport) -> bool {
         let is_holder = self.holder == Some((report.worker.clone(), report.epoch));
-        is_holder || self.last_report == Some((report.epoch, report.state))
+        let said = (report.worker.clone(), report.epoch, report.state);
+        is_holder || self.last_report == Some(said)
     }
 
     fn learn(&mut self, act: &Act, changed: &TaskChanged) {
@@ -433,8 +434,8 @@ impl Judge {
                 self.holder = Some((format!("w{worker}"), self.epoch));
             }
             Act::Report(_, _, TaskReportState::Progress) => return,
-            Act::Report(.., state) => {
-                self.last_report = Some((self.epoch, *state));
+            Act::Report(worker, _, state) => {
+                self.last_report = Some((format!("w{worker}"), self.epoch, *state));
                 let is_cancelled = matches!(task.phase, TaskPhase::Ended(_));
                 let is_back =
                     [TaskReportState::HandedBack, TaskReportState::Paused].contains(state);
@@ -535,4 +536,44 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(play(acts));
     }
+}
+
+#[tokio::test]
+async fn a_report_is_repeated_by_the_worker_that_made_it_alone() {
+    let scene = Scene::with(NewTask::new("a/b")).await;
+    scene.claim("w1", 0).await;
+    let done = TaskReportState::Succeeded;
+    assert!(scene.report(said("w1", 1, done)).await.unwrap().done);
+    assert!(!scene.report(said("w1", 1, done)).await.unwrap().done);
+    let other = scene.report(said("w2", 1, done)).await;
+    assert!(matches!(other, Err(Error::StaleLease(_))), "{other:?}");
+}
+
+#[tokio::test]
+async fn an_assigned_task_is_claimed_by_that_worker_alone_until_its_time_is_over() {
+    let scene = Scene::with(NewTask::new("a/b")).await;
+    let to = |worker: &str, until| Assignment { worker: worker.into(), until: moment(until) };
+    let assign = |to| scene.engine.assign_task(id(JOB), 0, to);
+    assert!(assign(to("w1", 3_000)).await.unwrap().done);
+    assert!(!assign(to("w2", 3_000)).await.unwrap().done, "it is kept for one already");
+    assert!(!scene.claim("w2", 0).await.done);
+    it_is(3_000);
+    assert!(assign(to("w2", 6_000)).await.unwrap().done);
+    assert!(!scene.claim("w1", 0).await.done);
+    let claimed = scene.claim("w2", 0).await;
+    assert!(claimed.done && claimed.task.assigned.is_none());
+    assert!(!assign(to("w1", 9_000)).await.unwrap().done, "it does not wait");
+}
+
+/// No other worker has its id.
+#[tokio::test]
+async fn a_task_for_one_worker_ends_when_that_is_lost() {
+    let task = NewTask { retry: Retry::times(3), ..NewTask::new("a/b") };
+    let filter = WorkerFilter { workers: vec!["w1".into()], ..WorkerFilter::default() };
+    let scene = Scene::with(NewTask { filter, ..task }).await;
+    scene.claim("w1", 0).await;
+    it_is(LEASE);
+    assert!(scene.look(1, None).await.done);
+    assert_eq!(scene.state().await, State::Faulted);
+    assert!(scene.story().await.last().unwrap().contains("worker_lost"));
 }

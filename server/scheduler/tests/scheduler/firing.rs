@@ -245,6 +245,29 @@ async fn a_new_run_takes_the_place_of_the_old_one_when_that_has_ended() {
     assert_eq!((schedule.statistics.failed, schedule.queued), (1, 0));
 }
 
+/// More shards than are ended in one step.
+#[tokio::test]
+async fn a_run_with_many_shards_is_replaced_step_by_step() {
+    let mut world = world(clock!());
+    let mut definition = every(1_000, Concurrency::ReplaceRunning);
+    definition.sharding = Sharding::Fixed { total: 600 };
+    definition.run.task = Some(NewTask::new("a/b"));
+    world.create("wide", definition).await;
+    world.go_to(1_000, 1_000).await;
+    let old = world.running("wide").await[0];
+    world.go_to(2_000, 1_000).await;
+    let faulted = async |world: &World| {
+        let root = world.store.get_job(old).await.unwrap().unwrap();
+        root.status.subtree.failed
+    };
+    let first = faulted(&world).await;
+    assert!((1..600).contains(&first), "{first} in the first round");
+    world.go_to(2_100, 10).await;
+    assert_eq!(faulted(&world).await, 600);
+    let new = world.running("wide").await;
+    assert!(new.len() == 1 && new[0] != old);
+}
+
 /// O4, O5.
 #[tokio::test]
 async fn numbers_add_up_and_a_disabled_schedule_plans_nothing() {
@@ -338,6 +361,11 @@ async fn a_task_names_the_next_time_and_leaves_data_for_the_next_run() {
             next_at.map(|millis| jobtracker_model::Timestamp::from_millis(BEGIN + millis).unwrap());
         world.engine.report_task(run, report).await.unwrap();
         world.tick().await;
+        if planned == 60_000 {
+            // What it has named comes in the place of the second minute.
+            let next = world.scheduler.next_fires("daily", 3).await.unwrap();
+            assert_eq!(next.into_iter().map(since).collect::<Vec<_>>(), [90_000, 180_000, 240_000]);
+        }
     }
     let times: Vec<_> = world.outcomes("daily").into_iter().map(|(time, _)| time).collect();
     assert_eq!(times, [60_000, 90_000, 270_000, 270_000, 360_000]);

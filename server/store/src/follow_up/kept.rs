@@ -8,7 +8,7 @@ use jobtracker_model::{Action, Report, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Cause, CheckRow, DeliveryRow, FollowUp, Watch};
-use crate::TaskRow;
+use crate::{Assignment, TaskRow};
 
 #[derive(Deserialize)]
 pub(super) enum Kept {
@@ -27,6 +27,8 @@ pub(super) enum Kept {
     Task(Box<TaskRow>),
     /// Of a job that has a [task](Watch::task), with the number of deliveries that were not made.
     WatchOfTask(Watch, u32),
+    /// With [`reported_by`](TaskRow::reported_by) and [`assigned`](TaskRow::assigned).
+    TaskOf(Box<TaskRow>, Option<String>, Option<Assignment>),
 }
 
 /// The same, for writing.
@@ -42,6 +44,7 @@ enum Written<'a> {
     CheckTold(&'a CheckRow, Timestamp),
     Task(&'a TaskRow),
     WatchOfTask(&'a Watch, u32),
+    TaskOf(&'a TaskRow, &'a Option<String>, &'a Option<Assignment>),
 }
 
 impl Serialize for FollowUp {
@@ -60,7 +63,10 @@ impl Serialize for FollowUp {
                 Cause::At(report) => Written::DeliveryOf(row, report),
                 Cause::Below => Written::DeliveryFromBelow(row),
             },
-            Self::Task(row) => Written::Task(row),
+            Self::Task(row) => match (&row.reported_by, &row.assigned) {
+                (None, None) => Written::Task(row),
+                (reported_by, assigned) => Written::TaskOf(row, reported_by, assigned),
+            },
         };
         written.serialize(serializer)
     }
@@ -78,6 +84,9 @@ impl From<Kept> for FollowUp {
                 Self::Check(CheckRow { last_told: Some(time), ..check })
             }
             Kept::Task(row) => Self::Task(row),
+            Kept::TaskOf(row, reported_by, assigned) => {
+                Self::Task(Box::new(TaskRow { reported_by, assigned, ..*row }))
+            }
             Kept::Delivery(row) => Self::Delivery(row),
             Kept::DeliveryOf(row, report) => {
                 Self::Delivery(DeliveryRow { cause: Cause::At(report), ..row })
