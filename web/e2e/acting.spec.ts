@@ -129,6 +129,11 @@ test('a page that fails says so, and is there when it is tried again', async ({ 
   const { service } = seeded
   const pages: [string, string, string][] = [
     ['', '**/api/v1/roots*', 'nightly crawl'],
+    ['schedules', '**/api/v1/schedules?*', 'nightly-report'],
+    ['schedules/nightly-report', '**/api/v1/schedules/nightly-report', 'Version 1'],
+    ['schedules/nightly-report', '**/api/v1/schedules/*/firings', 'by hand'],
+    ['schedules/nightly-report', '**/api/v1/schedules/*/next-fires*', '02:30:00'],
+    ['workers', '**/api/v1/workers', 'press-1'],
     ['deliveries', '**/api/v1/deliveries/failed*', 'No delivery has failed'],
     ['retention', '**/api/v1/retention/rules', 'keeps 30 days'],
     ['tokens', '**/api/v1/tokens*', 'build-server'],

@@ -20,7 +20,8 @@ const KINDS: Record<string, string> = {
 export const test = base.extend<{ watched: Page }, { seeded: Seeded }>({
   seeded: [
     async ({}, use) => {
-      const service = await Service.start()
+      // The workers of the seed are heard of once.
+      const service = await Service.start('', { JOBTRACKER__WORKERS__LEASE_MS: '600000' })
       const ids = await seed(service)
       await use({ service, ids })
       await service.stop()

@@ -2,12 +2,25 @@ import AxeBuilder from '@axe-core/playwright'
 import { expect, test } from './fixtures'
 
 const JOB_VIEWS = ['tree', 'waiting', 'shape', 'timeline', 'history', 'log', 'details', 'alerts']
-const PAGES = ['', 'deliveries', 'uploads', 'service', 'retention', 'tokens', 'audit']
+const PAGES = [
+  '',
+  'schedules',
+  'schedules/nightly-report',
+  'workers',
+  'deliveries',
+  'uploads',
+  'service',
+  'retention',
+  'tokens',
+  'audit',
+]
 
 /** Every view by its address alone, and the name of its picture. */
-function addresses({ crawl, deploy }: { crawl: string; deploy: string }): [string, string][] {
+function addresses(ids: { crawl: string; deploy: string; run: string }): [string, string][] {
+  const { crawl, deploy, run } = ids
   return [
-    ...PAGES.map((path): [string, string] => [path, path || 'trees']),
+    ...PAGES.map((path): [string, string] => [path, path.replace('/', '-') || 'trees']),
+    [`jobs/${run}?view=task`, 'job-task'],
     ...JOB_VIEWS.map((view): [string, string] => {
       const job = view === 'alerts' ? deploy : crawl
       return [`jobs/${job}?view=${view}`, `job-${view}`]

@@ -105,6 +105,17 @@ test('texts are never read as HTML', async ({ page, seeded }) => {
     enabled: false,
   }
   await service.api('PUT', 'retention/rules/strange', rule)
+  const definition = {
+    description: bad,
+    run: { name: bad, options: bad, tags: [bad.slice(0, 40)] },
+  }
+  await service.api('POST', 'schedules', { name: 'strange', definition })
+  const { run } = await service.api('POST', 'schedules/strange/trigger', {})
+  const handlers = [{ name: 'a/b', description: bad }]
+  const worker = { name: 'strange', handlers, slots: 1, tags: [bad.slice(0, 40)] }
+  await service.api('POST', 'workers', { ...worker, labels: { [bad.slice(0, 40)]: bad } })
+  const task = { handler: 'a/b', params: { [bad]: bad }, data: bad }
+  const tasked = await service.create({ name: bad, task })
   for (const view of [
     'tree',
     'waiting',
@@ -127,6 +138,8 @@ test('texts are never read as HTML', async ({ page, seeded }) => {
     `uploads/${inAddress}`,
   ]
   places.push(`jobs/${root}?open=${inAddress}&at=${inAddress}&only=${inAddress}#${inAddress}`)
+  places.push('schedules', 'schedules/strange', 'workers', `jobs/${run}`, `jobs/${tasked}`)
+  places.push(`schedules?name=${inAddress}`, `workers?q=${inAddress}`)
   for (const path of [...places, 'retention', 'audit', 'deliveries']) {
     await page.goto(`${service.url}/${path}`)
     await expect(page.locator('main')).not.toBeEmpty()

@@ -22,7 +22,8 @@ const REASONS = [
 /** A few trees as a team would have them: for pictures and for tests of what they show. */
 export async function seed(
   service: Service,
-): Promise<{ crawl: string; deploy: string; report: string }> {
+): Promise<{ crawl: string; deploy: string; report: string; run: string }> {
+  const run = await plan(service)
   const by = { createdBy: 'crawler' }
   for (const day of ['saturday', 'sunday']) {
     const id = await service.create({ name: `backup ${day}`, createdBy: 'cron', tags: ['backup'] })
@@ -79,7 +80,7 @@ export async function seed(
   }
   await say(service, crawl)
   await furnish(service, deploy)
-  return { crawl, deploy, report }
+  return { crawl, deploy, report, run }
 }
 
 /** What admins and operators have made: a rule that deletes nothing, a token, an action, a check. */
@@ -92,6 +93,53 @@ async function furnish(service: Service, deploy: string) {
   const at = new Date(Date.now() + 3_600_000).toISOString()
   const check = { kind: 'state', at, states: ['RanToCompletion'], failure: { http } }
   await service.api('POST', `jobs/${deploy}/checks`, check)
+}
+
+const EVERY: [string, string, object, object][] = [
+  [
+    'nightly-report',
+    'reports/nightly',
+    { kind: 'cron', pattern: '30 2 * * *', zone: 'Europe/Berlin' },
+    { description: 'The figures of the day before, for those who come early' },
+  ],
+  ['refresh-prices', 'prices/refresh', { kind: 'fixedRate', everyMs: 3_600_000 }, {}],
+  ['after-the-report', 'reports/archive', { kind: 'after', schedule: 'nightly-report' }, {}],
+]
+
+/** Schedules, workers, and runs of the first schedule; answers the one that a worker has now. */
+async function plan(service: Service): Promise<string> {
+  for (const [name, handler, trigger, more] of EVERY) {
+    const task = { handler, params: { days: 1 }, retry: { max: 3 } }
+    const definition = { ...more, triggers: [trigger], run: { tags: ['report'], task } }
+    await service.api('POST', 'schedules', { name, definition })
+  }
+  await service.api('POST', 'schedules/refresh-prices/disable', {})
+  const description = 'Collects the figures and writes the report'
+  const handlers = [{ name: 'reports/nightly', description }, { name: 'reports/weekly' }]
+  const labels = { zone: 'eu-1' }
+  const [press] = await Promise.all(
+    ['press-1', 'press-2'].map(async (name) => {
+      const worker = { name, handlers, slots: 4, tags: ['linux'], labels }
+      return (await service.api('POST', 'workers', worker)).id as string
+    }),
+  )
+  const end = async (state: string, message?: string) => {
+    await service.api('POST', 'schedules/nightly-report/trigger', {})
+    const claimed = await service.api('POST', `workers/${press}/claim`, { free: 1, waitMs: 20_000 })
+    const { job, epoch } = claimed.tasks[0]
+    const report = { worker: press, epoch, state, message }
+    await service.api('POST', `jobs/${job}/task/report`, { ...report, progress: 40 })
+    return { job: String(job), lease: { worker: press, epoch } }
+  }
+  await end('succeeded')
+  await end('rejected', 'the figures of yesterday are not complete')
+  const { job, lease } = await end('progress')
+  const lines = ['\u001b[32mINFO\u001b[0m  read 18,204 orders', 'rendering page 4 of 10']
+  await service.api('POST', `jobs/${job}/task/log`, { ...lease, lines })
+  const tasks = [{ job: Number(job), epoch: lease.epoch, progress: 40 }]
+  const load = { cpu: 0.31, freeMemory: 6_200_000_000 }
+  await service.api('POST', `workers/${press}/heartbeat`, { tasks, load, waitMs: 0 })
+  return job
 }
 
 /** A log with the colours of a terminal, and an attachment. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseJson } from '../app/api/json'
+import { parseJson, sourceOf } from '../app/api/json'
 
 test('ids of 63 bits are exact', () => {
   const text = '{"id":9223372036854775807,"parent":null,"root":9007199254740993,"depth":1}'
@@ -23,4 +23,22 @@ test('texts stay what they are', () => {
   const options = '{"id":5,"x":"\\"id\\":7","missing":[1]}'
   const text = JSON.stringify({ options, name: '"id":12', message: '\\"root":3' })
   expect(parseJson(text)).toEqual({ options, name: '"id":12', message: '\\"root":3' })
+})
+
+test('the roots of runs are ids, and how many run is a number', () => {
+  const text = '{"run":9007199254740993,"running":[9007199254740993],"load":{"running":3}}'
+  expect(parseJson(text)).toEqual({
+    run: '9007199254740993',
+    running: ['9007199254740993'],
+    load: { running: 3 },
+  })
+})
+
+test('a value is found as it was written', () => {
+  const text = '{"a":{"x":"b\\"},","b":[1]},"b":{"id":5, "n":9007199254740993}, "c":"b","d":1e400}'
+  expect(sourceOf(text, 'b')).toBe('{"id":5, "n":9007199254740993}')
+  expect(sourceOf(sourceOf(text, 'a') ?? '', 'b')).toBe('[1]')
+  expect(sourceOf(text, 'd')).toBe('1e400')
+  expect(sourceOf(text, 'e')).toBeUndefined()
+  expect(sourceOf('', 'b')).toBeUndefined()
 })

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { isRuleName, ruleOf, textOf } from '../app/views/rule_text'
+import { isName } from '../app/api/names'
+import { ruleOf, textOf } from '../app/views/rule_text'
 
 test('a rule that is typed is the rule that was shown', () => {
   const rule = {
@@ -22,6 +23,6 @@ test('what is past a limit is no rule', () => {
   expect(ruleOf({ ...text, tags: 'x'.repeat(65) })).toBeUndefined()
   expect(ruleOf({ ...text, tags: Array(33).fill('x').join() })).toBeUndefined()
   expect(ruleOf({ ...text, createdBy: 'x'.repeat(257) })).toBeUndefined()
-  expect(['a', 'A.b_c-9'].every(isRuleName)).toBe(true)
-  expect(['', '..', 'a b', 'x'.repeat(65)].some(isRuleName)).toBe(false)
+  expect(['a', 'A.b_c-9'].every(isName)).toBe(true)
+  expect(['', '..', 'a b', 'x'.repeat(65)].some(isName)).toBe(false)
 })

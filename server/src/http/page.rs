@@ -19,11 +19,24 @@ use super::{
     right::Anyone,
 };
 
+const VIEWS: [&str; 12] = [
+    "/",
+    "/jobs/{id}",
+    "/schedules",
+    "/schedules/{name}",
+    "/workers",
+    "/deliveries",
+    "/uploads",
+    "/uploads/{id}",
+    "/service",
+    "/retention",
+    "/tokens",
+    "/audit",
+];
+
 /// The addresses of its views, and of its files.
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let views = ["/", "/deliveries", "/uploads", "/service", "/retention", "/tokens", "/audit"];
-    let deep = ["/jobs/{id}", "/uploads/{id}"];
-    let views = views.into_iter().chain(deep).map(|path| Endpoint::at(path).get(view));
+    let views = VIEWS.into_iter().map(|path| Endpoint::at(path).get(view));
     views.chain([Endpoint::at("/page/{name}").get(asset)]).collect()
 }
 

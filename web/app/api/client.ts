@@ -85,22 +85,34 @@ export function resume() {
   for (const go of ready) go()
 }
 
+/** JSON that is sent as it was written. */
+export class JsonText {
+  constructor(readonly text: string) {}
+}
+
 interface Options {
   method?: string
   params?: Params
   body?: unknown
   signal?: AbortSignal | undefined
+  /** The version that is replaced; another one is left as it is. */
+  version?: number | undefined
+  /** Answers the text as it came. */
+  isText?: boolean
   /** Answers a refusal instead of asking for a login. */
   bare?: boolean
 }
 
 async function exchange(path: string, options: Options): Promise<[Response, string]> {
-  const { method = 'GET', params, body, signal } = options
+  const { method = 'GET', params, body, signal, version } = options
   const init: RequestInit = { method, signal: signal ?? null, credentials: 'same-origin' }
+  const headers: Record<string, string> = {}
+  if (version !== undefined) headers['if-match'] = `"${version}"`
   if (body !== undefined) {
-    init.body = typeof body === 'string' ? body : JSON.stringify(body)
-    init.headers = { 'content-type': typeof body === 'string' ? 'text/plain' : 'application/json' }
+    init.body = body instanceof JsonText ? body.text : JSON.stringify(body)
+    headers['content-type'] = 'application/json'
   }
+  init.headers = headers
   let response: Response
   let text: string
   try {
@@ -120,7 +132,7 @@ export async function request<Answer>(path: string, options: Options = {}): Prom
     const [response, text] = await exchange(path, options)
     if (response.ok) {
       const isJson = response.headers.get('content-type')?.includes('json')
-      return (isJson ? parseJson(text) : text) as Answer
+      return (isJson && !options.isText ? parseJson(text) : text) as Answer
     }
     if (response.status !== 401 || options.bare) throw problemOf(response, text)
     await loggedIn()
@@ -133,4 +145,9 @@ export function get<Answer>(path: string, params?: Params, signal?: AbortSignal)
 
 export function post<Answer>(path: string, body: unknown, signal?: AbortSignal): Promise<Answer> {
   return request<Answer>(path, { method: 'POST', body, signal })
+}
+
+/** An answer as it was written, for what is shown or sent back as it is. */
+export function getText(path: string, params?: Params, signal?: AbortSignal): Promise<string> {
+  return request<string>(path, { params: params ?? {}, signal, isText: true })
 }

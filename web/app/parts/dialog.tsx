@@ -64,6 +64,7 @@ interface ActProps {
   undo: string
   isDangerous?: boolean
   isReady?: boolean
+  wide?: boolean
   act: () => Promise<void>
   onClose: () => void
 }
@@ -76,6 +77,7 @@ export function ActDialog({
   undo,
   isDangerous,
   isReady = true,
+  wide = false,
   act,
   onClose,
 }: ActProps) {
@@ -95,7 +97,7 @@ export function ActDialog({
     }
   }
   return (
-    <Dialog title={title} onClose={onClose}>
+    <Dialog title={title} onClose={onClose} wide={wide}>
       <form onSubmit={submit} class="stack">
         {children}
         <p class="muted">{undo}</p>

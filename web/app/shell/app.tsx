@@ -13,6 +13,9 @@ import { loadSession, session, sessionError } from './session'
 
 const nothing = {}
 const LAZY = {
+  schedules: () => import('../views/schedules').then((module) => module.SchedulesView),
+  schedule: () => import('../views/schedule').then((module) => module.ScheduleView),
+  workers: () => import('../views/workers').then((module) => module.WorkersView),
   deliveries: () => import('../views/deliveries').then((module) => module.DeliveriesView),
   uploads: () => import('../views/uploads').then((module) => module.UploadsView),
   upload: () => import('../views/uploads').then((module) => module.UploadView),

@@ -59,13 +59,18 @@ function Mark() {
   )
 }
 
-const ALL: readonly View[] = ['trees', 'deliveries', 'uploads', 'service']
+const ALL: readonly View[] = ['trees', 'schedules', 'workers', 'deliveries', 'uploads', 'service']
+/** The list in which what is shown is listed. */
+const ABOVE: Partial<Record<View, View>> = {
+  job: 'trees',
+  schedule: 'schedules',
+  upload: 'uploads',
+}
 const ADMIN: readonly View[] = ['retention', 'tokens', 'audit']
 
 function Navigation() {
   const shown = may('admin') ? [...ALL, ...ADMIN] : ALL
-  const current: View =
-    view.value === 'job' ? 'trees' : view.value === 'upload' ? 'uploads' : view.value
+  const current = ABOVE[view.value] ?? view.value
   return (
     <nav class="navigation" aria-label={t.value.pages}>
       {shown.map((name) => (

@@ -4,7 +4,7 @@ import { copy, copyLink } from '../parts/small'
 import { letters } from './prefs'
 import { id, navigate, link, setQuery, view } from './router'
 
-const TABS = ['tree', 'waiting', 'shape', 'timeline', 'history', 'log', 'details', 'alerts']
+const TABS = ['tree', 'waiting', 'shape', 'timeline', 'history', 'log', 'details', 'alerts', 'task']
 
 interface Keys {
   palette: () => void

@@ -20,6 +20,8 @@ function found(text: string): Found[] {
   const nav = t.value.nav
   const pages: [string, string][] = [
     [nav.trees, ''],
+    [nav.schedules, 'schedules'],
+    [nav.workers, 'workers'],
     [nav.deliveries, 'deliveries'],
     [nav.uploads, 'uploads'],
     [nav.service, 'service'],

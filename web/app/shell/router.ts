@@ -6,6 +6,9 @@ const base = new URL(BASE).pathname
 export type View =
   | 'trees'
   | 'job'
+  | 'schedules'
+  | 'schedule'
+  | 'workers'
   | 'deliveries'
   | 'uploads'
   | 'upload'
@@ -24,15 +27,29 @@ export const query = computed(() => place.value.searchParams)
 export const fragment = computed(() => place.value.hash.slice(1))
 export const id = computed(() => path.value.split('/')[1] ?? '')
 
+const PLAIN: readonly View[] = [
+  'schedules',
+  'workers',
+  'deliveries',
+  'uploads',
+  'service',
+  'retention',
+  'tokens',
+  'audit',
+]
+/** Addresses with a name behind them. */
+const DEEP = new Map<string, View>([
+  ['jobs', 'job'],
+  ['schedules', 'schedule'],
+  ['uploads', 'upload'],
+])
+
 export const view = computed<View>(() => {
   const [first = '', second, ...rest] = path.value.split('/')
   if (rest.length > 0) return 'nowhere'
-  if (second !== undefined) {
-    return first === 'jobs' ? 'job' : first === 'uploads' ? 'upload' : 'nowhere'
-  }
+  if (second !== undefined) return DEEP.get(first) ?? 'nowhere'
   if (first === '') return 'trees'
-  const plain: View[] = ['deliveries', 'uploads', 'service', 'retention', 'tokens', 'audit']
-  return plain.find((name) => name === first) ?? 'nowhere'
+  return PLAIN.find((name) => name === first) ?? 'nowhere'
 })
 
 /** An address of the page for a link. */

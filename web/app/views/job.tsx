@@ -1,4 +1,4 @@
-import { useEffect, useMemo } from 'preact/hooks'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { useSignal } from '@preact/signals'
 import type { ComponentType } from 'preact'
 import { get } from '../api/client'
@@ -7,7 +7,7 @@ import { isFinished, type Blocker, type Id, type Job, type Page, type Row } from
 import { putRow, rowSignal, RowWindow } from '../live/rows'
 import { Icon, StateIcon } from '../parts/icons'
 import { Lazy } from '../parts/lazy'
-import { useLoad, useReloadOn } from '../parts/load'
+import { useLoad, useReloadOn, type Loaded } from '../parts/load'
 import {
   Age,
   CopyButton,
@@ -27,6 +27,7 @@ import { remember } from '../shell/recent'
 import { t } from '../texts'
 import { isGone } from '../tree/pages'
 import { Actions } from './actions'
+import { useTask, type ReadTask } from './task_state'
 import { TreeView } from './tree'
 
 export interface TabProps {
@@ -43,11 +44,12 @@ const TABS = [
   'log',
   'details',
   'alerts',
+  'task',
 ] as const
 export type Tab = (typeof TABS)[number]
 
 /** A chunk for each view, loaded when it is looked at. */
-const VIEWS: Record<Exclude<Tab, 'tree'>, () => Promise<ComponentType<TabProps>>> = {
+const VIEWS: Record<Exclude<Tab, 'tree' | 'task'>, () => Promise<ComponentType<TabProps>>> = {
   waiting: () => import('./waiting').then((module) => module.WaitingView),
   shape: () => import('./shape').then((module) => module.ShapeView),
   timeline: () => import('./timeline').then((module) => module.TimelineView),
@@ -57,11 +59,28 @@ const VIEWS: Record<Exclude<Tab, 'tree'>, () => Promise<ComponentType<TabProps>>
   alerts: () => import('./alerts').then((module) => module.AlertsView),
 }
 
-export function currentTab(row: Row | undefined): Tab {
-  const asked = TABS.find((tab) => tab === query.value.get('view'))
+const loadTask = () => import('./task').then((module) => module.TaskView)
+
+function currentTab(tabs: readonly Tab[], row: Row, beginsWithTask: boolean): Tab {
+  const asked = tabs.find((tab) => tab === query.value.get('view'))
   if (asked) return asked
-  // A job without children has no tree to show; what it reported says more.
-  return row && row.subtree.total === 0 && row.depth > 0 ? 'history' : 'tree'
+  // A job without children has no tree to show; what its worker does, or it reported, says more.
+  if (row.subtree.total > 0) return 'tree'
+  if (beginsWithTask) return 'task'
+  return row.depth > 0 ? 'history' : 'tree'
+}
+
+/** The page does not wait longer for the task of a job; it has a view once it is known. */
+const TASK_MS = 400
+
+/** Whether it is known if the job has a task, or was not within the time. */
+function useTaskKnown(task: Loaded<ReadTask | null>): boolean {
+  const [isLate, setLate] = useState(false)
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(true), TASK_MS)
+    return () => clearTimeout(timer)
+  }, [])
+  return isLate || task.value !== undefined || task.error !== undefined
 }
 
 export function JobView() {
@@ -85,6 +104,8 @@ function JobPage({ id }: { id: Id }) {
     return () => window?.close()
   }, [window, id])
   const row = rowSignal(id).value
+  const task = useTask(id, row)
+  const isTaskKnown = useTaskKnown(task)
   const isOver = window?.isOver.value ?? false
   // The answer says by whom it was deleted, and when.
   useEffect(() => {
@@ -106,12 +127,13 @@ function JobPage({ id }: { id: Id }) {
     if (error === undefined) return <Skeleton rows={8} />
     return <Failed error={error} retry={loaded.reload} />
   }
+  if (!isTaskKnown) return <Skeleton rows={8} />
   const shown = row ?? rowOfJob(value.job)
   return (
     <div class="job-page fill">
       <Announced row={shown} />
       <Header job={value.job} row={shown} above={value.above} reload={loaded.reload} />
-      <Tabs job={value.job} row={shown} />
+      <Tabs job={value.job} row={shown} task={task} />
     </div>
   )
 }
@@ -269,21 +291,31 @@ function isCauses(tab: Tab, row: Row): boolean {
   return tab === 'waiting' && row.state === 'Faulted'
 }
 
-function Tabs({ job, row }: { job: Job; row: Row }) {
-  const tab = currentTab(row)
+interface TabsProps {
+  job: Job
+  row: Row
+  task: Loaded<ReadTask | null>
+}
+
+function Tabs({ job, row, task }: TabsProps) {
+  const hasTask = Boolean(task.value) || task.error !== undefined
+  // One that is known late adds its view, and does not take the place of the one that is shown.
+  const begun = useRef(hasTask)
+  const tabs: readonly Tab[] = hasTask ? TABS : TABS.filter((name) => name !== 'task')
+  const tab = currentTab(tabs, row, hasTask && begun.current)
   const counts: Partial<Record<Tab, number>> = { history: row.changes, log: row.logLines }
   const choose = (name: Tab) => setQuery({ view: name }, '')
   const moved = (event: KeyboardEvent) => {
     const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0
     if (step === 0) return
-    const next = TABS[(TABS.indexOf(tab) + step + TABS.length) % TABS.length] as Tab
+    const next = tabs[(tabs.indexOf(tab) + step + tabs.length) % tabs.length] as Tab
     choose(next)
     document.getElementById(`tab-${next}`)?.focus()
   }
   return (
     <>
       <div class="tabs" role="tablist" aria-label={t.value.views} onKeyDown={moved}>
-        {TABS.map((name) => (
+        {tabs.map((name) => (
           <button
             key={name}
             id={`tab-${name}`}
@@ -302,6 +334,8 @@ function Tabs({ job, row }: { job: Job; row: Row }) {
       <div id="tab-panel" class="tab-panel fill" role="tabpanel" aria-labelledby={`tab-${tab}`}>
         {tab === 'tree' ? (
           <TreeView job={row} />
+        ) : tab === 'task' ? (
+          <Lazy load={loadTask} props={{ job: row, full: job, task }} />
         ) : (
           <Lazy key={tab} load={VIEWS[tab]} props={{ job: row, full: job }} />
         )}

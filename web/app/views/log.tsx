@@ -2,7 +2,8 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { useSignal, useSignalEffect } from '@preact/signals'
 import { apiLink, get } from '../api/client'
 import { isFinished, type Id, type LogLine, type Page } from '../api/types'
-import { pieces, plain } from '../parts/ansi'
+import { plain } from '../parts/ansi'
+import { Coloured } from '../parts/coloured'
 import { Icon } from '../parts/icons'
 import { bothZones, copy, Empty, Failed } from '../parts/small'
 import { clock } from '../parts/time'
@@ -252,22 +253,6 @@ function Line({ index, line, isNamed }: LineProps) {
         </>
       )}
     </div>
-  )
-}
-
-function Coloured({ text }: { text: string }) {
-  return (
-    <>
-      {pieces(text).map((piece, at) =>
-        piece.style ? (
-          <span key={at} class={piece.style}>
-            {piece.text}
-          </span>
-        ) : (
-          piece.text
-        ),
-      )}
-    </>
   )
 }
 

@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
 import { get, post, request } from '../api/client'
+import { isName } from '../api/names'
 import type { NamedRule, Page, Preview, Rule } from '../api/types'
 import { ActDialog } from '../parts/dialog'
 import { Icon, StateIcon } from '../parts/icons'
@@ -9,7 +10,7 @@ import { link, navigate } from '../shell/router'
 import { may } from '../shell/session'
 import { useTitle } from '../shell/title'
 import { t } from '../texts'
-import { isRuleName, ruleOf, textOf, type RuleText } from './rule_text'
+import { ruleOf, textOf, type RuleText } from './rule_text'
 
 type Shown = { edit: NamedRule | undefined } | { remove: NamedRule }
 
@@ -146,7 +147,7 @@ function Edit({ before, others, done, close }: EditProps) {
     done()
   }
   const seen = preview.value
-  const isReady = isRuleName(name) && !isTaken && rule !== undefined && seen?.key === key
+  const isReady = isName(name) && !isTaken && rule !== undefined && seen?.key === key
   const trees = text.enabled ? (seen?.preview?.trees ?? 0) : 0
   return (
     <ActDialog
@@ -166,7 +167,7 @@ function Edit({ before, others, done, close }: EditProps) {
             value={name}
             disabled={before !== undefined}
             placeholder="nightly"
-            aria-invalid={name !== '' && (!isRuleName(name) || isTaken)}
+            aria-invalid={name !== '' && (!isName(name) || isTaken)}
             onInput={(event) => setName(event.currentTarget.value)}
           />
           {isTaken && <small class="wrong">{words.taken}</small>}

@@ -17,10 +17,6 @@ const TAGS_MAX = 32
 const TAG_MAX = 64
 const TEXT_MAX = 256
 
-export function isRuleName(name: string): boolean {
-  return /^[A-Za-z0-9._-]{1,64}$/.test(name) && !/^\.+$/.test(name)
-}
-
 export function textOf(rule: Rule | undefined): RuleText {
   return {
     keepDays: rule ? `${rule.keepDays}` : '',

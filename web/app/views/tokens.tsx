@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
 import { get, post, request } from '../api/client'
+import { isName } from '../api/names'
 import type { Page, Role, Token } from '../api/types'
 import { now } from '../parts/clock'
 import { ActDialog, Dialog } from '../parts/dialog'
@@ -125,7 +126,7 @@ function Make({ close, made }: { close: () => void; made: (secret: string) => vo
     const answer = await post<{ secret: string }>('tokens', { name, role, expireTime })
     made(answer.secret)
   }
-  const isReady = /^[A-Za-z0-9._-]{1,64}$/.test(name) && (ends === '' || expireTime !== undefined)
+  const isReady = isName(name) && (ends === '' || expireTime !== undefined)
   return (
     <ActDialog
       title={words.make}

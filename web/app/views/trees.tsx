@@ -2,13 +2,14 @@ import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { useSignal } from '@preact/signals'
 import { apiLink, BASE, get, type Params } from '../api/client'
 import { rowOfSummary } from '../api/rows'
-import { isFinished, type Id, type JobSummary, type Page, type State } from '../api/types'
+import { isFinished, type Id, type JobSummary, type Page } from '../api/types'
 import { FIRST, useRootsWindow, type RootsWindow } from '../live/roots'
 import { putRow, rowSignal, RowWindow } from '../live/rows'
-import { Icon, StateIcon } from '../parts/icons'
+import { CodeLines, FirstLines } from '../parts/first'
+import { Icon } from '../parts/icons'
 import { usePages, type Paged } from '../parts/load'
 import { Cells, Head, NARROW_ROW, Name, ROW } from '../parts/row'
-import { copyLink, CopyButton, Empty, Failed, Skeleton } from '../parts/small'
+import { copyLink, Empty, Failed, Skeleton } from '../parts/small'
 import { Virtual, type VirtualHandle } from '../parts/virtual'
 import { isNarrow } from '../shell/layout'
 import { link, navigate, query, setQuery } from '../shell/router'
@@ -271,19 +272,9 @@ function NoTrees() {
   const rust = `let tracker = JobTrackerClient::new("${address}")?;
 tracker.create(NewJob::new("my first tree")).await?;`
   return (
-    <Empty title={t.value.trees.none}>
-      <p>{t.value.trees.first}</p>
-      <div class="code-lines">
-        <pre>{curl}</pre>
-        <CopyButton text={curl} label={t.value.copy} />
-      </div>
-      <div class="code-lines">
-        <pre>{rust}</pre>
-        <CopyButton text={rust} label={t.value.copy} />
-      </div>
-      <p class="waiting-line">
-        <StateIcon state={'Running' as State} /> {t.value.trees.waiting}
-      </p>
-    </Empty>
+    <FirstLines title={t.value.trees.none} first={t.value.trees.first}>
+      <CodeLines text={curl} />
+      <CodeLines text={rust} />
+    </FirstLines>
   )
 }

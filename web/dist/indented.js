@@ -1,0 +1,1 @@
+function e(e){try{JSON.parse(e)}catch{return e}let t=0,n=e.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g)??[],r=()=>`\n${`  `.repeat(t)}`;return n.map((e,i)=>{if(e===`{`||e===`[`){let a=n[i+1]===`}`||n[i+1]===`]`;return t+=1,a?e:e+r()}return e===`}`||e===`]`?(--t,n[i-1]===`{`||n[i-1]===`[`?e:r()+e):e===`,`?e+r():e===`:`?`: `:e}).join(``)}export{e as t};

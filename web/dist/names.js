@@ -1,0 +1,1 @@
+function e(e){return/^[A-Za-z0-9._-]{1,64}$/.test(e)&&!/^\.+$/.test(e)}export{e as t};
