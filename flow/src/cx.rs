@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{Observer, Parent, RunId, RunInfo, RunOptions, StepMeta, plan::Plan};
+use crate::{Observer, Parent, RunId, RunInfo, RunOptions, StepMeta};
 
 /// What the bodies of a run have in common.
 pub(crate) struct Shared<In> {
-    pub(crate) plan: Arc<Plan<In>>,
+    pub(crate) metas: Arc<[StepMeta]>,
     pub(crate) input: Arc<In>,
     pub(crate) info: RunInfo,
     pub(crate) cancel: CancellationToken,
@@ -56,7 +56,7 @@ impl<In> Cx<In> {
     /// What the definition says of the step.
     #[must_use]
     pub fn step(&self) -> &StepMeta {
-        self.shared.plan.meta(self.step)
+        &self.shared.metas[self.step as usize]
     }
 
     /// The number of the attempt, from 1.

@@ -61,6 +61,7 @@ mod policy;
 mod step;
 
 mod flow;
+mod identity;
 mod options;
 mod plan;
 
@@ -70,7 +71,6 @@ mod cx;
 mod rerun;
 mod run;
 
-mod attempt;
 mod permit;
 mod runner;
 mod running;
@@ -91,8 +91,9 @@ pub use cx::Cx;
 pub use deps::Deps;
 pub use error::{BoxError, FlowError, StepError, StepErrorKind};
 pub use flow::Flow;
+pub use identity::{Parent, RunId, RunInfo};
 pub use observer::{Event, Observer, RunView};
-pub use options::{OnFailure, Parent, RunId, RunInfo, RunOptions};
+pub use options::{OnFailure, RunOptions};
 pub use record::{Recorder, RecorderStats};
 pub use rerun::{Rerun, RerunError};
 pub use run::{CancelOnDrop, Run};

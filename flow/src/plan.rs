@@ -15,7 +15,7 @@ use crate::{
 pub(crate) struct Plan<In> {
     pub(crate) name: Arc<str>,
     pub(crate) flow: u64,
-    pub(crate) metas: Vec<StepMeta>,
+    pub(crate) metas: Arc<[StepMeta]>,
     work: Vec<Work<In>>,
     around: Vec<Around>,
     /// The edges from the side of what is depended on: those of step `i` are
@@ -46,7 +46,7 @@ impl<In> Plan<In> {
         around: Vec<Around>,
     ) -> Self {
         let (begin, edges) = turned(&metas);
-        Self { name, flow, metas, work, around, begin, edges }
+        Self { name, flow, metas: metas.into(), work, around, begin, edges }
     }
 
     pub(crate) fn meta(&self, step: u32) -> &StepMeta {

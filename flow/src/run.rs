@@ -7,6 +7,7 @@ use crate::{
     cx::Shared,
     deps::typed,
     observer::Watched,
+    runner,
     running::{Cause, Running},
     slot::{Outcome, Slot, Value},
     watch::End,
@@ -81,8 +82,9 @@ impl<In: Send + Sync + 'static, Out: Send + Sync + 'static> Run<In, Out> {
         };
         let observers = options.observers.clone();
         let plan = Arc::clone(&flow.plan);
-        let shared = Arc::new(Shared { plan, input, info, cancel, observers });
-        Self { flow, running: Running::start(shared, slots, options) }
+        let metas = Arc::clone(&plan.metas);
+        let shared = Shared { metas, input, info, cancel, observers };
+        Self { flow, running: runner::start(plan, shared, slots, options) }
     }
 
     /// Which run it is.

@@ -17,16 +17,16 @@ use crate::{
     StepError, StepErrorKind, StepMeta, StepState,
     cx::Shared,
     observer::Watched,
-    permit::Permits,
-    runner::Runner,
+    plan::Plan,
     scheduler::{Ready, Scheduler},
     slot::{Outcome, Slot},
-    snapshot::{self, Notes},
+    snapshot::Notes,
     watch::{End, Watchers},
 };
 
 /// A run at work: where its steps stand, and what follows when one of them ends.
 pub(crate) struct Running<In> {
+    pub(crate) plan: Arc<Plan<In>>,
     pub(crate) shared: Arc<Shared<In>>,
     pub(crate) slots: Box<[Slot]>,
     pub(crate) scheduler: Scheduler,
@@ -40,7 +40,7 @@ pub(crate) struct Running<In> {
     over: OnceLock<Over>,
     begin: Instant,
     pub(crate) begin_time: Timestamp,
-    runtime: Handle,
+    pub(crate) runtime: Handle,
 }
 
 /// How and when a run ended.
@@ -59,19 +59,20 @@ pub(crate) enum Cause {
 }
 
 impl<In: Send + Sync + 'static> Running<In> {
-    /// Starts a run whose steps stand so.
-    pub(crate) fn start(
-        shared: Arc<Shared<In>>,
+    /// A run whose steps stand so, before it begins.
+    pub(crate) fn new(
+        plan: Arc<Plan<In>>,
+        shared: Shared<In>,
         slots: Box<[Slot]>,
         options: RunOptions,
-    ) -> Arc<Self> {
+    ) -> Self {
         let runtime = Handle::current();
         let scheduler = Scheduler::new(runtime.metrics().num_workers(), options.max_concurrency);
-        let done = slots.iter().filter(|slot| slot.state().is_over()).count();
-        let count = |steps: usize| u32::try_from(steps).unwrap_or(u32::MAX);
-        let run = Arc::new(Self {
-            shared,
-            left: AtomicU32::new(count(slots.len() - done)),
+        let left = slots.iter().filter(|slot| !slot.state().is_over()).count();
+        Self {
+            plan,
+            shared: Arc::new(shared),
+            left: AtomicU32::new(u32::try_from(left).unwrap_or(u32::MAX)),
             slots,
             scheduler,
             watchers: Watchers::default(),
@@ -82,19 +83,23 @@ impl<In: Send + Sync + 'static> Running<In> {
             begin: Instant::now(),
             begin_time: wall_clock(),
             runtime,
-        });
-        run.tell(&Event::RunStarted);
-        run.tell_reused();
-        if run.left.load(Ordering::Acquire) == 0 {
-            run.complete();
-            return run;
         }
-        let ready = (0..count(run.slots.len())).filter(|&step| run.slot(step).is_ready());
-        run.spawn(run.scheduler.push(ready.collect(), false));
-        if let Some(limit) = run.options.deadline {
-            run.runtime.spawn(Arc::clone(&run).watch_deadline(limit));
+    }
+
+    /// Tells the observers that it begins, and answers the steps that are ready. Without any step
+    /// left it is over at once.
+    pub(crate) fn begin(self: &Arc<Self>) -> Ready {
+        self.tell(&Event::RunStarted);
+        self.tell_reused();
+        if self.left.load(Ordering::Acquire) == 0 {
+            self.complete();
+            return Ready::default();
         }
-        run
+        if let Some(limit) = self.options.deadline {
+            self.runtime.spawn(Arc::clone(self).watch_deadline(limit));
+        }
+        let steps = self.plan.metas.iter().map(|meta| meta.index);
+        steps.filter(|&step| self.slot(step).is_ready()).collect()
     }
 
     pub(crate) fn slot(&self, step: u32) -> &Slot {
@@ -110,13 +115,6 @@ impl<In: Send + Sync + 'static> Running<In> {
         self.over.get()
     }
 
-    /// Spawns runners that have a place each.
-    pub(crate) fn spawn(self: &Arc<Self>, runners: usize) {
-        for _ in 0..runners {
-            self.runtime.spawn(Runner::new(Arc::clone(self)).run());
-        }
-    }
-
     /// Tells the observers.
     pub(crate) fn tell(&self, event: &Event<'_>) {
         for observer in &self.shared.observers {
@@ -128,7 +126,7 @@ impl<In: Send + Sync + 'static> Running<In> {
     }
 
     fn tell_reused(&self) {
-        for (meta, slot) in self.shared.plan.metas.iter().zip(&self.slots) {
+        for (meta, slot) in self.plan.metas.iter().zip(&self.slots) {
             if slot.state() == StepState::Reused {
                 self.tell_done(meta.index);
             }
@@ -142,7 +140,7 @@ impl<In: Send + Sync + 'static> Running<In> {
         let slot = self.slot(step);
         let (started, ended) = slot.times();
         self.tell(&Event::StepDone {
-            step: self.shared.plan.meta(step),
+            step: self.plan.meta(step),
             state: slot.state(),
             attempts: slot.attempts(),
             started: started.map(Duration::from_nanos),
@@ -162,7 +160,7 @@ impl<In: Send + Sync + 'static> Running<In> {
         let is_success = outcome.is_ok();
         self.close(at, outcome, now);
         loop {
-            for edge in self.shared.plan.edges(at) {
+            for edge in self.plan.edges(at) {
                 let dependant = self.slot(edge.dependant);
                 if is_success || edge.kind == NeedKind::Settled {
                     // A step that has the output of an earlier run waits for nothing.
@@ -183,7 +181,7 @@ impl<In: Send + Sync + 'static> Running<In> {
     }
 
     fn skip(&self, step: u32, via: u32) -> Arc<StepError> {
-        let plan = &self.shared.plan;
+        let plan = &self.plan;
         let outcome = self.slot(via).outcome().and_then(|outcome| outcome.as_ref().err());
         let cause = outcome.expect("what others are skipped for has ended with an error");
         let kind = match &cause.kind {
@@ -282,7 +280,7 @@ impl<In: Send + Sync + 'static> Running<In> {
             return;
         }
         let (now, mut ends) = (self.now(), 0);
-        for (meta, slot) in self.shared.plan.metas.iter().zip(&self.slots) {
+        for (meta, slot) in self.plan.metas.iter().zip(&self.slots) {
             if slot.claim_to_end() {
                 let kind = StepErrorKind::Cancelled(None);
                 let error = StepError { step: Arc::clone(&meta.name), attempts: 0, kind };
@@ -317,18 +315,18 @@ impl<In: Send + Sync + 'static> Watched for Running<In> {
     }
 
     fn steps(&self) -> &[StepMeta] {
-        &self.shared.plan.metas
+        &self.plan.metas
     }
 
     fn snapshot(&self) -> Snapshot {
-        snapshot::take(self)
-    }
-}
-
-impl<In: Send + Sync + 'static> Permits for Running<In> {
-    fn give_back(self: Arc<Self>) {
-        let runners = self.scheduler.release();
-        self.spawn(runners);
+        let over = self.over();
+        let steps = self.plan.metas.iter().zip(&self.slots);
+        let at = (self.begin_time, self.now());
+        let snapshot = Snapshot::of(&self.shared.info, steps, at, &self.notes);
+        match over {
+            Some(over) => snapshot.ended(&over.outcome, over.took),
+            None => snapshot,
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
 use jobtracker_client::Timestamp;
+use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::{FlowError, Need, RunId, StepError, StepMeta, StepState, running::Running, slot::Slot};
+use crate::{FlowError, Need, RunId, RunInfo, StepError, StepMeta, StepState, slot::Slot};
 
 /// How many failed attempts of a step a run remembers with their times; all are counted.
 const TRIES_KEPT: u32 = 16;
@@ -194,35 +195,40 @@ fn step(meta: &StepMeta, slot: &Slot, now: u64) -> StepSnapshot {
     }
 }
 
-/// Takes a snapshot. The lock on the notes is held while they are copied, and steps take it only
-/// when an attempt has failed.
-pub(crate) fn take<In: Send + Sync + 'static>(run: &Running<In>) -> Snapshot {
-    let over = run.over();
-    let now = run.now();
-    let steps = run.shared.plan.metas.iter().zip(&run.slots);
-    let steps = steps.map(|(meta, slot)| step(meta, slot, now));
-    let mut steps: Vec<StepSnapshot> = steps.collect();
-    let notes = run.notes.lock();
-    for (attempt, error) in &notes.tries {
-        steps[attempt.step as usize].retried.push(Retried {
-            started: Duration::from_nanos(attempt.begun),
-            duration: Duration::from_nanos(attempt.ended.saturating_sub(attempt.begun)),
-            pause: attempt.pause,
-            error: error.clone(),
-        });
+impl Snapshot {
+    /// The steps of a run that is `now` nanoseconds old. The lock on the notes is held while they
+    /// are copied, and steps take it only when an attempt has failed.
+    pub(crate) fn of<'a>(
+        info: &RunInfo,
+        steps: impl Iterator<Item = (&'a StepMeta, &'a Slot)>,
+        (started, now): (Timestamp, u64),
+        notes: &Mutex<Notes>,
+    ) -> Self {
+        let mut steps: Vec<_> = steps.map(|(meta, slot)| step(meta, slot, now)).collect();
+        let notes = notes.lock();
+        for (attempt, error) in &notes.tries {
+            steps[attempt.step as usize].retried.push(Retried {
+                started: Duration::from_nanos(attempt.begun),
+                duration: Duration::from_nanos(attempt.ended.saturating_sub(attempt.begun)),
+                pause: attempt.pause,
+                error: error.clone(),
+            });
+        }
+        Self {
+            flow: Arc::clone(&info.flow),
+            run: info.id.clone(),
+            origin: info.origin.clone(),
+            started,
+            took: Duration::from_nanos(now),
+            is_over: false,
+            error: None,
+            steps,
+            failed: notes.failed.clone(),
+        }
     }
-    let failed = notes.failed.clone();
-    drop(notes);
-    let info = &run.shared.info;
-    Snapshot {
-        flow: Arc::clone(&info.flow),
-        run: info.id.clone(),
-        origin: info.origin.clone(),
-        started: run.begin_time,
-        took: over.map_or(Duration::from_nanos(now), |over| over.took),
-        is_over: over.is_some(),
-        error: over.and_then(|over| over.outcome.clone().err()),
-        steps,
-        failed,
+
+    /// The same run, which is over.
+    pub(crate) fn ended(self, outcome: &Result<(), FlowError>, took: Duration) -> Self {
+        Self { took, is_over: true, error: outcome.clone().err(), ..self }
     }
 }

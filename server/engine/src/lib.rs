@@ -15,6 +15,7 @@
 mod deletion;
 mod error;
 mod operation;
+mod options;
 
 mod bounds;
 
@@ -45,9 +46,9 @@ mod wait;
 pub use deletion::Deletion;
 pub use error::{Error, Result};
 pub use feed::{Committed, FeedEvent, Listener, MoveReason, SOON, Scope};
-pub use follow_up::Tried;
-pub use handle::{Engine, Options};
+pub use handle::Engine;
 pub use metrics::Load;
+pub use operation::{Claim, Holder, TaskChanged, Tried};
+pub use options::Options;
 pub use outages::Outages;
-pub use task::{Claim, Holder, TaskChanged};
 pub use upload::{Begun, UploadSession, Validate};

@@ -2,95 +2,13 @@
 
 use std::sync::Arc;
 
-use jobtracker_model::{JobId, State, TaskReport, Timestamp};
-use jobtracker_store::{Assignment, CancelReason, TaskRow};
+use jobtracker_model::{JobId, TaskReport, Timestamp};
+use jobtracker_store::{Assignment, CancelReason};
 
 use crate::{
     Engine, Result,
-    operation::{Operation, Outcome},
+    operation::{Claim, Operation, Outcome, TaskChange, TaskChanged},
 };
-
-/// A change to the task of one job.
-#[derive(Debug)]
-pub(crate) enum TaskChange {
-    Claim(Claim),
-    Report(TaskReport),
-    /// Look at a lease that is due. If its worker has been heard of, it lasts until that time.
-    Look {
-        epoch: u32,
-        until: Option<Timestamp>,
-    },
-    /// End a lease: its worker may not have any more.
-    Lose {
-        epoch: u32,
-        why: String,
-    },
-    /// No worker has claimed it in time, or there is none that may.
-    Unclaimed {
-        epoch: u32,
-        why: String,
-    },
-    Cancel {
-        reason: CancelReason,
-        by: Option<Box<str>>,
-    },
-    Pause {
-        by: Option<Box<str>>,
-    },
-    Resume {
-        by: Option<Box<str>>,
-    },
-    /// Keep it for one worker.
-    Assign {
-        epoch: u32,
-        to: Assignment,
-    },
-}
-
-/// A claim of a task by a worker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
-    /// How many leases of the task there were when the worker chose it.
-    pub epoch: u32,
-    /// The worker's id.
-    pub worker: String,
-    /// When the lease ends unless the worker is heard of.
-    pub until: Timestamp,
-}
-
-/// The holder of a lease, which an operation names that only the holder may do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// The worker's id.
-    pub worker: String,
-    /// The lease.
-    pub epoch: u32,
-}
-
-/// What became of a change to a task.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskChanged {
-    /// Whether it changed something. A repetition does not, and neither does a change that came too
-    /// late.
-    pub done: bool,
-    /// The task after it.
-    pub task: Box<TaskRow>,
-    /// The job's visible state after it.
-    pub state: State,
-}
-
-impl TaskChange {
-    /// About how much memory its texts take.
-    pub fn bytes(&self) -> usize {
-        match self {
-            Self::Report(report) => report.bytes(),
-            Self::Claim(claim) => claim.worker.len(),
-            Self::Assign { to, .. } => to.worker.len(),
-            Self::Lose { why, .. } | Self::Unclaimed { why, .. } => why.len(),
-            _ => 0,
-        }
-    }
-}
 
 impl Engine {
     /// Claims a task for a worker, and reports its job as Running, unless it has been claimed or
@@ -124,9 +42,9 @@ impl Engine {
         self.change_task(id, TaskChange::Report(report)).await
     }
 
-    /// Looks at a lease that is [due](TaskRow::lease_due): it ends if its attempt has taken as long
-    /// as it may, if it was to be cancelled and had its time for that, and if its worker has not
-    /// been heard of; otherwise it lasts until that time. Safe to repeat.
+    /// Looks at a lease that is [due](jobtracker_store::TaskRow::lease_due): it ends if its attempt
+    /// has taken as long as it may, if it was to be cancelled and had its time for that, and if its
+    /// worker has not been heard of; otherwise it lasts until that time. Safe to repeat.
     ///
     /// # Errors
     /// An unknown job, or one without a task.

@@ -238,6 +238,17 @@ impl Workspace {
         }
     }
 
+    /// Notes that a job has follow-ups from now on; answers what is known of them.
+    pub fn begin_watch(&mut self, id: JobId) -> Watch {
+        if let Some(watch) = self.watch(id) {
+            return watch.clone();
+        }
+        if let Some(node) = self.change(id) {
+            node.status.flags.followed = true;
+        }
+        Watch::default()
+    }
+
     /// Puts a follow-up of an existing job. The workspace knows the store's row of it.
     pub fn set_follow_up(&mut self, id: JobId, key: FollowUpKey, row: FollowUp) {
         let before = self.follow_up(id, key).and_then(FollowUp::entry);

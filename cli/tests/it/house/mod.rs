@@ -246,45 +246,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Files that use each other in a circle. The list may only shrink.
-const CIRCLES: &[&[&str]] = &[
-    &[
-        "flow/src/attempt.rs",
-        "flow/src/body.rs",
-        "flow/src/cx.rs",
-        "flow/src/observer.rs",
-        "flow/src/options.rs",
-        "flow/src/plan.rs",
-        "flow/src/runner.rs",
-        "flow/src/running.rs",
-        "flow/src/snapshot.rs",
-    ],
-    &[
-        "server/engine/src/apply/create.rs",
-        "server/engine/src/apply/upload.rs",
-        "server/engine/src/apply/follow_ups/actions.rs",
-        "server/engine/src/apply/follow_ups/checks.rs",
-        "server/engine/src/apply/follow_ups/deliveries.rs",
-        "server/engine/src/apply/follow_ups/mod.rs",
-        "server/engine/src/apply/log.rs",
-        "server/engine/src/apply/mod.rs",
-        "server/engine/src/apply/tasks.rs",
-        "server/engine/src/apply/update.rs",
-        "server/engine/src/commit.rs",
-        "server/engine/src/fairness.rs",
-        "server/engine/src/upload/assembly.rs",
-        "server/engine/src/upload/begin.rs",
-        "server/engine/src/upload/existing.rs",
-        "server/engine/src/upload/session.rs",
-        "server/engine/src/upload/tree.rs",
-        "server/engine/src/follow_up.rs",
-        "server/engine/src/group.rs",
-        "server/engine/src/handle.rs",
-        "server/engine/src/operation.rs",
-        "server/engine/src/queue.rs",
-        "server/engine/src/task.rs",
-    ],
-    &["server/store/src/scylla/pinned.rs", "server/store/src/scylla/pinned/children.rs"],
-];
+const CIRCLES: &[&[&str]] =
+    &[&["server/store/src/scylla/pinned.rs", "server/store/src/scylla/pinned/children.rs"]];
 
 /// The libraries and programs of all packages.
 fn crates() -> Vec<uses::Crate> {

@@ -3,7 +3,12 @@ use std::{collections::HashSet, sync::Arc};
 use jobtracker_model::{Created, JobId, limits, rollup::Status};
 use jobtracker_store::Origin;
 
-use super::{Became, Rules, climb, follow_ups, tasks};
+use super::{
+    follow_ups,
+    roll_up::{Became, climb},
+    rules::Rules,
+    tasks,
+};
 use crate::{Error, Result, operation::Creation, workspace::Workspace};
 
 /// Creates jobs under one parent, or a root: all of them or none. Jobs that exist already with the

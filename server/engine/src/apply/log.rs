@@ -1,7 +1,7 @@
 use jobtracker_model::{JobId, LogAppended, LogLine, NewLogLines, Repeat, limits};
 use jobtracker_store::RepeatRow;
 
-use super::Rules;
+use super::rules::Rules;
 use crate::{Error, Result, workspace::Workspace};
 
 /// Appends lines to a job's log, unless the same append was done before.

@@ -2,11 +2,15 @@
 //! model.
 
 mod attachment;
+mod change;
 mod create;
 mod delete;
 mod follow_ups;
 mod log;
 mod options;
+mod roll_up;
+mod rules;
+mod stir;
 mod tasks;
 mod update;
 mod upload;
@@ -16,46 +20,16 @@ mod examples;
 #[cfg(test)]
 mod full;
 
-use jobtracker_model::{JobId, NewChange, Report, State, Timestamp, rollup::StatusDelta};
+pub(crate) use roll_up::Became;
+pub(crate) use rules::Rules;
+
+use stir::{Stir, reported};
 
 use crate::{
     Result,
-    operation::{Operation, Outcome},
+    operation::{Operation, Outcome, TaskChange},
     workspace::Workspace,
 };
-
-/// What applying depends on besides the rows.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
-    pub block_updates_after_finish: bool,
-    /// The time at which the group is applied.
-    pub now: Timestamp,
-}
-
-/// A job's visible state became another one. Follow-ups start from this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Became {
-    pub id: JobId,
-    pub state: State,
-    /// The own change, of this job or of one below it, that caused it.
-    pub cause: Report,
-}
-
-/// An operation took effect at a job. That ends silence at the job and above.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stir<'a> {
-    pub id: JobId,
-    /// The own change, if it was one.
-    pub said: Option<Said<'a>>,
-}
-
-/// What an own change said.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Said<'a> {
-    /// Its number.
-    pub change: u32,
-    pub message: Option<&'a str>,
-}
 
 /// Applies one operation. After an error the workspace is as it was before.
 pub(crate) fn apply(
@@ -121,8 +95,8 @@ fn step<'a>(
         Operation::Task { id, change } => {
             let changed = tasks::apply(space, *id, change, rules, became)?;
             // A lease that goes on says that its worker lives, not that the job moves.
-            let is_renewal = matches!(**change, crate::task::TaskChange::Look { .. })
-                && changed.task.lease().is_some();
+            let is_renewal =
+                matches!(**change, TaskChange::Look { .. }) && changed.task.lease().is_some();
             if changed.done && !is_renewal {
                 stirs.push(Stir { id: *id, said: None });
             }
@@ -135,33 +109,5 @@ fn step<'a>(
             let tree_result = upload::apply(space, tree, rules, became, stirs)?;
             Ok(Outcome::TreeResult(Box::new(tree_result)))
         }
-    }
-}
-
-/// The change that has just been appended to a job.
-fn reported<'a>(space: &Workspace, id: JobId, change: &'a NewChange) -> Stir<'a> {
-    let number = space.status(id).map_or(0, |status| status.changes.saturating_sub(1));
-    Stir { id, said: Some(Said { change: number, message: change.message.as_deref() }) }
-}
-
-/// Carries what happened at a job up to the root, as far as statuses change.
-fn climb(
-    space: &mut Workspace,
-    parent: Option<JobId>,
-    delta: StatusDelta,
-    became: &mut Vec<Became>,
-) {
-    let of = |delta: &StatusDelta| {
-        let (id, cause) = (delta.source, delta.cause);
-        delta.became().map(|state| Became { id, state, cause })
-    };
-    became.extend(of(&delta));
-    let mut up = parent.zip((!delta.is_still()).then_some(delta));
-    while let Some((id, delta)) = up {
-        let node = space.change(id).expect("a path is loaded up to its root");
-        let next = node.status.absorb(id, &delta);
-        let above = node.origin.parent;
-        became.extend(next.as_ref().and_then(of));
-        up = above.zip(next);
     }
 }

@@ -10,16 +10,16 @@ use jobtracker_store::{
     Assignment, CancelReason, FollowUp, FollowUpKey, Reported, TaskLease, TaskPhase, TaskRow,
 };
 
-use super::{Became, Rules, follow_ups, update};
+use super::{change, roll_up::Became, rules::Rules};
 use crate::{
     Error, Result,
-    task::{Claim, Holder, TaskChange, TaskChanged},
+    operation::{Claim, Holder, TaskChange, TaskChanged},
     workspace::Workspace,
 };
 
 /// Gives a new job its task.
 pub(super) fn install(space: &mut Workspace, id: JobId, task: &Arc<NewTask>, now: Timestamp) {
-    let mut watch = follow_ups::begin(space, id);
+    let mut watch = space.begin_watch(id);
     watch.task = true;
     space.set_follow_up(id, FollowUpKey::Watch, FollowUp::Watch(watch));
     let row = TaskRow::new(Arc::clone(task), now);
@@ -104,7 +104,7 @@ impl Move<'_> {
     /// Reports a state of the job.
     fn tell(&mut self, change: NewChange) -> Result<()> {
         let Self { space, id, rules, became, .. } = self;
-        update::append(space, *id, &change.shortened(), *rules, became).map(drop)
+        change::append(space, *id, &change.shortened(), *rules, became).map(drop)
     }
 
     fn now(&self) -> Timestamp {

@@ -1,7 +1,7 @@
-use jobtracker_model::{Change, JobId, NewChange, Repeat, Standing, Updated, rollup::Status};
+use jobtracker_model::{JobId, NewChange, Repeat, Standing, Updated};
 use jobtracker_store::RepeatRow;
 
-use super::{Became, Rules, climb, tasks};
+use super::{change::append, roll_up::Became, rules::Rules, tasks};
 use crate::{Error, Result, workspace::Workspace};
 
 /// Appends a state change, unless the job is finished and such updates are blocked, or the same
@@ -37,28 +37,4 @@ pub(super) fn apply(
         space.remember(id, key, RepeatRow { first: number, count: 1, fingerprint });
     }
     Ok(updated)
-}
-
-/// Appends a state change that the job takes.
-pub(super) fn append(
-    space: &mut Workspace,
-    id: JobId,
-    change: &NewChange,
-    rules: Rules,
-    became: &mut Vec<Became>,
-) -> Result<Updated> {
-    let status = space.status(id).ok_or(Error::JobNotFound(id))?;
-    let number = status.changes;
-    check_room(id, status, change)?;
-    space.append_change(id, number, Change::recorded(change.clone(), rules.now));
-    let node = space.change(id).expect("its status was there");
-    let delta = node.status.report(id, change.state, rules.now);
-    let (parent, changes) = (node.origin.parent, node.status.changes);
-    climb(space, parent, delta, became);
-    Ok(Updated { applied: true, repeated: false, state: delta.after, changes })
-}
-
-fn check_room(id: JobId, status: &Status, change: &NewChange) -> Result<()> {
-    let has_room = change.state.has_room_after(status.changes);
-    has_room.then_some(()).ok_or(Error::TooManyChanges(id))
 }

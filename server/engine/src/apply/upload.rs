@@ -6,7 +6,13 @@ use jobtracker_model::{
 };
 use jobtracker_store::TreeResultRow;
 
-use super::{Became, Rules, Stir, climb, log, options, reported, tasks, update};
+use super::{
+    log, options,
+    roll_up::{Became, climb},
+    rules::Rules,
+    stir::{Stir, reported},
+    tasks, update,
+};
 use crate::{
     Error, Result,
     upload::{Step, UploadTree, What},

@@ -1,16 +1,12 @@
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use jobtracker_model::{
     JobId, limits,
     upload::{UploadId, UploadOutcome},
 };
 use jobtracker_store::{PageLimit, Store, TreeResultRow, TreeResultsQuery};
-use parking_lot::Mutex;
 
-use super::UploadSession;
+use super::{UploadSession, receiving::Receiving};
 use crate::{Engine, Error, Result};
 
 /// The answer to an upload that begins to come in.
@@ -20,27 +16,6 @@ pub enum Begun {
     Completed(UploadOutcome),
     /// The upload may come in.
     Session(Box<UploadSession>),
-}
-
-/// The uploads that are being received.
-pub(crate) type UploadsUnderWay = Arc<Mutex<HashSet<UploadId>>>;
-
-/// An upload that is being received; dropping it ends that.
-pub(crate) struct Receiving {
-    pub id: UploadId,
-    all: UploadsUnderWay,
-}
-
-impl std::fmt::Debug for Receiving {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Receiving").field(&self.id).finish()
-    }
-}
-
-impl Drop for Receiving {
-    fn drop(&mut self) {
-        self.all.lock().remove(&self.id);
-    }
 }
 
 impl Engine {

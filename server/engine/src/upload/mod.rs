@@ -12,13 +12,14 @@ mod assembly;
 mod begin;
 mod existing;
 mod follow_ups;
+mod receiving;
 mod session;
 mod stage;
 mod tree;
 
 pub use begin::Begun;
-pub(crate) use begin::UploadsUnderWay;
 pub use follow_ups::Validate;
+pub(crate) use receiving::UploadsUnderWay;
 pub use session::UploadSession;
 pub(crate) use stage::Stage;
 pub(crate) use tree::{Step, UploadTree, What};

@@ -17,8 +17,8 @@ use roaring::RoaringTreemap;
 use super::{
     Stage, UploadTree,
     assembly::{Assembled, Assembly, There},
-    begin::Receiving,
     follow_ups::Validate,
+    receiving::Receiving,
 };
 use crate::{
     Engine, Error, Result,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use jobtracker_model::{JobId, NewChange, Timestamp, rollup::GrowthStep, upload::UploadId};
 use jobtracker_store::Row;
 
-use super::{Stage, begin::Receiving, follow_ups::Upcoming};
+use super::{Stage, follow_ups::Upcoming, receiving::Receiving};
 
 /// A tree of an upload, ready to be applied.
 #[derive(Debug)]

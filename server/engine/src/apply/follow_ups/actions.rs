@@ -3,7 +3,6 @@ use std::sync::Arc;
 use jobtracker_model::{Action, JobId, limits};
 use jobtracker_store::{FollowUp, FollowUpKey, Watched};
 
-use super::begin;
 use crate::{Error, Result, workspace::Workspace};
 
 /// Adds an action. If the job has the same action already, that one is the answer.
@@ -33,7 +32,7 @@ pub(super) fn add(
 }
 
 pub(super) fn push(space: &mut Workspace, id: JobId, action: &Arc<Action>) -> FollowUpKey {
-    let mut watch = begin(space, id);
+    let mut watch = space.begin_watch(id);
     let key = FollowUpKey::Action(watch.actions.len() as u32);
     watch.actions.push(Watched::from(&**action));
     space.set_follow_up(id, FollowUpKey::Watch, FollowUp::Watch(watch));

@@ -3,8 +3,8 @@ use std::{sync::Arc, time::Duration};
 use jobtracker_model::{CheckKind, JobId, NewCheck, StateSet, Timestamp, Trigger, Ways, limits};
 use jobtracker_store::{CheckProgress, CheckRow, FollowUp, FollowUpKey};
 
-use super::{Told, begin, tell};
-use crate::{Error, Result, follow_up::Look, workspace::Workspace};
+use super::deliveries::{Told, tell};
+use crate::{Error, Result, operation::Look, workspace::Workspace};
 
 /// Adds a check. If the job has the same check already, that one is the answer.
 pub(super) fn add(
@@ -43,7 +43,7 @@ pub(super) fn push(
     check: &Arc<NewCheck>,
     now: Timestamp,
 ) -> FollowUpKey {
-    let mut watch = begin(space, id);
+    let mut watch = space.begin_watch(id);
     let key = FollowUpKey::Check(watch.checks);
     watch.checks += 1;
     if matches!(check.kind, CheckKind::Silence { .. }) {

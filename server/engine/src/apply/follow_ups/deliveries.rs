@@ -1,7 +1,113 @@
-use jobtracker_model::{Attempt, DeliveryId, JobId, Progress, Timestamp};
-use jobtracker_store::{DeliveryRow, FollowUp, FollowUpKey};
+use std::collections::HashMap;
 
-use crate::{Error, Result, follow_up::Tried, workspace::Workspace};
+use jobtracker_model::{
+    Attempt, DeliveryId, Event, JobId, Progress, Report, State, Timestamp, Trigger, Way, limits,
+    rollup::FirstFault,
+};
+use jobtracker_store::{Cause, DeliveryRow, FollowUp, FollowUpKey};
+
+use crate::{Error, Result, apply::Became, operation::Tried, workspace::Workspace};
+
+/// The event that a delivery reports.
+pub(super) struct Told<'a> {
+    pub time: Timestamp,
+    /// The job whose own change caused the event.
+    pub source: JobId,
+    pub message: Option<&'a str>,
+    pub cause: Cause,
+    /// Set if the event is silence.
+    pub quiet_since: Option<Timestamp>,
+}
+
+/// The messages of an operation's own changes, by job and number.
+pub(super) type Words<'a> = HashMap<(JobId, u32), Option<&'a str>>;
+
+impl<'a> Told<'a> {
+    /// A job reached a state now because of that report. For Faulted the earliest report counts,
+    /// which may be long past.
+    pub fn became(
+        space: &Workspace,
+        Became { id, state, cause }: Became,
+        words: &Words<'a>,
+        now: Timestamp,
+    ) -> Self {
+        let told = Self::found(space, id, now);
+        if state == State::Faulted && told.cause != Cause::Told {
+            return told.with_words(words);
+        }
+        Self { source: cause.job, cause: Cause::At(cause), ..told }.with_words(words)
+    }
+
+    /// What a check finds at a job. Only a failed job has a cause of its own.
+    pub fn found(space: &Workspace, id: JobId, now: Timestamp) -> Self {
+        let status = space.status(id).filter(|status| status.state == State::Faulted);
+        let (source, cause) = match status.map(|status| status.first_fault) {
+            Some(FirstFault::At(report)) => (report.job, Cause::At(report)),
+            Some(FirstFault::None | FirstFault::Unknown) => (id, Cause::Below),
+            None => (id, Cause::Told),
+        };
+        Self { time: now, source, message: None, cause, quiet_since: None }
+    }
+
+    /// Adds the message of the report, if the report is part of this operation.
+    fn with_words(self, words: &Words<'a>) -> Self {
+        let Cause::At(Report { time, job, change }) = self.cause else { return self };
+        match words.get(&(job, change)) {
+            Some(message) if time == self.time => {
+                Self { message: *message, cause: Cause::Told, ..self }
+            }
+            Some(message) => Self { message: *message, ..self },
+            None => self,
+        }
+    }
+}
+
+/// Adds deliveries of a job; answers how many, which is fewer at the job's limit of deliveries.
+pub(super) fn tell(
+    space: &mut Workspace,
+    id: JobId,
+    told: Vec<(Trigger, Way)>,
+    what: &Told<'_>,
+) -> u32 {
+    let (Some(watch), Some(status), Some(origin)) =
+        (space.watch(id), space.status(id), space.origin(id))
+    else {
+        return 0;
+    };
+    let mut watch = watch.clone();
+    let event = Event {
+        time: what.time,
+        state: status.state,
+        message: what.message.map(Event::message),
+        root: origin.root,
+        source: what.source,
+        children: status.children,
+        subtree: status.subtree,
+        quiet_since: what.quiet_since,
+    };
+    let before = (watch.deliveries, watch.lost);
+    for (trigger, way) in told {
+        let most = match trigger {
+            Trigger::Action(_) => limits::DELIVERIES,
+            Trigger::CheckPassed(_) | Trigger::CheckFailed(_) => limits::DELIVERIES_OF_CHECKS,
+        };
+        if watch.deliveries >= most {
+            watch.lost = watch.lost.saturating_add(1);
+            space.lost += 1;
+            continue;
+        }
+        let row = DeliveryRow::new(trigger, way, event.clone());
+        let row = DeliveryRow { cause: what.cause, ..row };
+        let key = FollowUpKey::Delivery(watch.deliveries);
+        space.set_follow_up(id, key, FollowUp::Delivery(row));
+        watch.deliveries += 1;
+    }
+    let added = watch.deliveries - before.0;
+    if before != (watch.deliveries, watch.lost) {
+        space.set_follow_up(id, FollowUpKey::Watch, FollowUp::Watch(watch));
+    }
+    added
+}
 
 fn find(space: &Workspace, id: JobId, number: u32) -> Result<DeliveryRow> {
     match space.follow_up(id, FollowUpKey::Delivery(number)) {

@@ -1,3 +1,8 @@
+//! What may be done to a tree: one operation of the engine, and its outcome.
+
+mod follow_up;
+mod task;
+
 use std::{collections::HashSet, sync::Arc};
 
 use jobtracker_model::{
@@ -7,13 +12,12 @@ use jobtracker_model::{
 use jobtracker_store::{FollowUpKey, Tombstone};
 use tokio::sync::oneshot;
 
-use crate::{
-    Deletion, Error, Result,
-    bounds::Share,
-    follow_up::FollowUpChange,
-    task::{Holder, TaskChange, TaskChanged},
-    upload::UploadTree,
-};
+pub use follow_up::Tried;
+pub(crate) use follow_up::{FollowUpChange, Look};
+pub(crate) use task::TaskChange;
+pub use task::{Claim, Holder, TaskChanged};
+
+use crate::{Deletion, Error, Result, bounds::Share, upload::UploadTree};
 
 /// An operation, validated as far as that is possible without reading the store.
 #[derive(Debug)]
