@@ -11,6 +11,7 @@ run watch
 run blockers
 run callback
 run demo -- --once
+run schedule -- --once
 run bulk_context -- --jobs 20000
 run sql_summary
 

@@ -21,10 +21,20 @@ pub struct Service {
 /// # Errors
 /// The folder, the store or the port cannot be had.
 pub async fn start() -> Result<Service> {
+    start_with(|_| {}).await
+}
+
+/// The same with a configuration that is changed.
+///
+/// # Errors
+/// The folder, the store or the port cannot be had.
+pub async fn start_with(change: impl FnOnce(&mut Config)) -> Result<Service> {
     let folder = tempfile::Builder::new().prefix("jobtracker-").tempdir()?;
     let store = FjallStore::open(&FjallOptions::new(folder.path()))?;
     let listen = "127.0.0.1:0".parse().context("the address is valid")?;
-    let config = Config::load(None, Overrides { listen: Some(listen), ..Overrides::default() })?;
+    let mut config =
+        Config::load(None, Overrides { listen: Some(listen), ..Overrides::default() })?;
+    change(&mut config);
     let server = Server::start(&config, Arc::new(store))?;
     let url = format!("http://{}", server.addr());
     Ok(Service { server, url, _folder: folder })

@@ -10,6 +10,7 @@ mod service;
 mod store;
 mod terminal;
 mod token;
+mod worker;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -46,6 +47,8 @@ enum Command {
     Token(token::TokenArguments),
     /// Define, list, fire and watch the schedules of a running service
     Schedule(schedule::ScheduleArguments),
+    /// Run tasks of a service until SIGINT or SIGTERM
+    Worker(worker::WorkerArguments),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Import(arguments) => export_import::import(arguments),
         Command::Token(arguments) => token::token(arguments),
         Command::Schedule(arguments) => schedule::schedule(arguments),
+        Command::Worker(arguments) => worker::worker(arguments),
         Command::Openapi => terminal::print(jobtracker_server::openapi_document().trim_end()),
     };
     terminal::end(done)

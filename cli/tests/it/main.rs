@@ -41,4 +41,7 @@ mod stopping;
 mod tasks;
 mod texts;
 mod words;
+#[path = "../support/worker_process.rs"]
+mod worker_process;
+mod workers;
 mod writes;

@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("jobtracker-client", &["jobtracker-model"]),
     ("jobtracker-context", &["jobtracker-client", "jobtracker-model"]),
     ("jobtracker-flow", &["jobtracker-context", "jobtracker-client"]),
+    ("jobtracker-worker", &["jobtracker-client"]),
     ("jobtracker-store", &["jobtracker-model"]),
     ("jobtracker-store-suite", &["jobtracker-model", "jobtracker-store"]),
     ("jobtracker-engine", &["jobtracker-model", "jobtracker-store"]),
@@ -34,7 +35,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "jobtracker",
-        &["jobtracker-client", "jobtracker-model", "jobtracker-store", "jobtracker-server"],
+        &[
+            "jobtracker-client",
+            "jobtracker-model",
+            "jobtracker-store",
+            "jobtracker-server",
+            "jobtracker-worker",
+        ],
     ),
     ("jobtracker-benches", &["jobtracker-client", "jobtracker-context"]),
     ("jobtracker-flow-benches", &["jobtracker-client", "jobtracker-flow"]),
@@ -46,6 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "jobtracker-flow",
             "jobtracker-server",
             "jobtracker-store",
+            "jobtracker-worker",
         ],
     ),
 ];
