@@ -34,13 +34,12 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let service = jobtracker_examples::start().await?;
     let tracker = service.client();
-    println!("Open {} in a browser.\n", service.url());
-
     let folder = arguments.folder.canonicalize()?;
     let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
     let name = format!("check {}", presentable(&name));
     let new = NewJob::new(name).created_by("demo").tag("demo");
     let root = tracker.create(new).await?.id;
+    println!("Open {}/jobs/{root} in a browser.\n", service.url());
 
     let watcher = tokio::spawn(watch(tracker.clone(), root));
     let work = Work { tracker: tracker.clone(), places: Arc::new(Semaphore::new(AT_ONCE)) };

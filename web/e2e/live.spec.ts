@@ -128,3 +128,41 @@ test('a window that is hidden says nothing, and is present at once when it is sh
   await expect(page.locator('.state-chip')).toHaveText('Warning')
   expect(open).toBe(1)
 })
+
+test('a change is on the screen soon after it was committed', async ({ page, seeded }) => {
+  const { service } = seeded
+  const root = await service.create({ name: 'seen at once' })
+  await service.report(root, 'Running')
+  const leaves = await service.children(root, 12)
+  await page.goto(`${service.url}/jobs/${root}`)
+  await expect(page.getByRole('button', { name: /^Live/ })).toBeVisible()
+  await expect(row(page, 'page-11')).toBeVisible()
+  // When a row has a state for the first time, in the frame that shows it; both clocks are one.
+  await page.evaluate(() => {
+    const seen: Record<string, number> = {}
+    Object.assign(window, { seen })
+    const look = () =>
+      document.querySelectorAll<HTMLElement>('.rows .row').forEach((one) => {
+        const name = one.querySelector('.name')?.textContent ?? ''
+        if (one.textContent?.includes('Warning')) {
+          requestAnimationFrame(() => (seen[name] ??= Date.now()))
+        }
+      })
+    const options = { subtree: true, childList: true, characterData: true }
+    new MutationObserver(look).observe(document.body, options)
+  })
+  const times: number[] = []
+  for (let at = 0; at < 12; at++) {
+    await service.report(leaves + at, 'Warning', 'slow')
+    const committed = Date.now()
+    await expect(row(page, `page-${at}`)).toContainText('Warning')
+    const seen = () => page.evaluate((name) => (window as any).seen[name], `page-${at}`)
+    await expect.poll(seen).toBeGreaterThan(0)
+    times.push((await seen()) - committed)
+  }
+  times.sort((a, b) => a - b)
+  const description = `median ${times[6]} ms, longest ${times[11]} ms`
+  test.info().annotations.push({ type: 'from commit to pixel', description })
+  // The service tells states each 250 ms.
+  expect(times[6]).toBeLessThan(process.env.JOBTRACKER_LONG ? 1_000 : 10_000)
+})

@@ -95,3 +95,22 @@ test('a tree that is deleted while it is listed is struck out', async ({ page, s
   await expect(row(page, name)).toContainText('Warning')
   await expect(row(page, name)).not.toHaveClass(/gone/)
 })
+
+test('a tree that leaves a filtered list at its old end is struck out', async ({
+  page,
+  seeded,
+}) => {
+  const { service } = seeded
+  const name = `leaving ${test.info().workerIndex} ${test.info().retry}`
+  const oldest = await service.create({ name: `${name} a` })
+  const newest = await service.create({ name: `${name} b` })
+  for (const root of [oldest, newest]) await service.report(root, 'Running')
+  await page.goto(`${service.url}/?states=Running&q=${encodeURIComponent(name)}`)
+  await expect(page.locator('.rows .row')).toHaveCount(2)
+  await expect(page.getByRole('button', { name: /^Live/ })).toBeVisible()
+  await service.report(oldest, 'RanToCompletion')
+  await expect(row(page, `${name} a`)).toHaveClass(/gone/)
+  await expect(row(page, `${name} b`)).not.toHaveClass(/gone/)
+  await service.report(newest, 'RanToCompletion')
+  await expect(row(page, `${name} b`)).toHaveClass(/gone/)
+})

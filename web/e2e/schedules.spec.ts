@@ -54,7 +54,7 @@ test('a schedule is seen with its times, run by hand, disabled and deleted', asy
   expect((await service.api('GET', `schedules/${name}`)).enabled).toBe(true)
   await page.locator('.runs a').click()
   await expect(page.getByRole('heading', { name, level: 1 })).toBeVisible()
-  await expect(page.locator('#tab-task')).toHaveAttribute('aria-selected', 'true')
+  await page.getByRole('tab', { name: 'Task' }).click()
   await expect(page.getByRole('tabpanel')).toContainText('"days": 9007199254740993')
   await page.goto(`${service.url}/schedules/${name}`)
   await page.getByRole('button', { name: 'Delete the schedule' }).click()

@@ -45,7 +45,7 @@ test('a task is seen while a worker has it, paused, resumed and cancelled', asyn
   const task = { handler, params: { copies: 0 }, retry: { max: 2 }, held: true }
   const body = JSON.stringify({ name: 'print', task })
   const { id: job } = await service.api('POST', 'jobs', body.replace(':0}', ':9007199254740993}'))
-  await page.goto(`${service.url}/jobs/${job}`)
+  await page.goto(`${service.url}/jobs/${job}?view=task`)
   const panel = page.getByRole('tabpanel')
   await expect(page.locator('#tab-task')).toHaveAttribute('aria-selected', 'true')
   await expect(panel).toContainText('Paused')

@@ -95,6 +95,19 @@ mod tests {
         assert!(shell(2).is_none() && file("../Cargo.toml").is_none());
     }
 
+    /// Otherwise a browser learns of them only when it has read the first one: a round trip more.
+    #[test]
+    fn a_document_names_all_scripts_of_the_first_load() {
+        let app = String::from_utf8(file("app.js").unwrap().bytes.clone()).unwrap();
+        let text = String::from_utf8(shell(0).unwrap().bytes.clone()).unwrap();
+        let parts: Vec<_> = app.split("from\"./").skip(1).collect();
+        assert!(!parts.is_empty());
+        for part in parts {
+            let name = part.split('"').next().unwrap();
+            assert!(text.contains(&format!("modulepreload\" href=\"./page/{name}")), "{name}");
+        }
+    }
+
     #[test]
     fn files_say_what_they_are() {
         let app = file("app.js").unwrap();

@@ -14,6 +14,8 @@ const POLL_EVERY_MS = 5_000
 /** The first roots of a list as they are now, in its order. */
 export class RootsWindow {
   readonly ids = signal<Id[] | undefined>(undefined)
+  /** Whether the list may go on behind them. */
+  readonly isMore = signal(true)
   /** Grows with all that is told. */
   readonly revision = signal(0)
   private readonly params: Params
@@ -41,10 +43,10 @@ export class RootsWindow {
   }
 
   private frame(frame: ServerFrame) {
-    if (frame.t === 'roots') this.take(frame.ids, frame.rows)
+    if (frame.t === 'roots') this.take(frame.ids, frame.rows, frame.more)
   }
 
-  private take(ids: Id[], rows: JobSummary[]) {
+  private take(ids: Id[], rows: JobSummary[], isMore: boolean) {
     batch(() => {
       watchRows(ids, this.shown)
       this.shown = ids
@@ -53,6 +55,7 @@ export class RootsWindow {
         if (row) putWatched(row)
       }
       this.ids.value = ids
+      this.isMore.value = isMore
       this.revision.value += 1
     })
   }
@@ -63,7 +66,7 @@ export class RootsWindow {
     const page = await get<Page<JobSummary>>('roots', { ...this.params, fields: 'row' })
     if (!this.handle) return
     const ids = page.items.map(({ id }) => id)
-    this.take(ids, page.items)
+    this.take(ids, page.items, Boolean(page.nextCursor))
   }
 }
 

@@ -76,6 +76,7 @@ function Navigation() {
       {shown.map((name) => (
         <a
           key={name}
+          class={ADMIN.includes(name) ? 'of-admins' : undefined}
           href={link(name === 'trees' ? '' : name)}
           aria-current={current === name ? 'page' : undefined}
         >

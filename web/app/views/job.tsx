@@ -71,7 +71,7 @@ function currentTab(tabs: readonly Tab[], row: Row, beginsWithTask: boolean): Ta
 }
 
 /** The page does not wait longer for the task of a job; it has a view once it is known. */
-const TASK_MS = 400
+const TASK_MS = 1_000
 
 /** Whether it is known if the job has a task, or was not within the time. */
 function useTaskKnown(task: Loaded<ReadTask | null>): boolean {
@@ -261,7 +261,10 @@ function Why({ row }: { row: Row }) {
   })
   useReloadOn(isAsked && row, loaded.reload)
   const first = loaded.value?.[0]
-  if (!isAsked || !first) return null
+  if (!isAsked) return null
+  // It keeps its place while it is read, so that what is below does not move.
+  if (!first && loaded.isLoading) return <WhyToCome isFailed={row.state === 'Faulted'} />
+  if (!first) return null
   const { job, lastChange } = first
   const isFailed = row.state === 'Faulted'
   const isItself = job.id === row.id
@@ -286,6 +289,14 @@ function Why({ row }: { row: Row }) {
   )
 }
 
+function WhyToCome({ isFailed }: { isFailed: boolean }) {
+  return (
+    <p class={isFailed ? 'why failed-why' : 'why'} aria-busy="true">
+      <span class="ghost" />
+    </p>
+  )
+}
+
 /** What a failed job waited for is why it failed. */
 function isCauses(tab: Tab, row: Row): boolean {
   return tab === 'waiting' && row.state === 'Faulted'
@@ -298,7 +309,9 @@ interface TabsProps {
 }
 
 function Tabs({ job, row, task }: TabsProps) {
-  const hasTask = Boolean(task.value) || task.error !== undefined
+  // One that the address asks for is waited for in its place.
+  const isAsked = query.value.get('view') === 'task' && task.value === undefined
+  const hasTask = Boolean(task.value) || task.error !== undefined || isAsked
   // One that is known late adds its view, and does not take the place of the one that is shown.
   const begun = useRef(hasTask)
   const tabs: readonly Tab[] = hasTask ? TABS : TABS.filter((name) => name !== 'task')

@@ -170,7 +170,9 @@ function Line({ schedule, fire }: { schedule: Schedule; fire: () => void }) {
         <OpenSaid schedule={schedule} />
       </td>
       <td class="num" data-label={words.doneFailed}>
-        {exact(succeeded)} / <span class={failed > 0 ? 'wrong' : ''}>{exact(failed)}</span>
+        <span>
+          {exact(succeeded)} / <span class={failed > 0 ? 'wrong' : ''}>{exact(failed)}</span>
+        </span>
       </td>
       <td class="num" data-label={words.mean}>
         {typeof meanMs === 'number' ? span(meanMs, t.value.units) : '–'}

@@ -21,7 +21,7 @@ export function useTask(id: Id, row: Row | undefined): Loaded<ReadTask | null> {
       const text = await getText(`jobs/${id}/task`, {}, abort)
       return { task: parseJson(text) as Task, text }
     } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return null
+      if (error instanceof ApiError && error.code === 'task_not_found') return null
       throw error
     }
   })

@@ -15,6 +15,7 @@ import { isNarrow } from '../shell/layout'
 import { link, navigate, query, setQuery } from '../shell/router'
 import { useTitle } from '../shell/title'
 import { t } from '../texts'
+import { compared } from './compared'
 import { Filters, filterParams, hasFilter } from './filters'
 import { Histogram } from './histogram'
 
@@ -70,7 +71,11 @@ function List({ params, watched }: { params: Params; watched: RootsWindow }) {
   })
   const ids = useMemo(() => [...new Set(pages.items.map(({ id }) => id))], [pages.items])
   const present = watched.ids.value ?? []
-  const { fresh, gone } = compared(ids, present, pages.isMore)
+  const { fresh, gone } = compared(
+    { ids, isMore: pages.isMore },
+    watched.ids.value && { ids: watched.ids.value, isMore: watched.isMore.value },
+    (id) => rowSignal(id).peek()?.createTime ?? '',
+  )
   // There is nothing yet that could jump.
   useEffect(() => {
     if (pages.value && ids.length === 0 && fresh > 0) pages.reload()
@@ -90,17 +95,6 @@ function List({ params, watched }: { params: Params; watched: RootsWindow }) {
       <Further pages={pages} found={ids.length} />
     </div>
   )
-}
-
-/** How many roots have come to the list since it was read, and which ones have left it. */
-function compared(ids: Id[], present: Id[], isMore: boolean): { fresh: number; gone: Set<Id> } {
-  const [listed, told] = [new Set(ids), new Set(present)]
-  // Behind the last one that both have, each may simply go on further than the other.
-  const end = isMore ? present.findLastIndex((id) => listed.has(id)) + 1 : present.length
-  const fresh = present.slice(0, end || present.length).filter((id) => !listed.has(id))
-  const last = ids.findLastIndex((id) => told.has(id))
-  const gone = ids.slice(0, last + 1).filter((id) => !told.has(id))
-  return { fresh: fresh.length, gone: new Set(gone) }
 }
 
 /** Whether the list is read on by itself: a filter of which little is true asks first. */

@@ -41,7 +41,7 @@ export function WorkersView() {
         <h1>{words.title}</h1>
         {value && <Use workers={value.workers} />}
         <span class="grow" />
-        {value && value.workers.length > 0 && <Filter />}
+        <Filter />
       </div>
       <div class="scroll pad stack" aria-busy={!value && loaded.isLoading}>
         {loaded.error !== undefined && <Failed error={loaded.error} retry={loaded.reload} />}
@@ -184,7 +184,16 @@ function Line({ worker, act }: { worker: Worker; act: (act: Act) => void }) {
       </td>
       <td data-label={words.load}>
         <span class="slots">
-          <meter min={0} max={slots} value={running} aria-label={words.load} />
+          <span
+            class="slot-bar"
+            role="meter"
+            aria-label={words.load}
+            aria-valuemin={0}
+            aria-valuemax={slots}
+            aria-valuenow={running}
+          >
+            <span style={{ width: `${Math.min(100, (100 * running) / slots)}%` }} />
+          </span>
           <span class="num">{words.slots(running, slots)}</span>
         </span>
       </td>
