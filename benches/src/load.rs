@@ -127,7 +127,22 @@ pub fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let numbers = Numbers::new(until);
-        numbers.run((0..connections).map(|_| client(addr, &numbers, request))).await
+        numbers.run((0..connections).map(|_| client(addr, &numbers, request, None))).await
+    })
+}
+
+/// Sends requests over one connection, each this long after the one before, or later where replies
+/// take longer.
+pub fn run_paced(
+    addr: SocketAddr,
+    every: Duration,
+    until: Until<'_>,
+    request: &Requests,
+) -> Result<Measured> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let numbers = Numbers::new(until);
+        numbers.run(std::iter::once(client(addr, &numbers, request, Some(every)))).await
     })
 }
 
@@ -135,11 +150,16 @@ async fn client(
     addr: SocketAddr,
     numbers: &Numbers<'_>,
     request: &Requests<'_>,
+    every: Option<Duration>,
 ) -> Result<Vec<Duration>> {
+    let mut pace = every.map(tokio::time::interval);
     let mut stream = TcpStream::connect(addr).await?;
     stream.set_nodelay(true)?;
     let (mut out, mut reply) = (Vec::new(), Vec::new());
     let call = async |number| {
+        if let Some(pace) = &mut pace {
+            pace.tick().await;
+        }
         out.clear();
         request(&mut out, number);
         stream.write_all(&out).await?;

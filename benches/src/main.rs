@@ -44,10 +44,13 @@ struct Arguments {
     /// Deliveries that are sent from one commit, up to 50,000; 0 leaves actions and checks out.
     #[arg(long, default_value_t = 30_000)]
     follow_ups: u64,
-    /// Children of one parent, of which pages are read; 0 leaves out live views and pages.
+    /// Rounds of live views and of pages of large lists; 0 leaves them out.
+    #[arg(long, default_value_t = 5)]
+    views: usize,
+    /// Children of one parent, of which pages are read; 0 leaves them out.
     #[arg(long, default_value_t = 1_000_000)]
-    views: u64,
-    /// Roots, of which the first page is read.
+    children: u64,
+    /// Roots, of which the first page is read; 0 leaves it out.
     #[arg(long, default_value_t = 100_000)]
     roots: u64,
     #[command(flatten)]
@@ -95,8 +98,8 @@ fn main() -> Result<()> {
         follow_ups::run(arguments.rounds.max(1), arguments.follow_ups, seconds)?;
     }
     if arguments.views > 0 {
-        let sizes = views::Sizes { children: arguments.views, roots: arguments.roots };
-        views::run(arguments.rounds.max(1), sizes, seconds)?;
+        let sizes = views::Sizes { children: arguments.children, roots: arguments.roots };
+        views::run(arguments.views, sizes, seconds)?;
     }
     if arguments.growth > 0 {
         growth::run(arguments.growth, seconds)?;

@@ -73,6 +73,13 @@ impl Server {
         Ok(Duration::from_millis(ticks.iter().sum::<u64>() * 10))
     }
 
+    /// The processor time that it takes for some work.
+    pub fn working<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
+        let before = self.processor_time()?;
+        let done = work()?;
+        Ok((done, self.processor_time()? - before))
+    }
+
     /// Kills it as a power cut would.
     pub fn kill(mut self) -> Result<()> {
         self.child.kill()?;

@@ -1,10 +1,10 @@
 //! The shapes of load.
 
-use std::{cell::Cell, fmt::Write, net::SocketAddr};
+use std::{cell::Cell, fmt::Write, net::SocketAddr, time::Duration};
 
 use anyhow::Result;
 
-use crate::load::{Measured, Until, get, post, run};
+use crate::load::{Measured, Until, get, post, run, run_paced};
 
 /// Connections at once, where the shape does not say otherwise.
 pub const CONNECTIONS: usize = 64;
@@ -80,14 +80,20 @@ impl Target {
         until: Until<'_>,
     ) -> Result<Measured> {
         run(self.addr, connections, until, &|out, number| {
-            let state = states[((number / jobs) as usize).min(states.len() - 1)];
-            let id = order(number % jobs);
-            post(
-                out,
-                format_args!("/api/v1/jobs/{id}/changes"),
-                format_args!("{{\"state\":\"{state}\",\"changeId\":\"{number}\"}}"),
-            );
+            change(out, number, jobs, order, states);
         })
+    }
+
+    /// The same by one connection, each update this long after the one before.
+    pub fn update_paced(
+        &self,
+        jobs: u64,
+        order: &dyn Fn(u64) -> u64,
+        states: &[&str],
+        every: Duration,
+        until: Until<'_>,
+    ) -> Result<Measured> {
+        run_paced(self.addr, every, until, &|out, number| change(out, number, jobs, order, states))
     }
 
     /// One job at a time, of this many that were created last.
@@ -159,6 +165,16 @@ impl Target {
         let path = format_args!("/api/v1/jobs/{parent}/children").to_string();
         post(out, format_args!("{path}"), format_args!("{{\"jobs\":[{jobs}]}}"));
     }
+}
+
+fn change(out: &mut Vec<u8>, number: u64, jobs: u64, order: &dyn Fn(u64) -> u64, states: &[&str]) {
+    let state = states[((number / jobs) as usize).min(states.len() - 1)];
+    let id = order(number % jobs);
+    post(
+        out,
+        format_args!("/api/v1/jobs/{id}/changes"),
+        format_args!("{{\"state\":\"{state}\",\"changeId\":\"{number}\"}}"),
+    );
 }
 
 fn create(out: &mut Vec<u8>, id: u64, parent: Option<u64>) {

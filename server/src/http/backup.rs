@@ -98,7 +98,7 @@ impl Running {
             now: clock::now(),
         };
         let bytes_per_second = app.export.bytes_per_second;
-        let target = Target::Client(Outlet { sender, after: request.after, bytes_per_second });
+        let target = Target::Client(Outlet::new(sender, request.after, bytes_per_second));
         let export = async move { export.run(target, &mut |_| {}).await };
         // Packing takes a thread for milliseconds, so it is none of those that serve requests.
         let export = AbortOnDropHandle::new(app.runtime.spawn(export));

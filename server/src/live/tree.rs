@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use jobtracker_engine::{Committed, Error, FeedEvent, Listener, MoveReason};
 use jobtracker_model::{
     JobId,
@@ -14,7 +15,7 @@ use jobtracker_store::{Store, TreeCommit, Version};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
@@ -27,6 +28,11 @@ use super::{
 pub(super) const TICK: Duration = Duration::from_millis(250);
 /// The same when reading the rows takes so long that it would take a tenth of the time.
 const SLOW_TICK: Duration = Duration::from_secs(1);
+/// The time from one look at what the engine tells to the next, while one commit follows the other:
+/// to wake this task for each of them would cost the engine more than to tell it. Without a
+/// subscription to events there is time until the next tick, but the feed keeps 64 commits.
+const HEARD: Duration = Duration::from_millis(1);
+const HEARD_FOR_ROWS: Duration = Duration::from_millis(5);
 /// A commit with more rows than this is taken to have changed all rows that are shown.
 const ROWS_COMPARED: usize = 256;
 
@@ -110,17 +116,27 @@ impl LiveTree {
     /// Takes what the engine tells of the tree, until it takes no more operations.
     pub async fn listen(&self, mut listener: Listener, store: &dyn Store) {
         while let Some(event) = listener.next().await {
-            match event {
-                FeedEvent::Moved { from, to, reason, .. }
-                    if !has_event(reason) && store.is_shared() =>
-                {
-                    let commits = store.commits_after(self.root, from).await;
-                    self.fill(from, to, &commits.map(|(_, commits)| commits).unwrap_or_default());
-                    // What the log of the store has not told is a gap.
-                    self.take(&FeedEvent::Moved { root: self.root, from, to, reason });
-                }
-                event => self.take(&event),
+            let mut next = Some(event);
+            while let Some(event) = next {
+                self.hear(event, store).await;
+                next = listener.next().now_or_never().flatten();
             }
+            let has_listeners = self.head.receiver_count() > 0;
+            sleep(if has_listeners { HEARD } else { HEARD_FOR_ROWS }).await;
+        }
+    }
+
+    async fn hear(&self, event: FeedEvent, store: &dyn Store) {
+        match event {
+            FeedEvent::Moved { from, to, reason, .. }
+                if !has_event(reason) && store.is_shared() =>
+            {
+                let commits = store.commits_after(self.root, from).await;
+                self.fill(from, to, &commits.map(|(_, commits)| commits).unwrap_or_default());
+                // What the log of the store has not told is a gap.
+                self.take(&FeedEvent::Moved { root: self.root, from, to, reason });
+            }
+            event => self.take(&event),
         }
     }
 

@@ -1,7 +1,4 @@
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use jobtracker_model::{ExportCounts, ExportPosition, ExportedRoot, JobId, Timestamp, limits};
@@ -9,13 +6,14 @@ use jobtracker_store::{
     After, DocumentKind, DocumentsQuery, Error as StoreError, Held, Listed, Order, PageLimit,
     RootKey, RootsQuery, Row, Store,
 };
+use parking_lot::Mutex;
 use tokio_util::task::AbortOnDropHandle;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{
     BYTES_AT_ONCE, MovingError, ROWS_AT_ONCE, Result, Selection, TREES_AT_ONCE, Target,
     frames::FrameWriter,
-    record::{DocumentsEnd, End, FORMAT, Header, Record, TreeEnd, TreeRecord, VERSION},
+    record::{BEGIN, DocumentsEnd, End, FORMAT, Header, Record, TreeEnd, TreeRecord, VERSION},
     resume::Begun,
     rows::{self, patiently},
     tally::Tally,
@@ -27,6 +25,8 @@ const TRIES: usize = 5;
 /// How long an instant of a store is held: that keeps the room of what is replaced meanwhile, in
 /// memory too.
 const HELD: Duration = Duration::from_secs(120);
+/// Bytes of lines after which they are passed on, also within a page.
+const LINES_AT_ONCE: usize = 1024 * 1024;
 
 /// Exports trees of a store to a file, newest root first.
 ///
@@ -178,7 +178,16 @@ impl Writing<'_> {
             id_mark: rows::id_mark(&self.store).await?,
             selection,
         };
-        self.line(&Record::Header(header))?;
+        Record::Header(header).write(&mut self.line);
+        self.lines += self.line.len();
+        let (begin, rest) = self.line.split_at(BEGIN.len());
+        let written = self
+            .frames
+            .write(begin, &mut self.sink)
+            // A piece of a long header is known by it.
+            .and_then(|()| self.frames.flush(&mut self.sink))
+            .and_then(|()| self.frames.write(rest, &mut self.sink));
+        written.map_err(|error| self.sink.failed(error))?;
         self.end_frame()
     }
 
@@ -275,7 +284,7 @@ impl Writing<'_> {
                 None => {
                     let mut tally = Tally::default();
                     let tree = self.begin(root, &page.items)?;
-                    self.rows(page.items, &mut tally)?;
+                    self.rows(page.items, &mut tally).await?;
                     self.end_tree(tree, &tally)?;
                 }
                 Some(_) => self.large(root).await?,
@@ -296,11 +305,11 @@ impl Writing<'_> {
         for _ in 0..TRIES {
             let begin = self.sink.position();
             let before = version().await?;
-            let mut source = Source::new(&store).await?;
+            let mut source = Source::new(&store, HELD).await?;
             let written = unless_deleted(self.pages(root, &mut source).await)?;
             let after = version().await?;
             if let Some((tree, tally)) = &written
-                && (source.held.is_some() || after == before)
+                && (source.is_one_instant || after == before)
             {
                 return self.end_tree(*tree, tally);
             }
@@ -321,7 +330,7 @@ impl Writing<'_> {
         let mut page = source.page(root, None).await?;
         let tree = self.begin(root, &page.items)?;
         loop {
-            self.rows(page.items, &mut tally)?;
+            self.rows(page.items, &mut tally).await?;
             self.pass_on(false).await?;
             if page.next.is_none() {
                 return Ok((tree, tally));
@@ -342,7 +351,7 @@ impl Writing<'_> {
         Ok(tree)
     }
 
-    fn rows(&mut self, rows: Vec<Row>, tally: &mut Tally) -> Result<()> {
+    async fn rows(&mut self, rows: Vec<Row>, tally: &mut Tally) -> Result<()> {
         for row in rows {
             let root = row.job().unwrap_or(JobId::MIN);
             let record = Record::of(row).map_err(MovingError::tree(root))?;
@@ -350,6 +359,9 @@ impl Writing<'_> {
             self.lines += line.len();
             let written = self.frames.write(line, &mut self.sink);
             written.map_err(|error| self.sink.failed(error))?;
+            if self.lines >= LINES_AT_ONCE {
+                self.pass_on(false).await?;
+            }
         }
         self.done.bytes = self.sink.position();
         (self.tell)(&self.done);
@@ -380,6 +392,12 @@ impl Writing<'_> {
     }
 
     async fn pass_on(&mut self, last: bool) -> Result<()> {
+        let is_quiet = self.sink.is_quiet();
+        if is_quiet {
+            let flushed = self.frames.flush(&mut self.sink);
+            flushed.map_err(|error| self.sink.failed(error))?;
+        }
+        let last = last || is_quiet;
         self.sink.pass_on(std::mem::take(&mut self.lines), last).await
     }
 
@@ -394,24 +412,71 @@ impl Writing<'_> {
 /// Where the pages of a large tree come from.
 struct Source {
     store: Arc<dyn Store>,
-    /// The instant that is held, and since when.
-    held: Option<(Arc<dyn Held>, Instant)>,
+    held: Option<Holding>,
+    /// All pages so far are of the instant that is held.
+    is_one_instant: bool,
+}
+
+/// An instant that a store holds, for some time at most, whatever its reader does meanwhile.
+struct Holding {
+    held: Arc<Mutex<Option<Arc<dyn Held>>>>,
+    _end: AbortOnDropHandle<()>,
 }
 
 impl Source {
-    async fn new(store: &Arc<dyn Store>) -> Result<Self> {
+    /// Holds an instant, for this time at most.
+    async fn new(store: &Arc<dyn Store>, time: Duration) -> Result<Self> {
         let held = patiently(|| store.hold()).await?;
-        let held = held.map(|held| (held, Instant::now()));
-        Ok(Self { store: Arc::clone(store), held })
+        let held = held.map(|held| Holding::new(held, time));
+        Ok(Self { store: Arc::clone(store), held, is_one_instant: true })
     }
 
     /// A page of the instant that is held, or of the present: after some time the instant is let
     /// go, and the tree has to stay as it is until it is read.
     async fn page(&mut self, root: JobId, after: After) -> Result<Listed<Row, JobId>> {
-        self.held.take_if(|(_, since)| since.elapsed() > HELD);
-        match &self.held {
-            Some((held, _)) => rows::page_of(|query| held.list_rows(query), root, after).await,
-            None => rows::page(&self.store, root, after).await,
+        match self.held.as_ref().and_then(|holding| holding.held.lock().clone()) {
+            Some(held) => rows::page_of(|query| held.list_rows(query), root, after).await,
+            None => {
+                self.is_one_instant = false;
+                rows::page(&self.store, root, after).await
+            }
         }
+    }
+}
+
+impl Holding {
+    fn new(held: Arc<dyn Held>, time: Duration) -> Self {
+        let held = Arc::new(Mutex::new(Some(held)));
+        let ends = Arc::clone(&held);
+        let end = AbortOnDropHandle::new(tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            ends.lock().take();
+        }));
+        Self { held, _end: end }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jobtracker_store::fjall::{FjallOptions, FjallStore};
+
+    use super::*;
+
+    /// A client that takes a few bytes now and then does not make the store keep what is replaced.
+    #[tokio::test]
+    async fn an_instant_is_let_go_though_no_page_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FjallStore::open(&FjallOptions::new(folder.path())).unwrap();
+        let store: Arc<dyn Store> = Arc::new(store);
+        let source = Source::new(&store, Duration::from_millis(1)).await.unwrap();
+        let held = source.held.as_ref().unwrap();
+        let is_let_go = async {
+            while held.held.lock().is_some() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), is_let_go).await.unwrap();
+        drop(source);
+        store.close().await;
     }
 }

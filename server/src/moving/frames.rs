@@ -35,6 +35,18 @@ impl FrameWriter {
         Ok(())
     }
 
+    /// Makes all that was added to the frame go out, so that a reader can unpack it.
+    pub fn flush(&mut self, out: &mut impl Write) -> io::Result<()> {
+        loop {
+            let mut output = OutBuffer::around(&mut self.packed[..]);
+            let left = self.encoder.flush(&mut output)?;
+            out.write_all(output.as_slice())?;
+            if left == 0 {
+                return Ok(());
+            }
+        }
+    }
+
     /// Ends the frame; the rest of it goes out. The next bytes begin another frame.
     pub fn end(&mut self, out: &mut impl Write) -> io::Result<()> {
         loop {
@@ -110,6 +122,11 @@ impl<R: Read> FrameReader<R> {
     /// Says that the file, of which nothing was read yet, goes on at this byte.
     pub fn begin_at(&mut self, byte: u64) {
         (self.frame, self.position) = (byte, byte);
+    }
+
+    /// The text of the line that has not come whole yet.
+    pub fn text(&self) -> &[u8] {
+        &self.plain[self.given..]
     }
 
     /// Reads the next line into `line`, replacing its content, with its line feed.

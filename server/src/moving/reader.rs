@@ -9,7 +9,8 @@ use super::{
     Location, MovingError, Result,
     frames::{FrameReader, Piece},
     record::{
-        DocumentRecord, DocumentsEnd, End, FORMAT, Header, Record, TreeEnd, TreeRecord, VERSION,
+        BEGIN, DocumentRecord, DocumentsEnd, End, FORMAT, Header, Record, TreeEnd, TreeRecord,
+        VERSION,
     },
     shape::{Shape, check_texts},
     tally::{Sum, Tally},
@@ -111,6 +112,15 @@ impl<R: Read> ExportReader<R> {
     /// The length of the file's part that has only complete trees and the header.
     pub fn whole(&self) -> u64 {
         self.whole
+    }
+
+    /// Whether what was read is a piece of a header, or a whole one, and no more.
+    pub fn is_in_header(&self) -> bool {
+        let is_header = match self.stand {
+            Stand::Begin => self.frames.text().starts_with(BEGIN),
+            _ => self.lines == 1 && self.frames.text().is_empty(),
+        };
+        is_header && self.whole == 0
     }
 
     /// The next item. After [`Item::End`] or an error there are no more.

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 /// The name of the format in the header.
 pub(super) const FORMAT: &str = "jobtracker-export";
+/// How the text of every export begins.
+pub(super) const BEGIN: &[u8] = br#"{"header":{"format":"jobtracker-export","#;
 /// The newest version of the format that this program knows, and the one that it writes.
 pub(super) const VERSION: u32 = 7;
 

@@ -11,8 +11,8 @@ use super::{
     record::{Selection, TreeRecord},
 };
 
-/// A file that breaks off before the end of its header has fewer bytes than this, unless very many
-/// roots were chosen.
+/// A file of an earlier program that breaks off before the end of its header has fewer bytes than
+/// this, unless very many roots were chosen. Later ones are known by how they begin.
 const HEADER: u64 = 1024;
 
 /// The complete part of an export that was begun.
@@ -80,8 +80,8 @@ pub(super) fn look(
         }
     }
     // An unknown file is never overwritten, unless it may be a piece of a header.
-    let piece = length < HEADER && came.as_ref().is_none_or(|begun| begun.position.trees == 0);
-    if whole.is_some() || piece {
+    let is_short = length < HEADER && came.as_ref().is_none_or(|begun| begun.position.trees == 0);
+    if whole.is_some() || is_short || reader.is_in_header() {
         return Ok(whole);
     }
     Err(MovingError::NotAnExport("it is not in the frames in which an export can go on".into()))

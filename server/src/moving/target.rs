@@ -16,6 +16,8 @@ use super::{
 
 /// About how many bytes are passed on at once.
 const PIECE: usize = 64 * 1024;
+/// After this time a smaller piece is passed on too: a client that hears nothing gives up.
+const QUIET: Duration = Duration::from_secs(15);
 
 /// An export has the jobs' secrets, so only its owner may read it.
 const PRIVATE: u32 = 0o600;
@@ -41,6 +43,20 @@ pub struct Outlet {
     pub after: Option<ExportPosition>,
     /// How many bytes of lines are written in a second at most, as they are before compression.
     pub bytes_per_second: u64,
+    /// The client is not left without a piece for longer than this, about.
+    pub quiet: Duration,
+}
+
+impl Outlet {
+    /// For a client that gives up after two minutes without a piece.
+    #[must_use]
+    pub fn new(
+        sender: mpsc::Sender<Vec<u8>>,
+        after: Option<ExportPosition>,
+        bytes_per_second: u64,
+    ) -> Self {
+        Self { sender, after, bytes_per_second, quiet: QUIET }
+    }
 }
 
 /// Takes the bytes of an export.
@@ -49,6 +65,8 @@ pub(super) struct Sink {
     position: u64,
     /// The target's name in errors.
     place: String,
+    /// The file, if this has made it. It is removed if nothing comes into it.
+    made: Option<PathBuf>,
 }
 
 enum Out {
@@ -61,6 +79,8 @@ enum Out {
 struct Client {
     outlet: Outlet,
     piece: Vec<u8>,
+    /// When the last one was passed on.
+    passed: Instant,
     /// When the next lines may be written.
     next: Instant,
 }
@@ -74,15 +94,16 @@ impl Sink {
             Target::Resume(path) => Self::resume(&path, selection),
             Target::Pipe(pipe) => {
                 let place = "the pipe".to_owned();
-                Ok((Self { out: Out::Pipe(pipe), position: 0, place }, None))
+                Ok((Self { out: Out::Pipe(pipe), position: 0, place, made: None }, None))
             }
             Target::Client(outlet) => {
                 let selection = selection.cloned().unwrap_or(Selection::ALL);
                 let begun =
                     outlet.after.map(|position| Begun { position, ..Begun::with(selection) });
-                let client = Client { outlet, piece: Vec::new(), next: Instant::now() };
+                let (passed, next) = (Instant::now(), Instant::now());
+                let client = Client { outlet, piece: Vec::new(), passed, next };
                 let place = "the client".to_owned();
-                Ok((Self { out: Out::Client(client), position: 0, place }, begun))
+                Ok((Self { out: Out::Client(client), position: 0, place, made: None }, begun))
             }
         }
     }
@@ -90,7 +111,10 @@ impl Sink {
     fn create(path: &Path) -> Result<Self> {
         let place = path.display().to_string();
         match OpenOptions::new().read(true).write(true).create_new(true).mode(PRIVATE).open(path) {
-            Ok(file) => Ok(Self { out: Out::File(file), position: 0, place }),
+            Ok(file) => {
+                let made = Some(path.to_owned());
+                Ok(Self { out: Out::File(file), position: 0, place, made })
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(MovingError::Exists(path.to_owned()))
             }
@@ -110,7 +134,7 @@ impl Sink {
         };
         let metadata = file.metadata().map_err(failed)?;
         tighten(&file, &metadata, &place);
-        let mut sink = Self { out: Out::File(file), position: metadata.len(), place };
+        let mut sink = Self { out: Out::File(file), position: metadata.len(), place, made: None };
         let begun = sink.find(None)?;
         if let (Some(begun), Some(selection)) = (&begun, selection)
             && *selection != begun.selection
@@ -135,16 +159,25 @@ impl Sink {
         resume::look(file, self.position, &self.place, known)
     }
 
+    /// Whether a client has got no piece for some time.
+    pub fn is_quiet(&self) -> bool {
+        matches!(&self.out, Out::Client(Client { outlet, passed, .. })
+            if passed.elapsed() >= outlet.quiet)
+    }
+
     /// Passes on what a client is to have, as soon as it takes it, after this many bytes of lines
     /// were written; a small rest waits for more, unless it is the `last` for now.
     pub async fn pass_on(&mut self, lines: usize, last: bool) -> Result<()> {
-        let Out::Client(Client { outlet, piece, next }) = &mut self.out else { return Ok(()) };
+        let Out::Client(Client { outlet, piece, passed, next }) = &mut self.out else {
+            return Ok(());
+        };
         if last || piece.len() >= PIECE {
             let sent = outlet.sender.send(std::mem::take(piece)).await;
             sent.map_err(|_| MovingError::File {
                 place: self.place.clone(),
                 source: io::ErrorKind::BrokenPipe.into(),
             })?;
+            *passed = Instant::now();
         }
         let time = Duration::from_secs_f64(lines as f64 / outlet.bytes_per_second.max(1) as f64);
         // Time in which the client took nothing is not made up for.
@@ -197,6 +230,17 @@ fn tighten(file: &File, metadata: &Metadata, place: &str) {
     match file.set_permissions(Permissions::from_mode(mode & PRIVATE)) {
         Ok(()) => tracing::warn!(place, "others could read this file; now its owner alone can"),
         Err(error) => tracing::warn!(place, %error, "others can read this file"),
+    }
+}
+
+impl Drop for Sink {
+    /// An export that was refused leaves no file behind.
+    fn drop(&mut self) {
+        if let Some(path) = self.made.take_if(|_| self.position == 0)
+            && let Err(error) = std::fs::remove_file(&path)
+        {
+            tracing::warn!(place = self.place, %error, "an empty file stays");
+        }
     }
 }
 

@@ -92,10 +92,10 @@ impl Stage {
     async fn compare_numbers(&self, parent: JobId) {
         let all: Vec<JobId> = self.forest.job(parent).children.iter().copied().collect();
         let total = all.len() as u64;
-        for skip in [0, 1, 1_023, 1_024, 1_025, 2_048, 3_333, total - 1, total, total + 1] {
+        for skip in [0, 1, 1_023, 1_024, 1_025, 1_281, 3_333, total - 1, total, total + 1] {
             self.compare_skipped(parent, StateSet::EMPTY, skip, PageLimit::items(3)).await;
         }
-        for number in [0, 1, 1_023, 1_024, 1_025, 2_111, total - 1] {
+        for number in [0, 1, 127, 128, 129, 1_023, 1_024, 1_025, 2_111, total - 1] {
             self.compare_places(all[number as usize]).await;
         }
     }

@@ -1,12 +1,16 @@
 //! The frames are as the OpenAPI document says.
 
+use std::collections::BTreeSet;
+
 use jobtracker_model::{
-    Change, DeliveryStatus, FollowUpLoad, JobId, LogLine, NewChange, Problem, ProblemCode, State,
-    Timestamp,
+    Change, Definition, DeliveryStatus, FollowUpLoad, JobId, LogLine, NewChange, OperationLoad,
+    Overview, Problem, ProblemCode, RequestLoad, State, StoreLoad, Timestamp, ViewerLoad,
     live::{
-        ClientFrame, DeliveriesState, EventKind, Frame, Gap, GapReason, LiveEvent, Occurrence,
-        Position, RootsState, ServerFrame, Subscribe, Topic,
+        ClientFrame, DeliveriesState, EventKind, Frame, Gap, GapReason, JobSummary, LiveEvent,
+        Occurrence, OverviewState, Position, RootsState, ServerFrame, Snapshot, Subscribe,
+        SummaryDefinition, Topic,
     },
+    rollup::Status,
 };
 use serde_json::{Value, json};
 
@@ -72,7 +76,68 @@ fn occurrences() -> Vec<Occurrence> {
         Occurrence::Delivery { number: 0, status: DeliveryStatus::Waiting, attempts: 1 },
         Occurrence::Flushed { commit: None },
         Occurrence::Flushed { commit: Some("a".parse().unwrap()) },
+        Occurrence::Deleted,
     ]
+}
+
+fn row() -> JobSummary {
+    let definition = SummaryDefinition::new(None, 0, &Definition::default(), Timestamp::MIN);
+    JobSummary::new(JobId::MAX, definition, &Status::created(JobId::MAX, Timestamp::MIN).0)
+}
+
+fn states() -> [Frame; 5] {
+    let follow_ups = FollowUpLoad { due: 1, under_way: 2, delivered: 3, failed: 4 };
+    let (time, started, version) = (Timestamp::MAX, Timestamp::MIN, "0.1.0".into());
+    let overview = Overview {
+        time,
+        version,
+        started,
+        operations: OperationLoad { per_minute: 1, waiting: 2, refused: 3 },
+        requests: RequestLoad { per_minute: 1, in_flight: 2 },
+        viewers: ViewerLoad { connections: 1, trees: 2 },
+        follow_ups,
+        store: StoreLoad {
+            is_alive: true,
+            is_shared: false,
+            jobs: Some(1),
+            bytes: None,
+            free_bytes: None,
+        },
+    };
+    let (root, version) = (JobId::MIN, 7);
+    let (rows, missing) = (vec![row()], vec![JobId::MAX]);
+    let changed = JobSummary { definition: None, ..row() };
+    [
+        Frame::Snap(Snapshot { root, version, from: None, rows, missing }),
+        Frame::Snap(Snapshot {
+            root,
+            version,
+            from: Some(6),
+            rows: vec![changed],
+            missing: vec![],
+        }),
+        Frame::Roots(RootsState {
+            version,
+            from: Some(6),
+            ids: vec![JobId::MAX],
+            rows: vec![row()],
+            more: true,
+        }),
+        Frame::Deliveries(DeliveriesState { version, follow_ups }),
+        Frame::Overview(OverviewState { version, overview }),
+    ]
+}
+
+/// The values that a member of an object may have by a schema, as its variants say.
+fn choices(document: &Value, schema: &Value, member: &str) -> BTreeSet<String> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return choices(document, document.pointer(&reference[1..]).unwrap(), member);
+    }
+    let here = schema["properties"][member]["enum"].as_array().into_iter().flatten();
+    let here = here.map(|value| value.as_str().unwrap().to_owned());
+    let parts = ["allOf", "oneOf"].into_iter().filter_map(|name| schema[name].as_array());
+    let below = parts.flatten().flat_map(|part| choices(document, part, member));
+    here.chain(below).collect()
 }
 
 #[test]
@@ -80,21 +145,12 @@ fn frames_fit_the_document_and_come_back() {
     let document: Value = serde_json::from_str(jobtracker_server::openapi_document()).unwrap();
     let schema = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
     let at = Position::new(7, 1);
-    let follow_ups = FollowUpLoad { due: 1, under_way: 2, delivered: 3, failed: 4 };
     let gap =
         Gap { from: at, to: Position::end_of(9), count: Some(3), why: GapReason::OtherServer };
     let events = occurrences().into_iter();
     let events = events.map(|what| Frame::Event(LiveEvent { at, id: JobId::MAX, what }));
     let others = [
         Frame::Hello { subscriptions: 64, rows: 1_000, heartbeat_ms: 15_000 },
-        Frame::Roots(RootsState {
-            version: 7,
-            from: Some(6),
-            ids: vec![JobId::MAX],
-            rows: Vec::new(),
-            more: true,
-        }),
-        Frame::Deliveries(DeliveriesState { version: 7, follow_ups }),
         Frame::Gap(gap),
         Frame::Gap(Gap { count: None, ..gap }),
         Frame::Mark { at: Some(at) },
@@ -102,13 +158,20 @@ fn frames_fit_the_document_and_come_back() {
         Frame::Pong,
         Frame::End { problem: Problem::new(ProblemCode::ShuttingDown, "") },
     ];
-    for frame in events.chain(others) {
+    let (mut frames, mut kinds) = (BTreeSet::new(), BTreeSet::new());
+    for frame in events.chain(states()).chain(others) {
         let frame = ServerFrame { sub: Some(1), frame };
         let text = serde_json::to_value(&frame).unwrap();
         assert_eq!(misfit(&document, &schema("ServerFrame"), &text), None);
+        frames.extend(text["t"].as_str().map(str::to_owned));
+        kinds.extend(text["kind"].as_str().map(str::to_owned));
         assert_eq!(serde_json::from_value::<ServerFrame>(text).unwrap(), frame);
     }
+    // What the document has and this test has not is not known to be right.
+    assert_eq!(frames, choices(&document, &schema("ServerFrame"), "t"));
+    assert_eq!(kinds, choices(&document, &schema("LiveEvent"), "kind"));
     let mut full = Subscribe::new(3, Topic::Tree(JobId::MIN));
+    let mut said = BTreeSet::new();
     full.kinds = Some(EventKind::ALL.to_vec());
     full.states = Some([State::Running].into_iter().collect());
     (full.after, full.since) = (Some(at), Some(7));
@@ -123,8 +186,10 @@ fn frames_fit_the_document_and_come_back() {
     ] {
         let text = serde_json::to_value(&frame).unwrap();
         assert_eq!(misfit(&document, &schema("ClientFrame"), &text), None);
+        said.extend(text["t"].as_str().map(str::to_owned));
         assert_eq!(serde_json::from_value::<ClientFrame>(text).unwrap(), frame);
     }
+    assert_eq!(said, choices(&document, &schema("ClientFrame"), "t"));
     // A schema that takes everything would prove nothing.
     for wrong in [
         json!({"t": "event", "at": "7.1", "id": 1, "kind": "state", "state": "Done"}),

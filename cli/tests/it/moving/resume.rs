@@ -52,6 +52,27 @@ async fn a_file_that_was_cut_goes_on() {
     }
 }
 
+/// The header names every chosen root, so it may be long; a piece of it is known by how it begins.
+#[tokio::test]
+async fn a_long_header_that_breaks_off_is_begun_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trees.export");
+    let source: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let mut random = StdRng::seed_from_u64(3);
+    let numbers: Vec<u64> =
+        (1..2_000).map(|at| at * 1_000_000 + random.random_range(0..99_999)).collect();
+    plant(&source, numbers.iter().map(|root| broad_tree(*root, 0, 0))).await;
+    let chosen = Some(Selection::Roots(numbers.iter().map(|root| id(*root)).collect()));
+    let (whole, file) = export(&source, chosen.clone().unwrap()).await;
+    // The header is most of the first frame; a tree here has about 300 bytes.
+    for cut in [30, 100, 1_500, 4_000, 6_000] {
+        write(&path, &file[..cut]);
+        let done = export_to(&source, chosen.clone(), Target::Resume(path.clone())).await.unwrap();
+        assert_eq!((done.trees, done.kept), (whole.trees, 0), "{cut}");
+        assert_eq!(lines(&std::fs::read(&path).unwrap()), lines(&file), "{cut}");
+    }
+}
+
 /// The bytes that a crash leaves at the end of a file are cut off too.
 #[tokio::test]
 async fn a_damaged_end_is_written_again() {

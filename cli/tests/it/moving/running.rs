@@ -12,18 +12,19 @@ use std::{
 
 use jobtracker_client::{JobTrackerClient, NewChange, State};
 use jobtracker_server::StoreKind;
-use jobtracker_server::moving::{Fetched, Selection};
+use jobtracker_server::moving::{Fetched, Outlet, Selection};
 use jobtracker_store::{RowsQuery, Store, memory::MemoryStore};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     process::Command,
+    sync::mpsc,
     task::JoinHandle,
 };
 
 use super::{
-    LIMIT, Target, everything, id, import_all, lines, roots,
+    LIMIT, Target, everything, export_to, id, import_all, lines, roots,
     trees::{broad_tree, plant, random_trees},
     watched::{Meddle, Watch},
 };
@@ -237,6 +238,52 @@ async fn a_large_tree_that_changes_is_sent_again() {
     import_all(&restored, &std::fs::read(&file).unwrap()).await;
     assert!(everything(&restored).await == everything(&source).await);
     harness.stop().await;
+}
+
+/// A command that was refused has left nothing that is in its way.
+#[tokio::test]
+async fn a_refused_backup_leaves_no_file() {
+    let harness = Harness::start(StoreKind::Memory, |_| {}).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("trees.export");
+    for resume in [&[][..], &["--resume"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_jobtracker"));
+        command.args(["export", "--url", harness.url(), "--root", "100", "--to"]);
+        let refused = command.arg(&file).args(resume).output().await.unwrap();
+        assert!(!refused.status.success() && !file.exists());
+    }
+    plant(harness.store(), [broad_tree(100, 2, 0)]).await;
+    export(harness.url(), &file, &["--root", "100"]).await;
+    harness.stop().await;
+}
+
+/// A client gives up that hears nothing, so a piece goes out in time, however small trees become by
+/// compression, and also within a page.
+#[tokio::test]
+async fn a_client_is_not_left_without_a_piece() {
+    let source: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    plant(&source, [broad_tree(BUSY, CHILDREN, 0)]).await;
+    let mut counts = Vec::new();
+    for quiet in [Duration::from_secs(3_600), Duration::ZERO] {
+        let (sender, mut pieces) = mpsc::channel(2);
+        let outlet = Outlet { quiet, ..Outlet::new(sender, None, 1 << 34) };
+        let take = async {
+            let (mut count, mut file) = (0, Vec::new());
+            while let Some(piece) = pieces.recv().await {
+                count += 1;
+                file.extend(piece);
+            }
+            (count, file)
+        };
+        let (done, (count, file)) =
+            tokio::join!(export_to(&source, Some(Selection::ALL), Target::Client(outlet)), take);
+        assert_eq!(done.unwrap().trees, 1);
+        let restored: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        assert_eq!(import_all(&restored, &file).await.new, 1);
+        counts.push(count);
+    }
+    let [patient, eager] = counts[..] else { panic!() };
+    assert!(eager > patient, "{eager} pieces and {patient}");
 }
 
 /// Only an admin gets it, one at a time, and what is asked for wrongly is refused before it begins.

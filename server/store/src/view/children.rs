@@ -3,8 +3,12 @@ use std::pin::pin;
 use futures_util::TryStreamExt;
 use jobtracker_model::{Category, Children, JobId, State, StateSet};
 
-use super::{Parent, Selection, SparseIndexes, View, load::subject, page::Page, sparse::STRIDE};
+use super::{Parent, Selection, SparseIndexes, View, load::subject, page::Page};
 use crate::{ChildPage, ChildrenQuery, Order, Result};
+
+/// Children before a page that are read rather than found by an index, which is made by counting
+/// all of them.
+const READ: u64 = 1_024;
 
 /// Direct children. `None`: to be asked again, of a later view.
 ///
@@ -33,7 +37,7 @@ pub(crate) async fn list_children<V: View>(
         return answer(page, total.unwrap_or(0).min(query.skip));
     };
     let (mut after, mut skip) = (query.after, query.skip);
-    if query.states.is_empty() && after.is_none() && skip > STRIDE {
+    if query.states.is_empty() && after.is_none() && skip > READ {
         let Some(places) = indexes.places(view, parent).await? else { return Ok(None) };
         let before = match query.order {
             Order::Oldest => skip - 1,
@@ -43,7 +47,7 @@ pub(crate) async fn list_children<V: View>(
     }
     let mut children = pin!(view.children(parent, after, query.order, selection));
     // Without a filter these are few, and no reason for the page to end.
-    let is_free = query.states.is_empty() && skip <= STRIDE;
+    let is_free = query.states.is_empty() && skip <= READ;
     while is_free && skip > 0 && children.try_next().await?.is_some() {
         skip -= 1;
     }

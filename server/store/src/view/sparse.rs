@@ -7,14 +7,15 @@ use parking_lot::Mutex;
 use super::{Parent, View};
 use crate::{Result, Version};
 
-/// Children from one entry of an index to the next: what a seek reads at most.
-pub(super) const STRIDE: u64 = 1_024;
+/// Children from one entry of an index to the next: what a seek reads at most, and about as many as
+/// a page has.
+const STRIDE: u64 = 128;
 /// Parents whose indexes are kept: those that were asked for last.
 const PARENTS: usize = 64;
 /// Children by which one read extends an index. Then other reads have their turn.
-const EXTENDED: u64 = 16 * STRIDE;
+const EXTENDED: u64 = 16 * 1_024;
 
-/// Where the children of a job stand among their siblings: every 1,024th of them.
+/// Where the children of a job stand among their siblings: every 128th of them.
 ///
 /// Children are only ever added, so it is right as long as it has counted as many as the parent's
 /// numbers say: then no id has landed between those that were counted before.
@@ -22,7 +23,7 @@ const EXTENDED: u64 = 16 * STRIDE;
 struct SparseIndex {
     /// The tree, since the ids of a deleted one may be used in another.
     root: Option<JobId>,
-    /// The children with the numbers 0, 1,024, 2,048 …
+    /// The children with the numbers 0, 128, 256 …
     entries: Vec<JobId>,
     /// Children that were counted, and the last of them.
     count: u64,
@@ -33,7 +34,7 @@ struct SparseIndex {
     forgotten: usize,
 }
 
-/// The sparse indexes of a store, in memory: 8 bytes for 1,024 children of each of 64 parents.
+/// The sparse indexes of a store, in memory: 8 bytes for 128 children of each of 64 parents.
 #[derive(Debug, Default)]
 pub(crate) struct SparseIndexes(Mutex<VecDeque<(JobId, Arc<SparseIndex>)>>);
 
