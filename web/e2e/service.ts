@@ -3,7 +3,7 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 
-const BINARY = process.env.JOBTRACKER_BINARY ?? path.resolve('../target/debug/jobtracker')
+export const BINARY = process.env.JOBTRACKER_BINARY ?? path.resolve('../target/debug/jobtracker')
 
 /** The real service on its embedded store, in a folder of its own. */
 export class Service {

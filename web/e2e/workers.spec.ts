@@ -1,13 +1,18 @@
+import { spawn } from 'node:child_process'
 import { expect, test } from './fixtures'
-import { Service } from './service'
+import { BINARY, Service } from './service'
 
 test('a worker is seen with its load, drained, and kept out', async ({ page }) => {
   const service = await Service.start()
   await page.goto(`${service.url}/workers`)
   await expect(page.getByRole('heading', { name: 'No worker' })).toBeVisible()
-  const curl = await page.locator('.code-lines pre').first().innerText()
-  const [, body = ''] = /-d '(.*)'/.exec(curl) ?? []
-  const { id } = await service.api('POST', 'workers', body)
+  // The line that is shown makes the first one.
+  const shown = await page.locator('.code-lines pre').first().innerText()
+  const first = spawn(BINARY, shown.split(' ').slice(1), { stdio: 'ignore' })
+  await expect(page.getByRole('row', { name: /^worker/ })).toContainText('Online')
+  first.kill('SIGKILL')
+  const handlers = [{ name: 'demo/hello' }]
+  const { id } = await service.api('POST', 'workers', { name: 'first', slots: 4, handlers })
   const line = page.getByRole('row', { name: id })
   await expect(line).toContainText('Online')
   await expect(line).toContainText('0 of 4')

@@ -431,7 +431,7 @@ export const en = {
   workers: {
     title: 'Workers',
     none: 'No worker',
-    first: 'A worker is a process that offers handlers. Two requests make the first one:',
+    first: 'A worker is a process that offers handlers. The first one, from a shell or in Rust:',
     filter: 'Filter workers',
     filterHint: 'Name, handler, tag, label',
     noMatch: 'No worker matches the filter',

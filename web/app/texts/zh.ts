@@ -417,7 +417,7 @@ export const zh: Texts = {
   workers: {
     title: '工作进程',
     none: '没有工作进程',
-    first: '工作进程是提供处理器的进程。两个请求即可创建第一个：',
+    first: '工作进程是提供处理器的进程。用命令行或 Rust 启动第一个：',
     filter: '筛选工作进程',
     filterHint: '名称、处理器、标签',
     noMatch: '没有符合筛选条件的工作进程',

@@ -95,15 +95,15 @@ function Filter() {
 
 function None() {
   const address = BASE.replace(/\/$/, '')
-  const json = `-H 'content-type: application/json'`
-  const register = `curl ${address}/api/v1/workers ${json} \\
-  -d '{"name": "first", "slots": 4, "handlers": [{"name": "demo/hello"}]}'`
-  const claim = `curl ${address}/api/v1/workers/ID/claim ${json} \\
-  -d '{"free": 1, "waitMs": 30000}'`
+  const shell = `jobtracker worker --url ${address} --enable sharding_demo`
+  const rust = `let worker = Worker::builder(client, "first")
+    .handler("demo/hello", "says hello", hello)
+    .build()?;
+worker.run(terminated()).await?;`
   return (
     <FirstLines title={t.value.workers.none} first={t.value.workers.first}>
-      <CodeLines text={register} />
-      <CodeLines text={claim} />
+      <CodeLines text={shell} />
+      <CodeLines text={rust} />
     </FirstLines>
   )
 }
