@@ -69,7 +69,7 @@ async fn shard(cx: TaskContext) -> Outcome {
         .map_err(jobtracker_worker::Failure::failed)?;
     for step in 0..10 {
         cx.progress(step * 10);
-        let pause = Duration::from_millis(if cx.attempt() == 1 { 200 } else { 20 });
+        let pause = Duration::from_millis(if cx.attempt() == 1 { 300 } else { 20 });
         tokio::time::sleep(pause).await;
     }
     cx.log(format!("part {} of {total} is done", index + 1)).await;

@@ -101,7 +101,10 @@ impl<'a> Registration<'a> {
         let working = async {
             let over = tokio::select! {
                 over = self.claim(tasks) => Some(over),
-                () = shutdown => None,
+                () = shutdown => {
+                    self.draining.cancel();
+                    None
+                }
                 () = self.draining.cancelled() => None,
             };
             match over {
@@ -117,7 +120,8 @@ impl<'a> Registration<'a> {
             tracing::warn!(worker = %self.id, ?over, "the worker has lost its leases");
             self.each(|running| running.control.abandon());
         }
-        over
+        // A worker that was to stop does not come back.
+        if self.draining.is_cancelled() { Over::Left } else { over }
     }
 
     /// Claims tasks for slots that are free and starts them.

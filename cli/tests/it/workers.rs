@@ -2,12 +2,13 @@
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use jobtracker_client::{
     JobId, JobTrackerClient, ListPage, NewJob, NewTask, Payload, Retry, State, StateSet,
     TaskPhaseName, Timeouts, WorkerFilter, WorkerState,
 };
 use jobtracker_server::{Config, StoreKind};
-use jobtracker_worker::{Failure, Outcome, Success, TaskContext, Worker, WorkerBuilder};
+use jobtracker_worker::{Failure, Handler, Outcome, Success, TaskContext, Worker, WorkerBuilder};
 use tokio::{
     sync::{Notify, oneshot},
     task::JoinHandle,
@@ -59,6 +60,40 @@ impl Drop for Playing {
     fn drop(&mut self) {
         self.running.abort();
     }
+}
+
+/// A handler that waits, and tells the test how far it is. That its job runs does not say so: the
+/// answer to the claim may still be on its way.
+#[derive(Clone, Default)]
+struct Waits(Arc<Gate>);
+
+#[derive(Default)]
+struct Gate {
+    begun: Notify,
+    goes_on: Notify,
+    ended: Notify,
+    stopped: Notify,
+}
+
+#[async_trait]
+impl Handler for Waits {
+    async fn execute(&self, cx: TaskContext) -> Outcome {
+        let Gate { begun, goes_on, ended, stopped } = &*self.0;
+        begun.notify_one();
+        tokio::select! {
+            () = goes_on.notified() => {}
+            () = cx.cancelled() => {
+                stopped.notify_one();
+                return Err(Failure::Failed("it was stopped".into()));
+            }
+        }
+        ended.notify_one();
+        Ok(Success::new())
+    }
+}
+
+async fn told(event: &Notify) {
+    tokio::time::timeout(LONG, event.notified()).await.expect("it comes to that");
 }
 
 fn builder(client: &JobTrackerClient) -> WorkerBuilder {
@@ -191,41 +226,50 @@ async fn a_handler_that_ignores_its_cancellation_is_given_up() {
 async fn a_worker_that_drains_ends_what_it_has_or_gives_it_back() {
     let harness = Harness::start(StoreKind::Memory, |_| {}).await;
     let client = harness.client();
-    let goes_on = Arc::new(Notify::new());
-    let waits = {
-        let goes_on = Arc::clone(&goes_on);
-        move |_| {
-            let goes_on = Arc::clone(&goes_on);
-            async move {
-                goes_on.notified().await;
-                Ok(Success::new())
-            }
-        }
-    };
+    let waits = Waits::default();
+    let gate = &waits.0;
     let builder = |drain| builder(&client).handler("test/waits", "", waits.clone()).drain(drain);
     let mut first = Playing::start(builder(LONG));
     let job = create(&client, NewTask::new("test/waits")).await;
-    begins(&client, job).await;
+    told(&gate.begun).await;
     first.stop();
     let is_draining = async || client.workers().await.unwrap()[0].state == WorkerState::Draining;
     until(is_draining).await;
     let next = create(&client, NewTask::new("test/waits")).await;
-    goes_on.notify_one();
+    gate.goes_on.notify_one();
     assert_eq!(end(&client, job).await, State::RanToCompletion);
     first.ended().await;
     assert_eq!(client.workers().await.unwrap(), []);
 
     let mut second = Playing::start(builder(Duration::ZERO));
-    begins(&client, next).await;
+    told(&gate.begun).await;
     second.stop();
     second.ended().await;
     let task = client.task(next).await.unwrap();
     assert_eq!((task.phase, task.epoch, task.attempt), (TaskPhaseName::Waiting, 1, 0));
     let third = Playing::start(builder(LONG));
-    goes_on.notify_one();
+    told(&gate.begun).await;
+    gate.goes_on.notify_one();
     assert_eq!(end(&client, next).await, State::RanToCompletion);
     assert_eq!(client.task(next).await.unwrap().attempt, 1, "no attempt was used");
     drop(third);
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_is_forgotten_while_it_drains_ends() {
+    let harness = Harness::start(StoreKind::Memory, |_| {}).await;
+    let client = harness.client();
+    let waits = Waits::default();
+    let mut worker = Playing::start(builder(&client).handler("test/waits", "", waits.clone()));
+    let job = create(&client, NewTask::new("test/waits")).await;
+    told(&waits.0.begun).await;
+    worker.stop();
+    let is_draining = async || client.workers().await.unwrap()[0].state == WorkerState::Draining;
+    until(is_draining).await;
+    client.leave_worker(&client.task(job).await.unwrap().worker.unwrap()).await.unwrap();
+    worker.ended().await;
+    assert_eq!(client.task(job).await.unwrap().phase, TaskPhaseName::Waiting);
     harness.stop().await;
 }
 
@@ -261,18 +305,8 @@ async fn a_report_waits_for_the_service_and_outlives_the_process() {
     let client = harness.client();
     let address = harness.url().trim_start_matches("http://").to_owned();
     let there = |config: &mut Config| config.server.listen = address.parse().unwrap();
-    let (goes_on, ended) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let waits = {
-        let (goes_on, ended) = (Arc::clone(&goes_on), Arc::clone(&ended));
-        move |_| {
-            let (goes_on, ended) = (Arc::clone(&goes_on), Arc::clone(&ended));
-            async move {
-                goes_on.notified().await;
-                ended.notify_one();
-                Ok(Success::new())
-            }
-        }
-    };
+    let waits = Waits::default();
+    let gate = &waits.0;
     let folder = tempfile::tempdir().unwrap();
     let reports = || fs::read_dir(folder.path()).unwrap().count();
     let builder = || {
@@ -281,18 +315,18 @@ async fn a_report_waits_for_the_service_and_outlives_the_process() {
     };
     let worker = Playing::start(builder());
     let first = create(&client, NewTask::new("test/waits")).await;
-    begins(&client, first).await;
+    told(&gate.begun).await;
     let directory = harness.stop().await.unwrap();
-    goes_on.notify_one();
-    ended.notified().await;
+    gate.goes_on.notify_one();
+    told(&gate.ended).await;
     let harness = Harness::restart(directory, &there).await;
     assert_eq!(end(&client, first).await, State::RanToCompletion);
 
     let second = create(&client, NewTask::new("test/waits")).await;
-    begins(&client, second).await;
+    told(&gate.begun).await;
     let directory = harness.stop().await.unwrap();
-    goes_on.notify_one();
-    ended.notified().await;
+    gate.goes_on.notify_one();
+    told(&gate.ended).await;
     until(async || reports() == 1).await;
     drop(worker);
     let harness = Harness::restart(directory, &there).await;
@@ -312,33 +346,21 @@ async fn a_worker_that_was_forgotten_stops_its_task_and_registers_anew() {
     let harness = Harness::start(StoreKind::Memory, short).await;
     let client = harness.client();
     let address = harness.url().trim_start_matches("http://").parse().unwrap();
-    let stopped = Arc::new(Notify::new());
-    let waits = {
-        let stopped = Arc::clone(&stopped);
-        move |cx: TaskContext| {
-            let stopped = Arc::clone(&stopped);
-            async move {
-                if cx.params::<Option<bool>>()?.is_none() {
-                    cx.cancelled().await;
-                    stopped.notify_one();
-                }
-                Ok(Success::new())
-            }
-        }
-    };
-    let worker = Playing::start(builder(&client).handler("test/waits", "", waits));
-    let job = create(&client, NewTask::new("test/waits")).await;
-    begins(&client, job).await;
+    let waits = Waits::default();
+    let worker = Playing::start(builder(&client).handler("test/waits", "", waits.clone()));
+    create(&client, NewTask::new("test/waits")).await;
+    told(&waits.0.begun).await;
     harness.stop().await;
     // Its lease is over by its own clock.
-    tokio::time::timeout(LONG, stopped.notified()).await.unwrap();
+    told(&waits.0.stopped).await;
     let harness = Harness::start(StoreKind::Memory, |config| {
         short(config);
         config.server.listen = address;
     })
     .await;
-    let yes = Payload::of(&true).unwrap();
-    let next = create(&harness.client(), NewTask::new("test/waits").params(yes)).await;
+    let next = create(&harness.client(), NewTask::new("test/waits")).await;
+    told(&waits.0.begun).await;
+    waits.0.goes_on.notify_one();
     assert_eq!(end(&harness.client(), next).await, State::RanToCompletion);
     drop(worker);
     harness.stop().await;

@@ -22,7 +22,6 @@ mod test_send;
 mod uptime;
 mod validator;
 
-use due::{Begin, Begun, DueList};
 pub(crate) use in_progress::{Entry, InProgress};
 pub(crate) use metrics::FollowUpMetrics;
 pub(crate) use parts::{PREPARED, Parts};
