@@ -101,9 +101,9 @@ pub use jobtracker_model::{
 };
 pub use jobtracker_model::{
     AttemptFailure, ClaimedTask, HandlerView, Heartbeat, HeldTask, NewTask, NewWorker, OnNoWorker,
-    Orders, Retry, Shard, TaskChildren, TaskLog, TaskPhaseName, TaskReport, TaskReportState,
-    TaskReported, TaskView, Timeouts, WorkerFilter, WorkerHandler, WorkerLoad, WorkerRegistered,
-    WorkerState, WorkerView, check_handler,
+    Orders, Retry, Routing, Shard, TaskChildren, TaskLog, TaskPhaseName, TaskReport,
+    TaskReportState, TaskReported, TaskView, Timeouts, WorkerFilter, WorkerHandler, WorkerLoad,
+    WorkerRegistered, WorkerState, WorkerView, check_handler,
 };
 /// The HTTP library, for [`ClientBuilder::http_client`] and [`Error::Transport`].
 pub use reqwest;

@@ -35,6 +35,7 @@ mod wire;
 mod export;
 mod overview;
 mod retention;
+mod routing;
 mod shape;
 mod task;
 mod task_report;
@@ -73,6 +74,7 @@ pub use problem::{Problem, ProblemCode};
 pub use retention::{
     DeletedTree, NamedRetentionRule, PreviewedTree, RetentionPreview, RetentionRule,
 };
+pub use routing::Routing;
 pub use shape::{Rest, Shape, ShapeJob, Timeline};
 pub use state::{Category, State, StateSet, UnknownState};
 pub use task::{

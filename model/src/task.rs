@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    FieldError, Payload, Timestamp, check_name, field::check_text, limits, text::or_default,
+    FieldError, Payload, Routing, Timestamp, check_name, field::check_text, limits,
+    text::or_default,
 };
 
 /// What makes a job claimable by a worker: the job then waits until a worker that offers the
@@ -32,6 +33,10 @@ pub struct NewTask {
     /// Which workers may claim it; all that offer the handler unless it says otherwise.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub filter: WorkerFilter,
+    /// By which rule it is given to one of them; to the first that claims it unless it says
+    /// otherwise.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub routing: Routing,
     /// What happens while no worker may claim it.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub on_no_worker: OnNoWorker,
@@ -297,6 +302,7 @@ impl NewTask {
             timeouts: Timeouts::default(),
             retry: Retry::default(),
             filter: WorkerFilter::default(),
+            routing: Routing::default(),
             on_no_worker: OnNoWorker::default(),
             shard: None,
             not_before: None,
@@ -330,6 +336,7 @@ impl NewTask {
         self.timeouts.check()?;
         self.retry.check()?;
         self.filter.check()?;
+        self.routing.check()?;
         match self.shard {
             Some(Shard { index, total }) if index >= total || total > limits::SHARDS => {
                 let reason = format!("must be one of 1 to {} shards", limits::SHARDS);
@@ -348,6 +355,7 @@ impl NewTask {
         let labels = self.filter.labels.iter().map(|(key, value)| key.len() + value.len() + 48);
         size_of::<Self>()
             + self.handler.len()
+            + self.routing.bytes()
             + json.iter().sum::<usize>()
             + words.chain(labels).sum::<usize>()
     }

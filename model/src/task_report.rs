@@ -144,6 +144,9 @@ pub struct TaskView {
     pub worker: Option<String>,
     /// When the lease ends unless the worker is heard of.
     pub lease_until: Option<Timestamp>,
+    /// The worker for which it is kept while it waits, if its routing has chosen one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned_to: Option<String>,
     /// Whether its worker was asked to stop.
     pub cancelling: bool,
     /// How far the attempt is, in percent.

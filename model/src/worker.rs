@@ -195,6 +195,12 @@ pub struct WorkerLoad {
     /// Free memory in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_memory: Option<u64>,
+    /// How many processors it has; 1 unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processors: Option<u32>,
+    /// How long a request to the service and its answer take, in milliseconds, smoothed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round_trip_ms: Option<f64>,
 }
 
 /// A task that a worker has on lease.

@@ -37,4 +37,5 @@ pub use config::{
 };
 pub use http::openapi::document as openapi_document;
 pub use server::{RunningServer, Server, StartError};
+pub use tasks::{RoutedWorker, Router, Routers};
 pub use telemetry::Telemetry;

@@ -22,7 +22,7 @@ use crate::{
     overview::Overviews,
     retention::{Deletions, Rounds as RetentionRounds, Rules},
     sweep::Sweep,
-    tasks::{Dispatch, Workers},
+    tasks::{Dispatch, Routers, Workers},
     tls::{Certificate, Tls},
 };
 
@@ -75,6 +75,18 @@ impl Server {
     /// # Errors
     /// The address cannot be listened on; the store is left open then.
     pub fn start(config: &Config, store: Arc<dyn Store>) -> Result<RunningServer, StartError> {
+        Self::start_with(config, store, Routers::new())
+    }
+
+    /// Likewise, with rules of the operator's own that choose workers for tasks.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn start_with(
+        config: &Config,
+        store: Arc<dyn Store>,
+        routers: Routers,
+    ) -> Result<RunningServer, StartError> {
         let address = config.listen_address()?;
         let tls = Certificate::read(&config.server)?.map(Tls::new).map(Arc::new);
         let proxy = Proxy::new(&config.proxy)?;
@@ -86,7 +98,8 @@ impl Server {
         let engine = Engine::start(Arc::clone(&store), options(config));
         let (stopping, stops) = watch::channel(false);
         let (cut, cuts) = watch::channel(false);
-        let app = web::Data::new(app(config, address, (sending, proxy), &engine, &store, &stops));
+        let parts = (sending, proxy, routers);
+        let app = web::Data::new(app(config, address, parts, &engine, &store, &stops));
         let ends = Ends { stopping: stops.clone(), cut: cuts };
         let server =
             http::serve(&config.server, listener, tls.clone(), &app, ends).map_err(failed)?;
@@ -114,15 +127,16 @@ impl Server {
 fn app(
     config: &Config,
     address: SocketAddr,
-    (sending, proxy): (Sending, Proxy),
+    (sending, proxy, routers): (Sending, Proxy, Routers),
     engine: &Engine,
     store: &Arc<dyn Store>,
     stops: &watch::Receiver<bool>,
 ) -> App {
     let lease = Duration::from_millis(config.workers.lease_ms);
-    let workers = Arc::new(Workers::new(Arc::clone(store), lease));
+    let assign_ttl = Duration::from_millis(config.workers.assign_ttl_ms);
+    let workers = Arc::new(Workers::new(Arc::clone(store), lease, assign_ttl));
     let follow_ups = Arc::new(sending.parts(engine, store, Arc::clone(&workers)));
-    let dispatch = Dispatch::new(Arc::clone(store), engine.clone(), workers);
+    let dispatch = Dispatch::new(Arc::clone(store), engine.clone(), workers, routers);
     let kept = config.retention.tombstone_kept();
     let deletions = Arc::new(Deletions::new(engine.clone(), Arc::clone(store), kept));
     let metrics = Metrics::new(engine, Arc::clone(store), &follow_ups.metrics, &deletions);

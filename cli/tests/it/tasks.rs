@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jobtracker_client::{
     ClaimedTask, Error, Heartbeat, HeldTask, JobId, JobTrackerClient, ListPage, NewChange, NewJob,
-    NewTask, NewWorker, OnNoWorker, Payload, ProblemCode, Retry, State, TaskPhaseName, TaskReport,
-    TaskReportState, Timeouts, WorkerFilter, WorkerHandler, WorkerState,
+    NewTask, NewWorker, OnNoWorker, Payload, ProblemCode, Retry, Routing, State, TaskPhaseName,
+    TaskReport, TaskReportState, Timeouts, WorkerFilter, WorkerHandler, WorkerState,
 };
 use jobtracker_server::{Config, StoreKind};
 
@@ -172,6 +172,64 @@ async fn tasks_that_no_worker_may_claim_hide_no_others() {
     let created: Vec<_> = items.into_iter().map(|created| created.id).collect();
     assert_eq!(claimed, created);
     harness.stop().await;
+}
+
+/// The worker for which a task is kept.
+async fn assigned(client: &JobTrackerClient, job: JobId) -> String {
+    let looking = async {
+        loop {
+            if let Some(worker) = client.task(job).await.unwrap().assigned_to {
+                return worker;
+            }
+        }
+    };
+    tokio::time::timeout(LONG, looking).await.expect("a worker is chosen in time")
+}
+
+#[tokio::test]
+async fn a_rule_chooses_the_worker_that_alone_may_claim_the_task() {
+    let harness = Harness::start(StoreKind::Fjall, |_| {}).await;
+    let players = [Player::new(&harness, "a", &[]).await, Player::new(&harness, "b", &[]).await];
+    let task = NewTask { routing: Routing::RoundRobin, ..run() };
+    for turn in [0, 1, 0] {
+        let job = create(&harness.client(), task.clone()).await;
+        let [chosen, other] = [&players[turn], &players[1 - turn]];
+        assert_eq!(assigned(&harness.client(), job).await, chosen.id);
+        assert!(other.has_none().await);
+        let claimed = chosen.claim().await;
+        assert_eq!(claimed.job, job);
+        chosen.report(&claimed, TaskReportState::Succeeded).await.unwrap();
+    }
+    // The same key goes to the same worker.
+    let key = Routing::ConsistentHash { key: Some("k".into()), param: None };
+    let task = NewTask { routing: key, ..run() };
+    let mut chosen = Vec::new();
+    for _ in 0..3 {
+        let job = create(&harness.client(), task.clone()).await;
+        chosen.push(assigned(&harness.client(), job).await);
+    }
+    chosen.dedup();
+    assert!(chosen.len() == 1 && players.iter().any(|player| player.id == chosen[0]));
+    let unknown = NewTask { routing: Routing::Custom { name: "own".into() }, ..run() };
+    let refused = harness.client().create(NewJob::new("work").task(unknown)).await;
+    assert_eq!(code(refused), Some(ProblemCode::InvalidField));
+    harness.stop().await;
+}
+
+/// R4.
+#[tokio::test]
+async fn a_task_goes_on_to_the_next_worker_if_the_chosen_one_does_not_claim_it() {
+    for kind in STORES {
+        let harness = Harness::start(kind, |config| config.workers.assign_ttl_ms = 200).await;
+        let frozen = Player::new(&harness, "a", &[]).await;
+        let other = Player::new(&harness, "b", &[]).await;
+        let task = NewTask { routing: Routing::Failover, ..run() };
+        let job = create(&harness.client(), task).await;
+        assert_eq!(assigned(&harness.client(), job).await, frozen.id);
+        let claimed = other.claim().await;
+        assert_eq!((claimed.job, claimed.epoch, claimed.attempt), (job, 1, 1));
+        harness.stop().await;
+    }
 }
 
 #[tokio::test]

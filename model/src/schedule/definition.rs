@@ -2,7 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Concurrency, DailyWindow, Misfire, ScheduleTrigger, Sharding};
 use crate::{
-    CheckedJob, FieldError, JobId, NewJob, NewTask, Payload, Timestamp, field::check_text, limits,
+    CheckedJob, FieldError, JobId, NewJob, NewTask, Payload, Routing, Timestamp, field::check_text,
+    limits,
 };
 
 /// What a schedule is: when it fires, what its firings do.
@@ -91,6 +92,9 @@ impl RunTemplate {
             task: self.task.clone(),
             ..NewJob::default()
         };
+        if let Some(NewTask { routing: Routing::ConsistentHash { key, .. }, .. }) = &mut root.task {
+            key.get_or_insert_with(|| schedule.to_owned());
+        }
         match (&mut root.task, params) {
             (Some(task), Some(params)) => task.params = Some(params.clone()),
             (None, Some(params)) => root.options = Some(params.as_str().to_owned()),

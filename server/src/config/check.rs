@@ -23,6 +23,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     within("retention.tombstone_days", config.retention.tombstone_days, 1, 3_650)?;
     within("export.bytes_per_second", config.export.bytes_per_second, 1 << 16, 1 << 34)?;
     within("workers.lease_ms", config.workers.lease_ms, 500, 600_000)?;
+    within("workers.assign_ttl_ms", config.workers.assign_ttl_ms, 100, 60_000)?;
     config.proxy.check(!config.auth.token.is_empty())?;
     let engine = &config.engine;
     within("engine.queue_operations", engine.queue_operations, 1, 10_000_000)?;

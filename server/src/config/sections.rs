@@ -182,6 +182,8 @@ pub struct ExportConfig {
 pub struct WorkersConfig {
     /// After how long a silence the leases of a worker end.
     pub lease_ms: u64,
+    /// How long a task is kept for the worker that its rule has chosen.
+    pub assign_ttl_ms: u64,
 }
 
 /// A backend by name.

@@ -6,7 +6,7 @@ use actix_web::{
     },
 };
 use jobtracker_model::{
-    Page, check_name, limits,
+    FieldError, Page, check_name, limits,
     schedule::{
         Firing, NewSchedule, NextFires, PlannedTimes, Schedule, ScheduleDefinition,
         TriggerSchedule, Triggered,
@@ -18,12 +18,13 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    app::State,
+    app::{App, State},
     cursor::{self, List, fnv},
     extract::{IfMatch, Json, Name, Query, limit, number},
     problem::{ApiError, Result},
     reply,
     right::{Admin, Operator, Reader},
+    validate::check_routing,
 };
 use crate::clock;
 
@@ -69,6 +70,7 @@ pub(super) async fn create(
 ) -> Result<HttpResponse> {
     // So that no text of any length is put on the audit list.
     check_name(&body.0.name)?;
+    check(&app, &body.0.definition).map_err(|error| error.within("definition"))?;
     let (by, name) = (caller.admitted.principal.name(), body.0.name.clone());
     let creating = async { Ok(app.scheduler.create(body.0, by, clock::now()).await?) };
     tagged(&caller.act(&app, "createSchedule", name, creating).await?)
@@ -121,6 +123,7 @@ pub(super) async fn replace(
     body: Json<ScheduleDefinition>,
 ) -> Result<HttpResponse> {
     check_name(&name.0)?;
+    check(&app, &body.0)?;
     let by = caller.admitted.principal.name();
     let replacing = async {
         let now = clock::now();
@@ -239,6 +242,16 @@ pub(super) async fn plan(_: Reader, body: Json<NextFires>) -> Result<HttpRespons
     let now = clock::now();
     let times = preview(&plan, after.unwrap_or(now), now, count as usize);
     reply::ok(&PlannedTimes { times })
+}
+
+/// Checks what depends on this service.
+fn check(app: &App, definition: &ScheduleDefinition) -> std::result::Result<(), FieldError> {
+    match &definition.run.task {
+        Some(task) => {
+            check_routing(task, &app.dispatch.routers).map_err(|error| error.within("run.task"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// A reply with the version as its tag.

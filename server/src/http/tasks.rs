@@ -14,6 +14,7 @@ use super::{
     right::{Operator, Reader, Writer},
     validate::validate_jobs,
 };
+use crate::clock;
 
 /// Get the task of a job
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/task", operation_id = "getTask", tag = "tasks",
@@ -33,6 +34,7 @@ pub(super) async fn get(_: Reader, app: State, id: Id) -> Result<HttpResponse> {
 
 fn view(job: JobId, row: TaskRow) -> TaskView {
     let lease = row.lease().cloned();
+    let assigned_to = row.assignment(clock::now()).map(|kept| kept.worker.clone());
     let (phase, since) = match row.phase {
         TaskPhase::Waiting(since) => (TaskPhaseName::Waiting, since),
         TaskPhase::Leased(lease) => (TaskPhaseName::Running, lease.since),
@@ -47,6 +49,7 @@ fn view(job: JobId, row: TaskRow) -> TaskView {
         epoch: row.epoch,
         attempt: row.attempt,
         lease_until: lease.as_ref().map(|lease| lease.until),
+        assigned_to,
         cancelling: lease.as_ref().is_some_and(|lease| lease.cancel.is_some()),
         worker: lease.map(|lease| lease.worker),
         progress: row.progress,

@@ -1,13 +1,16 @@
 //! Checks and validates jobs and follow-ups of requests.
 
 use actix_web::web;
-use jobtracker_model::{CheckedJob, NewJob, ProblemCode};
+use jobtracker_model::{CheckedJob, FieldError, NewJob, NewTask, ProblemCode, Routing};
 
 use super::{
     app::App,
     problem::{ApiError, Result},
 };
-use crate::follow_ups::{Unfit, Validator};
+use crate::{
+    follow_ups::{Unfit, Validator},
+    tasks::Routers,
+};
 
 /// Checks new jobs and validates their follow-ups. `within` is the prefix of the names of a job's
 /// fields.
@@ -18,8 +21,12 @@ pub(super) async fn validate_jobs(
 ) -> Result<Vec<CheckedJob>> {
     let validator = app.follow_ups.validator();
     let is_slow = jobs.iter().any(Validator::is_slow);
+    let routers = app.dispatch.routers.clone();
     let validate = move |job: NewJob| {
         let job = CheckedJob::try_from(job)?;
+        if let Some(task) = &job.task {
+            check_routing(task, &routers).map_err(|error| error.within("task"))?;
+        }
         validator.all(&job.actions, &job.checks)?;
         Ok(job)
     };
@@ -29,6 +36,19 @@ pub(super) async fn validate_jobs(
             .collect()
     };
     if is_slow { validate_off_thread(work).await } else { Ok(work()?) }
+}
+
+/// Checks that a rule of the operator's own is there.
+pub(super) fn check_routing(
+    task: &NewTask,
+    routers: &Routers,
+) -> std::result::Result<(), FieldError> {
+    match &task.routing {
+        Routing::Custom { name } if !routers.contains_key(name) => {
+            Err(FieldError::new("routing.name", "is no rule of this service"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Validates expressions off the worker, so that other requests do not wait.

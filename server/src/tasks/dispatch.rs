@@ -14,6 +14,8 @@ use super::{
     here::Here,
     reader::{Reader, Take, Taken},
     ready::{Candidate, Missed, Ready, Room},
+    route::Kept,
+    routing::Routers,
     workers::{WorkerError, Workers},
 };
 use crate::{clock, follow_ups::InProgress};
@@ -34,15 +36,21 @@ pub(crate) struct Dispatch {
     pub(super) store: Arc<dyn Store>,
     pub(super) engine: Engine,
     pub workers: Arc<Workers>,
-    state: Mutex<State>,
+    /// The operator's own rules.
+    pub routers: Routers,
+    pub(super) state: Mutex<State>,
     /// A worker has come for which there was no task in memory.
     hungry: Notify,
     missed: Arc<Missed>,
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     ready: Ready,
+    /// Those whose rules choose the workers.
+    pub routed: Ready,
+    /// Those of them that are kept for a worker.
+    pub kept: Kept,
     /// Workers that wait, the longest first.
     waiting: BTreeMap<u64, Waiting>,
     next: u64,
@@ -53,18 +61,26 @@ struct Waiting {
     worker: String,
     document: WorkerDocument,
     free: usize,
-    give: oneshot::Sender<Vec<Candidate>>,
+    give: oneshot::Sender<Vec<(Candidate, bool)>>,
 }
 
 impl State {
+    /// Takes tasks for a worker, each with whether another server has chosen it.
+    fn take(&mut self, id: &str, worker: &WorkerDocument, free: usize) -> Vec<(Candidate, bool)> {
+        let mut taken = self.kept.take(id, free);
+        let ready = self.ready.take(id, worker, free - taken.len());
+        taken.extend(ready.into_iter().map(|candidate| (candidate, false)));
+        taken
+    }
+
     /// Gives what is ready to those who wait.
-    fn give(&mut self) {
+    pub fn give(&mut self) {
         for number in self.waiting.keys().copied().collect::<Vec<_>>() {
-            if self.ready.is_empty() {
+            if self.ready.is_empty() && self.kept.is_empty() {
                 break;
             }
             let Some(waiting) = self.waiting.remove(&number) else { continue };
-            let taken = self.ready.take(&waiting.worker, &waiting.document, waiting.free);
+            let taken = self.take(&waiting.worker, &waiting.document, waiting.free);
             if taken.is_empty() {
                 self.waiting.insert(number, waiting);
             } else {
@@ -88,9 +104,14 @@ impl Drop for Place<'_> {
 }
 
 impl Dispatch {
-    pub fn new(store: Arc<dyn Store>, engine: Engine, workers: Arc<Workers>) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        engine: Engine,
+        workers: Arc<Workers>,
+        routers: Routers,
+    ) -> Self {
         let (state, hungry, missed) = (Mutex::default(), Notify::new(), Arc::default());
-        Self { store, engine, workers, state, hungry, missed }
+        Self { store, engine, workers, routers, state, hungry, missed }
     }
 
     /// Claims tasks for a worker; waits for some if there are none.
@@ -123,7 +144,11 @@ impl Dispatch {
         }
     }
 
-    async fn claim_one(&self, worker: &str, candidate: Candidate) -> Option<ClaimedTask> {
+    async fn claim_one(
+        &self,
+        worker: &str,
+        (candidate, is_foreign): (Candidate, bool),
+    ) -> Option<ClaimedTask> {
         let Candidate { id, epoch, .. } = candidate;
         let until = clock::now().after(self.workers.lease());
         let claim = Claim { epoch, worker: worker.to_owned(), until };
@@ -143,6 +168,9 @@ impl Dispatch {
         };
         candidate.settle();
         self.hold(worker, id, &claimed);
+        if is_foreign {
+            self.workers.note_use(worker, &claimed.task.handler);
+        }
         let deadline = claimed.deadline();
         let TaskRow { task, epoch, attempt, data, .. } = claimed;
         let NewTask { handler, params, shard, timeouts, .. } = Arc::unwrap_or_clone(task.clone());
@@ -167,10 +195,10 @@ impl Dispatch {
         document: WorkerDocument,
         free: usize,
         until: Instant,
-    ) -> Vec<Candidate> {
+    ) -> Vec<(Candidate, bool)> {
         let (_place, mut given) = {
             let mut state = self.state.lock();
-            let taken = state.ready.take(worker, &document, free);
+            let taken = state.take(worker, &document, free);
             if !taken.is_empty() {
                 return taken;
             }
@@ -266,7 +294,10 @@ impl<'a> Rounds<'a> {
             Some(moved) => {
                 if moved.has_fewer {
                     let fits = |handler: &str, filter: &_| here.fits(handler, filter);
-                    dispatch.state.lock().ready.retain(fits);
+                    let mut state = dispatch.state.lock();
+                    state.ready.retain(fits);
+                    let fits = |handler: &str, filter: &_| here.fits(handler, filter);
+                    state.routed.retain(fits);
                 }
                 moved.has_new
             }
@@ -281,6 +312,7 @@ impl<'a> Rounds<'a> {
             taken += round.taken;
             next = next.into_iter().chain(round.next).min();
         }
+        next = next.into_iter().chain(dispatch.route(now).await).min();
         if *over_at <= now {
             let over = dispatch.over_in_memory(now);
             dispatch.give_up(over).await;
@@ -300,11 +332,15 @@ impl<'a> Rounds<'a> {
 impl Dispatch {
     /// Tasks in memory that wait no longer: as long as they may, or their last worker has gone.
     fn over_in_memory(&self, now: Timestamp) -> Vec<(Candidate, &'static str)> {
-        self.state.lock().ready.take_over(|handler, filter, task| match task.deadline {
+        let why = |handler: &str, filter: &_, task: &Candidate| match task.deadline {
             Some(time) if time <= now => Some(LATE),
             _ if task.is_urgent && !self.workers.offer(handler, filter) => Some(NONE),
             _ => None,
-        })
+        };
+        let mut state = self.state.lock();
+        let mut over = state.ready.take_over(why);
+        over.extend(state.routed.take_over(why));
+        over
     }
 
     /// Why a task that was read waits no longer, if it does not.
@@ -347,13 +383,19 @@ impl Take for Page<'_> {
         if why.is_none() && !self.here.fits(handler, filter) {
             return (Taken::Unfit, judge_at);
         }
-        let mut state = self.dispatch.state.lock();
         let turn = (time, id);
+        let mut state = self.dispatch.state.lock();
+        let state = &mut *state;
+        let assignment = row.assignment(self.now).filter(|_| why.is_none());
+        let ready = match row.task.routing.is_any() {
+            true => &mut state.ready,
+            false => &mut state.routed,
+        };
         let Some(in_progress) = self.in_progress.take((id, key)) else {
             return (Taken::Known, None);
         };
-        if why.is_none() {
-            match state.ready.room(part, turn, &row) {
+        if why.is_none() && assignment.is_none() {
+            match ready.room(part, turn, &row) {
                 Room::Yes => {}
                 Room::Left => return (Taken::Left, judge_at),
                 Room::Crowded => return (Taken::Crowded, judge_at),
@@ -361,9 +403,10 @@ impl Take for Page<'_> {
         }
         let missed = (&self.dispatch.missed, in_progress);
         let candidate = Candidate::new(id, &row, (part, time), missed);
-        match why {
-            Some(why) => self.failed.push((candidate, why)),
-            None => state.ready.add(turn, &row, candidate),
+        match (why, assignment) {
+            (Some(why), _) => self.failed.push((candidate, why)),
+            (None, Some(to)) => state.kept.add_foreign(turn, to, candidate),
+            (None, None) => ready.add(turn, &row.task, candidate),
         }
         (Taken::Yes, None)
     }
@@ -378,18 +421,24 @@ impl Take for Page<'_> {
     }
 
     fn fill(&mut self, part: u32) -> Option<Timestamp> {
-        self.dispatch.state.lock().ready.fill(part)
+        let mut state = self.dispatch.state.lock();
+        let (ready, routed) = (state.ready.fill(part), state.routed.fill(part));
+        ready.into_iter().chain(routed).min()
     }
 
     fn is_filling(&mut self, part: u32) -> bool {
-        self.dispatch.state.lock().ready.is_filling(part)
+        let state = self.dispatch.state.lock();
+        state.ready.is_filling(part) || state.routed.is_filling(part)
     }
 
     fn filled(&mut self, part: u32) {
-        self.dispatch.state.lock().ready.filled(part);
+        let mut state = self.dispatch.state.lock();
+        state.ready.filled(part);
+        state.routed.filled(part);
     }
 
     fn has_room_for_kinds(&mut self) -> bool {
-        self.dispatch.state.lock().ready.has_room_for_kinds()
+        let state = self.dispatch.state.lock();
+        state.ready.has_room_for_kinds() && state.routed.has_room_for_kinds()
     }
 }

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jobtracker_model::{
     FieldError, NewWorker, Timestamp, WorkerFilter, WorkerLoad, WorkerState, WorkerView,
@@ -21,6 +21,44 @@ pub(super) struct WorkerDocument {
     pub draining: bool,
     /// Set of a worker that was kicked: until when no worker of its name may register.
     pub banned_until: Option<Timestamp>,
+    /// By handler: what it was given by rules.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub uses: BTreeMap<String, Use>,
+}
+
+/// What a worker was given of the tasks of a handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Use {
+    /// When the count began; it begins anew each day.
+    pub since: Timestamp,
+    pub count: u64,
+    /// Grows with each task that a worker is given.
+    pub last: u64,
+}
+
+impl Use {
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+    /// How many there were within the day.
+    pub fn within_day(&self, now: Timestamp) -> u64 {
+        if self.since.after(Self::DAY) > now { self.count } else { 0 }
+    }
+
+    /// One more.
+    pub fn note(&mut self, now: Timestamp, last: u64) {
+        if self.since.after(Self::DAY) <= now {
+            (self.since, self.count) = (now, 0);
+        }
+        (self.count, self.last) = (self.count + 1, last);
+    }
+
+    /// What another server knows of it.
+    fn merge(&mut self, other: Self) {
+        if (other.since, other.count) > (self.since, self.count) {
+            (self.since, self.count) = (other.since, other.count);
+        }
+        self.last = self.last.max(other.last);
+    }
 }
 
 impl WorkerDocument {
@@ -33,6 +71,14 @@ impl WorkerDocument {
             load: None,
             draining: false,
             banned_until: None,
+            uses: BTreeMap::new(),
+        }
+    }
+
+    /// Takes over what another server knows of what it was given.
+    pub fn merge_uses(&mut self, other: &BTreeMap<String, Use>) {
+        for (handler, known) in other {
+            self.uses.entry(handler.clone()).or_insert(*known).merge(*known);
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! [`Workers`] knows who is there: in memory, and in a document of each worker that the other
 //! servers read. [`Dispatch`] reads the index of tasks that may be claimed, each part by a `reader`,
-//! keeps those that are `ready` for workers `here`, and gives them to those that wait. Nothing here owns a task: a claim is an operation of the engine, which one
+//! keeps those that are `ready` for workers `here`, and gives them to those that wait; for a task
+//! whose rule chooses the worker (`routing`), that worker is written down first (`route`). Nothing here owns a task: a claim is an operation of the engine, which one
 //! server's worker gets and the others do not.
 
 mod document;
@@ -12,8 +13,12 @@ mod here;
 mod reader;
 mod ready;
 
+mod route;
+mod routing;
+
 mod dispatch;
 mod held;
 
 pub(crate) use dispatch::Dispatch;
+pub use routing::{RoutedWorker, Router, Routers};
 pub(crate) use workers::{WorkerError, Workers};

@@ -7,12 +7,12 @@ use std::{
     sync::Arc,
 };
 
-use jobtracker_model::{JobId, OnNoWorker, Timestamp, WorkerFilter};
+use jobtracker_model::{JobId, NewTask, OnNoWorker, Timestamp, WorkerFilter};
 use jobtracker_store::TaskRow;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::document::WorkerDocument;
+use super::{document::WorkerDocument, route::Route};
 use crate::follow_ups::Entry;
 
 /// Tasks of one queue that are in memory; the others are read again once there is room.
@@ -32,6 +32,8 @@ pub(super) struct Candidate {
     /// Whether it fails while there is no worker.
     pub is_urgent: bool,
     place: Place,
+    /// If its rule chooses the worker.
+    pub route: Option<Box<Route>>,
     missed: Option<Arc<Missed>>,
     _in_progress: Entry,
 }
@@ -66,8 +68,8 @@ impl Candidate {
     ) -> Self {
         let is_urgent = row.task.on_no_worker == OnNoWorker::Fail;
         let (epoch, deadline) = (row.epoch, row.start_deadline());
-        let missed = Some(Arc::clone(missed));
-        Self { id, epoch, deadline, is_urgent, place, missed, _in_progress: in_progress }
+        let (route, missed) = (Route::new(id, &row.task), Some(Arc::clone(missed)));
+        Self { id, epoch, deadline, is_urgent, place, route, missed, _in_progress: in_progress }
     }
 
     /// The task is claimed, or is over.
@@ -139,10 +141,10 @@ impl Ready {
         Room::Yes
     }
 
-    /// Adds a task for which there is room.
-    pub fn add(&mut self, turn: Turn, row: &TaskRow, candidate: Candidate) {
-        let queues = self.handlers.entry(row.task.handler.clone()).or_default();
-        let queue = queues.entry(row.task.filter.clone()).or_insert_with(|| {
+    /// Adds a task for which there is room, or one that was taken out.
+    pub fn add(&mut self, turn: Turn, task: &NewTask, candidate: Candidate) {
+        let queues = self.handlers.entry(task.handler.clone()).or_default();
+        let queue = queues.entry(task.filter.clone()).or_insert_with(|| {
             self.queues += 1;
             Queue::default()
         });
@@ -170,6 +172,21 @@ impl Ready {
         self.tasks -= taken.len();
         self.forget_empty();
         taken
+    }
+
+    /// Takes out what is taken out of each queue.
+    pub fn visit(
+        &mut self,
+        mut take: impl FnMut(&str, &WorkerFilter, &mut BTreeMap<Turn, Candidate>),
+    ) {
+        for (handler, queues) in &mut self.handlers {
+            for (filter, Queue { tasks, .. }) in queues {
+                let before = tasks.len();
+                take(handler, filter, tasks);
+                self.tasks -= before - tasks.len();
+            }
+        }
+        self.forget_empty();
     }
 
     /// Takes out the tasks that are over, by this judgement, with the reasons.

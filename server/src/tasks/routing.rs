@@ -1,10 +1,12 @@
 //! Which of the workers that may claim a task it is given to: pure, by the rule of the task and by
 //! numbers of the workers.
 
-use std::collections::HashSet;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use jobtracker_model::{NewTask, Routing, WorkerLoad};
-use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A worker that may claim a task, as a rule sees it.
@@ -28,9 +30,14 @@ pub struct RoutedWorker {
 
 /// A rule of the operator's own.
 pub trait Router: Send + Sync {
-    /// The worker for a task, as an index in the list, which is ordered by id and not empty.
+    /// The worker for a task, as an index in the list; `None`: the task waits. The list is ordered
+    /// by id and not empty; each worker in it may claim the task and has a free slot. Called again
+    /// and again, so it answers at once.
     fn choose(&self, task: &NewTask, workers: &[RoutedWorker]) -> Option<usize>;
 }
+
+/// The operator's own rules, by name.
+pub type Routers = HashMap<String, Arc<dyn Router>>;
 
 impl RoutedWorker {
     fn is_full(&self) -> bool {
@@ -73,7 +80,7 @@ pub(super) fn choose(
     key: &str,
     workers: &[RoutedWorker],
     tried: &HashSet<String>,
-    custom: impl Fn(&str) -> Option<usize>,
+    routers: &Routers,
 ) -> Option<usize> {
     let all = || workers.iter().enumerate();
     let is_tried = |worker: &RoutedWorker| tried.contains(&worker.id);
@@ -121,11 +128,156 @@ pub(super) fn choose(
         Routing::Specific { workers: named } => named.iter().find_map(|name| {
             fresh().find(|(_, worker)| worker.id == *name || worker.name == *name).map(at)
         }),
-        Routing::Custom { name } => custom(name),
+        Routing::Custom { name } => {
+            let (places, free): (Vec<_>, Vec<_>) =
+                free().map(|(at, worker)| (at, worker.clone())).unzip();
+            let router = routers.get(name).filter(|_| !free.is_empty())?;
+            places.get(router.choose(task, &free)?).copied()
+        }
     }
 }
 
-/// Whether a task waits for the worker of its rule though that is busy.
-pub(super) fn is_patient(routing: &Routing) -> bool {
-    matches!(routing, Routing::ConsistentHash { .. } | Routing::Specific { .. })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(number: u32) -> RoutedWorker {
+        RoutedWorker {
+            id: format!("w{number}"),
+            name: format!("w{number}"),
+            slots: 4,
+            running: 0,
+            load: None,
+            dispatched: 0,
+            last: 0,
+        }
+    }
+
+    fn task(routing: Routing) -> NewTask {
+        NewTask { routing, ..NewTask::new("a/b") }
+    }
+
+    struct Second;
+
+    impl Router for Second {
+        fn choose(&self, _: &NewTask, workers: &[RoutedWorker]) -> Option<usize> {
+            (workers.len() > 1).then_some(1)
+        }
+    }
+
+    /// The workers to which tasks go one after another, none of which ends.
+    fn sequence(routing: Routing, workers: &mut [RoutedWorker], count: usize) -> Vec<String> {
+        let (task, tried) = (task(routing), HashSet::new());
+        let routers: Routers =
+            [("second".to_owned(), Arc::new(Second) as Arc<dyn Router>)].into_iter().collect();
+        let mut stamp = workers.iter().map(|worker| worker.last).max().unwrap_or(0);
+        let mut chosen = Vec::new();
+        for _ in 0..count {
+            let at = choose(&task, "key", workers, &tried, &routers);
+            let Some(at) = at else { break };
+            stamp += 1;
+            let worker = &mut workers[at];
+            worker.running += 1;
+            worker.dispatched += 1;
+            worker.last = stamp;
+            chosen.push(worker.id.clone());
+        }
+        chosen
+    }
+
+    /// R1.
+    #[test]
+    fn each_rule_gives_its_sequence() {
+        type Change = fn(&mut [RoutedWorker]);
+        let load = |cpu: f64, free_memory, processors, round_trip_ms| WorkerLoad {
+            cpu: Some(cpu),
+            free_memory: Some(free_memory),
+            processors: Some(processors),
+            round_trip_ms: Some(round_trip_ms),
+        };
+        let nothing: Change = |_| {};
+        let busy: Change = |workers| {
+            (workers[0].running, workers[1].running, workers[2].running) = (2, 0, 1);
+        };
+        let used: Change = |workers| {
+            (workers[0].last, workers[1].last, workers[2].last) = (3, 1, 2);
+            (workers[0].dispatched, workers[1].dispatched, workers[2].dispatched) = (9, 7, 8);
+        };
+        let specific = |names: &[&str]| Routing::Specific {
+            workers: names.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let cases: [(Routing, Change, &str); 16] = [
+            (Routing::Any, nothing, ""),
+            (Routing::First, nothing, "w0 w0 w0 w0 w1"),
+            (Routing::Failover, busy, "w0 w0 w1 w1 w1"),
+            (Routing::Last, nothing, "w2 w2 w2 w2 w1"),
+            (Routing::RoundRobin, nothing, "w0 w1 w2 w0 w1"),
+            (Routing::RoundRobin, used, "w1 w2 w0 w1 w2"),
+            (Routing::LeastDispatched, used, "w1 w1 w2 w1 w2"),
+            (Routing::LeastRecentlyUsed, used, "w1 w2 w0 w1 w2"),
+            (Routing::LeastLoaded, busy, "w1 w1 w2 w0 w1"),
+            (Routing::IdleFirst, busy, "w1 w1 w2 w0 w1"),
+            (Routing::MemoryFirst, nothing, "w1 w1 w1 w1 w2"),
+            (Routing::CpuFirst, nothing, "w2 w2 w2 w2 w1"),
+            (Routing::FastestResponse, nothing, "w1 w1 w1 w1 w2"),
+            (specific(&["w9", "w2", "w1"]), nothing, "w2 w2 w2 w2 w2"),
+            (specific(&["w9"]), nothing, ""),
+            (Routing::Custom { name: "second".into() }, nothing, "w1 w1 w1 w1 w2"),
+        ];
+        for (routing, change, expected) in cases {
+            let mut workers = [0, 1, 2].map(worker);
+            // The first one does not say how it is; the last one has more processors.
+            workers[1].load = Some(load(0.5, 300, 2, 1.5));
+            workers[2].load = Some(load(0.8, 200, 8, 9.0));
+            change(&mut workers);
+            let sequence = sequence(routing.clone(), &mut workers, 5);
+            assert_eq!(sequence.join(" "), expected, "{routing:?}");
+        }
+    }
+
+    #[test]
+    fn chance_reaches_every_worker_with_room() {
+        let mut workers = [0, 1, 2].map(worker);
+        workers[0].running = 4;
+        let chosen = sequence(Routing::Random, &mut workers, 20);
+        assert_eq!(chosen.len(), 8, "none is given more than it may run");
+        assert!(!chosen.contains(&"w0".to_owned()));
+    }
+
+    #[test]
+    fn a_worker_that_had_its_time_is_passed_over() {
+        let workers = [0, 1, 2].map(worker);
+        let tried = HashSet::from(["w0".to_owned(), "w1".to_owned()]);
+        let after = |routing| choose(&task(routing), "k", &workers, &tried, &Routers::default());
+        for routing in [Routing::Failover, Routing::RoundRobin, Routing::LeastLoaded] {
+            assert_eq!(after(routing), Some(2));
+        }
+        let hash = Routing::ConsistentHash { key: None, param: None };
+        assert_eq!(after(hash), Some(2));
+    }
+
+    /// R1: of the keys of the others, none moves when a worker leaves, and about 1/n move in all.
+    #[test]
+    fn few_keys_move_when_a_worker_leaves() {
+        const KEYS: usize = 10_000;
+        let hash = task(Routing::ConsistentHash { key: None, param: None });
+        let (none, routers) = (HashSet::new(), Routers::default());
+        for count in [2_u32, 5, 20] {
+            let all: Vec<_> = (0..count).map(worker).collect();
+            let mut fewer = all.clone();
+            let gone = fewer.remove(count as usize / 2).id;
+            let owner = |workers: &[RoutedWorker], key: usize| {
+                let at = choose(&hash, &key.to_string(), workers, &none, &routers).unwrap();
+                workers[at].id.clone()
+            };
+            let mut moved = 0;
+            for key in 0..KEYS {
+                let (before, after) = (owner(&all, key), owner(&fewer, key));
+                assert!(before == gone || before == after, "key {key} moves for nothing");
+                moved += usize::from(before != after);
+            }
+            let most = KEYS * 3 / 2 / count as usize;
+            assert!(moved > 0 && moved <= most, "{moved} of {KEYS} with {count} workers");
+        }
+    }
 }

@@ -18,7 +18,10 @@ use jobtracker_store::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::document::{WorkerDocument, document_id};
+use super::{
+    document::{Use, WorkerDocument, document_id},
+    routing::RoutedWorker,
+};
 use crate::clock;
 
 /// How often the document of a worker says when it was heard of, at most.
@@ -58,6 +61,10 @@ pub(crate) struct Workers {
     started: Timestamp,
     /// Another number when the workers that speak to this server may be others.
     generation: AtomicU64,
+    /// Of the last task that a worker was given by a rule.
+    last_use: AtomicU64,
+    /// How long a task is kept for the worker that its rule has chosen.
+    assign_ttl: Duration,
     known: Mutex<HashMap<String, Known>>,
     listed: Mutex<Everyone>,
 }
@@ -93,14 +100,19 @@ struct Everyone {
 }
 
 impl Workers {
-    pub fn new(store: Arc<dyn Store>, lease: Duration) -> Self {
+    pub fn new(store: Arc<dyn Store>, lease: Duration, assign_ttl: Duration) -> Self {
         let (known, listed) = (Mutex::default(), Mutex::default());
         let (started, generation) = (clock::now(), AtomicU64::new(1));
-        Self { store, lease, started, generation, known, listed }
+        let last_use = AtomicU64::new(0);
+        Self { store, lease, started, generation, last_use, assign_ttl, known, listed }
     }
 
     pub fn lease(&self) -> Duration {
         self.lease
+    }
+
+    pub fn assign_ttl(&self) -> Duration {
+        self.assign_ttl
     }
 
     /// Takes up a worker.
@@ -282,6 +294,58 @@ impl Workers {
         is_here || self.listed.lock().workers.iter().any(fits)
     }
 
+    /// The workers of all servers that are online and may claim a task, by id.
+    pub(super) fn routed(&self, handler: &str, filter: &WorkerFilter) -> Vec<RoutedWorker> {
+        let now = clock::now();
+        let known = self.known.lock();
+        let listed = self.listed.lock();
+        let here = known.iter().map(|(id, known)| match listed.workers.get(id) {
+            // It speaks to another server by now.
+            Some(listed) if listed.heard > known.document.heard => (id, listed, listed.running),
+            _ => (id, &known.document, u32::try_from(known.held.len()).unwrap_or(u32::MAX)),
+        });
+        let there = listed.workers.iter().filter(|(id, _)| !known.contains_key(*id));
+        let there = there.map(|(id, listed)| (id, listed, listed.running));
+        let online = here.chain(there).filter(|(id, document, _)| {
+            document.state(self.lease, now) == WorkerState::Online
+                && document.may_run(id, handler, filter)
+        });
+        let mut all: Vec<_> = online
+            .map(|(id, document, running)| {
+                let used = document.uses.get(handler);
+                RoutedWorker {
+                    id: id.clone(),
+                    name: document.worker.name.clone(),
+                    slots: document.worker.slots,
+                    running,
+                    load: document.load,
+                    dispatched: used.map_or(0, |used| used.within_day(now)),
+                    last: used.map_or(0, |used| used.last),
+                }
+            })
+            .collect();
+        all.sort_by(|one, other| one.id.cmp(&other.id));
+        all
+    }
+
+    /// Notes that a worker is given a task of a handler by a rule; answers the number of that. It
+    /// is written down with the worker's next sign of life.
+    pub(super) fn note_use(&self, id: &str, handler: &str) -> u64 {
+        let now = clock::now();
+        // So that the numbers of several servers are about in the order of time.
+        let least = u64::try_from(now.millis()).unwrap_or(0) << 10;
+        let next = |last: u64| Some(least.max(last + 1));
+        let last = self.last_use.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+        let last = last.ok().and_then(next).unwrap_or(least);
+        let note = |document: &mut WorkerDocument| {
+            let fresh = Use { since: now, count: 0, last };
+            document.uses.entry(handler.to_owned()).or_insert(fresh).note(now, last);
+        };
+        self.known.lock().get_mut(id).map(|known| &mut known.document).map(note);
+        self.listed.lock().workers.get_mut(id).map(note);
+        last
+    }
+
     /// All workers, by id.
     pub async fn views(&self) -> Result<Vec<WorkerView>, WorkerError> {
         self.list().await?;
@@ -357,7 +421,15 @@ impl Workers {
             }
         }
         self.forget_elsewhere(now);
-        *self.listed.lock() = Everyone { time: Some(now), workers };
+        let mut listed = self.listed.lock();
+        for (id, document) in &mut workers {
+            // What this server has given it may not have been written down yet.
+            if let Some(before) = listed.workers.get(id) {
+                document.merge_uses(&before.uses);
+            }
+        }
+        *listed = Everyone { time: Some(now), workers };
+        drop(listed);
         self.others_now();
         Ok(())
     }
@@ -407,6 +479,7 @@ impl Workers {
         entry.document.heard = heard;
         entry.document.draining |= document.draining;
         entry.document.banned_until = document.banned_until.or(entry.document.banned_until);
+        entry.document.merge_uses(&document.uses);
         entry.version = found.version;
         drop(known);
         self.others_now();
@@ -473,7 +546,7 @@ mod tests {
     /// Two servers of one store, and a worker that speaks to the first.
     async fn servers() -> (Workers, Workers, String) {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-        let [here, there] = [(); 2].map(|()| Workers::new(Arc::clone(&store), LEASE));
+        let [here, there] = [(); 2].map(|()| Workers::new(Arc::clone(&store), LEASE, LEASE));
         let id = here.register(worker()).await.unwrap().id;
         (here, there, id)
     }

@@ -123,6 +123,10 @@ async fn bodies_are_taken_up_to_their_bounds_and_not_beyond() {
             if what.contains("shard: ") {
                 continue;
             }
+            // Nor which rules of the operator's own there are.
+            if value.to_string().contains(r#""kind":"custom""#) {
+                continue;
+            }
             tries[usize::from(is_allowed)] += 1;
             if operation.takes(Some(&value), None).await != is_allowed {
                 let body = shortened(&value);

@@ -196,6 +196,15 @@ fn tasks() -> Value {
             "labels": labels,
             "workers": {"maxItems": limits::FILTER_WORKERS, "items": text(1, limits::WORKER_ID)},
         }},
+        "Routing": {"oneOf": {
+            "consistentHash": {"key": text(1, limits::NAME), "param": text(1, limits::NAME)},
+            "specific": {"workers": {
+                "minItems": 1,
+                "maxItems": limits::FILTER_WORKERS,
+                "items": text(1, limits::WORKER_ID),
+            }},
+            "custom": {"name": text_like(1, limits::TOKEN_NAME, FILE_NAME)},
+        }},
         "Shard": {"properties": {"total": {"minimum": 1, "maximum": limits::SHARDS}}},
         "TaskReport": {"properties": {"progress": {"maximum": 100}}},
         "NewWorker": {"properties": {
