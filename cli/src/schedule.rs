@@ -6,7 +6,7 @@ use std::{io::Read, path::PathBuf};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use jobtracker_client::{
-    Error, JobTrackerClient, ListPage, Payload, ProblemCode, Timestamp,
+    CancelledTree, Error, JobTrackerClient, ListPage, Payload, ProblemCode, Timestamp,
     schedule::{
         Firing, FiringOutcome, NewSchedule, NextFires, Schedule, ScheduleDefinition,
         TriggerSchedule,
@@ -84,6 +84,11 @@ enum ScheduleCommand {
         #[arg(long)]
         key: Option<String>,
     },
+    /// Cancel the open runs of a schedule, with all that is open below them
+    Cancel {
+        /// Its name
+        name: String,
+    },
     /// Print the next planned times
     Next {
         /// Its name
@@ -137,6 +142,7 @@ async fn run(client: &JobTrackerClient, command: ScheduleCommand) -> anyhow::Res
                 None => anyhow::bail!("the firing was skipped: as many runs are open as may be"),
             }
         }
+        ScheduleCommand::Cancel { name } => cancel(client, &name).await,
         ScheduleCommand::Next { name, count } => times(&client.next_fires(&name, count).await?),
         ScheduleCommand::Firings { name } => firings(&client.firings(&name).await?),
     }
@@ -168,6 +174,14 @@ async fn put(
         }
         replaced => tell(&replaced?),
     }
+}
+
+async fn cancel(client: &JobTrackerClient, name: &str) -> anyhow::Result<()> {
+    for run in client.schedule(name).await?.running {
+        let CancelledTree { ended, stopping, .. } = client.cancel_tree(run).await?;
+        terminal::tell(format_args!("run {run}: {ended} jobs ended, {stopping} are to stop"));
+    }
+    Ok(())
 }
 
 fn tell(schedule: &Schedule) -> anyhow::Result<()> {

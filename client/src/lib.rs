@@ -100,10 +100,10 @@ pub use jobtracker_model::{
     },
 };
 pub use jobtracker_model::{
-    AttemptFailure, ClaimedTask, HandlerView, Heartbeat, HeldTask, NewTask, NewWorker, OnNoWorker,
-    Orders, Retry, Routing, Shard, TaskChildren, TaskLog, TaskPhaseName, TaskReport,
-    TaskReportState, TaskReported, TaskView, Timeouts, WorkerFilter, WorkerHandler, WorkerLoad,
-    WorkerRegistered, WorkerState, WorkerView, check_handler,
+    AttemptFailure, CancelledTree, ClaimedTask, HandlerView, Heartbeat, HeldTask, NewTask,
+    NewWorker, OnNoWorker, Orders, Retry, Routing, Shard, TaskChildren, TaskLog, TaskPhaseName,
+    TaskReport, TaskReportState, TaskReported, TaskView, Timeouts, WorkerFilter, WorkerHandler,
+    WorkerLoad, WorkerRegistered, WorkerState, WorkerView, check_handler,
 };
 /// The HTTP library, for [`ClientBuilder::http_client`] and [`Error::Transport`].
 pub use reqwest;

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use jobtracker_model::{
-    ClaimTasks, ClaimedTask, ClaimedTasks, Created, CreatedChildren, HandlerView, Heartbeat, JobId,
-    KickWorker, LogAppended, NewWorker, Orders, Page, TaskChildren, TaskLog, TaskReport,
-    TaskReported, TaskView, WorkerRegistered, WorkerView,
+    CancelledTree, ClaimTasks, ClaimedTask, ClaimedTasks, Created, CreatedChildren, HandlerView,
+    Heartbeat, JobId, KickWorker, LogAppended, NewWorker, Orders, Page, TaskChildren, TaskLog,
+    TaskReport, TaskReported, TaskView, WorkerRegistered, WorkerView,
 };
 
 use reqwest::Method;
@@ -137,6 +137,24 @@ impl JobTrackerClient {
     /// `forbidden` unless the caller is an operator, `job_not_found`, `task_not_found`.
     pub async fn cancel_task(&self, job: JobId) -> Result<TaskView> {
         self.http.json(order(job, "cancel")).await
+    }
+
+    /// Cancels a job with all that is open below it: what no worker has ends at once, the workers
+    /// that have the others are asked to stop. Safe to repeat.
+    ///
+    /// # Errors
+    /// `forbidden` unless the caller is an operator, `job_not_found`.
+    pub async fn cancel_tree(&self, job: JobId) -> Result<CancelledTree> {
+        let mut all = CancelledTree::default();
+        loop {
+            let call = Call::new(Method::POST, format!("api/v1/jobs/{job}/cancel"));
+            let cancelled: CancelledTree = self.http.json(call).await?;
+            all.ended += cancelled.ended;
+            all.stopping += cancelled.stopping;
+            if !cancelled.more {
+                return Ok(all);
+            }
+        }
     }
 
     /// Keeps workers from claiming a task. Safe to repeat.

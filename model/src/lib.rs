@@ -80,7 +80,9 @@ pub use state::{Category, State, StateSet, UnknownState};
 pub use task::{
     AttemptFailure, NewTask, OnNoWorker, Retry, Shard, Timeouts, WorkerFilter, check_handler,
 };
-pub use task_report::{TaskPhaseName, TaskReport, TaskReportState, TaskReported, TaskView};
+pub use task_report::{
+    CancelledTree, TaskPhaseName, TaskReport, TaskReportState, TaskReported, TaskView,
+};
 pub use text::shortened;
 pub use time::{InvalidTimestamp, Timestamp};
 pub use wire::{

@@ -161,6 +161,8 @@ pub const TOKENS: usize = 10_000;
 pub const TRIGGERS: usize = 8;
 /// Daily windows of a schedule.
 pub const WINDOWS: usize = 8;
+/// Receivers of a schedule's alarm.
+pub const ALARM_ACTIONS: usize = 4;
 /// Definition of a schedule, as JSON.
 pub const SCHEDULE_DEFINITION: usize = 112 * 1024;
 /// Description of a schedule.

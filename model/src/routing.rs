@@ -27,8 +27,8 @@ pub enum Routing {
     /// To the same one for the same key, by its name, as long as it is there: when one of n leaves,
     /// about one of n keys moves. Waits for that one, for a while, though it is busy.
     ConsistentHash {
-        /// The key; 1 to 256 bytes. Without one and without `param`, it is the name of the schedule,
-        /// or the id of the job.
+        /// The key; 1 to 256 bytes. Without one and without `param`, it is the name of the
+        /// schedule, or the id of the job.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<String>,
         /// The field of the task's parameters that is the key; 1 to 256 bytes.

@@ -235,7 +235,7 @@ impl WorkerFilter {
             && self.labels.iter().all(|(key, value)| labels.get(key) == Some(value))
     }
 
-    fn check(&self) -> Result<(), FieldError> {
+    pub(crate) fn check(&self) -> Result<(), FieldError> {
         check_worker_words("filter", &self.tags, &self.labels)?;
         if self.workers.len() > limits::FILTER_WORKERS {
             let reason = format!("has more than {}", limits::FILTER_WORKERS);

@@ -108,6 +108,20 @@ pub struct TaskReported {
     pub cancel: bool,
 }
 
+/// What became of a job that was cancelled with all that is open below it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CancelledTree {
+    /// Jobs that this request has ended.
+    pub ended: u64,
+    /// Jobs whose workers were asked to stop; these end when they have, or when their time for
+    /// that is over.
+    pub stopping: u64,
+    /// Whether there are more jobs than one request cancels: send it again.
+    pub more: bool,
+}
+
 /// What happens with a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -2,7 +2,7 @@ use std::{io, net::SocketAddr, net::TcpListener, sync::Arc, time::Duration};
 
 use actix_web::{dev::ServerHandle, web};
 use jobtracker_engine::{Engine, Options};
-use jobtracker_scheduler::{Scheduler, Timer};
+use jobtracker_scheduler::{Fleet, Scheduler, Timer};
 use jobtracker_store::Store;
 use tokio::{
     runtime::Handle,
@@ -137,6 +137,8 @@ fn app(
     let workers = Arc::new(Workers::new(Arc::clone(store), lease, assign_ttl));
     let follow_ups = Arc::new(sending.parts(engine, store, Arc::clone(&workers)));
     let dispatch = Dispatch::new(Arc::clone(store), engine.clone(), workers, routers);
+    let fleet: Arc<dyn Fleet> = Arc::clone(&dispatch.workers) as _;
+    let scheduler = Scheduler::new(engine.clone(), Arc::clone(store)).with_fleet(fleet);
     let kept = config.retention.tombstone_kept();
     let deletions = Arc::new(Deletions::new(engine.clone(), Arc::clone(store), kept));
     let metrics = Metrics::new(engine, Arc::clone(store), &follow_ups.metrics, &deletions);
@@ -156,7 +158,7 @@ fn app(
         deletions,
         dispatch: Arc::new(dispatch),
         rules: Arc::new(Rules::new(Arc::clone(store))),
-        scheduler: Arc::new(Scheduler::new(engine.clone(), Arc::clone(store))),
+        scheduler: Arc::new(scheduler),
         sites: SiteGuard::new(config, address),
         proxy,
         request_ids: RequestIds::new(),

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jobtracker_client::{
     ClaimedTask, Error, Heartbeat, HeldTask, JobId, JobTrackerClient, ListPage, NewChange, NewJob,
-    NewTask, NewWorker, OnNoWorker, Payload, ProblemCode, Retry, Routing, State, TaskPhaseName,
-    TaskReport, TaskReportState, Timeouts, WorkerFilter, WorkerHandler, WorkerState,
+    NewTask, NewWorker, OnNoWorker, Payload, ProblemCode, Retry, Routing, State, TaskChildren,
+    TaskPhaseName, TaskReport, TaskReportState, Timeouts, WorkerFilter, WorkerHandler, WorkerState,
+    schedule::{NewSchedule, ScheduleDefinition, Sharding, TriggerSchedule},
 };
 use jobtracker_server::{Config, StoreKind};
 
@@ -442,5 +443,89 @@ async fn tasks_and_their_leases_outlive_the_server() {
     let state = player.report(&task, TaskReportState::Succeeded).await.unwrap();
     assert_eq!(state, State::RanToCompletion);
     assert_eq!(player.claim().await.job, waiting);
+    harness.stop().await;
+}
+
+/// X4.
+#[tokio::test]
+async fn a_tree_that_is_cancelled_ends_with_all_below_it_and_nothing_more_of_it_starts() {
+    const WAITING: usize = 300;
+    for kind in STORES {
+        let harness = Harness::start(kind, |_| {}).await;
+        let client = harness.client();
+        let player = Player::new(&harness, "w", &[]).await;
+        let root = client.create(NewJob::new("root")).await.unwrap().id;
+        let plain =
+            client.create(NewJob { parent: Some(root), ..NewJob::new("plain") }).await.unwrap().id;
+        let runs = NewJob { parent: Some(plain), ..NewJob::new("runs") };
+        let running = client.create(runs.task(run())).await.unwrap();
+        let task = player.claim().await;
+        assert_eq!(task.job, running.id);
+        let jobs = (0..WAITING).map(|_| NewJob::new("waits").task(run())).collect();
+        client.create_children(root, jobs).await.unwrap();
+        let cancelled = client.cancel_tree(root).await.unwrap();
+        let (ended, stopping) = (WAITING as u64 + 2, 1);
+        assert_eq!((cancelled.ended, cancelled.stopping, cancelled.more), (ended, stopping, false));
+        assert!(player.has_none().await);
+        let orders = player.client.heartbeat(&player.id, &player.beat(&[&task], LONG)).await;
+        assert_eq!(orders.unwrap().cancel, [running.id]);
+        let (worker, epoch) = (player.id.clone(), task.epoch);
+        let children = TaskChildren { worker, epoch, jobs: vec![NewJob::new("late")] };
+        let late = client.create_children_of_task(task.job, children).await;
+        assert_eq!(code(late), Some(ProblemCode::StaleLease), "it is to stop");
+        assert!(!client.state(root).await.unwrap().is_finished(), "its worker has not stopped");
+        player.report(&task, TaskReportState::Succeeded).await.unwrap();
+        let all = client.get(root).await.unwrap().unwrap();
+        assert_eq!((all.state, all.subtree.failed), (State::Faulted, ended));
+        let again = client.cancel_tree(root).await.unwrap();
+        assert_eq!((again.ended, again.stopping), (0, 0));
+        harness.stop().await;
+    }
+}
+
+/// S1, S3, S4.
+#[tokio::test]
+async fn a_run_has_a_shard_for_each_worker_that_is_there_and_no_other_runs_it() {
+    let harness = Harness::start(StoreKind::Memory, |_| {}).await;
+    let client = harness.client();
+    let mut players = Vec::new();
+    for (name, tags) in [("a", &[][..]), ("b", &["big"]), ("c", &[])] {
+        players.push(Player::new(&harness, name, tags).await);
+    }
+    let retry = Retry { max: 3, initial_ms: 1, ..Retry::default() };
+    let mut definition = ScheduleDefinition::new([]);
+    definition.run.task = Some(NewTask { retry, ..run() });
+    definition.sharding = Sharding::All;
+    client.create_schedule(&NewSchedule::new("all", definition.clone())).await.unwrap();
+    let request = TriggerSchedule::default();
+    let root = client.trigger_schedule("all", &request).await.unwrap().run.unwrap();
+    let mut shards = Vec::new();
+    for player in &players {
+        let task = player.claim().await;
+        shards.push(task.shard.unwrap().index);
+        assert_eq!(task.shard.unwrap().total, 3);
+        assert!(player.has_none().await, "one for each");
+        if player.id == players[2].id {
+            client.kick_worker(&player.id, Duration::from_secs(60)).await.unwrap();
+        } else {
+            player.report(&task, TaskReportState::Succeeded).await.unwrap();
+        }
+    }
+    assert_eq!(shards, [0, 1, 2]);
+    assert_eq!(client.wait_finished(root, LONG).await.unwrap().state, State::Faulted);
+    let tags = vec!["big".to_owned()];
+    definition.sharding =
+        Sharding::Filter { filter: WorkerFilter { tags, ..WorkerFilter::default() } };
+    client.create_schedule(&NewSchedule::new("big", definition.clone())).await.unwrap();
+    let root = client.trigger_schedule("big", &request).await.unwrap().run.unwrap();
+    let task = players[1].claim().await;
+    assert_eq!(task.shard.unwrap().total, 1);
+    players[1].report(&task, TaskReportState::Succeeded).await.unwrap();
+    assert_eq!(client.wait_finished(root, LONG).await.unwrap().state, State::RanToCompletion);
+    // Without a worker there is nothing to run.
+    definition.run.task = Some(NewTask::new("test/other"));
+    client.create_schedule(&NewSchedule::new("none", definition)).await.unwrap();
+    let root = client.trigger_schedule("none", &request).await.unwrap().run.unwrap();
+    assert_eq!(client.wait_finished(root, LONG).await.unwrap().state, State::Faulted);
     harness.stop().await;
 }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Concurrency, DailyWindow, Misfire, ScheduleTrigger, Sharding};
+use super::{Concurrency, DailyWindow, Misfire, ScheduleAlarm, ScheduleTrigger, Sharding};
 use crate::{
     CheckedJob, FieldError, JobId, NewJob, NewTask, Payload, Routing, Timestamp, field::check_text,
     limits,
@@ -43,6 +43,9 @@ pub struct ScheduleDefinition {
     /// How a run is divided.
     #[serde(default)]
     pub sharding: Sharding,
+    /// Whom to tell when runs do not go well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<ScheduleAlarm>,
 }
 
 fn grace() -> u64 {
@@ -119,6 +122,7 @@ impl ScheduleDefinition {
             grace_ms: limits::MISFIRE_GRACE_MS,
             concurrency: Concurrency::default(),
             sharding: Sharding::default(),
+            alarm: None,
         }
     }
 
@@ -155,6 +159,7 @@ impl ScheduleDefinition {
         self.misfire.check()?;
         self.concurrency.check()?;
         self.sharding.check()?;
+        self.alarm.as_ref().map_or(Ok(()), ScheduleAlarm::check)?;
         if self.run.task.as_ref().is_some_and(|task| task.shard.is_some()) {
             return Err(FieldError::new("run.task.shard", "is set for each shard of a run"));
         }

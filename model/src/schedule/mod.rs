@@ -5,12 +5,14 @@
 //! each time that a trigger plans there is one [`Firing`]; a firing that starts something makes a
 //! run, which is a root job.
 
+mod alarm;
 mod definition;
 mod firing;
 mod policy;
 mod trigger;
 mod view;
 
+pub use alarm::{AlarmAction, ScheduleAlarm};
 pub use definition::{RunTemplate, ScheduleDefinition};
 pub use firing::{Firing, FiringCause, FiringOutcome, SkipReason};
 pub use policy::{Concurrency, Misfire, MisfirePolicy, Sharding};

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{FieldError, limits};
+use crate::{FieldError, WorkerFilter, limits};
 
 /// What becomes of a planned time that is late by more than the grace, since no server ran then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -114,7 +114,7 @@ impl Concurrency {
 }
 
 /// How a run is divided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Sharding {
@@ -126,22 +126,41 @@ pub enum Sharding {
         /// How many; 1 to 10,000.
         total: u32,
     },
+    /// The run has a child for each worker that is online when it starts and may claim the task,
+    /// which that worker alone may claim. If there is none, or no task, the run fails.
+    All,
+    /// Likewise, for the workers that this filter passes too.
+    Filter {
+        /// Which workers.
+        filter: WorkerFilter,
+    },
 }
 
 impl Sharding {
-    /// How many children a run has for its shards.
+    /// How many children a run has for its shards, if that does not depend on the workers.
     #[must_use]
-    pub fn children(self) -> u32 {
+    pub fn children(&self) -> u32 {
         match self {
-            Self::One => 0,
-            Self::Fixed { total } => total,
+            Self::Fixed { total } => *total,
+            Self::One | Self::All | Self::Filter { .. } => 0,
         }
     }
 
-    pub(super) fn check(self) -> Result<(), FieldError> {
+    /// Which workers have a shard each, if shards are for workers.
+    #[must_use]
+    pub fn workers(&self) -> Option<WorkerFilter> {
         match self {
-            Self::Fixed { total } => at_most("sharding", total, limits::SHARDS),
-            Self::One => Ok(()),
+            Self::All => Some(WorkerFilter::default()),
+            Self::Filter { filter } => Some(filter.clone()),
+            Self::One | Self::Fixed { .. } => None,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), FieldError> {
+        match self {
+            Self::Fixed { total } => at_most("sharding", *total, limits::SHARDS),
+            Self::Filter { filter } => filter.check().map_err(|error| error.within("sharding")),
+            Self::One | Self::All => Ok(()),
         }
     }
 }

@@ -27,7 +27,7 @@ const FIRINGS_AT_ONCE: usize = 100;
 const ENDS: usize = 50;
 /// Bytes of parameters of firings that wait, at most: with the definition, what a run has left and
 /// the lists they have to fit into a document.
-pub(crate) const WAITING_BYTES: usize = 32 * 1024;
+pub(crate) const WAITING_BYTES: usize = 28 * 1024;
 
 /// What a step has to know beside the record.
 #[derive(Debug, Default)]
@@ -36,6 +36,8 @@ pub(crate) struct Facts {
     pub runs: HashMap<JobId, RunFact>,
     /// The schedules that this one follows.
     pub others: BTreeMap<String, Other>,
+    /// How many workers a run has shards for that starts now.
+    pub workers: u32,
 }
 
 /// How the root of a run is.
@@ -92,7 +94,14 @@ impl Ids {
     fn take(&mut self, children: u32) -> Reserved {
         let root = JobId::new(self.first.get() + u64::from(self.taken));
         self.taken = self.taken.saturating_add(children + 1);
-        Reserved { root: root.unwrap_or(self.first), children }
+        Reserved { root: root.unwrap_or(self.first), children, first: None }
+    }
+
+    /// The first of this many ids for the shards of a run.
+    fn take_shards(&mut self, count: u32) -> JobId {
+        let first = JobId::new(self.first.get() + u64::from(self.taken));
+        self.taken = self.taken.saturating_add(count);
+        first.unwrap_or(self.first)
     }
 }
 
@@ -102,6 +111,8 @@ pub(crate) struct Step<'a> {
     pub plan: &'a Plan,
     pub now: Timestamp,
     pub ids: Ids,
+    /// How many workers a run has shards for that starts now.
+    pub workers: u32,
     /// Whether there is more to do at this time.
     pub more: bool,
 }
@@ -182,8 +193,17 @@ impl Step<'_> {
         record.total_ms = record.total_ms.saturating_add(millis);
         let statistics = &mut record.statistics;
         match state {
-            State::Faulted => statistics.failed += 1,
-            _ => statistics.succeeded += 1,
+            State::Faulted => {
+                statistics.failed += 1;
+                record.failed_in_a_row = record.failed_in_a_row.saturating_add(1);
+                if run.armed {
+                    record.alarmed = Some(time);
+                }
+            }
+            _ => {
+                statistics.succeeded += 1;
+                record.failed_in_a_row = 0;
+            }
         }
         let ended = statistics.succeeded + statistics.failed;
         statistics.mean_ms = record.total_ms.checked_div(ended);
@@ -215,7 +235,12 @@ impl Step<'_> {
         }
     }
 
-    fn start(&mut self, run: Run) {
+    fn start(&mut self, mut run: Run) {
+        if self.record.definition.sharding.workers().is_some() {
+            run.reserved.children = self.workers;
+            run.reserved.first = Some(self.ids.take_shards(self.workers));
+        }
+        run.armed = self.arms();
         let record = &mut *self.record;
         if let Some(firing) = record.firing(run.number) {
             firing.start_time = Some(self.now);
@@ -224,6 +249,17 @@ impl Step<'_> {
         record.statistics.runs += 1;
         record.statistics.last_start = Some(self.now);
         record.running.push(run);
+    }
+
+    /// Whether a run that starts now tells the receivers of the alarm if it fails.
+    fn arms(&self) -> bool {
+        let Some(alarm) = &self.record.definition.alarm else { return false };
+        let silence = Duration::from_millis(alarm.silence_ms.unwrap_or(0));
+        let is_silent = self.record.alarmed.is_some_and(|last| last.after(silence) > self.now);
+        let is_armed = self.record.running.iter().any(|run| run.armed);
+        // With a silence one run at a time tells.
+        let is_enough = is_silent || (is_armed && !silence.is_zero());
+        !is_enough && self.record.failed_in_a_row + 1 >= alarm.threshold
     }
 
     fn fire_by_hand(&mut self) {
@@ -318,7 +354,7 @@ impl Step<'_> {
         // The last late ones fire. If there may be more of them, the last ones are not known yet.
         let sure = if is_full && late == times.len() { late - fires } else { times.len() };
         // The ids of one step are reserved at once.
-        let ids = self.record.definition.sharding.children() as usize + 1;
+        let ids = (self.record.definition.sharding.children() + self.workers) as usize + 1;
         let at_once = FIRINGS_AT_ONCE.min(limits::IDS_PER_RESERVATION as usize / 2 / ids);
         let decided = sure.min(late.saturating_sub(fires) + at_once);
         self.more |= is_full || decided < times.len();
@@ -415,7 +451,7 @@ impl Step<'_> {
         let firing = self.firing(planned, cause, outcome);
         let number = firing.number;
         self.record.add_firing(firing);
-        let run = Run { reserved, number, params, made: false, replaced: false };
+        let run = Run { reserved, number, params, made: false, replaced: false, armed: false };
         if waits {
             self.record.queue.push_back(run);
         } else {

@@ -28,5 +28,5 @@ mod timetable;
 
 pub use error::{Error, Result};
 pub use plan::{Bases, Plan, preview};
-pub use scheduler::Scheduler;
+pub use scheduler::{Fleet, Scheduler};
 pub use timer::Timer;

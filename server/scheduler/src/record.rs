@@ -59,6 +59,12 @@ pub(crate) struct Record {
     pub data: Option<Payload>,
     #[serde(default)]
     pub statistics: ScheduleStatistics,
+    /// Runs that have failed since one succeeded.
+    #[serde(default)]
+    pub failed_in_a_row: u32,
+    /// When a run last failed that told the receivers of the alarm.
+    #[serde(default)]
+    pub alarmed: Option<Timestamp>,
     /// How long all runs together took from start to end, in milliseconds.
     #[serde(default)]
     pub total_ms: u64,
@@ -97,12 +103,27 @@ pub(crate) struct ByHand {
     pub params: Option<Payload>,
 }
 
-/// The ids of a run: that of the root, and the following ones for its children.
+/// The ids of a run: that of the root, and of its children, which follow it or are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Reserved {
     pub root: JobId,
     pub children: u32,
+    /// The first of the children, if they are for workers: these are reserved when the run starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<JobId>,
+}
+
+impl Reserved {
+    /// Whether the run is more than its root.
+    pub fn is_divided(self) -> bool {
+        self.children > 0 || self.first.is_some()
+    }
+
+    pub fn child(self, index: u32) -> Option<JobId> {
+        let first = self.first.map_or(self.root.get() + 1, JobId::get);
+        JobId::new(first + u64::from(index))
+    }
 }
 
 /// A run that is open, or waits for another one to end.
@@ -122,6 +143,9 @@ pub(crate) struct Run {
     /// Whether it is to end, since a newer one takes its place.
     #[serde(default)]
     pub replaced: bool,
+    /// Whether it tells the receivers of the alarm if it fails.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub armed: bool,
 }
 
 /// The end of a run.
@@ -176,6 +200,8 @@ impl Record {
             keys: VecDeque::new(),
             data: None,
             statistics: ScheduleStatistics::default(),
+            failed_in_a_row: 0,
+            alarmed: None,
             total_ms: 0,
         }
     }
@@ -304,11 +330,14 @@ mod tests {
         let mut record = Record::new(NewSchedule::new(&*name, definition), &name, now);
         let used = serde_json::to_vec(&record.definition).unwrap().len();
         record.definition.run.options = Some("o".repeat(limits::SCHEDULE_DEFINITION - used));
-        let reserved = Reserved { root: JobId::MAX, children: limits::SHARDS };
+        let reserved = Reserved { root: JobId::MAX, children: limits::SHARDS, first: None };
         let number = u64::MAX >> 1;
-        let run = Run { reserved, number, params: None, made: false, replaced: false };
-        record.running = vec![run.clone(); limits::OPEN_RUNS as usize];
-        record.queue = vec![run; most].into();
+        let run =
+            Run { reserved, number, params: None, made: false, replaced: false, armed: false };
+        record.queue = vec![run.clone(); most].into();
+        let first = Some(JobId::MAX);
+        let run = Run { reserved: Reserved { first, ..reserved }, armed: true, ..run };
+        record.running = vec![run; limits::OPEN_RUNS as usize];
         record.by_hand = vec![
             ByHand { planned: now, by: name.clone(), reserved, params: None };
             limits::PLANNED_BY_HAND

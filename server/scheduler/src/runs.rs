@@ -1,8 +1,13 @@
 //! Runs: the trees that firings make.
 
+use std::time::Duration;
+
 use futures_util::future::try_join_all;
 use jobtracker_engine::{Engine, Error as EngineError};
-use jobtracker_model::{CheckedJob, FieldError, JobId, NewChange, NewJob, Shard, State};
+use jobtracker_model::{
+    Action, CheckKind, CheckedJob, FieldError, NewChange, NewCheck, NewJob, OnNoWorker, Shard,
+    State, StateSet, Target,
+};
 use jobtracker_store::{
     CancelReason, FollowUp, FollowUpKey, FollowUpsQuery, JobRow, PageLimit, Store,
 };
@@ -32,7 +37,7 @@ pub(crate) async fn look(store: &dyn Store, run: &Run) -> Result<Option<RunFact>
             RunFact::Ended { state: status.state, time: end.time, millis, left }
         }
         _ => {
-            let whole = run.reserved.children == 0 || status.last == State::RanToCompletion;
+            let whole = !run.reserved.is_divided() || status.last.is_finished();
             RunFact::Open { whole }
         }
     }))
@@ -40,8 +45,8 @@ pub(crate) async fn look(store: &dyn Store, run: &Run) -> Result<Option<RunFact>
 
 /// What the task of a run has left for the next one. Shards leave nothing: there are many of them.
 async fn left(store: &dyn Store, run: &Run) -> Result<Left> {
-    let Reserved { root: id, children } = run.reserved;
-    if children > 0 {
+    let id = run.reserved.root;
+    if run.reserved.is_divided() {
         return Ok(Left::default());
     }
     let query = FollowUpsQuery { id, from: FollowUpKey::Task, limit: PageLimit::items(1) };
@@ -52,9 +57,15 @@ async fn left(store: &dyn Store, run: &Run) -> Result<Left> {
     })
 }
 
-/// Makes the tree of a run, or what is missing of it. Safe to repeat, by any server.
-pub(crate) async fn make(engine: &Engine, record: &Record, run: &Run) -> Result<()> {
-    let Reserved { root, children } = run.reserved;
+/// Makes the tree of a run, or what is missing of it. Safe to repeat, by any server: the shards are
+/// made all or none, so if another server knows other workers, those of the first count.
+pub(crate) async fn make(
+    engine: &Engine,
+    record: &Record,
+    run: &Run,
+    workers: &[String],
+) -> Result<()> {
+    let Reserved { root, children, first } = run.reserved;
     let template = &record.definition.run;
     let mut job = template.root(&record.name, root, run.params.as_ref());
     if let Some(task) = &mut job.task
@@ -62,23 +73,38 @@ pub(crate) async fn make(engine: &Engine, record: &Record, run: &Run) -> Result<
     {
         task.data.clone_from(&record.data);
     }
-    let task = if children == 0 { None } else { job.task.take() };
+    let task = if run.reserved.is_divided() { job.task.take() } else { None };
     let name = job.name.clone();
+    add_alarm(&mut job, record, run);
     there(engine.create(job).await.map(drop))?;
-    if children == 0 {
+    if !run.reserved.is_divided() {
         return Ok(());
     }
-    let shards = (0..children).map(|index| {
+    let workers = if first.is_some() { workers } else { &[] };
+    let total = match first {
+        Some(_) => children.min(u32::try_from(workers.len()).unwrap_or(u32::MAX)),
+        None => children,
+    };
+    if total == 0 {
+        let end = change(State::Faulted, MADE, Some("no_worker"));
+        let end = end.message("no worker is online for a shard");
+        return Ok(engine.update(root, end).await.map(drop)?);
+    }
+    let shards = (0..total).map(|index| {
         let mut shard = NewJob {
-            id: child(root, index),
+            id: run.reserved.child(index),
             parent: Some(root),
-            name: shard_name(&name, index, children),
+            name: shard_name(&name, index, total),
             created_by: format!("schedule:{}", record.name),
             task: task.clone(),
             ..NewJob::default()
         };
         if let Some(task) = &mut shard.task {
-            task.shard = Some(Shard { index, total: children });
+            task.shard = Some(Shard { index, total });
+            if let Some(worker) = workers.get(index as usize) {
+                task.filter.workers = vec![worker.clone()];
+                task.on_no_worker = OnNoWorker::Fail;
+            }
         }
         CheckedJob::try_from(shard)
     });
@@ -88,6 +114,43 @@ pub(crate) async fn make(engine: &Engine, record: &Record, run: &Run) -> Result<
     Ok(())
 }
 
+/// Adds what tells the receivers of the schedule's alarm.
+fn add_alarm(root: &mut NewJob, record: &Record, run: &Run) {
+    let Some(alarm) = &record.definition.alarm else { return };
+    let started = record.statistics.last_start.unwrap_or(record.changed);
+    let begun: StateSet = BEGUN.into_iter().collect();
+    let mean = record.statistics.mean_ms.zip(alarm.long_percent);
+    let long = mean.map(|(mean, percent)| mean.saturating_mul(u64::from(percent)) / 100);
+    let checks = [
+        // The root of a run with shards does not tell whether one has begun.
+        (alarm.not_started_ms.filter(|_| !run.reserved.is_divided()), begun),
+        (long.map(|millis| millis.max(LEAST_LONG)), StateSet::FINISHED),
+    ];
+    for action in &alarm.actions {
+        let target = Target::from(action);
+        if run.armed {
+            root.actions.push(Action::new([State::Faulted], target.clone()));
+        }
+        for (millis, states) in checks {
+            let Some(millis) = millis else { continue };
+            let at = started.after(Duration::from_millis(millis));
+            let check = NewCheck::new(CheckKind::State { at, states });
+            root.checks.push(NewCheck { failure: Some(target.clone()), ..check });
+        }
+    }
+}
+
+/// States of a run that has begun.
+const BEGUN: [State; 5] = [
+    State::Running,
+    State::Warning,
+    State::WaitingForChildrenToComplete,
+    State::RanToCompletion,
+    State::Faulted,
+];
+/// A run is not long before this many milliseconds.
+const LEAST_LONG: u64 = 1_000;
+
 /// Jobs of a run that are ended in one step.
 pub(crate) const ENDED_AT_ONCE: u32 = 256;
 
@@ -95,15 +158,17 @@ pub(crate) const ENDED_AT_ONCE: u32 = 256;
 /// once, or when the workers that have their tasks have stopped. Answers where to go on; behind the
 /// number of shards there is nothing more to do.
 pub(crate) async fn replace(engine: &Engine, run: &Run, from: u32) -> Result<u32> {
-    let Reserved { root, children } = run.reserved;
+    let Reserved { root, children, .. } = run.reserved;
     let until = children.saturating_add(1).min(from.saturating_add(ENDED_AT_ONCE));
-    let shards = (from..until.min(children)).filter_map(|index| child(root, index));
+    let shards = (from..until.min(children)).filter_map(|index| run.reserved.child(index));
     let ends = shards.chain((until > children).then_some(root)).map(|id| async move {
         match engine.cancel_task(id, CancelReason::Replaced, None).await {
             Err(EngineError::TaskNotFound(_)) => {
                 let end = change(State::Faulted, REPLACED, Some("replaced"));
                 engine.update(id, end).await.map(drop)
             }
+            // Fewer workers than were counted had a shard.
+            Err(EngineError::JobNotFound(_)) if id != root => Ok(()),
             done => done.map(drop),
         }
     });
@@ -117,10 +182,6 @@ fn change(state: State, id: &str, reason: Option<&str>) -> NewChange {
         change_id: Some(id.to_owned()),
         ..NewChange::new(state)
     }
-}
-
-fn child(root: JobId, index: u32) -> Option<JobId> {
-    JobId::new(root.get() + 1 + u64::from(index))
 }
 
 /// The name of a shard; that of the run is shortened where both do not fit.

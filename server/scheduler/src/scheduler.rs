@@ -6,7 +6,7 @@ use std::{
 
 use jobtracker_engine::Engine;
 use jobtracker_model::{
-    JobId, Timestamp,
+    JobId, NewTask, Timestamp, WorkerFilter,
     schedule::{Firing, NewSchedule, Schedule, ScheduleDefinition, TriggerSchedule, Triggered},
 };
 use jobtracker_store::{DocumentKey, Listed, PageLimit, Store};
@@ -39,6 +39,7 @@ const NEXT_STEP: Duration = Duration::from_millis(5);
 /// number of servers may do the same at once; each step is one conditional change of a document.
 pub struct Scheduler {
     pub(crate) engine: Engine,
+    fleet: Option<Arc<dyn Fleet>>,
     pub(crate) documents: Documents,
     pub(crate) timetable: Mutex<Timetable>,
     /// Tells the timer that something may be due earlier than it knows.
@@ -50,6 +51,12 @@ pub struct Scheduler {
     replacing: Mutex<HashMap<JobId, u32>>,
 }
 
+/// Knows the workers.
+pub trait Fleet: Send + Sync {
+    /// The ids of the workers that are online, may claim this task and pass this filter too.
+    fn online(&self, task: &NewTask, filter: &WorkerFilter) -> Vec<String>;
+}
+
 impl Scheduler {
     /// The schedules of a store, whose runs are made by this engine.
     #[must_use]
@@ -57,12 +64,19 @@ impl Scheduler {
         Self {
             timetable: Mutex::new(Timetable::new(engine.clone())),
             engine,
+            fleet: None,
             documents: Documents(store),
             woken: Notify::new(),
             ids: IdPool::new(),
             gone: Mutex::new(HashSet::new()),
             replacing: Mutex::default(),
         }
+    }
+
+    /// With the workers for which runs may have a shard each.
+    #[must_use]
+    pub fn with_fleet(self, fleet: Arc<dyn Fleet>) -> Self {
+        Self { fleet: Some(fleet), ..self }
     }
 
     /// Creates a schedule. Safe to repeat: one that is there with the same definition is answered.
@@ -302,7 +316,8 @@ impl Scheduler {
         let mut ids = Ids::new(JobId::MIN, 0);
         loop {
             let mut changed = record.clone();
-            let mut step = Step { record: &mut changed, plan, now, ids, more: false };
+            let workers = facts.workers;
+            let mut step = Step { record: &mut changed, plan, now, ids, workers, more: false };
             step.advance(facts);
             let value = then(&mut step)?;
             step.finish();
@@ -327,6 +342,7 @@ impl Scheduler {
             };
             facts.runs.extend(fact.map(|fact| (root, fact)));
         }
+        facts.workers = u32::try_from(self.workers_of(record).len()).unwrap_or(0);
         for name in record.follows() {
             if let Some((Record { created, ended, ends, .. }, _)) = self.documents.get(name).await?
             {
@@ -335,6 +351,15 @@ impl Scheduler {
             }
         }
         Ok(facts)
+    }
+
+    /// The workers for which a run that starts now has a shard each.
+    fn workers_of(&self, record: &Record) -> Vec<String> {
+        let ScheduleDefinition { sharding, run, .. } = &record.definition;
+        match (sharding.workers(), &run.task, &self.fleet) {
+            (Some(filter), Some(task), Some(fleet)) => fleet.online(task, &filter),
+            _ => Vec::new(),
+        }
     }
 
     /// Makes the runs of a record that have not been made, and ends those for which newer ones take
@@ -346,7 +371,8 @@ impl Scheduler {
             let is_whole = run.made || matches!(fact, Some(RunFact::Open { whole: true }));
             let mut made = Ok(());
             if !is_whole {
-                made = runs::make(&self.engine, record, run).await;
+                let workers = self.workers_of(record);
+                made = runs::make(&self.engine, record, run, &workers).await;
             }
             if made.is_ok() && run.replaced {
                 made = self.replace_run(record, run, now).await;

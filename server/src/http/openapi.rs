@@ -72,7 +72,7 @@ pub fn document() -> &'static str {
         retention::delete_tree, retention::list, retention::put, retention::delete,
         retention::preview,
         tasks::get, tasks::report, tasks::create_children, tasks::append_log, tasks::cancel,
-        tasks::pause, tasks::resume,
+        tasks::cancel_tree, tasks::pause, tasks::resume,
         workers::register, workers::list, workers::get, workers::handlers, workers::claim,
         workers::heartbeat, workers::drain, workers::kick, workers::leave,
         schedules::create, schedules::list, schedules::get, schedules::replace, schedules::delete,

@@ -103,6 +103,7 @@ fn endpoints_of_tasks() -> Vec<Endpoint> {
         Endpoint::at("/api/v1/jobs/{id}/task/children").post(tasks::create_children),
         Endpoint::at("/api/v1/jobs/{id}/task/log").post(tasks::append_log),
         Endpoint::at("/api/v1/jobs/{id}/task/cancel").post(tasks::cancel),
+        Endpoint::at("/api/v1/jobs/{id}/cancel").post(tasks::cancel_tree),
         Endpoint::at("/api/v1/jobs/{id}/task/pause").post(tasks::pause),
         Endpoint::at("/api/v1/jobs/{id}/task/resume").post(tasks::resume),
         Endpoint::at("/api/v1/workers").get(workers::list).post(workers::register),

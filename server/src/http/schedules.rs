@@ -6,7 +6,7 @@ use actix_web::{
     },
 };
 use jobtracker_model::{
-    FieldError, Page, check_name, limits,
+    Page, Target, check_name, limits,
     schedule::{
         Firing, NewSchedule, NextFires, PlannedTimes, Schedule, ScheduleDefinition,
         TriggerSchedule, Triggered,
@@ -26,7 +26,7 @@ use super::{
     right::{Admin, Operator, Reader},
     validate::check_routing,
 };
-use crate::clock;
+use crate::{clock, follow_ups::Unfit};
 
 /// Times of a list of what comes next, unless the caller names a number.
 const NEXT: u32 = 10;
@@ -70,7 +70,7 @@ pub(super) async fn create(
 ) -> Result<HttpResponse> {
     // So that no text of any length is put on the audit list.
     check_name(&body.0.name)?;
-    check(&app, &body.0.definition).map_err(|error| error.within("definition"))?;
+    check(&app, &body.0.definition).map_err(|unfit| unfit.within("definition."))?;
     let (by, name) = (caller.admitted.principal.name(), body.0.name.clone());
     let creating = async { Ok(app.scheduler.create(body.0, by, clock::now()).await?) };
     tagged(&caller.act(&app, "createSchedule", name, creating).await?)
@@ -245,13 +245,17 @@ pub(super) async fn plan(_: Reader, body: Json<NextFires>) -> Result<HttpRespons
 }
 
 /// Checks what depends on this service.
-fn check(app: &App, definition: &ScheduleDefinition) -> std::result::Result<(), FieldError> {
-    match &definition.run.task {
-        Some(task) => {
-            check_routing(task, &app.dispatch.routers).map_err(|error| error.within("run.task"))
-        }
-        None => Ok(()),
+fn check(app: &App, definition: &ScheduleDefinition) -> std::result::Result<(), Unfit> {
+    let ScheduleDefinition { run, alarm, .. } = definition;
+    if let Some(task) = &run.task {
+        let known = check_routing(task, &app.dispatch.routers);
+        known.map_err(|error| error.within("run.task"))?;
     }
+    let validator = app.follow_ups.validator();
+    let mut targets = alarm.iter().flat_map(|alarm| &alarm.actions).enumerate();
+    targets.try_for_each(|(at, action)| {
+        validator.target(&format!("alarm.actions[{at}]"), &Target::from(action))
+    })
 }
 
 /// A reply with the version as its tag.

@@ -1,8 +1,8 @@
 use actix_web::{HttpResponse, http::StatusCode};
 use jobtracker_engine::{Error as EngineError, Holder, TaskChanged};
 use jobtracker_model::{
-    CreatedChildren, JobId, LogAppended, NewLogLines, TaskChildren, TaskLog, TaskPhaseName,
-    TaskReport, TaskReported, TaskView,
+    CancelledTree, CreatedChildren, JobId, LogAppended, NewLogLines, TaskChildren, TaskLog,
+    TaskPhaseName, TaskReport, TaskReported, TaskView,
 };
 use jobtracker_store::{CancelReason, FollowUp, FollowUpKey, TaskPhase, TaskRow, Wanted};
 
@@ -137,6 +137,21 @@ pub(super) async fn cancel(caller: Operator, app: State, id: Id) -> Result<HttpR
         Ok(changed)
     };
     done(&app, &caller, ("cancelTask", id.0), cancelling).await
+}
+
+/// Cancel a job with all that is open below it
+///
+/// Jobs that no worker has end at once as Faulted, with the reason `cancelled`, and their tasks are
+/// given to no worker of this server while the request works. The workers that have the others are
+/// asked to stop. One request looks at some 10,000 jobs and says whether there are more. Safe to
+/// repeat.
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", operation_id = "cancelTree",
+    tag = "tasks", params(("id" = JobId, Path, description = "The job at the top.")),
+    responses((status = 200, description = "How many jobs that were.", body = CancelledTree)))]
+pub(super) async fn cancel_tree(caller: Operator, app: State, id: Id) -> Result<HttpResponse> {
+    let by = caller.admitted.principal.name();
+    let cancelling = async { Ok(app.dispatch.cancel_tree(id.0, by).await?) };
+    reply::ok(&caller.act(&app, "cancelTree", id.0, cancelling).await?)
 }
 
 /// Pause a task

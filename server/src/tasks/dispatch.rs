@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jobtracker_engine::{Claim, Engine, SOON, TaskChanged};
-use jobtracker_model::{ClaimedTask, ClaimedTasks, NewTask, OnNoWorker, Timestamp, limits};
+use jobtracker_model::{ClaimedTask, ClaimedTasks, JobId, NewTask, OnNoWorker, Timestamp, limits};
 use jobtracker_store::{IndexKey, Store, TaskPhase, TaskRow};
 use parking_lot::Mutex;
 use tokio::{
@@ -12,9 +12,9 @@ use tokio::{
 use super::{
     document::WorkerDocument,
     here::Here,
+    kept::Kept,
     reader::{Reader, Take, Taken},
     ready::{Candidate, Missed, Ready, Room},
-    route::Kept,
     routing::Routers,
     workers::{WorkerError, Workers},
 };
@@ -31,6 +31,9 @@ const OFFER_EVERY: Duration = Duration::from_secs(5);
 /// A pause after the store did not answer.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
+/// Trees of which no task is given to a worker now, since they are being cancelled.
+pub(super) type Cancelling = watch::Sender<Vec<JobId>>;
+
 /// Gives tasks that may be claimed to workers that wait for some.
 pub(crate) struct Dispatch {
     pub(super) store: Arc<dyn Store>,
@@ -42,6 +45,7 @@ pub(crate) struct Dispatch {
     /// A worker has come for which there was no task in memory.
     hungry: Notify,
     missed: Arc<Missed>,
+    pub(super) cancelling: Cancelling,
 }
 
 #[derive(Default)]
@@ -111,7 +115,8 @@ impl Dispatch {
         routers: Routers,
     ) -> Self {
         let (state, hungry, missed) = (Mutex::default(), Notify::new(), Arc::default());
-        Self { store, engine, workers, routers, state, hungry, missed }
+        let cancelling = Cancelling::default();
+        Self { store, engine, workers, routers, state, hungry, missed, cancelling }
     }
 
     /// Claims tasks for a worker; waits for some if there are none.
@@ -150,6 +155,7 @@ impl Dispatch {
         (candidate, is_foreign): (Candidate, bool),
     ) -> Option<ClaimedTask> {
         let Candidate { id, epoch, .. } = candidate;
+        self.until_not_cancelling(id).await;
         let until = clock::now().after(self.workers.lease());
         let claim = Claim { epoch, worker: worker.to_owned(), until };
         let claimed = match self.engine.claim_task(id, claim).await {

@@ -1,10 +1,11 @@
 //! Tasks and the workers that run them.
 //!
 //! [`Workers`] knows who is there: in memory, and in a document of each worker that the other
-//! servers read. [`Dispatch`] reads the index of tasks that may be claimed, each part by a `reader`,
-//! keeps those that are `ready` for workers `here`, and gives them to those that wait; for a task
-//! whose rule chooses the worker (`routing`), that worker is written down first (`route`). Nothing here owns a task: a claim is an operation of the engine, which one
-//! server's worker gets and the others do not.
+//! servers read. [`Dispatch`] reads the index of tasks that may be claimed, each part by a
+//! `reader`, keeps those that are `ready` for workers `here`, and gives them to those that wait.
+//! For a task whose rule chooses the worker (`routing`), that worker is written down first
+//! (`route`), and the task is `kept` for it. Nothing here owns a task: a claim is an operation of
+//! the engine, which one server's worker gets and the others do not.
 
 mod document;
 mod workers;
@@ -13,11 +14,14 @@ mod here;
 mod reader;
 mod ready;
 
-mod route;
+mod kept;
 mod routing;
 
 mod dispatch;
+
+mod cancel;
 mod held;
+mod route;
 
 pub(crate) use dispatch::Dispatch;
 pub use routing::{RoutedWorker, Router, Routers};

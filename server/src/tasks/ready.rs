@@ -7,12 +7,12 @@ use std::{
     sync::Arc,
 };
 
-use jobtracker_model::{JobId, NewTask, OnNoWorker, Timestamp, WorkerFilter};
+use jobtracker_model::{JobId, NewTask, OnNoWorker, Routing, Timestamp, WorkerFilter};
 use jobtracker_store::TaskRow;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{document::WorkerDocument, route::Route};
+use super::document::WorkerDocument;
 use crate::follow_ups::Entry;
 
 /// Tasks of one queue that are in memory; the others are read again once there is room.
@@ -36,6 +36,30 @@ pub(super) struct Candidate {
     pub route: Option<Box<Route>>,
     missed: Option<Arc<Missed>>,
     _in_progress: Entry,
+}
+
+/// What a candidate has whose task has a rule.
+pub(super) struct Route {
+    pub task: NewTask,
+    /// The same for tasks that go to the same worker.
+    pub key: String,
+    /// Workers that had their time to claim it.
+    pub tried: HashSet<String>,
+}
+
+impl Route {
+    /// `None` for a task that goes to the first that claims it.
+    pub fn new(id: JobId, task: &NewTask) -> Option<Box<Self>> {
+        if task.routing.is_any() {
+            return None;
+        }
+        let key = task.routing.key(task.params.as_ref(), &id.to_string());
+        // The key is all that the rules of the service need of these.
+        let is_own = matches!(task.routing, Routing::Custom { .. });
+        let params = task.params.clone().filter(|_| is_own);
+        let task = NewTask { params, data: None, ..task.clone() };
+        Some(Box::new(Self { task, key, tried: HashSet::new() }))
+    }
 }
 
 /// Where the index has a task: the part, and the time.

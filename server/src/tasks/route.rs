@@ -1,117 +1,24 @@
-//! Tasks whose rules choose a worker: each is kept for that one, which alone may claim it for a
-//! while; then for the next.
+//! Chooses workers for the tasks whose rules say so: each task is kept for one, which alone may
+//! claim it for a while; then for the next.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-
-use jobtracker_model::{JobId, NewTask, Routing, Timestamp, WorkerFilter};
+use jobtracker_model::{Timestamp, WorkerFilter};
 use jobtracker_store::{Assignment, TaskPhase};
 
 use super::{
-    Dispatch,
-    ready::{Candidate, Turn},
+    dispatch::Dispatch,
+    kept::Kept,
+    ready::{Candidate, Route, Turn},
     routing::{self, RoutedWorker},
 };
 
 /// Workers that are chosen in one round.
 const AT_ONCE: usize = 256;
 
-/// What a candidate has whose task has a rule.
-pub(super) struct Route {
-    pub task: NewTask,
-    /// The same for tasks that go to the same worker.
-    pub key: String,
-    /// Workers that had their time to claim it.
-    pub tried: HashSet<String>,
-}
-
-impl Route {
-    /// `None` for a task that goes to the first that claims it.
-    pub fn new(id: JobId, task: &NewTask) -> Option<Box<Self>> {
-        if task.routing.is_any() {
-            return None;
-        }
-        let key = task.routing.key(task.params.as_ref(), &id.to_string());
-        // The key is all that the rules of the service need of these.
-        let is_own = matches!(task.routing, Routing::Custom { .. });
-        let params = task.params.clone().filter(|_| is_own);
-        let task = NewTask { params, data: None, ..task.clone() };
-        Some(Box::new(Self { task, key, tried: HashSet::new() }))
-    }
-}
-
-/// Tasks that are kept for workers.
-#[derive(Default)]
-pub(super) struct Kept(HashMap<String, BTreeMap<Turn, KeptTask>>);
-
-struct KeptTask {
-    candidate: Candidate,
-    until: Timestamp,
-    /// Another server has chosen the worker, and does not hear of its claim.
-    is_foreign: bool,
-}
-
 /// A task with the worker that was chosen for it.
 struct Pick {
     turn: Turn,
     candidate: Candidate,
     worker: String,
-}
-
-impl Kept {
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Keeps a task for the worker that another server has chosen.
-    pub fn add_foreign(&mut self, turn: Turn, to: &Assignment, candidate: Candidate) {
-        self.add(turn, to.clone(), candidate, true);
-    }
-
-    fn add(&mut self, turn: Turn, to: Assignment, candidate: Candidate, is_foreign: bool) {
-        let Assignment { worker, until } = to;
-        self.0.entry(worker).or_default().insert(turn, KeptTask { candidate, until, is_foreign });
-    }
-
-    /// Takes tasks for a worker, each with whether another server has chosen it.
-    pub fn take(&mut self, worker: &str, most: usize) -> Vec<(Candidate, bool)> {
-        let Some(kept) = self.0.get_mut(worker) else { return Vec::new() };
-        let mut taken = Vec::new();
-        while taken.len() < most
-            && let Some((_, KeptTask { candidate, is_foreign, .. })) = kept.pop_first()
-        {
-            taken.push((candidate, is_foreign));
-        }
-        if kept.is_empty() {
-            self.0.remove(worker);
-        }
-        taken
-    }
-
-    fn count(&self, worker: &str) -> u32 {
-        self.0.get(worker).map_or(0, |kept| u32::try_from(kept.len()).unwrap_or(u32::MAX))
-    }
-
-    /// Takes out the tasks that their workers have not claimed in time.
-    fn take_unclaimed(&mut self, now: Timestamp) -> Vec<(Turn, Candidate)> {
-        let mut unclaimed = Vec::new();
-        for (worker, kept) in &mut self.0 {
-            for (turn, KeptTask { mut candidate, .. }) in
-                kept.extract_if(.., |_, task| task.until <= now)
-            {
-                if let Some(route) = &mut candidate.route {
-                    route.tried.insert(worker.clone());
-                }
-                unclaimed.push((turn, candidate));
-            }
-        }
-        self.0.retain(|_, kept| !kept.is_empty());
-        unclaimed
-    }
-
-    /// When the next one is not kept any more.
-    fn first(&self) -> Option<Timestamp> {
-        self.0.values().flat_map(BTreeMap::values).map(|task| task.until).min()
-    }
 }
 
 impl Dispatch {

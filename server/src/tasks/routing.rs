@@ -98,7 +98,7 @@ pub(super) fn choose(
     match &task.routing {
         Routing::Any => None,
         Routing::First | Routing::Failover => free().next().map(at),
-        Routing::Last => free().last().map(at),
+        Routing::Last => free().next_back().map(at),
         Routing::RoundRobin => {
             let last = workers.iter().max_by_key(|worker| worker.last);
             let last = last.filter(|last| last.last > 0).map(|last| &last.id);
@@ -213,7 +213,7 @@ mod tests {
             (Routing::Last, nothing, "w2 w2 w2 w2 w1"),
             (Routing::RoundRobin, nothing, "w0 w1 w2 w0 w1"),
             (Routing::RoundRobin, used, "w1 w2 w0 w1 w2"),
-            (Routing::LeastDispatched, used, "w1 w1 w2 w1 w2"),
+            (Routing::LeastDispatched, used, "w1 w1 w2 w0 w1"),
             (Routing::LeastRecentlyUsed, used, "w1 w2 w0 w1 w2"),
             (Routing::LeastLoaded, busy, "w1 w1 w2 w0 w1"),
             (Routing::IdleFirst, busy, "w1 w1 w2 w0 w1"),

@@ -8,9 +8,10 @@ use std::{
 };
 
 use jobtracker_model::{
-    FieldError, HandlerView, JobId, NewWorker, Timestamp, WorkerFilter, WorkerLoad,
+    FieldError, HandlerView, JobId, NewTask, NewWorker, Timestamp, WorkerFilter, WorkerLoad,
     WorkerRegistered, WorkerState, WorkerView, limits,
 };
+use jobtracker_scheduler::Fleet;
 use jobtracker_store::{
     DocumentChange, DocumentKind, DocumentVersion, DocumentsQuery, Error as StoreError, Listed,
     PageLimit, Store,
@@ -510,6 +511,21 @@ impl Workers {
             }
         }
         unreachable!("the last try is answered")
+    }
+}
+
+impl Fleet for Workers {
+    fn online(&self, task: &NewTask, filter: &WorkerFilter) -> Vec<String> {
+        let passes = |worker: &RoutedWorker| {
+            let document = |document: &WorkerDocument| {
+                let NewWorker { tags, labels, .. } = &document.worker;
+                filter.passes(&worker.id, tags, labels)
+            };
+            let here = self.known.lock().get(&worker.id).map(|known| document(&known.document));
+            here.or_else(|| self.listed.lock().workers.get(&worker.id).map(document))
+        };
+        let all = self.routed(&task.handler, &task.filter).into_iter();
+        all.filter(|worker| passes(worker) == Some(true)).map(|worker| worker.id).collect()
     }
 }
 

@@ -379,6 +379,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/jobs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cancel a job with all that is open below it */
+        post: operations["cancelTree"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs/{id}/changes": {
         parameters: {
             query?: never;
@@ -1231,6 +1248,16 @@ export interface components {
             /** Format: int32 */
             number: number;
         };
+        AlarmAction: {
+            /** @enum {string} */
+            kind: "http";
+            /** Format: uri */
+            url: string;
+        } | {
+            /** @enum {string} */
+            kind: "email";
+            to: string[];
+        };
         Ancestors_JobItem: {
             items: (components["schemas"]["Job"] | components["schemas"]["JobSummary"])[];
             nextCursor?: string | null;
@@ -1283,6 +1310,13 @@ export interface components {
             job: components["schemas"]["JobSummary"];
             lastChange: components["schemas"]["Change"];
             path?: components["schemas"]["PathStep"][] | null;
+        };
+        CancelledTree: {
+            /** Format: int64 */
+            ended: number;
+            more: boolean;
+            /** Format: int64 */
+            stopping: number;
         };
         Change: {
             by?: string | null;
@@ -1882,6 +1916,7 @@ export interface components {
             onNoWorker?: components["schemas"]["OnNoWorker"];
             params?: components["schemas"]["Payload"] | null;
             retry?: components["schemas"]["Retry"];
+            routing?: components["schemas"]["Routing"];
             shard?: components["schemas"]["Shard"] | null;
             timeouts?: components["schemas"]["Timeouts"];
         };
@@ -2313,6 +2348,59 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        Routing: {
+            /** @enum {string} */
+            kind: "any";
+        } | {
+            /** @enum {string} */
+            kind: "first";
+        } | {
+            /** @enum {string} */
+            kind: "last";
+        } | {
+            /** @enum {string} */
+            kind: "roundRobin";
+        } | {
+            /** @enum {string} */
+            kind: "random";
+        } | {
+            key?: string | null;
+            /** @enum {string} */
+            kind: "consistentHash";
+            param?: string | null;
+        } | {
+            /** @enum {string} */
+            kind: "leastDispatched";
+        } | {
+            /** @enum {string} */
+            kind: "leastRecentlyUsed";
+        } | {
+            /** @enum {string} */
+            kind: "leastLoaded";
+        } | {
+            /** @enum {string} */
+            kind: "memoryFirst";
+        } | {
+            /** @enum {string} */
+            kind: "cpuFirst";
+        } | {
+            /** @enum {string} */
+            kind: "fastestResponse";
+        } | {
+            /** @enum {string} */
+            kind: "failover";
+        } | {
+            /** @enum {string} */
+            kind: "idleFirst";
+        } | {
+            /** @enum {string} */
+            kind: "specific";
+            workers: string[];
+        } | {
+            /** @enum {string} */
+            kind: "custom";
+            name: string;
+        };
         /** @enum {string} */
         RunEnding: "success" | "failure" | "finish";
         RunTemplate: {
@@ -2340,7 +2428,19 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        ScheduleAlarm: {
+            actions: components["schemas"]["AlarmAction"][];
+            /** Format: int32 */
+            longPercent?: number | null;
+            /** Format: int64 */
+            notStartedMs?: number | null;
+            /** Format: int64 */
+            silenceMs?: number | null;
+            /** Format: int32 */
+            threshold?: number;
+        };
         ScheduleDefinition: {
+            alarm?: components["schemas"]["ScheduleAlarm"] | null;
             concurrency?: components["schemas"]["Concurrency"];
             description?: string;
             endAt?: components["schemas"]["Timestamp"] | null;
@@ -2436,6 +2536,13 @@ export interface components {
             kind: "fixed";
             /** Format: int32 */
             total: number;
+        } | {
+            /** @enum {string} */
+            kind: "all";
+        } | {
+            filter: components["schemas"]["WorkerFilter"];
+            /** @enum {string} */
+            kind: "filter";
         };
         /** @enum {string} */
         SkipReason: "running" | "queueFull" | "replaced";
@@ -2584,6 +2691,7 @@ export interface components {
             state: components["schemas"]["State"];
         };
         TaskView: {
+            assignedTo?: string | null;
             /** Format: int32 */
             attempt: number;
             cancelling: boolean;
@@ -2738,6 +2846,16 @@ export interface components {
              * @default null
              */
             freeMemory: number | null;
+            /**
+             * Format: int32
+             * @default null
+             */
+            processors: number | null;
+            /**
+             * Format: double
+             * @default null
+             */
+            roundTripMs: number | null;
         };
         WorkerRegistered: {
             /** Format: int64 */
@@ -3433,6 +3551,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_BlockerItem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    cancelTree: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CancelledTree"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -57,7 +57,7 @@ fn step<'a>(
         Operation::ReserveIds { .. } => unreachable!("ids are taken before a group is applied"),
         Operation::Create { parent, jobs, holder } => {
             if let Some(parent) = parent {
-                tasks::check_holder(space, *parent, holder.as_ref())?;
+                tasks::check_goes_on(space, *parent, holder.as_ref())?;
             }
             let created = create::apply(space, *parent, jobs, rules, became)?;
             let first = created.iter().find(|job| job.created);

@@ -33,6 +33,16 @@ pub(super) fn check_holder(space: &Workspace, id: JobId, holder: Option<&Holder>
     held(&row, worker, *epoch).map(drop).ok_or(Error::StaleLease(id))
 }
 
+/// Refuses children of a task that is to stop: they would be left behind.
+pub(super) fn check_goes_on(space: &Workspace, id: JobId, holder: Option<&Holder>) -> Result<()> {
+    check_holder(space, id, holder)?;
+    let is_stopping = |row: &TaskRow| row.lease().is_some_and(|lease| lease.cancel.is_some());
+    match holder.map(|_| find(space, id)).transpose()? {
+        Some(row) if is_stopping(&row) => Err(Error::StaleLease(id)),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses a state that is reported past the lease of a job that has a task.
 pub(super) fn check_reporter(space: &Workspace, id: JobId) -> Result<()> {
     match space.watch(id) {

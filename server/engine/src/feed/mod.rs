@@ -3,8 +3,9 @@
 //! A [`Listener`] to a tree, a job or all trees is told of [`FeedEvent`]s, from the `channels`.
 //! Before a group is handed to the store, the rows that have listeners are copied from its commits
 //! (`Capture`); when it has ended, they are told. While there are no listeners, that costs a look
-//! at one number. `ends` tells one caller which of its trees have ended. `others` tells of what other servers commit to the trees that have listeners, and
-//! `due` of new entries of the index of what is due.
+//! at one number. `ends` tells one caller which of its trees have ended. `others` tells of what
+//! other servers commit to the trees that have listeners, and `due` of new entries of the index of
+//! what is due.
 
 mod event;
 

@@ -4,12 +4,12 @@ use jobtracker_engine::Claim;
 use jobtracker_model::{
     NewChange, NewTask, Payload, State, TaskReport, TaskReportState, limits,
     schedule::{
-        Concurrency, FiringCause, FiringOutcome, Misfire, MisfirePolicy, RunEnding,
-        ScheduleDefinition, ScheduleTrigger, Sharding, TriggerSchedule,
+        AlarmAction, Concurrency, FiringCause, FiringOutcome, Misfire, MisfirePolicy, RunEnding,
+        ScheduleAlarm, ScheduleDefinition, ScheduleTrigger, Sharding, TriggerSchedule,
     },
 };
 use jobtracker_scheduler::Error;
-use jobtracker_store::memory::MemoryStore;
+use jobtracker_store::{FollowUpKey, FollowUpsQuery, PageLimit, memory::MemoryStore};
 
 use crate::world::{ANY, BEGIN, World, clock, every, since};
 
@@ -266,6 +266,43 @@ async fn a_run_with_many_shards_is_replaced_step_by_step() {
     assert_eq!(faulted(&world).await, 600);
     let new = world.running("wide").await;
     assert!(new.len() == 1 && new[0] != old);
+}
+
+/// X3, and the checks for runs that are overdue.
+#[tokio::test]
+async fn an_alarm_tells_of_runs_by_threshold_and_silence() {
+    let mut world = world(clock!());
+    let mut definition = every(60_000, Concurrency::default());
+    let mut alarm = ScheduleAlarm::to(AlarmAction::Http { url: "https://example.com/".into() });
+    (alarm.threshold, alarm.silence_ms) = (2, Some(300_000));
+    (alarm.not_started_ms, alarm.long_percent) = (Some(30_000), Some(200));
+    definition.alarm = Some(alarm);
+    world.create("watched", definition).await;
+    use State::{Faulted, RanToCompletion};
+    // Each with the actions that its run has: it is the second failure in a row, or a later one.
+    let ends = [
+        (Faulted, 0),
+        (Faulted, 1),
+        (Faulted, 0),
+        (Faulted, 0),
+        (RanToCompletion, 0),
+        (Faulted, 0),
+        (Faulted, 1),
+        (Faulted, 0),
+    ];
+    for (minute, (state, armed)) in ends.into_iter().enumerate() {
+        world.go_to((minute as i64 + 1) * 60_000, 60_000).await;
+        let (id, limit) = (world.running("watched").await[0], PageLimit::items(9));
+        let mut counts = [0; 2];
+        for (count, from) in counts.iter_mut().zip([FollowUpKey::Action(0), FollowUpKey::Check(0)])
+        {
+            let query = FollowUpsQuery { id, from, limit };
+            *count = world.store.list_follow_ups(query).await.unwrap().items.len();
+        }
+        // A mean is known from the second run on.
+        assert_eq!(counts, [armed, if minute == 0 { 1 } else { 2 }], "minute {minute}");
+        world.end("watched", state).await;
+    }
 }
 
 /// O4, O5.

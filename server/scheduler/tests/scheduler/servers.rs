@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
-use jobtracker_engine::Engine;
+use jobtracker_engine::{Claim, Engine};
 use jobtracker_model::{
-    NewChange, State,
+    NewChange, NewTask, State, TaskReport, TaskReportState,
     schedule::{Concurrency, FiringOutcome, Misfire, ScheduleDefinition, TriggerSchedule},
 };
 use jobtracker_store::{Store, memory::MemoryStore};
@@ -102,6 +102,8 @@ fn each_planned_time_has_one_firing_and_each_firing_one_run_whatever_ends() {
 }
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
+/// The schedule whose runs are tasks.
+const WITH_TASK: &str = "c";
 const EVERY: u64 = 500;
 
 async fn each_time_once(concurrency: Concurrency, misfire: Misfire, acts: Vec<Act>) {
@@ -109,7 +111,8 @@ async fn each_time_once(concurrency: Concurrency, misfire: Misfire, acts: Vec<Ac
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let mut servers: Vec<_> = (0..3).map(|_| World::new(clock, Arc::clone(&store))).collect();
     for name in NAMES {
-        let definition = ScheduleDefinition { misfire, ..every(EVERY, concurrency) };
+        let mut definition = ScheduleDefinition { misfire, ..every(EVERY, concurrency) };
+        definition.run.task = (name == WITH_TASK).then(|| NewTask::new("a/b"));
         servers[0].create(name, definition).await;
     }
     // Closing the engines of all servers that ended takes a thread each; they end with the test.
@@ -119,7 +122,16 @@ async fn each_time_once(concurrency: Concurrency, misfire: Misfire, acts: Vec<Ac
         clock.set(since(clock.now()) + pause);
         if finishes && let Some(run) = servers[server].running(NAMES[server]).await.first() {
             // It may not have been made yet.
-            let _ = servers[server].engine.update(*run, NewChange::new(State::Faulted)).await;
+            let engine = &servers[server].engine;
+            if NAMES[server] == WITH_TASK {
+                let until = clock.now().after(std::time::Duration::from_secs(30));
+                let claim = Claim { epoch: 0, worker: "w".into(), until };
+                let _ = engine.claim_task(*run, claim).await;
+                let report = TaskReport::new("w", 1, TaskReportState::Succeeded);
+                let _ = engine.report_task(*run, report).await;
+            } else {
+                let _ = engine.update(*run, NewChange::new(State::Faulted)).await;
+            }
         }
         match ends {
             Some(polls) => {
@@ -150,7 +162,11 @@ async fn each_time_once(concurrency: Concurrency, misfire: Misfire, acts: Vec<Ac
     made.sort();
     let mut started = Vec::new();
     for schedule in last.schedules().await {
-        started.push(schedule.statistics.runs);
+        let statistics = &schedule.statistics;
+        started.push(statistics.runs);
+        let ended = statistics.succeeded + statistics.failed;
+        let open = schedule.running.len() as u64;
+        assert_eq!(statistics.runs, ended + open, "each started run has one end");
         for run in schedule.running {
             assert!(made.contains(&run), "an open run has a tree");
         }

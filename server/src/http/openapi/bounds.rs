@@ -236,15 +236,16 @@ fn tasks() -> Value {
     })
 }
 
+fn addresses(min: usize, max: usize) -> Value {
+    json!({
+        "minItems": min,
+        "maxItems": max,
+        "uniqueItems": true,
+        "items": {"format": "email", "maxLength": limits::ADDRESS, "pattern": ADDRESS},
+    })
+}
+
 fn follow_ups() -> Value {
-    let addresses = |min: usize, max: usize| {
-        json!({
-            "minItems": min,
-            "maxItems": max,
-            "uniqueItems": true,
-            "items": {"format": "email", "maxLength": limits::ADDRESS, "pattern": ADDRESS},
-        })
-    };
     json!({
         "StateSet": {"minItems": 1, "items": {"not": {"const": State::WaitingForActivation}}},
         "Action": {"anyOf": one_of_both("http", "email")},
@@ -311,6 +312,17 @@ fn schedules() -> Value {
             "allow": {"max": number(limits::OPEN_RUNS)},
         }},
         "Sharding": {"oneOf": {"fixed": {"total": number(limits::SHARDS)}}},
+        "ScheduleAlarm": {"properties": {
+            "actions": {"minItems": 1, "maxItems": limits::ALARM_ACTIONS},
+            "threshold": number(100),
+            "silenceMs": pause(0),
+            "notStartedMs": pause(1_000),
+            "longPercent": {"minimum": 101, "maximum": 100_000},
+        }},
+        "AlarmAction": {"oneOf": {
+            "http": {"url": {"maxLength": limits::URL, "pattern": URL, "format": "uri"}},
+            "email": {"to": addresses(1, limits::RECIPIENTS)},
+        }},
         "RunTemplate": {"properties": {
             "name": text_like(1, limits::NAME, PLAIN),
             "tags": {
