@@ -21,7 +21,10 @@ impl LoadMeter {
         let now = fs::read_to_string("/proc/stat").ok().and_then(|stat| ticks(&stat));
         let cpu = self.0.zip(now).and_then(|(then, now)| share(then, now));
         self.0 = now;
-        WorkerLoad { cpu, free_memory: free_memory() }
+        let processors = std::thread::available_parallelism().ok();
+        let processors = processors.and_then(|count| u32::try_from(count.get()).ok());
+        let free_memory = free_memory();
+        WorkerLoad { cpu, free_memory, processors, ..WorkerLoad::default() }
     }
 }
 
