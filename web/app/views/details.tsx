@@ -3,7 +3,7 @@ import { get, type Params } from '../api/client'
 import type { Attachments, Id } from '../api/types'
 import { useLoad, useReloadOn } from '../parts/load'
 import { exact } from '../parts/number'
-import { CopyButton, Failed, Tags, Text, Time } from '../parts/small'
+import { CopyButton, Failed, Skeleton, Tags, Text, Time } from '../parts/small'
 import { link } from '../shell/router'
 import { t } from '../texts'
 import { indented } from './indented'
@@ -99,6 +99,7 @@ function AttachmentList({ job, count }: { job: Id; count: number }) {
     <div>
       <h2>{t.value.details.attachments}</h2>
       {loaded.error !== undefined && <Failed error={loaded.error} retry={loaded.reload} />}
+      {!loaded.value && loaded.error === undefined && <Skeleton rows={2} />}
       {loaded.value && items.length === 0 && <p class="muted">{t.value.details.noAttachments}</p>}
       <ul class="attachments">
         {items.map(({ key, size }) => (
@@ -125,7 +126,7 @@ function Content({ job, name }: { job: Id; name: string }) {
   const at = `jobs/${job}/attachments/${encodeURIComponent(name)}`
   const loaded = useLoad(at, (abort) => get<unknown>(at, {} as Params, abort))
   if (loaded.error !== undefined) return <Failed error={loaded.error} retry={loaded.reload} />
-  if (loaded.value === undefined) return null
+  if (loaded.value === undefined) return <Skeleton rows={2} />
   const { value } = loaded
   return <Text text={typeof value === 'string' ? value : JSON.stringify(value, null, 2)} mono />
 }

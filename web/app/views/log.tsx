@@ -242,6 +242,7 @@ function Line({ index, line, isNamed }: LineProps) {
       <a class="line-number" href={`#L${index + 1}`} onClick={(event) => nameLine(event, index)}>
         {index + 1}
       </a>
+      {!line && <span class="ghost" />}
       {line && (
         <>
           <time class="line-time" dateTime={line.time} title={bothZones(line.time)}>
