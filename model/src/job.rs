@@ -234,6 +234,10 @@ pub struct Job {
     pub log_lines: u32,
     /// How many attachments it has.
     pub attachments: u32,
+    /// True: a retention rule has deleted the tree, and this is what is kept of its root. The
+    /// numbers are those of the tree as it was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub summary: bool,
 }
 
 /// A time and the job through which it came.

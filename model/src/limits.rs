@@ -17,6 +17,8 @@ pub const OPTIONS: usize = 64 * 1024;
 pub const SOURCE_LINK: usize = 2048;
 /// Days that a tree is kept after it has finished.
 pub const KEEP_DAYS: u32 = 36_500;
+/// Days that the summary of a deleted tree is kept: a cluster keeps no row for more than 20 years.
+pub const SUMMARY_DAYS: u32 = 7_000;
 /// Message of a state change; a longer one is shortened.
 pub const MESSAGE: usize = 4096;
 /// Reason code of a state change; a longer one is shortened.

@@ -16,6 +16,10 @@ pub struct RetentionRule {
     /// How many days a tree is kept after its last job has finished, 0 to 36,500. A root that has
     /// `keepDays` of its own is kept for that many days instead.
     pub keep_days: u32,
+    /// How many days the summary of a tree is kept when the tree is deleted, 1 to 7,000: its root
+    /// can still be asked for by id, and says `summary: true`. Absent: no summary is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary_days: Option<u32>,
     /// Whether the rule is in force; one that is not can be tried by a preview.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -59,6 +63,7 @@ impl RetentionRule {
     pub fn new(keep_days: u32) -> Self {
         Self {
             keep_days,
+            summary_days: None,
             enabled: true,
             name_prefix: None,
             created_by: None,
@@ -76,6 +81,10 @@ impl RetentionRule {
         if self.keep_days > limits::KEEP_DAYS {
             let reason = format!("must be 0 to {}", limits::KEEP_DAYS);
             return Err(FieldError::new("keepDays", reason));
+        }
+        if self.summary_days.is_some_and(|days| !(1..=limits::SUMMARY_DAYS).contains(&days)) {
+            let reason = format!("must be 1 to {}", limits::SUMMARY_DAYS);
+            return Err(FieldError::new("summaryDays", reason));
         }
         for (field, text) in [("namePrefix", &self.name_prefix), ("createdBy", &self.created_by)] {
             check_text(field, text.as_deref().unwrap_or(""), 0, limits::NAME)?;

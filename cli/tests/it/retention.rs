@@ -1,8 +1,10 @@
 //! Trees that are deleted, by hand and by rules.
 
+mod property;
+
 use std::sync::Arc;
 
-use jobtracker_client::{JobId, NewChange, NewJob, ProblemCode, RetentionRule, State};
+use jobtracker_client::{Job, JobId, NewChange, NewJob, ProblemCode, RetentionRule, State};
 use jobtracker_context::JobTrackerContext;
 use jobtracker_server::StoreKind;
 use reqwest::Method;
@@ -177,12 +179,48 @@ async fn rules_delete_what_has_been_finished_long_enough_and_nothing_else() {
     }
 }
 
+/// A rule may keep the root of a tree, which then is as it was, and all there is.
+#[tokio::test]
+async fn the_summary_of_a_tree_is_its_root_as_it_was() {
+    for kind in STORES {
+        let harness = Harness::start(kind, |config| config.retention.every_seconds = 1).await;
+        let client = harness.client();
+        let kept = NewJob::new("nightly").id(id(1)).tag("t").options("o");
+        client.create(kept.clone()).await.unwrap();
+        finished(&harness, NewJob::new("a").id(id(2)).under(id(1)), State::Faulted).await;
+        client.update(id(1), NewChange::new(State::RanToCompletion)).await.unwrap();
+        let before = client.load(id(1)).await.unwrap();
+        assert_eq!((before.summary, before.subtree.total), (false, 1));
+        let tags = vec!["t".to_owned()];
+        let rule = RetentionRule { tags, summary_days: Some(400), ..RetentionRule::new(0) };
+        assert_eq!(client.preview_retention(&rule).await.unwrap().jobs, 2);
+        client.put_retention_rule("sum", &rule).await.unwrap();
+        let summary = loop {
+            let job = client.load(id(1)).await.unwrap();
+            if job.summary {
+                break job;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!(summary, Job { summary: true, ..before });
+        harness.get("/api/v1/jobs/2").await.assert_problem("job_not_found");
+        harness.get("/api/v1/jobs/1/children").await.assert_problem("gone");
+        let change = client.update(id(1), NewChange::new(State::Running)).await.unwrap_err();
+        assert_eq!(change.code(), Some(ProblemCode::Gone));
+        let again = client.create(kept).await.unwrap_err();
+        assert_eq!(again.code(), Some(ProblemCode::Gone));
+        client.delete_retention_rule("sum").await.unwrap();
+        harness.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_rule_that_makes_no_sense_is_refused() {
     let harness = Harness::start(StoreKind::Memory, |_| {}).await;
     for (body, code) in [
         (json!({"keepDays": -1}), "invalid_json"),
         (json!({"keepDays": 36_501}), "invalid_field"),
+        (json!({"keepDays": 1, "summaryDays": 0}), "invalid_field"),
         (json!({"keepDays": 1, "states": ["Running"]}), "invalid_field"),
         (json!({"keepDays": 1, "expression": "name =="}), "invalid_expression"),
         (json!({"keepDays": 1, "unknown": true}), "invalid_json"),

@@ -56,6 +56,7 @@ pub fn job(number: u64) -> Job {
         changes: 1,
         log_lines: 0,
         attachments: 0,
+        summary: false,
     }
 }
 

@@ -322,6 +322,13 @@ impl Committer {
                     }
                     true
                 }
+                // With a second try, a root is said to be gone by whom and when.
+                Some(StoreError::IdDeleted(id))
+                    if submitted.attempts == 0
+                        || submitted.operation.created().all(|created| created != *id) =>
+                {
+                    true
+                }
                 Some(error) => {
                     answer(submitted, Err(error.clone().into()));
                     continue;

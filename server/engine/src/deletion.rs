@@ -1,7 +1,7 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jobtracker_model::JobId;
-use jobtracker_store::Version;
+use jobtracker_store::{Summary, Version};
 
 /// The deletion of a tree.
 #[derive(Debug, Clone)]
@@ -14,4 +14,6 @@ pub struct Deletion {
     pub by: String,
     /// How long it is kept that, when and by whom the tree was deleted.
     pub tombstone_kept: Duration,
+    /// The root as the caller has judged it, if that is kept too.
+    pub summary: Option<Arc<Summary>>,
 }

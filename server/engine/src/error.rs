@@ -35,6 +35,9 @@ pub enum Error {
         /// The principal, or the retention rule, that asked for it.
         by: String,
     },
+    /// The id cannot be used again.
+    #[error("id {0} was that of a job whose tree was deleted; choose another")]
+    IdDeleted(JobId),
     /// Trees are deleted by their roots.
     #[error("job {id} is not a root; its tree is {root}")]
     NotARoot {
@@ -185,7 +188,16 @@ pub enum Error {
     },
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::IdDeleted(id) => Self::IdDeleted(id),
+            error => Self::Store(error),
+        }
+    }
 }
 
 impl Error {
@@ -202,7 +214,7 @@ impl Error {
             Self::Overloaded { .. } => Code::Overloaded,
             Self::ShuttingDown => Code::ShuttingDown,
             Self::JobNotFound(_) => Code::JobNotFound,
-            Self::Gone { .. } => Code::Gone,
+            Self::Gone { .. } | Self::IdDeleted(_) => Code::Gone,
             Self::NotARoot { .. } => Code::NotARoot,
             Self::TreeChanged(_) => Code::Contention,
             Self::ParentNotFound(_) => Code::ParentNotFound,

@@ -51,11 +51,19 @@ pub(super) async fn create_children(
 }
 
 /// Get a job
+///
+/// Of the root of a tree that a retention rule has deleted, the summary, where the rule keeps it.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}", operation_id = "getJob", tag = "jobs",
     params(("id" = JobId, Path, description = "The job.")),
     responses((status = 200, description = "The job.", body = Job)))]
 pub(super) async fn get(_: Reader, app: State, id: Id) -> Result<HttpResponse> {
-    reply::ok(&load(&app, id.0).await?)
+    if let Some(row) = app.store.get_job(id.0).await? {
+        return reply::ok(&Job::from(row));
+    }
+    let tombstone = app.store.get_tombstone(id.0).await?;
+    let row = tombstone.and_then(|tombstone| tombstone.summary_of(id.0));
+    let row = row.ok_or_else(|| ApiError::job_not_found(id.0))?;
+    reply::ok(&Job { summary: true, ..Job::from(row) })
 }
 
 /// Get the visible state of a job

@@ -38,7 +38,7 @@ pub(super) async fn delete_tree(caller: Admin, app: State, id: Id) -> Result<Htt
     let name = caller.admitted.principal.name();
     let deleting = async { Ok(app.deletions.by_hand(root, name).await?) };
     let deleted = caller.act(&app, "deleteTree", root, deleting).await?;
-    let Tombstone { time, by, jobs, until } = deleted;
+    let Tombstone { time, by, jobs, until, summary: _ } = deleted;
     let (delete_time, deleted_by, known_until) = (time, by, until);
     reply::ok(&DeletedTree { root, delete_time, deleted_by, jobs, known_until })
 }

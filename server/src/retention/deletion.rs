@@ -1,10 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
 use jobtracker_engine::{Deletion, Engine, Error as EngineError};
-use jobtracker_model::JobId;
+use jobtracker_model::{JobId, NamedRetentionRule};
 use jobtracker_store::{
-    Error as StoreError, FollowUpKey, JobRow, Listed, PageLimit, RowsQuery, Store, Tombstone,
-    Version,
+    Error as StoreError, FollowUpKey, JobRow, Listed, PageLimit, RowsQuery, Store, Summary,
+    Tombstone, Version,
 };
 use prometheus_client::registry::Registry;
 
@@ -57,7 +57,7 @@ impl Deletions {
 
     /// Deletes a tree by hand.
     pub async fn by_hand(&self, root: JobId, name: &str) -> Result<Tombstone, DeletionError> {
-        let deleted = self.delete(root, name, |_| true).await?;
+        let deleted = self.delete(root, name, None, |_| true).await?;
         let deleted = deleted.ok_or(EngineError::JobNotFound(root))?;
         self.metrics.count(By::Hand, &deleted);
         Ok(deleted)
@@ -67,10 +67,11 @@ impl Deletions {
     pub async fn by_rule(
         &self,
         root: JobId,
-        rule: &str,
+        rule: &NamedRetentionRule,
         judge: impl Fn(&JobRow) -> bool,
     ) -> Result<Option<Tombstone>, DeletionError> {
-        let deleted = self.delete(root, &format!("retention:{rule}"), judge).await?;
+        let by = format!("retention:{}", rule.name);
+        let deleted = self.delete(root, &by, rule.rule.summary_days, judge).await?;
         deleted.iter().for_each(|deleted| self.metrics.count(By::Rule, deleted));
         Ok(deleted)
     }
@@ -80,21 +81,30 @@ impl Deletions {
         &self,
         root: JobId,
         by: &str,
+        summary_days: Option<u32>,
         judge: impl Fn(&JobRow) -> bool,
     ) -> Result<Option<Tombstone>, DeletionError> {
         let mut tried = 0;
         loop {
             let (version, _) = self.store.commits_after(root, Version::MAX).await?;
             let row = self.store.get_job(root).await?;
+            let mut deletion = Deletion {
+                root,
+                version,
+                by: by.to_owned(),
+                tombstone_kept: self.tombstone_kept,
+                summary: None,
+            };
             // What is not there, or no root, is for the engine to refuse.
             if let Some(row) = row.filter(|row| row.parent.is_none()) {
                 if !judge(&row) {
                     return Ok(None);
                 }
                 self.check_follow_ups(root).await?;
+                if let Some(days) = summary_days {
+                    keep_summary(&mut deletion, row, days);
+                }
             }
-            let (by, tombstone_kept) = (by.to_owned(), self.tombstone_kept);
-            let deletion = Deletion { root, version, by, tombstone_kept };
             tried += 1;
             match self.engine.delete(deletion).await {
                 Err(EngineError::TreeChanged(_)) if tried < TRIES => {}
@@ -122,6 +132,15 @@ impl Deletions {
             }
         }
     }
+}
+
+/// Has the root kept as it is, for as many days and no fewer than the tombstone.
+fn keep_summary(deletion: &mut Deletion, row: JobRow, days: u32) {
+    let JobRow { definition, status, .. } = row;
+    let definition = Arc::unwrap_or_clone(definition);
+    deletion.summary = Some(Arc::new(Summary { definition, status }));
+    let kept = Duration::from_secs(u64::from(days) * 86_400);
+    deletion.tombstone_kept = deletion.tombstone_kept.max(kept);
 }
 
 fn described(key: FollowUpKey) -> String {

@@ -111,7 +111,7 @@ impl Rounds {
             return Ok(false);
         }
         let judge = |row: &JobRow| rule.means(row, now).unwrap_or(false);
-        match self.deletions.by_rule(root, &named.name, judge).await {
+        match self.deletions.by_rule(root, named, judge).await {
             Ok(deleted) => Ok(deleted.is_some()),
             Err(DeletionError::Engine(EngineError::Store(error))) => Err(error),
             Err(error) => {

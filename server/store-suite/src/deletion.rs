@@ -2,15 +2,17 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use jobtracker_model::{JobId, Progress, State, StateSet};
+use jobtracker_model::{Definition, JobId, Progress, State, StateSet};
 use jobtracker_store::{
-    DescendantsQuery, Error, FollowUpKey, Row, RowsQuery, Store, Tombstone, TreeCommit, Wanted,
+    DescendantsQuery, Error, FollowUpKey, Row, RowsQuery, Store, Summary, Tombstone, TreeCommit,
+    Wanted,
 };
 
 use super::{
     Fixture,
     followed::time,
     forest::{Forest, id},
+    kept::Kept,
     pages::WIDE,
     stage::Stage,
     staged::is_stale,
@@ -24,9 +26,13 @@ pub(super) async fn run(fixture: &impl Fixture) {
     what_waits(fixture).await;
 }
 
-fn tombstone(jobs: u64) -> Tombstone {
+/// Of a tree with an even number of jobs, the summary is kept.
+fn tombstone(jobs: u64, root: &Kept) -> Tombstone {
     let by = "an admin".to_owned();
-    Tombstone { time: time(1_000), by, jobs, until: time(4_000_000_000_000) }
+    let definition = Definition::clone(&root.definition);
+    let summary = Summary { definition, status: root.status.clone() };
+    let summary = jobs.is_multiple_of(2).then(|| Arc::new(summary));
+    Tombstone { time: time(1_000), by, jobs, until: time(4_000_000_000_000), summary }
 }
 
 impl Stage {
@@ -36,7 +42,7 @@ impl Stage {
         let of_tree = self.forest.jobs.iter().filter(|(_, job)| job.origin.root == root);
         let ids: BTreeSet<JobId> = of_tree.map(|(id, _)| *id).collect();
         let created = self.forest.job(root).status.create_time;
-        let tombstone = tombstone(ids.len() as u64);
+        let tombstone = tombstone(ids.len() as u64, self.forest.job(root));
         let expected = self.forest.versions.remove(&root).expect("the tree is there");
         self.forest.jobs.retain(|id, _| !ids.contains(id));
         let rows = vec![Row::Deleted { root, created, tombstone: tombstone.clone() }];
@@ -80,8 +86,13 @@ impl Stage {
         let mut anew = Forest::default();
         anew.root(root);
         let anew = self.store.commit(anew.commits()).await.remove(0);
-        self.refused("a tree in the place of a deleted one", anew, is_stale(root));
+        let is_refused = |error: &Error| is_stale(root)(error) || is_deleted(error, root);
+        self.refused("a tree in the place of a deleted one", anew, is_refused);
     }
+}
+
+fn is_deleted(error: &Error, of: u64) -> bool {
+    matches!(error, Error::IdDeleted(found) if *found == id(of))
 }
 
 /// Rows of every kind on three levels.
@@ -132,13 +143,22 @@ async fn one_of_three(fixture: &impl Fixture) {
     stage.forest.reports(State::RanToCompletion, &[100, 204]);
     stage.commit().await;
     stage.compare_pages().await;
-    let stage = stage.reopen(fixture).await;
+    let mut stage = stage.reopen(fixture).await;
     stage.unseen(&ids).await;
     stage.compare().await;
     stage.has_tombstone(300, Some(&kept)).await;
     // Its root had the largest id of all.
     stage.stays_deleted(300, &commit).await;
+    used_again(&mut stage).await;
     forgotten(stage, kept).await;
+}
+
+/// The id of a deleted child can be used again, or that is refused for good.
+async fn used_again(stage: &mut Stage) {
+    stage.forest.child(310, 100);
+    let answer = stage.store.commit(stage.forest.commits()).await.remove(0);
+    let is_final = answer.as_ref().err().is_none_or(|error| is_deleted(error, 310));
+    stage.holds("the id of a deleted child is used again, or refused for good", is_final);
 }
 
 /// A store may forget tombstones by itself, when their time is over.

@@ -96,8 +96,8 @@ pub mod tests {
     use super::*;
     use crate::{
         Assignment, CancelReason, Cause, CheckProgress, CheckRow, DeliveryRow, FollowUp,
-        FollowUpKey, Origin, RepeatRow, Reported, TaskLease, TaskPhase, TaskRow, TreeResultRow,
-        UploadRow, Watch, Watched,
+        FollowUpKey, Origin, RepeatRow, Reported, Summary, TaskLease, TaskPhase, TaskRow,
+        Tombstone, TreeResultRow, UploadRow, Watch, Watched,
     };
 
     fn time(millis: i64) -> Timestamp {
@@ -195,6 +195,21 @@ pub mod tests {
         pinned(&ending(Some("l"), None), "01016e00000001016c");
         pinned(&ending(None, Some(300)), "01016e00000002ac02");
         pinned(&ending(Some("l"), Some(300)), "01016e00000003016cac02");
+    }
+
+    /// A summary was added later: without it a tombstone is written as it was before.
+    #[test]
+    fn tombstones_are_pinned() {
+        let (id, time) = (JobId::new(300).unwrap(), Timestamp::from_millis(5).unwrap());
+        let mut tombstone = Tombstone { time, by: "n".into(), jobs: 7, until: time, summary: None };
+        pinned(&tombstone, "010a016e070a");
+        let (status, _) = Status::created(id, time);
+        let definition = Definition { name: "n".into(), ..Definition::default() };
+        tombstone.summary = Some(Arc::new(Summary { definition, status: status.clone() }));
+        let mut bytes = Vec::new();
+        let status: String =
+            encode(&status, &mut bytes).unwrap()[1..].iter().map(|b| format!("{b:02x}")).collect();
+        pinned(&tombstone, &format!("010a016e000a07016e00000000{status}"));
     }
 
     #[test]

@@ -23,6 +23,10 @@ pub enum Error {
         /// The tree.
         root: JobId,
     },
+    /// The id was that of a job of a deleted tree, and is kept from being used again. Nothing was
+    /// done.
+    #[error("id {0} was that of a job whose tree was deleted")]
+    IdDeleted(JobId),
     /// The document is not at the version that was expected: read it again. Nothing was done.
     #[error("document {0} is not at the version that was expected")]
     StaleDocument(DocumentId),

@@ -64,6 +64,6 @@ pub use rows::{
 pub use servers::Servers;
 pub use store::Store;
 pub use task::{Assignment, CancelReason, Reported, TaskLease, TaskPhase, TaskRow};
-pub use tombstone::Tombstone;
+pub use tombstone::{Summary, Tombstone};
 pub use trees::{Held, RowsQuery, Trees};
 pub use uploads::{TreeResultsQuery, Uploads};

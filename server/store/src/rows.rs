@@ -82,6 +82,7 @@ impl From<JobRow> for Job {
             changes: status.changes,
             log_lines: status.log_lines,
             attachments: status.attachments,
+            summary: false,
         }
     }
 }

@@ -1733,6 +1733,7 @@ export interface components {
             startTime?: components["schemas"]["Timestamp"] | null;
             state: components["schemas"]["State"];
             subtree: components["schemas"]["Subtree"];
+            summary?: boolean;
             tags: string[];
         };
         JobAction: {
@@ -2292,6 +2293,8 @@ export interface components {
             keepDays: number;
             namePrefix?: string | null;
             states?: components["schemas"]["EndState"][];
+            /** Format: int32 */
+            summaryDays?: number | null;
             tags?: string[];
         };
         Retry: {

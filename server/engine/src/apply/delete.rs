@@ -9,7 +9,7 @@ pub(super) fn apply(
     deletion: &Deletion,
     now: Timestamp,
 ) -> Result<Tombstone> {
-    let Deletion { root, version, by, tombstone_kept } = deletion;
+    let Deletion { root, version, by, tombstone_kept, summary } = deletion;
     let origin = space.origin(*root).ok_or(Error::JobNotFound(*root))?;
     if origin.parent.is_some() {
         return Err(Error::NotARoot { id: *root, root: origin.root });
@@ -25,6 +25,7 @@ pub(super) fn apply(
         by: by.clone(),
         jobs: status.subtree.total + 1,
         until: Timestamp::from_millis(until).unwrap_or(Timestamp::MAX),
+        summary: summary.clone(),
     };
     let created = status.create_time;
     space.delete(*root, created, tombstone.clone());

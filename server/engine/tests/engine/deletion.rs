@@ -13,7 +13,7 @@ use super::{
 
 fn deletion(root: u64, version: Version) -> Deletion {
     let tombstone_kept = Duration::from_secs(3_600);
-    Deletion { root: id(root), version, by: "anna".to_owned(), tombstone_kept }
+    Deletion { root: id(root), version, by: "anna".to_owned(), tombstone_kept, summary: None }
 }
 
 /// A root with two children.
@@ -40,7 +40,7 @@ async fn a_deleted_tree_is_gone_for_every_operation() {
     let (store, engine) = memory();
     three(&engine, 1).await;
     three(&engine, 10).await;
-    let Tombstone { time, by, jobs, until } = engine.delete(deletion(1, 3)).await.unwrap();
+    let Tombstone { time, by, jobs, until, .. } = engine.delete(deletion(1, 3)).await.unwrap();
     assert_eq!((by.as_str(), jobs, until.millis() - time.millis()), ("anna", 3, 3_600_000));
     assert_eq!(store.get_job(id(2)).await.unwrap(), None);
     for of in [1, 2] {

@@ -153,6 +153,7 @@ fn jobs() -> Value {
         }},
         "RetentionRule": {"properties": {
             "keepDays": {"maximum": limits::KEEP_DAYS},
+            "summaryDays": {"minimum": 1, "maximum": limits::SUMMARY_DAYS},
             "namePrefix": text(0, limits::NAME),
             "createdBy": text(0, limits::NAME),
             "tags": {"maxItems": limits::TAGS, "items": text(1, limits::TAG)},

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use super::{hot_cache::HotCache, snapshot::Snapshot, tables::Tables, writes::Writes};
 use crate::Result;
 
-/// Rows of one step: a batch of this many holds the writer up for a few milliseconds.
-pub const STEP_ROWS: usize = 4_000;
-/// Bytes after which a step ends sooner.
-pub const STEP_BYTES: u64 = 1024 * 1024;
+/// Rows of a step that makes room, when no commit has come lately that would wait behind it, and
+/// while commits come.
+pub const STEP_ROWS_ALONE: usize = 8_000;
+pub const STEP_ROWS_AMONG_COMMITS: usize = 500;
 
 /// Work that is done step by step, each of them one durable batch.
 pub trait Chore: Send {
@@ -41,11 +41,6 @@ pub struct Desk<'a> {
 pub enum Step {
     More,
     Last,
-}
-
-/// Whether a step is large enough.
-pub fn is_full(writes: &Writes) -> bool {
-    writes.len() >= STEP_ROWS || writes.bytes() >= STEP_BYTES
 }
 
 /// The chores, each of which gets a step in turn.

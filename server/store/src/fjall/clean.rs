@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{
-    chores::{Chore, Desk, Step, is_full},
+    chores::{Chore, Desk, Step},
     hot_cache::HotCache,
     job_rows::{IdStays, JobRows},
     keys,
@@ -36,7 +36,7 @@ impl Chore for Clean {
     fn plan<'a>(&mut self, desk: &Desk<'a>, writes: &mut Writes<'a>) -> Result<Step> {
         let ids = self.stage.from(self.jobs, STEP_JOBS);
         for id in &ids {
-            if is_full(writes) {
+            if writes.is_full() {
                 return Ok(Step::More);
             }
             if self.job.as_ref().is_none_or(|job| job.id != *id) {
@@ -53,7 +53,7 @@ impl Chore for Clean {
             return Ok(Step::More);
         }
         while self.records < self.stage.records() {
-            if is_full(writes) {
+            if writes.is_full() {
                 return Ok(Step::More);
             }
             writes.remove(&desk.tables.index, &keys::staged(self.stage.id(), self.records));

@@ -7,7 +7,7 @@ use jobtracker_model::{JobId, Order, Timestamp, rollup::Status};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
-    chores::{Chore, Desk, Step, is_full},
+    chores::{Chore, Desk, Step},
     failure,
     hot_cache::HotCache,
     job_rows::{IdStays, JobRows},
@@ -67,7 +67,7 @@ impl Delete {
         let (first, last) = keys::children(level.id, level.after, Order::Oldest);
         let mut rows = desk.snapshot.rows.range(&desk.tables.jobs, first..=last);
         let mut removed = 0;
-        while removed < jobs && !is_full(writes) {
+        while removed < jobs && !writes.is_full() {
             let Some((id, status)) = next_child(&mut rows)? else {
                 let Level { id, parent, status, .. } =
                     self.levels.pop().expect("the lowest level is there");
@@ -107,7 +107,7 @@ impl Chore for Delete {
         let next = tables::next_id(&desk.snapshot.rows, desk.tables)?;
         let ids = IdStays::From(next);
         let mut jobs = 0;
-        while jobs < STEP_JOBS && !is_full(writes) {
+        while jobs < STEP_JOBS && !writes.is_full() {
             let Some(job) = &mut self.job else {
                 jobs += self.remove_children(desk, ids, STEP_JOBS - jobs, writes)?;
                 continue;
@@ -184,7 +184,7 @@ impl Chore for ForgetTombstones {
             if self.forgotten >= self.limit {
                 break;
             }
-            if is_full(writes) {
+            if writes.is_full() {
                 return Ok(Step::More);
             }
             let key = row.key().map_err(failure::reading)?;

@@ -2,7 +2,7 @@ use fjall::Readable;
 use jobtracker_model::{JobId, rollup::Status};
 
 use super::{
-    chores::{Desk, is_full},
+    chores::Desk,
     failure,
     keys::{self, Part},
     tables,
@@ -94,7 +94,7 @@ impl JobRows {
         // Keys begin with the id, so all of them come before the next id alone.
         let end = keys::after(id);
         for row in desk.snapshot.rows.range(&tables.history, first..end) {
-            if is_full(writes) {
+            if writes.is_full() {
                 return Ok(false);
             }
             let (key, value) = row.into_inner().map_err(failure::reading)?;

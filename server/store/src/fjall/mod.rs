@@ -3,15 +3,14 @@
 //! Reading order: [`FjallStore`] is the entry point. The `keeper` keeps the engine open: each
 //! `session` is one opening of it (what stays is `lasting`), and after a failure there is a new
 //! one as soon as the `probe` finds what it needs; `health` says whether that can still be hoped
-//! for. `hot_cache` answers what
-//! is hot without leaving the caller's thread and holds the present `snapshot`; `low_water` says
-//! where the lists by time begin in it. `readers` answer the rest from a snapshot (`view`), which
-//! can be `held`; one `writer` turns all waiting `work` into one `group`, which is one durable
-//! batch (`writes`).
+//! for. `hot_cache` answers what is hot without leaving the caller's thread and holds the present
+//! `snapshot`; `low_water` says where the lists by time begin in it. `readers` answer the rest from
+//! a snapshot (`view`), which can be `held`; one `writer` turns all waiting `work` into one
+//! `group`, which is one durable batch (`writes`).
 //! Between groups it goes on with the `chores`, long work that is done in steps: `stages` are rows
 //! that are written and hidden, `stage_rows` writes them and `clean` removes the discarded ones;
-//! `delete` removes the trees that are `gone` (`job_rows` are those of one job); `uploads` looks
-//! after uploads, `documents` after documents. `keys`,
+//! `delete` removes the trees that are `gone` (`job_rows` are those of one job), and `reclaim`
+//! gives their space back; `uploads` looks after uploads, `documents` after documents. `keys`,
 //! `coding` is the format of the rows, `ids` that of sets of ids, `tables` the
 //! tuning of the engine. `directory`, `contents`, `journal` and `tail` look after the directory
 //! before the engine may touch it; `space` keeps the disk from filling up.
@@ -45,6 +44,7 @@ mod delete;
 mod documents;
 mod gone;
 mod job_rows;
+mod reclaim;
 mod stage_rows;
 mod stages;
 

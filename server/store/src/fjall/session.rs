@@ -14,6 +14,7 @@ use super::{
     intake::Intake,
     lasting::Lasting,
     readers::Readers,
+    reclaim::Reclaim,
     retired::Retired,
     snapshot::Present,
     stages::Stages,
@@ -66,7 +67,9 @@ impl Session {
         let threads = readers.start(&tables, &lasting.cache, options.readers);
         let mut threads = threads.map_err(no_thread)?;
         threads.push(freeing);
-        let writer = Writer::new(&tables, lasting, retired, options);
+        let (reclaim, merging) = Reclaim::start(&tables, options).map_err(no_thread)?;
+        threads.push(merging);
+        let writer = Writer::new(&tables, lasting, (retired, reclaim), options);
         *lasting.counted.lock() = Some(Arc::clone(&tables));
         lasting.health.opened();
         Ok(Self { tables, writer, threads })

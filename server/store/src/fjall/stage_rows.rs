@@ -2,7 +2,7 @@ use jobtracker_model::JobId;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
-    chores::{Chore, Desk, Step, is_full},
+    chores::{Chore, Desk, Step},
     hot_cache::HotCache,
     ids::RunsRow,
     keys,
@@ -67,7 +67,7 @@ impl StageRows {
     /// The next jobs, and the record of them.
     fn jobs<'a>(&self, mut at: usize, desk: &Desk<'a>, writes: &mut Writes<'a>) -> Result<usize> {
         let mut ids = Vec::new();
-        while at < self.rows.len() && !is_full(writes) {
+        while at < self.rows.len() && !writes.is_full() {
             if let Some(id) = created(&self.rows[at]) {
                 writes.row(&self.rows[at])?;
                 ids.push(id);
@@ -84,7 +84,7 @@ impl StageRows {
     }
 
     fn others(&self, mut at: usize, writes: &mut Writes) -> Result<usize> {
-        while at < self.rows.len() && !is_full(writes) {
+        while at < self.rows.len() && !writes.is_full() {
             if created(&self.rows[at]).is_none() {
                 writes.row(&self.rows[at])?;
             }

@@ -9,7 +9,7 @@ use fjall::{
 use jobtracker_model::JobId;
 use serde::de::DeserializeOwned;
 
-use super::{FjallOptions, failure, keys};
+use super::{FjallOptions, failure, keys, reclaim::Pacing};
 use crate::{Origin, Result, coding};
 
 const MIB: u64 = 1024 * 1024;
@@ -49,6 +49,7 @@ impl Tables {
             .worker_threads(options.workers.max(1))
             .max_cached_files(Some(options.cached_files.max(FEWEST_FILES)))
             .manual_journal_persist(true)
+            .with_compaction_filter_factories(Arc::new(|_| Some(Arc::new(Pacing))))
             .open()?;
         let keyspace = |name, tune: fn(KeyspaceCreateOptions) -> KeyspaceCreateOptions| {
             database.keyspace(name, || tune(every_keyspace()))

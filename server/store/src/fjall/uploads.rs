@@ -9,13 +9,13 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
     FjallStore,
-    chores::{Chore, Desk, STEP_ROWS, Step, is_full},
+    chores::{Chore, Desk, Step},
     failure,
     hot_cache::HotCache,
     keys,
     snapshot::Snapshot,
     tables::{self, Tables},
-    writes::Writes,
+    writes::{STEP_ROWS, Writes},
 };
 use crate::{Listed, Result, TreeResultRow, TreeResultsQuery, UploadRow, Uploads, coding, view};
 
@@ -67,7 +67,7 @@ impl CompleteUpload {
 impl Chore for CompleteUpload {
     fn plan<'a>(&mut self, desk: &Desk<'a>, writes: &mut Writes<'a>) -> Result<Step> {
         let upload = &self.row.outcome.id;
-        while !is_full(writes) {
+        while !writes.is_full() {
             let Some(refused) = self.refused.next() else {
                 writes.mark(&keys::sent(self.row.time, upload));
                 writes.put(&desk.tables.index, &keys::completed(upload), &self.row)?;
@@ -163,7 +163,7 @@ impl Sent {
         let (first, last) = keys::tree_results(&self.commit, self.after);
         let rows = desk.snapshot.rows.range(index, first..=last);
         for (looked, row) in rows.enumerate() {
-            if is_full(writes) || looked == STEP_ROWS {
+            if writes.is_full() || looked == STEP_ROWS {
                 return Ok(false);
             }
             let (key, value) = row.into_inner().map_err(failure::reading)?;
@@ -198,7 +198,7 @@ impl Chore for Forget {
                     None => return Ok(Step::Last),
                 },
             };
-            if !sent.remove_tree_results(desk, writes)? || is_full(writes) {
+            if !sent.remove_tree_results(desk, writes)? || writes.is_full() {
                 self.of = Some(sent);
                 return Ok(Step::More);
             }

@@ -9,7 +9,7 @@ use jobtracker_model::JobId;
 
 use super::{
     FjallOptions,
-    chores::{Chore, Chores, Desk, Step},
+    chores::{Chore, Chores, Desk, STEP_ROWS_ALONE, STEP_ROWS_AMONG_COMMITS, Step},
     clean::Clean,
     delete::Delete,
     failure,
@@ -18,12 +18,13 @@ use super::{
     hot_cache::HotCache,
     intake::Intake,
     lasting::Lasting,
+    reclaim::Reclaim,
     retired::Retired,
     space::SpaceGuard,
     stages::Stages,
     tables::Tables,
     work::{Work, gather},
-    writes::Writes,
+    writes::{STEP_ROWS, Writes},
 };
 use crate::{Error, Result};
 
@@ -39,6 +40,10 @@ const PAUSE: Duration = Duration::from_millis(1);
 const LOOK: Duration = Duration::from_secs(1);
 /// While commits keep coming, a chore gets a step in this time.
 const CHORE_EVERY: Duration = Duration::from_millis(20);
+/// After a commit another one is expected for this time: what makes room takes small steps then,
+/// and pauses after each of them this many times as long as it took.
+const MORE_COMMITS: Duration = Duration::from_millis(100);
+const PAUSES: u32 = 4;
 /// How long a chore waits that lacks space on the disk.
 const NO_SPACE: Duration = Duration::from_millis(200);
 /// How often numbers that cost a lock are taken.
@@ -63,10 +68,15 @@ pub struct Writer {
     chores: Chores,
     /// When the last step was, and until when there is to be none.
     stepped: Instant,
+    /// When the last group of commits was written.
+    served: Option<Instant>,
+    /// Until when chores that make room let commits go first.
+    resting: Option<Instant>,
     postponed: Option<Instant>,
     meters: Arc<Meters>,
     space: SpaceGuard,
     retired: Retired,
+    reclaim: Reclaim,
     write_buffer_bytes: u64,
     metered: Option<Instant>,
     failed: bool,
@@ -76,7 +86,7 @@ impl Writer {
     pub fn new(
         tables: &Arc<Tables>,
         lasting: &Lasting,
-        retired: Retired,
+        (retired, reclaim): (Retired, Reclaim),
         options: &FjallOptions,
     ) -> Self {
         Self {
@@ -85,10 +95,13 @@ impl Writer {
             stages: Arc::clone(&lasting.stages),
             chores: lasting.cache.now().gone.iter().map(removal).collect(),
             stepped: Instant::now(),
+            served: None,
+            resting: None,
             postponed: None,
             meters: Arc::clone(&lasting.meters),
             space: SpaceGuard::new(options),
             retired,
+            reclaim,
             write_buffer_bytes: options.write_buffer_bytes,
             metered: None,
             failed: false,
@@ -116,6 +129,7 @@ impl Writer {
                 *held = next;
                 return End::Failed;
             }
+            self.guarded(Self::reclaim);
             let Some(first) = next else {
                 self.guarded(Self::step);
                 continue;
@@ -194,6 +208,7 @@ impl Writer {
         for (reply, first) in reservations {
             reply.send(first.and_then(|first| written.clone().map(|()| first))).ok();
         }
+        self.served = Some(Instant::now());
         self.flush_full_buffers();
     }
 
@@ -265,7 +280,17 @@ impl Writer {
     fn may_step(&self) -> bool {
         let postponed = self.postponed.is_some_and(|until| Instant::now() < until);
         let behind = || self.has_behind(CHORE_SEALED_BUFFERS, CHORE_SMALL_TABLES);
-        !self.chores.is_empty() && !postponed && (self.failed || !behind())
+        self.next_chore().is_some() && !postponed && (self.failed || !behind())
+    }
+
+    /// The chore whose turn it is.
+    fn next_chore(&self) -> Option<usize> {
+        let rests = self.resting.is_some_and(|until| Instant::now() < until);
+        self.chores.iter().position(|chore| !rests || !chore.makes_room())
+    }
+
+    fn is_among_commits(&self) -> bool {
+        self.served.is_some_and(|served| served.elapsed() < MORE_COMMITS)
     }
 
     /// Does a step of the chore whose turn it is, if the engine can take it.
@@ -275,13 +300,15 @@ impl Writer {
             self.failed |= !self.tables.is_sound();
             return;
         }
-        let Some(mut chore) = self.chores.pop_front() else { return };
+        let next = self.next_chore().and_then(|next| self.chores.remove(next));
+        let Some(mut chore) = next else { return };
         self.stepped = Instant::now();
+        let makes_room = chore.makes_room();
         let ready = self.make_ready();
         let buffered = self.tables.database.write_buffer_size();
         let scarce = matches!(ready, Err(Error::Full(_)));
-        let reserve = scarce && chore.makes_room() && self.space.check_reserve(buffered);
-        if scarce && chore.makes_room() && !reserve {
+        let reserve = scarce && makes_room && self.space.check_reserve(buffered);
+        if scarce && makes_room && !reserve {
             self.postponed = Some(Instant::now() + NO_SPACE);
             self.chores.push_back(chore);
             return;
@@ -292,6 +319,9 @@ impl Writer {
             Ok(Step::Last) => chore.end(&self.cache, Ok(())),
             Err(error) => chore.end(&self.cache, Err(error)),
         }
+        if makes_room && self.is_among_commits() {
+            self.resting = Some(Instant::now() + self.stepped.elapsed() * PAUSES);
+        }
         self.flush_full_buffers();
     }
 
@@ -299,20 +329,45 @@ impl Writer {
     fn advance(&mut self, chore: &mut dyn Chore) -> Result<Step> {
         let (tables, cache) = (Arc::clone(&self.tables), Arc::clone(&self.cache));
         let snapshot = cache.now();
-        let mut writes = Writes::new(&tables);
+        let rows = match (chore.makes_room(), self.is_among_commits()) {
+            (false, _) => STEP_ROWS,
+            (true, false) => STEP_ROWS_ALONE,
+            (true, true) => STEP_ROWS_AMONG_COMMITS,
+        };
+        let mut writes = Writes::up_to(rows, &tables);
         let desk = Desk { tables: &tables, cache: &cache, snapshot: &snapshot };
         let step = chore.plan(&desk, &mut writes)?;
         if !writes.is_empty() {
+            let rows = writes.len();
             self.make_durable(&mut writes)?;
+            self.reclaim.removed(if chore.makes_room() { rows } else { 0 });
             cache.refresh(tables.database.snapshot());
         }
         Ok(step)
     }
 
+    /// Has the space of removed rows given back, if that is worth it.
+    fn reclaim(&mut self) {
+        if self.reclaim.wants_snapshot() {
+            self.cache.refresh(self.tables.database.snapshot());
+            self.reclaim.has_snapshot();
+        }
+        let goes_on = self.cache.removals() > 0;
+        if self.reclaim.is_due(&self.tables, goes_on) && !self.is_behind() {
+            self.flush_buffers(0);
+            self.reclaim.ask(goes_on);
+        }
+    }
+
     fn flush_full_buffers(&mut self) {
+        self.flush_buffers(self.write_buffer_bytes);
+    }
+
+    /// Seals the write buffers with more than this many bytes.
+    fn flush_buffers(&mut self, bytes: u64) {
         for keyspace in self.tables.all() {
             let buffer = keyspace.tree.active_memtable();
-            if buffer.size() > self.write_buffer_bytes {
+            if buffer.size() > bytes {
                 match keyspace.rotate_memtable() {
                     Ok(true) => self.retired.hold(buffer),
                     Ok(false) => {}

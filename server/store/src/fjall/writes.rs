@@ -12,11 +12,18 @@ use crate::{
     view::ChildIndex,
 };
 
+/// Rows of one step of a chore: a batch of this many holds the writer up for a few milliseconds.
+pub const STEP_ROWS: usize = 4_000;
+/// Bytes after which a step ends sooner.
+const STEP_BYTES: u64 = 1024 * 1024;
+
 /// The rows that one batch will write.
 pub struct Writes<'a> {
     tables: &'a Tables,
     writes: Vec<Write<'a>>,
     bytes: u64,
+    /// How many rows a step may have.
+    most: usize,
     buffer: Vec<u8>,
 }
 
@@ -36,7 +43,17 @@ impl Write<'_> {
 
 impl<'a> Writes<'a> {
     pub fn new(tables: &'a Tables) -> Self {
-        Self { tables, writes: Vec::new(), bytes: 0, buffer: Vec::new() }
+        Self::up_to(STEP_ROWS, tables)
+    }
+
+    /// For a step of about this many rows.
+    pub fn up_to(most: usize, tables: &'a Tables) -> Self {
+        Self { tables, writes: Vec::new(), bytes: 0, most, buffer: Vec::new() }
+    }
+
+    /// Whether a step is large enough.
+    pub fn is_full(&self) -> bool {
+        self.len() >= self.most || self.bytes() >= STEP_BYTES
     }
 
     pub fn is_empty(&self) -> bool {

@@ -23,7 +23,7 @@ use super::{
     open::{Open, Work, stage_key},
     redo::{Name, Redo},
     removals::Removals,
-    reservations::Reservations,
+    reservations::{Reservations, Taken},
     roots::Roots,
     sending::{Base, Sending},
     stages::{Publication, Stages},
@@ -98,17 +98,19 @@ impl Commits {
     async fn end(
         &self,
         mut prepared: Prepared,
-        taken: &Result<HashSet<JobId>>,
+        taken: &Result<Taken>,
         noted: &Result<()>,
     ) -> Result<()> {
         let root = prepared.tree.root;
         let publication = prepared.publishes.take();
         let done = match (taken, noted) {
             (Err(error), _) | (_, Err(error)) => Err(error.clone()),
-            (Ok(taken), _) if prepared.created.iter().any(|(id, _)| taken.contains(id)) => {
-                Err(Error::Stale { root })
+            (Ok(taken), _) => {
+                match taken.refuse(root, prepared.created.iter().map(|(id, _)| *id)) {
+                    Ok(()) => self.send(prepared, publication.as_ref()).await,
+                    refused => refused,
+                }
             }
-            _ => self.send(prepared, publication.as_ref()).await,
         };
         if let Some(publication) = publication {
             publication.end(&done);
@@ -196,7 +198,7 @@ impl Commits {
         prepared.into_iter().map(first).collect()
     }
 
-    async fn reservation(&self, prepared: &[Result<Prepared>]) -> Result<HashSet<JobId>> {
+    async fn reservation(&self, prepared: &[Result<Prepared>]) -> Result<Taken> {
         let reservations: Vec<IdReservation> = prepared
             .iter()
             .flatten()

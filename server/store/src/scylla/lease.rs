@@ -17,6 +17,7 @@ pub struct Leases {
     server: Uuid,
     take: PreparedStatement,
     keep: PreparedStatement,
+    drop: PreparedStatement,
     /// The parts that this server had when it last asked.
     held: Mutex<HashSet<String>>,
 }
@@ -25,7 +26,22 @@ impl Leases {
     pub fn new(cluster: Arc<Cluster>, server: Uuid) -> Self {
         let take = cluster.attempts.ready(&cluster.statements.take_lease);
         let keep = cluster.attempts.ready(&cluster.statements.keep_lease);
-        Self { cluster, server, take, keep, held: Mutex::default() }
+        let drop = cluster.attempts.ready(&cluster.statements.drop_lease);
+        Self { cluster, server, take, keep, drop, held: Mutex::default() }
+    }
+
+    /// Gives up all parts, so that the next server need not wait until the leases end.
+    pub async fn leave(&self) -> Result<()> {
+        let held = std::mem::take(&mut *self.held.lock());
+        let (attempts, session) = (&self.cluster.attempts, self.cluster.session());
+        for name in held {
+            if let Attempt::NotSent(error) =
+                attempts.one(session, &self.drop, (name.as_str(), self.server)).await?
+            {
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Whether this server has a part for this time, in whole seconds. The cluster ends a lease by

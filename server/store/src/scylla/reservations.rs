@@ -22,7 +22,7 @@ use super::{
     stages::{Fate, Stages},
     trees::{IdReservation, TreeCache},
 };
-use crate::{Result, StageId};
+use crate::{Error, Result, StageId};
 
 /// Buckets that one call writes at once.
 const AT_ONCE: usize = 32;
@@ -36,17 +36,43 @@ pub struct Reservations {
     pub ids: Arc<Ids>,
 }
 
+/// Ids that cannot be reserved.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Other trees have them.
+    by_others: HashSet<JobId>,
+    /// Their jobs were deleted, and removed.
+    deleted: HashSet<JobId>,
+}
+
+impl Taken {
+    /// Refuses a tree that creates jobs of such ids.
+    pub fn refuse(&self, root: JobId, created: impl Iterator<Item = JobId>) -> Result<()> {
+        if self.by_others.is_empty() && self.deleted.is_empty() {
+            return Ok(());
+        }
+        let mut is_stale = false;
+        for id in created {
+            if self.deleted.contains(&id) {
+                return Err(Error::IdDeleted(id));
+            }
+            is_stale |= self.by_others.contains(&id);
+        }
+        if is_stale { Err(Error::Stale { root }) } else { Ok(()) }
+    }
+}
+
 impl Reservations {
-    /// Reserves ids; answers those that other trees have. When there are none, the caller may go on
+    /// Reserves ids; answers those that cannot be. When there are none, the caller may go on
     /// to commit at the version that it knew before this call, and at no other. `new` are trees
     /// that are at version 0.
     pub async fn reservation(
         &self,
         reservations: &[IdReservation],
         new: &HashSet<JobId>,
-    ) -> Result<HashSet<JobId>> {
+    ) -> Result<Taken> {
         if reservations.is_empty() {
-            return Ok(HashSet::new());
+            return Ok(Taken::default());
         }
         let ids: Vec<JobId> = reservations.iter().map(|reservation| reservation.id).collect();
         // Reservations of the same tree cannot be told from the caller's own afterwards. A new tree
@@ -58,7 +84,7 @@ impl Reservations {
             self.ids.note(ids.iter().copied()),
             self.write(reservations)
         )?;
-        let mut taken: HashSet<JobId> = found.into_keys().collect();
+        let mut taken = Taken { by_others: found.into_keys().collect(), deleted: HashSet::new() };
         let mine: HashMap<JobId, &IdReservation> =
             reservations.iter().map(|reservation| (reservation.id, reservation)).collect();
         let is_other = |reservation: &IdReservation| {
@@ -69,8 +95,10 @@ impl Reservations {
         };
         let found = self.trees.reservations(&ids).await?;
         for other in found.into_iter().filter(is_other) {
-            if !taken.contains(&other.id) && self.is_in_the_way(&other).await? {
-                taken.insert(other.id);
+            if other.stage == DELETED {
+                taken.deleted.insert(other.id);
+            } else if !taken.by_others.contains(&other.id) && self.is_in_the_way(&other).await? {
+                taken.by_others.insert(other.id);
             }
         }
         Ok(taken)

@@ -168,4 +168,6 @@ statements! {
     take_lease: "INSERT INTO register (name, owner) VALUES (?, ?) IF NOT EXISTS USING TTL ?";
     /// Conditional.
     keep_lease: "UPDATE register USING TTL ? SET owner = ? WHERE name = ? IF owner = ?";
+    /// Conditional.
+    drop_lease: "DELETE FROM register WHERE name = ? IF owner = ?";
 }

@@ -169,10 +169,8 @@ impl ScyllaStore {
                 parent: keys::parent(parent),
             })
             .collect();
-        if !self.commits.reservations.reservation(&reservations, &HashSet::new()).await?.is_empty()
-        {
-            return Err(Error::Stale { root });
-        }
+        let taken = self.commits.reservations.reservation(&reservations, &HashSet::new()).await?;
+        taken.refuse(root, reservations.iter().map(|reservation| reservation.id))?;
         let roots: Vec<_> = rows.iter().filter_map(super::commit::new_root).collect();
         if !roots.is_empty() {
             self.roots.note_roots(&roots, key).await?;
@@ -375,7 +373,11 @@ impl Health for ScyllaStore {
             return;
         }
         self.stages.close().await;
-        if let Err(error) = self.commits.open.leave().await {
+        let left = async {
+            self.commits.open.leave().await?;
+            self.leases.leave().await
+        };
+        if let Err(error) = left.await {
             tracing::debug!(%error, "the others will find out that this server has gone");
         }
         self.cluster.close();

@@ -1,11 +1,17 @@
 //! Deleted trees: what a crash in the middle leaves, and what is left in the end.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use fjall::{Database, KeyspaceCreateOptions, Readable};
-use jobtracker_model::{State, Timestamp};
+use jobtracker_model::{JobId, State, Timestamp};
 use jobtracker_store::{
-    Health, Jobs, PageLimit, Row, Servers, Store, Tombstone, TreeCommit, Trees, fjall::FjallStore,
+    Health, Jobs, PageLimit, Row, Servers, Store, Tombstone, TreeCommit, Trees,
+    fjall::{FjallOptions, FjallStore},
 };
 use jobtracker_store_suite::{Forest, compare_indexes, compare_roots, compare_trees};
 
@@ -20,7 +26,7 @@ async fn deletion(store: &dyn Store, root: u64) -> TreeCommit {
     let (expected, _) = store.commits_after(id(root), u64::MAX).await.unwrap();
     let status = store.get_job(id(root)).await.unwrap().unwrap().status;
     let jobs = status.subtree.total + 1;
-    let tombstone = Tombstone { time: at(1), by: "anna".into(), jobs, until: at(2) };
+    let tombstone = Tombstone { time: at(1), by: "anna".into(), jobs, until: at(2), summary: None };
     let rows = vec![Row::Deleted { root: id(root), created: status.create_time, tombstone }];
     TreeCommit { root: id(root), expected, rows, publishes: None }
 }
@@ -165,7 +171,72 @@ async fn a_removal_goes_on_after_a_crash_at_any_step() {
     }
 }
 
-/// Not a test: prints how fast a large tree is removed, and the space before and after.
+/// Left alone, the engine would keep the rows until as much again has been written.
+#[tokio::test]
+async fn the_space_of_a_deleted_tree_comes_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = FjallOptions::new(directory.path());
+    options.write_buffer_bytes = 256 * 1024;
+    let store = Arc::new(FjallStore::open(&options).unwrap());
+    store.reserve_ids(100_000).await.unwrap();
+    let gauge = |name| store.gauges().iter().find(|gauge| gauge.0 == name).unwrap().2;
+    plant(&store, &[(20_000, 12_000)]).await;
+    let forest = plant(&store, &[(10, 60)]).await;
+    while gauge("store_sealed_buffers") > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let full = gauge("store_table_bytes");
+    delete(&store, 20_000).await;
+    let back = async {
+        while gauge("store_removals") > 0 || gauge("store_table_bytes") > full / 10 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), back).await;
+    assert!(waited.is_ok(), "of {full} bytes {} stay", gauge("store_table_bytes"));
+    compare_trees(Arc::clone(&store) as Arc<dyn Store>, &forest).await;
+    store.close().await;
+    drop(store);
+    let store: Arc<dyn Store> = Arc::new(FjallStore::open(&options).unwrap());
+    compare_trees(Arc::clone(&store), &forest).await;
+}
+
+/// Commits one after the other while this goes on; answers how long they took, in order.
+async fn commit_while(
+    store: &FjallStore,
+    forest: &mut Forest,
+    goes_on: impl Fn() -> bool,
+) -> Vec<Duration> {
+    let mut took = Vec::new();
+    let mut next = forest.ids().map(JobId::get).max().unwrap() + 1;
+    while goes_on() {
+        for job in next..next + 20 {
+            forest.child(job, 10);
+        }
+        next += 20;
+        let commits = forest.commits();
+        let begun = Instant::now();
+        for answer in store.commit(commits).await {
+            answer.unwrap();
+        }
+        took.push(begun.elapsed());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    took.sort();
+    took
+}
+
+fn report(what: &str, took: &[Duration]) {
+    let of = |share: usize| took[(took.len() - 1) * share / 1000];
+    let (median, p99, most) = (of(500), of(990), of(1000));
+    println!(
+        "{what}: {} commits of 20 jobs, median {median:?}, p99 {p99:?}, most {most:?}",
+        took.len()
+    );
+}
+
+/// Not a test: prints how fast a large tree is removed, how long commits take meanwhile, and the
+/// space before and after.
 #[tokio::test]
 #[ignore = "measures; takes minutes"]
 async fn how_fast_and_how_much_space() {
@@ -173,33 +244,44 @@ async fn how_fast_and_how_much_space() {
     let directory = tempfile::tempdir().unwrap();
     let store = disk::open(directory.path()).unwrap();
     store.reserve_ids(10_000_000).await.unwrap();
-    plant(&store, &[(10, 1_000)]).await;
-    let size = |store: &FjallStore| {
+    let mut others = plant(&store, &[(10, 1_000)]).await;
+    let sizes = |store: &FjallStore| {
         let gauges = store.gauges();
         let of = |name| gauges.iter().find(|gauge| gauge.0 == name).unwrap().2;
-        of("store_table_bytes") + of("store_journal_bytes")
+        (of("store_table_bytes"), of("store_journal_bytes"))
     };
-    let empty = size(&store);
     let mut forest = Forest::default();
-    forest.root(20_000);
+    forest.root(3_000_000);
     for job in 1..=jobs {
         let parent = if job % 1_000 == 1 { 0 } else { (job - 1) / 1_000 * 1_000 + 1 };
-        forest.child(20_000 + job, 20_000 + parent);
+        forest.child(3_000_000 + job, 3_000_000 + parent);
         if job % 10_000 == 0 || job == jobs {
             for answer in store.commit(forest.commits()).await {
                 answer.unwrap();
             }
         }
     }
-    let full = size(&store);
-    let begun = std::time::Instant::now();
-    delete(&store, 20_000).await;
-    let gone = begun.elapsed();
-    until_removed(&store).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    println!("tables and journals with {jobs} jobs: {:?}", sizes(&store));
+    let begun = Instant::now();
+    let calm = commit_while(&store, &mut others, || begun.elapsed().as_secs() < 10).await;
+    report("before", &calm);
+    let begun = Instant::now();
+    delete(&store, 3_000_000).await;
+    println!("gone in {:?}", begun.elapsed());
+    if std::env::var("ALONE").is_ok() {
+        until_removed(&store).await;
+    } else {
+        let meanwhile = commit_while(&store, &mut others, || store.removals() > 0).await;
+        report("meanwhile", &meanwhile);
+    }
     let removed = begun.elapsed();
-    println!("{empty} bytes, with {jobs} jobs {full}; gone in {gone:?}, removed in {removed:?}");
+    println!("removed in {removed:?}, {:.0} jobs/s", jobs as f64 / removed.as_secs_f64());
+    let begun = Instant::now();
+    let merging = commit_while(&store, &mut others, || begun.elapsed().as_secs() < 10).await;
+    report("behind it", &merging);
     for second in [0_u64, 1, 5, 10, 20] {
         tokio::time::sleep(Duration::from_secs(second)).await;
-        println!("after {second} s more: {} bytes", size(&store));
+        println!("after {second} s more: {:?}", sizes(&store));
     }
 }
