@@ -10,9 +10,9 @@
 //! Between groups it goes on with the `chores`, long work that is done in steps: `stages` are rows
 //! that are written and hidden, `stage_rows` writes them and `clean` removes the discarded ones;
 //! `delete` removes the trees that are `gone` (`job_rows` are those of one job), and `reclaim`
-//! gives their space back; `uploads` looks after uploads, `documents` after documents. `keys`,
-//! `coding` is the format of the rows, `ids` that of sets of ids, `tables` the
-//! tuning of the engine. `directory`, `contents`, `journal` and `tail` look after the directory
+//! gives their space back, at the pace of `pacing`; `uploads` looks after uploads, `documents`
+//! after documents. `keys`, `coding` is the format of the rows, `ids` that of sets of ids, `tables`
+//! the tuning of the engine. `directory`, `contents`, `journal` and `tail` look after the directory
 //! before the engine may touch it; `space` keeps the disk from filling up.
 
 mod options;
@@ -44,6 +44,7 @@ mod delete;
 mod documents;
 mod gone;
 mod job_rows;
+mod pacing;
 mod reclaim;
 mod stage_rows;
 mod stages;

@@ -8,7 +8,6 @@
 
 use std::{
     any::Any,
-    cell::RefCell,
     ops::ControlFlow,
     sync::{
         Arc,
@@ -19,17 +18,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fjall::{
-    AbstractTree, Keyspace,
-    compaction::{
-        Leveled,
-        filter::{CompactionFilter, CompactionFilterResult, Context, Factory, ItemAccessor},
-    },
-};
-use lsm_tree::compaction::{PullDown, Verdict};
+use fjall::{AbstractTree, Keyspace, compaction::Leveled};
+use lsm_tree::compaction::PullDown;
 
 use super::{
-    FjallOptions, failure,
+    FjallOptions, failure, pacing,
     tables::{TABLE, Tables},
 };
 
@@ -49,9 +42,6 @@ const LARGEST_PART: u64 = 64 * TABLE;
 const LAST_LEVEL: u8 = 6;
 /// Merges of one keyspace in a row, with those that were tried in vain.
 const MERGES: usize = 1_000;
-/// After this many rows of a merge the thread pauses, this many times as long as they took.
-const ROWS: u32 = 2_000;
-const PAUSES_OF_ROWS: u32 = 3;
 /// How long it waits when the engine itself merges the same tables.
 const BUSY: Duration = Duration::from_millis(100);
 /// How often the thread looks for what it waits for, and how often in all.
@@ -78,7 +68,7 @@ pub struct Reclaim {
 struct Shared {
     /// The last snapshot of the present keeps merged tables.
     present_is_old: AtomicBool,
-    is_closing: AtomicBool,
+    is_closing: Arc<AtomicBool>,
 }
 
 impl Reclaim {
@@ -146,47 +136,6 @@ impl Drop for Reclaim {
     }
 }
 
-thread_local! {
-    /// Set on the thread of the merges alone: those of the engine do not pause.
-    static PACED: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
-}
-
-/// Has merges pause. (To the engine it is a filter of rows; it keeps them all.)
-pub struct Pacing;
-
-impl Factory for Pacing {
-    fn name(&self) -> &str {
-        "pacing"
-    }
-
-    fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
-        let shared = PACED.with(|paced| paced.borrow().clone());
-        Box::new(Paced { shared, rows: 0, since: Instant::now() })
-    }
-}
-
-/// One merge.
-struct Paced {
-    shared: Option<Arc<Shared>>,
-    rows: u32,
-    since: Instant,
-}
-
-impl CompactionFilter for Paced {
-    fn filter_item(&mut self, _: ItemAccessor<'_>, _: &Context) -> CompactionFilterResult {
-        let Some(shared) = &self.shared else { return Ok(Verdict::Keep) };
-        self.rows += 1;
-        if self.rows >= ROWS {
-            // A store that is to be closed waits for the merge.
-            if !shared.is_closing.load(SeqCst) {
-                std::thread::sleep(self.since.elapsed() * PAUSES_OF_ROWS);
-            }
-            (self.rows, self.since) = (0, Instant::now());
-        }
-        Ok(Verdict::Keep)
-    }
-}
-
 /// Merges, on a thread of its own.
 struct Merger {
     tables: Arc<Tables>,
@@ -201,7 +150,7 @@ type Held = Vec<Box<dyn Any>>;
 
 impl Merger {
     fn run(self) {
-        PACED.set(Some(Arc::clone(&self.shared)));
+        pacing::pace_this_thread(Arc::clone(&self.shared.is_closing));
         while self.asked.recv().is_ok() {
             // One answer is enough for all that have asked.
             while self.asked.try_recv().is_ok() {}

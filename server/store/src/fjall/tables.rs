@@ -9,7 +9,7 @@ use fjall::{
 use jobtracker_model::JobId;
 use serde::de::DeserializeOwned;
 
-use super::{FjallOptions, failure, keys, reclaim::Pacing};
+use super::{FjallOptions, failure, keys, pacing::Pacing};
 use crate::{Origin, Result, coding};
 
 const MIB: u64 = 1024 * 1024;
