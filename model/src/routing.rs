@@ -9,21 +9,21 @@ use crate::{FieldError, Payload, check_name, field::check_text, limits};
 ///
 /// With any rule but the first one the service keeps the task for the worker that it has chosen;
 /// if that one does not claim it in time, the task goes to the next by the same rule.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+// The braces: without them a field that the rule does not have would be read past.
 #[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Routing {
     /// To the first that claims it.
-    #[default]
-    Any,
+    Any {},
     /// To the first by id.
-    First,
+    First {},
     /// To the last by id.
-    Last,
+    Last {},
     /// To each in turn, by id.
-    RoundRobin,
+    RoundRobin {},
     /// By chance.
-    Random,
+    Random {},
     /// To the same one for the same key, by its name, as long as it is there: when one of n leaves,
     /// about one of n keys moves. Waits for that one, for a while, though it is busy.
     ConsistentHash {
@@ -36,22 +36,22 @@ pub enum Routing {
         param: Option<String>,
     },
     /// To the one that was given the fewest tasks of this handler within a day.
-    LeastDispatched,
+    LeastDispatched {},
     /// To the one that was given a task of this handler the longest time ago.
-    LeastRecentlyUsed,
+    LeastRecentlyUsed {},
     /// To the one of which the smallest share is busy.
-    LeastLoaded,
+    LeastLoaded {},
     /// To the one with the most free memory, as it last said.
-    MemoryFirst,
+    MemoryFirst {},
     /// To the one with the most idle processors, as it last said.
-    CpuFirst,
+    CpuFirst {},
     /// To the one with the shortest round trip to the service, as it last said.
-    FastestResponse,
+    FastestResponse {},
     /// To the first by id, and to the next one if that does not claim it.
-    Failover,
+    Failover {},
     /// To one that does nothing; while there is none, to the one of which the smallest share is
     /// busy.
-    IdleFirst,
+    IdleFirst {},
     /// To the first of these, by id or name, that is there; to no other one. Waits for it, for a
     /// while, though it is busy.
     Specific {
@@ -65,11 +65,17 @@ pub enum Routing {
     },
 }
 
+impl Default for Routing {
+    fn default() -> Self {
+        Self::Any {}
+    }
+}
+
 impl Routing {
     /// Whether any worker may take it at once.
     #[must_use]
     pub fn is_any(&self) -> bool {
-        *self == Self::Any
+        *self == Self::Any {}
     }
 
     /// The key by which the same tasks go to the same worker, without one of its own: `otherwise`.

@@ -191,7 +191,7 @@ async fn assigned(client: &JobTrackerClient, job: JobId) -> String {
 async fn a_rule_chooses_the_worker_that_alone_may_claim_the_task() {
     let harness = Harness::start(StoreKind::Fjall, |_| {}).await;
     let players = [Player::new(&harness, "a", &[]).await, Player::new(&harness, "b", &[]).await];
-    let task = NewTask { routing: Routing::RoundRobin, ..run() };
+    let task = NewTask { routing: Routing::RoundRobin {}, ..run() };
     for turn in [0, 1, 0] {
         let job = create(&harness.client(), task.clone()).await;
         let [chosen, other] = [&players[turn], &players[1 - turn]];
@@ -224,7 +224,7 @@ async fn a_task_goes_on_to_the_next_worker_if_the_chosen_one_does_not_claim_it()
         let harness = Harness::start(kind, |config| config.workers.assign_ttl_ms = 200).await;
         let frozen = Player::new(&harness, "a", &[]).await;
         let other = Player::new(&harness, "b", &[]).await;
-        let task = NewTask { routing: Routing::Failover, ..run() };
+        let task = NewTask { routing: Routing::Failover {}, ..run() };
         let job = create(&harness.client(), task).await;
         assert_eq!(assigned(&harness.client(), job).await, frozen.id);
         let claimed = other.claim().await;

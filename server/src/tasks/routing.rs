@@ -96,16 +96,16 @@ pub(super) fn choose(
         free().min_by_key(|(at, worker)| (rank(worker), worker.taken(), *at)).map(at)
     };
     match &task.routing {
-        Routing::Any => None,
-        Routing::First | Routing::Failover => free().next().map(at),
-        Routing::Last => free().next_back().map(at),
-        Routing::RoundRobin => {
+        Routing::Any {} => None,
+        Routing::First {} | Routing::Failover {} => free().next().map(at),
+        Routing::Last {} => free().next_back().map(at),
+        Routing::RoundRobin {} => {
             let last = workers.iter().max_by_key(|worker| worker.last);
             let last = last.filter(|last| last.last > 0).map(|last| &last.id);
             let is_next = |(_, worker): &(usize, &RoutedWorker)| Some(&worker.id) > last;
             free().find(is_next).or_else(|| free().next()).map(at)
         }
-        Routing::Random => {
+        Routing::Random {} => {
             let free: Vec<usize> = free().map(at).collect();
             (!free.is_empty()).then(|| free[rand::random_range(0..free.len())])
         }
@@ -115,16 +115,16 @@ pub(super) fn choose(
             };
             fresh().max_by_key(|(at, worker)| (weight(worker), *at)).map(at)
         }
-        Routing::LeastDispatched => least(|worker| worker.dispatched),
-        Routing::LeastRecentlyUsed => least(|worker| worker.last),
-        Routing::LeastLoaded => least(RoutedWorker::taken),
-        Routing::IdleFirst => {
+        Routing::LeastDispatched {} => least(|worker| worker.dispatched),
+        Routing::LeastRecentlyUsed {} => least(|worker| worker.last),
+        Routing::LeastLoaded {} => least(RoutedWorker::taken),
+        Routing::IdleFirst {} => {
             let idle = free().find(|(_, worker)| worker.running == 0).map(at);
             idle.or_else(|| least(RoutedWorker::taken))
         }
-        Routing::MemoryFirst => most(RoutedWorker::free_memory),
-        Routing::CpuFirst => most(RoutedWorker::idle),
-        Routing::FastestResponse => most(|worker| worker.round_trip().map(|time| !time)),
+        Routing::MemoryFirst {} => most(RoutedWorker::free_memory),
+        Routing::CpuFirst {} => most(RoutedWorker::idle),
+        Routing::FastestResponse {} => most(|worker| worker.round_trip().map(|time| !time)),
         Routing::Specific { workers: named } => named.iter().find_map(|name| {
             fresh().find(|(_, worker)| worker.id == *name || worker.name == *name).map(at)
         }),
@@ -207,19 +207,19 @@ mod tests {
             workers: names.iter().map(|name| (*name).to_owned()).collect(),
         };
         let cases: [(Routing, Change, &str); 16] = [
-            (Routing::Any, nothing, ""),
-            (Routing::First, nothing, "w0 w0 w0 w0 w1"),
-            (Routing::Failover, busy, "w0 w0 w1 w1 w1"),
-            (Routing::Last, nothing, "w2 w2 w2 w2 w1"),
-            (Routing::RoundRobin, nothing, "w0 w1 w2 w0 w1"),
-            (Routing::RoundRobin, used, "w1 w2 w0 w1 w2"),
-            (Routing::LeastDispatched, used, "w1 w1 w2 w0 w1"),
-            (Routing::LeastRecentlyUsed, used, "w1 w2 w0 w1 w2"),
-            (Routing::LeastLoaded, busy, "w1 w1 w2 w0 w1"),
-            (Routing::IdleFirst, busy, "w1 w1 w2 w0 w1"),
-            (Routing::MemoryFirst, nothing, "w1 w1 w1 w1 w2"),
-            (Routing::CpuFirst, nothing, "w2 w2 w2 w2 w1"),
-            (Routing::FastestResponse, nothing, "w1 w1 w1 w1 w2"),
+            (Routing::Any {}, nothing, ""),
+            (Routing::First {}, nothing, "w0 w0 w0 w0 w1"),
+            (Routing::Failover {}, busy, "w0 w0 w1 w1 w1"),
+            (Routing::Last {}, nothing, "w2 w2 w2 w2 w1"),
+            (Routing::RoundRobin {}, nothing, "w0 w1 w2 w0 w1"),
+            (Routing::RoundRobin {}, used, "w1 w2 w0 w1 w2"),
+            (Routing::LeastDispatched {}, used, "w1 w1 w2 w0 w1"),
+            (Routing::LeastRecentlyUsed {}, used, "w1 w2 w0 w1 w2"),
+            (Routing::LeastLoaded {}, busy, "w1 w1 w2 w0 w1"),
+            (Routing::IdleFirst {}, busy, "w1 w1 w2 w0 w1"),
+            (Routing::MemoryFirst {}, nothing, "w1 w1 w1 w1 w2"),
+            (Routing::CpuFirst {}, nothing, "w2 w2 w2 w2 w1"),
+            (Routing::FastestResponse {}, nothing, "w1 w1 w1 w1 w2"),
             (specific(&["w9", "w2", "w1"]), nothing, "w2 w2 w2 w2 w2"),
             (specific(&["w9"]), nothing, ""),
             (Routing::Custom { name: "second".into() }, nothing, "w1 w1 w1 w1 w2"),
@@ -239,7 +239,7 @@ mod tests {
     fn chance_reaches_every_worker_with_room() {
         let mut workers = [0, 1, 2].map(worker);
         workers[0].running = 4;
-        let chosen = sequence(Routing::Random, &mut workers, 20);
+        let chosen = sequence(Routing::Random {}, &mut workers, 20);
         assert_eq!(chosen.len(), 8, "none is given more than it may run");
         assert!(!chosen.contains(&"w0".to_owned()));
     }
@@ -249,7 +249,7 @@ mod tests {
         let workers = [0, 1, 2].map(worker);
         let tried = HashSet::from(["w0".to_owned(), "w1".to_owned()]);
         let after = |routing| choose(&task(routing), "k", &workers, &tried, &Routers::default());
-        for routing in [Routing::Failover, Routing::RoundRobin, Routing::LeastLoaded] {
+        for routing in [Routing::Failover {}, Routing::RoundRobin {}, Routing::LeastLoaded {}] {
             assert_eq!(after(routing), Some(2));
         }
         let hash = Routing::ConsistentHash { key: None, param: None };

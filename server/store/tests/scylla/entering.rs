@@ -161,7 +161,7 @@ async fn tables_may_be_made_again_and_by_two_at_once() {
     own.ask("UPDATE KS.register SET value = 1 WHERE name = 'schema' IF EXISTS").await;
     let error = refused(&own.as_it_is()).await;
     let Error::Unusable { reason, .. } = &error else { panic!("{error}") };
-    assert!(reason.contains("version 1, not 8; run `jobtracker migrate`"), "{reason}");
+    assert!(reason.contains("version 1, not 9; run `jobtracker migrate`"), "{reason}");
     assert_eq!(migrate(&own.options).await.unwrap(), Migrated { from: 1, to: known });
     assert_eq!(own.version().await, Some(known));
     let store = ScyllaStore::open(&own.as_it_is()).await.unwrap();
