@@ -25,8 +25,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Trees in a row that cannot be deleted, after which a round ends.
 const FAILURES: usize = 10;
-/// How long a server has the lease on the rounds; it renews the lease with each page. After a server
-/// that was killed the others wait as long. If a page takes longer, two servers may judge the same
+/// How long a server has the lease on the rounds; it renews the lease with each page. When a server
+/// was killed, the others wait as long. If a page takes longer, two servers may judge the same
 /// trees, which does no harm: each deletion is on the condition of the version that was judged.
 const LEASED: Duration = Duration::from_secs(30);
 /// The name of the lease.
