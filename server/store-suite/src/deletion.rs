@@ -153,13 +153,12 @@ async fn one_of_three(fixture: &impl Fixture) {
     forgotten(stage, kept).await;
 }
 
-/// The id of a deleted child can be used again, or that is refused.
+/// The id of a deleted child can be used again, or that is refused for good.
 async fn used_again(stage: &mut Stage) {
     stage.forest.child(310, 100);
     let answer = stage.store.commit(stage.forest.commits()).await.remove(0);
-    let is_refused = |error: &Error| is_stale(100)(error) || is_deleted(error, 310);
-    let is_answered = answer.as_ref().err().is_none_or(is_refused);
-    stage.holds("the id of a deleted child is used again, or refused", is_answered);
+    let is_final = answer.as_ref().err().is_none_or(|error| is_deleted(error, 310));
+    stage.holds("the id of a deleted child is used again, or refused for good", is_final);
 }
 
 /// A store may forget tombstones by itself, when their time is over.

@@ -42,6 +42,10 @@ const AT_ONCE: usize = 16;
 /// How long the ids of deleted jobs stay reserved at least. A cluster forgets removals after ten
 /// days, unless its tables say otherwise.
 const IDS_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// The longest time to live that the engines take, 20 years, and the latest end of one that
+/// Cassandra takes in its usual storage mode, 2038-01-19: a row with more is refused.
+const LONGEST_TTL: i64 = 20 * 365 * 24 * 3_600;
+const LATEST_END: i64 = i32::MAX as i64 - 1;
 /// Clocks of servers may differ, by much less than this.
 const CLOCKS_MILLIS: i64 = 3_600_000;
 /// Bytes that a reservation takes, about.
@@ -143,7 +147,7 @@ impl Removals {
         let removal = Removal {
             root,
             stamp: stamp_of(tail.version),
-            ids_kept_seconds: i32::try_from(kept_ids).unwrap_or(i32::MAX),
+            ids_kept_seconds: time_to_live(kept_ids),
         };
         // A checkpoint of this server that is under way ends first.
         let held = tree.checkpoint.acquire().await;
@@ -196,7 +200,7 @@ impl Removals {
     async fn keep_tombstone(&self, root: JobId, tombstone: &Tombstone, seconds: u64) -> Result<()> {
         let mut body = Vec::new();
         coding::encode(tombstone, &mut body)?;
-        let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
+        let seconds = time_to_live(seconds);
         let row = (listing::TOMBSTONES, keys::number(root), 0_i64, "", Some(body), seconds);
         self.cluster.write(&self.cluster.statements.put_listing_for, row).await
     }
@@ -379,6 +383,13 @@ impl Level {
     fn new(id: JobId) -> Self {
         Self { id, from: 0, page: None, deep: Vec::new() }
     }
+}
+
+/// For how long a row is written; a longer time than the engines take is cut.
+fn time_to_live(seconds: u64) -> i32 {
+    let most = LONGEST_TTL.min(LATEST_END - now_millis() / 1_000).max(1);
+    let seconds = i64::try_from(seconds).map_or(most, |seconds| seconds.min(most));
+    i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
 /// The seconds up to a time; `None` when it is over.
