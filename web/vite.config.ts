@@ -30,6 +30,8 @@ export default defineConfig({
     rollupOptions: {
       input: 'app/main.tsx',
       output: {
+        // All that the first paint needs, in one file: each is a request that others wait behind.
+        codeSplitting: { groups: [{ name: 'first', tags: ['$initial'] }] },
         entryFileNames: 'app.js',
         chunkFileNames: '[name].js',
         assetFileNames: (asset) =>

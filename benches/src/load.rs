@@ -5,7 +5,7 @@ use std::{
     cell::Cell,
     net::SocketAddr,
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Context, Result, bail};
@@ -153,20 +153,43 @@ async fn client(
     every: Option<Duration>,
 ) -> Result<Vec<Duration>> {
     let mut pace = every.map(tokio::time::interval);
-    let mut stream = TcpStream::connect(addr).await?;
-    stream.set_nodelay(true)?;
-    let (mut out, mut reply) = (Vec::new(), Vec::new());
+    let mut connection = Connection::open(addr).await?;
     let call = async |number| {
         if let Some(pace) = &mut pace {
             pace.tick().await;
         }
-        out.clear();
-        request(&mut out, number);
-        stream.write_all(&out).await?;
-        read_reply(&mut stream, &mut reply).await?;
-        Ok(())
+        connection.call(|out| request(out, number)).await.map(drop)
     };
     numbers.call(call).await
+}
+
+/// A connection for one request at a time.
+pub struct Connection {
+    stream: TcpStream,
+    out: Vec<u8>,
+    reply: Vec<u8>,
+}
+
+impl Connection {
+    pub async fn open(addr: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(addr).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, out: Vec::new(), reply: Vec::new() })
+    }
+
+    /// Sends a request without waiting for the reply.
+    pub async fn send(&mut self, request: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        self.out.clear();
+        request(&mut self.out);
+        Ok(self.stream.write_all(&self.out).await?)
+    }
+
+    /// Sends a request; answers the body of the reply, which has to be a success.
+    pub async fn call(&mut self, request: impl FnOnce(&mut Vec<u8>)) -> Result<&[u8]> {
+        self.send(request).await?;
+        let body = read_reply(&mut self.stream, &mut self.reply).await?;
+        Ok(&self.reply[body..])
+    }
 }
 
 /// Reads one reply whole; answers where its body begins.
@@ -201,12 +224,8 @@ async fn read_reply(stream: &mut TcpStream, reply: &mut Vec<u8>) -> Result<usize
 pub fn fetch(addr: SocketAddr, path: &str) -> Result<Vec<u8>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut stream = TcpStream::connect(addr).await?;
-        let (mut out, mut reply) = (Vec::new(), Vec::new());
-        get(&mut out, format_args!("{path}"));
-        stream.write_all(&out).await?;
-        let head = read_reply(&mut stream, &mut reply).await?;
-        Ok(reply.split_off(head))
+        let mut connection = Connection::open(addr).await?;
+        Ok(connection.call(|out| get(out, format_args!("{path}"))).await?.to_vec())
     })
 }
 
@@ -229,4 +248,10 @@ pub fn get(out: &mut Vec<u8>, path: std::fmt::Arguments) {
     use std::io::Write;
     write!(out, "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .expect("a buffer takes everything");
+}
+
+/// Milliseconds since 1970: what the service calls time too.
+#[expect(clippy::disallowed_methods, reason = "it is compared with times of another process")]
+pub fn now_millis() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1e3
 }

@@ -15,8 +15,11 @@ mod nodes;
 mod process;
 mod raw;
 mod rounds;
+mod schedules;
 mod shapes;
+mod slot;
 mod table;
+mod tasks;
 mod views;
 
 use std::{net::SocketAddr, time::Duration};
@@ -53,6 +56,18 @@ struct Arguments {
     /// Roots, of which the first page is read; 0 leaves it out.
     #[arg(long, default_value_t = 100_000)]
     roots: u64,
+    /// Tasks of each round of tasks; 0 leaves tasks out.
+    #[arg(long, default_value_t = 30_000)]
+    tasks: u64,
+    /// Tasks that go through one queue; 0 leaves that out.
+    #[arg(long, default_value_t = 1_000_000)]
+    queue: u64,
+    /// Requests of workers that wait at once; 0 leaves them out.
+    #[arg(long, default_value_t = 10_000)]
+    polls: usize,
+    /// Schedules that wait; 0 leaves schedules out.
+    #[arg(long, default_value_t = 100_000)]
+    schedules: u64,
     #[command(flatten)]
     cluster: cluster::Options,
     /// Only this shape, once, against a service that is up at this address; for profiles.
@@ -100,6 +115,13 @@ fn main() -> Result<()> {
     if arguments.views > 0 {
         let sizes = views::Sizes { children: arguments.children, roots: arguments.roots };
         views::run(arguments.views, sizes, seconds)?;
+    }
+    if arguments.tasks > 0 {
+        let Arguments { tasks, queue, polls, .. } = arguments;
+        tasks::run(arguments.rounds.max(1), tasks::Sizes { tasks, queue, polls })?;
+    }
+    if arguments.schedules > 0 {
+        schedules::run(arguments.rounds.max(1), arguments.schedules)?;
     }
     if arguments.growth > 0 {
         growth::run(arguments.growth, seconds)?;

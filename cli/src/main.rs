@@ -4,6 +4,7 @@
 
 mod descriptors;
 mod export_import;
+mod queue;
 mod schedule;
 mod serve;
 mod service;
@@ -47,6 +48,8 @@ enum Command {
     Token(token::TokenArguments),
     /// Define, list, fire and watch the schedules of a running service
     Schedule(schedule::ScheduleArguments),
+    /// Count and list the tasks that wait for workers, or that workers have
+    Queue(queue::QueueArguments),
     /// Run tasks of a service until SIGINT or SIGTERM
     Worker(worker::WorkerArguments),
     /// Print the OpenAPI document
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Import(arguments) => export_import::import(arguments),
         Command::Token(arguments) => token::token(arguments),
         Command::Schedule(arguments) => schedule::schedule(arguments),
+        Command::Queue(arguments) => queue::queue(arguments),
         Command::Worker(arguments) => worker::worker(arguments),
         Command::Openapi => terminal::print(jobtracker_server::openapi_document().trim_end()),
     };

@@ -178,8 +178,9 @@ async fn put(
 
 async fn cancel(client: &JobTrackerClient, name: &str) -> anyhow::Result<()> {
     for run in client.schedule(name).await?.running {
-        let CancelledTree { ended, stopping, .. } = client.cancel_tree(run).await?;
-        terminal::tell(format_args!("run {run}: {ended} jobs ended, {stopping} are to stop"));
+        let CancelledTree { ended, stopping, more } = client.cancel_tree(run).await?;
+        let rest = if more { "; cancel the others when these have" } else { "" };
+        terminal::tell(format_args!("run {run}: {ended} jobs ended, {stopping} are to stop{rest}"));
     }
     Ok(())
 }

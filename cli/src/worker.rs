@@ -3,11 +3,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use jobtracker_server::{Config, Overrides, Telemetry};
 use jobtracker_worker::{
     Worker, WorkerBuilder,
-    builtin::{Command, sharding_demo},
+    builtin::{Command, Http, sharding_demo},
     environment_labels, terminated,
 };
 
@@ -29,6 +30,10 @@ pub struct WorkerArguments {
     /// A program that the handler `command` may run, as tasks name it; may be repeated
     #[arg(long, value_name = "PROGRAM")]
     allow: Vec<String>,
+    /// A receiver that the handler `http` may call: a network, an address, a name, or *.NAME; may
+    /// be repeated. Without any it calls public addresses
+    #[arg(long, value_name = "HOST")]
+    allow_host: Vec<String>,
     /// How many tasks it runs at once
     #[arg(long, default_value_t = 4)]
     slots: u32,
@@ -53,6 +58,8 @@ pub struct WorkerArguments {
 enum Builtin {
     /// Runs programs that --allow names
     Command,
+    /// Sends requests to public addresses, or to what --allow-host names
+    Http,
     /// Says in the log which shard it was given
     ShardingDemo,
 }
@@ -67,6 +74,10 @@ pub fn worker(arguments: WorkerArguments) -> anyhow::Result<()> {
         arguments.enable.contains(&Builtin::Command) != arguments.allow.is_empty(),
         "--enable command and --allow PROGRAM belong together: it runs only programs that are named"
     );
+    anyhow::ensure!(
+        arguments.enable.contains(&Builtin::Http) || arguments.allow_host.is_empty(),
+        "--allow-host says what --enable http may call, which is not enabled"
+    );
     let config = Config::load(None, Overrides::default())?;
     let telemetry = Telemetry::start(&config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -76,12 +87,12 @@ pub fn worker(arguments: WorkerArguments) -> anyhow::Result<()> {
 }
 
 async fn run(arguments: WorkerArguments) -> anyhow::Result<()> {
-    let WorkerArguments { service, name, enable, prefix, allow, .. } = arguments;
+    let WorkerArguments { service, name, enable, prefix, allow, allow_host, .. } = arguments;
     let mut worker = Worker::builder(service.client()?, name)
         .slots(arguments.slots)
         .drain(Duration::from_secs(arguments.grace));
     for builtin in enable {
-        worker = builtin.add(worker, &prefix, &allow);
+        worker = builtin.add(worker, &prefix, (&allow, &allow_host))?;
     }
     for tag in arguments.tag {
         worker = worker.tag(tag);
@@ -96,16 +107,25 @@ async fn run(arguments: WorkerArguments) -> anyhow::Result<()> {
 }
 
 impl Builtin {
-    fn add(self, worker: WorkerBuilder, prefix: &str, allow: &[String]) -> WorkerBuilder {
-        match self {
+    fn add(
+        self,
+        worker: WorkerBuilder,
+        prefix: &str,
+        (programs, hosts): (&[String], &[String]),
+    ) -> anyhow::Result<WorkerBuilder> {
+        Ok(match self {
             Self::Command => {
-                let name = format!("{prefix}/command");
-                worker.handler(name, "runs a program on the worker's machine", Command::new(allow))
+                let (name, handler) = (format!("{prefix}/command"), Command::new(programs));
+                worker.handler(name, "runs a program on the worker's machine", handler)
+            }
+            Self::Http => {
+                let handler = Http::new(hosts).context("--allow-host")?;
+                worker.handler(format!("{prefix}/http"), "sends a request", handler)
             }
             Self::ShardingDemo => {
                 let name = format!("{prefix}/sharding_demo");
                 worker.handler(name, "says in the log which shard it was given", sharding_demo)
             }
-        }
+        })
     }
 }

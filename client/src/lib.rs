@@ -51,6 +51,7 @@ mod frames;
 
 mod call;
 mod ids;
+mod queue;
 mod rate;
 mod reply;
 mod request;
@@ -69,6 +70,7 @@ pub use client::JobTrackerClient;
 pub use error::{Error, Result};
 pub use export::ExportStream;
 pub use ids::IdBlocks;
+pub use queue::QueueQuery;
 pub use retry::RetryPolicy;
 pub use states::{StateWatch, WatchedRoots};
 pub use tracker::{
@@ -100,10 +102,11 @@ pub use jobtracker_model::{
     },
 };
 pub use jobtracker_model::{
-    AttemptFailure, CancelledTree, ClaimedTask, HandlerView, Heartbeat, HeldTask, NewTask,
-    NewWorker, OnNoWorker, Orders, Retry, Routing, Shard, TaskChildren, TaskLog, TaskPhaseName,
-    TaskReport, TaskReportState, TaskReported, TaskView, Timeouts, WorkerFilter, WorkerHandler,
-    WorkerLoad, WorkerRegistered, WorkerState, WorkerView, check_handler,
+    AttemptFailure, CancelledTree, ClaimTasks, ClaimedTask, FollowedRun, HandlerQueue, HandlerView,
+    Heartbeat, HeldTask, NewTask, NewWorker, OnNoWorker, Orders, PerWorker, QueueCounts,
+    QueueLength, QueueState, QueuedTask, Retry, Routing, Shard, TaskChildren, TaskLog,
+    TaskPhaseName, TaskReport, TaskReportState, TaskReported, TaskView, Timeouts, WorkerFilter,
+    WorkerHandler, WorkerLoad, WorkerRegistered, WorkerState, WorkerView, check_handler,
 };
 /// The HTTP library, for [`ClientBuilder::http_client`] and [`Error::Transport`].
 pub use reqwest;

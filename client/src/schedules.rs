@@ -1,8 +1,8 @@
 use jobtracker_model::{
     Page, Timestamp,
     schedule::{
-        Firing, NewSchedule, NextFires, PlannedTimes, Schedule, ScheduleDefinition,
-        TriggerSchedule, Triggered,
+        Firing, NewSchedule, NextFires, PlannedTimes, RegisterSchedule, Schedule,
+        ScheduleDefinition, ScheduleRegistered, TriggerSchedule, Triggered,
     },
 };
 
@@ -12,7 +12,8 @@ use crate::{JobTrackerClient, ListPage, Result, call::Call};
 
 const PATH: &str = "api/v1/schedules";
 
-/// Schedules: admins define them, operators fire, enable and disable them, readers read them.
+/// Schedules: admins define them, writers register those of programs, operators fire, enable and
+/// disable them, readers read them.
 impl JobTrackerClient {
     /// Creates a schedule. Durable, and safe to repeat with the same definition.
     ///
@@ -52,6 +53,20 @@ impl JobTrackerClient {
     ) -> Result<Schedule> {
         let call = Call::put(PATH, definition)?.key(name)?;
         self.http.json(call.if_match(version)).await
+    }
+
+    /// Registers the schedule of a program: creates it, or replaces the definition of an older
+    /// version of the program. What was put by hand stays, as the answer says. Durable, and safe to
+    /// repeat.
+    ///
+    /// # Errors
+    /// `forbidden` unless the caller is a writer, `invalid_field`.
+    pub async fn register_schedule(
+        &self,
+        name: &str,
+        schedule: &RegisterSchedule,
+    ) -> Result<ScheduleRegistered> {
+        self.http.json(Call::post(PATH, schedule)?.key(name)?.key("register")?).await
     }
 
     /// Deletes a schedule, if it has the version that the caller has seen; with no version, in any

@@ -159,6 +159,7 @@ impl Watcher {
             Frame::Mark { at } => (at, None),
             // States of the service are of topics that are not watched here.
             Frame::Roots(_) | Frame::Deliveries(_) | Frame::Overview(_) => (None, None),
+            Frame::Workers(_) | Frame::Schedules(_) | Frame::Queue(_) => (None, None),
             Frame::Hello { .. } | Frame::Pong | Frame::End { .. } => (None, None),
         };
         if at.is_some_and(|at| Some(at) < self.filter.after) {

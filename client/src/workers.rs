@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jobtracker_model::{
     CancelledTree, ClaimTasks, ClaimedTask, ClaimedTasks, Created, CreatedChildren, HandlerView,
@@ -31,7 +31,21 @@ impl JobTrackerClient {
         free: u32,
         wait: Duration,
     ) -> Result<Vec<ClaimedTask>> {
-        let call = of_worker(worker, "claim", &ClaimTasks { free, wait_ms: millis(wait) })?;
+        let has = BTreeMap::new();
+        self.claim_tasks_with(worker, &ClaimTasks { free, wait_ms: millis(wait), has }).await
+    }
+
+    /// Likewise, for a worker that says how many tasks it has of each key of a `filter.perWorker`.
+    ///
+    /// # Errors
+    /// `invalid_field`, `worker_not_found`, `worker_kicked`, `worker_draining`.
+    pub async fn claim_tasks_with(
+        &self,
+        worker: &str,
+        claim: &ClaimTasks,
+    ) -> Result<Vec<ClaimedTask>> {
+        let call = of_worker(worker, "claim", claim)?;
+        let wait = Duration::from_millis(claim.wait_ms);
         let claimed: ClaimedTasks = self.http.json(call.slow(wait).once()).await?;
         Ok(claimed.tasks)
     }
@@ -140,7 +154,9 @@ impl JobTrackerClient {
     }
 
     /// Cancels a job with all that is open below it: what no worker has ends at once, the workers
-    /// that have the others are asked to stop. Safe to repeat.
+    /// that have the others are asked to stop. It is asked for until all are, or until it ends none
+    /// any more and the answer has `more`: then the others are reached only when those that are
+    /// stopping have stopped. Safe to repeat.
     ///
     /// # Errors
     /// `forbidden` unless the caller is an operator, `job_not_found`.
@@ -149,9 +165,9 @@ impl JobTrackerClient {
         loop {
             let call = Call::new(Method::POST, format!("api/v1/jobs/{job}/cancel"));
             let cancelled: CancelledTree = self.http.json(call).await?;
-            all.ended += cancelled.ended;
-            all.stopping += cancelled.stopping;
-            if !cancelled.more {
+            // Those that are stopping are met again each time.
+            all = CancelledTree { ended: all.ended + cancelled.ended, ..cancelled };
+            if !cancelled.more || cancelled.ended == 0 {
                 return Ok(all);
             }
         }

@@ -34,9 +34,12 @@ mod wire;
 
 mod export;
 mod overview;
+mod queue;
 mod retention;
 mod routing;
 mod shape;
+
+mod followed_run;
 mod task;
 mod task_report;
 mod worker;
@@ -66,11 +69,15 @@ pub use delivery::{
 };
 pub use export::{EXPORT_MEDIA_TYPE, ExportCounts, ExportPosition, ExportRequest, ExportedRoot};
 pub use field::{FieldError, check_name};
+pub use followed_run::FollowedRun;
 pub use id::{InvalidId, JobId};
 pub use job::{CheckedJob, Created, Job, Mark, NewJob, Statistics};
 pub use numbers::{Children, Subtree};
 pub use overview::{FollowUpLoad, OperationLoad, Overview, RequestLoad, StoreLoad, ViewerLoad};
 pub use problem::{Problem, ProblemCode};
+pub use queue::{
+    HandlerQueue, QueueCounts, QueueLength, QueueState, QueuedTask, UnknownQueueState,
+};
 pub use retention::{
     DeletedTree, NamedRetentionRule, PreviewedTree, RetentionPreview, RetentionRule,
 };
@@ -78,7 +85,8 @@ pub use routing::Routing;
 pub use shape::{Rest, Shape, ShapeJob, Timeline};
 pub use state::{Category, State, StateSet, UnknownState};
 pub use task::{
-    AttemptFailure, NewTask, OnNoWorker, Retry, Shard, Timeouts, WorkerFilter, check_handler,
+    AttemptFailure, NewTask, OnNoWorker, PerWorker, Retry, Shard, Timeouts, WorkerFilter,
+    check_handler,
 };
 pub use task_report::{
     CancelledTree, TaskPhaseName, TaskReport, TaskReportState, TaskReported, TaskView,

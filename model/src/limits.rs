@@ -140,6 +140,8 @@ pub const RETRIES: u32 = 1_000;
 pub const SHARDS: u32 = 10_000;
 /// Workers that the filter of a task names.
 pub const FILTER_WORKERS: usize = 100;
+/// The key by which tasks on one worker are counted.
+pub const PER_WORKER_KEY: usize = 128;
 /// Name of a worker; at least one byte.
 pub const WORKER_NAME: usize = 40;
 /// Handlers of one worker.
@@ -189,6 +191,8 @@ pub const QUEUED_FIRINGS: u32 = 100;
 pub const PLANNED_BY_HAND: usize = 100;
 /// Runs of a schedule that are open at once.
 pub const OPEN_RUNS: u32 = 100;
+/// The version of a definition that a program registers: what each language can write.
+pub const CODE_VERSION: u64 = (1 << 53) - 1;
 /// Parameters of a firing by hand, as JSON.
 pub const TRIGGER_PARAMS: usize = 4 * 1024;
 /// Firings of a schedule that are kept; older ones are only counted.

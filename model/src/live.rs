@@ -2,6 +2,7 @@
 //! WebSocket (`/api/v1/live`) and over server-sent events (`/api/v1/events`).
 
 mod frame;
+mod list;
 mod position;
 mod topic;
 
@@ -9,6 +10,7 @@ pub use frame::{
     ClientFrame, DeliveriesState, Frame, Gap, GapReason, LiveEvent, Occurrence, OverviewState,
     RootsState, ServerFrame, Subscribe,
 };
+pub use list::{ListState, QueueLengths};
 pub use position::{InvalidPosition, Position};
 pub use topic::{EventKind, InvalidTopic, Topic, UnknownKind};
 

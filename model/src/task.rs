@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    FieldError, Payload, Routing, Timestamp, check_name, field::check_text, limits,
+    FieldError, FollowedRun, Payload, Routing, Timestamp, check_name, field::check_text, limits,
     text::or_default,
 };
 
@@ -24,6 +24,9 @@ pub struct NewTask {
     /// Any JSON that an earlier run left for this one; up to 16 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Payload>,
+    /// The run of another schedule that this one follows. The service says it of each run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<FollowedRun>,
     /// How long it may take.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub timeouts: Timeouts,
@@ -224,10 +227,35 @@ pub struct WorkerFilter {
     /// It is one of these, if any are named; up to 100 ids.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub workers: Vec<String>,
+    /// It has fewer than so many tasks with this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_worker: Option<PerWorker>,
+}
+
+/// How many tasks with the same key one worker may have at once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PerWorker {
+    /// Tasks with this key are counted together; 1 to 128 bytes.
+    pub key: String,
+    /// How many of them there may be; 1 to 1,000.
+    pub max: u32,
+}
+
+impl PerWorker {
+    fn check(&self) -> Result<(), FieldError> {
+        check_text("filter.perWorker.key", &self.key, 1, limits::PER_WORKER_KEY)?;
+        if (1..=limits::WORKER_SLOTS).contains(&self.max) {
+            return Ok(());
+        }
+        let reason = format!("must be 1 to {}", limits::WORKER_SLOTS);
+        Err(FieldError::new("filter.perWorker.max", reason))
+    }
 }
 
 impl WorkerFilter {
-    /// Whether a worker with this id, these tags and labels passes.
+    /// Whether a worker with this id, these tags and labels passes, whatever tasks it has.
     #[must_use]
     pub fn passes(&self, id: &str, tags: &[String], labels: &BTreeMap<String, String>) -> bool {
         (self.workers.is_empty() || self.workers.iter().any(|named| named == id))
@@ -237,6 +265,7 @@ impl WorkerFilter {
 
     pub(crate) fn check(&self) -> Result<(), FieldError> {
         check_worker_words("filter", &self.tags, &self.labels)?;
+        self.per_worker.as_ref().map_or(Ok(()), PerWorker::check)?;
         if self.workers.len() > limits::FILTER_WORKERS {
             let reason = format!("has more than {}", limits::FILTER_WORKERS);
             return Err(FieldError::new("filter.workers", reason));
@@ -299,6 +328,7 @@ impl NewTask {
             handler: handler.into(),
             params: None,
             data: None,
+            after: None,
             timeouts: Timeouts::default(),
             retry: Retry::default(),
             filter: WorkerFilter::default(),
@@ -333,6 +363,7 @@ impl NewTask {
         for (field, value) in [("params", &self.params), ("data", &self.data)] {
             value.as_ref().map_or(Ok(()), |value| value.check(field))?;
         }
+        self.after.as_ref().map_or(Ok(()), FollowedRun::check)?;
         self.timeouts.check()?;
         self.retry.check()?;
         self.filter.check()?;
@@ -349,13 +380,16 @@ impl NewTask {
     /// About how much memory its texts take.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let json = [&self.params, &self.data]
-            .map(|json| json.as_ref().map_or(0, |json| json.as_str().len()));
+        let result = self.after.as_ref().and_then(|after| after.result.as_ref());
+        let json = [self.params.as_ref(), self.data.as_ref(), result]
+            .map(|json| json.map_or(0, |json| json.as_str().len()));
         let words = self.filter.tags.iter().chain(&self.filter.workers).map(|text| text.len() + 24);
         let labels = self.filter.labels.iter().map(|(key, value)| key.len() + value.len() + 48);
+        let key = self.filter.per_worker.as_ref().map_or(0, |per_worker| per_worker.key.len());
         size_of::<Self>()
             + self.handler.len()
             + self.routing.bytes()
+            + key
             + json.iter().sum::<usize>()
             + words.chain(labels).sum::<usize>()
     }

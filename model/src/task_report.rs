@@ -118,7 +118,8 @@ pub struct CancelledTree {
     /// Jobs whose workers were asked to stop; these end when they have, or when their time for
     /// that is over.
     pub stopping: u64,
-    /// Whether there are more jobs than one request cancels: send it again.
+    /// Whether there are more jobs than one request cancels: send it again, at once if this one has
+    /// ended some, and otherwise when some that are stopping have.
     pub more: bool,
 }
 

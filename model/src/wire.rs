@@ -358,6 +358,9 @@ pub struct LogLine {
     pub line: u32,
     /// When it was appended.
     pub time: Timestamp,
+    /// Which attempt of the job's task has said it, from 1; absent if none has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
     /// What it says.
     pub text: String,
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    FieldError, JobId, NewJob, Payload, Shard, Timestamp, check_handler, check_name, limits,
-    task::check_worker_words, text::or_default,
+    FieldError, FollowedRun, JobId, NewJob, Payload, Shard, Timestamp, check_handler, check_name,
+    limits, task::check_worker_words, text::or_default,
 };
 
 /// A process that wants to run tasks. Each start of a process is a worker of its own.
@@ -85,7 +85,7 @@ pub struct WorkerRegistered {
 }
 
 /// What a worker can take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ClaimTasks {
@@ -94,6 +94,10 @@ pub struct ClaimTasks {
     /// How long to wait for one, in milliseconds: 0 to 30,000.
     #[serde(default)]
     pub wait_ms: u64,
+    /// How many tasks it has of each key of a `filter.perWorker`: up to 1,000 keys. What a worker
+    /// does not say is not counted.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub has: BTreeMap<String, u32>,
 }
 
 impl ClaimTasks {
@@ -105,6 +109,11 @@ impl ClaimTasks {
         if !(1..=limits::WORKER_SLOTS).contains(&self.free) {
             let reason = format!("must be 1 to {}", limits::WORKER_SLOTS);
             return Err(FieldError::new("free", reason));
+        }
+        let most = limits::WORKER_SLOTS as usize;
+        if self.has.len() > most {
+            let reason = format!("has {} keys; at most {most}", self.has.len());
+            return Err(FieldError::new("has", reason));
         }
         check_wait(self.wait_ms)
     }
@@ -143,8 +152,14 @@ pub struct ClaimedTask {
     pub params: Option<Payload>,
     /// What an earlier attempt or run left.
     pub data: Option<Payload>,
+    /// The run of another schedule that its run follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<FollowedRun>,
     /// Which part of a divided work it is.
     pub shard: Option<Shard>,
+    /// By which key it is counted among the tasks of its worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_worker_key: Option<String>,
     /// How long the attempt may take, in milliseconds; absent: for ever.
     pub execution_ms: Option<u64>,
     /// When that time is over, by the service's clock.

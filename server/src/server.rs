@@ -2,6 +2,7 @@ use std::{io, net::SocketAddr, net::TcpListener, sync::Arc, time::Duration};
 
 use actix_web::{dev::ServerHandle, web};
 use jobtracker_engine::{Engine, Options};
+use jobtracker_guard::Guard;
 use jobtracker_scheduler::{Fleet, Scheduler, Timer};
 use jobtracker_store::Store;
 use tokio::{
@@ -18,7 +19,7 @@ use crate::{
     http::{self, App, Ends, Proxy, RequestIds, SiteGuard},
     live::Hub,
     metrics::{Metrics, RouteMetrics},
-    outbox::{Guard, HostLimits, Mailer, OutboxError, Poster, Schedule},
+    outbox::{HostLimits, Mailer, OutboxError, Poster, Schedule},
     overview::Overviews,
     retention::{Deletions, Rounds as RetentionRounds, Rules},
     sweep::Sweep,
@@ -295,11 +296,11 @@ struct Sending {
 impl Sending {
     fn new(config: &Config, own: SocketAddr) -> Result<Self, OutboxError> {
         let callbacks = &config.callbacks;
-        let guard =
-            Guard::from_config(callbacks, vec![own]).map_err(|error| OutboxError::BadValue {
-                key: "callbacks.allow or callbacks.deny",
-                reason: error.to_string(),
-            })?;
+        let rules = callbacks.rules().map_err(|error| OutboxError::BadValue {
+            key: "callbacks.allow or callbacks.deny",
+            reason: error.to_string(),
+        })?;
+        let guard = Guard::new(rules, vec![own]);
         Ok(Self {
             poster: Poster::new(callbacks, guard)?,
             mailer: Mailer::new(&config.smtp)?,

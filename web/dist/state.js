@@ -1,1 +1,1 @@
-import{$ as e,q as t}from"./small.js";import{t as n}from"./socket.js";function r({topic:r,read:i,ask:a}){let o=t(void 0);return e(()=>{let e=n.subscribe(()=>({topic:r}),{frame:e=>{let t=i(e);t!==void 0&&(o.value=t)},poll:async()=>{o.value=await a()}});return()=>e.close()},[r]),o.value}export{r as t};
+import{T as e,ht as t,vt as n}from"./app.js";function r({topic:r,read:i,ask:a}){let o=t(void 0);return n(()=>{let t=e.subscribe(()=>({topic:r}),{frame:e=>{let t=i(e);t!==void 0&&(o.value=t)},poll:async()=>{o.value=await a()}});return()=>t.close()},[r]),o.value}export{r as t};

@@ -6,6 +6,7 @@ const PAGES = [
   '',
   'schedules',
   'schedules/nightly-report',
+  'queue',
   'workers',
   'deliveries',
   'uploads',
@@ -48,14 +49,20 @@ test('it fits on a telephone, in Chinese too', async ({ page, seeded }) => {
   test.setTimeout(300_000)
   await page.setViewportSize({ width: 360, height: 720 })
   for (const language of ['en', 'zh']) {
-    for (const [path] of addresses(seeded.ids)) {
+    for (const [path, name] of addresses(seeded.ids)) {
       await page.goto(`${seeded.service.url}/${path}`)
-      await page.evaluate((name) => localStorage.setItem('jobtracker.language', name), language)
+      await page.evaluate((to) => localStorage.setItem('jobtracker.language', to), language)
       await page.reload()
       await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
       await expect(page.locator('.skeleton')).toHaveCount(0)
       const width = await page.evaluate(() => document.documentElement.scrollWidth)
       expect(width, path).toBeLessThanOrEqual(360)
+      // To be looked at.
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme })
+        const file = `../target/page/telephone-${name}-${language}-${colorScheme}.png`
+        await page.screenshot({ path: file })
+      }
     }
   }
   await expect(page.getByRole('tab', { name: '告警' })).toHaveAttribute('aria-selected', 'true')
@@ -72,10 +79,14 @@ test('it fits on a telephone, in Chinese too', async ({ page, seeded }) => {
 test('every page can be reached in a window of any width', async ({ page, seeded }) => {
   await page.goto(`${seeded.service.url}/retention`)
   await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
-  for (const width of [1360, 1121, 1120, 861, 860]) {
+  for (const width of [1360, 1201, 1200, 961, 960]) {
     await page.setViewportSize({ width, height: 700 })
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width)
-    const isInBar = width > 1120
+    const isInBar = width > 1200
+    if (width > 960) {
+      const bar = page.locator('.top .navigation')
+      await expect(bar.getByRole('link', { name: 'Service' })).toBeInViewport({ ratio: 1 })
+    }
     if (!isInBar) await page.getByRole('button', { name: 'Settings' }).click()
     const last = page.getByRole('link', { name: 'Audit' })
     await expect(last).toBeInViewport({ ratio: 1 })

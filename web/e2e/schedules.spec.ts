@@ -108,3 +108,55 @@ test('a definition is checked, and its times are seen, before it is put', async 
   await expect(dialog.getByRole('alert')).toContainText('other_version')
   expect((await service.api('GET', `schedules/${name}`)).definition.triggers ?? []).toEqual([])
 })
+
+test('routing and alarms are chosen in forms, and all else stays as it was typed', async ({
+  page,
+  seeded,
+}) => {
+  const { service } = seeded
+  const name = `formed-${test.info().workerIndex}-${test.info().retry}`
+  await service.api('POST', 'schedules', `{"name":"${name}","definition":${LONG}}`)
+  await page.goto(`${service.url}/schedules/${name}`)
+  await page.getByRole('button', { name: 'Edit' }).click()
+  const dialog = page.getByRole('dialog')
+  const json = page.getByLabel('Definition as JSON')
+  const save = dialog.locator('[type=submit]')
+  await dialog.getByText('Routing').click()
+  await page.getByLabel('The task goes to').selectOption('specific')
+  // It names no worker yet, which the service refuses.
+  await expect(dialog.getByRole('alert')).toContainText('routing.workers')
+  await expect(save).toBeDisabled()
+  await page.getByLabel(/^Names or ids of workers/).fill('press-1, press-2')
+  await expect(json).toHaveValue(/"press-1",\s+"press-2"/)
+  await dialog.getByText('Alarm').click()
+  await page.getByLabel('Tell when runs do not go well').check()
+  const address = page.getByLabel('Address', { exact: true })
+  await expect(address).toHaveAttribute('aria-invalid', 'true')
+  await expect(save).toBeDisabled()
+  await address.fill('https://ops.example/hooks')
+  await page.getByLabel('Minutes of silence after that').fill('10')
+  await page.getByLabel(/^Percent of the mean time/).fill('100')
+  await expect(dialog.getByRole('alert')).toContainText('alarm.longPercent')
+  await page.getByLabel(/^Percent of the mean time/).fill('200')
+  await page.getByRole('button', { name: 'Add a receiver' }).click()
+  await page.getByLabel('Kind of receiver').nth(1).selectOption('email')
+  await page.getByLabel('E-mail addresses').fill('ops@example.com')
+  // Nothing sends e-mails here, which the service says before anything is put.
+  await expect(dialog.getByRole('alert')).toContainText('no SMTP server is configured')
+  await expect(save).toBeDisabled()
+  await page.getByLabel('Kind of receiver').nth(1).selectOption('http')
+  await page.getByLabel('Address', { exact: true }).nth(1).fill('https://ops.example/second')
+  await save.click()
+  await expect(dialog).toHaveCount(0)
+  const { definition } = await service.api('GET', `schedules/${name}`)
+  expect(definition.run.task.routing).toEqual({ kind: 'specific', workers: ['press-1', 'press-2'] })
+  expect(definition.alarm).toEqual({
+    actions: [
+      { kind: 'http', url: 'https://ops.example/hooks' },
+      { kind: 'http', url: 'https://ops.example/second' },
+    ],
+    silenceMs: 600_000,
+    longPercent: 200,
+  })
+  await expect(page.locator('.text-block')).toContainText('"long": 9007199254740993')
+})

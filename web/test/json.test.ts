@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseJson, sourceOf } from '../app/api/json'
+import { parseJson, sourceOf, withSource } from '../app/api/json'
 
 test('ids of 63 bits are exact', () => {
   const text = '{"id":9223372036854775807,"parent":null,"root":9007199254740993,"depth":1}'
@@ -41,4 +41,17 @@ test('a value is found as it was written', () => {
   expect(sourceOf(text, 'd')).toBe('1e400')
   expect(sourceOf(text, 'e')).toBeUndefined()
   expect(sourceOf('', 'b')).toBeUndefined()
+})
+
+test('a value is put in place of another, and all else keeps its digits', () => {
+  const text =
+    '{"a": 9007199254740993, "run": {"x":1e400,"task":{"routing":{"kind":"any"}}},"b":[{"run":1}]}'
+  const path = ['run', 'task', 'routing']
+  expect(withSource(text, path, '{"kind":"first"}')).toBe(
+    '{"a":9007199254740993,"run":{"x":1e400,"task":{"routing":{"kind":"first"}}},"b":[{"run":1}]}',
+  )
+  expect(withSource(text, path, undefined)).toBe(
+    '{"a":9007199254740993,"run":{"x":1e400,"task":{}},"b":[{"run":1}]}',
+  )
+  expect(withSource('{}', ['alarm'], '{"threshold":2}')).toBe('{"alarm":{"threshold":2}}')
 })

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use jobtracker_client::{FieldError, JobTrackerClient, NewWorker, WorkerHandler};
+use jobtracker_client::{
+    FieldError, JobTrackerClient, NewWorker, WorkerHandler,
+    schedule::{RegisterSchedule, ScheduleDefinition},
+};
 
 use crate::{Handler, Worker, handler::Named};
 
@@ -19,6 +22,14 @@ pub enum BuildError {
     /// The same handler was added twice.
     #[error("there are two handlers {0:?}")]
     Twice(String),
+    /// A schedule is past a limit.
+    #[error("the schedule {name:?} cannot be registered")]
+    Schedule {
+        /// Its name.
+        name: String,
+        /// The field.
+        source: FieldError,
+    },
 }
 
 /// Says what a worker is.
@@ -28,6 +39,7 @@ pub struct WorkerBuilder {
     client: JobTrackerClient,
     worker: NewWorker,
     handlers: Vec<Named>,
+    schedules: BTreeMap<String, RegisterSchedule>,
     drain: Duration,
     spool: Option<PathBuf>,
 }
@@ -38,8 +50,9 @@ impl Worker {
     pub fn builder(client: JobTrackerClient, name: impl Into<String>) -> WorkerBuilder {
         let (handlers, tags, labels) = (Vec::new(), Vec::new(), BTreeMap::new());
         let worker = NewWorker { name: name.into(), handlers, tags, labels, slots: 4 };
-        let (handlers, drain) = (Vec::new(), Duration::from_secs(30));
-        WorkerBuilder { client, worker, handlers, drain, spool: None }
+        let (handlers, schedules) = (Vec::new(), BTreeMap::new());
+        let drain = Duration::from_secs(30);
+        WorkerBuilder { client, worker, handlers, schedules, drain, spool: None }
     }
 }
 
@@ -54,6 +67,21 @@ impl WorkerBuilder {
     ) -> Self {
         let (name, description) = (name.into(), description.into());
         self.handlers.push(Named { name, description, handler: Arc::new(handler) });
+        self
+    }
+
+    /// Registers a schedule when the worker starts, as version `version` of the program's own: it
+    /// is created, or its definition takes the place of an older version. A definition that was put
+    /// by hand stays, and so does whether the schedule is enabled. The version has to grow with
+    /// each change of the definition, so that of two programs that are up during an update the
+    /// newer one counts.
+    pub fn schedule(
+        mut self,
+        name: impl Into<String>,
+        version: u64,
+        definition: ScheduleDefinition,
+    ) -> Self {
+        self.schedules.insert(name.into(), RegisterSchedule { version, definition });
         self
     }
 
@@ -95,7 +123,7 @@ impl WorkerBuilder {
     /// # Errors
     /// Something is past its limit, or no handler or two of the same name were added.
     pub fn build(self) -> Result<Worker, BuildError> {
-        let Self { client, mut worker, handlers, drain, spool } = self;
+        let Self { client, mut worker, handlers, schedules, drain, spool } = self;
         let mut names = HashSet::new();
         for Named { name, description, .. } in &handlers {
             if !names.insert(name) {
@@ -105,6 +133,10 @@ impl WorkerBuilder {
             worker.handlers.push(WorkerHandler { name, description });
         }
         worker.check()?;
-        Ok(Worker { client, worker, handlers, drain, spool })
+        for (name, schedule) in &schedules {
+            let refused = |source| BuildError::Schedule { name: name.clone(), source };
+            schedule.check().map_err(refused)?;
+        }
+        Ok(Worker { client, worker, handlers, schedules, drain, spool })
     }
 }

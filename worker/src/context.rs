@@ -3,7 +3,9 @@ use std::sync::{
     atomic::{AtomicU8, Ordering},
 };
 
-use jobtracker_client::{ClaimedTask, Created, JobId, NewJob, Payload, Shard, Timestamp};
+use jobtracker_client::{
+    ClaimedTask, Created, FollowedRun, JobId, NewJob, Payload, Shard, Timestamp,
+};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::mpsc;
@@ -97,6 +99,24 @@ impl TaskContext {
     pub fn data<T: DeserializeOwned>(&self) -> Result<Option<T>, Failure> {
         let json = self.0.task.data.as_ref();
         Ok(json.map(|json| serde_json::from_str(json.as_str())).transpose()?)
+    }
+
+    /// The run of another schedule that the run of this task follows, as it has ended.
+    #[must_use]
+    pub fn followed(&self) -> Option<&FollowedRun> {
+        self.0.task.after.as_ref()
+    }
+
+    /// The result of the run that this one follows, of a run with shards the list of theirs; `None`
+    /// if it follows none, or that one has left nothing that could be handed on.
+    ///
+    /// # Errors
+    /// [`Failure::Rejected`]: it is not what the handler takes.
+    pub fn followed_result<T: DeserializeOwned>(&self) -> Result<Option<T>, Failure> {
+        let json = self.followed().and_then(|followed| followed.result.as_ref());
+        let read = json.map(|json| serde_json::from_str(json.as_str())).transpose();
+        let rejected = |error| Failure::Rejected(format!("the result cannot be read: {error}"));
+        read.map_err(rejected)
     }
 
     /// Leaves something for the next attempt, or the next run: JSON of up to 16 KiB. It goes out

@@ -1,6 +1,7 @@
-//! How busy the machine is, from what Linux tells; nothing elsewhere.
+//! How busy the machine is, from what Linux tells, nothing elsewhere; and how long the service
+//! takes to answer.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use jobtracker_client::WorkerLoad;
 
@@ -13,18 +14,28 @@ struct Ticks {
 
 /// Measures between two signs of life.
 #[derive(Debug, Default)]
-pub(crate) struct LoadMeter(Option<Ticks>);
+pub(crate) struct LoadMeter {
+    ticks: Option<Ticks>,
+    round_trip_ms: Option<f64>,
+}
 
 impl LoadMeter {
+    /// Notes how long a request that waits for nothing took. The mean forgets half with each: a
+    /// request that had to be repeated counts for some minutes only.
+    pub fn note_round_trip(&mut self, took: Duration) {
+        let millis = took.as_micros() as f64 / 1_000.0;
+        self.round_trip_ms = Some(self.round_trip_ms.map_or(millis, |mean| (mean + millis) / 2.0));
+    }
+
     /// The load since the last call.
     pub fn read(&mut self) -> WorkerLoad {
         let now = fs::read_to_string("/proc/stat").ok().and_then(|stat| ticks(&stat));
-        let cpu = self.0.zip(now).and_then(|(then, now)| share(then, now));
-        self.0 = now;
+        let cpu = self.ticks.zip(now).and_then(|(then, now)| share(then, now));
+        self.ticks = now;
         let processors = std::thread::available_parallelism().ok();
         let processors = processors.and_then(|count| u32::try_from(count.get()).ok());
-        let free_memory = free_memory();
-        WorkerLoad { cpu, free_memory, processors, ..WorkerLoad::default() }
+        let (free_memory, round_trip_ms) = (free_memory(), self.round_trip_ms);
+        WorkerLoad { cpu, free_memory, processors, round_trip_ms }
     }
 }
 
@@ -63,6 +74,16 @@ fn available(info: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn round_trips_are_smoothed() {
+        let mut meter = LoadMeter::default();
+        assert_eq!(meter.read().round_trip_ms, None);
+        for (millis, mean) in [(8, 8.0), (2, 5.0), (1_005, 505.0), (5, 255.0)] {
+            meter.note_round_trip(Duration::from_millis(millis));
+            assert_eq!(meter.read().round_trip_ms, Some(mean));
+        }
+    }
 
     #[test]
     fn the_numbers_of_linux_are_read() {

@@ -1,14 +1,14 @@
 //! A worker as the service knows it, from its registration until it leaves or is forgotten.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use jobtracker_client::{
-    ClaimedTask, Error, Heartbeat, JobId, JobTrackerClient, Orders, ProblemCode, WorkerRegistered,
-    limits,
+    ClaimTasks, ClaimedTask, Error, Heartbeat, JobId, JobTrackerClient, Orders, ProblemCode,
+    WorkerRegistered, limits,
 };
 use parking_lot::Mutex;
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
@@ -24,10 +24,14 @@ use crate::{
 
 /// How long one request for tasks waits for some.
 const CLAIM_WAIT: Duration = Duration::from_secs(25);
+/// The same of a worker that has tasks which are counted: it may have to say that one has ended.
+const CLAIM_WAIT_COUNTED: Duration = Duration::from_secs(2);
 /// The pause after a request that failed.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The pause after an order: the service repeats it at once until it is carried out.
 const PAUSE_ORDERED: Duration = Duration::from_millis(300);
+/// Of this many signs of life one does not wait for an order: it tells how long an answer takes.
+const MEASURED_EVERY: u32 = 3;
 /// After the time for draining, how long what is given back may take.
 const LAST: Duration = Duration::from_secs(15);
 
@@ -79,6 +83,8 @@ pub(crate) struct Registration<'a> {
 /// A task that runs.
 struct Running {
     epoch: u32,
+    /// By which key it is counted among the tasks of this worker.
+    key: Option<String>,
     control: Arc<Control>,
 }
 
@@ -95,33 +101,46 @@ impl<'a> Registration<'a> {
         }
     }
 
-    /// Claims and runs tasks until `shutdown` ends or the service wants the worker to drain, and
-    /// then finishes what it has; or until the service does not know it any more.
-    pub async fn work(&self, tasks: &mut JoinSet<()>, shutdown: impl Future<Output = ()>) -> Over {
+    /// Claims and runs tasks, once `prepared` has ended, until `shutdown` ends or the service wants
+    /// the worker to drain, and then finishes what it has; or until the service does not know it
+    /// any more. It is heard of from the beginning.
+    ///
+    /// # Errors
+    /// That of `prepared`.
+    pub async fn work<E>(
+        &self,
+        tasks: &mut JoinSet<()>,
+        prepared: impl Future<Output = Result<(), E>>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<Over, E> {
         let working = async {
+            let claiming = async {
+                prepared.await?;
+                Ok(self.claim(tasks).await)
+            };
             let over = tokio::select! {
-                over = self.claim(tasks) => Some(over),
+                over = claiming => Some(over?),
                 () = shutdown => {
                     self.draining.cancel();
                     None
                 }
                 () = self.draining.cancelled() => None,
             };
-            match over {
+            Ok(match over {
                 Some(over) => over,
                 None => self.finish(tasks).await,
-            }
+            })
         };
         let over = tokio::select! {
             over = self.be_heard() => over,
-            over = working => over,
+            over = working => over?,
         };
         if over != Over::Left {
             tracing::warn!(worker = %self.id, ?over, "the worker has lost its leases");
             self.each(|running| running.control.abandon());
         }
         // A worker that was to stop does not come back.
-        if self.draining.is_cancelled() { Over::Left } else { over }
+        Ok(if self.draining.is_cancelled() { Over::Left } else { over })
     }
 
     /// Claims tasks for slots that are free and starts them.
@@ -132,7 +151,7 @@ impl<'a> Registration<'a> {
             let free = u32::try_from(slots.available_permits() + 1).unwrap_or(u32::MAX);
             drop(slot);
             while tasks.try_join_next().is_some() {}
-            let error = match client.claim_tasks(&self.id, free, CLAIM_WAIT).await {
+            let error = match client.claim_tasks_with(&self.id, &self.claims(free)).await {
                 Ok(claimed) => {
                     claimed.into_iter().for_each(|task| self.start(task, tasks));
                     continue;
@@ -150,6 +169,16 @@ impl<'a> Registration<'a> {
         }
     }
 
+    /// Asks for this many tasks at most.
+    fn claims(&self, free: u32) -> ClaimTasks {
+        let mut has = BTreeMap::new();
+        for key in self.running.lock().values().filter_map(|running| running.key.as_ref()) {
+            *has.entry(key.clone()).or_default() += 1;
+        }
+        let wait = if has.is_empty() { CLAIM_WAIT } else { CLAIM_WAIT_COUNTED };
+        ClaimTasks { free, wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), has }
+    }
+
     /// A request that failed is made again soon enough that the leases do not end meanwhile.
     fn pause(&self) -> Duration {
         PAUSE.min(self.heartbeat / 2)
@@ -163,9 +192,10 @@ impl<'a> Registration<'a> {
             return tracing::warn!(job = %task.job, "a task was not asked for");
         };
         let ClaimedTask { job, epoch, .. } = task;
+        let key = task.per_worker_key.clone();
         let (client, worker) = (client.clone(), Arc::clone(&self.id));
         let control = Arc::<Control>::default();
-        self.running.lock().insert(job, Running { epoch, control: Arc::clone(&control) });
+        self.running.lock().insert(job, Running { epoch, key, control: Arc::clone(&control) });
         let (handler, spool, slot) = (Arc::clone(handler), spool.clone(), Arc::new(slot));
         let lease = Lease { client, worker, job, epoch };
         let attempt = Attempt { lease, task, handler, control, spool, slot };
@@ -183,13 +213,19 @@ impl<'a> Registration<'a> {
     /// Gives signs of life and carries out orders, until the service does not know the worker.
     async fn be_heard(&self) -> Over {
         let (mut load, mut heard) = (LoadMeter::default(), Instant::now());
-        let mut wait = self.heartbeat;
+        let (mut wait, mut beats) = (Duration::ZERO, 0_u32);
         loop {
             let said = Instant::now();
             let beat = timeout(self.patience(heard), self.beat(&mut load, wait)).await;
             let pause = match beat {
                 Ok(Ok(orders)) => {
-                    (heard, wait) = (said, self.heartbeat);
+                    if wait.is_zero() {
+                        load.note_round_trip(said.elapsed());
+                    }
+                    beats = beats.wrapping_add(1);
+                    let measures = beats.is_multiple_of(MEASURED_EVERY);
+                    wait = if measures { Duration::ZERO } else { self.heartbeat };
+                    heard = said;
                     self.obey(orders)
                 }
                 failed => {

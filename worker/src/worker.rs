@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::PathBuf,
     pin::{Pin, pin},
     sync::Arc,
@@ -8,6 +8,7 @@ use std::{
 
 use jobtracker_client::{
     Error as ClientError, JobTrackerClient, NewWorker, ProblemCode, WorkerRegistered,
+    schedule::{RegisterSchedule, ScheduleRegistered},
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,23 @@ use crate::{
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often a worker that was kicked asks whether it may come back.
 const PAUSE_KICKED: Duration = Duration::from_secs(10);
+
+/// A request that is not answered is tried again for a while by the client; this often the log
+/// tells of it.
+const TOLD_EVERY: Duration = Duration::from_secs(5);
+
+/// Waits for a request, and tells in the log that it is still not answered.
+async fn told<T>(request: impl Future<Output = T>, what: &str) -> T {
+    let mut request = pin!(request);
+    loop {
+        tokio::select! {
+            answer = &mut request => return answer,
+            () = tokio::time::sleep(TOLD_EVERY) => {
+                tracing::warn!(after = ?TOLD_EVERY, "{what}: the service does not answer");
+            }
+        }
+    }
+}
 
 /// Why a worker ended without being asked to.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +63,14 @@ pub enum WorkerError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// The service refuses a schedule for good.
+    #[error("the service refuses the schedule {name:?}")]
+    Schedule {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: ClientError,
+    },
     /// The service refuses the worker for good.
     #[error("the service refuses the worker")]
     Refused(#[source] ClientError),
@@ -56,6 +82,7 @@ pub struct Worker {
     pub(crate) client: JobTrackerClient,
     pub(crate) worker: NewWorker,
     pub(crate) handlers: Vec<Named>,
+    pub(crate) schedules: BTreeMap<String, RegisterSchedule>,
     pub(crate) drain: Duration,
     pub(crate) spool: Option<PathBuf>,
 }
@@ -89,6 +116,7 @@ impl Worker {
         if let Some(spool) = &process.spool {
             self.deliver_left(spool, &mut tasks).await?;
         }
+        let mut has_schedules = false;
         loop {
             let registered = tokio::select! {
                 registered = self.register() => registered?,
@@ -96,7 +124,16 @@ impl Worker {
             };
             tracing::info!(worker = registered.id, "registered");
             let registration = Registration::new(&process, registered);
-            if registration.work(&mut tasks, shutdown.as_mut()).await == Over::Left {
+            // A run that needs a worker at once finds this one.
+            let prepared = async {
+                if !has_schedules {
+                    self.register_schedules().await?;
+                    has_schedules = true;
+                }
+                Ok(())
+            };
+            let working = registration.work(&mut tasks, prepared, shutdown.as_mut());
+            if working.await? == Over::Left {
                 return Ok(());
             }
         }
@@ -141,10 +178,37 @@ impl Worker {
         Ok(())
     }
 
+    async fn register_schedules(&self) -> Result<(), WorkerError> {
+        for (schedule, new) in &self.schedules {
+            let ScheduleRegistered { outcome, code_version } = loop {
+                let registering = self.client.register_schedule(schedule, new);
+                let error = match told(registering, "a schedule is not registered yet").await {
+                    Ok(registered) => break registered,
+                    Err(error) => error,
+                };
+                if !error.is_retryable() {
+                    let name = schedule.clone();
+                    return Err(WorkerError::Schedule { name, source: error });
+                }
+                tracing::warn!(schedule, %error, "a schedule is not registered now");
+                tokio::time::sleep(PAUSE).await;
+            };
+            let version = new.version;
+            if outcome.is_ignored() {
+                let has = code_version;
+                tracing::warn!(schedule, version, ?outcome, ?has, "a definition is ignored");
+            } else {
+                tracing::info!(schedule, version, ?outcome, "a schedule is registered");
+            }
+        }
+        Ok(())
+    }
+
     /// Registers, as soon as the service is there and takes the worker.
     async fn register(&self) -> Result<WorkerRegistered, WorkerError> {
         loop {
-            let error = match self.client.register_worker(&self.worker).await {
+            let registering = self.client.register_worker(&self.worker);
+            let error = match told(registering, "the worker is not registered yet").await {
                 Ok(registered) => return Ok(registered),
                 Err(error) => error,
             };

@@ -8,12 +8,12 @@ use anyhow::{Context, Result};
 use jobtracker_client::{
     Action, CheckKind, HttpAction, JobId, JobTrackerClient, NewCheck, NewJob, State, Timestamp,
 };
-use receiver::{Receiver, now_millis};
+use receiver::Receiver;
 use tokio::runtime::Runtime;
 
 use crate::{
     flush,
-    load::{Measured, Numbers, Until, post, run as load},
+    load::{Measured, Numbers, Until, now_millis, post, run as load},
     process::Server,
     shapes::CONNECTIONS,
     table::{self, Series, median},

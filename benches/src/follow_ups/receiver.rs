@@ -3,11 +3,13 @@
 use std::{
     net::{SocketAddr, TcpListener},
     sync::{Arc, Mutex, mpsc},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
 use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpStream};
+
+use crate::load::now_millis;
 
 /// A request as it came.
 pub struct Received {
@@ -87,10 +89,4 @@ async fn serve(mut stream: TcpStream, sender: Arc<mpsc::Sender<Received>>) -> Re
         sender.send(Received { time, text })?;
         bytes.drain(..whole);
     }
-}
-
-/// Milliseconds since 1970: what the service calls time too.
-#[expect(clippy::disallowed_methods, reason = "it is compared with times of another process")]
-pub fn now_millis() -> f64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1e3
 }

@@ -16,6 +16,7 @@ mod load;
 mod lost_replies;
 mod many_servers;
 mod one_server;
+mod planned;
 #[path = "../support/process.rs"]
 mod process;
 mod proxies;

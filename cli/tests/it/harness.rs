@@ -30,15 +30,9 @@ impl Harness {
     /// Starts a service with the default configuration, a free port and the changes that `change`
     /// makes.
     pub async fn start(kind: StoreKind, change: impl FnOnce(&mut Config)) -> Self {
-        match kind {
-            StoreKind::Memory => Self::on(Arc::new(MemoryStore::new()), None, change),
-            StoreKind::Fjall => Self::restart(tempfile::tempdir().unwrap(), change).await,
-            StoreKind::Scylla => {
-                let lent = Lent::new().await;
-                let store = ScyllaStore::open(&lent.options).await.unwrap();
-                Self { keyspace: Some(lent), ..Self::on(Arc::new(store), None, change) }
-            }
-        }
+        let shelf = Shelf::open(kind).await;
+        let store = Arc::clone(shelf.store());
+        shelf.serve(store, change)
     }
 
     /// Starts a service on a directory that may have data in it.
@@ -165,6 +159,12 @@ impl Shelf {
 
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// Starts a service on the store, or on this one that leads to it.
+    pub fn serve(self, store: Arc<dyn Store>, change: impl FnOnce(&mut Config)) -> Harness {
+        let Self { directory, keyspace, store: _ } = self;
+        Harness { keyspace, ..Harness::on(store, directory, change) }
     }
 
     pub async fn close(self) {

@@ -32,6 +32,7 @@ mod operator;
 mod page;
 #[path = "../support/process.rs"]
 mod process;
+mod queue;
 mod restart;
 mod retention;
 mod roots;

@@ -61,3 +61,38 @@ async fn a_known_file_is_not_sent_again() {
     ask(Method::POST, &[]).await.assert_problem("method_not_allowed");
     harness.stop().await;
 }
+
+/// A browser asks for what a document names while it loads the scripts.
+#[tokio::test]
+async fn a_document_names_what_its_caller_may_ask_first() {
+    let harness = Harness::start(STORES[0], |config| config.auth.token = Secret::new(TOKEN)).await;
+    let bearer = format!("Bearer {TOKEN}");
+    for (path, token, named) in [
+        ("/jobs/7", "", vec!["../api/v1/session"]),
+        ("/?q=nightly", bearer.as_str(), vec!["./api/v1/session"]),
+        ("/", &bearer, vec!["./api/v1/session", "./api/v1/roots?limit=100&fields=row"]),
+        (
+            "/jobs/7?view=log",
+            &bearer,
+            vec![
+                "../api/v1/session",
+                "../api/v1/jobs/7",
+                "../api/v1/jobs/7/ancestors",
+                "../api/v1/jobs/7/task",
+            ],
+        ),
+    ] {
+        let mut request = harness.request(Method::GET, path);
+        if !token.is_empty() {
+            request = request.header("authorization", token);
+        }
+        let reply = Reply::of(request).await;
+        let links = reply.header("link").unwrap().split(", ");
+        let links: Vec<_> = links
+            .map(|link| link.strip_suffix(">; rel=preload; as=fetch; crossorigin").unwrap())
+            .map(|link| link.strip_prefix('<').unwrap())
+            .collect();
+        assert_eq!(links, named, "{path}");
+    }
+    harness.stop().await;
+}

@@ -1,9 +1,10 @@
 //! Schedules over HTTP.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::{StreamExt, stream};
 use jobtracker_client::{
-    ListPage, NewChange, ProblemCode, State,
+    JobTrackerClient, ListPage, NewChange, NewJob, ProblemCode, RootsQuery, State, Timestamp,
     schedule::{
         Concurrency, FiringOutcome, NewSchedule, NextFires, ScheduleDefinition, ScheduleTrigger,
         TriggerSchedule,
@@ -14,6 +15,9 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::{Harness, Reply, STORES};
+
+mod clock;
+mod killed;
 
 fn rate(every_ms: u64) -> ScheduleDefinition {
     let rate = ScheduleTrigger::FixedRate { every_ms, start: None };
@@ -134,5 +138,80 @@ async fn a_definition_is_replaced_at_its_version_and_acts_by_hand_are_noted() {
         acts,
         [&["deleteSchedule", "createSchedule"][..], &replaced, &["createSchedule"]].concat()
     );
+    harness.stop().await;
+}
+
+/// Creates as many schedules, with these names and a number behind; answers when the last one was
+/// created.
+async fn create_many(
+    client: &JobTrackerClient,
+    (prefix, count): (&str, usize),
+    definition: &ScheduleDefinition,
+) -> Timestamp {
+    let create = |number: usize| async move {
+        let schedule = NewSchedule::new(format!("{prefix}{number}"), definition.clone());
+        client.create_schedule(&schedule).await.unwrap().create_time
+    };
+    let creating = stream::iter((0..count).map(create)).buffer_unordered(32);
+    creating.fold(Timestamp::MIN, async |last, time| last.max(time)).await
+}
+
+/// All fire once, and others are answered meanwhile. How late the last one is, is told.
+/// `JOBTRACKER_LONG` makes it 10,000.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn very_many_schedules_fire_in_the_same_second() {
+    let count = if std::env::var_os("JOBTRACKER_LONG").is_some() { 10_000 } else { 1_000 };
+    let harness = Harness::start(StoreKind::Fjall, |_| {}).await;
+    let client = &harness.client();
+    // How long it takes to create a tenth of them says when all will be there; if the machine
+    // becomes slower than that meanwhile, again with more time.
+    let begun = Instant::now();
+    let hand = ScheduleDefinition::new([]);
+    let mut now = create_many(client, ("hand", count / 10), &hand).await;
+    let mut time = begun.elapsed() * 30 + Duration::from_secs(2);
+    let (prefix, at) = loop {
+        let (prefix, at) = (format!("s{}-", time.as_millis()), now.after(time));
+        let once = ScheduleDefinition::new([ScheduleTrigger::Once { at }]);
+        now = create_many(client, (&prefix, count), &once).await;
+        if now < at {
+            break (prefix, at);
+        }
+        time *= 3;
+    };
+
+    let fired = || async {
+        let query =
+            RootsQuery { name_prefix: Some(prefix.clone()), total: true, ..Default::default() };
+        client.roots(RootsQuery { limit: Some(1), ..query }).await.unwrap().total
+    };
+    let (mut during, mut longest) = (0, Duration::ZERO);
+    loop {
+        let begun = Instant::now();
+        client.create(NewJob::new("meanwhile")).await.unwrap();
+        longest = longest.max(begun.elapsed());
+        match usize::try_from(fired().await).unwrap() {
+            0 => {}
+            fired if fired == count => break,
+            _ => during += 1,
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(during > 0, "others are answered while schedules fire");
+    let (mut after, mut late) = (None, 0);
+    loop {
+        let page = client.schedules(ListPage { limit: Some(1_000), cursor: after }).await.unwrap();
+        for schedule in page.items.iter().filter(|one| one.name.starts_with(&prefix)) {
+            assert_eq!(schedule.statistics.runs, 1, "{}", schedule.name);
+            let firing = schedule.last_firing.as_ref().unwrap();
+            assert_eq!((firing.number, firing.count, firing.planned), (1, 1, at));
+            late = late.max(firing.time.millis() - at.millis());
+        }
+        after = page.next_cursor;
+        if after.is_none() {
+            break;
+        }
+    }
+    println!("the last of {count} fires {late} ms late");
+    println!("{during} requests meanwhile took up to {longest:?}");
     harness.stop().await;
 }

@@ -5,12 +5,18 @@ use std::{collections::BTreeMap, time::Duration};
 use jobtracker_client::{
     ClaimedTask, Error, Heartbeat, HeldTask, JobId, JobTrackerClient, ListPage, NewChange, NewJob,
     NewTask, NewWorker, OnNoWorker, Payload, ProblemCode, Retry, Routing, State, TaskChildren,
-    TaskPhaseName, TaskReport, TaskReportState, Timeouts, WorkerFilter, WorkerHandler, WorkerState,
+    TaskLog, TaskPhaseName, TaskReport, TaskReportState, Timeouts, WorkerFilter, WorkerHandler,
+    WorkerState,
     schedule::{NewSchedule, ScheduleDefinition, Sharding, TriggerSchedule},
 };
 use jobtracker_server::{Config, StoreKind};
 
 use crate::harness::{Harness, STORES};
+
+mod at_once;
+mod per_worker;
+mod progress;
+mod shards;
 
 /// Long enough that only a failing test waits for all of it.
 const LONG: Duration = Duration::from_secs(30);
@@ -489,7 +495,7 @@ async fn a_run_has_a_shard_for_each_worker_that_is_there_and_no_other_runs_it() 
     let harness = Harness::start(StoreKind::Memory, |_| {}).await;
     let client = harness.client();
     let mut players = Vec::new();
-    for (name, tags) in [("a", &[][..]), ("b", &["big"]), ("c", &[])] {
+    for (name, tags) in [("a", &[][..]), ("b", &["big"]), ("c", &[]), ("d", &[])] {
         players.push(Player::new(&harness, name, tags).await);
     }
     let retry = Retry { max: 3, initial_ms: 1, ..Retry::default() };
@@ -498,21 +504,26 @@ async fn a_run_has_a_shard_for_each_worker_that_is_there_and_no_other_runs_it() 
     definition.sharding = Sharding::All;
     client.create_schedule(&NewSchedule::new("all", definition.clone())).await.unwrap();
     let request = TriggerSchedule::default();
-    let root = client.trigger_schedule("all", &request).await.unwrap().run.unwrap();
-    let mut shards = Vec::new();
-    for player in &players {
-        let task = player.claim().await;
-        shards.push(task.shard.unwrap().index);
-        assert_eq!(task.shard.unwrap().total, 3);
-        assert!(player.has_none().await, "one for each");
-        if player.id == players[2].id {
-            client.kick_worker(&player.id, Duration::from_secs(60)).await.unwrap();
-        } else {
-            player.report(&task, TaskReportState::Succeeded).await.unwrap();
+    for (lost, expected) in [(None, State::RanToCompletion), (Some(2), State::Faulted)] {
+        let root = client.trigger_schedule("all", &request).await.unwrap().run.unwrap();
+        let mut shards = Vec::new();
+        for (number, player) in players.iter().enumerate() {
+            let task = player.claim().await;
+            shards.push(task.shard.unwrap().index);
+            assert_eq!(task.shard.unwrap().total, 4);
+            assert!(player.has_none().await, "one for each");
+            let is_open = !client.get(root).await.unwrap().unwrap().state.is_finished();
+            assert!(is_open, "it ends with the last shard");
+            if lost == Some(number) {
+                client.kick_worker(&player.id, Duration::from_secs(60)).await.unwrap();
+            } else {
+                player.report(&task, TaskReportState::Succeeded).await.unwrap();
+            }
         }
+        assert_eq!(shards, [0, 1, 2, 3]);
+        assert_eq!(client.wait_finished(root, LONG).await.unwrap().state, expected);
+        assert_eq!(client.get(root).await.unwrap().unwrap().subtree.total, 4);
     }
-    assert_eq!(shards, [0, 1, 2]);
-    assert_eq!(client.wait_finished(root, LONG).await.unwrap().state, State::Faulted);
     let tags = vec!["big".to_owned()];
     definition.sharding =
         Sharding::Filter { filter: WorkerFilter { tags, ..WorkerFilter::default() } };

@@ -35,7 +35,12 @@ impl Process {
     }
 
     /// The same with a command to which the arguments of the binary are added.
-    pub fn spawn(mut command: Command, listen: &str, settings: &Settings) -> Self {
+    pub fn spawn(command: Command, listen: &str, settings: &Settings) -> Self {
+        Self::try_spawn(command, listen, settings).expect("the service ended before it listened")
+    }
+
+    /// The same; `None` if it ends before it listens.
+    pub fn try_spawn(mut command: Command, listen: &str, settings: &Settings) -> Option<Self> {
         let variable = |key: &str| format!("JOBTRACKER__{}", key.replace('.', "__").to_uppercase());
         let mut child = command
             .args(["serve", "--listen", listen])
@@ -45,9 +50,13 @@ impl Process {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = lines.next().expect("the service ended before it listened").unwrap();
+        let Some(line) = lines.next() else {
+            child.wait().unwrap();
+            return None;
+        };
+        let line = line.unwrap();
         let address = line.split("http://").nth(1).unwrap_or_else(|| panic!("{line:?}"));
-        Self { child, url: format!("http://{address}") }
+        Some(Self { child, url: format!("http://{address}") })
     }
 
     /// Where it listens.
@@ -63,6 +72,12 @@ impl Process {
     /// A client that tries everything once, so that each answer is that of one try.
     pub fn client(&self) -> JobTrackerClient {
         JobTrackerClient::builder(&self.url).retry(RetryPolicy::never()).build().unwrap()
+    }
+
+    /// Whether it has ended by itself.
+    #[allow(dead_code, reason = "not every test with this file has a process that does")]
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Kills it without a shutdown.

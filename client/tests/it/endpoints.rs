@@ -136,7 +136,8 @@ async fn logs() {
     assert_eq!(client.append_log(id(7), lines).await.unwrap(), appended);
     assert_eq!(asked(&server).await, "POST /api/v1/jobs/7/log");
 
-    let lines = page(vec![LogLine { line: 0, time: time(), text: "a".into() }], None);
+    let lines =
+        page(vec![LogLine { line: 0, time: time(), attempt: None, text: "a".into() }], None);
     let (server, client) = serving(json(&lines)).await;
     let query = LogQuery::default().from(LogFrom::End).limit(3);
     assert_eq!(client.log(id(7), query).await.unwrap(), lines);

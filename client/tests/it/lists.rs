@@ -75,7 +75,7 @@ async fn a_list_that_turns_in_a_circle_is_an_error() {
 
 #[tokio::test]
 async fn every_list_streams() {
-    let line = |line| LogLine { line, time: time(), text: "x".into() };
+    let line = |line| LogLine { line, time: time(), attempt: None, text: "x".into() };
     let blocker = Blocker { job: job(1), last_change: change(), path: None };
     let roots = |job, next: Option<&str>| RootPage {
         items: vec![job],

@@ -1,4 +1,6 @@
-use jobtracker_client::{IdBlock, LogAppended, NewChange, NewJob, NewLogLines, ProblemCode, State};
+use jobtracker_client::{
+    CancelledTree, IdBlock, LogAppended, NewChange, NewJob, NewLogLines, ProblemCode, State,
+};
 use wiremock::ResponseTemplate;
 
 use crate::{
@@ -79,4 +81,18 @@ async fn an_attachment_that_is_gone_after_a_lost_answer_counts_as_deleted() {
     let server = stub::answering_in_turn([busy(), problem(ProblemCode::JobNotFound)]).await;
     let error = stub::client(&server).delete_attachment(id(7), "a").await.unwrap_err();
     assert_eq!(error.code(), Some(ProblemCode::JobNotFound));
+}
+
+#[tokio::test]
+async fn a_tree_is_cancelled_until_no_more_ends() {
+    let answer = |ended, stopping, more| json(CancelledTree { ended, stopping, more });
+    let (first, whole) = (answer(2, 3, true), answer(4, 5, false));
+    for (last, sum) in [
+        (whole, CancelledTree { ended: 6, stopping: 5, more: false }),
+        (answer(0, 9, true), CancelledTree { ended: 2, stopping: 9, more: true }),
+    ] {
+        let server = stub::answering_in_turn([first.clone(), last]).await;
+        assert_eq!(stub::client(&server).cancel_tree(id(7)).await.unwrap(), sum);
+        assert_eq!(stub::requests(&server).await.len(), 2);
+    }
 }

@@ -38,7 +38,7 @@ fn a_journal_on_a_full_disk() {
 fn a_journal_on_a_disk_that_loses_what_it_has_taken() {
     let folder = tempfile::tempdir().unwrap();
     let [library, control] = ["faults.so", "control"].map(|name| folder.path().join(name));
-    let source = "../server/store/tests/fjall/faults.c";
+    let source = "../server/store-suite/src/faults.c";
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
     let mut compiler = Command::new("cc");
     let built = compiler.args(["-shared", "-fPIC", "-o"]).args([&library, &source]).arg("-ldl");

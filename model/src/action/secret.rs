@@ -27,6 +27,12 @@ impl Secret {
         &self.0
     }
 
+    /// Whether there is none: the text is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Checks that this can sign, as the Standard Webhooks specification has it: `whsec_` and 24
     /// to 64 bytes in base64. The text itself does not stand in the error.
     ///

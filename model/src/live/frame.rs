@@ -1,9 +1,12 @@
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
-use super::{EventKind, JobSummary, Position, Snapshot, Topic};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::value::RawValue;
+
+use super::{EventKind, JobSummary, ListState, Position, QueueLengths, Snapshot, Topic};
 use crate::{
     Change, DeliveryStatus, FollowUpLoad, JobId, LogLine, Overview, Problem, State, StateSet,
-    upload::UploadId,
+    WorkerView, schedule::Schedule, upload::UploadId,
 };
 
 /// What a client says on a WebSocket.
@@ -64,7 +67,8 @@ pub struct Subscribe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<u64>,
     /// Of the topic `roots`: which ones, as the query of `GET /api/v1/roots`, for example
-    /// `states=Faulted&limit=20`. Up to 200, newest first; 100 without a limit.
+    /// `states=Faulted&limit=20`. Up to 200, newest first; 100 without a limit. Of the topic
+    /// `schedules` likewise, as the query of `GET /api/v1/schedules`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
     /// The shortest time from one snapshot to the next, in milliseconds: up to 60,000. Absent: as
@@ -84,7 +88,7 @@ impl Subscribe {
 }
 
 /// What the service says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServerFrame {
@@ -96,8 +100,31 @@ pub struct ServerFrame {
     pub frame: Frame,
 }
 
+impl<'de> Deserialize<'de> for ServerFrame {
+    /// Serde keeps the fields of what is tagged in memory, and of these a payload cannot be read:
+    /// it is the text as it came. So the frame that may have payloads is read from its own text.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Head<'a> {
+            sub: Option<u32>,
+            #[serde(borrow)]
+            t: Cow<'a, str>,
+        }
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let read = || {
+            let Head { sub, t } = serde_json::from_str(text.get())?;
+            let frame = match &*t {
+                "schedules" => Frame::Schedules(serde_json::from_str(text.get())?),
+                _ => serde_json::from_str(text.get())?,
+            };
+            Ok::<_, serde_json::Error>(Self { sub, frame })
+        };
+        read().map_err(de::Error::custom)
+    }
+}
+
 /// The content of a frame of the service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "t", rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Frame {
@@ -119,6 +146,12 @@ pub enum Frame {
     Deliveries(DeliveriesState),
     /// How the server is.
     Overview(OverviewState),
+    /// The workers, by id.
+    Workers(ListState<WorkerView>),
+    /// The first schedules of a list, by name.
+    Schedules(ListState<Schedule>),
+    /// How long the queue of tasks is.
+    Queue(QueueLengths),
     /// Something happened.
     Event(LiveEvent),
     /// Events are not told: what they changed has to be read again.

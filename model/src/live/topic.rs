@@ -22,11 +22,20 @@ pub enum Topic {
     Deliveries,
     /// How the server is.
     Overview,
+    /// All workers.
+    Workers,
+    /// The first schedules of a list.
+    Schedules,
+    /// How long the queue of tasks is.
+    Queue,
 }
 
 /// A text that names no topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a topic is rows/ID, job/ID, tree/ID, log/ID, roots, deliveries or overview")]
+#[error(
+    "a topic is rows/ID, job/ID, tree/ID, log/ID, roots, deliveries, overview, workers, schedules \
+     or queue"
+)]
 pub struct InvalidTopic;
 
 impl Topic {
@@ -36,7 +45,14 @@ impl Topic {
         match self {
             Self::Rows(id) | Self::Job(id) | Self::Tree(id) | Self::Log(id) => Some(id),
             Self::Roots | Self::Deliveries | Self::Overview => None,
+            Self::Workers | Self::Schedules | Self::Queue => None,
         }
+    }
+
+    /// Whether it is of a list, of which a filter chooses a part.
+    #[must_use]
+    pub const fn has_filter(self) -> bool {
+        matches!(self, Self::Roots | Self::Schedules)
     }
 }
 
@@ -50,6 +66,9 @@ impl fmt::Display for Topic {
             Self::Roots => "roots",
             Self::Deliveries => "deliveries",
             Self::Overview => "overview",
+            Self::Workers => "workers",
+            Self::Schedules => "schedules",
+            Self::Queue => "queue",
         };
         match self.id() {
             Some(id) => write!(f, "{kind}/{id}"),
@@ -67,6 +86,9 @@ impl FromStr for Topic {
                 "roots" => Ok(Self::Roots),
                 "deliveries" => Ok(Self::Deliveries),
                 "overview" => Ok(Self::Overview),
+                "workers" => Ok(Self::Workers),
+                "schedules" => Ok(Self::Schedules),
+                "queue" => Ok(Self::Queue),
                 _ => Err(InvalidTopic),
             };
         };
@@ -180,9 +202,10 @@ mod openapi {
     impl utoipa::PartialSchema for super::Topic {
         fn schema() -> RefOr<Schema> {
             let what = "What can be subscribed to: `rows/ID` and `tree/ID` with the id of a root, \
-                 `job/ID` and `log/ID` with that of a job, `roots`, `deliveries`, `overview`.";
-            let pattern = "^((rows|job|tree|log)/[1-9][0-9]{0,18}|roots|deliveries|overview)$";
-            text(what, pattern)
+                 `job/ID` and `log/ID` with that of a job, `roots`, `deliveries`, `overview`, \
+                 `workers`, `schedules`, `queue`.";
+            let of_service = "roots|deliveries|overview|workers|schedules|queue";
+            text(what, &format!("^((rows|job|tree|log)/[1-9][0-9]{{0,18}}|{of_service})$"))
         }
     }
 
@@ -205,8 +228,9 @@ mod tests {
     fn topics_and_kinds_come_back() {
         let id = JobId::new(812).unwrap();
         let of_service = [Topic::Roots, Topic::Deliveries, Topic::Overview];
+        let of_tasks = [Topic::Workers, Topic::Schedules, Topic::Queue];
         let of_trees = [Topic::Rows(id), Topic::Job(id), Topic::Tree(id), Topic::Log(id)];
-        for topic in of_trees.into_iter().chain(of_service) {
+        for topic in of_trees.into_iter().chain(of_service).chain(of_tasks) {
             assert_eq!(topic.to_string().parse(), Ok(topic));
         }
         for text in ["", "tree", "tree/", "tree/0", "forest/1", "tree/1/2", "roots/1"] {

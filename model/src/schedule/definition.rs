@@ -1,9 +1,11 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Concurrency, DailyWindow, Misfire, ScheduleAlarm, ScheduleTrigger, Sharding};
+use super::{
+    Concurrency, ConcurrencyScope, DailyWindow, Misfire, ScheduleAlarm, ScheduleTrigger, Sharding,
+};
 use crate::{
-    CheckedJob, FieldError, JobId, NewJob, NewTask, Payload, Routing, Timestamp, field::check_text,
-    limits,
+    CheckedJob, FieldError, JobId, NewJob, NewTask, Payload, PerWorker, Routing, Timestamp,
+    field::check_text, limits,
 };
 
 /// What a schedule is: when it fires, what its firings do.
@@ -40,6 +42,9 @@ pub struct ScheduleDefinition {
     /// What becomes of a firing while a run is open.
     #[serde(default)]
     pub concurrency: Concurrency,
+    /// Whether that counts all runs, or those on each worker.
+    #[serde(default, skip_serializing_if = "ConcurrencyScope::is_schedule")]
+    pub concurrency_scope: ConcurrencyScope,
     /// How a run is divided.
     #[serde(default)]
     pub sharding: Sharding,
@@ -121,8 +126,33 @@ impl ScheduleDefinition {
             misfire: Misfire::default(),
             grace_ms: limits::MISFIRE_GRACE_MS,
             concurrency: Concurrency::default(),
+            concurrency_scope: ConcurrencyScope::default(),
             sharding: Sharding::default(),
             alarm: None,
+        }
+    }
+
+    /// How many tasks of the schedule with this name one worker may have, if that is bounded.
+    #[must_use]
+    pub fn per_worker(&self, schedule: &str) -> Option<PerWorker> {
+        let max = u32::try_from(self.concurrency.open()).unwrap_or(u32::MAX);
+        let key = || format!("schedule:{schedule}");
+        (!self.concurrency_scope.is_schedule()).then(|| PerWorker { key: key(), max })
+    }
+
+    fn check_scope(&self) -> Result<(), FieldError> {
+        if self.concurrency_scope.is_schedule() {
+            return Ok(());
+        }
+        let refused = |reason: &str| Err(FieldError::new("concurrencyScope", reason));
+        match &self.run.task {
+            Some(task) if task.filter.per_worker.is_some() => {
+                refused("sets run.task.filter.perWorker, which may not be given")
+            }
+            _ if self.concurrency == Concurrency::ReplaceRunning => {
+                refused("must be schedule with replaceRunning")
+            }
+            _ => Ok(()),
         }
     }
 
@@ -158,6 +188,7 @@ impl ScheduleDefinition {
         }
         self.misfire.check()?;
         self.concurrency.check()?;
+        self.check_scope()?;
         self.sharding.check()?;
         self.alarm.as_ref().map_or(Ok(()), ScheduleAlarm::check)?;
         if self.run.task.as_ref().is_some_and(|task| task.shard.is_some()) {

@@ -9,13 +9,15 @@ mod alarm;
 mod definition;
 mod firing;
 mod policy;
+mod registration;
 mod trigger;
 mod view;
 
 pub use alarm::{AlarmAction, ScheduleAlarm};
 pub use definition::{RunTemplate, ScheduleDefinition};
 pub use firing::{Firing, FiringCause, FiringOutcome, SkipReason};
-pub use policy::{Concurrency, Misfire, MisfirePolicy, Sharding};
+pub use policy::{Concurrency, ConcurrencyScope, Misfire, MisfirePolicy, Sharding};
+pub use registration::{RegisterSchedule, Registration, ScheduleCode, ScheduleRegistered};
 pub use trigger::{DailyWindow, RunEnding, ScheduleTrigger, TimeOfDay, Weekday};
 pub use view::{
     NewSchedule, NextFires, PlannedTimes, Schedule, ScheduleStatistics, TriggerSchedule, Triggered,

@@ -113,6 +113,26 @@ impl Concurrency {
     }
 }
 
+/// Where the runs of a schedule are counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ConcurrencyScope {
+    /// All together.
+    #[default]
+    Schedule,
+    /// On each worker: as many runs may be open as `concurrency` says times the number of workers
+    /// that are online and may claim the task, 100 at most, and on one worker as many tasks of the
+    /// schedule as it says. Runs without a task are counted all together.
+    Worker,
+}
+
+impl ConcurrencyScope {
+    pub(super) fn is_schedule(&self) -> bool {
+        *self == Self::Schedule
+    }
+}
+
 /// How a run is divided.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
@@ -159,6 +179,11 @@ impl Sharding {
     pub(super) fn check(&self) -> Result<(), FieldError> {
         match self {
             Self::Fixed { total } => at_most("sharding", *total, limits::SHARDS),
+            // The shards are those of the workers that there are, whatever they have to do.
+            Self::Filter { filter } if filter.per_worker.is_some() => {
+                let reason = "may not be given here; use run.task.filter.perWorker";
+                Err(FieldError::new("sharding.filter.perWorker", reason))
+            }
             Self::Filter { filter } => filter.check().map_err(|error| error.within("sharding")),
             Self::One | Self::All => Ok(()),
         }
@@ -170,4 +195,21 @@ fn at_most(field: &str, number: u32, most: u32) -> Result<(), FieldError> {
         return Ok(());
     }
     Err(FieldError::new(field, format!("must have a number from 1 to {most}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PerWorker;
+
+    #[test]
+    fn shards_do_not_depend_on_what_workers_have_to_do() {
+        let per_worker = |max| PerWorker { key: "k".into(), max };
+        let sharding = |per_worker| Sharding::Filter {
+            filter: WorkerFilter { per_worker, ..WorkerFilter::default() },
+        };
+        assert_eq!(sharding(None).check(), Ok(()));
+        let error = sharding(Some(per_worker(1))).check().unwrap_err();
+        assert_eq!(error.field, "sharding.filter.perWorker");
+    }
 }

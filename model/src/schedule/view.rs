@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Firing, FiringOutcome, ScheduleDefinition};
+use super::{Firing, FiringOutcome, ScheduleCode, ScheduleDefinition};
 use crate::{FieldError, JobId, Payload, State, Timestamp, check_name, field::check_text, limits};
 
 /// A schedule to create.
@@ -57,6 +57,9 @@ pub struct Schedule {
     pub change_time: Timestamp,
     /// The name of the principal who put it.
     pub changed_by: String,
+    /// Set if a program has registered the schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<ScheduleCode>,
     /// The next planned time.
     pub next: Option<Timestamp>,
     /// The roots of its open runs.

@@ -16,7 +16,7 @@ use jobtracker_model::{
 
 use crate::{
     Bases, Error, Plan, Result,
-    record::{ByHand, Cursor, Followed, Key, Named, Record, Reserved, Run, RunEnd},
+    record::{After, ByHand, Cursor, Followed, Key, Named, Record, Reserved, Run, RunEnd},
 };
 
 /// Planned times that one step decides at most.
@@ -25,8 +25,8 @@ const TIMES_AT_ONCE: usize = 10_000;
 const FIRINGS_AT_ONCE: usize = 100;
 /// Ends of runs that are kept for schedules that follow them.
 const ENDS: usize = 50;
-/// Bytes of parameters of firings that wait, at most: with the definition, what a run has left and
-/// the lists they have to fit into a document.
+/// Bytes of parameters of firings that wait, and of what is kept of the runs that they follow, at
+/// most: with the definition, what a run has left and the lists they have to fit into a document.
 pub(crate) const WAITING_BYTES: usize = 28 * 1024;
 
 /// What a step has to know beside the record.
@@ -38,6 +38,17 @@ pub(crate) struct Facts {
     pub others: BTreeMap<String, Other>,
     /// How many workers a run has shards for that starts now.
     pub workers: u32,
+    /// How many workers there are, if runs are counted on each.
+    pub counted_on: Option<usize>,
+}
+
+impl Facts {
+    /// How many runs may be open. While there is no worker, one waits for it.
+    pub fn open(&self, concurrency: Concurrency) -> usize {
+        let each = concurrency.open();
+        let all = self.counted_on.map_or(each, |workers| each.saturating_mul(workers.max(1)));
+        all.min(limits::OPEN_RUNS as usize)
+    }
 }
 
 /// How the root of a run is.
@@ -113,6 +124,8 @@ pub(crate) struct Step<'a> {
     pub ids: Ids,
     /// How many workers a run has shards for that starts now.
     pub workers: u32,
+    /// How many runs may be open.
+    pub open: usize,
     /// Whether there is more to do at this time.
     pub more: bool,
 }
@@ -153,7 +166,7 @@ impl Step<'_> {
                 None => !run.made,
                 Some(RunFact::Open { whole }) => {
                     if *whole {
-                        (run.made, run.params) = (true, None);
+                        (run.made, run.params, run.after) = (true, None, None);
                     }
                     true
                 }
@@ -227,8 +240,7 @@ impl Step<'_> {
     }
 
     fn start_queued(&mut self) {
-        let most = self.record.definition.concurrency.open();
-        while self.record.running.len() < most
+        while self.record.running.len() < self.open
             && let Some(run) = self.record.queue.pop_front()
         {
             self.start(run);
@@ -417,10 +429,16 @@ impl Step<'_> {
         reserved: Option<Reserved>,
     ) {
         let concurrency = self.record.definition.concurrency;
-        let bytes = params.as_ref().map_or(0, |params| params.as_str().len());
+        let after = match &cause {
+            FiringCause::After { schedule, run } => {
+                Some(After { schedule: schedule.clone(), run: *run })
+            }
+            FiringCause::Planned | FiringCause::Manual { .. } | FiringCause::Task => None,
+        };
+        let bytes = params.as_ref().map_or(0, |params| params.as_str().len())
+            + after.as_ref().map_or(0, After::bytes);
         let has_room = self.record.waiting_bytes() + bytes <= WAITING_BYTES;
-        let is_free =
-            self.record.running.len() < concurrency.open() && self.record.queue.is_empty();
+        let is_free = self.record.running.len() < self.open && self.record.queue.is_empty();
         let waits = match concurrency {
             _ if is_free && (bytes == 0 || has_room) => Ok(false),
             Concurrency::Queue { limit }
@@ -451,7 +469,8 @@ impl Step<'_> {
         let firing = self.firing(planned, cause, outcome);
         let number = firing.number;
         self.record.add_firing(firing);
-        let run = Run { reserved, number, params, made: false, replaced: false, armed: false };
+        let (made, replaced, armed) = (false, false, false);
+        let run = Run { reserved, number, params, after, made, replaced, armed };
         if waits {
             self.record.queue.push_back(run);
         } else {

@@ -20,6 +20,7 @@ mod advance;
 mod documents;
 mod record;
 
+mod followed;
 mod ids;
 mod runs;
 mod scheduler;

@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, VecDeque};
 use jobtracker_model::{
     JobId, Payload, State, Timestamp, limits,
     schedule::{
-        Firing, NewSchedule, Schedule, ScheduleDefinition, ScheduleStatistics, ScheduleTrigger,
-        Triggered,
+        Firing, NewSchedule, RegisterSchedule, Registration, Schedule, ScheduleCode,
+        ScheduleDefinition, ScheduleStatistics, ScheduleTrigger, Triggered,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,9 @@ pub(crate) struct Record {
     pub created: Timestamp,
     pub changed: Timestamp,
     pub by: String,
+    /// Set if a program has registered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<ScheduleCode>,
     /// When there is something to do next, if nothing else happens before.
     pub wake: Option<Timestamp>,
     /// The next planned time.
@@ -137,6 +140,9 @@ pub(crate) struct Run {
     /// Until the run is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub params: Option<Payload>,
+    /// The run that it follows, until the run is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<After>,
     /// Whether its tree is known to have been made: if it is not there any more, it was deleted.
     #[serde(default)]
     pub made: bool,
@@ -146,6 +152,20 @@ pub(crate) struct Run {
     /// Whether it tells the receivers of the alarm if it fails.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub armed: bool,
+}
+
+/// A run of another schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct After {
+    pub schedule: String,
+    pub run: JobId,
+}
+
+impl After {
+    /// How many bytes it takes in a document.
+    pub fn bytes(&self) -> usize {
+        self.schedule.len() + r#","after":{"schedule":"","run":9223372036854775807}"#.len()
+    }
 }
 
 /// The end of a run.
@@ -186,6 +206,7 @@ impl Record {
             created: now,
             changed: now,
             by: by.to_owned(),
+            code: None,
             wake: None,
             next: None,
             cursor: Cursor { decided: now, rested: Some(now), named: None },
@@ -204,6 +225,37 @@ impl Record {
             alarmed: None,
             total_ms: 0,
         }
+    }
+
+    /// Puts another definition.
+    pub fn replace(&mut self, definition: &ScheduleDefinition, by: &str, now: Timestamp) {
+        self.definition.clone_from(definition);
+        self.version += 1;
+        (self.changed, self.by) = (now, by.to_owned());
+        self.begin_anew(now);
+    }
+
+    /// Takes over the definition that a program has registered, if it is newer than the one that it
+    /// would replace. What was put by hand stays until a program registers the same.
+    pub fn register(&mut self, new: &RegisterSchedule, by: &str, now: Timestamp) -> Registration {
+        let known = self.code.map_or(0, |code| code.version);
+        if new.version < known {
+            return Registration::OlderVersion;
+        }
+        let is_same = self.definition == new.definition;
+        let is_by_hand = self.code.is_none_or(|code| code.changed_by_hand);
+        if !is_same && is_by_hand {
+            return Registration::ChangedByHand;
+        }
+        if !is_same && new.version == known {
+            return Registration::SameVersion;
+        }
+        self.code = Some(ScheduleCode { version: new.version, changed_by_hand: false });
+        if is_same {
+            return Registration::Unchanged;
+        }
+        self.replace(&new.definition, by, now);
+        Registration::Replaced
     }
 
     pub fn bases(&self) -> Bases {
@@ -249,10 +301,15 @@ impl Record {
         self.firings.iter_mut().rev().find(|firing| firing.number == number)
     }
 
-    /// How many bytes the parameters of firings have that wait, or whose runs may not be made.
+    /// How many bytes the parameters of firings have that wait, or whose runs may not be made, and
+    /// what is kept of the runs that they follow.
     pub fn waiting_bytes(&self) -> usize {
         let size = |json: &Option<Payload>| json.as_ref().map_or(0, |json| json.as_str().len());
-        let runs = self.queue.iter().chain(&self.running).map(|run| size(&run.params));
+        let runs = self
+            .queue
+            .iter()
+            .chain(&self.running)
+            .map(|run| size(&run.params) + run.after.as_ref().map_or(0, After::bytes));
         runs.chain(self.by_hand.iter().map(|by_hand| size(&by_hand.params))).sum()
     }
 
@@ -266,6 +323,7 @@ impl Record {
             create_time: self.created,
             change_time: self.changed,
             changed_by: self.by,
+            code: self.code,
             next: self.next,
             running: self.running.iter().map(|run| run.reserved.root).collect(),
             queued: u32::try_from(self.queue.len()).unwrap_or(u32::MAX),
@@ -328,12 +386,14 @@ mod tests {
         definition.run = RunTemplate { task: Some(task), ..RunTemplate::default() };
         let name = "n".repeat(limits::TOKEN_NAME);
         let mut record = Record::new(NewSchedule::new(&*name, definition), &name, now);
+        record.code = Some(ScheduleCode { version: limits::CODE_VERSION, changed_by_hand: true });
         let used = serde_json::to_vec(&record.definition).unwrap().len();
         record.definition.run.options = Some("o".repeat(limits::SCHEDULE_DEFINITION - used));
         let reserved = Reserved { root: JobId::MAX, children: limits::SHARDS, first: None };
         let number = u64::MAX >> 1;
-        let run =
-            Run { reserved, number, params: None, made: false, replaced: false, armed: false };
+        let after = Some(After { schedule: name.clone(), run: JobId::MAX });
+        let (params, made, replaced, armed) = (None, false, false, false);
+        let run = Run { reserved, number, params, after, made, replaced, armed };
         record.queue = vec![run.clone(); most].into();
         let first = Some(JobId::MAX);
         let run = Run { reserved: Reserved { first, ..reserved }, armed: true, ..run };
@@ -342,7 +402,8 @@ mod tests {
             ByHand { planned: now, by: name.clone(), reserved, params: None };
             limits::PLANNED_BY_HAND
         ];
-        record.by_hand[0].params = json(WAITING_BYTES);
+        record.by_hand[0].params = json(WAITING_BYTES - record.waiting_bytes());
+        assert_eq!(record.waiting_bytes(), WAITING_BYTES);
         record.data = json(16 * 1024);
         let cause = FiringCause::After { schedule: name.clone(), run: JobId::MAX };
         let firing = Firing {

@@ -15,6 +15,7 @@ use jobtracker_store::{
 use crate::{
     Result,
     advance::{Left, RunFact},
+    followed,
     record::{Record, Reserved, Run},
 };
 
@@ -60,7 +61,7 @@ async fn left(store: &dyn Store, run: &Run) -> Result<Left> {
 /// Makes the tree of a run, or what is missing of it. Safe to repeat, by any server: the shards are
 /// made all or none, so if another server knows other workers, those of the first count.
 pub(crate) async fn make(
-    engine: &Engine,
+    (engine, store): (&Engine, &dyn Store),
     record: &Record,
     run: &Run,
     workers: &[String],
@@ -68,10 +69,17 @@ pub(crate) async fn make(
     let Reserved { root, children, first } = run.reserved;
     let template = &record.definition.run;
     let mut job = template.root(&record.name, root, run.params.as_ref());
-    if let Some(task) = &mut job.task
-        && record.data.is_some()
-    {
-        task.data.clone_from(&record.data);
+    if let Some(task) = &mut job.task {
+        if record.data.is_some() {
+            task.data.clone_from(&record.data);
+        }
+        if let Some(per_worker) = record.definition.per_worker(&record.name) {
+            task.filter.per_worker = Some(per_worker);
+        }
+        task.after = match &run.after {
+            Some(after) => followed::look(store, after).await?,
+            None => None,
+        };
     }
     let task = if run.reserved.is_divided() { job.task.take() } else { None };
     let name = job.name.clone();

@@ -7,7 +7,10 @@ use std::{
 use jobtracker_engine::Engine;
 use jobtracker_model::{
     JobId, NewTask, Timestamp, WorkerFilter,
-    schedule::{Firing, NewSchedule, Schedule, ScheduleDefinition, TriggerSchedule, Triggered},
+    schedule::{
+        ConcurrencyScope, Firing, NewSchedule, RegisterSchedule, Registration, Schedule,
+        ScheduleCode, ScheduleDefinition, ScheduleRegistered, TriggerSchedule, Triggered,
+    },
 };
 use jobtracker_store::{DocumentKey, Listed, PageLimit, Store};
 use parking_lot::Mutex;
@@ -85,8 +88,58 @@ impl Scheduler {
     /// A field that cannot be accepted, a name that is taken.
     pub async fn create(&self, new: NewSchedule, by: &str, now: Timestamp) -> Result<Schedule> {
         new.check()?;
-        let plan = Plan::new(&new.definition)?;
-        let record = Record::new(new, by, now);
+        self.put_new(Record::new(new, by, now), now).await
+    }
+
+    /// Takes over a definition that a program brings along: creates the schedule, or puts the
+    /// definition in the place of an older version of the program. Whether the schedule is enabled
+    /// stays. Safe to repeat.
+    ///
+    /// # Errors
+    /// A field that cannot be accepted.
+    pub async fn register(
+        &self,
+        name: &str,
+        new: &RegisterSchedule,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<ScheduleRegistered> {
+        new.check()?;
+        Plan::new(&new.definition).map_err(|error| error.within("definition"))?;
+        let code = ScheduleCode { version: new.version, changed_by_hand: false };
+        for _ in 0..TRIES {
+            let registered = Mutex::new(Registration::Unchanged);
+            let change = |record: &mut Record| {
+                *registered.lock() = record.register(new, by, now);
+                Ok(())
+            };
+            match self.change(name, now, change, |_| Ok(())).await {
+                Err(Error::NotFound(_)) => {}
+                Err(error) => return Err(error),
+                Ok((Record { code, .. }, ())) => {
+                    let code_version = code.map(|code| code.version);
+                    return Ok(ScheduleRegistered { outcome: *registered.lock(), code_version });
+                }
+            }
+            let first = NewSchedule::new(name, new.definition.clone());
+            first.check()?;
+            let record = Record { code: Some(code), ..Record::new(first, by, now) };
+            match self.put_new(record, now).await {
+                // Another program may have created it at the same time.
+                Ok(created) if created.code == Some(code) => {
+                    let (outcome, code_version) = (Registration::Created, Some(new.version));
+                    return Ok(ScheduleRegistered { outcome, code_version });
+                }
+                Ok(_) | Err(Error::Exists(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Contention(name.to_owned()))
+    }
+
+    /// Stores a new record; one that is there with the same definition is answered.
+    async fn put_new(&self, record: Record, now: Timestamp) -> Result<Schedule> {
+        let plan = Plan::new(&record.definition)?;
         let facts = self.facts(&record).await?;
         let (mut record, ..) = self.step(&record, &plan, now, &facts, |_| Ok(())).await?;
         // Revisions go on behind those of a schedule of this name that was deleted.
@@ -124,10 +177,10 @@ impl Scheduler {
                 return Err(Error::OtherVersion { name: name.to_owned(), version });
             }
             if record.definition != definition {
-                record.definition = definition.clone();
-                record.version += 1;
-                (record.changed, record.by) = (now, by.to_owned());
-                record.begin_anew(now);
+                record.replace(&definition, by, now);
+                if let Some(code) = &mut record.code {
+                    code.changed_by_hand = true;
+                }
             }
             Ok(())
         };
@@ -316,8 +369,9 @@ impl Scheduler {
         let mut ids = Ids::new(JobId::MIN, 0);
         loop {
             let mut changed = record.clone();
-            let workers = facts.workers;
-            let mut step = Step { record: &mut changed, plan, now, ids, workers, more: false };
+            let (workers, open) = (facts.workers, facts.open(record.definition.concurrency));
+            let mut step =
+                Step { record: &mut changed, plan, now, ids, workers, open, more: false };
             step.advance(facts);
             let value = then(&mut step)?;
             step.finish();
@@ -343,6 +397,11 @@ impl Scheduler {
             facts.runs.extend(fact.map(|fact| (root, fact)));
         }
         facts.workers = u32::try_from(self.workers_of(record).len()).unwrap_or(0);
+        let ScheduleDefinition { concurrency_scope, run, .. } = &record.definition;
+        if let (ConcurrencyScope::Worker, Some(task)) = (concurrency_scope, &run.task) {
+            let online = |fleet: &Arc<dyn Fleet>| fleet.online(task, &WorkerFilter::default());
+            facts.counted_on = Some(self.fleet.as_ref().map_or(0, |fleet| online(fleet).len()));
+        }
         for name in record.follows() {
             if let Some((Record { created, ended, ends, .. }, _)) = self.documents.get(name).await?
             {
@@ -372,7 +431,8 @@ impl Scheduler {
             let mut made = Ok(());
             if !is_whole {
                 let workers = self.workers_of(record);
-                made = runs::make(&self.engine, record, run, &workers).await;
+                let (engine, store) = (&self.engine, &*self.documents.0);
+                made = runs::make((engine, store), record, run, &workers).await;
             }
             if made.is_ok() && run.replaced {
                 made = self.replace_run(record, run, now).await;

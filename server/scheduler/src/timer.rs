@@ -10,8 +10,8 @@ use crate::{Result, Scheduler, record::Head, timetable::Stand};
 /// Into how many parts schedules are divided; each is looked after by the server with its lease.
 const PARTS: u64 = 8;
 /// How long a lease on a part lasts, and how often it is renewed.
-const LEASED: Duration = Duration::from_secs(15);
-const RENEWED: Duration = Duration::from_secs(5);
+const LEASED: Duration = Duration::from_secs(10);
+const RENEWED: Duration = Duration::from_secs(3);
 /// How often all schedules are listed: with other servers, to learn of what callers changed there.
 const LISTED: Duration = Duration::from_secs(600);
 const LISTED_SHARED: Duration = Duration::from_secs(30);
@@ -30,6 +30,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Timer {
     scheduler: Arc<Scheduler>,
     owned: [bool; PARTS as usize],
+    /// When it last looked at the clock.
+    looked: Timestamp,
     /// When leases are renewed, schedules listed and runs looked at next.
     renew_at: Timestamp,
     list_at: Timestamp,
@@ -42,8 +44,9 @@ impl Timer {
     #[must_use]
     pub fn new(scheduler: Arc<Scheduler>) -> Self {
         let owned = [false; PARTS as usize];
-        let (renew_at, list_at, look_at) = (Timestamp::MIN, Timestamp::MIN, Timestamp::MIN);
-        Self { scheduler, owned, renew_at, list_at, look_at, lists: 0 }
+        let (looked, renew_at) = (Timestamp::MIN, Timestamp::MIN);
+        let (list_at, look_at) = (Timestamp::MIN, Timestamp::MIN);
+        Self { scheduler, owned, looked, renew_at, list_at, look_at, lists: 0 }
     }
 
     /// Looks at schedules until the service stops.
@@ -105,6 +108,10 @@ impl Timer {
     /// Renews leases, lists schedules and looks at open runs when it is time to.
     async fn keep_up(&mut self, now: Timestamp) -> Result<()> {
         let is_shared = self.scheduler.documents.0.is_shared();
+        if std::mem::replace(&mut self.looked, now) > now {
+            // The clock was set back: these times would come much too late.
+            (self.renew_at, self.list_at, self.look_at) = (now, now, now);
+        }
         if self.renew_at <= now {
             // If the store does not answer.
             self.renew_at = now.after(PAUSE);

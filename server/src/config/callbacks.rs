@@ -1,8 +1,7 @@
 use std::{path::PathBuf, time::Duration};
 
+use jobtracker_guard::{InvalidRule, Reach, Rule, Rules};
 use serde::Deserialize;
-
-use crate::outbox::Rule;
 
 use super::{
     ConfigError,
@@ -51,6 +50,23 @@ impl CallbacksConfig {
     #[must_use]
     pub fn retry_after_max(&self) -> Duration {
         Duration::from_secs(self.retry_after_max_seconds)
+    }
+
+    /// Where deliveries may go.
+    ///
+    /// # Errors
+    /// An invalid rule.
+    pub fn rules(&self) -> Result<Rules, InvalidRule> {
+        let rules = |texts: &[String]| -> Result<Vec<Rule>, InvalidRule> {
+            texts.iter().map(|text| text.parse()).collect()
+        };
+        Ok(Rules {
+            allow: rules(&self.allow)?,
+            deny: rules(&self.deny)?,
+            reach: Reach::Private,
+            allowed_by: "callbacks.allow",
+            denied_by: "callbacks.deny",
+        })
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {

@@ -13,17 +13,16 @@ mod listen;
 mod load;
 mod proxy;
 mod scylla;
-mod secret;
 mod sections;
 mod smtp;
 
 pub use callbacks::CallbacksConfig;
 pub use error::ConfigError;
+pub use jobtracker_model::Secret;
 pub use listen::{InvalidListen, Listen};
 pub use load::Overrides;
 pub use proxy::ProxyConfig;
 pub use scylla::{ScyllaConfig, TabletsChoice};
-pub use secret::Secret;
 pub use sections::{
     AccessConfig, AuthConfig, Config, EngineConfig, ExportConfig, JobsConfig, LiveConfig,
     LogConfig, LogFormat, RetentionConfig, ServerConfig, StoreConfig, StoreKind, UploadsConfig,

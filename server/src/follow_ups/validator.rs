@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
+use jobtracker_guard::Guard;
 use jobtracker_model::{Action, CheckKind, FieldError, NewCheck, NewJob, Target};
 
 use crate::{
     expression::{Expression, Invalid},
-    outbox::Guard,
+    outbox::check_receiver,
 };
 
 /// Why a follow-up is refused here.
@@ -58,7 +59,7 @@ impl Validator {
     /// Validates a target that is within its limits.
     pub fn target(&self, field: &str, target: &Target) -> Validated {
         if let Some(http) = &target.http
-            && let Err(forbidden) = self.guard.check_receiver(http)
+            && let Err(forbidden) = check_receiver(&self.guard, http)
         {
             let reason = format!("may not be called: {forbidden}");
             return Err(FieldError::new(format!("{field}.http.url"), reason).into());

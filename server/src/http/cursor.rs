@@ -3,6 +3,7 @@ use jobtracker_model::{JobId, ProblemCode, Timestamp};
 use jobtracker_store::{DocumentKey, FollowUpKey, IndexKey, RootKey};
 
 use super::problem::{ApiError, Result};
+use crate::tasks::QueuePosition;
 
 /// A list that gives out cursors. The number is part of them.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +23,7 @@ pub(crate) enum List {
     NewestChildren = 13,
     OldestRoots = 14,
     Schedules = 15,
+    Queue = 16,
 }
 
 /// A position in a list, as bytes of a fixed size.
@@ -162,27 +164,54 @@ pub(crate) struct FailedPosition {
 impl Position for FailedPosition {
     fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.part.to_le_bytes());
-        let Some(IndexKey { time, id, key }) = self.after else { return };
-        let (kind, number) = key.parts();
-        bytes.extend_from_slice(&time.millis().to_le_bytes());
-        bytes.extend_from_slice(&id.get().to_le_bytes());
+        if let Some(after) = self.after {
+            after.write(bytes);
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (part, rest) = bytes.split_first_chunk()?;
+        Some(Self { part: u32::from_le_bytes(*part), after: after(rest)? })
+    }
+}
+
+impl Position for QueuePosition {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.push(self.is_leased.into());
+        if let Some(after) = self.after {
+            after.write(bytes);
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (is_leased, rest) = bytes.split_first()?;
+        Some(Self { is_leased: *is_leased == 1, after: after(rest)? })
+    }
+}
+
+/// The entry that stands at the end of a position, if one does.
+fn after(bytes: &[u8]) -> Option<Option<IndexKey>> {
+    if bytes.is_empty() { Some(None) } else { IndexKey::read(bytes).map(Some) }
+}
+
+/// After this entry of an index.
+impl Position for IndexKey {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        let (kind, number) = self.key.parts();
+        bytes.extend_from_slice(&self.time.millis().to_le_bytes());
+        bytes.extend_from_slice(&self.id.get().to_le_bytes());
         bytes.push(kind);
         bytes.extend_from_slice(&number.to_le_bytes());
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let (part, rest) = bytes.split_first_chunk()?;
-        let part = u32::from_le_bytes(*part);
-        if rest.is_empty() {
-            return Some(Self { part, after: None });
-        }
-        let (time, rest) = rest.split_first_chunk()?;
+        let (time, rest) = bytes.split_first_chunk()?;
         let (id, rest) = rest.split_first_chunk()?;
         let (kind, number) = rest.split_first()?;
         let time = Timestamp::from_millis(i64::from_le_bytes(*time))?;
         let id = JobId::new(u64::from_le_bytes(*id))?;
         let key = FollowUpKey::of(*kind, u32::from_le_bytes(number.try_into().ok()?))?;
-        Some(Self { part, after: Some(IndexKey { time, id, key }) })
+        Some(Self { time, id, key })
     }
 }
 

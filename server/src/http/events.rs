@@ -42,7 +42,8 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
             description = "Of events about a state, those to one of these states, separated by \
                 commas."),
         ("filter" = Option<String>, Query,
-            description = "Of the topic `roots`: which ones, as the query of `/api/v1/roots`.",
+            description = "Of the topics `roots` and `schedules`: which ones, as the query of \
+                `/api/v1/roots` or `/api/v1/schedules`.",
             example = "states=Faulted&limit=20"),
         ("everyMs" = Option<u32>, Query, maximum = 60000,
             description = "The shortest time from one snapshot to the next."),
@@ -149,14 +150,14 @@ fn subscriptions(request: &HttpRequest) -> Result<Vec<Subscribe>> {
             let since = at.map(Position::version);
             Subscribe { ids: ids.clone(), since, every_ms, ..Subscribe::new(sub, topic) }
         }
-        Topic::Roots | Topic::Deliveries | Topic::Overview => {
-            let filter = filter.clone().filter(|_| topic == Topic::Roots);
-            let since = at.map(Position::version);
-            Subscribe { filter, since, every_ms, ..Subscribe::new(sub, topic) }
-        }
         Topic::Job(_) | Topic::Tree(_) | Topic::Log(_) => {
             let (kinds, after) = (kinds.clone(), at);
             Subscribe { kinds, states, after, every_ms, ..Subscribe::new(sub, topic) }
+        }
+        of_service => {
+            let filter = filter.clone().filter(|_| of_service.has_filter());
+            let since = at.map(Position::version);
+            Subscribe { filter, since, every_ms, ..Subscribe::new(sub, of_service) }
         }
     });
     Ok(subscribe.collect())

@@ -42,6 +42,7 @@ mod live;
 mod log;
 mod operation;
 mod page;
+mod queue;
 mod retention;
 mod roots;
 mod roots_filter;

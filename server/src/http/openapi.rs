@@ -18,8 +18,8 @@ use utoipa::{
 
 use super::{
     actions, attachments, audit, backup, changes, checks, children, commits, cookie, deliveries,
-    endpoints, events, ids, jobs, live, log, operation, retention, roots, rows, schedules, session,
-    shape, tasks, tokens, tree, wait, workers,
+    endpoints, events, ids, jobs, live, log, operation, queue, retention, roots, rows, schedules,
+    session, shape, tasks, tokens, tree, wait, workers,
 };
 
 /// The OpenAPI document, with sorted keys and a line break at its end. It is the same text as
@@ -73,11 +73,12 @@ pub fn document() -> &'static str {
         retention::preview,
         tasks::get, tasks::report, tasks::create_children, tasks::append_log, tasks::cancel,
         tasks::cancel_tree, tasks::pause, tasks::resume,
+        queue::list, queue::counts,
         workers::register, workers::list, workers::get, workers::handlers, workers::claim,
         workers::heartbeat, workers::drain, workers::kick, workers::leave,
         schedules::create, schedules::list, schedules::get, schedules::replace, schedules::delete,
-        schedules::enable, schedules::disable, schedules::trigger, schedules::next_fires,
-        schedules::firings, schedules::plan,
+        schedules::register, schedules::enable, schedules::disable, schedules::trigger,
+        schedules::next_fires, schedules::firings, schedules::plan,
     ),
     components(schemas(Problem, ClientFrame, EventKind)),
     security(("bearer" = []), ("cookie" = [])),

@@ -5,13 +5,15 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{
         ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-        ETAG, HeaderName, IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+        ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, LINK, REFERRER_POLICY, VARY,
+        X_CONTENT_TYPE_OPTIONS,
     },
 };
 use jobtracker_model::ProblemCode;
-use jobtracker_web::{CONTENT_SECURITY_POLICY as POLICY, File, file, shell};
+use jobtracker_web::{CONTENT_SECURITY_POLICY as POLICY, File, file, preload, shell};
 
 use super::{
+    admission::{Known, known},
     compress::Encoding,
     endpoint::Endpoint,
     extract::Name,
@@ -19,11 +21,12 @@ use super::{
     right::Anyone,
 };
 
-const VIEWS: [&str; 12] = [
+const VIEWS: [&str; 13] = [
     "/",
     "/jobs/{id}",
     "/schedules",
     "/schedules/{name}",
+    "/queue",
     "/workers",
     "/deliveries",
     "/uploads",
@@ -43,7 +46,12 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 async fn view(_: Anyone, request: HttpRequest) -> Result<HttpResponse> {
     let folders = request.path().matches('/').count().saturating_sub(1);
     let document = shell(folders).ok_or_else(|| ApiError::new(ProblemCode::RouteNotFound, ""))?;
-    Ok(answer(&request, document))
+    let mut reply = answer(&request, document);
+    let is_known = matches!(known(&request, None), Known::Is(Ok(_)));
+    let link = preload(request.path(), request.query_string(), is_known);
+    let link = HeaderValue::try_from(link).map_err(|error| ApiError::internal(&error))?;
+    reply.headers_mut().insert(LINK, link);
+    Ok(reply)
 }
 
 async fn asset(_: Anyone, name: Name, request: HttpRequest) -> Result<HttpResponse> {

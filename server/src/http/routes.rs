@@ -4,8 +4,8 @@ use jobtracker_model::ProblemCode;
 use super::{
     actions, app::App, attachments, audit, backup, changes, checks, children, commits,
     connection::UPGRADES, deliveries, endpoint::Endpoint, events, ids, jobs, live, log, operation,
-    page, problem::ApiError, retention, right::Reader, roots, rows, schedules, session, shape,
-    site_guard::EVENTS, tasks, tokens, tree, wait, workers,
+    page, problem::ApiError, queue, retention, right::Reader, roots, rows, schedules, session,
+    shape, site_guard::EVENTS, tasks, tokens, tree, wait, workers,
 };
 
 /// All addresses. A fixed part comes before a variable one at the same position.
@@ -87,6 +87,7 @@ fn endpoints_of_schedules() -> Vec<Endpoint> {
             .get(schedules::get)
             .put(schedules::replace)
             .delete(schedules::delete),
+        Endpoint::at("/api/v1/schedules/{name}/register").post(schedules::register),
         Endpoint::at("/api/v1/schedules/{name}/enable").post(schedules::enable),
         Endpoint::at("/api/v1/schedules/{name}/disable").post(schedules::disable),
         Endpoint::at("/api/v1/schedules/{name}/trigger").post(schedules::trigger),
@@ -106,6 +107,8 @@ fn endpoints_of_tasks() -> Vec<Endpoint> {
         Endpoint::at("/api/v1/jobs/{id}/cancel").post(tasks::cancel_tree),
         Endpoint::at("/api/v1/jobs/{id}/task/pause").post(tasks::pause),
         Endpoint::at("/api/v1/jobs/{id}/task/resume").post(tasks::resume),
+        Endpoint::at("/api/v1/queue").get(queue::list),
+        Endpoint::at("/api/v1/queue/counts").get(queue::counts),
         Endpoint::at("/api/v1/workers").get(workers::list).post(workers::register),
         Endpoint::at("/api/v1/workers/{name}").get(workers::get).delete(workers::leave),
         Endpoint::at("/api/v1/workers/{name}/claim").post(workers::claim),

@@ -8,12 +8,12 @@ use actix_web::{
 use jobtracker_model::{
     Page, Target, check_name, limits,
     schedule::{
-        Firing, NewSchedule, NextFires, PlannedTimes, Schedule, ScheduleDefinition,
-        TriggerSchedule, Triggered,
+        Firing, NewSchedule, NextFires, PlannedTimes, RegisterSchedule, Schedule,
+        ScheduleDefinition, ScheduleRegistered, TriggerSchedule, Triggered,
     },
 };
 use jobtracker_scheduler::{Plan, preview};
-use jobtracker_store::DocumentKey;
+use jobtracker_store::{DocumentKey, PageLimit};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -23,7 +23,7 @@ use super::{
     extract::{IfMatch, Json, Name, Query, limit, number},
     problem::{ApiError, Result},
     reply,
-    right::{Admin, Operator, Reader},
+    right::{Admin, Operator, Reader, Writer},
     validate::check_routing,
 };
 use crate::{clock, follow_ups::Unfit};
@@ -43,6 +43,31 @@ pub(super) struct ListParams {
     limit: Option<String>,
     /// The `nextCursor` of the page before; absent for the first page.
     cursor: Option<String>,
+}
+
+impl ListParams {
+    fn prefix(&self) -> Result<Option<DocumentKey>> {
+        let prefix = self.name_prefix.as_deref().filter(|prefix| !prefix.is_empty());
+        let prefix = prefix.map(DocumentKey::new).transpose();
+        prefix.map_err(|error| ApiError::query("namePrefix", error.reason))
+    }
+
+    fn limit(&self) -> Result<PageLimit> {
+        limit(self.limit.as_deref())
+    }
+
+    /// Of a list that is watched: the prefix, and how many.
+    ///
+    /// # Errors
+    /// A value is wrong, or has no meaning for such a list.
+    pub(super) fn watched(&self) -> Result<(Option<DocumentKey>, PageLimit)> {
+        let limit = self.limit()?;
+        if self.cursor.is_some() || limit.items > limits::PAGE_DEFAULT {
+            let reason = format!("must be a first page of up to {}", limits::PAGE_DEFAULT);
+            return Err(ApiError::invalid_field("filter", reason));
+        }
+        Ok((self.prefix()?, limit))
+    }
 }
 
 /// How many times.
@@ -83,12 +108,9 @@ pub(super) async fn create(
     tag = "schedules", params(ListParams),
     responses((status = 200, description = "A page.", body = Page<Schedule>)))]
 pub(super) async fn list(_: Reader, app: State, query: Query<ListParams>) -> Result<HttpResponse> {
-    let ListParams { name_prefix, limit: items, cursor } = query.0;
-    let subject = fnv(name_prefix.as_deref().unwrap_or("").as_bytes());
-    let after = cursor::decode(List::Schedules, subject, cursor.as_deref())?;
-    let prefix = name_prefix.filter(|prefix| !prefix.is_empty()).map(DocumentKey::new);
-    let prefix = prefix.transpose().map_err(|error| ApiError::query("namePrefix", error.reason))?;
-    let listed = app.scheduler.list(prefix, after, limit(items.as_deref())?).await?;
+    let subject = fnv(query.0.name_prefix.as_deref().unwrap_or("").as_bytes());
+    let after = cursor::decode(List::Schedules, subject, query.0.cursor.as_deref())?;
+    let listed = app.scheduler.list(query.0.prefix()?, after, query.0.limit()?).await?;
     let next = |last: DocumentKey| cursor::encode(List::Schedules, subject, &last);
     reply::ok(&Page { items: listed.items, next_cursor: listed.next.map(next) })
 }
@@ -130,6 +152,30 @@ pub(super) async fn replace(
         Ok(app.scheduler.replace(&name.0, body.0, expected.0, by, now).await?)
     };
     tagged(&caller.act(&app, "replaceSchedule", &name.0, replacing).await?)
+}
+
+/// Register the schedule of a program
+///
+/// Creates the schedule, or puts the definition in the place of an older version of the program.
+/// Ignored, as the answer says, if the schedule has a newer version or a definition that was put by
+/// hand; whether it is enabled stays. Durable before the reply. Safe to repeat.
+#[utoipa::path(post, path = "/api/v1/schedules/{name}/register",
+    operation_id = "registerSchedule", tag = "schedules",
+    params(("name" = String, Path, description = "The name.")),
+    request_body = RegisterSchedule,
+    responses((status = 200, description = "What was done.", body = ScheduleRegistered)))]
+pub(super) async fn register(
+    caller: Writer,
+    app: State,
+    name: Name,
+    body: Json<RegisterSchedule>,
+) -> Result<HttpResponse> {
+    check_name(&name.0)?;
+    check(&app, &body.0.definition).map_err(|unfit| unfit.within("definition."))?;
+    let by = caller.admitted.principal.name();
+    let registering =
+        async { Ok(app.scheduler.register(&name.0, &body.0, by, clock::now()).await?) };
+    reply::ok(&caller.act_if_by_hand(&app, "registerSchedule", &name.0, registering).await?)
 }
 
 /// Delete a schedule
@@ -232,8 +278,9 @@ pub(super) async fn firings(_: Reader, app: State, name: Name) -> Result<HttpRes
 #[utoipa::path(post, path = "/api/v1/planned-times", operation_id = "previewSchedule",
     tag = "schedules", request_body = NextFires,
     responses((status = 200, description = "The times.", body = PlannedTimes)))]
-pub(super) async fn plan(_: Reader, body: Json<NextFires>) -> Result<HttpResponse> {
+pub(super) async fn plan(_: Reader, app: State, body: Json<NextFires>) -> Result<HttpResponse> {
     let NextFires { definition, after, count } = body.0;
+    check(&app, &definition).map_err(|unfit| unfit.within("definition."))?;
     let plan = Plan::new(&definition).map_err(|error| error.within("definition"))?;
     let count = count.unwrap_or(NEXT);
     if !(1..=limits::PREVIEW).contains(&count) {

@@ -76,7 +76,7 @@ pub(super) async fn report(
     let worker = body.0.worker.clone();
     let TaskChanged { done, task, state } = app.engine.report_task(id.0, body.0).await?;
     if task.lease().is_none_or(|lease| lease.worker != worker) {
-        app.dispatch.release(&worker, id.0);
+        app.dispatch.release(&worker, id.0, &task.task);
     }
     let cancel = task.lease().is_some_and(|lease| lease.cancel.is_some());
     reply::ok(&TaskReported { repeated: !done, state, cancel })

@@ -10,9 +10,11 @@ use jobtracker_model::{
 };
 
 use super::{
-    app::State,
+    app::{App, State},
     problem::{ApiError, Result},
+    queue,
     roots::RootsQuery,
+    schedules,
 };
 use crate::live::{self, Source};
 
@@ -22,8 +24,9 @@ use crate::live::{self, Source};
 /// The filter of the list of roots is wrong.
 pub(super) async fn source(app: &State, wanted: &Subscribe) -> Result<Option<Source>> {
     let filter = wanted.filter.as_deref().filter(|filter| !filter.is_empty());
-    if filter.is_some() && wanted.topic != Topic::Roots {
-        return Err(ApiError::invalid_field("filter", "belongs to the topic roots"));
+    if filter.is_some() && !wanted.topic.has_filter() {
+        let reason = "belongs to the topics roots and schedules";
+        return Err(ApiError::invalid_field("filter", reason));
     }
     let app = app.clone().into_inner();
     let source = match wanted.topic {
@@ -34,6 +37,13 @@ pub(super) async fn source(app: &State, wanted: &Subscribe) -> Result<Option<Sou
         Topic::Overview => {
             plain("overview", move || live::State::Overview(app.overviews.get(app.hub.viewers())))
         }
+        Topic::Schedules => schedules(app, filter.unwrap_or_default())?,
+        Topic::Workers => asked("workers", app, |app| async move {
+            Ok(live::State::Workers(app.dispatch.workers.views().await?))
+        }),
+        Topic::Queue => asked("queue", app, |app| async move {
+            Ok(live::State::Queue(queue::queue(&app).counts().await?))
+        }),
         Topic::Rows(_) | Topic::Job(_) | Topic::Tree(_) | Topic::Log(_) => return Ok(None),
     };
     Ok(Some(source))
@@ -45,8 +55,38 @@ fn plain(name: &str, read: impl Fn() -> live::State + Send + Sync + 'static) -> 
     Source { name: name.to_owned(), follows_commits: false, read }
 }
 
+/// A state that has to be asked for, whether or not something was committed.
+fn asked<F>(
+    name: &str,
+    app: Arc<App>,
+    read: impl Fn(Arc<App>) -> F + Send + Sync + 'static,
+) -> Source
+where
+    F: Future<Output = Result<live::State>> + Send + 'static,
+{
+    let read = Arc::new(move || {
+        let reading = read(Arc::clone(&app));
+        async move { reading.await.map_err(|error| problem(&error)) }.boxed()
+    });
+    Source { name: name.to_owned(), follows_commits: false, read }
+}
+
+/// The first schedules of a list.
+fn schedules(app: Arc<App>, filter: &str) -> Result<Source> {
+    let query = web::Query::<schedules::ListParams>::from_query(filter);
+    let query = query.map_err(|error| ApiError::invalid_field("filter", error))?.into_inner();
+    let (prefix, limit) = query.watched()?;
+    Ok(asked(&format!("schedules?{filter}"), app, move |app| {
+        let prefix = prefix.clone();
+        async move {
+            let listed = app.scheduler.list(prefix, None, limit).await?;
+            Ok(live::State::Schedules { more: listed.next.is_some(), rows: listed.items })
+        }
+    }))
+}
+
 /// The first roots of a list.
-async fn roots(app: &super::App, filter: &str) -> Result<Source> {
+async fn roots(app: &App, filter: &str) -> Result<Source> {
     let query = web::Query::<RootsQuery>::from_query(filter);
     let query = query.map_err(|error| ApiError::invalid_field("filter", error))?.into_inner();
     let scan = Arc::new(query.watched(app).await?);

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use actix_web::{HttpResponse, http::StatusCode};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use jobtracker_model::{
     ClaimTasks, ClaimedTasks, FieldError, HandlerView, Heartbeat, KickWorker, NewWorker, Orders,
     Page, WorkerRegistered, WorkerView, limits,
@@ -8,6 +8,7 @@ use jobtracker_model::{
 
 use super::{
     app::State,
+    connection::Streamed,
     extract::{Json, Name},
     problem::Result,
     reply,
@@ -66,11 +67,17 @@ pub(super) async fn claim(
     app: State,
     name: Name,
     body: Json<ClaimTasks>,
+    request: HttpRequest,
 ) -> Result<HttpResponse> {
     body.0.check()?;
-    let ClaimTasks { free, wait_ms } = body.0;
-    let wait = Duration::from_millis(wait_ms);
-    let claiming = async { Ok(app.dispatch.claim(&name.0, free as usize, wait).await?) };
+    let gone = async {
+        match request.conn_data::<Streamed>() {
+            Some(streamed) => streamed.client_goes().await,
+            None => std::future::pending().await,
+        }
+    };
+    // Very many requests wait at the same time, and each future around it would have room for it.
+    let claiming = Box::pin(async { Ok(app.dispatch.claim(&name.0, body.0, gone).await?) });
     reply::ok(&app.unless_stopping(claiming).await?)
 }
 
@@ -88,7 +95,7 @@ pub(super) async fn heartbeat(
     name: Name,
     body: Json<Heartbeat>,
 ) -> Result<HttpResponse> {
-    let hearing = async { Ok(app.dispatch.heartbeat(&name.0, body.0).await?) };
+    let hearing = Box::pin(async { Ok(app.dispatch.heartbeat(&name.0, body.0).await?) });
     reply::ok(&app.unless_stopping(hearing).await?)
 }
 

@@ -41,16 +41,29 @@ pub(super) fn deleted(root: JobId, version: Version) -> LiveEvent {
     LiveEvent { at: Position::new(version, 0), id: root, what: Occurrence::Deleted }
 }
 
+/// Whether a row is an event.
+pub(super) fn is_event(row: &Row) -> bool {
+    match row {
+        // A job is created as WaitingToRun, which is no event of its own.
+        Row::Status { before, status, .. } => before.unwrap_or(State::WaitingToRun) != status.state,
+        Row::FollowUp { key, row, .. } => {
+            matches!((key, row), (FollowUpKey::Delivery(_), FollowUp::Delivery(_)))
+        }
+        Row::Repeat { .. } => false,
+        _ => true,
+    }
+}
+
 fn occurrence(row: &Row) -> Option<Occurrence> {
+    if !is_event(row) {
+        return None;
+    }
     match row {
         Row::Job { origin, definition, .. } => {
             Some(Occurrence::Created { parent: origin.parent, name: definition.name.clone() })
         }
         Row::Status { before, status, .. } => {
-            // A job is created as WaitingToRun, which is no event of its own.
-            let known = before.unwrap_or(State::WaitingToRun);
-            let state = status.state;
-            (known != state).then_some(Occurrence::State { before: *before, state })
+            Some(Occurrence::State { before: *before, state: status.state })
         }
         Row::Change { number, change, .. } => {
             Some(Occurrence::Changed { number: *number, change: change.clone() })

@@ -11,6 +11,7 @@ mod connection;
 mod events;
 mod frame;
 mod hub;
+mod list;
 mod pace;
 mod ring;
 mod state;

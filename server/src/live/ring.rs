@@ -1,30 +1,36 @@
 use std::{
     collections::{BTreeSet, VecDeque},
+    ops::ControlFlow,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
+use jobtracker_engine::Committed;
 use jobtracker_model::{
     JobId, StateSet,
     live::{EventKind, Frame, Gap, GapReason, LiveEvent, Occurrence, Position},
 };
 use tokio::sync::Notify;
 
-use super::frame::Text;
+use super::{
+    events::{events, is_event},
+    frame::Text,
+};
 
-/// Events that are kept of a tree.
-const EVENTS: usize = 10_000;
+/// Events that are kept of a tree, and those of the commit that has the first of them.
+const EVENTS: u64 = 10_000;
 /// About how many bytes of events are kept of all trees.
 const BYTES: usize = 64 * 1024 * 1024;
 /// Events that are searched for those of a subscription at a time.
 const SEARCHED: usize = 1_000;
 
-/// The youngest events of a tree, in order.
+/// The youngest events of a tree, in order. They are made of a commit when they are first read: of
+/// most commits of a tree whose rows alone are watched, never.
 #[derive(Debug)]
 pub(super) struct Ring {
-    entries: VecDeque<Arc<Entry>>,
+    parts: VecDeque<Part>,
     /// Events behind this position are known; those up to it are not.
     start: Position,
     /// All events up to this position are known.
@@ -33,6 +39,21 @@ pub(super) struct Ring {
     counts: Counts,
     bytes: usize,
     kept: Arc<Kept>,
+}
+
+/// The events of one commit, or a gap.
+#[derive(Debug)]
+struct Part {
+    /// The position of the last of them.
+    last: Position,
+    /// How many they are.
+    count: usize,
+    /// What came before them.
+    before: Counts,
+    bytes: usize,
+    /// The commit, as long as they are not made of it.
+    commit: Option<Arc<Committed>>,
+    entries: Vec<Arc<Entry>>,
 }
 
 /// What all rings keep together.
@@ -158,13 +179,26 @@ impl Filter {
     }
 }
 
+impl Part {
+    /// Its entries, made now if they are not.
+    fn made(&mut self) -> &[Arc<Entry>] {
+        if let Some(commit) = self.commit.take() {
+            let rows = commit.rows.iter().map(|(index, row)| (*index, row));
+            let events = events(commit.root, commit.version, rows);
+            self.entries = entries(events.map(What::Event), self.before);
+            self.bytes = self.entries.iter().map(|entry| entry.bytes()).sum();
+        }
+        &self.entries
+    }
+}
+
 impl Ring {
     /// An empty ring of a tree that has this version.
     pub fn new(version: u64, kept: Arc<Kept>) -> Self {
         kept.rings.fetch_add(1, Ordering::Relaxed);
         let start = Position::end_of(version);
         let counts = Counts { events: 0, gaps: 0 };
-        Self { entries: VecDeque::new(), start, head: start, counts, bytes: 0, kept }
+        Self { parts: VecDeque::new(), start, head: start, counts, bytes: 0, kept }
     }
 
     pub fn head(&self) -> Position {
@@ -175,9 +209,26 @@ impl Ring {
         self.counts
     }
 
+    /// Adds the events of a commit. It costs a look at each of its rows.
+    pub fn push_commit(&mut self, commit: &Arc<Committed>) {
+        let (mut count, mut last, mut bytes) = (0, 0, size_of::<Part>());
+        for (index, row) in &commit.rows {
+            if is_event(row) {
+                (count, last) = (count + 1, *index);
+            }
+            bytes += row.bytes();
+        }
+        let (last, commit) = (Position::new(commit.version, last), Arc::clone(commit));
+        self.head = Position::end_of(commit.version);
+        if count > 0 {
+            let (before, commit, entries) = (self.counts, Some(commit), Vec::new());
+            self.add(Part { last, count, before, bytes, commit, entries });
+        }
+    }
+
     /// Adds the events of a commit, after which the tree has this version.
-    pub fn push(&mut self, version: u64, events: impl Iterator<Item = LiveEvent>) {
-        events.for_each(|event| self.add(What::Event(event)));
+    pub fn push(&mut self, version: u64, events: impl IntoIterator<Item = LiveEvent>) {
+        self.add_made(events.into_iter().map(What::Event));
         self.head = Position::end_of(version);
     }
 
@@ -185,20 +236,28 @@ impl Ring {
     pub fn push_gap(&mut self, version: u64, why: GapReason) {
         let (from, to) = (self.head, Position::end_of(version));
         if to > from {
-            self.add(What::Gap(Gap { from, to, count: None, why }));
+            self.add_made(std::iter::once(What::Gap(Gap { from, to, count: None, why })));
             self.head = to;
         }
     }
 
-    fn add(&mut self, what: What) {
-        let entry = Entry { before: self.counts, ..Entry::new(what) };
-        match entry.what {
-            What::Event(_) => self.counts.events += 1,
-            What::Gap(_) => self.counts.gaps += 1,
+    fn add_made(&mut self, what: impl Iterator<Item = What>) {
+        let (before, entries) = (self.counts, entries(what, self.counts));
+        if let Some(last) = entries.last().map(|last| last.at) {
+            let bytes = entries.iter().map(|entry| entry.bytes()).sum();
+            let count = entries.len();
+            self.add(Part { last, count, before, bytes, commit: None, entries });
         }
-        self.bytes += entry.bytes();
-        self.kept.bytes.fetch_add(entry.bytes(), Ordering::Relaxed);
-        self.entries.push_back(Arc::new(entry));
+    }
+
+    fn add(&mut self, part: Part) {
+        match part.entries.first().map(|first| &first.what) {
+            Some(What::Gap(_)) => self.counts.gaps += 1,
+            Some(What::Event(_)) | None => self.counts.events += part.count as u64,
+        }
+        self.bytes += part.bytes;
+        self.kept.bytes.fetch_add(part.bytes, Ordering::Relaxed);
+        self.parts.push_back(part);
         self.trim();
         if self.kept.is_over() {
             self.kept.is_full.notify_waiters();
@@ -208,51 +267,82 @@ impl Ring {
     /// Drops the first entries if there are too many: of this ring, or of all rings and this one
     /// has more than its share.
     pub fn trim(&mut self) {
-        while self.entries.len() > EVENTS
-            || (self.kept.is_over() && self.bytes > self.kept.share() && self.entries.len() > 1)
+        while let Some(first) = self.parts.front()
+            && (self.counts.total() - first.before.total() - first.count as u64 >= EVENTS
+                || (self.kept.is_over() && self.bytes > self.kept.share() && self.parts.len() > 1))
         {
-            self.drop_first();
-        }
-    }
-
-    fn drop_first(&mut self) {
-        if let Some(first) = self.entries.pop_front() {
-            self.start = first.at;
-            self.bytes -= first.bytes();
-            self.kept.bytes.fetch_sub(first.bytes(), Ordering::Relaxed);
+            self.start = first.last;
+            self.bytes -= first.bytes;
+            self.kept.bytes.fetch_sub(first.bytes, Ordering::Relaxed);
+            self.parts.pop_front();
         }
     }
 
     /// Up to `limit` entries for a subscription that knows what is up to `after`. `None`: some of
     /// what is behind that is no longer here.
-    pub fn read(&self, after: Position, filter: &Filter, limit: usize) -> Option<Found> {
+    pub fn read(&mut self, after: Position, filter: &Filter, limit: usize) -> Option<Found> {
         if after < self.start {
             return None;
         }
-        let first = self.entries.partition_point(|entry| entry.at <= after);
         let (head, counts) = (self.head, self.counts);
         let mut found = Found { entries: Vec::new(), to: head.max(after), head, counts };
-        for (searched, entry) in self.entries.range(first..).enumerate() {
+        let (mut searched, mut last) = (0, after);
+        self.look_through(after, |entry| {
             if found.entries.len() >= limit || searched >= SEARCHED {
-                let last = &self.entries[first + searched - 1];
-                (found.to, found.counts) = (last.at, entry.before);
-                break;
+                (found.to, found.counts) = (last, entry.before);
+                return ControlFlow::Break(());
             }
+            (searched, last) = (searched + 1, entry.at);
             found.entries.extend(filter.told(entry));
-        }
+            ControlFlow::Continue(())
+        });
         Some(found)
     }
 
     /// How many entries a subscription would be told behind a position.
-    pub fn count(&self, after: Position, filter: &Filter) -> usize {
-        let first = self.entries.partition_point(|entry| entry.at <= after);
-        self.entries.range(first..).filter_map(|entry| filter.told(entry)).count()
+    pub fn count(&mut self, after: Position, filter: &Filter) -> usize {
+        let mut count = 0;
+        self.look_through(after, |entry| {
+            count += usize::from(filter.told(entry).is_some());
+            ControlFlow::Continue(())
+        });
+        count
+    }
+
+    /// Looks at the entries behind a position, one after the other.
+    fn look_through(
+        &mut self,
+        after: Position,
+        mut look: impl FnMut(&Arc<Entry>) -> ControlFlow<()>,
+    ) {
+        let first = self.parts.partition_point(|part| part.last <= after);
+        for part in self.parts.range_mut(first..) {
+            let bytes = part.bytes;
+            let mut behind = part.made().iter().filter(|entry| entry.at > after);
+            let is_over = behind.try_for_each(&mut look).is_break();
+            self.bytes = self.bytes - bytes + part.bytes;
+            self.kept.bytes.fetch_add(part.bytes, Ordering::Relaxed);
+            self.kept.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            if is_over {
+                return;
+            }
+        }
     }
 
     /// The position at which the kept events begin, and how many came before it.
     pub fn start(&self) -> (Position, Counts) {
-        (self.start, self.entries.front().map_or(self.counts, |first| first.before))
+        (self.start, self.parts.front().map_or(self.counts, |first| first.before))
     }
+}
+
+/// The entries of events, or of a gap; `before` counts what came before the first of them.
+fn entries(what: impl Iterator<Item = What>, mut before: Counts) -> Vec<Arc<Entry>> {
+    let entry = |what: What| {
+        let entry = Entry { before, ..Entry::new(what) };
+        before.events += 1;
+        Arc::new(entry)
+    };
+    what.map(entry).collect()
 }
 
 impl Drop for Ring {
@@ -285,6 +375,10 @@ impl Default for Kept {
 }
 
 impl Counts {
+    fn total(self) -> u64 {
+        self.events + self.gaps
+    }
+
     /// The events between an earlier position and this one, if they were all known.
     pub fn since(self, earlier: Option<Self>) -> Option<u64> {
         let earlier = earlier.filter(|earlier| earlier.gaps == self.gaps)?;
@@ -294,6 +388,9 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
+    use jobtracker_model::{LogLine, Timestamp, rollup::Status};
+    use jobtracker_store::Row;
+
     use super::*;
     use crate::live::events::flushed;
 
@@ -306,7 +403,7 @@ mod tests {
         let mut ring = Ring::new(6, Arc::default());
         ring.push(7, std::iter::once(flushed(ROOT, 7)));
         let after = Position::end_of(6);
-        let told = |kind: Option<EventKind>| {
+        let mut told = |kind: Option<EventKind>| {
             let kinds = kind.map(|kind| BTreeSet::from([kind]));
             let filter = Filter { job: Some(ROOT), kinds, states: None };
             assert_eq!(ring.count(after, &filter), 1);
@@ -323,6 +420,37 @@ mod tests {
         }
     }
 
+    /// A client may know a commit up to one of its rows, and not every row is an event.
+    #[test]
+    fn events_are_made_of_a_commit_when_they_are_read() {
+        let kept = Arc::new(Kept::default());
+        let mut ring = Ring::new(6, Arc::clone(&kept));
+        let text = || "a line".to_owned();
+        let line = |line| LogLine { line, time: Timestamp::MIN, attempt: None, text: text() };
+        let mut rows: Vec<_> =
+            (0..4).map(|index| (index, Row::LogLine { id: ROOT, line: line(index) })).collect();
+        let (status, _) = Status::created(ROOT, Timestamp::MIN);
+        rows[1].1 = Row::Status { id: ROOT, parent: None, before: None, status };
+        let commit = Committed { root: ROOT, version: 7, rows, states: Vec::new() };
+        ring.push_commit(&Arc::new(commit));
+        assert_eq!(ring.counts(), Counts { events: 3, gaps: 0 });
+        let unread = kept.bytes.load(Ordering::Relaxed);
+        let mut read = |after, limit| {
+            let found = ring.read(after, &Filter::default(), limit).unwrap();
+            let at: Vec<_> = found.entries.iter().map(|entry| entry.at).collect();
+            (at, found.to, found.counts.events)
+        };
+        let [first, second, third] = [0, 2, 3].map(|index| Position::new(7, index));
+        let end = Position::end_of(7);
+        assert_eq!(read(Position::end_of(6), 2), (vec![first, second], second, 2));
+        assert_eq!(read(first, 9), (vec![second, third], end, 3));
+        assert_eq!(read(third, 9), (vec![], end, 3));
+        let made = kept.bytes.load(Ordering::Relaxed);
+        assert!(made > 0 && made != unread);
+        drop(ring);
+        assert_eq!(kept.bytes.load(Ordering::Relaxed), 0);
+    }
+
     fn grow(ring: &mut Ring, entries: u64) {
         for _ in 0..entries {
             let version = ring.head().version() + 1;
@@ -336,13 +464,13 @@ mod tests {
         let kept = Arc::new(Kept::new(10 * size));
         let (mut quiet, mut busy) = (Ring::new(0, Arc::clone(&kept)), Ring::new(0, kept));
         grow(&mut quiet, 10);
-        assert_eq!(quiet.entries.len(), 10);
+        assert_eq!(quiet.parts.len(), 10);
         grow(&mut busy, 4);
-        assert_eq!(busy.entries.len(), 4, "it has less than its share");
+        assert_eq!(busy.parts.len(), 4, "it has less than its share");
         quiet.trim();
-        assert_eq!(quiet.entries.len(), 6);
+        assert_eq!(quiet.parts.len(), 6);
         grow(&mut busy, 9);
         quiet.trim();
-        assert_eq!((quiet.entries.len(), busy.entries.len()), (5, 5));
+        assert_eq!((quiet.parts.len(), busy.parts.len()), (5, 5));
     }
 }

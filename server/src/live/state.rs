@@ -5,13 +5,15 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use jobtracker_model::{
-    FollowUpLoad, JobId, Overview, Problem,
-    live::{DeliveriesState, Frame, JobSummary, OverviewState, Position, RootsState},
+    FollowUpLoad, JobId, Overview, Problem, QueueCounts, WorkerView,
+    live::{DeliveriesState, Frame, JobSummary, OverviewState, Position, QueueLengths, RootsState},
+    schedule::Schedule,
 };
 use tokio::sync::watch;
 
 use super::{
     frame::{Text, Told},
+    list,
     pace::Pace,
 };
 use crate::access::Share;
@@ -32,11 +34,14 @@ pub(crate) struct Source {
 type ReadState = Arc<dyn Fn() -> BoxFuture<'static, Result<State, Problem>> + Send + Sync>;
 
 /// A state of the service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum State {
     Roots { rows: Vec<JobSummary>, more: bool },
     Deliveries(FollowUpLoad),
     Overview(Overview),
+    Workers(Vec<WorkerView>),
+    Schedules { rows: Vec<Schedule>, more: bool },
+    Queue(QueueCounts),
 }
 
 /// The states that are watched, by name.
@@ -151,23 +156,45 @@ impl State {
             Self::Overview(overview) => {
                 Frame::Overview(OverviewState { version, overview: overview.clone() })
             }
+            Self::Workers(rows) => Frame::Workers(list::whole(version, rows, false)),
+            Self::Schedules { rows, more } => Frame::Schedules(list::whole(version, rows, *more)),
+            Self::Queue(counts) => Frame::Queue(QueueLengths { version, counts: counts.clone() }),
         }
     }
 
     /// What differs from an earlier state, where that is less than all of it.
     fn change(&self, before: &Self, from: u64, version: u64) -> Option<Text> {
-        let (Self::Roots { rows, more }, Self::Roots { rows: before, .. }) = (self, before) else {
-            return None;
+        let frame = match (self, before) {
+            (Self::Roots { rows, more }, Self::Roots { rows: before, .. }) => {
+                Frame::Roots(changed_roots(version, from, before, (rows, *more)))
+            }
+            (Self::Workers(rows), Self::Workers(before)) => {
+                Frame::Workers(list::change(version, from, before, (rows, false)))
+            }
+            (Self::Schedules { rows, more }, Self::Schedules { rows: before, .. }) => {
+                Frame::Schedules(list::change(version, from, before, (rows, *more)))
+            }
+            _ => return None,
         };
-        let known: HashMap<JobId, &JobSummary> = before.iter().map(|row| (row.id, row)).collect();
-        let differs = rows.iter().filter(|row| known.get(&row.id) != Some(row));
-        let told = differs.map(|row| match known.contains_key(&row.id) {
-            true => JobSummary { definition: None, ..row.clone() },
-            false => row.clone(),
-        });
-        let (ids, from, more) = (rows.iter().map(|row| row.id).collect(), Some(from), *more);
-        Some(Text::of(&Frame::Roots(RootsState { version, from, ids, rows: told.collect(), more })))
+        Some(Text::of(&frame))
     }
+}
+
+/// What differs in a list of roots; of a row that is known the definition is left out.
+fn changed_roots(
+    version: u64,
+    from: u64,
+    before: &[JobSummary],
+    (rows, more): (&[JobSummary], bool),
+) -> RootsState {
+    let known: HashMap<JobId, &JobSummary> = before.iter().map(|row| (row.id, row)).collect();
+    let differs = rows.iter().filter(|row| known.get(&row.id) != Some(row));
+    let told = differs.map(|row| match known.contains_key(&row.id) {
+        true => JobSummary { definition: None, ..row.clone() },
+        false => row.clone(),
+    });
+    let ids = rows.iter().map(|row| row.id).collect();
+    RootsState { version, from: Some(from), ids, rows: told.collect(), more }
 }
 
 impl StateTick {

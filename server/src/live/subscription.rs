@@ -23,7 +23,7 @@ use super::{
     frame::Told,
     hub::{Hub, Watching},
     pace::Pace,
-    ring::{Counts, Entry, Filter, Ring, What},
+    ring::{Counts, Entry, Filter, What},
     state::StateView,
     tree::{LiveTree, WindowView},
     window::{self, window_of},
@@ -148,7 +148,7 @@ impl TreeSubscription {
                 (hub.watch(root_of(&*hub.store, id).await?).await?, Some(vec![id]), Some(id))
             }
             Topic::Log(id) => (hub.watch(root_of(&*hub.store, id).await?).await?, None, Some(id)),
-            Topic::Roots | Topic::Deliveries | Topic::Overview => {
+            _ => {
                 let reason = "is a state of the service, and of no tree";
                 return Err(Error::Field(FieldError::new("topic", reason)));
             }
@@ -301,7 +301,7 @@ impl Events {
             self.old = entries.filter_map(|entry| self.filter.told(&Arc::new(entry))).collect();
             return;
         }
-        let (to, counts) = tree.ring(Ring::start);
+        let (to, counts) = tree.ring(|ring| ring.start());
         let why = if self.counts.is_some() { GapReason::Slow } else { GapReason::Gone };
         self.leave_out(to, counts.since(self.counts), why);
         self.counts = Some(counts);
@@ -416,7 +416,7 @@ pub(super) fn problem(error: &Error) -> Problem {
 /// A version that a tree has reached: as it is known here, or as the store has it if a client names
 /// a later one.
 async fn version(hub: &Hub, tree: &LiveTree, named: Option<Version>) -> Result<Version> {
-    let version = tree.ring(Ring::head).version();
+    let version = tree.ring(|ring| ring.head()).version();
     match named.is_some_and(|named| named > version) {
         true => window::version(&*hub.store, tree.root).await,
         false => Ok(version),

@@ -149,7 +149,7 @@ impl LiveTree {
         for commit in commits.iter().filter(|commit| commit.expected < to) {
             let version = commit.expected + 1;
             if Position::end_of(version) > inner.ring.head() {
-                inner.ring.push(version, events::of_commit(commit).into_iter());
+                inner.ring.push(version, events::of_commit(commit));
             }
         }
     }
@@ -160,8 +160,7 @@ impl LiveTree {
             let mut inner = self.inner.lock();
             let has_touched = match event {
                 FeedEvent::Committed(commit) => {
-                    let rows = commit.rows.iter().map(|(index, row)| (*index, row));
-                    inner.ring.push(to, events::events(root, to, rows));
+                    inner.ring.push_commit(commit);
                     inner.touch(Some(commit))
                 }
                 FeedEvent::Moved { reason: MoveReason::Upload, .. } => {
@@ -301,8 +300,8 @@ impl LiveTree {
     }
 
     /// Does something with the events that are kept.
-    pub fn ring<T>(&self, work: impl FnOnce(&Ring) -> T) -> T {
-        work(&self.inner.lock().ring)
+    pub fn ring<T>(&self, work: impl FnOnce(&mut Ring) -> T) -> T {
+        work(&mut self.inner.lock().ring)
     }
 
     /// Changes when events have come.

@@ -20,14 +20,14 @@
 //! again after the move is applied again, except its creations: let contexts flush before), rows
 //! that are staged and not published, and the versions of trees, which begin again at 1.
 //!
-//! # The file, version 7
+//! # The file, version 8
 //! Frames of zstd, one after the other; unpacked, lines of JSON in UTF-8, one object each, ended by
 //! one line feed. An object has one member, whose name tells what the line is (`zstd -dc FILE | jq`
 //! shows them). The first frame has the header, then come the trees with a frame each, and the last
 //! frame has the documents and the end; so a file that breaks off is good up to its last whole
 //! frame. A reader need not look at where frames begin.
 //!
-//! - `header`: `format`, which is "jobtracker-export"; `version`: 7; `program`: the version of the
+//! - `header`: `format`, which is "jobtracker-export"; `version`: 8; `program`: the version of the
 //!   writer; `time`: when it began; `store`: the kind of the source; `idMark`: every id below it
 //!   may have been given out; `selection`: `{"created": {"from": …, "until": …}}` (times or null:
 //!   from this one on, and before that one) or `{"roots": [ids]}`
@@ -40,7 +40,8 @@
 //!   true, where the job has follow-ups, and since version 3 `firstFault`: `time`, `job` and
 //!   `change` (its number), or null; absent where it is not known
 //! - `change`: `id`, `number`, `state`, `time`, `message`\*, `reasonCode`\*, `changeId`\*
-//! - `logLine`: `id`, `line`, `time`, `text`
+//! - `logLine`: `id`, `line`, `time`, since version 8 `attempt`, where one of the task has said it,
+//!   and `text`
 //! - `attachment`: `id`, `key`, `text`
 //! - `repeat`: `id`, `of`: "change" or "append", `name`, `first`: the number of the change or of
 //!   the first line, `count`, `fingerprint`: 16 hex digits

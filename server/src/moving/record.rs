@@ -15,7 +15,7 @@ pub(super) const FORMAT: &str = "jobtracker-export";
 /// How the text of every export begins.
 pub(super) const BEGIN: &[u8] = br#"{"header":{"format":"jobtracker-export","#;
 /// The newest version of the format that this program knows, and the one that it writes.
-pub(super) const VERSION: u32 = 7;
+pub(super) const VERSION: u32 = 8;
 
 /// One line of an export; see the [module](super) for the order in which they come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,19 +1,11 @@
-use std::path::PathBuf;
+use jobtracker_guard::TrustError;
 
 /// Why deliveries cannot be sent with this configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboxError {
-    /// A file with certificates that cannot be read.
-    #[error("{}: {reason}", .file.display())]
-    Certificates {
-        /// The file.
-        file: PathBuf,
-        /// The error.
-        reason: String,
-    },
-    /// TLS cannot be set up.
-    #[error("encryption cannot be set up")]
-    Tls(#[from] rustls::Error),
+    /// Connections cannot be encrypted.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// A rule of the guard, or the sender of e-mails, is invalid.
     #[error("{key} {reason}")]
     BadValue {

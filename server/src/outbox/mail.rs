@@ -1,5 +1,6 @@
 use std::time::{Duration, SystemTime};
 
+use jobtracker_guard::TrustError;
 use jobtracker_model::{EmailAction, Timestamp};
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor,
@@ -94,7 +95,7 @@ fn parameters(config: &SmtpConfig) -> Result<TlsParameters, OutboxError> {
     let mut builder = TlsParameters::builder(config.host.clone());
     let file = &config.tls_ca_file;
     if !file.as_os_str().is_empty() {
-        let bad = |reason: String| OutboxError::Certificates { file: file.clone(), reason };
+        let bad = |reason: String| TrustError::Certificates { file: file.clone(), reason };
         let pem = std::fs::read(file).map_err(|error| bad(error.to_string()))?;
         let certificate = Certificate::from_pem(&pem);
         let certificate = certificate.map_err(|error| bad(format!("is of no use: {error}")))?;

@@ -1,29 +1,24 @@
 //! Sends one delivery to one receiver, and answers the outcome. The caller decides which delivery
 //! is sent, when, and by which server.
 //!
-//! Reading order: a [`Notice`] becomes the body of a request or an e-mail; [`Guard`] says where a
-//! request may go, [`Poster`] sends it and [`Mailer`] sends the e-mail; both answer with an
+//! Reading order: a [`Notice`] becomes the body of a request or an e-mail; `jobtracker-guard` says
+//! where a request may go, [`Poster`] sends it and [`Mailer`] sends the e-mail; both answer with an
 //! [`Outcome`]. [`Schedule`] says when to try again, [`HostLimits`] how many tries go to one host
 //! at once.
 
 mod error;
-mod guard;
 mod host_limits;
 mod mail;
 mod notice;
 mod outcome;
 mod post;
-mod resolve;
 mod schedule;
 mod sign;
-mod trust;
 
 pub use error::OutboxError;
-pub use guard::{Forbidden, Guard, Rule};
 pub use host_limits::{HostLimits, Queued};
 pub use mail::Mailer;
 pub use notice::{Cause, Finding, Found, JobName, JobRef, Notice, NoticeKind};
 pub use outcome::{Answer, Outcome};
-pub use post::Poster;
-pub use resolve::{Resolver, SystemResolver};
+pub use post::{Poster, check_receiver};
 pub use schedule::Schedule;

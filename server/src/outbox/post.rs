@@ -1,5 +1,9 @@
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+use jobtracker_guard::{
+    Clients, Forbidden, Guard, Resolver, SystemResolver, Unsent, begin_of, client_config,
+    without_secrets,
+};
 use jobtracker_model::{HttpAction, Proxy, Secret, Timestamp, limits};
 use quick_cache::sync::Cache;
 use reqwest::{
@@ -11,10 +15,7 @@ use url::Url;
 
 use crate::CallbacksConfig;
 
-use super::{
-    Answer, Forbidden, Guard, OutboxError, Outcome, Resolver, SystemResolver, resolve::Checked,
-    sign::signed_headers, trust::client_config,
-};
+use super::{Answer, OutboxError, Outcome, sign::signed_headers};
 
 /// The part of an answer that is kept.
 const TEXT_BYTES: usize = 1024;
@@ -25,21 +26,11 @@ const CLIENTS: usize = 256;
 /// How long an idle connection is kept. If a name gets another address, the new address is used
 /// after that at the latest.
 const IDLE_FOR: Duration = Duration::from_secs(10);
-/// Shorter secrets are words that also occur by chance.
-const HIDDEN_FROM: usize = 4;
-/// The longest reason of a failure.
-const REASON_CHARS: usize = 300;
 
-/// Sends requests to receivers.
-///
-/// There is one client for each receiver (or proxy), since the allowed addresses depend on name and
-/// port: a client resolves and checks them in one step, when it opens a connection. So a try
-/// reaches a checked address, or none.
+/// Sends requests to receivers, with one client for each receiver (or proxy).
 pub struct Poster {
     clients: Cache<Route, Client>,
-    guard: Arc<Guard>,
-    resolver: Arc<dyn Resolver>,
-    tls: rustls::ClientConfig,
+    checked: Clients,
     timeout: Duration,
     longest_pause: Duration,
     /// Idle connections that are kept to each receiver: as many as are used at once.
@@ -72,11 +63,11 @@ impl Poster {
         guard: Guard,
         resolver: Arc<dyn Resolver>,
     ) -> Result<Self, OutboxError> {
+        let file = Some(config.tls_ca_file.as_path()).filter(|file| !file.as_os_str().is_empty());
+        let (guard, tls) = (Arc::new(guard), client_config(file)?);
         Ok(Self {
             clients: Cache::new(CLIENTS),
-            guard: Arc::new(guard),
-            resolver,
-            tls: client_config(&config.tls_ca_file)?,
+            checked: Clients { guard, resolver, tls },
             timeout: config.timeout(),
             longest_pause: config.retry_after_max(),
             idle: config.at_once_per_host,
@@ -86,7 +77,7 @@ impl Poster {
     /// The guard of this poster.
     #[must_use]
     pub fn guard(&self) -> Arc<Guard> {
-        Arc::clone(&self.guard)
+        Arc::clone(&self.checked.guard)
     }
 
     /// Sends a body once. `id` is the delivery's, `now` the time of this try.
@@ -112,37 +103,25 @@ impl Poster {
         let sent = client.post(url).headers(headers).body(body).send();
         match timeout_at(deadline, sent).await {
             Err(_) => Outcome::failed(format!("no answer within {} ms", self.timeout.as_millis())),
-            Ok(Err(error)) => failure(&error),
+            Ok(Err(error)) => Unsent::from(&error).into(),
             Ok(Ok(response)) => self.judge(response, action, deadline, now).await,
         }
     }
 
     fn prepare(&self, action: &HttpAction) -> Result<(Url, Client), Outcome> {
-        let (url, proxy) = self.guard.check_receiver(action)?;
-        let gate = proxy.as_ref().unwrap_or(&url);
-        let host = gate.host_str().unwrap_or_default().to_owned();
-        let port = gate.port_or_known_default().unwrap_or_default();
+        let (url, proxy) = check_receiver(&self.checked.guard, action)?;
+        let (host, port) = Clients::gate(proxy.as_ref().unwrap_or(&url));
         let route = Route { host, port, proxy: action.proxy.clone() };
         let client = self.clients.get_or_insert_with(&route, || self.client(&route));
-        let client = client.map_err(|error| failure(&error))?;
+        let client = client.map_err(|error| Unsent::from(&error))?;
         Ok((url, client))
     }
 
     fn client(&self, route: &Route) -> reqwest::Result<Client> {
         let Route { host, port, proxy } = route.clone();
-        let (guard, resolver) = (Arc::clone(&self.guard), Arc::clone(&self.resolver));
-        let builder = Client::builder()
-            .tls_backend_preconfigured(self.tls.clone())
-            .dns_resolver(Arc::new(Checked { guard, resolver, host, port }))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            // Proxy variables of the environment must not redirect deliveries.
-            .no_proxy()
-            // Answers are not unpacked, so the bytes that are read are the bytes that came.
-            .no_gzip()
-            .no_zstd()
-            .referer(false)
-            .user_agent(concat!("jobtracker/", env!("CARGO_PKG_VERSION")))
+        let builder = self
+            .checked
+            .builder(host, port)
             .connect_timeout(self.timeout)
             .pool_max_idle_per_host(self.idle)
             .pool_idle_timeout(IDLE_FOR);
@@ -164,7 +143,8 @@ impl Poster {
     ) -> Outcome {
         let status = response.status();
         let after = self.pause(response.headers(), now);
-        let text = cut(hide_secrets(text(response, deadline).await, action));
+        let bytes = begin_of(response, READ_BYTES, deadline).await;
+        let text = cut(hide_secrets(String::from_utf8_lossy(&bytes).into_owned(), action));
         let answer = Answer { status: status.as_u16(), text };
         let because = |reason: &str| {
             let reason = format!("the receiver answered {}{reason}", answer.status);
@@ -216,60 +196,46 @@ fn headers(
     Ok(headers)
 }
 
-/// The begin of an answer. Its status is known already, so an error here changes nothing.
-async fn text(mut response: Response, deadline: Instant) -> String {
-    let mut bytes = Vec::new();
-    while let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await {
-        let room = READ_BYTES - bytes.len();
-        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if bytes.len() == READ_BYTES {
-            break;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 fn cut(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(TEXT_BYTES));
     text
 }
 
-/// Removes secrets of the request from an answer: some receivers answer with the headers that they
-/// got.
-fn hide_secrets(mut text: String, action: &HttpAction) -> String {
+/// Removes secrets of the request from an answer.
+fn hide_secrets(text: String, action: &HttpAction) -> String {
     let secret = action.secret.as_ref().map(Secret::expose);
     let password = action.proxy.as_ref().and_then(|proxy| proxy.password.as_ref());
-    let password = password.map(Secret::expose);
     let values = action.headers.values().map(String::as_str);
-    // In "Bearer x", x alone is a secret as well.
-    let words = values.clone().filter_map(|value| Some(value.rsplit_once(' ')?.1));
-    for hidden in values.chain(words).chain(secret).chain(password) {
-        if hidden.len() >= HIDDEN_FROM {
-            text = text.replace(hidden, "***");
-        }
-    }
-    text
+    without_secrets(text, values.chain(secret).chain(password.map(Secret::expose)))
 }
 
-/// The error of a client. URLs are left out: they may contain secrets that only the receiver should
-/// see.
-fn failure(error: &reqwest::Error) -> Outcome {
-    let mut reason = String::new();
-    let mut cause: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(error) = cause {
-        if let Some(Forbidden { why }) = error.downcast_ref() {
-            return Outcome::Forbidden { why: why.clone() };
+/// The addresses of an action's receiver and of its proxy, checked as far as that is possible
+/// before names are resolved.
+///
+/// # Errors
+/// A delivery may not go there.
+pub fn check_receiver(guard: &Guard, action: &HttpAction) -> Result<(Url, Option<Url>), Forbidden> {
+    let parsed = |text: &str| {
+        Url::parse(text).map_err(|_| Forbidden { why: format!("{text} is no address") })
+    };
+    let url = parsed(&action.url)?;
+    let Some(proxy) = &action.proxy else {
+        guard.check_url(&url)?;
+        return Ok((url, None));
+    };
+    guard.check_behind_proxy(&url)?;
+    let proxy = parsed(&proxy.url)?;
+    guard.check_url(&proxy)?;
+    Ok((url, Some(proxy)))
+}
+
+impl From<Unsent> for Outcome {
+    fn from(unsent: Unsent) -> Self {
+        match unsent {
+            Unsent::Forbidden(forbidden) => forbidden.into(),
+            Unsent::Failed(reason) => Self::failed(reason),
         }
-        if !reason.is_empty() {
-            reason.push_str(": ");
-        }
-        reason.push_str(&error.to_string());
-        cause = error.source();
     }
-    if reason.is_empty() {
-        reason.push_str("the request could not be sent");
-    }
-    Outcome::failed(reason.chars().take(REASON_CHARS).collect::<String>())
 }
 
 impl From<Forbidden> for Outcome {

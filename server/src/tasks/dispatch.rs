@@ -1,21 +1,29 @@
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
-
 use jobtracker_engine::{Claim, Engine, SOON, TaskChanged};
-use jobtracker_model::{ClaimedTask, ClaimedTasks, JobId, NewTask, OnNoWorker, Timestamp, limits};
+use jobtracker_model::{
+    ClaimTasks, ClaimedTask, ClaimedTasks, JobId, NewTask, OnNoWorker, Timestamp, WorkerFilter,
+    limits,
+};
 use jobtracker_store::{IndexKey, Store, TaskPhase, TaskRow};
 use parking_lot::Mutex;
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::{Notify, oneshot, watch},
     time::Instant,
 };
 
 use super::{
+    counts::Counts,
     document::WorkerDocument,
     here::Here,
     kept::Kept,
     reader::{Reader, Take, Taken},
     ready::{Candidate, Missed, Ready, Room},
     routing::Routers,
+    waiting::{WaitingClaim, WaitingClaims},
     workers::{WorkerError, Workers},
 };
 use crate::{clock, follow_ups::InProgress};
@@ -24,7 +32,8 @@ use crate::{clock, follow_ups::InProgress};
 const EVERY: Duration = Duration::from_millis(5);
 /// How often tasks that other servers have committed are looked for while a worker waits.
 const EVERY_SHARED: Duration = Duration::from_millis(250);
-/// How often the tasks in memory are looked at that may have waited too long.
+/// How often the tasks in memory are looked at that may have waited too long. If the clock was set
+/// back, at once.
 const OVER_EVERY: Duration = Duration::from_millis(100);
 /// How often it is judged again whether there is a worker for a task that fails without one.
 const OFFER_EVERY: Duration = Duration::from_secs(5);
@@ -55,38 +64,43 @@ pub(super) struct State {
     pub routed: Ready,
     /// Those of them that are kept for a worker.
     pub kept: Kept,
-    /// Workers that wait, the longest first.
-    waiting: BTreeMap<u64, Waiting>,
-    next: u64,
-}
-
-/// A worker that waits.
-struct Waiting {
-    worker: String,
-    document: WorkerDocument,
-    free: usize,
-    give: oneshot::Sender<Vec<(Candidate, bool)>>,
+    pub waiting: WaitingClaims,
 }
 
 impl State {
     /// Takes tasks for a worker, each with whether another server has chosen it.
-    fn take(&mut self, id: &str, worker: &WorkerDocument, free: usize) -> Vec<(Candidate, bool)> {
-        let mut taken = self.kept.take(id, free);
-        let ready = self.ready.take(id, worker, free - taken.len());
+    fn take(
+        &mut self,
+        id: &str,
+        worker: &WorkerDocument,
+        free: usize,
+        counts: &mut Counts,
+    ) -> Vec<(Candidate, bool)> {
+        let mut taken = self.kept.take(id, free, counts);
+        let ready = self.ready.take(id, worker, free - taken.len(), counts);
         taken.extend(ready.into_iter().map(|candidate| (candidate, false)));
         taken
     }
 
+    /// Notes that a worker has ended a task which asked for this.
+    pub fn note_end(&mut self, worker: &str, filter: &WorkerFilter) {
+        if filter.per_worker.is_some() {
+            self.waiting.uncount(worker, filter);
+            self.give();
+        }
+    }
+
     /// Gives what is ready to those who wait.
     pub fn give(&mut self) {
-        for number in self.waiting.keys().copied().collect::<Vec<_>>() {
+        for number in self.waiting.numbers() {
             if self.ready.is_empty() && self.kept.is_empty() {
                 break;
             }
-            let Some(waiting) = self.waiting.remove(&number) else { continue };
-            let taken = self.take(&waiting.worker, &waiting.document, waiting.free);
+            let Some(mut waiting) = self.waiting.take(number) else { continue };
+            let WaitingClaim { worker, document, free, counts, .. } = &mut waiting;
+            let taken = self.take(worker, document, *free, counts);
             if taken.is_empty() {
-                self.waiting.insert(number, waiting);
+                self.waiting.put(number, waiting);
             } else {
                 // If the worker has gone, they are read again.
                 let _ = waiting.give.send(taken);
@@ -103,7 +117,7 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.dispatch.state.lock().waiting.remove(&self.number);
+        self.dispatch.state.lock().waiting.take(self.number);
     }
 }
 
@@ -119,29 +133,35 @@ impl Dispatch {
         Self { store, engine, workers, routers, state, hungry, missed, cancelling }
     }
 
-    /// Claims tasks for a worker; waits for some if there are none.
+    /// Claims tasks for a worker; waits for some if there are none. Once the worker has `gone` it
+    /// gets no task: that would only come back when its lease has ended.
     pub async fn claim(
         &self,
         worker: &str,
-        free: usize,
-        wait: Duration,
+        claim: ClaimTasks,
+        gone: impl Future<Output = ()>,
     ) -> Result<ClaimedTasks, WorkerError> {
-        let until = Instant::now() + wait.min(Duration::from_millis(limits::WORKER_WAIT_MS));
+        let ClaimTasks { free, wait_ms, has } = claim;
+        let until = Instant::now() + Duration::from_millis(wait_ms.min(limits::WORKER_WAIT_MS));
+        let (free, counts, mut gone) = (free as usize, Counts::new(has), pin!(gone));
+        let mut document = Box::pin(self.workers.hear(worker, None)).await?;
         loop {
-            let document = self.workers.hear(worker, None).await?;
             if document.draining {
                 return Err(WorkerError::Draining(worker.to_owned()));
             }
-            let taken = self.candidates(worker, document, free, until).await;
+            let (wanted, waits) = ((free, counts.clone()), (until, gone.as_mut()));
+            let taken = self.candidates(worker, document, wanted, waits).await;
             // It may have been told to finish meanwhile.
-            if self.workers.hear(worker, None).await?.draining {
+            document = Box::pin(self.workers.standing(worker)).await?;
+            if document.draining {
                 return Err(WorkerError::Draining(worker.to_owned()));
             }
             if taken.is_empty() {
                 return Ok(ClaimedTasks::default());
             }
             let claims = taken.into_iter().map(|candidate| self.claim_one(worker, candidate));
-            let claimed = futures_util::future::join_all(claims).await;
+            // A claim that waits has no room for this.
+            let claimed = Box::pin(futures_util::future::join_all(claims)).await;
             let tasks: Vec<ClaimedTask> = claimed.into_iter().flatten().collect();
             if !tasks.is_empty() {
                 return Ok(ClaimedTasks { tasks });
@@ -179,7 +199,8 @@ impl Dispatch {
         }
         let deadline = claimed.deadline();
         let TaskRow { task, epoch, attempt, data, .. } = claimed;
-        let NewTask { handler, params, shard, timeouts, .. } = Arc::unwrap_or_clone(task.clone());
+        let NewTask { handler, params, after, shard, timeouts, filter, .. } =
+            Arc::unwrap_or_clone(task.clone());
         Some(ClaimedTask {
             job: id,
             epoch,
@@ -187,7 +208,9 @@ impl Dispatch {
             handler,
             params,
             data: data.or_else(|| task.data.clone()),
+            after,
             shard,
+            per_worker_key: filter.per_worker.map(|per_worker| per_worker.key),
             execution_ms: timeouts.execution_ms,
             deadline,
             cancel_grace_ms: timeouts.cancel_grace_ms,
@@ -199,35 +222,37 @@ impl Dispatch {
         &self,
         worker: &str,
         document: WorkerDocument,
-        free: usize,
-        until: Instant,
+        (free, mut counts): (usize, Counts),
+        (until, gone): (Instant, Pin<&mut impl Future<Output = ()>>),
     ) -> Vec<(Candidate, bool)> {
         let (_place, mut given) = {
             let mut state = self.state.lock();
-            let taken = state.take(worker, &document, free);
+            let taken = state.take(worker, &document, free, &mut counts);
             if !taken.is_empty() {
                 return taken;
             }
             let (give, given) = oneshot::channel();
-            let number = state.next;
-            state.next += 1;
             let worker = worker.to_owned();
-            state.waiting.insert(number, Waiting { worker, document, free, give });
+            let claim = WaitingClaim { worker, document, free, counts, give };
+            let number = state.waiting.add(claim);
             (Place { dispatch: self, number }, given)
         };
         self.hungry.notify_one();
-        match tokio::time::timeout_at(until, &mut given).await {
-            Ok(given) => given.unwrap_or_default(),
-            // They may have been given at the same instant.
-            Err(_) => given.try_recv().unwrap_or_default(),
+        tokio::select! {
+            biased;
+            given = &mut given => return given.unwrap_or_default(),
+            () = gone => return Vec::new(),
+            () = tokio::time::sleep_until(until) => {}
         }
+        // They may have been given at the same instant.
+        given.try_recv().unwrap_or_default()
     }
 
     /// Reads what may be claimed until the service stops.
     pub async fn run(self: Arc<Self>, mut stopping: watch::Receiver<bool>) {
-        let mut rounds = Rounds::new(&self);
+        let mut rounds = Rounds::new(&self, clock::now());
         loop {
-            let pause = match rounds.round().await {
+            let pause = match rounds.round(clock::now()).await {
                 Ok(pause) => pause,
                 Err(error) => {
                     tracing::warn!(%error, "tasks that may be claimed cannot be read now");
@@ -279,23 +304,23 @@ struct Rounds<'a> {
     here: Here,
     /// Rounds in a row without a task.
     idle: u32,
-    /// When the tasks in memory are looked at next.
-    over_at: Timestamp,
+    /// When the tasks in memory were last looked at.
+    over: Timestamp,
 }
 
 impl<'a> Rounds<'a> {
-    fn new(dispatch: &'a Dispatch) -> Self {
-        let (now, parts) = (clock::now(), 0..dispatch.store.index_parts());
+    fn new(dispatch: &'a Dispatch, now: Timestamp) -> Self {
+        let parts = 0..dispatch.store.index_parts();
         let readers = parts.map(|part| Reader::new(part, now)).collect();
         let (in_progress, here) = (InProgress::default(), Here::default());
-        Self { dispatch, readers, in_progress, here, idle: 0, over_at: now }
+        Self { dispatch, readers, in_progress, here, idle: 0, over: now }
     }
 
     /// Reads on in every part; answers how long to wait for the next round at most.
-    async fn round(&mut self) -> Result<Duration, WorkerError> {
-        let Self { dispatch, readers, in_progress, here, idle, over_at } = self;
+    async fn round(&mut self, now: Timestamp) -> Result<Duration, WorkerError> {
+        let Self { dispatch, readers, in_progress, here, idle, over } = self;
         dispatch.workers.list_when_old().await?;
-        let (now, is_shared) = (clock::now(), dispatch.store.is_shared());
+        let is_shared = dispatch.store.is_shared();
         let has_new = match here.refresh(&dispatch.workers) {
             Some(moved) => {
                 if moved.has_fewer {
@@ -319,10 +344,9 @@ impl<'a> Rounds<'a> {
             next = next.into_iter().chain(round.next).min();
         }
         next = next.into_iter().chain(dispatch.route(now).await).min();
-        if *over_at <= now {
-            let over = dispatch.over_in_memory(now);
-            dispatch.give_up(over).await;
-            *over_at = now.after(OVER_EVERY);
+        if !(*over..over.after(OVER_EVERY)).contains(&now) {
+            dispatch.give_up(dispatch.over_in_memory(now)).await;
+            *over = now;
         }
         *idle = if taken > 0 { 0 } else { idle.saturating_add(1) };
         let look = match is_shared && !dispatch.state.lock().waiting.is_empty() {
@@ -446,5 +470,56 @@ impl Take for Page<'_> {
     fn has_room_for_kinds(&mut self) -> bool {
         let state = self.dispatch.state.lock();
         state.ready.has_room_for_kinds() && state.routed.has_room_for_kinds()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use jobtracker_engine::Options;
+    use jobtracker_model::{NewJob, NewWorker, State as JobState, Timeouts, WorkerHandler};
+    use jobtracker_store::memory::MemoryStore;
+
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    static NOW: AtomicI64 = AtomicI64::new(0);
+
+    fn now() -> Timestamp {
+        Timestamp::from_millis(NOW.load(Ordering::SeqCst)).unwrap()
+    }
+
+    fn worker() -> NewWorker {
+        let handler = WorkerHandler { name: "a/b".into(), description: String::new() };
+        let (tags, labels) = (Vec::new(), std::collections::BTreeMap::new());
+        NewWorker { name: "w".into(), handlers: vec![handler], tags, labels, slots: 1 }
+    }
+
+    #[tokio::test]
+    async fn a_task_fails_in_time_though_the_clock_was_set_back() {
+        NOW.store(2 * HOUR, Ordering::SeqCst);
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let engine = Engine::start(Arc::clone(&store), Options::new(now));
+        let workers = Arc::new(Workers::new(Arc::clone(&store), MINUTE, MINUTE));
+        // So that the task is in memory.
+        workers.register(worker()).await.unwrap();
+        let dispatch = Dispatch::new(store, engine.clone(), workers, Routers::default());
+        let mut rounds = Rounds::new(&dispatch, now());
+        rounds.round(now()).await.unwrap();
+
+        NOW.store(HOUR, Ordering::SeqCst);
+        let timeouts = Timeouts { schedule_to_start_ms: Some(1_000), ..Timeouts::default() };
+        let task = NewTask { timeouts, ..NewTask::new("a/b") };
+        let job = engine.create(NewJob::new("work").task(task)).await.unwrap().id;
+        for (after, expected) in [(999, JobState::WaitingToRun), (1_100, JobState::Faulted)] {
+            NOW.store(HOUR + after, Ordering::SeqCst);
+            rounds.round(now()).await.unwrap();
+            let found = dispatch.store.get_job(job).await.unwrap().unwrap();
+            assert_eq!(found.status.state, expected, "{after} ms");
+        }
+        engine.close().await;
     }
 }

@@ -1,10 +1,11 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jobtracker_model::{
-    FieldError, NewWorker, Timestamp, WorkerFilter, WorkerLoad, WorkerState, WorkerView,
+    FieldError, NewWorker, Timestamp, WorkerFilter, WorkerLoad, WorkerState, WorkerView, limits,
 };
 use jobtracker_store::{
     Document, DocumentChange, DocumentId, DocumentKey, DocumentKind, DocumentVersion,
+    DocumentsQuery, Error as StoreError, Listed, PageLimit, Store,
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WorkerDocument {
-    pub worker: NewWorker,
+    pub worker: Arc<NewWorker>,
     pub registered: Timestamp,
     /// When it was heard of, some seconds ago at most.
     pub heard: Timestamp,
@@ -64,7 +65,7 @@ impl Use {
 impl WorkerDocument {
     pub fn new(worker: NewWorker, now: Timestamp) -> Self {
         Self {
-            worker,
+            worker: Arc::new(worker),
             registered: now,
             heard: now,
             running: 0,
@@ -115,14 +116,14 @@ impl WorkerDocument {
 
     /// Whether it may claim tasks for this handler that ask for this.
     pub fn may_run(&self, id: &str, handler: &str, filter: &WorkerFilter) -> bool {
-        let NewWorker { handlers, tags, labels, .. } = &self.worker;
+        let NewWorker { handlers, tags, labels, .. } = &*self.worker;
         handlers.iter().any(|offered| offered.name == handler) && filter.passes(id, tags, labels)
     }
 
     pub fn view(&self, id: &str, lease: Duration, now: Timestamp) -> WorkerView {
         WorkerView {
             id: id.to_owned(),
-            worker: self.worker.clone(),
+            worker: (*self.worker).clone(),
             state: self.state(lease, now),
             registered: self.registered,
             heard: self.heard,
@@ -135,4 +136,25 @@ impl WorkerDocument {
 
 pub(super) fn document_id(id: &str) -> Result<DocumentId, FieldError> {
     Ok(DocumentId { kind: DocumentKind::Worker, key: DocumentKey::new(id)? })
+}
+
+/// The documents of all workers, or of those whose ids begin like this, by id.
+pub(super) async fn list_documents(
+    store: &dyn Store,
+    prefix: Option<DocumentKey>,
+) -> Result<Vec<(Document, WorkerDocument)>, StoreError> {
+    let (kind, limit) = (DocumentKind::Worker, PageLimit::items(limits::PAGE));
+    let mut query = DocumentsQuery { kind, prefix, after: None, limit };
+    let mut found = Vec::new();
+    loop {
+        let Listed { items, next } = store.list_documents(query.clone()).await?;
+        found.extend(items.into_iter().filter_map(|document| {
+            let worker = WorkerDocument::read(&document)?;
+            Some((document, worker))
+        }));
+        query.after = next;
+        if query.after.is_none() {
+            return Ok(found);
+        }
+    }
 }

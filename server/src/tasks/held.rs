@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use jobtracker_model::{Heartbeat, HeldTask, JobId, Orders, TaskReport, TaskReportState};
+use jobtracker_model::{Heartbeat, HeldTask, JobId, NewTask, Orders, TaskReport, TaskReportState};
 use jobtracker_store::{FollowUp, FollowUpKey, TaskRow, Wanted};
 
 use super::{
@@ -22,10 +22,11 @@ impl Dispatch {
         // It is heard of again before its leases end.
         let wait = Duration::from_millis(wait_ms).min(self.workers.lease() / 3);
         let running = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
-        let document = self.workers.hear(id, Some((running, load))).await?;
-        self.note_progress(id, &tasks).await?;
-        self.give_back_unnamed(id, &tasks).await?;
-        let orders = self.orders(id, &tasks, document.draining).await?;
+        // One that waits has no room for all of this.
+        let document = Box::pin(self.workers.hear(id, Some((running, load)))).await?;
+        Box::pin(self.note_progress(id, &tasks)).await?;
+        Box::pin(self.give_back_unnamed(id, &tasks)).await?;
+        let orders = Box::pin(self.orders(id, &tasks, document.draining)).await?;
         if orders != Orders::default() || wait.is_zero() {
             return Ok(orders);
         }
@@ -33,8 +34,8 @@ impl Dispatch {
         if tokio::time::timeout(wait, told.notified()).await.is_err() {
             return Ok(orders);
         }
-        let document = self.workers.hear(id, None).await?;
-        self.orders(id, &tasks, document.draining).await
+        let document = Box::pin(self.workers.standing(id)).await?;
+        Box::pin(self.orders(id, &tasks, document.draining)).await
     }
 
     async fn orders(
@@ -138,7 +139,8 @@ impl Dispatch {
     }
 
     /// Notes that a worker has ended a task.
-    pub fn release(&self, id: &str, job: JobId) {
+    pub fn release(&self, id: &str, job: JobId, task: &NewTask) {
         let _ = self.workers.with(id, |known| known.held.remove(&job));
+        self.state.lock().note_end(id, &task.filter);
     }
 }

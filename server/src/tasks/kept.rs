@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use jobtracker_model::Timestamp;
 use jobtracker_store::Assignment;
 
-use super::ready::{Candidate, Turn};
+use super::{
+    counts::Counts,
+    ready::{Candidate, Turn},
+};
 
 /// Tasks that are kept for workers.
 #[derive(Default)]
@@ -33,15 +36,24 @@ impl Kept {
         self.0.entry(worker).or_default().insert(turn, KeptTask { candidate, until, is_foreign });
     }
 
-    /// Takes tasks for a worker, each with whether another server has chosen it.
-    pub fn take(&mut self, worker: &str, most: usize) -> Vec<(Candidate, bool)> {
+    /// Takes tasks for a worker and counts them, each with whether another server has chosen it.
+    pub fn take(
+        &mut self,
+        worker: &str,
+        most: usize,
+        counts: &mut Counts,
+    ) -> Vec<(Candidate, bool)> {
         let Some(kept) = self.0.get_mut(worker) else { return Vec::new() };
-        let mut taken = Vec::new();
-        while taken.len() < most
-            && let Some((_, KeptTask { candidate, is_foreign, .. })) = kept.pop_first()
-        {
-            taken.push((candidate, is_foreign));
-        }
+        let has_room = |_: &Turn, task: &mut KeptTask| {
+            let Some(filter) = task.candidate.filter() else { return true };
+            let has_room = counts.has_room(filter);
+            if has_room {
+                counts.add(filter);
+            }
+            has_room
+        };
+        let taken = kept.extract_if(.., has_room).take(most);
+        let taken = taken.map(|(_, task)| (task.candidate, task.is_foreign)).collect::<Vec<_>>();
         if kept.is_empty() {
             self.0.remove(worker);
         }

@@ -7,6 +7,7 @@
 //! (`route`), and the task is `kept` for it. Nothing here owns a task: a claim is an operation of
 //! the engine, which one server's worker gets and the others do not.
 
+mod counts;
 mod document;
 mod workers;
 
@@ -16,13 +17,16 @@ mod ready;
 
 mod kept;
 mod routing;
+mod waiting;
 
 mod dispatch;
 
 mod cancel;
 mod held;
+mod queue;
 mod route;
 
 pub(crate) use dispatch::Dispatch;
+pub(crate) use queue::{Queue, QueuePosition};
 pub use routing::{RoutedWorker, Router, Routers};
 pub(crate) use workers::{WorkerError, Workers};

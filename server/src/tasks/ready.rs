@@ -12,7 +12,7 @@ use jobtracker_store::TaskRow;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::document::WorkerDocument;
+use super::{counts::Counts, document::WorkerDocument};
 use crate::follow_ups::Entry;
 
 /// Tasks of one queue that are in memory; the others are read again once there is room.
@@ -96,6 +96,11 @@ impl Candidate {
         Self { id, epoch, deadline, is_urgent, place, route, missed, _in_progress: in_progress }
     }
 
+    /// What it asks of its worker, if its rule chooses that.
+    pub fn filter(&self) -> Option<&WorkerFilter> {
+        self.route.as_ref().map(|route| &route.task.filter)
+    }
+
     /// The task is claimed, or is over.
     pub fn settle(mut self) {
         self.missed = None;
@@ -175,14 +180,20 @@ impl Ready {
         self.tasks += usize::from(queue.tasks.insert(turn, candidate).is_none());
     }
 
-    /// Takes tasks for a worker, the oldest first.
-    pub fn take(&mut self, id: &str, worker: &WorkerDocument, free: usize) -> Vec<Candidate> {
+    /// Takes tasks for a worker, the oldest first, and counts them.
+    pub fn take(
+        &mut self,
+        id: &str,
+        worker: &WorkerDocument,
+        free: usize,
+        counts: &mut Counts,
+    ) -> Vec<Candidate> {
         let queues = self.handlers.iter_mut().flat_map(|(handler, queues)| {
             queues.iter_mut().map(move |(filter, queue)| (handler, filter, queue))
         });
         let fitting = queues.filter(|(handler, filter, _)| worker.may_run(id, handler, filter));
-        let mut fitting: Vec<_> = fitting.map(|(.., queue)| queue).collect();
-        let first = |(at, queue): (usize, &&mut Queue)| {
+        let mut fitting: Vec<_> = fitting.map(|(_, filter, queue)| (filter, queue)).collect();
+        let first = |(at, (_, queue)): (usize, &(&WorkerFilter, &mut Queue))| {
             queue.tasks.first_key_value().map(|(turn, _)| Reverse((*turn, at)))
         };
         let mut oldest: BinaryHeap<_> = fitting.iter().enumerate().filter_map(first).collect();
@@ -190,7 +201,13 @@ impl Ready {
         while taken.len() < free
             && let Some(Reverse((_, at))) = oldest.pop()
         {
-            taken.extend(fitting[at].tasks.pop_first().map(|(_, candidate)| candidate));
+            let (filter, queue) = &mut fitting[at];
+            // All tasks of a queue have the same key.
+            if !counts.has_room(filter) {
+                continue;
+            }
+            counts.add(filter);
+            taken.extend(queue.tasks.pop_first().map(|(_, candidate)| candidate));
             oldest.extend(first((at, &fitting[at])));
         }
         self.tasks -= taken.len();

@@ -5,8 +5,7 @@ use jobtracker_model::{Timestamp, WorkerFilter};
 use jobtracker_store::{Assignment, TaskPhase};
 
 use super::{
-    dispatch::Dispatch,
-    kept::Kept,
+    dispatch::{Dispatch, State},
     ready::{Candidate, Route, Turn},
     routing::{self, RoutedWorker},
 };
@@ -43,12 +42,13 @@ impl Dispatch {
                 state.routed.add(turn, &task, candidate);
             }
         }
-        let (kept, mut picks) = (&state.kept, Vec::new());
-        state.routed.visit(|handler, filter, tasks| {
+        let mut routed = std::mem::take(&mut state.routed);
+        let mut picks = Vec::new();
+        routed.visit(|handler, filter, tasks| {
             if picks.len() >= AT_ONCE {
                 return;
             }
-            let mut fleet = Fleet::new(self, kept, handler, filter);
+            let mut fleet = Fleet::new(self, state, handler, filter);
             let chosen = tasks.extract_if(.., |_, candidate| {
                 picks.len() + fleet.chosen.len() < AT_ONCE && fleet.choose(self, candidate)
             });
@@ -60,6 +60,7 @@ impl Dispatch {
                 worker,
             }));
         });
+        state.routed = routed;
         picks
     }
 
@@ -101,11 +102,14 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn new(dispatch: &Dispatch, kept: &Kept, handler: &str, filter: &WorkerFilter) -> Self {
+    fn new(dispatch: &Dispatch, state: &State, handler: &str, filter: &WorkerFilter) -> Self {
         let mut workers = dispatch.workers.routed(handler, filter);
-        let kept: Vec<u32> = workers.iter().map(|worker| kept.count(&worker.id)).collect();
+        let kept: Vec<u32> = workers.iter().map(|worker| state.kept.count(&worker.id)).collect();
         for (worker, kept) in workers.iter_mut().zip(&kept) {
-            worker.running = worker.running.saturating_add(*kept);
+            worker.running = match state.waiting.is_full(&worker.id, filter) {
+                true => worker.slots,
+                false => worker.running.saturating_add(*kept),
+            };
         }
         Self { workers, kept, handler: handler.to_owned(), chosen: Vec::new() }
     }

@@ -12,15 +12,12 @@ use jobtracker_model::{
     WorkerRegistered, WorkerState, WorkerView, limits,
 };
 use jobtracker_scheduler::Fleet;
-use jobtracker_store::{
-    DocumentChange, DocumentKind, DocumentVersion, DocumentsQuery, Error as StoreError, Listed,
-    PageLimit, Store,
-};
+use jobtracker_store::{DocumentChange, DocumentKey, DocumentVersion, Error as StoreError, Store};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{
-    document::{Use, WorkerDocument, document_id},
+    document::{Use, WorkerDocument, document_id, list_documents},
     routing::RoutedWorker,
 };
 use crate::clock;
@@ -103,8 +100,8 @@ struct Everyone {
 impl Workers {
     pub fn new(store: Arc<dyn Store>, lease: Duration, assign_ttl: Duration) -> Self {
         let (known, listed) = (Mutex::default(), Mutex::default());
-        let (started, generation) = (clock::now(), AtomicU64::new(1));
-        let last_use = AtomicU64::new(0);
+        let (generation, last_use) = (AtomicU64::new(1), AtomicU64::new(0));
+        let started = clock::now();
         Self { store, lease, started, generation, last_use, assign_ttl, known, listed }
     }
 
@@ -120,17 +117,13 @@ impl Workers {
     pub async fn register(&self, worker: NewWorker) -> Result<WorkerRegistered, WorkerError> {
         worker.check()?;
         let now = clock::now();
-        self.list().await?;
-        {
-            let listed = self.listed.lock();
-            let same = listed.workers.values().filter(|other| other.worker.name == worker.name);
-            let banned = same.filter_map(|other| other.banned_until).max();
-            if let Some(until) = banned.filter(|until| *until > now) {
-                return Err(WorkerError::Kicked(until));
-            }
-            if listed.workers.len() >= limits::WORKERS {
-                return Err(WorkerError::TooMany(limits::WORKERS));
-            }
+        let banned = self.banned_until(&worker.name).await?;
+        if let Some(until) = banned.filter(|until| *until > now) {
+            return Err(WorkerError::Kicked(until));
+        }
+        self.list_when_old().await?;
+        if self.listed.lock().workers.len() >= limits::WORKERS {
+            return Err(WorkerError::TooMany(limits::WORKERS));
         }
         let id = format!("{}-{:08x}", worker.name, rand::random::<u32>());
         let (document, version) = (WorkerDocument::new(worker, now), version());
@@ -143,6 +136,14 @@ impl Workers {
         Ok(WorkerRegistered { id, heartbeat_ms, lease_ms })
     }
 
+    /// Until when no worker of this name may register. All servers know it from the documents.
+    async fn banned_until(&self, name: &str) -> Result<Option<Timestamp>, WorkerError> {
+        let prefix = DocumentKey::new(format!("{name}-"))?;
+        let same = list_documents(&*self.store, Some(prefix)).await?.into_iter();
+        let same = same.map(|(_, worker)| worker).filter(|other| other.worker.name == name);
+        Ok(same.filter_map(|other| other.banned_until).max())
+    }
+
     /// Notes that a worker was heard of, with what it says of itself; answers what is known of it.
     /// One that was kicked is refused.
     pub(super) async fn hear(
@@ -152,25 +153,37 @@ impl Workers {
     ) -> Result<WorkerDocument, WorkerError> {
         self.load(id).await?;
         let now = clock::now();
-        let is_old = self.with(id, |known| {
+        let was_kept = self.with(id, |known| {
             if known.document.state(self.lease, now) == WorkerState::Offline {
                 self.others_now();
             }
             known.here = now;
-            known.document.heard = known.document.heard.max(now);
+            // If the clock was set back, it was not heard of in times to come.
+            known.document.heard = now;
             if let Some((running, load)) = said {
                 (known.document.running, known.document.load) = (running, load);
             }
-            known.kept.after(KEPT_EVERY.min(self.lease / 3)) <= now
+            // One of the requests that come at the same time writes it down.
+            let every = KEPT_EVERY.min(self.lease / 3);
+            let is_old = !(known.kept..known.kept.after(every)).contains(&now);
+            is_old.then(|| std::mem::replace(&mut known.kept, now))
         })?;
-        if is_old {
-            self.change(id, |_| {}).await?;
+        if let Some(before) = was_kept
+            && let Err(error) = self.change(id, |_| {}).await
+        {
+            // The next request tries again.
+            let _ = self.with(id, |known| known.kept = before);
+            return Err(error);
         }
+        self.standing(id).await
+    }
+
+    /// What is known of a worker, of which nothing is heard by this; refuses one that was kicked.
+    pub(super) async fn standing(&self, id: &str) -> Result<WorkerDocument, WorkerError> {
+        self.load(id).await?;
         let document = self.with(id, |known| known.document.clone())?;
-        match document.banned_until {
-            Some(until) => Err(WorkerError::Kicked(until)),
-            None => Ok(document),
-        }
+        let kicked = document.banned_until.map(WorkerError::Kicked);
+        kicked.map_or(Ok(document), Err)
     }
 
     /// A number that is another one when the workers that speak to this server may be others.
@@ -392,33 +405,24 @@ impl Workers {
     /// since.
     pub async fn list_when_old(&self) -> Result<(), WorkerError> {
         let time = self.listed.lock().time;
-        let is_new = |time: Timestamp| time.after(LISTED_EVERY) > clock::now();
+        let now = clock::now();
+        let is_new = |time: Timestamp| (time..time.after(LISTED_EVERY)).contains(&now);
         if time.is_some_and(is_new) { Ok(()) } else { self.list().await }
     }
 
     async fn list(&self) -> Result<(), WorkerError> {
-        let (now, limit) = (clock::now(), PageLimit::items(limits::PAGE));
-        let (kind, mut workers) = (DocumentKind::Worker, HashMap::new());
-        let mut query = DocumentsQuery { kind, prefix: None, after: None, limit };
-        loop {
-            let Listed { items, next } = self.store.list_documents(query.clone()).await?;
-            for document in items {
-                let id = document.id.key.as_str().to_owned();
-                let Some(worker) = WorkerDocument::read(&document) else { continue };
-                let is_banned = worker.banned_until.is_some_and(|until| until > now);
-                if worker.heard.after(FORGOTTEN_AFTER) > now || is_banned {
-                    workers.insert(id, worker);
-                    continue;
-                }
-                let change = DocumentChange::delete(document.id, document.version);
-                // If it has come back, it stays.
-                if self.store.change_document(change).await.is_ok() {
-                    self.known.lock().remove(&id);
-                }
+        let (now, mut workers) = (clock::now(), HashMap::new());
+        for (document, worker) in list_documents(&*self.store, None).await? {
+            let id = document.id.key.as_str().to_owned();
+            let is_banned = worker.banned_until.is_some_and(|until| until > now);
+            if worker.heard.after(FORGOTTEN_AFTER) > now || is_banned {
+                workers.insert(id, worker);
+                continue;
             }
-            query.after = next;
-            if query.after.is_none() {
-                break;
+            let change = DocumentChange::delete(document.id, document.version);
+            // If it has come back, it stays.
+            if self.store.change_document(change).await.is_ok() {
+                self.known.lock().remove(&id);
             }
         }
         self.forget_elsewhere(now);
@@ -518,7 +522,7 @@ impl Fleet for Workers {
     fn online(&self, task: &NewTask, filter: &WorkerFilter) -> Vec<String> {
         let passes = |worker: &RoutedWorker| {
             let document = |document: &WorkerDocument| {
-                let NewWorker { tags, labels, .. } = &document.worker;
+                let NewWorker { tags, labels, .. } = &*document.worker;
                 filter.passes(&worker.id, tags, labels)
             };
             let here = self.known.lock().get(&worker.id).map(|known| document(&known.document));

@@ -1,6 +1,7 @@
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
+use jobtracker_model::JobId;
 use jobtracker_store::Store;
 
 /// How the suite opens the stores of a backend.
@@ -23,4 +24,12 @@ pub trait Fixture: Send + Sync {
     /// Closes a store that [`open`](Self::open) or this gave, and opens the same data again. The
     /// suite holds no other handle to it then. The store may have been closed before.
     async fn reopen(&self, store: Arc<dyn Store>) -> Arc<dyn Store>;
+
+    /// The same, and how many rows of these jobs there were while it was closed: found without the
+    /// store, hidden ones included, and without those that only say that an id was used.
+    async fn reopen_and_count(
+        &self,
+        store: Arc<dyn Store>,
+        of: &BTreeSet<JobId>,
+    ) -> (Arc<dyn Store>, usize);
 }

@@ -171,6 +171,8 @@ impl Forest {
         let lines = (first..).zip(texts).map(|(line, text)| LogLine {
             line,
             time,
+            // Every other line is one of an attempt.
+            attempt: (line % 2 == 1).then_some(line),
             text: (*text).to_owned(),
         });
         let lines: Vec<LogLine> = lines.collect();

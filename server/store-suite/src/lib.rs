@@ -6,7 +6,8 @@
 //! with the model's roll-up, as the engine does; `expected` answers every question by checking
 //! every job.
 //!
-//! Tests that change what a store does on the way of some calls have [`Through`].
+//! Tests that change what a store does on the way of some calls have [`Through`]; those that have
+//! calls of a process fail, or kill it there, [`faults`].
 
 #![warn(missing_docs)]
 
@@ -44,6 +45,8 @@ mod unknown;
 mod uploads;
 
 mod through;
+
+pub mod faults;
 
 pub use compare::{compare_roots, compare_trees};
 pub use fixture::Fixture;

@@ -1,9 +1,11 @@
 use std::{
+    collections::BTreeSet,
     fmt::{Debug, Display},
     sync::Arc,
 };
 
 use super::{Fixture, forest::Forest};
+use jobtracker_model::JobId;
 use jobtracker_store::{Error, JobRow, Result, Store};
 
 /// One phase: a store, what should be in it, and the phase's name for messages.
@@ -28,6 +30,15 @@ impl Stage {
     pub async fn reopen(self, fixture: &impl Fixture) -> Self {
         let Self { phase, store, forest, stages } = self;
         Self { phase, store: fixture.reopen(store).await, forest, stages }
+    }
+
+    /// The same, where not a row of these jobs may be left.
+    pub async fn reopen_without(self, fixture: &impl Fixture, ids: &BTreeSet<JobId>) -> Self {
+        let Self { phase, store, forest, stages } = self;
+        let (store, left) = fixture.reopen_and_count(store, ids).await;
+        let stage = Self { phase, store, forest, stages };
+        stage.same("rows that are left of jobs that were removed", &left, &0);
+        stage
     }
 
     /// The end of a phase: everything is there, also after opening again.

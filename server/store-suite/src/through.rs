@@ -11,10 +11,10 @@ use jobtracker_model::{
 use jobtracker_store::{
     BlockerRow, BlockersQuery, ChangesQuery, ChildPage, ChildrenQuery, DescendantsQuery, Document,
     DocumentChange, DocumentId, DocumentKey, Documents, DocumentsQuery, FollowUp, FollowUpKey,
-    FollowUpsQuery, Health, IndexKey, IndexQuery, Indexes, JobPlaces, JobRow, Jobs, Listed, Loaded,
-    LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, SampleQuery, Servers, ShapeQuery,
-    StageId, Store, Tombstone, TreeCommit, TreeResultRow, TreeResultsQuery, Trees, UploadRow,
-    Uploads, Version, Wanted,
+    FollowUpsQuery, Health, Held, IndexKey, IndexQuery, Indexes, JobPlaces, JobRow, Jobs, Listed,
+    Loaded, LogQuery, Result, RootKey, RootsQuery, Row, RowsQuery, SampleQuery, Servers,
+    ShapeQuery, StageId, Store, Tombstone, TreeCommit, TreeResultRow, TreeResultsQuery, Trees,
+    UploadRow, Uploads, Version, Wanted,
 };
 
 /// What a test does to calls on their way to a store; what it leaves alone goes through.
@@ -52,9 +52,19 @@ pub trait Hooks: Send + Sync + 'static {
         store.list_rows(query).await
     }
 
+    /// See [`Trees::hold`].
+    async fn hold(&self, store: &dyn Store) -> Result<Option<Arc<dyn Held>>> {
+        store.hold().await
+    }
+
     /// See [`Servers::is_shared`].
     fn is_shared(&self, store: &dyn Store) -> bool {
         store.is_shared()
+    }
+
+    /// See [`Servers::lease`].
+    async fn lease(&self, store: &dyn Store, part: &str, time: Duration) -> Result<bool> {
+        store.lease(part, time).await
     }
 }
 
@@ -124,6 +134,10 @@ impl<H: Hooks> Trees for Through<H> {
 
     async fn list_rows(&self, query: RowsQuery) -> Result<Listed<Row, JobId>> {
         self.hooks.list_rows(&*self.store, query).await
+    }
+
+    async fn hold(&self) -> Result<Option<Arc<dyn Held>>> {
+        self.hooks.hold(&*self.store).await
     }
 
     async fn stage(&self, stage: StageId, root: JobId, rows: Vec<Row>) -> Result<()> {
@@ -227,7 +241,7 @@ impl<H: Hooks> Servers for Through<H> {
     }
 
     async fn lease(&self, part: &str, time: Duration) -> Result<bool> {
-        self.store.lease(part, time).await
+        self.hooks.lease(&*self.store, part, time).await
     }
 
     async fn get_uptime(&self) -> Result<Option<Vec<u8>>> {

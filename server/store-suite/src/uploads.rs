@@ -17,6 +17,7 @@ use jobtracker_store::{PageLimit, Row, TreeResultRow, TreeResultsQuery, UploadRo
 
 pub(super) async fn run(fixture: &impl Fixture) {
     applied_and_refused(fixture).await;
+    among_many_rows(fixture).await;
     many(fixture).await;
     forgotten(fixture).await;
 }
@@ -106,6 +107,30 @@ impl Stage {
         let got = self.store.get_upload(&commit(name)).await;
         let got = self.ok("a completed commit", got);
         self.same(format_args!("the completion of {name}"), &got.as_ref(), &due);
+    }
+}
+
+/// A completion that comes with more rows of other calls than one step of work has.
+async fn among_many_rows(fixture: &impl Fixture) {
+    let mut stage = Stage::open("completions among many rows", fixture).await;
+    for round in 0..4 {
+        // The first keeps the store busy, and what comes meanwhile is written at once.
+        let [first, second] = [0, 1].map(|tree| {
+            let root = 1_000_000 * (1 + 2 * round + tree);
+            stage.forest.root(root);
+            (1..2_000).for_each(|child| stage.forest.child(root + child, root));
+            stage.forest.commits()
+        });
+        let name = format!("many-{round}");
+        let row = completed(&name, 6, &Uploads::new());
+        let complete = stage.store.complete_upload(row.clone(), Vec::new());
+        let (first, second, answer) =
+            tokio::join!(stage.store.commit(first), stage.store.commit(second), complete);
+        for answer in first.into_iter().chain(second) {
+            stage.ok("a large tree", answer);
+        }
+        stage.ok("a completion", answer);
+        stage.compare_conclusion(&name, Some(&row)).await;
     }
 }
 

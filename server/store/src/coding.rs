@@ -3,6 +3,8 @@
 //! The format of a row can change without a new format of the whole store: another byte, another
 //! branch in [`decode`]. What the byte 1 stands for never changes; a test pins it.
 
+use std::borrow::Cow;
+
 use jobtracker_model::{LogLine, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -12,21 +14,53 @@ use crate::{Error, Result};
 const POSTCARD: u8 = 1;
 
 /// A line of a log without its number, which its key tells.
+///
+/// No line has a line break in it, so the attempt stands behind one: the row of a line without an
+/// attempt is as it always was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LineRow {
+pub struct LineRow<'a> {
     time: Timestamp,
-    text: String,
+    text: Cow<'a, str>,
 }
 
-impl LineRow {
+impl LineRow<'_> {
     pub fn numbered(self, line: u32) -> LogLine {
-        LogLine { line, time: self.time, text: self.text }
+        let Self { time, text } = self;
+        let behind = text.rsplit_once('\n');
+        let behind = behind.and_then(|(text, attempt)| Some((text, attempt.parse().ok()?)));
+        match behind {
+            Some((text, attempt)) => {
+                LogLine { line, time, attempt: Some(attempt), text: text.to_owned() }
+            }
+            None => LogLine { line, time, attempt: None, text: text.into_owned() },
+        }
     }
 }
 
-impl From<LogLine> for LineRow {
-    fn from(line: LogLine) -> Self {
-        Self { time: line.time, text: line.text }
+impl<'a> From<&'a LogLine> for LineRow<'a> {
+    fn from(LogLine { time, attempt, text, .. }: &'a LogLine) -> Self {
+        let text = match attempt {
+            Some(attempt) => Cow::Owned(format!("{text}\n{attempt}")),
+            None => Cow::Borrowed(text.as_str()),
+        };
+        Self { time: *time, text }
+    }
+}
+
+/// A line of a log as a part of a row.
+pub mod numbered_line {
+    use jobtracker_model::LogLine;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::LineRow;
+
+    pub fn serialize<S: Serializer>(line: &LogLine, serializer: S) -> Result<S::Ok, S::Error> {
+        (line.line, LineRow::from(line)).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<LogLine, D::Error> {
+        let (number, row) = <(u32, LineRow<'static>)>::deserialize(from)?;
+        Ok(row.numbered(number))
     }
 }
 
@@ -96,7 +130,7 @@ pub mod tests {
     use super::*;
     use crate::{
         Assignment, CancelReason, Cause, CheckProgress, CheckRow, DeliveryRow, FollowUp,
-        FollowUpKey, Origin, RepeatRow, Reported, Summary, TaskLease, TaskPhase, TaskRow,
+        FollowUpKey, Origin, RepeatRow, Reported, Row, Summary, TaskLease, TaskPhase, TaskRow,
         Tombstone, TreeResultRow, UploadRow, Watch, Watched,
     };
 
@@ -178,8 +212,22 @@ pub mod tests {
         let by_hand = Change { by: Some("a".into()), ..change };
         pinned(&by_hand, "01430601016d000101690161");
         pinned(&RepeatRow { first: 1, count: 2, fingerprint: 300 }, "010102ac02");
-        pinned(&LineRow { time: time(3), text: "l".into() }, "0106016c");
         pinned(&State::ALL.to_vec(), "010700010203040506");
+    }
+
+    /// The attempt was added later: without it a line is written as it was before.
+    #[test]
+    fn lines_are_pinned() {
+        let line = LogLine { line: 7, time: time(3), attempt: None, text: "l".into() };
+        pinned(&LineRow::from(&line), "0106016c");
+        let said = LogLine { attempt: Some(12), ..line.clone() };
+        pinned(&LineRow::from(&said), "0106046c0a3132");
+        for line in [line, said] {
+            assert_eq!(LineRow::from(&line).numbered(7), line);
+            let row = Row::LogLine { id: JobId::MIN, line };
+            let value = encode(&row, &mut Vec::new()).unwrap().to_vec();
+            assert_eq!(decode::<Row>("test", &value).unwrap(), row);
+        }
     }
 
     /// The days were added later: without them a definition is written as it was before.

@@ -77,6 +77,7 @@ pub enum Row {
         /// The job.
         id: JobId,
         /// The line with its number.
+        #[serde(with = "crate::coding::numbered_line")]
         line: LogLine,
     },
     /// What a repeatable append did.

@@ -1,8 +1,11 @@
 //! The memory store passes the suite, and random work.
 
-use std::sync::Arc;
+#![allow(clippy::unwrap_used, reason = "what a test builds on has to be there")]
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
+use jobtracker_model::JobId;
 use jobtracker_store::{Store, memory::MemoryStore};
 use jobtracker_store_suite::{Fixture, random_work};
 use proptest::prelude::*;
@@ -19,6 +22,19 @@ impl Fixture for InMemory {
 
     async fn reopen(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
         store
+    }
+
+    /// It has nothing that it does not show.
+    async fn reopen_and_count(
+        &self,
+        store: Arc<dyn Store>,
+        of: &BTreeSet<JobId>,
+    ) -> (Arc<dyn Store>, usize) {
+        let mut rows = 0;
+        for id in of {
+            rows += usize::from(store.get_job(*id).await.unwrap().is_some());
+        }
+        (store, rows)
     }
 }
 

@@ -17,18 +17,39 @@ export function parseJson(text: string): unknown {
 const TOKENS = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g
 
 /**
- * The text of one value of an object as it came, for JSON that users have made: to parse it would
- * change long numbers.
+ * The members of an object as they came, for JSON that users have made: to parse them would change
+ * long numbers.
  */
-export function sourceOf(text: string, key: string): string | undefined {
-  let [depth, from, last] = [0, -1, '']
+function membersOf(text: string): [string, string][] {
+  const members: [string, string][] = []
+  let [depth, from, key, last] = [0, -1, '', '']
   for (const { 0: token, index } of text.matchAll(TOKENS)) {
     const isEnd = depth === 1 && (token === ',' || token === '}')
-    if (isEnd && from >= 0) return text.slice(from, index).trim()
+    if (isEnd && from >= 0) {
+      members.push([key, text.slice(from, index).trim()])
+      from = -1
+    }
     if (token === '{' || token === '[') depth += 1
     else if (token === '}' || token === ']') depth -= 1
-    else if (token === ':' && depth === 1 && last === `"${key}"`) from = index + 1
+    else if (token === ':' && depth === 1) [key, from] = [JSON.parse(last) as string, index + 1]
     last = token
   }
-  return undefined
+  return members
+}
+
+/** The text of one value of an object as it came. */
+export function sourceOf(text: string, key: string): string | undefined {
+  return membersOf(text).find(([name]) => name === key)?.[1]
+}
+
+/** An object with another value at a path, or without one there; all else stays as it was written. */
+export function withSource(text: string, path: string[], value: string | undefined): string {
+  const [key = '', ...rest] = path
+  const members = membersOf(text)
+  const own = members.find(([name]) => name === key)
+  const next = rest.length > 0 ? withSource(own?.[1] ?? '{}', rest, value) : value
+  if (next === undefined) members.splice(0, members.length, ...members.filter((one) => one !== own))
+  else if (own) own[1] = next
+  else members.push([key, next])
+  return `{${members.map(([name, source]) => `${JSON.stringify(name)}:${source}`).join(',')}}`
 }

@@ -808,6 +808,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/queue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the queue */
+        get: operations["listQueue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/queue/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Count the queue */
+        get: operations["countQueue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/retention/preview": {
         parameters: {
             query?: never;
@@ -976,6 +1010,23 @@ export interface paths {
         get: operations["listNextFires"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{name}/register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Register the schedule of a program */
+        post: operations["registerSchedule"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1373,10 +1424,14 @@ export interface components {
         ClaimTasks: {
             /** Format: int32 */
             free: number;
+            has?: {
+                [key: string]: number;
+            };
             /** Format: int64 */
             waitMs?: number;
         };
         ClaimedTask: {
+            after?: components["schemas"]["FollowedRun"] | null;
             /** Format: int32 */
             attempt: number;
             /** Format: int64 */
@@ -1390,6 +1445,7 @@ export interface components {
             handler: string;
             job: components["schemas"]["JobId"];
             params?: components["schemas"]["Payload"] | null;
+            perWorkerKey?: string | null;
             shard?: components["schemas"]["Shard"] | null;
         };
         ClaimedTasks: {
@@ -1437,6 +1493,8 @@ export interface components {
             /** Format: int32 */
             max: number;
         };
+        /** @enum {string} */
+        ConcurrencyScope: "schedule" | "worker";
         Created: {
             created: boolean;
             id: components["schemas"]["JobId"];
@@ -1604,6 +1662,12 @@ export interface components {
             /** Format: int64 */
             underWay: number;
         };
+        FollowedRun: {
+            result?: components["schemas"]["Payload"] | null;
+            run: components["schemas"]["JobId"];
+            schedule: string;
+            state: components["schemas"]["State"];
+        };
         Frame: {
             /** Format: int64 */
             heartbeatMs: number;
@@ -1625,6 +1689,15 @@ export interface components {
         }) | (components["schemas"]["OverviewState"] & {
             /** @enum {string} */
             t: "overview";
+        }) | (components["schemas"]["ListState_WorkerView"] & {
+            /** @enum {string} */
+            t: "workers";
+        }) | (components["schemas"]["ListState_Schedule"] & {
+            /** @enum {string} */
+            t: "schedules";
+        }) | (components["schemas"]["QueueLengths"] & {
+            /** @enum {string} */
+            t: "queue";
         }) | (components["schemas"]["LiveEvent"] & {
             /** @enum {string} */
             t: "event";
@@ -1652,6 +1725,9 @@ export interface components {
         };
         /** @enum {string} */
         GapReason: "large" | "rate" | "slow" | "gone" | "otherServer";
+        HandlerQueue: components["schemas"]["QueueLength"] & {
+            handler: string;
+        };
         HandlerView: {
             description: string;
             name: string;
@@ -1792,6 +1868,49 @@ export interface components {
             /** Format: int64 */
             banMs: number;
         };
+        ListState_Schedule: {
+            /** Format: int64 */
+            from?: number | null;
+            keys?: string[] | null;
+            more: boolean;
+            rows: {
+                changeTime: components["schemas"]["Timestamp"];
+                changedBy: string;
+                code?: components["schemas"]["ScheduleCode"] | null;
+                createTime: components["schemas"]["Timestamp"];
+                definition: components["schemas"]["ScheduleDefinition"];
+                enabled: boolean;
+                lastFiring?: components["schemas"]["Firing"] | null;
+                name: string;
+                next?: components["schemas"]["Timestamp"] | null;
+                /** Format: int32 */
+                queued: number;
+                running: components["schemas"]["JobId"][];
+                statistics: components["schemas"]["ScheduleStatistics"];
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** Format: int64 */
+            version: number;
+        };
+        ListState_WorkerView: {
+            /** Format: int64 */
+            from?: number | null;
+            keys?: string[] | null;
+            more: boolean;
+            rows: (components["schemas"]["NewWorker"] & {
+                bannedUntil?: components["schemas"]["Timestamp"] | null;
+                heard: components["schemas"]["Timestamp"];
+                id: string;
+                load?: components["schemas"]["WorkerLoad"] | null;
+                registered: components["schemas"]["Timestamp"];
+                /** Format: int32 */
+                running: number;
+                state: components["schemas"]["WorkerState"];
+            })[];
+            /** Format: int64 */
+            version: number;
+        };
         LiveEvent: components["schemas"]["Occurrence"] & {
             at: components["schemas"]["Position"];
             id: components["schemas"]["JobId"];
@@ -1804,6 +1923,8 @@ export interface components {
             repeated: boolean;
         };
         LogLine: {
+            /** Format: int32 */
+            attempt?: number | null;
             /** Format: int32 */
             line: number;
             text: string;
@@ -1909,6 +2030,7 @@ export interface components {
             token: string;
         };
         NewTask: {
+            after?: components["schemas"]["FollowedRun"] | null;
             data?: components["schemas"]["Payload"] | null;
             filter?: components["schemas"]["WorkerFilter"];
             handler: string;
@@ -2117,6 +2239,8 @@ export interface components {
         Page_LogLine: {
             items: {
                 /** Format: int32 */
+                attempt?: number | null;
+                /** Format: int32 */
                 line: number;
                 text: string;
                 time: components["schemas"]["Timestamp"];
@@ -2132,10 +2256,29 @@ export interface components {
             }[];
             nextCursor?: string | null;
         };
+        Page_QueuedTask: {
+            items: {
+                assignedTo?: string | null;
+                /** Format: int32 */
+                attempt: number;
+                cancelling: boolean;
+                handler: string;
+                job: components["schemas"]["JobId"];
+                leaseUntil?: components["schemas"]["Timestamp"] | null;
+                name: string;
+                /** Format: int32 */
+                progress: number;
+                since: components["schemas"]["Timestamp"];
+                state: components["schemas"]["QueueState"];
+                worker?: string | null;
+            }[];
+            nextCursor?: string | null;
+        };
         Page_Schedule: {
             items: {
                 changeTime: components["schemas"]["Timestamp"];
                 changedBy: string;
+                code?: components["schemas"]["ScheduleCode"] | null;
                 createTime: components["schemas"]["Timestamp"];
                 definition: components["schemas"]["ScheduleDefinition"];
                 enabled: boolean;
@@ -2197,6 +2340,11 @@ export interface components {
             name: string;
         };
         Payload: unknown;
+        PerWorker: {
+            key: string;
+            /** Format: int32 */
+            max: number;
+        };
         PlannedTimes: {
             times: components["schemas"]["Timestamp"][];
         };
@@ -2232,6 +2380,41 @@ export interface components {
             url: string;
             username?: string | null;
         };
+        QueueCounts: components["schemas"]["QueueLength"] & {
+            handlers: components["schemas"]["HandlerQueue"][];
+            more: boolean;
+        };
+        QueueLength: {
+            /** Format: int64 */
+            delayed: number;
+            /** Format: int64 */
+            leased: number;
+            oldest?: components["schemas"]["Timestamp"] | null;
+            /** Format: int64 */
+            ready: number;
+        };
+        QueueLengths: {
+            counts: components["schemas"]["QueueCounts"];
+            /** Format: int64 */
+            version: number;
+        };
+        /** @enum {string} */
+        QueueState: "leased" | "ready" | "delayed";
+        QueuedTask: {
+            assignedTo?: string | null;
+            /** Format: int32 */
+            attempt: number;
+            cancelling: boolean;
+            handler: string;
+            job: components["schemas"]["JobId"];
+            leaseUntil?: components["schemas"]["Timestamp"] | null;
+            name: string;
+            /** Format: int32 */
+            progress: number;
+            since: components["schemas"]["Timestamp"];
+            state: components["schemas"]["QueueState"];
+            worker?: string | null;
+        };
         Rank: {
             id: components["schemas"]["JobId"];
             /** Format: int64 */
@@ -2245,6 +2428,13 @@ export interface components {
             /** Format: int64 */
             position: number;
         };
+        RegisterSchedule: {
+            definition: components["schemas"]["ScheduleDefinition"];
+            /** Format: int64 */
+            version: number;
+        };
+        /** @enum {string} */
+        Registration: "created" | "replaced" | "unchanged" | "olderVersion" | "sameVersion" | "changedByHand";
         ReplayFailed: {
             from: components["schemas"]["Timestamp"];
             to: components["schemas"]["Timestamp"];
@@ -2418,6 +2608,7 @@ export interface components {
         Schedule: {
             changeTime: components["schemas"]["Timestamp"];
             changedBy: string;
+            code?: components["schemas"]["ScheduleCode"] | null;
             createTime: components["schemas"]["Timestamp"];
             definition: components["schemas"]["ScheduleDefinition"];
             enabled: boolean;
@@ -2442,9 +2633,15 @@ export interface components {
             /** Format: int32 */
             threshold?: number;
         };
+        ScheduleCode: {
+            changedByHand: boolean;
+            /** Format: int64 */
+            version: number;
+        };
         ScheduleDefinition: {
             alarm?: components["schemas"]["ScheduleAlarm"] | null;
             concurrency?: components["schemas"]["Concurrency"];
+            concurrencyScope?: components["schemas"]["ConcurrencyScope"];
             description?: string;
             endAt?: components["schemas"]["Timestamp"] | null;
             /** Format: int64 */
@@ -2455,6 +2652,11 @@ export interface components {
             startAt?: components["schemas"]["Timestamp"] | null;
             triggers?: components["schemas"]["ScheduleTrigger"][];
             windows?: components["schemas"]["DailyWindow"][];
+        };
+        ScheduleRegistered: {
+            /** Format: int64 */
+            codeVersion?: number | null;
+            outcome: components["schemas"]["Registration"];
         };
         ScheduleStatistics: {
             /** Format: int64 */
@@ -2829,6 +3031,8 @@ export interface components {
             labels: {
                 [key: string]: string;
             };
+            /** @default null */
+            perWorker: components["schemas"]["PerWorker"] | null;
             /** @default [] */
             tags: string[];
             /** @default [] */
@@ -4293,6 +4497,54 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    listQueue: {
+        parameters: {
+            query?: {
+                /** @example leased,ready */
+                states?: string;
+                /** @example billing/report */
+                handler?: string;
+                worker?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_QueuedTask"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    countQueue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueCounts"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     previewRetentionRule: {
         parameters: {
             query?: never;
@@ -4630,6 +4882,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PlannedTimes"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    registerSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegisterSchedule"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleRegistered"];
                 };
             };
             default: components["responses"]["Problem"];

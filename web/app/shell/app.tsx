@@ -15,6 +15,7 @@ const nothing = {}
 const LAZY = {
   schedules: () => import('../views/schedules').then((module) => module.SchedulesView),
   schedule: () => import('../views/schedule').then((module) => module.ScheduleView),
+  queue: () => import('../views/queue').then((module) => module.QueueView),
   workers: () => import('../views/workers').then((module) => module.WorkersView),
   deliveries: () => import('../views/deliveries').then((module) => module.DeliveriesView),
   uploads: () => import('../views/uploads').then((module) => module.UploadsView),

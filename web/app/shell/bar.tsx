@@ -59,7 +59,15 @@ function Mark() {
   )
 }
 
-const ALL: readonly View[] = ['trees', 'schedules', 'workers', 'deliveries', 'uploads', 'service']
+const ALL: readonly View[] = [
+  'trees',
+  'schedules',
+  'queue',
+  'workers',
+  'deliveries',
+  'uploads',
+  'service',
+]
 /** The list in which what is shown is listed. */
 const ABOVE: Partial<Record<View, View>> = {
   job: 'trees',

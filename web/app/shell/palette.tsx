@@ -21,6 +21,7 @@ function found(text: string): Found[] {
   const pages: [string, string][] = [
     [nav.trees, ''],
     [nav.schedules, 'schedules'],
+    [nav.queue, 'queue'],
     [nav.workers, 'workers'],
     [nav.deliveries, 'deliveries'],
     [nav.uploads, 'uploads'],

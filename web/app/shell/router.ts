@@ -8,6 +8,7 @@ export type View =
   | 'job'
   | 'schedules'
   | 'schedule'
+  | 'queue'
   | 'workers'
   | 'deliveries'
   | 'uploads'
@@ -29,6 +30,7 @@ export const id = computed(() => path.value.split('/')[1] ?? '')
 
 const PLAIN: readonly View[] = [
   'schedules',
+  'queue',
   'workers',
   'deliveries',
   'uploads',

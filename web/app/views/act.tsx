@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import { post, request } from '../api/client'
-import type { State } from '../api/types'
+import { isFinished, type Cancelled, type State } from '../api/types'
 import { ActDialog } from '../parts/dialog'
 import { say } from '../parts/small'
 import { StateIcon } from '../parts/icons'
@@ -59,6 +59,42 @@ export function ReportDialog({ job, row, reload, onClose }: ActionProps & { onCl
           onInput={(event) => setMessage(event.currentTarget.value)}
         />
       </label>
+    </ActDialog>
+  )
+}
+
+/** Requests that one press sends at most, each of which looks at some 10,000 jobs. */
+const ROUNDS = 100
+
+/** Cancels the job with all that is open below it: as many as its numbers say. */
+export function CancelDialog({ job, row, reload, onClose }: ActionProps & { onClose: () => void }) {
+  const words = t.value.act
+  const { waiting, running, waitingForChildren } = row.subtree
+  const open = waiting + running + waitingForChildren + (isFinished(row.state) ? 0 : 1)
+  const act = async () => {
+    let ended = 0
+    for (let round = 1; ; round++) {
+      const done = await post<Cancelled>(`jobs/${job.id}/cancel`, {})
+      ended += done.ended
+      // Those that are to stop are looked at again by each request, until they have.
+      const goesOn = done.more && done.ended > 0 && round < ROUNDS
+      say(words.cancelled(ended, done.stopping, done.more))
+      if (!goesOn) break
+    }
+    reload()
+  }
+  return (
+    <ActDialog
+      title={row.subtree.total > 0 ? words.cancelTree : words.cancelJob}
+      doIt={words.cancelIt(open)}
+      undo={t.value.cannotUndo}
+      isDangerous
+      isReady={open > 0}
+      act={act}
+      onClose={onClose}
+    >
+      <p>{words.cancelWhat(job.name, open)}</p>
+      <p class="muted">{words.cancelHow}</p>
     </ActDialog>
   )
 }

@@ -1,7 +1,8 @@
 import { useState } from 'preact/hooks'
-import type { Job, Row } from '../api/types'
+import { isFinished, type Job, type Row } from '../api/types'
 import { Icon } from '../parts/icons'
 import { Lazy } from '../parts/lazy'
+import { RoleButton } from '../parts/listing'
 import { may } from '../shell/session'
 import { t } from '../texts'
 
@@ -13,29 +14,30 @@ export interface ActionProps {
 
 const DIALOGS = {
   report: () => import('./act').then((module) => module.ReportDialog),
+  cancel: () => import('./act').then((module) => module.CancelDialog),
   remove: () => import('./act').then((module) => module.RemoveDialog),
 }
 
 /** What the caller may do with the job; what it may not is there, and says why not. */
 export function Actions({ job, row, reload }: ActionProps) {
   const [isOpen, setOpen] = useState<keyof typeof DIALOGS | undefined>(undefined)
-  const mayReport = may('writer')
+  const words = t.value.act
   return (
     <span class="acts">
-      <button
-        type="button"
-        disabled={!mayReport}
-        title={mayReport ? undefined : t.value.needsRole('writer')}
-        onClick={() => setOpen('report')}
-      >
-        <Icon name="plus" /> {t.value.act.report}
-      </button>
+      <RoleButton needs="writer" onClick={() => setOpen('report')}>
+        <Icon name="plus" /> {words.report}
+      </RoleButton>
+      {!isFinished(row.state) && (
+        <RoleButton needs="operator" onClick={() => setOpen('cancel')}>
+          {row.subtree.total > 0 ? words.cancelTree : words.cancelJob}
+        </RoleButton>
+      )}
       {job.depth === 0 && may('admin') && (
         <button
           type="button"
           class="quiet icon-only"
-          title={t.value.act.remove}
-          aria-label={t.value.act.remove}
+          title={words.remove}
+          aria-label={words.remove}
           onClick={() => setOpen('remove')}
         >
           <Icon name="bin" />

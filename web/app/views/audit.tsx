@@ -1,8 +1,9 @@
 import { get } from '../api/client'
 import type { AuditEntry, Page } from '../api/types'
+import { Listing, Table } from '../parts/listing'
 import { usePages } from '../parts/load'
 import { More } from '../parts/more'
-import { Empty, Failed, Skeleton, Time } from '../parts/small'
+import { Empty, Time } from '../parts/small'
 import { may } from '../shell/session'
 import { useTitle } from '../shell/title'
 import { t } from '../texts'
@@ -16,60 +17,54 @@ export function AuditView() {
   )
   if (!may('admin')) return <Empty title={t.value.needsRole('admin')} />
   const { items } = loaded
+  const refresh = (
+    <button type="button" class="quiet" onClick={loaded.reload}>
+      {t.value.refresh}
+    </button>
+  )
   return (
-    <div class="fill">
-      <div class="page-head">
-        <h1>{words.title}</h1>
-        <span class="grow" />
-        <button type="button" class="quiet" onClick={loaded.reload}>
-          {t.value.refresh}
-        </button>
-      </div>
-      <div class="scroll pad">
-        {loaded.error !== undefined && <Failed error={loaded.error} retry={loaded.reload} />}
-        {!loaded.value && loaded.isLoading && <Skeleton />}
-        {loaded.value && items.length === 0 && <Empty title={words.none} />}
-        {items.length > 0 && (
-          <div class="table-scroll" tabIndex={0} role="region" aria-label={words.title}>
-            <table class="plain-table">
-              <thead>
-                <tr>
-                  <th>{words.when}</th>
-                  <th>{words.who}</th>
-                  <th>{words.what}</th>
-                  <th>{words.from}</th>
-                  <th>{words.request}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {items.map((entry) => (
-                  <Line key={`${entry.time} ${entry.requestId} ${entry.subject}`} entry={entry} />
-                ))}
-              </tbody>
-            </table>
-          </div>
-        )}
-        <More pages={loaded} />
-      </div>
-    </div>
+    <Listing
+      title={words.title}
+      tools={refresh}
+      loaded={loaded}
+      isEmpty={items.length === 0}
+      none={<Empty title={words.none} />}
+    >
+      <Table
+        label={words.title}
+        heads={[words.when, words.who, words.what, words.from, words.request]}
+      >
+        {items.map((entry) => (
+          <Line key={`${entry.time} ${entry.requestId} ${entry.subject}`} entry={entry} />
+        ))}
+      </Table>
+      <More pages={loaded} />
+    </Listing>
   )
 }
 
 function Line({ entry }: { entry: AuditEntry }) {
+  const words = t.value.audit
   return (
     <tr>
-      <td>
+      <td class="main-cell">
         <Time iso={entry.time} />
       </td>
-      <td>
-        <b>{entry.name}</b> <span class="muted">{t.value.roles[entry.role]}</span>
+      <td data-label={words.who}>
+        <span>
+          <b>{entry.name}</b> <span class="muted">{t.value.roles[entry.role]}</span>
+        </span>
       </td>
-      <td>
-        {entry.act} <code>{entry.subject}</code>
-        {entry.failed && <span class="wrong"> {entry.failed}</span>}
+      <td data-label={words.what}>
+        <span>
+          {entry.act} <code>{entry.subject}</code>
+          {entry.failed && <span class="wrong"> {entry.failed}</span>}
+        </span>
       </td>
-      <td class="tabular">{entry.from ?? '–'}</td>
-      <td>
+      <td class="tabular" data-label={words.from}>
+        {entry.from ?? '–'}
+      </td>
+      <td data-label={words.request}>
         <code>{entry.requestId}</code>
       </td>
     </tr>

@@ -318,6 +318,10 @@ function Tabs({ job, row, task }: TabsProps) {
   const tab = currentTab(tabs, row, hasTask && begun.current)
   const counts: Partial<Record<Tab, number>> = { history: row.changes, log: row.logLines }
   const choose = (name: Tab) => setQuery({ view: name }, '')
+  // Where there is no room for all of them, the one that is shown is among those that are seen.
+  useEffect(() => {
+    document.getElementById(`tab-${tab}`)?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+  }, [tab])
   const moved = (event: KeyboardEvent) => {
     const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0
     if (step === 0) return

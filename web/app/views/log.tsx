@@ -248,12 +248,23 @@ function Line({ index, line, isNamed }: LineProps) {
           <time class="line-time" dateTime={line.time} title={bothZones(line.time)}>
             {clock(line.time, zone.value)}
           </time>
+          <Attempt line={line} />
           <span class="line-text">
             <Coloured text={line.text} />
           </span>
         </>
       )}
     </div>
+  )
+}
+
+/** Which attempt of the task has said it. */
+function Attempt({ line }: { line: LogLine }) {
+  if (line.attempt == null) return null
+  return (
+    <span class="line-attempt" title={t.value.log.attempt(line.attempt)}>
+      #{line.attempt}
+    </span>
   )
 }
 
@@ -306,6 +317,7 @@ function Found({ job, search }: { job: Id; search: string }) {
         >
           <span class="line-number">{line.line + 1}</span>
           <span class="line-time">{clock(line.time, zone.value)}</span>
+          <Attempt line={line} />
           <span class="line-text">
             <Coloured text={line.text} />
           </span>

@@ -73,12 +73,14 @@ function RuleLine({ item, show }: { item: NamedRule; show: (shown: Shown) => voi
         <span>{words.keeps(rule.keepDays)}</span>
         {isOff && <span class="tag">{words.off}</span>}
         <span class="grow" />
-        <button type="button" onClick={() => show({ edit: item })}>
-          {words.edit}
-        </button>
-        <button type="button" class="quiet" onClick={() => show({ remove: item })}>
-          {words.remove}
-        </button>
+        <span class="acts">
+          <button type="button" onClick={() => show({ edit: item })}>
+            {words.edit}
+          </button>
+          <button type="button" class="quiet" onClick={() => show({ remove: item })}>
+            {words.remove}
+          </button>
+        </span>
       </div>
       <div class="delivery-line">
         <Meant rule={rule} />

@@ -1,13 +1,13 @@
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import type { ComponentChildren } from 'preact'
-import { ApiError, get, getText, post } from '../api/client'
+import { ApiError, get, getText, post, queryOf } from '../api/client'
 import { parseJson, sourceOf } from '../api/json'
 import { isFinished, type Firing, type Id, type Page, type Schedule } from '../api/types'
+import { useLiveList } from '../live/lists'
 import { rowSignal, RowWindow } from '../live/rows'
-import { live } from '../live/socket'
-import { now } from '../parts/clock'
 import { Icon, StateIcon } from '../parts/icons'
 import { Lazy } from '../parts/lazy'
+import { RoleButton, Table, type Head } from '../parts/listing'
 import { useLoad, useReloadOn, type Loaded } from '../parts/load'
 import { exact } from '../parts/number'
 import { Coming, Outcome } from '../parts/schedules'
@@ -21,7 +21,8 @@ import { useTitle } from '../shell/title'
 import { t } from '../texts'
 import { indented } from './indented'
 
-const EVERY_MS = 3_000
+/** The page follows a schedule, and not faster than one can read. */
+const RELOAD_MS = 1_000
 const DIALOGS = {
   fire: () => import('./schedule_act').then((module) => module.FireDialog),
   remove: () => import('./schedule_act').then((module) => module.RemoveDialog),
@@ -47,7 +48,9 @@ function SchedulePage({ name }: { name: string }) {
     const schedule = parseJson(text) as Schedule
     return { schedule, source: sourceOf(text, 'definition') ?? '{}' }
   })
-  useReloadOn(live.isLive.value && Math.floor(now.value / EVERY_MS), loaded.reload, EVERY_MS)
+  // The first name that begins like this one is this one, if it is there.
+  const told = useLiveList('schedules', queryOf({ limit: 1, namePrefix: name }), loaded.reload)
+  useReloadOn(told?.version, loaded.reload, RELOAD_MS)
   const { value, error } = loaded
   if (error instanceof ApiError && error.status === 404) {
     return (
@@ -134,8 +137,6 @@ function Acts({ read, reload }: { read: Read; reload: () => void }) {
   const [shown, setShown] = useState<keyof typeof DIALOGS | undefined>(undefined)
   const [error, setError] = useState<unknown>(undefined)
   const { name, enabled } = schedule
-  const needs = (role: 'operator' | 'admin') =>
-    may(role) ? {} : { disabled: true, title: t.value.needsRole(role) }
   const enable = async (isOn: boolean) => {
     await post(`schedules/${name}/${isOn ? 'enable' : 'disable'}`, {})
     reload()
@@ -149,15 +150,15 @@ function Acts({ read, reload }: { read: Read; reload: () => void }) {
   const props = { schedule, before: read, done: reload, close }
   return (
     <span class="acts">
-      <button type="button" class="primary" {...needs('operator')} onClick={() => setShown('fire')}>
+      <RoleButton needs="operator" class="primary" onClick={() => setShown('fire')}>
         <Icon name="play" size={14} /> {words.fire}
-      </button>
-      <button type="button" {...needs('operator')} onClick={toggle}>
+      </RoleButton>
+      <RoleButton needs="operator" onClick={toggle}>
         {enabled ? words.disable : words.enable}
-      </button>
-      <button type="button" {...needs('admin')} onClick={() => setShown('edit')}>
+      </RoleButton>
+      <RoleButton needs="admin" onClick={() => setShown('edit')}>
         {words.edit}
-      </button>
+      </RoleButton>
       {may('admin') && (
         <button
           type="button"
@@ -322,29 +323,18 @@ function Firings({ name, change }: PartProps) {
     return (await get<Page<Firing>>(`schedules/${name}/firings`, {}, abort)).items
   })
   useReloadOn(change, loaded.reload, 1_000)
+  const heads: Head[] = [words.planned, words.outcome, words.cause, { text: words.took, is: 'num' }]
   return (
     <Part title={words.firings} loaded={loaded}>
       {(firings) =>
         firings.length === 0 ? (
           <p class="muted">{words.noFirings}</p>
         ) : (
-          <div class="table-scroll">
-            <table class="plain-table stacked">
-              <thead>
-                <tr>
-                  <th>{words.planned}</th>
-                  <th>{words.outcome}</th>
-                  <th>{words.cause}</th>
-                  <th class="num">{words.took}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {firings.map((firing) => (
-                  <FiringLine key={firing.number} firing={firing} />
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table label={words.firings} heads={heads}>
+            {firings.map((firing) => (
+              <FiringLine key={firing.number} firing={firing} />
+            ))}
+          </Table>
         )
       }
     </Part>

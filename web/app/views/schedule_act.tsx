@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks'
 import { JsonText, post, request } from '../api/client'
 import type { Schedule, Triggered } from '../api/types'
 import { ActDialog } from '../parts/dialog'
+import { JsonField, NumberField, wholeNumber } from '../parts/fields'
 import { say } from '../parts/small'
 import { link, navigate } from '../shell/router'
 import { t } from '../texts'
@@ -24,7 +25,7 @@ export function FireDialog({ schedule, done, close }: Props) {
   // So that a request that is sent again after a broken connection starts no second run.
   const [key] = useState(() => crypto.getRandomValues(new Uint32Array(3)).join('-'))
   const isRight = params.trim() === '' || isJson(params)
-  const seconds = /^[0-9]{1,8}$/.test(delay.trim()) ? Number(delay) : Infinity
+  const seconds = wholeNumber(delay)
   const act = async () => {
     const own = params.trim() && `,"params":${params}`
     const body = `{"idempotencyKey":"${key}","delayMs":${seconds * 1_000}${own}}`
@@ -44,28 +45,15 @@ export function FireDialog({ schedule, done, close }: Props) {
       onClose={close}
     >
       <p>{words.fireWhat(schedule.name, schedule.running.length)}</p>
-      <label class="labelled">
-        {words.params}
-        <textarea
-          class="mono"
-          rows={4}
-          spellcheck={false}
-          placeholder={'{"days": 1}'}
-          value={params}
-          aria-invalid={!isRight}
-          onInput={(event) => setParams(event.currentTarget.value)}
-        />
-      </label>
-      <label class="labelled">
-        {words.delay}
-        <input
-          type="text"
-          inputMode="numeric"
-          value={delay}
-          aria-invalid={seconds > DELAY_MAX}
-          onInput={(event) => setDelay(event.currentTarget.value)}
-        />
-      </label>
+      <JsonField
+        label={words.params}
+        value={params}
+        change={setParams}
+        rows={4}
+        placeholder={'{"days": 1}'}
+        isOptional
+      />
+      <NumberField label={words.delay} value={delay} change={setDelay} most={DELAY_MAX} />
     </ActDialog>
   )
 }

@@ -3,12 +3,14 @@ import { JsonText, post, request } from '../api/client'
 import { isName } from '../api/names'
 import type { PlannedTimes, Schedule } from '../api/types'
 import { ActDialog } from '../parts/dialog'
+import { JsonField, TextField } from '../parts/fields'
 import { useLoad, type Loaded } from '../parts/load'
 import { Coming } from '../parts/schedules'
 import { Failed, say } from '../parts/small'
 import { t } from '../texts'
 import { indented } from './indented'
 import { isJson, jsonFault } from './json_text'
+import { Forms } from './schedule_forms'
 
 /** What a definition may begin with; all of its fields are in docs/schedules.md. */
 const TRIGGERS = {
@@ -36,7 +38,9 @@ interface Props {
 }
 
 /** A definition is put only after the service has checked it and said when it would fire. */
-export function EditDialog({ before, done, close }: Props) {
+export function EditDialog({ before: shown, done, close }: Props) {
+  // What is told meanwhile is another version than the one that is edited.
+  const [before] = useState(shown)
   const words = t.value.schedules
   const [name, setName] = useState(before?.schedule.name ?? '')
   const [isOn, setOn] = useState(true)
@@ -58,33 +62,27 @@ export function EditDialog({ before, done, close }: Props) {
         <p>{words.editWhat(name, before.schedule.running.length, before.schedule.queued)}</p>
       ) : (
         <div class="fields">
-          <label class="labelled">
-            {words.name}
-            <input
-              type="text"
-              value={name}
-              placeholder="nightly-report"
-              aria-invalid={name !== '' && !isName(name)}
-              onInput={(event) => setName(event.currentTarget.value)}
-            />
-          </label>
+          <TextField
+            label={words.name}
+            value={name}
+            change={setName}
+            placeholder="nightly-report"
+            isWrong={name !== '' && !isName(name)}
+          />
           <Templates choose={(kind) => setText(template(kind))} />
         </div>
       )}
       <div class="beside">
-        <label class="labelled">
-          {words.asJson}
-          <textarea
-            class="mono"
-            rows={16}
-            spellcheck={false}
-            value={text}
-            aria-invalid={!isJson(text) || preview.error !== undefined}
-            onInput={(event) => setText(event.currentTarget.value)}
-          />
-        </label>
+        <JsonField
+          label={words.asJson}
+          value={text}
+          change={setText}
+          rows={16}
+          isRefused={preview.error !== undefined}
+        />
         <Previewed text={text} preview={preview} />
       </div>
+      <Forms text={text} change={setText} />
       {!before && (
         <label class="choice">
           <input

@@ -1,28 +1,29 @@
 import { useState } from 'preact/hooks'
-import { BASE, get } from '../api/client'
+import { BASE, get, queryOf } from '../api/client'
 import type { Page, Schedule } from '../api/types'
-import { live } from '../live/socket'
-import { now } from '../parts/clock'
+import { useLiveList } from '../live/lists'
 import { CodeLines, FirstLines } from '../parts/first'
 import { Icon } from '../parts/icons'
 import { Lazy } from '../parts/lazy'
-import { usePages, useReloadOn } from '../parts/load'
+import { Few, Listing, RoleButton, SearchField, Table, type Head } from '../parts/listing'
+import { usePages } from '../parts/load'
 import { More } from '../parts/more'
 import { exact } from '../parts/number'
 import { Coming, Outcome } from '../parts/schedules'
 import { triggerSaid } from '../parts/schedule_text'
-import { Age, Empty, Failed, Skeleton } from '../parts/small'
+import { Age, Empty } from '../parts/small'
 import { span } from '../parts/time'
-import { link, query, setQuery } from '../shell/router'
-import { may } from '../shell/session'
+import { link, query } from '../shell/router'
 import { useTitle } from '../shell/title'
 import { t } from '../texts'
 
-const EVERY_MS = 5_000
 const DIALOGS = {
   fire: () => import('./schedule_act').then((module) => module.FireDialog),
   make: () => import('./schedule_edit').then((module) => module.EditDialog),
 }
+
+/** As many as are told live, the first ones by name. */
+const LIMIT = 200
 
 /** What is fired when: the next time of each schedule, and what became of the last one. */
 export function SchedulesView() {
@@ -30,60 +31,49 @@ export function SchedulesView() {
   useTitle(t.value.nav.schedules)
   const namePrefix = query.value.get('name') ?? ''
   const loaded = usePages(`schedules ${namePrefix}`, (abort, cursor) =>
-    get<Page<Schedule>>('schedules', { limit: 200, namePrefix, cursor }, abort),
+    get<Page<Schedule>>('schedules', { limit: LIMIT, namePrefix, cursor }, abort),
   )
-  const tick = loaded.isFirst && live.isLive.value && Math.floor(now.value / EVERY_MS)
-  useReloadOn(tick, loaded.reload, EVERY_MS)
+  const filter = queryOf({ limit: LIMIT, namePrefix })
+  const told = useLiveList('schedules', filter, () => loaded.isFirst && loaded.reload())
+  const items = told ? present(loaded.items, told.rows, loaded.isFirst) : loaded.items
   const [shown, setShown] = useState<Schedule | 'make' | undefined>(undefined)
   const close = () => setShown(undefined)
-  const { items } = loaded
-  const canMake = may('admin')
-  return (
-    <div class="fill">
-      <div class="page-head">
-        <h1>{words.title}</h1>
-        <span class="grow" />
-        <NameField value={namePrefix} />
-        <button
-          type="button"
-          class="primary"
-          disabled={!canMake}
-          title={canMake ? undefined : t.value.needsRole('admin')}
-          onClick={() => setShown('make')}
-        >
-          <Icon name="plus" /> {words.make}
-        </button>
-      </div>
-      <div class="scroll pad" aria-busy={loaded.isLoading && !loaded.value}>
-        {loaded.error !== undefined && <Failed error={loaded.error} retry={loaded.reload} />}
-        {!loaded.value && loaded.isLoading && <Skeleton />}
-        {items.length > 0 && <Table items={items} fire={setShown} />}
-        {loaded.value && items.length === 0 && <None isFiltered={namePrefix !== ''} />}
-        <More pages={loaded} />
-      </div>
+  const tools = (
+    <>
+      <SearchField name="name" label={words.filter} />
+      <RoleButton needs="admin" class="primary" onClick={() => setShown('make')}>
+        <Icon name="plus" /> {words.make}
+      </RoleButton>
+    </>
+  )
+  const dialogs = (
+    <>
       {shown === 'make' && <Lazy load={DIALOGS.make} props={{ done: loaded.reload, close }} />}
       {shown && shown !== 'make' && (
         <Lazy load={DIALOGS.fire} props={{ schedule: shown, done: loaded.reload, close }} />
       )}
-    </div>
+    </>
+  )
+  return (
+    <Listing
+      title={words.title}
+      tools={tools}
+      loaded={loaded}
+      isEmpty={items.length === 0}
+      none={<None isFiltered={namePrefix !== ''} />}
+      dialogs={dialogs}
+    >
+      <Schedules items={items} fire={setShown} />
+      <More pages={loaded} />
+    </Listing>
   )
 }
 
-function NameField({ value }: { value: string }) {
-  const words = t.value.schedules
-  return (
-    <span class="field search">
-      <Icon name="search" />
-      <input
-        id="filter"
-        type="search"
-        aria-label={words.filter}
-        placeholder={words.filter}
-        value={value}
-        onInput={(event) => setQuery({ name: event.currentTarget.value.trim() || undefined })}
-      />
-    </span>
-  )
+/** What was read, as it was told since; of further pages only what they have changes. */
+function present(read: Schedule[], told: Schedule[], isFirst: boolean): Schedule[] {
+  if (isFirst) return told
+  const known = new Map(told.map((schedule) => [schedule.name, schedule]))
+  return read.map((schedule) => known.get(schedule.name) ?? schedule)
 }
 
 function None({ isFiltered }: { isFiltered: boolean }) {
@@ -105,39 +95,30 @@ tracker.create_schedule(&NewSchedule::new("first", definition)).await?;`
   )
 }
 
-function Table({ items, fire }: { items: Schedule[]; fire: (schedule: Schedule) => void }) {
+function Schedules({ items, fire }: { items: Schedule[]; fire: (schedule: Schedule) => void }) {
   const words = t.value.schedules
+  const heads: Head[] = [
+    words.one,
+    words.fires,
+    words.next,
+    words.last,
+    words.open,
+    { text: words.doneFailed, is: 'num' },
+    { text: words.mean, is: 'num' },
+    { text: words.fire, is: 'unseen' },
+  ]
   return (
-    <div class="table-scroll">
-      <table class="plain-table stacked">
-        <thead>
-          <tr>
-            <th>{words.one}</th>
-            <th>{words.fires}</th>
-            <th>{words.next}</th>
-            <th>{words.last}</th>
-            <th>{words.open}</th>
-            <th class="num">{words.doneFailed}</th>
-            <th class="num">{words.mean}</th>
-            <th>
-              <span class="visually-hidden">{words.fire}</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {items.map((schedule) => (
-            <Line key={schedule.name} schedule={schedule} fire={() => fire(schedule)} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label={words.title} heads={heads}>
+      {items.map((schedule) => (
+        <Line key={schedule.name} schedule={schedule} fire={() => fire(schedule)} />
+      ))}
+    </Table>
   )
 }
 
 function Line({ schedule, fire }: { schedule: Schedule; fire: () => void }) {
   const words = t.value.schedules
   const { name, enabled, definition, next, lastFiring, statistics } = schedule
-  const canAct = may('operator')
   const { succeeded, failed, meanMs } = statistics
   return (
     <tr class={enabled ? '' : 'over'}>
@@ -178,14 +159,9 @@ function Line({ schedule, fire }: { schedule: Schedule; fire: () => void }) {
         {typeof meanMs === 'number' ? span(meanMs, t.value.units) : '–'}
       </td>
       <td class="act-cell">
-        <button
-          type="button"
-          disabled={!canAct}
-          title={canAct ? undefined : t.value.needsRole('operator')}
-          onClick={fire}
-        >
+        <RoleButton needs="operator" onClick={fire}>
           {words.fire}
-        </button>
+        </RoleButton>
       </td>
     </tr>
   )
@@ -197,15 +173,7 @@ const TRIGGERS = 2
 function Triggers({ schedule }: { schedule: Schedule }) {
   const triggers = schedule.definition.triggers ?? []
   if (triggers.length === 0) return <span class="muted">{t.value.schedules.byHand}</span>
-  const said = triggers.map(triggerSaid)
-  return (
-    <span class="coming" title={said.join('\n')}>
-      {said.slice(0, TRIGGERS).map((one) => (
-        <span key={one}>{one}</span>
-      ))}
-      {said.length > TRIGGERS && <span class="muted">+{said.length - TRIGGERS}</span>}
-    </span>
-  )
+  return <Few texts={triggers.map(triggerSaid)} most={TRIGGERS} />
 }
 
 function OpenSaid({ schedule: { running, queued } }: { schedule: Schedule }) {

@@ -5,8 +5,9 @@ import type { Page, Role, Token } from '../api/types'
 import { now } from '../parts/clock'
 import { ActDialog, Dialog } from '../parts/dialog'
 import { Icon } from '../parts/icons'
+import { Listing, Table, type Head } from '../parts/listing'
 import { useLoad } from '../parts/load'
-import { CopyButton, Empty, Failed, say, Skeleton, Time } from '../parts/small'
+import { CopyButton, Empty, say, Time } from '../parts/small'
 import { typed, zoneName } from '../parts/time'
 import { zone } from '../shell/prefs'
 import { may } from '../shell/session'
@@ -24,21 +25,13 @@ export function TokensView() {
   const loaded = useLoad('tokens', (abort) => get<Page<Token>>('tokens', { limit: 500 }, abort))
   const items = loaded.value?.items ?? []
   if (!may('admin')) return <Empty title={t.value.needsRole('admin')} />
-  return (
-    <div class="fill">
-      <div class="page-head">
-        <h1>{words.title}</h1>
-        <span class="grow" />
-        <button type="button" class="primary" onClick={() => setMaking(true)}>
-          <Icon name="plus" /> {words.make}
-        </button>
-      </div>
-      <div class="scroll pad">
-        {loaded.error !== undefined && <Failed error={loaded.error} retry={loaded.reload} />}
-        {!loaded.value && loaded.isLoading && <Skeleton />}
-        {loaded.value && items.length === 0 && <Empty title={words.none} />}
-        {items.length > 0 && <Table items={items} revoke={setRevoking} />}
-      </div>
+  const make = (
+    <button type="button" class="primary" onClick={() => setMaking(true)}>
+      <Icon name="plus" /> {words.make}
+    </button>
+  )
+  const dialogs = (
+    <>
       {isMaking && (
         <Make close={() => setMaking(false)} made={(text) => (setSecret(text), loaded.reload())} />
       )}
@@ -56,63 +49,76 @@ export function TokensView() {
       {revoking && (
         <Revoke token={revoking} done={loaded.reload} close={() => setRevoking(undefined)} />
       )}
-    </div>
+    </>
+  )
+  return (
+    <Listing
+      title={words.title}
+      tools={make}
+      loaded={loaded}
+      isEmpty={items.length === 0}
+      none={<Empty title={words.none} />}
+      dialogs={dialogs}
+    >
+      <Tokens items={items} revoke={setRevoking} />
+    </Listing>
   )
 }
 
-function Table({ items, revoke }: { items: Token[]; revoke: (token: Token) => void }) {
+function Tokens({ items, revoke }: { items: Token[]; revoke: (token: Token) => void }) {
   const words = t.value.tokens
-  const isOver = (token: Token) =>
-    token.revokeTime || (token.expireTime && Date.parse(token.expireTime) < now.value)
+  const heads: Head[] = [
+    words.name,
+    words.role,
+    t.value.facts.created,
+    words.lastUse,
+    words.ends,
+    { text: words.revoke, is: 'unseen' },
+  ]
   return (
-    <div class="table-scroll" tabIndex={0} role="region" aria-label={words.title}>
-      <table class="plain-table">
-        <thead>
-          <tr>
-            <th>{words.name}</th>
-            <th>{words.role}</th>
-            <th>{t.value.facts.created}</th>
-            <th>{words.lastUse}</th>
-            <th>{words.ends}</th>
-            <th>
-              <span class="visually-hidden">{words.revoke}</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {items.map((token) => (
-            <tr key={token.name} class={isOver(token) ? 'over' : ''}>
-              <td>
-                <b>{token.name}</b>
-              </td>
-              <td>{t.value.roles[token.role]}</td>
-              <td>
-                <Time iso={token.createTime} /> <span class="muted">{token.createdBy}</span>
-              </td>
-              <td>
-                <Time iso={token.lastUseTime} />
-              </td>
-              <td>
-                {token.revokeTime ? (
-                  <>
-                    {words.revoked} <Time iso={token.revokeTime} />
-                  </>
-                ) : (
-                  <Time iso={token.expireTime} />
-                )}
-              </td>
-              <td>
-                {!token.revokeTime && (
-                  <button type="button" onClick={() => revoke(token)}>
-                    {words.revoke}
-                  </button>
-                )}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label={words.title} heads={heads}>
+      {items.map((token) => (
+        <Line key={token.name} token={token} revoke={() => revoke(token)} />
+      ))}
+    </Table>
+  )
+}
+
+function Line({ token, revoke }: { token: Token; revoke: () => void }) {
+  const words = t.value.tokens
+  const { name, role, createTime, createdBy, lastUseTime, expireTime, revokeTime } = token
+  const isOver = revokeTime || (expireTime && Date.parse(expireTime) < now.value)
+  return (
+    <tr class={isOver ? 'over' : ''}>
+      <td class="main-cell">
+        <b>{name}</b>
+      </td>
+      <td data-label={words.role}>{t.value.roles[role]}</td>
+      <td data-label={t.value.facts.created}>
+        <span>
+          <Time iso={createTime} /> <span class="muted">{createdBy}</span>
+        </span>
+      </td>
+      <td data-label={words.lastUse}>
+        <Time iso={lastUseTime} />
+      </td>
+      <td data-label={words.ends}>
+        {revokeTime ? (
+          <span>
+            {words.revoked} <Time iso={revokeTime} />
+          </span>
+        ) : (
+          <Time iso={expireTime} />
+        )}
+      </td>
+      <td class="act-cell">
+        {!revokeTime && (
+          <button type="button" onClick={revoke}>
+            {words.revoke}
+          </button>
+        )}
+      </td>
+    </tr>
   )
 }
 

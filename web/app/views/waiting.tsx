@@ -2,7 +2,6 @@ import { get } from '../api/client'
 import { isFinished, type Blocker, type Page, type Row } from '../api/types'
 import { StateIcon } from '../parts/icons'
 import { usePages, useReloadOn } from '../parts/load'
-import { exact } from '../parts/number'
 import { More } from '../parts/more'
 import { Age, Empty, Failed, Skeleton, Text } from '../parts/small'
 import { link } from '../shell/router'
@@ -33,7 +32,7 @@ export function WaitingView({ job }: TabProps) {
     <section class="scroll pad">
       <h2>{isFailed ? t.value.waiting.causes : t.value.waiting.title}</h2>
       <p class="muted">
-        {isFailed ? t.value.waiting.causesHint : t.value.waiting.hint(exact(pending(job)))}
+        {isFailed ? t.value.waiting.causesHint : t.value.waiting.hint(pending(job))}
       </p>
       {loaded.error !== undefined && <Failed error={loaded.error} retry={loaded.reload} />}
       {items.length === 0 && <Empty title={t.value.waiting.nothing} />}

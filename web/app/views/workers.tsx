@@ -1,21 +1,19 @@
 import { useState } from 'preact/hooks'
 import { BASE, get, post } from '../api/client'
-import type { Handler, Page, Worker } from '../api/types'
-import { live } from '../live/socket'
-import { now } from '../parts/clock'
+import type { Page, Worker } from '../api/types'
+import { useLiveList } from '../live/lists'
 import { ActDialog } from '../parts/dialog'
+import { NumberField, wholeNumber } from '../parts/fields'
 import { CodeLines, FirstLines } from '../parts/first'
-import { Icon } from '../parts/icons'
-import { useLoad, useReloadOn } from '../parts/load'
+import { Few, Listing, RoleButton, SearchField, Table, type Head } from '../parts/listing'
+import { useLoad } from '../parts/load'
 import { exact } from '../parts/number'
-import { Age, Empty, Failed, say, Skeleton, Tags, Time } from '../parts/small'
+import { Age, Empty, say, Tags, Time } from '../parts/small'
 import { bytes } from '../parts/time'
-import { query, setQuery } from '../shell/router'
-import { may } from '../shell/session'
+import { link, query } from '../shell/router'
 import { useTitle } from '../shell/title'
 import { t } from '../texts'
 
-const EVERY_MS = 5_000
 const MINUTE = 60_000
 /** As long as the service keeps a name out at most. */
 const BAN_MINUTES = 1_440
@@ -26,35 +24,24 @@ const SHOWN = 100
 export function WorkersView() {
   const words = t.value.workers
   useTitle(t.value.nav.workers)
-  const loaded = useLoad('workers', async (abort) => {
-    const [workers, handlers] = await Promise.all([
-      get<Page<Worker>>('workers', {}, abort),
-      get<Page<Handler>>('handlers', {}, abort),
-    ])
-    return { workers: workers.items.sort(byUse), handlers: handlers.items }
-  })
-  useReloadOn(live.isLive.value && Math.floor(now.value / EVERY_MS), loaded.reload, EVERY_MS)
-  const { value } = loaded
+  const loaded = useLoad(
+    'workers',
+    async (abort) => (await get<Page<Worker>>('workers', {}, abort)).items,
+  )
+  const told = useLiveList('workers', undefined, loaded.reload)
+  const workers = [...(told?.rows ?? loaded.value ?? [])].sort(byUse)
   return (
-    <div class="fill">
-      <div class="page-head">
-        <h1>{words.title}</h1>
-        {value && <Use workers={value.workers} />}
-        <span class="grow" />
-        <Filter />
-      </div>
-      <div class="scroll pad stack" aria-busy={!value && loaded.isLoading}>
-        {loaded.error !== undefined && <Failed error={loaded.error} retry={loaded.reload} />}
-        {!value && loaded.isLoading && <Skeleton />}
-        {value?.workers.length === 0 && <None />}
-        {value && value.workers.length > 0 && (
-          <>
-            <Workers workers={value.workers} reload={loaded.reload} />
-            <Handlers handlers={value.handlers} />
-          </>
-        )}
-      </div>
-    </div>
+    <Listing
+      title={words.title}
+      note={workers.length > 0 && <Use workers={workers} />}
+      tools={<SearchField name="q" label={words.filter} hint={words.filterHint} />}
+      loaded={loaded}
+      isEmpty={workers.length === 0}
+      none={<None />}
+    >
+      <Workers workers={workers} reload={loaded.reload} />
+      <Handlers workers={workers} />
+    </Listing>
   )
 }
 
@@ -72,23 +59,6 @@ function Use({ workers }: { workers: Worker[] }) {
   return (
     <span class="muted num">
       {t.value.workers.busy(there.length, sum('running'), sum('slots'))}
-    </span>
-  )
-}
-
-function Filter() {
-  const words = t.value.workers
-  return (
-    <span class="field search">
-      <Icon name="search" />
-      <input
-        id="filter"
-        type="search"
-        aria-label={words.filter}
-        placeholder={words.filterHint}
-        value={query.value.get('q') ?? ''}
-        onInput={(event) => setQuery({ q: event.currentTarget.value || undefined })}
-      />
     </span>
   )
 }
@@ -127,32 +97,24 @@ function Workers({ workers, reload }: { workers: Worker[]; reload: () => void })
   const [acting, setActing] = useState<{ act: Act; worker: Worker } | undefined>(undefined)
   const found = word ? workers.filter((worker) => isFound(worker, word)) : workers
   if (found.length === 0) return <Empty title={words.noMatch} />
+  const heads: Head[] = [
+    words.name,
+    words.state,
+    words.load,
+    { text: words.cpu, is: 'num' },
+    { text: words.memory, is: 'num' },
+    words.offers,
+    words.tags,
+    { text: words.heard, is: 'num' },
+    { text: words.drain, is: 'unseen' },
+  ]
   return (
     <section>
-      <div class="table-scroll">
-        <table class="plain-table stacked">
-          <thead>
-            <tr>
-              <th>{words.name}</th>
-              <th>{words.state}</th>
-              <th>{words.load}</th>
-              <th class="num">{words.cpu}</th>
-              <th class="num">{words.memory}</th>
-              <th>{words.offers}</th>
-              <th>{words.tags}</th>
-              <th class="num">{words.heard}</th>
-              <th>
-                <span class="visually-hidden">{words.drain}</span>
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {found.slice(0, shown).map((worker) => (
-              <Line key={worker.id} worker={worker} act={(act) => setActing({ act, worker })} />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table label={words.title} heads={heads}>
+        {found.slice(0, shown).map((worker) => (
+          <Line key={worker.id} worker={worker} act={(act) => setActing({ act, worker })} />
+        ))}
+      </Table>
       {found.length > shown && (
         <button type="button" class="more" onClick={() => setShown(shown + SHOWN)}>
           {t.value.more}
@@ -194,7 +156,9 @@ function Line({ worker, act }: { worker: Worker; act: (act: Act) => void }) {
           >
             <span style={{ width: `${Math.min(100, (100 * running) / slots)}%` }} />
           </span>
-          <span class="num">{words.slots(running, slots)}</span>
+          <a class="num" href={link('queue', { worker: id })}>
+            {words.slots(running, slots)}
+          </a>
         </span>
       </td>
       <td class="num" data-label={words.cpu}>
@@ -204,7 +168,7 @@ function Line({ worker, act }: { worker: Worker; act: (act: Act) => void }) {
         {typeof freeMemory === 'number' ? bytes(freeMemory) : '–'}
       </td>
       <td data-label={words.offers}>
-        <Offered names={worker.handlers.map((one) => one.name)} />
+        <Few texts={worker.handlers.map((one) => one.name)} most={OFFERED} code />
       </td>
       <td data-label={words.tags}>
         <span class="tags">
@@ -225,27 +189,19 @@ function Line({ worker, act }: { worker: Worker; act: (act: Act) => void }) {
 
 function Buttons({ state, act }: { state: Worker['state']; act: (act: Act) => void }) {
   const words = t.value.workers
-  const isWriter = may('writer')
-  const isOperator = may('operator')
   return (
     <span class="acts">
-      <button
-        type="button"
-        disabled={!isWriter || state !== 'online'}
-        title={isWriter ? undefined : t.value.needsRole('writer')}
-        onClick={() => act('drain')}
-      >
+      <RoleButton needs="writer" disabled={state !== 'online'} onClick={() => act('drain')}>
         {words.drain}
-      </button>
-      <button
-        type="button"
+      </RoleButton>
+      <RoleButton
+        needs="operator"
         class="quiet"
-        disabled={!isOperator || state === 'kicked'}
-        title={isOperator ? undefined : t.value.needsRole('operator')}
+        disabled={state === 'kicked'}
         onClick={() => act('kick')}
       >
         {words.kick}
-      </button>
+      </RoleButton>
     </span>
   )
 }
@@ -253,51 +209,52 @@ function Buttons({ state, act }: { state: Worker['state']; act: (act: Act) => vo
 /** As many handlers as a line has room for. */
 const OFFERED = 3
 
-function Offered({ names }: { names: string[] }) {
-  const rest = names.length - OFFERED
-  return (
-    <span class="coming" title={names.join('\n')}>
-      {names.slice(0, OFFERED).map((name) => (
-        <code key={name}>{name}</code>
-      ))}
-      {rest > 0 && <span class="muted num">+{exact(rest)}</span>}
-    </span>
-  )
+interface Offer {
+  name: string
+  description: string
+  workers: number
 }
 
-function Handlers({ handlers }: { handlers: Handler[] }) {
+/** The handlers that workers offer, by name; those that are gone offer nothing. */
+function offersOf(workers: Worker[]): Offer[] {
+  const offers = new Map<string, Offer>()
+  for (const { handlers, state } of workers) {
+    for (const { name, description = '' } of handlers) {
+      const offer = offers.get(name) ?? { name, description, workers: 0 }
+      if (state === 'online') offer.workers += 1
+      offers.set(name, offer)
+    }
+  }
+  return [...offers.values()].sort((a, b) => a.name.localeCompare(b.name))
+}
+
+function Handlers({ workers }: { workers: Worker[] }) {
   const words = t.value.workers
+  const heads: Head[] = [
+    t.value.task.handler,
+    words.what,
+    { text: words.offeredBy, is: 'num' },
+    { text: words.toQueue, is: 'unseen' },
+  ]
   return (
     <section>
       <h2 class="part-title">{words.handlers}</h2>
-      {handlers.length === 0 ? (
-        <p class="muted">{words.noHandlers}</p>
-      ) : (
-        <div class="table-scroll">
-          <table class="plain-table stacked">
-            <thead>
-              <tr>
-                <th>{t.value.task.handler}</th>
-                <th>{words.what}</th>
-                <th class="num">{words.offeredBy}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {handlers.map(({ name, description, workers }) => (
-                <tr key={name}>
-                  <td class="main-cell">
-                    <code>{name}</code>
-                  </td>
-                  <td data-label={words.what}>{description || <span class="muted">–</span>}</td>
-                  <td class="num" data-label={words.offeredBy}>
-                    {exact(workers)}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
+      <Table label={words.handlers} heads={heads}>
+        {offersOf(workers).map(({ name, description, workers }) => (
+          <tr key={name}>
+            <td class="main-cell">
+              <code>{name}</code>
+            </td>
+            <td data-label={words.what}>{description || <span class="muted">–</span>}</td>
+            <td class="num" data-label={words.offeredBy}>
+              {exact(workers)}
+            </td>
+            <td class="act-cell">
+              <a href={link('queue', { handler: name })}>{words.toQueue}</a>
+            </td>
+          </tr>
+        ))}
+      </Table>
     </section>
   )
 }
@@ -313,7 +270,7 @@ function Sure({ act, worker, done, close }: SureProps) {
   const words = t.value.workers
   const [minutes, setMinutes] = useState('0')
   const isKick = act === 'kick'
-  const ban = /^[0-9]{1,4}$/.test(minutes) ? Number(minutes) : Infinity
+  const ban = wholeNumber(minutes)
   const go = async () => {
     await post(`workers/${worker.id}/${act}`, isKick ? { banMs: ban * MINUTE } : {})
     say(isKick ? words.kicked(worker.name) : words.drained(worker.name))
@@ -335,16 +292,7 @@ function Sure({ act, worker, done, close }: SureProps) {
           : words.drainWhat(worker.name, worker.running)}
       </p>
       {isKick && (
-        <label class="labelled">
-          {words.ban}
-          <input
-            type="text"
-            inputMode="numeric"
-            value={minutes}
-            aria-invalid={ban > BAN_MINUTES}
-            onInput={(event) => setMinutes(event.currentTarget.value)}
-          />
-        </label>
+        <NumberField label={words.ban} value={minutes} change={setMinutes} most={BAN_MINUTES} />
       )}
     </ActDialog>
   )

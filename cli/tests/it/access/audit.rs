@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Operations of writers that are on the list when an operator or an admin does them.
-const BY_HAND: [&str; 3] = ["deleteAttachment", "drainWorker", "updateOptions"];
+const BY_HAND: [&str; 4] = ["deleteAttachment", "drainWorker", "registerSchedule", "updateOptions"];
 
 async fn entries(harness: &Harness, query: &str) -> Value {
     let path = format!("/api/v1/audit?{query}");

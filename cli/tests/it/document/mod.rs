@@ -115,6 +115,10 @@ async fn bodies_are_taken_up_to_their_bounds_and_not_beyond() {
             if is_of_children && what.starts_with("jobs: parent") {
                 continue;
             }
+            // A "not" in the schema too.
+            if what.contains("sharding: filter: perWorker: ") {
+                continue;
+            }
             // No schema can say that a time has to lie ahead.
             if operation.id == "createToken" && what.starts_with("expireTime") {
                 continue;

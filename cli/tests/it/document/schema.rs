@@ -29,6 +29,7 @@ const SAMPLES: &[&str] = &[
     "7-3",
     "start",
     "Running",
+    "leased",
     "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "2026-11-21T09:30:00Z",
 ];

@@ -1,6 +1,7 @@
 //! Actions and state checks: receivers get their deliveries, by requests to a real receiver.
 
 mod actions;
+mod alarms;
 mod causes;
 mod checks;
 mod deliveries;

@@ -4,6 +4,7 @@
 mod cluster;
 mod ends;
 mod idle;
+mod lists;
 mod property;
 mod reader;
 mod resume;

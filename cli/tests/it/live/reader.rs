@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use actix_http::ws::{Codec, Frame, Message};
+use jobtracker_model::live::ServerFrame;
 use reqwest::Response;
 use serde_json::{Value, json};
 use tokio::{
@@ -19,6 +20,14 @@ use crate::harness::Harness;
 
 /// A frame that does not come within this time will not come.
 pub const GUARD: Duration = Duration::from_secs(30);
+
+/// The JSON of a frame, which is one of those that the client knows.
+fn read(text: &[u8]) -> Value {
+    let frame: Value = serde_json::from_slice(text).unwrap();
+    let known: ServerFrame = serde_json::from_slice(text).unwrap();
+    assert_eq!(serde_json::to_value(known).unwrap(), frame);
+    frame
+}
 
 /// A stream of server-sent events.
 pub struct Events {
@@ -56,7 +65,7 @@ impl Events {
                 if let Some(id) = field("id: ") {
                     self.id = Some(id.to_owned());
                 }
-                let frame = serde_json::from_str(field("data: ").unwrap()).unwrap();
+                let frame = read(field("data: ").unwrap().as_bytes());
                 self.came = rest.to_owned();
                 return Some(frame);
             }
@@ -141,7 +150,7 @@ impl Socket {
     /// The next frame; none when the service closes.
     pub async fn next(&mut self) -> Option<Value> {
         match self.message().await? {
-            Frame::Text(text) => Some(serde_json::from_slice(&text).unwrap()),
+            Frame::Text(text) => Some(read(&text)),
             Frame::Close(_) => None,
             other => panic!("{other:?}"),
         }

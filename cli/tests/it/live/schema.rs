@@ -1,16 +1,19 @@
 //! The frames are as the OpenAPI document says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jobtracker_model::{
-    Change, Definition, DeliveryStatus, FollowUpLoad, JobId, LogLine, NewChange, OperationLoad,
-    Overview, Problem, ProblemCode, RequestLoad, State, StoreLoad, Timestamp, ViewerLoad,
+    Change, Definition, DeliveryStatus, FollowUpLoad, HandlerQueue, JobId, LogLine, NewChange,
+    NewWorker, OperationLoad, Overview, Problem, ProblemCode, QueueCounts, QueueLength,
+    RequestLoad, State, StoreLoad, Timestamp, ViewerLoad, WorkerHandler, WorkerLoad, WorkerState,
+    WorkerView,
     live::{
-        ClientFrame, DeliveriesState, EventKind, Frame, Gap, GapReason, JobSummary, LiveEvent,
-        Occurrence, OverviewState, Position, RootsState, ServerFrame, Snapshot, Subscribe,
-        SummaryDefinition, Topic,
+        ClientFrame, DeliveriesState, EventKind, Frame, Gap, GapReason, JobSummary, ListState,
+        LiveEvent, Occurrence, OverviewState, Position, QueueLengths, RootsState, ServerFrame,
+        Snapshot, Subscribe, SummaryDefinition, Topic,
     },
     rollup::Status,
+    schedule::{Schedule, ScheduleCode, ScheduleDefinition, ScheduleStatistics, ScheduleTrigger},
 };
 use serde_json::{Value, json};
 
@@ -37,6 +40,7 @@ fn misfit(document: &Value, schema: &Value, value: &Value) -> Option<String> {
         "array" => value.is_array(),
         "string" => value.is_string(),
         "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
         "boolean" => value.is_boolean(),
         "null" => value.is_null(),
         other => panic!("{other}"),
@@ -69,7 +73,12 @@ fn occurrences() -> Vec<Occurrence> {
         Occurrence::Changed { number: 1, change },
         Occurrence::State { before: None, state: State::Running },
         Occurrence::State { before: Some(State::Running), state: State::Faulted },
-        Occurrence::Log(LogLine { line: 0, time: Timestamp::MIN, text: "a".into() }),
+        Occurrence::Log(LogLine {
+            line: 0,
+            time: Timestamp::MIN,
+            attempt: Some(1),
+            text: "a".into(),
+        }),
         Occurrence::Options,
         Occurrence::Attachment { key: "a".into(), size: None },
         Occurrence::Attachment { key: "a".into(), size: Some(3) },
@@ -85,7 +94,7 @@ fn row() -> JobSummary {
     JobSummary::new(JobId::MAX, definition, &Status::created(JobId::MAX, Timestamp::MIN).0)
 }
 
-fn states() -> [Frame; 5] {
+fn states() -> [Frame; 8] {
     let follow_ups = FollowUpLoad { due: 1, under_way: 2, delivered: 3, failed: 4 };
     let (time, started, version) = (Timestamp::MAX, Timestamp::MIN, "0.1.0".into());
     let overview = Overview {
@@ -125,7 +134,56 @@ fn states() -> [Frame; 5] {
         }),
         Frame::Deliveries(DeliveriesState { version, follow_ups }),
         Frame::Overview(OverviewState { version, overview }),
+        Frame::Workers(list(worker())),
+        Frame::Schedules(list(schedule())),
+        Frame::Queue(QueueLengths { version, counts: counts() }),
     ]
+}
+
+fn list<Row>(row: Row) -> ListState<Row> {
+    let keys = Some(vec!["w-1".to_owned()]);
+    ListState { version: 7, from: Some(6), keys, rows: vec![row], more: false }
+}
+
+fn worker() -> WorkerView {
+    let handler = WorkerHandler { name: "test/run".into(), description: "runs".into() };
+    let (tags, labels) = (vec!["big".to_owned()], BTreeMap::new());
+    let worker = NewWorker { name: "w".into(), handlers: vec![handler], tags, labels, slots: 4 };
+    let load = WorkerLoad { cpu: Some(0.5), ..WorkerLoad::default() };
+    WorkerView {
+        id: "w-1".into(),
+        worker,
+        state: WorkerState::Online,
+        registered: Timestamp::MIN,
+        heard: Timestamp::MIN,
+        running: 1,
+        load: Some(load),
+        banned_until: None,
+    }
+}
+
+fn schedule() -> Schedule {
+    Schedule {
+        name: "nightly".into(),
+        version: 1,
+        enabled: true,
+        definition: ScheduleDefinition::new([ScheduleTrigger::FixedDelay { delay_ms: 1_000 }]),
+        create_time: Timestamp::MIN,
+        change_time: Timestamp::MIN,
+        changed_by: "ops".into(),
+        code: Some(ScheduleCode { version: 1, changed_by_hand: true }),
+        next: Some(Timestamp::MAX),
+        running: vec![JobId::MAX],
+        queued: 0,
+        last_firing: None,
+        statistics: ScheduleStatistics::default(),
+    }
+}
+
+fn counts() -> QueueCounts {
+    let all = QueueLength { leased: 1, ready: 2, delayed: 3, oldest: Some(Timestamp::MIN) };
+    let handlers = vec![HandlerQueue { handler: "test/run".into(), length: all }];
+    QueueCounts { all, more: false, handlers }
 }
 
 /// The values that a member of an object may have by a schema, as its variants say.

@@ -204,7 +204,7 @@ async fn what_is_no_export_is_told() {
         lines[0] = lines[0].replacen(from, to, 1);
         lines
     };
-    let newer = with_header("\"version\":7", "\"version\":8,\"andMore\":[]");
+    let newer = with_header("\"version\":8", "\"version\":9,\"andMore\":[]");
     let mut no_end = lines.clone();
     no_end.pop();
     let mut more = lines.clone();
@@ -213,7 +213,7 @@ async fn what_is_no_export_is_told() {
     let end = fewer.len() - 1;
     fewer[end] = fewer[end].replacen("\"trees\":3", "\"trees\":2", 1);
     for (lines, what) in [
-        (newer, "has version 8, this program knows versions up to 7"),
+        (newer, "has version 9, this program knows versions up to 8"),
         (with_header("jobtracker-export", "other"), "this is not an export of job trees"),
         (with_header("\"idMark\"", "\"mark\""), "the header cannot be read"),
         (lines[1..].to_vec(), "this is not an export of job trees"),

@@ -75,7 +75,7 @@ async fn import(
 }
 
 /// An import without failures.
-async fn import_all(store: &Arc<dyn Store>, file: &[u8]) -> Imported {
+pub async fn import_all(store: &Arc<dyn Store>, file: &[u8]) -> Imported {
     let (done, failed) = import(store, file).await;
     assert_eq!(failed, []);
     let done = done.unwrap();

@@ -120,7 +120,7 @@ async fn what_is_there_is_not_overwritten() {
     // Any other file stays unchanged.
     let text = zstd::decode_all(&*file).unwrap();
     let one_frame = zstd::encode_all(&*text, 3).unwrap();
-    let newer = String::from_utf8(text).unwrap().replacen("\"version\":7", "\"version\":8", 1);
+    let newer = String::from_utf8(text).unwrap().replacen("\"version\":8", "\"version\":9", 1);
     let newer = zstd::encode_all(newer.as_bytes(), 3).unwrap();
     let noise: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
     let long = zstd::encode_all(&*noise, 3).unwrap();

@@ -10,10 +10,14 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use jobtracker_client::{JobTrackerClient, NewChange, State};
-use jobtracker_server::StoreKind;
-use jobtracker_server::moving::{Fetched, Outlet, Selection};
-use jobtracker_store::{RowsQuery, Store, memory::MemoryStore};
+use jobtracker_server::{
+    Config, StoreKind,
+    moving::{Fetched, Outlet, Selection},
+};
+use jobtracker_store::{Result as StoreResult, RowsQuery, Store, memory::MemoryStore};
+use jobtracker_store_suite::{Hooks, Through};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -28,7 +32,7 @@ use super::{
     trees::{broad_tree, plant, random_trees},
     watched::{Meddle, Watch},
 };
-use crate::harness::{Harness, STORES};
+use crate::harness::{Harness, STORES, Shelf};
 
 /// Children of the tree that is written while it is read: their rows take several pages.
 const CHILDREN: u64 = 4_500;
@@ -108,7 +112,7 @@ async fn reports(store: &Arc<dyn Store>) -> [u32; 3] {
 /// Each tree is as it was at one instant, though it takes longer to read than to change.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_while_writers_write_can_be_restored() {
-    let harness = Harness::start(StoreKind::Fjall, |config| {
+    let harness = start_quiet(StoreKind::Fjall, |config| {
         // A page a second, so that there is a lot of work between two of them.
         config.export.bytes_per_second = 1 << 20;
     })
@@ -185,12 +189,29 @@ impl Drop for Cutting {
     }
 }
 
+/// Another server has all that is done in the background.
+struct Elsewhere;
+
+#[async_trait]
+impl Hooks for Elsewhere {
+    async fn lease(&self, _: &dyn Store, _: &str, _: Duration) -> StoreResult<bool> {
+        Ok(false)
+    }
+}
+
+/// A service that leaves random trees as they are, in which checks and deliveries are due.
+async fn start_quiet(kind: StoreKind, change: impl FnOnce(&mut Config)) -> Harness {
+    let shelf = Shelf::open(kind).await;
+    let store = Through::new(Arc::clone(shelf.store()), Elsewhere).store();
+    shelf.serve(store, change)
+}
+
 /// The command goes on behind the last whole tree when its connection breaks, and when it is called
 /// again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_goes_on_where_its_connection_broke() {
     for kind in STORES {
-        let harness = Harness::start(kind, |_| {}).await;
+        let harness = start_quiet(kind, |_| {}).await;
         random_trees(harness.store(), 31).await;
         plant(harness.store(), (1..40).map(|at| broad_tree(90_000_000 + 100 * at, 30, 1))).await;
         let folder = tempfile::tempdir().unwrap();

@@ -88,7 +88,7 @@ fn run(
     let row = RepeatRow { first: 1, count: 1, fingerprint: number << 33 };
     vec![
         Row::Change { id, number: 1, change },
-        Row::LogLine { id, line: LogLine { line: 0, time, text } },
+        Row::LogLine { id, line: LogLine { line: 0, time, attempt: Some(3), text } },
         Row::Attachment { id, key: "a".into(), text: Some("text".into()) },
         Row::Repeat { id, key: Repeat::Change(name), row },
     ]

@@ -2,7 +2,9 @@ use std::{collections::VecDeque, sync::Arc, sync::Mutex};
 
 use async_trait::async_trait;
 use jobtracker_model::{JobId, LogLine};
-use jobtracker_store::{Error, Listed, Result, Row, RowsQuery, StageId, Store, TreeCommit, Wanted};
+use jobtracker_store::{
+    Error, Held, Listed, Result, Row, RowsQuery, StageId, Store, TreeCommit, Wanted,
+};
 use jobtracker_store_suite::{Hooks, Through};
 
 use tokio::sync::Semaphore;
@@ -90,7 +92,12 @@ impl Watch {
         let wanted = Wanted { paths: [root].into(), ..Wanted::default() };
         let loaded = store.load(wanted).await.unwrap();
         let mut status = loaded.nodes[&root].status.clone();
-        let line = LogLine { line: status.log_lines, time: now(), text: "meanwhile".into() };
+        let line = LogLine {
+            line: status.log_lines,
+            time: now(),
+            attempt: None,
+            text: "meanwhile".into(),
+        };
         let before = Some(status.state);
         status.log_lines += 1;
         let rows = vec![
@@ -151,6 +158,12 @@ impl Hooks for Watch {
         }
         self.meddle(store).await;
         page
+    }
+
+    /// None: of an instant that is held, pages would be read past this watch, and of changes
+    /// meanwhile nothing would be seen.
+    async fn hold(&self, _: &dyn Store) -> Result<Option<Arc<dyn Held>>> {
+        Ok(None)
     }
 }
 

@@ -4,11 +4,13 @@ use jobtracker_store::RepeatRow;
 use super::rules::Rules;
 use crate::{Error, Result, workspace::Workspace};
 
-/// Appends lines to a job's log, unless the same append was done before.
+/// Appends lines to a job's log, of an attempt of its task if one is given, unless the same append
+/// was done before.
 pub(super) fn apply(
     space: &mut Workspace,
     id: JobId,
     lines: &NewLogLines,
+    attempt: Option<u32>,
     rules: Rules,
 ) -> Result<LogAppended> {
     let status = space.status(id).ok_or(Error::JobNotFound(id))?;
@@ -30,7 +32,7 @@ pub(super) fn apply(
         space.remember(id, key, RepeatRow { first, count, fingerprint });
     }
     for (line, text) in (first..).zip(&lines.lines) {
-        space.append_line(id, LogLine { line, time: rules.now, text: text.clone() });
+        space.append_line(id, LogLine { line, time: rules.now, attempt, text: text.clone() });
     }
     space.change(id).expect("its status was there").status.log_lines += count;
     Ok(LogAppended { first_line: first, count, repeated: false })

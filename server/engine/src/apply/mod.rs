@@ -75,8 +75,8 @@ fn step<'a>(
             options::apply(space, *id, options.as_deref()).map(|()| Outcome::Done)
         }
         Operation::AppendLog { id, lines, holder } => {
-            tasks::check_holder(space, *id, holder.as_ref())?;
-            let appended = log::apply(space, *id, lines, rules)?;
+            let attempt = tasks::attempt_of(space, *id, holder.as_ref())?;
+            let appended = log::apply(space, *id, lines, attempt, rules)?;
             if !appended.repeated {
                 stirs.push(Stir { id: *id, said: None });
             }

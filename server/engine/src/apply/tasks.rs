@@ -26,21 +26,31 @@ pub(super) fn install(space: &mut Workspace, id: JobId, task: &Arc<NewTask>, now
     space.set_follow_up(id, FollowUpKey::Task, FollowUp::Task(Box::new(row)));
 }
 
-/// Refuses what only the holder of a lease may do.
-pub(super) fn check_holder(space: &Workspace, id: JobId, holder: Option<&Holder>) -> Result<()> {
-    let Some(Holder { worker, epoch }) = holder else { return Ok(()) };
-    let row = find(space, id)?;
-    held(&row, worker, *epoch).map(drop).ok_or(Error::StaleLease(id))
+/// The attempt that the holder of a lease makes; refuses another one.
+pub(super) fn attempt_of(
+    space: &Workspace,
+    id: JobId,
+    holder: Option<&Holder>,
+) -> Result<Option<u32>> {
+    lease_of(space, id, holder)?.map(|_| Ok(find(space, id)?.attempt)).transpose()
 }
 
 /// Refuses children of a task that is to stop: they would be left behind.
 pub(super) fn check_goes_on(space: &Workspace, id: JobId, holder: Option<&Holder>) -> Result<()> {
-    check_holder(space, id, holder)?;
-    let is_stopping = |row: &TaskRow| row.lease().is_some_and(|lease| lease.cancel.is_some());
-    match holder.map(|_| find(space, id)).transpose()? {
-        Some(row) if is_stopping(&row) => Err(Error::StaleLease(id)),
+    match lease_of(space, id, holder)? {
+        Some(TaskLease { cancel: Some(_), .. }) => Err(Error::StaleLease(id)),
         _ => Ok(()),
     }
+}
+
+/// The lease of a holder, if there is to be one.
+fn lease_of<'a>(
+    space: &'a Workspace,
+    id: JobId,
+    holder: Option<&Holder>,
+) -> Result<Option<&'a TaskLease>> {
+    let Some(Holder { worker, epoch }) = holder else { return Ok(None) };
+    held(find(space, id)?, worker, *epoch).map(Some).ok_or(Error::StaleLease(id))
 }
 
 /// Refuses a state that is reported past the lease of a job that has a task.
@@ -51,10 +61,10 @@ pub(super) fn check_reporter(space: &Workspace, id: JobId) -> Result<()> {
     }
 }
 
-fn find(space: &Workspace, id: JobId) -> Result<TaskRow> {
+fn find(space: &Workspace, id: JobId) -> Result<&TaskRow> {
     space.status(id).ok_or(Error::JobNotFound(id))?;
     match space.follow_up(id, FollowUpKey::Task) {
-        Some(FollowUp::Task(row)) => Ok((**row).clone()),
+        Some(FollowUp::Task(row)) => Ok(row),
         _ => Err(Error::TaskNotFound(id)),
     }
 }
@@ -72,7 +82,7 @@ pub(super) fn apply(
     rules: Rules,
     became: &mut Vec<Became>,
 ) -> Result<TaskChanged> {
-    let row = find(space, id)?;
+    let row = find(space, id)?.clone();
     let mut task = Move { space, id, rules, became, row };
     let done = match change {
         TaskChange::Claim(claim) => task.claim(claim)?,

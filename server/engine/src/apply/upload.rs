@@ -106,7 +106,7 @@ fn take_step<'a>(
         }
         What::Line { time, text } => {
             let lines = NewLogLines { lines: vec![text.clone()], append_id: None };
-            log::apply(space, id, &lines, at(*time))?;
+            log::apply(space, id, &lines, None, at(*time))?;
         }
     }
     Ok(Some(Stir { id, said: None }))

@@ -342,7 +342,8 @@ impl Assembly {
         }
         branch.append_line();
         let bytes = text.len();
-        self.push(Row::LogLine { id, line: LogLine { line, time, text } }, bytes);
+        let line = LogLine { line, time, attempt: None, text };
+        self.push(Row::LogLine { id, line }, bytes);
         Ok(())
     }
 

@@ -577,3 +577,16 @@ async fn a_task_for_one_worker_ends_when_that_is_lost() {
     assert_eq!(scene.state().await, State::Faulted);
     assert!(scene.story().await.last().unwrap().contains("worker_lost"));
 }
+
+/// L3.
+#[tokio::test]
+async fn a_lease_that_is_renewed_lasts_as_long_as_the_work() {
+    let scene = Scene::with(NewTask::new("a/b")).await;
+    scene.claim("w1", 0).await;
+    for due in (1..=240).map(|number| number * LEASE) {
+        it_is(due);
+        assert!(scene.look(1, Some(due + LEASE)).await.done);
+    }
+    let done = scene.report(said("w1", 1, TaskReportState::Succeeded)).await.unwrap();
+    assert_eq!((done.state, scene.story().await.len()), (State::RanToCompletion, 3));
+}

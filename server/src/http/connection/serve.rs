@@ -107,7 +107,8 @@ pub(crate) fn serve(
                 None => Stream::plain(stream, taken.clone()),
             };
             let socket = Socket::new(stream, taken.clone(), Patience { head, send });
-            let serving = Service::call(http, (socket, Protocol::Http1, peer));
+            // It is large, and futures around it would each have room for it twice.
+            let serving = Box::pin(Service::call(http, (socket, Protocol::Http1, peer)));
             let cut = is_true(cut.clone());
             async move {
                 let cut = async {

@@ -54,8 +54,8 @@ pub(super) struct Socket {
 /// What the requests of an encrypted connection have.
 pub(crate) struct Encrypted;
 
-/// Whether the answer under way comes piece by piece. Its handler says so, since a socket sees only
-/// bytes.
+/// Whether the answer under way comes piece by piece, which its handler says, since a socket sees
+/// only bytes; and whether the client waits for it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Streamed(Rc<Answer>);
 
@@ -75,12 +75,17 @@ impl Streamed {
         self.0.is_under_way.set(true);
         Streaming(self.clone())
     }
+
+    /// Ends when the client has closed its side. actix-http would find that out only by writing.
+    pub async fn client_goes(&self) {
+        self.0.client_goes.notified().await;
+    }
 }
 
 impl Streaming {
-    /// Ends when the client has closed its side. actix-http would find that out only by writing.
+    /// Ends when the client has closed its side.
     pub async fn client_goes(&self) {
-        self.0.0.client_goes.notified().await;
+        self.0.client_goes().await;
     }
 }
 
@@ -121,7 +126,8 @@ impl Socket {
         self.stream.is_encrypted()
     }
 
-    /// A handle by which a handler says that its answer comes piece by piece.
+    /// A handle by which a handler says that its answer comes piece by piece, and hears that the
+    /// client goes.
     pub fn streamed(&self) -> Streamed {
         self.streamed.clone()
     }

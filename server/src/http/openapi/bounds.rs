@@ -4,7 +4,7 @@
 //!
 //! The document measures texts in characters and the service in bytes, which is the same for ASCII.
 
-use jobtracker_model::{AttemptFailure, State, limits};
+use jobtracker_model::{AttemptFailure, QueueState, State, limits};
 use serde_json::{Map, Value, json};
 
 /// No control characters.
@@ -173,6 +173,7 @@ fn most() -> Value {
 fn tasks() -> Value {
     let time = json!({"minimum": 1, "maximum": limits::TASK_TIME_MS});
     let wait = json!({"maximum": limits::WORKER_WAIT_MS});
+    let slots = json!({"minimum": 1, "maximum": limits::WORKER_SLOTS});
     let tags = json!({"maxItems": limits::TAGS, "items": text(1, limits::TAG)});
     let labels = json!({
         "maxProperties": limits::TAGS,
@@ -197,6 +198,7 @@ fn tasks() -> Value {
             "labels": labels,
             "workers": {"maxItems": limits::FILTER_WORKERS, "items": text(1, limits::WORKER_ID)},
         }},
+        "PerWorker": {"properties": {"key": text(1, limits::PER_WORKER_KEY), "max": slots}},
         "Routing": {"oneOf": {
             "consistentHash": {"key": text(1, limits::NAME), "param": text(1, limits::NAME)},
             "specific": {"workers": {
@@ -213,15 +215,16 @@ fn tasks() -> Value {
             "handlers": {"minItems": 1, "maxItems": limits::WORKER_HANDLERS},
             "tags": tags,
             "labels": labels,
-            "slots": {"minimum": 1, "maximum": limits::WORKER_SLOTS},
+            "slots": slots,
         }},
         "WorkerHandler": {"properties": {
             "name": {"pattern": HANDLER},
             "description": text(0, limits::NAME),
         }},
         "ClaimTasks": {"properties": {
-            "free": {"minimum": 1, "maximum": limits::WORKER_SLOTS},
+            "free": slots,
             "waitMs": wait,
+            "has": {"maxProperties": limits::WORKER_SLOTS},
         }},
         "Heartbeat": {"properties": {
             "tasks": {"maxItems": limits::WORKER_SLOTS},
@@ -293,6 +296,9 @@ fn schedules() -> Value {
     let number = |max: u32| json!({"minimum": 1, "maximum": max});
     json!({
         "NewSchedule": {"properties": {"name": text_like(1, limits::TOKEN_NAME, FILE_NAME)}},
+        "RegisterSchedule": {"properties": {
+            "version": {"minimum": 1, "maximum": limits::CODE_VERSION},
+        }},
         "ScheduleDefinition": {"properties": {
             "description": text(0, limits::DESCRIPTION),
             "triggers": {"maxItems": limits::TRIGGERS},
@@ -312,7 +318,10 @@ fn schedules() -> Value {
             "queue": {"limit": number(limits::QUEUED_FIRINGS)},
             "allow": {"max": number(limits::OPEN_RUNS)},
         }},
-        "Sharding": {"oneOf": {"fixed": {"total": number(limits::SHARDS)}}},
+        "Sharding": {"oneOf": {
+            "fixed": {"total": number(limits::SHARDS)},
+            "filter": {"filter": {"not": {"required": ["perWorker"]}}},
+        }},
         "ScheduleAlarm": {"properties": {
             "actions": {"minItems": 1, "maxItems": limits::ALARM_ACTIONS},
             "threshold": number(100),
@@ -357,13 +366,21 @@ fn kind(name: &str, has: &[&str], lacks: &[&str]) -> Value {
     json!({"required": has, "properties": properties})
 }
 
+/// One or more of these names, separated by commas.
+fn list_of(names: &[&str]) -> String {
+    let name = names.join("|");
+    format!("({name})(,({name}))*")
+}
+
 /// The bounds of a parameter of an operation.
 fn parameter(operation: &str, name: &str) -> Value {
-    let names: Vec<_> = State::ALL.iter().map(|state| state.name()).collect();
-    let states = names.join("|");
+    let states = list_of(&State::ALL.map(State::name));
     match (operation, name) {
-        ("waitForState", "states") => json!({"pattern": format!("^({states})(,({states}))*$")}),
-        (_, "states") => json!({"pattern": format!("^(({states})(,({states}))*)?$")}),
+        ("waitForState", "states") => json!({"pattern": format!("^{states}$")}),
+        ("listQueue", "states") => {
+            json!({"pattern": format!("^({})?$", list_of(&QueueState::ALL.map(QueueState::name)))})
+        }
+        (_, "states") => json!({"pattern": format!("^({states})?$")}),
         (_, "expression") => text(1, limits::EXPRESSION),
         ("readLog", "from") => json!({"pattern": "^(start|end|[0-9]{1,7})$"}),
         ("listRoots" | "listDescendants", "format") => json!({"enum": ["json", "ndjson", "csv"]}),

@@ -141,7 +141,8 @@ fn lines_of_a_tree_are_pinned_and_are_rows() {
     let definition = definition();
     let fingerprint = definition.fingerprint(None);
     let origin = Origin { parent: Some(id(3)), root: id(1), depth: 2, fingerprint };
-    let line = LogLine { line: 0, time: time(3), text: "l".into() };
+    let line = LogLine { line: 0, time: time(3), attempt: None, text: "l".into() };
+    let said = LogLine { attempt: Some(2), ..line.clone() };
     let (id, row) = (id(300), RepeatRow { first: 1, count: 2, fingerprint: 300 });
     let lines = [
         concat!(
@@ -163,6 +164,11 @@ fn lines_of_a_tree_are_pinned_and_are_rows() {
             r#""message":"m","reasonCode":null,"changeId":"i"}}"#
         ),
         r#"{"logLine":{"id":300,"line":0,"time":"1970-01-01T00:00:00.003Z","text":"l"}}"#,
+        // Since version 8.
+        concat!(
+            r#"{"logLine":{"id":300,"line":0,"time":"1970-01-01T00:00:00.003Z","#,
+            r#""attempt":2,"text":"l"}}"#
+        ),
         r#"{"attachment":{"id":300,"key":"k","text":"t"}}"#,
         concat!(
             r#"{"repeat":{"id":300,"of":"change","name":"i","#,
@@ -178,6 +184,7 @@ fn lines_of_a_tree_are_pinned_and_are_rows() {
         Row::Status { id, parent: origin.parent, before: None, status: status() },
         Row::Change { id, number: 1, change: change() },
         Row::LogLine { id, line },
+        Row::LogLine { id, line: said },
         Row::Attachment { id, key: "k".into(), text: Some("t".into()) },
         Row::Repeat { id, key: Repeat::Change("i".into()), row },
         Row::Repeat { id, key: Repeat::Append("i".into()), row },

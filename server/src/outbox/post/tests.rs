@@ -134,7 +134,7 @@ fn config() -> CallbacksConfig {
 }
 
 fn poster_with(config: &CallbacksConfig, own: &[SocketAddr], names: &Arc<Names>) -> Poster {
-    let guard = Guard::from_config(config, own.to_vec()).unwrap();
+    let guard = Guard::new(config.rules().unwrap(), own.to_vec());
     Poster::with_resolver(config, guard, Arc::<Names>::clone(names)).unwrap()
 }
 

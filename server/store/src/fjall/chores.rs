@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use super::{hot_cache::HotCache, snapshot::Snapshot, tables::Tables, writes::Writes};
 use crate::Result;
 
-/// Rows of a step that makes room, when no commit has come lately that would wait behind it, and
-/// while commits come.
+/// Rows of a step that makes room: when no commit has come lately that would wait behind it, in a
+/// pause of commits, and in the batch of commits, where it costs them no flush of its own.
 pub const STEP_ROWS_ALONE: usize = 8_000;
 pub const STEP_ROWS_AMONG_COMMITS: usize = 500;
+pub const STEP_ROWS_WITH_COMMITS: usize = 40;
 
 /// Work that is done step by step, each of them one durable batch.
 pub trait Chore: Send {

@@ -10,6 +10,7 @@ use super::{
     contents::{self, PRIVATE, sync_directory},
     failure,
     names::{FORMAT, FORMAT_NEW, LOCK, OF_THE_FILE_SYSTEM, TABLES, TABLES_NEW},
+    replay::{self, Replay},
     tables::Tables,
     tail,
 };
@@ -66,12 +67,15 @@ impl StoreDirectory {
         Ok(place)
     }
 
-    /// Checks the files that the engine has left, before it is opened.
-    pub fn look_through(&self) -> Result<()> {
+    /// Checks the files that the engine has left, before it is opened, and keeps its journals
+    /// until it is.
+    pub fn look_through(&self) -> Result<Option<Replay>> {
         let tables = self.tables();
         check_engine(&tables)?;
+        replay::put_back(&self.directory, &tables)?;
         contents::set_strays_aside(&self.directory, &tables)?;
-        tail::look_through(&self.directory, &tables)
+        let journals = tail::look_through(&self.directory, &tables)?;
+        Replay::begin(&self.directory, &tables, &journals)
     }
 
     /// The engine's directory.

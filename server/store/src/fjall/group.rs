@@ -4,7 +4,7 @@ use fjall::Readable;
 use jobtracker_model::JobId;
 
 use super::{
-    chores::{Chore, Desk},
+    chores::{Chore, Desk, Step},
     documents::ChangedDocuments,
     failure,
     hot_cache::{Changed, HotCache},
@@ -80,11 +80,18 @@ impl<'a> Group<'a> {
         self.documents.add(self.snapshot, self.tables, change)
     }
 
-    /// Takes in the one step of a short chore.
-    pub fn add_step(&mut self, desk: &Desk<'a>, chore: &mut dyn Chore) -> Result<()> {
+    /// Takes in a step of a chore, of about this many rows; answers how many it has.
+    pub fn add_step(
+        &mut self,
+        desk: &Desk<'a>,
+        chore: &mut dyn Chore,
+        rows: usize,
+    ) -> Result<(Step, usize)> {
         let before = self.writes.len();
+        self.writes.allow(rows);
         let planned = chore.plan(desk, &mut self.writes);
-        planned.map(drop).inspect_err(|_| self.writes.truncate(before))
+        let step = planned.inspect_err(|_| self.writes.truncate(before))?;
+        Ok((step, self.writes.len() - before))
     }
 
     /// The version that a tree has; `None` when this group changes it already.

@@ -46,6 +46,7 @@ mod gone;
 mod job_rows;
 mod pacing;
 mod reclaim;
+mod replay;
 mod stage_rows;
 mod stages;
 

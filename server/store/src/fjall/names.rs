@@ -17,9 +17,23 @@ pub const OF_THE_FILE_SYSTEM: &str = "lost+found";
 /// Directory for what is taken out of a journal, and for foreign files that would be in the way.
 pub const SET_ASIDE: &str = "set-aside";
 
+/// Directory for the journals while the engine replays a copy, and its name once it has.
+pub const REPLAYING: &str = "replaying";
+pub const REPLAYED: &str = "replayed";
+
 /// Whether a name belongs into a store's directory.
 pub fn is_known(name: &OsStr) -> bool {
-    let known =
-        [LOCK, FORMAT, FORMAT_NEW, TABLES, TABLES_NEW, PROBE, OF_THE_FILE_SYSTEM, SET_ASIDE];
+    let known = [
+        LOCK,
+        FORMAT,
+        FORMAT_NEW,
+        TABLES,
+        TABLES_NEW,
+        PROBE,
+        OF_THE_FILE_SYSTEM,
+        SET_ASIDE,
+        REPLAYING,
+        REPLAYED,
+    ];
     known.iter().chain(&uptime::NAMES).any(|known| name == *known)
 }

@@ -15,6 +15,7 @@ use super::{
     lasting::Lasting,
     readers::Readers,
     reclaim::Reclaim,
+    replay::Replay,
     retired::Retired,
     snapshot::Present,
     stages::Stages,
@@ -113,8 +114,9 @@ fn open(
     options: &FjallOptions,
     stages: &Stages,
 ) -> Result<(Arc<Tables>, Present)> {
-    place.look_through()?;
+    let replay = place.look_through()?;
     let tables = Arc::new(Tables::open(&place.tables(), options)?);
+    replay.map_or(Ok(()), Replay::end)?;
     let present = failure::caught("opening the store", || Present::read(&tables, stages))??;
     Ok((tables, present))
 }

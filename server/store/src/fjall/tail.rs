@@ -20,10 +20,11 @@ use crate::{Error, Result};
 /// If the last batch is whole it is written once more, and so reaches the disk for certain: after a
 /// flush that has failed a file can be read as if it had not, and that holds for later processes
 /// too. Batches that come behind it would be lost with it in a power cut.
-pub fn look_through(directory: &Path, tables: &Path) -> Result<()> {
+pub fn look_through(directory: &Path, tables: &Path) -> Result<Vec<Checked>> {
     let damaged = |error: io::Error| failure::unusable(tables, &error);
     let mut torn: Option<Torn> = None;
     let mut last: Option<Whole> = None;
+    let mut checked = Vec::new();
     let mut seqno = None;
     for journal in journals(tables).map_err(damaged)? {
         let found =
@@ -32,6 +33,8 @@ pub fn look_through(directory: &Path, tables: &Path) -> Result<()> {
         if let Some(range) = found.last.clone() {
             last = Some(Whole { path: journal.path.clone(), range });
         }
+        let end = found.last.map_or(0, |range| range.end);
+        checked.push(Checked { path: journal.path.clone(), end });
         if let Some(torn) = &torn
             && found.batches > 0
         {
@@ -51,7 +54,15 @@ pub fn look_through(directory: &Path, tables: &Path) -> Result<()> {
     torn.map_or(Ok(()), |torn| torn.take_off(directory).map_err(damaged))?;
     last.map_or(Ok(()), |last| last.write_again().map_err(damaged))?;
     // A new journal may have failed before its name was on the disk.
-    sync_directory(tables).map_err(damaged)
+    sync_directory(tables).map_err(damaged)?;
+    Ok(checked)
+}
+
+/// A journal that can be replayed.
+pub struct Checked {
+    pub path: PathBuf,
+    /// Where its last whole batch ends.
+    pub end: u64,
 }
 
 struct Journal {

@@ -398,7 +398,7 @@ impl View for SnapshotView<'_> {
         let (first, last) = (keys::log_line(id, from), keys::log_line(id, u32::MAX));
         stream::iter(self.scan(&self.tables.history, &first, &last).map(|row| {
             let (key, value) = row?;
-            let line: LineRow = coding::decode("line of a log", &value)?;
+            let line: LineRow<'static> = coding::decode("line of a log", &value)?;
             Ok(line.numbered(keys::number_of(&key)?))
         }))
     }

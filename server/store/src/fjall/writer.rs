@@ -9,7 +9,9 @@ use jobtracker_model::JobId;
 
 use super::{
     FjallOptions,
-    chores::{Chore, Chores, Desk, STEP_ROWS_ALONE, STEP_ROWS_AMONG_COMMITS, Step},
+    chores::{
+        Chore, Chores, Desk, STEP_ROWS_ALONE, STEP_ROWS_AMONG_COMMITS, STEP_ROWS_WITH_COMMITS, Step,
+    },
     clean::Clean,
     delete::Delete,
     failure,
@@ -40,6 +42,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 const LOOK: Duration = Duration::from_secs(1);
 /// While commits keep coming, a chore gets a step in this time.
 const CHORE_EVERY: Duration = Duration::from_millis(20);
+/// What makes room goes with the commits as long as the next one comes within this time.
+const NEXT_COMMIT: Duration = Duration::from_millis(5);
 /// After a commit another one is expected for this time: what makes room takes small steps then,
 /// and pauses after each of them this many times as long as it took.
 const MORE_COMMITS: Duration = Duration::from_millis(100);
@@ -48,6 +52,9 @@ const PAUSES: u32 = 4;
 const NO_SPACE: Duration = Duration::from_millis(200);
 /// How often numbers that cost a lock are taken.
 const METER: Duration = Duration::from_secs(1);
+
+/// A chore after a step, with how that went and the number of its rows.
+type Stepped = (Box<dyn Chore>, Result<(Step, usize)>);
 
 /// Why the writer has ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -166,7 +173,8 @@ impl Writer {
         let mut commits = Vec::new();
         let mut reservations = Vec::new();
         let mut documents = Vec::new();
-        let mut short: Vec<(Box<dyn Chore>, Result<()>)> = Vec::new();
+        let mut stepped: Vec<Stepped> = Vec::new();
+        let rider = if ready.is_ok() { self.take_rider() } else { None };
         for work in group {
             match work {
                 Work::Commit { commits: trees, reply } => {
@@ -181,12 +189,17 @@ impl Writer {
                 // The caller may have gone.
                 Work::Check { reply } => drop(reply.send(ready.clone())),
                 Work::Chore(mut chore) if chore.is_short() => {
-                    let planned = ready.clone().and_then(|()| plan.add_step(&desk, &mut *chore));
-                    short.push((chore, planned));
+                    let step =
+                        ready.clone().and_then(|()| plan.add_step(&desk, &mut *chore, STEP_ROWS));
+                    stepped.push((chore, step));
                 }
                 Work::Chore(chore) => self.chores.push_back(chore),
                 Work::Discarded | Work::Close => {}
             }
+        }
+        if let Some(mut chore) = rider {
+            let step = plan.add_step(&desk, &mut *chore, STEP_ROWS_WITH_COMMITS);
+            stepped.push((chore, step));
         }
         let reserve = |(reply, count)| {
             let first = ready.clone().and_then(|()| plan.reserve(count));
@@ -202,14 +215,39 @@ impl Writer {
         for (reply, added) in documents {
             reply.send(added.and(written.clone())).ok();
         }
-        for (chore, planned) in short {
-            chore.end(&cache, planned.and(written.clone()));
+        for (chore, step) in stepped {
+            self.go_on((chore, written.clone().and(step)));
         }
         for (reply, first) in reservations {
             reply.send(first.and_then(|first| written.clone().map(|()| first))).ok();
         }
-        self.served = Some(Instant::now());
+        // On a full disk nothing waits behind what makes room.
+        if ready.is_ok() {
+            self.served = Some(Instant::now());
+        }
         self.flush_full_buffers();
+    }
+
+    /// The next chore that makes room, to go with a group of commits. When the last commit is more
+    /// than [`NEXT_COMMIT`] ago, it has steps of its own instead.
+    fn take_rider(&mut self) -> Option<Box<dyn Chore>> {
+        let rides = self.has_commits() && self.can_step();
+        let next = self.chores.iter().position(|chore| chore.makes_room()).filter(|_| rides)?;
+        self.chores.remove(next)
+    }
+
+    /// Puts a chore into the queue again after a step, or ends it.
+    fn go_on(&mut self, (chore, step): Stepped) {
+        if let Ok((_, rows)) = step
+            && chore.makes_room()
+        {
+            self.reclaim.removed(rows);
+        }
+        match step {
+            Ok((Step::More, _)) => self.chores.push_back(chore),
+            Ok((Step::Last, _)) => chore.end(&self.cache, Ok(())),
+            Err(error) => chore.end(&self.cache, Err(error)),
+        }
     }
 
     /// Waits for the engine if it is behind, and tells whether it can take a group now.
@@ -278,15 +316,25 @@ impl Writer {
 
     /// Whether there is a chore and the engine can take a step of it.
     fn may_step(&self) -> bool {
+        self.next_chore().is_some() && self.can_step()
+    }
+
+    /// Whether the engine can take a step of a chore.
+    fn can_step(&self) -> bool {
         let postponed = self.postponed.is_some_and(|until| Instant::now() < until);
         let behind = || self.has_behind(CHORE_SEALED_BUFFERS, CHORE_SMALL_TABLES);
-        self.next_chore().is_some() && !postponed && (self.failed || !behind())
+        !postponed && (self.failed || !behind())
     }
 
     /// The chore whose turn it is.
     fn next_chore(&self) -> Option<usize> {
-        let rests = self.resting.is_some_and(|until| Instant::now() < until);
+        let rests = self.has_commits() || self.resting.is_some_and(|until| Instant::now() < until);
         self.chores.iter().position(|chore| !rests || !chore.makes_room())
+    }
+
+    /// Whether commits follow each other, so that what makes room goes with them.
+    fn has_commits(&self) -> bool {
+        self.served.is_some_and(|served| served.elapsed() < NEXT_COMMIT)
     }
 
     fn is_among_commits(&self) -> bool {
@@ -314,11 +362,7 @@ impl Writer {
             return;
         }
         let done = if reserve { Ok(()) } else { ready }.and_then(|()| self.advance(&mut *chore));
-        match done {
-            Ok(Step::More) => self.chores.push_back(chore),
-            Ok(Step::Last) => chore.end(&self.cache, Ok(())),
-            Err(error) => chore.end(&self.cache, Err(error)),
-        }
+        self.go_on((chore, done));
         if makes_room && self.is_among_commits() {
             self.resting = Some(Instant::now() + self.stepped.elapsed() * PAUSES);
         }
@@ -326,7 +370,7 @@ impl Writer {
     }
 
     /// Plans a step and makes it durable.
-    fn advance(&mut self, chore: &mut dyn Chore) -> Result<Step> {
+    fn advance(&mut self, chore: &mut dyn Chore) -> Result<(Step, usize)> {
         let (tables, cache) = (Arc::clone(&self.tables), Arc::clone(&self.cache));
         let snapshot = cache.now();
         let rows = match (chore.makes_room(), self.is_among_commits()) {
@@ -336,14 +380,12 @@ impl Writer {
         };
         let mut writes = Writes::up_to(rows, &tables);
         let desk = Desk { tables: &tables, cache: &cache, snapshot: &snapshot };
-        let step = chore.plan(&desk, &mut writes)?;
-        if !writes.is_empty() {
-            let rows = writes.len();
+        let (step, rows) = (chore.plan(&desk, &mut writes)?, writes.len());
+        if rows > 0 {
             self.make_durable(&mut writes)?;
-            self.reclaim.removed(if chore.makes_room() { rows } else { 0 });
             cache.refresh(tables.database.snapshot());
         }
-        Ok(step)
+        Ok((step, rows))
     }
 
     /// Has the space of removed rows given back, if that is worth it.

@@ -22,8 +22,9 @@ pub struct Writes<'a> {
     tables: &'a Tables,
     writes: Vec<Write<'a>>,
     bytes: u64,
-    /// How many rows a step may have.
+    /// How many rows, and bytes, there may be at the end of a step.
     most: usize,
+    most_bytes: u64,
     buffer: Vec<u8>,
 }
 
@@ -48,12 +49,19 @@ impl<'a> Writes<'a> {
 
     /// For a step of about this many rows.
     pub fn up_to(most: usize, tables: &'a Tables) -> Self {
-        Self { tables, writes: Vec::new(), bytes: 0, most, buffer: Vec::new() }
+        let (writes, buffer) = (Vec::new(), Vec::new());
+        Self { tables, writes, bytes: 0, most, most_bytes: STEP_BYTES, buffer }
+    }
+
+    /// Lets a step add about this many rows to what is there.
+    pub fn allow(&mut self, rows: usize) {
+        self.most = self.len() + rows;
+        self.most_bytes = self.bytes() + STEP_BYTES;
     }
 
     /// Whether a step is large enough.
     pub fn is_full(&self) -> bool {
-        self.len() >= self.most || self.bytes() >= STEP_BYTES
+        self.len() >= self.most || self.bytes() >= self.most_bytes
     }
 
     pub fn is_empty(&self) -> bool {
@@ -120,7 +128,7 @@ impl<'a> Writes<'a> {
             }
             Row::LogLine { id, line } => {
                 let key = keys::log_line(*id, line.line);
-                self.put(&tables.history, &key, &LineRow::from(line.clone()))
+                self.put(&tables.history, &key, &LineRow::from(line))
             }
             Row::Repeat { id, key, row } => self.put(&tables.history, &keys::repeat(*id, key), row),
             Row::Attachment { id, key, text } => {

@@ -18,11 +18,11 @@ use super::{
     checkpoint::Checkpoints,
     cluster::Cluster,
     connect,
+    deletions::Deletions,
     index::IndexTables,
     keys::{self, NO_STAGE},
     open::{Open, Work, stage_key},
     redo::{Name, Redo},
-    removals::Removals,
     reservations::{Reservations, Taken},
     roots::Roots,
     sending::{Base, Sending},
@@ -51,7 +51,7 @@ pub struct Commits {
     pub roots: Arc<Roots>,
     pub indexes: Arc<IndexTables>,
     pub uploads: Arc<UploadTables>,
-    pub removals: Arc<Removals>,
+    pub deletions: Arc<Deletions>,
     pub patience: Duration,
 }
 
@@ -242,12 +242,10 @@ impl Commits {
         let name = Name { version: base.version + 1, cid, stamp, parted: false };
         let stage = publication.map(|publication| publication.stage);
         let (mut redo, body) = Redo::new(name, stage, rows)?;
-        let deletes = redo.deletion().is_some();
-        if deletes {
-            let work = Work::Removal(tree.root);
-            let begun = self.open.begin(work, tree.root).await;
-            begun.inspect_err(|_| self.open.give_up(work))?;
-        }
+        let deletion = match redo.deletion() {
+            Some(_) => Some(self.deletions.announce(tree.root).await?),
+            None => None,
+        };
         let mut parts = 0;
         if body.len() > INLINE_BYTES {
             parts = match self.write_parts(tree.root, cid, &body).await {
@@ -275,16 +273,13 @@ impl Commits {
             done if parts > 0 => self.end_parts(cid, done.is_err()),
             _ => {}
         }
-        if deletes && done.is_err() {
-            // `tidy` finds out whether the tree is deleted.
-            self.open.give_up(Work::Removal(tree.root));
+        if done.is_ok() {
+            self.landed(&tree, before, redo, created).await;
         }
-        done?;
-        self.landed(&tree, before, redo, created).await;
-        if deletes {
-            self.removals.begin(tree.root);
+        if let Some(deletion) = deletion {
+            deletion.end(&done);
         }
-        Ok(())
+        done
     }
 
     /// Adds what was committed to the tail; the next head refresh would find the same.

@@ -1,7 +1,8 @@
 //! Documents: one partition for each kind, changed by conditional statements alone.
 //!
 //! The partition is in the order of the keys, so a page is a slice of it. The copies decide about
-//! one condition of a partition at a time.
+//! one condition of a partition at a time. A page reads over those that have gone: they are
+//! remembered for eleven days, or four hours where they come and go by themselves.
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use uuid::Uuid;
 use super::{
     attempt::{Attempt, Seen},
     cluster::Cluster,
+    schema::TRANSIENT,
 };
 use crate::{
     Document, DocumentChange, DocumentId, DocumentKey, DocumentKind, DocumentVersion,
@@ -26,27 +28,55 @@ const MOST_ROWS: usize = 500;
 /// How long a deleted document leaves a row without a body, in seconds. No sending of a creation is
 /// on its way for that long; until it arrives it must not find that there was no document yet.
 const DELETED: i32 = 24 * 3600;
+/// The same of one that would go again.
+const TRANSIENT_DELETED: i32 = 3600;
 
-pub struct DocumentTable {
+pub struct DocumentTables {
     cluster: Arc<Cluster>,
+    lasting: Table,
+    transient: Table,
+}
+
+/// The statements of one table.
+struct Table {
+    get: PreparedStatement,
+    list: PreparedStatement,
     change: PreparedStatement,
     drop: PreparedStatement,
+    deleted_seconds: i32,
 }
 
 /// The row of a document: its version and body. One that was deleted has no body, and the version
 /// that [`deleted`] makes of the last one.
 type DocumentRow = (Option<Uuid>, Option<Vec<u8>>);
 
-impl DocumentTable {
+impl DocumentTables {
     pub fn new(cluster: Arc<Cluster>) -> Self {
-        let change = cluster.attempts.ready(&cluster.statements.change_document);
-        let drop = cluster.attempts.ready(&cluster.statements.drop_document);
-        Self { cluster, change, drop }
+        let (statements, attempts) = (&cluster.statements, &cluster.attempts);
+        let lasting = Table {
+            get: statements.document.clone(),
+            list: statements.documents.clone(),
+            change: attempts.ready(&statements.change_document),
+            drop: attempts.ready(&statements.drop_document),
+            deleted_seconds: DELETED,
+        };
+        let transient = Table {
+            get: statements.transient_document.clone(),
+            list: statements.transient_documents.clone(),
+            change: attempts.ready(&statements.change_transient_document),
+            drop: attempts.ready(&statements.drop_transient_document),
+            deleted_seconds: TRANSIENT_DELETED,
+        };
+        Self { cluster, lasting, transient }
+    }
+
+    fn table(&self, kind: DocumentKind) -> &Table {
+        if TRANSIENT.contains(&kind) { &self.transient } else { &self.lasting }
     }
 
     async fn row(&self, id: &DocumentId) -> Result<Option<DocumentRow>> {
         let key = (kind(id.kind), id.key.as_str());
-        self.cluster.row(&self.cluster.statements.document, key).await
+        self.cluster.row(&self.table(id.kind).get, key).await
     }
 
     pub async fn get(&self, id: &DocumentId) -> Result<Option<Document>> {
@@ -102,21 +132,22 @@ impl DocumentTable {
     async fn attempt(&self, change: &DocumentChange, expected: Option<Uuid>) -> Result<Attempt> {
         let (attempts, session) = (&self.cluster.attempts, self.cluster.session());
         let DocumentChange { id, expected: last, new } = change;
+        let table = self.table(id.kind);
         let (kind, key) = (kind(id.kind), id.key.as_str());
         match new {
             Some((version, body)) => {
                 let values = (uuid(*version), body, kind, key, expected);
-                attempts.one(session, &self.change, values).await
+                attempts.one(session, &table.change, values).await
             }
             None => {
-                let values = (DELETED, last.map(deleted), kind, key, expected);
-                attempts.one(session, &self.drop, values).await
+                let values = (table.deleted_seconds, last.map(deleted), kind, key, expected);
+                attempts.one(session, &table.drop, values).await
             }
         }
     }
 
     pub async fn list(&self, query: &DocumentsQuery) -> Result<Listed<Document, DocumentKey>> {
-        let statement = &self.cluster.statements.documents;
+        let statement = &self.table(query.kind).list;
         let mut page = DocumentsPage::new(query);
         let mut query = query.clone();
         let (mut rows, mut largest) = (FIRST_ROWS, 1);

@@ -105,6 +105,10 @@ async fn run(session: &Session, options: &ScyllaOptions) -> Result<Migrated> {
         for statement in migration.statements {
             change(session, options, statement).await?;
         }
+        for kind in migration.moves {
+            let moved = move_documents(session, kind.number().cast_signed()).await;
+            moved.map_err(|error| refused(options, error))?;
+        }
         set_version(session, migration.to).await?;
     }
     Ok(Migrated { from, to: VERSION })
@@ -116,6 +120,33 @@ async fn change(session: &Session, options: &ScyllaOptions, cql: &str) -> Result
     session.query_unpaged(statement, ()).await.map_err(|error| refused(options, error))?;
     session.await_schema_agreement().await.map_err(|error| refused(options, error))?;
     Ok(())
+}
+
+/// Moves documents of a kind to the table of those that come and go. May be repeated, also by
+/// several programs at once: no row that is newer is replaced.
+async fn move_documents(session: &Session, kind: i8) -> Result<()> {
+    let select = "SELECT key, version, body FROM document WHERE kind = ? AND key > ? LIMIT 500";
+    // An insertion would leave a row behind that has no cells when its document is deleted.
+    let put = "UPDATE transient_document USING TIMESTAMP 1 SET version = ?, body = ? \
+               WHERE kind = ? AND key = ?";
+    let put = session.prepare(put).await.map_err(failure::asking)?;
+    let mut behind = String::new();
+    loop {
+        let found = session.query_unpaged(select, (kind, behind.as_str())).await;
+        let found = found.map_err(|error| failure::asked(&error))?;
+        let found = found.into_rows_result().map_err(failure::reading)?;
+        let rows = found.rows::<(String, Option<Uuid>, Option<Vec<u8>>)>();
+        let rows = rows.map_err(failure::reading)?.collect::<std::result::Result<Vec<_>, _>>();
+        let rows = rows.map_err(failure::reading)?;
+        let Some((last, ..)) = rows.last() else { break };
+        behind = last.clone();
+        for (key, version, body) in rows.iter().filter(|(.., body)| body.is_some()) {
+            let moved = session.execute_unpaged(&put, (version, body, kind, key)).await;
+            moved.map_err(|error| failure::asked(&error))?;
+        }
+    }
+    let removed = session.query_unpaged("DELETE FROM document WHERE kind = ?", (kind,)).await;
+    removed.map(drop).map_err(|error| failure::asked(&error))
 }
 
 fn refused(options: &ScyllaOptions, reason: impl std::fmt::Display) -> Error {

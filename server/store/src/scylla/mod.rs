@@ -43,7 +43,7 @@
 //! | `origin` | 256 ids | 256 | 10 KB |
 //! | `history` | 32 changes of 256 ids | up to 8,192 | 0.1 MB; 33 MB with full messages |
 //! | `listing`, roots | one of 16 slots of a minute | 100,000 at 27,000 roots a second | 11 MB |
-//! | `document` | a kind | documents | 1 KB each, about; 256 KiB when full |
+//! | `document`, `transient_document` | a kind | documents | 1 KB each; 256 KiB when full |
 //! | `detail` | a job | attachments, later repeatable appends | 4 MB; 10 MB when full |
 //!
 //! # Ids
@@ -78,8 +78,8 @@
 //! entry of a log, `tail` the part of a log that is not in the tables, `tree` and `trees` what a
 //! server remembers; `checkpoint` and `writes` bring entries to the tables. `locations` finds jobs,
 //! `pinned` is a tree at one instant, of which `reads` answers; `roots`, `index` and `uploads` are
-//! kept by time. `documents` are rows of a table of their own. `removals` removes deleted
-//! trees. `stages` holds staged rows, `open`
+//! kept by time. `documents` are rows of a table of their own. `deletions` sees to it
+//! that deleted trees are removed, which `removals` does. `stages` holds staged rows, `open`
 //! and `tidy` look after what a dead server has left, `fence` stops its late writes. `schema`,
 //! `statements` and `keys` are the tables.
 
@@ -88,6 +88,7 @@ mod store;
 
 mod attempt;
 mod commit;
+mod deletions;
 mod documents;
 mod fence;
 mod ids;

@@ -43,8 +43,8 @@ pub enum Work {
     Stage(u64),
     /// A large entry of a log is being written in parts.
     Parts(Uuid),
-    /// A tree is deleted, and what it has occupied is removed.
-    Removal(JobId),
+    /// A tree is deleted by one sending of a commit, and what it has occupied is removed.
+    Removal(JobId, Uuid),
 }
 
 /// Which server has it open, and where.
@@ -87,8 +87,7 @@ pub struct Open {
 /// Work of this server.
 struct Mine {
     root: JobId,
-    /// The minute in which it is listed.
-    minute: i64,
+    place: Place,
     /// Whether it could not be ended, so that it is tidied up as if its server had gone.
     is_given_up: bool,
 }
@@ -104,7 +103,9 @@ impl Work {
         match self {
             Self::Stage(stage) => (0, format!("{stage:020}")),
             Self::Parts(cid) => (1, cid.to_string()),
-            Self::Removal(root) => (2, root.to_string()),
+            // As earlier versions listed it.
+            Self::Removal(root, sending) if sending.is_nil() => (2, root.to_string()),
+            Self::Removal(root, sending) => (2, format!("{root} {sending}")),
         }
     }
 
@@ -112,15 +113,22 @@ impl Work {
         match place {
             0 => key.parse().ok().map(Self::Stage),
             1 => key.parse().ok().map(Self::Parts),
-            2 => key.parse().ok().and_then(JobId::new).map(Self::Removal),
+            2 => removal(key),
             _ => None,
         }
     }
 }
 
+/// Earlier versions named the root alone.
+fn removal(key: &str) -> Option<Work> {
+    let (root, sending) = key.split_once(' ').unwrap_or((key, ""));
+    let root = root.parse().ok().and_then(JobId::new)?;
+    Some(Work::Removal(root, sending.parse().unwrap_or(Uuid::nil())))
+}
+
 impl Mine {
     fn left(&self, work: Work) -> Left {
-        Left { work, root: self.root, place: (listing::OPEN, self.minute) }
+        Left { work, root: self.root, place: self.place }
     }
 }
 
@@ -137,10 +145,9 @@ impl Open {
     pub async fn begin(&self, work: Work, root: JobId) -> Result<()> {
         let begun = Clocks::now();
         let minute = begun.millis.div_euclid(MINUTE);
-        self.mine.lock().insert(work, Mine { root, minute, is_given_up: false });
-        let record = Record { server: *self.server.as_bytes(), root };
-        let mut body = Vec::new();
-        coding::encode(&record, &mut body)?;
+        let at = (listing::OPEN, minute);
+        self.mine.lock().insert(work, Mine { root, place: at, is_given_up: false });
+        let body = self.record(root)?;
         self.beat().await?;
         let statements = &self.cluster.statements;
         if self.noted.load(Ordering::Relaxed) != minute {
@@ -149,9 +156,7 @@ impl Open {
             self.noted.store(minute, Ordering::Relaxed);
         }
         // Everything else is found from the entry in this list, so the entry comes first.
-        let (place, key) = work.key();
-        let row = (listing::OPEN, minute, place, key, Some(body.clone()));
-        self.cluster.write(&statements.put_listing, row).await?;
+        self.list_at(at, work, body.clone()).await?;
         if let Work::Stage(stage) = work {
             let (list, slot) = staged_slot(stage);
             let row = (list, slot, RECORD.0, RECORD.1.to_owned(), Some(body));
@@ -161,6 +166,37 @@ impl Open {
             true => Err(Error::Unavailable("the cluster is slow; try again".into())),
             false => Ok(()),
         }
+    }
+
+    /// Lists work under this server that was left open; false if it is this server's already.
+    pub async fn take_over(&self, left: &Left) -> Result<bool> {
+        let Left { work, root, place } = *left;
+        {
+            let mut mine = self.mine.lock();
+            if mine.get(&work).is_some_and(|mine| !mine.is_given_up) {
+                return Ok(false);
+            }
+            // Not yet: after an error it is found again.
+            mine.insert(work, Mine { root, place, is_given_up: true });
+        }
+        let body = self.record(root)?;
+        self.beat().await?;
+        self.list_at(place, work, body).await?;
+        self.mine.lock().insert(work, Mine { root, place, is_given_up: false });
+        Ok(true)
+    }
+
+    /// The record of work of this server.
+    fn record(&self, root: JobId) -> Result<Vec<u8>> {
+        let mut body = Vec::new();
+        coding::encode(&Record { server: *self.server.as_bytes(), root }, &mut body)?;
+        Ok(body)
+    }
+
+    async fn list_at(&self, (list, slot): Place, work: Work, body: Vec<u8>) -> Result<()> {
+        let (place, key) = work.key();
+        let row = (list, slot, place, key, Some(body));
+        self.cluster.write(&self.cluster.statements.put_listing, row).await
     }
 
     /// Takes work of this server off the list.

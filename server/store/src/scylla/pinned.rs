@@ -4,6 +4,7 @@ mod children;
 mod details;
 mod history;
 mod view;
+mod walk;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -16,7 +17,7 @@ use jobtracker_model::{Definition, JobId, rollup::Status};
 use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 
-use self::children::Walk;
+use self::walk::Walk;
 use super::{
     cluster::{Cluster, IDS, READS_AT_ONCE, Several},
     keys::{self, NO_STAGE},
@@ -106,11 +107,6 @@ impl PinnedTree {
 
     pub fn cluster(&self) -> &Cluster {
         &self.trees.cluster
-    }
-
-    /// Whether the tail is the whole tree, so that there is nothing of it in the tables.
-    pub fn is_in_tail(&self) -> bool {
-        self.tail.begin() == 0 && self.tail.redos.iter().all(|redo| redo.publishes.is_none())
     }
 
     /// The answer when a row of a later version stands in the way.
@@ -244,7 +240,7 @@ impl PinnedTree {
                 Some(status) if !wanted || definition.is_some() => {
                     known.insert(id, Known { place, status, definition });
                 }
-                None if self.is_in_tail() => {}
+                None if self.tail.is_whole_tree() => {}
                 _ => {
                     let group = ((place.page(id), wanted), place.stage);
                     groups.entry(group).or_default().push(id);
@@ -309,7 +305,7 @@ impl PinnedTree {
                 None => left.push(id),
             }
         }
-        if !left.is_empty() && !self.is_in_tail() {
+        if !left.is_empty() && !self.tail.is_whole_tree() {
             let mut reservations = self.trees.reservations(&left).await?;
             reservations.retain(|reservation| reservation.root == self.tail.root);
             found.extend(self.places(&reservations).await?);
@@ -329,7 +325,9 @@ impl PinnedTree {
                 }
                 continue;
             }
-            if self.is_in_tail() || stage != NO_STAGE && self.published(stage).await?.is_none() {
+            if self.tail.is_whole_tree()
+                || stage != NO_STAGE && self.published(stage).await?.is_none()
+            {
                 continue;
             }
             let page = ((parent, keys::bucket(id)), false);

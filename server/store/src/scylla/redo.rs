@@ -265,7 +265,7 @@ mod tests {
 
     fn line(line: u32) -> (i64, Row) {
         let (time, text) = (Timestamp::from_millis(7).unwrap(), "the same again".to_owned());
-        (0, Row::LogLine { id: JobId::MIN, line: LogLine { line, time, text } })
+        (0, Row::LogLine { id: JobId::MIN, line: LogLine { line, time, attempt: None, text } })
     }
 
     #[test]

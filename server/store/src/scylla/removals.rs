@@ -8,26 +8,16 @@
 //! rows of a job that was created under one of them again would be taken for older than the
 //! removal.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jobtracker_model::{JobId, Timestamp, rollup::Status};
-use tokio::sync::Semaphore;
 
 use super::{
-    ScyllaOptions,
     checkpoint::Checkpoints,
     cluster::{Cluster, Several},
     connect::now_millis,
-    failure,
     keys::{self, DELETED, NO_PARENT, NO_STAGE, history, listing},
-    open::{Open, Work},
     roots::Roots,
     tail::Tail,
     tree::Tree,
@@ -36,8 +26,7 @@ use super::{
 };
 use crate::{FollowUp, FollowUpKey, Result, StageId, Tombstone, coding};
 
-/// Trees that a server removes at once, and partitions that it writes at once for each of them.
-const TREES_AT_ONCE: usize = 4;
+/// Partitions that are written at once for a tree.
 const AT_ONCE: usize = 16;
 /// How long the ids of deleted jobs stay reserved at least. A cluster forgets removals after ten
 /// days, unless its tables say otherwise.
@@ -52,14 +41,10 @@ const CLOCKS_MILLIS: i64 = 3_600_000;
 const RESERVATION_BYTES: usize = 60;
 
 pub struct Removals {
-    cluster: Arc<Cluster>,
-    trees: Arc<TreeCache>,
+    pub cluster: Arc<Cluster>,
+    pub trees: Arc<TreeCache>,
     checkpoints: Arc<Checkpoints>,
-    open: Arc<Open>,
     roots: Arc<Roots>,
-    under_way: AtomicUsize,
-    places: Semaphore,
-    pause: Duration,
 }
 
 /// A tree that is being removed.
@@ -67,8 +52,8 @@ struct Removal {
     root: JobId,
     /// The timestamp of the removal.
     stamp: i64,
-    /// How long the ids stay reserved.
-    ids_kept_seconds: i32,
+    /// How long the ids stay reserved, if a row may live as long.
+    ids_kept_seconds: u64,
 }
 
 /// A job that is removed.
@@ -94,47 +79,13 @@ struct Level {
 type NodeCells = (i64, i64, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>);
 
 impl Removals {
-    pub fn new(
-        checkpoints: &Arc<Checkpoints>,
-        open: &Arc<Open>,
-        roots: &Arc<Roots>,
-        options: &ScyllaOptions,
-    ) -> Self {
+    pub fn new(checkpoints: &Arc<Checkpoints>, roots: &Arc<Roots>) -> Self {
         Self {
             cluster: Arc::clone(&roots.cluster),
             trees: Arc::clone(&roots.trees),
             checkpoints: Arc::clone(checkpoints),
-            open: Arc::clone(open),
             roots: Arc::clone(roots),
-            under_way: AtomicUsize::new(0),
-            places: Semaphore::new(TREES_AT_ONCE),
-            pause: options.removal_pause,
         }
-    }
-
-    /// How many trees this server is removing.
-    pub fn under_way(&self) -> usize {
-        self.under_way.load(Ordering::Relaxed)
-    }
-
-    /// Removes a deleted tree in the background.
-    pub fn begin(self: &Arc<Self>, root: JobId) {
-        let this = Arc::clone(self);
-        self.under_way.fetch_add(1, Ordering::Relaxed);
-        self.cluster.runtime().spawn(async move {
-            // Readers that began before the deletion find all rows until they end.
-            tokio::time::sleep(this.pause).await;
-            let removed = async {
-                let _place = this.places.acquire().await.map_err(failure::asking)?;
-                this.remove(root).await?;
-                this.open.end(Work::Removal(root)).await
-            };
-            if let Err(error) = removed.await {
-                this.open.give_up(Work::Removal(root));
-                tracing::warn!(%root, %error, "a deleted tree cannot be removed now");
-            }
-            this.under_way.fetch_sub(1, Ordering::Relaxed);
-        });
     }
 
     /// Removes a tree if it was deleted. May be repeated, also by several servers at once.
@@ -143,12 +94,8 @@ impl Removals {
         let Some(tail) = self.trees.refresh_log(&tree).await? else { return Ok(()) };
         let Some((tombstone, created)) = tail.deletion() else { return Ok(()) };
         let kept_seconds = seconds_until(tombstone.until);
-        let kept_ids = IDS_KEPT.as_secs().max(kept_seconds.unwrap_or(0));
-        let removal = Removal {
-            root,
-            stamp: stamp_of(tail.version),
-            ids_kept_seconds: time_to_live(kept_ids),
-        };
+        let ids_kept_seconds = IDS_KEPT.as_secs().max(kept_seconds.unwrap_or(0));
+        let removal = Removal { root, stamp: stamp_of(tail.version), ids_kept_seconds };
         // A checkpoint of this server that is under way ends first.
         let held = tree.checkpoint.acquire().await;
         let is_in_log = tail.begin() == 0 && tail.redos.iter().all(|redo| redo.publishes.is_none());
@@ -356,8 +303,9 @@ impl Removals {
     async fn remove_origins(&self, removal: &Removal, bucket: i64, jobs: &[Job]) -> Result<()> {
         let statements = &self.cluster.statements;
         let root = keys::number(removal.root);
+        // The removal of a large tree takes long, and the latest end of a row stays where it is.
+        let seconds = time_to_live(removal.ids_kept_seconds);
         let deleted = |job: &Job| {
-            let seconds = removal.ids_kept_seconds;
             let row = (bucket, keys::number(job.id), root, DELETED, NO_PARENT, seconds);
             (RESERVATION_BYTES, row)
         };
@@ -385,9 +333,11 @@ impl Level {
     }
 }
 
-/// For how long a row is written; a longer time than the engines take is cut.
+/// For how long a row is written; a longer time than the engines take is cut, so that it is taken
+/// also by a node whose clock is ahead, or which gets the row late.
 fn time_to_live(seconds: u64) -> i32 {
-    let most = LONGEST_TTL.min(LATEST_END - now_millis() / 1_000).max(1);
+    let latest_end = LATEST_END - CLOCKS_MILLIS / 1_000;
+    let most = LONGEST_TTL.min(latest_end - now_millis() / 1_000).max(1);
     let seconds = i64::try_from(seconds).map_or(most, |seconds| seconds.min(most));
     i32::try_from(seconds).unwrap_or(i32::MAX)
 }
@@ -396,4 +346,16 @@ fn time_to_live(seconds: u64) -> i32 {
 fn seconds_until(time: Timestamp) -> Option<u64> {
     let seconds = (time.millis() - now_millis()) / 1_000;
     u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_is_kept_for_long_may_be_written_late() {
+        let end = i64::from(time_to_live(u64::MAX)) + now_millis() / 1_000;
+        assert!(end <= LATEST_END - 3_000, "{end} leaves less than an hour before {LATEST_END}");
+        assert_eq!(time_to_live(60), 60);
+    }
 }

@@ -1,7 +1,9 @@
 //! The tables, and how they are brought to the newest version.
 
+use crate::DocumentKind;
+
 /// The version of the tables that this program reads and writes.
-pub const VERSION: i64 = 9;
+pub const VERSION: i64 = 10;
 
 /// One step from a version of the tables to the next. Each statement may be run again.
 pub struct Migration {
@@ -9,7 +11,19 @@ pub struct Migration {
     pub to: i64,
     /// Its statements, in order.
     pub statements: &'static [&'static str],
+    /// Kinds whose documents move behind them to the table of those that come and go.
+    pub moves: &'static [DocumentKind],
 }
+
+impl Migration {
+    const fn new(to: i64, statements: &'static [&'static str]) -> Self {
+        Self { to, statements, moves: &[] }
+    }
+}
+
+/// The documents that come and go by themselves. One that is back after its removal says how old it
+/// is, and goes again; so the cluster need not remember removals until the next repair.
+pub const TRANSIENT: [DocumentKind; 2] = [DocumentKind::Worker, DocumentKind::Audit];
 
 /// All steps, in order. What was released is never changed, only added to.
 pub const MIGRATIONS: &[Migration] = &[
@@ -22,11 +36,12 @@ pub const MIGRATIONS: &[Migration] = &[
     DELETIONS,
     TASKS,
     KEPT,
+    TRANSIENT_DOCUMENTS,
 ];
 
-const FIRST: Migration = Migration {
-    to: 1,
-    statements: &[
+const FIRST: Migration = Migration::new(
+    1,
+    &[
         // The log of a tree: its head decides. Written by conditional batches alone, but for the
         // row that says how far it was applied, and the removal of what was.
         "CREATE TABLE IF NOT EXISTS tree (root bigint, kind tinyint, id bigint, \
@@ -63,50 +78,72 @@ const FIRST: Migration = Migration {
         // Single values that servers agree on. Written by conditions alone.
         "CREATE TABLE IF NOT EXISTS register (name text PRIMARY KEY, value bigint, owner uuid)",
     ],
-};
+);
 
 /// Rows of follow-ups go into the existing tables. An older program can read neither them nor the
 /// jobs that have some, so it has to leave these tables alone.
-const FOLLOW_UPS: Migration = Migration { to: 2, statements: &[] };
+const FOLLOW_UPS: Migration = Migration::new(2, &[]);
 
 /// New roots are listed in slots of their minutes, and open work by minutes. Older entries stay
 /// where they are and are read there; an older program would not find the new ones.
-const SPREAD_LISTS: Migration = Migration { to: 3, statements: &[] };
+const SPREAD_LISTS: Migration = Migration::new(3, &[]);
 
 /// Jobs that failed, or have failed jobs below, say which report was the first; an older program
 /// cannot read them.
-const FIRST_FAULTS: Migration = Migration { to: 4, statements: &[] };
+const FIRST_FAULTS: Migration = Migration::new(4, &[]);
 
 /// Jobs say whether it is known that nothing has failed, and checks when they told of silence; an
 /// older program cannot read them.
-const KNOWN_FAULTS: Migration = Migration { to: 5, statements: &[] };
+const KNOWN_FAULTS: Migration = Migration::new(5, &[]);
 
 /// Documents by kind. An older program does not know them, so that it must not begin to work on
 /// these tables, where it would ignore them; one that is at work goes on.
-const DOCUMENTS: Migration = Migration {
-    to: 6,
-    statements: &[
+const DOCUMENTS: Migration = Migration::new(
+    6,
+    &[
         // Written by conditions alone.
         "CREATE TABLE IF NOT EXISTS document (kind tinyint, key text, version uuid, body blob, \
          PRIMARY KEY ((kind), key)) \
          WITH compaction = {'class': 'LeveledCompactionStrategy'}",
     ],
-};
+);
 
 /// The log of a deleted tree says so in a row that an older program cannot read, and would show
 /// what is left of it.
-const DELETIONS: Migration = Migration { to: 7, statements: &[] };
+const DELETIONS: Migration = Migration::new(7, &[]);
 
 /// Jobs may have tasks. An older program cannot read them.
-const TASKS: Migration = Migration { to: 8, statements: &[] };
+const TASKS: Migration = Migration::new(8, &[]);
 
 /// Roots may say how many days their trees are kept, and only the summary of a tree may be left. An
 /// older program can read neither.
-const KEPT: Migration = Migration { to: 9, statements: &[] };
+const KEPT: Migration = Migration::new(9, &[]);
+
+/// Documents that come and go have a table of their own, which forgets removals after three hours:
+/// for as long the nodes keep hints for one that is down. An older program would not find them.
+const TRANSIENT_DOCUMENTS: Migration = Migration {
+    to: 10,
+    statements: &[
+        // Written by conditions alone, but for those that moved here.
+        "CREATE TABLE IF NOT EXISTS transient_document (kind tinyint, key text, version uuid, \
+         body blob, PRIMARY KEY ((kind), key)) \
+         WITH compaction = {'class': 'LeveledCompactionStrategy'} AND gc_grace_seconds = 10800",
+    ],
+    moves: &TRANSIENT,
+};
 
 /// The tables, for tests that empty them.
 #[cfg(feature = "testing")]
-pub const TABLES: [&str; 10] = [
-    "tree", "part", "origin", "job", "history", "detail", "listing", "verdict", "register",
+pub const TABLES: [&str; 11] = [
+    "tree",
+    "part",
+    "origin",
+    "job",
+    "history",
+    "detail",
+    "listing",
+    "verdict",
+    "register",
     "document",
+    "transient_document",
 ];

@@ -157,6 +157,17 @@ statements! {
     drop_document: "UPDATE document USING TTL ? SET version = ?, body = null \
                     WHERE kind = ? AND key = ? IF version = ?";
 
+    // The same, of those that come and go.
+    transient_document: "SELECT version, body FROM transient_document WHERE kind = ? AND key = ?";
+    transient_documents: "SELECT key, version, body FROM transient_document \
+                          WHERE kind = ? AND key >= ? LIMIT ?";
+    /// Conditional.
+    change_transient_document: "UPDATE transient_document SET version = ?, body = ? \
+                                WHERE kind = ? AND key = ? IF version = ?";
+    /// Conditional.
+    drop_transient_document: "UPDATE transient_document USING TTL ? SET version = ?, body = null \
+                              WHERE kind = ? AND key = ? IF version = ?";
+
     // Registers.
     register: "SELECT value FROM register WHERE name = ?";
     /// Conditional.

@@ -13,7 +13,8 @@ use super::{
     checkpoint::Checkpoints,
     cluster::Cluster,
     commit::Commits,
-    documents::DocumentTable,
+    deletions::Deletions,
+    documents::DocumentTables,
     ids::Ids,
     index::{self, IndexTables},
     keys::{self, listing},
@@ -41,7 +42,7 @@ pub struct ScyllaStore {
     indexes: Arc<IndexTables>,
     cluster: Arc<Cluster>,
     commits: Arc<Commits>,
-    documents: DocumentTable,
+    documents: DocumentTables,
     ids: Arc<Ids>,
     leases: Arc<Leases>,
     pub roots: Arc<Roots>,
@@ -86,7 +87,9 @@ impl ScyllaStore {
         });
         let roots = Roots::new(Arc::clone(&cluster), Arc::clone(&trees), Arc::clone(&reservations));
         let roots = Arc::new(roots);
-        let removals = Arc::new(Removals::new(&checkpoints, &open, &roots, options));
+        let (closing, closed) = watch::channel(false);
+        let removals = Removals::new(&checkpoints, &roots);
+        let deletions = Arc::new(Deletions::new(&open, removals, options, closed.clone()));
         let tidy = Arc::new(Tidy {
             cluster: Arc::clone(&cluster),
             trees: Arc::clone(&trees),
@@ -94,7 +97,7 @@ impl ScyllaStore {
             stages: Arc::clone(&stages),
             checkpoints: Arc::clone(&checkpoints),
             leases: Arc::clone(&leases),
-            removals: Arc::clone(&removals),
+            deletions: Arc::clone(&deletions),
         });
         let commits = Arc::new(Commits {
             cluster: Arc::clone(&cluster),
@@ -106,14 +109,13 @@ impl ScyllaStore {
             roots: Arc::clone(&roots),
             indexes: Arc::clone(&indexes),
             uploads: Arc::clone(&uploads),
-            removals,
+            deletions,
             patience: options.resolve_timeout,
         });
-        let (closing, closed) = watch::channel(false);
-        tokio::spawn(Arc::clone(&tidy).run(closed));
+        tidy.begin(closed).await;
         Ok(Self {
             indexes,
-            documents: DocumentTable::new(Arc::clone(&cluster)),
+            documents: DocumentTables::new(Arc::clone(&cluster)),
             cluster,
             commits,
             ids,
@@ -188,11 +190,11 @@ impl ScyllaStore {
 #[async_trait]
 impl Trees for ScyllaStore {
     async fn load(&self, wanted: Wanted) -> Result<Loaded> {
-        let (trees, removals) = (self.trees()?, &self.commits.removals);
+        let trees = self.trees()?;
         let roots = wanted.tombstones.clone();
         let mut loaded = trees.load(wanted).await?;
         for root in roots {
-            let tombstone = removals.tombstone(root).await?;
+            let tombstone = self.commits.deletions.removals.tombstone(root).await?;
             loaded.tombstones.extend(tombstone.map(|tombstone| (root, tombstone)));
         }
         Ok(loaded)
@@ -247,11 +249,11 @@ impl Trees for ScyllaStore {
     }
 
     async fn get_tombstone(&self, root: JobId) -> Result<Option<Tombstone>> {
-        self.opened()?.commits.removals.tombstone(root).await
+        self.opened()?.commits.deletions.removals.tombstone(root).await
     }
 
     fn removals(&self) -> usize {
-        self.commits.removals.under_way()
+        self.commits.deletions.under_way()
     }
 
     async fn commits_after(
@@ -365,7 +367,10 @@ impl Health for ScyllaStore {
     }
 
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
-        self.commits.trees.gauges()
+        let mut gauges = self.commits.trees.gauges();
+        let removals = "Deleted trees that this server has still to remove.";
+        gauges.push(("store_removals", removals, self.commits.deletions.under_way() as u64));
+        gauges
     }
 
     async fn close(&self) {

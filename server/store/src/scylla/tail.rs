@@ -26,6 +26,11 @@ pub struct Tail {
 }
 
 impl Tail {
+    /// Whether this is all of the tree, so that the tables have nothing of it.
+    pub fn is_whole_tree(&self) -> bool {
+        self.begin() == 0 && self.redos.iter().all(|redo| redo.publishes.is_none())
+    }
+
     /// The version behind which the tail knows every commit.
     pub fn begin(&self) -> Version {
         self.redos.first().map_or(self.version, |redo| redo.version - 1)

@@ -10,10 +10,10 @@ use uuid::Uuid;
 use super::{
     checkpoint::Checkpoints,
     cluster::Cluster,
+    deletions::Deletions,
     fence::fence,
     lease::Leases,
     open::{BEAT, Left, Open, Work},
-    removals::Removals,
     stages::Stages,
     trees::TreeCache,
 };
@@ -29,12 +29,20 @@ pub struct Tidy {
     pub stages: Arc<Stages>,
     pub checkpoints: Arc<Checkpoints>,
     pub leases: Arc<Leases>,
-    pub removals: Arc<Removals>,
+    pub deletions: Arc<Deletions>,
 }
 
 impl Tidy {
-    /// Works until the store is closed.
-    pub async fn run(self: Arc<Self>, mut closing: watch::Receiver<bool>) {
+    /// Begins its work, which goes on until the store is closed. Removals that were left by then
+    /// are under way when this returns.
+    pub async fn begin(self: &Arc<Self>, closing: watch::Receiver<bool>) {
+        if let Err(error) = self.take_over_deletions().await {
+            tracing::warn!(%error, "removals that were left are found later");
+        }
+        tokio::spawn(Arc::clone(self).run(closing));
+    }
+
+    async fn run(self: Arc<Self>, mut closing: watch::Receiver<bool>) {
         tokio::select! {
             never = self.say_it_is_there() => match never {},
             never = self.look_for_what_is_left() => match never {},
@@ -64,6 +72,16 @@ impl Tidy {
         }
     }
 
+    /// Goes on with the removals of servers that have gone.
+    async fn take_over_deletions(&self) -> Result<()> {
+        for left in self.open.left().await? {
+            if let Work::Removal(..) = left.work {
+                self.deletions.take_over(&left).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn in_turn(&self) -> Result<()> {
         if self.leases.take("tidy", EVERY * 3).await? {
             self.tick().await?;
@@ -72,7 +90,7 @@ impl Tidy {
     }
 
     /// Tidies up after every server that has gone, and what this one has given up; answers how much
-    /// there was.
+    /// there was. Deleted trees are removed behind this.
     pub async fn tick(&self) -> Result<usize> {
         let mut left = self.open.given_up();
         left.extend(self.open.left().await?);
@@ -95,11 +113,7 @@ impl Tidy {
         match left.work {
             Work::Stage(stage) => self.stages.remove(StageId(stage), Some(left.root)).await?,
             Work::Parts(cid) => self.parts(cid, left.root).await?,
-            Work::Removal(root) => {
-                // A deletion that has not come true by now does not do so later.
-                fence(&self.cluster, &self.trees, root, None).await?;
-                self.removals.remove(root).await?;
-            }
+            Work::Removal(..) => return self.deletions.take_over(left).await,
         }
         self.open.end_left(left).await
     }

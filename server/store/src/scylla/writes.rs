@@ -84,7 +84,7 @@ impl<'a> Writes<'a> {
             }
             Row::LogLine { id, line } => {
                 let entry = self.entry(*id, stage, history::LINE, line.line, version);
-                entry.body = Some(encoded(&LineRow::from(line.clone()))?);
+                entry.body = Some(encoded(&LineRow::from(line))?);
             }
             Row::Repeat { id, key, row } => {
                 let (entries, kind) = keys::repeat_kinds(key);

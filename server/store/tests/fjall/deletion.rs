@@ -171,6 +171,49 @@ async fn a_removal_goes_on_after_a_crash_at_any_step() {
     }
 }
 
+/// While commits follow each other a removal goes in their batches, also across a crash.
+#[tokio::test]
+async fn a_tree_is_removed_in_the_batches_of_other_commits() {
+    let (directory, images) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = disk::open(directory.path()).unwrap();
+    store.reserve_ids(100_000).await.unwrap();
+    plant(&store, &[(20_000, 4_000)]).await;
+    let removed = (20_000..=24_000).map(id).collect();
+    let mut kept = plant(&store, &[(10, 60)]).await;
+    delete(&store, 20_000).await;
+    let (mut crashes, mut next) = (Vec::new(), 100);
+    while store.removals() > 0 {
+        kept.child(next, 10);
+        next += 1;
+        for answer in store.commit(kept.commits()).await {
+            answer.unwrap();
+        }
+        // A copy is a pause, in which a removal has steps of its own.
+        if crashes.len() < 3 && next.is_multiple_of(10) {
+            let image = images.path().join(crashes.len().to_string());
+            disk::copy(directory.path(), &image);
+            crashes.push((image, kept.clone()));
+        }
+    }
+    assert!(!crashes.is_empty(), "it was removed before it could be copied");
+    store.close().await;
+    drop(store);
+    // Before another opening could go on with what is left.
+    assert_eq!(disk::rows_of(directory.path(), &removed), 0);
+    crashes.push((directory.path().to_owned(), kept));
+    for (directory, kept) in crashes {
+        let store: Arc<dyn Store> = Arc::new(disk::open(&directory).unwrap());
+        while store.removals() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        compare_trees(Arc::clone(&store), &kept).await;
+        compare_roots(Arc::clone(&store), &kept).await;
+        store.close().await;
+        drop(store);
+        assert_eq!(disk::rows_of(&directory, &removed), 0, "{}", directory.display());
+    }
+}
+
 /// Left alone, the engine would keep the rows until as much again has been written.
 #[tokio::test]
 async fn the_space_of_a_deleted_tree_comes_back() {

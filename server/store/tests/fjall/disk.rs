@@ -1,11 +1,14 @@
 //! Data directories: opened, copied and spoilt.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
+use fjall::{Database, KeyspaceCreateOptions, Readable};
+use jobtracker_model::JobId;
 use jobtracker_store::{
     Result,
     fjall::{FjallOptions, FjallStore},
@@ -82,6 +85,31 @@ pub fn copy(from: &Path, to: &Path) {
             fs::copy(path, target).unwrap();
         }
     }
+}
+
+/// How many rows these jobs have in a store that is closed, without those that only say that an id
+/// was used.
+pub fn rows_of(directory: &Path, jobs: &BTreeSet<JobId>) -> usize {
+    let database = Database::builder(directory.join("db")).open().unwrap();
+    let snapshot = database.snapshot();
+    let mut rows = 0;
+    for name in ["jobs", "origins", "history", "index"] {
+        let keyspace = database.keyspace(name, KeyspaceCreateOptions::default).unwrap();
+        for row in snapshot.iter(&keyspace) {
+            let (key, value) = row.into_inner().unwrap();
+            // Where the id of the job stands; of `index`, in the lists of children.
+            let at = match (name, key[0]) {
+                ("jobs", _) => 8,
+                ("index", 1 | 2) => 9,
+                ("index", _) => continue,
+                ("origins", _) if value.is_empty() => continue,
+                _ => 0,
+            };
+            let id = u64::from_be_bytes(key[at..at + 8].try_into().unwrap());
+            rows += usize::from(JobId::new(id).is_some_and(|id| jobs.contains(&id)));
+        }
+    }
+    rows
 }
 
 pub fn overwrite(file: &Path, at: u64, bytes: &[u8]) {

@@ -7,8 +7,7 @@
 mod small_disk;
 
 use std::{
-    fs::{self, File},
-    os::unix::fs::FileExt,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -20,6 +19,9 @@ use jobtracker_store::{
     Error, Health,
     fjall::{FjallOptions, FjallStore},
 };
+use jobtracker_store_suite::faults::{
+    CONTROL, Control, FLUSH, Fault, Faults, LOOK, OPEN, READ, TRUNCATE, WRITE,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::forest::{Tree, id};
@@ -28,100 +30,40 @@ const TREES: u64 = 4;
 /// Longer than any recovery takes; it is there so that a hang ends.
 const HANG: Duration = Duration::from_secs(120);
 const DIRECTORY: &str = "STORE_TEST_DIRECTORY";
-const CONTROL: &str = "FAULTS";
-
-/// Calls, as the library counts them.
-const OPEN: u32 = 1;
-const WRITE: u32 = 2;
-const FLUSH: u32 = 4;
-const TRUNCATE: u32 = 8;
-const READ: u32 = 16;
-const LOOK: u32 = 32;
 
 const EIO: i32 = 5;
 const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
 const EDQUOT: i32 = 122;
 
-/// Which calls fail, on which files.
-struct Fault {
-    name: &'static str,
-    error: i32,
-    calls: u32,
-    part: &'static str,
-}
-
 /// A part of the paths of all files of the store. Where all of them fail, the probe that checks
 /// whether the engine can be opened again fails as well, and the engine stays open for reads.
 const ALL: &str = "/store";
 
-const fn fault(name: &'static str, error: i32, calls: u32, part: &'static str) -> Fault {
-    Fault { name, error, calls, part }
-}
-
 const FAULTS: &[Fault] = &[
-    fault("no descriptors", EMFILE, OPEN, ALL),
-    fault("no space", ENOSPC, WRITE | TRUNCATE, ALL),
-    fault("nothing can be written", EIO, WRITE, ALL),
-    fault("nothing reaches the disk", EIO, FLUSH, ALL),
-    fault("nothing can be read", EIO, READ, ALL),
-    fault("no space for journals", ENOSPC, WRITE | TRUNCATE, ".jnl"),
-    fault("no quota for journals", EDQUOT, WRITE | TRUNCATE, ".jnl"),
-    fault("journals do not reach the disk", EIO, FLUSH, ".jnl"),
-    fault("no space for tables", ENOSPC, WRITE, "/tables/"),
-    fault("tables do not reach the disk", EIO, FLUSH, "/tables/"),
-    fault("tables cannot be opened", EMFILE, OPEN, "/tables"),
-    fault("tables cannot be merged", EIO, READ, "/tables/"),
-    fault("lists of tables cannot be written", EIO, WRITE | OPEN, "/v"),
-    fault("lists of tables do not get their name", EMFILE, OPEN, "/current"),
+    Fault::new("no descriptors", EMFILE, OPEN, ALL),
+    Fault::new("no space", ENOSPC, WRITE | TRUNCATE, ALL),
+    Fault::new("nothing can be written", EIO, WRITE, ALL),
+    Fault::new("nothing reaches the disk", EIO, FLUSH, ALL),
+    Fault::new("nothing can be read", EIO, READ, ALL),
+    Fault::new("no space for journals", ENOSPC, WRITE | TRUNCATE, ".jnl"),
+    Fault::new("no quota for journals", EDQUOT, WRITE | TRUNCATE, ".jnl"),
+    Fault::new("journals do not reach the disk", EIO, FLUSH, ".jnl"),
+    Fault::new("no space for tables", ENOSPC, WRITE, "/tables/"),
+    Fault::new("tables do not reach the disk", EIO, FLUSH, "/tables/"),
+    Fault::new("tables cannot be opened", EMFILE, OPEN, "/tables"),
+    Fault::new("tables cannot be merged", EIO, READ, "/tables/"),
+    Fault::new("lists of tables cannot be written", EIO, WRITE | OPEN, "/v"),
+    Fault::new("lists of tables do not get their name", EMFILE, OPEN, "/current"),
 ];
 
-impl Fault {
-    /// Whether it keeps the engine from being opened again because there is no room.
-    fn leaves_no_room(&self) -> bool {
-        [ENOSPC, EDQUOT].contains(&self.error) && [ALL, ".jnl"].contains(&self.part)
-    }
-
-    fn leaves_reads(&self) -> bool {
-        self.part == ALL && self.calls & (OPEN | READ) == 0
-    }
+/// Whether it keeps the engine from being opened again because there is no room.
+fn leaves_no_room(fault: &Fault) -> bool {
+    [ENOSPC, EDQUOT].contains(&fault.error) && [ALL, ".jnl"].contains(&fault.part)
 }
 
-/// The file that the library reads.
-struct Control(File);
-
-impl Control {
-    fn new(path: &Path) -> Self {
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
-        Self(file.unwrap())
-    }
-
-    fn set(&self, fault: &Fault) {
-        self.set_some(fault, 0, i32::MAX);
-    }
-
-    /// Has only these calls fail: the first `times` behind the first `spared`.
-    fn set_some(&self, fault: &Fault, spared: i32, times: i32) {
-        let mut part = [0; 128];
-        part[..fault.part.len()].copy_from_slice(fault.part.as_bytes());
-        self.0.write_all_at(&0_i32.to_ne_bytes(), 8).unwrap();
-        self.0.write_all_at(&spared.to_ne_bytes(), 12).unwrap();
-        self.0.write_all_at(&times.to_ne_bytes(), 16).unwrap();
-        self.0.write_all_at(&part, 20).unwrap();
-        self.0.write_all_at(&fault.error.to_ne_bytes(), 0).unwrap();
-        self.0.write_all_at(&fault.calls.to_ne_bytes(), 4).unwrap();
-    }
-
-    fn clear(&self) {
-        self.0.write_all_at(&[0; 8], 0).unwrap();
-    }
-
-    /// How many calls have failed.
-    fn failed(&self) -> i32 {
-        let mut bytes = [0; 4];
-        self.0.read_exact_at(&mut bytes, 8).unwrap();
-        i32::from_ne_bytes(bytes)
-    }
+fn leaves_reads(fault: &Fault) -> bool {
+    fault.part == ALL && fault.calls & (OPEN | READ) == 0
 }
 
 /// Trees that are written to, and their known state in the store.
@@ -249,12 +191,12 @@ fn options(directory: &Path) -> FjallOptions {
 }
 
 /// Runs one of the tests below, which is not one by itself, in a process of its own.
-fn in_a_process(test: &str, store: &Path, library: Option<&Path>, control: Option<&Path>) {
+fn in_a_process(test: &str, store: &Path, faults: Option<&Faults>) {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args([&format!("faults::{test}"), "--exact", "--ignored", "--nocapture"]);
     child.env(DIRECTORY, store).stdin(Stdio::null());
-    if let (Some(library), Some(control)) = (library, control) {
-        child.env("LD_PRELOAD", library).env(CONTROL, control);
+    if let Some(faults) = faults {
+        faults.stand_before(&mut child);
     }
     let output = child.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -270,18 +212,8 @@ fn told_directory() -> Option<PathBuf> {
 /// Runs one of the tests below in a process whose calls can be made to fail.
 fn with_faults(test: &str) {
     let directory = tempfile::tempdir().unwrap();
-    let library = directory.path().join("faults.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fjall/faults.c");
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .args([&library, &source])
-        .arg("-ldl")
-        .status();
-    assert!(built.expect("this needs a C compiler, as the build does").success());
-    let control = directory.path().join("control");
-    fs::write(&control, [0; 148]).unwrap();
     let store = directory.path().join("store");
-    in_a_process(test, &store, Some(&library), Some(&control));
+    in_a_process(test, &store, Some(&Faults::build(directory.path())));
 }
 
 #[test]
@@ -313,7 +245,7 @@ async fn child_that_opens() {
         loop {
             // One look alone seldom decides.
             let times = 1 + number % 3;
-            control.set_some(&fault("some calls", EIO, calls, ALL), number, times);
+            control.set_some(&Fault::new("some calls", EIO, calls, ALL), number, times);
             let opened = FjallStore::open(&options(&directory));
             control.clear();
             let has_failed = control.failed() > 0;
@@ -349,10 +281,10 @@ async fn child_with_errors() {
         control.set(fault);
         writers.until_it_fails(&store).await;
         assert!(control.failed() > 0, "{}", fault.name);
-        if fault.leaves_no_room() {
+        if leaves_no_room(fault) {
             until_it_says_that_it_is_full(&store).await;
         }
-        if fault.leaves_reads() {
+        if leaves_reads(fault) {
             writers.are_there(&store).await;
         }
         control.clear();
@@ -371,7 +303,7 @@ async fn child_with_errors() {
 #[test]
 fn a_store_comes_back_after_a_shortage_of_descriptors() {
     let directory = tempfile::tempdir().unwrap();
-    in_a_process("child_without_descriptors", directory.path(), None, None);
+    in_a_process("child_without_descriptors", directory.path(), None);
 }
 
 #[tokio::test]

@@ -97,7 +97,7 @@ impl Tree {
     pub fn log(&mut self, text: &str) {
         let (root, time) = (self.root, self.now());
         let status = self.jobs.get_mut(&root).unwrap();
-        let line = LogLine { line: status.log_lines, time, text: text.into() };
+        let line = LogLine { line: status.log_lines, time, attempt: None, text: text.into() };
         status.log_lines += 1;
         self.rows.push(Row::LogLine { id: root, line });
         self.touched.insert(root);

@@ -16,6 +16,7 @@ mod documents;
 mod faults;
 mod full;
 mod opening;
+mod replay;
 mod staging;
 mod suite;
 mod tails;

@@ -1,16 +1,19 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::PathBuf,
     sync::{Arc, Mutex},
 };
 
 use async_trait::async_trait;
+use jobtracker_model::JobId;
 use jobtracker_store::{
     Store,
     fjall::{FjallOptions, FjallStore},
 };
 use jobtracker_store_suite::Fixture;
 use tempfile::TempDir;
+
+use crate::disk;
 
 /// Stores in directories of their own.
 struct Directories {
@@ -31,6 +34,12 @@ impl Directories {
         self.of.lock().unwrap().insert(address(&store), directory);
         store
     }
+
+    async fn close(&self, store: Arc<dyn Store>) -> PathBuf {
+        let directory = self.of.lock().unwrap().remove(&address(&store)).unwrap();
+        store.close().await;
+        directory
+    }
 }
 
 fn address(store: &Arc<dyn Store>) -> usize {
@@ -47,10 +56,20 @@ impl Fixture for Directories {
     }
 
     async fn reopen(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
-        let directory = self.of.lock().unwrap().remove(&address(&store)).unwrap();
-        store.close().await;
-        drop(store);
+        let directory = self.close(store).await;
         self.open_in(directory)
+    }
+
+    async fn reopen_and_count(
+        &self,
+        store: Arc<dyn Store>,
+        of: &BTreeSet<JobId>,
+    ) -> (Arc<dyn Store>, usize) {
+        let directory = self.close(store).await;
+        let image = tempfile::tempdir_in(self.root.path()).unwrap();
+        disk::copy(&directory, image.path());
+        let rows = disk::rows_of(image.path(), of);
+        (self.open_in(directory), rows)
     }
 }
 

@@ -1,16 +1,19 @@
 //! Stores in keyspaces of their own.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex},
 };
 
 use async_trait::async_trait;
+use jobtracker_model::JobId;
 use jobtracker_store::{
     Store,
     scylla::{ScyllaOptions, ScyllaStore, testing::Lent},
 };
 use jobtracker_store_suite::Fixture;
+
+use crate::{leftovers, space};
 
 /// A store that is open, and the keyspace of its trees.
 type Open = (Arc<dyn Store>, Lent);
@@ -36,6 +39,12 @@ impl Keyspaces {
         of.insert(address(&store), (Arc::clone(&store), lent));
         store
     }
+
+    async fn close(&self, store: Arc<dyn Store>) -> Lent {
+        let (_, lent) = self.of.lock().unwrap().remove(&address(&store)).unwrap();
+        store.close().await;
+        lent
+    }
 }
 
 fn address(store: &Arc<dyn Store>) -> usize {
@@ -54,9 +63,17 @@ impl Fixture for Keyspaces {
     }
 
     async fn reopen(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
-        let (_, lent) = self.of.lock().unwrap().remove(&address(&store)).unwrap();
-        store.close().await;
-        drop(store);
+        let lent = self.close(store).await;
         self.open_in(lent).await
+    }
+
+    async fn reopen_and_count(
+        &self,
+        store: Arc<dyn Store>,
+        of: &BTreeSet<JobId>,
+    ) -> (Arc<dyn Store>, usize) {
+        let lent = self.close(store).await;
+        let rows = leftovers::rows_of(&space::session(&lent.options).await, of).await;
+        (self.open_in(lent).await, rows)
     }
 }

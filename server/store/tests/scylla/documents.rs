@@ -7,6 +7,7 @@ use jobtracker_store::{
     Error, Health, Result,
     scylla::{ScyllaOptions, ScyllaStore},
 };
+use scylla::{client::session::Session, deserialize::row::DeserializeRow};
 
 use crate::{
     proxy::{FAULTS, Fault, Proxy},
@@ -178,4 +179,43 @@ async fn of_two_servers_one_wins() {
         expected = Some(winner);
     }
     two.close().await;
+}
+
+/// What a list of workers reads over is what has gone within four hours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_and_goes_is_soon_out_of_the_way() {
+    let space = Space::new().await;
+    let (session, store) = (space.session().await, space.open().await);
+    let hours = async |kind: DocumentKind, table: &str| {
+        let id = DocumentId { kind, key: DocumentKey::new("a").unwrap() };
+        let new = Document { id: id.clone(), version: DocumentVersion(1), bytes: vec![1] };
+        store.change_document(DocumentChange::put(new, None).unwrap()).await.unwrap();
+        let delete = DocumentChange::delete(id, DocumentVersion(1));
+        store.change_document(delete).await.unwrap();
+        let number = kind.number();
+        let cql = format!("SELECT TTL(version) FROM {table} WHERE kind = {number}");
+        let (left,): (Option<i32>,) = single(&session, &cql).await;
+        let keyspace = session.get_keyspace().unwrap();
+        let cql = format!(
+            "SELECT gc_grace_seconds FROM system_schema.tables \
+             WHERE keyspace_name = '{keyspace}' AND table_name = '{table}'"
+        );
+        let (remembered,): (i32,) = single(&session, &cql).await;
+        (left.unwrap() + remembered).cast_unsigned().div_ceil(3_600)
+    };
+    for kind in DocumentKind::ALL {
+        let goes_by_itself = matches!(kind, DocumentKind::Worker | DocumentKind::Audit);
+        let (table, due) =
+            if goes_by_itself { ("transient_document", 4) } else { ("document", 11 * 24) };
+        assert_eq!(hours(kind, table).await, due, "{kind:?}");
+    }
+    store.close().await;
+}
+
+async fn single<R>(session: &Session, cql: &str) -> R
+where
+    R: for<'row> DeserializeRow<'row, 'row>,
+{
+    let answer = session.query_unpaged(cql, ()).await.unwrap().into_rows_result().unwrap();
+    answer.single_row().unwrap()
 }

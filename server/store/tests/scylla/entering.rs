@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use jobtracker_model::JobId;
 use jobtracker_store::{
-    DocumentId, DocumentKey, DocumentKind, Documents, Error, Health, Jobs, Servers,
+    DocumentChange, DocumentId, DocumentKey, DocumentKind, DocumentVersion, Documents, Error,
+    Health, Jobs, Servers,
     scylla::{Migrated, ScyllaOptions, ScyllaStore, migrate, testing},
 };
 use jobtracker_store_suite::Forest;
@@ -161,7 +162,7 @@ async fn tables_may_be_made_again_and_by_two_at_once() {
     own.ask("UPDATE KS.register SET value = 1 WHERE name = 'schema' IF EXISTS").await;
     let error = refused(&own.as_it_is()).await;
     let Error::Unusable { reason, .. } = &error else { panic!("{error}") };
-    assert!(reason.contains("version 1, not 9; run `jobtracker migrate`"), "{reason}");
+    assert!(reason.contains("version 1, not 10; run `jobtracker migrate`"), "{reason}");
     assert_eq!(migrate(&own.options).await.unwrap(), Migrated { from: 1, to: known });
     assert_eq!(own.version().await, Some(known));
     let store = ScyllaStore::open(&own.as_it_is()).await.unwrap();
@@ -177,6 +178,52 @@ async fn tables_may_be_made_again_and_by_two_at_once() {
     assert_eq!(own.version().await, Some(known));
     let store = ScyllaStore::open(&own.as_it_is()).await;
     store.expect("what was there has not gone");
+    own.remove().await;
+}
+
+/// Those that come and go stood in the table of all others before version 10.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn documents_that_come_and_go_move_with_the_tables() {
+    let own = Own::new("moved").await;
+    migrate(&own.options).await.unwrap();
+    own.ask("DROP TABLE KS.transient_document").await;
+    let kinds = [DocumentKind::Token, DocumentKind::Worker, DocumentKind::Audit];
+    // More than are moved at once.
+    for (kind, count) in kinds.into_iter().zip([1, 501, 1]) {
+        for number in 0..count {
+            let cql = format!(
+                "UPDATE KS.document SET version = 00000000-0000-0000-0000-000000000007, \
+                 body = 0x01 WHERE kind = {} AND key = 'a{number:03}'",
+                kind.number()
+            );
+            own.ask(&cql).await;
+        }
+    }
+    own.ask("UPDATE KS.register SET value = 9 WHERE name = 'schema' IF EXISTS").await;
+    let migrated = migrate(&own.options).await.unwrap();
+    assert_eq!((migrated.from, migrated.to > 9), (9, true));
+
+    let store = ScyllaStore::open(&own.as_it_is()).await.unwrap();
+    let id = |kind, key: &str| DocumentId { kind, key: DocumentKey::new(key).unwrap() };
+    let moved = [(kinds[0], "a000"), (kinds[1], "a000"), (kinds[1], "a500"), (kinds[2], "a000")];
+    for (kind, key) in moved {
+        let found = store.get_document(&id(kind, key)).await.unwrap().expect("it was there");
+        assert_eq!((found.version, &found.bytes[..]), (DocumentVersion(7), &[1][..]));
+    }
+    let left = own.ask("SELECT kind FROM KS.document").await.unwrap();
+    assert_eq!(left.rows_num(), 1, "only the token stays");
+    let worker = id(DocumentKind::Worker, "a500");
+    let change = DocumentChange::delete(worker.clone(), DocumentVersion(7));
+    store.change_document(change).await.unwrap();
+
+    // A program that was slower moves again what it has read before.
+    let late = "UPDATE KS.document SET version = 00000000-0000-0000-0000-000000000007, \
+                body = 0x01 WHERE kind = 4 AND key = 'a500'";
+    own.ask(late).await;
+    own.ask("UPDATE KS.register SET value = 9 WHERE name = 'schema' IF EXISTS").await;
+    migrate(&own.options).await.unwrap();
+    assert_eq!(store.get_document(&worker).await.unwrap(), None, "it is back");
+    store.close().await;
     own.remove().await;
 }
 

@@ -127,6 +127,14 @@ impl Frame {
         self.reply(ERROR, &body)
     }
 
+    /// The answer to this request that it may not be done.
+    pub fn refusal(&self) -> Self {
+        const INVALID: i32 = 0x2200;
+        let mut body = Vec::from(INVALID.to_be_bytes());
+        body.extend(string("this row may not be written"));
+        self.reply(ERROR, &body)
+    }
+
     /// Whether a node says with it that a driver may begin.
     pub fn is_ready(&self) -> bool {
         self.kind() == READY

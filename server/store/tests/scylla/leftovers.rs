@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jobtracker_model::JobId;
 use scylla::{client::session::Session, deserialize::row::DeserializeRow};
 use uuid::Uuid;
 
@@ -11,6 +12,26 @@ where
 {
     let answer = session.query_unpaged(cql, ()).await.unwrap().into_rows_result().unwrap();
     answer.rows::<R>().unwrap().map(Result::unwrap).collect()
+}
+
+/// What stands in the place of a stage where a reservation says that its job was deleted.
+const DELETED: i64 = i64::MIN + 1;
+
+/// How many rows these jobs have, without those that only say that an id was used.
+pub async fn rows_of(session: &Session, jobs: &BTreeSet<JobId>) -> usize {
+    let is_one = |id: i64| {
+        let id = u64::try_from(id).ok().and_then(JobId::new);
+        id.is_some_and(|id| jobs.contains(&id))
+    };
+    let mut count = 0;
+    // Page -1 of a job is the list of its pages.
+    for table in ["job WHERE page >= 0 ALLOW FILTERING", "origin", "history", "detail"] {
+        let cql = format!("SELECT id, stage FROM {table}");
+        let found: Vec<(i64, i64)> = rows(session, &cql).await;
+        count += found.iter().filter(|(id, stage)| is_one(*id) && *stage != DELETED).count();
+    }
+    let logs: Vec<(i64,)> = rows(session, "SELECT DISTINCT root FROM tree").await;
+    count + logs.iter().filter(|(root,)| is_one(*root)).count()
 }
 
 /// No row is left of work that has not come true.

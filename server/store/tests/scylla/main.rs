@@ -13,6 +13,7 @@ mod leftovers;
 mod space;
 
 mod crash;
+mod deletions;
 mod documents;
 mod encrypted;
 mod entering;

@@ -51,13 +51,15 @@ pub enum Fault {
     CutAtReply,
     /// The node does it, and answers that it has not heard from the other copies in time.
     NoQuorum,
+    /// It is refused, and the node never gets it.
+    Refuse,
     /// The node gets it when the test says so.
     Hold,
     /// No fault: the request is only counted.
     Count,
 }
 
-/// All but [`Fault::Hold`] and [`Fault::Count`].
+/// All after which a request is sent again.
 pub const FAULTS: [Fault; 6] = [
     Fault::LoseRequest,
     Fault::LoseReply,
@@ -270,7 +272,7 @@ impl Link {
             };
             let Some(frame) = frame else { break };
             let Ok(fault) = self.state.judge(&frame) else { break };
-            if matches!(fault, Some(Fault::LoseRequest | Fault::CutBefore)) {
+            if matches!(fault, Some(Fault::LoseRequest | Fault::CutBefore | Fault::Refuse)) {
                 self.state.hit();
             } else {
                 self.note(&frame, fault);
@@ -278,6 +280,7 @@ impl Link {
             match fault {
                 Some(Fault::LoseRequest) => {}
                 Some(Fault::CutBefore) => break,
+                Some(Fault::Refuse) => self.tell(&frame.refusal()).await,
                 Some(Fault::Count) => {
                     self.state.hit();
                     self.pass(&frame).await;
@@ -322,6 +325,13 @@ impl Link {
         let _ = self.to_node.lock().await.write_all(&frame.bytes).await;
     }
 
+    /// A driver that has gone is noticed by the other half.
+    async fn tell(&self, reply: &Frame) {
+        if let Some(to_driver) = &mut *self.to_driver.lock().await {
+            let _ = to_driver.write_all(&reply.bytes).await;
+        }
+    }
+
     /// Passes the node's replies to the driver.
     async fn answer(self: Arc<Self>, mut from_node: OwnedReadHalf) {
         while let Some(frame) = Frame::read(&mut from_node).await {
@@ -337,14 +347,13 @@ impl Link {
                 Some(Fault::NoQuorum) => Some(frame.no_quorum()),
                 _ => Some(frame.unsharded()),
             };
-            if let (Some(frame), Some(to_driver)) = (frame, &mut *self.to_driver.lock().await) {
+            if let Some(frame) = frame {
                 if let Some(text) = pending.as_ref().and_then(|pending| pending.prepares.clone())
                     && let Some(id) = frame.prepared()
                 {
                     self.state.statements.lock().unwrap().insert(id, text);
                 }
-                // A driver that has gone is noticed by the other half.
-                let _ = to_driver.write_all(&frame.bytes).await;
+                self.tell(&frame).await;
             }
             if pending.is_some_and(|pending| pending.counts) {
                 self.state.under_way.fetch_sub(1, Ordering::SeqCst);

@@ -111,7 +111,7 @@ async fn work(store: Arc<ScyllaStore>, name: String) -> (Vec<String>, Vec<String
         assert_eq!(u64::from(status.log_lines) + 1, expected, "{name} loads two instants");
         let text = format!("{name}, try {tries}");
         let time = Timestamp::from_millis(1_700_000_000_000).unwrap();
-        let line = LogLine { line: status.log_lines, time, text: text.clone() };
+        let line = LogLine { line: status.log_lines, time, attempt: None, text: text.clone() };
         status.log_lines += 1;
         let before = Some(status.state);
         let rows = vec![

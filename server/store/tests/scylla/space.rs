@@ -68,8 +68,7 @@ impl Space {
     }
 
     pub async fn session(&self) -> Session {
-        let ScyllaOptions { nodes, keyspace, .. } = &self.lent.options;
-        SessionBuilder::new().known_nodes(nodes).use_keyspace(keyspace, true).build().await.unwrap()
+        session(&self.lent.options).await
     }
 
     /// Makes every server that has sent a heartbeat count as gone, without the wait.
@@ -77,6 +76,12 @@ impl Space {
         let cql = "DELETE FROM listing WHERE list = 7 AND slot = 0";
         session.query_unpaged(cql, ()).await.unwrap();
     }
+}
+
+/// The tables themselves.
+pub async fn session(options: &ScyllaOptions) -> Session {
+    let ScyllaOptions { nodes, keyspace, .. } = options;
+    SessionBuilder::new().known_nodes(nodes).use_keyspace(keyspace, true).build().await.unwrap()
 }
 
 /// Commits one tree.

@@ -155,6 +155,6 @@ async fn an_encrypted_receiver_must_be_vouched_for() {
         assert!(matches!(outcome, Outcome::Failed { answer: None, .. }), "{host}: {outcome:?}");
     }
     std::fs::write(&trusting.tls_ca_file, "nothing").unwrap();
-    let guard = Guard::new(Vec::new(), Vec::new(), Vec::new());
+    let guard = Guard::new(trusting.rules().unwrap(), Vec::new());
     assert!(Poster::new(&trusting, guard).is_err());
 }

@@ -1,11 +1,11 @@
 //! Children of a job, page by page.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
-use jobtracker_model::{Children, JobId};
+use jobtracker_model::JobId;
 
-use super::{Found, Known, PinnedTree, Which};
+use super::{Found, Known, PinnedTree, Which, walk::Walk};
 use crate::{
     Order, Result,
     scylla::{
@@ -21,64 +21,8 @@ const WIDTH: usize = 8;
 const OPTION_BYTES: usize = 1024 * 1024;
 /// Pages in one answer of the directory.
 const LISTED: usize = 256;
-/// If one in this many siblings has to be read, the definitions of all of them are.
-const WORTH_ALL: u64 = 4;
-
-/// A walk over the selected children of one job.
-pub struct Walk {
-    parent: JobId,
-    after: Option<JobId>,
-    order: Order,
-    selection: Selection,
-    /// Whether pages are read with definitions.
-    definitions: bool,
-    /// How many are left, where the numbers tell: staged jobs behind them are not read.
-    left: Option<u64>,
-    /// Children that the tail has and the tables may not have.
-    born: BTreeSet<JobId>,
-    /// Pages that the directory has named.
-    listed: VecDeque<i64>,
-    /// Where the directory goes on, if it may.
-    unlisted: Option<i64>,
-    width: usize,
-    is_over: bool,
-    /// Children that have been read.
-    ready: VecDeque<Child>,
-}
 
 impl Walk {
-    fn new(
-        tree: &PinnedTree,
-        (parent, numbers): (JobId, &Children),
-        (after, order): (Option<JobId>, Order),
-        selection: Selection,
-    ) -> Self {
-        let total = numbers.total();
-        let most = selection.index().map_or(total, |index| index.count(numbers));
-        let first = match order {
-            Order::Oldest => 0,
-            Order::Newest => keys::bucket(JobId::MAX),
-        };
-        let mut born = tree.tail.children(parent, after.filter(|_| order == Order::Oldest));
-        if let (Order::Newest, Some(after)) = (order, after) {
-            born.retain(|id| *id < after);
-        }
-        Self {
-            parent,
-            after,
-            order,
-            selection,
-            definitions: selection.shows_some() && most * WORTH_ALL >= total,
-            left: after.is_none().then_some(most),
-            born,
-            listed: VecDeque::new(),
-            unlisted: (!tree.is_in_tail()).then(|| after.map_or(first, keys::bucket)),
-            width: 1,
-            is_over: false,
-            ready: VecDeque::new(),
-        }
-    }
-
     /// Reads until there are some children, or no more.
     async fn fill(&mut self, tree: &PinnedTree) -> Result<()> {
         while self.ready.is_empty() && !self.is_over && self.left != Some(0) {
@@ -131,23 +75,6 @@ impl Walk {
             }
         }
         Ok(children)
-    }
-
-    /// Takes the children of the tail that stand up to the end of a page; all, without a page.
-    fn born_up_to(&mut self, page: Option<i64>) -> BTreeSet<JobId> {
-        let Some(page) = page else { return std::mem::take(&mut self.born) };
-        match self.order {
-            Order::Oldest => {
-                let is_behind = |id: &JobId| keys::number(*id) > keys::bucket_end(page);
-                let behind = self.born.iter().copied().find(is_behind);
-                let behind = behind.map(|id| self.born.split_off(&id)).unwrap_or_default();
-                std::mem::replace(&mut self.born, behind)
-            }
-            Order::Newest => match keys::id(keys::bucket_begin(page)) {
-                Some(begin) => self.born.split_off(&begin),
-                None => std::mem::take(&mut self.born),
-            },
-        }
     }
 
     /// Goes on in the directory when the list of named pages is empty.
@@ -217,7 +144,8 @@ impl PinnedTree {
     ) -> impl Stream<Item = Result<Child>> {
         let is_first = after.is_none() && order == Order::Oldest;
         let ahead = if is_first { self.ahead.lock().remove(&parent.id) } else { None };
-        let begin = || Walk::new(self, (parent.id, &parent.children), (after, order), selection);
+        let begin =
+            || Walk::new(&self.tail, (parent.id, &parent.children), (after, order), selection);
         stream::try_unfold(ahead.unwrap_or_else(begin), move |mut walk| async move {
             walk.fill(self).await?;
             self.read_ahead(&walk.ready, selection).await?;
@@ -231,14 +159,14 @@ impl PinnedTree {
     async fn read_ahead(&self, siblings: &VecDeque<Child>, selection: Selection) -> Result<()> {
         let goes_below = |child: &&Child| selection.goes_below(&child.status);
         let Some(first) = siblings.front().filter(goes_below) else { return Ok(()) };
-        if self.is_in_tail() || self.ahead.lock().contains_key(&first.id) {
+        if self.tail.is_whole_tree() || self.ahead.lock().contains_key(&first.id) {
             return Ok(());
         }
         let mut reads: Several<'_, (JobId, Walk)> = Vec::new();
         for child in siblings.iter().filter(goes_below).take(READS_AT_ONCE) {
             let id = child.id;
             let first = (None, Order::Oldest);
-            let mut walk = Walk::new(self, (id, &child.status.children), first, selection);
+            let mut walk = Walk::new(&self.tail, (id, &child.status.children), first, selection);
             reads.push(Box::pin(async move {
                 walk.fill(self).await?;
                 Ok((id, walk))

@@ -81,7 +81,7 @@ impl PinnedTree {
             let sought = Sought { id: *id, job, key };
             match self.tail.repeat(sought.id, sought.key) {
                 Some(row) => drop(found.insert((sought.id, sought.key.clone()), row)),
-                None if sought.count() == 0 || self.is_in_tail() => {}
+                None if sought.count() == 0 || self.tail.is_whole_tree() => {}
                 None => left.push(sought),
             }
         }
@@ -168,7 +168,7 @@ impl PinnedTree {
         place: Location,
     ) -> Result<BTreeMap<Repeat, RepeatRow>> {
         let mut all = BTreeMap::new();
-        if !self.is_in_tail() {
+        if !self.tail.is_whole_tree() {
             for key in [Repeat::Change as fn(String) -> Repeat, Repeat::Append] {
                 let (entries, kind) = keys::repeat_kinds(&key(String::new()));
                 let group = (keys::bucket(id), place.stage, entries);

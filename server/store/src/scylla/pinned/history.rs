@@ -84,7 +84,7 @@ impl PinnedTree {
         history: History,
         numbers: Range<u32>,
     ) -> impl Stream<Item = Result<(u32, Vec<u8>)>> {
-        let is_over = numbers.is_empty() || self.is_in_tail();
+        let is_over = numbers.is_empty() || self.tail.is_whole_tree();
         let first = keys::part(numbers.start);
         let parts = first..if is_over { first } else { keys::part(numbers.end - 1) + 1 };
         let (from, this) = (numbers.start, numbers);
@@ -127,7 +127,7 @@ impl PinnedTree {
         let (kind, number) = from.parts();
         let mut found = BTreeMap::new();
         let mut end = None;
-        if !self.is_in_tail() {
+        if !self.tail.is_whole_tree() {
             // Names are numbers of ten digits: the follow-ups from this one on are those behind the
             // one before.
             let before = number.checked_sub(1).and_then(|number| FollowUpKey::of(kind, number));
@@ -158,7 +158,7 @@ impl PinnedTree {
         numbers: Range<u32>,
     ) -> Result<BTreeMap<FollowUpKey, FollowUp>> {
         let mut found = BTreeMap::new();
-        if !self.is_in_tail() {
+        if !self.tail.is_whole_tree() {
             let parts = keys::part(numbers.start)..=keys::part(numbers.end - 1);
             let history = History { id, stage: place.stage, kind: keys::history::DELIVERY };
             let rows = self.entries(history, numbers.start, parts.collect()).await?;

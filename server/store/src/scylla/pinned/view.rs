@@ -93,7 +93,7 @@ impl View for PinnedTree {
             return Ok(text.map(str::to_owned));
         }
         // Nothing is kept under keys that are too long.
-        if key.len() > limits::ATTACHMENT_KEY || self.is_in_tail() {
+        if key.len() > limits::ATTACHMENT_KEY || self.tail.is_whole_tree() {
             return Ok(None);
         }
         let Some(place) = self.place_of(id).await? else { return Ok(None) };
@@ -109,7 +109,7 @@ impl View for PinnedTree {
         if let Some(row) = self.tail.follow_up(id, key) {
             return Ok(Some(row.clone()));
         }
-        if self.is_in_tail() {
+        if self.tail.is_whole_tree() {
             return Ok(None);
         }
         let Some(place) = self.place_of(id).await? else { return Ok(None) };
@@ -132,7 +132,7 @@ impl View for PinnedTree {
         if let Some(row) = self.tail.tree_result(upload) {
             return Ok(Some(row.clone()));
         }
-        if self.is_in_tail() {
+        if self.tail.is_whole_tree() {
             return Ok(None);
         }
         let cluster = self.cluster();
@@ -189,7 +189,7 @@ impl View for PinnedTree {
             later,
             |status| status.log_lines,
             |number, body| {
-                let line: LineRow = coding::decode("line of a log", body)?;
+                let line: LineRow<'static> = coding::decode("line of a log", body)?;
                 Ok(line.numbered(number))
             },
         );
@@ -210,7 +210,7 @@ impl View for PinnedTree {
     fn attachments(&self, id: JobId) -> impl Stream<Item = Result<(String, usize)>> {
         let all = async move {
             let mut all: BTreeMap<String, Option<usize>> = BTreeMap::new();
-            if !self.is_in_tail()
+            if !self.tail.is_whole_tree()
                 && let Some(place) = self.place_of(id).await?
             {
                 let (cluster, kind) = (self.cluster(), detail::ATTACHMENT);

@@ -34,7 +34,7 @@ impl Drop for SmallDisk {
 #[test]
 fn a_store_comes_back_after_its_disk_was_full() {
     match SmallDisk::mount() {
-        Some(disk) => in_a_process("small_disk::child_on_a_small_disk", disk.0.path(), None, None),
+        Some(disk) => in_a_process("small_disk::child_on_a_small_disk", disk.0.path(), None),
         None => eprintln!(
             "no disk can be mounted here, which takes root: a full disk is tested by injected \
              errors only"

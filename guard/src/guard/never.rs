@@ -1,6 +1,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Networks to which no delivery is ever sent, even if they are allowed, with their descriptions.
+/// Networks to which no request is ever sent, even if they are allowed, with their descriptions.
 const V4: &[(Ipv4Addr, u32, &str)] = &[
     (Ipv4Addr::new(0, 0, 0, 0), 8, "is no address of a receiver"),
     (Ipv4Addr::new(169, 254, 0, 0), 16, "is an address of a link, as those of metadata are"),
@@ -30,25 +30,52 @@ const NAMES: &[&str] = &[
     "instance-data.ec2.internal",
 ];
 
-/// Why no delivery is ever sent to this address, if so.
+/// Networks of this machine and of those around it.
+const PRIVATE_V4: &[(Ipv4Addr, u32)] = &[
+    (Ipv4Addr::new(10, 0, 0, 0), 8),
+    (Ipv4Addr::new(100, 64, 0, 0), 10),
+    (Ipv4Addr::new(127, 0, 0, 0), 8),
+    (Ipv4Addr::new(172, 16, 0, 0), 12),
+    (Ipv4Addr::new(192, 0, 0, 0), 24),
+    (Ipv4Addr::new(192, 168, 0, 0), 16),
+    (Ipv4Addr::new(198, 18, 0, 0), 15),
+];
+
+const PRIVATE_V6: &[(Ipv6Addr, u32)] = &[
+    (Ipv6Addr::LOCALHOST, 128),
+    (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7),
+    (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10),
+];
+
+/// Why no request is ever sent to this address, if so.
 pub(super) fn reason(ip: IpAddr) -> Option<&'static str> {
     match ip {
-        IpAddr::V4(ip) => V4
-            .iter()
-            .find(|(net, length, _)| {
-                ip.to_bits() >> (32 - length) == net.to_bits() >> (32 - length)
-            })
-            .map(|(_, _, what)| *what),
-        IpAddr::V6(ip) => V6
-            .iter()
-            .find(|(net, length, _)| {
-                ip.to_bits() >> (128 - length) == net.to_bits() >> (128 - length)
-            })
-            .map(|(_, _, what)| *what),
+        IpAddr::V4(ip) => V4.iter().find(|(net, length, _)| has_v4(*net, *length, ip)).map(reasons),
+        IpAddr::V6(ip) => V6.iter().find(|(net, length, _)| has_v6(*net, *length, ip)).map(reasons),
     }
 }
 
-/// Whether no delivery is ever sent to a host with this name.
+fn reasons<N>((.., why): &(N, u32, &'static str)) -> &'static str {
+    why
+}
+
+/// Whether an address is one of this machine or of a private network.
+pub(super) fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => PRIVATE_V4.iter().any(|(net, length)| has_v4(*net, *length, ip)),
+        IpAddr::V6(ip) => PRIVATE_V6.iter().any(|(net, length)| has_v6(*net, *length, ip)),
+    }
+}
+
+fn has_v4(net: Ipv4Addr, length: u32, ip: Ipv4Addr) -> bool {
+    ip.to_bits() >> (32 - length) == net.to_bits() >> (32 - length)
+}
+
+fn has_v6(net: Ipv6Addr, length: u32, ip: Ipv6Addr) -> bool {
+    ip.to_bits() >> (128 - length) == net.to_bits() >> (128 - length)
+}
+
+/// Whether no request is ever sent to a host with this name.
 pub(super) fn has_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))

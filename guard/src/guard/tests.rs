@@ -7,7 +7,14 @@ use super::*;
 fn guard(allow: &[&str], deny: &[&str], own: &[&str]) -> Guard {
     let rules = |texts: &[&str]| texts.iter().map(|text| text.parse::<Rule>().unwrap()).collect();
     let own = own.iter().map(|address| address.parse().unwrap()).collect();
-    Guard::new(rules(allow), rules(deny), own)
+    let (allow, deny, reach) = (rules(allow), rules(deny), Reach::Private);
+    Guard::new(Rules { allow, deny, reach, allowed_by: "allow", denied_by: "deny" }, own)
+}
+
+/// A guard of public addresses, and of what is allowed.
+fn public(allow: &[&str]) -> Guard {
+    let Guard { rules, own } = guard(allow, &[], &[]);
+    Guard::new(Rules { reach: Reach::Public, ..rules }, own)
 }
 
 fn check(guard: &Guard, url: &str) -> Result<(), Forbidden> {
@@ -84,6 +91,41 @@ fn public_and_private_addresses_are_fine_and_others_never() {
         assert!(check(&open, bad).is_err(), "{bad}");
         assert!(check(&wide, bad).is_err(), "{bad}");
     }
+}
+
+/// A3.
+#[test]
+fn private_addresses_may_be_kept_out_unless_they_are_allowed() {
+    let public_only = public(&[]);
+    for good in ["http://1.1.1.1", "http://[2606:4700::1]", "http://[64:ff9b::101:101]"] {
+        assert_eq!(check(&public_only, good), Ok(()), "{good}");
+    }
+    for bad in [
+        "http://127.0.0.1",
+        "http://127.9.9.9:8840",
+        "http://10.1.2.3",
+        "http://172.31.0.1",
+        "http://192.168.1.1",
+        "http://100.64.0.1",
+        "http://198.18.0.1",
+        "http://2130706433",
+        "http://[::1]",
+        "http://[fd12::1]",
+        "http://[fec0::1]",
+        "http://[::ffff:10.0.0.1]",
+        "http://[2002:7f00:1::1]",
+        "http://169.254.169.254",
+    ] {
+        let why = check(&public_only, bad).unwrap_err().why;
+        assert!(why.contains("no public address") || bad.contains("169"), "{bad}: {why}");
+    }
+    // A name is checked by its addresses.
+    assert!(keeps(&public_only, "localhost", &["127.0.0.1:80", "[::1]:80"]).is_err());
+    let some = public(&["10.0.0.0/8", "inside.test"]);
+    assert_eq!(check(&some, "http://10.1.2.3"), Ok(()));
+    assert!(check(&some, "http://1.1.1.1").is_err(), "with rules, these say all");
+    assert_eq!(keeps(&some, "inside.test", &["127.0.0.1:80"]).unwrap(), ["127.0.0.1:80"]);
+    assert!(keeps(&some, "inside.test", &["169.254.169.254:80"]).is_err());
 }
 
 #[test]

@@ -3,29 +3,49 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
 };
 
-use jobtracker_model::HttpAction;
 use url::{Host, Url};
-
-use crate::CallbacksConfig;
 
 mod never;
 mod rule;
 
 pub use rule::{InvalidRule, Rule};
 
-/// Says where a delivery may go: by default to public and private addresses, never to link-local,
-/// multicast or reserved ones or to a cloud's metadata, nor back to this server.
+/// Says where a request may go: never to link-local, multicast or reserved addresses or to a
+/// cloud's metadata, nor back to this server; to others by rules.
 ///
 /// Names and addresses are checked separately: [`check_url`](Self::check_url) before a name is
 /// resolved, [`keep_allowed`](Self::keep_allowed) after that.
 #[derive(Debug, Clone)]
 pub struct Guard {
-    allow: Vec<Rule>,
-    deny: Vec<Rule>,
+    rules: Rules,
     own: Vec<SocketAddr>,
 }
 
-/// A receiver to which deliveries may not go.
+/// What an operator allows and denies.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Where requests may go; empty: as far as `reach` says.
+    pub allow: Vec<Rule>,
+    /// Where they may not, whatever is allowed.
+    pub deny: Vec<Rule>,
+    /// What may be reached while nothing is allowed by name.
+    pub reach: Reach,
+    /// Where an operator allows something, for messages.
+    pub allowed_by: &'static str,
+    /// Where an operator denies something, for messages.
+    pub denied_by: &'static str,
+}
+
+/// What may be reached unless rules say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Public addresses, and those of this machine and of private networks.
+    Private,
+    /// Public addresses alone.
+    Public,
+}
+
+/// An address to which requests may not go.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct Forbidden {
@@ -34,50 +54,17 @@ pub struct Forbidden {
 }
 
 impl Guard {
-    /// `deny` overrides `allow`. Where `allow` is empty, everything else is allowed. `own` is the
-    /// address on which this server listens.
+    /// `own` is the address on which this server listens.
     #[must_use]
-    pub fn new(allow: Vec<Rule>, deny: Vec<Rule>, own: Vec<SocketAddr>) -> Self {
-        Self { allow, deny, own }
-    }
-
-    /// The guard that is configured.
-    ///
-    /// # Errors
-    /// An invalid rule.
-    pub fn from_config(
-        config: &CallbacksConfig,
-        own: Vec<SocketAddr>,
-    ) -> Result<Self, InvalidRule> {
-        let rules = |texts: &[String]| {
-            texts.iter().map(|text| text.parse()).collect::<Result<Vec<Rule>, _>>()
-        };
-        Ok(Self::new(rules(&config.allow)?, rules(&config.deny)?, own))
-    }
-
-    /// The addresses of an action's receiver and of its proxy, checked as far as that is possible
-    /// before names are resolved.
-    ///
-    /// # Errors
-    /// A delivery may not go there.
-    pub fn check_receiver(&self, action: &HttpAction) -> Result<(Url, Option<Url>), Forbidden> {
-        let parsed = |text: &str| Url::parse(text).map_err(|_| forbidden(text, "is no address"));
-        let url = parsed(&action.url)?;
-        let Some(proxy) = &action.proxy else {
-            self.check_url(&url)?;
-            return Ok((url, None));
-        };
-        self.check_behind_proxy(&url)?;
-        let proxy = parsed(&proxy.url)?;
-        self.check_url(&proxy)?;
-        Ok((url, Some(proxy)))
+    pub fn new(rules: Rules, own: Vec<SocketAddr>) -> Self {
+        Self { rules, own }
     }
 
     /// Checks a URL as far as that is possible before a name is resolved: an address completely, a
     /// name against the denied names.
     ///
     /// # Errors
-    /// A delivery may not go there.
+    /// A request may not go there.
     pub fn check_url(&self, url: &Url) -> Result<(), Forbidden> {
         let (host, port) = host_and_port(url)?;
         match host {
@@ -95,21 +82,22 @@ impl Guard {
         }
     }
 
-    /// Checks the receiver of a delivery that goes through a proxy. The proxy resolves the name, so
+    /// Checks the receiver of a request that goes through a proxy. The proxy resolves the name, so
     /// an address that is unknown here cannot be denied by its network, nor allowed by it.
     ///
     /// # Errors
-    /// A delivery may not go there.
+    /// A request may not go there.
     pub fn check_behind_proxy(&self, url: &Url) -> Result<(), Forbidden> {
         self.check_url(url)?;
         let Host::Domain(name) = host_and_port(url)?.0 else { return Ok(()) };
-        if self.allow.is_empty() || self.allow.iter().any(|rule| rule.has_name(name)) {
+        let Rules { allow, allowed_by, .. } = &self.rules;
+        if allow.is_empty() || allow.iter().any(|rule| rule.has_name(name)) {
             return Ok(());
         }
-        Err(forbidden(name, "is not among the names that callbacks.allow has"))
+        Err(forbidden(name, format!("is not among the names that {allowed_by} has")))
     }
 
-    /// The addresses of a host to which a delivery may go.
+    /// The addresses of a host to which a request may go.
     ///
     /// # Errors
     /// No address is allowed.
@@ -141,8 +129,9 @@ impl Guard {
         if never::has_name(name) {
             return Err(forbidden(name, "serves a cloud's metadata"));
         }
-        if self.deny.iter().any(|rule| rule.has_name(name)) {
-            return Err(forbidden(name, "is denied by callbacks.deny"));
+        let Rules { deny, denied_by, .. } = &self.rules;
+        if deny.iter().any(|rule| rule.has_name(name)) {
+            return Err(forbidden(name, format!("is denied by {denied_by}")));
         }
         Ok(())
     }
@@ -150,12 +139,13 @@ impl Guard {
     /// Checks an address and the addresses that are embedded in it.
     fn check_address(&self, name: Option<&str>, address: SocketAddr) -> Result<(), Forbidden> {
         let ip = address.ip();
-        for form in std::iter::once(ip).chain(never::embedded(ip).map(IpAddr::V4)) {
+        let Rules { allow, deny, reach, allowed_by, denied_by } = &self.rules;
+        for form in forms(ip) {
             if let Some(what) = never::reason(form) {
                 return Err(forbidden(ip, what));
             }
-            if self.deny.iter().any(|rule| rule.has_address(form)) {
-                return Err(forbidden(ip, "is denied by callbacks.deny"));
+            if deny.iter().any(|rule| rule.has_address(form)) {
+                return Err(forbidden(ip, format!("is denied by {denied_by}")));
             }
             if self.is_own(SocketAddr::new(form, address.port())) {
                 return Err(forbidden(address, "is this server's own address"));
@@ -164,10 +154,12 @@ impl Guard {
         let plain = ip.to_canonical();
         let named = |rule: &Rule| name.is_some_and(|name| rule.has_name(name));
         let allows = |rule: &Rule| named(rule) || rule.has_address(plain);
-        if self.allow.is_empty() || self.allow.iter().any(allows) {
-            return Ok(());
+        match allow.as_slice() {
+            [] if *reach == Reach::Private || !forms(ip).any(never::is_private) => Ok(()),
+            [] => Err(forbidden(ip, format!("is no public address, and not in {allowed_by}"))),
+            rules if rules.iter().any(allows) => Ok(()),
+            _ => Err(forbidden(ip, format!("is not in {allowed_by}"))),
         }
-        Err(forbidden(ip, "is not in callbacks.allow"))
     }
 
     /// Whether this server listens at the address. A server that listens on all addresses is
@@ -194,6 +186,11 @@ fn is_local(ip: IpAddr) -> bool {
     ip.is_loopback() || !UdpSocket::bind((ip, 0)).is_err_and(is_another)
 }
 
+/// An address and the addresses that are embedded in it.
+fn forms(ip: IpAddr) -> impl Iterator<Item = IpAddr> {
+    std::iter::once(ip).chain(never::embedded(ip).map(IpAddr::V4))
+}
+
 /// The host of a URL, and the port that a client uses for it.
 fn host_and_port(url: &Url) -> Result<(Host<&str>, u16), Forbidden> {
     if !matches!(url.scheme(), "http" | "https") {
@@ -205,7 +202,7 @@ fn host_and_port(url: &Url) -> Result<(Host<&str>, u16), Forbidden> {
     }
 }
 
-fn forbidden(what: impl std::fmt::Display, why: &str) -> Forbidden {
+fn forbidden(what: impl std::fmt::Display, why: impl std::fmt::Display) -> Forbidden {
     Forbidden { why: format!("{what} {why}") }
 }
 

@@ -3,7 +3,7 @@ use std::{error::Error, io, net::SocketAddr, sync::Arc};
 use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::{Forbidden, Guard};
+use crate::{Forbidden, Guard};
 
 /// Resolves the addresses of a host.
 #[async_trait]
@@ -25,7 +25,7 @@ impl Resolver for SystemResolver {
 
 /// Resolves and checks the addresses of the one host of a client. The client connects only to these
 /// addresses, so a name cannot change its meaning between the check and the connection.
-pub(super) struct Checked {
+pub(crate) struct Checked {
     pub guard: Arc<Guard>,
     pub resolver: Arc<dyn Resolver>,
     pub host: String,

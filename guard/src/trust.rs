@@ -1,4 +1,7 @@
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -6,20 +9,37 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use super::OutboxError;
+/// Why connections cannot be encrypted.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// A file with certificates that cannot be read.
+    #[error("{}: {reason}", .file.display())]
+    Certificates {
+        /// The file.
+        file: PathBuf,
+        /// The error.
+        reason: String,
+    },
+    /// TLS cannot be set up.
+    #[error("encryption cannot be set up")]
+    Tls(#[from] rustls::Error),
+}
 
 /// How connections to receivers are encrypted: a receiver is trusted if an authority has signed its
 /// certificate that this machine trusts, or one in the file. The result is shared: reading all
 /// authorities for each receiver would take longer than sending.
-pub(super) fn client_config(ca_file: &Path) -> Result<ClientConfig, OutboxError> {
+///
+/// # Errors
+/// The file cannot be used, or has no certificate.
+pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, TrustError> {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     for error in &native.errors {
         tracing::warn!(%error, "some authorities that this machine trusts cannot be read");
     }
     roots.add_parsable_certificates(native.certs);
-    if !ca_file.as_os_str().is_empty() {
-        let bad = |reason: String| OutboxError::Certificates { file: ca_file.into(), reason };
+    if let Some(ca_file) = ca_file {
+        let bad = |reason: String| TrustError::Certificates { file: ca_file.into(), reason };
         let certificates = CertificateDer::pem_file_iter(ca_file);
         let certificates = certificates
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)

@@ -2,13 +2,14 @@
 
    FAULTS names a file with: the error, which calls, how many were made to fail, how many are let
    through first, how many fail then, and a part of the paths of the files. It is mapped, so a
-   program that writes to it is heard at once. */
+   program that writes to it is heard at once. Instead of an error, 0 has the program killed. */
 
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,25 +45,35 @@ __attribute__((constructor)) static void map(void) {
     close(file);
 }
 
-static int hits(unsigned call, const char *path) {
+static int fails(void) {
+    if (!control->error)
+        kill(getpid(), SIGKILL);
+    errno = control->error;
+    return 1;
+}
+
+static int is_meant(unsigned call, const char *path) {
     if (!control || !(control->calls & call) || !strstr(path, control->part))
         return 0;
     if (__sync_fetch_and_sub(&control->spared, 1) > 0 || __sync_fetch_and_sub(&control->times, 1) <= 0)
         return 0;
     __sync_fetch_and_add(&control->failed, 1);
-    errno = control->error;
     return 1;
 }
 
-static int hits_file(unsigned call, int file) {
+static int is_meant_file(unsigned call, int file) {
     char link[64], path[4096];
     if (!control || !(control->calls & call))
         return 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", file);
     ssize_t length = readlink(link, path, sizeof path - 1);
     path[length < 0 ? 0 : length] = 0;
-    return hits(call, path);
+    return is_meant(call, path);
 }
+
+static int hits(unsigned call, const char *path) { return is_meant(call, path) && fails(); }
+
+static int hits_file(unsigned call, int file) { return is_meant_file(call, file) && fails(); }
 
 int open64(const char *path, int flags, ...) {
     va_list rest;
@@ -73,13 +84,13 @@ int open64(const char *path, int flags, ...) {
 }
 
 ssize_t write(int file, const void *bytes, size_t length) {
-    if (!hits_file(WRITE, file))
+    if (!is_meant_file(WRITE, file))
         return REAL(write)(file, bytes, length);
-    /* A disk takes what it has space for before it refuses the rest. */
-    if (control->error == ENOSPC && length > 1 && control->failed == 1)
-        return REAL(write)(file, bytes, length / 2);
-    errno = control->error;
-    return -1;
+    /* A disk takes what it has space for before it refuses the rest; a program dies in the middle. */
+    ssize_t taken = -1;
+    if ((control->error == ENOSPC || !control->error) && length > 1 && control->failed == 1)
+        taken = REAL(write)(file, bytes, length / 2);
+    return taken < 0 || !control->error ? (fails(), -1) : taken;
 }
 
 ssize_t pwrite64(int file, const void *bytes, size_t length, off64_t at) {
@@ -92,6 +103,11 @@ ssize_t read(int file, void *bytes, size_t length) {
 
 ssize_t pread64(int file, void *bytes, size_t length, off64_t at) {
     return hits_file(READ, file) ? -1 : REAL(pread64)(file, bytes, length, at);
+}
+
+/* Reading and writing in one; it counts as a read. */
+ssize_t copy_file_range(int from, off64_t *at, int to, off64_t *to_at, size_t length, unsigned flags) {
+    return hits_file(READ, from) ? -1 : REAL(copy_file_range)(from, at, to, to_at, length, flags);
 }
 
 int fsync(int file) { return hits_file(FLUSH, file) ? -1 : REAL(fsync)(file); }
@@ -123,4 +139,10 @@ int unlink(const char *path) { return hits(WRITE, path) ? -1 : REAL(unlink)(path
 
 int mkdir(const char *path, mode_t mode) {
     return hits(WRITE, path) ? -1 : REAL(mkdir)(path, mode);
+}
+
+int rmdir(const char *path) { return hits(WRITE, path) ? -1 : REAL(rmdir)(path); }
+
+int unlinkat(int folder, const char *path, int flags) {
+    return hits_file(WRITE, folder) ? -1 : REAL(unlinkat)(folder, path, flags);
 }

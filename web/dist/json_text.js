@@ -1,1 +1,0 @@
-function e(e){try{JSON.parse(e);return}catch(e){return e instanceof Error?e.message:`${e}`}}function t(t){return e(t)===void 0}export{e as n,t};
