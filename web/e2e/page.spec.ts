@@ -25,6 +25,8 @@ test('a job shows what is below it, and opens by keys alone', async ({ page, see
   await expect(page.getByRole('heading', { name: 'nightly crawl' })).toBeVisible()
   await expect(page.locator('.legend')).toContainText('149 done')
   const grid = page.getByRole('treegrid')
+  // A row opens once its numbers are there.
+  await expect(row(page, 'shop.example')).toBeVisible()
   await grid.focus()
   for (const key of ['ArrowDown', 'ArrowRight', 'ArrowRight']) await page.keyboard.press(key)
   const focused = page.locator('.row.focused')
