@@ -71,7 +71,7 @@ pub use export::{EXPORT_MEDIA_TYPE, ExportCounts, ExportPosition, ExportRequest,
 pub use field::{FieldError, check_name};
 pub use followed_run::FollowedRun;
 pub use id::{InvalidId, JobId};
-pub use job::{CheckedJob, Created, Job, Mark, NewJob, Statistics};
+pub use job::{CheckedJob, Created, Job, KeptFailure, Mark, NewJob, Statistics};
 pub use numbers::{Children, Subtree};
 pub use overview::{FollowUpLoad, OperationLoad, Overview, RequestLoad, StoreLoad, ViewerLoad};
 pub use problem::{Problem, ProblemCode};

@@ -19,6 +19,7 @@ mod follow_ups;
 mod live;
 mod outbox;
 mod overview;
+mod paths;
 mod retention;
 mod tasks;
 

@@ -4,7 +4,9 @@ mod property;
 
 use std::sync::Arc;
 
-use jobtracker_client::{Job, JobId, NewChange, NewJob, ProblemCode, RetentionRule, State};
+use jobtracker_client::{
+    Job, JobId, KeptFailure, NewChange, NewJob, PathStep, ProblemCode, RetentionRule, State,
+};
 use jobtracker_context::JobTrackerContext;
 use jobtracker_server::StoreKind;
 use reqwest::Method;
@@ -179,7 +181,7 @@ async fn rules_delete_what_has_been_finished_long_enough_and_nothing_else() {
     }
 }
 
-/// A rule may keep the root of a tree, which then is as it was, and all there is.
+/// A rule may keep the root of a tree, which then is as it was, and what failed in it first.
 #[tokio::test]
 async fn the_summary_of_a_tree_is_its_root_as_it_was() {
     for kind in STORES {
@@ -187,13 +189,21 @@ async fn the_summary_of_a_tree_is_its_root_as_it_was() {
         let client = harness.client();
         let kept = NewJob::new("nightly").id(id(1)).tag("t").options("o");
         client.create(kept.clone()).await.unwrap();
-        finished(&harness, NewJob::new("a").id(id(2)).under(id(1)), State::Faulted).await;
+        client.create(NewJob::new("a").id(id(2)).under(id(1))).await.unwrap();
+        for number in 10..22 {
+            client.create(NewJob::new("page").id(id(number)).under(id(2))).await.unwrap();
+        }
+        for number in (10..22).rev() {
+            let change = NewChange::new(State::Faulted).message(format!("paper {number}"));
+            client.update(id(number), change.reason_code("paper")).await.unwrap();
+        }
+        client.update(id(2), NewChange::new(State::RanToCompletion)).await.unwrap();
         client.update(id(1), NewChange::new(State::RanToCompletion)).await.unwrap();
         let before = client.load(id(1)).await.unwrap();
-        assert_eq!((before.summary, before.subtree.total), (false, 1));
+        assert_eq!((before.summary, before.subtree.total), (false, 13));
         let tags = vec!["t".to_owned()];
         let rule = RetentionRule { tags, summary_days: Some(400), ..RetentionRule::new(0) };
-        assert_eq!(client.preview_retention(&rule).await.unwrap().jobs, 2);
+        assert_eq!(client.preview_retention(&rule).await.unwrap().jobs, 14);
         client.put_retention_rule("sum", &rule).await.unwrap();
         let summary = loop {
             let job = client.load(id(1)).await.unwrap();
@@ -202,7 +212,16 @@ async fn the_summary_of_a_tree_is_its_root_as_it_was() {
             }
             tokio::task::yield_now().await;
         };
-        assert_eq!(summary, Job { summary: true, ..before });
+        let failures = summary.failures.clone();
+        assert_eq!(summary, Job { summary: true, failures: failures.clone(), ..before });
+        assert_eq!(failures.len(), 10);
+        // As they failed, where the clock has told them apart.
+        assert!(failures.is_sorted_by_key(|failure| failure.time));
+        for KeptFailure { id: failed, name, path, message, reason_code, .. } in failures {
+            assert_eq!(path, [PathStep { id: id(2), name: "a".to_owned() }]);
+            assert_eq!((name.as_str(), reason_code.as_deref()), ("page", Some("paper")));
+            assert_eq!(message, Some(format!("paper {failed}")));
+        }
         harness.get("/api/v1/jobs/2").await.assert_problem("job_not_found");
         harness.get("/api/v1/jobs/1/children").await.assert_problem("gone");
         let change = client.update(id(1), NewChange::new(State::Running)).await.unwrap_err();

@@ -57,6 +57,7 @@ pub fn job(number: u64) -> Job {
         log_lines: 0,
         attachments: 0,
         summary: false,
+        failures: Vec::new(),
     }
 }
 

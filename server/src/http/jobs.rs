@@ -61,9 +61,8 @@ pub(super) async fn get(_: Reader, app: State, id: Id) -> Result<HttpResponse> {
         return reply::ok(&Job::from(row));
     }
     let tombstone = app.store.get_tombstone(id.0).await?;
-    let row = tombstone.and_then(|tombstone| tombstone.summary_of(id.0));
-    let row = row.ok_or_else(|| ApiError::job_not_found(id.0))?;
-    reply::ok(&Job { summary: true, ..Job::from(row) })
+    let summary = tombstone.and_then(|tombstone| tombstone.summary_of(id.0));
+    reply::ok(&summary.ok_or_else(|| ApiError::job_not_found(id.0))?)
 }
 
 /// Get the visible state of a job

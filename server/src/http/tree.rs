@@ -1,7 +1,4 @@
-use std::{
-    collections::{HashMap, HashSet},
-    iter::successors,
-};
+use std::collections::{HashMap, HashSet};
 
 use actix_web::{HttpRequest, HttpResponse};
 use jobtracker_model::{
@@ -10,7 +7,7 @@ use jobtracker_model::{
 };
 use jobtracker_store::{
     BlockerRow, BlockersQuery, DescendantsQuery, JobPlaces, JobRow, Node, Origin, PageLimit, Place,
-    Store, Wanted,
+    Wanted,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -25,6 +22,7 @@ use super::{
     reply,
     right::Reader,
 };
+use crate::paths::paths_to;
 
 /// Which page of a list of jobs, and which jobs.
 #[derive(Deserialize, IntoParams)]
@@ -211,34 +209,6 @@ pub(super) async fn blockers(
     let items = listed.items.into_iter().map(item).collect();
     let next = |last: JobId| cursor::encode(List::Blockers, of.get(), &last);
     reply::ok(&Page { items, next_cursor: listed.next.map(next) })
-}
-
-/// The jobs between the top and each of these, by name. Neither names nor places in a tree change,
-/// so they need not be read at the instant of the list.
-async fn paths_to(
-    store: &dyn Store,
-    of: JobId,
-    ids: Vec<JobId>,
-) -> Result<HashMap<JobId, Vec<PathStep>>> {
-    let wanted = Wanted { paths: ids.iter().copied().collect(), ..Wanted::default() };
-    let nodes = store.look_up(wanted).await?.nodes;
-    let parent = |id: &JobId| nodes.get(id).and_then(|node| node.origin.parent);
-    let between = |id: JobId| {
-        let above = successors(parent(&id), |id| parent(id)).take_while(move |id| *id != of);
-        above.filter(move |_| id != of)
-    };
-    let definitions = ids.iter().flat_map(|id| between(*id)).collect();
-    let definitions = store.look_up(Wanted { definitions, ..Wanted::default() }).await?.definitions;
-    let name = |id: JobId| {
-        let definition = definitions.get(&id)?;
-        Some(PathStep { id, name: definition.name.clone() })
-    };
-    let path = |id: JobId| {
-        let mut path: Vec<PathStep> = between(id).filter_map(name).collect();
-        path.reverse();
-        (id, path)
-    };
-    Ok(ids.into_iter().map(path).collect())
 }
 
 /// Get the numbers and times of a tree

@@ -3,12 +3,15 @@ use std::{sync::Arc, time::Duration};
 use jobtracker_engine::{Deletion, Engine, Error as EngineError};
 use jobtracker_model::{JobId, NamedRetentionRule};
 use jobtracker_store::{
-    Error as StoreError, FollowUpKey, JobRow, Listed, PageLimit, RowsQuery, Store, Summary,
-    Tombstone, Version,
+    Error as StoreError, FollowUpKey, JobRow, Listed, PageLimit, RowsQuery, Store, Tombstone,
+    Version,
 };
 use prometheus_client::registry::Registry;
 
-use super::metrics::{By, DeletionMetrics};
+use super::{
+    metrics::{By, DeletionMetrics},
+    summary::summary,
+};
 
 /// How often a tree is looked at that changes meanwhile.
 const TRIES: usize = 5;
@@ -102,7 +105,10 @@ impl Deletions {
                 }
                 self.check_follow_ups(root).await?;
                 if let Some(days) = summary_days {
-                    keep_summary(&mut deletion, row, days);
+                    // As long as it says, and no shorter than the tombstone.
+                    let kept = Duration::from_secs(u64::from(days) * 86_400);
+                    deletion.tombstone_kept = deletion.tombstone_kept.max(kept);
+                    deletion.summary = Some(Arc::new(summary(&*self.store, row).await?));
                 }
             }
             tried += 1;
@@ -132,15 +138,6 @@ impl Deletions {
             }
         }
     }
-}
-
-/// Has the root kept as it is, for as many days and no fewer than the tombstone.
-fn keep_summary(deletion: &mut Deletion, row: JobRow, days: u32) {
-    let JobRow { definition, status, .. } = row;
-    let definition = Arc::unwrap_or_clone(definition);
-    deletion.summary = Some(Arc::new(Summary { definition, status }));
-    let kept = Duration::from_secs(u64::from(days) * 86_400);
-    deletion.tombstone_kept = deletion.tombstone_kept.max(kept);
 }
 
 fn described(key: FollowUpKey) -> String {

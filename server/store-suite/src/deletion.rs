@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use jobtracker_model::{Definition, JobId, Progress, State, StateSet};
+use jobtracker_model::{Definition, JobId, KeptFailure, Progress, State, StateSet};
 use jobtracker_store::{
     DescendantsQuery, Error, FollowUpKey, Row, RowsQuery, Store, Summary, Tombstone, TreeCommit,
     Wanted,
@@ -26,11 +26,19 @@ pub(super) async fn run(fixture: &impl Fixture) {
     what_waits(fixture).await;
 }
 
-/// Of a tree with an even number of jobs, the summary is kept.
+/// Of a tree with an even number of jobs, the summary is kept, with a failure.
 fn tombstone(jobs: u64, root: &Kept) -> Tombstone {
     let by = "an admin".to_owned();
     let definition = Definition::clone(&root.definition);
-    let summary = Summary { definition, status: root.status.clone() };
+    let failures = vec![KeptFailure {
+        id: id(2),
+        name: "failed".to_owned(),
+        path: Vec::new(),
+        time: time(900),
+        message: Some("out of paper".to_owned()),
+        reason_code: None,
+    }];
+    let summary = Summary { definition, status: root.status.clone(), failures };
     let summary = jobs.is_multiple_of(2).then(|| Arc::new(summary));
     Tombstone { time: time(1_000), by, jobs, until: time(4_000_000_000_000), summary }
 }

@@ -121,8 +121,8 @@ pub mod tests {
 
     use jobtracker_model::{
         Action, Attempt, Change, Channel, CheckKind, Children, Definition, EmailAction, Event,
-        Fingerprint, Host, HttpAction, JobId, Mark, NewCheck, NewTask, Payload, Progress, Report,
-        State, StateSet, Subtree, Target, TaskReportState, Trigger, Way,
+        Fingerprint, Host, HttpAction, JobId, KeptFailure, Mark, NewCheck, NewTask, PathStep,
+        Payload, Progress, Report, State, StateSet, Subtree, Target, TaskReportState, Trigger, Way,
         rollup::{FirstFault, Flags, Status},
         upload::{BlockedChange, Refusal, TreeResult, UploadOutcome},
     };
@@ -245,7 +245,8 @@ pub mod tests {
         pinned(&ending(Some("l"), Some(300)), "01016e00000003016cac02");
     }
 
-    /// A summary was added later: without it a tombstone is written as it was before.
+    /// A summary, and then its failures, were added later: without them a tombstone is written as
+    /// it was before.
     #[test]
     fn tombstones_are_pinned() {
         let (id, time) = (JobId::new(300).unwrap(), Timestamp::from_millis(5).unwrap());
@@ -253,11 +254,23 @@ pub mod tests {
         pinned(&tombstone, "010a016e070a");
         let (status, _) = Status::created(id, time);
         let definition = Definition { name: "n".into(), ..Definition::default() };
-        tombstone.summary = Some(Arc::new(Summary { definition, status: status.clone() }));
+        let mut summary = Summary { definition, status: status.clone(), failures: Vec::new() };
+        tombstone.summary = Some(Arc::new(summary.clone()));
         let mut bytes = Vec::new();
         let status: String =
             encode(&status, &mut bytes).unwrap()[1..].iter().map(|b| format!("{b:02x}")).collect();
         pinned(&tombstone, &format!("010a016e000a07016e00000000{status}"));
+        summary.failures.push(KeptFailure {
+            id: JobId::new(7).unwrap(),
+            name: "f".into(),
+            path: vec![PathStep { id, name: "p".into() }],
+            time,
+            message: Some("m".into()),
+            reason_code: None,
+        });
+        tombstone.summary = Some(Arc::new(summary));
+        let failures = "0107016601ac0201700a01016d00";
+        pinned(&tombstone, &format!("010a016e000a0007016e00000000{status}{failures}"));
     }
 
     #[test]

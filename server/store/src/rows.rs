@@ -83,6 +83,7 @@ impl From<JobRow> for Job {
             log_lines: status.log_lines,
             attachments: status.attachments,
             summary: false,
+            failures: Vec::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use jobtracker_model::{Definition, JobId, Timestamp, rollup::Status};
+use jobtracker_model::{Definition, Job, JobId, KeptFailure, Timestamp, rollup::Status};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{Error, SeqAccess, Visitor},
@@ -23,36 +23,43 @@ pub struct Tombstone {
     pub summary: Option<Arc<Summary>>,
 }
 
-/// The root of a deleted tree. Stored as it is here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The root of a deleted tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     /// What its creator said.
     pub definition: Definition,
     /// Its state, numbers and times.
     pub status: Status,
+    /// The first jobs of the tree that failed by themselves.
+    pub failures: Vec<KeptFailure>,
 }
 
 impl Tombstone {
     /// The root of the tree, if its summary is kept.
     #[must_use]
-    pub fn summary_of(&self, root: JobId) -> Option<JobRow> {
-        let Summary { definition, status } = Summary::clone(self.summary.as_ref()?);
+    pub fn summary_of(&self, root: JobId) -> Option<Job> {
+        let Summary { definition, status, failures } = Summary::clone(self.summary.as_ref()?);
         let definition = Arc::new(definition);
-        Some(JobRow { id: root, parent: None, root, depth: 0, definition, status })
+        let row = JobRow { id: root, parent: None, root, depth: 0, definition, status };
+        Some(Job { summary: true, failures, ..Job::from(row) })
     }
 }
 
-/// Stands for the number of jobs where that and a summary come behind the other fields. A tree has
-/// at least one job, so older rows, which have no summary, are read as they are.
-const WITH_SUMMARY: u64 = 0;
+/// Stands for the number of jobs where that and a summary come behind the other fields, and there
+/// once more where the summary has failures. A tree has at least one job, so older rows, which have
+/// neither, are read as they are.
+const WITH_MORE: u64 = 0;
 
 impl Serialize for Tombstone {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { time, by, jobs, until, summary } = self;
-        match summary {
-            None => (time, by, jobs, until).serialize(serializer),
-            Some(summary) => {
-                (time, by, WITH_SUMMARY, until, jobs, &**summary).serialize(serializer)
+        let Some(summary) = summary else { return (time, by, jobs, until).serialize(serializer) };
+        let Summary { definition, status, failures } = &**summary;
+        let kept = (definition, status);
+        match failures.is_empty() {
+            true => (time, by, WITH_MORE, until, jobs, kept).serialize(serializer),
+            false => {
+                (time, by, WITH_MORE, until, WITH_MORE, jobs, kept, failures).serialize(serializer)
             }
         }
     }
@@ -60,7 +67,7 @@ impl Serialize for Tombstone {
 
 impl<'de> Deserialize<'de> for Tombstone {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_tuple(6, Parts)
+        deserializer.deserialize_tuple(8, Parts)
     }
 }
 
@@ -76,10 +83,15 @@ impl<'de> Visitor<'de> for Parts {
     fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Tombstone, A::Error> {
         let (time, by) = (next(&mut parts)?, next(&mut parts)?);
         let (jobs, until) = (next(&mut parts)?, next(&mut parts)?);
-        if jobs != WITH_SUMMARY {
+        if jobs != WITH_MORE {
             return Ok(Tombstone { time, by, jobs, until, summary: None });
         }
-        let (jobs, summary) = (next(&mut parts)?, Some(Arc::new(next(&mut parts)?)));
+        let jobs = next(&mut parts)?;
+        let has_failures = jobs == WITH_MORE;
+        let jobs = if has_failures { next(&mut parts)? } else { jobs };
+        let (definition, status) = next(&mut parts)?;
+        let failures = if has_failures { next(&mut parts)? } else { Vec::new() };
+        let summary = Some(Arc::new(Summary { definition, status, failures }));
         Ok(Tombstone { time, by, jobs, until, summary })
     }
 }

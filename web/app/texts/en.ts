@@ -113,6 +113,10 @@ export const en = {
   toTrees: 'To all trees',
   noJob: (id: string) => `There is no job ${id}`,
   jobGone: (id: string) => `Job ${id} was deleted`,
+  kept: {
+    title: 'A retention rule has deleted this tree. This is what is kept of it.',
+    causesHint: 'The first jobs that failed by themselves, with what they said.',
+  },
   breadcrumb: 'Where the job stands',
   below: (count: number) => `${jobs(count)} below`,
   waitsFor: 'waits for',
@@ -613,6 +617,8 @@ export const en = {
     saveUndo:
       'The rule can be undone right afterwards. A tree that was deleted cannot be had back.',
     keeps: (days: number) => `keeps ${days === 1 ? '1 day' : `${exact(days)} days`}`,
+    keepsSummary: (days: number) =>
+      `then its summary for ${days === 1 ? '1 day' : `${exact(days)} days`}`,
     off: 'off',
     by: (name: string) => `by ${name}`,
     all: 'every finished tree',
@@ -620,6 +626,8 @@ export const en = {
     ruleName: 'Name of the rule',
     taken: 'There is a rule of this name',
     keepDays: 'Days kept after its end',
+    summaryDays: 'Days that its summary is kept then',
+    noSummary: 'no summary',
     namePrefix: 'Name begins with',
     createdBy: 'Created by',
     tags: 'Has all tags',

@@ -59,6 +59,7 @@ const VIEWS: Record<Exclude<Tab, 'tree' | 'task'>, () => Promise<ComponentType<T
   alerts: () => import('./alerts').then((module) => module.AlertsView),
 }
 
+const loadKept = () => import('./kept').then((module) => module.KeptTree)
 const loadTask = () => import('./task').then((module) => module.TaskView)
 
 function currentTab(tabs: readonly Tab[], row: Row, beginsWithTask: boolean): Tab {
@@ -90,15 +91,13 @@ export function JobView() {
 
 function JobPage({ id }: { id: Id }) {
   const loaded = useLoad(id, async (abort) => {
-    const [job, above] = await Promise.all([
-      get<Job>(`jobs/${id}`, {}, abort),
-      get<Page<Job>>(`jobs/${id}/ancestors`, {}, abort),
-    ])
-    putRow(rowOfJob(job, rowSignal(id).peek()))
-    return { job, above: above.items.reverse() }
+    const read = await readJob(id, abort)
+    putRow(rowOfJob(read.job, rowSignal(id).peek()))
+    return read
   })
   const { value, error } = loaded
-  const window = useMemo(() => value && new RowWindow(value.job.root), [value?.job.root])
+  const root = value?.job.summary ? undefined : value?.job.root
+  const window = useMemo(() => (root === undefined ? undefined : new RowWindow(root)), [root])
   useEffect(() => {
     window?.set([id])
     return () => window?.close()
@@ -127,8 +126,16 @@ function JobPage({ id }: { id: Id }) {
     if (error === undefined) return <Skeleton rows={8} />
     return <Failed error={error} retry={loaded.reload} />
   }
-  if (!isTaskKnown) return <Skeleton rows={8} />
   const shown = row ?? rowOfJob(value.job)
+  if (value.job.summary) {
+    return (
+      <div class="job-page fill">
+        <Header job={value.job} row={shown} above={[]} reload={loaded.reload} />
+        <Lazy load={loadKept} props={{ job: value.job }} />
+      </div>
+    )
+  }
+  if (!isTaskKnown) return <Skeleton rows={8} />
   return (
     <div class="job-page fill">
       <Announced row={shown} />
@@ -136,6 +143,14 @@ function JobPage({ id }: { id: Id }) {
       <Tabs job={value.job} row={shown} task={task} />
     </div>
   )
+}
+
+async function readJob(id: Id, abort: AbortSignal): Promise<{ job: Job; above: Job[] }> {
+  const above = get<Page<Job>>(`jobs/${id}/ancestors`, {}, abort)
+  // If the job is not there either, that is said first; of a deleted tree the root alone is kept.
+  above.catch(() => {})
+  const job = await get<Job>(`jobs/${id}`, {}, abort)
+  return { job, above: job.summary ? [] : (await above).items.reverse() }
 }
 
 /** Tells those who listen how the job is, at most each ten seconds. */
@@ -170,7 +185,7 @@ function Header({ job, row, above, reload }: HeaderProps) {
           <CopyButton text={job.id} label={t.value.copyId} />
         </span>
         <span class="grow" />
-        <Actions job={job} row={row} reload={reload} />
+        {!job.summary && <Actions job={job} row={row} reload={reload} />}
       </div>
       {row.subtree.total > 0 && (
         <div class="numbers">
@@ -178,7 +193,7 @@ function Header({ job, row, above, reload }: HeaderProps) {
           <Legend subtree={row.subtree} />
         </div>
       )}
-      <Why row={row} />
+      {!job.summary && <Why row={row} />}
       <dl class="facts">
         <Fact name={t.value.facts.created}>
           <Time iso={job.createTime} />

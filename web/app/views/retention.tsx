@@ -71,6 +71,7 @@ function RuleLine({ item, show }: { item: NamedRule; show: (shown: Shown) => voi
       <div class="delivery-line">
         <b>{name}</b>
         <span>{words.keeps(rule.keepDays)}</span>
+        {rule.summaryDays && <span class="muted">{words.keepsSummary(rule.summaryDays)}</span>}
         {isOff && <span class="tag">{words.off}</span>}
         <span class="grow" />
         <span class="acts">
@@ -175,6 +176,12 @@ function Edit({ before, others, done, close }: EditProps) {
           {isTaken && <small class="wrong">{words.taken}</small>}
         </label>
         <Field name="keepDays" label={words.keepDays} hint="30" {...{ text, change }} />
+        <Field
+          name="summaryDays"
+          label={words.summaryDays}
+          hint={words.noSummary}
+          {...{ text, change }}
+        />
         <Field name="namePrefix" label={words.namePrefix} hint="nightly " {...{ text, change }} />
         <Field name="createdBy" label={words.createdBy} hint="crawler" {...{ text, change }} />
         <Field name="tags" label={words.tags} hint="nightly, linux" {...{ text, change }} />
@@ -217,7 +224,7 @@ interface PartProps {
   change: (part: Partial<RuleText>) => void
 }
 
-type Name = 'keepDays' | 'namePrefix' | 'createdBy' | 'tags' | 'expression'
+type Name = 'keepDays' | 'summaryDays' | 'namePrefix' | 'createdBy' | 'tags' | 'expression'
 type FieldProps = PartProps & { name: Name; label: string; hint: string }
 
 function Field({ name, label, hint, text, change }: FieldProps) {
@@ -228,7 +235,7 @@ function Field({ name, label, hint, text, change }: FieldProps) {
       {label}
       <input
         type="text"
-        inputMode={name === 'keepDays' ? 'numeric' : undefined}
+        inputMode={name.endsWith('Days') ? 'numeric' : undefined}
         value={text[name]}
         placeholder={hint}
         aria-invalid={isWrong}

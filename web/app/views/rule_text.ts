@@ -3,6 +3,8 @@ import type { Rule } from '../api/types'
 /** A retention rule as it is typed. */
 export interface RuleText {
   keepDays: string
+  /** Empty: no summary is kept. */
+  summaryDays: string
   namePrefix: string
   createdBy: string
   /** With commas between. */
@@ -13,6 +15,7 @@ export interface RuleText {
 }
 
 const DAYS_MAX = 36_500
+const SUMMARY_DAYS_MAX = 7_000
 const TAGS_MAX = 32
 const TAG_MAX = 64
 const TEXT_MAX = 256
@@ -20,6 +23,7 @@ const TEXT_MAX = 256
 export function textOf(rule: Rule | undefined): RuleText {
   return {
     keepDays: rule ? `${rule.keepDays}` : '',
+    summaryDays: rule?.summaryDays ? `${rule.summaryDays}` : '',
     namePrefix: rule?.namePrefix ?? '',
     createdBy: rule?.createdBy ?? '',
     tags: (rule?.tags ?? []).join(', '),
@@ -31,9 +35,10 @@ export function textOf(rule: Rule | undefined): RuleText {
 
 /** The rule, if it is within the limits; the service alone knows whether an expression is right. */
 export function ruleOf(text: RuleText): Rule | undefined {
-  const days = text.keepDays.trim()
-  const keepDays = Number(days)
-  if (!/^[0-9]{1,5}$/.test(days) || keepDays > DAYS_MAX) return undefined
+  const keepDays = daysOf(text.keepDays, 0, DAYS_MAX)
+  const isSummarized = text.summaryDays.trim() !== ''
+  const summaryDays = isSummarized ? daysOf(text.summaryDays, 1, SUMMARY_DAYS_MAX) : 0
+  if (keepDays === undefined || summaryDays === undefined) return undefined
   const tags = text.tags
     .split(',')
     .map((tag) => tag.trim())
@@ -42,6 +47,7 @@ export function ruleOf(text: RuleText): Rule | undefined {
   if (text.namePrefix.length > TEXT_MAX || text.createdBy.length > TEXT_MAX) return undefined
   return {
     keepDays,
+    ...(summaryDays > 0 && { summaryDays }),
     ...(text.namePrefix && { namePrefix: text.namePrefix }),
     ...(text.createdBy && { createdBy: text.createdBy }),
     ...(tags.length > 0 && { tags }),
@@ -49,4 +55,10 @@ export function ruleOf(text: RuleText): Rule | undefined {
     ...(text.expression.trim() && { expression: text.expression.trim() }),
     enabled: text.enabled,
   }
+}
+
+function daysOf(text: string, least: number, most: number): number | undefined {
+  const days = text.trim()
+  const count = Number(days)
+  return /^[0-9]{1,5}$/.test(days) && count >= least && count <= most ? count : undefined
 }

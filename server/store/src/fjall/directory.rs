@@ -25,8 +25,8 @@ const NAME: &str = "jobtracker fjall ";
 /// so have all jobs of which that is known, and checks say when they told of silence. Format 6 has
 /// deleted trees, of which an older program would show what is left. Format 7 has tasks, which it
 /// cannot read. Format 8 has roots that say how many days their trees are kept, and trees of which
-/// only the summary is left.
-const KNOWN: u32 = 8;
+/// only the summary is left; in format 9 these keep their first failures.
+const KNOWN: u32 = 9;
 /// How the engine marks the layout of its files: a name and a number.
 const ENGINE: &[u8; 4] = b"FJL\x03";
 /// What may be in a directory that is to become a store: what an unfinished first start left, and

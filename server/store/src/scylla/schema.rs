@@ -3,7 +3,7 @@
 use crate::DocumentKind;
 
 /// The version of the tables that this program reads and writes.
-pub const VERSION: i64 = 10;
+pub const VERSION: i64 = 11;
 
 /// One step from a version of the tables to the next. Each statement may be run again.
 pub struct Migration {
@@ -37,6 +37,7 @@ pub const MIGRATIONS: &[Migration] = &[
     TASKS,
     KEPT,
     TRANSIENT_DOCUMENTS,
+    FAILURES_KEPT,
 ];
 
 const FIRST: Migration = Migration::new(
@@ -131,6 +132,9 @@ const TRANSIENT_DOCUMENTS: Migration = Migration {
     ],
     moves: &TRANSIENT,
 };
+
+/// Summaries of trees keep their first failures, which an older program cannot read.
+const FAILURES_KEPT: Migration = Migration::new(11, &[]);
 
 /// The tables, for tests that empty them.
 #[cfg(feature = "testing")]

@@ -42,7 +42,7 @@ fn created(directory: &Path) {
 fn a_newer_format_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     created(directory.path());
-    fs::write(directory.path().join("FORMAT"), "jobtracker fjall 9\n").unwrap();
+    fs::write(directory.path().join("FORMAT"), "jobtracker fjall 10\n").unwrap();
     let error = refused(directory.path());
     assert!(matches!(error, Error::NewerFormat { found: 9, known: 8 }), "{error}");
 }
@@ -59,7 +59,7 @@ async fn an_older_format_becomes_the_one_of_today() {
         let format = directory.path().join("FORMAT");
         fs::write(&format, before).unwrap();
         let store = open(directory.path()).unwrap();
-        assert_eq!(fs::read_to_string(&format).unwrap(), "jobtracker fjall 8\n");
+        assert_eq!(fs::read_to_string(&format).unwrap(), "jobtracker fjall 9\n");
         tree.compare(&store).await.unwrap();
         drop(store);
         tree.compare(&open(directory.path()).unwrap()).await.unwrap();
