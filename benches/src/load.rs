@@ -184,6 +184,34 @@ impl Connection {
         Ok(self.stream.write_all(&self.out).await?)
     }
 
+    /// Makes a WebSocket of it.
+    pub async fn upgrade(&mut self, path: &str) -> Result<()> {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n\
+             upgrade: websocket\r\nsec-websocket-version: 13\r\n\
+             sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        self.send(|out| out.extend_from_slice(head.as_bytes())).await?;
+        let mut reply = Vec::new();
+        while !reply.ends_with(b"\r\n\r\n") {
+            reply.push(self.stream.read_u8().await?);
+        }
+        anyhow::ensure!(reply.starts_with(b"HTTP/1.1 101 "), "a WebSocket is refused");
+        Ok(())
+    }
+
+    /// Sends a message of less than 64 KiB over a WebSocket, under a mask of zeros.
+    pub async fn say(&mut self, text: &str) -> Result<()> {
+        let length = u16::try_from(text.len())?;
+        self.send(|out| {
+            out.extend_from_slice(&[0x81, 0x80 | 126]);
+            out.extend_from_slice(&length.to_be_bytes());
+            out.extend_from_slice(&[0; 4]);
+            out.extend_from_slice(text.as_bytes());
+        })
+        .await
+    }
+
     /// Sends a request; answers the body of the reply, which has to be a success.
     pub async fn call(&mut self, request: impl FnOnce(&mut Vec<u8>)) -> Result<&[u8]> {
         self.send(request).await?;

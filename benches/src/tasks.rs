@@ -230,6 +230,37 @@ fn polls(count: usize) -> Result<()> {
     table::line(&what, &format!("{each:.1} KiB"), "≤ 16 KiB");
     let what = format!("registration of {} workers, {REGISTERING} at once", workers.len());
     table::line(&what, &format!("{:.1} s", registered.as_secs_f64()), "");
+    drop(open);
+    sockets(count)
+}
+
+/// The same over WebSockets, one for each worker, with a claim and a heartbeat that wait.
+fn sockets(count: usize) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let service = Server::jobtracker(folder.path())?;
+    let workers = register(service.addr, count / 2)?;
+    let before = service.memory()?.resident_mb;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let open: Vec<Connection> = runtime.block_on(async {
+        let mut open = Vec::new();
+        for worker in &workers {
+            let mut connection = Connection::open(service.addr).await?;
+            connection.upgrade("/api/v1/workers/socket").await?;
+            for (call, op, body) in
+                [(1, "claimTasks", "\"free\":1"), (2, "heartbeat", "\"tasks\":[]")]
+            {
+                let body = format!("{{{body},\"waitMs\":30000}}");
+                let of = format!("\"call\":{call},\"op\":\"{op}\",\"worker\":\"{worker}\"");
+                connection.say(&format!("{{{of},\"body\":{body}}}")).await?;
+            }
+            open.push(connection);
+        }
+        anyhow::Ok(open)
+    })?;
+    let waiting = waiting(service.addr, 2 * open.len())?;
+    let each = (service.memory()?.resident_mb - before) * 1024.0 / waiting as f64;
+    let what = format!("the same of {waiting} on {} WebSockets", open.len());
+    table::line(&what, &format!("{each:.1} KiB"), "≤ 16 KiB");
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Action, CheckKind, Children, Definition, FieldError, JobId, NewCheck, NewTask, PathStep,
+    Action, CheckKind, Children, Definition, FieldError, JobId, KeptFailure, NewCheck, NewTask,
     Report, State, Subtree, Target, Timestamp,
     text::{mended_option, or_default},
 };
@@ -241,25 +241,6 @@ pub struct Job {
     /// Of a summary: the jobs of the tree that failed by themselves, the first ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<KeptFailure>,
-}
-
-/// A job of a deleted tree that failed by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct KeptFailure {
-    /// The id that it had.
-    pub id: JobId,
-    /// What people called it.
-    pub name: String,
-    /// The jobs between the root and it, from the top.
-    pub path: Vec<PathStep>,
-    /// When it failed first.
-    pub time: Timestamp,
-    /// What it said then, shortened to 1,024 bytes.
-    pub message: Option<String>,
-    /// A short code for machines.
-    pub reason_code: Option<String>,
 }
 
 /// A time and the job through which it came.

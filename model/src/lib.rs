@@ -29,7 +29,9 @@ mod numbers;
 pub mod rollup;
 mod text;
 
+mod failure;
 mod job;
+mod path;
 mod wire;
 
 mod export;
@@ -43,6 +45,7 @@ mod followed_run;
 mod task;
 mod task_report;
 mod worker;
+mod worker_socket;
 
 pub mod live;
 pub mod schedule;
@@ -68,12 +71,14 @@ pub use delivery::{
     TestedChannel, Trigger,
 };
 pub use export::{EXPORT_MEDIA_TYPE, ExportCounts, ExportPosition, ExportRequest, ExportedRoot};
+pub use failure::KeptFailure;
 pub use field::{FieldError, check_name};
 pub use followed_run::FollowedRun;
 pub use id::{InvalidId, JobId};
-pub use job::{CheckedJob, Created, Job, KeptFailure, Mark, NewJob, Statistics};
+pub use job::{CheckedJob, Created, Job, Mark, NewJob, Statistics};
 pub use numbers::{Children, Subtree};
 pub use overview::{FollowUpLoad, OperationLoad, Overview, RequestLoad, StoreLoad, ViewerLoad};
+pub use path::PathStep;
 pub use problem::{Problem, ProblemCode};
 pub use queue::{
     HandlerQueue, QueueCounts, QueueLength, QueueState, QueuedTask, UnknownQueueState,
@@ -96,11 +101,12 @@ pub use time::{InvalidTimestamp, Timestamp};
 pub use wire::{
     Ancestors, AttachmentInfo, Attachments, Blocker, ChildrenPage, CreatedChildren, Histogram,
     IdBlock, InvalidOrder, JobNode, JobPath, JobState, JobStates, LogAppended, LogLine,
-    NewChildren, NewLogLines, NewOptions, Order, Page, PathStep, Rank, ReserveIds, RootPage,
-    StateQuery, Waited,
+    NewChildren, NewLogLines, NewOptions, Order, Page, Rank, ReserveIds, RootPage, StateQuery,
+    Waited,
 };
 pub use worker::{
     ClaimTasks, ClaimedTask, ClaimedTasks, HandlerView, Heartbeat, HeldTask, KickWorker, NewWorker,
     Orders, TaskChildren, TaskLog, WorkerHandler, WorkerLoad, WorkerRegistered, WorkerState,
     WorkerView,
 };
+pub use worker_socket::{WorkerAnswer, WorkerCall, WorkerOp};

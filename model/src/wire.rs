@@ -3,7 +3,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Change, Created, FieldError, Job, JobId, NewJob, State, Subtree, Timestamp,
+    Change, Created, FieldError, Job, JobId, NewJob, PathStep, State, Subtree, Timestamp,
     field::check_text,
     fingerprint::TextHash,
     limits,
@@ -282,16 +282,6 @@ pub struct Blocker {
     /// asked for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<Vec<PathStep>>,
-}
-
-/// A job on a path, with its name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct PathStep {
-    /// The job.
-    pub id: JobId,
-    /// What people call it.
-    pub name: String,
 }
 
 /// Lines for a job's log.

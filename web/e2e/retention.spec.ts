@@ -115,7 +115,9 @@ test('a tree that leaves a filtered list at its old end is struck out', async ({
   await expect(row(page, `${name} b`)).toHaveClass(/gone/)
 })
 
-test('of a deleted tree its root and why it failed are kept, as the rule says', async ({ page }) => {
+test('of a deleted tree its root and why it failed are kept, as the rule says', async ({
+  page,
+}) => {
   const service = await Service.start('', { JOBTRACKER__RETENTION__EVERY_SECONDS: '1' })
   const root = await service.create({ name: 'nightly' })
   const child = await service.children(root, 1, () => 'part')

@@ -17,6 +17,7 @@ mod at_once;
 mod per_worker;
 mod progress;
 mod shards;
+mod socket;
 
 /// Long enough that only a failing test waits for all of it.
 const LONG: Duration = Duration::from_secs(30);

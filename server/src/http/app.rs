@@ -82,7 +82,7 @@ impl App {
             // What is ready is returned without polling the state that all requests share.
             biased;
             done = work => done,
-            () = self.stops(Duration::ZERO) => {
+            () = self.stopped() => {
                 Err(ApiError::new(ProblemCode::ShuttingDown, "The wait was ended."))
             }
         }
@@ -103,6 +103,11 @@ impl App {
                 Err(ApiError::new(ProblemCode::ShuttingDown, detail))
             }
         }
+    }
+
+    /// Ends when the service stops.
+    pub async fn stopped(&self) {
+        self.stops(Duration::ZERO).await;
     }
 
     /// Ends this long after the service has begun to stop.

@@ -18,6 +18,7 @@ mod request_id;
 mod right;
 mod site_guard;
 mod unread;
+mod web_socket;
 
 mod cursor;
 mod exports;
@@ -58,6 +59,7 @@ mod topics;
 mod tree;
 mod validate;
 mod wait;
+mod worker_socket;
 mod workers;
 
 mod endpoint;

@@ -3,7 +3,7 @@ mod bounds;
 use std::sync::LazyLock;
 
 use jobtracker_model::{
-    Problem, ProblemCode,
+    Problem, ProblemCode, WorkerCall,
     live::{ClientFrame, EventKind},
 };
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ use utoipa::{
 use super::{
     actions, attachments, audit, backup, changes, checks, children, commits, cookie, deliveries,
     endpoints, events, ids, jobs, live, log, operation, queue, retention, roots, rows, schedules,
-    session, shape, tasks, tokens, tree, wait, workers,
+    session, shape, tasks, tokens, tree, wait, worker_socket, workers,
 };
 
 /// The OpenAPI document, with sorted keys and a line break at its end. It is the same text as
@@ -76,11 +76,12 @@ pub fn document() -> &'static str {
         queue::list, queue::counts,
         workers::register, workers::list, workers::get, workers::handlers, workers::claim,
         workers::heartbeat, workers::drain, workers::kick, workers::leave,
+        worker_socket::worker_socket,
         schedules::create, schedules::list, schedules::get, schedules::replace, schedules::delete,
         schedules::register, schedules::enable, schedules::disable, schedules::trigger,
         schedules::next_fires, schedules::firings, schedules::plan,
     ),
-    components(schemas(Problem, ClientFrame, EventKind)),
+    components(schemas(Problem, ClientFrame, EventKind, WorkerCall)),
     security(("bearer" = []), ("cookie" = [])),
     modifiers(&Problems, &Schemes)
 )]

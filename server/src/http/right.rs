@@ -23,6 +23,7 @@ use super::{
 use crate::{access::Admitted, clock};
 
 /// A caller who has at least one role: the one with this position in [`Role::ALL`].
+#[derive(Clone)]
 pub(crate) struct Caller<const ROLE: usize> {
     pub admitted: Admitted,
     /// Where the request came from and its id, for the audit list. Of a service that reads or
@@ -30,6 +31,7 @@ pub(crate) struct Caller<const ROLE: usize> {
     origin: Option<Origin>,
 }
 
+#[derive(Clone)]
 struct Origin {
     from: Option<IpAddr>,
     request_id: HeaderValue,

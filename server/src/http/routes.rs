@@ -2,10 +2,19 @@ use actix_web::web;
 use jobtracker_model::ProblemCode;
 
 use super::{
-    actions, app::App, attachments, audit, backup, changes, checks, children, commits,
-    connection::UPGRADES, deliveries, endpoint::Endpoint, events, ids, jobs, live, log, operation,
-    page, problem::ApiError, queue, retention, right::Reader, roots, rows, schedules, session,
-    shape, site_guard::EVENTS, tasks, tokens, tree, wait, workers,
+    actions,
+    app::App,
+    attachments, audit, backup, changes, checks, children, commits,
+    connection::{LIVE, WORKER_SOCKET},
+    deliveries,
+    endpoint::Endpoint,
+    events, ids, jobs, live, log, operation, page,
+    problem::ApiError,
+    queue, retention,
+    right::Reader,
+    roots, rows, schedules, session, shape,
+    site_guard::EVENTS,
+    tasks, tokens, tree, wait, worker_socket, workers,
 };
 
 /// All addresses. A fixed part comes before a variable one at the same position.
@@ -68,7 +77,7 @@ fn endpoints_of_trees() -> Vec<Endpoint> {
             .put(retention::put)
             .delete(retention::delete),
         Endpoint::at("/api/v1/retention/preview").post(retention::preview),
-        Endpoint::at(UPGRADES).get(live::live),
+        Endpoint::at(LIVE).get(live::live),
         Endpoint::at(EVENTS).get(events::events),
         Endpoint::at("/api/v1/export").post(backup::export),
         Endpoint::at("/api/v1/overview").get(operation::overview),
@@ -110,6 +119,7 @@ fn endpoints_of_tasks() -> Vec<Endpoint> {
         Endpoint::at("/api/v1/queue").get(queue::list),
         Endpoint::at("/api/v1/queue/counts").get(queue::counts),
         Endpoint::at("/api/v1/workers").get(workers::list).post(workers::register),
+        Endpoint::at(WORKER_SOCKET).get(worker_socket::worker_socket),
         Endpoint::at("/api/v1/workers/{name}").get(workers::get).delete(workers::leave),
         Endpoint::at("/api/v1/workers/{name}/claim").post(workers::claim),
         Endpoint::at("/api/v1/workers/{name}/heartbeat").post(workers::heartbeat),

@@ -69,13 +69,23 @@ pub(super) async fn claim(
     body: Json<ClaimTasks>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    body.0.check()?;
     let gone = async {
         match request.conn_data::<Streamed>() {
             Some(streamed) => streamed.client_goes().await,
             None => std::future::pending().await,
         }
     };
+    claim_until(&app, name, body, gone).await
+}
+
+/// The same for a worker that goes when `gone` ends.
+pub(super) async fn claim_until(
+    app: &State,
+    name: Name,
+    body: Json<ClaimTasks>,
+    gone: impl Future<Output = ()>,
+) -> Result<HttpResponse> {
+    body.0.check()?;
     // Very many requests wait at the same time, and each future around it would have room for it.
     let claiming = Box::pin(async { Ok(app.dispatch.claim(&name.0, body.0, gone).await?) });
     reply::ok(&app.unless_stopping(claiming).await?)

@@ -1,8 +1,9 @@
 //! Deletion of trees: by hand, and by rules.
 //!
 //! A `deletion` looks whether a tree may go, and has the engine delete it as it was seen; the store
-//! removes what it has occupied. Of some trees a `summary` is kept. `rules` are documents; the `rounds` look through all roots for
-//! trees that a `rule` means, page by page, so that they never have much under way.
+//! removes what it has occupied. Of some trees a `summary` is kept. `rules` are documents; the
+//! `rounds` look through all roots for trees that a `rule` means, page by page, so that they never
+//! have much under way.
 
 mod deletion;
 mod metrics;

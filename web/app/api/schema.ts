@@ -1122,6 +1122,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workers/socket": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Be a worker over a WebSocket */
+        get: operations["workerSocket"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workers/{name}": {
         parameters: {
             query?: never;
@@ -1796,6 +1813,7 @@ export interface components {
             /** Format: int32 */
             depth: number;
             endTime?: components["schemas"]["Timestamp"] | null;
+            failures?: components["schemas"]["KeptFailure"][];
             id: components["schemas"]["JobId"];
             /** Format: int32 */
             keepDays?: number | null;
@@ -1863,6 +1881,14 @@ export interface components {
             subtree: components["schemas"]["Subtree"];
             treeEnd?: components["schemas"]["Mark"] | null;
             treeStart?: components["schemas"]["Mark"] | null;
+        };
+        KeptFailure: {
+            id: components["schemas"]["JobId"];
+            message?: string | null;
+            name: string;
+            path: components["schemas"]["PathStep"][];
+            reasonCode?: string | null;
+            time: components["schemas"]["Timestamp"];
         };
         KickWorker: {
             /** Format: int64 */
@@ -3026,6 +3052,21 @@ export interface components {
             /** Format: int64 */
             since?: number | null;
         };
+        WorkerAnswer: {
+            body?: components["schemas"]["Payload"] | null;
+            /** Format: int64 */
+            call?: number | null;
+            /** Format: int32 */
+            status: number;
+        };
+        WorkerCall: {
+            body?: components["schemas"]["Payload"] | null;
+            /** Format: int64 */
+            call: number;
+            job?: components["schemas"]["JobId"] | null;
+            op: components["schemas"]["WorkerOp"];
+            worker?: string | null;
+        };
         WorkerFilter: {
             /** @default {} */
             labels: {
@@ -3064,6 +3105,8 @@ export interface components {
              */
             roundTripMs: number | null;
         };
+        /** @enum {string} */
+        WorkerOp: "registerWorker" | "claimTasks" | "heartbeat" | "reportTask" | "createChildrenOfTask" | "appendLogOfTask" | "drainWorker" | "leaveWorker";
         WorkerRegistered: {
             /** Format: int64 */
             heartbeatMs: number;
@@ -5109,6 +5152,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WorkerRegistered"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    workerSocket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerAnswer"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -6,7 +6,7 @@ mod ends;
 mod idle;
 mod lists;
 mod property;
-mod reader;
+pub mod reader;
 mod resume;
 mod schema;
 mod sockets;

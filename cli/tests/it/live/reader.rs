@@ -95,10 +95,15 @@ pub struct Socket {
 impl Socket {
     /// Asks for an upgrade, with more lines of the head, and answers the head that comes back.
     pub async fn ask(harness: &Harness, more: &str) -> (Self, String) {
+        Self::ask_at(harness, "live", more).await
+    }
+
+    /// The same at another address of the API.
+    pub async fn ask_at(harness: &Harness, path: &str, more: &str) -> (Self, String) {
         let address = harness.url().strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).await.unwrap();
         let head = format!(
-            "GET /api/v1/live HTTP/1.1\r\nhost: {address}\r\nconnection: Upgrade\r\n\
+            "GET /api/v1/{path} HTTP/1.1\r\nhost: {address}\r\nconnection: Upgrade\r\n\
              upgrade: websocket\r\nsec-websocket-version: 13\r\n\
              sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
         );

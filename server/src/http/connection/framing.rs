@@ -5,7 +5,7 @@ use memchr::{memchr, memchr_iter};
 /// Finds where the requests of a connection begin, and removes every request for an upgrade from
 /// their heads.
 ///
-/// Only [`UPGRADES`] takes an upgrade; elsewhere the request for one is to be ignored (RFC 9110,
+/// Only [`UPGRADES`] take an upgrade; elsewhere the request for one is to be ignored (RFC 9110,
 /// section 7.8). actix-http echoes it instead and closes the connection after the answer, and reads
 /// a body without an end if it is for a WebSocket.
 ///
@@ -51,8 +51,10 @@ enum Trailer {
     Ending(bool),
 }
 
-/// The address whose requests for a WebSocket are passed on.
-pub(crate) const UPGRADES: &str = "/api/v1/live";
+/// The addresses whose requests for a WebSocket are passed on.
+const UPGRADES: [&str; 2] = [LIVE, WORKER_SOCKET];
+pub(crate) const LIVE: &str = "/api/v1/live";
+pub(crate) const WORKER_SOCKET: &str = "/api/v1/workers/socket";
 
 /// Lines of a head: the first, the empty one, and between them as many fields as actix-http takes.
 /// So a head that comes in many parts costs little each time that it is scanned again.
@@ -170,7 +172,8 @@ impl Fields {
         self.is_connect = line.starts_with(b"CONNECT ");
         let address = line.strip_prefix(b"GET ").unwrap_or_default();
         let end = address.iter().position(|byte| b"? ".contains(byte));
-        self.is_upgraded = end.is_some_and(|end| address[..end] == *UPGRADES.as_bytes());
+        let address = end.map(|end| &address[..end]);
+        self.is_upgraded = UPGRADES.iter().any(|taken| address == Some(taken.as_bytes()));
     }
 
     /// Whether what follows is a WebSocket, as the handler of the address sees it too: a request

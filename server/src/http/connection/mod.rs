@@ -10,6 +10,6 @@ mod serve;
 mod socket;
 mod stream;
 
-pub(crate) use framing::UPGRADES;
+pub(crate) use framing::{LIVE, WORKER_SOCKET};
 pub(crate) use serve::{Ends, serve};
 pub(crate) use socket::{Encrypted, Streamed, Streaming};

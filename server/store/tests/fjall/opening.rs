@@ -44,7 +44,7 @@ fn a_newer_format_is_left_alone() {
     created(directory.path());
     fs::write(directory.path().join("FORMAT"), "jobtracker fjall 10\n").unwrap();
     let error = refused(directory.path());
-    assert!(matches!(error, Error::NewerFormat { found: 9, known: 8 }), "{error}");
+    assert!(matches!(error, Error::NewerFormat { found: 10, known: 9 }), "{error}");
 }
 
 /// Data of an earlier version is read, and that version will not take it back.
