@@ -31,7 +31,7 @@ const ROWS: u64 = 60;
 const BETWEEN: Duration = Duration::from_millis(4);
 /// Subscribers that are told nothing.
 const IDLE: usize = 2_000;
-/// Jobs of the tree that is watched: so many that no round comes to the end of their lives, behind
+/// Jobs of the tree that is watched. No round comes to the end of the lives of this many, behind
 /// which updates change nothing and cost less.
 const TREE: u64 = 100_000;
 /// Changes of which the time to their event is measured, and to the row.

@@ -227,7 +227,7 @@ pub struct WorkerFilter {
     /// It is one of these, if any are named; up to 100 ids.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub workers: Vec<String>,
-    /// It has fewer than so many tasks with this key.
+    /// It has fewer tasks with this key than `max` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_worker: Option<PerWorker>,
 }

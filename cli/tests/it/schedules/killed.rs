@@ -14,8 +14,8 @@ use super::*;
 use crate::process::{ANY_PORT, Process, embedded};
 
 const SCHEDULES: usize = 64;
-/// So many are registered in each round before the service is killed, some of them by two programs
-/// at the same time.
+/// How many the test registers in each round before it kills the service, some of them from two
+/// programs at the same time.
 const BEFORE: [usize; 4] = [3, 40, 90, 150];
 
 fn name(number: usize) -> String {

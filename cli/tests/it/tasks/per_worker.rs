@@ -11,7 +11,7 @@ fn counted(max: u32, routing: Routing) -> NewTask {
 }
 
 impl Player {
-    /// Claims up to four tasks, having so many with the key already.
+    /// The worker claims up to four tasks, and says how many it has with the key already.
     async fn claim_having(&self, has: u32, wait: Duration) -> Vec<ClaimedTask> {
         let has = [("k".to_owned(), has)].into();
         let claim = ClaimTasks { free: 4, wait_ms: wait.as_millis() as u64, has };
