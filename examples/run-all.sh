@@ -1,9 +1,19 @@
 #!/usr/bin/env bash
-# Runs every example, each against a service of its own.
+# Runs every example, each against a service of its own. JOBTRACKER_BUILT=1 takes what the last
+# `cargo test --workspace` has built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-run() { cargo run --quiet --package jobtracker-examples --example "$@"; }
+built=${CARGO_TARGET_DIR:-target}/debug
+if [ -z "${JOBTRACKER_BUILT:-}" ]; then
+  cargo build --quiet --package jobtracker-examples --examples
+  cargo build --quiet --bin jobtracker
+fi
+run() {
+  local example=$1
+  shift
+  "$built/examples/$example" "$@"
+}
 
 run walkthrough
 run wait
@@ -16,10 +26,8 @@ run bulk_context -- --jobs 20000
 run sql_summary
 
 echo 'curl alone:'
-cargo build --quiet --bin jobtracker
-target=${CARGO_TARGET_DIR:-target}
 log=$(mktemp)
-"$target/debug/jobtracker" serve --store memory --listen 127.0.0.1:0 >"$log" &
+"$built/jobtracker" serve --store memory --listen 127.0.0.1:0 >"$log" &
 server=$!
 trap 'kill $server; rm -f "$log"' EXIT
 until url=$(grep -o 'http://[0-9.:]*' "$log"); do

@@ -29,7 +29,7 @@ use crate::{
 const WORKERS: usize = 4;
 /// What becomes of a job without a task.
 const LIFE: [&str; 2] = ["Running", "RanToCompletion"];
-/// Tasks that go through the queue from one measurement of it to the next.
+/// Tasks that go through the queue of an embedded store at once.
 const STEP: u64 = 100_000;
 /// Tasks that are claimed and reported one after another.
 const ALONE: u64 = 2_000;
@@ -54,7 +54,8 @@ pub fn run(rounds: usize, sizes: Sizes) -> Result<()> {
     table::head();
     throughput(rounds, sizes.tasks)?;
     if sizes.queue > 0 {
-        queue(sizes.tasks, sizes.queue)?;
+        let folder = tempfile::tempdir()?;
+        queue(&Server::jobtracker(folder.path())?, sizes.tasks, sizes.queue, STEP)?;
     }
     if sizes.polls > 0 {
         polls(sizes.polls)?;
@@ -174,10 +175,9 @@ fn by_the_crate(addr: SocketAddr, tasks: u64) -> Result<f64> {
     })
 }
 
-/// A new queue against the same one after many tasks have gone through it.
-fn queue(tasks: u64, many: u64) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let service = Server::jobtracker(folder.path())?;
+/// A new queue against the same one after many tasks have gone through it, `step` of them between
+/// two lines that tell how far it is.
+pub fn queue(service: &Server, tasks: u64, many: u64, step: u64) -> Result<()> {
     let workers = register(service.addr, WORKERS)?;
     let measure = || {
         let (mut series, mut alone) = (Series::default(), Series::default());
@@ -190,9 +190,9 @@ fn queue(tasks: u64, many: u64) -> Result<()> {
         anyhow::Ok((series, alone))
     };
     let new = measure()?;
-    for gone in (0..many).step_by(STEP as usize) {
-        create(service.addr, STEP)?;
-        let rate = claim_and_report(service.addr, &workers, CONNECTIONS, STEP)?.rate();
+    for gone in (0..many).step_by(step as usize) {
+        create(service.addr, step)?;
+        let rate = claim_and_report(service.addr, &workers, CONNECTIONS, step)?.rate();
         eprintln!("{gone} tasks have gone through the queue; {rate:.0}/s");
     }
     let old = measure()?;

@@ -15,9 +15,16 @@ use self::{
 };
 use crate::{
     nodes::Nodes,
+    process::Server,
     shapes::{MANY, TREE},
     table::{self, Series, median},
+    tasks,
 };
+
+/// Tasks of one measurement of a queue.
+const QUEUE_ROUND: u64 = 5_000;
+/// Tasks that go through it at once.
+const QUEUE_STEP: u64 = 20_000;
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -35,6 +42,9 @@ pub struct Options {
     #[arg(long, value_name = "JOBS", requires = "cluster", num_args = 0..=1,
         default_missing_value = "1000000")]
     cluster_million: Option<u64>,
+    /// Also put this many tasks through one queue there.
+    #[arg(long, value_name = "TASKS", requires = "cluster")]
+    cluster_queue: Option<u64>,
 }
 
 impl Options {
@@ -77,6 +87,24 @@ pub fn run(options: &Options, place: &Nodes, rounds: usize, time: Duration) -> R
         driver.remove(&keyspace)?;
         done?;
     }
+    if let Some(tasks) = options.cluster_queue {
+        let keyspace = format!("{own}_queue");
+        let done = queue(&driver, place, &keyspace, tasks);
+        driver.remove(&keyspace)?;
+        done?;
+    }
+    Ok(())
+}
+
+/// A queue through which this many tasks have gone, and what it leaves behind.
+fn queue(driver: &Driver, place: &Nodes, keyspace: &str, tasks: u64) -> Result<()> {
+    println!("\nTasks; every claim and report is with a quorum before its reply.\n");
+    table::head();
+    let service = Server::on_cluster(place, keyspace)?;
+    tasks::queue(&service, QUEUE_ROUND, tasks, QUEUE_STEP)?;
+    drop(service);
+    let sizes = driver.wait(partitions::sizes(&driver.session, keyspace))?;
+    partitions::print(&sizes);
     Ok(())
 }
 

@@ -59,6 +59,7 @@ impl Messages {
         loop {
             let came = match self.codec.decode(&mut self.came) {
                 Ok(frame) => self.whole(frame?),
+                Err(ProtocolError::Overflow) => Some(Came::Answer(close(CloseCode::Size))),
                 Err(_) => Some(Came::Answer(close(CloseCode::Protocol))),
             };
             if came.is_some() {

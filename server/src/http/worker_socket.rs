@@ -30,8 +30,10 @@ use super::{
 
 /// The longest call of a worker; what is longer goes over HTTP.
 const CALL: usize = 1024 * 1024;
-/// Calls of a connection that are worked on at once; more wait in the socket.
+/// Calls of a connection that are worked on at once, and their bytes, which the last of them may
+/// exceed; more wait in the socket.
 const AT_ONCE: usize = 256;
+const BYTES_AT_ONCE: usize = 4 * CALL;
 
 /// Be a worker over a WebSocket
 ///
@@ -52,6 +54,7 @@ pub(super) async fn worker_socket(
     let connection = Connection {
         messages,
         calls: FuturesUnordered::new(),
+        at_work: 0,
         right_ends: Box::pin(Writer::ends(request.clone())),
         _over: over.clone().drop_guard(),
         callee: Callee { caller, app, over },
@@ -66,10 +69,19 @@ pub(super) async fn worker_socket(
 struct Connection {
     messages: Messages,
     /// Calls that are worked on; one whose worker has gone is still worked on to its end.
-    calls: FuturesUnordered<JoinHandle<String>>,
+    calls: FuturesUnordered<JoinHandle<Answered>>,
+    /// The bytes of these calls.
+    at_work: usize,
     right_ends: Pin<Box<dyn Future<Output = Option<Problem>>>>,
     callee: Callee,
     _over: DropGuard,
+}
+
+/// A call that was worked on.
+struct Answered {
+    text: String,
+    /// The bytes of the call.
+    of: usize,
 }
 
 /// Who does what is called for.
@@ -85,11 +97,11 @@ impl Connection {
     /// The next bytes for the worker; none at the end.
     async fn next(&mut self) -> Option<Bytes> {
         while !self.messages.is_closed() {
-            let has_place = self.calls.len() < AT_ONCE;
+            let has_place = self.calls.len() < AT_ONCE && self.at_work < BYTES_AT_ONCE;
             match if has_place { self.messages.take() } else { None } {
                 Some(Came::Answer(answer)) => return Some(self.messages.write(answer)),
                 Some(Came::Text(text)) => {
-                    self.calls.push(spawn(self.callee.clone().hear(text)));
+                    self.begin(text);
                     continue;
                 }
                 None => {}
@@ -99,7 +111,9 @@ impl Connection {
                 Some(answer) = self.calls.next(), if !is_idle => {
                     // It cannot be cancelled, and a panic in it is told like one over HTTP: the
                     // connection breaks.
-                    return Some(self.messages.write(Message::Text(answer.ok()?.into())));
+                    let Answered { text, of } = answer.ok()?;
+                    self.at_work -= of;
+                    return Some(self.messages.write(Message::Text(text.into())));
                 }
                 is_there = self.messages.more(), if has_place && self.messages.has_room() => {
                     if !is_there {
@@ -115,6 +129,13 @@ impl Connection {
         }
         None
     }
+
+    /// Has a call worked on.
+    fn begin(&mut self, text: Bytes) {
+        self.at_work += text.len();
+        let call = serde_json::from_slice(&text);
+        self.calls.push(spawn(self.callee.clone().hear(call, text.len())));
+    }
 }
 
 /// The last message to a worker that has lost its right, or has to connect again.
@@ -127,10 +148,10 @@ fn ended(problem: Option<Problem>) -> Message {
 }
 
 impl Callee {
-    /// Does what a worker asks for; answers the text of the answer.
-    async fn hear(self, text: Bytes) -> String {
+    /// Does what a worker asks for in a call of this many bytes.
+    async fn hear(self, call: serde_json::Result<WorkerCall>, of: usize) -> Answered {
         let _in_flight = self.app.metrics.enter();
-        let (call, done) = match serde_json::from_slice::<WorkerCall>(&text) {
+        let (call, done) = match call {
             Ok(call) => (Some(call.call), self.clone().run(call).await),
             Err(error) => (None, Err(ApiError::new(ProblemCode::InvalidJson, format!("{error}.")))),
         };
@@ -147,7 +168,8 @@ impl Callee {
             }
         };
         // All of it can be written.
-        serde_json::to_string(&WorkerAnswer { call, status, body }).unwrap_or_default()
+        let text = serde_json::to_string(&WorkerAnswer { call, status, body }).unwrap_or_default();
+        Answered { text, of }
     }
 
     async fn run(self, call: WorkerCall) -> Result<HttpResponse> {

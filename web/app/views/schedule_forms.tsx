@@ -1,4 +1,5 @@
 import type { ComponentChildren } from 'preact'
+import { useState } from 'preact/hooks'
 import { withSource } from '../api/json'
 import type { Alarm, AlarmAction, Routing, ScheduleDefinition } from '../api/types'
 import { NumberField, TextField, wholeNumber } from '../parts/fields'
@@ -150,19 +151,19 @@ interface WordsProps {
 }
 
 /** Several words in a line; the blank that one types last is kept while one types on. */
-function TypedWords({ label, value, change, placeholder = '' }: WordsProps) {
+function TypedWords({ label, value, change, placeholder }: WordsProps) {
+  const [text, type] = useState(value.join(', '))
   return (
-    <label class="labelled">
-      {label}
-      <input
-        type="text"
-        spellcheck={false}
-        placeholder={placeholder}
-        defaultValue={value.join(', ')}
-        aria-invalid={value.length === 0}
-        onInput={(event) => change(words(event.currentTarget.value))}
-      />
-    </label>
+    <TextField
+      label={label}
+      placeholder={placeholder}
+      value={text}
+      isWrong={value.length === 0}
+      change={(text) => {
+        type(text)
+        change(words(text))
+      }}
+    />
   )
 }
 

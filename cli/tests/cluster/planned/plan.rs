@@ -10,7 +10,7 @@ use jobtracker_client::{
     },
 };
 
-use super::{LEASE_MS, worker::HANDLER};
+use super::{LEASE_MS, Size, worker::HANDLER};
 
 /// Shards of a run that is divided.
 pub const SHARDS: u32 = 2;
@@ -37,15 +37,17 @@ impl Planned {
     }
 }
 
-/// Schedules that fire from `begin` on, for as long as `lasting`.
-pub fn plan(prefix: &str, count: u64, begin: Timestamp, lasting: Duration) -> Vec<Planned> {
-    (0..count).map(|number| one(&format!("{prefix}-{number}"), number, begin, lasting)).collect()
+/// Schedules that fire from `begin` on.
+pub fn plan(prefix: &str, begin: Timestamp, size: &Size) -> Vec<Planned> {
+    let one = |number| one(&format!("{prefix}-{number}"), number, begin, size);
+    (0..size.schedules).map(one).collect()
 }
 
-fn one(name: &str, number: u64, begin: Timestamp, lasting: Duration) -> Planned {
-    let every = Duration::from_millis(if number.is_multiple_of(8) { 400 } else { 1_000 });
-    let start = begin.after(Duration::from_millis(number * 37 % 1_000));
-    let end = begin.after(lasting);
+fn one(name: &str, number: u64, begin: Timestamp, size: &Size) -> Planned {
+    let every = if number.is_multiple_of(8) { size.every * 2 / 5 } else { size.every };
+    let period_ms = u64::try_from(size.every.as_millis()).unwrap();
+    let start = begin.after(Duration::from_millis(number * 37 % period_ms));
+    let end = begin.after(size.lasting);
     let after = |time: &Timestamp| Some(time.after(every)).filter(|time| *time < end);
     let times = std::iter::successors(Some(start), after).collect();
     let every_ms = u64::try_from(every.as_millis()).unwrap();

@@ -7,6 +7,7 @@ mod table;
 
 use std::time::Duration;
 
+use actix_http::ws::{CloseCode, Frame};
 use jobtracker_server::Secret;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     command_line::BINARY,
     harness::{Harness, Reply, STORES},
+    live::reader::Socket,
 };
 
 /// The token of the configuration.
@@ -66,6 +68,24 @@ async fn a_token_that_is_revoked_or_replaced_ends_a_live_view() {
         let end = told.lines().rfind(|line| line.starts_with("data: ")).unwrap();
         let end: Value = serde_json::from_str(&end["data: ".len()..]).unwrap();
         assert_eq!((&end["t"], &end["problem"]["code"]), (&json!("end"), &json!(code)), "{told}");
+    }
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_revoked_ends_the_connection_of_a_worker() {
+    let harness = start().await;
+    let secret = make(&harness, "build", "writer").await;
+    let bearer = format!("authorization: Bearer {secret}\r\n");
+    let (mut socket, answer) = Socket::ask_at(&harness, "workers/socket", &bearer).await;
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    ask(&harness, ADMIN, Method::DELETE, "/api/v1/tokens/build", &Value::Null).await;
+    match socket.message().await {
+        Some(Frame::Close(Some(reason))) => {
+            assert_eq!(reason.code, CloseCode::Policy);
+            assert_eq!(reason.description.as_deref(), Some("token_revoked"));
+        }
+        other => panic!("{other:?}"),
     }
     harness.stop().await;
 }

@@ -7,7 +7,7 @@ use jobtracker_server::moving::{MovingError, Selection};
 
 use super::{
     Target, everything, export, export_to, id, import, import_all, lines, neighbours, roots, rows,
-    trees::{broad_tree, plant},
+    trees::{broad_tree, long_tree, plant},
     watched::{Fail, Meddle, Watch},
 };
 use crate::harness::{Harness, STORES};
@@ -21,12 +21,12 @@ async fn a_large_tree_takes_little_memory() {
     for (from, to) in neighbours() {
         let source = Harness::start(from, |_| {}).await;
         let target = Harness::start(to, |_| {}).await;
-        let (small, large) = (broad_tree(50, 2, 0), broad_tree(100, 1_200, 4));
+        let (small, large) = (broad_tree(50, 2, 0), broad_tree(100, 700, 4));
         let count = large.rows.len();
         plant(source.store(), [small, large]).await;
         let reading = Watch::over(source.store(), []);
         let (done, file) = export(&reading.store(), Selection::ALL).await;
-        assert_eq!((done.trees, done.counts.jobs), (2, 6_001 + 3));
+        assert_eq!((done.trees, done.counts.jobs), (2, 3_501 + 3));
         let most = *reading.most.lock().unwrap();
         assert!((ROWS..ROWS + JOB).contains(&most.listed), "{most:?}");
 
@@ -57,7 +57,7 @@ async fn a_tree_that_changes_is_written_again() {
     let path = folder.path().join("trees.export");
     for kind in STORES {
         let source = Harness::start(kind, |_| {}).await;
-        plant(source.store(), [broad_tree(500, 2, 0), broad_tree(1_000, 1_000, 0)]).await;
+        plant(source.store(), [broad_tree(500, 2, 0), long_tree(1_000, 100, 0)]).await;
         let meddling = [Meddle::Append(root), Meddle::Append(root), Meddle::Append(root)];
         let watched = Watch::over(source.store(), meddling);
         let (done, file) = export(&watched.store(), Selection::ALL).await;
@@ -102,7 +102,7 @@ impl Write for Pipe {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pipe_takes_nothing_back() {
     let source = Harness::start(STORES[0], |_| {}).await;
-    plant(source.store(), [broad_tree(500, 1_000, 0), broad_tree(100_000, 2, 0)]).await;
+    plant(source.store(), [long_tree(500, 100, 0), broad_tree(100_000, 2, 0)]).await;
     let (_, due) = export(source.store(), Selection::ALL).await;
     let pipe = Pipe::default();
     let target = Target::Pipe(Box::new(pipe.clone()));
@@ -132,7 +132,7 @@ async fn a_pipe_takes_nothing_back() {
 async fn an_import_that_was_broken_off_is_finished_by_the_next() {
     for kind in STORES {
         let source = Harness::start(STORES[0], |_| {}).await;
-        plant(source.store(), [broad_tree(500, 2_000, 0), broad_tree(100_000, 2, 0)]).await;
+        plant(source.store(), [long_tree(500, 200, 0), broad_tree(100_000, 2, 0)]).await;
         let (_, file) = export(source.store(), Selection::ALL).await;
         let target = Harness::start(kind, |_| {}).await;
         for part in [2, 3] {
@@ -154,7 +154,7 @@ async fn an_import_that_was_broken_off_is_finished_by_the_next() {
 async fn a_store_that_falters_is_asked_again() {
     for kind in STORES {
         let source = Harness::start(STORES[0], |_| {}).await;
-        plant(source.store(), [broad_tree(500, 1_000, 0), broad_tree(100_000, 2, 0)]).await;
+        plant(source.store(), [long_tree(500, 100, 0), broad_tree(100_000, 2, 0)]).await;
         let (_, file) = export(source.store(), Selection::ALL).await;
         // The small tree, two calls for the large one, and its commit.
         for (failing, new, failed) in [

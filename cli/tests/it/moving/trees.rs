@@ -18,8 +18,21 @@ pub async fn random_trees(store: &Arc<dyn Store>, seed: u64) {
 }
 
 /// The rows of a tree that is made by hand, two levels deep: a root, `width` children, and `each`
-/// children of each child. Every job has run, and reported it.
+/// children of each child. Root and children have run, and reported it.
 pub fn broad_tree(root: u64, width: u64, each: u64) -> TreeCommit {
+    tree_with_lines(root, width, each, 1)
+}
+
+/// Lines of each child of a tree that is large by them.
+const LINES: u32 = 60;
+
+/// The same of a tree that is large by what its jobs have written: a cluster reads each job by
+/// itself, so this one takes it less time than one of as many rows and more jobs.
+pub fn long_tree(root: u64, width: u64, each: u64) -> TreeCommit {
+    tree_with_lines(root, width, each, LINES)
+}
+
+fn tree_with_lines(root: u64, width: u64, each: u64, lines: u32) -> TreeCommit {
     let begin = Timestamp::from_millis(1_700_000_000_000 + i64::try_from(root).unwrap()).unwrap();
     let mut rows = Vec::new();
     let (mut top, _) = Status::created(id(root), begin);
@@ -36,11 +49,11 @@ pub fn broad_tree(root: u64, width: u64, each: u64) -> TreeCommit {
             rows.push(status_row(number + leaf, Some(number), status));
         }
         rows.extend(job(number, Some(root), root, 1));
-        rows.extend(run(number, &mut middle, Some((&mut top, root)), begin));
+        rows.extend(run(number, &mut middle, Some((&mut top, root)), begin, lines));
         rows.push(status_row(number, Some(root), middle));
     }
     rows.extend(job(root, None, root, 0));
-    rows.extend(run(root, &mut top, None, begin));
+    rows.extend(run(root, &mut top, None, begin, lines));
     rows.push(status_row(root, None, top));
     TreeCommit { root: id(root), expected: 0, rows, publishes: None }
 }
@@ -61,19 +74,20 @@ fn status_row(number: u64, parent: Option<u64>, status: Status) -> Row {
     Row::Status { id: id(number), parent: parent.map(id), before: None, status }
 }
 
-/// A job that runs, writes a line, and has an attachment.
+/// A job that runs, writes some lines, and has an attachment.
 fn run(
     number: u64,
     status: &mut Status,
     above: Option<(&mut Status, u64)>,
     time: Timestamp,
+    lines: u32,
 ) -> Vec<Row> {
     let id = id(number);
     let ripple = status.report(id, State::Running, time);
     if let Some((above, above_id)) = above {
         above.absorb(super::id(above_id), &ripple);
     }
-    status.log_lines += 1;
+    status.log_lines += lines;
     status.attachments += 1;
     let name = format!("change of {number}");
     let change = Change {
@@ -84,14 +98,15 @@ fn run(
         change_id: Some(name.clone()),
         by: Some("anna".into()),
     };
-    let text = format!("line of {number}");
     let row = RepeatRow { first: 1, count: 1, fingerprint: number << 33 };
-    vec![
-        Row::Change { id, number: 1, change },
-        Row::LogLine { id, line: LogLine { line: 0, time, attempt: Some(3), text } },
-        Row::Attachment { id, key: "a".into(), text: Some("text".into()) },
-        Row::Repeat { id, key: Repeat::Change(name), row },
-    ]
+    let mut rows = vec![Row::Change { id, number: 1, change }];
+    rows.extend((0..lines).map(|line| {
+        let text = format!("line {line} of {number}");
+        Row::LogLine { id, line: LogLine { line, time, attempt: Some(3), text } }
+    }));
+    rows.push(Row::Attachment { id, key: "a".into(), text: Some("text".into()) });
+    rows.push(Row::Repeat { id, key: Repeat::Change(name), row });
+    rows
 }
 
 /// Puts trees into a store.

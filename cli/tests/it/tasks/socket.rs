@@ -1,6 +1,6 @@
 //! A worker on a WebSocket.
 
-use actix_http::ws::{CloseCode, Frame};
+use actix_http::ws::{CloseCode, Frame, Message};
 use jobtracker_model::{WorkerAnswer, WorkerCall, WorkerOp};
 use serde_json::{Value, json};
 
@@ -119,7 +119,7 @@ async fn what_a_worker_calls_for_wrongly_is_refused_and_the_connection_goes_on()
     let harness = Harness::start(STORES[0], |_| {}).await;
     let mut caller = Caller::open(&harness).await;
     for text in ["{", "{\"call\": 1}", "{\"call\": 1, \"op\": \"kickWorker\"}"] {
-        caller.socket.send(actix_http::ws::Message::Text(text.into())).await;
+        caller.socket.send(Message::Text(text.into())).await;
         let (status, problem) = caller.answer(None).await;
         assert_eq!((status, &problem["code"]), (400, &json!("invalid_json")), "{text}");
     }
@@ -143,6 +143,54 @@ async fn what_a_worker_calls_for_wrongly_is_refused_and_the_connection_goes_on()
     let job = task(&harness).await;
     let stale = caller.call(WorkerOp::ReportTask, json!({"job": job, "body": report})).await;
     assert_eq!((stale.0, &stale.1["code"]), (409, &json!("stale_lease")));
+    harness.stop().await;
+}
+
+/// The longest call.
+const LONGEST: usize = 1024 * 1024;
+
+/// A claim that waits for a task, with spaces behind it that make it this long.
+fn claim_of(worker: &str, bytes: usize) -> Message {
+    let body = json!({"free": 1, "waitMs": LONG.as_millis() as u64});
+    let call = json!({"call": 0, "op": WorkerOp::ClaimTasks, "worker": worker, "body": body});
+    let mut text = call.to_string();
+    text.push_str(&" ".repeat(bytes - text.len()));
+    Message::Text(text.into())
+}
+
+#[tokio::test]
+async fn a_call_that_is_too_long_ends_the_connection() {
+    let harness = Harness::start(STORES[0], |_| {}).await;
+    let mut caller = Caller::open(&harness).await;
+    let worker = caller.register().await;
+    caller.socket.send(claim_of(&worker, LONGEST)).await;
+    harness.waits(1).await;
+    caller.socket.send(claim_of(&worker, LONGEST + 1)).await;
+    match caller.socket.message().await {
+        Some(Frame::Close(Some(reason))) => assert_eq!(reason.code, CloseCode::Size),
+        other => panic!("{other:?}"),
+    }
+    harness.stop().await;
+}
+
+/// What is worked on is bounded in bytes too: behind four of the longest calls, which wait for
+/// tasks, the next waits until one of them is answered.
+#[tokio::test]
+async fn calls_wait_for_room() {
+    let harness = Harness::start(STORES[0], |_| {}).await;
+    let mut caller = Caller::open(&harness).await;
+    let worker = caller.register().await;
+    for _ in 0..4 {
+        caller.socket.send(claim_of(&worker, LONGEST)).await;
+    }
+    harness.waits(4).await;
+    let beat = json!({"worker": worker, "body": {"load": {}, "tasks": []}});
+    let beat = caller.send(WorkerOp::Heartbeat, beat).await;
+    task(&harness).await;
+    let (status, claimed) = caller.answer(0).await;
+    assert_eq!((status, claimed["tasks"].as_array().unwrap().len()), (200, 1), "{claimed}");
+    assert!(caller.answers.is_empty(), "{:?}", caller.answers);
+    assert_eq!(caller.answer(beat).await.0, 200);
     harness.stop().await;
 }
 
