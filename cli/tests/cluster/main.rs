@@ -20,3 +20,4 @@ mod planned;
 #[path = "../support/process.rs"]
 mod process;
 mod proxies;
+mod removed;
