@@ -22,9 +22,9 @@ use crate::{
 };
 
 /// Tasks of one measurement of a queue.
-const QUEUE_ROUND: u64 = 5_000;
+const QUEUE_ROUND: u64 = 3_000;
 /// Tasks that go through it at once.
-const QUEUE_STEP: u64 = 20_000;
+const QUEUE_STEP: u64 = 50_000;
 
 #[derive(clap::Args)]
 pub struct Options {

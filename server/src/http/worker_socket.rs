@@ -101,7 +101,7 @@ impl Connection {
             match if has_place { self.messages.take() } else { None } {
                 Some(Came::Answer(answer)) => return Some(self.messages.write(answer)),
                 Some(Came::Text(text)) => {
-                    self.begin(text);
+                    self.begin(&text);
                     continue;
                 }
                 None => {}
@@ -131,9 +131,9 @@ impl Connection {
     }
 
     /// Has a call worked on.
-    fn begin(&mut self, text: Bytes) {
+    fn begin(&mut self, text: &[u8]) {
         self.at_work += text.len();
-        let call = serde_json::from_slice(&text);
+        let call = serde_json::from_slice(text);
         self.calls.push(spawn(self.callee.clone().hear(call, text.len())));
     }
 }
