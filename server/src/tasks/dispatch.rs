@@ -6,6 +6,7 @@ use jobtracker_model::{
 use jobtracker_store::{IndexKey, Store, TaskPhase, TaskRow};
 use parking_lot::Mutex;
 use std::{
+    ops::RangeInclusive,
     pin::{Pin, pin},
     sync::Arc,
     time::Duration,
@@ -446,7 +447,7 @@ impl Take for Page<'_> {
         self.dispatch.give_up(std::mem::take(&mut self.failed)).await;
     }
 
-    fn missed(&mut self, part: u32) -> Option<Timestamp> {
+    fn missed(&mut self, part: u32) -> Option<RangeInclusive<Timestamp>> {
         self.dispatch.missed.take(part)
     }
 

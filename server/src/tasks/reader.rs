@@ -1,6 +1,9 @@
 //! Reads a part of the index of tasks that may be claimed.
 
-use std::time::Duration;
+use std::{
+    ops::RangeInclusive,
+    time::{Duration, Instant},
+};
 
 use jobtracker_engine::SOON;
 use jobtracker_model::Timestamp;
@@ -17,17 +20,20 @@ const PAGES: usize = 20;
 const NEW_FOR: Duration = Duration::from_millis(250);
 const NEW_FOR_LONG: Duration = Duration::from_secs(5);
 const LONG_EVERY: Duration = Duration::from_secs(1);
-/// How often all is read, whether or not there is a reason: the clocks of servers may differ, or
-/// be set.
-const WHOLE_EVERY: Duration = Duration::from_secs(300);
-const WHOLE_EVERY_SHARED: Duration = Duration::from_secs(10);
+/// How long after the last patrol the next one begins.
+const PATROL_EVERY: Duration = Duration::from_secs(300);
+const PATROL_EVERY_SHARED: Duration = Duration::from_secs(10);
+/// After each page a patrol rests for as many times as long as that took.
+const PATROL_RESTS: u32 = 4;
 /// How often all is read because tasks that are not in memory may have waited too long.
 const OVERDUE_EVERY: Duration = Duration::from_secs(1);
 
-/// A part of the index, read at two positions. One is at its end and finds what has just become
-/// ready. The other walks from old to new when there is a reason: tasks that had no room have some
+/// A part of the index, read at three positions. One is at its end and finds what has just become
+/// ready. Another walks from old to new when there is a reason: tasks that had no room have some
 /// now, or a worker has come. It passes what no worker here may claim, so that this costs no memory
-/// and hides nothing.
+/// and hides nothing. The third one patrols: it reads all for no reason but that the clocks of
+/// servers may differ, or be set, and rests most of the time, since where very many tasks wait the
+/// store has better things to do.
 pub(super) struct Reader {
     part: u32,
     /// At the end.
@@ -36,8 +42,11 @@ pub(super) struct Reader {
     read_until: Timestamp,
     long_at: Timestamp,
     walk: Option<Walk>,
-    /// When to read all, whether or not there is a reason.
-    whole_at: Timestamp,
+    /// Whether there is a reason to read all: nothing was read yet, or a worker has come.
+    wants_all: bool,
+    patrol: Option<Patrol>,
+    /// When it goes on, or the next one begins.
+    patrol_at: Timestamp,
     passed: Passed,
 }
 
@@ -66,6 +75,12 @@ struct Walk {
     is_whole: bool,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Patrol {
+    at: Position,
+    until: Timestamp,
+}
+
 /// What became of a task that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -92,8 +107,9 @@ pub(super) trait Take {
     /// A page has been read.
     fn go_on(&mut self) -> impl Future<Output = ()> + Send;
 
-    /// From where on a part has to be read again, because tasks that were taken are not done with.
-    fn missed(&mut self, part: u32) -> Option<Timestamp>;
+    /// From where to where a part has to be read again, because tasks that were taken are not done
+    /// with.
+    fn missed(&mut self, part: u32) -> Option<RangeInclusive<Timestamp>>;
 
     /// From where on a part is to be read to fill queues that have room.
     fn fill(&mut self, part: u32) -> Option<Timestamp>;
@@ -123,7 +139,9 @@ impl Reader {
             read_until: now,
             long_at: now,
             walk: None,
-            whole_at: now,
+            wants_all: true,
+            patrol: None,
+            patrol_at: now.after(PATROL_EVERY_SHARED),
             passed: Passed::default(),
         }
     }
@@ -136,19 +154,20 @@ impl Reader {
         has_new: bool,
         work: &mut (impl Take + Send),
     ) -> Result<Round> {
-        if has_new && self.passed.unfit {
-            self.whole_at = now;
-        }
+        self.wants_all |= has_new && self.passed.unfit;
         let mut round = self.read_new(store, now, work).await?;
         if self.walk.is_none() {
-            self.walk = self.begin_walk((now, is_shared), work);
+            self.walk = self.begin_walk(now, work);
         }
         if let Some(walk) = self.walk {
             round.taken += self.go_on(walk, store, now, work).await?;
         }
-        if self.walk.is_some() {
-            round.next = Some(now);
+        if self.patrol_at <= now {
+            round.taken += self.go_on_patrol(store, (now, is_shared), work).await?;
         }
+        let walk = self.walk.map(|_| now);
+        let patrol = self.patrol.map(|_| self.patrol_at);
+        round.next = round.next.into_iter().chain(walk).chain(patrol).min();
         Ok(round)
     }
 
@@ -184,27 +203,45 @@ impl Reader {
     }
 
     /// A walk, if there is a reason.
-    fn begin_walk(
-        &mut self,
-        (now, is_shared): (Timestamp, bool),
-        work: &mut impl Take,
-    ) -> Option<Walk> {
-        let walk = |from, is_whole| {
-            Some(Walk { at: Position { from, after: None }, until: now, is_whole })
+    fn begin_walk(&mut self, now: Timestamp, work: &mut impl Take) -> Option<Walk> {
+        let walk = |from, until, is_whole| {
+            Some(Walk { at: Position { from, after: None }, until, is_whole })
         };
         let is_overdue = self.passed.judge_at.is_some_and(|time| time <= now);
         let has_room = self.passed.crowded && work.has_room_for_kinds();
-        if self.whole_at <= now || is_overdue || has_room {
+        if self.wants_all || is_overdue || has_room {
+            self.wants_all = false;
             self.passed = Passed::default();
-            let every = if is_shared { WHOLE_EVERY_SHARED } else { WHOLE_EVERY };
-            self.whole_at = now.after(every);
             work.fill(self.part);
-            return walk(Timestamp::MIN, true);
+            return walk(Timestamp::MIN, now, true);
         }
-        if let Some(from) = work.missed(self.part) {
-            return walk(from, true);
+        if let Some(missed) = work.missed(self.part) {
+            return walk(*missed.start(), *missed.end(), true);
         }
-        work.fill(self.part).and_then(|from| walk(from, false))
+        work.fill(self.part).and_then(|from| walk(from, now, false))
+    }
+
+    /// Reads the next page of all.
+    async fn go_on_patrol(
+        &mut self,
+        store: &dyn Indexes,
+        (now, is_shared): (Timestamp, bool),
+        work: &mut (impl Take + Send),
+    ) -> Result<usize> {
+        let first = Position { from: Timestamp::MIN, after: None };
+        let Patrol { mut at, until } = self.patrol.unwrap_or(Patrol { at: first, until: now });
+        let begun = Instant::now();
+        let Listed { items, next } = self.page(store, at, until, work).await?;
+        let taken = self.take(items, now, work).await;
+        at.after = next;
+        self.patrol = next.map(|_| Patrol { at, until });
+        let rest = match (next, is_shared) {
+            (Some(_), _) => begun.elapsed() * PATROL_RESTS,
+            (None, true) => PATROL_EVERY_SHARED,
+            (None, false) => PATROL_EVERY,
+        };
+        self.patrol_at = now.after(rest);
+        Ok(taken)
     }
 
     async fn go_on(
@@ -268,5 +305,106 @@ impl Reader {
         }
         work.go_on().await;
         begun
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::HashSet,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
+    use jobtracker_engine::{Engine, Options};
+    use jobtracker_model::{CheckedJob, JobId, NewJob, NewTask};
+    use jobtracker_store::{Store, memory::MemoryStore};
+
+    use super::*;
+    use crate::clock;
+
+    const TASKS: usize = 15 * PAGE;
+
+    /// Counts the pages that are read.
+    struct Counted {
+        store: Arc<dyn Store>,
+        pages: AtomicUsize,
+    }
+
+    #[async_trait::async_trait]
+    impl Indexes for Counted {
+        async fn list_index(
+            &self,
+            query: IndexQuery,
+        ) -> Result<Listed<(IndexKey, FollowUp), IndexKey>> {
+            self.pages.fetch_add(1, Ordering::SeqCst);
+            self.store.list_index(query).await
+        }
+    }
+
+    /// Has no room, and notes which tasks it was shown.
+    #[derive(Default)]
+    struct Full(HashSet<JobId>);
+
+    impl Take for Full {
+        fn read_begins(&mut self) {}
+
+        fn take(&mut self, _: u32, key: IndexKey, _: TaskRow) -> (Taken, Option<Timestamp>) {
+            self.0.insert(key.id);
+            (Taken::Left, None)
+        }
+
+        async fn go_on(&mut self) {}
+
+        fn missed(&mut self, _: u32) -> Option<RangeInclusive<Timestamp>> {
+            None
+        }
+
+        fn fill(&mut self, _: u32) -> Option<Timestamp> {
+            None
+        }
+
+        fn is_filling(&mut self, _: u32) -> bool {
+            false
+        }
+
+        fn filled(&mut self, _: u32) {}
+
+        fn has_room_for_kinds(&mut self) -> bool {
+            true
+        }
+    }
+
+    /// On a cluster each of them is a read of its own: reading all of a long queue every ten
+    /// seconds left the database no time for claims.
+    #[tokio::test]
+    async fn a_long_queue_is_read_again_page_by_page() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let engine = Engine::start(Arc::clone(&store), Options::new(clock::now));
+        let root = engine.create(NewJob::new("root")).await.unwrap().id;
+        let job = |_| NewJob::new("work").task(NewTask::new("a/b")).try_into().unwrap();
+        let jobs: Vec<CheckedJob> = (0..TASKS).map(job).collect();
+        engine.create_children(root, jobs).await.unwrap();
+        let counted = Counted { store, pages: AtomicUsize::new(0) };
+        let (begun, mut all) = (clock::now(), Full::default());
+        let mut reader = Reader::new(0, begun);
+        let after = |seconds| begun.after(Duration::from_secs(seconds));
+        for seconds in [0, 7] {
+            reader.round(&counted, (after(seconds), true), false, &mut all).await.unwrap();
+        }
+        assert_eq!(all.0.len(), TASKS, "at first all is read at once");
+        let (mut again, mut rounds) = (Full::default(), 0);
+        while again.0.len() < TASKS {
+            rounds += 1;
+            counted.pages.store(0, Ordering::SeqCst);
+            let now = after(14 + 60 * rounds);
+            reader.round(&counted, (now, true), false, &mut again).await.unwrap();
+            // One of those at the end.
+            assert!(counted.pages.load(Ordering::SeqCst) <= 2, "round {rounds}");
+        }
+        assert_eq!(rounds, 15);
+        engine.close().await;
     }
 }

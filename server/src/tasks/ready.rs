@@ -4,6 +4,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap, HashMap, HashSet},
+    ops::RangeInclusive,
     sync::Arc,
 };
 
@@ -69,17 +70,17 @@ pub(super) type Place = (u32, Timestamp);
 pub(super) type Turn = (Timestamp, JobId);
 
 /// Candidates that were dropped before it was known what has become of their tasks: by part of the
-/// index, from where on it has to be read again.
+/// index, what has to be read again.
 #[derive(Default)]
 pub(super) struct Missed {
-    from: Mutex<HashMap<u32, Timestamp>>,
+    times: Mutex<HashMap<u32, RangeInclusive<Timestamp>>>,
     pub noted: Notify,
 }
 
 impl Missed {
-    /// From where on a part has to be read again.
-    pub fn take(&self, part: u32) -> Option<Timestamp> {
-        self.from.lock().remove(&part)
+    /// From where to where a part has to be read again.
+    pub fn take(&self, part: u32) -> Option<RangeInclusive<Timestamp>> {
+        self.times.lock().remove(&part)
     }
 }
 
@@ -111,9 +112,9 @@ impl Drop for Candidate {
     fn drop(&mut self) {
         let Some(missed) = &self.missed else { return };
         let (part, time) = self.place;
-        let mut from = missed.from.lock();
-        let known = from.entry(part).or_insert(time);
-        *known = time.min(*known);
+        let mut times = missed.times.lock();
+        let known = times.entry(part).or_insert(time..=time);
+        *known = time.min(*known.start())..=time.max(*known.end());
         missed.noted.notify_one();
     }
 }
