@@ -45,8 +45,8 @@ async fn a_tree_is_removed_though_the_servers_that_remove_it_are_killed() {
             match tables.rows("job").await {
                 0 => break,
                 left if is_in_the_middle(left) && kills < KILLS => {
-                    for server in 0..urls.len() {
-                        if removes(&urls[server]).await {
+                    for (server, url) in urls.iter().enumerate() {
+                        if removes(url).await {
                             fleet.kill(server);
                             fleet.restart(server);
                             kills += 1;

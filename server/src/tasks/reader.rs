@@ -24,7 +24,7 @@ const LONG_EVERY: Duration = Duration::from_secs(1);
 const PATROL_EVERY: Duration = Duration::from_secs(300);
 const PATROL_EVERY_SHARED: Duration = Duration::from_secs(10);
 /// After each page a patrol rests for as many times as long as that took.
-const PATROL_RESTS: u32 = 4;
+const PATROL_RESTS: u32 = 19;
 /// How often all is read because tasks that are not in memory may have waited too long.
 const OVERDUE_EVERY: Duration = Duration::from_secs(1);
 
