@@ -20,9 +20,9 @@ run wait
 run watch
 run blockers
 run callback
-run demo -- --once
-run schedule -- --once
-run bulk_context -- --jobs 20000
+run demo --once
+run schedule --once
+run bulk_context --jobs 20000
 run sql_summary
 
 echo 'curl alone:'
