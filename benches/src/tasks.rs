@@ -109,7 +109,7 @@ fn create(addr: SocketAddr, tasks: u64) -> Result<()> {
     Ok(())
 }
 
-/// The same in one tree, whose commits go in groups: on a cluster they take far less time.
+/// The same in one tree, so that one commit creates very many of them.
 fn create_in_one_tree(addr: SocketAddr, root: u64, tasks: u64) -> Result<()> {
     load::run(addr, 1, Until::Requests(1), &|out, _| {
         post(out, format_args!("/api/v1/jobs"), format_args!("{{\"id\":{root},\"name\":\"all\"}}"));
